@@ -1,0 +1,160 @@
+"""Opening and decoding an untrusted image file, or one clear line that says why not."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import threading
+import warnings
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from PIL import Image, ImageFile, UnidentifiedImageError
+
+from ..errors import PictureError
+
+# The only decoders that ever see a file: Pillow knows forty more, some of which start other programs.
+_PLUGINS = {
+    "JPEG": "JpegImagePlugin",
+    "MPO": "MpoImagePlugin",  # a JPEG with more pictures behind it; phones write depth and gain maps so
+    "PNG": "PngImagePlugin",
+    "WEBP": "WebPImagePlugin",
+    "TIFF": "TiffImagePlugin",
+    "BMP": "BmpImagePlugin",
+    "GIF": "GifImagePlugin",
+    "AVIF": "AvifImagePlugin",  # only in some builds of Pillow
+}
+READABLE = "JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF"
+
+# What a file that is none of these most likely is: (offset, first bytes, its name).
+_LOOKS = [
+    (0, b"PK\x03\x04", "a zip archive or an office document"),
+    (0, b"PK\x05\x06", "an empty zip archive"),
+    (0, b"%PDF", "a PDF"),
+    (0, b"%!PS", "a PostScript file"),
+    (0, b"\xc5\xd0\xd3\xc6", "a PostScript file"),
+    (0, b"\x1f\x8b", "a gzip archive"),
+    (0, b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
+    (0, b"Rar!", "a RAR archive"),
+    (0, b"8BPS", "a Photoshop file"),
+    (0, b"\x00\x00\x01\x00", "a Windows icon"),
+    (0, b"\x00\x00\x00\x0cjP  ", "a JPEG 2000 picture"),
+    (0, b"\xff\x0a", "a JPEG XL picture"),
+    (0, b"\x00\x00\x00\x0cJXL ", "a JPEG XL picture"),
+    (4, b"ftyphei", "an HEIC picture"),
+    (4, b"ftyphev", "an HEIC picture"),
+    (4, b"ftypmif1", "an HEIF picture"),
+    (4, b"ftypavi", "an AVIF picture, which this build of Pillow can't read"),
+    (4, b"ftyp", "a video"),
+    (0, b"\x1aE\xdf\xa3", "a video"),
+    (8, b"AVI ", "a video"),
+    (0, b"\x89PNG", "a broken PNG"),
+    (0, b"\xff\xd8", "a broken JPEG"),
+    (0, b"GIF8", "a broken GIF"),
+    (8, b"WEBP", "a broken WebP"),
+    (0, b"II*\x00", "a broken TIFF"),
+    (0, b"MM\x00*", "a broken TIFF"),
+    (0, b"BM", "a broken BMP"),
+]
+
+_pillow = threading.RLock()
+
+
+@contextlib.contextmanager
+def strict_pillow(max_pixels: int) -> Iterator[None]:
+    """Pillow with our pixel limit, no half-decoded pictures and no warnings on stderr, whatever the host set.
+
+    These are settings of the whole process, so decoding takes turns and every setting is put back.
+    """
+    with _pillow, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        before = Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES
+        Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = max_pixels, False
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = before
+
+
+def open_image(stream: BinaryIO, name: str, max_pixels: int) -> Image.Image:
+    """The picture in a stream, its header read and within the limit, its pixels not decoded yet."""
+    with strict_pillow(max_pixels), decoder_errors(name, "header"):
+        head = stream.read(1024)
+        if not head:
+            raise PictureError(f"{name} is empty; give a {READABLE} picture")
+        try:
+            image = Image.open(stream, formats=_formats())
+        except UnidentifiedImageError as error:
+            raise PictureError(
+                f"{name} is not a picture that can be read ({_look(head)}); give {READABLE}"
+            ) from error
+        check_limit(image.size, name, max_pixels)
+        return image
+
+
+def load(image: Image.Image, name: str, max_pixels: int) -> None:
+    """Decode an opened picture's pixels; refuse one that moves, and any file that does not decode whole."""
+    with strict_pillow(max_pixels), decoder_errors(name, image.format or "image"):
+        check_limit(image.size, name, max_pixels)
+        # An MPO's further pictures belong to its first: gain map, depth, the other eye.
+        if image.format != "MPO" and getattr(image, "is_animated", False):
+            raise PictureError(
+                f"{name} holds more than one frame or page ({image.format}); save the one you want as PNG"
+            )
+        image.load()
+
+
+def check_limit(size: tuple[int, int], name: str, max_pixels: int) -> None:
+    """Raise if width times height is over the limit."""
+    width, height = size
+    if width * height > max_pixels:
+        raise PictureError(
+            f"{name} has {width}x{height} = {width * height / 1e6:.4g} megapixels, over the limit of "
+            f"{max_pixels / 1e6:.4g}; make it smaller or raise max_pixels"
+        )
+
+
+@contextlib.contextmanager
+def decoder_errors(name: str, part: str) -> Iterator[None]:
+    """Whatever a decoder throws at damaged data, as one PictureError."""
+    try:
+        yield
+    except PictureError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise PictureError(
+            f"{name} declares more than twice the limit of pixels; make it smaller or raise max_pixels"
+        ) from error
+    except MemoryError as error:
+        raise PictureError(f"{name} needs more memory than there is; make it smaller") from error
+    except Exception as error:  # damaged files reach every corner: struct, index, key, zlib errors
+        detail = " ".join(str(error).split())[:120] or type(error).__name__
+        raise PictureError(
+            f"{name} is damaged or incomplete (its {part} data: {detail}); get an intact copy"
+        ) from error
+
+
+def _formats() -> list[str]:
+    """The allowed formats this build of Pillow has."""
+    for plugin in _PLUGINS.values():
+        with contextlib.suppress(ImportError):
+            importlib.import_module(f"PIL.{plugin}")
+    return [name for name in _PLUGINS if name in Image.OPEN]
+
+
+def _look(head: bytes) -> str:
+    for offset, magic, kind in _LOOKS:
+        if head[offset : offset + len(magic)] == magic:
+            return f"it looks like {kind}"
+    if b"\0" in head:
+        return "an unknown kind of data"
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if text.startswith((b"<svg", b"<?xml")) and b"<svg" in text:
+        return "it looks like an SVG drawing"
+    if text.startswith((b"<!doctype html", b"<html", b"<head")):
+        return "it looks like a web page"
+    if text.startswith(b"version https://git-lfs"):
+        return "it is a Git LFS pointer: run git lfs pull"
+    return (
+        "it looks like text" if all(b >= 32 or b in b"\t\r\n\f" for b in head) else "an unknown kind of data"
+    )

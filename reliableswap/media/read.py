@@ -1,0 +1,112 @@
+"""Pictures in: a local file, bytes, a stream, a Pillow image or an array becomes one upright RGB Picture."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import stat
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from PIL import Image
+
+from ..errors import PictureError
+from .decode import check_limit, decoder_errors, load, open_image, strict_pillow
+from .modes import scale_key_colour, to_planes
+from .picture import Picture, from_array, printable
+
+MAX_PIXELS = 100_000_000
+_URL = re.compile(r"[a-z][a-z0-9+.-]+://|data:", re.IGNORECASE)
+
+
+def read_picture(
+    source: str | os.PathLike[str] | bytes | BinaryIO | Image.Image | np.ndarray | Picture,
+    *,
+    max_pixels: int = MAX_PIXELS,
+) -> Picture:
+    """Anything that holds one picture -> a Picture: upright (H,W,3) uint8 RGB, alpha, profile.
+
+    A string is a path, bytes are a file's content, and an array is uint8 RGB, RGBA or grey. The pixel limit
+    is checked on the file's header, before anything is decoded. What can't be read whole raises PictureError.
+    """
+    if max_pixels < 1:
+        raise PictureError(f"max_pixels is {max_pixels}; give a positive number of pixels")
+    if isinstance(source, Picture):
+        check_limit((source.width, source.height), source.name, max_pixels)
+        return source
+    if isinstance(source, np.ndarray):
+        picture = from_array(source)
+        check_limit((picture.width, picture.height), picture.name, max_pixels)
+        return picture
+    if isinstance(source, Image.Image):
+        with strict_pillow(max_pixels):
+            return _from_image(source, "PIL image", max_pixels)
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return _from_stream(io.BytesIO(source), "bytes", max_pixels)
+    if isinstance(source, (str, os.PathLike)):
+        return _from_path(os.fsdecode(source), max_pixels)
+    if hasattr(source, "read"):
+        name = printable(str(getattr(source, "name", "stream")))
+        return _from_stream(_whole(source, name, max_pixels), name, max_pixels)
+    raise PictureError(
+        f"a picture can't be a {type(source).__name__}; give a path, bytes, a binary stream, a PIL image or "
+        "a uint8 numpy array"
+    )
+
+
+def _from_path(path: str, max_pixels: int) -> Picture:
+    shown = printable(path)
+    if not path:
+        raise PictureError("the picture's file name is empty; give the path of a local file")
+    if _URL.match(path):
+        raise PictureError(f"{shown} is an address, and only local files are read; download it first")
+    try:
+        # Not blocking, so that a named pipe is refused instead of waited for.
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except (OSError, ValueError) as error:
+        raise PictureError(_why_not(path, shown, error)) from error
+    with os.fdopen(handle, "rb") as stream:
+        mode = os.fstat(handle).st_mode
+        if not stat.S_ISREG(mode):
+            kind = "a folder" if stat.S_ISDIR(mode) else "a device, pipe or socket"
+            raise PictureError(f"{shown} is {kind}, not a picture; give one image file")
+        return _from_stream(stream, shown, max_pixels, printable(Path(path).name))
+
+
+def _why_not(path: str, shown: str, error: OSError | ValueError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return f"there is no file {shown}; check the name and the folder"
+    if Path(path).is_dir():  # Windows opens no folders at all
+        return f"{shown} is a folder, not a picture; give one image file"
+    if isinstance(error, PermissionError):
+        return f"{shown} may not be read; check its permissions"
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return f"{shown} can't be opened ({reason}); check the name"
+
+
+def _whole(source: Any, name: str, max_pixels: int) -> BinaryIO:
+    """A stream's content in memory; no allowed format needs more than 8 bytes a pixel and some metadata."""
+    limit = 8 * max_pixels + (64 << 20)
+    with decoder_errors(name, "stream"):
+        content = source.read(limit + 1)
+    if not isinstance(content, bytes):
+        raise PictureError(f"{name} is a stream of {type(content).__name__}; open it in binary mode, as 'rb'")
+    if len(content) > limit:
+        raise PictureError(f"{name} gives more than {limit >> 20} MiB; save it as a file or raise max_pixels")
+    return io.BytesIO(content)
+
+
+def _from_stream(stream: BinaryIO, shown: str, max_pixels: int, name: str | None = None) -> Picture:
+    """`shown` is the full path, which tells files of the same name apart while errors are about files."""
+    with open_image(stream, shown, max_pixels) as image:
+        return _from_image(image, shown, max_pixels, name)
+
+
+def _from_image(image: Image.Image, shown: str, max_pixels: int, name: str | None = None) -> Picture:
+    scale_key_colour(image)
+    load(image, shown, max_pixels)
+    with decoder_errors(shown, "colour"):
+        pixels, alpha, icc = to_planes(image, shown)
+    return Picture(pixels, alpha, icc, name or shown, image.format)

@@ -1,0 +1,112 @@
+"""The mark of an AI-made picture: IPTC's digital source type, in an XMP packet that photo tools read."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree import ElementTree
+from xml.sax.saxutils import escape
+
+from ..errors import PictureError
+from ..media.decode import open_image
+from ..media.picture import printable
+
+# IPTC NewsCodes, scheme digitalsourcetype: "Composite with Trained Algorithmic Media", a real photo of which
+# an algorithm made a part. That is what a face swap is.
+_SCHEME = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+SOURCE_TYPE = _SCHEME + "compositeWithTrainedAlgorithmicMedia"
+_AI_MADE = {SOURCE_TYPE, _SCHEME + "trainedAlgorithmicMedia", _SCHEME + "compositeSynthetic"}
+
+_RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+_IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
+_XMP = "http://ns.adobe.com/xap/1.0/"
+_DETAILS = "urn:reliableswap:details/"
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_READS_ANY = 1 << 40  # only the header is read, so the picture's size is no danger
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What a file says of its own making: how, with what software, and our further details."""
+
+    source_type: str
+    software: str
+    details: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def ai_made(self) -> bool:
+        """Whether the source type says that trained algorithms made the picture or a part of it."""
+        return self.source_type in _AI_MADE
+
+
+def mark_xmp(software: str, details: Mapping[str, str] | None = None) -> bytes:
+    """An XMP packet that declares a composite with AI-made parts, by this software, with further details.
+
+    Names of details are letters, digits, _ and -; values are any text.
+    """
+    lines = [f"<Iptc4xmpExt:DigitalSourceType>{SOURCE_TYPE}</Iptc4xmpExt:DigitalSourceType>"]
+    lines.append(f"<xmp:CreatorTool>{_text('software', software)}</xmp:CreatorTool>")
+    for name, value in (details or {}).items():
+        if not _NAME.fullmatch(name):
+            raise PictureError(
+                f"metadata name {name!r} can't be written; use letters, digits, _ and - only, a letter first"
+            )
+        lines.append(f"<reliableswap:{name}>{_text(name, value)}</reliableswap:{name}>")
+    body = "\n   ".join(lines)
+    return (
+        '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/">\n'
+        f' <rdf:RDF xmlns:rdf="{_RDF}">\n'
+        f'  <rdf:Description rdf:about="" xmlns:Iptc4xmpExt="{_IPTC}" xmlns:xmp="{_XMP}"'
+        f' xmlns:reliableswap="{_DETAILS}">\n'
+        f"   {body}\n"
+        "  </rdf:Description>\n </rdf:RDF>\n</x:xmpmeta>\n"
+        '<?xpacket end="w"?>'
+    ).encode()
+
+
+def read_mark(path: str | os.PathLike[str]) -> Mark | None:
+    """The mark in a picture file of any format that carries XMP, or None if it declares no source type."""
+    shown = printable(os.fspath(path))
+    if not Path(path).is_file():
+        raise PictureError(f"there is no picture file {shown}; check the name")
+    with Path(path).open("rb") as stream, open_image(stream, shown, _READS_ANY) as image:
+        packet = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp")
+    return parse_xmp(packet.encode() if isinstance(packet, str) else packet)
+
+
+def parse_xmp(packet: bytes | None) -> Mark | None:
+    """The mark in an XMP packet; None without one, or if the packet is no well-formed XMP."""
+    if (
+        not packet or b"<!DOCTYPE" in packet or b"<!ENTITY" in packet
+    ):  # XMP has neither; entity bombs have both
+        return None
+    try:
+        root = ElementTree.fromstring(packet.strip(b"\0 \r\n\t"))
+    except ElementTree.ParseError:
+        return None
+    facts: dict[str, str] = {}
+    for description in root.iter(f"{{{_RDF}}}Description"):
+        facts.update(description.attrib)  # XMP writes a simple property as an attribute or as an element
+        facts.update({child.tag: (child.text or "") for child in description})
+    source_type = facts.get(f"{{{_IPTC}}}DigitalSourceType", "").strip()
+    if not source_type:
+        return None
+    prefix = f"{{{_DETAILS}}}"
+    details = {k.removeprefix(prefix): v for k, v in facts.items() if k.startswith(prefix)}
+    return Mark(source_type, facts.get(f"{{{_XMP}}}CreatorTool", ""), details)
+
+
+def _text(name: str, value: str) -> str:
+    if not isinstance(value, str):
+        raise PictureError(f"metadata {name!r} is a {type(value).__name__}; give text, as str(value)")
+    if _NOT_XML.search(value):
+        raise PictureError(
+            f"metadata {name!r} holds characters that XML can't carry; remove control characters"
+        )
+    return escape(value, {"\r": "&#13;"})
