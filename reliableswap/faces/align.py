@@ -11,7 +11,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-_ARCFACE_112 = ((38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041))
+_ARCFACE_112 = (
+    (38.2946, 51.6963),
+    (73.5318, 51.5014),
+    (56.0252, 71.7366),
+    (41.5493, 92.3655),
+    (70.7299, 92.2041),
+)
 
 
 @dataclass(frozen=True)
@@ -132,3 +138,20 @@ def paste_back(crop_image: np.ndarray, matrix: np.ndarray, shape: tuple[int, int
     """(H,W,C) the crop laid back where it came from, on an empty (zero) photo of that height and width."""
     height, width = shape
     return cv2.warpAffine(crop_image, inverse(matrix), (width, height), flags=cv2.INTER_LINEAR)
+
+
+def upright(points5: np.ndarray, size: int, scale: float = 3.4) -> np.ndarray:
+    """(2,3) the matrix photo -> upright square crop, its side `scale` times the distance from eyes to mouth.
+
+    Upright follows the eyes and the line from eyes to mouth together: in a profile the eyes lie close and
+    their direction is noise, in a bowed head the other line is the short one.
+    """
+    z = np.asarray(points5, np.float64) @ np.array([1, 1j])
+    eyes, mouth = z[:2].mean(), z[3:].mean()
+    across = (z[1] - z[0]) + (mouth - eyes) * -1j
+    distance = abs(mouth - eyes)
+    if distance < 1e-6 or abs(across) < 1e-6:
+        raise ValueError("the points lie on one spot, so they have no direction or size to crop by")
+    turn = size / (scale * distance) * abs(across) / across
+    shift = (size - 1) / 2 - turn * ((eyes + mouth) / 2)
+    return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])

@@ -1,0 +1,114 @@
+"""FaceDetector: a small, fully convolutional, anchor-free face detector with five points a face."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .base import Network, check_shape, register_to_config
+
+STRIDES = (8, 16, 32)
+
+
+def conv_bn(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, groups: int = 1) -> nn.Sequential:
+    padding = (kernel - 1) // 2
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, padding, groups=groups, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+class SeparableBlock(nn.Module):
+    """A residual depthwise 5x5 and pointwise pair: wide sight for few parameters."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.depthwise = nn.Sequential(
+            nn.Conv2d(channels, channels, 5, padding=2, groups=channels, bias=False), nn.BatchNorm2d(channels)
+        )
+        self.pointwise = conv_bn(channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.pointwise(self.depthwise(x))
+
+
+class FaceDetector(Network):
+    """(B,3,H,W) in [-1,1] -> (B,N,15): score logit, box centre and log size, five points, all in pixels.
+
+    Three levels of cells (strides 8, 16, 32) each answer for faces of one range of sizes; each cell says
+    whether a face's centre lies in it. `decode` turns the raw maps into pixels; choosing among overlapping
+    answers is the caller's business (faces.find).
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        stem_channels: int = 24,
+        channels: tuple[int, int, int] = (48, 80, 112),
+        neck_channels: int = 48,
+        blocks: tuple[int, int, int] = (1, 2, 3),
+        value_range: tuple[float, float] = (-1.0, 1.0),
+    ) -> None:
+        super().__init__()
+        first, second, third = channels
+        self.stem = (
+            nn.Sequential(  # 6x6 patches in steps of 4: the finest cells are 8 px, so nothing finer is kept
+                nn.Conv2d(3, stem_channels, 6, 4, 1, bias=False),
+                nn.BatchNorm2d(stem_channels),
+                nn.ReLU(inplace=True),
+            )
+        )
+        self.stage8 = self._stage(stem_channels, first, blocks[0])
+        self.stage16 = self._stage(first, second, blocks[1])
+        self.stage32 = self._stage(second, third, blocks[2])
+        self.laterals = nn.ModuleList([nn.Conv2d(width, neck_channels, 1) for width in channels])
+        self.smooth = nn.ModuleList([SeparableBlock(neck_channels) for _ in STRIDES])
+        self.heads = nn.ModuleList([nn.Conv2d(neck_channels, 15, 3, padding=1) for _ in STRIDES])
+        for head in self.heads:  # few cells hold a face, so start from "no face" as RetinaNet does
+            nn.init.normal_(head.weight, std=0.01)
+            nn.init.zeros_(head.bias)
+            nn.init.constant_(head.bias[:1], -4.6)
+
+    @staticmethod
+    def _stage(inputs: int, outputs: int, blocks: int) -> nn.Sequential:
+        return nn.Sequential(
+            conv_bn(inputs, outputs, 3, 2), *(SeparableBlock(outputs) for _ in range(blocks))
+        )
+
+    def maps(self, image: Tensor) -> list[Tensor]:
+        """Raw head maps (B,15,H/s,W/s) for each stride s of STRIDES."""
+        check_shape("image", image, (None, 3, None, None), multiple=32)
+        c8 = self.stage8(self.stem(image))
+        c16 = self.stage16(c8)
+        c32 = self.stage32(c16)
+        features, above = [], None
+        for level in (2, 1, 0):
+            x = self.laterals[level]((c8, c16, c32)[level])
+            if above is not None:
+                x = x + F.interpolate(above, scale_factor=2, mode="nearest")
+            above = self.smooth[level](x)
+            features.insert(0, above)
+        return [head(x) for head, x in zip(self.heads, features, strict=True)]
+
+    @staticmethod
+    def decode(maps: list[Tensor]) -> Tensor:
+        """(B,N,15) logit, centre x y, log width and height, five points x y, in input pixels."""
+        answers = []
+        for stride, level in zip(STRIDES, maps, strict=True):
+            batch, _, rows, columns = level.shape
+            ys = torch.arange(rows, device=level.device, dtype=torch.float32)
+            xs = torch.arange(columns, device=level.device, dtype=torch.float32)
+            centres = torch.stack(torch.meshgrid(xs, ys, indexing="xy"), -1) * stride + (stride - 1) / 2
+            raw = level.float().permute(0, 2, 3, 1)
+            unit = 4.0 * stride  # a typical face is four cells wide, so raw values stay near one
+            centre = centres + raw[..., 1:3] * unit
+            log_size = raw[..., 3:5] + torch.log(torch.tensor(unit))
+            points = centres.repeat(1, 1, 5) + raw[..., 5:] * unit
+            answer = torch.cat([raw[..., :1], centre, log_size, points], -1)
+            answers.append(answer.reshape(batch, rows * columns, 15))
+        return torch.cat(answers, 1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.decode(self.maps(image))

@@ -1,0 +1,179 @@
+"""What the face networks learn from: a public detector and a public face mesh, run once over the photos.
+
+The teachers are files the caller brings (YuNet and MediaPipe's FaceMesh as ONNX, both Apache-2.0). Their
+answers for photos and for mirrored photos are kept in one .npz beside the training's output, because they
+never change while the student learns.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from accelerate.utils import tqdm
+
+from ..errors import ReliableSwapError
+from ..faces.align import apply, crop, inverse, upright
+from ..faces.find import five_points
+
+DETECTOR_FILE = "yunet_n_dynamic.onnx"
+MESH_FILE = "facemesh_468.onnx"
+PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
+
+
+class Teachers:
+    """Both teachers, one thread each."""
+
+    mesh_size = 192
+
+    def __init__(self, folder: Path) -> None:
+        import onnxruntime
+
+        for name in (DETECTOR_FILE, MESH_FILE):
+            if not (folder / name).is_file():
+                raise ReliableSwapError(
+                    f"no teacher {name} in {folder}; pass --teachers with the folder that holds it"
+                )
+        self.detector = cv2.FaceDetectorYN.create(str(folder / DETECTOR_FILE), "", (320, 320), 0.3)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        self.session = onnxruntime.InferenceSession(str(folder / MESH_FILE), options)
+
+    def detect(self, image: np.ndarray) -> np.ndarray:
+        """(N,15) box x0 y0 x1 y1, five points, score of each face in an RGB picture, best first."""
+        height, width = image.shape[:2]
+        self.detector.setInputSize((width, height))
+        found = self.detector.detect(np.ascontiguousarray(image[..., ::-1]))[1]
+        if found is None:
+            return np.zeros((0, 15), np.float32)
+        found = found[np.argsort(-found[:, 14])].astype(np.float32)
+        found[:, 2:4] += found[:, :2]
+        return found
+
+    def mesh(self, image: np.ndarray, points5: np.ndarray) -> np.ndarray:
+        """(468,3) the mesh in photo pixels: the mean of a crop by the points and a crop by that crop's own mesh."""
+        first = self._mesh_once(image, points5)
+        return (first + self._mesh_once(image, five_points(first))) / 2
+
+    def _mesh_once(self, image: np.ndarray, points5: np.ndarray) -> np.ndarray:
+        matrix = upright(points5, self.mesh_size)
+        pixels = crop(image, matrix, self.mesh_size, cv2.BORDER_CONSTANT).astype(np.float32) / 255
+        (raw,) = self.session.run(None, {self.session.get_inputs()[0].name: pixels[None]})
+        return apply(inverse(matrix), raw.reshape(468, 3))
+
+
+@dataclass
+class Labels:
+    """Teachers' answers: `faces` rows belong to photos[owner]; meshes only of each photo's best face."""
+
+    photos: list[str]
+    owner: np.ndarray  # (N,) photo index of each detected face
+    faces: np.ndarray  # (N,15) box, five points, score
+    meshes: np.ndarray  # (P,468,3) mesh of the best face, NaN where there is none
+    mirrored: np.ndarray  # (P,468,3) the same for the mirrored photo, in its own pixels
+
+
+def held_out(photo: str, percent: int = 10) -> bool:
+    """Whether this photo's person is kept out of training: by a hash of the person's name, so it never moves.
+
+    A person is the photo's folder; a photo in a folder of single pictures (all digits) is its own person.
+    """
+    path = Path(photo)
+    person = path.stem if path.stem.isdigit() else path.parent.name
+    return zlib.crc32(person.encode()) % 100 < percent
+
+
+def read_rgb(path: Path) -> np.ndarray:
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise ReliableSwapError(f"can't read {path} as a picture; remove it from the training folder")
+    return np.ascontiguousarray(image[..., ::-1])
+
+
+class PhotoStore:
+    """Decoded photos by index, held in memory as far as a limit: decoding is most of what a mosaic costs."""
+
+    def __init__(
+        self, folder: Path, photos: Sequence[str], indices: Sequence[int], gigabytes: float = 3.0
+    ) -> None:
+        self.folder, self.photos = folder, photos
+        self.held: dict[int, np.ndarray] = {}
+        room = gigabytes * 2**30
+        for index in indices:
+            image = read_rgb(folder / photos[index])
+            room -= image.nbytes
+            if room < 0:
+                break
+            self.held[index] = image
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        image = self.held.get(index)
+        return read_rgb(self.folder / self.photos[index]) if image is None else image
+
+
+def find_photos(folder: Path) -> list[str]:
+    photos = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.suffix.lower() in PICTURES)
+    if not photos:
+        raise ReliableSwapError(f"no pictures under {folder}; pass --faces with a folder of photos")
+    return photos
+
+
+def _label(job: tuple[Path, Path, str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    folder, teachers_folder, photo = job
+    global _teachers
+    if _teachers is None:
+        cv2.setNumThreads(1)
+        _teachers = Teachers(teachers_folder)
+    image = read_rgb(folder / photo)
+    found = _teachers.detect(image)
+    nothing = np.full((468, 3), np.nan, np.float32)
+    if not len(found) or found[0, 14] < 0.6:
+        return found, nothing, nothing
+    mesh = _teachers.mesh(image, found[0, 4:14].reshape(5, 2))
+    mirror = np.ascontiguousarray(image[:, ::-1])
+    points = found[0, 4:14].reshape(5, 2)[[1, 0, 2, 4, 3]] * (-1, 1) + (image.shape[1] - 1, 0)
+    return found, mesh, _teachers.mesh(mirror, points)
+
+
+_teachers: Teachers | None = None  # one pair a worker process: sessions can't be sent between processes
+
+
+def label_photos(folder: Path, teachers: Path, cache: Path, workers: int = 2) -> Labels:
+    """Run the teachers over every photo below the folder, or read the cache if it is of these very photos."""
+    import multiprocessing
+
+    photos = find_photos(folder)
+    key = hashlib.sha256("\n".join(photos).encode()).hexdigest()
+    if cache.is_file():
+        with np.load(cache) as stored:
+            if str(stored["key"]) == key:
+                return Labels(photos, stored["owner"], stored["faces"], stored["meshes"], stored["mirrored"])
+    jobs = [(folder, teachers, photo) for photo in photos]
+    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+        answers = list(tqdm(pool.imap(_label, jobs, chunksize=32), total=len(jobs), desc="teachers"))
+    labels = Labels(
+        photos,
+        np.concatenate([np.full(len(found), i) for i, (found, _, _) in enumerate(answers)]),
+        np.concatenate([found for found, _, _ in answers]),
+        np.stack([mesh for _, mesh, _ in answers]),
+        np.stack([mesh for _, _, mesh in answers]),
+    )
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    part = cache.with_suffix(".part.npz")
+    np.savez(
+        part, key=key, owner=labels.owner, faces=labels.faces, meshes=labels.meshes, mirrored=labels.mirrored
+    )
+    os.replace(part, cache)
+    return labels
+
+
+def split(labels: Labels, training: bool) -> Sequence[int]:
+    """Indices of the photos with a face and a mesh that belong to the training or to the held-out people."""
+    usable = ~np.isnan(labels.meshes[:, 0, 0])
+    return [i for i, photo in enumerate(labels.photos) if usable[i] and held_out(photo) != training]
