@@ -1,0 +1,48 @@
+"""Tensors in, tensors out: every network of the papers and our own. Public names load on first use."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from .hub import NETWORKS
+
+_HOMES = NETWORKS | {
+    "Generator": "generator",
+    "GeneratorOutput": "generator",
+    "Network": "base",
+    "check_encoder": "compat",
+    "load_network": "hub",
+}
+
+__all__ = sorted(_HOMES)
+
+if TYPE_CHECKING:
+    from .base import Network as Network
+    from .compat import check_encoder as check_encoder
+    from .detector import FaceDetector as FaceDetector
+    from .discriminator import PatchDiscriminator as PatchDiscriminator
+    from .faceshifter import FaceShifterGenerator as FaceShifterGenerator
+    from .fixer import FixerNet as FixerNet
+    from .generator import Generator as Generator
+    from .generator import GeneratorOutput as GeneratorOutput
+    from .hear import HearNet as HearNet
+    from .hub import load_network as load_network
+    from .identity import IdentityEncoder as IdentityEncoder
+    from .landmarks import MeshNet as MeshNet
+    from .light import LightGenerator as LightGenerator
+    from .perceptual import PerceptualFeatures as PerceptualFeatures
+    from .projected import ProjectedDiscriminator as ProjectedDiscriminator
+    from .simswap import SimSwapGenerator as SimSwapGenerator
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'reliableswap.models' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

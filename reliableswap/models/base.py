@@ -1,10 +1,19 @@
-"""What every network of ours shares: the Hub's mixins and one way to complain about a shape."""
+"""What every network of ours shares: the Hub's mixins, one way to load and one way to complain about a shape."""
 
 from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
+from huggingface_hub import constants
+from huggingface_hub.errors import HFValidationError
+from typing_extensions import Self
+
+from ..errors import WeightsError
 
 __all__ = ["Network", "check_shape", "register_to_config"]
 
@@ -17,6 +26,73 @@ class Network(ModelMixin, ConfigMixin):
     @property
     def parameter_count(self) -> int:
         return sum(p.numel() for p in self.parameters())
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike[str], **kwargs: Any) -> Self:
+        """Load from a folder or a Hub repository (subfolder, revision, variant, dtype, sharded files).
+
+        Only safetensors are read, and every weight must be there: a network that is half fresh is an error.
+        """
+        place = str(pretrained_model_name_or_path)
+        if kwargs.pop("use_safetensors", True) is False:
+            raise WeightsError(f"{place}: pickled weights are never loaded; turn them into safetensors first")
+        wants_info = kwargs.pop("output_loading_info", False)
+        # The other path needs accelerate, and every network of ours is small enough to be built in memory.
+        kwargs.setdefault("low_cpu_mem_usage", kwargs.get("device_map") is not None)
+        try:
+            network, info = super().from_pretrained(
+                place, use_safetensors=True, output_loading_info=True, **kwargs
+            )
+        except (OSError, HFValidationError) as error:
+            raise WeightsError(explain_loading(cls.__name__, place, kwargs, error)) from error
+        except RuntimeError as error:  # torch's list of sizes that differ
+            raise WeightsError(f"{place}: {_one_line(error)}; its config.json belongs to other weights") from error
+        lost = [*info["missing_keys"], *(str(key) for key in info["mismatched_keys"])]
+        if lost or info["unexpected_keys"]:
+            raise WeightsError(
+                f"{place} does not fit {cls.__name__}: missing {_some(lost)}, unknown "
+                f"{_some(info['unexpected_keys'])}; load it with the class that config.json names"
+            )
+        return (network, info) if wants_info else network
+
+    def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
+        """Write config.json and safetensors; the weights may lie in memory channels last."""
+        if kwargs.pop("safe_serialization", True) is False:
+            raise WeightsError(f"{save_directory}: weights are only ever written as safetensors")
+        # safetensors takes only row-major tensors, and fast CPU inference keeps its convolutions channels last.
+        for tensor in (*self.parameters(), *self.buffers()):
+            if not tensor.is_contiguous():
+                tensor.data = tensor.data.contiguous()
+        super().save_pretrained(save_directory, **kwargs)
+
+
+def explain_loading(wanted: str, place: str, options: dict[str, Any], error: Exception) -> str:
+    """One line for a folder or repository that gives no network: what was looked for, where, and what to do."""
+    folder = Path(place, options.get("subfolder") or "")
+    if Path(place).is_dir():
+        if not (folder / "config.json").is_file():
+            return f"no config.json in {folder}, so no {wanted} to load; pass the folder save_pretrained wrote"
+        names = sorted(p.name for p in folder.iterdir() if p.suffix in {".safetensors", ".bin", ".pt", ".pth", ".ckpt"})
+        variant = f" of variant {options['variant']!r}" if options.get("variant") else ""
+        return (
+            f"no safetensors weights{variant} for {wanted} in {folder} (weight files there: {_some(names)}); "
+            "pickled weights are never loaded, pass the right variant or convert them first"
+        )
+    if constants.HF_HUB_OFFLINE or options.get("local_files_only"):
+        return (
+            f"{place} is neither a folder nor in the local Hub cache, and the Hub is not asked while offline "
+            "(HF_HUB_OFFLINE or local_files_only); check the path, or load it once while online"
+        )
+    return f"no {wanted} at {place}: {_one_line(error)}; check the folder or the Hub repository's name"
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300].rstrip(".")
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(names[:6]) or "none"
+    return shown + (f" and {len(names) - 6} more" if len(names) > 6 else "")
 
 
 def check_shape(name: str, tensor: torch.Tensor, expected: tuple[int | None, ...], multiple: int = 1) -> None:

@@ -1,0 +1,59 @@
+"""Networks that belong together: a generator and the encoders whose vectors it was trained on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..errors import WeightsError
+
+
+def weights_checksum(network: Any, settings: tuple[str, ...]) -> str:
+    """A fingerprint of the network's numbers and of the named settings in its config.
+
+    It is taken over the weights rounded to float16, so that a float16 copy and the float32 original agree.
+    Counters (`num_batches_tracked`) change nothing in the output and are left out.
+    """
+    digest = hashlib.sha256()
+    facts = {name: _plain(network.config[name]) for name in settings}
+    digest.update(json.dumps(facts, sort_keys=True).encode())
+    for name, tensor in sorted(network.state_dict().items()):
+        if tensor.is_floating_point():
+            digest.update(f"{name}{tuple(tensor.shape)}".encode())
+            digest.update(tensor.detach().cpu().to(torch.float16).contiguous().numpy().tobytes())
+    return digest.hexdigest()[:32]
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, (list, tuple)) else value
+
+
+def check_encoder(generator: nn.Module, encoder: nn.Module, fixer: nn.Module | None = None) -> None:
+    """Raise WeightsError unless these are the encoder and fixer whose vectors the generator was trained on."""
+    wanted, config = generator.config, encoder.config
+    trained_on = f"{wanted.identity_encoder or 'an unnamed encoder'} ({wanted.identity_dim}-d"
+    trained_on += f", checksum {wanted.identity_checksum})" if wanted.identity_checksum else ", no checksum)"
+    checksum = encoder.checksum()
+    given = f"{encoder.label} ({config.embedding_size}-d, checksum {checksum})"
+    name = type(generator).__name__
+    if not wanted.identity_checksum:
+        raise WeightsError(
+            f"{name} was trained on {trained_on}, so it can't be told whether {given} is the right one; "
+            "convert or save it again naming its encoder"
+        )
+    if wanted.identity_checksum != checksum or wanted.identity_dim != config.embedding_size:
+        raise WeightsError(f"{name} was trained on {trained_on}, not on {given}; load it with its own encoder")
+    found = fixer.config.embedding_size if fixer is not None else 0
+    if wanted.fixer_dim != found:
+        raise WeightsError(
+            f"{name} takes {_fixer(wanted.fixer_dim)} beside {wanted.identity_encoder}, but got {_fixer(found)}; "
+            + ("load its FixerNet too" if wanted.fixer_dim > found else "leave the FixerNet out or use the right one")
+        )
+
+
+def _fixer(size: int) -> str:
+    return f"a {size}-d fixer vector" if size else "no fixer vector"

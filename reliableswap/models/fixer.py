@@ -1,0 +1,48 @@
+"""FixerNet: what the identity encoder forgets of jaw and mouth. `v_fix` in the paper."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from .base import Network, check_shape, register_to_config
+from .compat import weights_checksum
+from .identity import Normalise, face_body
+
+FIXER_SIZE = 56
+
+
+class FixerNet(Network):
+    """(B,3,56,56) RGB in [-1,1], the bottom-centre window of the identity crop -> (B,D).
+
+    `body` is "mobilefacenet" for the light one (about a million parameters) or an IResNet; the published one
+    is "iresnet50" with `normalised=False`: its vector goes into the generator as the body leaves it.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        body: str = "mobilefacenet",
+        embedding_size: int = 128,
+        normalised: bool = True,
+        mean: Sequence[float] = (0.5, 0.5, 0.5),
+        std: Sequence[float] = (0.5, 0.5, 0.5),
+        name: str = "",
+    ) -> None:
+        super().__init__()
+        self.embedding_size = embedding_size
+        self.normalised = normalised
+        self.normalise = Normalise(mean, std)
+        self.trunk = face_body(body, embedding_size, FIXER_SIZE)
+
+    def checksum(self) -> str:
+        """A fingerprint of what decides the vector; the same for float32 and float16 copies."""
+        return weights_checksum(self, ("body", "embedding_size", "normalised", "mean", "std"))
+
+    def forward(self, lower_faces: Tensor) -> Tensor:
+        """(B,3,56,56) in [-1,1] -> (B,D), of length 1 if the config says normalised."""
+        check_shape("lower_faces", lower_faces, (None, 3, FIXER_SIZE, FIXER_SIZE))
+        vector = self.trunk(self.normalise(lower_faces))
+        return F.normalize(vector, dim=1) if self.normalised else vector

@@ -1,0 +1,81 @@
+"""SimSwapGenerator: the identity injection module (IIM) of SimSwap, as published at 224, 256 and 512."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .base import register_to_config
+from .generator import Generator, GeneratorOutput, per_channel_norm
+
+
+class IdentityBlock(nn.Module):
+    """(B,C,H,W), (B,D) -> (B,C,H,W): two convolutions, each followed by AdaIN with the identity's style."""
+
+    def __init__(self, channels: int, vector_size: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect")
+        self.style1 = nn.Linear(vector_size, 2 * channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect")
+        self.style2 = nn.Linear(vector_size, 2 * channels)
+
+    def forward(self, x: Tensor, identity: Tensor) -> Tensor:
+        y = F.relu(_restyle(self.conv1(x), self.style1(identity)))
+        return x + _restyle(self.conv2(y), self.style2(identity))
+
+
+def _restyle(x: Tensor, style: Tensor) -> Tensor:
+    scale, shift = style[:, :, None, None].chunk(2, dim=1)
+    return per_channel_norm(x, eps=1e-8) * (scale + 1) + shift
+
+
+class SimSwapGenerator(Generator):
+    """(B,3,H,W), (B,D) -> GeneratorOutput whose mask is all ones.
+
+    `channels` is the width at full resolution, `levels` how often it is halved: 3 for 224 and 256, 4 for 512.
+    The width stops growing at eight times `channels` (512 as published).
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        channels: int = 64,
+        levels: int = 3,
+        block_count: int = 9,
+        identity_dim: int = 512,
+        fixer_dim: int = 0,
+        template: str = "arcface_128",
+        value_range: Sequence[float] = (-1.0, 1.0),
+        identity_encoder: str = "",
+        identity_checksum: str = "",
+    ) -> None:
+        super().__init__()
+        self.multiple = 2**levels
+        self.vector_size = identity_dim + fixer_dim
+        widths = [channels * min(2**level, 8) for level in range(levels + 1)]
+        steps = list(zip(widths, widths[1:], strict=False))
+        first = nn.Conv2d(3, channels, 7, padding=3, padding_mode="reflect")
+        self.stem = nn.Sequential(first, nn.BatchNorm2d(channels), nn.ReLU(inplace=True))
+        self.down = nn.ModuleList(_conv(before, after, stride=2) for before, after in steps)
+        self.blocks = nn.ModuleList(IdentityBlock(widths[-1], self.vector_size) for _ in range(block_count))
+        self.up = nn.ModuleList(_conv(after, before, stride=1) for before, after in reversed(steps))
+        self.head = nn.Conv2d(channels, 3, 7, padding=3, padding_mode="reflect")
+
+    def forward(self, target: Tensor, identity: Tensor, guidance: Tensor | None = None) -> GeneratorOutput:
+        """(B,3,H,W) in the config's value range, (B,D) -> image of the same shape, mask of ones."""
+        self.check_inputs(target, identity, guidance)
+        x = self.stem(target)
+        for down in self.down:
+            x = down(x)
+        for block in self.blocks:
+            x = block(x, identity)
+        for up in self.up:
+            x = up(F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False))
+        return self.whole(self.head(x))
+
+
+def _conv(before: int, after: int, stride: int) -> nn.Sequential:
+    conv = nn.Conv2d(before, after, 3, stride, padding=1)
+    return nn.Sequential(conv, nn.BatchNorm2d(after), nn.ReLU(inplace=True))
