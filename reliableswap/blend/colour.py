@@ -1,0 +1,85 @@
+"""Skin tone and light: the source's texture in the target's colours, in CIE Lab.
+
+Two steps. `match` moves mean and deviation over the skin (Reinhard et al., 2001). `keep_light` then replaces what
+varies slowly across the face (lamp, shade, flush) by the target's, counting only pixels that are skin in both, so
+that a beard or a fringe neither brightens nor darkens what lies beside it.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+_GAIN_LIMITS = (0.5, 2.0)  # a flat or noisy reference must not multiply the texture's grain
+
+
+def to_lab(rgb: np.ndarray) -> np.ndarray:
+    """(H,W,3) RGB uint8, or float in 0..255 -> float32 Lab with L in 0..100."""
+    return cv2.cvtColor(np.asarray(rgb, np.float32) * np.float32(1 / 255), cv2.COLOR_RGB2Lab)
+
+
+def to_rgb(lab: np.ndarray) -> np.ndarray:
+    """(H,W,3) Lab -> float32 RGB in 0..255."""
+    return np.clip(cv2.cvtColor(np.asarray(lab, np.float32), cv2.COLOR_Lab2RGB), 0, 1) * np.float32(255)
+
+
+def moments(lab: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(3,), (3,) the weighted mean and standard deviation over the pixels."""
+    w = weight.reshape(-1).astype(np.float64)
+    pixels = lab.reshape(-1, 3).astype(np.float64)
+    total = max(float(w.sum()), 1e-12)
+    mean = w @ pixels / total
+    return mean, np.sqrt(np.maximum(w @ (pixels * pixels) / total - mean**2, 0.0))
+
+
+def match(
+    lab: np.ndarray,
+    reference: np.ndarray,
+    weight: np.ndarray,
+    reference_weight: np.ndarray | None = None,
+    strength: float = 1.0,
+) -> np.ndarray:
+    """(H,W,3) Lab with the reference's mean and deviation over the weighted pixels; unchanged at strength 0."""
+    reference_weight = weight if reference_weight is None else reference_weight
+    if weight.sum() < 1e-3 or reference_weight.sum() < 1e-3 or strength == 0:
+        return lab
+    mean, deviation = moments(lab, weight)
+    wanted, spread = moments(reference, reference_weight)
+    gain = 1 + strength * (np.clip(spread / np.maximum(deviation, 1e-3), *_GAIN_LIMITS) - 1)
+    shift = mean + strength * (wanted - mean) - gain * mean
+    return lab * gain.astype(np.float32) + shift.astype(np.float32)
+
+
+def slow(picture: np.ndarray, weight: np.ndarray, sigma: float) -> np.ndarray:
+    """(H,W,C) the weighted mean of the surroundings within `sigma` pixels, defined everywhere.
+
+    Worked out on a small copy: it varies too slowly to need the pixels. Where no weight is near, wider and wider
+    means take over.
+    """
+    height, width = weight.shape
+    k = max(1.0, sigma / 3.0)
+    size = (max(2, round(width / k)), max(2, round(height / k)))
+    small = cv2.resize(np.dstack([picture * weight[..., None], weight]), size, interpolation=cv2.INTER_AREA)
+    small = _pixel_blur(small, sigma / k)
+    wider = _pixel_blur(small, 3 * sigma / k)
+    whole = small.reshape(-1, small.shape[2]).mean(0)
+    filled = small + 1e-2 * wider + (1e-4 * whole + 1e-9)
+    mean = filled[..., :-1] / filled[..., -1:]
+    return cv2.resize(mean, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def _pixel_blur(picture: np.ndarray, sigma: float) -> np.ndarray:
+    return cv2.GaussianBlur(picture, (0, 0), max(sigma, 0.3), borderType=cv2.BORDER_REPLICATE)
+
+
+def keep_light(
+    lab: np.ndarray, reference: np.ndarray, weight: np.ndarray, sigma: float, strength: float = 1.0
+) -> np.ndarray:
+    """(H,W,3) Lab whose slow part over the weighted pixels is the reference's; its detail scales with the light."""
+    if weight.sum() < 1e-3 or strength == 0:
+        return lab
+    mine, wanted = slow(lab, weight, sigma), slow(reference, weight, sigma)
+    # Light multiplies what the skin reflects; L is close to a cube root of it, so a ratio stays a ratio.
+    gain = np.clip(wanted[..., :1] / np.maximum(mine[..., :1], 1.0), 0.4, 2.5)
+    out = np.dstack([lab[..., :1] * gain, lab[..., 1:] + wanted[..., 1:] - mine[..., 1:]])
+    return lab + np.float32(strength) * (out - lab)

@@ -1,0 +1,80 @@
+"""Masks of named regions, drawn from the mesh."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from .topology import topology
+
+_SHIFT = 4  # fixed-point bits for sub-pixel polygon corners
+
+
+def polygon_mask(points: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
+    """(H,W) float32 one inside the polygon (N,2), zero outside."""
+    mask = np.zeros(shape_hw, np.uint8)
+    corners = np.rint(np.asarray(points, np.float64)[:, :2] * (1 << _SHIFT)).astype(np.int32)
+    cv2.fillPoly(mask, [corners], 1, shift=_SHIFT)
+    return mask.astype(np.float32)
+
+
+def grown(points: np.ndarray, factor: float, more: float = 0.0) -> np.ndarray:
+    """(N,2) the ring scaled about its centre by `factor` and moved outwards by `more` pixels."""
+    centre = points[:, :2].mean(0)
+    ray = points[:, :2] - centre
+    length = np.maximum(np.linalg.norm(ray, axis=1, keepdims=True), 1e-6)
+    return centre + ray * (factor + more / length)
+
+
+def face_width(mesh: np.ndarray) -> float:
+    """The face's width in pixels as it would be seen from the front, from cheek to cheek in three dimensions."""
+    return float(np.linalg.norm(mesh[234] - mesh[454]))
+
+
+def soft(mask: np.ndarray, sigma: float) -> np.ndarray:
+    """(H,W) the mask with its edge blurred over `sigma` pixels."""
+    return cv2.GaussianBlur(mask, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE) if sigma > 0.25 else mask
+
+
+def oval(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
+    """(H,W) the face inside its outline. The hull, because the ring folds over itself in a profile."""
+    hull = cv2.convexHull(mesh[topology().oval, :2].astype(np.float32))[:, 0]
+    return polygon_mask(hull, shape_hw)
+
+
+def inner_mouth(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
+    """(H,W) what is seen between the lips; empty for a closed mouth."""
+    ring = mesh[topology().regions["inner_lips"]]
+    if mouth_opening(mesh) < 0.02:
+        return np.zeros(shape_hw, np.float32)
+    return polygon_mask(ring, shape_hw)
+
+
+def mouth_opening(mesh: np.ndarray) -> float:
+    """The gap between the inner lips at its widest, as a share of the mouth's width."""
+    pairs = ((13, 14), (82, 87), (312, 317))
+    gap = max(float(np.linalg.norm(mesh[a] - mesh[b])) for a, b in pairs)
+    return gap / max(float(np.linalg.norm(mesh[78] - mesh[308])), 1e-6)
+
+
+def eyes(mesh: np.ndarray, shape_hw: tuple[int, int], grow: float = 1.0) -> np.ndarray:
+    """(H,W) both eyes between the lids."""
+    masks = [polygon_mask(grown(mesh[ring], grow), shape_hw) for ring in topology().eyes]
+    return np.maximum(masks[0], masks[1])
+
+
+def lips(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
+    """(H,W) the lips and what is between them."""
+    return polygon_mask(mesh[topology().regions["lips"]], shape_hw)
+
+
+def brows(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
+    """(H,W) both eyebrows."""
+    masks = [polygon_mask(grown(mesh[ring], 1.1), shape_hw) for ring in topology().brows]
+    return np.maximum(masks[0], masks[1])
+
+
+def skin(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
+    """(H,W) the outline without eyes, brows and mouth."""
+    features = np.maximum(eyes(mesh, shape_hw, 1.3), np.maximum(brows(mesh, shape_hw), lips(mesh, shape_hw)))
+    return oval(mesh, shape_hw) * (1 - features)

@@ -1,0 +1,238 @@
+"""Mesh reenactment: one picture's real texture laid on another mesh, without stretching what it cannot show.
+
+The mesh is rasterised once into a map of triangle numbers; every quantity that is linear inside a triangle
+(where to sample, how far to trust the sample) is then three coefficients a triangle, gathered and evaluated for
+all pixels at once. The cost follows the pixels covered and not the number of triangles.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from .topology import Topology, checked_mesh, checked_picture, topology
+
+# A triangle that the source shows at less than the first share of its size on the target is not used at all;
+# from the second share on it is used as it is. The share is that of the narrow direction of the stretch.
+STRETCH_LIMITS = (0.18, 0.5)
+
+
+@dataclass(frozen=True, eq=False)
+class Raster:
+    """Which triangle covers each pixel of a picture: `flat` (N,) indices of the covered pixels, `ids` (N,)."""
+
+    shape: tuple[int, int]
+    triangles: np.ndarray
+    flat: np.ndarray
+    ids: np.ndarray
+    inverses: np.ndarray  # (T,3,3): barycentric weights = inverse @ (x, y, 1)
+
+    def spread(self, values: np.ndarray) -> np.ndarray:
+        """(N,C) float32 point values (P,C) at the covered pixels, linear inside each triangle."""
+        corners = np.swapaxes(values[self.triangles], 1, 2)  # (T,C,3)
+        a, b, c = np.moveaxis((corners @ self.inverses).astype(np.float32), 2, 0)
+        x = (self.flat % self.shape[1]).astype(np.float32)[:, None]
+        y = (self.flat // self.shape[1]).astype(np.float32)[:, None]
+        return a[self.ids] * x + b[self.ids] * y + c[self.ids]
+
+    def picture(self, values: np.ndarray, outside: float = 0.0) -> np.ndarray:
+        """(H,W,C) float32 the same as a picture, `outside` where no triangle is."""
+        out = np.full((self.shape[0] * self.shape[1], values.shape[1]), outside, np.float32)
+        out[self.flat] = self.spread(values)
+        return out.reshape(*self.shape, values.shape[1])
+
+
+def rasterise(mesh: np.ndarray, shape_hw: tuple[int, int], triangles: np.ndarray | None = None) -> Raster:
+    """The raster of a mesh (P,3) in a picture of that height and width; the nearest triangle wins a pixel.
+
+    Triangles that face away are painted before all others: a closed mouth folds a few of them over, which must
+    neither leave holes nor hide skin.
+    """
+    triangles = topology().triangles if triangles is None else triangles
+    height, width = shape_hw
+    corners = mesh[triangles].astype(np.float64)  # (T,3,3)
+    area = signed_areas(mesh, triangles)
+    order = np.lexsort((-corners[:, :, 2].mean(1), area > 0))
+    px, py = corners[order, :, 0], corners[order, :, 1]
+
+    # One entry a triangle and row, then one a pixel: no Python loop over triangles.
+    top = np.clip(np.ceil(py.min(1) - 1e-6), 0, height).astype(np.int64)
+    bottom = np.clip(np.floor(py.max(1) + 1e-6) + 1, 0, height).astype(np.int64)
+    owner, y = _runs(top, bottom)
+    left, right = np.full(len(y), np.inf), np.full(len(y), -np.inf)
+    for i, j in ((0, 1), (1, 2), (2, 0)):
+        (x0, y0), (x1, y1) = (px[owner, i], py[owner, i]), (px[owner, j], py[owner, j])
+        crosses = (np.minimum(y0, y1) <= y + 1e-6) & (y - 1e-6 <= np.maximum(y0, y1))
+        flat = np.abs(y1 - y0) < 1e-9
+        x = x0 + (x1 - x0) * np.clip((y - y0) / np.where(flat, 1.0, y1 - y0), 0.0, 1.0)
+        left = np.minimum(left, np.where(crosses, np.where(flat, np.minimum(x0, x1), x), np.inf))
+        right = np.maximum(right, np.where(crosses, np.where(flat, np.maximum(x0, x1), x), -np.inf))
+    seen = left <= right
+    owner, y, left, right = owner[seen], y[seen], left[seen], right[seen]
+    first = np.clip(np.ceil(left - 1e-4), 0, width).astype(np.int64)
+    last = np.clip(np.floor(right + 1e-4) + 1, 0, width).astype(np.int64)
+    row, x = _runs(first, np.maximum(last, first))
+    ids = np.full(height * width, -1, np.int32)
+    ids[y[row] * width + x] = order[owner[row]]  # repeated indices: numpy keeps the last, the nearest
+    covered = np.flatnonzero(ids >= 0)
+    return Raster((height, width), triangles, covered, ids[covered], _inverses(corners))
+
+
+def _runs(start: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Every whole number of every half-open range, and which range it is from."""
+    count = np.maximum(stop - start, 0)
+    owner = np.repeat(np.arange(len(start)), count)
+    offset = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
+    return owner, start[owner] + offset
+
+
+def _inverses(corners: np.ndarray) -> np.ndarray:
+    """(T,3,3) from (x, y, 1) to barycentric weights; a triangle without area gives its mean everywhere."""
+    (x0, y0), (x1, y1), (x2, y2) = (corners[:, k, :2].T for k in range(3))
+    det = (x1 - x0) * (y2 - y0) - (y1 - y0) * (x2 - x0)
+    thin = np.abs(det) < 1e-3
+    det = np.where(thin, 1.0, det)
+    rows = np.stack(
+        [
+            np.stack([y1 - y2, x2 - x1, x1 * y2 - x2 * y1], 1),
+            np.stack([y2 - y0, x0 - x2, x2 * y0 - x0 * y2], 1),
+            np.stack([y0 - y1, x1 - x0, x0 * y1 - x1 * y0], 1),
+        ],
+        1,
+    )
+    inverses = rows / det[:, None, None]
+    inverses[thin] = np.array([0.0, 0.0, 1 / 3])
+    return inverses
+
+
+def signed_areas(mesh: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """(T,) twice the area in the picture, positive for a triangle that faces the camera."""
+    a, b, c = (mesh[triangles[:, k], :2].astype(np.float64) for k in range(3))
+    u, v = b - a, c - a
+    return u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]
+
+
+def scale_between(source_mesh: np.ndarray, target_mesh: np.ndarray) -> float:
+    """Source pixels for one target pixel, from the meshes' spreads in three dimensions (pose does not count)."""
+    source, target = (m - m.mean(0) for m in (source_mesh, target_mesh))
+    return float(np.sqrt((source**2).sum() / max(float((target**2).sum()), 1e-12)))
+
+
+def trust(source_mesh: np.ndarray, target_mesh: np.ndarray, mirrored: bool = False) -> np.ndarray:
+    """(468,) 0..1: how well the source shows each point, for a texture that is to lie on the target's mesh.
+
+    A triangle is worth as much as its narrowest stretch from source to target; what faces away is worth nothing.
+    Lips and eyelids are left out and take their surroundings' values: they open and close, and that is not pose.
+    """
+    top = topology()
+    src, dst = source_mesh[top.triangles].astype(np.float64), target_mesh[top.triangles].astype(np.float64)
+    a = np.stack([src[:, 1, :2] - src[:, 0, :2], src[:, 2, :2] - src[:, 0, :2]], 2)
+    b = np.stack([dst[:, 1, :2] - dst[:, 0, :2], dst[:, 2, :2] - dst[:, 0, :2]], 2)
+    det = b[:, 0, 0] * b[:, 1, 1] - b[:, 0, 1] * b[:, 1, 0]
+    usable = det > 1e-3
+    inverse = np.stack([np.stack([b[:, 1, 1], -b[:, 0, 1]], 1), np.stack([-b[:, 1, 0], b[:, 0, 0]], 1)], 1)
+    m = a @ (inverse / np.where(usable, det, 1.0)[:, None, None])
+    if mirrored:
+        m = m * np.array([[-1.0], [1.0]])
+    # Smaller singular value of a 2x2 matrix, signed by its determinant.
+    (p, q), (r, s) = (m[:, 0, 0], m[:, 0, 1]), (m[:, 1, 0], m[:, 1, 1])
+    narrow = 0.5 * (np.hypot(p + s, q - r) - np.hypot(p - s, q + r))
+    narrow /= scale_between(source_mesh, target_mesh)
+    low, high = STRETCH_LIMITS
+    share = np.clip((narrow - low) / (high - low), 0.0, 1.0)
+
+    moving = np.zeros(len(target_mesh), bool)
+    for name in ("lips", "inner_lips", "right_eye", "left_eye"):
+        moving[top.regions[name]] = True
+    weight = (usable & ~moving[top.triangles].any(1)).astype(np.float64) * np.maximum(np.abs(det), 1e-6)
+    value = np.ones(len(target_mesh))
+    known = ~moving
+    for round_ in range(
+        4
+    ):  # average over the triangles around a point, then let it run into its surroundings
+        if round_:
+            share = value[top.triangles].mean(1)
+            weight = known[top.triangles].any(1).astype(np.float64)
+        total, mass = np.zeros(len(value)), np.zeros(len(value))
+        for k in range(3):
+            np.add.at(total, top.triangles[:, k], share * weight)
+            np.add.at(mass, top.triangles[:, k], weight)
+        value = np.where(mass > 0, total / np.maximum(mass, 1e-12), value)
+    return (value * value * (3 - 2 * value)).astype(np.float32)
+
+
+def sample(picture: np.ndarray, positions: np.ndarray, scale: float) -> np.ndarray:
+    """(H,W,C) the picture at positions (H,W,2); averaged first where `scale` pixels fall into one."""
+    if scale > 1.5:
+        positions, picture = _smaller(picture, positions, scale)
+    method = cv2.INTER_CUBIC if scale < 0.75 else cv2.INTER_LINEAR
+    return cv2.remap(picture, positions[..., 0], positions[..., 1], method, borderMode=cv2.BORDER_REPLICATE)
+
+
+def _smaller(picture: np.ndarray, positions: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
+    height, width = picture.shape[:2]
+    size = (max(1, round(width / scale)), max(1, round(height / scale)))
+    k = np.array([size[0] / width, size[1] / height], np.float32)
+    return (positions + 0.5) * k - 0.5, cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+
+
+@dataclass(frozen=True, eq=False)
+class Texture:
+    """image (H,W,3) uint8; validity (H,W) in 0..1; positions (H,W,2) in the source, of the unmirrored side."""
+
+    image: np.ndarray
+    validity: np.ndarray
+    positions: np.ndarray
+
+
+def reenact(
+    source: np.ndarray,
+    source_mesh: np.ndarray,
+    target_mesh: np.ndarray,
+    raster: Raster,
+    hidden: np.ndarray | None = None,
+) -> Texture:
+    """The source's texture on the target's mesh, whose raster is given.
+
+    `hidden` (H,W) in 0..1 says where something covers the source's face. What is hidden or faces away is taken
+    from the face's other half if that shows it, and is otherwise not valid.
+    """
+    top = topology()
+    scale = scale_between(source_mesh, target_mesh)
+    sides: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    for mirrored in (False, True):
+        mesh = source_mesh[top.mirror] if mirrored else source_mesh
+        points = np.column_stack([mesh[:, :2], trust(mesh, target_mesh, mirrored)])
+        if mirrored and hidden is None and float(sides[0][1].min(initial=1.0, where=sides[0][1] > -1)) > 0.95:
+            break
+        spread = raster.picture(points, outside=-1.0)
+        positions, confidence = np.ascontiguousarray(spread[..., :2]), spread[..., 2]
+        if hidden is not None:
+            covered = cv2.remap(hidden, positions[..., 0], positions[..., 1], cv2.INTER_LINEAR)
+            confidence = np.where(confidence < 0, -1.0, confidence * (1 - covered)).astype(np.float32)
+        sides.append((positions, confidence, sample(source, positions, scale)))
+    positions, confidence, image = sides[0]
+    validity = np.maximum(confidence, 0.0)
+    if len(sides) > 1:
+        other = np.maximum(sides[1][1], 0.0) * (1 - validity)
+        share = (validity / np.maximum(validity + other, 1e-6))[..., None]
+        mixed = image * share + sides[1][2] * (1 - share)
+        image, validity = np.rint(mixed).astype(np.uint8), validity + other
+    outside = confidence < 0
+    image[outside] = 0
+    return Texture(image, np.where(outside, 0, validity).astype(np.float32), positions)
+
+
+def warp_texture(
+    source: np.ndarray, source_mesh: np.ndarray, target_mesh: np.ndarray, shape_hw: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """(H,W,3) uint8 the source's texture on the target's mesh, and its validity (H,W) float32 in 0..1.
+
+    Zero where the mesh is not. Validity falls to zero where neither half of the source's face shows the skin.
+    """
+    source = checked_picture(source, "source")
+    source_mesh, target_mesh = checked_mesh(source_mesh, "source"), checked_mesh(target_mesh, "target")
+    texture = reenact(source, source_mesh, target_mesh, rasterise(target_mesh, shape_hw))
+    return texture.image, texture.validity
