@@ -37,7 +37,7 @@ class HearNet(Network):
             x = down(x)
             skips.append(x)
         for up, skip in zip(self.up, reversed(skips[:-1]), strict=True):
-            x = torch.cat([up(x), skip], dim=1)
+            x = torch.cat([skip, up(x)], dim=1)
         x = F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=True)
         return torch.tanh(self.head(x))
 

@@ -1,0 +1,157 @@
+"""LightGenerator: our own generator, small enough for a CPU; it refines the source's warped texture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .base import register_to_config
+from .generator import Generator, GeneratorOutput, per_channel_norm
+
+_STYLE = 256  # width of the vector every block reads the identity from
+_SLOPE = 0.2
+
+
+class IdentityStyle(nn.Module):
+    """(B,D) -> (B,256): the identity as all the blocks see it."""
+
+    def __init__(self, vector_size: int) -> None:
+        super().__init__()
+        # A unit vector's numbers shrink with its length; this brings them to about 1 whatever D is.
+        self.gain = vector_size**0.5
+        self.first = nn.Linear(vector_size, _STYLE)
+        self.second = nn.Linear(_STYLE, _STYLE)
+
+    def forward(self, identity: Tensor) -> Tensor:
+        return self.second(F.leaky_relu(self.first(identity * self.gain), _SLOPE))
+
+
+class ModulatedConv(nn.Module):
+    """(B,C,H,W), (B,256) -> (B,C',H,W): a convolution whose channels get their mean and spread from the style."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(before, after, 3, padding=1, bias=False)
+        self.style = nn.Linear(_STYLE, 2 * after)
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        scale, shift = self.style(style)[:, :, None, None].chunk(2, dim=1)
+        return per_channel_norm(self.conv(x), eps=1e-5) * (scale + 1) + shift
+
+
+class IdentityBlock(nn.Module):
+    """(B,C,H,W), (B,256) -> (B,C,H,W): two modulated convolutions around a shortcut."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = ModulatedConv(channels, channels)
+        self.second = ModulatedConv(channels, channels)
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        y = F.leaky_relu(self.first(x, style), _SLOPE)
+        return x + self.second(y, style)
+
+
+class Down(nn.Module):
+    """(B,C,H,W) -> (B,C',H/2,W/2)."""
+
+    def __init__(self, before: int, after: int, convs: int) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(
+            nn.Conv2d(before if n == 0 else after, after, 3, stride=2 if n == 0 else 1, padding=1)
+            for n in range(convs)
+        )
+        self.norms = nn.ModuleList(nn.GroupNorm(max(after // 12, 1), after) for _ in range(convs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        for conv, norm in zip(self.convs, self.norms, strict=True):
+            x = F.leaky_relu(norm(conv(x)), _SLOPE)
+        return x
+
+
+class Gate(nn.Module):
+    """(B,C,H,W) twice -> (B,C,H,W): lets through the part of the skip that the decoder asks for."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(2 * channels, channels, 1)
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        return x + skip * torch.sigmoid(self.conv(torch.cat([x, skip], dim=1)))
+
+
+class Up(nn.Module):
+    """(B,C,H,W), skip (B,C',2H,2W), (B,256) -> (B,C',2H,2W)."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.widen = ModulatedConv(before, after)
+        self.gate = Gate(after)
+        self.mix = nn.Conv2d(after, after, 3, padding=1)
+
+    def forward(self, x: Tensor, skip: Tensor, style: Tensor) -> Tensor:
+        x = self.widen(F.interpolate(x, scale_factor=2.0, mode="nearest"), style)
+        x = self.gate(F.leaky_relu(x, _SLOPE), skip)
+        return F.leaky_relu(self.mix(x), _SLOPE)
+
+
+class LightGenerator(Generator):
+    """(B,3,H,W) target, (B,D) identity, (B,4,H,W) guidance -> GeneratorOutput; H and W divisible by 8.
+
+    Guidance is the source's texture warped onto the target's mesh, in [-1,1], and where it is valid, in [0,1];
+    None is the same as nothing valid. The mask is its own output, to be supervised: the image is not blended
+    with the target in here, because a network that may blend learns to copy its target.
+    """
+
+    multiple = 8
+
+    @register_to_config
+    def __init__(
+        self,
+        channels: Sequence[int] = (24, 48, 96, 192),
+        block_count: int = 6,
+        guidance_channels: int = 4,
+        identity_dim: int = 128,
+        fixer_dim: int = 0,
+        template: str = "arcface_128",
+        value_range: Sequence[float] = (-1.0, 1.0),
+        identity_encoder: str = "",
+        identity_checksum: str = "",
+    ) -> None:
+        super().__init__()
+        if len(channels) != 4:
+            raise ValueError(f"channels {tuple(channels)} name {len(channels)} levels; LightGenerator has four")
+        if guidance_channels not in (0, 4):
+            raise ValueError(f"guidance_channels is {guidance_channels}; choose 4 (texture and validity) or 0")
+        self.guidance_channels = guidance_channels
+        self.vector_size = identity_dim + fixer_dim
+        full, half, quarter, eighth = channels
+        self.style = IdentityStyle(self.vector_size)
+        self.stem = nn.Conv2d(3 + guidance_channels, full, 3, padding=1)
+        self.down = nn.ModuleList([Down(full, half, 2), Down(half, quarter, 2), Down(quarter, eighth, 1)])
+        self.blocks = nn.ModuleList(IdentityBlock(eighth) for _ in range(block_count))
+        self.up = nn.ModuleList([Up(eighth, quarter), Up(quarter, half), Up(half, full)])
+        self.head = nn.Conv2d(full, 4, 3, padding=1)
+
+    def forward(self, target: Tensor, identity: Tensor, guidance: Tensor | None = None) -> GeneratorOutput:
+        """(B,3,H,W) in [-1,1], (B,D), (B,4,H,W) -> image (B,3,H,W) in [-1,1], mask (B,1,H,W) and its logits."""
+        self.check_inputs(target, identity, guidance)
+        if guidance is not None:
+            target = torch.cat([target, guidance], dim=1)
+        elif self.guidance_channels:
+            target = F.pad(target, (0, 0, 0, 0, 0, self.guidance_channels))
+        style = self.style(identity)
+        x = F.leaky_relu(self.stem(target), _SLOPE)
+        skips = []
+        for down in self.down:
+            skips.append(x)
+            x = down(x)
+        for block in self.blocks:
+            x = block(x, style)
+        for up, skip in zip(self.up, reversed(skips), strict=True):
+            x = up(x, skip, style)
+        image, logits = self.head(x).split((3, 1), dim=1)
+        return GeneratorOutput(image=torch.tanh(image), mask=torch.sigmoid(logits), mask_logits=logits)
