@@ -1,0 +1,127 @@
+"""The two ways to swap one face of a photo; both get a region of it and give the region back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+
+from .blend.engine import BlendSettings, blend_face
+from .blend.warp import warp_texture
+from .errors import NoFaceError
+from .faces.align import FIXER_WINDOW, IDENTITY_WINDOW, align, apply, paste_back
+from .faces.face import Face
+from .faces.find import to_tensor
+from .models.fixer import FixerNet
+from .models.generator import Generator
+from .models.identity import IdentityEncoder
+
+MARGIN = 0.45  # what is cut around a face, as a share of its mesh's longer side: room for outline and feather
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """A face with the piece of the photo around it, in the photo's own resolution."""
+
+    pixels: np.ndarray  # (H,W,3) uint8
+    face: Face  # in the region's pixels
+    corner: tuple[int, int]  # x, y of the region in the photo
+
+    @classmethod
+    def around(cls, photo: np.ndarray, face: Face, name: str) -> Region:
+        if face.mesh is None:
+            raise NoFaceError(f"a face in {name} has no mesh; use an analyser that gives one")
+        low, high = face.mesh[:, :2].min(0), face.mesh[:, :2].max(0)
+        margin = MARGIN * float((high - low).max())
+        size = np.array(photo.shape[1::-1])
+        x0, y0 = np.clip(np.floor(low - margin), 0, size - 1).astype(int)
+        x1, y1 = np.clip(np.ceil(high + margin) + 1, 1, size).astype(int)
+        if x1 - x0 < 8 or y1 - y0 < 8:
+            raise NoFaceError(f"a face in {name} lies outside of the picture; choose another with faces=")
+        pixels = np.ascontiguousarray(photo[y0:y1, x0:x1])
+        return cls(pixels, face.shifted(-float(x0), -float(y0)), (int(x0), int(y0)))
+
+    def put_back(self, photo: np.ndarray, pixels: np.ndarray, mask: np.ndarray) -> None:
+        """Write the swapped pixels into the photo in place, where the mask (H,W) says they changed."""
+        x, y = self.corner
+        window = photo[y : y + pixels.shape[0], x : x + pixels.shape[1]]
+        np.copyto(window, pixels, where=mask[..., None] > 0)
+
+
+def blend_region(target: Region, source: Region, settings: BlendSettings) -> tuple[np.ndarray, np.ndarray]:
+    """(H,W,3) the target's region with the source's own texture, and the mask (H,W) of what changed."""
+    assert target.face.mesh is not None
+    assert source.face.mesh is not None
+    result = blend_face(target.pixels, target.face.mesh, source.pixels, source.face.mesh, settings)
+    return result.image, result.mask
+
+
+def embed(network: IdentityEncoder | FixerNet, picture: np.ndarray) -> torch.Tensor:
+    """(1,D) the network's vector of its window of a crop, (H,W,3) uint8."""
+    with torch.inference_mode():
+        vector: torch.Tensor = network(to_tensor(picture).to(network.device, network.dtype))
+    return vector
+
+
+def identity_vector(encoder: IdentityEncoder, region: Region) -> torch.Tensor:
+    """(1,D) v_id, of length one, of the region's face."""
+    picture, _ = align(region.pixels, region.face.points5, 128)
+    return embed(encoder, picture[IDENTITY_WINDOW])
+
+
+class NeuralEngine:
+    """A generator with the encoders it was trained on."""
+
+    def __init__(self, generator: Generator, identity: IdentityEncoder, fixer: FixerNet | None) -> None:
+        self.generator, self.identity, self.fixer = generator, identity, fixer
+        self.template = str(generator.config["template"])
+        self.size = generator.size or 128
+
+    def vector(self, region: Region) -> torch.Tensor:
+        """(1,D) v_full = [v_id ; v_fix] of the region's face."""
+        picture, _ = align(region.pixels, region.face.points5, 128)
+        vectors = [embed(self.identity, picture[IDENTITY_WINDOW])]
+        if self.fixer is not None:
+            vectors.append(embed(self.fixer, picture[FIXER_WINDOW]))
+        return torch.cat(vectors, 1)
+
+    def guidance(self, target: np.ndarray, target_mesh: np.ndarray, source: Region) -> torch.Tensor:
+        """(1,4,H,W) the source's texture on the target's mesh in [-1,1], and where it is valid in [0,1]."""
+        assert source.face.mesh is not None
+        texture, validity = warp_texture(source.pixels, source.face.mesh, target_mesh, target.shape[:2])
+        return torch.cat([to_tensor(texture), torch.from_numpy(validity)[None, None].float()], 1)
+
+    def __call__(
+        self, target: Region, source: Region, settings: BlendSettings
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(H,W,3) the target's region with the generated face, and the mask (H,W) of what changed."""
+        assert target.face.mesh is not None
+        picture, matrix = align(target.pixels, target.face.points5, self.size, self.template)
+        device, dtype = self.generator.device, self.generator.dtype
+        guidance = None
+        if self.generator.guidance_channels:
+            guidance = self.guidance(picture, apply(matrix, target.face.mesh), source).to(device, dtype)
+        with torch.inference_mode():
+            image, mask = self.generator(
+                to_tensor(picture).to(device, dtype), self.vector(source).to(device, dtype), guidance
+            )
+        low, high = self.generator.config["value_range"]
+        made = (
+            ((image[0].float().clamp(low, high) - low) * (255 / (high - low))).permute(1, 2, 0).cpu().numpy()
+        )
+        shape = target.pixels.shape[:2]
+        cover = self._cover(mask[0, 0].float().cpu().numpy()) * settings.likeness
+        alpha = paste_back(cover, matrix, shape)[..., None]
+        pasted = target.pixels * (1 - alpha) + paste_back(made, matrix, shape) * alpha
+        return np.clip(np.rint(pasted), 0, 255).astype(np.uint8), alpha[..., 0]
+
+    @staticmethod
+    def _cover(mask: np.ndarray) -> np.ndarray:
+        """(S,S) the mask, faded out at the crop's edge so that the crop's square never shows."""
+        size = mask.shape[0]
+        inner = np.zeros_like(mask)
+        border = size // 16
+        inner[border:-border, border:-border] = 1
+        return mask * np.clip(cv2.GaussianBlur(inner, (0, 0), border / 2) * 2 - 1, 0, 1)

@@ -1,0 +1,214 @@
+"""ReliableSwapPipeline: two pictures in, one picture out."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+import numpy as np
+import torch
+from diffusers import DiffusionPipeline
+from diffusers.utils import BaseOutput
+from PIL import Image
+
+from .blend.engine import BlendSettings
+from .bundled import bundled
+from .engines import NeuralEngine, Region, blend_region, identity_vector
+from .errors import NoFaceError, ReliableSwapError, WeightsError
+from .faces.analyse import BundledAnalyser, FaceAnalyser
+from .faces.face import Face
+from .media import Picture, read_picture
+from .models.compat import check_encoder
+from .models.detector import FaceDetector
+from .models.fixer import FixerNet
+from .models.generator import Generator
+from .models.identity import IdentityEncoder
+from .models.landmarks import MeshNet
+from .report import FaceReport, SwapReport
+
+PictureLike = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | np.ndarray | Picture
+Engine = Literal["auto", "blend", "neural"]
+Faces = Literal["largest", "all"] | int | Sequence[int] | Mapping[int, PictureLike]
+
+
+@dataclass
+class SwapOutput(BaseOutput):
+    """images: the result as PIL; pictures: the same with alpha and colour profile; report: what was done."""
+
+    images: list[Image.Image]
+    pictures: list[Picture]
+    report: SwapReport
+
+
+class ReliableSwapPipeline(DiffusionPipeline):
+    """Swaps faces. `ReliableSwapPipeline.bundled()` needs no download:
+
+    pipe = ReliableSwapPipeline.bundled()
+    result = pipe("alice.jpg", "photo.jpg")
+    result.images[0].save("swapped.png")
+    """
+
+    model_cpu_offload_seq = "detector->landmarks->identity->fixer->generator"
+    _optional_components = ["identity", "fixer", "generator"]  # noqa: RUF012 (the base class's own convention)
+
+    def __init__(
+        self,
+        detector: FaceDetector,
+        landmarks: MeshNet,
+        identity: IdentityEncoder | None = None,
+        fixer: FixerNet | None = None,
+        generator: Generator | None = None,
+    ) -> None:
+        super().__init__()
+        if generator is not None:
+            if identity is None:
+                raise WeightsError(
+                    f"a {type(generator).__name__} without its identity encoder can't swap; load "
+                    f"{generator.config['identity_encoder'] or 'the encoder'} too"
+                )
+            check_encoder(generator, identity, fixer)
+        self.register_modules(
+            detector=detector, landmarks=landmarks, identity=identity, fixer=fixer, generator=generator
+        )
+        self.analyser: FaceAnalyser = BundledAnalyser(detector, landmarks)
+
+    @classmethod
+    def bundled(cls, **kwargs: Any) -> ReliableSwapPipeline:
+        """The pipeline with the networks that ship with the package."""
+        pipe: ReliableSwapPipeline = cls.from_pretrained(bundled(), **kwargs)
+        return pipe
+
+    @torch.inference_mode()
+    def __call__(
+        self,
+        source: PictureLike | None,
+        target: PictureLike,
+        faces: Faces = "largest",
+        engine: Engine = "auto",
+        likeness: float = 1.0,
+        shape: float = 0.5,
+        settings: BlendSettings | None = None,
+    ) -> SwapOutput:
+        """Put the source's face on faces of the target.
+
+        faces: "largest", "all", numbers as `reliableswap faces` prints them (0 is the largest), or a mapping
+        from number to another source for each (then `source` may be None). likeness and shape, 0 to 1: how
+        much of the source comes in, and how far the face's outline moves. settings: every setting of the blend;
+        replaces likeness and shape.
+        """
+        started = time.perf_counter()
+        settings = settings or BlendSettings(likeness=likeness, shape=shape)
+        picture = read_picture(target)
+        chosen = self.choose_engine(engine)
+        found = self.find(picture)
+        wanted = assign(source, faces, len(found), picture.name)
+        sources = self._source_regions(wanted)
+        swap = blend_region if chosen == "blend" else self._neural()
+
+        pixels = picture.pixels.copy()
+        report = SwapReport(picture.name, chosen, str(self.device), self.analyser.name)
+        report.faces = [FaceReport(i, _box(face), round(face.score, 4)) for i, face in enumerate(found)]
+        for index, given in wanted.items():
+            source_region = sources[id(given)]
+            target_region = Region.around(pixels, found[index], picture.name)
+            swapped, mask = swap(target_region, source_region, settings)
+            target_region.put_back(pixels, swapped, mask)
+            entry = report.faces[index]
+            entry.swapped, entry.engine, entry.source = True, chosen, _name(given)
+            self._measure(entry, source_region, target_region, swapped)
+
+        result = replace(picture, pixels=pixels)
+        report.seconds = round(time.perf_counter() - started, 4)
+        return SwapOutput(images=[_to_pil(result)], pictures=[result], report=report)
+
+    def find(self, picture: PictureLike) -> list[Face]:
+        """The faces of a picture, largest first: their numbers are what `faces=` takes."""
+        picture = read_picture(picture)
+        faces = self.analyser(picture.pixels)
+        if not faces:
+            raise NoFaceError(
+                f"no face found in {picture.name} ({picture.width}x{picture.height}, also turned by quarter "
+                "turns); use a sharper or larger photo of the face, or crop closer"
+            )
+        return faces
+
+    def choose_engine(self, engine: Engine) -> Literal["blend", "neural"]:
+        """The engine that will run; `auto` is neural where this pipeline holds a generator."""
+        if engine == "auto":
+            return "blend" if self.generator is None else "neural"
+        if engine == "neural" and self.generator is None:
+            raise WeightsError(
+                "engine='neural' needs a generator, and this pipeline holds none; load one with from_pretrained "
+                "or use engine='blend'"
+            )
+        if engine not in ("blend", "neural"):
+            raise ReliableSwapError(f"unknown engine {engine!r}; choose auto, blend or neural")
+        return engine
+
+    def _neural(self) -> NeuralEngine:
+        return NeuralEngine(self.generator, self.identity, self.fixer)
+
+    def _source_regions(self, wanted: Mapping[int, PictureLike]) -> dict[int, Region]:
+        """The largest face of each source, found once however many faces it goes to."""
+        regions: dict[int, Region] = {}
+        for given in wanted.values():
+            if id(given) not in regions:
+                picture = read_picture(given)
+                regions[id(given)] = Region.around(picture.pixels, self.find(picture)[0], picture.name)
+        return regions
+
+    def _measure(self, entry: FaceReport, source: Region, target: Region, swapped: np.ndarray) -> None:
+        """Cosine to the source before and after, where there is an encoder to tell."""
+        if self.identity is None:
+            return
+        wanted = identity_vector(self.identity, source)
+        after = replace(target, pixels=swapped)
+        entry.identity_before = round(float((identity_vector(self.identity, target) * wanted).sum()), 4)
+        entry.identity_after = round(float((identity_vector(self.identity, after) * wanted).sum()), 4)
+
+
+def assign(source: PictureLike | None, faces: Faces, count: int, name: str) -> dict[int, PictureLike]:
+    """Which source goes to which face; every number must exist."""
+    if isinstance(faces, Mapping):
+        wanted: dict[int, Any] = dict(faces)
+    elif faces == "largest":
+        wanted = {0: source}
+    elif faces == "all":
+        wanted = dict.fromkeys(range(count), source)
+    elif isinstance(faces, str):
+        raise ReliableSwapError(f"faces={faces!r} is not known; use 'largest', 'all', numbers or a mapping")
+    else:
+        wanted = dict.fromkeys([faces] if isinstance(faces, int) else faces, source)
+    if not wanted:
+        raise ReliableSwapError("no face was chosen; give faces at least one number")
+    for index, given in wanted.items():
+        if not isinstance(index, int) or not 0 <= index < count:
+            known = "only face 0" if count == 1 else f"faces 0 to {count - 1}"
+            raise NoFaceError(f"{name} has no face {index}; it has {known}, see `reliableswap faces {name}`")
+        if given is None:
+            raise ReliableSwapError(f"no source for face {index}; pass a source or map the face to one")
+    return wanted
+
+
+def _box(face: Face) -> tuple[float, float, float, float]:
+    x0, y0, x1, y1 = (round(float(v), 1) for v in face.box)
+    return x0, y0, x1, y1
+
+
+def _name(given: PictureLike) -> str:
+    if isinstance(given, (str, os.PathLike)):
+        return Path(given).name
+    return given.name if isinstance(given, Picture) else type(given).__name__
+
+
+def _to_pil(picture: Picture) -> Image.Image:
+    image = Image.fromarray(picture.pixels)
+    if picture.alpha is not None:
+        image.putalpha(Image.fromarray(picture.alpha))
+    if picture.icc is not None:
+        image.info["icc_profile"] = picture.icc
+    return image
