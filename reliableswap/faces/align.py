@@ -153,5 +153,5 @@ def upright(points5: np.ndarray, size: int, scale: float = 3.4) -> np.ndarray:
     if distance < 1e-6 or abs(across) < 1e-6:
         raise ValueError("the points lie on one spot, so they have no direction or size to crop by")
     turn = size / (scale * distance) * abs(across) / across
-    shift = (size - 1) / 2 - turn * ((eyes + mouth) / 2)
+    shift = (size - 1) / 2 * (1 + 1j) - turn * ((eyes + mouth) / 2)
     return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
