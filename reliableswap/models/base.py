@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,6 @@ class Network(ModelMixin, ConfigMixin):
         place = str(pretrained_model_name_or_path)
         if kwargs.pop("use_safetensors", True) is False:
             raise WeightsError(f"{place}: pickled weights are never loaded; turn them into safetensors first")
-        wants_info = kwargs.pop("output_loading_info", False)
         # The other path needs accelerate, and every network of ours is small enough to be built in memory.
         kwargs.setdefault("low_cpu_mem_usage", kwargs.get("device_map") is not None)
         try:
@@ -46,24 +46,37 @@ class Network(ModelMixin, ConfigMixin):
         except (OSError, HFValidationError) as error:
             raise WeightsError(explain_loading(cls.__name__, place, kwargs, error)) from error
         except RuntimeError as error:  # torch's list of sizes that differ
-            raise WeightsError(f"{place}: {_one_line(error)}; its config.json belongs to other weights") from error
+            raise WeightsError(
+                f"{place}: {_one_line(error)}; its config.json belongs to other weights"
+            ) from error
         lost = [*info["missing_keys"], *(str(key) for key in info["mismatched_keys"])]
         if lost or info["unexpected_keys"]:
             raise WeightsError(
                 f"{place} does not fit {cls.__name__}: missing {_some(lost)}, unknown "
                 f"{_some(info['unexpected_keys'])}; load it with the class that config.json names"
             )
-        return (network, info) if wants_info else network
+        # What was loaded is still the file, mapped: unaligned, so that sums may come out different in the last
+        # bit, and gone wrong if the folder is written again. A copy is neither.
+        for tensor in (*network.parameters(), *network.buffers()):
+            if tensor.device.type == "cpu":
+                tensor.data = tensor.data.clone()
+        return network
 
     def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
-        """Write config.json and safetensors; the weights may lie in memory channels last."""
+        """Write config.json and safetensors."""
         if kwargs.pop("safe_serialization", True) is False:
             raise WeightsError(f"{save_directory}: weights are only ever written as safetensors")
-        # safetensors takes only row-major tensors, and fast CPU inference keeps its convolutions channels last.
-        for tensor in (*self.parameters(), *self.buffers()):
-            if not tensor.is_contiguous():
-                tensor.data = tensor.data.contiguous()
         super().save_pretrained(save_directory, **kwargs)
+
+    def to_json_string(self) -> str:
+        """config.json's text; the folder a network was once loaded from is nobody's business."""
+        config = json.loads(super().to_json_string())
+        config.pop("_name_or_path", None)
+        return json.dumps(config, indent=2, sort_keys=True) + "\n"
+
+    def to(self, *args: Any, **kwargs: Any) -> Self:
+        """As every torch module's; diffusers' own would warn of float32 modules that no network here has."""
+        return torch.nn.Module.to(self, *args, **kwargs)
 
 
 def explain_loading(wanted: str, place: str, options: dict[str, Any], error: Exception) -> str:
@@ -71,8 +84,12 @@ def explain_loading(wanted: str, place: str, options: dict[str, Any], error: Exc
     folder = Path(place, options.get("subfolder") or "")
     if Path(place).is_dir():
         if not (folder / "config.json").is_file():
-            return f"no config.json in {folder}, so no {wanted} to load; pass the folder save_pretrained wrote"
-        names = sorted(p.name for p in folder.iterdir() if p.suffix in {".safetensors", ".bin", ".pt", ".pth", ".ckpt"})
+            return (
+                f"no config.json in {folder}, so no {wanted} to load; pass the folder save_pretrained wrote"
+            )
+        names = sorted(
+            p.name for p in folder.iterdir() if p.suffix in {".safetensors", ".bin", ".pt", ".pth", ".ckpt"}
+        )
         variant = f" of variant {options['variant']!r}" if options.get("variant") else ""
         return (
             f"no safetensors weights{variant} for {wanted} in {folder} (weight files there: {_some(names)}); "
@@ -98,7 +115,9 @@ def _some(names: list[str]) -> str:
 def check_shape(name: str, tensor: torch.Tensor, expected: tuple[int | None, ...], multiple: int = 1) -> None:
     """Raise if the tensor is not of the expected shape (None: any); `multiple` must divide height and width."""
     shape = tuple(tensor.shape)
-    fits = len(shape) == len(expected) and all(e is None or s == e for s, e in zip(shape, expected, strict=True))
+    fits = len(shape) == len(expected) and all(
+        e is None or s == e for s, e in zip(shape, expected, strict=True)
+    )
     if fits and multiple > 1:
         fits = all(s % multiple == 0 and s > 0 for s in shape[-2:])
     if not fits:

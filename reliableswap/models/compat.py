@@ -7,12 +7,12 @@ import json
 from typing import Any
 
 import torch
-from torch import nn
 
 from ..errors import WeightsError
+from .base import Network
 
 
-def weights_checksum(network: Any, settings: tuple[str, ...]) -> str:
+def weights_checksum(network: Network, settings: tuple[str, ...]) -> str:
     """A fingerprint of the network's numbers and of the named settings in its config.
 
     It is taken over the weights rounded to float16, so that a float16 copy and the float32 original agree.
@@ -32,7 +32,7 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, (list, tuple)) else value
 
 
-def check_encoder(generator: nn.Module, encoder: nn.Module, fixer: nn.Module | None = None) -> None:
+def check_encoder(generator: Network, encoder: Network, fixer: Network | None = None) -> None:
     """Raise WeightsError unless these are the encoder and fixer whose vectors the generator was trained on."""
     wanted, config = generator.config, encoder.config
     trained_on = f"{wanted.identity_encoder or 'an unnamed encoder'} ({wanted.identity_dim}-d"
@@ -46,12 +46,18 @@ def check_encoder(generator: nn.Module, encoder: nn.Module, fixer: nn.Module | N
             "convert or save it again naming its encoder"
         )
     if wanted.identity_checksum != checksum or wanted.identity_dim != config.embedding_size:
-        raise WeightsError(f"{name} was trained on {trained_on}, not on {given}; load it with its own encoder")
+        raise WeightsError(
+            f"{name} was trained on {trained_on}, not on {given}; load it with its own encoder"
+        )
     found = fixer.config.embedding_size if fixer is not None else 0
     if wanted.fixer_dim != found:
         raise WeightsError(
             f"{name} takes {_fixer(wanted.fixer_dim)} beside {wanted.identity_encoder}, but got {_fixer(found)}; "
-            + ("load its FixerNet too" if wanted.fixer_dim > found else "leave the FixerNet out or use the right one")
+            + (
+                "load its FixerNet too"
+                if wanted.fixer_dim > found
+                else "leave the FixerNet out or use the right one"
+            )
         )
 
 

@@ -19,6 +19,9 @@ IDENTITY_SIZE = 112
 class Normalise(nn.Module):
     """(B,3,H,W) in [-1,1] -> the same picture minus mean, over std, both given for [0,1] as vision libraries do."""
 
+    scale: Tensor
+    shift: Tensor
+
     def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
         # x·scale + shift in one step is exact for the usual mean = std = 0.5: the picture is left as it is.

@@ -11,7 +11,6 @@ IRESNET_LAYERS: dict[str, tuple[int, int, int, int]] = {
     "iresnet50": (3, 4, 14, 3),
     "iresnet100": (3, 13, 30, 3),
 }
-_CHANNELS = (64, 128, 256, 512)
 
 
 class ResidualUnit(nn.Module):
@@ -37,23 +36,28 @@ class ResidualUnit(nn.Module):
         return self.bn3(self.conv2(x)) + shortcut
 
 
+def _layer(before: int, after: int, units: int) -> nn.Sequential:
+    """(B,C,H,W) -> (B,C',H/2,W/2)."""
+    rest = [ResidualUnit(after, after, stride=1) for _ in range(units - 1)]
+    return nn.Sequential(ResidualUnit(before, after, stride=2), *rest)
+
+
 class IResNet(nn.Module):
     """(B,3,size,size), normalised -> (B,embedding_size), not normalised."""
 
     def __init__(self, body: str, embedding_size: int, size: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(3, _CHANNELS[0], 3, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(_CHANNELS[0])
-        self.prelu = nn.PReLU(_CHANNELS[0])
-        before = _CHANNELS[0]
-        for number, (channels, units) in enumerate(zip(_CHANNELS, IRESNET_LAYERS[body], strict=True), 1):
-            first = ResidualUnit(before, channels, stride=2)
-            rest = [ResidualUnit(channels, channels, stride=1) for _ in range(units - 1)]
-            self.add_module(f"layer{number}", nn.Sequential(first, *rest))
-            before = channels
+        self.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(64)
+        self.prelu = nn.PReLU(64)
+        one, two, three, four = IRESNET_LAYERS[body]
+        self.layer1 = _layer(64, 64, one)
+        self.layer2 = _layer(64, 128, two)
+        self.layer3 = _layer(128, 256, three)
+        self.layer4 = _layer(256, 512, four)
         side = -(-size // 16)
-        self.bn2 = nn.BatchNorm2d(before)
-        self.fc = nn.Linear(before * side * side, embedding_size)
+        self.bn2 = nn.BatchNorm2d(512)
+        self.fc = nn.Linear(512 * side * side, embedding_size)
         self.features = nn.BatchNorm1d(embedding_size)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -96,6 +96,7 @@ def simswap(tensors: dict[str, Tensor]) -> Layout:
             names[f"BottleNeck.{block}.style{number}.linear"] = f"blocks.{block}.style{number}"
     # The authors' demo scales pictures to [0,1]; the ones trained with FixerNet take [-1,1].
     settings = {
+        "channels": tensors["down1.0.weight"].shape[1],
         "levels": levels,
         "block_count": blocks,
         "template": "ffhq_512" if levels == 4 else "arcface_112_v1",
@@ -128,9 +129,12 @@ def faceshifter(tensors: dict[str, Tensor]) -> Layout:
         for step in (1, 2, 3):
             names[f"generator.{theirs}.conv{step}"] = f"blocks.{number}.conv{step}"
             for their_layer, our_layer in layers.items():
-                names[f"generator.{theirs}.AAD{step}.{their_layer}"] = f"blocks.{number}.aad{step}.{our_layer}"
+                names[f"generator.{theirs}.AAD{step}.{their_layer}"] = (
+                    f"blocks.{number}.aad{step}.{our_layer}"
+                )
     size = 512 if large else 256
-    settings = {"size": size, "template": "ffhq_512" if large else "arcface_112_v1"}
+    channels = tensors[MARKS["faceshifter"]].shape[1]
+    settings = {"size": size, "channels": channels, "template": "ffhq_512" if large else "arcface_112_v1"}
     variant = f"AEI-Net for {size} px, {_described(vector)}"
     unused = ("encoder.conv1.", "generator.AADBlk8.") if large else ()
     return Layout(FaceShifterGenerator, variant, vector | settings, names, unused)
@@ -185,7 +189,9 @@ def _iresnet(tensors: dict[str, Tensor]) -> tuple[str, int, int]:
     units = tuple(_count(tensors, f"layer{layer}.{{}}.conv1.weight") for layer in range(1, 5))
     bodies = {layers: body for body, layers in IRESNET_LAYERS.items()}
     if units not in bodies or "fc.weight" not in tensors:
-        raise WeightsError(f"residual units {units} are none of {', '.join(IRESNET_LAYERS)}; is the file whole?")
+        raise WeightsError(
+            f"residual units {units} are none of {', '.join(IRESNET_LAYERS)}; is the file whole?"
+        )
     embedding_size, inputs = tensors["fc.weight"].shape
     return bodies[units], round((inputs / 512) ** 0.5), embedding_size
 

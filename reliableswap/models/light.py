@@ -123,9 +123,13 @@ class LightGenerator(Generator):
     ) -> None:
         super().__init__()
         if len(channels) != 4:
-            raise ValueError(f"channels {tuple(channels)} name {len(channels)} levels; LightGenerator has four")
+            raise ValueError(
+                f"channels {tuple(channels)} name {len(channels)} levels; LightGenerator has four"
+            )
         if guidance_channels not in (0, 4):
-            raise ValueError(f"guidance_channels is {guidance_channels}; choose 4 (texture and validity) or 0")
+            raise ValueError(
+                f"guidance_channels is {guidance_channels}; choose 4 (texture and validity) or 0"
+            )
         self.guidance_channels = guidance_channels
         self.vector_size = identity_dim + fixer_dim
         full, half, quarter, eighth = channels

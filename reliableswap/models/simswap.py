@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -55,7 +56,7 @@ class SimSwapGenerator(Generator):
         self.multiple = 2**levels
         self.vector_size = identity_dim + fixer_dim
         widths = [channels * min(2**level, 8) for level in range(levels + 1)]
-        steps = list(zip(widths, widths[1:], strict=False))
+        steps = list(pairwise(widths))
         first = nn.Conv2d(3, channels, 7, padding=3, padding_mode="reflect")
         self.stem = nn.Sequential(first, nn.BatchNorm2d(channels), nn.ReLU(inplace=True))
         self.down = nn.ModuleList(_conv(before, after, stride=2) for before, after in steps)

@@ -1,0 +1,372 @@
+"""Every network: save and load, half precision, compile, odd batches, wrong shapes, gradients."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from reliableswap.errors import WeightsError
+from reliableswap.models import (
+    FaceShifterGenerator,
+    FixerNet,
+    HearNet,
+    IdentityEncoder,
+    LightGenerator,
+    PatchDiscriminator,
+    PerceptualFeatures,
+    ProjectedDiscriminator,
+    SimSwapGenerator,
+    check_encoder,
+    load_network,
+)
+from reliableswap.models.generator import GeneratorOutput, per_channel_norm
+from reliableswap.models.identity import face_body
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    yield
+    torch.set_num_threads(threads)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A small network of its class, and its inputs' shapes without the batch."""
+
+    build: Callable[[], Any]
+    shapes: tuple[tuple[int, ...], ...]
+    wrong: tuple[int, ...]  # a first input of this shape is refused
+    expected: str  # … with these words
+
+    def inputs(self, batch: int, dtype: torch.dtype = torch.float32) -> list[Tensor]:
+        return [torch.rand(batch, *shape, dtype=dtype) * 2 - 1 for shape in self.shapes]
+
+
+CASES = {
+    "mobilefacenet": Case(
+        lambda: IdentityEncoder(), ((3, 112, 112),), (1, 3, 128, 128), r"\(any, 3, 112, 112\)"
+    ),
+    "iresnet18": Case(
+        lambda: IdentityEncoder(body="iresnet18", embedding_size=16),
+        ((3, 112, 112),),
+        (1, 112, 112, 3),
+        "112",
+    ),
+    "fixer": Case(
+        lambda: FixerNet(embedding_size=32), ((3, 56, 56),), (1, 3, 112, 112), r"\(any, 3, 56, 56\)"
+    ),
+    "simswap": Case(
+        lambda: SimSwapGenerator(channels=4, block_count=2, identity_dim=16),
+        ((3, 64, 64), (16,)),
+        (1, 3, 60, 60),
+        "divisible by 8",
+    ),
+    "simswap_deep": Case(
+        lambda: SimSwapGenerator(channels=4, levels=4, block_count=1, identity_dim=16, fixer_dim=8),
+        ((3, 64, 64), (24,)),
+        (1, 3, 72, 72),
+        "divisible by 16",
+    ),
+    "faceshifter": Case(
+        lambda: FaceShifterGenerator(channels=32, identity_dim=16),
+        ((3, 256, 256), (16,)),
+        (1, 3, 128, 128),
+        r"\(any, 3, 256, 256\)",
+    ),
+    "faceshifter_512": Case(
+        lambda: FaceShifterGenerator(size=512, channels=64, identity_dim=16, fixer_dim=8),
+        ((3, 512, 512), (24,)),
+        (1, 3, 256, 256),
+        r"\(any, 3, 512, 512\)",
+    ),
+    "hear": Case(lambda: HearNet(channels=4), ((3, 64, 64), (3, 64, 64)), (1, 3, 48, 48), "divisible by 32"),
+    "light": Case(
+        lambda: LightGenerator(channels=(8, 12, 16, 24), block_count=2, identity_dim=16, fixer_dim=8),
+        ((3, 64, 64), (24,), (4, 64, 64)),
+        (1, 3, 60, 60),
+        "divisible by 8",
+    ),
+    "light_without_guidance": Case(
+        lambda: LightGenerator(channels=(8, 12, 16, 24), block_count=1, guidance_channels=0, identity_dim=16),
+        ((3, 40, 64), (16,)),
+        (1, 4, 64, 64),
+        r"\(any, 3, any, any\)",
+    ),
+    "patches": Case(
+        lambda: PatchDiscriminator(channels=8), ((3, 64, 64),), (1, 3, 72, 72), "divisible by 16"
+    ),
+    "projected": Case(
+        lambda: ProjectedDiscriminator(channels=8), ((3, 64, 64),), (1, 3, 72, 72), "divisible by 32"
+    ),
+    "perceptual": Case(PerceptualFeatures, ((3, 64, 64),), (1, 3, 72, 72), "divisible by 32"),
+}
+GENERATORS = [name for name, case in CASES.items() if len(case.shapes) > 1 and name != "hear"]
+
+each = pytest.mark.parametrize("name", CASES)
+
+
+def tensors(output: Any) -> list[Tensor]:
+    """All tensors in an output, in order."""
+    if isinstance(output, Tensor):
+        return [output]
+    if isinstance(output, GeneratorOutput):
+        return list(output.to_tuple())
+    return [tensor for part in output for tensor in tensors(part)]
+
+
+@torch.no_grad()
+def outputs(network: Any, inputs: list[Tensor]) -> list[Tensor]:
+    return tensors(network(*inputs))
+
+
+@each
+def test_comes_back_bit_equal(name: str, tmp_path: Path) -> None:
+    network = CASES[name].build().eval()
+    network.save_pretrained(tmp_path)
+    loaded = load_network(tmp_path)
+    assert type(loaded) is type(network)
+    assert not loaded.training
+    assert str(tmp_path) not in loaded.to_json_string()
+    inputs = CASES[name].inputs(2)
+    for before, after in zip(outputs(network, inputs), outputs(loaded, inputs), strict=True):
+        assert torch.equal(before, after)
+
+
+@each
+def test_runs_in_bfloat16(name: str) -> None:
+    network = CASES[name].build().eval()
+    inputs = CASES[name].inputs(2)
+    exact = outputs(network, inputs)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        network = network.to(torch.bfloat16)
+    made = outputs(network, [tensor.to(torch.bfloat16) for tensor in inputs])
+    for full, half in zip(exact, made, strict=True):
+        assert half.dtype == torch.bfloat16
+        assert torch.isfinite(half).all()
+        # Eight bits of mantissa through a dozen layers: the two must still tell the same story.
+        assert (full - half.float()).pow(2).mean().sqrt() < 0.25 * full.pow(2).mean().sqrt() + 1e-3
+
+
+@each
+def test_compiles_in_one_graph(name: str) -> None:
+    torch._dynamo.reset()
+    network = CASES[name].build().eval()
+    inputs = CASES[name].inputs(2)
+    compiled = torch.compile(network, backend="eager", fullgraph=True)
+    for plain, fast in zip(outputs(network, inputs), outputs(compiled, inputs), strict=True):
+        assert torch.allclose(plain, fast, atol=1e-5)
+
+
+@each
+def test_samples_of_an_odd_batch_do_not_mix(name: str) -> None:
+    network = CASES[name].build().eval()
+    inputs = CASES[name].inputs(3)
+    together = outputs(network, inputs)
+    alone = outputs(network, [tensor[2:] for tensor in inputs])
+    for three, one in zip(together, alone, strict=True):
+        assert three.shape[0] == 3
+        assert torch.allclose(three[2:], one, rtol=1e-3, atol=1e-4)
+
+
+@each
+def test_refuses_wrong_shapes_by_name(name: str) -> None:
+    case = CASES[name]
+    rest = case.inputs(1)[1:]
+    with pytest.raises(ValueError, match=case.expected):
+        case.build()(torch.zeros(case.wrong), *rest)
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_generators_answer_alike(name: str) -> None:
+    network = CASES[name].build().eval()
+    target, identity, *guidance = CASES[name].inputs(2)
+    with torch.no_grad():
+        output = network(target, identity, *guidance)
+        other = network(target, identity.flip(0), *guidance)
+    image, mask = output
+    assert image is output.image is output[0]
+    assert image.shape == target.shape
+    assert mask.shape == (2, 1, *target.shape[2:])
+    assert mask.min() >= 0
+    assert mask.max() <= 1
+    assert not torch.allclose(image, other.image, atol=1e-4), "the identity changes nothing"
+    with pytest.raises(ValueError, match=rf"identity .* expected \(2, {identity.shape[1]}\)"):
+        network(target, identity[:, 1:])
+
+
+@pytest.mark.parametrize("name", ["simswap", "faceshifter", "light_without_guidance"])
+def test_refuses_guidance_it_would_ignore(name: str) -> None:
+    target, identity = CASES[name].inputs(1)
+    with pytest.raises(ValueError, match="takes no guidance"):
+        CASES[name].build()(target, identity, torch.zeros(1, 4, *target.shape[2:]))
+
+
+def test_light_without_guidance_sees_nothing_valid() -> None:
+    network = CASES["light"].build().eval()
+    target, identity, guidance = CASES["light"].inputs(1)
+    with torch.no_grad():
+        assert torch.equal(network(target, identity).image, network(target, identity, 0 * guidance).image)
+        assert not torch.allclose(network(target, identity).image, network(target, identity, guidance).image)
+    with pytest.raises(ValueError, match=r"guidance .* expected \(1, 4, 64, 64\)"):
+        network(target, identity, guidance[:, :3])
+
+
+def test_light_mask_has_logits_and_leaves_the_image_alone() -> None:
+    network = CASES["light"].build()
+    image, mask = output = network(*CASES["light"].inputs(1))
+    assert output.mask_logits is not None
+    assert torch.allclose(torch.sigmoid(output.mask_logits), mask)
+    # The image must not depend on the mask head: the last of the head's four channels.
+    (gradient,) = torch.autograd.grad(image.square().sum(), [network.head.weight])
+    assert gradient[3].abs().max() == 0
+    assert gradient[:3].abs().max() > 0
+
+
+def test_light_is_within_its_budget() -> None:
+    assert 5e6 < LightGenerator(identity_dim=128, fixer_dim=128).parameter_count < 6.5e6
+    assert FixerNet().parameter_count <= 1.5e6
+
+
+@pytest.mark.parametrize("name", [*GENERATORS, "mobilefacenet", "fixer", "hear", "patches", "projected"])
+def test_gradients_reach_every_input(name: str) -> None:
+    inputs = [tensor.requires_grad_() for tensor in CASES[name].inputs(2)]
+    made = tensors(CASES[name].build()(*inputs))
+    sum(tensor.square().sum() for tensor in made).backward()
+    for tensor in inputs:
+        assert tensor.grad is not None
+        assert torch.isfinite(tensor.grad).all()
+        assert tensor.grad.abs().max() > 0
+
+
+def test_every_light_weight_learns() -> None:
+    network = CASES["light"].build()
+    output = network(*CASES["light"].inputs(2))
+    (output.image.square().sum() + output.mask.sum()).backward()
+    idle = [name for name, p in network.named_parameters() if p.grad is None or p.grad.abs().max() == 0]
+    assert idle == []
+
+
+def test_faceshifter_hands_out_its_attributes() -> None:
+    network = CASES["faceshifter"].build().eval()
+    maps = network.attributes(CASES["faceshifter"].inputs(1)[0])
+    assert [tensor.shape[-1] for tensor in maps] == [2, 4, 8, 16, 32, 64, 128, 256]
+    with pytest.raises(ValueError, match="choose 256 or 512"):
+        FaceShifterGenerator(size=128)
+
+
+def test_discriminators_judge_at_every_scale() -> None:
+    pictures = torch.rand(2, 3, 64, 64)
+    patches = PatchDiscriminator(channels=8, scales=3)(pictures)
+    assert [logits.shape for logits in patches.logits] == [(2, 1, s, s) for s in (8, 4, 2)]
+    assert [len(maps) for maps in patches.features] == [4, 4, 4]
+    projected = ProjectedDiscriminator(channels=8)(pictures)
+    assert [logits.shape for logits in projected.logits] == [(2, 1, 2, 2)] * 4
+
+
+def test_patch_discriminator_is_lipschitz_bounded() -> None:
+    network = PatchDiscriminator(channels=8, halvings=2, scales=1)
+    for _ in range(30):  # the power iterations that training would do
+        network(torch.rand(1, 3, 32, 32))
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            largest = torch.linalg.matrix_norm(module.weight.detach().flatten(1), ord=2)
+            assert largest.item() == pytest.approx(1, abs=0.05)
+
+
+def test_projected_features_stay_frozen() -> None:
+    discriminator = ProjectedDiscriminator(channels=8).train()
+    frozen = {
+        name: tensor.clone() for name, tensor in discriminator.state_dict().items() if "judges" not in name
+    }
+    optimiser = torch.optim.SGD((p for p in discriminator.parameters() if p.requires_grad), lr=0.1)
+    before = discriminator.judges[0].head.bias.clone()
+    sum(logits.sum() for logits in discriminator(torch.rand(2, 3, 64, 64)).logits).backward()
+    optimiser.step()
+    after = discriminator.state_dict()
+    assert all(torch.equal(after[name], tensor) for name, tensor in frozen.items())
+    assert not torch.equal(before, discriminator.judges[0].head.bias)
+
+
+def test_projected_takes_over_its_features() -> None:
+    features = PerceptualFeatures()
+    discriminator = ProjectedDiscriminator.over(features, channels=8)
+    pictures = torch.rand(1, 3, 64, 64)
+    for ours, theirs in zip(discriminator.features(pictures), features(pictures), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_per_channel_norm_survives_large_means_in_half_precision() -> None:
+    x = torch.randn(2, 3, 16, 16) + torch.tensor([0.0, 10.0, 100.0]).view(1, 3, 1, 1)
+    normed = per_channel_norm(x, eps=1e-5)
+    assert normed.mean((2, 3)).abs().max() < 1e-4
+    assert normed.var((2, 3), correction=0).sub(1).abs().max() < 1e-3
+    half = per_channel_norm(x.bfloat16(), eps=1e-5)
+    assert half.dtype == torch.bfloat16
+    assert torch.isfinite(half).all()
+    assert (half.float().var((2, 3), correction=0) - 1).abs().max() < 0.05
+
+
+def test_encoders_give_unit_vectors_and_the_published_fixer_does_not() -> None:
+    faces = torch.rand(3, 3, 112, 112)
+    encoder = IdentityEncoder().eval()
+    assert torch.allclose(encoder(faces).norm(dim=1), torch.ones(3))
+    assert torch.allclose(encoder(faces), torch.nn.functional.normalize(encoder.embed(faces)))
+    raw = FixerNet(normalised=False, embedding_size=8).eval()
+    assert not torch.allclose(raw(faces[..., ::2, ::2]).norm(dim=1), torch.ones(3), atol=0.01)
+    with pytest.raises(ValueError, match=r"unknown body 'resnet'.*iresnet50"):
+        face_body("resnet", 8, 112)
+
+
+def test_normalisation_is_in_the_config_and_matters() -> None:
+    torch.manual_seed(1)
+    plain = IdentityEncoder(embedding_size=16).eval()
+    other = IdentityEncoder(embedding_size=16, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)).eval()
+    other.load_state_dict(plain.state_dict())
+    faces = torch.rand(1, 3, 112, 112) * 2 - 1
+    wanted = ((faces + 1) / 2 - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)) / torch.tensor(
+        [0.229, 0.224, 0.225]
+    ).view(3, 1, 1)
+    assert torch.allclose(other(faces), plain(wanted), atol=1e-5)
+    assert plain.checksum() != other.checksum()
+
+
+def test_checksum_is_of_the_weights_and_not_of_their_dtype(tmp_path: Path) -> None:
+    encoder = IdentityEncoder(embedding_size=16)
+    whole = encoder.checksum()
+    encoder.save_pretrained(tmp_path, variant="fp16")
+    assert load_network(tmp_path, variant="fp16", dtype=torch.float16).checksum() == whole
+    assert encoder.to(torch.float16).to(torch.float32).checksum() == whole
+    with torch.no_grad():
+        encoder.trunk.bn.running_mean += 0.01
+    assert encoder.checksum() != whole
+
+
+def test_a_generator_goes_only_with_its_encoder() -> None:
+    encoder = IdentityEncoder(embedding_size=16, name="mine")
+    stranger = IdentityEncoder(embedding_size=16, name="theirs")
+    settings = {"channels": (8, 8, 8, 8), "block_count": 1, "identity_dim": 16}
+    generator = LightGenerator(**settings, identity_encoder="mine", identity_checksum=encoder.checksum())
+    check_encoder(generator, encoder)
+    with pytest.raises(WeightsError, match=r"trained on mine \(16-d.*not on theirs \(16-d"):
+        check_encoder(generator, stranger)
+    with pytest.raises(WeightsError, match="no checksum"):
+        check_encoder(LightGenerator(**settings), encoder)
+    with pytest.raises(WeightsError, match="no fixer vector beside mine, but got a 128-d fixer vector"):
+        check_encoder(generator, encoder, FixerNet())
+    with_fixer = LightGenerator(
+        **settings, fixer_dim=128, identity_encoder="mine", identity_checksum=encoder.checksum()
+    )
+    check_encoder(with_fixer, encoder, FixerNet())
+    with pytest.raises(WeightsError, match="load its FixerNet too"):
+        check_encoder(with_fixer, encoder)
