@@ -155,6 +155,7 @@ def _look(head: bytes) -> str:
         return "it looks like a web page"
     if text.startswith(b"version https://git-lfs"):
         return "it is a Git LFS pointer: run git lfs pull"
-    return (
-        "it looks like text" if all(b >= 32 or b in b"\t\r\n\f" for b in head) else "an unknown kind of data"
-    )
+    # A character that the 1024 bytes cut in two ends in one replacement character; other data has them anywhere.
+    words = head.decode("utf-8", "replace").rstrip("\ufffd")
+    is_text = words and all(c.isprintable() or c in "\t\r\n\f\ufeff" for c in words) and "\ufffd" not in words
+    return "it looks like text" if is_text else "an unknown kind of data"

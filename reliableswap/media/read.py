@@ -41,8 +41,7 @@ def read_picture(
         check_limit((picture.width, picture.height), picture.name, max_pixels)
         return picture
     if isinstance(source, Image.Image):
-        with strict_pillow(max_pixels):
-            return _from_image(source, "PIL image", max_pixels)
+        return _from_image(source, "PIL image", max_pixels)
     if isinstance(source, (bytes, bytearray, memoryview)):
         return _from_stream(io.BytesIO(source), "bytes", max_pixels)
     if isinstance(source, (str, os.PathLike)):
@@ -67,20 +66,21 @@ def _from_path(path: str, max_pixels: int) -> Picture:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except (OSError, ValueError) as error:
         raise PictureError(_why_not(path, shown, error)) from error
+    mode = os.fstat(handle).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(handle)
+        kind = "a folder" if stat.S_ISDIR(mode) else "a device, pipe or socket"
+        raise PictureError(f"{shown} is {kind}, not a picture; give one image file")
     with os.fdopen(handle, "rb") as stream:
-        mode = os.fstat(handle).st_mode
-        if not stat.S_ISREG(mode):
-            kind = "a folder" if stat.S_ISDIR(mode) else "a device, pipe or socket"
-            raise PictureError(f"{shown} is {kind}, not a picture; give one image file")
         return _from_stream(stream, shown, max_pixels, printable(Path(path).name))
 
 
 def _why_not(path: str, shown: str, error: OSError | ValueError) -> str:
     if isinstance(error, FileNotFoundError):
         return f"there is no file {shown}; check the name and the folder"
-    if Path(path).is_dir():  # Windows opens no folders at all
-        return f"{shown} is a folder, not a picture; give one image file"
     if isinstance(error, PermissionError):
+        if Path(path).is_dir():  # Windows opens no folders at all
+            return f"{shown} is a folder, not a picture; give one image file"
         return f"{shown} may not be read; check its permissions"
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return f"{shown} can't be opened ({reason}); check the name"
@@ -107,6 +107,6 @@ def _from_stream(stream: BinaryIO, shown: str, max_pixels: int, name: str | None
 def _from_image(image: Image.Image, shown: str, max_pixels: int, name: str | None = None) -> Picture:
     scale_key_colour(image)
     load(image, shown, max_pixels)
-    with decoder_errors(shown, "colour"):
+    with strict_pillow(max_pixels), decoder_errors(shown, "colour"):
         pixels, alpha, icc = to_planes(image, shown)
     return Picture(pixels, alpha, icc, name or shown, image.format)
