@@ -10,7 +10,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-_GAIN_LIMITS = (0.5, 2.0)  # a flat or noisy reference must not multiply the texture's grain
+# Skin of one person varies about as much as skin of another; a larger ratio is light or hair, not skin.
+_GAIN_LIMITS = (0.8, 1.25)
 
 
 def to_lab(rgb: np.ndarray) -> np.ndarray:
@@ -47,7 +48,12 @@ def match(
     wanted, spread = moments(reference, reference_weight)
     gain = 1 + strength * (np.clip(spread / np.maximum(deviation, 1e-3), *_GAIN_LIMITS) - 1)
     shift = mean + strength * (wanted - mean) - gain * mean
-    return lab * gain.astype(np.float32) + shift.astype(np.float32)
+    out = lab * gain.astype(np.float32) + shift.astype(np.float32)
+    # Hair and nostrils are too dark to take the skin's tint in full: chroma fades out with lightness.
+    floor = max(float(mean[0] - 2.5 * deviation[0]), 1.0)
+    share = np.clip(lab[..., :1] / floor, 0, 1)
+    out[..., 1:] = lab[..., 1:] + share * (out[..., 1:] - lab[..., 1:])
+    return out
 
 
 def slow(picture: np.ndarray, weight: np.ndarray, sigma: float) -> np.ndarray:
@@ -81,5 +87,6 @@ def keep_light(
     mine, wanted = slow(lab, weight, sigma), slow(reference, weight, sigma)
     # Light multiplies what the skin reflects; L is close to a cube root of it, so a ratio stays a ratio.
     gain = np.clip(wanted[..., :1] / np.maximum(mine[..., :1], 1.0), 0.4, 2.5)
-    out = np.dstack([lab[..., :1] * gain, lab[..., 1:] + wanted[..., 1:] - mine[..., 1:]])
+    share = np.clip(lab[..., :1] / np.maximum(0.7 * mine[..., :1], 1.0), 0, 1)
+    out = np.dstack([lab[..., :1] * gain, lab[..., 1:] + share * (wanted[..., 1:] - mine[..., 1:])])
     return lab + np.float32(strength) * (out - lab)

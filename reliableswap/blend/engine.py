@@ -17,10 +17,11 @@ import numpy as np
 
 from reliableswap.errors import ReliableSwapError
 
-from . import bands, colour, occlusion, regions
+from . import bands, colour, regions
+from .occlusion import find_covers
 from .reshape import displacement, reshape, shaped_mesh
 from .topology import checked_mesh, checked_picture
-from .warp import rasterise, reenact
+from .warp import open_lips, rasterise, reenact
 
 
 @dataclass(frozen=True)
@@ -78,17 +79,17 @@ def blend_face(
     goal = shaped_mesh(target_mesh, source_mesh, settings.shape * settings.likeness)
     move = displacement(target_mesh, goal, shape)
     reshaped = reshape(target, move)
-    covered = occlusion.hidden(source, source_mesh) if settings.occlusion else None
-    texture = reenact(source, source_mesh, goal, rasterise(goal, shape), covered)
+    theirs, ours = find_covers(source, source_mesh), find_covers(reshaped, goal)
+    texture = reenact(source, open_lips(source_mesh, goal), goal, rasterise(goal, shape), theirs.hidden)
 
-    front = occlusion.hidden(reshaped, goal) if settings.occlusion else np.zeros(shape, np.float32)
-    skin = regions.skin(goal, shape) * (texture.validity > 0.5) * (front < 0.5)
+    seen = cv2.remap(theirs.bare, texture.positions[..., 0], texture.positions[..., 1], cv2.INTER_LINEAR)
+    skin = np.minimum(seen, ours.bare) * (texture.validity > 0.9)
     base_lab, lab = colour.to_lab(reshaped), colour.to_lab(texture.image)
     lab = colour.match(lab, base_lab, skin, strength=settings.colour)
     lab = colour.keep_light(lab, base_lab, skin, settings.light_reach * width, settings.light)
     recoloured = colour.to_rgb(lab)
 
-    alpha = _mask(goal, shape, width, settings) * texture.validity * (1 - front) * settings.likeness
+    alpha = _mask(goal, shape, width, settings) * texture.validity * (1 - ours.hidden) * settings.likeness
     under = reshaped.astype(np.float32)
     valid = np.minimum(texture.validity * 4, 1)[..., None]
     over = recoloured * valid + under * (1 - valid)

@@ -78,3 +78,26 @@ def skin(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
     """(H,W) the outline without eyes, brows and mouth."""
     features = np.maximum(eyes(mesh, shape_hw, 1.3), np.maximum(brows(mesh, shape_hw), lips(mesh, shape_hw)))
     return oval(mesh, shape_hw) * (1 - features)
+
+
+def lower_face(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
+    """(H,W) where a beard grows: from below the nose and the ears' lobes to the chin."""
+    ring = [93, 132, 58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 288, 361, 323]
+    return polygon_mask(mesh[[*ring, 425, 327, 2, 98, 205]], shape_hw)
+
+
+def forehead(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
+    """(H,W) from the brows' upper edges to the top of the outline, temples included."""
+    top = [127, 162, 21, 54, 103, 67, 109, 10, 338, 297, 332, 284, 251, 389, 356]
+    return polygon_mask(mesh[[*top, 300, 293, 334, 296, 336, 9, 107, 66, 105, 63, 70]], shape_hw)
+
+
+def eye_band(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
+    """(H,W) where glasses sit: from above the brows to the upper cheeks, temple to temple."""
+    top = [127, 162, 71, 63, 105, 66, 107, 9, 336, 296, 334, 293, 301, 389, 356]
+    return polygon_mask(mesh[[*top, 454, 352, 280, 425, 429, 4, 209, 205, 50, 123, 234]], shape_hw)
+
+
+def nostrils(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
+    """(H,W) the underside of the nose, whose holes are dark."""
+    return polygon_mask(mesh[[48, 64, 98, 97, 2, 326, 327, 294, 278, 4]], shape_hw)

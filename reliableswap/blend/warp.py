@@ -8,15 +8,18 @@ all pixels at once. The cost follows the pixels covered and not the number of tr
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
 
-from .topology import Topology, checked_mesh, checked_picture, topology
+from .regions import mouth_opening
+from .topology import checked_mesh, checked_picture, topology
 
 # A triangle that the source shows at less than the first share of its size on the target is not used at all;
 # from the second share on it is used as it is. The share is that of the narrow direction of the stretch.
 STRETCH_LIMITS = (0.18, 0.5)
+_LIP_DRAW = 0.35  # how far the lips' points move to their outer ring to stay clear of the teeth
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,6 +179,35 @@ def _smaller(picture: np.ndarray, positions: np.ndarray, scale: float) -> tuple[
     size = (max(1, round(width / scale)), max(1, round(height / scale)))
     k = np.array([size[0] / width, size[1] / height], np.float32)
     return (positions + 0.5) * k - 0.5, cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+
+
+@lru_cache(maxsize=1)
+def _lip_owners() -> tuple[np.ndarray, np.ndarray]:
+    """Points of the lips within their outer ring, and for each the nearest point of that ring."""
+    top = topology()
+    ring = top.regions["lips"]
+    flat = top.canonical[:, :2]
+    outline = np.ascontiguousarray(flat[ring], np.float32)
+    inside = [p for p in range(len(flat)) if cv2.pointPolygonTest(outline, tuple(map(float, flat[p])), True) > 1e-4]
+    inside = np.array(sorted(set(inside) - set(ring.tolist())))
+    distance = np.linalg.norm(flat[inside][:, None] - flat[ring][None], axis=2)
+    return inside, ring[distance.argmin(1)]
+
+
+def open_lips(source_mesh: np.ndarray, target_mesh: np.ndarray) -> np.ndarray:
+    """(468,3) the source's mesh to sample from, its lips drawn off the teeth if its mouth is the wider open one.
+
+    A mesh is a pixel or two wrong along the lips, and one row of teeth on a closed mouth shows at once. The lips'
+    points move towards the lips' outer ring, so a little less lip is spread over the same place.
+    """
+    surplus = mouth_opening(source_mesh) - mouth_opening(target_mesh)
+    share = _LIP_DRAW * float(np.clip(surplus / 0.1, 0, 1))
+    if share == 0:
+        return source_mesh
+    inner, outer = _lip_owners()
+    moved = source_mesh.copy()
+    moved[inner] += share * (source_mesh[outer] - source_mesh[inner])
+    return moved
 
 
 @dataclass(frozen=True, eq=False)
