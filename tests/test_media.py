@@ -284,7 +284,7 @@ def test_threads_read_side_by_side() -> None:
     for thread in threads:
         thread.join()
     assert {o: outcomes.count(o) for o in outcomes} == {str(SIZE[0]): 20, "limit": 20, "incomplete": 20}
-    assert (ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS) == before
+    assert before == (ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS)
 
 
 def test_profiles(tmp_path: Path) -> None:

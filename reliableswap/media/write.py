@@ -149,7 +149,7 @@ def _for_png(xmp: bytes, quality: int) -> dict[str, Any]:
     info = PngInfo()
     info.add_itxt("XML:com.adobe.xmp", xmp.decode())
     info.add_text("Software", _SOFTWARE)
-    # On photos level 3 takes 0.4 of the default level's time (4 megapixels: 0.4 s for 1.0 s) for 5 % more bytes.
+    # Measured on photos of 4 megapixels: 0.4 s, and 1.0 s at the default level, which saves 5 % of the bytes.
     return {"pnginfo": info, "compress_level": 3}
 
 
