@@ -26,8 +26,8 @@ def to_rgb(lab: np.ndarray) -> np.ndarray:
 
 def moments(lab: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(3,), (3,) the weighted mean and standard deviation over the pixels."""
-    w = weight.reshape(-1).astype(np.float64)
-    pixels = lab.reshape(-1, 3).astype(np.float64)
+    counted = weight > 0
+    w, pixels = weight[counted].astype(np.float64), lab[counted].astype(np.float64)
     total = max(float(w.sum()), 1e-12)
     mean = w @ pixels / total
     return mean, np.sqrt(np.maximum(w @ (pixels * pixels) / total - mean**2, 0.0))

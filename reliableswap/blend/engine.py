@@ -19,9 +19,12 @@ from reliableswap.errors import ReliableSwapError
 
 from . import bands, colour, regions
 from .occlusion import find_covers
-from .reshape import displacement, reshape, shaped_mesh
+from .reshape import STILL, displacement, reshape, shaped_mesh
 from .topology import checked_mesh, checked_picture
 from .warp import open_lips, rasterise, reenact
+
+
+_LEAK = 0.05  # coarse bands may change this share of the face's width beyond the mask
 
 
 @dataclass(frozen=True)
@@ -30,8 +33,8 @@ class BlendSettings:
 
     likeness: how much of the source comes in, 0 (the target's photo, untouched) to 1. shape: how far the outline
     moves to the source's. colour and light: how far skin tone, and slow changes of it, become the target's.
-    light_reach: how slow is slow. bands: octaves that are blended apart. margin: how far inside the outline the
-    blend ends. feather: how softly. occlusion: whether hair, glasses and hands are looked for.
+    light_reach: how slow is slow. band_reach: over how much of the face the coarsest band is mixed. margin: how far
+    inside the outline the blend ends. feather: how softly.
     """
 
     likeness: float = 1.0
@@ -39,10 +42,9 @@ class BlendSettings:
     colour: float = 1.0
     light: float = 0.9
     light_reach: float = 0.13
-    bands: int = 5
+    band_reach: float = 0.12
     margin: float = 0.03
     feather: float = 0.03
-    occlusion: bool = True
 
     def __post_init__(self) -> None:
         for name in ("likeness", "shape", "colour", "light"):
@@ -79,41 +81,81 @@ def blend_face(
     goal = shaped_mesh(target_mesh, source_mesh, settings.shape * settings.likeness)
     move = displacement(target_mesh, goal, shape)
     reshaped = reshape(target, move)
-    theirs, ours = find_covers(source, source_mesh), find_covers(reshaped, goal)
-    texture = reenact(source, open_lips(source_mesh, goal), goal, rasterise(goal, shape), theirs.hidden)
+    window = regions.window(goal, shape, (0.5 * settings.feather + _LEAK) * width)
+    corner = np.array([window[1].start, window[0].start, 0], np.float32)
+    swap = _swap(reshaped[window], goal - corner, source, source_mesh, width, settings)
 
-    seen = cv2.remap(theirs.bare, texture.positions[..., 0], texture.positions[..., 1], cv2.INTER_LINEAR)
-    skin = np.minimum(seen, ours.bare) * (texture.validity > 0.9)
-    base_lab, lab = colour.to_lab(reshaped), colour.to_lab(texture.image)
-    lab = colour.match(lab, base_lab, skin, strength=settings.colour)
-    lab = colour.keep_light(lab, base_lab, skin, settings.light_reach * width, settings.light)
+    image = reshaped.copy()
+    image[window] = swap.image
+    moved = np.maximum(np.abs(move[..., 0]), np.abs(move[..., 1]))
+    mask = np.where(moved < STILL, 0, np.minimum(moved, 1)).astype(np.float32)
+    mask[window] = np.maximum(mask[window], swap.mask)
+    untouched = mask == 0
+    image[untouched] = target[untouched]
+    steps = {name: _placed(step, window, shape) for name, step in swap.steps.items()}
+    return BlendResult(image, mask, {**steps, "reshaped": reshaped, "blended": image})
+
+
+def _swap(
+    under: np.ndarray,
+    goal: np.ndarray,
+    source: np.ndarray,
+    source_mesh: np.ndarray,
+    width: float,
+    settings: BlendSettings,
+) -> BlendResult:
+    """(h,w,3) the piece of the reshaped photo around the face, with the source's face on the goal mesh in it."""
+    shape = under.shape[:2]
+    theirs, ours = find_covers(source, source_mesh), find_covers(under, goal)
+    front, bare = ours.on(shape)
+    texture = reenact(
+        source,
+        open_lips(source_mesh, goal),
+        goal,
+        rasterise(goal, shape),
+        lambda at: _wider(theirs.at(at)[0]),
+    )
+
+    skin = np.minimum(theirs.at(texture.positions)[1], bare) * (texture.validity > 0.9)
+    base, lab = colour.to_lab(under), colour.to_lab(texture.image)
+    lab = colour.match(lab, base, skin, strength=settings.colour)
+    lab = colour.keep_light(lab, base, skin, settings.light_reach * width, settings.light)
     recoloured = colour.to_rgb(lab)
 
-    alpha = _mask(goal, shape, width, settings) * texture.validity * (1 - ours.hidden) * settings.likeness
-    under = reshaped.astype(np.float32)
+    alpha = _mask(goal, shape, width, settings) * texture.validity * (1 - front) * settings.likeness
     valid = np.minimum(texture.validity * 4, 1)[..., None]
-    over = recoloured * valid + under * (1 - valid)
-    blended = bands.blend_bands(over, under, alpha, settings.bands)
-    image = np.clip(np.rint(blended), 0, 255).astype(np.uint8)
-    moved = np.clip(np.abs(move).max(2), 0, 1)
-    mask = np.maximum(cv2.dilate(alpha, np.ones((3, 3))), np.where(moved < 1 / 64, 0, moved)).astype(
-        np.float32
-    )
-    image = np.where(mask[..., None] > 0, image, target)
+    below = under.astype(np.float32)
+    octaves = round(np.log2(max(settings.band_reach * width, 1)))
+    blended = bands.blend_bands(below + valid * (recoloured - below), below, alpha, octaves)
+    # The coarse bands run on past the mask; they may, a little way.
+    reach = np.clip(4 * regions.soft(alpha, _LEAK / 2.5 * width), 0, 1)
+    mask = np.where(reach < 1 / 64, 0, np.maximum(reach, alpha))
+    blended = below + mask[..., None] * (blended - below)
     steps = {
         "texture": texture.image,
         "validity": texture.validity,
-        "reenacted": texture.image,
-        "recoloured": np.rint(recoloured).astype(np.uint8),
-        "reshaped": reshaped,
-        "blended": image,
+        "reenacted": np.rint(below + valid * (texture.image - below)).astype(np.uint8),
+        "recoloured": np.rint(below + valid * (recoloured - below)).astype(np.uint8),
     }
-    return BlendResult(image, mask, steps)
+    return BlendResult(np.clip(np.rint(blended), 0, 255).astype(np.uint8), mask.astype(np.float32), steps)
+
+
+def _wider(hidden: np.ndarray) -> np.ndarray:
+    """(H,W) what covers the source, taken generously: what is left out is filled, what is let in shows."""
+    return np.minimum(1.6 * hidden, 1)
+
+
+def _placed(step: np.ndarray, window: tuple[slice, slice], shape: tuple[int, int]) -> np.ndarray:
+    """(H,W) or (H,W,3) a step's piece in its place in the photo."""
+    out = np.zeros((*shape, *step.shape[2:]), step.dtype)
+    out[window] = step
+    return out
 
 
 def _mask(goal: np.ndarray, shape: tuple[int, int], width: float, settings: BlendSettings) -> np.ndarray:
     """(H,W) the face the source may fill: inside the outline, outside the target's gaze and inner mouth."""
     size = 2 * max(1, round((settings.margin + settings.feather) * width)) + 1
-    inside = cv2.erode(regions.oval(goal, shape), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+    inside = cv2.erode(regions.oval(goal, shape), disc, borderType=cv2.BORDER_REPLICATE)
     own = np.maximum(regions.eyes(goal, shape, 1.15), regions.inner_mouth(goal, shape))
     return regions.soft(inside, settings.feather * width) * (1 - regions.soft(own, 0.008 * width))

@@ -54,6 +54,8 @@ def _features(patch: np.ndarray) -> np.ndarray:
     gy = cv2.Sobel(patch, cv2.CV_32F, 0, 1, ksize=3, scale=0.25)
     straight = [np.maximum(gx, 0), np.maximum(-gx, 0), np.maximum(gy, 0), np.maximum(-gy, 0)]
     diagonal = [np.abs(gx + gy) * 0.7, np.abs(gx - gy) * 0.7]
-    cells = [cv2.resize(channel, _CELLS, interpolation=cv2.INTER_AREA) for channel in (*straight, *diagonal, patch)]
+    cells = [
+        cv2.resize(channel, _CELLS, interpolation=cv2.INTER_AREA) for channel in (*straight, *diagonal, patch)
+    ]
     edges = np.sqrt(np.maximum(np.dstack(cells[:-1]), 0))
     return np.concatenate([edges.ravel(), cells[-1].ravel()])

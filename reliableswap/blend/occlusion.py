@@ -18,7 +18,7 @@ from . import colour, regions
 from .glasses import glasses_probability
 from .topology import topology
 
-_WORK = 96.0  # face width in pixels at which covers are looked for
+_WORK = 80.0  # face width in pixels at which covers are looked for
 _SAMPLE = [  # rings of points over skin that hair seldom reaches: two cheeks and the nose
     [116, 117, 118, 101, 36, 206, 216, 192, 213, 147, 123],
     [345, 346, 347, 330, 266, 426, 436, 416, 433, 376, 352],
@@ -33,49 +33,83 @@ _FLOOR = np.array([5.0, 2.2, 2.6])  # smallest deviations of L, a, b: grain and 
 
 @dataclass(frozen=True, eq=False)
 class Covers:
-    """hidden (H,W) 0..1: something in front of the face. bare (H,W) 0..1: skin, and not hair, a beard or lips.
-    glasses 0..1: how likely the face wears some."""
+    """What was found on one face, on a small copy of its surroundings.
 
-    hidden: np.ndarray
-    bare: np.ndarray
+    maps (h,w,2) 0..1: `hidden`, something is in front of the face; `bare`, skin and not hair, a beard or lips. Both
+    are zero outside the face. glasses 0..1: how likely it wears some. A position p of the picture is (p + 0.5) *
+    scale + shift on the maps.
+    """
+
+    maps: np.ndarray
+    scale: float
+    shift: np.ndarray
     glasses: float
+
+    def at(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(H,W), (H,W) hidden and bare at positions (H,W,2) of the picture."""
+        where = ((positions + 0.5) * self.scale + self.shift).astype(np.float32)
+        found = cv2.remap(self.maps, where[..., 0], where[..., 1], cv2.INTER_LINEAR)
+        return found[..., 0], found[..., 1]
+
+    def on(self, shape_hw: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+        """(H,W), (H,W) hidden and bare over the whole picture."""
+        k = self.scale
+        matrix = np.array([[k, 0, self.shift[0] + 0.5 * k], [0, k, self.shift[1] + 0.5 * k]])
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        found = cv2.warpAffine(self.maps, matrix, shape_hw[::-1], flags=flags)
+        return found[..., 0], found[..., 1]
 
 
 def find_covers(picture: np.ndarray, mesh: np.ndarray) -> Covers:
-    """What is in front of the face in a picture (H,W,3) uint8; nothing outside the face's outline."""
+    """What is in front of the face in a picture (H,W,3) uint8."""
     height, width = picture.shape[:2]
+    pad = 0.06 * regions.face_width(mesh)
+    x0, y0 = np.clip(np.floor(mesh[:, :2].min(0) - pad), 0, (width - 4, height - 4)).astype(int)
+    x1, y1 = np.clip(np.ceil(mesh[:, :2].max(0) + pad), (x0 + 4, y0 + 4), (width, height)).astype(int)
+    piece = picture[y0:y1, x0:x1]
     k = min(1.0, _WORK / regions.face_width(mesh))
-    if k == 1.0:
-        return _find(picture, mesh)
-    size = (max(8, round(width * k)), max(8, round(height * k)))
-    scale = np.array([size[0] / width, size[1] / height, k], np.float32)
-    moved = (mesh + (0.5, 0.5, 0)) * scale - (0.5, 0.5, 0)
-    small = _find(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), moved.astype(np.float32))
-    hidden, bare = (cv2.resize(m, (width, height), interpolation=cv2.INTER_LINEAR) for m in (small.hidden, small.bare))
-    return Covers(hidden, bare, small.glasses)
+    size = (max(4, round((x1 - x0) * k)), max(4, round((y1 - y0) * k)))
+    if k < 1:
+        piece = cv2.resize(piece, size, interpolation=cv2.INTER_AREA)
+    moved = (mesh + (0.5 - x0, 0.5 - y0, 0)) * k - (0.5, 0.5, 0)
+    hidden, bare, wears = _find(piece, moved.astype(np.float32))
+    return Covers(np.dstack([hidden, bare]), k, -np.array([x0, y0]) * k - 0.5, wears)
 
 
-def _find(picture: np.ndarray, mesh: np.ndarray) -> Covers:
+def _find(picture: np.ndarray, mesh: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
     shape = picture.shape[:2]
     width = regions.face_width(mesh)
     lab = colour.to_lab(picture)
     departure = skin_departure(lab, mesh)
     wears = glasses_probability(picture, mesh)
     if departure is None:
-        return Covers(np.zeros(shape, np.float32), regions.skin(mesh, shape), wears)
+        return np.zeros(shape, np.float32), regions.skin(mesh, shape), wears
     face = regions.oval(mesh, shape)
     bare = regions.skin(mesh, shape) * np.clip(_BARE_LIMIT + 0.5 - departure, 0, 1)
     odds = (departure - _limits(mesh, shape, width)) * 2.0
-    own = np.maximum(regions.brows(mesh, shape), regions.lips(mesh, shape))
+    hair = 1 / (1 + np.exp(-np.clip(odds, -30, 30)))
+    own = np.maximum(_free_brows(hair, mesh, shape, width), regions.lips(mesh, shape))
     own = np.maximum(own, np.maximum(regions.eyes(mesh, shape, 1.5), regions.nostrils(mesh, shape)))
     own = regions.soft(cv2.dilate(own, _disc(0.02 * width)), 0.015 * width)
-    hair = 1 / (1 + np.exp(-np.clip(odds, -30, 30))) * (1 - own)
-    hair *= 1 - regions.lower_face(mesh, shape) * _hairlike(lab)
+    hair *= (1 - own) * (1 - regions.lower_face(mesh, shape) * _hairlike(lab))
     hair = cv2.morphologyEx(hair.astype(np.float32), cv2.MORPH_OPEN, _disc(0.012 * width))
     if wears > 0.5:
         hair = np.maximum(hair, _frames(lab, departure, mesh, width))
-    hair = regions.soft(hair * face, 0.008 * width).astype(np.float32)
-    return Covers(hair, (bare * (1 - hair)).astype(np.float32), wears)
+    hair = regions.soft(hair * face, 0.008 * width)
+    return hair, bare * (1 - hair), wears
+
+
+def _free_brows(hair: np.ndarray, mesh: np.ndarray, shape: tuple[int, int], width: float) -> np.ndarray:
+    """(H,W) the brows that can be told from a fringe: those with skin above them."""
+    out = np.zeros(shape, np.float32)
+    up = mesh[9, :2] - mesh[168, :2]
+    up = up / max(float(np.linalg.norm(up)), 1e-6)
+    for ring in topology().brows:
+        brow = regions.grown(mesh[ring], 1.1)
+        above = regions.polygon_mask(brow + 0.09 * width * up, shape)
+        covered = float((hair * above).sum() / max(float(above.sum()), 1.0))
+        out = np.maximum(out, regions.polygon_mask(brow, shape) * np.clip((0.75 - covered) / 0.3, 0, 1))
+    return out
 
 
 def skin_departure(lab: np.ndarray, mesh: np.ndarray) -> np.ndarray | None:
@@ -105,9 +139,10 @@ def skin_departure(lab: np.ndarray, mesh: np.ndarray) -> np.ndarray | None:
     light = plane[0] + np.clip(columns, -0.4, 0.4)[None, :, None] * plane[1]
     light = light + np.clip(rows, -0.4, 0.4)[:, None, None] * plane[2]
     rest = (lab - light).astype(np.float32)
-    rest[..., 0] *= np.where(rest[..., 0] > 0, _HIGHLIGHT, 1.0)
+    rest[..., 0] *= np.where(rest[..., 0] > 0, np.float32(_HIGHLIGHT), np.float32(1))
     root = np.linalg.cholesky(np.linalg.inv(covariance)).astype(np.float32)
-    return np.linalg.norm(rest.reshape(-1, 3) @ root, axis=1).reshape(shape)
+    rest = (rest.reshape(-1, 3) @ root).reshape(*shape, 3)
+    return np.sqrt(rest[..., 0] ** 2 + rest[..., 1] ** 2 + rest[..., 2] ** 2)
 
 
 def _limits(mesh: np.ndarray, shape: tuple[int, int], width: float) -> np.ndarray:

@@ -26,6 +26,14 @@ def grown(points: np.ndarray, factor: float, more: float = 0.0) -> np.ndarray:
     return centre + ray * (factor + more / length)
 
 
+def window(mesh: np.ndarray, shape_hw: tuple[int, int], pad: float) -> tuple[slice, slice]:
+    """Rows and columns of the picture that hold the mesh and `pad` pixels around it; at least 8 by 8 if there are."""
+    (width, height), low, high = shape_hw[::-1], mesh[:, :2].min(0) - pad, mesh[:, :2].max(0) + pad
+    x0, y0 = (int(np.clip(np.floor(v), 0, max(n - 8, 0))) for v, n in zip(low, (width, height), strict=True))
+    x1, y1 = (int(np.clip(np.ceil(v) + 1, a + 8, None)) for v, a in zip(high, (x0, y0), strict=True))
+    return slice(y0, min(y1, height)), slice(x0, min(x1, width))
+
+
 def face_width(mesh: np.ndarray) -> float:
     """The face's width in pixels as it would be seen from the front, from cheek to cheek in three dimensions."""
     return float(np.linalg.norm(mesh[234] - mesh[454]))

@@ -25,6 +25,7 @@ from .warp import rasterise
 # The filter's answer is an expectation, shrunk by what one photo cannot tell. This undoes about half of that.
 _GAIN = 1.5
 _REACH = 0.45  # the background moves along up to this many face widths from the outline
+STILL = 1 / 64  # pixels of displacement that count as none
 _FIELD = 64.0  # face width in pixels at which the displacement is worked out; it is smooth
 
 
@@ -101,6 +102,6 @@ def reshape(picture: np.ndarray, move: np.ndarray) -> np.ndarray:
     x = move[..., 0] + np.arange(width, dtype=np.float32)
     y = move[..., 1] + np.arange(height, dtype=np.float32)[:, None]
     moved = cv2.remap(picture, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
-    still = (np.abs(move) < 1 / 64).all(2)
+    still = np.maximum(np.abs(move[..., 0]), np.abs(move[..., 1])) < STILL
     moved[still] = picture[still]
     return moved

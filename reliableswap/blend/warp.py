@@ -7,6 +7,7 @@ all pixels at once. The cost follows the pixels covered and not the number of tr
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -152,16 +153,13 @@ def trust(source_mesh: np.ndarray, target_mesh: np.ndarray, mirrored: bool = Fal
     weight = (usable & ~moving[top.triangles].any(1)).astype(np.float64) * np.maximum(np.abs(det), 1e-6)
     value = np.ones(len(target_mesh))
     known = ~moving
-    for round_ in range(
-        4
-    ):  # average over the triangles around a point, then let it run into its surroundings
+    corners = top.triangles.T.ravel()
+    for round_ in range(4):  # average over the triangles around a point, then let it run on
         if round_:
             share = value[top.triangles].mean(1)
             weight = known[top.triangles].any(1).astype(np.float64)
-        total, mass = np.zeros(len(value)), np.zeros(len(value))
-        for k in range(3):
-            np.add.at(total, top.triangles[:, k], share * weight)
-            np.add.at(mass, top.triangles[:, k], weight)
+        total = np.bincount(corners, np.tile(share * weight, 3), len(value))
+        mass = np.bincount(corners, np.tile(weight, 3), len(value))
         value = np.where(mass > 0, total / np.maximum(mass, 1e-12), value)
     return (value * value * (3 - 2 * value)).astype(np.float32)
 
@@ -188,7 +186,9 @@ def _lip_owners() -> tuple[np.ndarray, np.ndarray]:
     ring = top.regions["lips"]
     flat = top.canonical[:, :2]
     outline = np.ascontiguousarray(flat[ring], np.float32)
-    inside = [p for p in range(len(flat)) if cv2.pointPolygonTest(outline, tuple(map(float, flat[p])), True) > 1e-4]
+    inside = [
+        p for p in range(len(flat)) if cv2.pointPolygonTest(outline, tuple(map(float, flat[p])), True) > 1e-4
+    ]
     inside = np.array(sorted(set(inside) - set(ring.tolist())))
     distance = np.linalg.norm(flat[inside][:, None] - flat[ring][None], axis=2)
     return inside, ring[distance.argmin(1)]
@@ -224,37 +224,35 @@ def reenact(
     source_mesh: np.ndarray,
     target_mesh: np.ndarray,
     raster: Raster,
-    hidden: np.ndarray | None = None,
+    hidden_at: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> Texture:
     """The source's texture on the target's mesh, whose raster is given.
 
-    `hidden` (H,W) in 0..1 says where something covers the source's face. What is hidden or faces away is taken
-    from the face's other half if that shows it, and is otherwise not valid.
+    `hidden_at` takes positions (H,W,2) in the source to (H,W) in 0..1, where something covers its face. What is
+    hidden or faces away is taken from the face's other half if that shows it, and is otherwise not valid.
     """
-    top = topology()
     scale = scale_between(source_mesh, target_mesh)
-    sides: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-    for mirrored in (False, True):
-        mesh = source_mesh[top.mirror] if mirrored else source_mesh
+
+    def half(mesh: np.ndarray, mirrored: bool) -> tuple[np.ndarray, np.ndarray]:
         points = np.column_stack([mesh[:, :2], trust(mesh, target_mesh, mirrored)])
-        if mirrored and hidden is None and float(sides[0][1].min(initial=1.0, where=sides[0][1] > -1)) > 0.95:
-            break
         spread = raster.picture(points, outside=-1.0)
-        positions, confidence = np.ascontiguousarray(spread[..., :2]), spread[..., 2]
-        if hidden is not None:
-            covered = cv2.remap(hidden, positions[..., 0], positions[..., 1], cv2.INTER_LINEAR)
-            confidence = np.where(confidence < 0, -1.0, confidence * (1 - covered)).astype(np.float32)
-        sides.append((positions, confidence, sample(source, positions, scale)))
-    positions, confidence, image = sides[0]
-    validity = np.maximum(confidence, 0.0)
-    if len(sides) > 1:
-        other = np.maximum(sides[1][1], 0.0) * (1 - validity)
+        positions, confidence = np.ascontiguousarray(spread[..., :2]), np.maximum(spread[..., 2], 0)
+        if hidden_at is not None:
+            confidence = confidence * (1 - hidden_at(positions))
+        return positions, confidence
+
+    positions, validity = half(source_mesh, False)
+    image = sample(source, positions, scale)
+    if np.count_nonzero(validity.flat[raster.flat] < 0.9) > 0.01 * len(raster.flat):
+        others, other = half(source_mesh[topology().mirror], True)
+        other = other * (1 - validity)
         share = (validity / np.maximum(validity + other, 1e-6))[..., None]
-        mixed = image * share + sides[1][2] * (1 - share)
+        mixed = image * share + sample(source, others, scale) * (1 - share)
         image, validity = np.rint(mixed).astype(np.uint8), validity + other
-    outside = confidence < 0
-    image[outside] = 0
-    return Texture(image, np.where(outside, 0, validity).astype(np.float32), positions)
+    outside = np.ones(raster.shape[0] * raster.shape[1], bool)
+    outside[raster.flat] = False
+    image[outside.reshape(raster.shape)] = 0
+    return Texture(image, validity.astype(np.float32), positions)
 
 
 def warp_texture(
