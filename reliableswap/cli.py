@@ -70,9 +70,8 @@ def faces(arguments: argparse.Namespace) -> int:
     if output is not None:
         from dataclasses import replace
 
-        write_picture(
-            replace(picture, pixels=annotate(picture.pixels, found)), output, overwrite=arguments.overwrite
-        )
+        drawn = replace(picture, pixels=annotate(picture.pixels, found))
+        write_picture(drawn, output, overwrite=arguments.overwrite, ai_made=False)
         say(f"wrote {output}")
     if arguments.json:
         print(

@@ -123,7 +123,7 @@ class ReliableSwapPipeline(DiffusionPipeline):
 
         result = replace(picture, pixels=pixels)
         report.seconds = round(time.perf_counter() - started, 4)
-        return SwapOutput(images=[_to_pil(result)], pictures=[result], report=report)
+        return SwapOutput(images=[result.to_pil()], pictures=[result], report=report)
 
     def find(self, picture: PictureLike) -> list[Face]:
         """The faces of a picture, largest first: their numbers are what `faces=` takes."""
@@ -204,11 +204,3 @@ def _name(given: PictureLike) -> str:
         return Path(given).name
     return given.name if isinstance(given, Picture) else type(given).__name__
 
-
-def _to_pil(picture: Picture) -> Image.Image:
-    image = Image.fromarray(picture.pixels)
-    if picture.alpha is not None:
-        image.putalpha(Image.fromarray(picture.alpha))
-    if picture.icc is not None:
-        image.info["icc_profile"] = picture.icc
-    return image

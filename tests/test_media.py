@@ -582,3 +582,11 @@ def test_importing_media_brings_no_framework() -> None:
     # Either room first: each uses the other, so a circle of imports would show here.
     subprocess.run([sys.executable, "-c", "import reliableswap.provenance.mark"], check=True)
     subprocess.run([sys.executable, "-c", "import reliableswap.media.write"], check=True)
+
+
+@pytest.mark.parametrize("extension", ["png", "jpg", "webp", "tif"])
+def test_a_picture_that_no_one_swapped_carries_no_mark(tmp_path: Path, extension: str) -> None:
+    photo = Picture(np.full((9, 12, 3), 77, np.uint8))
+    path = write_picture(photo, tmp_path / f"outlined.{extension}", ai_made=False)
+    assert read_mark(path) is None
+    assert np.abs(read_picture(path).pixels.astype(int) - 77).max() <= 2
