@@ -106,14 +106,14 @@ def _swap(
 ) -> BlendResult:
     """(h,w,3) the piece of the reshaped photo around the face, with the source's face on the goal mesh in it."""
     shape = under.shape[:2]
-    theirs, ours = find_covers(source, source_mesh), find_covers(under, goal)
+    theirs, ours = find_covers(source, source_mesh, strict=True), find_covers(under, goal)
     front, bare = ours.on(shape)
     texture = reenact(
         source,
         open_lips(source_mesh, goal),
         goal,
         rasterise(goal, shape),
-        lambda at: _wider(theirs.at(at)[0]),
+        lambda at: theirs.at(at)[0],
     )
 
     skin = np.minimum(theirs.at(texture.positions)[1], bare) * (texture.validity > 0.9)
@@ -138,11 +138,6 @@ def _swap(
         "recoloured": np.rint(below + valid * (recoloured - below)).astype(np.uint8),
     }
     return BlendResult(np.clip(np.rint(blended), 0, 255).astype(np.uint8), mask.astype(np.float32), steps)
-
-
-def _wider(hidden: np.ndarray) -> np.ndarray:
-    """(H,W) what covers the source, taken generously: what is left out is filled, what is let in shows."""
-    return np.minimum(1.6 * hidden, 1)
 
 
 def _placed(step: np.ndarray, window: tuple[slice, slice], shape: tuple[int, int]) -> np.ndarray:

@@ -28,6 +28,7 @@ _SAMPLE = [  # rings of points over skin that hair seldom reaches: two cheeks an
 _LIMIT_CENTRE, _LIMIT_FOREHEAD, _LIMIT_SIDE = 5.0, 3.0, 3.2
 _BARE_LIMIT = 3.0  # departures up to here are skin tone, shadow and blush
 _HIGHLIGHT = 0.5  # skin shines: too bright is half as suspicious as too dark
+_STRICT = 0.75
 _FLOOR = np.array([5.0, 2.2, 2.6])  # smallest deviations of L, a, b: grain and JPEG are not hair
 
 
@@ -60,8 +61,12 @@ class Covers:
         return found[..., 0], found[..., 1]
 
 
-def find_covers(picture: np.ndarray, mesh: np.ndarray) -> Covers:
-    """What is in front of the face in a picture (H,W,3) uint8."""
+def find_covers(picture: np.ndarray, mesh: np.ndarray, strict: bool = False) -> Covers:
+    """What is in front of the face in a picture (H,W,3) uint8.
+
+    A strict look doubts more and takes a wider edge. It is right for a source: skin that is left out is filled from
+    elsewhere, hair that is let in shows as a stain on the target.
+    """
     height, width = picture.shape[:2]
     pad = 0.06 * regions.face_width(mesh)
     x0, y0 = np.clip(np.floor(mesh[:, :2].min(0) - pad), 0, (width - 4, height - 4)).astype(int)
@@ -72,11 +77,11 @@ def find_covers(picture: np.ndarray, mesh: np.ndarray) -> Covers:
     if k < 1:
         piece = cv2.resize(piece, size, interpolation=cv2.INTER_AREA)
     moved = (mesh + (0.5 - x0, 0.5 - y0, 0)) * k - (0.5, 0.5, 0)
-    hidden, bare, wears = _find(piece, moved.astype(np.float32))
+    hidden, bare, wears = _find(piece, moved.astype(np.float32), strict)
     return Covers(np.dstack([hidden, bare]), k, -np.array([x0, y0]) * k - 0.5, wears)
 
 
-def _find(picture: np.ndarray, mesh: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+def _find(picture: np.ndarray, mesh: np.ndarray, strict: bool) -> tuple[np.ndarray, np.ndarray, float]:
     shape = picture.shape[:2]
     width = regions.face_width(mesh)
     lab = colour.to_lab(picture)
@@ -86,7 +91,7 @@ def _find(picture: np.ndarray, mesh: np.ndarray) -> tuple[np.ndarray, np.ndarray
         return np.zeros(shape, np.float32), regions.skin(mesh, shape), wears
     face = regions.oval(mesh, shape)
     bare = regions.skin(mesh, shape) * np.clip(_BARE_LIMIT + 0.5 - departure, 0, 1)
-    odds = (departure - _limits(mesh, shape, width)) * 2.0
+    odds = (departure - _limits(mesh, shape, width) * (_STRICT if strict else 1.0)) * 2.0
     hair = 1 / (1 + np.exp(-np.clip(odds, -30, 30)))
     own = np.maximum(_free_brows(hair, mesh, shape, width), regions.lips(mesh, shape))
     own = np.maximum(own, np.maximum(regions.eyes(mesh, shape, 1.5), regions.nostrils(mesh, shape)))
@@ -95,6 +100,8 @@ def _find(picture: np.ndarray, mesh: np.ndarray) -> tuple[np.ndarray, np.ndarray
     hair = cv2.morphologyEx(hair.astype(np.float32), cv2.MORPH_OPEN, _disc(0.012 * width))
     if wears > 0.5:
         hair = np.maximum(hair, _frames(lab, departure, mesh, width))
+    if strict:
+        hair = cv2.dilate(hair, _disc(0.025 * width))
     hair = regions.soft(hair * face, 0.008 * width)
     return hair, bare * (1 - hair), wears
 

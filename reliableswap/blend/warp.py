@@ -14,12 +14,13 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from .regions import mouth_opening
+from .regions import face_width, mouth_opening
 from .topology import checked_mesh, checked_picture, topology
 
 # A triangle that the source shows at less than the first share of its size on the target is not used at all;
 # from the second share on it is used as it is. The share is that of the narrow direction of the stretch.
 STRETCH_LIMITS = (0.18, 0.5)
+_TURNED = 0.3  # sine of the yaw from which the nose can hide a cheek
 _LIP_DRAW = 0.35  # how far the lips' points move to their outer ring to stay clear of the teeth
 
 
@@ -161,7 +162,24 @@ def trust(source_mesh: np.ndarray, target_mesh: np.ndarray, mirrored: bool = Fal
         total = np.bincount(corners, np.tile(share * weight, 3), len(value))
         mass = np.bincount(corners, np.tile(weight, 3), len(value))
         value = np.where(mass > 0, total / np.maximum(mass, 1e-12), value)
+    value *= 1 - _behind(source_mesh)
     return (value * value * (3 - 2 * value)).astype(np.float32)
+
+
+def _behind(mesh: np.ndarray) -> np.ndarray:
+    """(468,) one for points that another part of the face hides, as a turned head's nose hides a cheek."""
+    width = face_width(mesh)
+    if abs(mesh[234, 2] - mesh[454, 2]) < _TURNED * width:
+        return np.zeros(len(mesh))
+    k = 80 / max(width, 1.0)
+    small = ((mesh - mesh.min(0)) * k).astype(np.float32) + 1
+    size = (int(small[:, 1].max()) + 3, int(small[:, 0].max()) + 3)
+    depth = rasterise(small, size).picture(small[:, 2:], outside=np.inf)[..., 0]
+    at = np.rint(small[:, :2]).astype(int)
+    # The nearest of the 3x3 pixels around: a point on the very edge of the nose's shadow is no safe place either.
+    nearest = cv2.erode(depth, np.ones((3, 3)))[at[:, 1], at[:, 0]]
+    steep = 0.06 * 80
+    return np.clip((small[:, 2] - nearest - steep) / steep, 0, 1)
 
 
 def sample(picture: np.ndarray, positions: np.ndarray, scale: float) -> np.ndarray:
