@@ -42,10 +42,10 @@ def kind_of(name: str) -> str:
 
 def ruled_weights(shapes: Iterable[tuple[str, list[int]]]) -> dict[str, Tensor]:
     """Weights by the reference's rule: noise seeded by each name."""
-    return {name: torch.from_numpy(np.array(_ruled(name, tuple(shape)))) for name, shape in shapes}
+    return {name: torch.from_numpy(np.array(ruled(name, tuple(shape)))) for name, shape in shapes}
 
 
-def _ruled(name: str, shape: tuple[int, ...]) -> np.ndarray:
+def ruled(name: str, shape: tuple[int, ...]) -> np.ndarray:
     if name.endswith("num_batches_tracked"):
         return np.zeros(shape, np.int64)
     r = np.random.RandomState(zlib.crc32(name.encode())).randn(*shape)

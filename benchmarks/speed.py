@@ -1,0 +1,98 @@
+"""What every generator costs here: parameters, multiply-adds, median time. Run: python benchmarks/speed.py [--quick]
+
+One picture at a time, at 128, 224, 256 and 512 px, in float32 and bfloat16, in one run. The weights are random,
+which costs the same; a dash marks a size the network doesn't take.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import platform
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from macs import GENERATORS, SIZES, Case, count_macs
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+@torch.inference_mode()
+def median_ms(network: Any, inputs: tuple[Tensor, ...], repeats: int, device: str) -> float:
+    """Median milliseconds of a forward pass, after one that nobody counts."""
+    times = []
+    for _ in range(repeats + 1):
+        start = time.perf_counter()
+        network(*inputs)
+        if device.startswith("cuda"):
+            torch.cuda.synchronize()
+        times.append(1e3 * (time.perf_counter() - start))
+    return statistics.median(times[1:])
+
+
+def measure(case: Case, repeats: int, device: str) -> None:
+    """Print one line a size: GMACs, then the times of every dtype."""
+    with torch.device("meta"):
+        counted: Any = case.build().eval()
+    network: Any = case.build().eval().to(device)
+    times: dict[tuple[int, str], float] = {}
+    sizes = [size for size in SIZES if case.only_size in (None, size)]
+    for label, dtype in DTYPES.items():
+        network = network.to(dtype)
+        for size in sizes:
+            inputs = case.inputs(network, size, device, dtype)
+            times[size, label] = median_ms(network, inputs, repeats, device)
+    for size in SIZES:
+        line = f"{case.name:20} {counted.parameter_count / 1e6:8.2f} {size:6}"
+        if size in sizes:
+            gmacs = count_macs(counted, *case.inputs(counted, size, "meta", torch.float32)) / 1e9
+            line += f" {gmacs:8.2f}" + "".join(f" {times[size, label]:9.1f}" for label in DTYPES)
+        else:
+            line += f" {'-':>8}" + f" {'-':>9}" * len(DTYPES)
+        print(line, flush=True)
+
+
+def machine(device: str) -> str:
+    """The machine in words, without its name."""
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(device)
+    models = [line.split(":")[1].strip() for line in _cpu_lines() if line.startswith("model name")]
+    return (
+        f"{models[0] if models else platform.machine()}, {torch.get_num_threads()} of {os.cpu_count()} cores"
+    )
+
+
+def _cpu_lines() -> list[str]:
+    about = Path("/proc/cpuinfo")
+    return about.read_text().splitlines() if about.is_file() else []
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="three repeats instead of fifteen")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, help="CPU threads (all by default)")
+    arguments = parser.parse_args()
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    print(f"{machine(arguments.device)}, torch {torch.__version__}")
+    print(
+        f"{'generator':20} {'M params':>8} {'px':>6} {'GMACs':>8}"
+        + "".join(f" {d + ' ms':>9}" for d in DTYPES)
+    )
+    for case in GENERATORS:
+        measure(case, 3 if arguments.quick else 15, arguments.device)
+        gc.collect()
+
+
+if __name__ == "__main__":
+    main()
