@@ -234,8 +234,8 @@ def test_names_the_encoder(weights: dict[str, Tensor], tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="leave --encoder out"):
         convert("arcface", tmp_path / "file.pth", tmp_path / "no", encoder=tmp_path / "encoder")
     IdentityEncoder(embedding_size=1024).save_pretrained(tmp_path / "wide")
+    torch.save(weights, tmp_path / "plain.pth")
     with pytest.raises(WeightsError, match=r"takes 512-d vectors, but the encoder gives 1024-d"):
-        torch.save(weights, tmp_path / "plain.pth")
         convert("simswap", tmp_path / "plain.pth", tmp_path / "no", encoder=tmp_path / "wide")
     assert not (tmp_path / "no").exists()
 
@@ -250,8 +250,8 @@ def test_command_line_arguments(weights: dict[str, Tensor], tmp_path: Path) -> N
     assert config.template == "arcface_128"
     assert tuple(config.value_range) == (-1.0, 1.0)
     assert {"simswap", "faceshifter", "hear", "arcface", "fixer", "mobilefacenet"} <= set(KINDS)
-    with pytest.raises(WeightsError, match="no such setting.*template"):
-        torch.save(parity.ruled_weights(published.hear(8)), tmp_path / "hear.pth")
+    torch.save(parity.ruled_weights(published.hear(8)), tmp_path / "hear.pth")
+    with pytest.raises(WeightsError, match=r"no such setting.*template"):
         convert("hear", tmp_path / "hear.pth", tmp_path / "no", template="arcface_128")
 
 

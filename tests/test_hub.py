@@ -154,7 +154,7 @@ def test_offline_says_so_at_once(load: Any, monkeypatch: pytest.MonkeyPatch, tmp
 
 
 def test_errors_name_what_is_wrong_with_a_folder(light: LightGenerator, tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="no config.json in"):
+    with pytest.raises(WeightsError, match=r"no config\.json in"):
         load_network(tmp_path)
     light.save_pretrained(tmp_path / "no_weights")
     (tmp_path / "no_weights" / WEIGHTS).unlink()
