@@ -18,6 +18,7 @@ import numpy as np
 from reliableswap.errors import ReliableSwapError
 
 from . import bands, colour, regions
+from .detail import match_detail
 from .occlusion import find_covers
 from .reshape import STILL, displacement, reshape, shaped_mesh
 from .topology import checked_mesh, checked_picture
@@ -33,7 +34,8 @@ class BlendSettings:
 
     likeness: how much of the source comes in, 0 (the target's photo, untouched) to 1. shape: how far the outline
     moves to the source's. colour and light: how far skin tone, and slow changes of it, become the target's.
-    light_reach: how slow is slow. band_reach: over how much of the face the coarsest band is mixed. margin: how far
+    light_reach: how slow is slow. detail: how far sharpness and
+    grain become the target's. band_reach: over how much of the face the coarsest band is mixed. margin: how far
     inside the outline the blend ends. feather: how softly.
     """
 
@@ -42,12 +44,13 @@ class BlendSettings:
     colour: float = 1.0
     light: float = 0.9
     light_reach: float = 0.13
+    detail: float = 1.0
     band_reach: float = 0.12
     margin: float = 0.03
     feather: float = 0.03
 
     def __post_init__(self) -> None:
-        for name in ("likeness", "shape", "colour", "light"):
+        for name in ("likeness", "shape", "colour", "light", "detail"):
             value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise ReliableSwapError(f"{name} is {value}; choose a value from 0 to 1")
@@ -120,6 +123,8 @@ def _swap(
     base, lab = colour.to_lab(under), colour.to_lab(texture.image)
     lab = colour.match(lab, base, skin, strength=settings.colour)
     lab = colour.keep_light(lab, base, skin, settings.light_reach * width, settings.light)
+    shared = (texture.validity > 0.9) * (front < 0.1)
+    lab[..., 0] = match_detail(lab[..., 0], base[..., 0], shared, skin, width, settings.detail)
     recoloured = colour.to_rgb(lab)
 
     alpha = _mask(goal, shape, width, settings) * texture.validity * (1 - front) * settings.likeness

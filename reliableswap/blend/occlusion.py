@@ -18,7 +18,7 @@ from . import colour, regions
 from .glasses import glasses_probability
 from .topology import topology
 
-_WORK = 80.0  # face width in pixels at which covers are looked for
+_WORK = 64.0  # face width in pixels at which covers are looked for
 _SAMPLE = [  # rings of points over skin that hair seldom reaches: two cheeks and the nose
     [116, 117, 118, 101, 36, 206, 216, 192, 213, 147, 123],
     [345, 346, 347, 330, 266, 426, 436, 416, 433, 376, 352],
@@ -28,6 +28,7 @@ _SAMPLE = [  # rings of points over skin that hair seldom reaches: two cheeks an
 _LIMIT_CENTRE, _LIMIT_FOREHEAD, _LIMIT_SIDE = 5.0, 3.0, 3.2
 _BARE_LIMIT = 3.0  # departures up to here are skin tone, shadow and blush
 _HIGHLIGHT = 0.5  # skin shines: too bright is half as suspicious as too dark
+_WEARS = 0.3  # rimless glasses score low, and a look for frames that are not there finds little
 _STRICT = 0.75
 _FLOOR = np.array([5.0, 2.2, 2.6])  # smallest deviations of L, a, b: grain and JPEG are not hair
 
@@ -98,7 +99,7 @@ def _find(picture: np.ndarray, mesh: np.ndarray, strict: bool) -> tuple[np.ndarr
     own = regions.soft(cv2.dilate(own, _disc(0.02 * width)), 0.015 * width)
     hair *= (1 - own) * (1 - regions.lower_face(mesh, shape) * _hairlike(lab))
     hair = cv2.morphologyEx(hair.astype(np.float32), cv2.MORPH_OPEN, _disc(0.012 * width))
-    if wears > 0.5:
+    if wears > _WEARS:
         hair = np.maximum(hair, _frames(lab, departure, mesh, width))
     if strict:
         hair = cv2.dilate(hair, _disc(0.025 * width))
@@ -128,24 +129,28 @@ def skin_departure(lab: np.ndarray, mesh: np.ndarray) -> np.ndarray | None:
     y, x = np.nonzero(sample)
     if len(x) < 12:
         return None
+    step = 1 + len(x) // 500  # enough for nine numbers of a plane and six of a covariance
+    y, x = y[::step], x[::step]
     centre, unit = mesh[:, :2].mean(0), regions.face_width(mesh)
     terms = np.column_stack([np.ones(len(x)), (x - centre[0]) / unit, (y - centre[1]) / unit])
     pixels = lab[y, x].astype(np.float64)
     keep = np.ones(len(x), bool)
     ridge = np.diag([1e-6, 0.02, 0.02]) * len(x)
-    for _ in range(4):
+    for _ in range(3):
         a = terms[keep]
         plane = np.linalg.solve(a.T @ a + ridge, a.T @ pixels[keep])
         rest = pixels - terms @ plane
-        covariance = np.cov(rest[keep].T) + np.diag(_FLOOR**2)
-        distance = np.einsum("ni,ij,nj->n", rest, np.linalg.inv(covariance), rest)
+        kept = rest[keep]
+        covariance = kept.T @ kept / len(kept) + np.diag(_FLOOR**2)
+        distance = ((rest @ np.linalg.inv(covariance)) * rest).sum(1)
         keep = distance <= max(float(np.quantile(distance, 0.6)), 4.0)
-    columns = (np.arange(shape[1]) - centre[0]) / unit
-    rows = (np.arange(shape[0]) - centre[1]) / unit
+    columns = ((np.arange(shape[1]) - centre[0]) / unit).astype(np.float32)
+    rows = ((np.arange(shape[0]) - centre[1]) / unit).astype(np.float32)
+    plane = plane.astype(np.float32)
     # Past the sample the slope is a guess: it does not go on for ever.
     light = plane[0] + np.clip(columns, -0.4, 0.4)[None, :, None] * plane[1]
     light = light + np.clip(rows, -0.4, 0.4)[:, None, None] * plane[2]
-    rest = (lab - light).astype(np.float32)
+    rest = lab - light
     rest[..., 0] *= np.where(rest[..., 0] > 0, np.float32(_HIGHLIGHT), np.float32(1))
     root = np.linalg.cholesky(np.linalg.inv(covariance)).astype(np.float32)
     rest = (rest.reshape(-1, 3) @ root).reshape(*shape, 3)

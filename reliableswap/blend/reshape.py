@@ -26,7 +26,7 @@ from .warp import rasterise
 _GAIN = 1.5
 _REACH = 0.45  # the background moves along up to this many face widths from the outline
 STILL = 1 / 64  # pixels of displacement that count as none
-_FIELD = 64.0  # face width in pixels at which the displacement is worked out; it is smooth
+_FIELD = 40.0  # face width in pixels at which the displacement is worked out; it is smooth
 
 
 @lru_cache(maxsize=1)
@@ -84,7 +84,8 @@ def displacement(target_mesh: np.ndarray, goal_mesh: np.ndarray, shape_hw: tuple
 
     sigma = max(0.06 * face_width(target_mesh) * k, 0.5)
     edge = cv2.GaussianBlur(field, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
-    far = cv2.GaussianBlur(field, (0, 0), 4 * sigma, borderType=cv2.BORDER_REPLICATE)
+    wide = 2 * round(5 * sigma) + 1
+    far = cv2.blur(cv2.blur(field, (wide, wide)), (wide, wide))
     spread = edge + 1e-3 * far
     outwards = spread[..., :2] / np.maximum(spread[..., 2:], 1e-9)
     distance = cv2.distanceTransform((inside < 0.5).astype(np.uint8), cv2.DIST_L2, 5)
