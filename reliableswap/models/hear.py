@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .base import Network, check_shape, register_to_config
+from .faceshifter import FaceShifterGenerator
 
 
 class HearNet(Network):
@@ -40,6 +41,14 @@ class HearNet(Network):
             x = torch.cat([skip, up(x)], dim=1)
         x = F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=True)
         return torch.tanh(self.head(x))
+
+    def refine(
+        self, generator: FaceShifterGenerator, target: Tensor, identity: Tensor, target_identity: Tensor
+    ) -> Tensor:
+        """(B,3,S,S), the source's (B,D), the target's own (B,D) -> (B,3,S,S): both stages of FaceShifter."""
+        swapped = generator(target, identity).image
+        itself = generator(target, target_identity).image
+        return self(swapped, target - itself)
 
 
 def _block(conv: nn.Module, channels: int) -> nn.Sequential:

@@ -6,13 +6,15 @@ their beginnings, so each layout is a list of pairs: their beginning, ours.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from ..errors import WeightsError
-from .base import Network
+from .base import Network, some
 from .faceshifter import FaceShifterGenerator
 from .fixer import FixerNet
 from .hear import HearNet
@@ -20,6 +22,8 @@ from .identity import IdentityEncoder
 from .iresnet import IRESNET_LAYERS
 from .perceptual import PerceptualFeatures
 from .simswap import SimSwapGenerator
+
+Tensors = dict[str, Tensor]
 
 # A name that only such a network holds, by the kind of network.
 MARKS = {
@@ -66,7 +70,7 @@ def _rebased(name: str, beginnings: dict[str, str]) -> str:
     return name
 
 
-def _count(tensors: dict[str, Tensor], pattern: str) -> int:
+def _count(tensors: Tensors, pattern: str) -> int:
     """How many tensors there are in the row pattern.format(0), pattern.format(1) and so on."""
     number = 0
     while pattern.format(number) in tensors:
@@ -80,7 +84,56 @@ def _vector(width: int) -> dict[str, int]:
     return {"identity_dim": width - fixer_dim, "fixer_dim": fixer_dim}
 
 
-def simswap(tensors: dict[str, Tensor]) -> Layout:
+@dataclass(frozen=True)
+class Found:
+    """A network's tensors, their common prefix taken off, and the names of what else the file holds."""
+
+    tensors: Tensors
+    beside: tuple[str, ...]
+
+
+def find(kind: str, content: Any, path: Path, prefix: str | None = None) -> Found:
+    """The one table in a checkpoint that holds such a network; `prefix` chooses if there are several."""
+    mark = MARKS[kind]
+    places: dict[tuple[str, str], Tensors] = {}
+    tables = dict(_tables(content, ""))
+    for place, table in tables.items():
+        starts = {key.removesuffix(mark) for key in table if key.endswith(mark)}
+        for start in starts:
+            if (not start or start.endswith(".")) and (prefix is None or place + start == prefix):
+                places[place, start] = table
+    if not places:
+        seen = next(iter(tables.values()), {})
+        wanted = f"no tensor named …{mark}" + (f" behind the prefix {prefix!r}" if prefix is not None else "")
+        raise WeightsError(
+            f"{path} holds no {kind} network ({wanted}; it has {some(tuple(seen))}); wrong kind?"
+        )
+    if len(places) > 1:
+        names = tuple(sorted(repr(place + start) for place, start in places))
+        raise WeightsError(
+            f"{path} holds {len(places)} {kind} networks; choose one with prefix: {some(names)}"
+        )
+    (place, start), table = next(iter(places.items()))
+    tensors = {key.removeprefix(start): tensor for key, tensor in table.items() if key.startswith(start)}
+    other = {key.split(".")[0] for key in table if not key.startswith(start)}
+    other |= {name.rstrip(".") for name in tables if name and name != place}
+    return Found(tensors, tuple(sorted(other)))
+
+
+def _tables(content: Any, place: str) -> Iterator[tuple[str, Tensors]]:
+    """Every dictionary in the checkpoint that holds tensors by name, with the path that leads to it."""
+    if not isinstance(content, dict):
+        return
+    tensors = {
+        key: value for key, value in content.items() if isinstance(key, str) and isinstance(value, Tensor)
+    }
+    if tensors:
+        yield place, tensors
+    for key, value in content.items():
+        yield from _tables(value, f"{place}{key}.")
+
+
+def simswap(tensors: Tensors) -> Layout:
     """SimSwap: three levels (224, 256) or four (512); nine blocks as published."""
     vector = _vector(tensors[MARKS["simswap"]].shape[1])
     levels = 4 if "down4.0.weight" in tensors else 3
@@ -106,7 +159,7 @@ def simswap(tensors: dict[str, Tensor]) -> Layout:
     return Layout(SimSwapGenerator, variant, vector | settings, names, unused=("trans_matrix",))
 
 
-def faceshifter(tensors: dict[str, Tensor]) -> Layout:
+def faceshifter(tensors: Tensors) -> Layout:
     """AEI-Net: 256, or 512 with one more level on both sides."""
     vector = _vector(tensors["generator.AADBlk1.AAD1.fc1.weight"].shape[1])
     large = "encoder.deconv7.deconv.weight" in tensors
@@ -140,14 +193,14 @@ def faceshifter(tensors: dict[str, Tensor]) -> Layout:
     return Layout(FaceShifterGenerator, variant, vector | settings, names, unused)
 
 
-def hear(tensors: dict[str, Tensor]) -> Layout:
+def hear(tensors: Tensors) -> Layout:
     """HEAR-Net: five levels down, four up and a head."""
     names = {f"down{n}": f"down.{n - 1}" for n in range(1, 6)}
     names |= {f"up{n}": f"up.{n - 1}" for n in range(1, 5)} | {"up5": "head"}
     return Layout(HearNet, "HEAR-Net", {"channels": tensors["down1.0.weight"].shape[0]}, names)
 
 
-def arcface(tensors: dict[str, Tensor]) -> Layout:
+def arcface(tensors: Tensors) -> Layout:
     """An IResNet on the 112 identity window."""
     body, side, embedding_size = _iresnet(tensors)
     if side != 7:
@@ -156,7 +209,7 @@ def arcface(tensors: dict[str, Tensor]) -> Layout:
     return Layout(IdentityEncoder, f"{body}, {embedding_size}-d identity", config, {"": "trunk"})
 
 
-def fixer(tensors: dict[str, Tensor]) -> Layout:
+def fixer(tensors: Tensors) -> Layout:
     """An IResNet on the 56 px fixer window; its vector is used as it comes."""
     body, side, embedding_size = _iresnet(tensors)
     if side != 4:
@@ -165,14 +218,14 @@ def fixer(tensors: dict[str, Tensor]) -> Layout:
     return Layout(FixerNet, f"{body}, {embedding_size}-d fixer", config, {"": "trunk"})
 
 
-def mobilefacenet(tensors: dict[str, Tensor]) -> Layout:
+def mobilefacenet(tensors: Tensors) -> Layout:
     """MobileFaceNet on the 112 identity window, trained on pictures normalised as for ImageNet."""
     embedding_size = tensors["conv3.weight"].shape[0] if "conv3.weight" in tensors else 128
     config = {"body": "mobilefacenet", "embedding_size": embedding_size, "name": "mobilefacenet", **IMAGENET}
     return Layout(IdentityEncoder, f"mobilefacenet, {embedding_size}-d identity", config, {"": "trunk"})
 
 
-def perceptual(tensors: dict[str, Tensor]) -> Layout:
+def perceptual(tensors: Tensors) -> Layout:
     """EfficientNet-Lite0 for ImageNet; its classifier is left out."""
     names = {"_conv_stem": "stem.0", "_bn0": "stem.1"}
     for block in range(_count(tensors, "_blocks.{}._depthwise_conv.weight")):
@@ -184,7 +237,7 @@ def perceptual(tensors: dict[str, Tensor]) -> Layout:
     return Layout(PerceptualFeatures, "EfficientNet-Lite0 features", {}, names, unused)
 
 
-def _iresnet(tensors: dict[str, Tensor]) -> tuple[str, int, int]:
+def _iresnet(tensors: Tensors) -> tuple[str, int, int]:
     """The body's name, the side of its last map and its vector's length."""
     units = tuple(_count(tensors, f"layer{layer}.{{}}.conv1.weight") for layer in range(1, 5))
     bodies = {layers: body for body, layers in IRESNET_LAYERS.items()}
