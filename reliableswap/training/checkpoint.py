@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -37,7 +36,7 @@ def save_checkpoint(
     save_file(tensors, part / "optimizer.safetensors")
     (part / "position.json").write_text(json.dumps(position, indent=1))
     shutil.rmtree(folder, ignore_errors=True)
-    os.replace(part, folder)
+    part.replace(folder)
 
 
 def load_checkpoint(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ class Mosaics(Dataset[dict[str, Tensor]]):
         order = np.argsort(labels.owner, kind="stable")
         bounds = np.searchsorted(labels.owner[order], np.arange(len(labels.photos) + 1))
         self.photos = PhotoStore(settings.faces, labels.photos, self.indices)
-        self.rows = [labels.faces[order[a:b]] for a, b in zip(bounds, bounds[1:], strict=False)]
+        self.rows = [labels.faces[order[a:b]] for a, b in itertools.pairwise(bounds)]
 
     def __len__(self) -> int:
         return 2**31

@@ -20,6 +20,7 @@ from ..models.base import Network
 from ..models.landmarks import MeshNet
 from .degrade import Rng, degrade, occlude, texture
 from .loop import train
+from .profile import turned_photo
 from .settings import RunSettings, setting
 from .teachers import Labels, PhotoStore, label_photos, split
 
@@ -31,8 +32,8 @@ class LandmarksSettings(RunSettings):
     labels: Path | None = setting(
         None, "the teachers' answers, kept here (default: labels.npz in --output_dir)"
     )
-    profile_weight: float = setting(
-        6.0, "how many times more often a 60 degree profile is drawn than a frontal face"
+    profiles: float = setting(
+        0.3, "share of the faces that are turned to a profile (see training/profile.py)"
     )
     validation_pictures: int = setting(400, "held-out faces a validation")
 
@@ -53,18 +54,15 @@ class Crops(Dataset[dict[str, Tensor]]):
         self.size, self.scale = size, scale
         self.indices = split(labels, training)
         self.photos = PhotoStore(settings.faces, labels.photos, self.indices)
-        turned = np.abs(yaw_of(labels.meshes[self.indices]))
-        weight = 1 + (settings.profile_weight - 1) * np.clip(turned / 60, 0, 1) ** 2
-        self.chances = np.cumsum(weight) / weight.sum()
 
     def __len__(self) -> int:
         return 2**31
 
     def __getitem__(self, i: int) -> dict[str, Tensor]:
         rng = np.random.default_rng([self.settings.seed, int(self.training), i])
-        image, mesh = self.labelled(
-            int(np.searchsorted(self.chances, rng.random())), bool(rng.random() < 0.5)
-        )
+        image, mesh = self.labelled(int(rng.integers(len(self.indices))), bool(rng.random() < 0.5))
+        if rng.random() < self.settings.profiles:
+            image, mesh = turned_to(image, mesh, rng.uniform(25, 75))
         face = rng.random() > 0.12
         matrix = shaken(upright(five_points(mesh), self.size, self.scale), self.size, rng)
         if not face:
@@ -87,6 +85,12 @@ class Crops(Dataset[dict[str, Tensor]]):
         if mirror:
             return np.ascontiguousarray(image[:, ::-1]), self.labels.mirrored[index]
         return image, self.labels.meshes[index]
+
+
+def turned_to(image: np.ndarray, mesh: np.ndarray, yaw: float) -> tuple[np.ndarray, np.ndarray]:
+    """The photo and mesh with the head turned to that yaw, to the side it already looks to."""
+    now = float(yaw_of(mesh))
+    return turned_photo(image, mesh, np.copysign(yaw, now) - now)
 
 
 def shaken(matrix: np.ndarray, size: int, rng: Rng) -> np.ndarray:
@@ -161,7 +165,7 @@ class LandmarksTask:
         """On clean crops by the teacher's own five points; jitter is what noise of 4 grey levels does."""
         assert isinstance(network, MeshNet)
         size, scale = self.held_out.size, self.held_out.scale
-        errors, jitters, right, yaws = [], [], [], []
+        errors, profiles, jitters, right = [], [], [], []
         rng = np.random.default_rng(0)
         for position in range(min(self.settings.validation_pictures, len(self.held_out.indices))):
             image, mesh = self.held_out.labelled(position, mirror=False)
@@ -179,11 +183,12 @@ class LandmarksTask:
             errors.append(float((answers[0] - true[0])[:, :2].norm(dim=-1).mean()) / unit)
             jitters.append(float((answers[0] - answers[1])[:, :2].norm(dim=-1).mean()) / unit)
             right.append(float((presence[0] > 0) & (presence[2] < 0)))
-            yaws.append(abs(float(yaw_of(mesh))))
-        errors_, yaws_ = np.array(errors), np.array(yaws)
+            side_true = torch.from_numpy(apply(side_matrix, side_mesh))[None]
+            off = float((answers[3] - side_true[0])[:, :2].norm(dim=-1).mean())
+            profiles.append(off / float(eye_distances(side_true)))
         return {
-            "error": float(errors_.mean()),
-            "error_profile": float(errors_[yaws_ > 40].mean()) if (yaws_ > 40).any() else float("nan"),
+            "error": float(np.mean(errors)),
+            "error_profile": float(np.mean(profiles)),
             "jitter": float(np.mean(jitters)),
             "presence_right": float(np.mean(right)),
         }

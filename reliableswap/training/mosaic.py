@@ -113,8 +113,10 @@ def _without_face(photo: LabelledPhoto, rng: Rng) -> np.ndarray:
     return pixels
 
 
-def _roll(rng: Rng) -> float:
-    return rng.normal(0, np.radians(22)) if rng.random() < 0.7 else rng.uniform(-np.pi, np.pi)
+def _roll(rng: Rng, limit: float) -> float:
+    """Radians; mostly near upright, as photos are, and anything up to the limit in degrees."""
+    roll = rng.normal(0, np.radians(22)) if rng.random() < 0.7 else rng.uniform(-np.pi, np.pi)
+    return roll if abs(roll) <= np.radians(limit) else rng.uniform(-1, 1) * np.radians(limit)
 
 
 def _background(photos: list[LabelledPhoto], size: int, rng: Rng) -> np.ndarray:
@@ -128,12 +130,18 @@ def _background(photos: list[LabelledPhoto], size: int, rng: Rng) -> np.ndarray:
 
 
 def mosaic(
-    photos: list[LabelledPhoto], size: int, rng: Rng, *, strength: float = 1.0, largest: float = 1.0
+    photos: list[LabelledPhoto],
+    size: int,
+    rng: Rng,
+    *,
+    strength: float = 1.0,
+    largest: float = 1.0,
+    roll_limit: float = 180.0,
 ) -> tuple[np.ndarray, list[LabelledFace]]:
     """(size,size,3) uint8 a picture with some of the photos' faces, and what faces it holds.
 
     The first photo lends the background; some pictures hold no face at all. `strength` scales the
-    degradations, `largest` the largest face as a share of the picture.
+    degradations, `largest` the largest face as a share of the picture, `roll_limit` bounds the rolls in degrees.
     """
     canvas = _background(photos, size, rng)
     faces: list[LabelledFace] = []
@@ -149,7 +157,7 @@ def mosaic(
     else:
         queue = [(p, np.exp(rng.uniform(np.log(12), np.log(0.5 * size)))) for p in photos[1:]]
     for photo, side in sorted(queue, key=lambda item: -item[1]):
-        face, mirror, roll = photo.faces[0], bool(rng.random() < 0.5), _roll(rng)
+        face, mirror, roll = photo.faces[0], bool(rng.random() < 0.5), _roll(rng, roll_limit)
         for _ in range(8):
             matrix = _placing(face, side, roll, rng.uniform(0.02, 0.98, 2) * size, mirror)
             placed = [one.moved(matrix, mirror) for one in photo.faces]

@@ -8,7 +8,6 @@ never change while the student learns.
 from __future__ import annotations
 
 import hashlib
-import os
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -169,7 +168,7 @@ def label_photos(folder: Path, teachers: Path, cache: Path, workers: int = 2) ->
     np.savez(
         part, key=key, owner=labels.owner, faces=labels.faces, meshes=labels.meshes, mirrored=labels.mirrored
     )
-    os.replace(part, cache)
+    part.replace(cache)
     return labels
 
 
