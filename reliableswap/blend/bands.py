@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 
@@ -22,7 +24,7 @@ def gaussian_pyramid(picture: np.ndarray, bands: int) -> list[np.ndarray]:
 def laplacian_pyramid(picture: np.ndarray, bands: int) -> list[np.ndarray]:
     """`bands` band-pass pictures, finest first, and the coarse rest; `collapse` gives the picture back."""
     levels = gaussian_pyramid(picture, bands)
-    fine = [a - cv2.pyrUp(b, dstsize=a.shape[1::-1]) for a, b in zip(levels, levels[1:], strict=False)]
+    fine = [a - cv2.pyrUp(b, dstsize=a.shape[1::-1]) for a, b in pairwise(levels)]
     return [*fine, levels[-1]]
 
 

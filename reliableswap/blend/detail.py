@@ -23,13 +23,13 @@ def match_detail(
     face_width: float,
     strength: float = 1.0,
 ) -> np.ndarray:
-    """(H,W) the lightness with the reference's sharpness over the face and its grain on the skin, masks (H,W).
+    """(H,W) the lightness as sharp as the reference over the face; what is missing is lent on the skin, masks (H,W).
 
     Sharpness is measured where lids, brows and lips are: every face has edges there, while smooth skin may be a
     young face as well as a soft photo.
     """
-    whole, bare = face > 0.5, skin > 0.5
-    if strength == 0 or min(np.count_nonzero(whole), np.count_nonzero(bare)) < 64:
+    whole = face > 0.5
+    if strength == 0 or np.count_nonzero(whole) < 64:
         return light
     out = light.copy()
     mine, theirs = light, reference
@@ -37,13 +37,12 @@ def match_detail(
     for sigma in _FINEST * 2.0 ** np.arange(octaves):
         mine_next, theirs_next = (cv2.GaussianBlur(p, (0, 0), sigma) for p in (mine, theirs))
         own, lent = mine - mine_next, theirs - theirs_next
-        sharper = _strength(own[whole]) / max(_strength(lent[whole]), 1e-6)
-        grain = _strength(own[bare]) / max(_strength(lent[bare]), 1e-6)
-        if sharper > _AS_SHARP:
-            out += strength * (max(_AS_SHARP / sharper, _SOFTEST) - 1) * own
-        elif grain < 1:
-            # Grains of two faces are independent, so it is their squares that add up.
-            out += strength * float(np.sqrt(1 - grain**2)) * lent * skin
+        ratio = _strength(own[whole]) / max(_strength(lent[whole]), 1e-6)
+        if ratio > _AS_SHARP:
+            out += strength * (max(_AS_SHARP / ratio, _SOFTEST) - 1) * own
+        elif ratio < 1 / _AS_SHARP:
+            # Details of two faces are independent, so it is their squares that add up.
+            out += strength * float(np.sqrt(1 - (ratio * _AS_SHARP) ** 2)) * lent * skin
         mine, theirs = mine_next, theirs_next
     return out
 

@@ -24,7 +24,6 @@ from .reshape import STILL, displacement, reshape, shaped_mesh
 from .topology import checked_mesh, checked_picture
 from .warp import open_lips, rasterise, reenact
 
-
 _LEAK = 0.05  # coarse bands may change this share of the face's width beyond the mask
 
 
@@ -127,14 +126,16 @@ def _swap(
     lab[..., 0] = match_detail(lab[..., 0], base[..., 0], shared, skin, width, settings.detail)
     recoloured = colour.to_rgb(lab)
 
-    alpha = _mask(goal, shape, width, settings) * texture.validity * (1 - front) * settings.likeness
+    own = np.maximum(regions.eyes(goal, shape, 1.15), regions.inner_mouth(goal, shape))
+    free = 1 - regions.soft(own, 0.008 * width)
+    alpha = _inside(goal, shape, width, settings) * free * texture.validity * (1 - front) * settings.likeness
     valid = np.minimum(texture.validity * 4, 1)[..., None]
     below = under.astype(np.float32)
     octaves = round(np.log2(max(settings.band_reach * width, 1)))
     blended = bands.blend_bands(below + valid * (recoloured - below), below, alpha, octaves)
     # The coarse bands run on past the mask; they may, a little way.
     reach = np.clip(4 * regions.soft(alpha, _LEAK / 2.5 * width), 0, 1)
-    mask = np.where(reach < 1 / 64, 0, np.maximum(reach, alpha))
+    mask = np.where(reach < 1 / 64, 0, np.clip(np.maximum(reach * free, alpha), 0, 1))
     blended = below + mask[..., None] * (blended - below)
     steps = {
         "texture": texture.image,
@@ -152,10 +153,8 @@ def _placed(step: np.ndarray, window: tuple[slice, slice], shape: tuple[int, int
     return out
 
 
-def _mask(goal: np.ndarray, shape: tuple[int, int], width: float, settings: BlendSettings) -> np.ndarray:
-    """(H,W) the face the source may fill: inside the outline, outside the target's gaze and inner mouth."""
-    size = 2 * max(1, round((settings.margin + settings.feather) * width)) + 1
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
-    inside = cv2.erode(regions.oval(goal, shape), disc, borderType=cv2.BORDER_REPLICATE)
-    own = np.maximum(regions.eyes(goal, shape, 1.15), regions.inner_mouth(goal, shape))
-    return regions.soft(inside, settings.feather * width) * (1 - regions.soft(own, 0.008 * width))
+def _inside(goal: np.ndarray, shape: tuple[int, int], width: float, settings: BlendSettings) -> np.ndarray:
+    """(H,W) one well inside the outline, falling softly to zero before it."""
+    edge = regions.disc((settings.margin + settings.feather) * width)
+    inside = cv2.erode(regions.oval(goal, shape), edge, borderType=cv2.BORDER_REPLICATE)
+    return regions.soft(inside, settings.feather * width)

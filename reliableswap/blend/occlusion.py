@@ -27,7 +27,7 @@ _SAMPLE = [  # rings of points over skin that hair seldom reaches: two cheeks an
 # Departures from the skin, in its deviations, at which a pixel counts as covered with even odds.
 _LIMIT_CENTRE, _LIMIT_FOREHEAD, _LIMIT_SIDE = 5.0, 3.0, 3.2
 _BARE_LIMIT = 3.0  # departures up to here are skin tone, shadow and blush
-_HIGHLIGHT = 0.5  # skin shines: too bright is half as suspicious as too dark
+_HIGHLIGHT = 0.6  # skin shines: too bright is less suspicious than too dark
 _WEARS = 0.3  # rimless glasses score low, and a look for frames that are not there finds little
 _STRICT = 0.75
 _FLOOR = np.array([5.0, 2.2, 2.6])  # smallest deviations of L, a, b: grain and JPEG are not hair
@@ -77,7 +77,7 @@ def find_covers(picture: np.ndarray, mesh: np.ndarray, strict: bool = False) -> 
     size = (max(4, round((x1 - x0) * k)), max(4, round((y1 - y0) * k)))
     if k < 1:
         piece = cv2.resize(piece, size, interpolation=cv2.INTER_AREA)
-    moved = (mesh + (0.5 - x0, 0.5 - y0, 0)) * k - (0.5, 0.5, 0)
+    moved = (mesh - np.array([x0 - 0.5, y0 - 0.5, 0])) * k - np.array([0.5, 0.5, 0])
     hidden, bare, wears = _find(piece, moved.astype(np.float32), strict)
     return Covers(np.dstack([hidden, bare]), k, -np.array([x0, y0]) * k - 0.5, wears)
 
@@ -96,13 +96,13 @@ def _find(picture: np.ndarray, mesh: np.ndarray, strict: bool) -> tuple[np.ndarr
     hair = 1 / (1 + np.exp(-np.clip(odds, -30, 30)))
     own = np.maximum(_free_brows(hair, mesh, shape, width), regions.lips(mesh, shape))
     own = np.maximum(own, np.maximum(regions.eyes(mesh, shape, 1.5), regions.nostrils(mesh, shape)))
-    own = regions.soft(cv2.dilate(own, _disc(0.02 * width)), 0.015 * width)
+    own = regions.soft(cv2.dilate(own, regions.disc(0.02 * width)), 0.015 * width)
     hair *= (1 - own) * (1 - regions.lower_face(mesh, shape) * _hairlike(lab))
-    hair = cv2.morphologyEx(hair.astype(np.float32), cv2.MORPH_OPEN, _disc(0.012 * width))
+    hair = cv2.morphologyEx(hair.astype(np.float32), cv2.MORPH_OPEN, regions.disc(0.012 * width))
     if wears > _WEARS:
         hair = np.maximum(hair, _frames(lab, departure, mesh, width))
     if strict:
-        hair = cv2.dilate(hair, _disc(0.025 * width))
+        hair = cv2.dilate(hair, regions.disc(0.025 * width))
     hair = regions.soft(hair * face, 0.008 * width)
     return hair, bare * (1 - hair), wears
 
@@ -151,10 +151,12 @@ def skin_departure(lab: np.ndarray, mesh: np.ndarray) -> np.ndarray | None:
     light = plane[0] + np.clip(columns, -0.4, 0.4)[None, :, None] * plane[1]
     light = light + np.clip(rows, -0.4, 0.4)[:, None, None] * plane[2]
     rest = lab - light
-    rest[..., 0] *= np.where(rest[..., 0] > 0, np.float32(_HIGHLIGHT), np.float32(1))
+    bright = np.clip(rest[..., 0] * (1 / _FLOOR[0]), 0, 1).astype(np.float32)
     root = np.linalg.cholesky(np.linalg.inv(covariance)).astype(np.float32)
     rest = (rest.reshape(-1, 3) @ root).reshape(*shape, 3)
-    return np.sqrt(rest[..., 0] ** 2 + rest[..., 1] ** 2 + rest[..., 2] ** 2)
+    return np.sqrt(rest[..., 0] ** 2 + rest[..., 1] ** 2 + rest[..., 2] ** 2) * (
+        1 - (1 - _HIGHLIGHT) * bright
+    )
 
 
 def _limits(mesh: np.ndarray, shape: tuple[int, int], width: float) -> np.ndarray:
@@ -177,14 +179,9 @@ def _frames(lab: np.ndarray, departure: np.ndarray, mesh: np.ndarray, width: flo
     shape = lab.shape[:2]
     band = regions.eye_band(mesh, shape)
     light = np.ascontiguousarray(lab[..., 0])
-    disc = _disc(0.05 * width)
+    disc = regions.disc(0.05 * width)
     lines = np.maximum(
         cv2.morphologyEx(light, cv2.MORPH_BLACKHAT, disc), cv2.morphologyEx(light, cv2.MORPH_TOPHAT, disc)
     )
     found = ((lines > 11) | (departure > 4.5)).astype(np.float32) * band
-    return regions.soft(cv2.dilate(found, _disc(0.02 * width)), 0.012 * width)
-
-
-def _disc(radius: float) -> np.ndarray:
-    size = 2 * max(1, round(radius)) + 1
-    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+    return regions.soft(cv2.dilate(found, regions.disc(0.02 * width)), 0.012 * width)

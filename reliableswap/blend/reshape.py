@@ -64,6 +64,10 @@ def shaped_mesh(target_mesh: np.ndarray, source_mesh: np.ndarray, strength: floa
     analyse, synthesise = _modes()
     person = synthesise @ (analyse.T @ (source_form - target_form).reshape(-1))
     step = person.reshape(POINTS, 3) @ rotation.T / scale
+    for ring in (topology().regions["inner_lips"], *topology().eyes):
+        # What opens and closes is the photo's: both lips, or both lids, move together.
+        one, other = ring[1 : len(ring) // 2], ring[: len(ring) // 2 : -1]
+        step[one] = step[other] = (step[one] + step[other]) / 2
     return (target_mesh + (_GAIN * strength) * step).astype(np.float32)
 
 

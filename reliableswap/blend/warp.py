@@ -21,7 +21,7 @@ from .topology import checked_mesh, checked_picture, topology
 # from the second share on it is used as it is. The share is that of the narrow direction of the stretch.
 STRETCH_LIMITS = (0.18, 0.5)
 _TURNED = 0.3  # sine of the yaw from which the nose can hide a cheek
-_LIP_DRAW = 0.35  # how far the lips' points move to their outer ring to stay clear of the teeth
+_LIP_DRAW = 0.45  # how far the lips' points move to their outer ring to stay clear of the teeth
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,14 +52,16 @@ class Raster:
 def rasterise(mesh: np.ndarray, shape_hw: tuple[int, int], triangles: np.ndarray | None = None) -> Raster:
     """The raster of a mesh (P,3) in a picture of that height and width; the nearest triangle wins a pixel.
 
-    Triangles that face away are painted before all others: a closed mouth folds a few of them over, which must
-    neither leave holes nor hide skin.
+    What is between the lips is painted first, then what faces away: a closed mouth folds a few triangles over, which
+    must neither leave holes nor hide lips.
     """
+    own = triangles is None
     triangles = topology().triangles if triangles is None else triangles
+    outer = ~_between_lips() if own else np.ones(len(triangles), bool)
     height, width = shape_hw
     corners = mesh[triangles].astype(np.float64)  # (T,3,3)
     area = signed_areas(mesh, triangles)
-    order = np.lexsort((-corners[:, :, 2].mean(1), area > 0))
+    order = np.lexsort((-corners[:, :, 2].mean(1), area > 0, outer))
     px, py = corners[order, :, 0], corners[order, :, 1]
 
     # One entry a triangle and row, then one a pixel: no Python loop over triangles.
@@ -83,6 +85,14 @@ def rasterise(mesh: np.ndarray, shape_hw: tuple[int, int], triangles: np.ndarray
     ids[y[row] * width + x] = order[owner[row]]  # repeated indices: numpy keeps the last, the nearest
     covered = np.flatnonzero(ids >= 0)
     return Raster((height, width), triangles, covered, ids[covered], _inverses(corners))
+
+
+@lru_cache(maxsize=1)
+def _between_lips() -> np.ndarray:
+    """(T,) the triangles that a mouth shows when it opens."""
+    inner = np.zeros(len(topology().canonical), bool)
+    inner[topology().regions["inner_lips"]] = True
+    return inner[topology().triangles].all(axis=1)
 
 
 def _runs(start: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -162,7 +172,8 @@ def trust(source_mesh: np.ndarray, target_mesh: np.ndarray, mirrored: bool = Fal
         total = np.bincount(corners, np.tile(share * weight, 3), len(value))
         mass = np.bincount(corners, np.tile(weight, 3), len(value))
         value = np.where(mass > 0, total / np.maximum(mass, 1e-12), value)
-    value *= 1 - _behind(source_mesh)
+    # A mirrored mesh is wound the wrong way round, so what it hides is asked of the mesh as it was.
+    value *= 1 - (_behind(source_mesh[top.mirror])[top.mirror] if mirrored else _behind(source_mesh))
     return (value * value * (3 - 2 * value)).astype(np.float32)
 
 
@@ -204,10 +215,8 @@ def _lip_owners() -> tuple[np.ndarray, np.ndarray]:
     ring = top.regions["lips"]
     flat = top.canonical[:, :2]
     outline = np.ascontiguousarray(flat[ring], np.float32)
-    inside = [
-        p for p in range(len(flat)) if cv2.pointPolygonTest(outline, tuple(map(float, flat[p])), True) > 1e-4
-    ]
-    inside = np.array(sorted(set(inside) - set(ring.tolist())))
+    depth = [cv2.pointPolygonTest(outline, (float(x), float(y)), True) for x, y in flat]
+    inside = np.setdiff1d(np.flatnonzero(np.array(depth) > 1e-4), ring)
     distance = np.linalg.norm(flat[inside][:, None] - flat[ring][None], axis=2)
     return inside, ring[distance.argmin(1)]
 
