@@ -5,8 +5,20 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from .hub import NETWORKS
-
+# Every network that may be loaded by name, and the module it lives in; nothing else is ever looked up.
+NETWORKS = {
+    "FaceDetector": "detector",
+    "FaceShifterGenerator": "faceshifter",
+    "FixerNet": "fixer",
+    "HearNet": "hear",
+    "IdentityEncoder": "identity",
+    "LightGenerator": "light",
+    "MeshNet": "landmarks",
+    "PatchDiscriminator": "discriminator",
+    "PerceptualFeatures": "perceptual",
+    "ProjectedDiscriminator": "projected",
+    "SimSwapGenerator": "simswap",
+}
 _HOMES = NETWORKS | {
     "Generator": "generator",
     "GeneratorOutput": "generator",

@@ -9,22 +9,9 @@ from typing import Any
 from huggingface_hub.errors import HFValidationError
 
 from ..errors import WeightsError
+from . import NETWORKS
 from .base import Network, explain_loading
 
-# Every network that may be loaded by name, and the module it lives in; nothing else is ever looked up.
-NETWORKS = {
-    "FaceDetector": "detector",
-    "FaceShifterGenerator": "faceshifter",
-    "FixerNet": "fixer",
-    "HearNet": "hear",
-    "IdentityEncoder": "identity",
-    "LightGenerator": "light",
-    "MeshNet": "landmarks",
-    "PatchDiscriminator": "discriminator",
-    "PerceptualFeatures": "perceptual",
-    "ProjectedDiscriminator": "projected",
-    "SimSwapGenerator": "simswap",
-}
 _WHERE = ("cache_dir", "force_download", "local_files_only", "revision", "token", "proxies")
 
 
