@@ -24,9 +24,10 @@ from reliableswap.blend import (
     regions,
     warp_texture,
 )
+from reliableswap.blend.raster import rasterise
 from reliableswap.blend.reshape import STILL, displacement, reshape, shaped_mesh
 from reliableswap.blend.topology import topology
-from reliableswap.blend.warp import open_lips, rasterise, trust
+from reliableswap.blend.warp import open_lips, trust
 from reliableswap.errors import ReliableSwapError
 
 PEOPLE = Path(openpeople.__file__).parent / "data" / "curated"

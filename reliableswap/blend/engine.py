@@ -20,9 +20,10 @@ from reliableswap.errors import ReliableSwapError
 from . import bands, colour, regions
 from .detail import match_detail
 from .occlusion import find_covers
+from .raster import rasterise
 from .reshape import STILL, displacement, reshape, shaped_mesh
 from .topology import checked_mesh, checked_picture
-from .warp import open_lips, rasterise, reenact
+from .warp import open_lips, reenact
 
 _LEAK = 0.05  # coarse bands may change this share of the face's width beyond the mask
 

@@ -18,9 +18,9 @@ from importlib.resources import files
 import cv2
 import numpy as np
 
+from .raster import rasterise
 from .regions import face_width
 from .topology import POINTS, topology
-from .warp import rasterise
 
 # The filter's answer is an expectation, shrunk by what one photo cannot tell. This undoes about half of that.
 _GAIN = 1.5

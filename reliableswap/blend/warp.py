@@ -1,9 +1,4 @@
-"""Mesh reenactment: one picture's real texture laid on another mesh, without stretching what it cannot show.
-
-The mesh is rasterised once into a map of triangle numbers; every quantity that is linear inside a triangle
-(where to sample, how far to trust the sample) is then three coefficients a triangle, gathered and evaluated for
-all pixels at once. The cost follows the pixels covered and not the number of triangles.
-"""
+"""Mesh reenactment: one picture's real texture laid on another mesh, without stretching what it cannot show."""
 
 from __future__ import annotations
 
@@ -14,6 +9,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
+from .raster import Raster, rasterise
 from .regions import face_width, mouth_opening
 from .topology import checked_mesh, checked_picture, topology
 
@@ -22,111 +18,6 @@ from .topology import checked_mesh, checked_picture, topology
 STRETCH_LIMITS = (0.18, 0.5)
 _TURNED = 0.3  # sine of the yaw from which the nose can hide a cheek
 _LIP_DRAW = 0.45  # how far the lips' points move to their outer ring to stay clear of the teeth
-
-
-@dataclass(frozen=True, eq=False)
-class Raster:
-    """Which triangle covers each pixel of a picture: `flat` (N,) indices of the covered pixels, `ids` (N,)."""
-
-    shape: tuple[int, int]
-    triangles: np.ndarray
-    flat: np.ndarray
-    ids: np.ndarray
-    inverses: np.ndarray  # (T,3,3): barycentric weights = inverse @ (x, y, 1)
-
-    def spread(self, values: np.ndarray) -> np.ndarray:
-        """(N,C) float32 point values (P,C) at the covered pixels, linear inside each triangle."""
-        corners = np.swapaxes(values[self.triangles], 1, 2)  # (T,C,3)
-        a, b, c = np.moveaxis((corners @ self.inverses).astype(np.float32), 2, 0)
-        x = (self.flat % self.shape[1]).astype(np.float32)[:, None]
-        y = (self.flat // self.shape[1]).astype(np.float32)[:, None]
-        return a[self.ids] * x + b[self.ids] * y + c[self.ids]
-
-    def picture(self, values: np.ndarray, outside: float = 0.0) -> np.ndarray:
-        """(H,W,C) float32 the same as a picture, `outside` where no triangle is."""
-        out = np.full((self.shape[0] * self.shape[1], values.shape[1]), outside, np.float32)
-        out[self.flat] = self.spread(values)
-        return out.reshape(*self.shape, values.shape[1])
-
-
-def rasterise(mesh: np.ndarray, shape_hw: tuple[int, int], triangles: np.ndarray | None = None) -> Raster:
-    """The raster of a mesh (P,3) in a picture of that height and width; the nearest triangle wins a pixel.
-
-    What is between the lips is painted first, then what faces away: a closed mouth folds a few triangles over, which
-    must neither leave holes nor hide lips.
-    """
-    own = triangles is None
-    triangles = topology().triangles if triangles is None else triangles
-    outer = ~_between_lips() if own else np.ones(len(triangles), bool)
-    height, width = shape_hw
-    corners = mesh[triangles].astype(np.float64)  # (T,3,3)
-    area = signed_areas(mesh, triangles)
-    order = np.lexsort((-corners[:, :, 2].mean(1), area > 0, outer))
-    px, py = corners[order, :, 0], corners[order, :, 1]
-
-    # One entry a triangle and row, then one a pixel: no Python loop over triangles.
-    top = np.clip(np.ceil(py.min(1) - 1e-6), 0, height).astype(np.int64)
-    bottom = np.clip(np.floor(py.max(1) + 1e-6) + 1, 0, height).astype(np.int64)
-    owner, y = _runs(top, bottom)
-    left, right = np.full(len(y), np.inf), np.full(len(y), -np.inf)
-    for i, j in ((0, 1), (1, 2), (2, 0)):
-        (x0, y0), (x1, y1) = (px[owner, i], py[owner, i]), (px[owner, j], py[owner, j])
-        crosses = (np.minimum(y0, y1) <= y + 1e-6) & (y - 1e-6 <= np.maximum(y0, y1))
-        flat = np.abs(y1 - y0) < 1e-9
-        x = x0 + (x1 - x0) * np.clip((y - y0) / np.where(flat, 1.0, y1 - y0), 0.0, 1.0)
-        left = np.minimum(left, np.where(crosses, np.where(flat, np.minimum(x0, x1), x), np.inf))
-        right = np.maximum(right, np.where(crosses, np.where(flat, np.maximum(x0, x1), x), -np.inf))
-    seen = left <= right
-    owner, y, left, right = owner[seen], y[seen], left[seen], right[seen]
-    first = np.clip(np.ceil(left - 1e-4), 0, width).astype(np.int64)
-    last = np.clip(np.floor(right + 1e-4) + 1, 0, width).astype(np.int64)
-    row, x = _runs(first, np.maximum(last, first))
-    ids = np.full(height * width, -1, np.int32)
-    ids[y[row] * width + x] = order[owner[row]]  # repeated indices: numpy keeps the last, the nearest
-    covered = np.flatnonzero(ids >= 0)
-    return Raster((height, width), triangles, covered, ids[covered], _inverses(corners))
-
-
-@lru_cache(maxsize=1)
-def _between_lips() -> np.ndarray:
-    """(T,) the triangles that a mouth shows when it opens."""
-    inner = np.zeros(len(topology().canonical), bool)
-    inner[topology().regions["inner_lips"]] = True
-    return inner[topology().triangles].all(axis=1)
-
-
-def _runs(start: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Every whole number of every half-open range, and which range it is from."""
-    count = np.maximum(stop - start, 0)
-    owner = np.repeat(np.arange(len(start)), count)
-    offset = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
-    return owner, start[owner] + offset
-
-
-def _inverses(corners: np.ndarray) -> np.ndarray:
-    """(T,3,3) from (x, y, 1) to barycentric weights; a triangle without area gives its mean everywhere."""
-    (x0, y0), (x1, y1), (x2, y2) = (corners[:, k, :2].T for k in range(3))
-    det = (x1 - x0) * (y2 - y0) - (y1 - y0) * (x2 - x0)
-    thin = np.abs(det) < 1e-3
-    det = np.where(thin, 1.0, det)
-    rows = np.stack(
-        [
-            np.stack([y1 - y2, x2 - x1, x1 * y2 - x2 * y1], 1),
-            np.stack([y2 - y0, x0 - x2, x2 * y0 - x0 * y2], 1),
-            np.stack([y0 - y1, x1 - x0, x0 * y1 - x1 * y0], 1),
-        ],
-        1,
-    )
-    inverses = rows / det[:, None, None]
-    inverses[thin] = np.array([0.0, 0.0, 1 / 3])
-    return inverses
-
-
-def signed_areas(mesh: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """(T,) twice the area in the picture, positive for a triangle that faces the camera."""
-    a, b, c = (mesh[triangles[:, k], :2].astype(np.float64) for k in range(3))
-    u, v = b - a, c - a
-    return u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]
 
 
 def scale_between(source_mesh: np.ndarray, target_mesh: np.ndarray) -> float:
