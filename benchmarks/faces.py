@@ -172,7 +172,11 @@ def main() -> None:
     detector, landmarks = (n.to(memory_format=torch.channels_last) for n in (detector, landmarks))
     labels = label_photos(arguments.faces, arguments.teachers, arguments.labels)
     teachers = Teachers(arguments.teachers)
-    shared = {"faces": arguments.faces, "teachers": arguments.teachers}
+    shared = {
+        "faces": arguments.faces,
+        "teachers": arguments.teachers,
+        "flat_folders": arguments.flat_folders,
+    }
     held_out = Mosaics(DetectorSettings(**shared), labels, training=False)
     print(
         f"{detector.parameter_count:,} and {landmarks.parameter_count:,} parameters (targets: 500,000 and 1,000,000)"

@@ -19,7 +19,7 @@ def degrade(image: np.ndarray, rng: Rng, strength: float = 1.0) -> np.ndarray:
     if rng.random() < 0.2 * strength:
         image = _low_resolution(image, rng)
     if rng.random() < 0.35 * strength:
-        noise = cv2.randn(np.empty(image.shape, np.int16), (0, 0, 0), (rng.uniform(1, 14),) * 3)
+        noise = rng.standard_normal(image.shape, np.float32) * np.float32(rng.uniform(1, 14))
         image = np.clip(image + noise, 0, 255).astype(np.uint8)
     if rng.random() < 0.4 * strength:
         _, code = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(20, 95))])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from ..models.base import Network
 from ..models.detector import STRIDES, FaceDetector
 from .loop import train
 from .mosaic import SMALLEST, LabelledFace, LabelledPhoto, mosaic
-from .settings import RunSettings, setting
+from .settings import DistilSettings, setting
 from .teachers import Labels, PhotoStore, label_photos, split
 
 # Which sizes (longer side of the box in px) each level answers for; at the borders both neighbours do.
@@ -26,12 +25,7 @@ RANGES = ((0.0, 56.0), (40.0, 128.0), (96.0, np.inf))
 
 
 @dataclass
-class DetectorSettings(RunSettings):
-    faces: Path = setting(Path("faces"), "folder of photos, one sub-folder a person")
-    teachers: Path = setting(Path("teachers"), "folder with the teachers' ONNX files")
-    labels: Path | None = setting(
-        None, "the teachers' answers, kept here (default: labels.npz in --output_dir)"
-    )
+class DetectorSettings(DistilSettings):
     canvas: int = setting(320, "side of a training mosaic in pixels")
     validation_pictures: int = setting(200, "held-out mosaics a validation")
 
@@ -41,7 +35,7 @@ class Mosaics(Dataset[dict[str, Tensor]]):
 
     def __init__(self, settings: DetectorSettings, labels: Labels, training: bool) -> None:
         self.settings, self.training = settings, training
-        self.indices = split(labels, training)
+        self.indices = split(labels, training, settings.flat)
         order = np.argsort(labels.owner, kind="stable")
         bounds = np.searchsorted(labels.owner[order], np.arange(len(labels.photos) + 1))
         self.photos = PhotoStore(settings.faces, labels.photos, self.indices)
@@ -198,6 +192,5 @@ def overlaps_plain(box: np.ndarray, answers: np.ndarray) -> np.ndarray:
 
 def run(settings: DetectorSettings) -> dict[str, Any]:
     """Label, train, save; returns the figures on held-out people."""
-    cache = settings.labels or settings.output_dir / "labels.npz"
-    labels = label_photos(settings.faces, settings.teachers, cache)
+    labels = label_photos(settings.faces, settings.teachers, settings.labels_file)
     return train(FaceDetector(), DetectorTask(settings, labels), settings)

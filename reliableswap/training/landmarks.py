@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -21,17 +20,12 @@ from ..models.landmarks import MeshNet
 from .degrade import Rng, degrade, occlude, texture
 from .loop import train
 from .profile import turned_photo
-from .settings import RunSettings, setting
+from .settings import DistilSettings, setting
 from .teachers import Labels, PhotoStore, label_photos, split
 
 
 @dataclass
-class LandmarksSettings(RunSettings):
-    faces: Path = setting(Path("faces"), "folder of photos, one sub-folder a person")
-    teachers: Path = setting(Path("teachers"), "folder with the teachers' ONNX files")
-    labels: Path | None = setting(
-        None, "the teachers' answers, kept here (default: labels.npz in --output_dir)"
-    )
+class LandmarksSettings(DistilSettings):
     profiles: float = setting(
         0.3, "share of the faces that are turned to a profile (see training/profile.py)"
     )
@@ -52,7 +46,7 @@ class Crops(Dataset[dict[str, Tensor]]):
     ) -> None:
         self.settings, self.labels, self.training = settings, labels, training
         self.size, self.scale = size, scale
-        self.indices = split(labels, training)
+        self.indices = split(labels, training, settings.flat)
         self.photos = PhotoStore(settings.faces, labels.photos, self.indices)
 
     def __len__(self) -> int:
@@ -174,9 +168,11 @@ class LandmarksTask:
             noisy = np.clip(pixels + rng.normal(0, 4, pixels.shape), 0, 255).astype(np.uint8)
             other, far = no_face(image, mesh, matrix, size, rng)
             without = crop(other, far, size, cv2.BORDER_CONSTANT)
-            batch = (
-                torch.from_numpy(np.stack([pixels, noisy, without])).permute(0, 3, 1, 2).float() / 127.5 - 1
-            )
+            side, side_mesh = turned_to(image, mesh, 60.0)
+            side_matrix = upright(five_points(side_mesh), size, scale)
+            profile = crop(side, side_matrix, size, cv2.BORDER_CONSTANT)
+            crops = torch.from_numpy(np.stack([pixels, noisy, without, profile]))
+            batch = crops.permute(0, 3, 1, 2).float() / 127.5 - 1
             answers, presence = (x.cpu() for x in network(batch.to(network.device)))
             true = torch.from_numpy(apply(matrix, mesh))[None]
             unit = float(eye_distances(true))
@@ -196,11 +192,10 @@ class LandmarksTask:
 
 def run(settings: LandmarksSettings) -> dict[str, Any]:
     """Label, train, save; returns the figures on held-out people."""
-    cache = settings.labels or settings.output_dir / "labels.npz"
-    labels = label_photos(settings.faces, settings.teachers, cache)
+    labels = label_photos(settings.faces, settings.teachers, settings.labels_file)
     network = MeshNet()
     size, scale = network.config["size"], network.config["crop_scale"]
-    known = split(labels, training=True)
+    known = split(labels, True, settings.flat)
     crops = [apply(upright(five_points(m), size, scale), m) for m in labels.meshes[known]]
     network.start_from(torch.from_numpy(np.stack(crops)))
     return train(network, LandmarksTask(settings, labels, size, scale), settings)

@@ -38,6 +38,28 @@ class RunSettings:
     seed: int = setting(0, "every sample follows from this number and its position")
 
 
+@dataclass
+class DistilSettings(RunSettings):
+    """What learning from the teachers needs besides."""
+
+    faces: Path = setting(Path("faces"), "folder of photos, one sub-folder a person")
+    flat_folders: str = setting(
+        "", "names of sub-folders whose photos are all of different people, with commas"
+    )
+    teachers: Path = setting(Path("teachers"), "folder with the teachers' ONNX files")
+    labels: Path | None = setting(
+        None, "the teachers' answers, kept here (default: labels.npz in --output_dir)"
+    )
+
+    @property
+    def flat(self) -> list[str]:
+        return [name for name in self.flat_folders.split(",") if name]
+
+    @property
+    def labels_file(self) -> Path:
+        return self.labels or self.output_dir / "labels.npz"
+
+
 Settings = TypeVar("Settings")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,13 +78,13 @@ class Labels:
     mirrored: np.ndarray  # (P,468,3) the same for the mirrored photo, in its own pixels
 
 
-def held_out(photo: str, percent: int = 10) -> bool:
+def held_out(photo: str, flat: Collection[str] = (), percent: int = 10) -> bool:
     """Whether this photo's person is kept out of training: by a hash of the person's name, so it never moves.
 
-    A person is the photo's folder; a photo in a folder of single pictures (all digits) is its own person.
+    A person is the photo's folder, or, in one of the `flat` folders, the photo's own name.
     """
     path = Path(photo)
-    person = path.stem if path.stem.isdigit() else path.parent.name
+    person = path.stem if path.parent.name in flat else path.parent.name
     return zlib.crc32(person.encode()) % 100 < percent
 
 
@@ -143,12 +143,17 @@ def _label(job: tuple[Path, Path, str]) -> tuple[np.ndarray, np.ndarray, np.ndar
 _teachers: Teachers | None = None  # one pair a worker process: sessions can't be sent between processes
 
 
+def labels_key(photos: Sequence[str]) -> str:
+    """What tells whether stored labels are those of these photos."""
+    return hashlib.sha256("\n".join(photos).encode()).hexdigest()
+
+
 def label_photos(folder: Path, teachers: Path, cache: Path, workers: int = 2) -> Labels:
     """Run the teachers over every photo below the folder, or read the cache if it is of these very photos."""
     import multiprocessing
 
     photos = find_photos(folder)
-    key = hashlib.sha256("\n".join(photos).encode()).hexdigest()
+    key = labels_key(photos)
     if cache.is_file():
         with np.load(cache) as stored:
             if str(stored["key"]) == key:
@@ -172,7 +177,14 @@ def label_photos(folder: Path, teachers: Path, cache: Path, workers: int = 2) ->
     return labels
 
 
-def split(labels: Labels, training: bool) -> Sequence[int]:
+def split(labels: Labels, training: bool, flat: Collection[str] = ()) -> Sequence[int]:
     """Indices of the photos with a face and a mesh that belong to the training or to the held-out people."""
     usable = ~np.isnan(labels.meshes[:, 0, 0])
-    return [i for i, photo in enumerate(labels.photos) if usable[i] and held_out(photo) != training]
+    chosen = [i for i, photo in enumerate(labels.photos) if usable[i] and held_out(photo, flat) != training]
+    if not chosen:
+        part = "training" if training else "held-out"
+        raise ReliableSwapError(
+            f"none of the {len(labels.photos)} photos belongs to the {part} people (a tenth, by a hash of the "
+            "name, is held out); add photos of more people, one sub-folder each"
+        )
+    return chosen
