@@ -19,7 +19,7 @@ from reliableswap.errors import ReliableSwapError
 
 from . import bands, colour, regions
 from .detail import match_detail
-from .occlusion import find_covers
+from .occlusion import Covers, find_covers
 from .raster import rasterise
 from .reshape import STILL, displacement, reshape, shaped_mesh
 from .topology import checked_mesh, checked_picture
@@ -71,8 +71,12 @@ def blend_face(
     source: np.ndarray,
     source_mesh: np.ndarray,
     settings: BlendSettings | None = None,
+    source_covers: Covers | None = None,
 ) -> BlendResult:
-    """(H,W,3) the target's photo with the source's face; meshes (468,3) in their own pictures' pixels."""
+    """(H,W,3) the target's photo with the source's face; meshes (468,3) in their own pictures' pixels.
+
+    `source_covers` is find_covers(source, source_mesh, strict=True), for callers who use one source many times.
+    """
     settings = settings or BlendSettings()
     target, source = checked_picture(target, "target"), checked_picture(source, "source")
     target_mesh, source_mesh = checked_mesh(target_mesh, "target"), checked_mesh(source_mesh, "source")
@@ -86,7 +90,7 @@ def blend_face(
     reshaped = reshape(target, move)
     window = regions.window(goal, shape, (0.5 * settings.feather + _LEAK) * width)
     corner = np.array([window[1].start, window[0].start, 0], np.float32)
-    swap = _swap(reshaped[window], goal - corner, source, source_mesh, width, settings)
+    swap = _swap(reshaped[window], goal - corner, source, source_mesh, width, settings, source_covers)
 
     image = reshaped.copy()
     image[window] = swap.image
@@ -106,10 +110,12 @@ def _swap(
     source_mesh: np.ndarray,
     width: float,
     settings: BlendSettings,
+    theirs: Covers | None,
 ) -> BlendResult:
     """(h,w,3) the piece of the reshaped photo around the face, with the source's face on the goal mesh in it."""
     shape = under.shape[:2]
-    theirs, ours = find_covers(source, source_mesh, strict=True), find_covers(under, goal)
+    theirs = theirs or find_covers(source, source_mesh, strict=True)
+    ours = find_covers(under, goal)
     front, bare = ours.on(shape)
     texture = reenact(
         source,
