@@ -32,40 +32,68 @@ def trust(source_mesh: np.ndarray, target_mesh: np.ndarray, mirrored: bool = Fal
     A triangle is worth as much as its narrowest stretch from source to target; what faces away is worth nothing.
     Lips and eyelids are left out and take their surroundings' values: they open and close, and that is not pose.
     """
-    top = topology()
-    src, dst = source_mesh[top.triangles].astype(np.float64), target_mesh[top.triangles].astype(np.float64)
-    a = np.stack([src[:, 1, :2] - src[:, 0, :2], src[:, 2, :2] - src[:, 0, :2]], 2)
-    b = np.stack([dst[:, 1, :2] - dst[:, 0, :2], dst[:, 2, :2] - dst[:, 0, :2]], 2)
-    det = b[:, 0, 0] * b[:, 1, 1] - b[:, 0, 1] * b[:, 1, 0]
-    usable = det > 1e-3
-    inverse = np.stack([np.stack([b[:, 1, 1], -b[:, 0, 1]], 1), np.stack([-b[:, 1, 0], b[:, 0, 0]], 1)], 1)
-    m = a @ (inverse / np.where(usable, det, 1.0)[:, None, None])
+    top, (still, spreads) = topology(), _still_points()
+    m, det = _stretch(source_mesh, target_mesh, top.triangles)
     if mirrored:
-        m = m * np.array([[-1.0], [1.0]])
+        m = (-m[0], -m[1], m[2], m[3])
     # Smaller singular value of a 2x2 matrix, signed by its determinant.
-    (p, q), (r, s) = (m[:, 0, 0], m[:, 0, 1]), (m[:, 1, 0], m[:, 1, 1])
-    narrow = 0.5 * (np.hypot(p + s, q - r) - np.hypot(p - s, q + r))
-    narrow /= scale_between(source_mesh, target_mesh)
+    narrow = 0.5 * (np.hypot(m[0] + m[3], m[1] - m[2]) - np.hypot(m[0] - m[3], m[1] + m[2]))
     low, high = STRETCH_LIMITS
-    share = np.clip((narrow - low) / (high - low), 0.0, 1.0)
+    share = np.clip((narrow / scale_between(source_mesh, target_mesh) - low) / (high - low), 0.0, 1.0)
 
-    moving = np.zeros(len(target_mesh), bool)
-    for name in ("lips", "inner_lips", "right_eye", "left_eye"):
-        moving[top.regions[name]] = True
-    weight = (usable & ~moving[top.triangles].any(1)).astype(np.float64) * np.maximum(np.abs(det), 1e-6)
-    value = np.ones(len(target_mesh))
-    known = ~moving
     corners = top.triangles.T.ravel()
-    for round_ in range(4):  # average over the triangles around a point, then let it run on
-        if round_:
-            share = value[top.triangles].mean(1)
-            weight = known[top.triangles].any(1).astype(np.float64)
-        total = np.bincount(corners, np.tile(share * weight, 3), len(value))
-        mass = np.bincount(corners, np.tile(weight, 3), len(value))
-        value = np.where(mass > 0, total / np.maximum(mass, 1e-12), value)
+    weight = np.where(still & (det > 1e-3), np.maximum(det, 1e-6), 0.0)
+    total = np.bincount(corners, np.tile(share * weight, 3), len(target_mesh))
+    mass = np.bincount(corners, np.tile(weight, 3), len(target_mesh))
+    value = np.where(mass > 0, total / np.maximum(mass, 1e-12), 1.0)
+    value = np.clip(spreads @ value, 0, 1)
     # A mirrored mesh is wound the wrong way round, so what it hides is asked of the mesh as it was.
     value *= 1 - (_behind(source_mesh[top.mirror])[top.mirror] if mirrored else _behind(source_mesh))
     return (value * value * (3 - 2 * value)).astype(np.float32)
+
+
+def _stretch(
+    source_mesh: np.ndarray, target_mesh: np.ndarray, triangles: np.ndarray
+) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+    """The 2x2 matrices target -> source of all triangles, as four (T,), and twice the target's areas (T,)."""
+
+    def sides(mesh: np.ndarray) -> np.ndarray:
+        flat = mesh[:, :2].astype(np.float64)
+        first = flat[triangles[:, 0]]
+        return np.concatenate([flat[triangles[:, 1]] - first, flat[triangles[:, 2]] - first], 1).T
+
+    (ux, uy, vx, vy), (px, py, qx, qy) = sides(target_mesh), sides(source_mesh)
+    det = ux * vy - uy * vx
+    k = 1 / np.where(det > 1e-3, det, 1.0)
+    return (
+        (px * vy - qx * uy) * k,
+        (qx * ux - px * vx) * k,
+        (py * vy - qy * uy) * k,
+        (qy * ux - py * vx) * k,
+    ), det
+
+
+@lru_cache(maxsize=1)
+def _still_points() -> tuple[np.ndarray, np.ndarray]:
+    """(T,) triangles clear of lips and eyelids; (468,468) that spreads points' values into their surroundings."""
+    top = topology()
+    moving = np.zeros(len(top.canonical), bool)
+    for name in ("lips", "inner_lips", "right_eye", "left_eye"):
+        moving[top.regions[name]] = True
+    moving[_lip_owners()[0]] = True
+    beside = np.eye(len(moving))
+    for i in range(3):
+        for j in range(3):
+            beside[top.triangles[:, i], top.triangles[:, j]] = 1
+    known = (~moving).astype(np.float64)
+    spreads = np.diag(known)
+    for _ in range(4):  # far enough to cross the lips
+        mass = beside @ known
+        spreads = np.where(
+            mass[:, None] > 0, beside @ (known[:, None] * spreads) / np.maximum(mass, 1e-9)[:, None], 0
+        )
+        known = (mass > 0).astype(np.float64)
+    return ~moving[top.triangles].any(axis=1), spreads
 
 
 def _behind(mesh: np.ndarray) -> np.ndarray:
