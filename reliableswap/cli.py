@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import __version__
@@ -86,14 +86,6 @@ def faces(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def convert(arguments: argparse.Namespace) -> int:
-    from .convert import convert as convert_checkpoint
-
-    report = convert_checkpoint(arguments.kind, arguments.checkpoint, arguments.output)
-    say(str(report))
-    return 0
-
-
 def load_pipeline(arguments: argparse.Namespace) -> ReliableSwapPipeline:
     """The pipeline of --pipeline, or the bundled one, with the analyser that was asked for."""
     from .pipeline import ReliableSwapPipeline
@@ -164,7 +156,14 @@ def share(text: str) -> float:
     return value
 
 
-def make_parser() -> argparse.ArgumentParser:
+# Sub-commands that live in their own rooms: `add_arguments(parser)` and `run(arguments)` of a module.
+ELSEWHERE = {
+    "convert": ("reliableswap.convert", "turn an author's checkpoint into a folder for from_pretrained"),
+}
+
+
+def make_parser(command: str | None) -> argparse.ArgumentParser:
+    """The parser; the arguments of a sub-command that lives elsewhere are known if it is the one called."""
     parser = argparse.ArgumentParser(
         prog="reliableswap",
         description="Swap faces of people who agreed, or who do not exist. Results are marked as made by AI.",
@@ -212,17 +211,20 @@ def make_parser() -> argparse.ArgumentParser:
     one.add_argument("-o", "--output", metavar="OUT", help="write the photo with the faces drawn in")
     one.set_defaults(run=faces)
 
-    one = commands.add_parser("convert", help="turn an author's checkpoint into a folder for from_pretrained")
-    one.add_argument("kind", choices=("simswap", "faceshifter", "hear", "arcface", "fixer", "mobilefacenet"))
-    one.add_argument("checkpoint", type=Path)
-    one.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
-    one.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    one.set_defaults(run=convert)
+    for name, (module, text) in ELSEWHERE.items():
+        one = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        if name == command:  # the others are not even imported: a swap starts faster for it
+            home = importlib.import_module(module)
+            home.add_arguments(one)
+            one.add_argument("--debug", action="store_true", help="show the traceback of an error")
+            one.set_defaults(run=home.run)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    arguments = make_parser().parse_args(argv)
+    argv = sys.argv[1:] if argv is None else list(argv)
+    command = next((word for word in argv if not word.startswith("-")), None)
+    arguments = make_parser(command).parse_args(argv)
     run: Callable[[argparse.Namespace], int] = arguments.run
     try:
         return run(arguments)

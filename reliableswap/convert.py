@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import pickle
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -107,7 +108,7 @@ def convert(
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What `reliableswap convert` takes; `from_arguments` turns it into a conversion."""
+    """What `reliableswap convert` takes; `run` does it."""
     parser.add_argument("kind", choices=KINDS, help="which published network the checkpoint holds")
     parser.add_argument("checkpoint", type=Path, help="a .pth, .ckpt or .safetensors file")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="folder to write")
@@ -128,6 +129,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar=("LOW", "HIGH"),
         help="of a generator's pictures, if unusual",
     )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    print(from_arguments(arguments), file=sys.stderr)
+    return 0
 
 
 def from_arguments(arguments: argparse.Namespace) -> ConversionReport:

@@ -103,11 +103,12 @@ class NeuralEngine:
         guidance = None
         if self.generator.guidance_channels:
             guidance = self.guidance(picture, apply(matrix, target.face.mesh), source).to(device, dtype)
+        low, high = self.generator.config["value_range"]
+        seen = (to_tensor(picture) + 1) * ((high - low) / 2) + low
         with torch.inference_mode():
             image, mask = self.generator(
-                to_tensor(picture).to(device, dtype), self.vector(source).to(device, dtype), guidance
+                seen.to(device, dtype), self.vector(source).to(device, dtype), guidance
             )
-        low, high = self.generator.config["value_range"]
         made = (
             ((image[0].float().clamp(low, high) - low) * (255 / (high - low))).permute(1, 2, 0).cpu().numpy()
         )

@@ -203,4 +203,3 @@ def _name(given: PictureLike) -> str:
     if isinstance(given, (str, os.PathLike)):
         return Path(given).name
     return given.name if isinstance(given, Picture) else type(given).__name__
-

@@ -1,0 +1,255 @@
+"""The whole swap with the bundled networks, on people who do not exist."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import person
+from PIL import Image
+
+from reliableswap import ReliableSwapPipeline
+from reliableswap.blend.engine import BlendSettings
+from reliableswap.errors import NoFaceError, ReliableSwapError, WeightsError
+from reliableswap.faces.analyse import FaceAnalyser
+from reliableswap.media import Picture, read_picture
+from reliableswap.models.fixer import FixerNet
+from reliableswap.models.identity import IdentityEncoder
+from reliableswap.models.landmarks import MeshNet
+from reliableswap.models.light import LightGenerator
+from reliableswap.pipeline import assign
+
+
+@pytest.fixture(scope="module")
+def pipe() -> ReliableSwapPipeline:
+    return ReliableSwapPipeline.bundled()
+
+
+def portrait(number: int, side: int = 400, picture: str = "studio_portrait") -> np.ndarray:
+    image = Image.open(person(number, picture)).convert("RGB")
+    image.thumbnail((side, side))
+    return np.asarray(image)
+
+
+@pytest.fixture(scope="module")
+def group() -> np.ndarray:
+    """Three portraits side by side, the largest in the middle."""
+    canvas = np.full((420, 1000, 3), 128, np.uint8)
+    for number, side, x in ((2, 280, 10), (3, 400, 300), (4, 240, 720)):
+        image = portrait(number, side)
+        canvas[10 : 10 + image.shape[0], x : x + image.shape[1]] = image
+    return canvas
+
+
+@pytest.mark.parametrize("number", range(1, 11))
+@pytest.mark.parametrize("picture", ["studio_portrait", "amateur_selfie"])
+def test_every_person_has_one_face_with_a_plausible_mesh(
+    pipe: ReliableSwapPipeline, number: int, picture: str
+) -> None:
+    image = portrait(number, 640, picture)
+    face = pipe.find(image)[0]
+    assert face.score > 0.6
+    assert face.presence is not None
+    assert face.presence > 0.6
+    mesh = face.mesh
+    assert mesh is not None
+    eyes = mesh[[33, 133, 362, 263], :2]
+    box = face.box.reshape(2, 2)
+    assert (eyes > box[0]).all()
+    assert (eyes < box[1]).all()
+    # The mesh and the detector agree on where eyes and mouth are.
+    assert np.linalg.norm(mesh[[33, 133], :2].mean(0) - face.points5[0]) < 0.12 * face.size
+    assert np.linalg.norm(mesh[[13, 14], :2].mean(0) - face.points5[3:].mean(0)) < 0.15 * face.size
+    assert mesh[152, 1] > mesh[14, 1] > mesh[1, 1] > mesh[168, 1] > mesh[10, 1]
+
+
+def test_a_swap_changes_the_face_and_nothing_else(pipe: ReliableSwapPipeline, group: np.ndarray) -> None:
+    result = pipe(portrait(1), group, faces="largest")
+    swapped = np.asarray(result.images[0])
+    report = result.report
+    assert len(report.faces) == 3
+    assert report.swapped == [0]
+    changed = (swapped != group).any(2)
+    assert changed[:, :280].sum() == 0
+    assert changed[:, 720:].sum() == 0
+    x0, y0, x1, y1 = (round(v) for v in report.faces[0].box)
+    inside = np.abs(swapped.astype(int) - group)[y0:y1, x0:x1]
+    assert (inside.max(2) > 3).mean() > 0.4
+    json.dumps(report.to_dict())
+
+
+def test_all_chosen_and_mapped_faces(pipe: ReliableSwapPipeline, group: np.ndarray) -> None:
+    assert pipe(portrait(1), group, faces="all").report.swapped == [0, 1, 2]
+    assert pipe(portrait(1), group, faces=[2]).report.swapped == [2]
+    alice, bob = read_picture(person(1)), read_picture(person(5))
+    mapped = pipe(None, group, faces={0: alice, 2: bob})
+    assert mapped.report.swapped == [0, 2]
+    assert mapped.report.faces[2].source == bob.name
+    one = pipe(alice, group, faces=[0])
+    assert not np.array_equal(np.asarray(one.images[0]), np.asarray(mapped.images[0]))
+
+
+def test_likeness_zero_is_the_photo_itself_and_more_changes_more(pipe: ReliableSwapPipeline) -> None:
+    target = portrait(2)
+    none, half, full = (
+        np.asarray(pipe(portrait(1), target, likeness=likeness).images[0]).astype(int)
+        for likeness in (0, 0.5, 1)
+    )
+    assert np.array_equal(none, target)
+    assert 0 < np.abs(half - target).sum() < np.abs(full - target).sum()
+
+
+def test_a_swap_is_deterministic(pipe: ReliableSwapPipeline) -> None:
+    first, second = (np.asarray(pipe(portrait(3), portrait(4)).images[0]) for _ in range(2))
+    assert np.array_equal(first, second)
+
+
+@pytest.mark.parametrize("turn", [1, 2, 3])
+def test_a_photo_on_its_side_swaps_like_the_upright_one(pipe: ReliableSwapPipeline, turn: int) -> None:
+    target = portrait(2)
+    upright = np.asarray(pipe(portrait(1), target).images[0]).astype(int)
+    turned = np.ascontiguousarray(np.rot90(target, turn))
+    back = np.rot90(np.asarray(pipe(portrait(1), turned).images[0]), -turn).astype(int)
+    change = np.abs(upright - target)
+    assert np.abs(back - upright).mean() < 0.35 * change.mean()
+
+
+def test_alpha_and_profile_come_through(pipe: ReliableSwapPipeline) -> None:
+    pixels = portrait(2)
+    alpha = np.tile(np.arange(pixels.shape[1], dtype=np.uint8), (pixels.shape[0], 1))
+    picture = Picture(pixels, alpha=alpha, icc=b"a profile", name="two.png")
+    out = pipe(portrait(1), picture).pictures[0]
+    assert out.alpha is not None
+    assert np.array_equal(out.alpha, alpha)
+    assert out.icc == b"a profile"
+
+
+def test_a_picture_without_a_face_says_so_in_one_line(pipe: ReliableSwapPipeline) -> None:
+    empty = Picture(np.full((200, 300, 3), 90, np.uint8), name="wall.png")
+    for source, target in ((empty, portrait(1)), (portrait(1), empty)):
+        with pytest.raises(NoFaceError, match=r"no face found in wall\.png \(300x200") as error:
+            pipe(source, target)
+        assert "\n" not in str(error.value)
+
+
+def test_choices_that_make_no_sense_are_refused(pipe: ReliableSwapPipeline) -> None:
+    target = portrait(2)
+    with pytest.raises(NoFaceError, match="no face 7; it has only face 0"):
+        pipe(portrait(1), target, faces=[7])
+    with pytest.raises(ReliableSwapError, match="'biggest' is not known"):
+        pipe(portrait(1), target, faces="biggest")  # type: ignore[arg-type]
+    with pytest.raises(ReliableSwapError, match="at least one number"):
+        pipe(portrait(1), target, faces=[])
+    with pytest.raises(ReliableSwapError, match="no source for face 0"):
+        pipe(None, target)
+    with pytest.raises(ReliableSwapError, match="unknown engine 'magic'"):
+        pipe(portrait(1), target, engine="magic")  # type: ignore[arg-type]
+    with pytest.raises(ReliableSwapError, match="likeness"):
+        pipe(portrait(1), target, likeness=2.0)
+    with pytest.raises(WeightsError, match="holds none"):
+        pipe(portrait(1), target, engine="neural")
+
+
+def test_assign_gives_each_face_its_source() -> None:
+    assert assign("a", "largest", 3, "x") == {0: "a"}
+    assert assign("a", "all", 2, "x") == {0: "a", 1: "a"}
+    assert assign("a", 1, 2, "x") == {1: "a"}
+    assert assign(None, {1: "b"}, 2, "x") == {1: "b"}
+    with pytest.raises(NoFaceError, match="faces 0 to 1"):
+        assign("a", [-1], 2, "x")
+
+
+@pytest.fixture(scope="module")
+def small() -> dict[str, torch.nn.Module]:
+    torch.manual_seed(0)
+    identity = IdentityEncoder(body="mobilefacenet", embedding_size=128).eval()
+    fixer = FixerNet(body="light").eval()
+    return {"identity": identity, "fixer": fixer}
+
+
+def generator_for(identity: IdentityEncoder, fixer: FixerNet | None) -> LightGenerator:
+    torch.manual_seed(1)
+    return LightGenerator(
+        identity_dim=identity.config["embedding_size"],
+        fixer_dim=fixer.config["embedding_size"] if fixer is not None else 0,
+        identity_encoder=identity.label,
+        identity_checksum=identity.checksum(),
+    ).eval()
+
+
+@pytest.mark.parametrize("with_fixer", [True, False])
+def test_a_pipeline_with_a_generator_saves_loads_and_swaps_the_same(
+    pipe: ReliableSwapPipeline, small: dict[str, torch.nn.Module], with_fixer: bool, tmp_path: Path
+) -> None:
+    fixer = small["fixer"] if with_fixer else None
+    generator = generator_for(small["identity"], fixer)  # type: ignore[arg-type]
+    whole = ReliableSwapPipeline(pipe.detector, pipe.landmarks, small["identity"], fixer, generator)  # type: ignore[arg-type]
+    whole.save_pretrained(tmp_path)
+    index = json.loads((tmp_path / "model_index.json").read_text())
+    assert (
+        index["generator"] == ["reliableswap.models", "LightGenerator"]
+        or index["generator"][1] == "LightGenerator"
+    )
+    assert not list(tmp_path.rglob("*.bin"))
+    loaded = ReliableSwapPipeline.from_pretrained(tmp_path)
+    assert (loaded.fixer is None) != with_fixer
+    one, two = (p(portrait(1), portrait(2)) for p in (whole, loaded))
+    assert one.report.engine == "neural"
+    assert np.array_equal(np.asarray(one.images[0]), np.asarray(two.images[0]))
+    entry = two.report.faces[0]
+    assert entry.identity_before is not None
+    assert entry.identity_after is not None
+    assert entry.identity_before != entry.identity_after
+    changed = (np.asarray(two.images[0]) != portrait(2)).any(2)
+    assert 0.02 < changed.mean() < 0.9
+
+
+def test_another_encoder_than_the_generators_is_refused(
+    pipe: ReliableSwapPipeline, small: dict[str, torch.nn.Module]
+) -> None:
+    generator = generator_for(small["identity"], None)  # type: ignore[arg-type]
+    torch.manual_seed(5)
+    other = IdentityEncoder(body="mobilefacenet", embedding_size=128).eval()
+    with pytest.raises(WeightsError) as error:
+        ReliableSwapPipeline(pipe.detector, pipe.landmarks, other, None, generator)
+    assert other.checksum() in str(error.value)
+    assert generator.config["identity_checksum"] in str(error.value)
+    with pytest.raises(WeightsError, match="without its identity encoder"):
+        ReliableSwapPipeline(pipe.detector, pipe.landmarks, None, None, generator)
+
+
+def test_any_analyser_that_keeps_the_protocol_serves(pipe: ReliableSwapPipeline) -> None:
+    class OneFace:
+        name = "mine"
+
+        def __init__(self, inner: FaceAnalyser) -> None:
+            self.inner = inner
+
+        def __call__(self, image: np.ndarray) -> list:
+            return self.inner(image)[:1]
+
+    other = ReliableSwapPipeline(pipe.detector, pipe.landmarks)
+    other.analyser = OneFace(pipe.analyser)
+    assert isinstance(other.analyser, FaceAnalyser)
+    assert other(portrait(1), portrait(2)).report.analyser == "mine"
+
+
+def test_settings_replace_the_two_simple_ones(pipe: ReliableSwapPipeline) -> None:
+    plain = pipe(portrait(1), portrait(2), likeness=0.5).images[0]
+    same = pipe(portrait(1), portrait(2), settings=BlendSettings(likeness=0.5)).images[0]
+    assert np.array_equal(np.asarray(plain), np.asarray(same))
+
+
+def test_the_mesh_barely_moves_under_noise(pipe: ReliableSwapPipeline, rng: np.random.Generator) -> None:
+    assert isinstance(pipe.landmarks, MeshNet)
+    image = portrait(6, 300)
+    meshes = [
+        pipe.find(np.clip(image + rng.normal(0, 3, image.shape), 0, 255).astype(np.uint8))[0].mesh
+        for _ in range(4)
+    ]
+    stack = np.stack([m for m in meshes if m is not None])
+    unit = np.linalg.norm(stack[0][33] - stack[0][263])
+    assert np.linalg.norm(stack - stack.mean(0), axis=-1).mean() < 0.015 * unit
