@@ -97,7 +97,10 @@ def _find(picture: np.ndarray, mesh: np.ndarray, strict: bool) -> tuple[np.ndarr
     own = np.maximum(_free_brows(hair, mesh, shape, width), regions.lips(mesh, shape))
     own = np.maximum(own, np.maximum(regions.eyes(mesh, shape, 1.5), regions.nostrils(mesh, shape)))
     own = regions.soft(cv2.dilate(own, regions.disc(0.02 * width)), 0.015 * width)
-    hair *= (1 - own) * (1 - regions.lower_face(mesh, shape) * _hairlike(lab))
+    beard = regions.lower_face(mesh, shape) * _hairlike(lab)
+    if strict:  # at the very outline it may as well be what lies behind the face
+        beard *= cv2.erode(face, regions.disc(0.04 * width))
+    hair *= (1 - own) * (1 - beard)
     hair = cv2.morphologyEx(hair.astype(np.float32), cv2.MORPH_OPEN, regions.disc(0.012 * width))
     if wears > _WEARS:
         hair = np.maximum(hair, _frames(lab, departure, mesh, width))

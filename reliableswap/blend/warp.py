@@ -15,7 +15,7 @@ from .topology import checked_mesh, checked_picture, topology
 
 # A triangle that the source shows at less than the first share of its size on the target is not used at all;
 # from the second share on it is used as it is. The share is that of the narrow direction of the stretch.
-STRETCH_LIMITS = (0.18, 0.5)
+STRETCH_LIMITS = (0.3, 0.65)
 _TURNED = 0.3  # sine of the yaw from which the nose can hide a cheek
 _LIP_DRAW = 0.45  # how far the lips' points move to their outer ring to stay clear of the teeth
 
