@@ -11,7 +11,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from ..blend.warp import rasterise
+from ..blend.raster import rasterise
 
 
 def turned_mesh(mesh: np.ndarray, degrees: float) -> np.ndarray:
