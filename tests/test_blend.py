@@ -19,7 +19,7 @@ from reliableswap.blend import (
     blend_face,
     colour,
     detail,
-    glasses,
+    looks,
     occlusion,
     regions,
     warp_texture,
@@ -325,7 +325,7 @@ def painted_glasses(picture: np.ndarray, mesh: np.ndarray) -> np.ndarray:
 def test_glasses_are_told_and_kept_on_the_target() -> None:
     picture, mesh = face(WOMAN)
     worn = painted_glasses(picture, mesh)
-    assert glasses.glasses_probability(picture, mesh) < 0.2 < 0.6 < glasses.glasses_probability(worn, mesh)
+    assert looks.GLASSES.score(picture, mesh) < -2 < 0 < looks.GLASSES.score(worn, mesh)
     frames = (np.abs(worn.astype(int) - picture).max(2) > 40) & (regions.oval(mesh, picture.shape[:2]) > 0)
     still = BlendSettings(shape=0.0)
     kept = blend_face(worn, mesh, *face(OTHER), still).image
@@ -348,6 +348,29 @@ def test_a_patch_of_another_colour_on_the_forehead_covers_the_face() -> None:
     assert bare[inside].mean() < 0.05
     plain, _ = occlusion.find_covers(picture, mesh).on(picture.shape[:2])
     assert plain[inside].mean() < 0.1
+
+
+def test_a_hand_over_the_mouth_is_told_by_the_mouth_that_is_missing() -> None:
+    picture, mesh = face(WOMAN)
+    width = regions.face_width(mesh)
+    tone = np.median(
+        picture[regions.polygon_mask(mesh[[117, 118, 101, 36, 205, 187, 147]], (192, 192)) > 0], 0
+    )
+    covered = picture.copy()
+    for finger in range(4):
+        start = np.rint(mesh[57, :2] + (-0.05 * width, (0.13 * finger - 0.16) * width)).astype(int).tolist()
+        end = [int(start[0] + 0.75 * width), start[1] + 3]
+        cv2.line(covered, start, end, (0.6 * tone).tolist(), round(0.13 * width), cv2.LINE_AA)
+        cv2.line(covered, start, end, tone.tolist(), round(0.1 * width), cv2.LINE_AA)
+    mouth = regions.lips(mesh, picture.shape[:2]) > 0
+    assert looks.MOUTH.score(picture, mesh) > 0
+    hidden, _ = occlusion.find_covers(covered, mesh).on(picture.shape[:2])
+    assert hidden[mouth].mean() > 0.8
+    result = blend_face(covered, mesh, *face(OTHER), BlendSettings(shape=0.0))
+    assert np.abs(result.image[mouth].astype(int) - covered[mouth]).mean() < 6
+    for name in MESHES.keys() - {"about"}:
+        hidden, _ = occlusion.find_covers(*face(name)).on((192, 192))
+        assert hidden[regions.lips(face(name)[1], (192, 192)) > 0].mean() < 0.1, name
 
 
 def test_a_beard_is_the_persons_own_but_not_bare_skin() -> None:

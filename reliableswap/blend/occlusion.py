@@ -4,7 +4,7 @@ Each face gives its own skin model: a robust Gaussian in Lab over cheeks, nose a
 the face taken out. What departs from it covers the face, judged more strictly on the forehead and at the temples,
 where hair hangs, than in the middle. Brows, eyes and lips are the face's own whatever their colour, and so is dark
 hair on the lower face: a beard belongs to the person. What has the skin's own colour, a hand above all, cannot be
-told this way.
+told this way; over the mouth it is told by the mouth that is missing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from . import colour, regions
-from .glasses import glasses_probability
+from .looks import GLASSES, MOUTH
 from .topology import topology
 
 _WORK = 64.0  # face width in pixels at which covers are looked for
@@ -28,7 +28,10 @@ _SAMPLE = [  # rings of points over skin that hair seldom reaches: two cheeks an
 _LIMIT_CENTRE, _LIMIT_FOREHEAD, _LIMIT_SIDE = 5.0, 3.0, 3.2
 _BARE_LIMIT = 3.0  # departures up to here are skin tone, shadow and blush
 _HIGHLIGHT = 0.6  # skin shines: too bright is less suspicious than too dark
+_MOUTH_MISSING = (-1.0, -2.0)  # scores between which a mouth goes from seen to covered
+_PROFILE = 0.7  # sine of the yaw
 _WEARS = 0.3  # rimless glasses score low, and a look for frames that are not there finds little
+_TURNED = 0.3  # sine of the yaw
 _STRICT = 0.75
 _FLOOR = np.array([5.0, 2.2, 2.6])  # smallest deviations of L, a, b: grain and JPEG are not hair
 
@@ -87,7 +90,7 @@ def _find(picture: np.ndarray, mesh: np.ndarray, strict: bool) -> tuple[np.ndarr
     width = regions.face_width(mesh)
     lab = colour.to_lab(picture)
     departure = skin_departure(lab, mesh)
-    wears = glasses_probability(picture, mesh)
+    wears = float(1 / (1 + np.exp(-GLASSES.score(picture, mesh))))
     if departure is None:
         return np.zeros(shape, np.float32), regions.skin(mesh, shape), wears
     face = regions.oval(mesh, shape)
@@ -98,7 +101,8 @@ def _find(picture: np.ndarray, mesh: np.ndarray, strict: bool) -> tuple[np.ndarr
     own = np.maximum(own, np.maximum(regions.eyes(mesh, shape, 1.5), regions.nostrils(mesh, shape)))
     own = regions.soft(cv2.dilate(own, regions.disc(0.02 * width)), 0.015 * width)
     beard = regions.lower_face(mesh, shape) * _hairlike(lab)
-    if strict:  # at the very outline it may as well be what lies behind the face
+    if strict and abs(mesh[234, 2] - mesh[454, 2]) > _TURNED * width:
+        # At the outline of a turned head it may as well be what lies behind it.
         beard *= cv2.erode(face, regions.disc(0.04 * width))
     hair *= (1 - own) * (1 - beard)
     hair = cv2.morphologyEx(hair.astype(np.float32), cv2.MORPH_OPEN, regions.disc(0.012 * width))
@@ -106,8 +110,23 @@ def _find(picture: np.ndarray, mesh: np.ndarray, strict: bool) -> tuple[np.ndarr
         hair = np.maximum(hair, _frames(lab, departure, mesh, width))
     if strict:
         hair = cv2.dilate(hair, regions.disc(0.025 * width))
+    hair = np.maximum(hair, _over_mouth(picture, mesh, width))
     hair = regions.soft(hair * face, 0.008 * width)
     return hair, bare * (1 - hair), wears
+
+
+def _over_mouth(picture: np.ndarray, mesh: np.ndarray, width: float) -> np.ndarray:
+    """(H,W) the face below the nose if no mouth is seen there: a hand, a cup or a microphone is in front of it.
+
+    A hand has the skin's colour, so no pixel tells it; that the mouth is missing does. A profile's mouth looks like
+    none, and is not judged.
+    """
+    shape = picture.shape[:2]
+    if abs(mesh[234, 2] - mesh[454, 2]) > _PROFILE * width:
+        return np.zeros(shape, np.float32)
+    high, low = _MOUTH_MISSING
+    missing = float(np.clip((high - MOUTH.score(picture, mesh)) / (high - low), 0, 1))
+    return missing * regions.soft(regions.lower_face(mesh, shape), 0.03 * width)
 
 
 def _free_brows(hair: np.ndarray, mesh: np.ndarray, shape: tuple[int, int], width: float) -> np.ndarray:

@@ -1,0 +1,84 @@
+"""What a face wears, by how a piece of it looks: logistic regressions over edges. Glasses, and a mouth that is seen.
+
+Both were trained on 3,639 FFHQ thumbnails, each also mirrored, ridge 10, and checked on a fifth of them left out.
+
+- Glasses: the label of the published attributes, glasses and sunglasses against none. 95.9 % right (found 89 %, 2 %
+  false alarms); a good part of the rest are errors of the labels.
+- Mouth: mouths as they are against the same with fingers, microphones or other pieces of the photo drawn over them, for
+  the labels name only seven covered ones. At a score of -1.5, 97 to 98 % of the mouths count as seen and 79 % of the
+  drawn covers are found. Among 405 larger photos the lowest scores were a hand, a wine glass, a radio, noodles, a spoon
+  and, wrongly, a profile.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+
+import cv2
+import numpy as np
+
+from reliableswap.faces.align import apply, similarity
+
+from .topology import topology
+
+_PATCH = (64, 32)  # width and height in pixels
+_CELLS = (16, 8)
+
+
+@dataclass(frozen=True)
+class Look:
+    """A patch on the canonical face, in eye distances, that is aligned by some points of the mesh."""
+
+    name: str
+    points: tuple[int, ...]
+    left: float
+    top: float
+    width: float
+
+    def score(self, picture: np.ndarray, mesh: np.ndarray) -> float:
+        """The log odds of a face in a picture (H,W,3) having that look."""
+        weights, bias = _model(self.name)
+        return float(weights @ _features(self._patch(picture, mesh))) + bias
+
+    def _patch(self, picture: np.ndarray, mesh: np.ndarray) -> np.ndarray:
+        """(32,64) float32 the piece of the face, of even brightness and contrast."""
+        points = mesh[list(self.points), :2]
+        place = topology().canonical[list(self.points), :2] - (self.left, self.top)
+        place = place * (_PATCH[0] / self.width) - 0.5
+        matrix = similarity(points, place)
+        scale = float(np.sqrt(np.linalg.det(matrix[:, :2])))
+        if scale < 1 / 1.5:
+            smaller = np.array([[scale, 0, 0.5 * scale - 0.5], [0, scale, 0.5 * scale - 0.5]])
+            size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
+            picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+            matrix = similarity(apply(smaller, points), place)
+        grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+        patch = cv2.warpAffine(grey, matrix, _PATCH, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
+        return (patch - patch.mean()) / (patch.std() + 5)
+
+
+GLASSES = Look("glasses", (33, 133, 362, 263, 168, 6, 197, 70, 300, 117, 346), -0.72, -0.28, 1.44)
+MOUTH = Look("mouth", (61, 291, 2, 164, 0, 17, 18, 200, 6, 199), -0.5, 0.52, 1.0)
+
+
+@lru_cache(maxsize=4)
+def _model(name: str) -> tuple[np.ndarray, float]:
+    data = json.loads(files("reliableswap.blend").joinpath("looks.json").read_text("utf-8"))[name]
+    return np.frombuffer(base64.b64decode(data["weights"]), "<f2").astype(np.float32), float(data["bias"])
+
+
+def _features(patch: np.ndarray) -> np.ndarray:
+    """(896,) edges of both signs and both diagonals, and brightness, averaged over 4x4 pixels."""
+    gx = cv2.Sobel(patch, cv2.CV_32F, 1, 0, ksize=3, scale=0.25)
+    gy = cv2.Sobel(patch, cv2.CV_32F, 0, 1, ksize=3, scale=0.25)
+    straight = [np.maximum(gx, 0), np.maximum(-gx, 0), np.maximum(gy, 0), np.maximum(-gy, 0)]
+    diagonal = [np.abs(gx + gy) * 0.7, np.abs(gx - gy) * 0.7]
+    cells = [
+        cv2.resize(channel, _CELLS, interpolation=cv2.INTER_AREA) for channel in (*straight, *diagonal, patch)
+    ]
+    edges = np.sqrt(np.maximum(np.dstack(cells[:-1]), 0))
+    return np.concatenate([edges.ravel(), cells[-1].ravel()])
