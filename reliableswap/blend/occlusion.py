@@ -29,7 +29,7 @@ _LIMIT_CENTRE, _LIMIT_FOREHEAD, _LIMIT_SIDE = 5.0, 3.0, 3.2
 _BARE_LIMIT = 3.0  # departures up to here are skin tone, shadow and blush
 _HIGHLIGHT = 0.6  # skin shines: too bright is less suspicious than too dark
 _MOUTH_MISSING = (-1.0, -2.0)  # scores between which a mouth goes from seen to covered
-_PROFILE = 0.7  # sine of the yaw
+_PROFILE = 0.5  # sine of the yaw
 _WEARS = 0.3  # rimless glasses score low, and a look for frames that are not there finds little
 _TURNED = 0.3  # sine of the yaw
 _STRICT = 0.75
@@ -98,10 +98,13 @@ def _find(picture: np.ndarray, mesh: np.ndarray, strict: bool) -> tuple[np.ndarr
     odds = (departure - _limits(mesh, shape, width) * (_STRICT if strict else 1.0)) * 2.0
     hair = 1 / (1 + np.exp(-np.clip(odds, -30, 30)))
     own = np.maximum(_free_brows(hair, mesh, shape, width), regions.lips(mesh, shape))
-    own = np.maximum(own, np.maximum(regions.eyes(mesh, shape, 1.5), regions.nostrils(mesh, shape)))
+    own = np.maximum(own, regions.eyes(mesh, shape, 1.5))
+    turned = abs(mesh[234, 2] - mesh[454, 2]) > _TURNED * width
+    if not (strict and turned):  # a turned nose stands before the background, which would pass for a nostril
+        own = np.maximum(own, regions.nostrils(mesh, shape))
     own = regions.soft(cv2.dilate(own, regions.disc(0.02 * width)), 0.015 * width)
     beard = regions.lower_face(mesh, shape) * _hairlike(lab)
-    if strict and abs(mesh[234, 2] - mesh[454, 2]) > _TURNED * width:
+    if strict and turned:
         # At the outline of a turned head it may as well be what lies behind it.
         beard *= cv2.erode(face, regions.disc(0.04 * width))
     hair *= (1 - own) * (1 - beard)
