@@ -3,9 +3,10 @@
 Two meshes of different people differ by identity, expression, pose and the mesh network's error. With x = b + w (b
 the person, w the photo) and both Gaussian, the expected difference of the persons given the difference of two photos
 is B (B + W)⁻¹ d. B and W, the covariances between and within people, were measured on 4,394 photos of 1,514 people of
-Labeled Faces in the Wild (the oddest 2 % left out), each mesh laid on the mean face by a similarity in three dimensions and counted with its
-reflection. shape.json holds the filter's 20 strongest modes: what they pass is person more than photo, so an open
-mouth or a smile stays the target's and the jaw's width comes from the source.
+Labeled Faces in the Wild (the oddest 2 % left out), each mesh laid on the mean face by a similarity in three
+dimensions and counted with its reflection. shape.json holds the filter's 20 strongest modes. What they pass is person
+more than photo, so most of a smile stays the target's and the jaw's width comes from the source; what a mouth or an
+eye is open is the target's altogether.
 """
 
 from __future__ import annotations
