@@ -25,6 +25,7 @@ from .reshape import STILL, displacement, reshape, shaped_mesh
 from .topology import checked_mesh, checked_picture
 from .warp import open_lips, reenact
 
+_EYES = 1.05  # gaze, lashes and the line of the lids are the target's
 _LEAK = 0.05  # coarse bands may change this share of the face's width beyond the mask
 
 
@@ -43,11 +44,11 @@ class BlendSettings:
     shape: float = 0.5
     colour: float = 1.0
     light: float = 0.9
-    light_reach: float = 0.13
+    light_reach: float = 0.16
     detail: float = 1.0
     band_reach: float = 0.12
-    margin: float = 0.03
-    feather: float = 0.03
+    margin: float = 0.015
+    feather: float = 0.025
 
     def __post_init__(self) -> None:
         for name in ("likeness", "shape", "colour", "light", "detail"):
@@ -133,7 +134,7 @@ def _swap(
     lab[..., 0] = match_detail(lab[..., 0], base[..., 0], shared, skin, width, settings.detail)
     recoloured = colour.to_rgb(lab)
 
-    own = np.maximum(regions.eyes(goal, shape, 1.15), regions.inner_mouth(goal, shape))
+    own = np.maximum(regions.eyes(goal, shape, _EYES), regions.inner_mouth(goal, shape))
     free = 1 - regions.soft(own, 0.008 * width)
     alpha = _inside(goal, shape, width, settings) * free * texture.validity * (1 - front) * settings.likeness
     valid = np.minimum(texture.validity * 4, 1)[..., None]
