@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -14,7 +15,7 @@ from ..errors import WeightsError
 from ..models.detector import FaceDetector
 from ..models.landmarks import MeshNet
 from .face import Face
-from .find import SearchSettings, add_meshes, find_faces
+from .find import SearchSettings, add_meshes, find_faces, five_points
 
 PRESENCE = 0.3  # a find whose crop MeshNet thinks this unlikely to be a face is dropped
 
@@ -44,8 +45,10 @@ class BundledAnalyser:
         self.settings = settings or SearchSettings()
 
     def __call__(self, image: np.ndarray) -> list[Face]:
-        faces = add_meshes(self.landmarks, image, find_faces(self.detector, image, self.settings))
-        return [face for face in faces if face.presence is None or face.presence >= PRESENCE]
+        faces = add_meshes(self.landmarks, image, find_faces(self.detector, image, self.settings), passes=2)
+        sure = [face for face in faces if face.presence is None or face.presence >= PRESENCE]
+        # The mesh knows better than the detector where eyes and mouth are, so alignment goes by it.
+        return [replace(face, points5=five_points(face.mesh)) for face in sure if face.mesh is not None]
 
 
 class InsightFaceAnalyser:
@@ -115,7 +118,7 @@ class InsightFaceAnalyser:
     def __call__(self, image: np.ndarray) -> list[Face]:
         found = self.analysis.get(np.ascontiguousarray(image[..., ::-1]))
         faces = [
-            Face(np.float32(one.bbox), np.float32(one.kps), float(one.det_score))
+            Face(np.asarray(one.bbox, np.float32), np.asarray(one.kps, np.float32), float(one.det_score))
             for one in found
             if one.kps is not None
         ]

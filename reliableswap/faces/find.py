@@ -191,7 +191,7 @@ def merge(rows: np.ndarray, overlap: float) -> np.ndarray:
 
 
 def overlaps(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """(N,) intersection over union of one box with many; a box inside a box counts as its share of the smaller, halved."""
+    """(N,) overlap of one box with many: intersection over union; a box inside another counts at least half."""
     low, high = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:4], boxes[:, 2:4])
     shared = np.clip(high - low, 0, None).prod(1)
     area, areas = np.prod(box[2:4] - box[:2]), (boxes[:, 2:4] - boxes[:, :2]).prod(1)

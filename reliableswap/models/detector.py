@@ -65,11 +65,18 @@ class FaceDetector(Network):
         self.stage32 = self._stage(second, third, blocks[2])
         self.laterals = nn.ModuleList([nn.Conv2d(width, neck_channels, 1) for width in channels])
         self.smooth = nn.ModuleList([SeparableBlock(neck_channels) for _ in STRIDES])
-        self.heads = nn.ModuleList([nn.Conv2d(neck_channels, 15, 3, padding=1) for _ in STRIDES])
-        for head in self.heads:  # few cells hold a face, so start from "no face" as RetinaNet does
-            nn.init.normal_(head.weight, std=0.01)
-            nn.init.zeros_(head.bias)
-            nn.init.constant_(head.bias[:1], -4.6)
+        self.heads = nn.ModuleList([self._head(neck_channels) for _ in STRIDES])
+
+    @staticmethod
+    def _head(inputs: int) -> nn.Conv2d:
+        head = nn.Conv2d(inputs, 15, 3, padding=1)
+        assert head.bias is not None
+        nn.init.normal_(head.weight, std=0.01)
+        nn.init.zeros_(head.bias)
+        nn.init.constant_(
+            head.bias[:1], -4.6
+        )  # few cells hold a face, so start from "no face" as RetinaNet does
+        return head
 
     @staticmethod
     def _stage(inputs: int, outputs: int, blocks: int) -> nn.Sequential:
@@ -83,7 +90,8 @@ class FaceDetector(Network):
         c8 = self.stage8(self.stem(image))
         c16 = self.stage16(c8)
         c32 = self.stage32(c16)
-        features, above = [], None
+        features: list[Tensor] = []
+        above: Tensor | None = None
         for level in (2, 1, 0):
             x = self.laterals[level]((c8, c16, c32)[level])
             if above is not None:

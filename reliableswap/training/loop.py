@@ -25,7 +25,10 @@ from .settings import RunSettings
 class Task(Protocol):
     """What a training is about: its samples, its losses, its measure on held-out people."""
 
-    dataset: Dataset[Any]  # sample i follows from the seed and i alone, for any i
+    @property
+    def dataset(self) -> Dataset[Any]:
+        """Sample i follows from the seed and i alone, for any i."""
+        ...
 
     def losses(self, network: torch.nn.Module, batch: Any) -> dict[str, Tensor]:
         """Named losses, already weighted; their sum is minimised."""

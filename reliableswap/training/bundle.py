@@ -1,0 +1,55 @@
+"""Put trained networks among those that ship: `python -m reliableswap.training.bundle detector=runs/detector ...`.
+
+Each is written as float16 safetensors into `reliableswap/weights/NAME`, and model_index.json is made anew, so
+that the folder is itself a pipeline that `from_pretrained` loads.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from ..bundled import WEIGHTS
+from ..errors import ReliableSwapError
+from ..models import load_network
+from ..pipeline import ReliableSwapPipeline
+
+COMPONENTS = ("detector", "landmarks", "identity", "fixer", "generator")
+LARGEST = 60 * 2**20  # all together, so that a clone stays a clone
+
+
+def bundle(networks: dict[str, Path], weights: Path = WEIGHTS) -> int:
+    """Replace the named networks in the weights folder; returns the bytes of all of them."""
+    for name in networks:
+        if name not in COMPONENTS:
+            raise ReliableSwapError(f"no component {name!r}; choose from {', '.join(COMPONENTS)}")
+    places = {name: weights / name for name in COMPONENTS if (weights / name / "config.json").is_file()}
+    loaded = {name: load_network(folder).half() for name, folder in (places | networks).items()}
+    pipe = ReliableSwapPipeline(**loaded)
+    with tempfile.TemporaryDirectory(dir=weights.parent) as part:
+        pipe.save_pretrained(part)
+        size = sum(path.stat().st_size for path in Path(part).rglob("*.safetensors"))
+        if size > LARGEST:
+            raise ReliableSwapError(
+                f"the networks take {size / 2**20:.0f} MB; at most {LARGEST >> 20} MB may ship"
+            )
+        shutil.copytree(part, weights, dirs_exist_ok=True)
+    return size
+
+
+def main(argv: list[str] | None = None) -> int:
+    words = sys.argv[1:] if argv is None else argv
+    try:
+        pairs = [word.partition("=") for word in words]
+        size = bundle({name: Path(folder) for name, _, folder in pairs})
+    except ReliableSwapError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"{size / 2**20:.1f} MB of networks in {WEIGHTS}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
