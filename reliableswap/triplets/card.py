@@ -1,0 +1,194 @@
+"""The dataset card and the contact sheet: what is in the folder, said in words, figures and pictures."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pyarrow.parquet as pq
+
+from ..media import write_picture
+from ..media.picture import Picture
+from .settings import SPLITS
+from .store import decode_picture, read_about, write_whole
+
+_SHOWN = ("c_a", "c_b", "c_ab", "c_ba")
+_SAMPLES = 32
+_CELL = 128
+_SIMILARITY = ("ab_to_b", "ab_to_a", "ba_to_a", "ba_to_b")
+
+
+def write_card(
+    folder: Path,
+    shards: Sequence[Path],
+    photos: Counter[str],
+    listed: int,
+    licence: str,
+    sheets: Sequence[Path],
+) -> None:
+    """README.md and contact sheets of a finished run. `photos`: dropped photos by reason, of `listed`."""
+    about = [read_about(path) for path in shards]
+    sheet = contact_sheet(shards)
+    for path in sheets:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_picture(Picture(sheet), path, overwrite=True, quality=92)
+    text = card_text(about, mean_similarities(shards), photos, listed, licence)
+    write_whole(folder / "README.md", lambda draft: draft.write_text(text, encoding="utf-8"))
+
+
+def mean_similarities(shards: Sequence[Path]) -> dict[str, float]:
+    """Mean cosine by column; empty without an encoder."""
+    sums, count = np.zeros(len(_SIMILARITY)), 0
+    for path in shards:
+        columns = pq.read_table(path, columns=list(_SIMILARITY)).drop_null()
+        if columns.num_rows:
+            sums += [float(np.sum(columns[name].to_numpy())) for name in _SIMILARITY]
+            count += columns.num_rows
+    return {name: float(total) / count for name, total in zip(_SIMILARITY, sums, strict=True) if count}
+
+
+def contact_sheet(shards: Sequence[Path], samples: int = _SAMPLES, across: int = 4) -> np.ndarray:
+    """(H,W,3) samples from all shards: C_a, C_b, C_ab and C_ba side by side, `across` samples a row."""
+    counts = [pq.read_metadata(path).num_rows for path in shards]
+    wanted = np.unique(np.linspace(0, max(sum(counts) - 1, 0), samples).astype(int))
+    strips: list[np.ndarray] = []
+    start = 0
+    for path, count in zip(shards, counts, strict=True):
+        mine = [int(w) - start for w in wanted if start <= w < start + count]
+        start += count
+        if mine:
+            rows = pq.read_table(path, columns=list(_SHOWN)).take(mine).to_pylist()
+            strips.extend(_strip(row) for row in rows)
+    if not strips:
+        return np.full((_CELL, len(_SHOWN) * _CELL, 3), 255, np.uint8)
+    empty = np.full_like(strips[0], 255)
+    strips += [empty] * (-len(strips) % across)
+    gap = 8
+    lines = []
+    for k in range(0, len(strips), across):
+        pieces = [
+            np.pad(strip, ((gap, 0), (gap, 0), (0, 0)), constant_values=255)
+            for strip in strips[k : k + across]
+        ]
+        lines.append(np.concatenate(pieces, 1))
+    return np.concatenate(lines)
+
+
+def _strip(row: Mapping[str, Any]) -> np.ndarray:
+    pictures = [decode_picture(row[name]["bytes"]) for name in _SHOWN]
+    sized = [cv2.resize(p, (_CELL, _CELL), interpolation=cv2.INTER_AREA) for p in pictures]
+    return np.concatenate(sized, 1)
+
+
+def card_text(
+    about: Sequence[Mapping[str, Any]],
+    similarity: Mapping[str, float],
+    photos: Counter[str],
+    listed: int,
+    licence: str,
+) -> str:
+    """README.md with the Hub's front matter."""
+    first = about[0]
+    rows = {name: sum(one["kept"] for one in about if one["split"] == name) for name in SPLITS}
+    rows = {name: count for name, count in rows.items() if any(one["split"] == name for one in about)}
+    drops: Counter[str] = Counter()
+    for one in about:
+        drops.update(one["drops"])
+    given_up = drops.pop("given up", 0)
+    total, attempts = sum(rows.values()), sum(one["attempts"] for one in about)
+    files = "\n".join(f"  - split: {name}\n    path: data/{name}-*.parquet" for name in rows)
+    counts = "\n".join(f"| {name} | {count} | {2 * count} |" for name, count in rows.items())
+    settings = first["settings"]
+    return f"""---
+license: {licence}
+task_categories:
+- image-to-image
+tags:
+- face-swapping
+- synthetic
+- reliableswap
+size_categories:
+- {_size_category(total)}
+configs:
+- config_name: default
+  data_files:
+{files}
+---
+
+# Cycle triplets
+
+Pairs of real photos of two people, C_a and C_b, with two synthetic pictures each: C_ab has the attributes of a and
+the identity of b, C_ba the other way round. Training takes C_ab as target and C_ba as source; the real photo C_a is
+the ground truth. So a row gives two cycle triplets.
+
+**C_ab and C_ba are made by software and show nobody as they were. Do not publish them as photos.**
+
+![some rows: C_a, C_b, C_ab, C_ba](contact_sheet.jpg)
+
+| split | rows | cycle triplets |
+|---|---|---|
+{counts}
+
+Splits are by person: nobody is in two of them.
+
+## How it was made
+
+ReliableSwap {first["version"]}, {settings["size"]} px crops of the `arcface_128` template, seed {settings["seed"]}.
+Faces were found by the analyser `{first["analyser"]}`. {_identity_text(first["encoder"], similarity)}
+
+Photos: {listed}, of which {listed - sum(photos.values())} were used.{_reasons(photos, "Dropped")}
+
+Pairs tried: {attempts}, of which {total} were kept.{_reasons(drops, "Dropped")} {given_up} of the pairs asked for were
+given up after {settings["pairing"]["tries"]} partners.
+
+## Columns
+
+- `c_a`, `c_b`, `c_ab`, `c_ba`: the pictures. `other_a`, `other_b`: another real photo of the same person, or null.
+- `mesh_a`, ... `mesh_other_b`: 468 points x, y, z of the picture of that name, in 1/32 pixels.
+- `v_id_*`: identity vectors; `ab_to_b` and its like: cosines of identities. Null without an encoder.
+- `identity_*`, `photo_*`: the person's name and the photo's path.
+- `shown_*`: the share of the face that the source's photo shows. `quality_*`: 0 to 1.
+- `settings_*`: how each synthetic picture was blended. `attempt`: how many partners were dropped before.
+
+## Settings
+
+```json
+{json.dumps(settings, indent=1, sort_keys=True)}
+```
+"""
+
+
+def _identity_text(encoder: str | None, similarity: Mapping[str, float]) -> str:
+    if encoder is None:
+        return "No identity encoder was given, so **the filter on identity was off**."
+    if not similarity:
+        return f"Identity was judged by `{encoder}`."
+    toward = (similarity["ab_to_b"] + similarity["ba_to_a"]) / 2
+    away = (similarity["ab_to_a"] + similarity["ba_to_b"]) / 2
+    return (
+        f"Identity was judged by `{encoder}`: the mean cosine of a synthetic face is {toward:.3f} with the person it "
+        f"should show and {away:.3f} with the person in whose photo it is."
+    )
+
+
+def _reasons(counts: Counter[str], word: str) -> str:
+    if not counts:
+        return ""
+    return f" {word}: " + ", ".join(f"{reason} {n}" for reason, n in counts.most_common()) + "."
+
+
+def _size_category(rows: int) -> str:
+    for limit, name in (
+        (1_000, "n<1K"),
+        (10_000, "1K<n<10K"),
+        (100_000, "10K<n<100K"),
+        (1_000_000, "100K<n<1M"),
+    ):
+        if rows < limit:
+            return name
+    return "1M<n<10M"

@@ -1,0 +1,109 @@
+"""Whose face is it? The identity encoder that the filter asks: a folder of ours, or an ONNX file."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from ..errors import WeightsError
+from ..faces.align import IDENTITY_WINDOW
+
+_BATCH = 16
+
+
+class Encoder(Protocol):
+    """`label` names the network and its weights."""
+
+    label: str
+
+    def __call__(self, crops: Sequence[np.ndarray]) -> np.ndarray:
+        """arcface_128 crops (S,S,3) uint8 -> (N,D) float32, length 1."""
+        ...
+
+
+@dataclass(frozen=True)
+class EncoderChoice:
+    """Which encoder, in words that can be sent to another process. mean and std, for pixels in 0..1, are an ONNX
+    file's; a folder's config.json has its own."""
+
+    path: Path
+    mean: tuple[float, ...] = (0.5, 0.5, 0.5)
+    std: tuple[float, ...] = (0.5, 0.5, 0.5)
+    device: str = "cpu"
+
+    def load(self) -> Encoder:
+        if self.path.is_dir():
+            return FolderEncoder(self.path, self.device)
+        if self.path.suffix.lower() == ".onnx" and self.path.is_file():
+            return OnnxEncoder(self.path, self.mean, self.std)
+        raise WeightsError(
+            f"no identity encoder at {self.path}; pass a folder of IdentityEncoder.save_pretrained or an .onnx file"
+        )
+
+
+def identity_pixels(crops: Sequence[np.ndarray]) -> np.ndarray:
+    """(N,112,112,3) uint8 the identity windows of arcface_128 crops of any size."""
+    at_128 = [
+        c if c.shape[0] == 128 else cv2.resize(c, (128, 128), interpolation=cv2.INTER_AREA) for c in crops
+    ]
+    return np.stack([crop[IDENTITY_WINDOW] for crop in at_128])
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return (vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)).astype(np.float32)
+
+
+class FolderEncoder:
+    """An IdentityEncoder of ours."""
+
+    def __init__(self, folder: Path, device: str = "cpu") -> None:
+        from ..models.identity import IdentityEncoder
+
+        self.network = IdentityEncoder.from_pretrained(folder).to(device).eval()
+        self.label = f"{self.network.label} {self.network.checksum()[:16]}"
+
+    def __call__(self, crops: Sequence[np.ndarray]) -> np.ndarray:
+        import torch
+
+        found = []
+        for start in range(0, len(crops), _BATCH):
+            pixels = torch.from_numpy(identity_pixels(crops[start : start + _BATCH]))
+            batch = pixels.to(self.network.device).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
+            with torch.inference_mode():
+                found.append(self.network(batch).float().cpu().numpy())
+        return _unit(np.concatenate(found))
+
+
+class OnnxEncoder:
+    """(1,3,112,112) -> (1,D), one face at a time: published files often have no batch."""
+
+    def __init__(self, path: Path, mean: Sequence[float], std: Sequence[float]) -> None:
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise WeightsError(
+                "an ONNX encoder needs onnxruntime; run: pip install reliableswap[train]"
+            ) from error
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        (wanted, *others) = self.session.get_inputs()
+        if others or list(wanted.shape[1:]) != [3, 112, 112]:
+            raise WeightsError(
+                f"{path} takes {[i.shape for i in self.session.get_inputs()]}, not one (1, 3, 112, 112) picture; "
+                "pass an identity encoder for 112 px crops"
+            )
+        self.input = wanted.name
+        self.mean, self.std = np.float32(mean), np.float32(std)
+        self.label = f"{path.stem} {hashlib.sha256(path.read_bytes()).hexdigest()[:16]}"
+
+    def __call__(self, crops: Sequence[np.ndarray]) -> np.ndarray:
+        pictures = (identity_pixels(crops).astype(np.float32) / 255 - self.mean) / self.std
+        planes = np.ascontiguousarray(pictures.transpose(0, 3, 1, 2))
+        return _unit(np.concatenate([self.session.run(None, {self.input: p[None]})[0] for p in planes]))

@@ -1,0 +1,106 @@
+"""How good a photo is as ground truth, where its head looks, and where its light comes from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from ..blend import regions
+from ..blend.reshape import similarity3d
+from ..blend.topology import topology
+from .settings import QualitySettings
+
+_SIDE = 128  # sharpness and light are measured on a crop of this size, whatever the crop's own
+_FACE = (slice(20, 116), slice(24, 104))  # brows to chin, cheek to cheek on that crop
+_LIGHT = 16  # cells a side in which light is measured
+_BURNT, _BLACK = 250, 6
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What is known of one aligned face. Angles in degrees; light (3,): slopes to the right and down, and contrast."""
+
+    enlargement: float
+    sharpness: float
+    score: float
+    yaw: float
+    pitch: float
+    clipped: float
+    light: tuple[float, float, float]
+
+
+def measure(crop: np.ndarray, mesh: np.ndarray, enlargement: float, score: float) -> Measures:
+    """The measures of an aligned crop (S,S,3) with its mesh (468,3) in crop pixels."""
+    yaw, pitch = head_angles(mesh)
+    return Measures(
+        enlargement, sharpness(crop), score, yaw, pitch, clipped_share(crop, mesh), light_slopes(crop)
+    )
+
+
+def head_angles(mesh: np.ndarray) -> tuple[float, float]:
+    """Yaw and pitch in degrees, from the rigid alignment of the mesh (468,3) with the mean face."""
+    rotation = similarity3d(mesh, topology().canonical)[1]
+    sideways, upwards, forwards = (float(v) for v in rotation[2])
+    yaw = np.degrees(np.arctan2(sideways, forwards))
+    return float(yaw), float(np.degrees(np.arctan2(upwards, np.hypot(sideways, forwards))))
+
+
+def _grey(crop: np.ndarray) -> np.ndarray:
+    grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
+    if grey.shape[0] != _SIDE:
+        grey = cv2.resize(grey, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
+    return grey.astype(np.float32)
+
+
+def sharpness(crop: np.ndarray) -> float:
+    """Strength of the finest octave over that of the two coarser ones: 0.3 to 0.5 for a sharp face, 0.2 when
+    blurred by one pixel. A ratio, so that neither contrast nor the depth of the features counts."""
+    face = _grey(crop)[_FACE]
+    once = cv2.GaussianBlur(face, (0, 0), 1.0)
+    coarser = once - cv2.GaussianBlur(face, (0, 0), 4.0)
+    return float((face - once).std() / (coarser.std() + 1.0))
+
+
+def clipped_share(crop: np.ndarray, mesh: np.ndarray) -> float:
+    """Share of the face whose pixels are burnt out or black in every channel."""
+    inside = regions.oval(mesh, crop.shape[:2]) > 0
+    pixels = crop[inside]
+    if not len(pixels):
+        return 1.0
+    clipped = (pixels.min(1) >= _BURNT) | (pixels.max(1) <= _BLACK)
+    return float(clipped.mean())
+
+
+def light_slopes(crop: np.ndarray) -> tuple[float, float, float]:
+    """How much lighter the face is on the right than on the left and below than above, and its contrast, in L."""
+    cells = cv2.resize(_grey(crop)[_FACE], (_LIGHT, _LIGHT), interpolation=cv2.INTER_AREA) / 2.55
+    across = np.linspace(-1, 1, _LIGHT, dtype=np.float32)
+    spread = float((across**2).mean())
+    right = float((cells * across).mean()) / spread
+    down = float((cells * across[:, None]).mean()) / spread
+    return right, down, float(cells.std())
+
+
+def reason_against(measures: Measures, settings: QualitySettings) -> str | None:
+    """Why the photo can't be ground truth, in a word, or None."""
+    if measures.enlargement > settings.max_enlargement:
+        return "small"
+    if measures.score < settings.min_score:
+        return "unsure"
+    if abs(measures.yaw) > settings.max_yaw or abs(measures.pitch) > settings.max_pitch:
+        return "turned"
+    if measures.clipped > settings.max_clipped:
+        return "clipped"
+    if measures.sharpness < settings.min_sharpness:
+        return "blurred"
+    return None
+
+
+def quality(measures: Measures) -> float:
+    """0..1, to tell the better of two photos: a product, so that one bad property is enough to be bad."""
+    size = min(1.0, 1.0 / max(measures.enlargement, 1e-6))
+    sharp = min(1.0, measures.sharpness / 0.45)
+    frontal = float(np.cos(np.radians(measures.yaw)) * np.cos(np.radians(measures.pitch)))
+    return max(size * sharp * max(frontal, 0.0) * measures.score * (1 - measures.clipped), 0.0)

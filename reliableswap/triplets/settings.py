@@ -1,0 +1,121 @@
+"""What a run of the factory can be told. Everything here decides the content of the shards, and nothing else does."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import ReliableSwapError
+
+SPLITS = ("train", "validation", "test")
+FORMATS = ("jpeg", "png")
+
+
+def setting(default: Any, help: str) -> Any:
+    return field(default=default, metadata={"help": help})
+
+
+@dataclass(frozen=True)
+class QualitySettings:
+    """Which photos are good enough to be ground truth."""
+
+    max_enlargement: float = setting(1.5, "crop pixels for one photo pixel; beyond it the face is too small")
+    min_sharpness: float = setting(0.21, "finest detail by coarser detail; FFHQ thumbnails have 0.3 to 0.5")
+    min_score: float = setting(0.6, "the detector's score")
+    max_yaw: float = setting(45.0, "degrees the head may be turned")
+    max_pitch: float = setting(30.0, "degrees the head may be raised or bowed")
+    max_clipped: float = setting(0.15, "share of the face that may be burnt out or pitch black")
+    duplicate_bits: int = setting(12, "of 256 bits of the perceptual hash; photos closer than this are one")
+
+
+@dataclass(frozen=True)
+class PairSettings:
+    """Which photos become partners. A limit of inf takes any partner."""
+
+    max_turn: float = setting(15.0, "degrees between the two heads' directions")
+    max_light: float = setting(12.0, "difference of the light's slope across the face, in units of L")
+    candidates: int = setting(48, "photos looked at for each pair; the best of them if none is within limits")
+    tries: int = setting(4, "partners a photo is given, one after the other, until a pair passes the filter")
+
+
+@dataclass(frozen=True)
+class Variation:
+    """Ranges of the blend's settings. They differ from surrogate to surrogate, so that no artefact can be learnt."""
+
+    likeness: tuple[float, float] = (0.92, 1.0)
+    shape: tuple[float, float] = (0.4, 1.0)
+    colour: tuple[float, float] = (0.75, 1.0)
+    light: tuple[float, float] = (0.7, 1.0)
+    light_reach: tuple[float, float] = (0.09, 0.18)
+    detail: tuple[float, float] = (0.6, 1.0)
+    band_reach: tuple[float, float] = (0.06, 0.2)
+    margin: tuple[float, float] = (0.005, 0.05)
+    feather: tuple[float, float] = (0.015, 0.05)
+    girth: tuple[float, float] = (0.0, 0.0)  # thinner (negative) and chubbier faces, share of the jaw's width
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in dataclasses.asdict(self).items():
+            if not low <= high:
+                raise ReliableSwapError(f"the range of {name} is {low} to {high}; give the lower end first")
+
+
+@dataclass(frozen=True)
+class FilterSettings:
+    """Which surrogates are good enough. The two on identity count only with an encoder."""
+
+    min_to_source: float = setting(0.3, "least cosine of a surrogate's identity with its source's")
+    max_to_target: float = setting(
+        0.5, "largest cosine of a surrogate's identity with its target's; nor may it be above the other"
+    )
+    min_shown: float = setting(0.6, "least share of the face that the source's photo shows")
+    min_sharpness_kept: float = setting(0.7, "least sharpness, as a share of the real photo's")
+    max_folded: float = setting(0.03, "largest share of the mesh's triangles that reshaping may fold over")
+    min_same: float = setting(0.3, "least cosine of two photos to pass as one person's other photo")
+
+
+@dataclass(frozen=True)
+class TripletSettings:
+    """A whole run."""
+
+    size: int = setting(128, "side of the aligned crop in pixels, a multiple of 32")
+    pairs: int = setting(1000, "pairs to make; each gives two cycle triplets")
+    seed: int = setting(0, "the shards follow from this number and the photos alone")
+    split: tuple[float, float, float] = (90.0, 5.0, 5.0)
+    shard_pairs: int = setting(256, "pairs a shard")
+    format: str = setting("jpeg", "how pictures are stored: jpeg (quality 95, full colour) or png")
+    quality: QualitySettings = field(default_factory=QualitySettings)
+    pairing: PairSettings = field(default_factory=PairSettings)
+    variation: Variation = field(default_factory=Variation)
+    filter: FilterSettings = field(default_factory=FilterSettings)
+
+    def __post_init__(self) -> None:
+        if self.size < 64 or self.size % 32:
+            raise ReliableSwapError(f"size is {self.size}; choose a multiple of 32 from 64 on")
+        for name in ("pairs", "shard_pairs"):
+            if getattr(self, name) < 1:
+                raise ReliableSwapError(f"{name} is {getattr(self, name)}; give at least 1")
+        if self.pairing.tries < 1 or self.pairing.candidates < 1:
+            raise ReliableSwapError("tries and candidates must be at least 1")
+        if self.format not in FORMATS:
+            raise ReliableSwapError(f"format is {self.format!r}; choose one of {', '.join(FORMATS)}")
+        if len(self.split) != 3 or min(self.split) < 0 or sum(self.split) <= 0:
+            raise ReliableSwapError(f"split is {self.split}; give three shares such as 90/5/5")
+
+    @property
+    def pad(self) -> int:
+        """Pixels of surroundings kept on each side while blending, so that reshaping has background to draw in."""
+        return self.size // 8
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+
+
+def parse_split(text: str) -> tuple[float, float, float]:
+    """90/5/5 as three numbers."""
+    try:
+        train, validation, test = (float(part) for part in text.split("/"))
+    except ValueError:
+        raise ReliableSwapError(f"--split {text} is not three shares; write for example 90/5/5") from None
+    return train, validation, test
