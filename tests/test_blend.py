@@ -491,6 +491,16 @@ def test_small_faces_borders_and_turned_sources_are_no_trouble(
     assert (result.image[result.mask == 0] == small[result.mask == 0]).all()
 
 
+@pytest.mark.parametrize("piece", [(slice(1), slice(1)), (slice(1), slice(None)), (slice(3), slice(3))])
+def test_slivers_of_a_target_or_source_are_no_trouble(piece: tuple[slice, slice]) -> None:
+    (picture, mesh), (source, source_mesh) = face(WOMAN), face(OTHER)
+    sliver = picture[piece].copy()
+    assert (blend_face(sliver, mesh, source, source_mesh).image == sliver).all()
+    assert blend_face(picture, mesh, source[piece].copy(), source_mesh).image.shape == picture.shape
+    away = mesh + np.array([500, 0, 0], np.float32)
+    assert (blend_face(picture, away, source, source_mesh).image == picture).all()
+
+
 def test_a_turned_target_gives_the_turned_result() -> None:
     target, mesh = face(WOMAN)
     upright = blend_face(target, mesh, *face(OTHER)).image

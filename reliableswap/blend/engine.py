@@ -35,9 +35,8 @@ class BlendSettings:
 
     likeness: how much of the source comes in, 0 (the target's photo, untouched) to 1. shape: how far the outline
     moves to the source's. colour and light: how far skin tone, and slow changes of it, become the target's.
-    light_reach: how slow is slow. detail: how far sharpness and
-    grain become the target's. band_reach: over how much of the face the coarsest band is mixed. margin: how far
-    inside the outline the blend ends. feather: how softly.
+    light_reach: how slow is slow. detail: how far sharpness and grain become the target's. band_reach: over how much
+    of the face the coarsest band is mixed. margin: how far inside the outline the blend ends. feather: how softly.
     """
 
     likeness: float = 1.0

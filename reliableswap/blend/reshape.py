@@ -107,7 +107,8 @@ def reshape(picture: np.ndarray, move: np.ndarray) -> np.ndarray:
     height, width = picture.shape[:2]
     x = move[..., 0] + np.arange(width, dtype=np.float32)
     y = move[..., 1] + np.arange(height, dtype=np.float32)[:, None]
-    moved = cv2.remap(picture, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
+    # Not reflected: OpenCV never returns from that on a picture one pixel wide.
+    moved = cv2.remap(picture, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     still = np.maximum(np.abs(move[..., 0]), np.abs(move[..., 1])) < STILL
     moved[still] = picture[still]
     return moved
