@@ -1,0 +1,1 @@
+"""The papers' protocols: figures for our pipelines and for anyone's pictures, side by side in one run."""

@@ -1,0 +1,102 @@
+"""The Fréchet distance between two sets of pictures, over features that are always named."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+import torch
+
+from ..errors import ReliableSwapError, WeightsError
+from ..faces.align import align
+from ..faces.face import Face
+from ..faces.find import to_tensor
+
+LEAST = 16  # pictures a set: with fewer, a covariance says nothing
+
+
+class Features(Protocol):
+    """A face in a photo (H,W,3) uint8 -> (D,) features."""
+
+    name: str
+
+    def __call__(self, image: np.ndarray, face: Face) -> np.ndarray: ...
+
+
+class PerceptualPool:
+    """EfficientNet-Lite0's last feature map (ImageNet), averaged over the aligned face at 128 px."""
+
+    name = "efficientnet-lite0"
+
+    def __init__(self) -> None:
+        from ..convert import pretrained_perceptual_features
+
+        self.network = pretrained_perceptual_features()
+
+    @torch.inference_mode()
+    def __call__(self, image: np.ndarray, face: Face) -> np.ndarray:
+        crop, _ = align(image, face.points5, 128)
+        return np.asarray(self.network(to_tensor(crop))[-1].mean((0, 2, 3)).double().numpy())
+
+
+class OnnxFeatures:
+    """An ONNX network (1,3,299,299) RGB in [-1,1] -> (1,D); Inception v3's pooled features make it FID."""
+
+    def __init__(self, path: Path, size: int = 299) -> None:
+        from .judge import open_onnx
+
+        self.name, self.size = path.stem, size
+        self.session = open_onnx(path)
+
+    def __call__(self, image: np.ndarray, face: Face) -> np.ndarray:
+        crop, _ = align(image, face.points5, 256)
+        resized = cv2.resize(crop, (self.size, self.size), interpolation=cv2.INTER_LINEAR)
+        (answer,) = self.session.run(None, {self.session.get_inputs()[0].name: to_tensor(resized).numpy()})[:1]
+        return np.asarray(answer, np.float64).reshape(-1)
+
+
+def features_of(name: str) -> Features:
+    """`efficientnet-lite0`, or the path of an ONNX file."""
+    if name == PerceptualPool.name:
+        return PerceptualPool()
+    path = Path(name)
+    if path.suffix != ".onnx":
+        raise WeightsError(f"unknown features {name!r}; give {PerceptualPool.name} or the path of an ONNX file")
+    return OnnxFeatures(path)
+
+
+def label_of(name: str) -> str:
+    """What the distance over these features is called: FID only for Inception, as its authors mean it."""
+    return "FID" if name.lower().startswith("inception") else f"Fréchet distance ({name})"
+
+
+def frechet_distance(ones: Sequence[np.ndarray] | np.ndarray, others: Sequence[np.ndarray] | np.ndarray) -> float:
+    """Between the Gaussians of two sets of features (N,D) and (M,D); zero for equal sets.
+
+    |m1 - m2|² + tr(C1 + C2 - 2 (C1^½ C2 C1^½)^½). The square roots are those of symmetric matrices, by their
+    eigenvalues: with fewer pictures than features the covariances have no inverse, and a general matrix square
+    root then drifts into complex numbers.
+    """
+    x, y = np.asarray(ones, np.float64), np.asarray(others, np.float64)
+    if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1]:
+        raise ReliableSwapError(
+            f"the sets of features have shapes {x.shape} and {y.shape}; give (N, D) and (M, D)"
+        )
+    if min(len(x), len(y)) < LEAST:
+        raise ReliableSwapError(
+            f"the sets have {len(x)} and {len(y)} pictures; a Fréchet distance needs at least {LEAST} in each"
+        )
+    c1, c2 = np.atleast_2d(np.cov(x, rowvar=False)), np.atleast_2d(np.cov(y, rowvar=False))
+    root = _root(c1)
+    product = root @ c2 @ root
+    shared = np.sqrt(np.clip(np.linalg.eigvalsh((product + product.T) / 2), 0, None)).sum()
+    shift = ((x.mean(0) - y.mean(0)) ** 2).sum()
+    return max(0.0, float(shift + np.trace(c1) + np.trace(c2) - 2 * shared))
+
+
+def _root(matrix: np.ndarray) -> np.ndarray:
+    values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
+    return np.asarray((vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T)
