@@ -54,7 +54,9 @@ class OnnxFeatures:
     def __call__(self, image: np.ndarray, face: Face) -> np.ndarray:
         crop, _ = align(image, face.points5, 256)
         resized = cv2.resize(crop, (self.size, self.size), interpolation=cv2.INTER_LINEAR)
-        (answer,) = self.session.run(None, {self.session.get_inputs()[0].name: to_tensor(resized).numpy()})[:1]
+        (answer,) = self.session.run(None, {self.session.get_inputs()[0].name: to_tensor(resized).numpy()})[
+            :1
+        ]
         return np.asarray(answer, np.float64).reshape(-1)
 
 
@@ -64,7 +66,9 @@ def features_of(name: str) -> Features:
         return PerceptualPool()
     path = Path(name)
     if path.suffix != ".onnx":
-        raise WeightsError(f"unknown features {name!r}; give {PerceptualPool.name} or the path of an ONNX file")
+        raise WeightsError(
+            f"unknown features {name!r}; give {PerceptualPool.name} or the path of an ONNX file"
+        )
     return OnnxFeatures(path)
 
 
@@ -73,7 +77,9 @@ def label_of(name: str) -> str:
     return "FID" if name.lower().startswith("inception") else f"Fréchet distance ({name})"
 
 
-def frechet_distance(ones: Sequence[np.ndarray] | np.ndarray, others: Sequence[np.ndarray] | np.ndarray) -> float:
+def frechet_distance(
+    ones: Sequence[np.ndarray] | np.ndarray, others: Sequence[np.ndarray] | np.ndarray
+) -> float:
     """Between the Gaussians of two sets of features (N,D) and (M,D); zero for equal sets.
 
     |m1 - m2|² + tr(C1 + C2 - 2 (C1^½ C2 C1^½)^½). The square roots are those of symmetric matrices, by their

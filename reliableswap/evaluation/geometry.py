@@ -99,7 +99,9 @@ def gaze_of(image: np.ndarray, mesh: np.ndarray) -> np.ndarray:
     The 468 points hold no iris, so it is looked for in the photo (H,W,3): the middle of what is darker than
     most of the eye between its lids.
     """
-    found = [_iris(image, mesh, ring, corners) for ring, (_, _, *corners) in zip(_rings(), _EYES, strict=True)]
+    found = [
+        _iris(image, mesh, ring, corners) for ring, (_, _, *corners) in zip(_rings(), _EYES, strict=True)
+    ]
     seen = [place for place in found if place is not None]
     return np.mean(seen, axis=0) if seen else np.full(2, np.nan)
 

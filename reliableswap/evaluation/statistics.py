@@ -31,7 +31,9 @@ def bootstrap(
     """
     array = np.asarray(values, np.float64)
     known = np.isfinite(array)
-    labels = np.arange(len(array)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+    labels = (
+        np.arange(len(array)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+    )
     array, labels = array[known], labels[known]
     if not len(array):
         return None

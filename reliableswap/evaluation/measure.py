@@ -1,0 +1,348 @@
+"""Measuring methods over a protocol's pairs."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import cv2
+import numpy as np
+
+from ..errors import ReliableSwapError
+from ..faces.analyse import FaceAnalyser
+from ..faces.face import Face
+from . import geometry, pixels
+from .figures import FIGURES
+from .frechet import LEAST, Features, frechet_distance
+from .judge import Judge
+from .methods import Method
+from .shots import Pair, Shot
+from .statistics import Estimate, bootstrap, ranks
+
+THUMBNAIL = 160  # pixels a side
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A face as the judges saw it, and a small JPEG of it."""
+
+    face: Face
+    vector: np.ndarray
+    lower: np.ndarray | None
+    features: np.ndarray | None
+    thumbnail: bytes
+
+    @property
+    def mesh(self) -> np.ndarray:
+        assert self.face.mesh is not None
+        return self.face.mesh
+
+
+@dataclass(eq=False)
+class Row:
+    """A method's result for a pair: its figures, or why there are none."""
+
+    pair: Pair
+    figures: dict[str, float] = field(default_factory=dict)
+    failure: str = ""
+    subject: Subject | None = None
+
+
+@dataclass(eq=False)
+class MethodResult:
+    """A method's rows, means with intervals by figure, and Fréchet distance to the targets."""
+
+    name: str
+    control: bool
+    rows: list[Row]
+    estimates: dict[str, Estimate] = field(default_factory=dict)
+    frechet: float | None = None
+
+
+@dataclass(eq=False)
+class Evaluation:
+    """All methods over the same pairs; left_out: pairs whose own photos show no face, with the reason."""
+
+    pairs: list[Pair]
+    subjects: dict[Shot, Subject]
+    methods: list[MethodResult]
+    left_out: dict[str, str]
+    calibration: dict[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Examiner:
+    """Finds a face and asks every judge about it."""
+
+    analyser: FaceAnalyser
+    judge: Judge
+    lower: Judge | None = None
+    features: Features | None = None
+
+    def __call__(self, image: np.ndarray, name: str, near: Face | None = None) -> Subject:
+        """The face nearest to `near`, or the largest."""
+        faces = [face for face in self.analyser(image) if face.mesh is not None]
+        if not faces:
+            raise ReliableSwapError(f"no face in {name}")
+        face = faces[0]
+        if near is not None:
+            face = min(faces, key=lambda one: float(np.linalg.norm(_middle(one) - _middle(near))))
+        return Subject(
+            face=face,
+            vector=self.judge.embed(image, face),
+            lower=self.lower.embed(image, face) if self.lower else None,
+            features=self.features(image, face) if self.features else None,
+            thumbnail=thumbnail(image, face),
+        )
+
+
+def evaluate(
+    methods: Sequence[Method],
+    pairs: Sequence[Pair],
+    examiner: Examiner,
+    seed: int = 0,
+    say: Callable[[str], None] = lambda text: None,
+) -> Evaluation:
+    """Every figure of every method over the same pairs."""
+    subjects, problems = _examine_shots(pairs, examiner, say)
+    left_out = {
+        pair.name: problems[shot] for pair in pairs for shot in (pair.target, pair.source) if shot in problems
+    }
+    kept = [pair for pair in pairs if pair.name not in left_out]
+    if not kept:
+        raise ReliableSwapError(
+            f"none of the {len(pairs)} pairs can be measured: {next(iter(left_out.values()))}"
+        )
+    kept = [replace(p, reference=None) if p.reference in problems else p for p in kept]
+    results = []
+    for method in methods:
+        rows = []
+        for number, pair in enumerate(kept, 1):
+            rows.append(_row(method, pair, subjects, examiner))
+            if number % 50 == 0 or number == len(kept):
+                say(f"{method.name}: {number} of {len(kept)} pairs")
+        results.append(MethodResult(method.name, method.control, rows))
+    for result in results:
+        _retrieve(result.rows, subjects)
+        _steadiness(result.rows)
+        _summarise(result, subjects, seed)
+    return Evaluation(kept, subjects, results, left_out, _calibration(kept, subjects))
+
+
+def _examine_shots(
+    pairs: Sequence[Pair], examiner: Examiner, say: Callable[[str], None]
+) -> tuple[dict[Shot, Subject], dict[Shot, str]]:
+    """The faces of all sources, targets and references; and why some have none."""
+    wanted = dict.fromkeys(s for p in pairs for s in (p.source, p.target, p.reference) if s is not None)
+    subjects: dict[Shot, Subject] = {}
+    problems: dict[Shot, str] = {}
+    for number, shot in enumerate(wanted, 1):
+        try:
+            subjects[shot] = examiner(shot.read(), str(shot.path))
+        except ReliableSwapError as error:
+            problems[shot] = str(error)
+        if number % 200 == 0 or number == len(wanted):
+            say(f"looked at {number} of {len(wanted)} photos")
+    return subjects, problems
+
+
+def _row(method: Method, pair: Pair, subjects: dict[Shot, Subject], examiner: Examiner) -> Row:
+    target, source = subjects[pair.target], subjects[pair.source]
+    photo = pair.target.read()
+    row = Row(pair)
+    try:
+        made = method.make(pair, pair.target)
+        image = as_target(made.pixels, photo.shape)
+        same = image.shape == photo.shape
+        row.subject = subject = examiner(image, "the result", target.face if same else None)
+    except ReliableSwapError as error:
+        row.failure = str(error)
+        row.figures["failed"] = 1.0
+        return row
+    figures = row.figures
+    figures["failed"] = 0.0
+    if made.milliseconds is not None:
+        figures["milliseconds"] = made.milliseconds
+    figures["cos_source"] = float(subject.vector @ source.vector)
+    figures["cos_target"] = float(subject.vector @ target.vector)
+    figures["copied"] = float(figures["cos_target"] > figures["cos_source"])
+    if pair.reference is not None:
+        figures["cos_reference"] = float(subject.vector @ subjects[pair.reference].vector)
+    if subject.lower is not None and source.lower is not None:
+        figures["lower_cos_source"] = float(subject.lower @ source.lower)
+    figures |= mesh_figures(image, subject.mesh, photo, target.mesh, source.mesh)
+    if same:
+        outside = ~pixels.face_region(target.mesh, photo.shape[:2])
+        figures["ssim"] = pixels.ssim(image, photo, outside)
+        figures["psnr"] = pixels.psnr(image, photo, outside)
+        if pair.truth is not None:
+            figures |= _truth_figures(image, subject, pair, target, examiner)
+        if pair.clip is not None:
+            _add_flicker(row, method, image, photo, target.mesh)
+    return row
+
+
+def mesh_figures(
+    image: np.ndarray, mesh: np.ndarray, photo: np.ndarray, target: np.ndarray, source: np.ndarray
+) -> dict[str, float]:
+    """Pose, expression and shape of a result (image, mesh) against its target (photo, mesh) and source mesh."""
+    gaze = geometry.gaze_of(image, mesh) - geometry.gaze_of(photo, target)
+    eyelids = geometry.eye_openings(mesh) - geometry.eye_openings(target)
+    return {
+        "pose": geometry.pose_error(mesh, target),
+        "expression": geometry.expression_error(mesh, target),
+        "gaze": float(np.linalg.norm(gaze)),
+        "eyelid": float(np.abs(eyelids).mean()),
+        "mouth": abs(geometry.mouth_opening(mesh) - geometry.mouth_opening(target)),
+        "shape_source": geometry.shape_distance(mesh, source),
+    }
+
+
+def _truth_figures(
+    image: np.ndarray, subject: Subject, pair: Pair, target: Subject, examiner: Examiner
+) -> dict[str, float]:
+    assert pair.truth is not None
+    truth = Shot(pair.truth, pair.source.person).read()
+    if truth.shape != image.shape:
+        raise ReliableSwapError(f"{pair.truth} is not of its target's size; make the truth pixel by pixel")
+    right = examiner(truth, str(pair.truth), target.face)
+    region = pixels.face_region(target.mesh, image.shape[:2])
+    off = np.linalg.norm(subject.mesh[:, :2] - right.mesh[:, :2], axis=1).mean()
+    return {
+        "truth_psnr": pixels.psnr(image, truth, region),
+        "truth_ssim": pixels.ssim(image, truth, region),
+        "truth_cos": float(subject.vector @ right.vector),
+        "truth_mesh": float(off / np.linalg.norm(right.mesh[33] - right.mesh[263])),
+    }
+
+
+def _add_flicker(row: Row, method: Method, image: np.ndarray, photo: np.ndarray, mesh: np.ndarray) -> None:
+    """A neighbour that can't be had leaves this frame's flicker unknown, and nothing else."""
+    shot = row.pair.target
+    assert shot.frame is not None
+    with contextlib.suppress(ReliableSwapError):
+        beside = [replace(shot, frame=shot.frame + step) for step in (-1, 1)]
+        before, after = (as_target(method.make(row.pair, one).pixels, photo.shape) for one in beside)
+        theirs = [one.read() for one in beside]
+        if before.shape == after.shape == photo.shape:
+            region = pixels.face_region(mesh, photo.shape[:2])
+            frames = np.stack([before, image, after])
+            row.figures["flicker"] = pixels.flicker(frames, np.stack([theirs[0], photo, theirs[1]]), region)
+
+
+def _retrieve(rows: Sequence[Row], subjects: dict[Shot, Subject]) -> None:
+    """Ranks in the gallery of all sources and targets; a failure finds nobody."""
+    measured = [row for row in rows if row.subject is not None]
+    shots = list(dict.fromkeys(s for row in rows for s in (row.pair.source, row.pair.target)))
+    _rank(measured, rows, shots, subjects, ("top1", "top5"), lower=False)
+    with_reference = [row for row in rows if row.pair.reference is not None]
+    if with_reference:
+        # The very photos that the methods were given are left out, so that copying one does not help.
+        given = {row.pair.source for row in rows}
+        others = [row.pair.reference for row in with_reference] + [row.pair.target for row in rows]
+        shots = list(dict.fromkeys(s for s in others if s is not None and s not in given))
+        shown = {shot.person for shot in shots}
+        with_reference = [row for row in with_reference if row.pair.source.person in shown]
+        found = [row for row in with_reference if row.subject is not None]
+        _rank(found, with_reference, shots, subjects, ("reference_top1", ""), lower=False)
+    if any(row.subject is not None and row.subject.lower is not None for row in rows):
+        shots = list(dict.fromkeys(s for row in rows for s in (row.pair.source, row.pair.target)))
+        _rank(measured, rows, shots, subjects, ("lower_top1", ""), lower=True)
+
+
+def _rank(
+    measured: Sequence[Row],
+    rows: Sequence[Row],
+    shots: Sequence[Shot],
+    subjects: dict[Shot, Subject],
+    keys: tuple[str, str],
+    lower: bool,
+) -> None:
+    def vector(subject: Subject | None) -> np.ndarray:
+        assert subject is not None
+        chosen = subject.lower if lower else subject.vector
+        assert chosen is not None
+        return chosen
+
+    for row in rows:
+        row.figures |= dict.fromkeys([key for key in keys if key], 0.0)
+    if not measured:
+        return
+    gallery = np.stack([vector(subjects[shot]) for shot in shots])
+    queries = np.stack([vector(row.subject) for row in measured])
+    found = ranks(queries, [row.pair.source.person for row in measured], gallery, [s.person for s in shots])
+    for row, rank in zip(measured, found, strict=True):
+        for key, limit in zip(keys, (1, 5), strict=True):
+            if key:
+                row.figures[key] = float(rank <= limit)
+
+
+def _steadiness(rows: Sequence[Row]) -> None:
+    """Each frame's share of its clip's identity variance: the squared distance from the clip's mean vector."""
+    clips: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.pair.clip is not None and row.subject is not None:
+            clips.setdefault(row.pair.clip, []).append(row)
+    for members in clips.values():
+        if len(members) < 2:
+            continue
+        vectors = np.stack([row.subject.vector for row in members if row.subject is not None])
+        for row, off in zip(members, vectors - vectors.mean(0), strict=True):
+            row.figures["identity_variance"] = float(off @ off)
+
+
+def _summarise(result: MethodResult, subjects: dict[Shot, Subject], seed: int) -> None:
+    clips = [row.pair.clip or row.pair.name for row in result.rows]
+    for figure in FIGURES:
+        values = [row.figures.get(figure.key, math.nan) for row in result.rows]
+        estimate = bootstrap(values, seed, median=figure.median, groups=clips)
+        if estimate is not None:
+            result.estimates[figure.key] = estimate
+    made = [row.subject.features for row in result.rows if row.subject is not None]
+    real = [subjects[row.pair.target].features for row in result.rows if row.subject is not None]
+    ones, others = [f for f in made if f is not None], [f for f in real if f is not None]
+    if min(len(ones), len(others)) >= LEAST:
+        result.frechet = frechet_distance(ones, others)
+
+
+def _calibration(pairs: Sequence[Pair], subjects: dict[Shot, Subject]) -> dict[str, float]:
+    """What the judge says of real photos: without it, nobody can read a cosine of a judge they do not know."""
+    facts = {
+        "cosine of source and target": float(
+            np.mean([subjects[p.source].vector @ subjects[p.target].vector for p in pairs])
+        )
+    }
+    known = [(subjects[p.source], subjects[p.reference]) for p in pairs if p.reference is not None]
+    if known:
+        facts["cosine of two photos of one person"] = float(np.mean([a.vector @ b.vector for a, b in known]))
+    return facts
+
+
+def as_target(image: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """(H,W,3) the result at its target's size if it has its proportions; another crop stays as it is."""
+    height, width = shape[:2]
+    if image.shape == shape or abs(image.shape[1] * height / (image.shape[0] * width) - 1) > 0.02:
+        return image
+    shrinks = image.shape[0] > height
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+
+
+def thumbnail(image: np.ndarray, face: Face) -> bytes:
+    """A small JPEG of the head."""
+    middle, side = _middle(face), 1.7 * face.size
+    scale = THUMBNAIL / side
+    if scale < 0.5:
+        # Averaged first: a large photo seen at a tenth of its size would be full of jags.
+        image = cv2.resize(image, None, fx=2 * scale, fy=2 * scale, interpolation=cv2.INTER_AREA)
+        middle, scale = (middle + 0.5) * 2 * scale - 0.5, 0.5
+    shift = (THUMBNAIL - 1) / 2 - scale * middle
+    matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
+    size = (THUMBNAIL, THUMBNAIL)
+    small = cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
+
+
+def _middle(face: Face) -> np.ndarray:
+    return np.asarray((face.box[:2] + face.box[2:]) / 2, np.float64)
