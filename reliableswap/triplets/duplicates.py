@@ -7,6 +7,8 @@ from collections import defaultdict
 import cv2
 import numpy as np
 
+from ..errors import ReliableSwapError
+
 _SIDE = 16
 BITS = _SIDE * _SIDE
 
@@ -25,8 +27,8 @@ def duplicates(hashes: np.ndarray, quality: np.ndarray, bits: int) -> np.ndarray
     compared. Pieces are never shorter than eight bits, which bounds b at 31.
     """
     if not 0 <= bits < BITS // 8:
-        raise ValueError(f"bits is {bits}; choose 0 to {BITS // 8 - 1}")
-    text = np.unpackbits(np.ascontiguousarray(hashes).view(np.uint8).reshape(len(hashes), -1), axis=1)
+        raise ReliableSwapError(f"duplicate_bits is {bits}; choose 0 to {BITS // 8 - 1}")
+    text = np.unpackbits(np.ascontiguousarray(hashes).view(np.uint8).reshape(-1, BITS // 8), axis=1)
     pieces = [np.packbits(piece, axis=1) for piece in np.array_split(text, bits + 1, axis=1)]
     kept: list[dict[bytes, list[int]]] = [defaultdict(list) for _ in pieces]
     double = np.zeros(len(hashes), bool)

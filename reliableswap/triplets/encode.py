@@ -100,7 +100,7 @@ class OnnxEncoder:
                 "pass an identity encoder for 112 px crops"
             )
         self.input = wanted.name
-        self.mean, self.std = np.float32(mean), np.float32(std)
+        self.mean, self.std = np.asarray(mean, np.float32), np.asarray(std, np.float32)
         self.label = f"{path.stem} {hashlib.sha256(path.read_bytes()).hexdigest()[:16]}"
 
     def __call__(self, crops: Sequence[np.ndarray]) -> np.ndarray:

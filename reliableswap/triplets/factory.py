@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -23,7 +24,7 @@ from .photos import Photo, list_photos, split_of
 from .records import RecordMaker, Records, analyser_label, into_buckets, recipe
 from .settings import TripletSettings
 from .shards import Shard, ShardMaker, Tally, plan
-from .store import write_whole
+from .store import sweep, write_whole
 from .work import Crew, Place
 
 RUN_FILE, PHOTOS_FILE, DATA = "run.json", "photos.csv", "data"
@@ -76,6 +77,7 @@ def make_triplets(
     The shards follow from the settings and the photos: not from the workers, the ranks, or where an earlier run was
     stopped. `analyser` is called once in each process that looks at photos.
     """
+    began = time.time()
     settings = settings or TripletSettings()
     crew: Crew[Any] = Crew(place or Place.from_environment(), workers)
     show = progress and crew.place.first
@@ -105,6 +107,8 @@ def make_triplets(
     report = RunReport(len(shards), choice.counts)
     report.tallies = make_shards(shard_maker, shards, crew, show)
     if crew.place.first:
+        sweep(output / DATA, began)
+        sweep(maker.cache, began)
         sheets = [output / "contact_sheet.jpg", *([preview] if preview else [])]
         write_card(output, [shard_maker.path(s) for s in shards], choice.counts, len(listed), licence, sheets)
     return report

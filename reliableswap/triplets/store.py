@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -36,6 +37,14 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def sweep(folder: Path, before: float) -> None:
+    """Remove drafts that a killed run left: those last written before that time, in seconds since 1970."""
+    for draft in folder.glob(".*.tmp"):
+        with contextlib.suppress(FileNotFoundError):
+            if draft.stat().st_mtime < before:
+                draft.unlink()
 
 
 def encode_picture(picture: np.ndarray, form: str) -> bytes:
@@ -87,14 +96,14 @@ def features() -> dict[str, Any]:
         f"mesh_{name.removeprefix('c_')}": {
             "feature": _value("int16"),
             "length": _MESH,
-            "_type": "List",
+            "_type": "Sequence",  # read by old and new versions of datasets alike
         }
         for name in PICTURES
     }
     columns |= {f"identity_{side}": _value("string") for side in "ab"}
     columns |= {f"photo_{side}": _value("string") for side in ("a", "b", "other_a", "other_b")}
     columns |= {
-        f"v_id_{name}": {"feature": _value("float32"), "_type": "List"} for name in ("a", "b", "ab", "ba")
+        f"v_id_{name}": {"feature": _value("float32"), "_type": "Sequence"} for name in ("a", "b", "ab", "ba")
     }
     numbers = ("ab_to_b", "ab_to_a", "ba_to_a", "ba_to_b", "quality_a", "quality_b", "shown_ab", "shown_ba")
     columns |= {name: _value("float32") for name in numbers}
@@ -110,7 +119,7 @@ def _value(kind: str) -> dict[str, str]:
 def _arrow(feature: Mapping[str, Any]) -> pa.DataType:
     if feature["_type"] == "Image":
         return pa.struct({"bytes": pa.binary(), "path": pa.string()})
-    if feature["_type"] == "List":
+    if feature["_type"] == "Sequence":
         return pa.list_(_arrow(feature["feature"]), feature.get("length", -1))
     return {"string": pa.string(), "int16": pa.int16(), "float32": pa.float32()}[feature["dtype"]]
 
