@@ -59,7 +59,7 @@ def official_pairs(root: Path) -> list[tuple[str, str]]:
             f"no pair list in {root / 'splits'}; put train.json, val.json or test.json of the "
             "FaceForensics++ repository there"
         )
-    pairs = set()
+    pairs: set[tuple[str, str]] = set()
     for path in found:
         try:
             rows = [(str(a), str(b)) for a, b in json.loads(path.read_text())]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,7 +57,7 @@ class OnnxJudge:
 
     def __init__(self, path: Path, mean: Sequence[float] = (0.5,), std: Sequence[float] = (0.5,)) -> None:
         self.name, self.session = path.stem, open_onnx(path)
-        self.mean, self.std = np.float32(mean), np.float32(std)
+        self.mean, self.std = np.asarray(mean, np.float32), np.asarray(std, np.float32)
         shape = list(self.session.get_inputs()[0].shape)
         if len(shape) != 4 or shape[1] != 3 or any(isinstance(n, int) and n != 112 for n in shape[2:]):
             raise WeightsError(f"{path} takes {shape}; a judge takes (batch, 3, 112, 112)")
@@ -75,12 +76,10 @@ class DlibJudge:
 
     def __init__(self) -> None:
         found = importlib.util.find_spec("face_recognition_models")
-        try:
-            import dlib
-        except ImportError:
-            found = None
-        if found is None or not found.submodule_search_locations:
+        have_dlib = importlib.util.find_spec("dlib") is not None
+        if found is None or not found.submodule_search_locations or not have_dlib:
             raise WeightsError("the dlib judge is not installed; run: pip install reliableswap[judge]")
+        dlib = importlib.import_module("dlib")
         folder = Path(found.submodule_search_locations[0]) / "models"
         self.box: Any = dlib.rectangle
         self.points = dlib.shape_predictor(str(folder / "shape_predictor_5_face_landmarks.dat"))
@@ -146,8 +145,8 @@ def same_encoder(one: Judge, other: Judge) -> bool:
     Checksums tell copies of one file apart; an encoder of ours and its ONNX original have none in common.
     """
     rng = np.random.default_rng(0)
-    points = np.float32([[46, 52], [82, 52], [64, 72], [49, 92], [79, 92]])
-    face = Face(np.float32([30, 20, 98, 118]), points, 1.0)
+    points = np.array([[46, 52], [82, 52], [64, 72], [49, 92], [79, 92]], np.float32)
+    face = Face(np.array([30, 20, 98, 118], np.float32), points, 1.0)
     for _ in range(3):
         coarse = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
         image = cv2.resize(coarse, (128, 128), interpolation=cv2.INTER_CUBIC)

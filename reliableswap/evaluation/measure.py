@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 import cv2
 import numpy as np
 
-from ..errors import ReliableSwapError
+from ..errors import NoFaceError, ReliableSwapError
 from ..faces.analyse import FaceAnalyser
-from ..faces.face import Face
+from ..faces.face import Face, eye_distance
 from . import geometry, pixels
 from .figures import FIGURES
 from .frechet import LEAST, Features, frechet_distance
@@ -85,7 +85,7 @@ class Examiner:
         """The face nearest to `near`, or the largest."""
         faces = [face for face in self.analyser(image) if face.mesh is not None]
         if not faces:
-            raise ReliableSwapError(f"no face in {name}")
+            raise NoFaceError(f"no face in {name}")
         face = faces[0]
         if near is not None:
             face = min(faces, key=lambda one: float(np.linalg.norm(_middle(one) - _middle(near))))
@@ -207,15 +207,17 @@ def _truth_figures(
     truth = Shot(pair.truth, pair.source.person).read()
     if truth.shape != image.shape:
         raise ReliableSwapError(f"{pair.truth} is not of its target's size; make the truth pixel by pixel")
-    right = examiner(truth, str(pair.truth), target.face)
     region = pixels.face_region(target.mesh, image.shape[:2])
-    off = np.linalg.norm(subject.mesh[:, :2] - right.mesh[:, :2], axis=1).mean()
-    return {
+    figures = {
         "truth_psnr": pixels.psnr(image, truth, region),
         "truth_ssim": pixels.ssim(image, truth, region),
-        "truth_cos": float(subject.vector @ right.vector),
-        "truth_mesh": float(off / np.linalg.norm(right.mesh[33] - right.mesh[263])),
     }
+    with contextlib.suppress(NoFaceError):  # an unseen truth still has pixels
+        right = examiner(truth, str(pair.truth), target.face)
+        off = np.linalg.norm(subject.mesh[:, :2] - right.mesh[:, :2], axis=1).mean()
+        figures["truth_cos"] = float(subject.vector @ right.vector)
+        figures["truth_mesh"] = float(off) / eye_distance(right.mesh)
+    return figures
 
 
 def _add_flicker(row: Row, method: Method, image: np.ndarray, photo: np.ndarray, mesh: np.ndarray) -> None:

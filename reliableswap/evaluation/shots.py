@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -113,7 +114,7 @@ class FrameReader:
 
 def _opened(path: Path) -> Any:
     try:
-        import av
+        av: Any = importlib.import_module("av")
     except ImportError as error:
         raise ReliableSwapError("reading videos needs PyAV; run: pip install reliableswap[video]") from error
     if not path.is_file():
