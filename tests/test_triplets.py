@@ -148,7 +148,7 @@ SETTINGS = TripletSettings(
     pairs=14,
     shard_pairs=4,
     split=(70, 0, 30),
-    quality=QualitySettings(min_sharpness=0.0, max_yaw=60),
+    quality=QualitySettings(min_sharpness=0.0, max_yaw=60, max_covered=1.0),
     filter=FilterSettings(min_to_source=-1, max_to_target=1, min_sharpness_kept=0.3),
 )
 
@@ -280,12 +280,15 @@ def test_each_fault_has_its_reason() -> None:
     face, limits = aligned(1), QualitySettings()
     fine = quality.measure(face.crop, face.mesh, 0.6, 0.9)
     assert quality.reason_against(fine, limits) is None
-    faults = {"small": 1.6, "unsure": 0.5, "turned": 50.0, "clipped": 0.2, "blurred": 0.1}
-    fields = ("enlargement", "score", "yaw", "clipped", "sharpness")
+    faults = {"small": 1.6, "unsure": 0.5, "turned": 50.0, "clipped": 0.2, "covered": 0.5, "blurred": 0.1}
+    fields = ("enlargement", "score", "yaw", "clipped", "covered", "sharpness")
     for (reason, value), name in zip(faults.items(), fields, strict=True):
         worse = dataclasses.replace(fine, **{name: value})
         assert quality.reason_against(worse, limits) == reason
         assert quality.quality(worse) < quality.quality(fine)
+    fringe = face.crop.copy()
+    fringe[: int(face.mesh[9, 1])] = (30, 20, 15)
+    assert quality.covered_share(fringe, face.mesh) > quality.covered_share(face.crop, face.mesh) + 0.1
     burnt = np.full_like(face.crop, 255)
     assert quality.clipped_share(burnt, face.mesh) == 1
     assert quality.clipped_share(face.crop, face.mesh) < 0.05
@@ -326,7 +329,7 @@ class FakeRecords:
 
     def __init__(self, angles: np.ndarray, embeddings: np.ndarray | None = None) -> None:
         self.measures = [
-            quality.Measures(0.5, 0.4, 0.9, float(yaw), float(pitch), 0.0, (0.0, 0.0, 10.0))
+            quality.Measures(0.5, 0.4, 0.9, float(yaw), float(pitch), 0.0, 0.2, (0.0, 0.0, 10.0))
             for yaw, pitch in angles
         ]
         self.embeddings = embeddings

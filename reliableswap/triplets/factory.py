@@ -176,7 +176,7 @@ def make_shards(maker: ShardMaker, shards: Sequence[Shard], crew: Crew[Shard], s
 def write_photos(path: Path, records: Records, choice: Choice, settings: TripletSettings) -> None:
     """A table of all photos: split, why one is not used and, for files that can't be read, what was said."""
     columns = ["path", "identity", "split", "dropped", "message", "quality"]
-    measured = ["enlargement", "sharpness", "score", "yaw", "pitch", "clipped"]
+    measured = ["enlargement", "sharpness", "score", "yaw", "pitch", "clipped", "covered"]
 
     def write(draft: Path) -> None:
         with draft.open("w", newline="", encoding="utf-8") as stream:

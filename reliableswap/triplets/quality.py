@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from ..blend import regions
+from ..blend.occlusion import find_covers
 from ..blend.reshape import similarity3d
 from ..blend.topology import topology
 from .settings import QualitySettings
@@ -20,7 +21,7 @@ _BURNT, _BLACK = 250, 6
 
 @dataclass(frozen=True)
 class Measures:
-    """What is known of one aligned face. Angles in degrees; light (3,): slopes to the right and down, and contrast."""
+    """What is known of one aligned face. Angles in degrees; light: slopes to the right and down, and contrast."""
 
     enlargement: float
     sharpness: float
@@ -28,15 +29,15 @@ class Measures:
     yaw: float
     pitch: float
     clipped: float
+    covered: float
     light: tuple[float, float, float]
 
 
 def measure(crop: np.ndarray, mesh: np.ndarray, enlargement: float, score: float) -> Measures:
     """The measures of an aligned crop (S,S,3) with its mesh (468,3) in crop pixels."""
     yaw, pitch = head_angles(mesh)
-    return Measures(
-        enlargement, sharpness(crop), score, yaw, pitch, clipped_share(crop, mesh), light_slopes(crop)
-    )
+    clipped, covered = clipped_share(crop, mesh), covered_share(crop, mesh)
+    return Measures(enlargement, sharpness(crop), score, yaw, pitch, clipped, covered, light_slopes(crop))
 
 
 def head_angles(mesh: np.ndarray) -> tuple[float, float]:
@@ -73,6 +74,13 @@ def clipped_share(crop: np.ndarray, mesh: np.ndarray) -> float:
     return float(clipped.mean())
 
 
+def covered_share(crop: np.ndarray, mesh: np.ndarray) -> float:
+    """Share of the face behind hair, glasses or hands, as strictly as a source is judged: 0.2 for a bare face."""
+    face = regions.oval(mesh, crop.shape[:2])
+    hidden, _ = find_covers(crop, mesh, strict=True).on(crop.shape[:2])
+    return float((hidden * face).sum() / max(float(face.sum()), 1.0))
+
+
 def light_slopes(crop: np.ndarray) -> tuple[float, float, float]:
     """How much lighter the face is on the right than on the left and below than above, and its contrast, in L."""
     cells = cv2.resize(_grey(crop)[_FACE], (_LIGHT, _LIGHT), interpolation=cv2.INTER_AREA) / 2.55
@@ -93,6 +101,8 @@ def reason_against(measures: Measures, settings: QualitySettings) -> str | None:
         return "turned"
     if measures.clipped > settings.max_clipped:
         return "clipped"
+    if measures.covered > settings.max_covered:
+        return "covered"
     if measures.sharpness < settings.min_sharpness:
         return "blurred"
     return None
@@ -103,4 +113,5 @@ def quality(measures: Measures) -> float:
     size = min(1.0, 1.0 / max(measures.enlargement, 1e-6))
     sharp = min(1.0, measures.sharpness / 0.45)
     frontal = float(np.cos(np.radians(measures.yaw)) * np.cos(np.radians(measures.pitch)))
-    return max(size * sharp * max(frontal, 0.0) * measures.score * (1 - measures.clipped), 0.0)
+    seen = (1 - measures.clipped) * (1 - measures.covered)
+    return max(size * sharp * max(frontal, 0.0) * measures.score * seen, 0.0)

@@ -35,7 +35,7 @@ from .store import write_whole
 from .synthesise import AlignedFace
 
 BUCKETS = 256
-_FORMAT = 1  # of the cache; a change here makes every record anew
+_FORMAT = 2  # of the cache; a change here makes every record anew
 _KEY = b"reliableswap"
 
 
@@ -165,7 +165,7 @@ _SCHEMA = pa.schema(
         "row": pa.int32(),
         "reason": pa.string(),
         "message": pa.string(),
-        **{name: pa.float64() for name in ("enlargement", "sharpness", "score", "yaw", "pitch", "clipped")},
+        **{name: pa.float64() for name in Measures.__dataclass_fields__ if name != "light"},
         "light": pa.list_(pa.float64(), 3),
         "hash": pa.binary(),
         "embedding": pa.list_(pa.float32()),
@@ -174,7 +174,7 @@ _SCHEMA = pa.schema(
 
 
 def _without_face(reason: str, message: str) -> dict[str, Any]:
-    nothing = Measures(0, 0, 0, 0, 0, 0, (0, 0, 0))
+    nothing = Measures(0, 0, 0, 0, 0, 0, 0, (0, 0, 0))
     line = " ".join(message.split())
     return {"row": -1, "reason": reason, "message": line, **asdict(nothing), "hash": b"", "embedding": None}
 
