@@ -15,6 +15,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import threading
 import time
 from collections import Counter
 from functools import partial
@@ -38,6 +39,7 @@ from reliableswap.faces.align import TEMPLATES, apply, crop, similarity
 from reliableswap.faces.face import Face
 from reliableswap.faces.find import five_points
 from reliableswap.models.identity import IdentityEncoder
+from reliableswap.provenance import read_mark
 from reliableswap.triplets import command, quality
 from reliableswap.triplets.augment import NONE, Augmentation, Jitter, flipped
 from reliableswap.triplets.card import card_text
@@ -73,7 +75,7 @@ from reliableswap.triplets.synthesise import (
     synthesise,
     with_girth,
 )
-from reliableswap.triplets.work import Place
+from reliableswap.triplets.work import Crew, Place
 
 MESHES = np.load(Path(__file__).parent / "data" / "people.npz")
 PICTURES = ("studio_portrait", "amateur_selfie")
@@ -565,6 +567,37 @@ def test_ranks_share_the_work_and_change_nothing(
     assert (tmp_path / "README.md").exists()
 
 
+class Ticks:
+    """A maker that notes what it made."""
+
+    def __init__(self) -> None:
+        self.made: list[int] = []
+
+    def __call__(self, unit: int) -> int:
+        self.made.append(unit)
+        return unit
+
+
+def test_a_rank_waits_for_the_others_work() -> None:
+    maker, other = Ticks(), Ticks()
+    crew: Crew[int] = Crew(Place(0, 2), 1, patience=60, look_every=0.01)
+    thread = threading.Timer(0.1, lambda: [other(unit) for unit in (1, 3, 5)])
+    thread.start()
+    made = crew.complete(maker, range(6), lambda unit: unit in maker.made + other.made, wait=True)
+    assert list(made) == [0, 2, 4]
+    assert other.made == [1, 3, 5]
+
+
+def test_a_rank_that_died_does_not_stop_the_others() -> None:
+    maker = Ticks()
+    crew: Crew[int] = Crew(Place(1, 2), 1, patience=0.05, look_every=0.01)
+    made = list(crew.complete(maker, range(6), maker.made.__contains__, wait=True))
+    assert made[:3] == [1, 3, 5]
+    assert sorted(made) == list(range(6))
+    without = Ticks()
+    assert list(crew.complete(without, range(6), without.made.__contains__, wait=False)) == [1, 3, 5]
+
+
 def test_the_place_comes_from_the_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RANK", raising=False)
     monkeypatch.delenv("WORLD_SIZE", raising=False)
@@ -834,6 +867,25 @@ def test_no_jitter_is_no_change(rng: np.random.Generator) -> None:
 
 
 # The command
+
+
+def test_the_command_makes_triplets_with_the_bundled_analyser(
+    people: tuple[Path, partial[Known]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    arguments = ["-o", str(tmp_path / "out"), "--size", "64", "--pairs", "3", "--split", "1/0/0", "--quiet"]
+    arguments += ["--preview", str(tmp_path / "sheet.png"), "--max-covered", "1", "--min-sharpness", "0"]
+    assert command.run(parser.parse_args([str(people[0]), *arguments])) == 0
+    assert "kept 3 pairs of" in capsys.readouterr().err
+    for row in all_rows(tmp_path / "out"):
+        points = five_points(decode_mesh(row["mesh_a"]))
+        assert np.abs(points - TEMPLATES["arcface_128"].at(64)).max() < 4
+    assert read_mark(tmp_path / "sheet.png").ai_made
+    with pytest.raises(ReliableSwapError, match="neither one number nor three"):
+        command.run(
+            parser.parse_args([str(people[0]), *arguments, "--encoder", "x", "--encoder-mean", "1,2"])
+        )
 
 
 def test_the_command_has_the_defaults_of_the_settings() -> None:

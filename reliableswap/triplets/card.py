@@ -155,6 +155,8 @@ given up after {settings["pairing"]["tries"]} partners.
 - `shown_*`: the share of the face that the source's photo shows. `quality_*`: 0 to 1.
 - `settings_*`: how each synthetic picture was blended. `attempt`: how many partners were dropped before.
 
+`cache/`, where it is still here, holds the photos' found faces and serves to make more; it need not be published.
+
 ## Settings
 
 ```json

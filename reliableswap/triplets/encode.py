@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +66,8 @@ class FolderEncoder:
     def __init__(self, folder: Path, device: str = "cpu") -> None:
         from ..models.identity import IdentityEncoder
 
+        if device == "cuda":  # each launched process has a GPU of its own
+            device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
         self.network = IdentityEncoder.from_pretrained(folder).to(device).eval()
         self.label = f"{self.network.label} {self.network.checksum()[:16]}"
 
