@@ -333,7 +333,7 @@ def as_target(image: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 def thumbnail(image: np.ndarray, face: Face) -> bytes:
     """A small JPEG of the head."""
-    middle, side = _middle(face), 1.7 * face.size
+    middle, side = _middle(face), 1.6 * face.size
     scale = THUMBNAIL / side
     if scale < 0.5:
         # Averaged first: a large photo seen at a tenth of its size would be full of jags.
@@ -342,7 +342,8 @@ def thumbnail(image: np.ndarray, face: Face) -> bytes:
     shift = (THUMBNAIL - 1) / 2 - scale * middle
     matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
     size = (THUMBNAIL, THUMBNAIL)
-    small = cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    grey = (128, 128, 128)  # a crop's edge drawn on would look like a method's mistake
+    small = cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderValue=grey)
     return cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
 
 

@@ -41,7 +41,8 @@ th, td { padding: .38rem .7rem; text-align: right; border-bottom: 1px solid var(
 tr:last-child > * { border-bottom: 0; }
 th:first-child { text-align: left; position: sticky; left: 0; background: var(--card); white-space: normal;
   min-width: 8.5rem; font-weight: 500; }
-thead th { vertical-align: bottom; font-weight: 700; }
+thead th { vertical-align: bottom; font-weight: 700; white-space: normal; min-width: 5.5rem; }
+details { margin-top: .8rem; }
 td small { color: var(--faint); display: block; font-size: .76rem; }
 td.best { background: var(--best); font-weight: 700; }
 .dot { display: inline-block; width: .7em; height: .7em; border-radius: 50%; margin-right: .35em; }

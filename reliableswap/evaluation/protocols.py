@@ -2,7 +2,8 @@
 
 pairs             a TSV file (or a folder with pairs.tsv) with the columns `source` and `target`, and if wanted
                   `name`, `source_person`, `target_person`, `reference`, `truth`; paths are relative to the file
-identity-folders  FOLDER/PERSON/*.jpg: one sub-folder a person
+identity-folders  FOLDER/PERSON/*.jpg: one sub-folder a person; sources are people with two photos or more, if
+                  there are any, so that a photo the method never saw can say whom the result looks like
 ffhq              FOLDER/**/*.png: every photo is another person
 celebahq          the same; with CelebA's two text files beside the photos, photos of one person are never paired
 ffpp              FaceForensics++ as its script downloads it (see ffpp.py)
@@ -40,7 +41,9 @@ def make_pairs(
     if protocol == "pairs":
         pairs = listed(faces)[:count]
     elif protocol == "identity-folders":
-        pairs = drawn(by_folder(faces, held_out), faces, count, seed)
+        people = by_folder(faces, held_out)
+        several = [name for name, photos in people.items() if len(photos) > 1]
+        pairs = drawn(people, faces, count, seed, several if len(several) > 1 else ())
     elif protocol == "ffhq":
         pairs = drawn({str(path): [path] for path in find_pictures(faces)}, faces, count, seed)
     elif protocol == "celebahq":
@@ -138,8 +141,13 @@ def celebahq_people(faces: Path) -> dict[str, list[Path]]:
     return people
 
 
-def drawn(people: dict[str, list[Path]], root: Path, count: int, seed: int) -> list[Pair]:
-    """Random pairs of different people; nobody comes again as target, or as source, before everyone has come."""
+def drawn(
+    people: dict[str, list[Path]], root: Path, count: int, seed: int, sources_from: Sequence[str] = ()
+) -> list[Pair]:
+    """Random pairs of different people; nobody comes again as target, or as source, before everyone has come.
+
+    sources_from: the people to take sources from (those of whom there is another photo to judge by), if any.
+    """
     names = sorted(people)
     if len(names) < 2:
         raise ReliableSwapError(f"{root} shows {len(names)} person; a swap needs at least two people")
@@ -149,7 +157,7 @@ def drawn(people: dict[str, list[Path]], root: Path, count: int, seed: int) -> l
             f"{count} pairs can't be drawn from {len(names)} photos; ask for at most {most}"
         )
     rng = np.random.default_rng(seed)
-    sources, targets = _rounds(names, rng), _rounds(names, rng)
+    sources, targets = _rounds(sorted(sources_from) or names, rng), _rounds(names, rng)
     pairs: dict[str, Pair] = {}
     waiting: list[str] = []  # sources whose turn met their own face
     tries = 0
