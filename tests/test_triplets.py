@@ -33,6 +33,7 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 from reliableswap.blend import regions
+from reliableswap.blend.occlusion import find_covers
 from reliableswap.blend.topology import topology
 from reliableswap.errors import ReliableSwapError, WeightsError
 from reliableswap.faces.align import TEMPLATES, apply, crop, similarity
@@ -50,6 +51,7 @@ from reliableswap.triplets.factory import make_triplets
 from reliableswap.triplets.filter import Likeness, reason_by_identity, reason_by_picture
 from reliableswap.triplets.pair import Choice, Pairing
 from reliableswap.triplets.photos import list_photos, split_of
+from reliableswap.triplets.records import pack_covers, unpack_covers
 from reliableswap.triplets.settings import (
     FilterSettings,
     PairSettings,
@@ -280,7 +282,7 @@ def test_light_is_told_from_its_side() -> None:
 
 def test_each_fault_has_its_reason() -> None:
     face, limits = aligned(1), QualitySettings()
-    fine = quality.measure(face.crop, face.mesh, 0.6, 0.9)
+    fine = quality.measure(face.crop, face.mesh, 0.6, 0.9, 0.2)
     assert quality.reason_against(fine, limits) is None
     faults = {"small": 1.6, "unsure": 0.5, "turned": 50.0, "clipped": 0.2, "covered": 0.5, "blurred": 0.1}
     fields = ("enlargement", "score", "yaw", "clipped", "covered", "sharpness")
@@ -290,7 +292,9 @@ def test_each_fault_has_its_reason() -> None:
         assert quality.quality(worse) < quality.quality(fine)
     fringe = face.crop.copy()
     fringe[: int(face.mesh[9, 1])] = (30, 20, 15)
-    assert quality.covered_share(fringe, face.mesh) > quality.covered_share(face.crop, face.mesh) + 0.1
+    bare, hair = (find_covers(c, face.mesh, strict=True) for c in (face.crop, fringe))
+    shares = [quality.covered_share(covers, face.mesh, (128, 128)) for covers in (bare, hair)]
+    assert shares[1] > shares[0] + 0.1
     burnt = np.full_like(face.crop, 255)
     assert quality.clipped_share(burnt, face.mesh) == 1
     assert quality.clipped_share(face.crop, face.mesh) < 0.05
@@ -457,6 +461,22 @@ def test_each_bad_surrogate_has_its_reason(faces: list[AlignedFace]) -> None:
     assert reason_by_identity(Likeness(0.1, 0.0), limits) == "unlike source"
     assert reason_by_identity(Likeness(0.7, 0.6), limits) == "like target"
     assert reason_by_identity(Likeness(0.35, 0.4), limits) == "like target"
+
+
+def test_stored_covers_blend_as_fresh_ones_do(faces: list[AlignedFace]) -> None:
+    target, source = faces[0], aligned(4, "amateur_selfie")
+    covers = find_covers(source.crop, source.mesh, strict=True)
+    stored = unpack_covers(pack_covers(covers, 128), 128)
+    assert np.abs(np.dstack(stored.on((128, 128))) - np.dstack(covers.on((128, 128)))).mean() < 0.01
+    recipe = Recipe(draw_recipe(Variation(), np.random.default_rng(1)).blend)
+    fresh = synthesise(target, source, recipe).face.crop
+    again = synthesise(target, dataclasses.replace(source, covers=stored), recipe).face.crop
+    assert np.abs(fresh.astype(int) - again).mean() < 0.3
+    # They do count: a source that is covered all over has nothing to give.
+    hidden = unpack_covers(np.full((120, 120, 2), 255, np.uint8) * np.uint8([1, 0]), 128)
+    nothing = synthesise(target, dataclasses.replace(source, covers=hidden), recipe)
+    assert nothing.shown < 0.05
+    assert reason_by_picture(nothing, target, FilterSettings()) == "source hidden"
 
 
 # Store

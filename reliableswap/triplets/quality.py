@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from ..blend import regions
-from ..blend.occlusion import find_covers
+from ..blend.occlusion import Covers
 from ..blend.reshape import similarity3d
 from ..blend.topology import topology
 from .settings import QualitySettings
@@ -33,10 +33,10 @@ class Measures:
     light: tuple[float, float, float]
 
 
-def measure(crop: np.ndarray, mesh: np.ndarray, enlargement: float, score: float) -> Measures:
+def measure(crop: np.ndarray, mesh: np.ndarray, enlargement: float, score: float, covered: float) -> Measures:
     """The measures of an aligned crop (S,S,3) with its mesh (468,3) in crop pixels."""
     yaw, pitch = head_angles(mesh)
-    clipped, covered = clipped_share(crop, mesh), covered_share(crop, mesh)
+    clipped = clipped_share(crop, mesh)
     return Measures(enlargement, sharpness(crop), score, yaw, pitch, clipped, covered, light_slopes(crop))
 
 
@@ -74,10 +74,10 @@ def clipped_share(crop: np.ndarray, mesh: np.ndarray) -> float:
     return float(clipped.mean())
 
 
-def covered_share(crop: np.ndarray, mesh: np.ndarray) -> float:
-    """Share of the face behind hair, glasses or hands, as strictly as a source is judged: 0.2 for a bare face."""
-    face = regions.oval(mesh, crop.shape[:2])
-    hidden, _ = find_covers(crop, mesh, strict=True).on(crop.shape[:2])
+def covered_share(covers: Covers, mesh: np.ndarray, shape_hw: tuple[int, int]) -> float:
+    """Share of the face behind hair, glasses or hands; 0.2 for a bare one where covers were looked for strictly."""
+    face = regions.oval(mesh, shape_hw)
+    hidden, _ = covers.on(shape_hw)
     return float((hidden * face).sum() / max(float(face.sum()), 1.0))
 
 

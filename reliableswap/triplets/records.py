@@ -17,12 +17,14 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
 from .. import __version__
+from ..blend.occlusion import Covers, find_covers
 from ..errors import PictureError, ReliableSwapError
 from ..faces.align import TEMPLATES, apply, crop, similarity
 from ..faces.analyse import FaceAnalyser
@@ -30,12 +32,13 @@ from ..media import read_picture
 from .duplicates import perceptual_hash
 from .encode import Encoder, EncoderChoice
 from .photos import Photo
-from .quality import Measures, measure
+from .quality import Measures, covered_share, measure
 from .store import write_whole
 from .synthesise import AlignedFace
 
 BUCKETS = 256
-_FORMAT = 2  # of the cache; a change here makes every record anew
+_FORMAT = 3  # of the cache; a change here makes every record anew
+_COVERS = 120  # cells a side in which covers are kept
 _KEY = b"reliableswap"
 
 
@@ -123,13 +126,17 @@ class RecordMaker:
         if face.mesh is None:
             return _without_face("no face", f"the analyser {analyser.name} gave no mesh"), None
         matrix = similarity(face.points5, TEMPLATES["arcface_128"].at(self.size) + self.pad)
-        entry = np.zeros((), face_type(self.size + 2 * self.pad))
-        entry["crop"] = crop(image, matrix, self.size + 2 * self.pad)
+        side = self.size + 2 * self.pad
+        entry = np.zeros((), face_type(side))
+        entry["crop"] = crop(image, matrix, side)
         entry["mesh"] = apply(matrix, face.mesh)
+        covers = find_covers(entry["crop"], entry["mesh"], strict=True)
+        entry["covers"] = pack_covers(covers, side)
         inner = entry["crop"][self.pad : self.pad + self.size, self.pad : self.pad + self.size]
         mesh = entry["mesh"] - np.array([self.pad, self.pad, 0], np.float32)
         enlargement = float(np.sqrt(np.linalg.det(matrix[:, :2])))
-        measures = measure(inner, mesh, enlargement, face.score)
+        covered = covered_share(covers, entry["mesh"], (side, side))
+        measures = measure(inner, mesh, enlargement, face.score, covered)
         # One face at a time: what an embedding is must not depend on who was in the batch.
         embedding = encoder([inner])[0].tolist() if encoder else None
         row = _without_face("", "") | asdict(measures)
@@ -154,8 +161,22 @@ def _save(path: Path, array: np.ndarray) -> None:
 
 
 def face_type(side: int) -> np.dtype:
-    """A padded crop and its mesh, in its own pixels."""
-    return np.dtype([("crop", "u1", (side, side, 3)), ("mesh", "<f4", (468, 3))])
+    """A padded crop, its mesh in its own pixels, and what covers it as a source."""
+    covers = ("covers", "u1", (_COVERS, _COVERS, 2))
+    return np.dtype([("crop", "u1", (side, side, 3)), ("mesh", "<f4", (468, 3)), covers])
+
+
+def pack_covers(covers: Covers, side: int) -> np.ndarray:
+    """(N,N,2) uint8 the maps of a picture of `side` pixels, on a grid of its own. The crop is aligned, so all faces
+    are about as large on it as the blend room looks at them."""
+    maps = cv2.resize(np.dstack(covers.on((side, side))), (_COVERS, _COVERS), interpolation=cv2.INTER_AREA)
+    return np.rint(maps * 255).astype(np.uint8)
+
+
+def unpack_covers(maps: np.ndarray, side: int) -> Covers:
+    """The covers whose maps were packed. How likely it wears glasses is not kept: blending does not ask."""
+    scale = _COVERS / side
+    return Covers(np.float32(1 / 255) * maps, scale, np.full(2, -0.5), 0.0)
 
 
 _SCHEMA = pa.schema(
@@ -260,4 +281,5 @@ class Records:
             path = self.maker.array(bucket, self.maker.key(bucket))
             self._open[bucket] = np.load(path, mmap_mode="r")
         entry = self._open[bucket][row]
-        return AlignedFace(np.array(entry["crop"]), np.array(entry["mesh"]))
+        covers = unpack_covers(entry["covers"], entry["crop"].shape[0])
+        return AlignedFace(np.array(entry["crop"]), np.array(entry["mesh"]), covers)

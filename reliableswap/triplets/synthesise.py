@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..blend import BlendSettings, blend_face, regions
+from ..blend.occlusion import Covers
 from ..blend.raster import signed_areas
 from ..blend.reshape import displacement, reshape, shaped_mesh, similarity3d
 from ..blend.topology import topology
@@ -16,10 +17,11 @@ from .settings import Variation
 
 @dataclass(frozen=True, eq=False)
 class AlignedFace:
-    """A padded aligned crop (P,P,3) uint8 and its mesh (468,3) in the crop's pixels."""
+    """A padded aligned crop (P,P,3) uint8 and its mesh (468,3) in the crop's pixels; as a source, what covers it."""
 
     crop: np.ndarray
     mesh: np.ndarray
+    covers: Covers | None = None
 
     def inner(self, pad: int) -> AlignedFace:
         """The same without its padding."""
@@ -69,7 +71,7 @@ def synthesise(target: AlignedFace, source: AlignedFace, recipe: Recipe) -> Surr
     """The target's photo with the source's face: the source's shape; the target's pose, expression, gaze and teeth."""
     if recipe.girth:
         target = with_girth(target, recipe.girth)
-    result = blend_face(target.crop, target.mesh, source.crop, source.mesh, recipe.blend)
+    result = blend_face(target.crop, target.mesh, source.crop, source.mesh, recipe.blend, source.covers)
     strength = recipe.blend.shape * recipe.blend.likeness
     mesh = shaped_mesh(target.mesh, source.mesh, strength)
     inside = regions.oval(mesh, target.crop.shape[:2])
