@@ -118,7 +118,7 @@ def begin_run(
     output: Path, settings: TripletSettings, photos: Sequence[Photo], names: Mapping[str, str | None]
 ) -> None:
     """Note what the folder is made of, or check that a run that goes on is still the same run."""
-    text = "\n".join(f"{p.name}\t{p.identity}\t{_bytes(p.path)}" for p in photos)
+    text = "\n".join(f"{p.name}\t{p.identity}\t{p.bytes}" for p in photos)
     this = {
         "version": __version__,
         "settings": json.loads(settings.to_json()),
@@ -136,10 +136,6 @@ def begin_run(
             f"{output} was begun with other {changed}; give another output folder (--cache {output / 'cache'} keeps "
             "the work on the photos), or start again as before"
         )
-
-
-def _bytes(path: Path) -> int:
-    return path.stat().st_size if path.is_file() else -1
 
 
 def _differences(before: dict[str, Any], now: dict[str, Any]) -> Iterable[str]:

@@ -17,11 +17,18 @@ PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 
 @dataclass(frozen=True)
 class Photo:
-    """A picture file: `name` is its path below the root, with forward slashes."""
+    """A picture file. name: its path below the root, with forward slashes; bytes: its size, -1 if it is not there."""
 
     name: str
     identity: str
     path: Path
+    bytes: int = -1
+    modified: int = 0  # in nanoseconds
+
+    @property
+    def stamp(self) -> str:
+        """Tells whether the file is still the one that was looked at."""
+        return f"{self.bytes} {self.modified}"
 
 
 def list_photos(root: Path, flat: Collection[str] = ()) -> list[Photo]:
@@ -39,7 +46,7 @@ def list_photos(root: Path, flat: Collection[str] = ()) -> list[Photo]:
             )
     elif root.suffix.lower() in {".csv", ".parquet"} and root.is_file():
         rows = _csv_rows(root) if root.suffix.lower() == ".csv" else _parquet_rows(root)
-        found = [Photo(name, identity, root.parent / name) for name, identity in rows]
+        found = [_photo(name, identity, root.parent / name) for name, identity in rows]
         if len({photo.name for photo in found}) < len(found):
             raise ReliableSwapError(f"{root} lists a path twice; list each photo once")
     else:
@@ -49,6 +56,14 @@ def list_photos(root: Path, flat: Collection[str] = ()) -> list[Photo]:
     if not found:
         raise ReliableSwapError(f"no pictures in {root}; put one sub-folder of photos for each person there")
     return sorted(found, key=lambda photo: photo.name)
+
+
+def _photo(name: str, identity: str, path: Path) -> Photo:
+    try:
+        about = path.stat()
+    except OSError:
+        return Photo(name, identity, path)
+    return Photo(name, identity, path, about.st_size, about.st_mtime_ns)
 
 
 def _files(root: Path) -> Iterator[Path]:
@@ -69,7 +84,7 @@ def _in_folder(root: Path, path: Path, flat: Collection[str]) -> Photo:
     name = path.relative_to(root).as_posix()
     folder = path.parent.relative_to(root).as_posix()
     alone = folder == "." or path.parent.name in flat
-    return Photo(name, path.stem if alone else folder, path)
+    return _photo(name, path.stem if alone else folder, path)
 
 
 def _csv_rows(table: Path) -> list[tuple[str, str]]:

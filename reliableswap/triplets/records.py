@@ -13,7 +13,7 @@ import zlib
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -57,16 +57,15 @@ class RecordMaker:
     def __call__(self, bucket: int) -> int:
         """Write the bucket; returns its number of photos."""
         photos = self.buckets[bucket]
-        known = self._known(bucket)
+        known, tools = self._known(bucket), self._tools
         rows: list[dict[str, Any]] = []
         pixels: list[np.ndarray | np.void] = []
         for photo in photos:
-            stamp = _stamp(photo)
-            row, face = known.get((photo.name, stamp)) or self._look(photo)
+            row, face = known.get((photo.name, photo.stamp)) or self._look(photo, *tools)
             if face is not None:
                 row["row"] = len(pixels)
                 pixels.append(face)
-            rows.append({**row, "name": photo.name, "stamp": stamp})
+            rows.append({**row, "name": photo.name, "stamp": photo.stamp})
         self._write(bucket, rows, pixels)
         return len(photos)
 
@@ -76,7 +75,7 @@ class RecordMaker:
 
     def key(self, bucket: int) -> str:
         """Names the content: the recipe and every photo's name, size and time."""
-        text = "\n".join([self.recipe, *(f"{p.name}\t{_stamp(p)}" for p in self.buckets[bucket])])
+        text = "\n".join([self.recipe, *(f"{p.name}\t{p.stamp}" for p in self.buckets[bucket])])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def table(self, bucket: int) -> Path:
@@ -107,17 +106,20 @@ class RecordMaker:
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_tools"}
 
-    def _look(self, photo: Photo) -> tuple[dict[str, Any], np.ndarray | np.void | None]:
+    def _look(
+        self, photo: Photo, analyser: FaceAnalyser, encoder: Encoder | None
+    ) -> tuple[dict[str, Any], np.ndarray | np.void | None]:
         """The record of a photo, and its crop with mesh if it has a face. No photo stops a run."""
         try:
-            return self._record(photo)
+            return self._record(photo, analyser, encoder)
         except PictureError as error:
             return _without_face("unreadable", str(error)), None
         except Exception as error:
             return _without_face("failed", f"{type(error).__name__}: {error}"), None
 
-    def _record(self, photo: Photo) -> tuple[dict[str, Any], np.ndarray | None]:
-        analyser, encoder = self._tools
+    def _record(
+        self, photo: Photo, analyser: FaceAnalyser, encoder: Encoder | None
+    ) -> tuple[dict[str, Any], np.ndarray | None]:
         image = read_picture(photo.path).pixels
         found = analyser(image)
         if not found:
@@ -198,15 +200,6 @@ def _without_face(reason: str, message: str) -> dict[str, Any]:
     nothing = Measures(0, 0, 0, 0, 0, 0, 0, (0, 0, 0))
     line = " ".join(message.split())
     return {"row": -1, "reason": reason, "message": line, **asdict(nothing), "hash": b"", "embedding": None}
-
-
-@lru_cache(maxsize=1 << 20)
-def _stamp(photo: Photo) -> str:
-    try:
-        about = photo.path.stat()
-    except OSError:
-        return "missing"
-    return f"{about.st_size} {about.st_mtime_ns}"
 
 
 def _stored_key(table: Path) -> str | None:
