@@ -21,6 +21,11 @@ TRAININGS = {
         "LandmarksSettings",
         "the 468-point mesh, from a teacher's",
     ),
+    "blend-data": (
+        "reliableswap.training.blend_data",
+        "BlendDataSettings",
+        "the data files of the blend engine: the mean face and its triangles, shape, looks",
+    ),
 }
 
 

@@ -39,9 +39,10 @@ class RunSettings:
 
 
 @dataclass
-class DistilSettings(RunSettings):
-    """What learning from the teachers needs besides."""
+class TeacherSettings:
+    """What learning from the teachers' answers about a folder of photos needs."""
 
+    output_dir: Path = setting(Path("runs/out"), "where what is made goes")
     faces: Path = setting(Path("faces"), "folder of photos, one sub-folder a person")
     flat_folders: str = setting(
         "", "names of sub-folders whose photos are all of different people, with commas"
@@ -58,6 +59,11 @@ class DistilSettings(RunSettings):
     @property
     def labels_file(self) -> Path:
         return self.labels or self.output_dir / "labels.npz"
+
+
+@dataclass
+class DistilSettings(RunSettings, TeacherSettings):
+    """A run that learns from the teachers."""
 
 
 Settings = TypeVar("Settings")
