@@ -203,14 +203,24 @@ def pair_name(source: Shot, target: Shot, root: Path) -> str:
 
 
 def write_pairs(pairs: Sequence[Pair], path: Path) -> None:
-    """The pairs as a TSV file, for other tools to make their results by."""
+    """The pairs as a TSV file, for other tools to make their results by; paths below it are relative to it."""
+    if any(pair.clip for pair in pairs):
+        raise ReliableSwapError(
+            "frames of videos can't be listed as photos; results of ffpp are TARGET_SOURCE.mp4"
+        )
+
+    def shown(file: Path | None) -> str:
+        if file is None:
+            return ""
+        whole, root = file.resolve(), path.parent.resolve()
+        return str(whole.relative_to(root) if whole.is_relative_to(root) else whole)
+
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, delimiter="\t", lineterminator="\n")
         writer.writerow(("name", "source", "target", "source_person", "target_person", "reference", "truth"))
         for pair in pairs:
-            reference = pair.reference.path.resolve() if pair.reference else ""
-            truth = pair.truth.resolve() if pair.truth else ""
-            people = (pair.source.person, pair.target.person)
-            writer.writerow(
-                (pair.name, pair.source.path.resolve(), pair.target.path.resolve(), *people, reference, truth)
-            )
+            reference = pair.reference.path if pair.reference else None
+            files = (pair.source.path, pair.target.path)
+            # A person known by nothing but the photo is left to be known by it again.
+            people = ("" if s.person == str(s.path) else s.person for s in (pair.source, pair.target))
+            writer.writerow((pair.name, *map(shown, files), *people, shown(reference), shown(pair.truth)))
