@@ -13,6 +13,11 @@ def bands_for(shape_hw: tuple[int, int], wanted: int) -> int:
     return int(np.clip(np.floor(np.log2(max(min(shape_hw), 1) / 4)), 0, wanted))
 
 
+def in_colour(plane: np.ndarray) -> np.ndarray:
+    """(H,W,3) a plane (H,W) for each colour: numpy multiplies that much faster than it repeats a last axis of three."""
+    return cv2.merge([plane, plane, plane])
+
+
 def gaussian_pyramid(picture: np.ndarray, bands: int) -> list[np.ndarray]:
     """The picture and `bands` halvings of it."""
     levels = [np.asarray(picture, np.float32)]
@@ -37,7 +42,7 @@ def collapse(pyramid: list[np.ndarray]) -> np.ndarray:
 
 
 def blend_bands(over: np.ndarray, under: np.ndarray, mask: np.ndarray, bands: int) -> np.ndarray:
-    """(H,W,C) float32 `over` where the mask (H,W) is one and `under` where it is zero, mixed band by band.
+    """(H,W,3) float32 `over` where the mask (H,W) is one and `under` where it is zero, mixed band by band.
 
     Written as under + mask·(over − under), so that a mask of zeros returns `under` to the last bit.
     """
@@ -45,4 +50,4 @@ def blend_bands(over: np.ndarray, under: np.ndarray, mask: np.ndarray, bands: in
     under = np.asarray(under, np.float32)
     difference = laplacian_pyramid(np.asarray(over, np.float32) - under, bands)
     masks = gaussian_pyramid(mask, bands)
-    return under + collapse([d * m[..., None] for d, m in zip(difference, masks, strict=True)])
+    return under + collapse([d * in_colour(m) for d, m in zip(difference, masks, strict=True)])

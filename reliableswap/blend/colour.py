@@ -48,16 +48,17 @@ def match(
     wanted, spread = moments(reference, reference_weight)
     gain = 1 + strength * (np.clip(spread / np.maximum(deviation, 1e-3), *_GAIN_LIMITS) - 1)
     shift = mean + strength * (wanted - mean) - gain * mean
-    out = lab * gain.astype(np.float32) + shift.astype(np.float32)
     # Hair and nostrils are too dark to take the skin's tint in full: chroma fades out with lightness.
     floor = max(float(mean[0] - 2.5 * deviation[0]), 1.0)
-    share = np.clip(lab[..., :1] / floor, 0, 1)
-    out[..., 1:] = lab[..., 1:] + share * (out[..., 1:] - lab[..., 1:])
-    return out
+    planes = cv2.split(lab)
+    moved = [plane * np.float32(k) + np.float32(d) for plane, k, d in zip(planes, gain, shift, strict=True)]
+    share = np.clip(planes[0] * np.float32(1 / floor), 0, 1)
+    tint = [own + share * (new - own) for own, new in zip(planes[1:], moved[1:], strict=True)]
+    return cv2.merge([moved[0], *tint])
 
 
 def slow(picture: np.ndarray, weight: np.ndarray, sigma: float) -> np.ndarray:
-    """(H,W,C) the weighted mean of the surroundings within `sigma` pixels, defined everywhere.
+    """(H,W,C) float32 the weighted mean of the surroundings within `sigma` pixels, defined everywhere.
 
     Worked out on a small copy: it varies too slowly to need the pixels. Where no weight is near, wider and wider
     means take over.
@@ -65,7 +66,8 @@ def slow(picture: np.ndarray, weight: np.ndarray, sigma: float) -> np.ndarray:
     height, width = weight.shape
     k = max(1.0, sigma / 3.0)
     size = (max(2, round(width / k)), max(2, round(height / k)))
-    small = cv2.resize(np.dstack([picture * weight[..., None], weight]), size, interpolation=cv2.INTER_AREA)
+    planes = [plane * weight for plane in cv2.split(picture)]
+    small = cv2.resize(cv2.merge([*planes, weight]), size, interpolation=cv2.INTER_AREA)
     small = _pixel_blur(small, sigma / k)
     wider = _pixel_blur(small, 3 * sigma / k)
     whole = small.reshape(-1, small.shape[2]).mean(0)
@@ -84,9 +86,12 @@ def keep_light(
     """(H,W,3) Lab whose slow part over the weighted pixels is the reference's; its detail scales with the light."""
     if weight.sum() < 1e-3 or strength == 0:
         return lab
-    mine, wanted = slow(lab, weight, sigma), slow(reference, weight, sigma)
+    weight = weight.astype(np.float32)
+    mine, wanted = (cv2.split(slow(picture, weight, sigma)) for picture in (lab, reference))
+    light, *tint = cv2.split(lab)
     # Light multiplies what the skin reflects; L is close to a cube root of it, so a ratio stays a ratio.
-    gain = np.clip(wanted[..., :1] / np.maximum(mine[..., :1], 1.0), 0.4, 2.5)
-    share = np.clip(lab[..., :1] / np.maximum(0.7 * mine[..., :1], 1.0), 0, 1)
-    out = np.dstack([lab[..., :1] * gain, lab[..., 1:] + share * (wanted[..., 1:] - mine[..., 1:])])
-    return lab + np.float32(strength) * (out - lab)
+    gain = np.clip(wanted[0] / np.maximum(mine[0], 1.0), 0.4, 2.5)
+    share = np.clip(light / np.maximum(0.7 * mine[0], 1.0), 0, 1) * np.float32(strength)
+    light = light + np.float32(strength) * (light * gain - light)
+    tint = [own + share * (b - a) for own, a, b in zip(tint, mine[1:], wanted[1:], strict=True)]
+    return cv2.merge([light, *tint])

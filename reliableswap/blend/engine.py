@@ -136,21 +136,22 @@ def _swap(
     own = np.maximum(regions.eyes(goal, shape, _EYES), regions.inner_mouth(goal, shape))
     free = 1 - regions.soft(own, 0.008 * width)
     alpha = _inside(goal, shape, width, settings) * free * texture.validity * (1 - front) * settings.likeness
-    valid = np.minimum(texture.validity * 4, 1)[..., None]
+    valid = bands.in_colour(np.minimum(texture.validity * 4, 1))
     below = under.astype(np.float32)
     octaves = round(np.log2(max(settings.band_reach * width, 1)))
-    blended = bands.blend_bands(below + valid * (recoloured - below), below, alpha, octaves)
+    over = below + valid * (recoloured - below)
+    blended = bands.blend_bands(over, below, alpha.astype(np.float32), octaves)
     # The coarse bands run on past the mask; they may, a little way.
     reach = np.clip(4 * regions.soft(alpha, _LEAK / 2.5 * width), 0, 1)
-    mask = np.where(reach < 1 / 64, 0, np.clip(np.maximum(reach * free, alpha), 0, 1))
-    blended = below + mask[..., None] * (blended - below)
+    mask = np.where(reach < 1 / 64, 0, np.clip(np.maximum(reach * free, alpha), 0, 1)).astype(np.float32)
+    blended = below + bands.in_colour(mask) * (blended - below)
     steps = {
         "texture": texture.image,
         "validity": texture.validity,
         "reenacted": np.rint(below + valid * (texture.image - below)).astype(np.uint8),
-        "recoloured": np.rint(below + valid * (recoloured - below)).astype(np.uint8),
+        "recoloured": np.rint(over).astype(np.uint8),
     }
-    return BlendResult(np.clip(np.rint(blended), 0, 255).astype(np.uint8), mask.astype(np.float32), steps)
+    return BlendResult(np.clip(np.rint(blended), 0, 255).astype(np.uint8), mask, steps)
 
 
 def _placed(step: np.ndarray, window: tuple[slice, slice], shape: tuple[int, int]) -> np.ndarray:

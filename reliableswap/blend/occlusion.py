@@ -52,8 +52,9 @@ class Covers:
 
     def at(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(H,W), (H,W) hidden and bare at positions (H,W,2) of the picture."""
-        where = ((positions + 0.5) * self.scale + self.shift).astype(np.float32)
-        found = cv2.remap(self.maps, where[..., 0], where[..., 1], cv2.INTER_LINEAR)
+        k, (x, y) = self.scale, self.shift
+        where = cv2.transform(positions, np.array([[k, 0, x + 0.5 * k], [0, k, y + 0.5 * k]]))
+        found = cv2.remap(self.maps, where, None, cv2.INTER_LINEAR)
         return found[..., 0], found[..., 1]
 
     def on(self, shape_hw: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -178,10 +179,8 @@ def skin_departure(lab: np.ndarray, mesh: np.ndarray) -> np.ndarray | None:
     rest = lab - light
     bright = np.clip(rest[..., 0] * (1 / _FLOOR[0]), 0, 1).astype(np.float32)
     root = np.linalg.cholesky(np.linalg.inv(covariance)).astype(np.float32)
-    rest = (rest.reshape(-1, 3) @ root).reshape(*shape, 3)
-    return np.sqrt(rest[..., 0] ** 2 + rest[..., 1] ** 2 + rest[..., 2] ** 2) * (
-        1 - (1 - _HIGHLIGHT) * bright
-    )
+    rest = cv2.transform(rest, np.ascontiguousarray(root.T))
+    return np.sqrt(np.einsum("hwc,hwc->hw", rest, rest)) * (1 - (1 - _HIGHLIGHT) * bright)
 
 
 def _limits(mesh: np.ndarray, shape: tuple[int, int], width: float) -> np.ndarray:

@@ -8,7 +8,7 @@ once. The cost follows the pixels covered and not the number of triangles.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -25,13 +25,22 @@ class Raster:
     ids: np.ndarray
     inverses: np.ndarray  # (T,3,3): barycentric weights = inverse @ (x, y, 1)
 
+    @cached_property
+    def places(self) -> tuple[np.ndarray, np.ndarray]:
+        """(N,), (N,) float32 x and y of the covered pixels."""
+        y, x = np.divmod(self.flat, self.shape[1])
+        return x.astype(np.float32), y.astype(np.float32)
+
     def spread(self, values: np.ndarray) -> np.ndarray:
         """(N,C) float32 point values (P,C) at the covered pixels, linear inside each triangle."""
-        corners = np.swapaxes(values[self.triangles], 1, 2)  # (T,C,3)
-        a, b, c = np.moveaxis((corners @ self.inverses).astype(np.float32), 2, 0)
-        x = (self.flat % self.shape[1]).astype(np.float32)[:, None]
-        y = (self.flat // self.shape[1]).astype(np.float32)[:, None]
-        return a[self.ids] * x + b[self.ids] * y + c[self.ids]
+        x, y = self.places
+        out = np.empty((len(self.flat), values.shape[1]), np.float32)
+        # One plane after the other: numpy is slow where the last axis is as short as three.
+        for k, plane in enumerate(values.T):
+            slopes = np.einsum("tj,tji->it", plane[self.triangles], self.inverses).astype(np.float32)
+            a, b, c = (slope.take(self.ids) for slope in slopes)
+            out[:, k] = a * x + b * y + c
+        return out
 
     def picture(self, values: np.ndarray, outside: float = 0.0) -> np.ndarray:
         """(H,W,C) float32 the same as a picture, `outside` where no triangle is."""

@@ -9,6 +9,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
+from .bands import in_colour
 from .raster import Raster, rasterise
 from .regions import face_width, mouth_opening
 from .topology import checked_mesh, checked_picture, topology
@@ -117,7 +118,7 @@ def sample(picture: np.ndarray, positions: np.ndarray, scale: float) -> np.ndarr
     if scale > 1.5:
         positions, picture = _smaller(picture, positions, scale)
     method = cv2.INTER_CUBIC if scale < 0.75 else cv2.INTER_LINEAR
-    return cv2.remap(picture, positions[..., 0], positions[..., 1], method, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.remap(picture, positions, None, method, borderMode=cv2.BORDER_REPLICATE)
 
 
 def _smaller(picture: np.ndarray, positions: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
@@ -192,7 +193,7 @@ def reenact(
     if np.count_nonzero(validity.flat[raster.flat] < 0.9) > 0.01 * len(raster.flat):
         others, other = half(source_mesh[topology().mirror], True)
         other = other * (1 - validity)
-        share = (validity / np.maximum(validity + other, 1e-6))[..., None]
+        share = in_colour(validity / np.maximum(validity + other, 1e-6))
         mixed = image * share + sample(source, others, scale) * (1 - share)
         image, validity = np.rint(mixed).astype(np.uint8), validity + other
     outside = np.ones(raster.shape[0] * raster.shape[1], bool)
