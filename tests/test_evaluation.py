@@ -42,6 +42,7 @@ from reliableswap.evaluation.shots import Pair, Shot, frame_count, read_frame, s
 from reliableswap.evaluation.statistics import bootstrap, ranks
 from reliableswap.evaluation.truth import Scene, make_set, picture_of
 from reliableswap.faces.analyse import BundledAnalyser
+from reliableswap.faces.face import Face
 from reliableswap.models.fixer import FixerNet
 from reliableswap.models.identity import IdentityEncoder
 
@@ -450,6 +451,23 @@ def test_an_onnx_judge_gets_pixels_as_it_was_told(tmp_path: Path) -> None:
     assert found == pytest.approx(wanted / np.linalg.norm(wanted), abs=1e-5)
 
 
+def test_onnx_features_are_named_by_their_file(tmp_path: Path, rng: np.random.Generator) -> None:
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    h = onnx.helper
+    shapes = (("x", [1, 3, 299, 299]), ("y", [1, 3, 1, 1]))
+    ends = [h.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape) for name, shape in shapes]
+    graph = h.make_graph([h.make_node("GlobalAveragePool", ["x"], ["y"])], "mean", ends[:1], ends[1:])
+    path = tmp_path / "inception_small.onnx"
+    onnx.save(h.make_model(graph, opset_imports=[h.make_opsetid("", 17)], ir_version=9), path)
+    features = frechet.features_of(str(path))
+    assert frechet.label_of(features.name) == "FID"
+    image = np.full((300, 300, 3), (0, 255, 51), np.uint8)
+    points = np.array([[120, 120], [180, 120], [150, 150], [125, 180], [175, 180]], np.float32)
+    face = Face(np.array([100, 90, 200, 210], np.float32), points, 1.0)
+    assert features(image, face) == pytest.approx([-1, 1, -0.6], abs=1e-5)
+
+
 def test_wrong_judges_are_refused(tmp_path: Path) -> None:
     FixerNet(embedding_size=8).save_pretrained(tmp_path)
     with pytest.raises(WeightsError, match="a judge is an IdentityEncoder"):
@@ -748,6 +766,26 @@ def test_videos_get_steadiness_and_flicker(ffpp: Path) -> None:
     assert still["identity_variance"] == pytest.approx(0, abs=1e-9)  # one frame, ten times
     assert still["flicker"] < 0
     assert still["top1"] == 1
+
+
+def test_another_tools_videos_and_frames_are_found(ffpp: Path, tmp_path: Path) -> None:
+    pairs = protocols.make_pairs("ffpp", ffpp, 1)
+    copy = (ffpp / "original_sequences/youtube/c23/videos/000.mp4").read_bytes()
+    (tmp_path / "000_003.mp4").write_bytes(copy)
+    videos = FolderMethod("videos", tmp_path)
+    videos.check(pairs)
+    assert np.array_equal(videos.make(pairs[4], pairs[4].target).pixels, pairs[4].target.read())
+    (tmp_path / "000_003").mkdir()
+    still = np.full((16, 16, 3), 7, np.uint8)
+    cv2.imwrite(str(tmp_path / "000_003" / f"{pairs[4].target.frame:05d}.png"), still)
+    assert np.array_equal(videos.make(pairs[4], pairs[4].target).pixels, still)
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    for content in (b"no video", copy[: len(copy) // 2]):
+        (broken / "000_003.mp4").write_bytes(content)
+        found = measure.evaluate([FolderMethod("broken", broken)], pairs[:1], examiner())
+        assert found.methods[0].estimates["failed"].value == 1
+        assert "000_003.mp4" in found.methods[0].rows[0].failure
 
 
 # The truth

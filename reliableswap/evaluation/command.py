@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..errors import ReliableSwapError
+from . import ffpp, protocols
 from .protocols import PROTOCOLS, make_pairs, write_pairs
 from .shots import Pair
 
@@ -46,6 +47,8 @@ class _Compared(argparse.Action):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What `reliableswap evaluate` takes."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = f"{protocols.__doc__}\n{ffpp.__doc__}"
     parser.set_defaults(compared=None)
     parser.add_argument(
         "--pipeline",

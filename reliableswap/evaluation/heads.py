@@ -62,7 +62,7 @@ class HeadModel:
         for a, b in found[times == 1].tolist():
             beside.setdefault(a, []).append(b)
             beside.setdefault(b, []).append(a)
-        rings = []
+        named: dict[str, np.ndarray] = {}
         while beside:
             ring = [min(beside)]
             while True:
@@ -70,14 +70,11 @@ class HeadModel:
                 if not following:
                     break
                 ring.append(following[0])
-            rings.append(np.array(ring))
-        middles = [self.neutral[ring].mean(0) for ring in rings]
-        named = {}
-        for ring, (x, y, _) in zip(rings, middles, strict=True):
+            x, y, _ = self.neutral[ring].mean(0)
             if y > 1 and 1 < abs(x) < 6:
-                named["left_eye" if x > 0 else "right_eye"] = ring
+                named["left_eye" if x > 0 else "right_eye"] = np.array(ring)
             elif abs(x) < 0.5 and -6 < y < -1 and len(ring) < 150:
-                named["lips"] = ring
+                named["lips"] = np.array(ring)
         if len(named) != 3:
             raise ReliableSwapError("the head model has no open eyes and lips; use ICT FaceKit's face area")
         return named

@@ -333,7 +333,7 @@ def as_target(image: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 def thumbnail(image: np.ndarray, face: Face) -> bytes:
     """A small JPEG of the head."""
-    middle, side = _middle(face), 1.6 * face.size
+    middle, side = _middle(face), 1.4 * face.size
     scale = THUMBNAIL / side
     if scale < 0.5:
         # Averaged first: a large photo seen at a tenth of its size would be full of jags.

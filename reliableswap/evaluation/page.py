@@ -11,7 +11,7 @@ from .measure import Evaluation, MethodResult, Row
 from .plots import Dot, colours_of, scatter
 from .report import Facts, best_method, frechet_name, reasons, shown_figures, summary, warnings
 
-_SHOWN = 4  # pairs of each kind in a method's gallery
+_SHOWN = 3  # pairs of each kind in a method's gallery
 _SIDE_BY_SIDE = 8
 _PLOTS = (
     ("cos_source", "pose"),

@@ -61,7 +61,11 @@ def frame_count(path: Path) -> int:
     """How many frames a video has; those of a file that does not say are counted."""
     with _opened(path) as container:
         stream = container.streams.video[0]
-        return int(stream.frames) or sum(1 for _ in container.decode(stream))
+        try:
+            return int(stream.frames) or sum(1 for _ in container.decode(stream))
+        except _video_errors() as error:
+            message = f"{path} is damaged ({type(error).__name__})"
+            raise PictureError(f"{message}; get the video again") from error
 
 
 def spread_frames(count: int, wanted: int) -> list[int]:
@@ -103,13 +107,23 @@ class FrameReader:
             self.container.close()
             self._rewind()
         while index not in self.recent:
-            frame = next(self.frames, None)
+            try:
+                frame = next(self.frames, None)
+            except _video_errors() as error:
+                message = f"{self.path} is damaged after frame {self.at} ({type(error).__name__})"
+                raise PictureError(f"{message}; get the video again") from error
             if frame is None:
                 raise PictureError(f"{self.path} has no frame {index}; it ends after {self.at + 1}")
             self.at += 1
             self.recent[self.at] = frame
             self.recent.pop(self.at - self._REMEMBERED, None)
         return np.asarray(self.recent[index].to_ndarray(format="rgb24"))
+
+
+def _video_errors() -> type[Exception]:
+    """The class of all of PyAV's errors."""
+    found: type[Exception] = importlib.import_module("av").error.FFmpegError
+    return found
 
 
 def _opened(path: Path) -> Any:

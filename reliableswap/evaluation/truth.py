@@ -57,7 +57,7 @@ class Scene:
     @classmethod
     def drawn(cls, rng: np.random.Generator) -> Scene:
         tones = np.array([[0.68, 0.45, 0.35], [0.58, 0.36, 0.26], [0.42, 0.24, 0.16], [0.25, 0.14, 0.09]])
-        first = rng.integers(len(tones))
+        first = int(rng.integers(len(tones)))
         share = rng.uniform(0, 1)
         tone = tones[first] * (1 - share) + tones[min(first + 1, len(tones) - 1)] * share
         hairs = np.array([[0.02, 0.015, 0.012], [0.08, 0.045, 0.025], [0.25, 0.16, 0.08], [0.3, 0.29, 0.28]])
