@@ -73,8 +73,9 @@ def _model(name: str) -> tuple[np.ndarray, float]:
 
 def features(patch: np.ndarray) -> np.ndarray:
     """(896,) edges of both signs and both diagonals, and brightness, averaged over 4x4 pixels of a patch (32,64)."""
-    even = patch.astype(np.float32)
-    even = (even - even.mean()) / (even.std() + 5)  # one brightness and contrast for all
+    mean, deviation = cv2.meanStdDev(patch)
+    # One brightness and contrast for all.
+    even = (patch.astype(np.float32) - np.float32(mean[0, 0])) / np.float32(deviation[0, 0] + 5)
     gx = cv2.Sobel(even, cv2.CV_32F, 1, 0, ksize=3, scale=0.25)
     gy = cv2.Sobel(even, cv2.CV_32F, 0, 1, ksize=3, scale=0.25)
     straight = [np.maximum(gx, 0), np.maximum(-gx, 0), np.maximum(gy, 0), np.maximum(-gy, 0)]

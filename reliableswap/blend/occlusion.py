@@ -172,15 +172,14 @@ def skin_departure(lab: np.ndarray, mesh: np.ndarray) -> np.ndarray | None:
         keep = distance <= max(float(np.partition(distance, (n := len(x) * 3 // 5))[n]), 4.0)
     columns = ((np.arange(shape[1]) - centre[0]) / unit).astype(np.float32)
     rows = ((np.arange(shape[0]) - centre[1]) / unit).astype(np.float32)
-    plane = plane.astype(np.float32)
     # Past the sample the slope is a guess: it does not go on for ever.
-    light = plane[0] + np.clip(columns, -0.4, 0.4)[None, :, None] * plane[1]
-    light = light + np.clip(rows, -0.4, 0.4)[:, None, None] * plane[2]
-    rest = lab - light
-    bright = np.clip(rest[..., 0] * (1 / _FLOOR[0]), 0, 1).astype(np.float32)
-    root = np.linalg.cholesky(np.linalg.inv(covariance)).astype(np.float32)
-    rest = cv2.transform(rest, np.ascontiguousarray(root.T))
-    return np.sqrt(np.einsum("hwc,hwc->hw", rest, rest)) * (1 - (1 - _HIGHLIGHT) * bright)
+    columns, rows = np.clip(columns, -0.4, 0.4), np.clip(rows, -0.4, 0.4)[:, None]
+    light = [flat + columns * across + rows * down for flat, across, down in plane.T.astype(np.float32)]
+    rest = [seen - lit for seen, lit in zip(cv2.split(lab), light, strict=True)]
+    bright = np.clip(rest[0] * np.float32(1 / _FLOOR[0]), 0, 1)
+    root = np.linalg.cholesky(np.linalg.inv(covariance)).astype(np.float32)  # lower triangular
+    square = sum(sum(root[i, j] * rest[i] for i in range(j, 3)) ** 2 for j in range(3))
+    return np.sqrt(square) * (1 - (1 - _HIGHLIGHT) * bright)
 
 
 def _limits(mesh: np.ndarray, shape: tuple[int, int], width: float) -> np.ndarray:

@@ -62,20 +62,23 @@ def rasterise(mesh: np.ndarray, shape_hw: tuple[int, int], triangles: np.ndarray
     corners = mesh[triangles].astype(np.float64)  # (T,3,3)
     area = signed_areas(mesh, triangles)
     order = np.lexsort((-corners[:, :, 2].mean(1), area > 0, outer))
-    px, py = corners[order, :, 0], corners[order, :, 1]
+    px, py = corners[order, :, :2].transpose(2, 1, 0).copy()  # (3,T) each
 
     # One entry a triangle and row, then one a pixel: no Python loop over triangles.
-    top = np.clip(np.ceil(py.min(1) - 1e-6), 0, height).astype(np.int64)
-    bottom = np.clip(np.floor(py.max(1) + 1e-6) + 1, 0, height).astype(np.int64)
+    top = np.clip(np.ceil(py.min(0) - 1e-6), 0, height).astype(np.int64)
+    bottom = np.clip(np.floor(py.max(0) + 1e-6) + 1, 0, height).astype(np.int64)
     owner, y = _runs(top, bottom)
     left, right = np.full(len(y), np.inf), np.full(len(y), -np.inf)
     for i, j in ((0, 1), (1, 2), (2, 0)):
-        (x0, y0), (x1, y1) = (px[owner, i], py[owner, i]), (px[owner, j], py[owner, j])
-        crosses = (np.minimum(y0, y1) <= y + 1e-6) & (y - 1e-6 <= np.maximum(y0, y1))
-        flat = np.abs(y1 - y0) < 1e-9
-        x = x0 + (x1 - x0) * np.clip((y - y0) / np.where(flat, 1.0, y1 - y0), 0.0, 1.0)
-        left = np.minimum(left, np.where(crosses, np.where(flat, np.minimum(x0, x1), x), np.inf))
-        right = np.maximum(right, np.where(crosses, np.where(flat, np.maximum(x0, x1), x), -np.inf))
+        low, high, height_ij = np.minimum(py[i], py[j]), np.maximum(py[i], py[j]), py[j] - py[i]
+        flat = np.abs(height_ij) < 1e-9  # its ends belong to the other two sides as well
+        slope = (px[j] - px[i]) / np.where(flat, 1.0, height_ij)
+        low[flat] = np.inf
+        a, b = low.take(owner), high.take(owner)
+        crosses = (a <= y + 1e-6) & (y - 1e-6 <= b)
+        x = px[i].take(owner) + slope.take(owner) * (np.minimum(np.maximum(y, a), b) - py[i].take(owner))
+        np.minimum(left, x, out=left, where=crosses)
+        np.maximum(right, x, out=right, where=crosses)
     seen = left <= right
     owner, y, left, right = owner[seen], y[seen], left[seen], right[seen]
     first = np.clip(np.ceil(left - 1e-4), 0, width).astype(np.int64)

@@ -47,7 +47,7 @@ def trust(source_mesh: np.ndarray, target_mesh: np.ndarray, mirrored: bool = Fal
     total = np.bincount(corners, np.tile(share * weight, 3), len(target_mesh))
     mass = np.bincount(corners, np.tile(weight, 3), len(target_mesh))
     value = np.where(mass > 0, total / np.maximum(mass, 1e-12), 1.0)
-    value = np.clip(spreads @ value, 0, 1)
+    value = np.clip(spreads @ value.astype(np.float32), 0, 1)
     # A mirrored mesh is wound the wrong way round, so what it hides is asked of the mesh as it was.
     value *= 1 - (_behind(source_mesh[top.mirror])[top.mirror] if mirrored else _behind(source_mesh))
     return (value * value * (3 - 2 * value)).astype(np.float32)
@@ -94,7 +94,7 @@ def _still_points() -> tuple[np.ndarray, np.ndarray]:
             mass[:, None] > 0, beside @ (known[:, None] * spreads) / np.maximum(mass, 1e-9)[:, None], 0
         )
         known = (mass > 0).astype(np.float64)
-    return ~moving[top.triangles].any(axis=1), spreads
+    return ~moving[top.triangles].any(axis=1), spreads.astype(np.float32)
 
 
 def _behind(mesh: np.ndarray) -> np.ndarray:
