@@ -97,8 +97,7 @@ def blend_face(
     moved = np.maximum(np.abs(move[..., 0]), np.abs(move[..., 1]))
     mask = np.where(moved < STILL, 0, np.minimum(moved, 1)).astype(np.float32)
     mask[window] = np.maximum(mask[window], swap.mask)
-    untouched = mask == 0
-    image[untouched] = target[untouched]
+    image = cv2.copyTo(target, (mask == 0).astype(np.uint8), image)
     steps = {name: _placed(step, window, shape) for name, step in swap.steps.items()}
     return BlendResult(image, mask, {**steps, "reshaped": reshaped, "blended": image})
 

@@ -7,9 +7,11 @@ once. The cost follows the pixels covered and not the number of triangles.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
+import cv2
 import numpy as np
 
 from .topology import topology
@@ -31,22 +33,21 @@ class Raster:
         y, x = np.divmod(self.flat, self.shape[1])
         return x.astype(np.float32), y.astype(np.float32)
 
-    def spread(self, values: np.ndarray) -> np.ndarray:
-        """(N,C) float32 point values (P,C) at the covered pixels, linear inside each triangle."""
+    def planes(self, values: np.ndarray) -> Iterator[np.ndarray]:
+        """(N,) float32 for each column of point values (P,C): at the covered pixels, linear inside each triangle."""
         x, y = self.places
-        out = np.empty((len(self.flat), values.shape[1]), np.float32)
-        # One plane after the other: numpy is slow where the last axis is as short as three.
-        for k, plane in enumerate(values.T):
-            slopes = np.einsum("tj,tji->it", plane[self.triangles], self.inverses).astype(np.float32)
+        for column in values.T:
+            slopes = np.einsum("tj,tji->it", column[self.triangles], self.inverses).astype(np.float32)
             a, b, c = (slope.take(self.ids) for slope in slopes)
-            out[:, k] = a * x + b * y + c
-        return out
+            yield a * x + b * y + c
 
     def picture(self, values: np.ndarray, outside: float = 0.0) -> np.ndarray:
         """(H,W,C) float32 the same as a picture, `outside` where no triangle is."""
-        out = np.full((self.shape[0] * self.shape[1], values.shape[1]), outside, np.float32)
-        out[self.flat] = self.spread(values)
-        return out.reshape(*self.shape, values.shape[1])
+        # One plane after the other: numpy is slow where the last axis is as short as three.
+        out = np.full((values.shape[1], self.shape[0] * self.shape[1]), outside, np.float32)
+        for plane, covered in zip(out, self.planes(values), strict=True):
+            plane[self.flat] = covered
+        return cv2.merge(list(out.reshape(-1, *self.shape))).reshape(*self.shape, -1)
 
 
 def rasterise(mesh: np.ndarray, shape_hw: tuple[int, int], triangles: np.ndarray | None = None) -> Raster:

@@ -111,5 +111,4 @@ def reshape(picture: np.ndarray, move: np.ndarray) -> np.ndarray:
     # Not reflected: OpenCV never returns from that on a picture one pixel wide.
     moved = cv2.remap(picture, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     still = np.maximum(np.abs(move[..., 0]), np.abs(move[..., 1])) < STILL
-    moved[still] = picture[still]
-    return moved
+    return cv2.copyTo(picture, still.astype(np.uint8), moved)
