@@ -121,10 +121,10 @@ def _swap(
         open_lips(source_mesh, goal),
         goal,
         rasterise(goal, shape),
-        lambda at: theirs.at(at)[0],
+        theirs.at,
     )
 
-    skin = np.minimum(theirs.at(texture.positions)[1], bare) * (texture.validity > 0.9)
+    skin = np.minimum(texture.bare, bare) * (texture.validity > 0.9)
     base, lab = colour.to_lab(under), colour.to_lab(texture.image)
     lab = colour.match(lab, base, skin, strength=settings.colour)
     lab = colour.keep_light(lab, base, skin, settings.light_reach * width, settings.light)

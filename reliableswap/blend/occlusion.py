@@ -130,6 +130,8 @@ def _over_mouth(picture: np.ndarray, mesh: np.ndarray, width: float) -> np.ndarr
         return np.zeros(shape, np.float32)
     high, low = _MOUTH_MISSING
     missing = float(np.clip((high - MOUTH.score(picture, mesh)) / (high - low), 0, 1))
+    if missing == 0:
+        return np.zeros(shape, np.float32)
     return missing * regions.soft(regions.lower_face(mesh, shape), 0.03 * width)
 
 

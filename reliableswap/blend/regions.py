@@ -23,8 +23,8 @@ def polygon_mask(points: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
 
 def grown(points: np.ndarray, factor: float) -> np.ndarray:
     """(N,2) the ring scaled about its centre."""
-    centre = points[:, :2].mean(0)
-    return centre + (points[:, :2] - centre) * factor
+    flat = points[:, :2]
+    return flat * factor + flat.sum(0) * ((1 - factor) / len(flat))
 
 
 def disc(radius: float) -> np.ndarray:

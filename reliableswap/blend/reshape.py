@@ -86,20 +86,24 @@ def displacement(target_mesh: np.ndarray, goal_mesh: np.ndarray, shape_hw: tuple
     scaled = (goal_mesh + 0.5) * np.array([kx, ky, kx], np.float32) - 0.5
     step = (target_mesh - goal_mesh)[:, :2]
     field = rasterise(scaled, small).picture(np.column_stack([step, np.ones(POINTS)]))
-    move, inside = field[..., :2], np.clip(field[..., 2], 0, 1)
+    *step_planes, inside = cv2.split(field)
 
     sigma = max(0.06 * face_width(target_mesh) * k, 0.5)
     edge = cv2.GaussianBlur(field, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
     wide = 2 * round(5 * sigma) + 1
     far = cv2.blur(cv2.blur(field, (wide, wide)), (wide, wide))
     spread = edge + 1e-3 * far
-    outwards = spread[..., :2] / np.maximum(spread[..., 2:], 1e-9)
+    *spread_planes, mass = cv2.split(spread)
     distance = cv2.distanceTransform((inside < 0.5).astype(np.uint8), cv2.DIST_L2, 5)
     t = np.clip(1 - distance / max(_REACH * face_width(target_mesh) * k, 1.0), 0, 1)
-    fade = (t * t * (3 - 2 * t))[..., None]
-    move = np.where(inside[..., None] > 0.5, move, outwards * fade)
-    move = cv2.GaussianBlur(move, (0, 0), 0.8)
-    move[np.repeat(fade, 2, 2) == 0] = 0
+    fade = t * t * (3 - 2 * t)
+    carry = fade / np.maximum(mass, 1e-9)
+    planes = [
+        np.where(inside > 0.5, own, outwards * carry)
+        for own, outwards in zip(step_planes, spread_planes, strict=True)
+    ]
+    move = cv2.GaussianBlur(cv2.merge(planes), (0, 0), 0.8)
+    move[fade == 0] = 0
     return cv2.resize(move, (width, height), interpolation=cv2.INTER_LINEAR)
 
 

@@ -42,7 +42,7 @@ def trust(source_mesh: np.ndarray, target_mesh: np.ndarray, mirrored: bool = Fal
     low, high = STRETCH_LIMITS
     share = np.clip((narrow / scale_between(source_mesh, target_mesh) - low) / (high - low), 0.0, 1.0)
 
-    corners = top.triangles.T.ravel()
+    corners = top.triangles.T.ravel().astype(np.int64)
     weight = np.where(still & (det > 1e-3), np.maximum(det, 1e-6), 0.0)
     total = np.bincount(corners, np.tile(share * weight, 3), len(target_mesh))
     mass = np.bincount(corners, np.tile(weight, 3), len(target_mesh))
@@ -159,11 +159,11 @@ def open_lips(source_mesh: np.ndarray, target_mesh: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Texture:
-    """image (H,W,3) uint8; validity (H,W) in 0..1; positions (H,W,2) in the source, of the unmirrored side."""
+    """image (H,W,3) uint8; validity (H,W) in 0..1; bare (H,W) 0..1, skin of the source's unmirrored side."""
 
     image: np.ndarray
     validity: np.ndarray
-    positions: np.ndarray
+    bare: np.ndarray
 
 
 def reenact(
@@ -171,35 +171,37 @@ def reenact(
     source_mesh: np.ndarray,
     target_mesh: np.ndarray,
     raster: Raster,
-    hidden_at: Callable[[np.ndarray], np.ndarray] | None = None,
+    covers_at: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]] | None = None,
 ) -> Texture:
     """The source's texture on the target's mesh, whose raster is given.
 
-    `hidden_at` takes positions (H,W,2) in the source to (H,W) in 0..1, where something covers its face. What is
-    hidden or faces away is taken from the face's other half if that shows it, and is otherwise not valid.
+    `covers_at` takes positions (H,W,2) in the source to (H,W) and (H,W) in 0..1: where something covers its face, and
+    where its skin is bare. What is hidden or faces away is taken from the face's other half if that shows it, and is
+    otherwise not valid.
     """
     scale = scale_between(source_mesh, target_mesh)
 
-    def half(mesh: np.ndarray, mirrored: bool) -> tuple[np.ndarray, np.ndarray]:
+    def half(mesh: np.ndarray, mirrored: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         points = np.column_stack([mesh[:, :2], trust(mesh, target_mesh, mirrored)])
         spread = raster.picture(points, outside=-1.0)
         positions, confidence = np.ascontiguousarray(spread[..., :2]), np.maximum(spread[..., 2], 0)
-        if hidden_at is not None:
-            confidence = confidence * (1 - hidden_at(positions))
-        return positions, confidence
+        if covers_at is None:
+            return positions, confidence, np.ones_like(confidence)
+        hidden, bare = covers_at(positions)
+        return positions, confidence * (1 - hidden), bare
 
-    positions, validity = half(source_mesh, False)
+    positions, validity, bare = half(source_mesh, False)
     image = sample(source, positions, scale)
     if np.count_nonzero(validity.flat[raster.flat] < 0.9) > 0.01 * len(raster.flat):
-        others, other = half(source_mesh[topology().mirror], True)
+        others, other, _ = half(source_mesh[topology().mirror], True)
         other = other * (1 - validity)
         share = in_colour(validity / np.maximum(validity + other, 1e-6))
         mixed = image * share + sample(source, others, scale) * (1 - share)
         image, validity = np.rint(mixed).astype(np.uint8), validity + other
-    outside = np.ones(raster.shape[0] * raster.shape[1], bool)
-    outside[raster.flat] = False
-    image[outside.reshape(raster.shape)] = 0
-    return Texture(image, validity.astype(np.float32), positions)
+    covered = np.zeros(raster.shape[0] * raster.shape[1], np.uint8)
+    covered[raster.flat] = 1
+    image = cv2.bitwise_and(image, image, mask=covered.reshape(raster.shape))
+    return Texture(image, validity.astype(np.float32), bare)
 
 
 def warp_texture(
