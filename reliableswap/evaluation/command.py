@@ -18,9 +18,10 @@ from .shots import Pair
 
 if TYPE_CHECKING:
     from .judge import FixerJudge, Judge
-    from .measure import Evaluation, Examiner
+    from .measure import Examiner
     from .methods import Method, PipelineMethod
     from .report import Facts
+    from .results import Evaluation
 
 FILES = ("report.md", "index.html", "report.json", "pairs.csv", "model-index.yaml")
 

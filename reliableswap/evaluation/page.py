@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from html import escape
 
 from .figures import BY_KEY, Figure
-from .measure import Evaluation, MethodResult, Row
 from .plots import Dot, colours_of, scatter
 from .report import Facts, best_method, frechet_name, reasons, shown_figures, summary, warnings
+from .results import Evaluation, MethodResult, Row
 
 _SHOWN = 3  # pairs of each kind in a method's gallery
 _SIDE_BY_SIDE = 8

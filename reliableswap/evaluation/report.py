@@ -14,7 +14,7 @@ from typing import Any
 
 from .figures import FIGURES, Figure
 from .frechet import label_of
-from .measure import Evaluation, MethodResult
+from .results import Evaluation, MethodResult
 from .shots import Shot
 
 

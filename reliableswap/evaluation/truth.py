@@ -19,10 +19,11 @@ import numpy as np
 from ..errors import ReliableSwapError
 from ..media import Picture, write_picture
 from . import heads
-from .heads import HeadModel, Person, eye_colour, geometry, skin_colour
+from .heads import HeadModel, Person, geometry
 from .protocols import write_pairs
 from .render import light_of, rasterise, shade
 from .shots import Pair, Shot
+from .skin import eye_colour, skin_colour
 
 SIZE, _FINER = 256, 2  # pixels a side; rendered finer by that factor, then averaged
 _CAMERA, _FIELD = 75.0, 30.0  # centimetres to the camera, and seen across at the head

@@ -1,0 +1,59 @@
+"""What an evaluation finds: faces as the judges saw them, rows, methods, and all of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..faces.face import Face
+from .shots import Pair, Shot
+from .statistics import Estimate
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A face as the judges saw it, and a small JPEG of it."""
+
+    face: Face
+    vector: np.ndarray
+    lower: np.ndarray | None
+    features: np.ndarray | None
+    thumbnail: bytes
+
+    @property
+    def mesh(self) -> np.ndarray:
+        assert self.face.mesh is not None
+        return self.face.mesh
+
+
+@dataclass(eq=False)
+class Row:
+    """A method's result for a pair: its figures, or why there are none."""
+
+    pair: Pair
+    figures: dict[str, float] = field(default_factory=dict)
+    failure: str = ""
+    subject: Subject | None = None
+
+
+@dataclass(eq=False)
+class MethodResult:
+    """A method's rows, means with intervals by figure, and Fréchet distance to the targets."""
+
+    name: str
+    control: bool
+    rows: list[Row]
+    estimates: dict[str, Estimate] = field(default_factory=dict)
+    frechet: float | None = None
+
+
+@dataclass(eq=False)
+class Evaluation:
+    """All methods over the same pairs; left_out: pairs whose own photos show no face, with the reason."""
+
+    pairs: list[Pair]
+    subjects: dict[Shot, Subject]
+    methods: list[MethodResult]
+    left_out: dict[str, str]
+    calibration: dict[str, float]

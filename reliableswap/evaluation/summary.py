@@ -1,0 +1,90 @@
+"""What only shows over many pairs: retrieval, steadiness of a clip, means, distances between sets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from .figures import FIGURES
+from .frechet import LEAST, frechet_distance
+from .results import MethodResult, Row, Subject
+from .shots import Shot
+from .statistics import bootstrap, ranks
+
+
+def retrieve(rows: Sequence[Row], subjects: dict[Shot, Subject]) -> None:
+    """Ranks in the gallery of all sources and targets; a failure finds nobody."""
+    measured = [row for row in rows if row.subject is not None]
+    shots = list(dict.fromkeys(s for row in rows for s in (row.pair.source, row.pair.target)))
+    _rank(measured, rows, shots, subjects, ("top1", "top5"), lower=False)
+    with_reference = [row for row in rows if row.pair.reference is not None]
+    if with_reference:
+        # The very photos that the methods were given are left out, so that copying one does not help.
+        given = {row.pair.source for row in rows}
+        others = [row.pair.reference for row in with_reference] + [row.pair.target for row in rows]
+        shots = list(dict.fromkeys(s for s in others if s is not None and s not in given))
+        shown = {shot.person for shot in shots}
+        with_reference = [row for row in with_reference if row.pair.source.person in shown]
+        found = [row for row in with_reference if row.subject is not None]
+        _rank(found, with_reference, shots, subjects, ("reference_top1", ""), lower=False)
+    if any(row.subject is not None and row.subject.lower is not None for row in rows):
+        shots = list(dict.fromkeys(s for row in rows for s in (row.pair.source, row.pair.target)))
+        _rank(measured, rows, shots, subjects, ("lower_top1", ""), lower=True)
+
+
+def _rank(
+    measured: Sequence[Row],
+    rows: Sequence[Row],
+    shots: Sequence[Shot],
+    subjects: dict[Shot, Subject],
+    keys: tuple[str, str],
+    lower: bool,
+) -> None:
+    def vector(subject: Subject | None) -> np.ndarray:
+        assert subject is not None
+        chosen = subject.lower if lower else subject.vector
+        assert chosen is not None
+        return chosen
+
+    for row in rows:
+        row.figures |= dict.fromkeys([key for key in keys if key], 0.0)
+    if not measured:
+        return
+    gallery = np.stack([vector(subjects[shot]) for shot in shots])
+    queries = np.stack([vector(row.subject) for row in measured])
+    found = ranks(queries, [row.pair.source.person for row in measured], gallery, [s.person for s in shots])
+    for row, rank in zip(measured, found, strict=True):
+        for key, limit in zip(keys, (1, 5), strict=True):
+            if key:
+                row.figures[key] = float(rank <= limit)
+
+
+def steadiness(rows: Sequence[Row]) -> None:
+    """Each frame's share of its clip's identity variance: the squared distance from the clip's mean vector."""
+    clips: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.pair.clip is not None and row.subject is not None:
+            clips.setdefault(row.pair.clip, []).append(row)
+    for members in clips.values():
+        if len(members) < 2:
+            continue
+        vectors = np.stack([row.subject.vector for row in members if row.subject is not None])
+        for row, off in zip(members, vectors - vectors.mean(0), strict=True):
+            row.figures["identity_variance"] = float(off @ off)
+
+
+def summarise(result: MethodResult, subjects: dict[Shot, Subject], seed: int) -> None:
+    """Means with intervals over the rows, and the Fréchet distance to the targets."""
+    clips = [row.pair.clip or row.pair.name for row in result.rows]
+    for figure in FIGURES:
+        values = [row.figures.get(figure.key, math.nan) for row in result.rows]
+        estimate = bootstrap(values, seed, median=figure.median, groups=clips)
+        if estimate is not None:
+            result.estimates[figure.key] = estimate
+    made = [row.subject.features for row in result.rows if row.subject is not None]
+    real = [subjects[row.pair.target].features for row in result.rows if row.subject is not None]
+    ones, others = [f for f in made if f is not None], [f for f in real if f is not None]
+    if min(len(ones), len(others)) >= LEAST:
+        result.frechet = frechet_distance(ones, others)
