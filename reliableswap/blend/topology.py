@@ -3,7 +3,7 @@
 topology.json is made by `train_accelerate.py blend-data` (training/mean_face.py, training/triangulate.py). The mean
 face is the Procrustes mean (similarities in three dimensions) of the MediaPipe teacher's meshes on 4,928 photos of
 1,363 people of Labeled Faces in the Wild, up to eight photos of each who has several. A point's twin is the one that
-lands in its place when the photo is mirrored: an involution with 28 points on the midline, the same for 500 photos of
+lands in its place when the photo is mirrored: an involution with 28 points on the midline, the same for 574 photos of
 people held out. The triangles are a Delaunay triangulation of one half of the mean of the widest open mouths, unrolled
 on a vertical cylinder, with edges flipped where the rings of lips and eyes need them, and mirrored to the other half.
 Their border is the face oval, and there are the 898 that 468 points with a border of 36 must have. The rings alone are

@@ -111,7 +111,12 @@ def topology_figures(
         for name, indices in (("training", training), ("held_out", checking))
     }
     again = mirror_map(labels.meshes[checking], labels.mirrored[checking])
-    return {"photos": len(training), **error, "same_twins_held_out": float((again == mirror).mean())}
+    return {
+        "photos": len(training),
+        "photos_held_out": len(checking),
+        **error,
+        "same_twins_held_out": float((again == mirror).mean()),
+    }
 
 
 def wearers(labels: Labels, attributes: dict[str, Any], settings: BlendDataSettings) -> list[Wearer]:
