@@ -158,6 +158,8 @@ def share(text: str) -> float:
 
 # Sub-commands that live in their own rooms: `add_arguments(parser)` and `run(arguments)` of a module.
 ELSEWHERE = {
+    "triplets": ("reliableswap.triplets.command", "make naive and cycle triplets from a folder of photos"),
+    "evaluate": ("reliableswap.evaluation.command", "measure pipelines and folders of results, side by side"),
     "convert": ("reliableswap.convert", "turn an author's checkpoint into a folder for from_pretrained"),
 }
 

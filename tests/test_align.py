@@ -39,7 +39,9 @@ def test_other_sizes_follow_the_pixel_centre_rule() -> None:
 
 
 @given(st.floats(-3.1, 3.1), st.floats(0.05, 20), st.floats(-500, 500), st.floats(-500, 500))
-def test_similarity_finds_the_motion_that_made_the_points(angle: float, scale: float, x: float, y: float) -> None:
+def test_similarity_finds_the_motion_that_made_the_points(
+    angle: float, scale: float, x: float, y: float
+) -> None:
     motion = turn(angle, scale, x, y)
     points = apply(motion, ARCFACE.at(128))
     found = similarity(points, ARCFACE.at(128))
@@ -57,7 +59,7 @@ def test_similarity_never_mirrors_and_is_the_least_squares_one(rng: np.random.Ge
 
     for change in np.eye(4) * 1e-3:
         a, b, x, y = change
-        assert error(best + [[a, -b, x], [b, a, y]]) > error(best)
+        assert error(best + np.array([[a, -b, x], [b, a, y]])) > error(best)
 
 
 def test_similarity_of_one_spot_is_refused() -> None:
@@ -139,4 +141,6 @@ def test_upright_turns_the_eyes_level_and_fixes_the_size(roll: float) -> None:
 def test_upright_holds_for_a_profile_whose_eyes_nearly_meet() -> None:
     points = np.array([[50, 50], [50.5, 53], [70, 80], [52, 110], [53, 110]], np.float32)
     moved = apply(upright(points, 128, 3.4), points)
-    assert moved[3:].mean(0)[1] - moved[:2].mean(0)[1] > 35  # the eyes alone would have laid the face on its side
+    assert (
+        moved[3:].mean(0)[1] - moved[:2].mean(0)[1] > 35
+    )  # the eyes alone would have laid the face on its side

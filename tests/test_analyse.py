@@ -79,7 +79,9 @@ def test_insightface_reads_a_local_pack_and_gives_our_faces(
     assert face.mesh.shape == (468, 3)
 
 
-def test_insightface_answers_in_photo_pixels_and_obeys_the_smallest_size(pack: Path, landmarks: MeshNet) -> None:
+def test_insightface_answers_in_photo_pixels_and_obeys_the_smallest_size(
+    pack: Path, landmarks: MeshNet
+) -> None:
     analyser = InsightFaceAnalyser(pack, landmarks=landmarks)
     (face,) = analyser(np.zeros((1280, 1280, 3), np.uint8))
     assert np.allclose(face.box, np.array(BOX) * 2, atol=1)
@@ -87,7 +89,9 @@ def test_insightface_answers_in_photo_pixels_and_obeys_the_smallest_size(pack: P
     assert picky(np.zeros((1280, 1280, 3), np.uint8)) == []
 
 
-def test_a_missing_pack_offline_is_one_error_that_names_the_folder(tmp_path: Path, landmarks: MeshNet) -> None:
+def test_a_missing_pack_offline_is_one_error_that_names_the_folder(
+    tmp_path: Path, landmarks: MeshNet
+) -> None:
     with pytest.raises(WeightsError, match="HF_HUB_OFFLINE") as error:
         InsightFaceAnalyser("nowhere", root=tmp_path, landmarks=landmarks)
     assert str(tmp_path / "models" / "nowhere") in str(error.value)

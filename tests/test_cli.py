@@ -137,7 +137,7 @@ def test_what_can_not_be_done_is_said_in_one_line(
 
 
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="nothing.png"):
+    with pytest.raises(ValueError, match=r"nothing\.png"):
         run("faces", tmp_path / "nothing.png", "--debug")
 
 

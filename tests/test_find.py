@@ -29,7 +29,12 @@ class BrightBlobDetector:
         for x, y, w, h, area in cv2.connectedComponentsWithStats(bright)[2][1:]:
             inside = image[0, 0, y : y + h, x : x + w]
             dots = np.argwhere((inside < -0.5).numpy())
-            if area < 16 or not len(dots) or dots[:, 0].mean() > h * 0.45 or abs(dots[:, 1].mean() - w / 2) > w / 4:
+            if (
+                area < 16
+                or not len(dots)
+                or dots[:, 0].mean() > h * 0.45
+                or abs(dots[:, 1].mean() - w / 2) > w / 4
+            ):
                 continue
             x0, y0, x1, y1 = x - 0.5, y - 0.5, x + w - 0.5, y + h - 0.5
             middle = ((x0 + x1) / 2, (y0 + y1) / 2)
@@ -44,7 +49,9 @@ def photo_with(size: tuple[int, int], squares: list[tuple[int, int, int]]) -> np
     for x, y, side in squares:
         image[y : y + side, x : x + side] = 255
         dot = max(2, side // 6)
-        image[y + side // 6 : y + side // 6 + dot, x + side // 2 - dot // 2 : x + side // 2 + (dot + 1) // 2] = 0
+        image[
+            y + side // 6 : y + side // 6 + dot, x + side // 2 - dot // 2 : x + side // 2 + (dot + 1) // 2
+        ] = 0
     return image
 
 
@@ -121,7 +128,9 @@ def test_decode_puts_a_silent_cell_at_its_own_centre() -> None:
     maps = [torch.zeros(1, 15, 64 // s, 64 // s) for s in STRIDES]
     answers = FaceDetector.decode(maps)
     assert answers.shape == (1, 64 + 16 + 4, 15)
-    assert torch.allclose(answers[0, 0, 1:3], torch.tensor([3.5, 3.5]))  # cell 0 of stride 8 covers pixels 0..7
+    assert torch.allclose(
+        answers[0, 0, 1:3], torch.tensor([3.5, 3.5])
+    )  # cell 0 of stride 8 covers pixels 0..7
     assert torch.allclose(answers[0, -1, 1:3], torch.tensor([47.5, 47.5]))
     assert answers[0, 0, 3].exp() == pytest.approx(32)
     assert torch.allclose(answers[0, 0, 5:7], answers[0, 0, 1:3])

@@ -18,7 +18,10 @@ def test_importing_the_package_is_quick_and_loads_nothing_heavy() -> None:
         "import time, sys; start = time.perf_counter(); import reliableswap; "
         "print(time.perf_counter() - start, sorted({'torch', 'diffusers', 'cv2', 'gradio'} & set(sys.modules)))"
     )
-    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(3)]
+    runs = [
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        for _ in range(3)
+    ]
     assert min(float(run.stdout.split()[0]) for run in runs) < 0.3
     assert all("[]" in run.stdout for run in runs)
 
@@ -48,7 +51,9 @@ def test_arrows_point_one_way(room: str) -> None:
     rooms = {path.name for path in (ROOT / "reliableswap").iterdir() if path.is_dir()}
     for path in (ROOT / "reliableswap" / room).rglob("*.py"):
         text = path.read_text()
-        reached = set(re.findall(r"from \.\.(\w+)", text)) | set(re.findall(r"from reliableswap\.(\w+)", text))
+        reached = set(re.findall(r"from \.\.(\w+)", text)) | set(
+            re.findall(r"from reliableswap\.(\w+)", text)
+        )
         wrong = (reached & rooms) - ALLOWED[room] - {room}
         assert not wrong, f"{path.relative_to(ROOT)} reaches into {wrong}"
 

@@ -22,14 +22,16 @@ NETWORKS = {
 _HOMES = NETWORKS | {
     "Generator": "generator",
     "GeneratorOutput": "generator",
+    "ModelMixin": "base",  # a DiffusionPipeline looks here for how the classes of this module load
     "Network": "base",
     "check_encoder": "compat",
     "load_network": "hub",
 }
 
-__all__ = sorted(_HOMES)
+__all__ = sorted(set(_HOMES) - {"ModelMixin"})
 
 if TYPE_CHECKING:
+    from .base import ModelMixin as ModelMixin
     from .base import Network as Network
     from .compat import check_encoder as check_encoder
     from .detector import FaceDetector as FaceDetector

@@ -17,13 +17,19 @@ from typing_extensions import Self
 
 from ..errors import WeightsError
 
-__all__ = ["Network", "check_shape", "register_to_config"]
+__all__ = ["ModelMixin", "Network", "check_shape", "register_to_config"]
 
 
 class Network(ModelMixin, ConfigMixin):
     """A network that saves to and loads from a folder: config.json beside safetensors."""
 
     config_name = "config.json"
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Name our classes by the package they are public in: that is what model_index.json remembers."""
+        super().__init_subclass__(**kwargs)
+        if cls.__module__.startswith(f"{__package__}."):
+            cls.__module__ = str(__package__)
 
     @property
     def parameter_count(self) -> int:

@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 from ..faces.find import merge, to_photo
 from ..models.base import Network
 from ..models.detector import STRIDES, FaceDetector
+from .backgrounds import Backgrounds
 from .loop import train
 from .mosaic import SMALLEST, LabelledFace, LabelledPhoto, mosaic
 from .settings import DistilSettings, setting
@@ -39,6 +40,7 @@ class Mosaics(Dataset[dict[str, Tensor]]):
         order = np.argsort(labels.owner, kind="stable")
         bounds = np.searchsorted(labels.owner[order], np.arange(len(labels.photos) + 1))
         self.photos = PhotoStore(settings.faces, labels.photos, self.indices)
+        self.backgrounds = Backgrounds(settings.backgrounds) if settings.backgrounds else None
         self.rows = [labels.faces[order[a:b]] for a, b in itertools.pairwise(bounds)]
 
     def __len__(self) -> int:
@@ -54,7 +56,10 @@ class Mosaics(Dataset[dict[str, Tensor]]):
         count = 2 + int(rng.integers(1, 11))
         chosen = rng.choice(len(self.indices), count)
         photos = [self.labelled(self.indices[c]) for c in chosen]
-        return mosaic(photos, self.settings.canvas, rng)
+        size, background = self.settings.canvas, None
+        if self.backgrounds is not None and rng.random() < 0.6:
+            background = self.backgrounds.piece(rng, size)
+        return mosaic(photos, size, rng, background=background)
 
     def __getitem__(self, i: int) -> dict[str, Tensor]:
         image, faces = self.picture(i)

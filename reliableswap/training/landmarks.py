@@ -17,6 +17,7 @@ from ..faces.face import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
 from ..faces.find import five_points
 from ..models.base import Network
 from ..models.landmarks import MeshNet
+from .backgrounds import Backgrounds
 from .degrade import Rng, degrade, occlude, texture
 from .loop import train
 from .profile import turned_photo
@@ -39,7 +40,7 @@ def yaw_of(meshes: np.ndarray) -> np.ndarray:
 
 
 class Crops(Dataset[dict[str, Tensor]]):
-    """Crop i follows from the seed and i; about one in eight holds no face."""
+    """Crop i follows from the seed and i; about one in five holds no face."""
 
     def __init__(
         self, settings: LandmarksSettings, labels: Labels, size: int, scale: float, training: bool
@@ -47,6 +48,7 @@ class Crops(Dataset[dict[str, Tensor]]):
         self.settings, self.labels, self.training = settings, labels, training
         self.size, self.scale = size, scale
         self.indices = split(labels, training, settings.flat)
+        self.backgrounds = Backgrounds(settings.backgrounds) if settings.backgrounds else None
         self.photos = PhotoStore(settings.faces, labels.photos, self.indices)
 
     def __len__(self) -> int:
@@ -57,9 +59,11 @@ class Crops(Dataset[dict[str, Tensor]]):
         image, mesh = self.labelled(int(rng.integers(len(self.indices))), bool(rng.random() < 0.5))
         if rng.random() < self.settings.profiles:
             image, mesh = turned_to(image, mesh, rng.uniform(25, 75))
-        face = rng.random() > 0.12
+        face = rng.random() > 0.18
         matrix = shaken(upright(five_points(mesh), self.size, self.scale), self.size, rng)
-        if not face:
+        if not face and self.backgrounds is not None and rng.random() < 0.6:
+            image, matrix = self.backgrounds.piece(rng, self.size), np.eye(3)[:2]
+        elif not face:
             image, matrix = no_face(image, mesh, matrix, self.size, rng)
         pixels = crop(image, matrix, self.size, cv2.BORDER_CONSTANT)
         moved = apply(matrix, mesh)

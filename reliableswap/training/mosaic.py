@@ -137,13 +137,15 @@ def mosaic(
     strength: float = 1.0,
     largest: float = 1.0,
     roll_limit: float = 180.0,
+    background: np.ndarray | None = None,
 ) -> tuple[np.ndarray, list[LabelledFace]]:
     """(size,size,3) uint8 a picture with some of the photos' faces, and what faces it holds.
 
-    The first photo lends the background; some pictures hold no face at all. `strength` scales the
-    degradations, `largest` the largest face as a share of the picture, `roll_limit` bounds the rolls in degrees.
+    The first photo lends the background unless one (size,size,3) is given; some pictures hold no face at all.
+    `strength` scales the degradations, `largest` the largest face as a share of the picture, `roll_limit` bounds
+    the rolls in degrees.
     """
-    canvas = _background(photos, size, rng)
+    canvas = _background(photos, size, rng) if background is None else background.copy()
     faces: list[LabelledFace] = []
     taken = np.zeros((size, size), bool)
     kind = rng.random()

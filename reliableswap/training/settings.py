@@ -65,6 +65,10 @@ class TeacherSettings:
 class DistilSettings(RunSettings, TeacherSettings):
     """A run that learns from the teachers."""
 
+    backgrounds: Path | None = setting(
+        None, "folder of pictures without any face, to learn from what is none"
+    )
+
 
 Settings = TypeVar("Settings")
 

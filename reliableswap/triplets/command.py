@@ -74,7 +74,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--preview", type=Path, metavar="FILE", help="also write the contact sheet here")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     for title, kind in _GROUPS.values():
         group = parser.add_argument_group(title)
         for one in dataclasses.fields(kind):
