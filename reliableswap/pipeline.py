@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 import torch
 from diffusers import DiffusionPipeline
-from diffusers.utils import BaseOutput
+from diffusers.utils import BaseOutput, logging
 from PIL import Image
 
 from .blend.engine import BlendSettings
@@ -79,7 +79,11 @@ class ReliableSwapPipeline(DiffusionPipeline):
     @classmethod
     def bundled(cls, **kwargs: Any) -> ReliableSwapPipeline:
         """The pipeline with the networks that ship with the package."""
-        pipe: ReliableSwapPipeline = cls.from_pretrained(bundled(), **kwargs)
+        logging.disable_progress_bar()  # two megabytes from the disk need none
+        try:
+            pipe: ReliableSwapPipeline = cls.from_pretrained(bundled(), **kwargs)
+        finally:
+            logging.enable_progress_bar()
         return pipe
 
     @torch.inference_mode()

@@ -168,7 +168,7 @@ def test_assign_gives_each_face_its_source() -> None:
 def small() -> dict[str, torch.nn.Module]:
     torch.manual_seed(0)
     identity = IdentityEncoder(body="mobilefacenet", embedding_size=128).eval()
-    fixer = FixerNet(body="light").eval()
+    fixer = FixerNet(body="mobilefacenet").eval()
     return {"identity": identity, "fixer": fixer}
 
 
@@ -191,10 +191,7 @@ def test_a_pipeline_with_a_generator_saves_loads_and_swaps_the_same(
     whole = ReliableSwapPipeline(pipe.detector, pipe.landmarks, small["identity"], fixer, generator)  # type: ignore[arg-type]
     whole.save_pretrained(tmp_path)
     index = json.loads((tmp_path / "model_index.json").read_text())
-    assert (
-        index["generator"] == ["reliableswap.models", "LightGenerator"]
-        or index["generator"][1] == "LightGenerator"
-    )
+    assert index["generator"] == ["reliableswap.models", "LightGenerator"]
     assert not list(tmp_path.rglob("*.bin"))
     loaded = ReliableSwapPipeline.from_pretrained(tmp_path)
     assert (loaded.fixer is None) != with_fixer
@@ -202,9 +199,12 @@ def test_a_pipeline_with_a_generator_saves_loads_and_swaps_the_same(
     assert one.report.engine == "neural"
     assert np.array_equal(np.asarray(one.images[0]), np.asarray(two.images[0]))
     entry = two.report.faces[0]
-    assert entry.identity_before is not None
-    assert entry.identity_after is not None
-    assert entry.identity_before != entry.identity_after
+    for cosine in (
+        entry.identity_before,
+        entry.identity_after,
+    ):  # of an untrained encoder: only there, not telling
+        assert cosine is not None
+        assert -1.001 <= cosine <= 1.001
     changed = (np.asarray(two.images[0]) != portrait(2)).any(2)
     assert 0.02 < changed.mean() < 0.9
 

@@ -17,7 +17,7 @@ from ..models.landmarks import MeshNet
 from .face import Face
 from .find import SearchSettings, add_meshes, find_faces, five_points
 
-PRESENCE = 0.3  # a find whose crop MeshNet thinks this unlikely to be a face is dropped
+PRESENCE = 0.5  # a find whose crop MeshNet thinks this unlikely to be a face is dropped
 
 
 @runtime_checkable
