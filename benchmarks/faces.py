@@ -142,6 +142,7 @@ def meshes(detector: FaceDetector, landmarks: MeshNet, held_out: Crops, photos: 
 
 
 def speed(detector: FaceDetector, landmarks: MeshNet, held_out: Mosaics, repeats: int) -> None:
+    detector, landmarks = BundledAnalyser(detector, landmarks).ready()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     photo = held_out.photos[held_out.indices[0]]

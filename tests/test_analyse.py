@@ -119,10 +119,9 @@ def test_the_bundled_analyser_drops_what_the_mesh_does_not_take_for_a_face() -> 
     detector, landmarks = FaceDetector().eval(), MeshNet().eval()
     detector.heads[1].bias.data[0] = 3.0  # every cell of the middle level sees a face
     image = np.zeros((96, 96, 3), np.uint8)
-    analyser = BundledAnalyser(detector, landmarks)
     landmarks.presence.bias.data.fill_(9.0)
-    sure = analyser(image)
+    sure = BundledAnalyser(detector, landmarks)(image)
     assert sure
     assert all(face.mesh is not None for face in sure)
     landmarks.presence.bias.data.fill_(-9.0)
-    assert analyser(image) == []
+    assert BundledAnalyser(detector, landmarks)(image) == []

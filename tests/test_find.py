@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import torch
 
 from reliableswap.faces.face import Face, eye_distance
 from reliableswap.faces.find import SearchSettings, add_meshes, find_faces, five_points, merge, overlaps
+from reliableswap.faces.fuse import fused
 from reliableswap.models.detector import STRIDES, FaceDetector
 from reliableswap.models.landmarks import MeshNet
 
@@ -19,7 +22,8 @@ class BrightBlobDetector:
     its dark dot in the upper half.
     """
 
-    device, dtype = torch.device("cpu"), torch.float32
+    def parameters(self) -> Iterator[torch.Tensor]:
+        yield torch.zeros(1)
 
     def __call__(self, image: torch.Tensor) -> torch.Tensor:
         import cv2
@@ -140,7 +144,9 @@ class FixedMesh:
     """A MeshNet that answers one known mesh, so the way from crop to photo can be checked."""
 
     config = {"size": 128, "crop_scale": 3.4}  # noqa: RUF012
-    device, dtype = torch.device("cpu"), torch.float32
+
+    def parameters(self) -> Iterator[torch.Tensor]:
+        yield torch.zeros(1)
 
     def __init__(self) -> None:
         self.mesh = torch.rand(468, 3, generator=torch.Generator().manual_seed(0)) * 127
@@ -195,3 +201,21 @@ def test_the_networks_stay_within_their_budgets() -> None:
 def test_the_detector_wants_whole_cells() -> None:
     with pytest.raises(ValueError, match="divisible by 32"):
         FaceDetector()(torch.zeros(1, 3, 100, 64))
+
+
+@pytest.mark.parametrize("network", [FaceDetector, MeshNet])
+def test_fused_networks_answer_the_same_and_leave_the_original(network: type[torch.nn.Module]) -> None:
+    torch.manual_seed(0)
+    original = network().train()
+    size = 128 if network is MeshNet else 64
+    for _ in range(3):  # give the batch norms something to fold
+        original(torch.randn(4, 3, size, size))
+    original.eval()
+    before = {key: value.clone() for key, value in original.state_dict().items()}
+    ready, image = fused(original), torch.randn(2, 3, size, size)
+    with torch.inference_mode():
+        wanted, found = original(image), ready(image)
+    wanted, found = (x if isinstance(x, torch.Tensor) else x[0] for x in (wanted, found))
+    assert torch.allclose(wanted, found, atol=1e-3, rtol=1e-4)
+    assert sum(isinstance(m, torch.nn.BatchNorm2d) for m in ready.modules()) == 0
+    assert all(torch.equal(value, before[key]) for key, value in original.state_dict().items())

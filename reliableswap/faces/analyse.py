@@ -16,8 +16,9 @@ from ..models.detector import FaceDetector
 from ..models.landmarks import MeshNet
 from .face import Face
 from .find import SearchSettings, add_meshes, find_faces, five_points
+from .fuse import fused
 
-PRESENCE = 0.5  # a find whose crop MeshNet thinks this unlikely to be a face is dropped
+PRESENCE = 0.35  # a find whose crop MeshNet thinks this unlikely to be a face is dropped
 
 
 @runtime_checkable
@@ -43,9 +44,21 @@ class BundledAnalyser:
         self.detector = detector or FaceDetector.from_pretrained(bundled("detector"))
         self.landmarks = landmarks or MeshNet.from_pretrained(bundled("landmarks"))
         self.settings = settings or SearchSettings()
+        self._ready: tuple[FaceDetector, MeshNet] | None = None
+
+    def ready(self) -> tuple[FaceDetector, MeshNet]:
+        """Both networks fused, on the device and in the type that the originals have now."""
+        now = next(self.detector.parameters())
+        if self._ready is not None:
+            then = next(self._ready[0].parameters())
+            if (then.device, then.dtype) == (now.device, now.dtype):
+                return self._ready
+        self._ready = fused(self.detector), fused(self.landmarks)
+        return self._ready
 
     def __call__(self, image: np.ndarray) -> list[Face]:
-        faces = add_meshes(self.landmarks, image, find_faces(self.detector, image, self.settings), passes=2)
+        detector, landmarks = self.ready()
+        faces = add_meshes(landmarks, image, find_faces(detector, image, self.settings), passes=2)
         sure = [face for face in faces if face.presence is None or face.presence >= PRESENCE]
         # The mesh knows better than the detector where eyes and mouth are, so alignment goes by it.
         return [replace(face, points5=five_points(face.mesh)) for face in sure if face.mesh is not None]

@@ -19,7 +19,7 @@ from .face import Face
 class SearchSettings:
     """How hard to look. Sizes are pixels of the photo; the network sees faces from about 12 to 320 px."""
 
-    score: float = 0.6  # a face is kept at this score; recall and precision are about equal there
+    score: float = 0.6  # a face is kept at this score; MeshNet's presence is asked as well
     overlap: float = 0.4  # answers that overlap more than this are one face
     side: int = 640  # the longer side of the photo in the main pass
     tiled_side: int = 2048  # larger photos are also searched in tiles at up to this size; 0: never
@@ -65,7 +65,7 @@ def add_meshes(landmarks: MeshNet, image: np.ndarray, faces: Sequence[Face], pas
     for _ in range(passes):
         crops = torch.cat([to_tensor(crop(image, m, size, cv2.BORDER_CONSTANT)) for m in matrices])
         with torch.inference_mode():
-            meshes, presence = landmarks(crops.to(landmarks.device, landmarks.dtype))
+            meshes, presence = landmarks(crops.to(next(landmarks.parameters())))
         photo_meshes = [
             apply(inverse(m), mesh) for m, mesh in zip(matrices, meshes.float().cpu().numpy(), strict=True)
         ]
@@ -90,7 +90,7 @@ def _search(detector: FaceDetector, image: np.ndarray, settings: SearchSettings)
     """(N,15) box, points, score in photo pixels from all passes over the upright photo."""
     found = [_pass(detector, image, settings.side, settings.score)]
     # Seen small, a face that fills the photo has the size that the network knows best.
-    found.append(_pass(detector, image, settings.side * 2 // 5, settings.score))
+    found.append(_pass(detector, image, settings.side // 4, settings.score))
     longest = max(image.shape[:2])
     if settings.tiled_side and longest > 2 * settings.side:
         found.extend(_tiled(detector, image, settings))
@@ -111,7 +111,7 @@ def _pass(detector: FaceDetector, image: np.ndarray, side: int, score: float) ->
         image_seen, 0, -height % 32, 0, -width % 32, cv2.BORDER_CONSTANT, value=(127, 127, 127)
     )
     with torch.inference_mode():
-        answers = detector(to_tensor(padded).to(detector.device, detector.dtype))[0].float().cpu()
+        answers = detector(to_tensor(padded).to(next(detector.parameters())))[0].float().cpu()
     answers = answers[answers[:, 0] > np.log(score / (1 - score))].numpy().astype(np.float64)
     return to_photo(answers, ratio)
 
@@ -127,8 +127,8 @@ def to_photo(answers: np.ndarray, ratio: np.ndarray) -> np.ndarray:
 def _tiled(detector: FaceDetector, image: np.ndarray, settings: SearchSettings) -> Iterator[np.ndarray]:
     """Small faces in a large photo: overlapping tiles, each seen at full size."""
     scale = min(1.0, settings.tiled_side / max(image.shape[:2]))
-    large = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else image
-    height, width = large.shape[:2]
+    width, height = (max(1, round(n * scale)) for n in image.shape[1::-1])
+    large = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA) if scale < 1 else image
     ratio = np.array(image.shape[1::-1]) / (width, height)
     for top in _starts(height, settings.side):
         for left in _starts(width, settings.side):
