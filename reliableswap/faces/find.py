@@ -90,7 +90,7 @@ def _search(detector: FaceDetector, image: np.ndarray, settings: SearchSettings)
     """(N,15) box, points, score in photo pixels from all passes over the upright photo."""
     found = [_pass(detector, image, settings.side, settings.score)]
     # Seen small, a face that fills the photo has the size that the network knows best.
-    found.append(_pass(detector, image, settings.side // 4, settings.score))
+    found.append(_pass(detector, image, settings.side * 2 // 5, settings.score))
     longest = max(image.shape[:2])
     if settings.tiled_side and longest > 2 * settings.side:
         found.extend(_tiled(detector, image, settings))
