@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,10 +14,12 @@ import numpy as np
 import torch
 from diffusers import DiffusionPipeline
 from diffusers.utils import BaseOutput, logging
+from huggingface_hub import HfApi
 from PIL import Image
 
 from .blend.engine import BlendSettings
 from .bundled import bundled
+from .card import pipeline_card
 from .engines import NeuralEngine, Region, blend_region, identity_vector
 from .errors import NoFaceError, ReliableSwapError, WeightsError
 from .faces.analyse import BundledAnalyser, FaceAnalyser
@@ -31,6 +34,7 @@ from .models.landmarks import MeshNet
 from .report import FaceReport, SwapReport
 
 PictureLike = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | np.ndarray | Picture
+_HUB = ("repo_id", "private", "token", "commit_message", "revision")
 Engine = Literal["auto", "blend", "neural"]
 Faces = Literal["largest", "all"] | int | Sequence[int] | Mapping[int, PictureLike]
 
@@ -85,6 +89,38 @@ class ReliableSwapPipeline(DiffusionPipeline):
         finally:
             logging.enable_progress_bar()
         return pipe
+
+    def save_pretrained(
+        self,
+        save_directory: str | os.PathLike[str],
+        *,
+        figures: Mapping[str, float | str] | None = None,
+        push_to_hub: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        """Write every network, model_index.json and a card that holds the measured `figures` by name.
+
+        With push_to_hub the folder goes to the Hub too (repo_id, private, token, commit_message, revision).
+        """
+        hub = {key: kwargs.pop(key) for key in _HUB if key in kwargs}
+        super().save_pretrained(save_directory, **kwargs)
+        folder = Path(save_directory)
+        place = str(hub.get("repo_id") or folder.name)
+        (folder / "README.md").write_text(pipeline_card(self.components, place, figures), encoding="utf-8")
+        if push_to_hub:
+            api = HfApi(token=hub.get("token"))
+            repo = api.create_repo(place, private=hub.get("private"), exist_ok=True).repo_id
+            api.upload_folder(
+                repo_id=repo,
+                folder_path=folder,
+                commit_message=hub.get("commit_message") or "Upload a ReliableSwap pipeline",
+                revision=hub.get("revision"),
+            )
+
+    def push_to_hub(self, repo_id: str, **kwargs: Any) -> None:
+        """Save to a temporary folder and upload it; takes what save_pretrained takes."""
+        with tempfile.TemporaryDirectory() as folder:
+            self.save_pretrained(folder, push_to_hub=True, repo_id=repo_id, **kwargs)
 
     @torch.inference_mode()
     def __call__(

@@ -255,3 +255,31 @@ def test_the_mesh_barely_moves_under_noise(pipe: ReliableSwapPipeline, rng: np.r
     stack = np.stack([m for m in meshes if m is not None])
     unit = np.linalg.norm(stack[0][33] - stack[0][263])
     assert np.linalg.norm(stack - stack.mean(0), axis=-1).mean() < 0.015 * unit
+
+
+def test_the_card_holds_what_was_measured_and_goes_to_the_hub_with_the_networks(
+    pipe: ReliableSwapPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe.save_pretrained(tmp_path / "plain")
+    assert "Nothing has been measured" in (tmp_path / "plain" / "README.md").read_text()
+    sent: dict[str, object] = {}
+
+    class Hub:
+        def __init__(self, token: str | None = None) -> None:
+            sent["token"] = token
+
+        def create_repo(self, repo_id: str, **_: object) -> object:
+            return type("Repo", (), {"repo_id": f"me/{repo_id}"})
+
+        def upload_folder(self, repo_id: str, folder_path: Path, **_: object) -> None:
+            sent["repo"] = repo_id
+            sent["card"] = (folder_path / "README.md").read_text()
+            sent["files"] = sorted(p.suffix for p in folder_path.rglob("*") if p.is_file())
+
+    monkeypatch.setattr("reliableswap.pipeline.HfApi", Hub)
+    pipe.push_to_hub("swapper", token="secret", figures={"identity top-1": 0.5})
+    assert sent["repo"] == "me/swapper"
+    assert "| identity top-1 | 0.5 |" in str(sent["card"])
+    assert f"{pipe.landmarks.parameter_count:,}" in str(sent["card"])
+    assert "secret" not in str(sent["card"])
+    assert set(sent["files"]) == {".json", ".md", ".safetensors"}  # type: ignore[call-overload]
