@@ -23,4 +23,5 @@ def fused(network: Module) -> Module:
             if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
                 setattr(part, name, fuse_conv_bn_eval(first, second))
                 setattr(part, behind, nn.Identity())
-    return ready.to(memory_format=torch.channels_last)
+    ready.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return ready
