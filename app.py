@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import functools
+import tempfile
+import time
+import uuid
+from pathlib import Path
 
 import gradio as gr
-from PIL import Image
 
 from reliableswap import ReliableSwapError, ReliableSwapPipeline
+from reliableswap.media import write_picture
 
 RULES = (
     "Only with faces of adults who agreed, or of people who do not exist. Nothing sexual, no deception. "
     "Every result is marked as made by AI in its metadata."
 )
+
+KEEP_SECONDS = 3600
 
 
 @functools.cache
@@ -20,7 +26,21 @@ def pipeline() -> ReliableSwapPipeline:
     return ReliableSwapPipeline.bundled()
 
 
-def swap(source: str, target: str, agreed: bool, likeness: float, shape: float) -> tuple[Image.Image, dict]:
+@functools.cache
+def results() -> tempfile.TemporaryDirectory[str]:
+    """Where marked results lie until Gradio has copied them; removed when the process ends."""
+    return tempfile.TemporaryDirectory(prefix="reliableswap-")
+
+
+def fresh_result() -> Path:
+    folder = Path(results().name)
+    for old in folder.iterdir():
+        if old.stat().st_mtime < time.time() - KEEP_SECONDS:
+            old.unlink(missing_ok=True)
+    return folder / f"{uuid.uuid4().hex}.png"
+
+
+def swap(source: str, target: str, agreed: bool, likeness: float, shape: float) -> tuple[str, dict]:
     """Put the face of the source picture into the target picture; `agreed`: the people shown agreed."""
     if not agreed:
         raise gr.Error("Please confirm that the people shown agreed, or that they do not exist.")
@@ -28,13 +48,15 @@ def swap(source: str, target: str, agreed: bool, likeness: float, shape: float) 
         raise gr.Error("Please give two pictures: the face, and the photo it goes into.")
     try:
         result = pipeline()(source, target, likeness=likeness, shape=shape)
+        # Written here and not by Gradio, which would leave the mark out.
+        path = write_picture(result.pictures[0], fresh_result())
     except ReliableSwapError as error:
         raise gr.Error(str(error)) from error
-    return result.images[0], result.report.to_dict()
+    return str(path), result.report.to_dict()
 
 
 def build() -> gr.Blocks:
-    with gr.Blocks(title="ReliableSwap") as page:
+    with gr.Blocks(title="ReliableSwap", delete_cache=(600, KEEP_SECONDS)) as page:
         gr.Markdown(f"# ReliableSwap\n{RULES}")
         with gr.Row():
             source = gr.Image(label="Face (source)", type="filepath", sources=["upload", "clipboard"])
