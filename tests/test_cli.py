@@ -189,7 +189,7 @@ def test_convert_is_reached_and_its_errors_are_one_line(
 
 
 def test_a_cold_swap_of_two_portraits_takes_seconds_not_minutes(tmp_path: Path) -> None:
-    """The goal is 4 s on two free cores (`benchmarks/cold.py` measures it); here only a hang would fail."""
+    """The goal is 4 s on two free cores; shared ones vary, so here only a hang would fail."""
     out = tmp_path / "out.jpg"
     started = time.perf_counter()
     done = subprocess.run(

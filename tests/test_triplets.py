@@ -1,6 +1,6 @@
 """The triplet factory on ten people who do not exist: choice, surrogates, shards, resume, the training set.
 
-data/people.npz holds the meshes of two photos of each, in whole pixels of the package's pictures, as MediaPipe's
+data/people.safetensors holds meshes of two photos of each, in whole pixels of the package's pictures, as MediaPipe's
 FaceMesh finds them (YuNet's points, 192 px crop, mean of two passes). So these tests need no networks of ours.
 """
 
@@ -30,6 +30,7 @@ import torch
 from conftest import person
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.numpy import load_file
 from torch.utils.data import DataLoader
 
 from reliableswap.blend import regions
@@ -79,7 +80,7 @@ from reliableswap.triplets.synthesise import (
 )
 from reliableswap.triplets.work import Crew, Place
 
-MESHES = np.load(Path(__file__).parent / "data" / "people.npz")
+MESHES = load_file(Path(__file__).parent / "data" / "people.safetensors")
 PICTURES = ("studio_portrait", "amateur_selfie")
 SIZE = 96
 few = settings(max_examples=25, deadline=None, derandomize=True)
