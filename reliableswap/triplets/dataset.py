@@ -66,10 +66,10 @@ class Sample:
 
 
 class TripletDataset(Dataset[dict[str, Tensor]]):
-    """Sample i: target, source, truth (3,S,S) in [-1,1]; guidance (4,S,S); face_mask (1,S,S); has_truth; kind.
+    """Sample i: target, source, truth (3,S,S) in [-1,1]; guidance (4,S,S); face_mask (1,S,S); mesh; has_truth; kind.
 
     guidance is the source's texture on the target's mesh in [-1,1], and its validity in [0,1]. face_mask is one on the
-    face of the target and of the truth. has_truth is 0 or 1, and truth is zero where there is none. kind is a
+    face of the target and of the truth. mesh (468,3) is the target's, in pixels. has_truth is 0 or 1, and truth is zero where there is none. kind is a
     position in KINDS.
 
     There is no end to i, so a training that goes on just asks for the next one. With `lanes` of `batch` samples, batch
@@ -206,6 +206,7 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
             "truth": truth,
             "has_truth": torch.tensor(float(sample.truth is not None)),
             "face_mask": torch.from_numpy(mask)[None],
+            "mesh": torch.from_numpy(sample.target.mesh.astype(np.float32)),
             "kind": torch.tensor(KINDS.index(sample.kind)),
         }
 
