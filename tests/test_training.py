@@ -24,9 +24,8 @@ from reliableswap.training import detector as detector_training
 from reliableswap.training.checkpoint import checkpoints, find_checkpoint
 from reliableswap.training.degrade import degrade, occlude, texture
 from reliableswap.training.landmarks import turned_to, yaw_of
-from reliableswap.training.loop import Positions, rate_at
+from reliableswap.training.schedule import Positions, rate_share
 from reliableswap.training.mosaic import LabelledFace, LabelledPhoto, mosaic, turned_box
-from reliableswap.training.settings import RunSettings
 from reliableswap.training.teachers import find_photos, held_out, labels_key
 
 SIZE = 160
@@ -142,12 +141,15 @@ def test_ranks_share_the_samples_of_a_step_and_a_later_start_skips_none() -> Non
 
 
 def test_the_rate_rises_falls_and_ends_at_zero() -> None:
-    settings = RunSettings(learning_rate=1.0, lr_warmup_steps=10, max_train_steps=110)
-    rates = [rate_at(step, settings) for step in range(111)]
+    rates = [rate_share(step, "cosine", 10, 110) for step in range(111)]
     assert rates[0] == pytest.approx(0.1)
     assert max(rates) == pytest.approx(1.0)
     assert rates[60] == pytest.approx(0.5)
     assert rates[110] == pytest.approx(0.0)
+    assert rate_share(60, "linear", 10, 110) == pytest.approx(0.5)
+    assert rate_share(100, "constant", 10, 110) == 1.0
+    with pytest.raises(ReliableSwapError, match="cosine, linear, constant"):
+        rate_share(100, "sawtooth", 10, 110)
 
 
 def test_held_out_people_stay_held_out_and_are_about_a_tenth() -> None:

@@ -1,9 +1,11 @@
-"""Checkpoints without pickles: from_pretrained folders, the optimiser as safetensors, the position as JSON."""
+"""Checkpoints without pickles: from_pretrained folders, optimisers as safetensors, the position as JSON."""
 
 from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,45 +16,64 @@ from ..errors import ReliableSwapError
 from ..models.base import Network
 
 
-def save_checkpoint(
-    folder: Path,
-    network: Network,
-    averaged: Network,
-    optimizer: torch.optim.Optimizer,
-    position: dict[str, Any],
-) -> None:
+@dataclass
+class TrainingState:
+    """All that a run is made of; the discriminator and the companions only where a training has them."""
+
+    networks: dict[str, Network]  # "network", "averaged" and perhaps "discriminator"
+    optimizers: dict[str, torch.optim.Optimizer]  # "optimizer" and perhaps "discr_optimizer"
+    companions: Mapping[str, torch.nn.Module] = field(default_factory=dict)
+
+
+def save_checkpoint(folder: Path, state: TrainingState, position: dict[str, Any]) -> None:
     """Write a checkpoint whole or not at all: into a folder beside it, renamed when complete."""
     part = folder.with_name(folder.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    network.save_pretrained(part / "network")
-    averaged.save_pretrained(part / "averaged")
-    state = optimizer.state_dict()
-    tensors = {
-        f"{index}.{name}": value.contiguous()
-        for index, entry in state["state"].items()
-        for name, value in entry.items()
-    }
-    save_file(tensors, part / "optimizer.safetensors")
+    for name, network in state.networks.items():
+        network.save_pretrained(part / name)
+    for name, module in state.companions.items():
+        save_file(
+            {k: v.contiguous() for k, v in module.state_dict().items()},
+            part / f"companion-{name}.safetensors",
+        )
+    for name, optimizer in state.optimizers.items():
+        tensors = {
+            f"{index}.{key}": value.contiguous()
+            for index, entry in optimizer.state_dict()["state"].items()
+            for key, value in entry.items()
+        }
+        save_file(tensors, part / f"{name}.safetensors")
     (part / "position.json").write_text(json.dumps(position, indent=1))
     shutil.rmtree(folder, ignore_errors=True)
     part.replace(folder)
 
 
-def load_checkpoint(
-    folder: Path, network: Network, averaged: Network, optimizer: torch.optim.Optimizer
-) -> dict[str, Any]:
+def load_checkpoint(folder: Path, state: TrainingState) -> dict[str, Any]:
     """Put everything back as it was; returns the position."""
-    for part, into in (("network", network), ("averaged", averaged)):
-        into.load_state_dict(type(into).from_pretrained(folder / part).state_dict())
+    try:
+        for name, network in state.networks.items():
+            network.load_state_dict(type(network).from_pretrained(folder / name).state_dict())
+        for name, module in state.companions.items():
+            module.load_state_dict(load_file(folder / f"companion-{name}.safetensors"))
+        for name, optimizer in state.optimizers.items():
+            _fill(optimizer, folder / f"{name}.safetensors")
+        position: dict[str, Any] = json.loads((folder / "position.json").read_text())
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ReliableSwapError(
+            f"{folder} does not fit this run: {' '.join(str(error).split())[:200]}; resume with the settings "
+            "it was started with"
+        ) from error
+    return position
+
+
+def _fill(optimizer: torch.optim.Optimizer, file: Path) -> None:
     state = optimizer.state_dict()
     state["state"] = {}
-    for key, value in load_file(folder / "optimizer.safetensors").items():
+    for key, value in load_file(file).items():
         index, name = key.split(".", 1)
         state["state"].setdefault(int(index), {})[name] = value
     optimizer.load_state_dict(state)
-    position: dict[str, Any] = json.loads((folder / "position.json").read_text())
-    return position
 
 
 def checkpoints(output: Path) -> list[Path]:

@@ -16,7 +16,7 @@ from ..faces.find import merge, to_photo
 from ..models.base import Network
 from ..models.detector import STRIDES, FaceDetector
 from .backgrounds import Backgrounds
-from .loop import train
+from .loop import Task, train
 from .mosaic import SMALLEST, LabelledFace, LabelledPhoto, mosaic
 from .settings import DistilSettings, setting
 from .teachers import Labels, PhotoStore, label_photos, split
@@ -112,10 +112,11 @@ def giou_loss(answer: Tensor, target: Tensor) -> Tensor:
     return 1 - shared / union + (hull - union) / hull
 
 
-class DetectorTask:
+class DetectorTask(Task):
     """The losses of the detector and its measure: recall and precision on mosaics of held-out people."""
 
     def __init__(self, settings: DetectorSettings, labels: Labels) -> None:
+        super().__init__()
         self.settings = settings
         self.dataset = Mosaics(settings, labels, training=True)
         self.held_out = Mosaics(settings, labels, training=False)

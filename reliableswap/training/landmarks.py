@@ -19,7 +19,7 @@ from ..models.base import Network
 from ..models.landmarks import MeshNet
 from .backgrounds import Backgrounds
 from .degrade import Rng, degrade, occlude, texture
-from .loop import train
+from .loop import Task, train
 from .profile import turned_photo
 from .settings import DistilSettings, setting
 from .teachers import Labels, PhotoStore, label_photos, split
@@ -139,10 +139,11 @@ EYES_AND_LIPS = (
 )  # fmt: skip
 
 
-class LandmarksTask:
+class LandmarksTask(Task):
     """The mesh's losses, and its error on held-out people as a share of the eye distance."""
 
     def __init__(self, settings: LandmarksSettings, labels: Labels, size: int, scale: float) -> None:
+        super().__init__()
         self.settings = settings
         self.dataset = Crops(settings, labels, size, scale, training=True)
         self.held_out = Crops(settings, labels, size, scale, training=False)

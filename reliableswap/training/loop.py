@@ -1,63 +1,31 @@
-"""One loop for every network: Accelerate, bf16, averaged weights, checkpoints, exact resume."""
+"""One loop for every network: Accelerate, mixed precision, averaged weights, checkpoints, exact resume."""
 
 from __future__ import annotations
 
+import contextlib
 import copy
-import json
 import math
 import os
 import sys
 import time
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
 from ..errors import ReliableSwapError
 from ..models.base import Network
-from .checkpoint import find_checkpoint, keep_newest, load_checkpoint, save_checkpoint
-from .settings import RunSettings
+from .checkpoint import TrainingState, find_checkpoint, keep_newest, load_checkpoint, save_checkpoint
+from .publish import publish
+from .schedule import Positions, rate_share
+from .settings import CONFIG_FILE, RunSettings, write_settings
+from .task import Task
+from .watch import Watch, tracker_of
 
-
-class Task(Protocol):
-    """What a training is about: its samples, its losses, its measure on held-out people."""
-
-    @property
-    def dataset(self) -> Dataset[Any]:
-        """Sample i follows from the seed and i alone, for any i."""
-        ...
-
-    def losses(self, network: torch.nn.Module, batch: Any) -> dict[str, Tensor]:
-        """Named losses, already weighted; their sum is minimised."""
-        ...
-
-    def validate(self, network: Network) -> dict[str, float]: ...
-
-
-class Positions(Sampler[list[int]]):
-    """Batches of sample positions for one rank, from any step on: no state to save, nothing to skip over."""
-
-    def __init__(self, first_step: int, last_step: int, batch: int, rank: int, ranks: int) -> None:
-        self.first, self.last, self.batch, self.rank, self.ranks = first_step, last_step, batch, rank, ranks
-
-    def __len__(self) -> int:
-        return self.last - self.first
-
-    def __iter__(self) -> Iterator[list[int]]:
-        for step in range(self.first, self.last):
-            start = (step * self.ranks + self.rank) * self.batch
-            yield list(range(start, start + self.batch))
-
-
-def rate_at(step: int, settings: RunSettings) -> float:
-    """The learning rate: linear warm-up, then a cosine to zero at the last step."""
-    if step < settings.lr_warmup_steps:
-        return settings.learning_rate * (step + 1) / settings.lr_warmup_steps
-    done = (step - settings.lr_warmup_steps) / max(1, settings.max_train_steps - settings.lr_warmup_steps)
-    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+__all__ = ["Task", "train"]
 
 
 @torch.no_grad()
@@ -73,129 +41,233 @@ def average(averaged: Network, network: Network, step: int, decay: float) -> Non
 
 def train(network: Network, task: Task, settings: RunSettings) -> dict[str, float]:
     """Train to the last step (or as far as the minutes allow) and save the averaged network; returns its figures."""
-    torch.set_flush_denormal(True)
-    torch.manual_seed(settings.seed)
-    accelerator = Accelerator(mixed_precision=settings.mixed_precision)
-    launched = int(os.environ.get("WORLD_SIZE", "1"))
-    if accelerator.num_processes != launched:
-        raise ReliableSwapError(
-            f"{launched} processes were launched but {accelerator.num_processes} take part; "
-            "on CPUs launch with ACCELERATE_USE_CPU=true accelerate launch --multi_gpu, or torchrun"
+    return Run(network, task, settings)()
+
+
+class Run:
+    """One start of a training, on this process and its peers."""
+
+    def __init__(self, network: Network, task: Task, settings: RunSettings) -> None:
+        torch.set_flush_denormal(True)
+        torch.manual_seed(settings.seed)
+        self.task, self.settings = task, settings
+        self.tracker = tracker_of(settings.report_to)
+        self.accelerator = Accelerator(
+            mixed_precision=settings.mixed_precision,
+            log_with=self.tracker,
+            project_dir=settings.output_dir if self.tracker else None,
         )
-    network = network.to(memory_format=torch.channels_last)
-    averaged = copy.deepcopy(network).to(accelerator.device).eval()
-    decayed = [p for p in network.parameters() if p.ndim > 1]
-    plain = [p for p in network.parameters() if p.ndim <= 1]
-    optimizer = torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": plain, "weight_decay": 0.0}],
-        lr=settings.learning_rate,
-    )
-    step = 0
-    figures: dict[str, float] = {}
-    if settings.resume_from_checkpoint:
+        self.ranks = self.accelerator.num_processes
+        launched = int(os.environ.get("WORLD_SIZE", "1"))
+        if self.ranks != launched:
+            raise ReliableSwapError(
+                f"{launched} processes were launched but {self.ranks} take part; "
+                "on CPUs launch with ACCELERATE_USE_CPU=true accelerate launch --multi_gpu, or torchrun"
+            )
+        device = self.accelerator.device
+        self.network = network.to(memory_format=torch.channels_last).to(device)
+        self.averaged = copy.deepcopy(self.network).eval() if settings.use_ema else self.network
+        self.discriminator = task.discriminator
+        if self.discriminator is not None:
+            self.discriminator.to(memory_format=torch.channels_last).to(device)
+        for module in task.companions.values():
+            module.to(device)
+        plain = self._optimizers()
+        self.state = TrainingState(self._networks(), plain, dict(task.companions))
+        self.step = 0
+        self.scaler: dict[str, Any] | None = None
+        self._resume()
+        prepare = self.accelerator.prepare
+        self.prepared: nn.Module = prepare(self.network)
+        # Accelerate lays a conversion to float32 over forward, which would take our outputs apart; the loop casts.
+        self.accelerator.unwrap_model(self.prepared, keep_fp32_wrapper=False)
+        self.optimizers = {name: prepare(one) for name, one in plain.items()}
+        for name, module in task.companions.items():
+            task.companions[name] = prepare(module)
+        self.judge = prepare(self.discriminator) if self.discriminator is not None else None
+        if self.scaler and self.accelerator.scaler is not None:
+            self.accelerator.scaler.load_state_dict(self.scaler)
+        self.watch = Watch(self.accelerator, settings, self.step)
+
+    def __call__(self) -> dict[str, float]:
+        settings, accelerator = self.settings, self.accelerator
+        if accelerator.is_main_process:
+            settings.output_dir.mkdir(parents=True, exist_ok=True)
+            write_settings(settings.output_dir / CONFIG_FILE, settings)
+        if self.tracker:
+            accelerator.init_trackers("tracker")
+        figures: dict[str, float] = {}
+        started = time.monotonic()
+        batches = iter(self._loader())
+        while self.step < settings.max_train_steps:
+            # Whatever a loss draws follows from the step, so that a resumed run draws it again.
+            torch.manual_seed((settings.seed * 1_000_003 + self.step) * 1024 + accelerator.process_index)
+            self.task.start(self.step, accelerator.device)
+            losses = self._step(batches)
+            self.step += 1
+            self.watch.losses(self.step, losses)
+            last = self.step == settings.max_train_steps
+            if self.step % settings.validation_steps == 0 or last:
+                figures = self._validate()
+            if self.step % settings.checkpointing_steps == 0:
+                self._checkpoint()
+            minutes = (time.monotonic() - started) / 60
+            if settings.max_train_minutes is not None and self._agreed(minutes >= settings.max_train_minutes):
+                self.watch.say(
+                    f"stopped after {minutes:.0f} minutes at step {self.step}; "
+                    "--resume_from_checkpoint latest goes on"
+                )
+                break
+        self._checkpoint()
+        if accelerator.is_main_process:
+            publish(self.averaged, self.task, settings, self.step)
+        accelerator.wait_for_everyone()
+        accelerator.end_training()
+        return figures
+
+    def _networks(self) -> dict[str, Network]:
+        networks = {"network": self.network}
+        if self.settings.use_ema:
+            networks["averaged"] = self.averaged
+        if self.discriminator is not None:
+            networks["discriminator"] = self.discriminator
+        return networks
+
+    def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """The network's, with its companions, and the discriminator's."""
+        settings = self.settings
+        betas = (settings.adam_beta1, settings.adam_beta2)
+
+        def adam(modules: list[nn.Module], decay: float) -> torch.optim.Optimizer:
+            parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
+            groups = [
+                {"params": [p for p in parameters if p.ndim > 1], "weight_decay": decay},
+                {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+            ]
+            return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=betas)
+
+        optimizers = {
+            "optimizer": adam([self.network, *self.task.companions.values()], settings.weight_decay)
+        }
+        if self.discriminator is not None:
+            optimizers["discr_optimizer"] = adam([self.discriminator], 0.0)
+        return optimizers
+
+    def _resume(self) -> None:
+        settings = self.settings
+        if not settings.resume_from_checkpoint:
+            return
         folder = find_checkpoint(settings.output_dir, settings.resume_from_checkpoint)
         if folder is not None:
-            step = load_checkpoint(folder, network, averaged, optimizer)["step"]
-            _say(accelerator, f"resumed from {folder.name}")
-    prepared, optimizer = accelerator.prepare(network, optimizer)
-    positions = Positions(
-        step, settings.max_train_steps, settings.train_batch_size, accelerator.process_index, launched
-    )
-    workers = settings.dataloader_num_workers
-    loader = DataLoader(
-        task.dataset,
-        batch_sampler=positions,
-        num_workers=workers,
-        collate_fn=getattr(task, "collate", None),
-        prefetch_factor=4 if workers else None,
-        worker_init_fn=_one_thread,
-    )
-    started, since, logged = time.monotonic(), time.monotonic(), step
-    sums: dict[str, Tensor] = {}
+            position = load_checkpoint(folder, self.state)
+            self.step, self.scaler = position["step"], position.get("scaler")
+            if self.accelerator.is_main_process:
+                print(f"resumed from {folder.name}", file=sys.stderr, flush=True)
 
-    def checkpoint() -> None:
-        if accelerator.is_main_process:
-            folder = settings.output_dir / f"checkpoint-{step:07d}"
-            save_checkpoint(folder, network, averaged, optimizer.optimizer, {"step": step})
-            keep_newest(settings.output_dir, settings.checkpoints_total_limit)
-        accelerator.wait_for_everyone()
+    def _loader(self) -> DataLoader[Any]:
+        settings = self.settings
+        positions = Positions(
+            self.step,
+            settings.max_train_steps,
+            settings.train_batch_size,
+            self.accelerator.process_index,
+            self.ranks,
+            settings.gradient_accumulation_steps,
+        )
+        workers = settings.dataloader_num_workers
+        return DataLoader(
+            self.task.dataset,
+            batch_sampler=positions,
+            num_workers=workers,
+            collate_fn=self.task.collate,
+            prefetch_factor=4 if workers else None,
+            worker_init_fn=_one_thread,
+        )
 
-    prepared.train()
-    for batch in loader:
-        for group in optimizer.param_groups:
-            group["lr"] = rate_at(step, settings)
-        batch = _to(batch, accelerator.device)
-        with accelerator.autocast():
-            losses = task.losses(prepared, batch)
-        total = torch.stack(list(losses.values())).sum()
-        if not torch.isfinite(total):
-            bad = {name: float(value) for name, value in losses.items()}
+    def _step(self, batches: Iterator[Any]) -> dict[str, Tensor]:
+        """One step of the network, and of the discriminator on what the network made."""
+        settings, accelerator = self.settings, self.accelerator
+        rates = {"optimizer": settings.learning_rate}
+        rates["discr_optimizer"] = getattr(settings, "discr_learning_rate", settings.learning_rate)
+        share = rate_share(
+            self.step, settings.lr_scheduler, settings.lr_warmup_steps, settings.max_train_steps
+        )
+        for name, optimizer in self.optimizers.items():
+            for group in optimizer.param_groups:
+                group["lr"] = rates[name] * share
+        pieces = settings.gradient_accumulation_steps
+        modules = [self.prepared, *self.task.companions.values()]
+        if self.judge is not None:
+            modules.append(self.judge)
+        sums: dict[str, Tensor] = {}
+        for piece in range(pieces):
+            batch = _to(next(batches), accelerator.device)
+            with contextlib.ExitStack() as quiet:
+                if piece < pieces - 1:  # the ranks exchange gradients once a step
+                    for module in modules:
+                        quiet.enter_context(accelerator.no_sync(module))
+                if self.discriminator is not None:
+                    self.discriminator.requires_grad_(False)
+                with accelerator.autocast():
+                    losses = self.task.losses(self.prepared, batch)
+                self._backward(losses, pieces)
+                if self.judge is not None and self.discriminator is not None:
+                    self.discriminator.requires_grad_(True)
+                    with accelerator.autocast():
+                        judged = self.task.discriminator_losses(self.judge, batch)
+                    if judged:
+                        self._backward(judged, pieces)
+                    losses = {**losses, **judged}
+            for name, value in losses.items():
+                sums[name] = sums.get(name, 0.0) + value.detach() / pieces
+        for optimizer in self.optimizers.values():
+            parameters = [p for group in optimizer.param_groups for p in group["params"]]
+            if any(p.grad is not None for p in parameters):
+                accelerator.clip_grad_norm_(parameters, settings.max_grad_norm)
+                optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        if settings.use_ema:
+            average(self.averaged, self.network, self.step, settings.ema_decay)
+        return sums
+
+    def _backward(self, losses: dict[str, Tensor], pieces: int) -> None:
+        total = torch.stack([value.float() for value in losses.values()]).sum()
+        if not math.isfinite(float(total.detach())):
+            bad = {name: round(float(value.detach()), 4) for name, value in losses.items()}
             raise ReliableSwapError(
-                f"losses are not finite at step {step}: {bad}; lower --learning_rate or --max_grad_norm"
+                f"losses are not finite at step {self.step}: {bad}; lower --learning_rate or --max_grad_norm"
             )
-        optimizer.zero_grad(set_to_none=True)
-        accelerator.backward(total)
-        accelerator.clip_grad_norm_(prepared.parameters(), settings.max_grad_norm)
-        optimizer.step()
-        average(averaged, network, step, settings.ema_decay)
-        step += 1
-        for name, value in losses.items():
-            sums[name] = sums.get(name, torch.zeros((), device=value.device)) + value.detach()
-        if step % settings.logging_steps == 0:
-            seconds, count = time.monotonic() - since, step - logged
-            rate = count * settings.train_batch_size * launched / seconds
-            left = (settings.max_train_steps - step) * seconds / count / 60
-            text = " ".join(f"{name} {float(value) / count:.4f}" for name, value in sums.items())
-            _say(
-                accelerator,
-                f"{accelerator.device} {settings.mixed_precision} step {step}/{settings.max_train_steps} {text} "
-                f"| {rate:.0f} images/s, {left:.0f} min left",
-            )
-            since, logged, sums = time.monotonic(), step, {}
-        if step % settings.validation_steps == 0 or step == settings.max_train_steps:
-            figures = _validate(accelerator, task, averaged, settings, step)
-            since, logged, sums = time.monotonic(), step, {}
-        if step % settings.checkpointing_steps == 0:
-            checkpoint()
-        minutes = (time.monotonic() - started) / 60
-        if settings.max_train_minutes is not None and _agreed(
-            accelerator, minutes >= settings.max_train_minutes
-        ):
-            _say(
-                accelerator,
-                f"stopped after {minutes:.0f} minutes at step {step}; --resume_from_checkpoint latest goes on",
-            )
-            break
-    checkpoint()
-    if accelerator.is_main_process:
-        averaged.save_pretrained(settings.output_dir)
-    accelerator.wait_for_everyone()
-    accelerator.end_training()
-    return figures
+        self.accelerator.backward(total / pieces)
 
+    def _checkpoint(self) -> None:
+        if self.accelerator.is_main_process:
+            scaler = self.accelerator.scaler
+            position = {"step": self.step, "scaler": scaler.state_dict() if scaler is not None else None}
+            save_checkpoint(self.settings.output_dir / f"checkpoint-{self.step:07d}", self.state, position)
+            keep_newest(self.settings.output_dir, self.settings.checkpoints_total_limit)
+        self.accelerator.wait_for_everyone()
 
-def _validate(
-    accelerator: Accelerator, task: Task, averaged: Network, settings: RunSettings, step: int
-) -> dict[str, float]:
-    if not accelerator.is_main_process:
-        accelerator.wait_for_everyone()
-        return {}
-    with torch.inference_mode():
-        figures = task.validate(averaged)
-    _say(accelerator, f"step {step} held-out: " + " ".join(f"{k} {v:.4f}" for k, v in figures.items()))
-    settings.output_dir.mkdir(parents=True, exist_ok=True)
-    with (settings.output_dir / "figures.jsonl").open("a") as log:
-        log.write(json.dumps({"step": step, **figures}) + "\n")
-    accelerator.wait_for_everyone()
-    return figures
+    def _validate(self) -> dict[str, float]:
+        figures: dict[str, float] = {}
+        if self.accelerator.is_main_process:
+            was_training = self.averaged.training
+            self.averaged.eval()
+            self.task.start(self.step, self.accelerator.device)
+            with torch.inference_mode():
+                figures = self.task.validate(self.averaged)
+                grid = self.task.grid(self.averaged)
+            self.averaged.train(was_training)
+            self.watch.validated(self.step, figures, grid, self.task.warnings(figures))
+        self.accelerator.wait_for_everyone()
+        self.watch.restart(self.step)
+        return figures
 
-
-def _agreed(accelerator: Accelerator, stop: bool) -> bool:
-    """The ranks stop together: clocks differ, and a rank that waits alone waits for ever."""
-    if accelerator.num_processes == 1:
-        return stop
-    flag = torch.tensor([float(stop)], device=accelerator.device)
-    return bool(accelerator.reduce(flag, "sum").item() > 0)
+    def _agreed(self, stop: bool) -> bool:
+        """The ranks stop together: clocks differ, and a rank that waits alone waits for ever."""
+        if self.ranks == 1:
+            return stop
+        flag = torch.tensor([float(stop)], device=self.accelerator.device)
+        return bool(self.accelerator.reduce(flag, "sum").item() > 0)
 
 
 def _one_thread(_: int) -> None:
@@ -211,8 +283,3 @@ def _to(batch: Any, device: torch.device) -> Any:
     if isinstance(batch, dict):
         return {key: _to(value, device) for key, value in batch.items()}
     return [_to(value, device) for value in batch]
-
-
-def _say(accelerator: Accelerator, text: str) -> None:
-    if accelerator.is_main_process:
-        print(text, file=sys.stderr, flush=True)

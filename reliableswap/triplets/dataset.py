@@ -69,8 +69,8 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
     """Sample i: target, source, truth (3,S,S) in [-1,1]; guidance (4,S,S); face_mask (1,S,S); mesh; has_truth; kind.
 
     guidance is the source's texture on the target's mesh in [-1,1], and its validity in [0,1]. face_mask is one on the
-    face of the target and of the truth. mesh (468,3) is the target's, in pixels. has_truth is 0 or 1, and truth is zero where there is none. kind is a
-    position in KINDS.
+    face of the target and of the truth. mesh (468,3) is the target's, in pixels. has_truth is 0 or 1, and truth is
+    zero where there is none. kind is a position in KINDS.
 
     There is no end to i, so a training that goes on just asks for the next one. With `lanes` of `batch` samples, batch
     number k reads the shards of lane k mod lanes only: give ranks x workers, and every process streams its own.

@@ -1,0 +1,330 @@
+"""Training a generator on triplets: any of the three bases, supervised by truth where there is one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..bundled import bundled
+from ..errors import ReliableSwapError
+from ..models import (
+    FaceShifterGenerator,
+    FixerNet,
+    Generator,
+    IdentityEncoder,
+    LightGenerator,
+    MeshNet,
+    PatchDiscriminator,
+    PerceptualFeatures,
+    SimSwapGenerator,
+)
+from ..models.base import Network
+from ..models.generator import GeneratorOutput
+from ..triplets.dataset import KINDS, Mix
+from . import losses as loss
+from .guidance import Spoiling
+from .held_out import HeldOut
+from .loop import Task, train
+from .presets import PRESETS
+from .probe import MeshProbe, eye_patches, fixer_window, identity_window, openings
+from .samples import SUPERVISION, GeneratorSamples
+from .settings import AdversarialSettings, setting
+
+_REAL_TRUTH = [KINDS.index(kind) for kind in ("cycle", "real_source", "reconstruction")]
+
+
+@dataclass
+class GeneratorSettings(AdversarialSettings):
+    """A preset gives the values whose default here is its own; whatever is named wins over it."""
+
+    PRESETS: ClassVar = PRESETS
+
+    triplets: str = setting("triplets", "folders of triplets, with commas; each may be of another size")
+    preset: str = setting("light", "light, simswap or faceshifter: base, weights and optimiser")
+    base: str = setting("light", "the generator's class: light, simswap or faceshifter")
+    guidance: bool = setting(True, "give the light generator the source's warped texture")
+    initial: Path | None = setting(None, "folder of a generator to start from")
+    supervision: str = setting(
+        "real_source", "vanilla, naive, cycle or real_source: what the truth is made of"
+    )
+    cycle_share: float | None = setting(None, "how often a cycle triplet comes, instead of --supervision's")
+    naive_share: float | None = setting(None, "the same for naive triplets")
+    real_source_share: float | None = setting(None, "the same for triplets with a real source")
+    reconstruction_share: float | None = setting(None, "the same for faces given their own identity")
+    vanilla_share: float | None = setting(None, "the same for pairs without truth")
+    identity: Path | None = setting(None, "folder of the identity encoder (default: the bundled one)")
+    fixer: Path | None = setting(None, "folder of the FixerNet whose vector joins the identity's")
+    spoiled_guidance: float = setting(1.0, "times how often guidance is spoiled on purpose; 0: never")
+    identity_weight: float = setting(5.0, "weight of the identity loss")
+    lower_face_weight: float = setting(1.0, "weight of FixerNet's loss; needs --fixer")
+    l1_weight: float = setting(10.0, "weight of the pixels' distance to the truth")
+    gradient_weight: float = setting(5.0, "weight of the edges' distance to the truth")
+    perceptual_weight: float = setting(1.0, "weight of the distance in EfficientNet-Lite0's features")
+    colour_weight: float = setting(3.0, "weight of coarse colours against the target, without truth")
+    attribute_weight: float = setting(0.0, "weight of AEI-Net's attribute maps (FaceShifter only)")
+    feature_matching_weight: float = setting(0.0, "weight of weak feature matching")
+    adversarial_weight: float = setting(0.0, "weight of the hinge loss; above 0 there is a discriminator")
+    penalty_weight: float = setting(0.0, "weight of the discriminator's gradient penalty")
+    cycle_weight: float = setting(0.0, "weight of swapping back to the target's identity; without truth only")
+    mask_weight: float = setting(1.0, "weight of the mask against the face's area")
+    mesh_weight: float = setting(4.0, "weight of eyes' and mouth's opening against the target's")
+    gaze_weight: float = setting(0.2, "weight of the eyes' pattern against the target's")
+    face_weight: float = setting(2.0, "how much a pixel of the face counts in pixel losses")
+    background_weight: float = setting(0.3, "how much a pixel beside the face counts")
+    discriminator_channels: int = setting(64, "width of the patch discriminator")
+    discr_start_step: int = setting(0, "the discriminator's terms begin at this step")
+    validation_pairs: int = setting(64, "held-out pairs a validation")
+
+    @staticmethod
+    def preset_values(name: str) -> dict[str, Any]:
+        if name not in PRESETS:
+            raise ReliableSwapError(f"unknown --preset {name!r}; choose one of {', '.join(PRESETS)}")
+        return asdict(PRESETS[name])
+
+    @classmethod
+    def of(cls, preset: str, **values: Any) -> GeneratorSettings:
+        """The preset's settings with some values of one's own."""
+        return cls(**{"preset": preset, **cls.preset_values(preset), **values})
+
+    @property
+    def mix(self) -> Mix:
+        if self.supervision not in SUPERVISION:
+            raise ReliableSwapError(
+                f"unknown --supervision {self.supervision!r}; choose one of {', '.join(SUPERVISION)}"
+            )
+        given = {kind: getattr(self, f"{kind}_share") for kind in KINDS}
+        return replace(SUPERVISION[self.supervision], **{k: v for k, v in given.items() if v is not None})
+
+    @property
+    def folders(self) -> list[Path]:
+        return [Path(name.strip()) for name in self.triplets.split(",") if name.strip()]
+
+
+def build(
+    settings: GeneratorSettings, identity: IdentityEncoder, fixer: FixerNet | None, size: int
+) -> Generator:
+    """A fresh generator that knows its encoder, or the one of --initial, which has to fit it."""
+    common: dict[str, Any] = {
+        "identity_dim": identity.embedding_size,
+        "fixer_dim": fixer.embedding_size if fixer is not None else 0,
+        "identity_encoder": identity.label,
+        "identity_checksum": identity.checksum(),
+    }
+    classes: Mapping[str, type[Generator]] = {
+        "light": LightGenerator, "simswap": SimSwapGenerator, "faceshifter": FaceShifterGenerator
+    }  # fmt: skip
+    if settings.base not in classes:
+        raise ReliableSwapError(f"unknown --base {settings.base!r}; choose one of {', '.join(classes)}")
+    kind = classes[settings.base]
+    if settings.initial is not None:
+        generator = kind.from_pretrained(settings.initial)
+        other = [name for name, value in common.items() if generator.config[name] != value]
+        if other:
+            raise ReliableSwapError(
+                f"{settings.initial} was trained with another {', '.join(other)} than this run's encoders give; "
+                "pass its own --identity and --fixer"
+            )
+        return generator
+    if settings.base == "light":
+        return LightGenerator(guidance_channels=4 if settings.guidance else 0, **common)
+    if settings.base == "faceshifter":
+        return FaceShifterGenerator(size=size, **common)
+    return SimSwapGenerator(**common)
+
+
+class GeneratorTask(Task):
+    """The losses of a generator; every sample gets those that its kind has a truth for."""
+
+    def __init__(
+        self,
+        settings: GeneratorSettings,
+        identity: IdentityEncoder,
+        fixer: FixerNet | None = None,
+        landmarks: MeshNet | None = None,
+        features: PerceptualFeatures | None = None,
+    ) -> None:
+        super().__init__()
+        self.settings = settings
+        lanes = int(os.environ.get("WORLD_SIZE", "1")) * max(1, settings.dataloader_num_workers)
+        share = settings.spoiled_guidance
+        spoiling = Spoiling(**{one.name: share * one.default for one in fields(Spoiling)})  # type: ignore[operator]
+        self.dataset = GeneratorSamples(
+            settings.folders, settings.mix, settings.train_batch_size, lanes, settings.seed, spoiling
+        )
+        self.size = self.dataset.triplets[0].size
+        self.identity, self.fixer, self.features = identity, fixer, features
+        self.probe = MeshProbe(landmarks) if landmarks is not None else None
+        for network in (identity, fixer, features):
+            if network is not None:
+                network.requires_grad_(False).eval().to(memory_format=torch.channels_last)
+        if settings.adversarial_weight or settings.feature_matching_weight:
+            self.discriminator = PatchDiscriminator(channels=settings.discriminator_channels)
+        self.held_out = HeldOut(settings.folders[0], settings.validation_pairs, identity, fixer, self.probe)
+        self.step = 0
+        self.made: Tensor | None = None
+
+    @property
+    def judged(self) -> bool:
+        """Whether the discriminator takes part in this step."""
+        return self.discriminator is not None and self.step >= self.settings.discr_start_step
+
+    def start(self, step: int, device: torch.device) -> None:
+        self.step = step
+        for module in (self.identity, self.fixer, self.features, self.probe):
+            if module is not None:
+                module.to(device)
+
+    @torch.no_grad()
+    def vectors(self, pictures: Tensor) -> Tensor:
+        """(B,3,S,S) -> (B,D) v_full = [v_id ; v_fix] of frozen encoders."""
+        return self.embed(pictures).detach()
+
+    def embed(self, pictures: Tensor) -> Tensor:
+        vectors = [self.identity(identity_window(pictures)).float()]
+        if self.fixer is not None:
+            vectors.append(self.fixer(fixer_window(pictures)).float())
+        return torch.cat(vectors, 1)
+
+    def losses(self, network: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        s = self.settings
+        target, source, truth = batch["target"], batch["source"], batch["truth"]
+        known = batch["has_truth"]
+        unknown = 1 - known
+        real_truth = torch.isin(batch["kind"], torch.tensor(_REAL_TRUTH, device=target.device))
+        # A surrogate keeps a little of the other person; who the face is meant to be is told best by the real photo.
+        v_source = self.vectors(source)
+        v_wanted = torch.where(real_truth[:, None], self.vectors(truth), v_source)
+        output: GeneratorOutput = self._call(network, target, v_source, batch["guidance"])
+        made = output.image.float()
+        self.made = made.detach()
+        face = batch["face_mask"]
+        weight = s.background_weight + (s.face_weight - s.background_weight) * face
+        # Beside the face the target itself is the truth where there is no other.
+        beside = s.background_weight * (1 - face)
+        has = known[:, None, None, None]
+        answer, counted = torch.where(has > 0, truth, target), torch.where(has > 0, weight, beside)
+        everyone = torch.ones_like(known)
+        found = self.embed(made)
+        dim = self.identity.embedding_size
+        result = {"l1": s.l1_weight * loss.l1_loss(made, answer, counted).mean()}
+
+        def add(name: str, weight: float, values: Tensor, chosen: Tensor = everyone) -> None:
+            result[name] = weight * loss.mean_over(values, chosen)
+
+        if s.identity_weight:
+            add("identity", s.identity_weight, loss.identity_loss(found[:, :dim], v_wanted[:, :dim]))
+        if s.lower_face_weight and self.fixer is not None:
+            add("lower_face", s.lower_face_weight, loss.lower_face_loss(found[:, dim:], v_wanted[:, dim:]))
+        if s.gradient_weight:
+            add("gradient", s.gradient_weight, loss.gradient_loss(made, answer, counted))
+        if s.perceptual_weight and self.features is not None:
+            with torch.no_grad():
+                wanted = self.features(truth)
+            add("perceptual", s.perceptual_weight, loss.perceptual_loss(self.features(made), wanted), known)
+        if s.colour_weight:
+            add("colour", s.colour_weight, loss.colour_loss(made, target, face), unknown)
+        if s.mask_weight and output.mask_logits is not None:
+            add("mask", s.mask_weight, loss.mask_loss(output.mask_logits, face))
+        if s.mesh_weight and self.probe is not None:
+            with torch.no_grad():
+                goal = openings(self.probe(answer))
+            add("mesh", s.mesh_weight, loss.mesh_loss(openings(self.probe(made)), goal))
+        if s.gaze_weight:
+            eyes = loss.gaze_loss(eye_patches(made, batch["mesh"]), eye_patches(target, batch["mesh"]))
+            add("gaze", s.gaze_weight, eyes, unknown)
+        if s.attribute_weight:
+            attributes = self._attributes(network)
+            ours, theirs = attributes(made), attributes(target)
+            add("attribute", s.attribute_weight, loss.attribute_loss(ours, theirs))
+        if s.cycle_weight:
+            back = self._call(network, made, self.vectors(target), None).image.float()
+            add("cycle", s.cycle_weight, loss.cycle_loss(back, target, weight), unknown)
+        if self.judged:
+            assert self.discriminator is not None
+            judgement = self.discriminator(made)
+            if s.adversarial_weight:
+                add("adversarial", s.adversarial_weight, loss.adversarial_loss(judgement.logits))
+            if s.feature_matching_weight:
+                with torch.no_grad():
+                    wanted_maps = self.discriminator(answer).features
+                near = loss.feature_matching_loss(judgement.features, wanted_maps, last=2)
+                add("feature_matching", s.feature_matching_weight, near)
+        return result
+
+    def discriminator_losses(self, discriminator: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Real photos against what the network made of the same batch."""
+        if not self.judged:
+            return {}
+        assert self.made is not None
+        real_truth = torch.isin(batch["kind"], torch.tensor(_REAL_TRUTH, device=self.made.device))
+        # The truth where it is a photo; the target where that is one, which is so for all other kinds.
+        real = torch.where(real_truth[:, None, None, None], batch["truth"], batch["target"])
+        penalised = self.settings.penalty_weight > 0
+        real = real.detach().requires_grad_(penalised)
+        count = len(real)
+        judgement = discriminator(torch.cat([real, self.made]))
+        ours = [scale[:count] for scale in judgement.logits]
+        theirs = [scale[count:] for scale in judgement.logits]
+        result = {"discriminator": loss.hinge_loss(ours, theirs).mean()}
+        if penalised:
+            result["penalty"] = self.settings.penalty_weight * loss.gradient_penalty(ours, real).mean()
+        return result
+
+    def validate(self, network: Network) -> dict[str, float]:
+        assert isinstance(network, Generator)
+        return self.held_out.figures(network)
+
+    def grid(self, network: Network) -> np.ndarray:
+        assert isinstance(network, Generator)
+        return self.held_out.grid(network)
+
+    def warnings(self, figures: dict[str, float]) -> list[str]:
+        return self.held_out.warnings(figures)
+
+    def facts(self) -> dict[str, str]:
+        mix = ", ".join(f"{kind} {share:.0%}" for kind, share in asdict(self.settings.mix).items() if share)
+        rows = sum(sum(one.counts) for one in self.dataset.triplets)
+        return {
+            "triplets": f"{rows:,} rows of {', '.join(folder.name for folder in self.settings.folders)}",
+            "samples": mix,
+            "identity encoder": f"{self.identity.label}, checksum {self.identity.checksum()}",
+            "held out": "people of the split validation; the encoder of these figures is the one of the loss",
+        }
+
+    @staticmethod
+    def _call(network: nn.Module, target: Tensor, vector: Tensor, guidance: Tensor | None) -> GeneratorOutput:
+        inner = getattr(network, "module", network)
+        wants = guidance if inner.guidance_channels else None
+        output: GeneratorOutput = network(target, vector, wants)
+        return output
+
+    @staticmethod
+    def _attributes(network: nn.Module) -> Any:
+        inner = getattr(network, "module", network)
+        if not isinstance(inner, FaceShifterGenerator):
+            raise ReliableSwapError("--attribute_weight needs --base faceshifter: only it has attribute maps")
+        return inner.attributes
+
+
+def run(settings: GeneratorSettings) -> dict[str, Any]:
+    """Load the frozen networks, train, save; returns the figures on held-out people."""
+    identity = IdentityEncoder.from_pretrained(settings.identity or bundled("identity")).float()
+    fixer = FixerNet.from_pretrained(settings.fixer).float() if settings.fixer else None
+    if fixer is None and settings.lower_face_weight:
+        settings = replace(settings, lower_face_weight=0.0)
+    landmarks = MeshNet.from_pretrained(bundled("landmarks")).float()
+    features = None
+    if settings.perceptual_weight:
+        from ..convert import pretrained_perceptual_features
+
+        features = pretrained_perceptual_features()
+    torch.manual_seed(settings.seed)
+    task = GeneratorTask(settings, identity, fixer, landmarks, features)
+    return train(build(settings, identity, fixer, task.size), task, settings)

@@ -1,0 +1,70 @@
+"""What a training leaves: a from_pretrained folder with its card, and a repository on the Hub if wished."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+
+from huggingface_hub import HfApi
+
+from .. import __version__
+from ..models.base import Network
+from .settings import CONFIG_FILE, RunSettings
+from .task import Task
+from .watch import FIGURES_FILE
+
+
+def publish(network: Network, task: Task, settings: RunSettings, step: int) -> None:
+    """Save the network and its card into output_dir, and upload both if the settings say so."""
+    folder = settings.output_dir
+    network.save_pretrained(folder)
+    place = settings.hub_model_id or folder.name
+    (folder / "README.md").write_text(card(network, task, settings, step, place), encoding="utf-8")
+    if settings.push_to_hub:
+        api = HfApi()
+        repository = api.create_repo(place, exist_ok=True).repo_id
+        api.upload_folder(
+            repo_id=repository,
+            folder_path=folder,
+            ignore_patterns=["checkpoint-*", "*.npz", "tracker/*"],
+            commit_message=f"{type(network).__name__} after {step} steps",
+        )
+
+
+def card(network: Network, task: Task, settings: RunSettings, step: int, place: str) -> str:
+    """The model card: what was measured, on what it learnt, and the command that made it."""
+    name = type(network).__name__
+    figures = _last_figures(settings.output_dir / FIGURES_FILE)
+    lines = [
+        "---", "library_name: diffusers", "tags: [face-swap, reliableswap]", "---", "",
+        f"# {name}", "",
+        f"{network.parameter_count:,} parameters, trained by ReliableSwap {__version__}: {step} of "
+        f"{settings.max_train_steps} steps of {settings.train_batch_size * settings.gradient_accumulation_steps} "
+        f"samples a process.", "",
+        "```python", f"from reliableswap.models import {name}", "",
+        f'network = {name}.from_pretrained("{place}")', "```", "",
+        "## Measured on held-out people", "",
+    ]  # fmt: skip
+    if figures:
+        lines += [f"After {figures.pop('step'):.0f} steps.", "", "| figure | value |", "|---|---|"]
+        lines += [f"| {key} | {value:.4f} |" for key, value in figures.items()]
+    else:
+        lines.append("Nothing yet: the run stopped before its first validation.")
+    facts = task.facts()
+    if facts:
+        lines += ["", "## Data", "", *(f"- {key}: {value}" for key, value in facts.items())]
+    lines += [
+        "", "## Made by", "",
+        "```bash", shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]]), "```", "",
+        f"All settings are in {CONFIG_FILE}; give it as `--config` to repeat the run.", "",
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _last_figures(log: Path) -> dict[str, float]:
+    if not log.is_file():
+        return {}
+    figures: dict[str, float] = json.loads(log.read_text().splitlines()[-1])
+    return figures

@@ -1,0 +1,54 @@
+"""The generator's training samples: triplets from one folder or several, their guidance spoiled now and then."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ..errors import ReliableSwapError
+from ..triplets.dataset import Mix, TripletDataset
+from .guidance import Spoiling, spoil
+
+# What --supervision means as a mix. The reconstruction keeps a face that is given its own identity as it is, and the
+# pairs without truth keep the test's case in sight: a real target and a real source of somebody else.
+SUPERVISION = {
+    "vanilla": Mix(cycle=0, naive=0, real_source=0, reconstruction=0.25, vanilla=0.75),
+    "naive": Mix(cycle=0, naive=0.6, real_source=0, reconstruction=0.1, vanilla=0.3),
+    "cycle": Mix(cycle=0.6, naive=0, real_source=0, reconstruction=0.1, vanilla=0.3),
+    "real_source": Mix(cycle=0.2, naive=0, real_source=0.4, reconstruction=0.1, vanilla=0.3),
+}
+
+
+class GeneratorSamples(Dataset[dict[str, Tensor]]):
+    """Sample i as TripletDataset gives it; whole batches come from one folder, as their sizes differ."""
+
+    def __init__(
+        self, folders: list[Path], mix: Mix, batch: int, lanes: int, seed: int, spoiling: Spoiling | None
+    ) -> None:
+        self.batch, self.seed, self.spoiling = batch, seed, spoiling or Spoiling(0, 0, 0, 0, 0, 0)
+        self.triplets = []
+        for folder in folders:
+            shards = len(list((folder / "data").glob("train-*.parquet")))
+            self.triplets.append(
+                TripletDataset(
+                    folder, "train", mix=mix, seed=seed, lanes=max(1, min(lanes, shards)), batch=batch
+                )
+            )
+        if not self.triplets:
+            raise ReliableSwapError("--triplets names no folder; make one with `reliableswap triplets`")
+
+    def __len__(self) -> int:
+        return 2**31
+
+    def __getitem__(self, i: int) -> dict[str, Tensor]:
+        turn = np.random.default_rng([self.seed, 2, i // self.batch])
+        sample = self.triplets[int(turn.integers(len(self.triplets)))][i]
+        rng = np.random.default_rng([self.seed, 3, i])
+        kind = self.spoiling.draw(rng)
+        if kind:
+            sample["guidance"] = torch.from_numpy(spoil(sample["guidance"].numpy(), kind, rng))
+        return sample
