@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import ReliableSwapError
-from ..faces.align import FIXER_WINDOW
+from ..faces.align import FIXER_WINDOW, IDENTITY_WINDOW
 from ..models.base import Network
-from ..models.fixer import FixerNet
+from ..models.fixer import FIXER_SIZE, FixerNet
+from ..models.hub import load_network
+from ..models.identity import IdentityEncoder
 from .crops import CROP, Crops
 from .encoders import (
     EncoderSettings,
@@ -34,6 +37,9 @@ from .task import Task
 
 @dataclass
 class FixerSettings(EncoderSettings):
+    initial: Path | None = setting(
+        None, "a FixerNet's or an IdentityEncoder's folder to start from (default: from nothing)"
+    )
     embedding_size: int = setting(128, "numbers in v_fix; the teacher's, if there is one")
     margin_weight: float = setting(0.1, "weight of the margin loss over people with two photos or more")
     # Deng et al., ArcFace (CVPR 2019), section 3.1: feature scale s = 64, angular margin m = 0.5.
@@ -147,6 +153,48 @@ class FixerTask(Task):
         return facts
 
 
+def student(settings: FixerSettings) -> FixerNet:
+    """The network to train: a fresh one, one that goes on learning, or one that begins as an identity encoder."""
+    size = settings.embedding_size
+    if settings.initial is None:
+        return FixerNet(embedding_size=size, name=settings.name)
+    first = load_network(settings.initial)
+    if not isinstance(first, (FixerNet, IdentityEncoder)) or first.embedding_size != size:
+        raise ReliableSwapError(
+            f"{settings.initial} holds a {type(first).__name__}, which is no encoder with {size}-d vectors; start from "
+            "another network, or from nothing"
+        )
+    if isinstance(first, FixerNet):
+        first.register_to_config(name=settings.name)
+        return first
+    if first.config.body != "mobilefacenet":
+        raise ReliableSwapError(
+            f"{settings.initial} has the body {first.config.body}, which does not fit {FIXER_SIZE} px windows; start "
+            "from a mobilefacenet, or from nothing"
+        )
+    network = FixerNet(embedding_size=size, mean=first.config.mean, std=first.config.std, name=settings.name)
+    tensors = first.trunk.state_dict()
+    name = "gdconv.depthwise.weight"
+    tensors[name] = window_kernel(tensors[name], network.trunk.state_dict()[name].shape[-1])
+    network.trunk.load_state_dict(tensors)
+    return network
+
+
+def window_kernel(kernel: Tensor, side: int, stride: int = 16) -> Tensor:
+    """(C,1,7,7) the whole face's last filter -> (C,1,side,side) what it does where the window's cells lie.
+
+    The window is a piece of the identity crop at the same scale, so all other layers mean the same in it.
+    """
+    places = []
+    for inner, outer in zip(FIXER_WINDOW, IDENTITY_WINDOW, strict=True):
+        start = (inner.start - outer.start) / stride
+        places.append((start + torch.arange(side)).clamp(max=kernel.shape[-1] - 1))
+    rows, columns = (2 * place / (kernel.shape[-1] - 1) - 1 for place in places)
+    y, x = torch.meshgrid(rows, columns, indexing="ij")
+    at = torch.stack([x, y], -1)[None].expand(len(kernel), -1, -1, -1).to(kernel)
+    return F.grid_sample(kernel, at, align_corners=True)
+
+
 def run(settings: FixerSettings) -> dict[str, Any]:
     """Align, ask the teacher, train, save; returns the figures on held-out people."""
     if settings.margin_weight <= 0 and settings.distil_weight <= 0:
@@ -161,5 +209,4 @@ def run(settings: FixerSettings) -> dict[str, Any]:
             f"the teacher gives {features.shape[1]}-d vectors, but v_fix is to have {settings.embedding_size} numbers; "
             f"pass --embedding_size {features.shape[1]}"
         )
-    network = FixerNet(embedding_size=settings.embedding_size, name=settings.name)
-    return train(network, FixerTask(settings, crops, features), settings)
+    return train(student(settings), FixerTask(settings, crops, features), settings)
