@@ -1,0 +1,137 @@
+"""What scripts and agents call: four endpoints with names that stay, and the same four as MCP tools.
+
+The page's own events are private. Each endpoint has components of its own, which are never shown: they give the
+API its types. Docstrings become the documentation, so they speak to the caller.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from .answers import File, found_faces, made_swap, made_triplet, read_marks, swap_facts
+from .making import ROWS
+from .photo import HEAVY, RAW
+from .toasts import toasts
+from .work import Worker
+
+
+def api(worker: Worker) -> None:
+    """Add the endpoints to the current page."""
+
+    @toasts
+    def swap(
+        sources: list[File],
+        target: File,
+        agreed: bool,
+        faces: dict[str, int],
+        engine: str,
+        likeness: float,
+        shape: float,
+        detail: float,
+    ) -> tuple[str, dict[str, Any]]:
+        """Put the faces of the sources into the target photo. The result says that it was made by AI.
+
+        Args:
+            sources: pictures with the faces to put in, one to six.
+            target: the photo whose faces are replaced.
+            agreed: true states that the people shown agreed to this, or do not exist; anything else is refused.
+            faces: which face gets which source, as {"face": source}, both counted from 0, the largest face first;
+                faces left out stay. Empty: the largest face gets the first source.
+            engine: auto, blend, or neural where the server holds a generator.
+            likeness: how much of the source comes in, 0 to 1.
+            shape: how far the face's outline moves to the source's, 0 to 1.
+            detail: how far sharpness and grain follow the target, 0 to 1.
+
+        Returns:
+            The result, a PNG marked as made by AI.
+            The report: engine, device, seconds, and for each face its box, source and likeness before and after.
+        """
+        path, made = made_swap(worker, sources, target, agreed, faces, engine, likeness, shape, detail)
+        return path, swap_facts(made)
+
+    @toasts
+    def faces(target: File) -> tuple[str, list[dict[str, Any]]]:
+        """Find the faces of a photo; their numbers are what `swap` takes.
+
+        Args:
+            target: the photo.
+
+        Returns:
+            The photo with its faces outlined and numbered.
+            Number, box (x0, y0, x1, y1) and score of each face, the largest first.
+        """
+        return found_faces(worker, target)
+
+    @toasts
+    def triplets(a: File, b: File, agreed: bool) -> list[tuple[str, str]]:
+        """Make the training data of ReliableSwap from two photos: naive and cycle triplet, with every step.
+
+        Args:
+            a: a photo of the person who gives pose, expression, hair and light.
+            b: a photo of the person who gives the identity.
+            agreed: true states that the people shown agreed to this, or do not exist; anything else is refused.
+
+        Returns:
+            The pictures, each with its name (a, b, reshaped, reenacted, recoloured, ab, ba, and network where the
+            server holds a generator) and a sentence.
+        """
+        paths = made_triplet(worker, a, b, agreed)
+        return [(path, f"{name}: {_SAYS[name]}") for name, path in paths.items()]
+
+    @toasts
+    def verify(file: File) -> dict[str, Any]:
+        """Read what a picture says of its own making.
+
+        Args:
+            file: the picture, unchanged as it was received.
+
+        Returns:
+            marked, ai_made, made_here (by this software), software, source_type and details. No mark proves nothing.
+        """
+        return read_marks(file)
+
+    def picture(label: str) -> gr.File:
+        return gr.File(label=label, type="filepath", visible=False)
+
+    sources = gr.File(label="sources", file_count="multiple", type="filepath", visible=False)
+    agreed = gr.Checkbox(label="agreed", value=False, visible=False)
+    share = {name: gr.Slider(0, 1, value, label=name, visible=False) for name, value in _SHARES.items()}
+    _endpoint(
+        swap,
+        [
+            sources,
+            picture("target"),
+            agreed,
+            gr.JSON({}, label="faces", visible=False),
+            gr.Dropdown(worker.engines, value="auto", label="engine", visible=False),
+            *share.values(),
+        ],
+        [picture("result"), gr.JSON(label="report", visible=False)],
+        **HEAVY,
+    )
+    _endpoint(
+        faces, [picture("target")], [picture("numbered"), gr.JSON(label="faces", visible=False)], **HEAVY
+    )
+    _endpoint(
+        triplets,
+        [picture("a"), picture("b"), agreed],
+        [gr.Gallery(label="pictures", visible=False, format="png")],
+        **HEAVY,
+    )
+    _endpoint(verify, [picture("file")], [gr.JSON(label="marks", visible=False)])
+
+
+_SHARES = {"likeness": 1.0, "shape": 0.5, "detail": 1.0}
+_SAYS = {plate.picture: f"{plate.title}." for row in ROWS.values() for plate in row} | {
+    "ab": "C_ab, a's attributes and b's identity; synthetic.",
+    "ba": "C_ba, b's attributes and a's identity; synthetic.",
+    "a": "C_a, a real photo; the cycle triplet's truth.",
+    "b": "C_b, a real photo.",
+    "network": "the generator's answer to the cycle triplet's input.",
+}
+
+
+def _endpoint(function: Any, inputs: list[Any], outputs: list[Any], **limits: Any) -> None:
+    gr.Button(visible=False).click(function, inputs, outputs, api_name=function.__name__, **RAW, **limits)

@@ -1,0 +1,45 @@
+"""The statement that every swap needs, the rules beside it, and the note that every result carries."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from ..errors import ReliableSwapError
+
+STATEMENT = "The people shown agreed to this, or they do not exist."
+RULES = (
+    "Only faces of adults who agreed, or of people who do not exist. Nothing sexual, no deception, no children. "
+    "Every result says visibly, and in its metadata, that it was made by AI."
+)
+NOTE = "Made by AI"
+
+
+def require_consent(agreed: object) -> None:
+    """Raise unless `agreed` is exactly True: over the API anything may come, and "false" is not a yes."""
+    if agreed is not True:
+        raise ReliableSwapError(
+            "nothing was swapped: please confirm that the people shown agreed, or that they do not exist "
+            "(agreed=True)"
+        )
+
+
+def with_note(pixels: np.ndarray) -> np.ndarray:
+    """(H,W,3) uint8 the picture with the note on a small plate in its lower left corner."""
+    height, width = pixels.shape[:2]
+    size = max(6.0, 0.026 * min(height, width))
+    font = ImageFont.load_default(size)
+    left, top, right, bottom = font.getbbox(NOTE)
+    if (right - left) > 0.9 * width:  # a picture so narrow that the note has to shrink to fit
+        font = ImageFont.load_default(max(1.0, size * 0.9 * width / (right - left)))
+        left, top, right, bottom = font.getbbox(NOTE)
+    pad = max(1, round(0.4 * (bottom - top)))
+    plate = (round(right - left) + 2 * pad, round(bottom - top) + 2 * pad)
+    image = Image.fromarray(pixels)
+    dark = Image.new("RGB", plate, (16, 18, 22))
+    corner = (0, max(0, height - plate[1]))
+    under = image.crop((corner[0], corner[1], corner[0] + plate[0], corner[1] + plate[1]))
+    label = Image.blend(under, dark, 0.62)
+    ImageDraw.Draw(label).text((pad - left, pad - top), NOTE, font=font, fill=(255, 255, 255))
+    image.paste(label, corner)
+    return np.asarray(image)

@@ -1,0 +1,89 @@
+"""Examples with people who do not exist, from the package `openpeople` (MIT); made small when first asked for."""
+
+from __future__ import annotations
+
+import functools
+import tempfile
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from PIL import Image
+
+_SIDE = 1024  # of a photo; the originals have two thousand pixels and half a megabyte
+_THUMBNAIL = 160
+
+
+@dataclass(frozen=True)
+class Example:
+    """Portraits of `sources` go into a photo of `targets`; two targets stand side by side in one photo."""
+
+    sources: tuple[int, ...]
+    targets: tuple[int, ...]
+    says: str
+
+
+EXAMPLES = (
+    Example((7,), (8,), "One face into a portrait"),
+    Example((2,), (6,), "Another pair"),
+    Example((5, 3), (7, 9), "Two faces, two sources"),
+)
+
+
+def available() -> bool:
+    return find_spec("openpeople") is not None
+
+
+@functools.cache
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    """Apart from the clients' files, which are deleted after an hour."""
+    return tempfile.TemporaryDirectory(prefix="reliableswap-examples-")
+
+
+def _portrait(person: int, side: int) -> Image.Image:
+    import openpeople
+
+    people = Path(openpeople.__file__).parent / "data" / "curated"
+    with Image.open(people / f"P{person:03d}" / "assets" / "studio_portrait.jpg") as image:
+        image.draft("RGB", (side, side))  # the JPEG decoder shrinks as it reads
+        return image.convert("RGB").resize((side, side), Image.Resampling.LANCZOS)
+
+
+def _kept(name: str, image: Image.Image) -> str:
+    path = Path(_folder().name) / name
+    image.save(path, quality=92)
+    return str(path)
+
+
+def _side_by_side(people: tuple[int, ...], side: int) -> Image.Image:
+    photo = Image.new("RGB", (side * len(people), side))
+    for place, person in enumerate(people):
+        photo.paste(_portrait(person, side), (place * side, 0))
+    return photo
+
+
+@functools.cache
+def thumbnail(number: int) -> str:
+    """The path of a small picture that shows the sources of an example above its target."""
+    example = EXAMPLES[number]
+    sources = _side_by_side(example.sources, _THUMBNAIL // 2)
+    target = _side_by_side(example.targets, _THUMBNAIL)
+    target.thumbnail((_THUMBNAIL, _THUMBNAIL))
+    sheet = Image.new("RGB", (_THUMBNAIL + 8 + _THUMBNAIL // 2, _THUMBNAIL), "white")
+    for place in range(len(example.sources)):
+        half = _THUMBNAIL // 2
+        box = (place * half, 0, (place + 1) * half, half)
+        top = (_THUMBNAIL - half * len(example.sources)) // 2 + place * half
+        sheet.paste(sources.crop(box), (0, top))
+    sheet.paste(target, (_THUMBNAIL // 2 + 8, (_THUMBNAIL - target.height) // 2))
+    return _kept(f"thumbnail-{number}.jpg", sheet)
+
+
+@functools.cache
+def pictures(number: int) -> tuple[list[str], str]:
+    """The paths of an example's sources and of its target."""
+    example = EXAMPLES[number]
+    sources = [_kept(f"person-{person}.jpg", _portrait(person, _SIDE)) for person in example.sources]
+    side = _SIDE // len(example.targets)
+    name = "-".join(str(person) for person in example.targets)
+    return sources, _kept(f"photo-{name}.jpg", _side_by_side(example.targets, side))

@@ -1,0 +1,191 @@
+"""The heavy work behind the page: pictures in, pictures out. Nothing here knows of the browser."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..blend import BlendSettings, blend_face
+from ..errors import NoFaceError, ReliableSwapError
+from ..faces.align import TEMPLATES, apply, crop, similarity
+from ..faces.face import Face
+from ..media import Picture
+from ..pipeline import ReliableSwapPipeline
+from ..report import SwapReport
+from ..triplets.synthesise import AlignedFace
+from .device import on_gpu
+from .limits import MAX_SOURCES
+
+ENGINES = {"auto": "Automatic", "blend": "Blend", "neural": "Neural"}
+TRIPLET_SIZE = 256  # side of the crops in the figure; training uses the same template, smaller
+_PAD = TRIPLET_SIZE // 8
+
+
+@dataclass(frozen=True)
+class Swap:
+    """The target as it was, the result, and what was done."""
+
+    before: Picture
+    after: Picture
+    report: SwapReport
+
+
+@dataclass(frozen=True)
+class Triplet:
+    """The pictures of the figure by name, (256,256,3) uint8; `network` only where the pipeline holds one."""
+
+    a: np.ndarray
+    b: np.ndarray
+    reshaped: np.ndarray
+    reenacted: np.ndarray
+    recoloured: np.ndarray
+    ab: np.ndarray
+    ba: np.ndarray
+    network: np.ndarray | None
+
+
+class Worker:
+    """One pipeline, and the three jobs that the page asks of it."""
+
+    def __init__(self, pipe: ReliableSwapPipeline | None = None) -> None:
+        self.pipe = pipe or ReliableSwapPipeline.bundled()
+        if torch.cuda.is_available():
+            self.pipe.to("cuda")
+        self.find = on_gpu(self._find)
+        self.swap = on_gpu(self._swap)
+        self.triplet = on_gpu(self._triplet)
+
+    @property
+    def engines(self) -> list[str]:
+        """What this pipeline can run: `neural` only with a generator."""
+        return [name for name in ENGINES if name != "neural" or self.pipe.generator is not None]
+
+    def _find(self, picture: Picture) -> list[Face]:
+        return self.pipe.find(picture)
+
+    def _swap(
+        self,
+        sources: Sequence[Picture],
+        target: Picture,
+        faces: Mapping[int, int],
+        engine: str,
+        settings: BlendSettings,
+    ) -> Swap:
+        """faces: number of the target's face -> place of its source in `sources`."""
+        if not sources:
+            raise ReliableSwapError("there is no source; add at least one picture with the face to put in")
+        if len(sources) > MAX_SOURCES:
+            raise ReliableSwapError(f"{len(sources)} sources are too many; give at most {MAX_SOURCES}")
+        for face, source in faces.items():
+            if not 0 <= source < len(sources):
+                raise ReliableSwapError(
+                    f"face {face} is mapped to source {source}, and there are {len(sources)}, counted from 0"
+                )
+        mapping = {face: sources[source] for face, source in faces.items()}
+        result = self.pipe(None, target, faces=mapping, engine=engine, settings=settings)
+        return Swap(target, result.pictures[0], result.report)
+
+    def _triplet(self, a: Picture, b: Picture) -> Triplet:
+        """Both surrogates of a pair of photos, with the steps to the first."""
+        settings = BlendSettings(shape=0.75)  # the middle of what training draws
+        one, two = self._aligned(a), self._aligned(b)
+        ab = blend_face(one.crop, one.mesh, two.crop, two.mesh, settings)
+        ba = blend_face(two.crop, two.mesh, one.crop, one.mesh, settings)
+        network = None
+        if self.pipe.generator is not None:
+            network = self.pipe(ba.image, ab.image, engine="neural").pictures[0].pixels
+        pictures = {
+            "a": one.crop,
+            "b": two.crop,
+            **{name: ab.steps[name] for name in ("reshaped", "reenacted", "recoloured")},
+            "ab": ab.image,
+            "ba": ba.image,
+        }
+        inner = {name: _inner(picture) for name, picture in pictures.items()}
+        return Triplet(**inner, network=None if network is None else _inner(network))
+
+    def _aligned(self, picture: Picture) -> AlignedFace:
+        """The largest face as the triplet factory crops it, with some surroundings for reshaping to draw in."""
+        face = self.pipe.find(picture)[0]
+        if face.mesh is None:
+            raise NoFaceError(f"a face in {picture.name} has no mesh; use an analyser that gives one")
+        matrix = similarity(face.points5, TEMPLATES["arcface_128"].at(TRIPLET_SIZE) + _PAD)
+        return AlignedFace(crop(picture.pixels, matrix, TRIPLET_SIZE + 2 * _PAD), apply(matrix, face.mesh))
+
+
+def _inner(picture: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(picture[_PAD : _PAD + TRIPLET_SIZE, _PAD : _PAD + TRIPLET_SIZE])
+
+
+def parse_faces(faces: Any) -> dict[int, int]:
+    """{"0": 1} as JSON gives it -> {0: 1}; nothing given: the largest face gets the first source."""
+    if faces in (None, {}, ""):
+        return {0: 0}
+    wrong = ReliableSwapError(
+        'faces must map face numbers to source numbers, both counted from 0, such as {"0": 0, "2": 1}'
+    )
+    if not isinstance(faces, Mapping):
+        raise wrong
+    try:
+        mapping = {int(face): source for face, source in faces.items()}
+    except (TypeError, ValueError):
+        raise wrong from None
+    if any(isinstance(source, bool) or not isinstance(source, int) for source in mapping.values()):
+        raise wrong
+    return mapping
+
+
+def blend_settings(likeness: Any, shape: Any, detail: Any) -> BlendSettings:
+    """The blend's settings from three numbers that a client gave."""
+    values = {"likeness": likeness, "shape": shape, "detail": detail}
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise ReliableSwapError(f"{name} is {value!r}; choose a number from 0 to 1")
+    return BlendSettings(**values)
+
+
+def face_crop(picture: Picture, face: Face, side: int = 160) -> np.ndarray:
+    """(side,side,3) the face upright as it stands in the photo, with a little around it."""
+    x0, y0, x1, y1 = (float(v) for v in face.box)
+    half = 0.65 * face.size
+    scale = side / (2 * half)
+    shift = np.array([(x0 + x1) / 2 - half, (y0 + y1) / 2 - half])
+    matrix = np.array([[scale, 0, -scale * shift[0]], [0, scale, -scale * shift[1]]])
+    return crop(picture.pixels, matrix, side)
+
+
+def opaque(picture: Picture) -> Picture:
+    """The picture without its transparency, for views that have none."""
+    return replace(picture, alpha=None)
+
+
+def report_html(report: SwapReport) -> str:
+    """The report as a small table; names come from clients, so they are escaped."""
+
+    def cosine(value: float | None) -> str:
+        return "not measured" if value is None else f"{value:.2f}"
+
+    rows = []
+    for face in report.faces:
+        if not face.swapped:
+            rows.append(f"<tr><td>Face {face.index}</td><td colspan=3>left alone</td></tr>")
+            continue
+        rows.append(
+            f"<tr><td>Face {face.index}</td><td>{html.escape(face.source or '')}</td>"
+            f"<td>{cosine(face.identity_before)}</td><td>{cosine(face.identity_after)}</td></tr>"
+        )
+    head = "<tr><th>Face</th><th>Source</th><th>Likeness before</th><th>after</th></tr>"
+    measured = any(face.identity_after is not None for face in report.faces)
+    why = (
+        "" if measured else " Likeness is not measured: that takes an identity network, and none is bundled."
+    )
+    return (
+        f"<table class='report'><caption>{html.escape(report.engine)} engine on {html.escape(report.device)}, "
+        f"{report.seconds:.1f} s.{why}</caption>"
+        f"<thead>{head}</thead><tbody>{''.join(rows)}</tbody></table>"
+    )
