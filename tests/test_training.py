@@ -24,8 +24,8 @@ from reliableswap.training import detector as detector_training
 from reliableswap.training.checkpoint import checkpoints, find_checkpoint
 from reliableswap.training.degrade import degrade, occlude, texture
 from reliableswap.training.landmarks import turned_to, yaw_of
-from reliableswap.training.schedule import Positions, rate_share
 from reliableswap.training.mosaic import LabelledFace, LabelledPhoto, mosaic, turned_box
+from reliableswap.training.schedule import Positions, rate_share
 from reliableswap.training.teachers import find_photos, held_out, labels_key
 
 SIZE = 160

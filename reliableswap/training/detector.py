@@ -199,4 +199,5 @@ def overlaps_plain(box: np.ndarray, answers: np.ndarray) -> np.ndarray:
 def run(settings: DetectorSettings) -> dict[str, Any]:
     """Label, train, save; returns the figures on held-out people."""
     labels = label_photos(settings.faces, settings.teachers, settings.labels_file)
+    torch.manual_seed(settings.seed)
     return train(FaceDetector(), DetectorTask(settings, labels), settings)

@@ -50,6 +50,9 @@ class GeneratorSettings(AdversarialSettings):
     preset: str = setting("light", "light, simswap or faceshifter: base, weights and optimiser")
     base: str = setting("light", "the generator's class: light, simswap or faceshifter")
     guidance: bool = setting(True, "give the light generator the source's warped texture")
+    channels: int | None = setting(
+        None, "width of SimSwap's first or FaceShifter's widest maps (default: as published)"
+    )
     initial: Path | None = setting(None, "folder of a generator to start from")
     supervision: str = setting(
         "real_source", "vanilla, naive, cycle or real_source: what the truth is made of"
@@ -132,11 +135,16 @@ def build(
                 "pass its own --identity and --fixer"
             )
         return generator
+    width = {} if settings.channels is None else {"channels": settings.channels}
     if settings.base == "light":
+        if width:
+            raise ReliableSwapError(
+                "--channels is for simswap and faceshifter; the light generator has one size"
+            )
         return LightGenerator(guidance_channels=4 if settings.guidance else 0, **common)
     if settings.base == "faceshifter":
-        return FaceShifterGenerator(size=size, **common)
-    return SimSwapGenerator(**common)
+        return FaceShifterGenerator(size=size, **width, **common)
+    return SimSwapGenerator(**width, **common)
 
 
 class GeneratorTask(Task):
@@ -155,10 +163,10 @@ class GeneratorTask(Task):
         lanes = int(os.environ.get("WORLD_SIZE", "1")) * max(1, settings.dataloader_num_workers)
         share = settings.spoiled_guidance
         spoiling = Spoiling(**{one.name: share * one.default for one in fields(Spoiling)})  # type: ignore[operator]
-        self.dataset = GeneratorSamples(
+        self.samples = self.dataset = GeneratorSamples(
             settings.folders, settings.mix, settings.train_batch_size, lanes, settings.seed, spoiling
         )
-        self.size = self.dataset.triplets[0].size
+        self.size = self.samples.triplets[0].size
         self.identity, self.fixer, self.features = identity, fixer, features
         self.probe = MeshProbe(landmarks) if landmarks is not None else None
         for network in (identity, fixer, features):
@@ -200,7 +208,10 @@ class GeneratorTask(Task):
         real_truth = torch.isin(batch["kind"], torch.tensor(_REAL_TRUTH, device=target.device))
         # A surrogate keeps a little of the other person; who the face is meant to be is told best by the real photo.
         v_source = self.vectors(source)
-        v_wanted = torch.where(real_truth[:, None], self.vectors(truth), v_source)
+        by_identity = bool(s.identity_weight or (s.lower_face_weight and self.fixer is not None))
+        v_wanted = v_source
+        if by_identity:
+            v_wanted = torch.where(real_truth[:, None], self.vectors(truth), v_source)
         output: GeneratorOutput = self._call(network, target, v_source, batch["guidance"])
         made = output.image.float()
         self.made = made.detach()
@@ -211,7 +222,7 @@ class GeneratorTask(Task):
         has = known[:, None, None, None]
         answer, counted = torch.where(has > 0, truth, target), torch.where(has > 0, weight, beside)
         everyone = torch.ones_like(known)
-        found = self.embed(made)
+        found = self.embed(made) if by_identity else v_source
         dim = self.identity.embedding_size
         result = {"l1": s.l1_weight * loss.l1_loss(made, answer, counted).mean()}
 
@@ -290,7 +301,7 @@ class GeneratorTask(Task):
 
     def facts(self) -> dict[str, str]:
         mix = ", ".join(f"{kind} {share:.0%}" for kind, share in asdict(self.settings.mix).items() if share)
-        rows = sum(sum(one.counts) for one in self.dataset.triplets)
+        rows = sum(sum(one.counts) for one in self.samples.triplets)
         return {
             "triplets": f"{rows:,} rows of {', '.join(folder.name for folder in self.settings.folders)}",
             "samples": mix,

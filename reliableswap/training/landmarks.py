@@ -198,6 +198,7 @@ class LandmarksTask(Task):
 def run(settings: LandmarksSettings) -> dict[str, Any]:
     """Label, train, save; returns the figures on held-out people."""
     labels = label_photos(settings.faces, settings.teachers, settings.labels_file)
+    torch.manual_seed(settings.seed)
     network = MeshNet()
     size, scale = network.config["size"], network.config["crop_scale"]
     known = split(labels, True, settings.flat)

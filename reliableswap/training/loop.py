@@ -40,7 +40,10 @@ def average(averaged: Network, network: Network, step: int, decay: float) -> Non
 
 
 def train(network: Network, task: Task, settings: RunSettings) -> dict[str, float]:
-    """Train to the last step (or as far as the minutes allow) and save the averaged network; returns its figures."""
+    """Train to the last step (or as far as the minutes allow) and save the averaged network; returns its figures.
+
+    Make the network after torch.manual_seed(settings.seed), so that the run can be repeated.
+    """
     return Run(network, task, settings)()
 
 
