@@ -286,7 +286,8 @@ def test_eight_triplets_can_be_learnt_by_heart(triplets: Path, encoders: Path) -
     batch = torch.utils.data.default_collate([task.samples[i] for i in range(8)])
     for name in ("target", "source", "truth", "guidance", "face_mask"):  # as small as shows it
         batch[name] = nn.functional.interpolate(batch[name], size=(32, 32), mode="area")
-    task.vectors = lambda pictures, known=task.vectors(batch["source"]): known  # they never change
+    known = task.vectors(batch["source"])
+    task.vectors = lambda _: known  # they never change
     optimizer = torch.optim.Adam(network.parameters(), 8e-3)
     steps, trace = 250, []
     for step in range(steps):
