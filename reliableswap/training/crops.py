@@ -16,7 +16,7 @@ from typing import Any
 import cv2
 import numpy as np
 from accelerate import PartialState
-from accelerate.utils import tqdm
+from accelerate.utils import parse_flag_from_env, tqdm
 
 from ..errors import PictureError, ReliableSwapError
 from ..faces.align import align
@@ -160,6 +160,11 @@ class CropMaker:
         return made
 
 
+def processes() -> PartialState:
+    """Who else was launched, asked as the loop's Accelerator asks later: whoever comes first decides for both."""
+    return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
+
+
 def _kept(cache: Path, key: str, count: int, fill: Callable[[], Rows]) -> np.ndarray:
     """(count,) which rows are filled; the rows are written to the cache unless it has that key already.
 
@@ -167,7 +172,7 @@ def _kept(cache: Path, key: str, count: int, fill: Callable[[], Rows]) -> np.nda
     holds is removed first and written last, so that half a cache is none.
     """
     about = cache.with_suffix(".json")
-    with PartialState().main_process_first():
+    with processes().main_process_first():
         known = json.loads(about.read_text()) if about.is_file() and cache.is_file() else {}
         if known.get("key") != key:
             cache.parent.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,6 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from accelerate import PartialState
 from accelerate.utils import tqdm
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -24,7 +23,7 @@ from ..triplets.encode import Encoder, EncoderChoice
 from ..triplets.settings import parse_split
 from ..triplets.store import write_whole
 from ..triplets.work import make_all
-from .crops import CROP, Crops, crops_of_photos
+from .crops import CROP, Crops, crops_of_photos, processes
 from .degrade import Rng, degrade
 from .settings import RunSettings, setting
 
@@ -109,7 +108,7 @@ def described(crops: Crops) -> list[str]:
 
 def say(text: str) -> None:
     """A line in the log, by the first process alone."""
-    if PartialState().is_main_process:
+    if processes().is_main_process:
         print(text, file=sys.stderr, flush=True)
 
 
@@ -231,7 +230,7 @@ def teacher_features(crops: Crops, choice: EncoderChoice, workers: int) -> np.nd
     cache = crops.file.with_name(f"{crops.file.stem}-{key}.npy")
     rows = np.flatnonzero(crops.found)
     units = [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]
-    with PartialState().main_process_first():
+    with processes().main_process_first():
         if not cache.is_file():
             made = make_all(embed, units, 1 if choice.device != "cpu" else workers)
             parts = list(tqdm(made, total=len(units), desc=f"teacher on {len(rows):,} crops"))
