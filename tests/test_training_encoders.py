@@ -26,16 +26,14 @@ from reliableswap.training.encoders import (
     WHOLE,
     Pool,
     Samples,
-    best_threshold,
-    draw_pairs,
     seen,
     teacher_features,
     three,
-    verification,
 )
 from reliableswap.training.fixer import FixerSettings, FixerTask, MarginHead, student, window_kernel
 from reliableswap.training.identity import IdentitySettings, IdentityTask, relation_loss
 from reliableswap.training.teachers import held_out
+from reliableswap.training.verification import best_threshold, draw_pairs, verification
 from reliableswap.triplets.encode import EncoderChoice
 from reliableswap.triplets.photos import split_of
 from reliableswap.triplets.store import encode_picture

@@ -24,7 +24,6 @@ from .encoders import (
     Pool,
     Samples,
     described,
-    draw_pairs,
     encode,
     teacher_features,
     to_network,
@@ -33,6 +32,7 @@ from .identity import relation_loss
 from .loop import train
 from .settings import setting
 from .task import Task
+from .verification import draw_pairs
 
 
 @dataclass

@@ -22,7 +22,6 @@ from .encoders import (
     Pool,
     Samples,
     described,
-    draw_pairs,
     encode,
     say,
     seen,
@@ -32,6 +31,7 @@ from .encoders import (
 from .loop import train
 from .settings import setting
 from .task import Task
+from .verification import draw_pairs
 
 
 @dataclass
