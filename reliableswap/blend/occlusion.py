@@ -29,10 +29,14 @@ _LIMIT_CENTRE, _LIMIT_FOREHEAD, _LIMIT_SIDE = 5.0, 3.0, 3.2
 _BARE_LIMIT = 3.0  # departures up to here are skin tone, shadow and blush
 _HIGHLIGHT = 0.6  # skin shines: too bright is less suspicious than too dark
 _MOUTH_MISSING = (-1.0, -2.0)  # scores between which a mouth goes from seen to covered
+_MOUTH_MISSING_STRICT = (-2.0, -3.0)  # a source's mouth that is left out costs the most likeness
+_LINE, _CONTRAST, _FAINT = 0.035, 14.0, 11.0  # half the thickest frame's width, of the face's; contrasts in L
+_SHORTEST = 0.12  # of the face's width, of a piece of a frame
 _PROFILE = 0.5  # sine of the yaw
 _WEARS = 0.3  # rimless glasses score low, and a look for frames that are not there finds little
 _TURNED = 0.3  # sine of the yaw
-_STRICT = 0.75
+_SEEN = 0.3  # hidden by more than this belongs to a cover's shape
+_SURE = 1.6  # a cover's darkest departs from the skin by this many times the limit; a shadow's seldom does
 _FLOOR = np.array([5.0, 2.2, 2.6])  # smallest deviations of L, a, b: grain and JPEG are not hair
 
 
@@ -69,8 +73,8 @@ class Covers:
 def find_covers(picture: np.ndarray, mesh: np.ndarray, strict: bool = False) -> Covers:
     """What is in front of the face in a picture (H,W,3) uint8.
 
-    A strict look doubts more and takes a wider edge. It is right for a source: skin that is left out is filled from
-    elsewhere, hair that is let in shows as a stain on the target.
+    A strict look takes a wider edge, and is right for a source: hair that is let in shows as a stain on the target.
+    Skin that is left out costs likeness, though: it is filled from the target. So a mouth must be missing for certain.
     """
     height, width = picture.shape[:2]
     pad = 0.06 * regions.face_width(mesh)
@@ -96,7 +100,8 @@ def _find(picture: np.ndarray, mesh: np.ndarray, strict: bool) -> tuple[np.ndarr
         return np.zeros(shape, np.float32), regions.skin(mesh, shape), wears
     face = regions.oval(mesh, shape)
     bare = regions.skin(mesh, shape) * np.clip(_BARE_LIMIT + 0.5 - departure, 0, 1)
-    odds = (departure - _limits(mesh, shape, width) * (_STRICT if strict else 1.0)) * 2.0
+    limits = _limits(mesh, shape, width)
+    odds = (departure - limits) * 2.0
     hair = 1 / (1 + np.exp(-np.clip(odds, -30, 30)))
     own = np.maximum(_free_brows(hair, mesh, shape, width), regions.lips(mesh, shape))
     own = np.maximum(own, regions.eyes(mesh, shape, 1.5))
@@ -110,16 +115,31 @@ def _find(picture: np.ndarray, mesh: np.ndarray, strict: bool) -> tuple[np.ndarr
         beard *= cv2.erode(face, regions.disc(0.04 * width))
     hair *= (1 - own) * (1 - beard)
     hair = cv2.morphologyEx(hair.astype(np.float32), cv2.MORPH_OPEN, regions.disc(0.012 * width))
-    if wears > _WEARS:
-        hair = np.maximum(hair, _frames(lab, departure, mesh, width))
+    hair = _from_outside(hair, departure > _SURE * limits, face, width)
     if strict:
-        hair = cv2.dilate(hair, regions.disc(0.025 * width))
-    hair = np.maximum(hair, _over_mouth(picture, mesh, width))
+        hair = cv2.dilate(hair, regions.disc(0.015 * width))
+    if wears > _WEARS:
+        hair = np.maximum(hair, _glasses(lab, departure, mesh, width))
+    hair = np.maximum(
+        hair, _over_mouth(picture, mesh, width, _MOUTH_MISSING_STRICT if strict else _MOUTH_MISSING)
+    )
     hair = regions.soft(hair * face, 0.008 * width)
     return hair, bare * (1 - hair), wears
 
 
-def _over_mouth(picture: np.ndarray, mesh: np.ndarray, width: float) -> np.ndarray:
+def _from_outside(hair: np.ndarray, sure: np.ndarray, face: np.ndarray, width: float) -> np.ndarray:
+    """(H,W) less the pieces that are no cover: hair, hats and hands come in over the outline, and shadows are faint."""
+    count, pieces = cv2.connectedComponents((hair * face > _SEEN).astype(np.uint8))
+    inner = cv2.erode(face, regions.disc(0.04 * width), borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    kept = np.zeros(count, np.float32)
+    kept[np.intersect1d(pieces[(inner == 0) & (face > 0)], pieces[sure])] = 1
+    kept[0] = 0
+    return hair * cv2.dilate(kept[pieces], regions.disc(1))
+
+
+def _over_mouth(
+    picture: np.ndarray, mesh: np.ndarray, width: float, scores: tuple[float, float]
+) -> np.ndarray:
     """(H,W) the face below the nose if no mouth is seen there: a hand, a cup or a microphone is in front of it.
 
     A hand has the skin's colour, so no pixel tells it; that the mouth is missing does. A profile's mouth looks like
@@ -128,7 +148,7 @@ def _over_mouth(picture: np.ndarray, mesh: np.ndarray, width: float) -> np.ndarr
     shape = picture.shape[:2]
     if abs(mesh[234, 2] - mesh[454, 2]) > _PROFILE * width:
         return np.zeros(shape, np.float32)
-    high, low = _MOUTH_MISSING
+    high, low = scores
     missing = float(np.clip((high - MOUTH.score(picture, mesh)) / (high - low), 0, 1))
     if missing == 0:
         return np.zeros(shape, np.float32)
@@ -199,14 +219,28 @@ def _hairlike(lab: np.ndarray) -> np.ndarray:
     return ((lab[..., 0] < 70) & (chroma < 32)).astype(np.float32)
 
 
-def _frames(lab: np.ndarray, departure: np.ndarray, mesh: np.ndarray, width: float) -> np.ndarray:
-    """(H,W) 0..1 the glasses of a face that is known to wear some: thin lines, and lenses if they are dark."""
+def _glasses(lab: np.ndarray, departure: np.ndarray, mesh: np.ndarray, width: float) -> np.ndarray:
+    """(H,W) 0..1 the glasses of a face that is known to wear some: its lines, and lenses that are dark.
+
+    Brows and lids are lines too. Frames leave the eyes clear, and across a brow a line must be of twice the contrast.
+    """
     shape = lab.shape[:2]
     band = regions.eye_band(mesh, shape)
     light = np.ascontiguousarray(lab[..., 0])
-    disc = regions.disc(0.05 * width)
+    disc = regions.disc(_LINE * width)
     lines = np.maximum(
         cv2.morphologyEx(light, cv2.MORPH_BLACKHAT, disc), cv2.morphologyEx(light, cv2.MORPH_TOPHAT, disc)
     )
-    found = ((lines > 11) | (departure > 4.5)).astype(np.float32) * band
-    return regions.soft(cv2.dilate(found, regions.disc(0.02 * width)), 0.012 * width)
+    lines *= band * (1 - regions.eyes(mesh, shape, 1.3)) / (1 + regions.brows(mesh, shape))
+    # A frame fades in places: what runs on from a clear piece of it is one as well.
+    count, pieces, boxes, _ = cv2.connectedComponentsWithStats((lines > _FAINT).astype(np.uint8))
+    clear = np.zeros(count, np.float32)
+    clear[pieces[lines > _CONTRAST]] = 1
+    clear[boxes[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(1) < _SHORTEST * width] = 0
+    clear[0] = 0
+    found = clear[pieces]
+    lenses = cv2.morphologyEx(
+        (departure > 4.5).astype(np.float32) * band, cv2.MORPH_OPEN, regions.disc(0.05 * width)
+    )
+    worn = cv2.dilate(np.maximum(found, lenses), regions.disc(0.02 * width))
+    return regions.soft(worn, 0.012 * width)

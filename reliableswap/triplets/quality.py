@@ -75,7 +75,7 @@ def clipped_share(crop: np.ndarray, mesh: np.ndarray) -> float:
 
 
 def covered_share(covers: Covers, mesh: np.ndarray, shape_hw: tuple[int, int]) -> float:
-    """Share of the face behind hair, glasses or hands; 0.2 for a bare one where covers were looked for strictly."""
+    """Share of the face behind hair, dark glasses or hands."""
     face = regions.oval(mesh, shape_hw)
     hidden, _ = covers.on(shape_hw)
     return float((hidden * face).sum() / max(float(face.sum()), 1.0))

@@ -37,7 +37,7 @@ from .store import write_whole
 from .synthesise import AlignedFace
 
 BUCKETS = 256
-_FORMAT = 3  # of the cache; a change here makes every record anew
+_FORMAT = 4  # of the cache; a change here makes every record anew
 _COVERS = 120  # cells a side in which covers are kept
 _KEY = b"reliableswap"
 

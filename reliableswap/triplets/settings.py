@@ -28,7 +28,7 @@ class QualitySettings:
     max_pitch: float = setting(30.0, "degrees the head may be raised or bowed")
     max_clipped: float = setting(0.15, "share of the face that may be burnt out or pitch black")
     # Of 300 sources of LFW and FFHQ, 78 % of those covered less than this made good surrogates, 19 % of the others.
-    max_covered: float = setting(0.3, "share of the face behind hair, glasses or hands; a bare face has 0.2")
+    max_covered: float = setting(0.15, "share of the face behind hair, dark glasses or hands")
     duplicate_bits: int = setting(12, "of 256 bits of the perceptual hash; photos closer than this are one")
 
 
@@ -49,12 +49,12 @@ class Variation:
     likeness: tuple[float, float] = (0.96, 1.0)
     shape: tuple[float, float] = (0.5, 1.0)
     colour: tuple[float, float] = (0.75, 1.0)
-    light: tuple[float, float] = (0.7, 1.0)
-    light_reach: tuple[float, float] = (0.09, 0.18)
+    light: tuple[float, float] = (0.55, 0.95)
+    light_reach: tuple[float, float] = (0.12, 0.26)
     detail: tuple[float, float] = (0.6, 1.0)
     band_reach: tuple[float, float] = (0.06, 0.2)
-    margin: tuple[float, float] = (0.0, 0.03)
-    feather: tuple[float, float] = (0.015, 0.04)
+    margin: tuple[float, float] = (0.01, 0.03)
+    feather: tuple[float, float] = (0.01, 0.02)
     girth: tuple[float, float] = (0.0, 0.0)  # thinner (negative) and chubbier faces, share of the jaw's width
 
     def __post_init__(self) -> None:
