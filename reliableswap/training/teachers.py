@@ -8,7 +8,6 @@ never change while the student learns.
 from __future__ import annotations
 
 import hashlib
-import zlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from accelerate.utils import tqdm
 from ..errors import ReliableSwapError
 from ..faces.align import apply, crop, inverse, upright
 from ..faces.find import five_points
+from ..triplets.photos import place_of
 
 DETECTOR_FILE = "yunet_n_dynamic.onnx"
 MESH_FILE = "facemesh_468.onnx"
@@ -79,13 +79,13 @@ class Labels:
 
 
 def held_out(photo: str, flat: Collection[str] = (), percent: int = 10) -> bool:
-    """Whether this photo's person is kept out of training: by a hash of the person's name, so it never moves.
+    """Whether this photo's person is kept out of training: those who stand last, as in the triplets' own splits.
 
     A person is the photo's folder, or, in one of the `flat` folders, the photo's own name.
     """
     path = Path(photo)
     person = path.stem if path.parent.name in flat else path.parent.name
-    return zlib.crc32(person.encode()) % 100 < percent
+    return place_of(person) > 1 - percent / 100
 
 
 def read_rgb(path: Path) -> np.ndarray:
