@@ -283,7 +283,7 @@ def test_light_is_told_from_its_side() -> None:
 
 def test_each_fault_has_its_reason() -> None:
     face, limits = aligned(1), QualitySettings()
-    fine = quality.measure(face.crop, face.mesh, 0.6, 0.9, 0.2)
+    fine = quality.measure(face.crop, face.mesh, 0.6, 0.9, 0.05)
     assert quality.reason_against(fine, limits) is None
     faults = {"small": 1.6, "unsure": 0.5, "turned": 50.0, "clipped": 0.2, "covered": 0.5, "blurred": 0.1}
     fields = ("enlargement", "score", "yaw", "clipped", "covered", "sharpness")

@@ -10,7 +10,9 @@ blended        both, band by band                                               
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -58,11 +60,29 @@ class BlendSettings:
 
 @dataclass(frozen=True, eq=False)
 class BlendResult:
-    """image (H,W,3) uint8; mask (H,W) float32, zero where the photo is untouched; steps: pictures by name."""
+    """image (H,W,3) uint8; mask (H,W) float32, zero where the photo is untouched; mesh (468,3): where its face is now;
+    shown 0..1: the share of the face that the source's photo shows."""
 
     image: np.ndarray
     mask: np.ndarray
-    steps: dict[str, np.ndarray] = field(default_factory=dict)
+    mesh: np.ndarray
+    shown: float
+    _steps: Callable[[], dict[str, np.ndarray]] = dict
+
+    @cached_property
+    def steps(self) -> dict[str, np.ndarray]:
+        """Pictures (H,W,3) and maps (H,W) of the photo's size by name, drawn when they are asked for."""
+        return self._steps()
+
+
+@dataclass(frozen=True, eq=False)
+class _Swap:
+    """The piece of the photo around the face: image (h,w,3) and mask (h,w), and what its steps are drawn from."""
+
+    image: np.ndarray
+    mask: np.ndarray
+    shown: float
+    steps: Callable[[], dict[str, np.ndarray]]
 
 
 def blend_face(
@@ -72,17 +92,19 @@ def blend_face(
     source_mesh: np.ndarray,
     settings: BlendSettings | None = None,
     source_covers: Covers | None = None,
+    target_covers: Covers | None = None,
 ) -> BlendResult:
     """(H,W,3) the target's photo with the source's face; meshes (468,3) in their own pictures' pixels.
 
-    `source_covers` is find_covers(source, source_mesh, strict=True), for callers who use one source many times.
+    `source_covers` is find_covers(source, source_mesh, strict=True) and `target_covers` find_covers(target,
+    target_mesh), for callers who use one photo many times.
     """
     settings = settings or BlendSettings()
     target, source = checked_picture(target, "target"), checked_picture(source, "source")
     target_mesh, source_mesh = checked_mesh(target_mesh, "target"), checked_mesh(source_mesh, "source")
     shape = target.shape[:2]
     if settings.likeness == 0:
-        return BlendResult(target.copy(), np.zeros(shape, np.float32))
+        return BlendResult(target.copy(), np.zeros(shape, np.float32), target_mesh, 0.0)
 
     width = regions.face_width(target_mesh)
     goal = shaped_mesh(target_mesh, source_mesh, settings.shape * settings.likeness)
@@ -90,7 +112,9 @@ def blend_face(
     reshaped = reshape(target, move)
     window = regions.window(goal, shape, (0.5 * settings.feather + _LEAK) * width)
     corner = np.array([window[1].start, window[0].start, 0], np.float32)
-    swap = _swap(reshaped[window], goal - corner, source, source_mesh, width, settings, source_covers)
+    ours = (target_covers or find_covers(target, target_mesh)).at(_origins(move, window))
+    theirs = source_covers or find_covers(source, source_mesh, strict=True)
+    swap = _swap(reshaped[window], goal - corner, source, source_mesh, width, settings, ours, theirs)
 
     image = reshaped.copy()
     image[window] = swap.image
@@ -98,8 +122,20 @@ def blend_face(
     mask = np.where(moved < STILL, 0, np.minimum(moved, 1)).astype(np.float32)
     mask[window] = np.maximum(mask[window], swap.mask)
     image = cv2.copyTo(target, (mask == 0).astype(np.uint8), image)
-    steps = {name: _placed(step, window, shape) for name, step in swap.steps.items()}
-    return BlendResult(image, mask, {**steps, "reshaped": reshaped, "blended": image})
+
+    def steps() -> dict[str, np.ndarray]:
+        placed = {name: _placed(step, window, shape) for name, step in swap.steps().items()}
+        return {**placed, "reshaped": reshaped, "blended": image}
+
+    return BlendResult(image, mask, goal, swap.shown, steps)
+
+
+def _origins(move: np.ndarray, window: tuple[slice, slice]) -> np.ndarray:
+    """(h,w,2) where the pixels of a piece of the reshaped photo come from."""
+    rows, columns = window
+    x = move[..., 0][window] + np.arange(columns.start, columns.stop, dtype=np.float32)
+    y = move[..., 1][window] + np.arange(rows.start, rows.stop, dtype=np.float32)[:, None]
+    return cv2.merge([x, y])
 
 
 def _swap(
@@ -109,13 +145,11 @@ def _swap(
     source_mesh: np.ndarray,
     width: float,
     settings: BlendSettings,
-    theirs: Covers | None,
-) -> BlendResult:
+    ours: tuple[np.ndarray, np.ndarray],
+    theirs: Covers,
+) -> _Swap:
     """(h,w,3) the piece of the reshaped photo around the face, with the source's face on the goal mesh in it."""
-    shape = under.shape[:2]
-    theirs = theirs or find_covers(source, source_mesh, strict=True)
-    ours = find_covers(under, goal)
-    front, bare = ours.on(shape)
+    shape, (front, bare) = under.shape[:2], ours
     texture = reenact(
         source,
         open_lips(source_mesh, goal),
@@ -134,7 +168,9 @@ def _swap(
 
     own = np.maximum(regions.eyes(goal, shape, _EYES), regions.inner_mouth(goal, shape))
     free = 1 - regions.soft(own, 0.008 * width)
-    alpha = _inside(goal, shape, width, settings) * free * texture.validity * (1 - front) * settings.likeness
+    oval = regions.oval(goal, shape)
+    shown = float(texture.validity[oval > 0].sum() / max(np.count_nonzero(oval), 1))
+    alpha = _inside(oval, width, settings) * free * texture.validity * (1 - front) * settings.likeness
     valid = bands.in_colour(np.minimum(texture.validity * 4, 1))
     below = under.astype(np.float32)
     octaves = round(np.log2(max(settings.band_reach * width, 1)))
@@ -144,13 +180,16 @@ def _swap(
     reach = np.clip(4 * regions.soft(alpha, _LEAK / 2.5 * width), 0, 1)
     mask = np.where(reach < 1 / 64, 0, np.clip(np.maximum(reach * free, alpha), 0, 1)).astype(np.float32)
     blended = below + bands.in_colour(mask) * (blended - below)
-    steps = {
-        "texture": texture.image,
-        "validity": texture.validity,
-        "reenacted": np.rint(below + valid * (texture.image - below)).astype(np.uint8),
-        "recoloured": np.rint(over).astype(np.uint8),
-    }
-    return BlendResult(np.clip(np.rint(blended), 0, 255).astype(np.uint8), mask, steps)
+
+    def steps() -> dict[str, np.ndarray]:
+        return {
+            "texture": texture.image,
+            "validity": texture.validity,
+            "reenacted": np.rint(below + valid * (texture.image - below)).astype(np.uint8),
+            "recoloured": np.rint(over).astype(np.uint8),
+        }
+
+    return _Swap(np.clip(np.rint(blended), 0, 255).astype(np.uint8), mask, shown, steps)
 
 
 def _placed(step: np.ndarray, window: tuple[slice, slice], shape: tuple[int, int]) -> np.ndarray:
@@ -160,8 +199,8 @@ def _placed(step: np.ndarray, window: tuple[slice, slice], shape: tuple[int, int
     return out
 
 
-def _inside(goal: np.ndarray, shape: tuple[int, int], width: float, settings: BlendSettings) -> np.ndarray:
+def _inside(oval: np.ndarray, width: float, settings: BlendSettings) -> np.ndarray:
     """(H,W) one well inside the outline, falling softly to zero before it."""
     edge = regions.disc((settings.margin + settings.feather) * width)
-    inside = cv2.erode(regions.oval(goal, shape), edge, borderType=cv2.BORDER_REPLICATE)
+    inside = cv2.erode(oval, edge, borderType=cv2.BORDER_REPLICATE)
     return regions.soft(inside, settings.feather * width)

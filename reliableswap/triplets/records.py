@@ -37,7 +37,7 @@ from .store import write_whole
 from .synthesise import AlignedFace
 
 BUCKETS = 256
-_FORMAT = 4  # of the cache; a change here makes every record anew
+_FORMAT = 5  # of the cache; a change here makes every record anew
 _COVERS = 120  # cells a side in which covers are kept
 _KEY = b"reliableswap"
 
@@ -134,6 +134,7 @@ class RecordMaker:
         entry["mesh"] = apply(matrix, face.mesh)
         covers = find_covers(entry["crop"], entry["mesh"], strict=True)
         entry["covers"] = pack_covers(covers, side)
+        entry["target_covers"] = pack_covers(find_covers(entry["crop"], entry["mesh"]), side)
         inner = entry["crop"][self.pad : self.pad + self.size, self.pad : self.pad + self.size]
         mesh = entry["mesh"] - np.array([self.pad, self.pad, 0], np.float32)
         enlargement = float(np.sqrt(np.linalg.det(matrix[:, :2])))
@@ -163,9 +164,9 @@ def _save(path: Path, array: np.ndarray) -> None:
 
 
 def face_type(side: int) -> np.dtype:
-    """A padded crop, its mesh in its own pixels, and what covers it as a source."""
-    covers = ("covers", "u1", (_COVERS, _COVERS, 2))
-    return np.dtype([("crop", "u1", (side, side, 3)), ("mesh", "<f4", (468, 3)), covers])
+    """A padded crop, its mesh in its own pixels, and what covers it as a source and as a target."""
+    covers = [(name, "u1", (_COVERS, _COVERS, 2)) for name in ("covers", "target_covers")]
+    return np.dtype([("crop", "u1", (side, side, 3)), ("mesh", "<f4", (468, 3)), *covers])
 
 
 def pack_covers(covers: Covers, side: int) -> np.ndarray:
@@ -274,5 +275,6 @@ class Records:
             path = self.maker.array(bucket, self.maker.key(bucket))
             self._open[bucket] = np.load(path, mmap_mode="r")
         entry = self._open[bucket][row]
-        covers = unpack_covers(entry["covers"], entry["crop"].shape[0])
-        return AlignedFace(np.array(entry["crop"]), np.array(entry["mesh"]), covers)
+        side = entry["crop"].shape[0]
+        covers, target_covers = (unpack_covers(entry[name], side) for name in ("covers", "target_covers"))
+        return AlignedFace(np.array(entry["crop"]), np.array(entry["mesh"]), covers, target_covers)

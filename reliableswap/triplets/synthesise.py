@@ -7,21 +7,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..blend import BlendSettings, blend_face, regions
+from ..blend import BlendSettings, blend_face
 from ..blend.occlusion import Covers
 from ..blend.raster import signed_areas
-from ..blend.reshape import displacement, reshape, shaped_mesh, similarity3d
+from ..blend.reshape import displacement, reshape, similarity3d
 from ..blend.topology import topology
 from .settings import Variation
 
 
 @dataclass(frozen=True, eq=False)
 class AlignedFace:
-    """A padded aligned crop (P,P,3) uint8 and its mesh (468,3) in the crop's pixels; as a source, what covers it."""
+    """A padded aligned crop (P,P,3) uint8 and its mesh (468,3) in the crop's pixels; what covers it, by a strict look
+    as a source and by a plain one as a target."""
 
     crop: np.ndarray
     mesh: np.ndarray
     covers: Covers | None = None
+    target_covers: Covers | None = None
 
     def inner(self, pad: int) -> AlignedFace:
         """The same without its padding."""
@@ -71,12 +73,11 @@ def synthesise(target: AlignedFace, source: AlignedFace, recipe: Recipe) -> Surr
     """The target's photo with the source's face: the source's shape; the target's pose, expression, gaze and teeth."""
     if recipe.girth:
         target = with_girth(target, recipe.girth)
-    result = blend_face(target.crop, target.mesh, source.crop, source.mesh, recipe.blend, source.covers)
-    strength = recipe.blend.shape * recipe.blend.likeness
-    mesh = shaped_mesh(target.mesh, source.mesh, strength)
-    inside = regions.oval(mesh, target.crop.shape[:2])
-    shown = float((result.steps["validity"] * inside).sum() / max(float(inside.sum()), 1.0))
-    return Surrogate(AlignedFace(result.image, mesh), recipe, shown, folded_share(target.mesh, mesh))
+    result = blend_face(
+        target.crop, target.mesh, source.crop, source.mesh, recipe.blend, source.covers, target.target_covers
+    )
+    folded = folded_share(target.mesh, result.mesh)
+    return Surrogate(AlignedFace(result.image, result.mesh), recipe, result.shown, folded)
 
 
 def folded_share(before: np.ndarray, after: np.ndarray) -> float:
