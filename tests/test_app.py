@@ -1,63 +1,67 @@
-"""The demo: it swaps, it asks for consent on the server, and what it hands out is marked."""
+"""`python app.py` as a person starts it, and what a Space reads before it starts."""
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from importlib.metadata import version
 from pathlib import Path
 
-import pytest
-from conftest import person
-from gradio_client import Client, handle_file
-from gradio_client.exceptions import AppError
-from PIL import Image
+import httpx
+import yaml
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-import app
-from reliableswap.provenance import read_mark
+ROOT = Path(__file__).parent.parent
 
 
-@pytest.fixture(scope="module")
-def client() -> Iterator[Client]:
-    page = app.build()
-    page.queue().launch(prevent_thread_lock=True, quiet=True, server_port=None)
-    yield Client(page.local_url, verbose=False)
-    page.close()
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
-    folder = tmp_path_factory.mktemp("pictures")
-    for number in (1, 2):
-        image = Image.open(person(number)).convert("RGB")
-        image.thumbnail((320, 320))
-        image.save(folder / f"{number}.png")
-    return str(folder / "1.png"), str(folder / "2.png")
-
-
-def swap(client: Client, source: str, target: str, agreed: bool = True) -> tuple[str, dict]:
-    result: tuple[str, dict] = client.predict(
-        handle_file(source), handle_file(target), agreed, 1.0, 0.5, api_name="/swap"
+def test_it_starts_offline_and_ends_without_a_trace(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = os.environ | {
+        "GRADIO_SERVER_PORT": str(port),
+        "TMPDIR": str(tmp_path),
+        "http_proxy": "http://127.0.0.1:9",  # whoever asks for anything outside gets no answer
+        "https_proxy": "http://127.0.0.1:9",
+        "no_proxy": "127.0.0.1,localhost",
+        "OMP_NUM_THREADS": "1",
+    }
+    environment.pop("GRADIO_TEMP_DIR", None)
+    app = subprocess.Popen(
+        [sys.executable, "app.py"],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     )
-    return result
+    try:
+        page = ""
+        deadline = (
+            time.monotonic() + 90
+        )  # not the target, which benchmarks/space.py measures: this machine may be busy
+        while not page and time.monotonic() < deadline and app.poll() is None:
+            try:
+                page = httpx.get(f"http://127.0.0.1:{port}/").text
+            except httpx.TransportError:
+                time.sleep(0.2)
+        assert "ReliableSwap" in page
+        assert list(tmp_path.glob("reliableswap-*")), "its files lie in a folder of its own"
+    finally:
+        app.send_signal(2)
+        output = app.communicate(timeout=30)[0].decode()
+    assert "Traceback" not in output
+    assert not list(tmp_path.glob("reliableswap-*")), "and go when it ends"
 
 
-def test_a_result_is_a_marked_picture_with_a_report(client: Client, pictures: tuple[str, str]) -> None:
-    path, report = swap(client, *pictures)
-    mark = read_mark(path)
-    assert mark is not None
-    assert mark.ai_made
-    assert report["faces"][0]["swapped"]
-
-
-def test_without_consent_nothing_is_swapped(client: Client, pictures: tuple[str, str]) -> None:
-    with pytest.raises(AppError, match="confirm that the people shown agreed"):
-        swap(client, *pictures, agreed=False)
-
-
-def test_a_picture_without_a_face_is_one_clear_line(
-    client: Client, pictures: tuple[str, str], tmp_path: Path
-) -> None:
-    Image.new("RGB", (200, 200), "grey").save(tmp_path / "wall.png")
-    with pytest.raises(AppError, match=r"no face found in wall\.png"):
-        swap(client, pictures[0], str(tmp_path / "wall.png"))
+def test_the_front_matter_is_what_a_space_needs() -> None:
+    _, front, _ = (ROOT / "README.md").read_text("utf-8").split("---\n", 2)
+    facts = yaml.safe_load(front)
+    assert facts["sdk"] == "gradio"
+    assert (ROOT / facts["app_file"]).is_file()
+    assert facts["license"] == "apache-2.0"
+    assert str(facts["sdk_version"]).split(".")[0] == version("gradio").split(".")[0] == "6"
+    packages = (ROOT / "packages.txt").read_text().split()
+    assert packages
+    assert all(name.replace("-", "").replace(".", "").isalnum() for name in packages)

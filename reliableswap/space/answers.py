@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from ..errors import ReliableSwapError
@@ -21,7 +21,7 @@ _OURS = "ReliableSwap "
 
 def made_swap(
     worker: Worker,
-    sources: Sequence[File] | None,
+    sources: Mapping[int, File],
     target: File | None,
     agreed: object,
     faces: object,
@@ -34,7 +34,7 @@ def made_swap(
     if engine not in ENGINES:
         raise ReliableSwapError(f"unknown engine {engine!r}; choose {', '.join(worker.engines)}")
     photo = read_upload(target, "target photo")
-    pictures = [read_upload(source, "source picture") for source in sources or []]
+    pictures = {number: read_upload(file, f"source {number}") for number, file in sources.items()}
     swap = worker.swap(pictures, photo, mapping, engine, settings)
     after = Picture(with_note(swap.after.pixels), swap.after.alpha, swap.after.icc, photo.name)
     details = {"consent": STATEMENT, "engine": swap.report.engine}

@@ -1,7 +1,8 @@
 """What scripts and agents call: four endpoints with names that stay, and the same four as MCP tools.
 
 The page's own events are private. Each endpoint has components of its own, which are never shown: they give the
-API its types. Docstrings become the documentation, so they speak to the caller.
+API its types. Docstrings become the documentation, so they speak to the caller. Sources come one by one and not as
+a list, because MCP tools of Gradio can't take lists of files.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 import gradio as gr
 
 from .answers import File, found_faces, made_swap, made_triplet, read_marks, swap_facts
+from .limits import MAX_SOURCES
 from .making import ROWS
 from .photo import HEAVY, RAW
 from .toasts import toasts
@@ -22,32 +24,43 @@ def api(worker: Worker) -> None:
 
     @toasts
     def swap(
-        sources: list[File],
+        source: File,
         target: File,
         agreed: bool,
-        faces: dict[str, int],
+        faces: str,
         engine: str,
         likeness: float,
         shape: float,
         detail: float,
+        source_1: File | None = None,
+        source_2: File | None = None,
+        source_3: File | None = None,
+        source_4: File | None = None,
+        source_5: File | None = None,
     ) -> tuple[str, dict[str, Any]]:
-        """Put the faces of the sources into the target photo. The result says that it was made by AI.
+        """Put the face of a source into the target photo, or those of several. The result says that AI made it.
 
         Args:
-            sources: pictures with the faces to put in, one to six.
+            source: a picture with the face to put in; the largest face in it counts. It is source 0.
             target: the photo whose faces are replaced.
-            agreed: true states that the people shown agreed to this, or do not exist; anything else is refused.
-            faces: which face gets which source, as {"face": source}, both counted from 0, the largest face first;
-                faces left out stay. Empty: the largest face gets the first source.
+            agreed: true states that the people shown agreed to this, or do not exist; else it is refused.
+            faces: face=source pairs such as "0=1, 2=0", counted from 0, largest face first; empty is 0=0.
             engine: auto, blend, or neural where the server holds a generator.
             likeness: how much of the source comes in, 0 to 1.
             shape: how far the face's outline moves to the source's, 0 to 1.
             detail: how far sharpness and grain follow the target, 0 to 1.
+            source_1: a further source, for `faces` to name.
+            source_2: a further source, for `faces` to name.
+            source_3: a further source, for `faces` to name.
+            source_4: a further source, for `faces` to name.
+            source_5: a further source, for `faces` to name.
 
         Returns:
             The result, a PNG marked as made by AI.
             The report: engine, device, seconds, and for each face its box, source and likeness before and after.
         """
+        given = enumerate((source, source_1, source_2, source_3, source_4, source_5))
+        sources = {number: file for number, file in given if file}
         path, made = made_swap(worker, sources, target, agreed, faces, engine, likeness, shape, detail)
         return path, swap_facts(made)
 
@@ -71,11 +84,10 @@ def api(worker: Worker) -> None:
         Args:
             a: a photo of the person who gives pose, expression, hair and light.
             b: a photo of the person who gives the identity.
-            agreed: true states that the people shown agreed to this, or do not exist; anything else is refused.
+            agreed: true states that the people shown agreed to this, or do not exist; else it is refused.
 
         Returns:
-            The pictures, each with its name (a, b, reshaped, reenacted, recoloured, ab, ba, and network where the
-            server holds a generator) and a sentence.
+            The pictures, each with its name and a sentence.
         """
         paths = made_triplet(worker, a, b, agreed)
         return [(path, f"{name}: {_SAYS[name]}") for name, path in paths.items()]
@@ -95,18 +107,19 @@ def api(worker: Worker) -> None:
     def picture(label: str) -> gr.File:
         return gr.File(label=label, type="filepath", visible=False)
 
-    sources = gr.File(label="sources", file_count="multiple", type="filepath", visible=False)
-    agreed = gr.Checkbox(label="agreed", value=False, visible=False)
+    agreed = gr.Checkbox(label="agreed", visible=False)
+    agreed.value = None  # without a default, so that it has to be said
     share = {name: gr.Slider(0, 1, value, label=name, visible=False) for name, value in _SHARES.items()}
     _endpoint(
         swap,
         [
-            sources,
+            picture("source"),
             picture("target"),
             agreed,
-            gr.JSON({}, label="faces", visible=False),
+            gr.Textbox("", label="faces", visible=False),
             gr.Dropdown(worker.engines, value="auto", label="engine", visible=False),
             *share.values(),
+            *(picture(f"source_{number}") for number in range(1, MAX_SOURCES)),
         ],
         [picture("result"), gr.JSON(label="report", visible=False)],
         **HEAVY,

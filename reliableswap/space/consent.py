@@ -19,15 +19,14 @@ def require_consent(agreed: object) -> None:
     """Raise unless `agreed` is exactly True: over the API anything may come, and "false" is not a yes."""
     if agreed is not True:
         raise ReliableSwapError(
-            "nothing was swapped: please confirm that the people shown agreed, or that they do not exist "
-            "(agreed=True)"
+            "Nothing was swapped: please confirm that the people shown agreed, or that they do not exist."
         )
 
 
 def with_note(pixels: np.ndarray) -> np.ndarray:
-    """(H,W,3) uint8 the picture with the note on a small plate in its lower left corner."""
+    """(H,W,3) uint8 the picture with the note on a small plate in its lower right corner."""
     height, width = pixels.shape[:2]
-    size = max(6.0, 0.026 * min(height, width))
+    size = max(10.0, 0.028 * min(height, width))
     font = ImageFont.load_default(size)
     left, top, right, bottom = font.getbbox(NOTE)
     if (right - left) > 0.9 * width:  # a picture so narrow that the note has to shrink to fit
@@ -37,7 +36,7 @@ def with_note(pixels: np.ndarray) -> np.ndarray:
     plate = (round(right - left) + 2 * pad, round(bottom - top) + 2 * pad)
     image = Image.fromarray(pixels)
     dark = Image.new("RGB", plate, (16, 18, 22))
-    corner = (0, max(0, height - plate[1]))
+    corner = (max(0, width - plate[0]), max(0, height - plate[1]))
     under = image.crop((corner[0], corner[1], corner[0] + plate[0], corner[1] + plate[1]))
     label = Image.blend(under, dark, 0.62)
     ImageDraw.Draw(label).text((pad - left, pad - top), NOTE, font=font, fill=(255, 255, 255))

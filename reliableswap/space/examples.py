@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 _SIDE = 1024  # of a photo; the originals have two thousand pixels and half a megabyte
-_THUMBNAIL = 160
+_THUMBNAIL = 120
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def _portrait(person: int, side: int) -> Image.Image:
 
 def _kept(name: str, image: Image.Image) -> str:
     path = Path(_folder().name) / name
-    image.save(path, quality=92)
+    image.save(path, quality=92)  # quality: for JPEG
     return str(path)
 
 
@@ -64,19 +64,15 @@ def _side_by_side(people: tuple[int, ...], side: int) -> Image.Image:
 
 @functools.cache
 def thumbnail(number: int) -> str:
-    """The path of a small picture that shows the sources of an example above its target."""
+    """The path of a small picture that shows the sources of an example beside its target."""
     example = EXAMPLES[number]
-    sources = _side_by_side(example.sources, _THUMBNAIL // 2)
+    side, gap = _THUMBNAIL // len(example.sources), 6
     target = _side_by_side(example.targets, _THUMBNAIL)
-    target.thumbnail((_THUMBNAIL, _THUMBNAIL))
-    sheet = Image.new("RGB", (_THUMBNAIL + 8 + _THUMBNAIL // 2, _THUMBNAIL), "white")
-    for place in range(len(example.sources)):
-        half = _THUMBNAIL // 2
-        box = (place * half, 0, (place + 1) * half, half)
-        top = (_THUMBNAIL - half * len(example.sources)) // 2 + place * half
-        sheet.paste(sources.crop(box), (0, top))
-    sheet.paste(target, (_THUMBNAIL // 2 + 8, (_THUMBNAIL - target.height) // 2))
-    return _kept(f"thumbnail-{number}.jpg", sheet)
+    sheet = Image.new("RGBA", (side + gap + target.width, _THUMBNAIL))
+    for place, person in enumerate(example.sources):
+        sheet.paste(_portrait(person, side), (0, place * side))
+    sheet.paste(target, (side + gap, 0))
+    return _kept(f"thumbnail-{number}.png", sheet)
 
 
 @functools.cache

@@ -21,8 +21,16 @@ def theme() -> gr.themes.Base:
         block_background_fill="#ffffff",
         block_background_fill_dark="#171c23",
         block_border_width="1px",
-        block_label_background_fill="transparent",
-        block_label_background_fill_dark="transparent",
+        block_label_background_fill="#ffffff",
+        block_label_background_fill_dark="#171c23",
+        block_label_text_color="*neutral_600",
+        block_label_text_color_dark="*neutral_300",
+        block_title_text_color="*neutral_700",
+        block_title_text_color_dark="*neutral_200",
+        block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_400",
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_400",
         button_primary_background_fill="*primary_700",
         button_primary_background_fill_hover="*primary_800",
         button_primary_background_fill_dark="*primary_600",
@@ -41,13 +49,57 @@ CSS = """
 .note, .note p { font-weight: 600; }
 .faces { gap: 0.6rem !important; }
 .faces .face { min-width: 132px !important; flex: 1 1 132px !important; max-width: 220px; }
+#examples .caption-label { display: none; }
+#examples .thumbnail-item { border: 1px solid transparent; background: transparent; }
 .consent { border: 1px solid var(--primary-600) !important; }
-table.report { width: 100%; border-collapse: collapse; font-size: 0.92rem; }
+button[role=tab].selected { color: var(--primary-700) !important; }
+.dark button[role=tab].selected { color: var(--primary-400) !important; }
+table.report { width: 100%; border-collapse: collapse; border: 0 !important; font-size: 0.92rem; }
 table.report caption { text-align: left; padding-bottom: 0.35rem; color: var(--body-text-color-subdued); }
-table.report th, table.report td { text-align: left; padding: 0.3rem 0.5rem 0.3rem 0; vertical-align: top;
-  border-bottom: 1px solid var(--border-color-primary); overflow-wrap: anywhere; font-weight: 400; }
+table.report th, table.report td { text-align: left; padding: 0.3rem 0.5rem 0.3rem 0 !important; vertical-align: top;
+  border: 0 !important; border-bottom: 1px solid var(--border-color-primary) !important; overflow-wrap: anywhere;
+  font-weight: 400; }
+table.report tr { border: 0 !important; }
 table.report th { font-weight: 600; }
 .verdict { font-size: 1.1rem; margin: 0.4rem 0; }
+.figure .plate { max-width: 240px; }
 .figure .says p { font-size: 0.9rem; margin: 0.2rem 0 0; }
 :focus-visible { outline: 2px solid var(--primary-500) !important; outline-offset: 2px; }
+"""
+
+# Gradio's before-and-after slider has neither names for its pictures nor keys for its line. This gives it both: the
+# arrow keys drag the line as a mouse would.
+JS = """
+() => {
+  const drag = (handle, step) => {
+    const box = handle.getBoundingClientRect(), y = box.top + box.height / 2, x = box.left + box.width / 2;
+    const send = (node, type, at) => node.dispatchEvent(new MouseEvent(type,
+      { bubbles: true, cancelable: true, view: window, clientX: at, clientY: y }));
+    send(handle, "mousedown", x); send(window, "mousemove", x + step); send(window, "mouseup", x + step);
+  };
+  const tell = (handle, frame) => {
+    const whole = frame.getBoundingClientRect(), line = handle.getBoundingClientRect();
+    const share = (line.left + line.width / 2 - whole.left) / Math.max(whole.width, 1);
+    handle.setAttribute("aria-valuenow", Math.round(100 * Math.min(1, Math.max(0, share))));
+  };
+  const equip = () => document.querySelectorAll("[data-testid=slider]").forEach((handle) => {
+    const frame = handle.parentElement, pictures = frame.querySelectorAll("img");
+    ["Before: the target photo", "After: the result, made by AI"].forEach(
+      (name, i) => pictures[i] && pictures[i].alt !== name && (pictures[i].alt = name));
+    if (handle.getAttribute("role") === "slider") return;
+    const facts = { role: "slider", tabindex: "0", "aria-label": "Line between before and after",
+      "aria-valuemin": "0", "aria-valuemax": "100", "aria-orientation": "horizontal" };
+    Object.entries(facts).forEach(([name, value]) => handle.setAttribute(name, value));
+    tell(handle, frame);
+    new MutationObserver(() => tell(handle, frame)).observe(handle, { attributeFilter: ["style"] });
+    handle.addEventListener("keydown", (event) => {
+      const step = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1 }[event.key];
+      if (!step) return;
+      event.preventDefault();
+      drag(handle, (step * frame.getBoundingClientRect().width) / 20);
+    });
+  });
+  new MutationObserver(equip).observe(document.body, { childList: true, subtree: true });
+  equip();
+}
 """

@@ -36,14 +36,16 @@ ROWS: dict[str, tuple[Plate, ...]] = {
         Plate("ab", "4 · Blended: C_ab", "Both are joined band by band; eyes, mouth and hair stay a's."),
     ),
     "Naive triplet: the answer is synthetic": (
-        Plate("a", "Target C_a, real", "A network is shown a's photo,"),
-        Plate("b", "Source C_b, real", "and b's identity;"),
-        Plate("ab", "Answer C_ab, synthetic", "it would learn to copy every flaw of the synthetic answer."),
+        Plate("a", "Target C_a, real", "A network is shown the photo of a."),
+        Plate("b", "Source C_b, real", "It is given the identity of b."),
+        Plate("ab", "Answer C_ab, synthetic", "It would learn to copy every flaw of this synthetic answer."),
     ),
     "Cycle triplet: the answer is a real photo": (
-        Plate("ab", "Target C_ab, synthetic", "Turned around: the network is shown the synthetic C_ab,"),
-        Plate("ba", "Source C_ba, synthetic", "and C_ba, which was made the same way the other way round;"),
-        Plate("a", "Truth C_a, real", "the right answer is the real photo, true in every pixel."),
+        Plate("ab", "Target C_ab, synthetic", "Now the network is shown the synthetic picture."),
+        Plate(
+            "ba", "Source C_ba, synthetic", "It is given the identity of a, from the other synthetic picture."
+        ),
+        Plate("a", "Truth C_a, real", "The right answer is the real photo, true in every pixel."),
     ),
 }
 ANSWER = Plate(
@@ -94,7 +96,7 @@ def making_tab(worker: Worker) -> None:
             gr.Markdown(f"### {title}", elem_classes="step")
             with gr.Row():
                 for plate in row:
-                    with gr.Column(min_width=150):
+                    with gr.Column(min_width=150, elem_classes="plate"):
                         plates.append((plate, _plate(plate)))
                         gr.Markdown(plate.says, elem_classes="says")
     names = [plate.picture for plate, _ in plates]

@@ -95,9 +95,7 @@ def photo_tab(worker: Worker) -> gr.Gallery | None:
                 max_height=460,
                 elem_id="slider",
             )
-            note = gr.Markdown(
-                "Move the line over the picture to compare.", elem_classes="quiet", elem_id="note"
-            )
+            note = gr.Markdown("The result will appear here.", elem_classes="quiet", elem_id="note")
             download = gr.DownloadButton("Download the result (PNG)", visible=False, elem_id="download")
             report = gr.HTML(elem_id="report")
 
@@ -130,7 +128,12 @@ def photo_tab(worker: Worker) -> gr.Gallery | None:
     )
     if shown is not None:
         shown.select(
-            chosen_example, None, [sources, target], api_visibility="private", show_progress="hidden"
+            chosen_example,
+            None,
+            [sources, target, *choices],
+            api_visibility="private",
+            queue=False,
+            show_progress="hidden",
         )
     return shown
 
@@ -139,17 +142,18 @@ def _examples() -> gr.Gallery | None:
     """A strip of examples, filled when the page is first looked at; nothing without the package."""
     if not examples.available():
         return None
-    strip = gr.Gallery(
-        label="Examples: people who do not exist",
+    gr.Markdown("Or take an example, with people who do not exist:", elem_classes="quiet")
+    return gr.Gallery(
+        label="Examples with people who do not exist",
+        show_label=False,
         columns=3,
-        height=150,
+        height="auto",
         object_fit="contain",
         allow_preview=False,
         interactive=False,
         buttons=[],
         elem_id="examples",
     )
-    return strip
 
 
 def example_strip() -> list[tuple[str, str]]:
@@ -165,6 +169,7 @@ def _face_cards() -> tuple[list[gr.Column], list[gr.Image], list[gr.Dropdown]]:
                 portraits.append(
                     gr.Image(
                         label=f"Face {number}",
+                        show_label=False,
                         interactive=False,
                         height=132,
                         buttons=[],
@@ -175,7 +180,7 @@ def _face_cards() -> tuple[list[gr.Column], list[gr.Image], list[gr.Dropdown]]:
                     gr.Dropdown(
                         _options(0),
                         value=ALONE,
-                        label=f"Source for face {number}",
+                        label=f"Face {number} gets",
                         filterable=False,
                         elem_id=f"face-{number}",
                     )
@@ -233,7 +238,8 @@ def show_faces(
             says = one_line(error)
             gr.Warning(says, title="Another photo, please")
     sources = len(_files(gallery))
-    start = assigned(sources, [ALONE] * MAX_FACES)
+    # Several sources mean a mapping: each goes to one face until it is changed. A single one goes to the largest.
+    start = [number if number < min(sources, len(crops)) else ALONE for number in range(MAX_FACES)]
     return [
         says,
         *(gr.Column(visible=number < len(crops)) for number in range(MAX_FACES)),
@@ -258,15 +264,22 @@ def _swapped(
     faces = {number: source for number, source in enumerate(chosen) if source != ALONE}
     if sources and target and not faces:
         raise ReliableSwapError("every face is left alone; choose a source for at least one")
-    path, swap = made_swap(worker, sources, target, agreed, faces, engine, likeness, shape, detail)
+    path, swap = made_swap(
+        worker, dict(enumerate(sources)), target, agreed, faces, engine, likeness, shape, detail
+    )
     return (
         (before_view(swap), path),
-        gr.Markdown(f"{NOTE}. This picture does not show what happened.", elem_classes="note"),
+        f"**{NOTE}. This picture does not show what happened.** Move the line to compare.",
         gr.DownloadButton(value=path, visible=True),
         report_html(swap.report),
     )
 
 
-def chosen_example(event: gr.SelectData) -> tuple[list[tuple[str, str]], str]:
+def chosen_example(event: gr.SelectData) -> list[Any]:
     sources, target = examples.pictures(int(event.index))
-    return [(path, f"Source {letter}") for path, letter in zip(sources, LETTERS, strict=False)], target
+    choices = [number if number < len(sources) else ALONE for number in range(MAX_FACES)]
+    return [
+        [(path, f"Source {letter}") for path, letter in zip(sources, LETTERS, strict=False)],
+        target,
+        *(gr.Dropdown(choices=_options(len(sources)), value=value) for value in choices),
+    ]

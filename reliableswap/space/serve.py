@@ -10,7 +10,7 @@ from starlette.middleware import Middleware
 
 from .gate import Gate
 from .limits import MAX_MEGABYTES, QUEUE_SIZE
-from .look import CSS, theme
+from .look import CSS, JS, theme
 
 
 def launch(page: gr.Blocks, **options: Any) -> gr.Blocks:
@@ -18,6 +18,7 @@ def launch(page: gr.Blocks, **options: Any) -> gr.Blocks:
     settings: dict[str, Any] = {
         "theme": theme(),
         "css": CSS,
+        "js": JS,
         "max_file_size": f"{MAX_MEGABYTES}mb",
         "show_error": False,  # only messages that were written for people
         "ssr_mode": False,

@@ -28,7 +28,7 @@ def verify_tab() -> None:
             verdict = gr.HTML(elem_id="verdict")
 
     @toasts
-    def verify(file: Mapping[str, Any] | None) -> str:
+    def show_marks(file: Mapping[str, Any] | None) -> str:
         return marks_html(read_marks(file)) if file else ""
 
-    file.change(verify, file, verdict, api_visibility="private", **RAW)
+    file.change(show_marks, file, verdict, api_visibility="private", **RAW)

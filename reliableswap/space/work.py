@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+import operator
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -70,21 +71,22 @@ class Worker:
 
     def _swap(
         self,
-        sources: Sequence[Picture],
+        sources: Mapping[int, Picture],
         target: Picture,
         faces: Mapping[int, int],
         engine: str,
         settings: BlendSettings,
     ) -> Swap:
-        """faces: number of the target's face -> place of its source in `sources`."""
+        """faces: number of the target's face -> number of its source."""
         if not sources:
             raise ReliableSwapError("there is no source; add at least one picture with the face to put in")
         if len(sources) > MAX_SOURCES:
             raise ReliableSwapError(f"{len(sources)} sources are too many; give at most {MAX_SOURCES}")
         for face, source in faces.items():
-            if not 0 <= source < len(sources):
+            if source not in sources:
+                given = ", ".join(str(number) for number in sorted(sources))
                 raise ReliableSwapError(
-                    f"face {face} is mapped to source {source}, and there are {len(sources)}, counted from 0"
+                    f"face {face} is mapped to source {source}, which was not given; there is {given}"
                 )
         mapping = {face: sources[source] for face, source in faces.items()}
         result = self.pipe(None, target, faces=mapping, engine=engine, settings=settings)
@@ -102,7 +104,9 @@ class Worker:
         pictures = {
             "a": one.crop,
             "b": two.crop,
-            **{name: ab.steps[name] for name in ("reshaped", "reenacted", "recoloured")},
+            "reshaped": ab.steps["reshaped"],
+            "reenacted": _placed(ab.steps["reenacted"], ab.steps["reshaped"]),
+            "recoloured": _placed(ab.steps["recoloured"], ab.steps["reshaped"]),
             "ab": ab.image,
             "ba": ba.image,
         }
@@ -122,22 +126,30 @@ def _inner(picture: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(picture[_PAD : _PAD + TRIPLET_SIZE, _PAD : _PAD + TRIPLET_SIZE])
 
 
+def _placed(step: np.ndarray, photo: np.ndarray) -> np.ndarray:
+    """(H,W,3) a step of the blend, which is worked out around the face only, with the photo around it."""
+    rows, columns = (np.flatnonzero(step.any(axis=2).any(axis=axis)) for axis in (1, 0))
+    whole = photo.copy()
+    if len(rows):
+        window = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        whole[window] = step[window]
+    return whole
+
+
 def parse_faces(faces: Any) -> dict[int, int]:
-    """{"0": 1} as JSON gives it -> {0: 1}; nothing given: the largest face gets the first source."""
-    if faces in (None, {}, ""):
+    """ "0=1, 2=0" -> {0: 1, 2: 0}; a mapping as it is; nothing given: the largest face gets the first source."""
+    if faces is None or (isinstance(faces, str) and not faces.strip()):
         return {0: 0}
     wrong = ReliableSwapError(
-        'faces must map face numbers to source numbers, both counted from 0, such as {"0": 0, "2": 1}'
+        "faces must be pairs of a face's and a source's number, both counted from 0, such as 0=0, 2=1"
     )
-    if not isinstance(faces, Mapping):
-        raise wrong
     try:
-        mapping = {int(face): source for face, source in faces.items()}
+        if isinstance(faces, str):
+            pairs = [pair.split("=") for pair in faces.split(",")]
+            return {int(face): int(source) for face, source in pairs}
+        return {operator.index(face): operator.index(source) for face, source in dict(faces).items()}
     except (TypeError, ValueError):
         raise wrong from None
-    if any(isinstance(source, bool) or not isinstance(source, int) for source in mapping.values()):
-        raise wrong
-    return mapping
 
 
 def blend_settings(likeness: Any, shape: Any, detail: Any) -> BlendSettings:
@@ -167,25 +179,22 @@ def opaque(picture: Picture) -> Picture:
 def report_html(report: SwapReport) -> str:
     """The report as a small table; names come from clients, so they are escaped."""
 
-    def cosine(value: float | None) -> str:
-        return "not measured" if value is None else f"{value:.2f}"
-
+    measured = any(face.identity_after is not None for face in report.faces)
     rows = []
     for face in report.faces:
-        if not face.swapped:
-            rows.append(f"<tr><td>Face {face.index}</td><td colspan=3>left alone</td></tr>")
-            continue
+        cells = [html.escape(face.source or "") if face.swapped else "left alone"]
+        if measured:
+            cells += ["" if v is None else f"{v:.2f}" for v in (face.identity_before, face.identity_after)]
         rows.append(
-            f"<tr><td>Face {face.index}</td><td>{html.escape(face.source or '')}</td>"
-            f"<td>{cosine(face.identity_before)}</td><td>{cosine(face.identity_after)}</td></tr>"
+            f"<tr><th scope='row'>Face {face.index}</th>{''.join(f'<td>{c}</td>' for c in cells)}</tr>"
         )
-    head = "<tr><th>Face</th><th>Source</th><th>Likeness before</th><th>after</th></tr>"
-    measured = any(face.identity_after is not None for face in report.faces)
-    why = (
-        "" if measured else " Likeness is not measured: that takes an identity network, and none is bundled."
+    head = "".join(
+        f"<th scope='col'>{name}</th>"
+        for name in ("Face", "Source", *(("Likeness before", "after") if measured else ()))
     )
+    why = "" if measured else " Likeness is not measured here: that takes an identity network."
     return (
-        f"<table class='report'><caption>{html.escape(report.engine)} engine on {html.escape(report.device)}, "
-        f"{report.seconds:.1f} s.{why}</caption>"
-        f"<thead>{head}</thead><tbody>{''.join(rows)}</tbody></table>"
+        f"<table class='report'><caption>{html.escape(report.engine.capitalize())} engine on "
+        f"{html.escape(report.device)}, {report.seconds:.1f} s.{why}</caption>"
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     )
