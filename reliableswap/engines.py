@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 from .blend.engine import BlendSettings, blend_face
 from .blend.warp import warp_texture
 from .errors import NoFaceError
-from .faces.align import FIXER_WINDOW, IDENTITY_WINDOW, align, apply, paste_back
+from .faces.align import FIXER_WINDOW, IDENTITY_WINDOW, align, apply, crop, paste_back
 from .faces.face import Face
 from .faces.find import to_tensor
 from .models.fixer import FixerNet
@@ -19,6 +19,7 @@ from .models.generator import Generator
 from .models.identity import IdentityEncoder
 
 MARGIN = 0.45  # what is cut around a face, as a share of its mesh's longer side: room for outline and feather
+_AS_FINE = 0.75  # crop pixels for one photo pixel from which on the crop holds all that the photo shows
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,11 +88,35 @@ class NeuralEngine:
             vectors.append(embed(self.fixer, picture[FIXER_WINDOW]))
         return torch.cat(vectors, 1)
 
-    def guidance(self, target: np.ndarray, target_mesh: np.ndarray, source: Region) -> torch.Tensor:
-        """(1,4,H,W) the source's texture on the target's mesh in [-1,1], and where it is valid in [0,1]."""
+    def guidance(self, target_mesh: np.ndarray, source: Region) -> torch.Tensor:
+        """(1,4,S,S) the source's texture on the target's mesh in [-1,1], and where it is valid in [0,1].
+
+        The source goes through a crop of the same size first, as in training: a photo of more pixels would give
+        another, sharper guidance than the generator has learnt from.
+        """
         assert source.face.mesh is not None
-        texture, validity = warp_texture(source.pixels, source.face.mesh, target_mesh, target.shape[:2])
+        seen, matrix = align(source.pixels, source.face.points5, self.size, self.template)
+        texture, validity = warp_texture(
+            seen, apply(matrix, source.face.mesh), target_mesh, (self.size, self.size)
+        )
         return torch.cat([to_tensor(texture), torch.from_numpy(validity)[None, None].float()], 1)
+
+    def generate(
+        self, picture: np.ndarray, mesh: np.ndarray, source: Region
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(S,S,3) float32 the made face of a crop (S,S,3) and its mesh, and the mask (S,S) of where it counts."""
+        device, dtype = self.generator.device, self.generator.dtype
+        guidance = None
+        if self.generator.guidance_channels:
+            guidance = self.guidance(mesh, source).to(device, dtype)
+        low, high = self.generator.config["value_range"]
+        seen = (to_tensor(picture) + 1) * ((high - low) / 2) + low
+        with torch.inference_mode():
+            image, mask = self.generator(
+                seen.to(device, dtype), self.vector(source).to(device, dtype), guidance
+            )
+        levels = (image[0].float().clamp(low, high) - low) * (255 / (high - low))
+        return levels.permute(1, 2, 0).cpu().numpy(), mask[0, 0].float().cpu().numpy()
 
     def __call__(
         self, target: Region, source: Region, settings: BlendSettings
@@ -99,24 +124,23 @@ class NeuralEngine:
         """(H,W,3) the target's region with the generated face, and the mask (H,W) of what changed."""
         assert target.face.mesh is not None
         picture, matrix = align(target.pixels, target.face.points5, self.size, self.template)
-        device, dtype = self.generator.device, self.generator.dtype
-        guidance = None
-        if self.generator.guidance_channels:
-            guidance = self.guidance(picture, apply(matrix, target.face.mesh), source).to(device, dtype)
-        low, high = self.generator.config["value_range"]
-        seen = (to_tensor(picture) + 1) * ((high - low) / 2) + low
-        with torch.inference_mode():
-            image, mask = self.generator(
-                seen.to(device, dtype), self.vector(source).to(device, dtype), guidance
-            )
-        made = (
-            ((image[0].float().clamp(low, high) - low) * (255 / (high - low))).permute(1, 2, 0).cpu().numpy()
-        )
+        made, mask = self.generate(picture, apply(matrix, target.face.mesh), source)
         shape = target.pixels.shape[:2]
-        cover = self._cover(mask[0, 0].float().cpu().numpy()) * settings.likeness
-        alpha = paste_back(cover, matrix, shape)[..., None]
-        pasted = target.pixels * (1 - alpha) + paste_back(made, matrix, shape) * alpha
+        alpha = paste_back(self._cover(mask) * settings.likeness, matrix, shape)[..., None]
+        face = paste_back(made, matrix, shape) + self._fine(target, source, matrix, settings)
+        pasted = target.pixels * (1 - alpha) + face * alpha
         return np.clip(np.rint(pasted), 0, 255).astype(np.uint8), alpha[..., 0]
+
+    def _fine(
+        self, target: Region, source: Region, matrix: np.ndarray, settings: BlendSettings
+    ) -> np.ndarray | float:
+        """(H,W,3) what the photo shows finer than the crop can: pores and hairs, from the blend engine's swap."""
+        if np.sqrt(abs(np.linalg.det(matrix[:, :2]))) > _AS_FINE or settings.detail == 0:
+            return 0.0
+        whole, _ = blend_region(target, source, replace(settings, shape=0.0, likeness=1.0))
+        shape = whole.shape[:2]
+        coarse = paste_back(crop(whole, matrix, self.size).astype(np.float32), matrix, shape)
+        return (whole - coarse) * np.float32(settings.detail)
 
     @staticmethod
     def _cover(mask: np.ndarray) -> np.ndarray:

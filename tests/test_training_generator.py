@@ -42,6 +42,7 @@ from reliableswap.training.loop import train
 from reliableswap.training.presets import PRESETS
 from reliableswap.training.probe import MeshProbe, eye_patches, fixer_window, identity_window, openings
 from reliableswap.training.samples import SUPERVISION
+from reliableswap.training.watch import tracker_of
 from reliableswap.triplets.dataset import KINDS
 from reliableswap.triplets.factory import make_triplets
 from reliableswap.triplets.settings import FilterSettings, PairSettings, QualitySettings, TripletSettings
@@ -496,3 +497,32 @@ def test_a_start_from_another_encoder_is_refused(triplets: Path, encoders: Path,
         build(settings_for(triplets, initial=tmp_path), identity, None, SIZE)
     fresh = build(settings_for(triplets), identity, None, SIZE)
     assert fresh.config["identity_checksum"] == identity.checksum()
+
+
+def test_a_finished_run_goes_to_the_hub_without_its_checkpoints(
+    triplets: Path, encoders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: dict[str, Any] = {}
+
+    class Hub:
+        def create_repo(self, place: str, exist_ok: bool) -> Any:
+            calls["created"] = place
+            return type("Repository", (), {"repo_id": f"somebody/{place}"})
+
+        def upload_folder(self, **more: Any) -> None:
+            calls.update(more)
+
+    monkeypatch.setattr("reliableswap.training.publish.HfApi", Hub)
+    more = ("--max_train_steps", "1", "--push_to_hub", "--hub_model_id", "mine")
+    assert train_accelerate.main(options(triplets, encoders, tmp_path, *more)) == 0
+    assert (calls["created"], calls["repo_id"], calls["folder_path"]) == ("mine", "somebody/mine", tmp_path)
+    assert "checkpoint-*" in calls["ignore_patterns"]
+    assert 'from_pretrained("mine")' in (tmp_path / "README.md").read_text()
+
+
+def test_a_tracker_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert tracker_of("none") is None
+    with pytest.raises(ReliableSwapError, match="nonesuch is not installed"):
+        tracker_of("nonesuch")
+    monkeypatch.setattr("reliableswap.training.watch.importlib.util.find_spec", lambda name: None)
+    assert tracker_of("auto") is None

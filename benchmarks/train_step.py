@@ -1,0 +1,139 @@
+"""How fast a training step is: ours against the same step in plain float32 and NCHW, and one process against two.
+
+    python benchmarks/train_step.py TRIPLETS [--identity FOLDER]
+
+TRIPLETS is a folder of 128 px triplets. The steps are those of train_accelerate.py generator: a light-128 step and a
+SimSwap-256 step (its pictures enlarged), with all the losses of their presets. Both ways of running take turns in one
+process, several rounds; what is compared is the median of the rounds' ratios. Two processes are torchrun's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+
+from reliableswap.bundled import bundled
+from reliableswap.convert import pretrained_perceptual_features
+from reliableswap.models import IdentityEncoder, MeshNet
+from reliableswap.training.generator import GeneratorSettings, GeneratorTask, build
+
+
+class Step:
+    """One way of running a preset's step."""
+
+    def __init__(self, settings: GeneratorSettings, identity: Path, size: int, quick: bool) -> None:
+        torch.manual_seed(0)
+        self.quick = quick
+        layout = torch.channels_last if quick else torch.contiguous_format
+        encoder = IdentityEncoder.from_pretrained(identity).float()
+        landmarks = MeshNet.from_pretrained(bundled("landmarks")).float()
+        self.task = GeneratorTask(settings, encoder, None, landmarks, pretrained_perceptual_features())
+        self.network = build(settings, encoder, None, size).to(memory_format=layout)
+        modules: list[Any] = [
+            self.task.identity,
+            self.task.features,
+            self.task.probe,
+            self.task.discriminator,
+        ]
+        for module in modules:
+            if module is not None:
+                module.to(memory_format=layout)
+        parameters = list(self.network.parameters())
+        if self.task.discriminator is not None:
+            parameters += list(self.task.discriminator.parameters())
+        self.optimizer = torch.optim.AdamW(parameters, lr=1e-4)
+        batch = torch.utils.data.default_collate(
+            [self.task.samples[i] for i in range(settings.train_batch_size)]
+        )
+        for name in ("target", "source", "truth", "guidance", "face_mask"):
+            if size != batch[name].shape[-1]:
+                batch[name] = F.interpolate(batch[name], size=(size, size), mode="bilinear")
+        self.batch = batch
+
+    def __call__(self) -> None:
+        torch.set_flush_denormal(self.quick)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.quick):
+            losses = self.task.losses(self.network, self.batch)
+        torch.stack([v.float() for v in losses.values()]).sum().backward()
+        if self.task.discriminator is not None:
+            self.task.discriminator.zero_grad()
+            with torch.autocast("cpu", torch.bfloat16, enabled=self.quick):
+                judged = self.task.discriminator_losses(self.task.discriminator, self.batch)
+            torch.stack([v.float() for v in judged.values()]).sum().backward()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+
+def seconds(step: Step) -> float:
+    started = time.perf_counter()
+    step()
+    return time.perf_counter() - started
+
+
+def compare(name: str, preset: str, size: int, batch: int, arguments: argparse.Namespace) -> None:
+    settings = GeneratorSettings.of(
+        preset, triplets=str(arguments.triplets), train_batch_size=batch, lower_face_weight=0.0, validation_pairs=2
+    )  # fmt: skip
+    ours, plain = (Step(settings, arguments.identity, size, quick) for quick in (True, False))
+    for step in (ours, plain):
+        step()
+    rounds = [(seconds(ours), seconds(plain)) for _ in range(arguments.rounds)]
+    ratio = statistics.median(b / a for a, b in rounds)
+    rates = [batch / statistics.median(side) for side in zip(*rounds, strict=True)]
+    print(
+        f"{name:14s} {rates[0]:7.1f} images/s, plain float32 NCHW {rates[1]:6.1f}; "
+        f"{ratio:.2f} times as fast (goal >= 2, {'met' if ratio >= 2 else 'MISSED'})"
+    )
+
+
+def two_processes(arguments: argparse.Namespace) -> None:
+    """The whole trainer, data included: each process one thread, so that both runs have the same cores a process."""
+    rates = []
+    for count in (1, 2):
+        with tempfile.TemporaryDirectory() as folder:
+            command = [
+                sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(count),
+                "train_accelerate.py", "generator", "--triplets", str(arguments.triplets),
+                "--identity", str(arguments.identity), "--output_dir", folder, "--train_batch_size", "8",
+                "--max_train_steps", "40", "--logging_steps", "20", "--validation_steps", "1000",
+                "--validation_pairs", "2", "--dataloader_num_workers", "0", "--report_to", "none",
+            ]  # fmt: skip
+            environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+            result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        found = re.findall(r"\| (\d+) images/s", result.stderr)
+        if result.returncode or not found:
+            raise SystemExit(result.stderr[-2000:])
+        rates.append(float(found[-1]))
+    print(f"one process {rates[0]:.0f} images/s, two {rates[1]:.0f}: {rates[1] / rates[0]:.2f} times")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("triplets", type=Path)
+    parser.add_argument(
+        "--identity", type=Path, help="folder of an identity encoder (default: the bundled one)"
+    )
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    arguments.identity = arguments.identity or bundled("identity")
+    print(f"{torch.get_num_threads()} threads, torch {torch.__version__}")
+    compare("light-128", "light", 128, 16, arguments)
+    compare("SimSwap-256", "simswap", 256, 2, arguments)
+    two_processes(arguments)
+
+
+if __name__ == "__main__":
+    main()
