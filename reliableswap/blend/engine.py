@@ -27,7 +27,7 @@ from .reshape import STILL, displacement, reshape, shaped_mesh
 from .topology import checked_mesh, checked_picture
 from .warp import open_lips, reenact
 
-_EYES = 0.9  # what lies between the lids is the target's: its gaze. Lids and lashes are the person's
+_EYES = 0.85  # what lies between the lids is the target's: its gaze. Lids and lashes are the person's
 _LEAK = 0.05  # coarse bands may change this share of the face's width beyond the mask
 
 
@@ -44,12 +44,12 @@ class BlendSettings:
     likeness: float = 1.0
     shape: float = 0.5
     colour: float = 1.0
-    light: float = 0.75
-    light_reach: float = 0.2
+    light: float = 0.65
+    light_reach: float = 0.22
     detail: float = 1.0
     band_reach: float = 0.12
     margin: float = 0.015
-    feather: float = 0.015
+    feather: float = 0.012
 
     def __post_init__(self) -> None:
         for name in ("likeness", "shape", "colour", "light", "detail"):

@@ -49,7 +49,7 @@ class Variation:
     likeness: tuple[float, float] = (0.96, 1.0)
     shape: tuple[float, float] = (0.5, 1.0)
     colour: tuple[float, float] = (0.75, 1.0)
-    light: tuple[float, float] = (0.55, 0.95)
+    light: tuple[float, float] = (0.5, 0.9)
     light_reach: tuple[float, float] = (0.12, 0.26)
     detail: tuple[float, float] = (0.6, 1.0)
     band_reach: tuple[float, float] = (0.06, 0.2)
