@@ -418,6 +418,42 @@ def test_only_the_mask_changes_and_the_face_moves_towards_the_source(target: str
     assert np.abs(tone[0] - tone[1]).max() < 4
 
 
+def test_a_result_tells_its_mesh_what_is_shown_and_its_steps() -> None:
+    (picture, mesh), (other, other_mesh) = face(WOMAN), face(OTHER)
+    result = blend_face(picture, mesh, other, other_mesh, BlendSettings(shape=1.0))
+    assert (result.mesh == shaped_mesh(mesh, other_mesh, 1.0)).all()
+    inside = regions.oval(result.mesh, picture.shape[:2]) > 0
+    assert result.shown == pytest.approx(result.steps["validity"][inside].mean(), abs=1e-3)
+    assert 0.8 < result.shown <= 1
+    assert all(step.shape[:2] == picture.shape[:2] for step in result.steps.values())
+    assert result.steps is result.steps
+    covered = other.copy()
+    covered[regions.forehead(other_mesh, other.shape[:2]) > 0] = (25, 20, 18)
+    assert blend_face(picture, mesh, covered, other_mesh).shown < result.shown - 0.1
+
+
+def test_covers_that_are_known_already_give_the_same_swap() -> None:
+    target, source = face(WOMAN), face(OTHER)
+    ours, theirs = occlusion.find_covers(*target), occlusion.find_covers(*source, strict=True)
+    known = blend_face(*target, *source, source_covers=theirs, target_covers=ours)
+    assert (known.image == blend_face(*target, *source).image).all()
+
+
+def test_a_bare_face_is_hardly_covered_and_a_dark_spot_within_it_is_no_cover() -> None:
+    # What is taken for a cover of a source stays the target's, so a false find costs likeness.
+    for name in MESHES.keys() - {"about"}:
+        picture, mesh = face(name)
+        face_area = regions.oval(mesh, picture.shape[:2]) > 0
+        hidden, _ = occlusion.find_covers(picture, mesh, strict=True).on(picture.shape[:2])
+        assert hidden[face_area].mean() < 0.1, name
+    picture, mesh = face(WOMAN)
+    spotted = picture.copy()
+    x, y = np.rint(mesh[118, :2]).astype(int).tolist()
+    cv2.circle(spotted, (x, y), 4, (40, 25, 20), -1)
+    hidden, _ = occlusion.find_covers(spotted, mesh, strict=True).on(picture.shape[:2])
+    assert hidden[y - 3 : y + 4, x - 3 : x + 4].max() < 0.05
+
+
 def test_no_likeness_is_the_target_itself_and_more_likeness_changes_more() -> None:
     picture, mesh = face(WOMAN)
     none = blend_face(picture, mesh, *face(OTHER), BlendSettings(likeness=0.0))

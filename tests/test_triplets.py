@@ -471,12 +471,20 @@ def test_stored_covers_blend_as_fresh_ones_do(faces: list[AlignedFace]) -> None:
     assert np.abs(np.dstack(stored.on((128, 128))) - np.dstack(covers.on((128, 128)))).mean() < 0.01
     recipe = Recipe(draw_recipe(Variation(), np.random.default_rng(1)).blend)
     fresh = synthesise(target, source, recipe).face.crop
-    again = synthesise(target, dataclasses.replace(source, covers=stored), recipe).face.crop
+    ours = unpack_covers(pack_covers(find_covers(target.crop, target.mesh), 128), 128)
+    known = dataclasses.replace(target, target_covers=ours)
+    again = synthesise(known, dataclasses.replace(source, covers=stored), recipe).face.crop
     assert np.abs(fresh.astype(int) - again).mean() < 0.3
     # They do count: a source that is covered all over has nothing to give.
     hidden = unpack_covers(np.full((120, 120, 2), 255, np.uint8) * np.uint8([1, 0]), 128)
     nothing = synthesise(target, dataclasses.replace(source, covers=hidden), recipe)
     assert nothing.shown < 0.05
+    behind = synthesise(
+        dataclasses.replace(target, target_covers=hidden),
+        source,
+        Recipe(dataclasses.replace(recipe.blend, shape=0.0)),
+    )
+    assert (behind.face.crop == target.crop).all()
     assert reason_by_picture(nothing, target, FilterSettings()) == "source hidden"
 
 
