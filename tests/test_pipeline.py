@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -13,11 +14,13 @@ from PIL import Image
 
 from reliableswap import ReliableSwapPipeline
 from reliableswap.blend.engine import BlendSettings
+from reliableswap.engines import NeuralEngine, Region
 from reliableswap.errors import NoFaceError, ReliableSwapError, WeightsError
 from reliableswap.faces.analyse import FaceAnalyser
 from reliableswap.faces.find import find_faces
 from reliableswap.media import Picture, read_picture
 from reliableswap.models.fixer import FixerNet
+from reliableswap.models.generator import GeneratorOutput
 from reliableswap.models.identity import IdentityEncoder
 from reliableswap.models.landmarks import MeshNet
 from reliableswap.models.light import LightGenerator
@@ -283,3 +286,39 @@ def test_the_card_holds_what_was_measured_and_goes_to_the_hub_with_the_networks(
     assert f"{pipe.landmarks.parameter_count:,}" in str(sent["card"])
     assert "secret" not in str(sent["card"])
     assert set(sent["files"]) == {".json", ".md", ".safetensors"}  # type: ignore[call-overload]
+
+
+class Keep(LightGenerator):
+    """Answers with its target, so that what the engine itself does can be seen."""
+
+    def forward(
+        self, target: torch.Tensor, identity: torch.Tensor, guidance: torch.Tensor | None = None
+    ) -> GeneratorOutput:
+        assert guidance is not None
+        assert guidance.shape == (1, 4, 128, 128)
+        return GeneratorOutput(image=target, mask=torch.ones_like(target[:, :1]))
+
+
+def test_what_the_crop_is_too_coarse_for_comes_from_the_source_itself(
+    pipe: ReliableSwapPipeline, small: dict[str, torch.nn.Module]
+) -> None:
+    identity = small["identity"]
+    assert isinstance(identity, IdentityEncoder)
+    keep = Keep(channels=(8, 8, 8, 8), block_count=1, identity_dim=128)
+    engine = NeuralEngine(keep, identity, None)
+    source, target = (
+        Region.around(pixels, pipe.find(pixels)[0], "photo") for pixels in map(portrait, (1, 2))
+    )
+    sharp, mask = engine(target, source, BlendSettings())
+    soft, _ = engine(target, source, BlendSettings(detail=0))
+    face = mask > 0.9
+
+    def fineness(image: np.ndarray) -> float:
+        return float(np.abs(cv2.Laplacian(image.astype(np.float32), cv2.CV_32F)[face]).mean())
+
+    assert fineness(sharp) > 1.3 * fineness(soft)
+    # Only what is fine: seen through the crop, both are the same.
+    small_sharp, small_soft = (cv2.resize(i, (32, 32), interpolation=cv2.INTER_AREA) for i in (sharp, soft))
+    assert np.abs(small_sharp.astype(int) - small_soft).mean() < 3
+    untouched = mask == 0
+    assert np.array_equal(sharp[untouched], target.pixels[untouched])
