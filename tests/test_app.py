@@ -39,7 +39,7 @@ def test_it_starts_offline_and_ends_without_a_trace(tmp_path: Path) -> None:
     try:
         page = ""
         deadline = (
-            time.monotonic() + 90
+            time.monotonic() + 240
         )  # not the target, which benchmarks/space.py measures: this machine may be busy
         while not page and time.monotonic() < deadline and app.poll() is None:
             try:

@@ -9,6 +9,7 @@ from typing import Any
 from ..errors import ReliableSwapError
 from ..faces.draw import annotate
 from ..media import Picture
+from ..pipeline import Engine
 from ..provenance import read_mark
 from .consent import NOTE, STATEMENT, require_consent, with_note
 from .files import publish, read_upload, uploaded_path
@@ -25,7 +26,7 @@ def made_swap(
     target: File | None,
     agreed: object,
     faces: object,
-    engine: str,
+    engine: Engine,
     *strengths: object,
 ) -> tuple[str, Swap]:
     """The marked result's path, and the swap. Consent comes first: without it no picture is even opened."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import gradio as gr
 
+from ..pipeline import Engine
 from .answers import File, found_faces, made_swap, made_triplet, read_marks, swap_facts
 from .limits import MAX_SOURCES
 from .making import ROWS
@@ -28,7 +29,7 @@ def api(worker: Worker) -> None:
         target: File,
         agreed: bool,
         faces: str,
-        engine: str,
+        engine: Engine,
         likeness: float,
         shape: float,
         detail: float,

@@ -26,7 +26,7 @@ def require_consent(agreed: object) -> None:
 def with_note(pixels: np.ndarray) -> np.ndarray:
     """(H,W,3) uint8 the picture with the note on a small plate in its lower right corner."""
     height, width = pixels.shape[:2]
-    size = max(10.0, 0.028 * min(height, width))
+    size = max(10.0, 0.034 * min(height, width))
     font = ImageFont.load_default(size)
     left, top, right, bottom = font.getbbox(NOTE)
     if (right - left) > 0.9 * width:  # a picture so narrow that the note has to shrink to fit

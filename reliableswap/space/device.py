@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from importlib import import_module
+from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 try:
-    from spaces import GPU as _LENT
+    _LENT: Any = import_module("spaces").GPU
 except ImportError:
     _LENT = None
 

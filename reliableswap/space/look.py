@@ -51,7 +51,8 @@ CSS = """
 .faces .face { min-width: 132px !important; flex: 1 1 132px !important; max-width: 220px; }
 #examples .caption-label { display: none; }
 #examples .grid-container { grid-template-columns: repeat(3, minmax(0, 1fr)) !important; }
-#examples .thumbnail-item { min-width: 0; border: 1px solid transparent; background: transparent; }
+#examples .thumbnail-item { min-width: 0; aspect-ratio: 2.2 / 1; border: 1px solid transparent;
+  background: transparent; }
 .consent { border: 1px solid var(--primary-600) !important; }
 button[role=tab].selected { color: var(--primary-700) !important; }
 .dark button[role=tab].selected { color: var(--primary-400) !important; }

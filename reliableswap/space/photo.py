@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from ..errors import ReliableSwapError
+from ..pipeline import Engine
 from . import examples
 from .answers import before_view, made_swap
 from .consent import NOTE, STATEMENT
@@ -147,7 +148,7 @@ def _examples() -> gr.Gallery | None:
         label="Examples with people who do not exist",
         show_label=False,
         columns=3,
-        height="auto",
+        height=84,
         object_fit="contain",
         allow_preview=False,
         interactive=False,
@@ -254,7 +255,7 @@ def _swapped(
     gallery: Sequence[Mapping[str, Any]] | None,
     target: Mapping[str, Any] | None,
     agreed: bool,
-    engine: str,
+    engine: Engine,
     likeness: float,
     shape: float,
     detail: float,

@@ -16,13 +16,13 @@ from ..errors import NoFaceError, ReliableSwapError
 from ..faces.align import TEMPLATES, apply, crop, similarity
 from ..faces.face import Face
 from ..media import Picture
-from ..pipeline import ReliableSwapPipeline
+from ..pipeline import Engine, ReliableSwapPipeline
 from ..report import SwapReport
 from ..triplets.synthesise import AlignedFace
 from .device import on_gpu
 from .limits import MAX_SOURCES
 
-ENGINES = {"auto": "Automatic", "blend": "Blend", "neural": "Neural"}
+ENGINES: dict[Engine, str] = {"auto": "Automatic", "blend": "Blend", "neural": "Neural"}
 TRIPLET_SIZE = 256  # side of the crops in the figure; training uses the same template, smaller
 _PAD = TRIPLET_SIZE // 8
 
@@ -62,7 +62,7 @@ class Worker:
         self.triplet = on_gpu(self._triplet)
 
     @property
-    def engines(self) -> list[str]:
+    def engines(self) -> list[Engine]:
         """What this pipeline can run: `neural` only with a generator."""
         return [name for name in ENGINES if name != "neural" or self.pipe.generator is not None]
 
@@ -74,7 +74,7 @@ class Worker:
         sources: Mapping[int, Picture],
         target: Picture,
         faces: Mapping[int, int],
-        engine: str,
+        engine: Engine,
         settings: BlendSettings,
     ) -> Swap:
         """faces: number of the target's face -> number of its source."""
@@ -128,7 +128,8 @@ def _inner(picture: np.ndarray) -> np.ndarray:
 
 def _placed(step: np.ndarray, photo: np.ndarray) -> np.ndarray:
     """(H,W,3) a step of the blend, which is worked out around the face only, with the photo around it."""
-    rows, columns = (np.flatnonzero(step.any(axis=2).any(axis=axis)) for axis in (1, 0))
+    inked = step.max(axis=2) > 0
+    rows, columns = (np.flatnonzero(inked.max(axis=axis)) for axis in (1, 0))
     whole = photo.copy()
     if len(rows):
         window = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
