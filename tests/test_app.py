@@ -49,7 +49,7 @@ def test_it_starts_offline_and_ends_without_a_trace(tmp_path: Path) -> None:
         assert "ReliableSwap" in page
         assert list(tmp_path.glob("reliableswap-*")), "its files lie in a folder of its own"
     finally:
-        app.send_signal(2)
+        app.terminate()
         output = app.communicate(timeout=30)[0].decode()
     assert "Traceback" not in output
     assert not list(tmp_path.glob("reliableswap-*")), "and go when it ends"

@@ -51,7 +51,7 @@ CSS = """
 .faces .face { min-width: 132px !important; flex: 1 1 132px !important; max-width: 220px; }
 #examples .caption-label { display: none; }
 #examples .grid-container { grid-template-columns: repeat(3, minmax(0, 1fr)) !important; }
-#examples .thumbnail-item { min-width: 0; aspect-ratio: 2.2 / 1; border: 1px solid transparent;
+#examples .thumbnail-item { min-width: 0; aspect-ratio: 2.2 / 1 !important; height: auto; border: 1px solid transparent;
   background: transparent; }
 .consent { border: 1px solid var(--primary-600) !important; }
 button[role=tab].selected { color: var(--primary-700) !important; }
@@ -65,6 +65,7 @@ table.report tr { border: 0 !important; }
 table.report th { font-weight: 600; }
 .verdict { font-size: 1.1rem; margin: 0.4rem 0; }
 .figure .plate { max-width: 240px; }
+@media (max-width: 640px) { .figure .plate { max-width: calc(50% - 8px); } }
 .figure .says p { font-size: 0.9rem; margin: 0.2rem 0 0; }
 :focus-visible { outline: 2px solid var(--primary-500) !important; outline-offset: 2px; }
 """
