@@ -236,9 +236,11 @@ class GeneratorTask(Task):
         if s.gradient_weight:
             add("gradient", s.gradient_weight, loss.gradient_loss(made, answer, counted))
         if s.perceptual_weight and self.features is not None:
+            rows = known.nonzero()[:, 0] if known.any() else torch.arange(1, device=made.device)
             with torch.no_grad():
-                wanted = self.features(truth)
-            add("perceptual", s.perceptual_weight, loss.perceptual_loss(self.features(made), wanted), known)
+                wanted = self.features(truth[rows])
+            near = loss.perceptual_loss(self.features(made[rows]), wanted)
+            add("perceptual", s.perceptual_weight, near, known[rows])
         if s.colour_weight:
             add("colour", s.colour_weight, loss.colour_loss(made, target, face), unknown)
         if s.mask_weight and output.mask_logits is not None:
@@ -265,8 +267,8 @@ class GeneratorTask(Task):
             if s.feature_matching_weight:
                 with torch.no_grad():
                     wanted_maps = self.discriminator(answer).features
-                near = loss.feature_matching_loss(judgement.features, wanted_maps, last=2)
-                add("feature_matching", s.feature_matching_weight, near)
+                matching = loss.feature_matching_loss(judgement.features, wanted_maps, last=2)
+                add("feature_matching", s.feature_matching_weight, matching)
         return result
 
     def discriminator_losses(self, discriminator: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
