@@ -9,6 +9,8 @@ from pathlib import Path
 
 import gradio as gr
 import pytest
+from conftest import person
+from PIL import Image
 
 from reliableswap.provenance import read_mark
 from reliableswap.space import build, launch
@@ -157,6 +159,38 @@ def test_one_face_can_be_left_alone(browser: Browser, served: gr.Blocks) -> None
     page.locator("#swap").click()
     expect(page.locator("#report")).to_contain_text("left alone", timeout=60_000)
     expect(page.locator("#report")).to_contain_text("person-3.jpg")
+    watched.close()
+
+
+def test_own_pictures_come_and_go(browser: Browser, served: gr.Blocks, tmp_path: Path) -> None:
+    watched = Watched(browser, served, WIDE)
+    page = watched.page
+    photos = []
+    for number in (1, 2, 4):
+        photos.append(tmp_path / f"{number}.jpg")
+        with Image.open(person(number)) as image:
+            image.resize((300, 300)).save(photos[-1])
+    Image.new("RGB", (300, 300), "grey").save(tmp_path / "wall.png")
+
+    page.locator("#target input[type=file]").set_input_files(photos[2])
+    expect(page.locator("#found")).to_have_text("One face found.", timeout=20_000)
+    expect(page.locator("#face-0 input")).to_have_value("Leave alone")
+    page.locator("#sources input[type=file]").set_input_files(photos[:2])
+    expect(page.locator("#sources .caption-label")).to_have_text(["Source A", "Source B"])
+    expect(page.locator("#face-0 input")).to_have_value("Source A")
+    page.locator("#face-0 input").click()
+    page.get_by_role("option", name="Source B").click()
+    page.locator("#agreed input").check()
+    page.locator("#swap").click()
+    expect(page.locator("#report")).to_contain_text("2.jpg", timeout=60_000)
+
+    page.locator("#target").get_by_label("Clear").or_(
+        page.locator("#target").get_by_label("Remove")
+    ).first.click()
+    expect(page.locator("#face-0")).to_be_hidden()
+    page.locator("#target input[type=file]").set_input_files(tmp_path / "wall.png")
+    expect(page.locator("#found")).to_contain_text("no face found in wall.png", timeout=20_000)
+    expect(page.locator("#face-0")).to_be_hidden()
     watched.close()
 
 

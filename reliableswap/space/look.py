@@ -33,8 +33,8 @@ def theme() -> gr.themes.Base:
         body_text_color_subdued_dark="*neutral_400",
         button_primary_background_fill="*primary_700",
         button_primary_background_fill_hover="*primary_800",
-        button_primary_background_fill_dark="*primary_600",
-        button_primary_background_fill_hover_dark="*primary_700",
+        button_primary_background_fill_dark="*primary_700",
+        button_primary_background_fill_hover_dark="*primary_600",
         button_primary_text_color="#ffffff",
     )
 
@@ -43,7 +43,7 @@ CSS = """
 .gradio-container { max-width: 1360px !important; margin: 0 auto !important; }
 .head h1 { margin: 0.2rem 0 0; font-size: 1.6rem; letter-spacing: -0.01em; }
 .head p { margin: 0.15rem 0 0; max-width: 72ch; }
-.rules { border-left: 3px solid var(--primary-600); padding: 0.1rem 0 0.1rem 0.8rem; }
+.rules { margin-top: 0.5rem; border-left: 3px solid var(--primary-600); padding: 0.1rem 0 0.1rem 0.8rem; }
 .step h3 { margin: 0.2rem 0; font-size: 1.02rem; }
 .quiet, .quiet p { color: var(--body-text-color-subdued); font-size: 0.92rem; }
 .note, .note p { font-weight: 600; }
