@@ -118,7 +118,7 @@ def marks_html(facts: Mapping[str, Any]) -> str:
         )
     details = {"Software": facts["software"], "Source type": facts["source_type"], **facts["details"]}
     rows = "".join(
-        f"<tr><th>{html.escape(str(key))}</th><td>{html.escape(str(value))}</td></tr>"
+        f"<tr><th scope='row'>{html.escape(str(key).capitalize())}</th><td>{html.escape(str(value))}</td></tr>"
         for key, value in details.items()
     )
     return (

@@ -62,7 +62,7 @@ table.report th, table.report td { text-align: left; padding: 0.3rem 0.5rem 0.3r
   border: 0 !important; border-bottom: 1px solid var(--border-color-primary) !important; overflow-wrap: anywhere;
   font-weight: 400; }
 table.report tr { border: 0 !important; }
-table.report th { font-weight: 600; }
+table.report th { font-weight: 600; overflow-wrap: normal; }
 .verdict { font-size: 1.1rem; margin: 0.4rem 0; }
 .figure .plate { max-width: 240px; }
 @media (max-width: 640px) { .figure .plate { max-width: calc(50% - 8px); } }
