@@ -184,9 +184,7 @@ def test_own_pictures_come_and_go(browser: Browser, served: gr.Blocks, tmp_path:
     page.locator("#swap").click()
     expect(page.locator("#report")).to_contain_text("2.jpg", timeout=60_000)
 
-    page.locator("#target").get_by_label("Clear").or_(
-        page.locator("#target").get_by_label("Remove")
-    ).first.click()
+    page.locator("#target").get_by_label("Remove Image").click()
     expect(page.locator("#face-0")).to_be_hidden()
     page.locator("#target input[type=file]").set_input_files(tmp_path / "wall.png")
     expect(page.locator("#found")).to_contain_text("no face found in wall.png", timeout=20_000)

@@ -28,6 +28,7 @@ Put one person's identity on another's photo; pose, expression, light and backgr
 <div class="rules">{RULES}</div>
 """
 
+_KEPT = f"{KEEP_SECONDS // 60} to {(KEEP_SECONDS + SWEEP_SECONDS) // 60}"
 _SMALL_PRINT = f"""
 **Allowed.** Faces of adults who agreed to this swap, and of people who do not exist.
 
@@ -37,8 +38,8 @@ impersonation, fraud, harassment. You answer for what you make.
 **Marks.** Every result carries a visible note in its corner and the IPTC mark for media made with AI in its
 metadata, with the statement you confirmed. Please leave both in.
 
-**Your files.** Uploads and results stay on this server for {KEEP_SECONDS // 60} to {(KEEP_SECONDS + SWEEP_SECONDS) // 60} minutes, under
-addresses that nobody can guess, and are then deleted. Nothing is kept in the browser, and the page loads nothing from other servers.
+**Your files.** Uploads and results stay on this server for {_KEPT} minutes, under addresses that nobody can guess,
+and are then deleted. Nothing is kept in the browser, and the page loads nothing from other servers.
 
 **Limits.** Pictures up to {MAX_MEGABYTES} MB and {MAX_MEGAPIXELS} megapixels, {MAX_SOURCES} sources, {MAX_FACES} faces
 on this page. One job runs at a time and {QUEUE_SIZE} may wait. Heads turned far from the source's, rimless glasses,
