@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
+
+from ..lazy import lazy_names
 
 # Every network that may be loaded by name, and the module it lives in; nothing else is ever looked up.
 NETWORKS = {
@@ -49,14 +50,4 @@ if TYPE_CHECKING:
     from .projected import ProjectedDiscriminator as ProjectedDiscriminator
     from .simswap import SimSwapGenerator as SimSwapGenerator
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'reliableswap.models' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+__getattr__, __dir__ = lazy_names(__name__, globals(), _HOMES)

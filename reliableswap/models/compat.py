@@ -59,6 +59,12 @@ def check_encoder(generator: Network, encoder: Network, fixer: Network | None = 
                 else "leave the FixerNet out or use the right one"
             )
         )
+    # Published generators came before there was a checksum to keep, so an empty one says nothing.
+    if fixer is not None and wanted.fixer_checksum and wanted.fixer_checksum != fixer.checksum():
+        raise WeightsError(
+            f"{name} was trained with the FixerNet of checksum {wanted.fixer_checksum}, not with this one of "
+            f"{fixer.checksum()}; load it with its own FixerNet"
+        )
 
 
 def _fixer(size: int) -> str:

@@ -100,6 +100,7 @@ class FaceShifterGenerator(Generator):
         value_range: Sequence[float] = (-1.0, 1.0),
         identity_encoder: str = "",
         identity_checksum: str = "",
+        fixer_checksum: str = "",
     ) -> None:
         super().__init__()
         if size not in (256, 512):

@@ -127,6 +127,7 @@ class LightGenerator(Generator):
         value_range: Sequence[float] = (-1.0, 1.0),
         identity_encoder: str = "",
         identity_checksum: str = "",
+        fixer_checksum: str = "",
     ) -> None:
         super().__init__()
         if len(channels) != 4:

@@ -51,6 +51,7 @@ class SimSwapGenerator(Generator):
         value_range: Sequence[float] = (-1.0, 1.0),
         identity_encoder: str = "",
         identity_checksum: str = "",
+        fixer_checksum: str = "",
     ) -> None:
         super().__init__()
         self.multiple = 2**levels

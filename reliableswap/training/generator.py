@@ -119,6 +119,7 @@ def build(
         "fixer_dim": fixer.embedding_size if fixer is not None else 0,
         "identity_encoder": identity.label,
         "identity_checksum": identity.checksum(),
+        "fixer_checksum": fixer.checksum() if fixer is not None else "",
     }
     classes: Mapping[str, type[Generator]] = {
         "light": LightGenerator, "simswap": SimSwapGenerator, "faceshifter": FaceShifterGenerator
