@@ -25,7 +25,7 @@ class BrightBlobDetector:
     def parameters(self) -> Iterator[torch.Tensor]:
         yield torch.zeros(1)
 
-    def __call__(self, image: torch.Tensor) -> torch.Tensor:
+    def above(self, image: torch.Tensor, logit: float) -> torch.Tensor:
         import cv2
 
         bright = (image[0].amin(0) > 0.9).numpy().astype(np.uint8)
@@ -43,7 +43,8 @@ class BrightBlobDetector:
             x0, y0, x1, y1 = x - 0.5, y - 0.5, x + w - 0.5, y + h - 0.5
             middle = ((x0 + x1) / 2, (y0 + y1) / 2)
             answers.append([4.0, *middle, np.log(w), np.log(h), x0, y0, x1, y0, *middle, x0, y1, x1, y1])
-        return torch.tensor(answers, dtype=torch.float32).reshape(1, -1, 15)
+        assert logit < 4.0
+        return torch.tensor(answers, dtype=torch.float32).reshape(-1, 15)
 
 
 def photo_with(size: tuple[int, int], squares: list[tuple[int, int, int]]) -> np.ndarray:
@@ -219,3 +220,18 @@ def test_fused_networks_answer_the_same_and_leave_the_original(network: type[tor
     assert torch.allclose(wanted, found, atol=1e-3, rtol=1e-4)
     assert sum(isinstance(m, torch.nn.BatchNorm2d) for m in ready.modules()) == 0
     assert all(torch.equal(value, before[key]) for key, value in original.state_dict().items())
+
+
+def test_the_answers_above_a_score_are_those_of_the_whole_table() -> None:
+    torch.manual_seed(0)
+    detector = FaceDetector().eval()
+    with torch.no_grad():
+        for head in detector.heads:
+            torch.nn.init.normal_(head.weight, std=0.5)
+        image = torch.rand(1, 3, 96, 160) * 2 - 1
+        everything = detector(image)[0]
+        limit = float(everything[:, 0].quantile(0.8))
+        some = detector.above(image, limit)
+    wanted = everything[everything[:, 0] > limit]
+    assert 20 < len(some) < len(everything) / 2
+    assert torch.allclose(some, wanted, atol=1e-4)

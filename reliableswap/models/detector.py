@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -105,18 +107,33 @@ class FaceDetector(Network):
         """(B,N,15) logit, centre x y, log width and height, five points x y, in input pixels."""
         answers = []
         for stride, level in zip(STRIDES, maps, strict=True):
-            batch, _, rows, columns = level.shape
-            ys = torch.arange(rows, device=level.device, dtype=torch.float32)
-            xs = torch.arange(columns, device=level.device, dtype=torch.float32)
-            centres = torch.stack(torch.meshgrid(xs, ys, indexing="xy"), -1) * stride + (stride - 1) / 2
-            raw = level.float().permute(0, 2, 3, 1)
-            unit = 4.0 * stride  # a typical face is four cells wide, so raw values stay near one
-            centre = centres + raw[..., 1:3] * unit
-            log_size = raw[..., 3:5] + torch.log(torch.tensor(unit))
-            points = centres.repeat(1, 1, 5) + raw[..., 5:] * unit
-            answer = torch.cat([raw[..., :1], centre, log_size, points], -1)
-            answers.append(answer.reshape(batch, rows * columns, 15))
+            rows, columns = level.shape[2:]
+            ys, xs = torch.meshgrid(
+                torch.arange(rows, device=level.device),
+                torch.arange(columns, device=level.device),
+                indexing="ij",
+            )
+            answers.append(_in_pixels(level.permute(0, 2, 3, 1), xs, ys, stride).flatten(1, 2))
         return torch.cat(answers, 1)
 
     def forward(self, image: Tensor) -> Tensor:
         return self.decode(self.maps(image))
+
+    def above(self, image: Tensor, logit: float) -> Tensor:
+        """(1,3,H,W) -> (M,15) the answers with at least this score logit; the many others are never worked out."""
+        answers = []
+        for stride, level in zip(STRIDES, self.maps(image), strict=True):
+            ys, xs = torch.nonzero(level[0, 0] > logit, as_tuple=True)
+            answers.append(_in_pixels(level[0, :, ys, xs].T, xs, ys, stride))
+        return torch.cat(answers)
+
+
+def _in_pixels(raw: Tensor, xs: Tensor, ys: Tensor, stride: int) -> Tensor:
+    """(...,15) a level's raw answers of the cells at these columns and rows -> the same in input pixels."""
+    raw = raw.float()
+    centres = torch.stack([xs, ys], -1).float() * stride + (stride - 1) / 2
+    unit = 4.0 * stride  # a typical face is four cells wide, so raw values stay near one
+    centre = centres + raw[..., 1:3] * unit
+    log_size = raw[..., 3:5] + math.log(unit)
+    points = centres.repeat(*[1] * (centres.ndim - 1), 5) + raw[..., 5:] * unit
+    return torch.cat([raw[..., :1], centre, log_size, points], -1)
