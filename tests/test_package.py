@@ -42,7 +42,9 @@ ALLOWED = {
     "blend": {"faces"},
     "media": {"provenance"},
     "provenance": {"media"},  # a mark lives inside a file format, so the two rooms know each other
-    "training": {"models", "faces", "triplets", "blend"},
+    "triplets": {"models", "faces", "blend", "media", "provenance"},
+    "evaluation": {"models", "faces", "triplets", "blend", "media"},
+    "training": {"models", "faces", "triplets", "blend", "evaluation", "media"},
 }
 
 

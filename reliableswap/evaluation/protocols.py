@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ReliableSwapError
+from ..triplets.photos import stands_last
 from .ffpp import ffpp
 from .shots import Pair, Shot, find_pictures
 
@@ -114,9 +115,7 @@ def by_folder(faces: Path, held_out: int | None = None) -> dict[str, list[Path]]
             )
         people.setdefault(path.relative_to(faces).parts[0], []).append(path)
     if held_out is not None:
-        from ..training.teachers import held_out as kept_out  # the one place that knows the rule
-
-        people = {name: photos for name, photos in people.items() if kept_out(f"{name}/x", (), held_out)}
+        people = {name: photos for name, photos in people.items() if stands_last(name, held_out)}
     return people
 
 

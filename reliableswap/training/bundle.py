@@ -1,7 +1,7 @@
 """Put trained networks among those that ship: `python -m reliableswap.training.bundle detector=runs/detector ...`.
 
-Each is written as float16 safetensors into `reliableswap/weights/NAME`, and model_index.json is made anew, so
-that the folder is itself a pipeline that `from_pretrained` loads.
+Each is written as float16 safetensors into `reliableswap/weights/NAME`, with the card its training wrote, and
+model_index.json is made anew, so that the folder is itself a pipeline that `from_pretrained` loads.
 """
 
 from __future__ import annotations
@@ -35,6 +35,13 @@ def bundle(networks: dict[str, Path], weights: Path = WEIGHTS) -> int:
             raise ReliableSwapError(
                 f"the networks take {size / 2**20:.0f} MB; at most {LARGEST >> 20} MB may ship"
             )
+        for name, folder in networks.items():
+            card = folder / "README.md"
+            if not card.is_file():
+                raise ReliableSwapError(
+                    f"{folder} has no README.md; what ships needs the card its training writes"
+                )
+            shutil.copy(card, Path(part) / name)
         shutil.copytree(part, weights, dirs_exist_ok=True)
     return size
 

@@ -28,7 +28,7 @@ def publish(network: Network, task: Task, settings: RunSettings, step: int) -> N
         api.upload_folder(
             repo_id=repository,
             folder_path=folder,
-            ignore_patterns=["checkpoint-*", "*.npz", "tracker/*"],
+            ignore_patterns=["checkpoint-*", "*.np[yz]", "tracker/*", CONFIG_FILE],
             commit_message=f"{type(network).__name__} after {step} steps",
         )
 
@@ -57,10 +57,15 @@ def card(network: Network, task: Task, settings: RunSettings, step: int, place: 
         lines += ["", "## Data", "", *(f"- {key}: {value}" for key, value in facts.items())]
     lines += [
         "", "## Made by", "",
-        "```bash", shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]]), "```", "",
-        f"All settings are in {CONFIG_FILE}; give it as `--config` to repeat the run.", "",
+        "```bash", shlex.join(["python", *map(_public, sys.argv)]), "```", "",
+        f"{CONFIG_FILE} in the run's folder holds every setting; `--config` repeats the run with it.", "",
     ]  # fmt: skip
     return "\n".join(lines)
+
+
+def _public(word: str) -> str:
+    """An argument as it may be read by anybody: where a folder lies on this machine is nobody's business."""
+    return ",".join(Path(part).name if Path(part).is_absolute() else part for part in word.split(","))
 
 
 def _last_figures(log: Path) -> dict[str, float]:

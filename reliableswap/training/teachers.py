@@ -19,7 +19,7 @@ from accelerate.utils import tqdm
 from ..errors import ReliableSwapError
 from ..faces.align import apply, crop, inverse, upright
 from ..faces.find import five_points
-from ..triplets.photos import place_of
+from ..triplets.photos import stands_last
 
 DETECTOR_FILE = "yunet_n_dynamic.onnx"
 MESH_FILE = "facemesh_468.onnx"
@@ -85,7 +85,7 @@ def held_out(photo: str, flat: Collection[str] = (), percent: int = 10) -> bool:
     """
     path = Path(photo)
     person = path.stem if path.parent.name in flat else path.parent.name
-    return place_of(person) > 1 - percent / 100
+    return stands_last(person, percent)
 
 
 def read_rgb(path: Path) -> np.ndarray:

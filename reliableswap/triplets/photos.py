@@ -116,6 +116,11 @@ def place_of(person: str) -> float:
     return 1 - (zlib.crc32(name) % 100 + fine) / 100
 
 
+def stands_last(person: str, percent: int) -> bool:
+    """Whether a person is among those that trainings leave out."""
+    return place_of(person) > 1 - percent / 100
+
+
 def split_of(identity: str, shares: tuple[float, float, float]) -> str:
     """train, validation or test."""
     number = place_of(identity) * sum(shares)
