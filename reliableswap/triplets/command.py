@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ..bundled import bundled
 from ..errors import ReliableSwapError
 from .settings import (
     FORMATS,
@@ -59,7 +60,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--cache", type=Path, metavar="DIR", help="found faces are kept here (default: DIR/cache)"
     )
     parser.add_argument(
-        "--encoder", type=Path, metavar="PATH", help="identity encoder: a folder of ours or ONNX"
+        "--encoder",
+        default="bundled",
+        metavar="PATH",
+        help="identity encoder of the filter: a folder of ours, an ONNX file, bundled or none (default: bundled)",
     )
     parser.add_argument(
         "--encoder-mean", default="0.5", metavar="R,G,B", help="of an ONNX encoder (default: 0.5)"
@@ -121,9 +125,10 @@ def run(arguments: argparse.Namespace) -> int:
             f"triplets need {error.name}; run: pip install reliableswap[train]"
         ) from error
     encoder = None
-    if arguments.encoder is not None:
+    if arguments.encoder != "none":
+        place = bundled("identity") if arguments.encoder == "bundled" else Path(arguments.encoder)
         mean, std = _three(arguments.encoder_mean), _three(arguments.encoder_std)
-        encoder = EncoderChoice(arguments.encoder, mean, std, arguments.device)
+        encoder = EncoderChoice(place, mean, std, arguments.device)
     report = make_triplets(
         arguments.photos,
         arguments.output,
