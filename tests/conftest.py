@@ -7,8 +7,11 @@ import os
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
+import itertools
+from functools import partial
 from pathlib import Path
 
+import cv2
 import numpy as np
 import openpeople
 import pytest
@@ -32,3 +35,34 @@ def _one_thread() -> None:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def people(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, partial]:
+    """Ten folders of two photos each, with one broken file and one without a face; and the analyser that knows them."""
+    from triplet_people import PICTURES, Known, digest, photo
+
+    folder = tmp_path_factory.mktemp("people")
+    known = {}
+    for number, picture in itertools.product(range(1, 11), PICTURES):
+        image, mesh = photo(number, picture)
+        path = folder / "photos" / f"P{number:03d}" / f"{picture}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), image[..., ::-1])
+        known[digest(image)] = mesh
+    (folder / "photos" / "P001" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 this is no picture")
+    cv2.imwrite(str(folder / "photos" / "P002" / "wall.png"), np.full((90, 90, 3), 90, np.uint8))
+    np.savez(folder / "known.npz", **known)
+    return folder / "photos", partial(Known, folder)
+
+
+@pytest.fixture(scope="session")
+def made(people: tuple[Path, partial], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run in one process."""
+    from triplet_people import SETTINGS
+
+    from reliableswap.triplets.factory import make_triplets
+
+    output = tmp_path_factory.mktemp("made")
+    make_triplets(people[0], output, SETTINGS, analyser=people[1], progress=False, licence="cc0-1.0")
+    return output
