@@ -65,7 +65,8 @@ def card(network: Network, task: Task, settings: RunSettings, step: int, place: 
 
 def _public(word: str) -> str:
     """An argument as it may be read by anybody: where a folder lies on this machine is nobody's business."""
-    return ",".join(Path(part).name if Path(part).is_absolute() else part for part in word.split(","))
+    parts = [Path(part).name if part.startswith(("/", "..")) else part for part in word.split(",")]
+    return ",".join(parts)
 
 
 def _last_figures(log: Path) -> dict[str, float]:
