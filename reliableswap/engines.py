@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from .blend.engine import BlendSettings, blend_face
+from .blend.reshape import STILL, displacement, reshape, shaped_mesh
 from .blend.warp import warp_texture
 from .errors import NoFaceError
 from .faces.align import FIXER_WINDOW, IDENTITY_WINDOW, align, apply, crop, paste_back
@@ -123,13 +124,19 @@ class NeuralEngine:
     ) -> tuple[np.ndarray, np.ndarray]:
         """(H,W,3) the target's region with the generated face, and the mask (H,W) of what changed."""
         assert target.face.mesh is not None
-        picture, matrix = align(target.pixels, target.face.points5, self.size, self.template)
-        made, mask = self.generate(picture, apply(matrix, target.face.mesh), source)
+        assert source.face.mesh is not None
         shape = target.pixels.shape[:2]
-        alpha = paste_back(self._cover(mask) * settings.likeness, matrix, shape)[..., None]
+        goal = shaped_mesh(target.face.mesh, source.face.mesh, settings.shape * settings.likeness)
+        move = displacement(target.face.mesh, goal, shape)
+        under = reshape(target.pixels, move)
+        picture, matrix = align(under, target.face.points5, self.size, self.template)
+        made, cover = self.generate(picture, apply(matrix, goal), source)
+        alpha = paste_back(self._cover(cover) * settings.likeness, matrix, shape)[..., None]
         face = paste_back(made, matrix, shape) + self._fine(target, source, matrix, settings)
-        pasted = target.pixels * (1 - alpha) + face * alpha
-        return np.clip(np.rint(pasted), 0, 255).astype(np.uint8), alpha[..., 0]
+        pasted = np.clip(np.rint(under * (1 - alpha) + face * alpha), 0, 255).astype(np.uint8)
+        moved = np.abs(move).max(2)
+        mask = np.maximum(np.where(moved < STILL, 0, np.minimum(moved, 1)), alpha[..., 0])
+        return np.where(mask[..., None] > 0, pasted, target.pixels), mask
 
     def _fine(
         self, target: Region, source: Region, matrix: np.ndarray, settings: BlendSettings
@@ -137,7 +144,7 @@ class NeuralEngine:
         """(H,W,3) what the photo shows finer than the crop can: pores and hairs, from the blend engine's swap."""
         if np.sqrt(abs(np.linalg.det(matrix[:, :2]))) > _AS_FINE or settings.detail == 0:
             return 0.0
-        whole, _ = blend_region(target, source, replace(settings, shape=0.0, likeness=1.0))
+        whole, _ = blend_region(target, source, replace(settings, likeness=1.0))
         shape = whole.shape[:2]
         coarse = paste_back(crop(whole, matrix, self.size).astype(np.float32), matrix, shape)
         return (whole - coarse) * np.float32(settings.detail)
