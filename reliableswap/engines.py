@@ -10,7 +10,7 @@ import torch
 
 from .blend.engine import BlendSettings, blend_face
 from .blend.reshape import STILL, displacement, reshape, shaped_mesh
-from .blend.warp import warp_texture
+from .blend.warp import guidance_texture
 from .errors import NoFaceError
 from .faces.align import FIXER_WINDOW, IDENTITY_WINDOW, align, apply, crop, paste_back
 from .faces.face import Face
@@ -97,7 +97,7 @@ class NeuralEngine:
         """
         assert source.face.mesh is not None
         seen, matrix = align(source.pixels, source.face.points5, self.size, self.template)
-        texture, validity = warp_texture(
+        texture, validity = guidance_texture(
             seen, apply(matrix, source.face.mesh), target_mesh, (self.size, self.size)
         )
         return torch.cat([to_tensor(texture), torch.from_numpy(validity)[None, None].float()], 1)

@@ -19,6 +19,7 @@ from reliableswap.blend import (
     blend_face,
     colour,
     detail,
+    guidance_texture,
     looks,
     occlusion,
     regions,
@@ -146,6 +147,20 @@ def test_a_similarity_of_the_mesh_warps_like_an_affine_map(
     certain = cv2.erode((validity > 0.99).astype(np.uint8), np.ones((3, 3))) > 0
     assert certain.sum() > 1000
     assert np.abs(texture[certain].astype(int) - plain[certain]).mean() < 1.0
+
+
+def test_guidance_leaves_what_is_between_lids_and_lips_to_the_target() -> None:
+    picture, mesh = face(SMILE)
+    shape = picture.shape[:2]
+    whole, everywhere = warp_texture(picture, mesh, mesh, shape)
+    texture, validity = guidance_texture(picture, mesh, mesh, shape)
+    own = np.maximum(regions.eyes(mesh, shape, 0.8), regions.inner_mouth(mesh, shape)) > 0
+    near = np.maximum(regions.eyes(mesh, shape, 1.1), regions.inner_mouth(mesh, shape)) > 0
+    assert own.sum() > 50
+    assert validity[own].max() == 0
+    assert texture[own].max() == 0
+    assert np.array_equal(texture[~near], whole[~near])
+    assert np.array_equal(validity[~near], everywhere[~near])
 
 
 def test_a_half_that_is_hidden_comes_from_the_other_half_and_is_never_stretched() -> None:

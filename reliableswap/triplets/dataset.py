@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ..blend import regions, warp_texture
+from ..blend import guidance_texture, regions
 from ..errors import ReliableSwapError
 from .augment import Augmentation, Jitter, flipped, recoloured
 from .store import decode_mesh, decode_picture, read_about
@@ -193,7 +193,8 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
 
     def _tensors(self, sample: Sample) -> dict[str, Tensor]:
         shape = (self.size, self.size)
-        texture, validity = warp_texture(sample.source.crop, sample.source.mesh, sample.target.mesh, shape)
+        source = sample.source
+        texture, validity = guidance_texture(source.crop, source.mesh, sample.target.mesh, shape)
         mask = regions.oval(sample.target.mesh, shape)
         truth = torch.zeros(3, *shape)
         if sample.truth is not None:
