@@ -52,7 +52,7 @@ SMALL = (8, 12, 16, 24)
 EVERY_LOSS = {
     f"{name}_weight": 1.0
     for name in (
-        "identity", "lower_face", "l1", "gradient", "perceptual", "colour", "feature_matching", "adversarial",
+        "identity", "lower_face", "l1", "gradient", "perceptual", "colour", "chroma", "feature_matching", "adversarial",
         "penalty", "cycle", "mask", "mesh", "gaze",
     )
 }  # fmt: skip
@@ -213,6 +213,7 @@ def test_each_sample_gets_the_losses_of_its_own_kind() -> None:
         (losses.l1_loss, (torch.ones(2, 1, 8, 8),)),
         (losses.gradient_loss, (torch.ones(2, 1, 8, 8),)),
         (losses.colour_loss, (torch.ones(2, 1, 8, 8),)),
+        (losses.chroma_loss, (torch.ones(2, 1, 8, 8), 8)),
     ],
 )
 def test_pixel_losses_are_zero_for_equals_and_grow_with_the_error(loss: Any, arguments: tuple) -> None:

@@ -71,6 +71,7 @@ class GeneratorSettings(AdversarialSettings):
     gradient_weight: float = setting(5.0, "weight of the edges' distance to the truth")
     perceptual_weight: float = setting(1.0, "weight of the distance in EfficientNet-Lite0's features")
     colour_weight: float = setting(3.0, "weight of coarse colours against the target, without truth")
+    chroma_weight: float = setting(6.0, "weight of fine colours, without lightness, against the target's")
     attribute_weight: float = setting(0.0, "weight of AEI-Net's attribute maps (FaceShifter only)")
     feature_matching_weight: float = setting(0.0, "weight of weak feature matching")
     adversarial_weight: float = setting(0.0, "weight of the hinge loss; above 0 there is a discriminator")
@@ -244,6 +245,8 @@ class GeneratorTask(Task):
             add("perceptual", s.perceptual_weight, near, known[rows])
         if s.colour_weight:
             add("colour", s.colour_weight, loss.colour_loss(made, target, face), unknown)
+        if s.chroma_weight:
+            add("chroma", s.chroma_weight, loss.chroma_loss(made, target, face), unknown)
         if s.mask_weight and output.mask_logits is not None:
             add("mask", s.mask_weight, loss.mask_loss(output.mask_logits, face))
         if s.mesh_weight and self.probe is not None:

@@ -52,6 +52,19 @@ def colour_loss(made: Tensor, target: Tensor, weight: Tensor, size: int = 8) -> 
     return ((cells(made) - cells(target)).abs() * share).mean((1, 2, 3))
 
 
+def chroma_loss(made: Tensor, target: Tensor, weight: Tensor, size: int = 32) -> Tensor:
+    """(B,3,H,W) twice, (B,1,H,W) -> colour_loss on a fine grid, of what differs from grey.
+
+    Encoders tell people by stains of colour too, and a generator finds that out where no truth forbids it.
+    """
+
+    def without_grey(picture: Tensor) -> Tensor:
+        luma = picture[:, :1] * 0.299 + picture[:, 1:2] * 0.587 + picture[:, 2:] * 0.114
+        return picture - luma
+
+    return colour_loss(without_grey(made), without_grey(target), weight, size)
+
+
 def perceptual_loss(made: Sequence[Tensor], truth: Sequence[Tensor]) -> Tensor:
     """Maps (B,C,h,w) of a frozen network for the made and the true picture -> their distance.
 

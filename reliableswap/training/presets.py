@@ -24,6 +24,7 @@ class Preset:
     gradient_weight: float = 0.0
     perceptual_weight: float = 0.0
     colour_weight: float = 0.0
+    chroma_weight: float = 0.0
     attribute_weight: float = 0.0
     feature_matching_weight: float = 0.0
     adversarial_weight: float = 0.0
@@ -90,15 +91,16 @@ LIGHT = Preset(
     adam_beta2=0.99,
     weight_decay=1e-4,
     lr_scheduler="cosine",
-    identity_weight=5.0,
+    identity_weight=6.0,
     l1_weight=10.0,
     lower_face_weight=1.0,
     gradient_weight=5.0,
     perceptual_weight=1.0,
     colour_weight=3.0,
+    chroma_weight=6.0,
     mask_weight=1.0,
     mesh_weight=4.0,
-    gaze_weight=0.2,
+    gaze_weight=0.5,
     discriminator_channels=32,
 )
 
