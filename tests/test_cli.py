@@ -52,8 +52,8 @@ def test_swap_writes_a_marked_picture_and_says_what_it_did(
     printed = capsys.readouterr()
     report = json.loads(printed.out)  # nothing but the report on stdout
     assert report["faces"][0]["swapped"]
-    assert report["engine"] == "blend"
-    assert "engine blend on cpu" in printed.err
+    assert report["engine"] == "neural"
+    assert "engine neural on cpu" in printed.err
     assert "marked as made by AI" in printed.err
     mark = read_mark(out)
     assert mark is not None

@@ -154,8 +154,10 @@ def test_choices_that_make_no_sense_are_refused(pipe: ReliableSwapPipeline) -> N
         pipe(portrait(1), target, engine="magic")  # type: ignore[arg-type]
     with pytest.raises(ReliableSwapError, match="likeness"):
         pipe(portrait(1), target, likeness=2.0)
+    without = ReliableSwapPipeline(pipe.detector, pipe.landmarks)
+    assert without.choose_engine("auto") == "blend"
     with pytest.raises(WeightsError, match="holds none"):
-        pipe(portrait(1), target, engine="neural")
+        without(portrait(1), target, engine="neural")
 
 
 def test_assign_gives_each_face_its_source() -> None:

@@ -19,18 +19,15 @@ import gradio as gr
 import httpx
 import numpy as np
 import pytest
-import torch
 from conftest import person
 from gradio_client import Client, handle_file
 from PIL import Image
 
 from reliableswap import ReliableSwapPipeline
+from reliableswap.blend import BlendSettings
 from reliableswap.errors import ReliableSwapError
 from reliableswap.faces.face import Face
 from reliableswap.media import Picture, read_picture, write_picture
-from reliableswap.models.fixer import FixerNet
-from reliableswap.models.identity import IdentityEncoder
-from reliableswap.models.light import LightGenerator
 from reliableswap.provenance import read_mark
 from reliableswap.report import FaceReport, SwapReport
 from reliableswap.space import build, consent, files, launch, limits
@@ -101,7 +98,7 @@ def test_a_result_is_marked_noted_and_reported(client: Client, pictures: list[st
     assert mark is not None
     assert mark.ai_made
     assert mark.details["consent"] == consent.STATEMENT
-    assert mark.details["engine"] == report["engine"] == "blend"
+    assert mark.details["engine"] == report["engine"] == "neural"
     assert report["note"].startswith("Made by AI")
     assert report["faces"][0]["swapped"]
     assert report["faces"][0]["source"] == "1.png"
@@ -173,7 +170,6 @@ def test_wrong_inputs_are_one_clear_line(client: Client, pictures: list[str], tm
         ("faces must be pairs", [good], good, {"faces": "left=0"}),
         ("faces must be pairs", [good], good, {"faces": [1, 2]}),
         ("unknown engine 'best'", [good], good, {"engine": "best"}),
-        ("needs a generator", [good], good, {"engine": "neural"}),
         ("likeness is 7", [good], good, {"likeness": 7}),
         ("shape is 'wide'", [good], good, {"shape": "wide"}),
     ]
@@ -226,7 +222,7 @@ def test_the_triplets_end_in_a_real_photo(client: Client, pictures: list[str]) -
     a, b = (handle_file(picture) for picture in pictures[:2])
     answer = client.predict(a=a, b=b, agreed=True, api_name="/triplets")
     made = {entry["caption"].split(":")[0]: entry["image"] for entry in answer}
-    assert list(made) == ["a", "b", "reshaped", "reenacted", "recoloured", "ab", "ba"]
+    assert list(made) == ["a", "b", "reshaped", "reenacted", "recoloured", "ab", "ba", "network"]
     for name, path in made.items():
         assert (read_mark(path) is None) == (name in ("a", "b")), "AI made all but the two photos"
     ab, ba, one, two = (pixels(made[name]).astype(int) for name in ("ab", "ba", "a", "b"))
@@ -234,6 +230,10 @@ def test_the_triplets_end_in_a_real_photo(client: Client, pictures: list[str]) -
     assert np.abs(ab - one)[:40].mean() < np.abs(ab - two)[:40].mean(), "C_ab keeps the surroundings of a"
     assert np.abs(ba - two)[:40].mean() < np.abs(ba - one)[:40].mean()
     assert np.abs(ab - one)[middle].mean() > 5
+    back = pixels(made["network"]).astype(int)
+    assert np.abs(back - one)[middle].mean() < np.abs(ab - one)[middle].mean(), (
+        "the network finds the way back"
+    )
 
 
 def test_a_result_can_be_checked(client: Client, pictures: list[str], tmp_path: Path) -> None:
@@ -414,20 +414,14 @@ def test_what_nobody_foresaw_is_an_apology(pictures: list[str]) -> None:
 
 
 def test_neural_is_offered_only_with_a_generator(pictures: list[str]) -> None:
-    bare = ReliableSwapPipeline.bundled()
-    assert Worker(bare).engines == ["auto", "blend"]
-    assert all(plate.picture != "network" for row in figure(Worker(bare)).values() for plate in row)
-
-    torch.manual_seed(0)
-    identity = IdentityEncoder(body="mobilefacenet", embedding_size=128).eval()
-    fixer = FixerNet(body="mobilefacenet").eval()
-    generator = LightGenerator(
-        identity_dim=identity.config["embedding_size"],
-        fixer_dim=fixer.config["embedding_size"],
-        identity_encoder=identity.label,
-        identity_checksum=identity.checksum(),
-    ).eval()
-    pipe = ReliableSwapPipeline(bare.detector, bare.landmarks, identity, fixer, generator)
+    pipe = ReliableSwapPipeline.bundled()
+    bare = Worker(ReliableSwapPipeline(pipe.detector, pipe.landmarks))
+    assert bare.engines == ["auto", "blend"]
+    assert all(plate.picture != "network" for row in figure(bare).values() for plate in row)
+    with pytest.raises(ReliableSwapError, match="needs a generator"):
+        bare.swap(
+            {0: read_picture(pictures[0])}, read_picture(pictures[1]), {0: 0}, "neural", BlendSettings()
+        )
     worker = Worker(pipe)
     assert worker.engines == ["auto", "blend", "neural"]
     assert [plate.picture for plate in list(figure(worker).values())[-1]][-2:] == ["a", "network"]
