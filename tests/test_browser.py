@@ -202,12 +202,14 @@ def test_the_figure_ends_in_the_real_photo(browser: Browser, served: gr.Blocks) 
     page.locator("#agreed-making input").check()
     page.locator("#make").click()
     pictures = page.locator("#figure img")
-    expect(pictures).to_have_count(12, timeout=60_000)
+    expect(pictures).to_have_count(13, timeout=60_000)
     said = [picture.get_attribute("alt") or "" for picture in pictures.all()]
     assert said[0].startswith("C_a, a real photo")
-    assert said[-1].startswith("Truth C_a, real")
-    first, last = pictures.first.get_attribute("src"), pictures.last.get_attribute("src")
-    assert first == last, "the cycle triplet's truth is the photo itself"
+    assert said[-2].startswith("Truth C_a, real")
+    assert said[-1].startswith("The network's answer")
+    first, truth, answer = (pictures.nth(n).get_attribute("src") for n in (0, -2, -1))
+    assert first == truth, "the cycle triplet's truth is the photo itself"
+    assert answer != truth
     watched.close()
 
 
