@@ -20,6 +20,7 @@ from .models.generator import Generator
 from .models.identity import IdentityEncoder
 
 MARGIN = 0.45  # what is cut around a face, as a share of its mesh's longer side: room for outline and feather
+_COLOUR_REACH = 0.03  # of the crop's side: colours that change slower than this are the target's
 _AS_FINE = 0.75  # crop pixels for one photo pixel from which on the crop holds all that the photo shows
 
 
@@ -131,23 +132,21 @@ class NeuralEngine:
         under = reshape(target.pixels, move)
         picture, matrix = align(under, target.face.points5, self.size, self.template)
         made, cover = self.generate(picture, apply(matrix, goal), source)
+        blended, _ = blend_region(target, source, replace(settings, likeness=1.0))
+        made = with_colours_of(made, picture)
         alpha = paste_back(self._cover(cover) * settings.likeness, matrix, shape)[..., None]
-        face = paste_back(made, matrix, shape) + self._fine(target, source, matrix, settings)
+        face = paste_back(made, matrix, shape) + self._fine(blended, matrix, settings)
         pasted = np.clip(np.rint(under * (1 - alpha) + face * alpha), 0, 255).astype(np.uint8)
         moved = np.abs(move).max(2)
         mask = np.maximum(np.where(moved < STILL, 0, np.minimum(moved, 1)), alpha[..., 0])
         return np.where(mask[..., None] > 0, pasted, target.pixels), mask
 
-    def _fine(
-        self, target: Region, source: Region, matrix: np.ndarray, settings: BlendSettings
-    ) -> np.ndarray | float:
+    def _fine(self, blended: np.ndarray, matrix: np.ndarray, settings: BlendSettings) -> np.ndarray | float:
         """(H,W,3) what the photo shows finer than the crop can: pores and hairs, from the blend engine's swap."""
         if np.sqrt(abs(np.linalg.det(matrix[:, :2]))) > _AS_FINE or settings.detail == 0:
             return 0.0
-        whole, _ = blend_region(target, source, replace(settings, likeness=1.0))
-        shape = whole.shape[:2]
-        coarse = paste_back(crop(whole, matrix, self.size).astype(np.float32), matrix, shape)
-        return (whole - coarse) * np.float32(settings.detail)
+        coarse = paste_back(crop(blended, matrix, self.size).astype(np.float32), matrix, blended.shape[:2])
+        return (blended - coarse) * np.float32(settings.detail)
 
     @staticmethod
     def _cover(mask: np.ndarray) -> np.ndarray:
@@ -157,3 +156,14 @@ class NeuralEngine:
         border = size // 16
         inner[border:-border, border:-border] = 1
         return mask * np.clip(cv2.GaussianBlur(inner, (0, 0), border / 2) * 2 - 1, 0, 1)
+
+
+def with_colours_of(made: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """(S,S,3) the made face with the slowly changing colours of the target's crop; its own lightness stays.
+
+    Light is the target's, whoever the face is; a generator of this size meets strongly coloured light with stains.
+    """
+    reach, luma = made.shape[0] * _COLOUR_REACH, np.float32([0.299, 0.587, 0.114])
+    ours, theirs = (cv2.GaussianBlur(x.astype(np.float32), (0, 0), reach) for x in (made, target))
+    colour = theirs / np.maximum(theirs @ luma, 8.0)[..., None]
+    return np.asarray(made + colour * (ours @ luma)[..., None] - ours)
