@@ -163,7 +163,7 @@ def with_colours_of(made: np.ndarray, target: np.ndarray) -> np.ndarray:
 
     Light is the target's, whoever the face is; a generator of this size meets strongly coloured light with stains.
     """
-    reach, luma = made.shape[0] * _COLOUR_REACH, np.float32([0.299, 0.587, 0.114])
+    reach, luma = made.shape[0] * _COLOUR_REACH, np.array([0.299, 0.587, 0.114], np.float32)
     ours, theirs = (cv2.GaussianBlur(x.astype(np.float32), (0, 0), reach) for x in (made, target))
     colour = theirs / np.maximum(theirs @ luma, 8.0)[..., None]
     return np.asarray(made + colour * (ours @ luma)[..., None] - ours)
