@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from .blend.engine import BlendSettings, blend_face
+from .blend.guidance import guidance_texture
 from .blend.reshape import STILL, displacement, reshape, shaped_mesh
-from .blend.warp import guidance_texture
 from .errors import NoFaceError
 from .faces.align import FIXER_WINDOW, IDENTITY_WINDOW, align, apply, crop, paste_back
 from .faces.face import Face
@@ -20,7 +20,6 @@ from .models.generator import Generator
 from .models.identity import IdentityEncoder
 
 MARGIN = 0.45  # what is cut around a face, as a share of its mesh's longer side: room for outline and feather
-_COLOUR_REACH = 0.03  # of the crop's side: colours that change slower than this are the target's
 _AS_FINE = 0.75  # crop pixels for one photo pixel from which on the crop holds all that the photo shows
 
 
@@ -90,17 +89,15 @@ class NeuralEngine:
             vectors.append(embed(self.fixer, picture[FIXER_WINDOW]))
         return torch.cat(vectors, 1)
 
-    def guidance(self, target_mesh: np.ndarray, source: Region) -> torch.Tensor:
-        """(1,4,S,S) the source's texture on the target's mesh in [-1,1], and where it is valid in [0,1].
+    def guidance(self, target: np.ndarray, target_mesh: np.ndarray, source: Region) -> torch.Tensor:
+        """(1,4,S,S) the source's texture on the target's crop in [-1,1], and where it is valid in [0,1].
 
         The source goes through a crop of the same size first, as in training: a photo of more pixels would give
         another, sharper guidance than the generator has learnt from.
         """
         assert source.face.mesh is not None
         seen, matrix = align(source.pixels, source.face.points5, self.size, self.template)
-        texture, validity = guidance_texture(
-            seen, apply(matrix, source.face.mesh), target_mesh, (self.size, self.size)
-        )
+        texture, validity = guidance_texture(seen, apply(matrix, source.face.mesh), target, target_mesh)
         return torch.cat([to_tensor(texture), torch.from_numpy(validity)[None, None].float()], 1)
 
     def generate(
@@ -110,7 +107,7 @@ class NeuralEngine:
         device, dtype = self.generator.device, self.generator.dtype
         guidance = None
         if self.generator.guidance_channels:
-            guidance = self.guidance(mesh, source).to(device, dtype)
+            guidance = self.guidance(picture, mesh, source).to(device, dtype)
         low, high = self.generator.config["value_range"]
         seen = (to_tensor(picture) + 1) * ((high - low) / 2) + low
         with torch.inference_mode():
@@ -133,7 +130,6 @@ class NeuralEngine:
         picture, matrix = align(under, target.face.points5, self.size, self.template)
         made, cover = self.generate(picture, apply(matrix, goal), source)
         blended, _ = blend_region(target, source, replace(settings, likeness=1.0))
-        made = with_colours_of(made, picture)
         alpha = paste_back(self._cover(cover) * settings.likeness, matrix, shape)[..., None]
         face = paste_back(made, matrix, shape) + self._fine(blended, matrix, settings)
         pasted = np.clip(np.rint(under * (1 - alpha) + face * alpha), 0, 255).astype(np.uint8)
@@ -156,14 +152,3 @@ class NeuralEngine:
         border = size // 16
         inner[border:-border, border:-border] = 1
         return mask * np.clip(cv2.GaussianBlur(inner, (0, 0), border / 2) * 2 - 1, 0, 1)
-
-
-def with_colours_of(made: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """(S,S,3) the made face with the slowly changing colours of the target's crop; its own lightness stays.
-
-    Light is the target's, whoever the face is; a generator of this size meets strongly coloured light with stains.
-    """
-    reach, luma = made.shape[0] * _COLOUR_REACH, np.array([0.299, 0.587, 0.114], np.float32)
-    ours, theirs = (cv2.GaussianBlur(x.astype(np.float32), (0, 0), reach) for x in (made, target))
-    colour = theirs / np.maximum(theirs @ luma, 8.0)[..., None]
-    return np.asarray(made + colour * (ours @ luma)[..., None] - ours)

@@ -108,7 +108,7 @@ def test_the_generator_uses_both_its_identity_and_its_guidance(pipe: ReliableSwa
     mesh = cv2.transform(target.face.mesh[None, :, :2], matrix)[0]
     seen = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 127.5 - 1
     nothing = torch.cat([-torch.ones(1, 3, 128, 128), torch.zeros(1, 1, 128, 128)], 1)
-    guided = engine.guidance(np.column_stack([mesh, target.face.mesh[:, 2]]), first)
+    guided = engine.guidance(picture, np.column_stack([mesh, target.face.mesh[:, 2]]), first)
     with torch.inference_mode():
         whole = pipe.generator(seen, engine.vector(first), guided).image
         other_vector = pipe.generator(seen, engine.vector(second), guided).image

@@ -26,8 +26,9 @@ from reliableswap.models import (
     check_encoder,
     load_network,
 )
-from reliableswap.models.generator import GeneratorOutput, per_channel_norm
+from reliableswap.models.generator import GeneratorOutput, modulated_norm, per_channel_norm
 from reliableswap.models.identity import face_body
+from reliableswap.models.light import with_colours_of
 
 
 @pytest.fixture(autouse=True)
@@ -349,6 +350,48 @@ def test_per_channel_norm_survives_large_means_in_half_precision() -> None:
     assert half.dtype == torch.bfloat16
     assert torch.isfinite(half).all()
     assert (half.float().var((2, 3), correction=0) - 1).abs().max() < 0.05
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_modulated_norm_has_the_gradient_of_its_parts(kind: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=generator)
+
+    x, scale, shift, weight = draw(2, 4, 9, 7) * 2 + 5, draw(2, 4), draw(2, 4), draw(2, 4, 9, 7)
+    exact = [one.double().requires_grad_() for one in (x, scale, shift)]
+    plain = torch.nn.functional.instance_norm(exact[0], eps=1e-5)
+    answer = plain * (exact[1] + 1)[..., None, None] + exact[2][..., None, None]
+    wanted = torch.autograd.grad((answer * weight).sum(), exact)
+    given = [one.to(kind).requires_grad_() for one in (x, scale, shift)]
+    ours = modulated_norm(*given, eps=1e-5)
+    found = torch.autograd.grad((ours.float() * weight).sum(), given)
+    tolerance = 1e-5 if kind == torch.float32 else 0.05
+    assert ours.dtype == kind
+    assert (ours - answer).abs().max() < tolerance * answer.abs().max()
+    for one, other in zip(found, wanted, strict=True):
+        assert one.dtype == kind
+        assert (one - other).abs().max() < tolerance * other.abs().max()
+    with torch.no_grad():
+        assert (modulated_norm(*given, eps=1e-5) - ours).abs().max() < tolerance * answer.abs().max()
+
+
+def test_a_generator_with_target_colours_keeps_its_own_lightness() -> None:
+    lightness = torch.rand(1, 1, 16, 16).repeat_interleave(8, 2).repeat_interleave(8, 3) * 0.2 + 0.5
+    made = lightness * torch.tensor([0.95, 1.0, 1.1]).view(1, 3, 1, 1) - 1
+    warm = torch.tensor([1.0, 0.7, 0.4]).view(1, 3, 1, 1).expand(1, 3, 128, 128) - 1
+    result = with_colours_of(made, warm, 16) + 1
+    luma = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
+    assert ((result - made - 1) * luma).sum(1).abs().max() < 1e-5
+    share, goal = ((one * luma / (one * luma).sum()).sum((0, 2, 3)) for one in (result, warm + 1))
+    assert torch.allclose(share, goal, atol=0.01)
+    # What changes from cell to cell stays the made face's.
+    chequered = made + 0.05 * torch.tensor([1.0, 0.0, -1.0]).view(1, 3, 1, 1) * (
+        (torch.arange(128) // 2) % 2 * 2 - 1
+    )
+    kept = with_colours_of(chequered, warm, 16) - with_colours_of(made, warm, 16)
+    assert (kept - (chequered - made)).abs().max() < 0.01
 
 
 def test_encoders_give_unit_vectors_and_the_published_fixer_does_not() -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from reliableswap import ReliableSwapPipeline
 from reliableswap.blend.engine import BlendSettings
-from reliableswap.engines import NeuralEngine, Region, with_colours_of
+from reliableswap.engines import NeuralEngine, Region
 from reliableswap.errors import NoFaceError, ReliableSwapError, WeightsError
 from reliableswap.faces.analyse import FaceAnalyser
 from reliableswap.faces.find import find_faces
@@ -324,14 +324,3 @@ def test_what_the_crop_is_too_coarse_for_comes_from_the_source_itself(
     assert np.abs(small_sharp.astype(int) - small_soft).mean() < 3
     untouched = mask == 0
     assert np.array_equal(sharp[untouched], target.pixels[untouched])
-
-
-def test_the_made_face_takes_the_lights_colour_and_keeps_its_own_lightness(rng: np.random.Generator) -> None:
-    lightness = cv2.GaussianBlur(rng.uniform(40, 210, (128, 128)).astype(np.float32), (0, 0), 3)
-    made = lightness[..., None] * np.float32([0.95, 1.0, 1.1])
-    warm = np.full((128, 128, 3), (190, 130, 80), np.uint8)
-    luma = np.float32([0.299, 0.587, 0.114])
-    result = with_colours_of(made, warm)
-    assert np.abs(result @ luma - made @ luma).max() < 1e-2
-    share = result.mean((0, 1)) / (result.mean((0, 1)) @ luma)
-    assert share == pytest.approx(np.array([190, 130, 80]) / (np.array([190, 130, 80]) @ luma), rel=0.01)

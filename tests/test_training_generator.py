@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import train_accelerate
 from reliableswap.bundled import bundled
 from reliableswap.errors import ReliableSwapError
+from reliableswap.evaluation import geometry
 from reliableswap.models import (
     FaceShifterGenerator,
     FixerNet,
@@ -36,14 +37,23 @@ from reliableswap.models import (
 )
 from reliableswap.training import losses
 from reliableswap.training.checkpoint import checkpoints
+from reliableswap.training.frozen import quickened
 from reliableswap.training.generator import GeneratorSettings, GeneratorTask, build
 from reliableswap.training.guidance import Spoiling, spoil
 from reliableswap.training.loop import train
 from reliableswap.training.presets import PRESETS
-from reliableswap.training.probe import MeshProbe, eye_patches, fixer_window, identity_window, openings
+from reliableswap.training.probe import (
+    Likeness,
+    MeshProbe,
+    eye_patches,
+    fixer_window,
+    identity_window,
+    jittered,
+    openings,
+)
 from reliableswap.training.samples import SUPERVISION
 from reliableswap.training.watch import tracker_of
-from reliableswap.triplets.dataset import KINDS
+from reliableswap.triplets.dataset import KINDS, Mix, TripletDataset
 from reliableswap.triplets.factory import make_triplets
 from reliableswap.triplets.settings import FilterSettings, PairSettings, QualitySettings, TripletSettings
 
@@ -53,7 +63,7 @@ EVERY_LOSS = {
     f"{name}_weight": 1.0
     for name in (
         "identity", "lower_face", "l1", "gradient", "perceptual", "colour", "chroma", "feature_matching", "adversarial",
-        "penalty", "cycle", "mask", "mesh", "gaze",
+        "penalty", "cycle", "mask", "mesh", "gaze", "expression", "pose",
     )
 }  # fmt: skip
 
@@ -245,6 +255,83 @@ def test_the_probe_sees_a_mouth_open_and_where_the_eyes_are(triplets: Path, enco
     patches = eye_patches(sample["target"][None], sample["mesh"][None])
     assert patches.shape == (1, 2, 6, 12)
     assert float(patches.std(dim=(2, 3)).min()) > 0.02
+
+
+def test_expression_and_pose_of_the_loss_are_those_of_the_evaluation(
+    triplets: Path, rng: np.random.Generator
+) -> None:
+    made, other = (
+        torch.stack(
+            [TripletDataset(triplets, "train", mix=Mix(vanilla=1), seed=seed)[i]["mesh"] for i in range(4)]
+        )
+        for seed in (0, 1)
+    )
+    likeness = Likeness()
+    found = losses.expression_loss(likeness.expression(made, other))
+    wanted = [geometry.expression_error(a, b) for a, b in zip(made.numpy(), other.numpy(), strict=True)]
+    # The evaluation lets lids and lips keep how open they are where it takes the other person's shape away.
+    assert np.corrcoef(found.numpy(), wanted)[0, 1] > 0.95
+    assert found.numpy() == pytest.approx(np.array(wanted), rel=0.35)
+
+    angle = np.radians(4.0)
+    turned = made.numpy() @ np.array(
+        [[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]], np.float32
+    )
+    by = losses.pose_loss(likeness.turn(torch.from_numpy(turned), made))
+    assert by.numpy() == pytest.approx(np.full(4, angle), rel=0.02)
+    assert geometry.pose_error(turned[0], made[0].numpy()) == pytest.approx(4.0, abs=0.01)
+
+
+def test_a_jittered_crop_is_the_same_face_a_little_moved() -> None:
+    torch.manual_seed(0)
+    pictures = torch.rand(6, 3, 4, 4).repeat_interleave(16, 2).repeat_interleave(16, 3) * 2 - 1
+    assert torch.allclose(jittered(pictures, 0.0).abs().mean(), pictures.abs().mean(), atol=1e-3)
+    moved = jittered(pictures)
+    assert moved.shape == pictures.shape
+    assert float((moved - pictures).abs().mean((1, 2, 3)).min()) > 0.02
+    straight = (moved - pictures).abs().mean((1, 2, 3))
+    mirrored = (moved - pictures.flip(3)).abs().mean((1, 2, 3))
+    assert 0 < int((mirrored < straight).sum()) < 6
+    assert float(torch.minimum(straight, mirrored).max()) < 0.3
+
+
+@pytest.mark.parametrize(
+    ("network", "size"),
+    [
+        (IdentityEncoder(embedding_size=16), 112),
+        (FixerNet(embedding_size=8), 56),
+        (IdentityEncoder(body="iresnet18", embedding_size=16), 112),
+        (PerceptualFeatures(), 64),
+        (MeshNet(), 128),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else None,
+)
+def test_a_quickened_network_answers_the_same(network: nn.Module, size: int) -> None:
+    torch.manual_seed(0)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_(std=0.1)
+            module.running_var.uniform_(0.5, 2)
+    network.eval()
+    pictures = torch.rand(2, 3, size, size) * 2 - 1
+    quick = quickened(network)
+    ours, theirs = (flat(one(pictures.requires_grad_())) for one in (quick, network))
+    assert (ours - theirs).abs().max() < 1e-3 * theirs.abs().max()
+    ours.square().sum().backward()
+    assert pictures.grad is not None
+    assert 0 < float(pictures.grad.abs().sum()) < float("inf")
+    assert sum(isinstance(one, nn.BatchNorm2d) for one in quick.modules()) < sum(
+        isinstance(one, nn.BatchNorm2d) for one in network.modules()
+    )
+    with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+        rounded = flat(quickened(network, torch.bfloat16)(pictures)).float()
+        as_before = flat(network(pictures)).float()
+    assert (rounded - theirs).abs().mean() < 2 * (as_before - theirs).abs().mean() + 1e-4
+
+
+def flat(answer: Any) -> Tensor:
+    answer = [answer] if isinstance(answer, Tensor) else list(answer)
+    return torch.cat([one.flatten() for one in answer])
 
 
 def test_windows_are_slices_of_the_crop() -> None:

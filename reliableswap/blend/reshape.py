@@ -25,14 +25,14 @@ from .regions import face_width
 from .topology import POINTS, topology
 
 # The filter's answer is an expectation, shrunk by what one photo cannot tell. This undoes about half of that.
-_GAIN = 1.5
+PERSON_GAIN = 1.5
 _REACH = 0.45  # the background moves along up to this many face widths from the outline
 STILL = 1 / 64  # pixels of displacement that count as none
 _FIELD = 40.0  # face width in pixels at which the displacement is worked out; it is smooth
 
 
 @lru_cache(maxsize=1)
-def _modes() -> tuple[np.ndarray, np.ndarray]:
+def person_modes() -> tuple[np.ndarray, np.ndarray]:
     """analyse and synthesise (3·468, modes): difference -> modes -> the part of it that is the person."""
     data = json.loads(files("reliableswap.blend").joinpath("shape.json").read_text("utf-8"))
 
@@ -63,14 +63,14 @@ def shaped_mesh(target_mesh: np.ndarray, source_mesh: np.ndarray, strength: floa
     source_scale, source_rotation, source_shift = similarity3d(source_mesh, mean)
     target_form = scale * target_mesh @ rotation + shift
     source_form = source_scale * source_mesh @ source_rotation + source_shift
-    analyse, synthesise = _modes()
+    analyse, synthesise = person_modes()
     person = synthesise @ (analyse.T @ (source_form - target_form).reshape(-1))
     step = person.reshape(POINTS, 3) @ rotation.T / scale
     for ring in (topology().regions["inner_lips"], *topology().eyes):
         # What opens and closes is the photo's: both lips, or both lids, move together.
         one, other = ring[1 : len(ring) // 2], ring[: len(ring) // 2 : -1]
         step[one] = step[other] = (step[one] + step[other]) / 2
-    return (target_mesh + (_GAIN * strength) * step).astype(np.float32)
+    return (target_mesh + (PERSON_GAIN * strength) * step).astype(np.float32)
 
 
 def displacement(target_mesh: np.ndarray, goal_mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:

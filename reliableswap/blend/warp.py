@@ -9,7 +9,6 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from . import regions
 from .bands import in_colour
 from .raster import Raster, rasterise
 from .regions import face_width, mouth_opening
@@ -19,7 +18,6 @@ from .topology import checked_mesh, checked_picture, topology
 # from the second share on it is used as it is. The share is that of the narrow direction of the stretch.
 STRETCH_LIMITS = (0.3, 0.65)
 _TURNED = 0.3  # sine of the yaw from which the nose can hide a cheek
-_LIDS = 0.95  # of the opening between the lids, what is the target's
 _LIP_DRAW = 0.45  # how far the lips' points move to their outer ring to stay clear of the teeth
 
 
@@ -217,13 +215,3 @@ def warp_texture(
     source_mesh, target_mesh = checked_mesh(source_mesh, "source"), checked_mesh(target_mesh, "target")
     texture = reenact(source, source_mesh, target_mesh, rasterise(target_mesh, shape_hw))
     return texture.image, texture.validity
-
-
-def guidance_texture(
-    source: np.ndarray, source_mesh: np.ndarray, target_mesh: np.ndarray, shape_hw: tuple[int, int]
-) -> tuple[np.ndarray, np.ndarray]:
-    """warp_texture for a generator: without what is always the target's, between its lids and between its lips."""
-    texture, validity = warp_texture(source, source_mesh, target_mesh, shape_hw)
-    own = np.maximum(regions.eyes(target_mesh, shape_hw, _LIDS), regions.inner_mouth(target_mesh, shape_hw))
-    theirs = (own < 0.5).astype(np.float32)
-    return texture * theirs[..., None].astype(np.uint8), validity * theirs

@@ -16,7 +16,7 @@ _EYE_PATCH = (64, 32)  # width and height, in pixels, of the patch in which the 
 
 
 @lru_cache(maxsize=1)
-def _rigid_points() -> np.ndarray:
+def rigid_points() -> np.ndarray:
     """The points that speech, smiles and blinks leave alone: above the mouth, without eyes and brows."""
     top = topology()
     moving = np.zeros(len(top.canonical), bool)
@@ -26,7 +26,7 @@ def _rigid_points() -> np.ndarray:
 
 
 @lru_cache(maxsize=1)
-def _expressive_points() -> np.ndarray:
+def expressive_points() -> np.ndarray:
     """The rings that show an expression: lips, lids and brows."""
     top = topology()
     rings = (top.regions["lips"], top.regions["inner_lips"], *top.eyes, *top.brows)
@@ -35,7 +35,7 @@ def _expressive_points() -> np.ndarray:
 
 def rotation_of(mesh: np.ndarray) -> np.ndarray:
     """(3,3) the head's rotation: its rows are where the mean face's own x, y and z axes point in the photo."""
-    rigid = _rigid_points()
+    rigid = rigid_points()
     _, rotation, _ = similarity3d(mesh[rigid], topology().canonical[rigid])
     return rotation.T
 
@@ -60,7 +60,7 @@ def pose_error(mesh: np.ndarray, other: np.ndarray) -> float:
 
 def frontal(mesh: np.ndarray) -> np.ndarray:
     """(468,3) the mesh without pose and scale: laid on the mean face, whose eye distance is one."""
-    rigid = _rigid_points()
+    rigid = rigid_points()
     scale, rotation, shift = similarity3d(mesh[rigid], topology().canonical[rigid])
     return np.asarray(scale * mesh @ rotation + shift)
 
@@ -72,7 +72,7 @@ def expression_error(result: np.ndarray, target: np.ndarray) -> float:
     (blend/reshape.py) first takes them back to the target's.
     """
     as_target = frontal(shaped_mesh(result.astype(np.float32), target.astype(np.float32), 1.0))
-    points = _expressive_points()
+    points = expressive_points()
     return float(np.linalg.norm(as_target[points] - frontal(target)[points], axis=1).mean())
 
 

@@ -9,10 +9,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .base import register_to_config
-from .generator import Generator, GeneratorOutput, per_channel_norm
+from .generator import Generator, GeneratorOutput, modulated_norm
 
 _STYLE = 256  # width of the vector every block reads the identity from
 _SLOPE = 0.2
+_LUMA = (0.299, 0.587, 0.114)
+_BLACK = 0.06  # lightness, of 2, below which a colour says nothing
 
 
 class IdentityStyle(nn.Module):
@@ -38,8 +40,8 @@ class ModulatedConv(nn.Module):
         self.style = nn.Linear(_STYLE, 2 * after)
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        scale, shift = self.style(style)[:, :, None, None].chunk(2, dim=1)
-        return per_channel_norm(self.conv(x), eps=1e-5) * (scale + 1) + shift
+        scale, shift = self.style(style).chunk(2, dim=1)
+        return modulated_norm(self.conv(x), scale, shift, eps=1e-5)
 
 
 class IdentityBlock(nn.Module):
@@ -109,8 +111,10 @@ class LightGenerator(Generator):
     """(B,3,H,W) target, (B,D) identity, (B,4,H,W) guidance -> GeneratorOutput; H and W divisible by 8.
 
     Guidance is the source's texture warped onto the target's mesh, in [-1,1], and where it is valid, in [0,1];
-    None is the same as nothing valid. The mask is its own output, to be supervised: the image is not blended
-    with the target in here, because a network that may blend learns to copy its target.
+    None is the same as nothing valid. The image takes the target's colours, though not its lightness, where they
+    change slowly, in averages of `target_colours` cells a side (0: nowhere): light is the target's, whoever the face
+    is. The mask is its own output, to be supervised: the image is not blended with the target in here, because a
+    network that may blend learns to copy its target.
     """
 
     multiple = 8
@@ -128,6 +132,7 @@ class LightGenerator(Generator):
         identity_encoder: str = "",
         identity_checksum: str = "",
         fixer_checksum: str = "",
+        target_colours: int = 0,
     ) -> None:
         super().__init__()
         if len(channels) != 4:
@@ -138,7 +143,7 @@ class LightGenerator(Generator):
             raise ValueError(
                 f"guidance_channels is {guidance_channels}; choose 4 (texture and validity) or 0"
             )
-        self.guidance_channels = guidance_channels
+        self.guidance_channels, self.target_colours = guidance_channels, target_colours
         self.vector_size = identity_dim + fixer_dim
         full, half, quarter, eighth = channels
         self.style = IdentityStyle(self.vector_size)
@@ -151,6 +156,7 @@ class LightGenerator(Generator):
     def forward(self, target: Tensor, identity: Tensor, guidance: Tensor | None = None) -> GeneratorOutput:
         """(B,3,H,W) in [-1,1], (B,D), (B,4,H,W) -> image (B,3,H,W) in [-1,1], mask (B,1,H,W) and its logits."""
         self.check_inputs(target, identity, guidance)
+        seen = target
         if guidance is not None:
             target = torch.cat([target, guidance], dim=1)
         elif self.guidance_channels:
@@ -166,4 +172,26 @@ class LightGenerator(Generator):
         for up, skip in zip(self.up, reversed(skips), strict=True):
             x = up(x, skip, style)
         image, logits = self.head(x).split((3, 1), dim=1)
-        return GeneratorOutput(image=torch.tanh(image), mask=torch.sigmoid(logits), mask_logits=logits)
+        image = torch.tanh(image)
+        if self.target_colours:
+            image = with_colours_of(image, seen, self.target_colours)
+        return GeneratorOutput(image=image, mask=torch.sigmoid(logits), mask_logits=logits)
+
+
+def with_colours_of(made: Tensor, target: Tensor, cells: int) -> Tensor:
+    """(B,3,H,W) twice in [-1,1] -> the made picture with the target's slow colours; its own lightness stays."""
+    ours, theirs = _slow(made.float() + 1, cells), _slow(target.float() + 1, cells)
+    luma = ours.new_tensor(_LUMA)[:, None, None]
+
+    def lightness(picture: Tensor) -> Tensor:
+        return (picture * luma).sum(1, keepdim=True)
+
+    goal = theirs * (lightness(ours) / lightness(theirs).clamp(min=_BLACK))
+    change = F.interpolate(goal - ours, size=made.shape[-2:], mode="bilinear", align_corners=False)
+    return (made + change.to(made.dtype)).clamp(-1, 1)
+
+
+def _slow(picture: Tensor, cells: int) -> Tensor:
+    """(B,3,H,W) -> (B,3,cells,cells) its averages, each with those around it."""
+    small = F.adaptive_avg_pool2d(picture, cells)
+    return F.avg_pool2d(F.pad(small, (1, 1, 1, 1), mode="replicate"), 3, stride=1)

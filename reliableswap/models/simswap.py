@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .base import register_to_config
-from .generator import Generator, GeneratorOutput, per_channel_norm
+from .generator import Generator, GeneratorOutput, modulated_norm
 
 
 class IdentityBlock(nn.Module):
@@ -28,8 +28,8 @@ class IdentityBlock(nn.Module):
 
 
 def _restyle(x: Tensor, style: Tensor) -> Tensor:
-    scale, shift = style[:, :, None, None].chunk(2, dim=1)
-    return per_channel_norm(x, eps=1e-8) * (scale + 1) + shift
+    scale, shift = style.chunk(2, dim=1)
+    return modulated_norm(x, scale, shift, eps=1e-8)
 
 
 class SimSwapGenerator(Generator):

@@ -29,11 +29,12 @@ from ..models.base import Network
 from ..models.generator import GeneratorOutput
 from ..triplets.dataset import KINDS, Mix
 from . import losses as loss
+from .frozen import quickened
 from .guidance import Spoiling
 from .held_out import HeldOut
 from .loop import Task, train
 from .presets import PRESETS
-from .probe import MeshProbe, eye_patches, fixer_window, identity_window, openings
+from .probe import Likeness, MeshProbe, eye_patches, fixer_window, identity_window, jittered, openings
 from .samples import SUPERVISION, GeneratorSamples
 from .settings import AdversarialSettings, setting
 
@@ -50,6 +51,9 @@ class GeneratorSettings(AdversarialSettings):
     preset: str = setting("light", "light, simswap or faceshifter: base, weights and optimiser")
     base: str = setting("light", "the generator's class: light, simswap or faceshifter")
     guidance: bool = setting(True, "give the light generator the source's warped texture")
+    target_colours: int = setting(
+        16, "cells a side whose mean colours the light generator's faces take from the target; 0: none"
+    )
     channels: int | None = setting(
         None, "width of SimSwap's first or FaceShifter's widest maps (default: as published)"
     )
@@ -66,6 +70,9 @@ class GeneratorSettings(AdversarialSettings):
     fixer: Path | None = setting(None, "folder of the FixerNet whose vector joins the identity's")
     spoiled_guidance: float = setting(1.0, "times how often guidance is spoiled on purpose; 0: never")
     identity_weight: float = setting(5.0, "weight of the identity loss")
+    identity_jitter: float = setting(
+        1.0, "how far a made face is moved before the identity loss looks; 0: not"
+    )
     lower_face_weight: float = setting(1.0, "weight of FixerNet's loss; needs --fixer")
     l1_weight: float = setting(10.0, "weight of the pixels' distance to the truth")
     gradient_weight: float = setting(5.0, "weight of the edges' distance to the truth")
@@ -79,6 +86,8 @@ class GeneratorSettings(AdversarialSettings):
     cycle_weight: float = setting(0.0, "weight of swapping back to the target's identity; without truth only")
     mask_weight: float = setting(1.0, "weight of the mask against the face's area")
     mesh_weight: float = setting(4.0, "weight of eyes' and mouth's opening against the target's")
+    expression_weight: float = setting(2.0, "weight of lips, lids and brows against the target's")
+    pose_weight: float = setting(1.0, "weight of the head's turn against the target's, in radians")
     gaze_weight: float = setting(0.2, "weight of the eyes' pattern against the target's")
     face_weight: float = setting(2.0, "how much a pixel of the face counts in pixel losses")
     background_weight: float = setting(0.3, "how much a pixel beside the face counts")
@@ -143,7 +152,9 @@ def build(
             raise ReliableSwapError(
                 "--channels is for simswap and faceshifter; the light generator has one size"
             )
-        return LightGenerator(guidance_channels=4 if settings.guidance else 0, **common)
+        return LightGenerator(
+            guidance_channels=4 if settings.guidance else 0, target_colours=settings.target_colours, **common
+        )
     if settings.base == "faceshifter":
         return FaceShifterGenerator(size=size, **width, **common)
     return SimSwapGenerator(**width, **common)
@@ -169,14 +180,19 @@ class GeneratorTask(Task):
             settings.folders, settings.mix, settings.train_batch_size, lanes, settings.seed, spoiling
         )
         self.size = self.samples.triplets[0].size
-        self.identity, self.fixer, self.features = identity, fixer, features
-        self.probe = MeshProbe(landmarks) if landmarks is not None else None
         for network in (identity, fixer, features):
             if network is not None:
-                network.requires_grad_(False).eval().to(memory_format=torch.channels_last)
+                network.requires_grad_(False).eval()
+        probe = MeshProbe(landmarks) if landmarks is not None else None
+        self.held_out = HeldOut(settings.folders[0], settings.validation_pairs, identity, fixer, probe)
+        kind = torch.bfloat16 if settings.mixed_precision == "bf16" else torch.float32
+        self.identity = quickened(identity, kind)
+        self.fixer = quickened(fixer, kind) if fixer is not None else None
+        self.features = quickened(features, kind) if features is not None else None
+        self.probe = quickened(probe, kind) if probe is not None else None
+        self.likeness = Likeness()
         if settings.adversarial_weight or settings.feature_matching_weight:
             self.discriminator = PatchDiscriminator(channels=settings.discriminator_channels)
-        self.held_out = HeldOut(settings.folders[0], settings.validation_pairs, identity, fixer, self.probe)
         self.step = 0
         self.made: Tensor | None = None
 
@@ -187,7 +203,8 @@ class GeneratorTask(Task):
 
     def start(self, step: int, device: torch.device) -> None:
         self.step = step
-        for module in (self.identity, self.fixer, self.features, self.probe):
+        frozen = (self.identity, self.fixer, self.features, self.probe, self.likeness)
+        for module in (*frozen, *self.held_out.networks):
             if module is not None:
                 module.to(device)
 
@@ -224,7 +241,8 @@ class GeneratorTask(Task):
         has = known[:, None, None, None]
         answer, counted = torch.where(has > 0, truth, target), torch.where(has > 0, weight, beside)
         everyone = torch.ones_like(known)
-        found = self.embed(made) if by_identity else v_source
+        seen = jittered(made, s.identity_jitter) if s.identity_jitter else made
+        found = self.embed(seen) if by_identity else v_source
         dim = self.identity.embedding_size
         result = {"l1": s.l1_weight * loss.l1_loss(made, answer, counted).mean()}
 
@@ -249,10 +267,17 @@ class GeneratorTask(Task):
             add("chroma", s.chroma_weight, loss.chroma_loss(made, target, face), unknown)
         if s.mask_weight and output.mask_logits is not None:
             add("mask", s.mask_weight, loss.mask_loss(output.mask_logits, face))
-        if s.mesh_weight and self.probe is not None:
+        if self.probe is not None and (s.mesh_weight or s.expression_weight or s.pose_weight):
             with torch.no_grad():
-                goal = openings(self.probe(answer))
-            add("mesh", s.mesh_weight, loss.mesh_loss(openings(self.probe(made)), goal))
+                goal = self.probe(answer)
+            mesh = self.probe(made)
+            if s.mesh_weight:
+                add("mesh", s.mesh_weight, loss.mesh_loss(openings(mesh), openings(goal)))
+            if s.expression_weight:
+                difference = self.likeness.expression(mesh, goal)
+                add("expression", s.expression_weight, loss.expression_loss(difference))
+            if s.pose_weight:
+                add("pose", s.pose_weight, loss.pose_loss(self.likeness.turn(mesh, goal)))
         if s.gaze_weight:
             eyes = loss.gaze_loss(eye_patches(made, batch["mesh"]), eye_patches(target, batch["mesh"]))
             add("gaze", s.gaze_weight, eyes, unknown)
@@ -308,10 +333,11 @@ class GeneratorTask(Task):
     def facts(self) -> dict[str, str]:
         mix = ", ".join(f"{kind} {share:.0%}" for kind, share in asdict(self.settings.mix).items() if share)
         rows = sum(sum(one.counts) for one in self.samples.triplets)
+        encoder = self.held_out.identity
         return {
             "triplets": f"{rows:,} rows of {', '.join(folder.name for folder in self.settings.folders)}",
             "samples": mix,
-            "identity encoder": f"{self.identity.label}, checksum {self.identity.checksum()}",
+            "identity encoder": f"{encoder.label}, checksum {encoder.checksum()}",
             "held out": "people of the split validation; the encoder of these figures is the one of the loss",
         }
 

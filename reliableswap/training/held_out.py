@@ -36,6 +36,10 @@ class HeldOut:
         self.swaps = self._samples(folder, Mix(cycle=0, real_source=0, reconstruction=0, vanilla=1))
         self.cycles = self._samples(folder, Mix(cycle=1, real_source=0, reconstruction=0, vanilla=0))
 
+    @property
+    def networks(self) -> tuple[torch.nn.Module | None, ...]:
+        return self.identity, self.fixer, self.probe
+
     @staticmethod
     def _samples(folder: Path, mix: Mix) -> TripletDataset:
         return TripletDataset(folder, "validation", mix=mix, augmentation=NONE, seed=7)

@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader
 from ..errors import ReliableSwapError
 from ..models.base import Network
 from .checkpoint import TrainingState, find_checkpoint, keep_newest, load_checkpoint, save_checkpoint
+from .memory import keep_freed_memory
 from .publish import publish
 from .schedule import Positions, rate_share
 from .settings import CONFIG_FILE, RunSettings, write_settings
@@ -52,6 +53,7 @@ class Run:
 
     def __init__(self, network: Network, task: Task, settings: RunSettings) -> None:
         torch.set_flush_denormal(True)
+        keep_freed_memory()
         torch.manual_seed(settings.seed)
         self.task, self.settings = task, settings
         self.tracker = tracker_of(settings.report_to)

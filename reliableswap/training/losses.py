@@ -135,6 +135,16 @@ def mesh_loss(made: Tensor, target: Tensor) -> Tensor:
     return (made - target).abs().mean(1)
 
 
+def expression_loss(difference: Tensor) -> Tensor:
+    """(B,N,3) by how much lips, lids and brows are off (probe.Likeness) -> their mean distance."""
+    return difference.square().sum(2).add(1e-8).sqrt().mean(1)
+
+
+def pose_loss(turn: Tensor) -> Tensor:
+    """(B,3) by how much the head is turned (probe.Likeness), in radians -> the angle."""
+    return turn.square().sum(1).add(1e-6).sqrt()
+
+
 def gaze_loss(made: Tensor, target: Tensor) -> Tensor:
     """(B,N,h,w) grey patches of the eyes -> one minus their correlation: where the iris is, not what colour it has."""
 

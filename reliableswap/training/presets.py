@@ -20,6 +20,7 @@ class Preset:
     lr_scheduler: str
     identity_weight: float
     l1_weight: float
+    identity_jitter: float = 0.0
     lower_face_weight: float = 0.0
     gradient_weight: float = 0.0
     perceptual_weight: float = 0.0
@@ -32,6 +33,8 @@ class Preset:
     cycle_weight: float = 0.0
     mask_weight: float = 0.0
     mesh_weight: float = 0.0
+    expression_weight: float = 0.0
+    pose_weight: float = 0.0
     gaze_weight: float = 0.0
     discriminator_channels: int = 64
 
@@ -91,15 +94,18 @@ LIGHT = Preset(
     adam_beta2=0.99,
     weight_decay=1e-4,
     lr_scheduler="cosine",
-    identity_weight=6.0,
+    identity_weight=8.0,
     l1_weight=10.0,
+    identity_jitter=1.0,
     lower_face_weight=1.0,
     gradient_weight=5.0,
     perceptual_weight=1.0,
     colour_weight=3.0,
-    chroma_weight=6.0,
+    chroma_weight=2.0,
     mask_weight=1.0,
     mesh_weight=4.0,
+    expression_weight=4.0,
+    pose_weight=2.0,
     gaze_weight=0.5,
     discriminator_channels=32,
 )

@@ -7,6 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..blend.reshape import PERSON_GAIN, person_modes, similarity3d
+from ..blend.topology import topology
+from ..evaluation.geometry import expressive_points, rigid_points
 from ..faces.align import FIXER_WINDOW, IDENTITY_WINDOW, TEMPLATES, upright
 from ..models.landmarks import MeshNet
 
@@ -20,6 +23,28 @@ OPENINGS = (
 _EYES = ((33, 133), (362, 263))  # corners, from left to right
 _PATCH = (6, 12)  # rows and columns of an eye patch
 _CROP = 128
+
+
+def jittered(pictures: Tensor, strength: float = 1.0) -> Tensor:
+    """(B,3,S,S) the crops turned by up to 6 degrees, scaled by 6 % and moved by 3 %, some mirrored.
+
+    An identity that an encoder sees only from exactly here is a pattern made for this encoder.
+    """
+    count = len(pictures)
+
+    def draw(most: float) -> Tensor:
+        return (torch.rand(count, device=pictures.device) * 2 - 1) * (most * strength)
+
+    angle, scale, flip = (
+        draw(0.1),
+        1 + draw(0.06),
+        1 - 2 * (torch.rand(count, device=pictures.device) < 0.5).float(),
+    )
+    cos, sin = scale * angle.cos(), scale * angle.sin()
+    rows = [cos * flip, -sin, draw(0.06), sin * flip, cos, draw(0.06)]
+    theta = torch.stack(rows, 1).view(-1, 2, 3)
+    grid = F.affine_grid(theta, list(pictures.shape), align_corners=False)
+    return F.grid_sample(pictures.float(), grid, padding_mode="border", align_corners=False)
 
 
 def at_128(pictures: Tensor) -> Tensor:
@@ -73,6 +98,51 @@ def openings(mesh: Tensor) -> Tensor:
     """(B,468,3) in units of the eye distance -> (B,K) distances that an expression changes."""
     first, second = (torch.tensor(side, device=mesh.device) for side in zip(*OPENINGS, strict=True))
     return (mesh[:, first, :2] - mesh[:, second, :2]).square().sum(2).add(1e-6).sqrt()
+
+
+class Likeness(nn.Module):
+    """What evaluation asks of a mesh, with a gradient: how its expression and its pose differ from another's.
+
+    Both are those of evaluation.geometry but for the alignment, which is taken as given, and for the angle, which is
+    worked out for small ones.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        analyse, synthesise = person_modes()
+        self.register_buffer("analyse", torch.from_numpy(analyse).float(), persistent=False)
+        self.register_buffer("synthesise", torch.from_numpy(synthesise).float(), persistent=False)
+        self.register_buffer("mean", torch.from_numpy(topology().canonical).float(), persistent=False)
+        self.rigid, self.expressive = rigid_points(), expressive_points()
+
+    analyse: Tensor
+    synthesise: Tensor
+    mean: Tensor
+
+    def expression(self, made: Tensor, other: Tensor) -> Tensor:
+        """(B,468,3) twice -> (B,N,3) lips, lids and brows, less what is another person's face, not expression."""
+        difference = self._frontal(other) - self._frontal(made)
+        person = difference.flatten(1) @ self.analyse @ self.synthesise.T
+        return (difference.flatten(1) - PERSON_GAIN * person).unflatten(1, (-1, 3))[:, self.expressive]
+
+    def turn(self, made: Tensor, other: Tensor) -> Tensor:
+        """(B,468,3) twice -> (B,3) radians about x, y and z from the other's head to the made one's."""
+        p, q = (mesh[:, self.rigid] - mesh[:, self.rigid].mean(1, keepdim=True) for mesh in (made, other))
+        spread = q.square().sum((1, 2))[:, None, None] * torch.eye(3, device=q.device) - q.mT @ q
+        return torch.linalg.solve(spread, torch.linalg.cross(q, p).sum(1))
+
+    def _frontal(self, mesh: Tensor) -> Tensor:
+        """(B,468,3) -> the mesh laid on the mean face; no gradient goes through where it is laid."""
+        places = [similarity3d(one, topology().canonical[self.rigid]) for one in _numpy(mesh[:, self.rigid])]
+        matrix = np.stack([scale * rotation for scale, rotation, _ in places])
+        shift = np.stack([shift for _, _, shift in places])
+        turn, move = (torch.from_numpy(x).to(mesh.device, mesh.dtype) for x in (matrix, shift))
+        return mesh @ turn + move[:, None]
+
+
+def _numpy(tensor: Tensor) -> np.ndarray:
+    """Its numbers; zero for what is not finite, for which the loop stops the run with a word of its own."""
+    return tensor.detach().nan_to_num().cpu().numpy()
 
 
 def eye_patches(pictures: Tensor, mesh: Tensor) -> Tensor:

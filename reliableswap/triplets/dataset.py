@@ -193,8 +193,8 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
 
     def _tensors(self, sample: Sample) -> dict[str, Tensor]:
         shape = (self.size, self.size)
-        source = sample.source
-        texture, validity = guidance_texture(source.crop, source.mesh, sample.target.mesh, shape)
+        source, target = sample.source, sample.target
+        texture, validity = guidance_texture(source.crop, source.mesh, target.crop, target.mesh)
         mask = regions.oval(sample.target.mesh, shape)
         truth = torch.zeros(3, *shape)
         if sample.truth is not None:

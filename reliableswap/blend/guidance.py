@@ -1,0 +1,35 @@
+"""Guidance: what a generator is told of the source's looks, as a texture on the target's face."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from . import colour, regions
+from .occlusion import find_covers
+from .raster import rasterise
+from .topology import checked_mesh, checked_picture
+from .warp import reenact
+
+_LIDS = 0.95  # of the opening between the lids, what is the target's
+_SHOWN = 0.02  # guidance that is less valid than this is none
+
+
+def guidance_texture(
+    source: np.ndarray, source_mesh: np.ndarray, target: np.ndarray, target_mesh: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(H,W,3) uint8 the source's texture on the target's mesh, in its skin's tone, and where it is valid (H,W) 0..1.
+
+    Zero where it is not valid: where nothing shows the source's skin, where something covers its face, and where the
+    picture is always the target's, between lids and between lips.
+    """
+    source, target = checked_picture(source, "source"), checked_picture(target, "target")
+    source_mesh, target_mesh = checked_mesh(source_mesh, "source"), checked_mesh(target_mesh, "target")
+    shape = target.shape[:2]
+    covers = find_covers(source, source_mesh, strict=True)
+    texture = reenact(source, source_mesh, target_mesh, rasterise(target_mesh, shape), covers.at)
+    skin = texture.bare * (texture.validity > 0.9) * regions.skin(target_mesh, shape)
+    lab = colour.match(colour.to_lab(texture.image), colour.to_lab(target), skin)
+    own = np.maximum(regions.eyes(target_mesh, shape, _LIDS), regions.inner_mouth(target_mesh, shape))
+    shown = ((own < 0.5) & (texture.validity > _SHOWN)).astype(np.float32)
+    toned = np.rint(colour.to_rgb(lab) * shown[..., None]).astype(np.uint8)
+    return toned, texture.validity * shown
