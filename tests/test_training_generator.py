@@ -35,9 +35,9 @@ from reliableswap.models import (
     PerceptualFeatures,
     SimSwapGenerator,
 )
+from reliableswap.models.frozen import quickened
 from reliableswap.training import losses
 from reliableswap.training.checkpoint import checkpoints
-from reliableswap.training.frozen import quickened
 from reliableswap.training.generator import GeneratorSettings, GeneratorTask, build
 from reliableswap.training.guidance import Spoiling, spoil
 from reliableswap.training.loop import train

@@ -26,11 +26,13 @@ def to_rgb(lab: np.ndarray) -> np.ndarray:
 
 def moments(lab: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(3,), (3,) the weighted mean and standard deviation over the pixels."""
-    counted = weight > 0
-    w, pixels = weight[counted].astype(np.float64), lab[counted].astype(np.float64)
+    w = weight.reshape(-1).astype(np.float32)
     total = max(float(w.sum()), 1e-12)
-    mean = w @ pixels / total
-    return mean, np.sqrt(np.maximum(w @ (pixels * pixels) / total - mean**2, 0.0))
+    planes = [np.ravel(plane) for plane in cv2.split(lab)]
+    mean = np.array([float(w @ plane) / total for plane in planes])
+    # About the mean, so that float32 has digits left for the squares.
+    squares = [float(w @ np.square(plane - np.float32(m))) for plane, m in zip(planes, mean, strict=True)]
+    return mean, np.sqrt(np.maximum(np.array(squares) / total, 0.0))
 
 
 def match(

@@ -25,7 +25,7 @@ class Raster:
     triangles: np.ndarray
     flat: np.ndarray
     ids: np.ndarray
-    inverses: np.ndarray  # (T,3,3): barycentric weights = inverse @ (x, y, 1)
+    inverses: np.ndarray  # (3,3,T): weight k of the corners is inverses[k] @ (x, y, 1)
 
     @cached_property
     def places(self) -> tuple[np.ndarray, np.ndarray]:
@@ -37,9 +37,13 @@ class Raster:
         """(N,) float32 for each column of point values (P,C): at the covered pixels, linear inside each triangle."""
         x, y = self.places
         for column in values.T:
-            slopes = np.einsum("tj,tji->it", column[self.triangles], self.inverses).astype(np.float32)
-            a, b, c = (slope.take(self.ids) for slope in slopes)
-            yield a * x + b * y + c
+            slopes = (column.take(self.triangles.T)[:, None] * self.inverses).sum(0)
+            a, b, c = (slope.take(self.ids) for slope in slopes.astype(np.float32))
+            a *= x
+            b *= y
+            a += b
+            a += c
+            yield a
 
     def picture(self, values: np.ndarray, outside: float = 0.0) -> np.ndarray:
         """(H,W,C) float32 the same as a picture, `outside` where no triangle is."""
@@ -60,35 +64,47 @@ def rasterise(mesh: np.ndarray, shape_hw: tuple[int, int], triangles: np.ndarray
     triangles = topology().triangles if triangles is None else triangles
     outer = ~_between_lips() if own else np.ones(len(triangles), bool)
     height, width = shape_hw
-    corners = mesh[triangles].astype(np.float64)  # (T,3,3)
-    area = signed_areas(mesh, triangles)
-    order = np.lexsort((-corners[:, :, 2].mean(1), area > 0, outer))
-    px, py = corners[order, :, :2].transpose(2, 1, 0).copy()  # (3,T) each
-
-    # One entry a triangle and row, then one a pixel: no Python loop over triangles.
-    top = np.clip(np.ceil(py.min(0) - 1e-6), 0, height).astype(np.int64)
-    bottom = np.clip(np.floor(py.max(0) + 1e-6) + 1, 0, height).astype(np.int64)
-    owner, y = _runs(top, bottom)
-    left, right = np.full(len(y), np.inf), np.full(len(y), -np.inf)
-    for i, j in ((0, 1), (1, 2), (2, 0)):
-        low, high, height_ij = np.minimum(py[i], py[j]), np.maximum(py[i], py[j]), py[j] - py[i]
-        flat = np.abs(height_ij) < 1e-9  # its ends belong to the other two sides as well
-        slope = (px[j] - px[i]) / np.where(flat, 1.0, height_ij)
-        low[flat] = np.inf
-        a, b = low.take(owner), high.take(owner)
-        crosses = (a <= y + 1e-6) & (y - 1e-6 <= b)
-        x = px[i].take(owner) + slope.take(owner) * (np.minimum(np.maximum(y, a), b) - py[i].take(owner))
-        np.minimum(left, x, out=left, where=crosses)
-        np.maximum(right, x, out=right, where=crosses)
-    seen = left <= right
-    owner, y, left, right = owner[seen], y[seen], left[seen], right[seen]
+    x, y, z = (axis.take(triangles.T) for axis in mesh.T.astype(np.float64))  # (3,T) each
+    area = (x[1] - x[0]) * (y[2] - y[0]) - (y[1] - y[0]) * (x[2] - x[0])
+    order = np.lexsort((-z.sum(0), area > 0, outer))
+    owner, rows, left, right = _spans(x[:, order], y[:, order], height)
     first = np.clip(np.ceil(left - 1e-4), 0, width).astype(np.int64)
     last = np.clip(np.floor(right + 1e-4) + 1, 0, width).astype(np.int64)
-    row, x = _runs(first, np.maximum(last, first))
+    line, columns = _runs(first, np.maximum(last, first))
     ids = np.full(height * width, -1, np.int32)
-    ids[y[row] * width + x] = order[owner[row]]  # repeated indices: numpy keeps the last, the nearest
+    # Repeated indices: numpy keeps the last, the nearest.
+    ids[(rows * width).take(line) + columns] = order.take(owner).take(line)
     covered = np.flatnonzero(ids >= 0)
-    return Raster((height, width), triangles, covered, ids[covered], _inverses(corners))
+    return Raster((height, width), triangles, covered, ids[covered], _inverses(x, y))
+
+
+def _spans(
+    x: np.ndarray, y: np.ndarray, height: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Corners (3,T) -> one entry a triangle and row of pixels: which triangle, which row, from where to where.
+
+    On every row a triangle lies between its long side, from its highest corner to its lowest, and one of the others:
+    the upper one above the corner in the middle, the lower one from there on.
+    """
+    by_height = np.argsort(y, axis=0, kind="stable")
+    (x0, x1, x2), (y0, y1, y2) = (np.take_along_axis(axis, by_height, 0) for axis in (x, y))
+    top = np.clip(np.ceil(y0), 0, height).astype(np.int64)
+    bottom = np.clip(np.floor(y2) + 1, 0, height).astype(np.int64)
+    owner, row = _runs(top, bottom)
+
+    def side(xa: np.ndarray, ya: np.ndarray, xb: np.ndarray, yb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """x = slope * y + start; a level side is met at its first corner, and at its other one by the next side."""
+        rise = yb - ya
+        level = rise < 1e-9
+        slope = np.where(level, 0.0, (xb - xa) / np.where(level, 1.0, rise))
+        return slope, xa - slope * ya
+
+    long, upper, lower = side(x0, y0, x2, y2), side(x0, y0, x1, y1), side(x1, y1, x2, y2)
+    one = long[0].take(owner) * row + long[1].take(owner)
+    which = owner + len(y0) * (row >= y1.take(owner))
+    slope, start = (np.concatenate(parts).take(which) for parts in zip(upper, lower, strict=True))
+    other = slope * row + start
+    return owner, row, np.minimum(one, other), np.maximum(one, other)
 
 
 @lru_cache(maxsize=1)
@@ -107,22 +123,16 @@ def _runs(start: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return owner, start[owner] + offset
 
 
-def _inverses(corners: np.ndarray) -> np.ndarray:
-    """(T,3,3) from (x, y, 1) to barycentric weights; a triangle without area gives its mean everywhere."""
-    (x0, y0), (x1, y1), (x2, y2) = (corners[:, k, :2].T for k in range(3))
+def _inverses(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Corners (3,T) -> (3,3,T) from (x, y, 1) to barycentric weights; without area, the mean everywhere."""
+    (x0, x1, x2), (y0, y1, y2) = x, y
     det = (x1 - x0) * (y2 - y0) - (y1 - y0) * (x2 - x0)
     thin = np.abs(det) < 1e-3
-    det = np.where(thin, 1.0, det)
-    rows = np.stack(
-        [
-            np.stack([y1 - y2, x2 - x1, x1 * y2 - x2 * y1], 1),
-            np.stack([y2 - y0, x0 - x2, x2 * y0 - x0 * y2], 1),
-            np.stack([y0 - y1, x1 - x0, x0 * y1 - x1 * y0], 1),
-        ],
-        1,
-    )
-    inverses = rows / det[:, None, None]
-    inverses[thin] = np.array([0.0, 0.0, 1 / 3])
+    inverses = np.empty((3, 3, x.shape[1]))
+    for k, (xa, ya, xb, yb) in enumerate(((x1, y1, x2, y2), (x2, y2, x0, y0), (x0, y0, x1, y1))):
+        inverses[k] = ya - yb, xb - xa, xa * yb - xb * ya
+    inverses /= np.where(thin, 1.0, det)
+    inverses[:, :, thin] = np.array([0.0, 0.0, 1 / 3])[:, None]
     return inverses
 
 

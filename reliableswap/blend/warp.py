@@ -58,10 +58,9 @@ def _stretch(
 ) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
     """The 2x2 matrices target -> source of all triangles, as four (T,), and twice the target's areas (T,)."""
 
-    def sides(mesh: np.ndarray) -> np.ndarray:
-        flat = mesh[:, :2].astype(np.float64)
-        first = flat[triangles[:, 0]]
-        return np.concatenate([flat[triangles[:, 1]] - first, flat[triangles[:, 2]] - first], 1).T
+    def sides(mesh: np.ndarray) -> tuple[np.ndarray, ...]:
+        x, y = (axis.take(triangles.T) for axis in mesh[:, :2].T.astype(np.float64))
+        return x[1] - x[0], y[1] - y[0], x[2] - x[0], y[2] - y[0]
 
     (ux, uy, vx, vy), (px, py, qx, qy) = sides(target_mesh), sides(source_mesh)
     det = ux * vy - uy * vx

@@ -26,10 +26,10 @@ from ..models import (
     SimSwapGenerator,
 )
 from ..models.base import Network
+from ..models.frozen import quickened
 from ..models.generator import GeneratorOutput
 from ..triplets.dataset import KINDS, Mix
 from . import losses as loss
-from .frozen import quickened
 from .guidance import Spoiling
 from .held_out import HeldOut
 from .loop import Task, train

@@ -64,12 +64,16 @@ class FolderEncoder:
     """An IdentityEncoder of ours."""
 
     def __init__(self, folder: Path, device: str = "cpu") -> None:
+        import torch
+
+        from ..models.frozen import quickened
         from ..models.identity import IdentityEncoder
 
         if device == "cuda":  # each launched process has a GPU of its own
             device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
-        self.network = IdentityEncoder.from_pretrained(folder).to(device).eval()
-        self.label = f"{self.network.label} {self.network.checksum()[:16]}"
+        network = IdentityEncoder.from_pretrained(folder, dtype=torch.float32)
+        self.label = f"{network.label} {network.checksum()[:16]}"
+        self.network = quickened(network).to(device)
 
     def __call__(self, crops: Sequence[np.ndarray]) -> np.ndarray:
         import torch
@@ -77,6 +81,7 @@ class FolderEncoder:
         found = []
         for start in range(0, len(crops), _BATCH):
             pixels = torch.from_numpy(identity_pixels(crops[start : start + _BATCH]))
+            # Colours stay last in memory, as the quickened network has them.
             batch = pixels.to(self.network.device).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
             with torch.inference_mode():
                 found.append(self.network(batch).float().cpu().numpy())

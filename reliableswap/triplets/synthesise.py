@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -82,11 +83,17 @@ def synthesise(target: AlignedFace, source: AlignedFace, recipe: Recipe) -> Surr
 
 def folded_share(before: np.ndarray, after: np.ndarray) -> float:
     """Share of the triangles facing the camera that do not any more, lips and lids left out."""
-    top = topology()
-    moving = np.concatenate([top.regions[name] for name in ("lips", "inner_lips", "right_eye", "left_eye")])
-    triangles = top.triangles[~np.isin(top.triangles, moving).any(1)]
+    triangles = _steady_triangles()
     facing = signed_areas(before, triangles) > 0
     return float((signed_areas(after, triangles)[facing] <= 0).mean()) if facing.any() else 1.0
+
+
+@lru_cache(maxsize=1)
+def _steady_triangles() -> np.ndarray:
+    """(T,3) those without a point of lips or lids."""
+    top = topology()
+    moving = np.concatenate([top.regions[name] for name in ("lips", "inner_lips", "right_eye", "left_eye")])
+    return top.triangles[~np.isin(top.triangles, moving).any(1)]
 
 
 def with_girth(face: AlignedFace, girth: float) -> AlignedFace:
