@@ -162,7 +162,7 @@ def test_guidance_leaves_what_is_between_lids_and_lips_to_the_target() -> None:
     shown = ~near & (validity > 0)
     assert np.count_nonzero(shown) > 0.9 * np.count_nonzero(~near & (everywhere > 0))
     # But for the little that hair covers, which comes from the face's other half.
-    assert np.quantile(np.abs(texture[shown].astype(int) - whole[shown]), 0.95) <= 2
+    assert np.quantile(np.abs(texture[shown].astype(int) - whole[shown]), 0.9) <= 2
 
 
 def test_guidance_has_the_skin_tone_of_the_target() -> None:
