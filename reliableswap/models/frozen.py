@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from functools import lru_cache
 from itertools import pairwise
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 Frozen = TypeVar("Frozen", bound=nn.Module)
@@ -21,12 +23,11 @@ def quickened(network: Frozen, convolutions: torch.dtype = torch.float32) -> Fro
     copy = deepcopy(network).requires_grad_(False).eval()
     for module in list(copy.modules()):
         _fold(module)
-    for module in list(copy.modules()):
-        for name, child in module.named_children():
-            if isinstance(child, nn.Conv2d):
-                child.to(convolutions)
-                if child.groups > 1 and child.stride != (1, 1):
-                    setattr(module, name, _InFloat32(child))
+    for module in copy.modules():
+        if isinstance(module, nn.Conv2d):
+            module.to(convolutions)
+            if convolutions == torch.bfloat16 and module.groups > 1 and module.stride != (1, 1):
+                module.__class__ = _thinned(type(module))  # type: ignore[arg-type]
     copy.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # its stub forgets this one
     return copy
 
@@ -47,14 +48,20 @@ def _fold(module: nn.Module) -> None:
         setattr(module, name, nn.Identity())
 
 
-class _InFloat32(nn.Module):
-    """A strided convolution of single channels: on CPUs its gradient takes eight times as long in bfloat16."""
+@lru_cache
+def _thinned(kind: type[nn.Conv2d]) -> type[nn.Conv2d]:
+    """A strided convolution of single channels, worked out for every pixel and thinned out.
 
-    def __init__(self, conv: nn.Conv2d) -> None:
-        super().__init__()
-        self.conv = conv.float()
+    On CPUs the gradient of the strided one takes four to twelve times as long in bfloat16.
+    """
 
-    def forward(self, x: Tensor) -> Tensor:
-        with torch.autocast(x.device.type, enabled=False):
-            answer: Tensor = self.conv(x.float())
-        return answer.to(x.dtype)
+    class Thinned(kind):  # type: ignore[valid-type, misc]
+        def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+            if x.device.type != "cpu":
+                whole: Tensor = super()._conv_forward(x, weight, bias)
+                return whole
+            down, across = self.stride
+            whole = F.conv2d(x, weight, bias, 1, self.padding, self.dilation, self.groups)
+            return whole[..., ::down, ::across].contiguous(memory_format=torch.channels_last)
+
+    return Thinned
