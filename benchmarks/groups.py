@@ -1,10 +1,10 @@
-"""Who it works worse for: swaps of held-out people by sex, age, glasses, beard, hat, occlusion and pose.
+"""Who it works worse for: swaps of held-out people by sex, age, glasses, beard, hat and pose.
 
     python benchmarks/groups.py FACES LABELS -o OUT [--pairs 400] [--engine auto] [--judge dlib]
     python benchmarks/groups.py FACES LABELS -o OUT --twins FOLDER    # the same pairs at two resolutions
 
 FACES is a flat folder of photos of different people; LABELS a JSON by photo name with age, gender, glasses, facialHair,
-accessories, occlusion and headPose, as a face API gives them (so with its errors). Only the people that trainings
+accessories and headPose, as a face API gives them (so with its errors). Only the people that trainings
 leave out take part. TWINS holds some of the same photos at a higher resolution; then only those are swapped, both ways.
 """
 
@@ -43,7 +43,6 @@ GROUPS: dict[str, Callable[[Label, Label], bool]] = {
     "target with beard": lambda source, target: target["facialHair"]["beard"] >= 0.5,
     "source with hat": lambda source, target: wears_hat(source),
     "target with hat": lambda source, target: wears_hat(target),
-    "source's forehead covered": lambda source, target: source["occlusion"]["foreheadOccluded"],
     "target turned by 20 degrees and more": lambda source, target: abs(target["headPose"]["yaw"]) >= 20,
     "25 degrees and more between them": lambda source, target: (
         abs(target["headPose"]["yaw"] - source["headPose"]["yaw"]) >= 25

@@ -28,7 +28,7 @@ from reliableswap.models import (
 )
 from reliableswap.models.generator import GeneratorOutput, modulated_norm, per_channel_norm
 from reliableswap.models.identity import face_body
-from reliableswap.models.light import with_colours_of
+from reliableswap.models.light import expected_colours, with_colours_of
 
 
 @pytest.fixture(autouse=True)
@@ -392,6 +392,22 @@ def test_a_generator_with_target_colours_keeps_its_own_lightness() -> None:
     )
     kept = with_colours_of(chequered, warm, 16) - with_colours_of(made, warm, 16)
     assert (kept - (chequered - made)).abs().max() < 0.01
+
+
+def test_expected_colours_are_the_guidances_in_the_targets_light() -> None:
+    target = torch.tensor([0.6, 0.1, -0.4]).view(1, 3, 1, 1).expand(1, 3, 64, 64).clone()
+    target[..., 32:] -= 0.3  # a lamp from the left
+    texture = torch.zeros(1, 3, 64, 64)
+    texture[:, 0, 30:34, 8:56] = 0.4  # lips
+    valid = torch.zeros(1, 1, 64, 64)
+    valid[..., 8:56, 8:56] = 1
+    found = expected_colours(target, torch.cat([texture, valid], 1))
+    assert torch.equal(found[..., :8], target[..., :8])
+    assert (found - target)[:, :, 12:18, 12:18].abs().max() < 0.1
+    lips = (found - target)[:, :, 30:34, 14:26].mean((0, 2, 3))
+    assert lips[0] > 0.25
+    assert lips[1:].abs().max() < 0.1
+    assert torch.equal(expected_colours(target, None), target)
 
 
 def test_encoders_give_unit_vectors_and_the_published_fixer_does_not() -> None:

@@ -14,6 +14,7 @@ from .generator import Generator, GeneratorOutput, modulated_norm
 _STYLE = 256  # width of the vector every block reads the identity from
 _SLOPE = 0.2
 _LUMA = (0.299, 0.587, 0.114)
+_LIGHT = 8  # cells a side on which light changes
 _BLACK = 0.06  # lightness, of 2, below which a colour says nothing
 
 
@@ -111,10 +112,11 @@ class LightGenerator(Generator):
     """(B,3,H,W) target, (B,D) identity, (B,4,H,W) guidance -> GeneratorOutput; H and W divisible by 8.
 
     Guidance is the source's texture warped onto the target's mesh, in [-1,1], and where it is valid, in [0,1];
-    None is the same as nothing valid. The image takes the target's colours, though not its lightness, where they
-    change slowly, in averages of `target_colours` cells a side (0: nowhere): light is the target's, whoever the face
-    is. The mask is its own output, to be supervised: the image is not blended with the target in here, because a
-    network that may blend learns to copy its target.
+    None is the same as nothing valid. The image's lightness is its own. Its colours are the guidance's in the target's
+    light (where nothing is valid, the target's), in averages of `target_colours` cells a side; 0 leaves them free.
+    Encoders tell people by stains of colour too, and a network that is free to would make some. The mask is its own
+    output, to be supervised: the image is not blended with the target in here, because a network that may blend learns
+    to copy its target.
     """
 
     multiple = 8
@@ -174,13 +176,28 @@ class LightGenerator(Generator):
         image, logits = self.head(x).split((3, 1), dim=1)
         image = torch.tanh(image)
         if self.target_colours:
-            image = with_colours_of(image, seen, self.target_colours)
+            image = with_colours_of(image, expected_colours(seen, guidance), self.target_colours)
         return GeneratorOutput(image=image, mask=torch.sigmoid(logits), mask_logits=logits)
 
 
-def with_colours_of(made: Tensor, target: Tensor, cells: int) -> Tensor:
-    """(B,3,H,W) twice in [-1,1] -> the made picture with the target's slow colours; its own lightness stays."""
-    ours, theirs = _slow(made.float() + 1, cells), _slow(target.float() + 1, cells)
+def expected_colours(target: Tensor, guidance: Tensor | None) -> Tensor:
+    """(B,3,H,W), (B,4,H,W) in [-1,1] -> the target, with the guidance where that is valid, in the target's light."""
+    if guidance is None:
+        return target
+    texture, valid = guidance[:, :3], guidance[:, 3:]
+    away = _slow(torch.cat([(target - texture) * valid, valid], 1), _LIGHT)
+    light = F.interpolate(
+        away[:, :3] / away[:, 3:].clamp(min=0.02),
+        size=target.shape[-2:],
+        mode="bilinear",
+        align_corners=False,
+    )
+    return target + valid * (texture + light - target)
+
+
+def with_colours_of(made: Tensor, reference: Tensor, cells: int) -> Tensor:
+    """(B,3,H,W) twice in [-1,1] -> the made picture with the reference's slow colours; its own lightness stays."""
+    ours, theirs = _slow(made.float() + 1, cells), _slow(reference.float() + 1, cells)
     luma = ours.new_tensor(_LUMA)[:, None, None]
 
     def lightness(picture: Tensor) -> Tensor:
