@@ -30,6 +30,7 @@ def bundle(networks: dict[str, Path], weights: Path = WEIGHTS) -> int:
     pipe = ReliableSwapPipeline(**loaded)
     with tempfile.TemporaryDirectory(dir=weights.parent) as part:
         pipe.save_pretrained(part)
+        Path(part, "README.md").unlink()  # model_card.md is the card of what ships
         size = sum(path.stat().st_size for path in Path(part).rglob("*.safetensors"))
         if size > LARGEST:
             raise ReliableSwapError(
