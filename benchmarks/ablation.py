@@ -3,18 +3,22 @@
     python benchmarks/ablation.py TRIPLETS FACES -o runs/ablation --steps 3000 --seeds 0 1 [--processes 2]
 
 TRIPLETS is what `reliableswap triplets` made, FACES the folder of people that evaluations draw held-out pairs from.
-Every row is trained by train_accelerate.py and resumes where it was stopped; a finished row is not trained again. Then
-one `reliableswap evaluate` measures all of them on the same pairs, with a judge that no loss saw, into OUT/report.
+Every row is trained by train_accelerate.py and resumes where it was stopped; a finished row is not trained again. Rows
+with guidance are trained with every seed, those without it with the first one only. Then one `reliableswap evaluate`
+measures all of them on the same pairs, with judges that no loss saw, into OUT/report, and OUT/table.md has the means
+over the seeds.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
 from reliableswap import ReliableSwapPipeline
 from reliableswap.bundled import bundled
@@ -66,7 +70,8 @@ def train(row: Row, seed: int, folder: Path, arguments: argparse.Namespace) -> N
         "triplets": arguments.triplets, "identity": arguments.identity, "supervision": row.supervision,
         "output_dir": folder, "max_train_steps": arguments.steps, "seed": seed,
         "train_batch_size": arguments.batch // arguments.processes, "checkpointing_steps": 250,
-        "validation_steps": max(1, arguments.steps // 4), "resume_from_checkpoint": "latest",
+        "validation_steps": max(1, arguments.steps // 2), "resume_from_checkpoint": "latest",
+        "lr_warmup_steps": min(200, arguments.steps // 8), "dataloader_num_workers": 1,
         "lower_face_weight": 1.0 if row.fixer else 0.0,
     }  # fmt: skip
     if row.fixer:
@@ -91,6 +96,47 @@ def pipeline(row: Row, trained: Path, folder: Path, arguments: argparse.Namespac
     ).save_pretrained(folder)
 
 
+COLUMNS = [  # name in the report, heading, factor, decimals
+    ("top1", "source first, %", 100, 1),
+    ("cos_source", "cos to source", 1, 3),
+    ("cos_target", "cos to target", 1, 3),
+    ("copied", "copied, %", 100, 1),
+    ("lower_cos_source", "lower face to source", 1, 3),
+    ("pose", "pose, °", 1, 2),
+    ("expression", "expression, %", 100, 2),
+]
+
+
+def table(methods: dict[Row, list[str]], measured: dict[str, dict]) -> str:
+    """One line a row: each figure's mean over the seeds, and in brackets the lowest and highest end of the seeds'
+    intervals."""
+    columns = [column for column in COLUMNS if column[0] in measured["bundled/blend"]["figures"]]
+    lines = [
+        "| supervision | FixerNet | guidance | seeds | " + " | ".join(c[1] for c in columns) + " | Fréchet |",
+        "|---|---|---|---:|" + "---:|" * (len(columns) + 1),
+    ]
+    named = [
+        (
+            f"{row.supervision.replace('_', ' ')} | {'yes' if row.fixer else 'no'} | {'yes' if row.guidance else 'no'}",
+            names,
+        )
+        for row, names in methods.items()
+    ]
+    for label, names in [*named, ("the blend engine | – | –", ["bundled/blend"])]:
+        cells = []
+        for key, _, factor, decimals in columns:
+            found = [measured[name]["figures"][key] for name in names]
+            mean, low, high = (
+                factor * pick(one[end] for one in found)
+                for end, pick in (("value", lambda v: fmean(v)), ("low", min), ("high", max))
+            )
+            cells.append(f"{mean:.{decimals}f} [{low:.{decimals}f}, {high:.{decimals}f}]")
+        distances = [measured[name]["frechet"] for name in names]
+        cells.append("–" if None in distances else f"{fmean(distances):.1f}")  # too few pictures for one
+        lines.append(f"| {label} | {len(names)} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -107,25 +153,37 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--pairs", type=int, default=400)
     parser.add_argument("--judge", default="dlib")
+    parser.add_argument("--lower-judge", type=Path, help="a FixerNet that no row is trained with")
     arguments = parser.parse_args()
     arguments.identity = arguments.identity or bundled("identity")
     arguments.fixer = arguments.fixer or bundled("fixer")
     compared: list[str] = []
-    for row in ROWS:
-        if arguments.rows and row.name not in arguments.rows:
-            continue
-        for seed in arguments.seeds:
+    methods: dict[Row, list[str]] = {}
+    for (
+        seed
+    ) in arguments.seeds:  # all rows once before any twice: what is there when time ends can be compared
+        for row in ROWS:
+            if arguments.rows and row.name not in arguments.rows:
+                continue
+            if not row.guidance and seed != arguments.seeds[0]:
+                continue
             name = f"{row.name}-{seed}"
             train(row, seed, arguments.output / name, arguments)
             pipeline(row, arguments.output / name, arguments.output / "pipelines" / name, arguments)
             compared += ["--pipeline", str(arguments.output / "pipelines" / name), "--engine", "neural"]
+            methods.setdefault(row, []).append(f"{name}/neural")
     evaluate = [
         sys.executable, "-m", "reliableswap", "evaluate", *compared, "--pipeline", "bundled", "--engine", "blend",
         "--controls", "--protocol", "identity-folders", "--faces", str(arguments.faces), "--held-out", "10",
         "--pairs", str(arguments.pairs), "--judge", arguments.judge,
+        *(["--lower-judge", str(arguments.lower_judge)] if arguments.lower_judge else []),
         "-o", str(arguments.output / "report"), "--overwrite",
     ]  # fmt: skip
     subprocess.run(evaluate, check=True)
+    report = json.loads((arguments.output / "report" / "report.json").read_text())
+    text = table(methods, report["methods"])
+    (arguments.output / "table.md").write_text(text, encoding="utf-8")
+    print(text)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from triplet_people import (
     shard_bytes,
 )
 
+from reliableswap.bundled import bundled
 from reliableswap.errors import ReliableSwapError, WeightsError
 from reliableswap.faces.align import TEMPLATES
 from reliableswap.faces.find import five_points
@@ -241,6 +242,19 @@ def test_an_encoder_fills_vectors_and_drops_pairs(
         TripletDataset(tmp_path / "tight")
     with pytest.raises(WeightsError, match="no identity encoder at"):
         EncoderChoice(tmp_path / "none").load()
+
+
+def test_an_encoder_in_bfloat16_says_nearly_the_same(tmp_path: Path) -> None:
+    crops = [aligned(n).crop for n in (1, 2, 3)]
+    exact, rounded = (EncoderChoice(bundled("identity"), precision=p).load() for p in ("float32", "bfloat16"))
+    assert rounded.label == f"{exact.label} bfloat16"
+    assert EncoderChoice(bundled("identity"), precision="auto").load().label in {exact.label, rounded.label}
+    one, other = exact(crops), rounded(crops)
+    assert (one * other).sum(1).min() > 0.99
+    assert not np.array_equal(one, other)
+    assert np.abs(one @ one.T - other @ other.T).max() < 0.02
+    with pytest.raises(ReliableSwapError, match="precision is float8"):
+        EncoderChoice(bundled("identity"), precision="float8")
 
 
 def test_an_onnx_encoder_sees_the_identity_window(tmp_path: Path) -> None:

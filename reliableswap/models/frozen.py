@@ -15,10 +15,16 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 Frozen = TypeVar("Frozen", bound=nn.Module)
 
 
-def quickened(network: Frozen, convolutions: torch.dtype = torch.float32) -> Frozen:
+def native_bfloat16() -> bool:
+    """Whether this processor multiplies bfloat16 itself. Others imitate it, which is slower than float32."""
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
+def quickened(network: Frozen, convolutions: torch.dtype = torch.float32, gradients: bool = True) -> Frozen:
     """A frozen copy: norms folded into the convolutions before them, whose weights are of the type given.
 
     Pass bfloat16 where autocast uses it. It would otherwise turn weights that need no gradient into it at every call.
+    Some of it only helps where gradients flow through to the input.
     """
     copy = deepcopy(network).requires_grad_(False).eval()
     for module in list(copy.modules()):
@@ -26,7 +32,7 @@ def quickened(network: Frozen, convolutions: torch.dtype = torch.float32) -> Fro
     for module in copy.modules():
         if isinstance(module, nn.Conv2d):
             module.to(convolutions)
-            if convolutions == torch.bfloat16 and module.groups > 1 and module.stride != (1, 1):
+            if gradients and convolutions == torch.bfloat16 and module.groups > 1 and module.stride != (1, 1):
                 module.__class__ = _thinned(type(module))  # type: ignore[arg-type]
     copy.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # its stub forgets this one
     return copy

@@ -12,6 +12,7 @@ from ..bundled import bundled
 from ..errors import ReliableSwapError
 from .settings import (
     FORMATS,
+    PRECISIONS,
     FilterSettings,
     PairSettings,
     QualitySettings,
@@ -72,6 +73,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--encoder-std", default="0.5", metavar="R,G,B", help="of an ONNX encoder (default: 0.5)"
     )
     parser.add_argument("--device", default="cpu", help="of the encoder (default: cpu)")
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="auto",
+        help="of a folder's encoder; auto: bfloat16 on processors that multiply it themselves, else float32",
+    )
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default: 1)")
     parser.add_argument(
         "--license", default="other", metavar="ID", help="for the dataset card (default: other)"
@@ -128,7 +135,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.encoder != "none":
         place = bundled("identity") if arguments.encoder == "bundled" else Path(arguments.encoder)
         mean, std = _three(arguments.encoder_mean), _three(arguments.encoder_std)
-        encoder = EncoderChoice(place, mean, std, arguments.device)
+        encoder = EncoderChoice(place, mean, std, arguments.device, arguments.precision)
     report = make_triplets(
         arguments.photos,
         arguments.output,

@@ -11,6 +11,7 @@ from ..errors import ReliableSwapError
 
 SPLITS = ("train", "validation", "test")
 FORMATS = ("jpeg", "png")
+PRECISIONS = ("auto", "float32", "bfloat16")
 
 
 def setting(default: Any, help: str) -> Any:
