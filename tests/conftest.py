@@ -66,3 +66,20 @@ def made(people: tuple[Path, partial], tmp_path_factory: pytest.TempPathFactory)
     output = tmp_path_factory.mktemp("made")
     make_triplets(people[0], output, SETTINGS, analyser=people[1], progress=False, licence="cc0-1.0")
     return output
+
+
+@pytest.fixture(scope="session")
+def portraits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five people's folders with a portrait and a selfie each, 320 px high."""
+    import cv2
+
+    folder = tmp_path_factory.mktemp("portraits")
+    for number in range(1, 6):
+        for kind in ("studio_portrait", "amateur_selfie"):
+            image = cv2.imread(str(person(number, kind)), cv2.IMREAD_REDUCED_COLOR_4)
+            scale = 320 / image.shape[0]
+            image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+            path = folder / f"P{number:03d}" / f"{kind}.png"
+            path.parent.mkdir(exist_ok=True)
+            cv2.imwrite(str(path), image)
+    return folder
