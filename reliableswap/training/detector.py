@@ -19,7 +19,7 @@ from .backgrounds import Backgrounds
 from .loop import Task, train
 from .mosaic import SMALLEST, LabelledFace, LabelledPhoto, mosaic
 from .settings import DistilSettings, setting
-from .teachers import Labels, PhotoStore, label_photos, split
+from .teachers import Labels, PhotoStore, described, label_photos, split
 
 # Which sizes (longer side of the box in px) each level answers for; at the borders both neighbours do.
 RANGES = ((0.0, 56.0), (40.0, 128.0), (96.0, np.inf))
@@ -117,7 +117,7 @@ class DetectorTask(Task):
 
     def __init__(self, settings: DetectorSettings, labels: Labels) -> None:
         super().__init__()
-        self.settings = settings
+        self.settings, self.labels = settings, labels
         self.dataset = Mosaics(settings, labels, training=True)
         self.held_out = Mosaics(settings, labels, training=False)
 
@@ -135,6 +135,9 @@ class DetectorTask(Task):
             # Three times: which way up a small face is comes late, and alignment hangs on it.
             "points": 3 * (points / positives),
         }
+
+    def facts(self) -> dict[str, str]:
+        return described(self.settings, self.labels)
 
     def validate(self, network: Network) -> dict[str, float]:
         assert isinstance(network, FaceDetector)

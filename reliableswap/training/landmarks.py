@@ -22,7 +22,7 @@ from .degrade import Rng, degrade, occlude, texture
 from .loop import Task, train
 from .profile import turned_photo
 from .settings import DistilSettings, setting
-from .teachers import Labels, PhotoStore, label_photos, split
+from .teachers import Labels, PhotoStore, described, label_photos, split
 
 
 @dataclass
@@ -144,7 +144,7 @@ class LandmarksTask(Task):
 
     def __init__(self, settings: LandmarksSettings, labels: Labels, size: int, scale: float) -> None:
         super().__init__()
-        self.settings = settings
+        self.settings, self.labels = settings, labels
         self.dataset = Crops(settings, labels, size, scale, training=True)
         self.held_out = Crops(settings, labels, size, scale, training=False)
         self.weights = _point_weights()
@@ -159,6 +159,9 @@ class LandmarksTask(Task):
             "mesh": 10 * (each * face).sum() / face.sum().clamp(min=1),
             "presence": 0.2 * F.binary_cross_entropy_with_logits(presence, face),
         }
+
+    def facts(self) -> dict[str, str]:
+        return described(self.settings, self.labels)
 
     def validate(self, network: Network) -> dict[str, float]:
         """On clean crops by the teacher's own five points; jitter is what noise of 4 grey levels does."""

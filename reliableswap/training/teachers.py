@@ -20,6 +20,7 @@ from ..errors import ReliableSwapError
 from ..faces.align import apply, crop, inverse, upright
 from ..faces.find import five_points
 from ..triplets.photos import stands_last
+from .settings import DistilSettings
 
 DETECTOR_FILE = "yunet_n_dynamic.onnx"
 MESH_FILE = "facemesh_468.onnx"
@@ -175,6 +176,18 @@ def label_photos(folder: Path, teachers: Path, cache: Path, workers: int = 2) ->
     )
     part.replace(cache)
     return labels
+
+
+def described(settings: DistilSettings, labels: Labels) -> dict[str, str]:
+    """The card's words about the photos, and whose answers about them were learnt."""
+    learnt, kept = (len(split(labels, training, settings.flat)) for training in (True, False))
+    facts = {
+        "photos": f"{len(labels.photos):,}; {learnt:,} with a face to learn from, {kept:,} of held-out people",
+        "teachers": "YuNet for boxes and five points, MediaPipe FaceMesh for meshes",
+    }
+    if settings.backgrounds:
+        facts["without faces"] = settings.backgrounds.name
+    return facts
 
 
 def split(labels: Labels, training: bool, flat: Collection[str] = ()) -> Sequence[int]:
