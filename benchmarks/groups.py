@@ -103,7 +103,7 @@ def measure(
 def line(name: str, rows: list[dict[str, str]]) -> str:
     cells = [f"{name} | {len(rows)}"]
     for column in FIGURES:
-        found = bootstrap([float(row[column] or "nan") for row in rows])
+        found = bootstrap([float(row[column] or "nan") for row in rows], share=column in ("top1", "copied"))
         if found is None:
             cells.append("-")
             continue

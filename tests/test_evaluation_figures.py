@@ -208,6 +208,16 @@ def test_bootstrap_intervals_cover_as_often_as_they_say() -> None:
     assert 0.88 <= hits / 200 <= 0.99
 
 
+def test_never_in_a_few_pairs_is_not_never() -> None:
+    for value, (low, high) in ((0.0, (0, 0.278)), (1.0, (0.722, 1))):
+        estimate = bootstrap([value] * 10, share=True)
+        assert estimate is not None
+        assert (estimate.value, estimate.low, estimate.high) == pytest.approx((value, low, high), abs=1e-3)
+    sure = bootstrap([0.0] * 10)
+    assert sure is not None
+    assert sure.high == 0
+
+
 def test_frames_of_one_video_are_drawn_together(rng: np.random.Generator) -> None:
     values = np.repeat(rng.normal(size=20), 10)
     groups = [str(i // 10) for i in range(200)]

@@ -18,6 +18,7 @@ class Figure:
     digits: int = 2
     scale: float = 1.0
     median: bool = False
+    share: bool = False  # of the pairs: each counts as 0 or 1
 
     def show(self, value: float) -> str:
         return f"{value * self.scale:.{self.digits}f}"
@@ -29,7 +30,7 @@ class Figure:
 
 
 def _share(key: str, label: str, meaning: str, better: Literal["up", "down"]) -> Figure:
-    return Figure(key, label, meaning, better, unit="%", digits=1, scale=100.0)
+    return Figure(key, label, meaning, better, unit="%", digits=1, scale=100.0, share=True)
 
 
 def _length(key: str, label: str, meaning: str) -> Figure:

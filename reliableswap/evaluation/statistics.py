@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+_Z = 1.96  # deviations of a normal distribution that hold 95 %
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -24,10 +26,13 @@ def bootstrap(
     copies: int = 1000,
     median: bool = False,
     groups: Sequence[str] | None = None,
+    share: bool = False,
 ) -> Estimate | None:
     """The mean (or median) of the values that are numbers; None if there are none.
 
     groups: values of one group (the frames of one video) are drawn together, because they are not independent.
+    share: the values say how often something happened. Where it happened always or never, copies of the sample know
+    nothing of the other case, and the interval is Wilson's.
     """
     array = np.asarray(values, np.float64)
     known = np.isfinite(array)
@@ -50,6 +55,9 @@ def bootstrap(
         times = rng.multinomial(drawn, np.full(drawn, 1 / drawn), size=copies)
         samples, value = (times @ sums) / (times @ sizes), float(array.mean())
     low, high = np.quantile(samples, (0.025, 0.975))
+    if share and value in (0.0, 1.0):
+        unseen = _Z**2 / (drawn + _Z**2)
+        low, high = (0.0, unseen) if value == 0 else (1 - unseen, 1.0)
     return Estimate(value, float(low), float(high), len(array))
 
 

@@ -80,7 +80,7 @@ def summarise(result: MethodResult, subjects: dict[Shot, Subject], seed: int) ->
     clips = [row.pair.clip or row.pair.name for row in result.rows]
     for figure in FIGURES:
         values = [row.figures.get(figure.key, math.nan) for row in result.rows]
-        estimate = bootstrap(values, seed, median=figure.median, groups=clips)
+        estimate = bootstrap(values, seed, median=figure.median, groups=clips, share=figure.share)
         if estimate is not None:
             result.estimates[figure.key] = estimate
     made = [row.subject.features for row in result.rows if row.subject is not None]
