@@ -17,6 +17,7 @@ from reliableswap.blend import regions
 from reliableswap.blend.occlusion import find_covers
 from reliableswap.errors import ReliableSwapError
 from reliableswap.triplets.filter import Likeness, reason_by_identity, reason_by_picture
+from reliableswap.triplets.quality import sharpness
 from reliableswap.triplets.records import pack_covers, unpack_covers
 from reliableswap.triplets.settings import (
     FilterSettings,
@@ -59,7 +60,7 @@ def test_a_surrogate_moves_to_the_source_and_keeps_the_surroundings(faces: list[
     assert surrogate.shown > 0.7
     assert surrogate.folded < 0.01
     assert np.abs(surrogate.face.mesh - target.mesh).max() > 0.3
-    assert reason_by_picture(surrogate, target, FilterSettings()) is None
+    assert reason_by_picture(surrogate, sharpness(target.crop), FilterSettings()) is None
 
 
 def test_recipes_differ_within_their_ranges() -> None:
@@ -98,10 +99,10 @@ def test_each_bad_surrogate_has_its_reason(faces: list[AlignedFace]) -> None:
     replace = dataclasses.replace
     blurred = AlignedFace(cv2.GaussianBlur(fine.face.crop, (0, 0), 2.0), fine.face.mesh)
     broken = AlignedFace(fine.face.crop, np.full_like(fine.face.mesh, np.nan))
-    assert reason_by_picture(replace(fine, face=blurred), target, limits) == "blurred"
-    assert reason_by_picture(replace(fine, face=broken), target, limits) == "geometry"
-    assert reason_by_picture(replace(fine, folded=0.2), target, limits) == "geometry"
-    assert reason_by_picture(replace(fine, shown=0.3), target, limits) == "source hidden"
+    assert reason_by_picture(replace(fine, face=blurred), sharpness(target.crop), limits) == "blurred"
+    assert reason_by_picture(replace(fine, face=broken), sharpness(target.crop), limits) == "geometry"
+    assert reason_by_picture(replace(fine, folded=0.2), sharpness(target.crop), limits) == "geometry"
+    assert reason_by_picture(replace(fine, shown=0.3), sharpness(target.crop), limits) == "source hidden"
     assert reason_by_identity(Likeness(0.5, 0.2), limits) is None
     assert reason_by_identity(Likeness(0.1, 0.0), limits) == "unlike source"
     assert reason_by_identity(Likeness(0.7, 0.6), limits) == "like target"
@@ -129,7 +130,7 @@ def test_stored_covers_blend_as_fresh_ones_do(faces: list[AlignedFace]) -> None:
         Recipe(dataclasses.replace(recipe.blend, shape=0.0)),
     )
     assert (behind.face.crop == target.crop).all()
-    assert reason_by_picture(nothing, target, FilterSettings()) == "source hidden"
+    assert reason_by_picture(nothing, sharpness(target.crop), FilterSettings()) == "source hidden"
 
 
 def test_meshes_and_pictures_come_back(rng: np.random.Generator) -> None:

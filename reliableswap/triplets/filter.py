@@ -8,7 +8,7 @@ import numpy as np
 
 from .quality import sharpness
 from .settings import FilterSettings
-from .synthesise import AlignedFace, Surrogate
+from .synthesise import Surrogate
 
 
 @dataclass(frozen=True)
@@ -19,13 +19,13 @@ class Likeness:
     to_target: float
 
 
-def reason_by_picture(surrogate: Surrogate, target: AlignedFace, settings: FilterSettings) -> str | None:
-    """Why a surrogate is dropped for its looks, or None; both without padding."""
+def reason_by_picture(surrogate: Surrogate, target_sharpness: float, settings: FilterSettings) -> str | None:
+    """Why a surrogate, without its padding, is dropped for its looks, or None."""
     if not np.isfinite(surrogate.face.mesh).all() or surrogate.folded > settings.max_folded:
         return "geometry"
     if surrogate.shown < settings.min_shown:
         return "source hidden"
-    kept = sharpness(surrogate.face.crop) / max(sharpness(target.crop), 1e-6)
+    kept = sharpness(surrogate.face.crop) / max(target_sharpness, 1e-6)
     return "blurred" if kept < settings.min_sharpness_kept else None
 
 

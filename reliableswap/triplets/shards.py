@@ -190,8 +190,17 @@ class ShardMaker:
             ab, ba = synthesise(a, b, recipes[0]).inner(pad), synthesise(b, a, recipes[1]).inner(pad)
             a, b = a.inner(pad), b.inner(pad)
         with tally.step("filter"):
-            reason = reason_by_picture(ab, a, settings.filter) or reason_by_picture(ba, b, settings.filter)
+            reasons = (
+                reason_by_picture(made, self._sharpness(photo), settings.filter)
+                for made, photo in ((ab, pair.a), (ba, pair.b))
+            )
+            reason = next((reason for reason in reasons if reason), None)
         return Draft(slot, pair, a, b, ab, ba, reason)
+
+    def _sharpness(self, photo: int) -> float:
+        measures = self._records.measures[photo]
+        assert measures is not None
+        return measures.sharpness
 
     def _identities(self, drafts: Sequence[Draft], tally: Tally) -> list[Identities | None]:
         """Of both surrogates of every draft, all in one go: the encoder is quicker with many."""
