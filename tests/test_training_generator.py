@@ -571,8 +571,9 @@ def test_a_network_that_copies_its_target_is_warned_of(triplets: Path, encoders:
 
 
 def test_supervision_is_a_mix_and_shares_change_it(triplets: Path) -> None:
-    assert settings_for(triplets, supervision="naive").mix == SUPERVISION["naive"]
-    changed = settings_for(triplets, supervision="cycle", vanilla_share=0.0).mix
+    assert settings_for(triplets, supervision="naive", strangers=0.0).mix == SUPERVISION["naive"]
+    assert settings_for(triplets, strangers=0.3).mix.strangers == 0.3
+    changed = settings_for(triplets, supervision="cycle", vanilla_share=0.0, strangers=0.0).mix
     assert changed == dataclasses.replace(SUPERVISION["cycle"], vanilla=0.0)
     with pytest.raises(ReliableSwapError, match="unknown --supervision"):
         settings_for(triplets, supervision="magic").mix  # noqa: B018

@@ -82,6 +82,25 @@ def test_each_kind_is_made_of_the_right_pictures(made: Path, plain: TripletDatas
     assert 15 < seen["mirror"] < 45
 
 
+def test_strangers_are_of_other_rows_and_people(made: Path) -> None:
+    mix = Mix(0, 0, 0, 0, 1, strangers=0.5)
+    dataset, pairs = (TripletDataset(made, augmentation=NONE, mix=m) for m in (mix, Mix(0, 0, 0, 0, 1)))
+    rows = [pq.read_table(path).to_pylist() for path in dataset.shards]
+    people = {row[f"c_{side}"]["bytes"]: row[f"identity_{side}"] for t in rows for row in t for side in "ab"}
+    owners = {decode_picture(data).tobytes(): name for data, name in people.items()}
+    strange = 0
+    for i in range(40):
+        sample = dataset.sample(i, np.random.default_rng([0, 1, i]))
+        partner = pairs.sample(i, np.random.default_rng([0, 1, i]))
+        assert np.array_equal(sample.target.crop, partner.target.crop)
+        source = owners[sample.source.crop.tobytes()]
+        assert source != owners[sample.target.crop.tobytes()]
+        strange += source != owners[partner.source.crop.tobytes()]
+    assert 8 < strange < 30
+    with pytest.raises(ReliableSwapError, match="strangers is 2"):
+        TripletDataset(made, mix=Mix(strangers=2))
+
+
 def test_a_sample_follows_from_its_number_alone(made: Path) -> None:
     one, other = TripletDataset(made, seed=3), pickle.loads(pickle.dumps(TripletDataset(made, seed=3)))
     wanted = [7, 0, 3, 2**20 + 5]

@@ -66,6 +66,9 @@ class GeneratorSettings(AdversarialSettings):
     real_source_share: float | None = setting(None, "the same for triplets with a real source")
     reconstruction_share: float | None = setting(None, "the same for faces given their own identity")
     vanilla_share: float | None = setting(None, "the same for pairs without truth")
+    strangers: float = setting(
+        0.5, "how often the source of a pair without truth is of another pair, so turned and lit otherwise"
+    )
     identity: Path | None = setting(None, "folder of the identity encoder (default: the bundled one)")
     fixer: Path | None = setting(None, "folder of the FixerNet whose vector joins the identity's")
     spoiled_guidance: float = setting(1.0, "times how often guidance is spoiled on purpose; 0: never")
@@ -113,7 +116,8 @@ class GeneratorSettings(AdversarialSettings):
                 f"unknown --supervision {self.supervision!r}; choose one of {', '.join(SUPERVISION)}"
             )
         given = {kind: getattr(self, f"{kind}_share") for kind in KINDS}
-        return replace(SUPERVISION[self.supervision], **{k: v for k, v in given.items() if v is not None})
+        shares = {k: v for k, v in given.items() if v is not None}
+        return replace(SUPERVISION[self.supervision], **shares, strangers=self.strangers)
 
     @property
     def folders(self) -> list[Path]:
@@ -331,7 +335,9 @@ class GeneratorTask(Task):
         return self.held_out.warnings(figures)
 
     def facts(self) -> dict[str, str]:
-        mix = ", ".join(f"{kind} {share:.0%}" for kind, share in asdict(self.settings.mix).items() if share)
+        shares = asdict(self.settings.mix)
+        strangers = f"{shares.pop('strangers'):.0%} of vanilla sources of another pair"
+        mix = ", ".join([*(f"{kind} {share:.0%}" for kind, share in shares.items() if share), strangers])
         rows = sum(sum(one.counts) for one in self.samples.triplets)
         encoder = self.held_out.identity
         return {

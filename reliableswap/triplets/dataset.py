@@ -36,6 +36,9 @@ class Mix:
     real_source     target C_ab, source another real photo of a, truth C_a; of a person with one photo only: cycle
     reconstruction  target C_a, source C_a or, half the time, another photo of a if there is one; truth C_a
     vanilla         target C_a, source C_b, no truth
+
+    Partners were chosen alike in pose and light, so that their surrogates are good. That is not needed where there is
+    no truth: `strangers` is how often a vanilla sample's source is a photo of another row.
     """
 
     cycle: float = 0.4
@@ -43,6 +46,7 @@ class Mix:
     real_source: float = 0.2
     reconstruction: float = 0.1
     vanilla: float = 0.3
+    strangers: float = 0.0
 
     @property
     def shares(self) -> np.ndarray:
@@ -63,6 +67,23 @@ class Sample:
     target: AlignedFace
     source: AlignedFace
     truth: AlignedFace | None
+
+
+@dataclass(frozen=True, eq=False)
+class _Order:
+    """rows (N,2): shard and row by position. Those of one window, from bounds[k] to bounds[k+1], are read together."""
+
+    rows: np.ndarray
+    bounds: np.ndarray
+
+    def at(self, position: int) -> tuple[int, int]:
+        shard, row = self.rows[position]
+        return int(shard), int(row)
+
+    def neighbour(self, position: int, rng: np.random.Generator) -> int:
+        """Any position of the same window."""
+        window = int(np.searchsorted(self.bounds, position, side="right")) - 1
+        return int(rng.integers(self.bounds[window], self.bounds[window + 1]))
 
 
 class TripletDataset(Dataset[dict[str, Tensor]]):
@@ -103,7 +124,10 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
             raise ReliableSwapError(
                 f"{lanes} lanes of batches of {batch} can't share {filled} shards; use fewer lanes or smaller shards"
             )
-        self.shares = (mix or Mix()).shares
+        mix = mix or Mix()
+        self.shares, self.strangers = mix.shares, mix.strangers
+        if not 0 <= self.strangers <= 1:
+            raise ReliableSwapError(f"strangers is {self.strangers}; choose a share from 0 to 1")
         self.augmentation = augmentation or Augmentation()
         self.seed, self.lanes, self.batch = seed, lanes, batch
         self._tables: OrderedDict[int, pa.Table] = OrderedDict()
@@ -126,19 +150,22 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
 
     def place(self, i: int) -> tuple[int, int]:
         """Shard and row of sample i. Every row comes once an epoch of its lane."""
+        order, position = self._position(i)
+        return order.at(position)
+
+    def _position(self, i: int) -> tuple[_Order, int]:
         block, offset = divmod(i, self.batch)
         turn, lane = divmod(block, self.lanes)
         rows = sum(self.counts[s] for s in self._lane_shards(lane))
         epoch, position = divmod(turn * self.batch + offset, rows)
-        shard, row = self._order(lane, epoch)[position]
-        return int(shard), int(row)
+        return self._order(lane, epoch), position
 
     def _lane_shards(self, lane: int) -> list[int]:
         filled = [s for s, count in enumerate(self.counts) if count]
         return filled[lane :: self.lanes]
 
-    def _new_order(self, lane: int, epoch: int) -> np.ndarray:
-        """(rows,2) shard and row by position: shards in a new order, rows mixed among a few of them at a time."""
+    def _new_order(self, lane: int, epoch: int) -> _Order:
+        """Shards in a new order, rows mixed among a few of them at a time."""
         rng = np.random.default_rng([self.seed, 0, lane, epoch])
         shards = rng.permutation(self._lane_shards(lane))
         windows = []
@@ -148,7 +175,7 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
                 for s in shards[start : start + _WINDOW]
             ]
             windows.append(rng.permutation(np.concatenate(pieces)))
-        return np.concatenate(windows)
+        return _Order(np.concatenate(windows), np.cumsum([0, *map(len, windows)]))
 
     def sample(self, i: int, rng: np.random.Generator) -> Sample:
         """The faces of sample i as they are stored."""
@@ -162,7 +189,7 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
         a, b, ab, ba = face("a"), face("b"), face("ab"), face("ba")
         has_other = row["other_b" if swap else "other_a"].is_valid
         if kind == "vanilla":
-            return Sample(kind, a, b, None)
+            return Sample(kind, a, self._stranger(i, row, rng) or b, None)
         if kind == "naive":
             return Sample(kind, a, b, ab)
         if kind == "reconstruction":
@@ -171,10 +198,20 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
             return Sample(kind, ab, face("other_a"), a)
         return Sample("cycle", ab, ba, a)
 
+    def _stranger(self, i: int, row: dict[str, Any], rng: np.random.Generator) -> AlignedFace | None:
+        """A real photo of another row, now and then, of neither of this one's people."""
+        if not self.strangers or rng.random() >= self.strangers:
+            return None
+        order, position = self._position(i)
+        other, side = self._row(*order.at(order.neighbour(position, rng))), "ab"[int(rng.integers(2))]
+        if other[f"identity_{side}"].as_py() in {row["identity_a"].as_py(), row["identity_b"].as_py()}:
+            return None
+        return _face(other, side)
+
     def _row(self, shard: int, row: int) -> dict[str, Any]:
         if shard not in self._tables:
             columns = [f"{kind}{name}" for kind in ("c_", "mesh_") for name in ("a", "b", "ab", "ba")]
-            columns += [f"{kind}other_{side}" for kind in ("", "mesh_") for side in "ab"]
+            columns += [f"{kind}_{side}" for kind in ("other", "mesh_other", "identity") for side in "ab"]
             self._tables[shard] = pq.read_table(self.shards[shard], columns=columns)
         self._tables.move_to_end(shard)
         while len(self._tables) > _WINDOW:
