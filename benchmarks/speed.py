@@ -1,7 +1,7 @@
 """What every generator costs here: parameters, multiply-adds, median time. Run: python benchmarks/speed.py [--quick]
 
-One picture at a time, at 128, 224, 256 and 512 px, in float32 and bfloat16, in one run. The weights are random,
-which costs the same; a dash marks a size the network doesn't take.
+One picture at a time, at 128, 224, 256 and 512 px, in float32, bfloat16, and bfloat16 with channels last in memory, in
+one run. The weights are random, which costs the same; a dash marks a size the network doesn't take.
 """
 
 from __future__ import annotations
@@ -23,7 +23,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from macs import GENERATORS, SIZES, Case, count_macs
 
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+WAYS = {
+    "fp32": (torch.float32, torch.contiguous_format),
+    "bf16": (torch.bfloat16, torch.contiguous_format),
+    "bf16 last": (torch.bfloat16, torch.channels_last),
+}
 
 
 @torch.inference_mode()
@@ -46,18 +50,21 @@ def measure(case: Case, repeats: int, device: str) -> None:
     network: Any = case.build().eval().to(device)
     times: dict[tuple[int, str], float] = {}
     sizes = [size for size in SIZES if case.only_size in (None, size)]
-    for label, dtype in DTYPES.items():
-        network = network.to(dtype)
+    for label, (dtype, layout) in WAYS.items():
+        network = network.to(dtype=dtype, memory_format=layout)
         for size in sizes:
-            inputs = case.inputs(network, size, device, dtype)
+            inputs = tuple(
+                one.contiguous(memory_format=layout) if one.ndim == 4 else one
+                for one in case.inputs(network, size, device, dtype)
+            )
             times[size, label] = median_ms(network, inputs, repeats, device)
     for size in SIZES:
         line = f"{case.name:20} {counted.parameter_count / 1e6:8.2f} {size:6}"
         if size in sizes:
             gmacs = count_macs(counted, *case.inputs(counted, size, "meta", torch.float32)) / 1e9
-            line += f" {gmacs:8.2f}" + "".join(f" {times[size, label]:9.1f}" for label in DTYPES)
+            line += f" {gmacs:8.2f}" + "".join(f" {times[size, label]:9.1f}" for label in WAYS)
         else:
-            line += f" {'-':>8}" + f" {'-':>9}" * len(DTYPES)
+            line += f" {'-':>8}" + f" {'-':>9}" * len(WAYS)
         print(line, flush=True)
 
 
@@ -80,16 +87,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="three repeats instead of fifteen")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--only", help="only generators whose name holds this")
     parser.add_argument("--threads", type=int, help="CPU threads (all by default)")
     arguments = parser.parse_args()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     print(f"{machine(arguments.device)}, torch {torch.__version__}")
-    print(
-        f"{'generator':20} {'M params':>8} {'px':>6} {'GMACs':>8}"
-        + "".join(f" {d + ' ms':>9}" for d in DTYPES)
-    )
+    print(f"{'generator':20} {'M params':>8} {'px':>6} {'GMACs':>8}" + "".join(f" {d:>9}" for d in WAYS))
+    print("milliseconds a picture")
     for case in GENERATORS:
+        if arguments.only and arguments.only.lower() not in case.name.lower():
+            continue
         measure(case, 3 if arguments.quick else 15, arguments.device)
         gc.collect()
 
