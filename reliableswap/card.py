@@ -8,6 +8,7 @@ from typing import Any
 from . import __version__
 
 _HEAD = """---
+license: other
 library_name: diffusers
 pipeline_tag: image-to-image
 tags: [face-swap, reliableswap]
@@ -15,19 +16,25 @@ tags: [face-swap, reliableswap]
 
 # ReliableSwap pipeline
 
-Saved by ReliableSwap {version}. For adults who agreed, and for people who do not exist; results are marked as made by
-AI in their metadata.
+Saved by ReliableSwap {version}. For adults who agreed, and for people who do not exist; results that are saved as below
+are marked as made by AI in their metadata.
 
 ```python
 from reliableswap import ReliableSwapPipeline
 
 pipe = ReliableSwapPipeline.from_pretrained("{place}")
-pipe("alice.jpg", "photo.jpg").images[0].save("swapped.png")
+pipe("alice.jpg", "photo.jpg").save("swapped.png")
 ```
 
 | component | class | parameters | checksum |
 |---|---|---|---|
 """
+
+
+_LICENCE = (
+    "The networks that come with ReliableSwap are for non-commercial research, because of the photos they learnt from; "
+    "networks of your own are under the terms of yours."
+)
 
 
 def pipeline_card(
@@ -50,4 +57,5 @@ def pipeline_card(
         ]
     else:
         lines.append("Nothing has been measured of this pipeline yet; `reliableswap evaluate` does.")
+    lines += ["", "## Licence", "", _LICENCE]
     return _HEAD.format(version=__version__, place=place) + "\n".join(lines) + "\n"

@@ -25,6 +25,8 @@ def swap(arguments: argparse.Namespace) -> int:
     from .media import check_output, read_picture, write_picture
 
     mapping = mapped(arguments.map)
+    if mapping and arguments.faces != "largest":
+        raise ReliableSwapError(f"--faces {arguments.faces} and --map both choose faces; give one of them")
     source, target = sources_and_target(arguments.pictures, mapping)
     output = check_output(arguments.output, overwrite=arguments.overwrite)
     read = {"max_pixels": int(arguments.max_megapixels * 1e6)}
@@ -95,7 +97,7 @@ def load_pipeline(arguments: argparse.Namespace) -> ReliableSwapPipeline:
     else:
         pipe = ReliableSwapPipeline.from_pretrained(arguments.pipeline)
     if arguments.device:
-        pipe.to(arguments.device)
+        pipe.on(arguments.device)
     if arguments.analyser != "bundled":
         from .faces.analyse import InsightFaceAnalyser
 
@@ -156,6 +158,13 @@ def share(text: str) -> float:
     return value
 
 
+def megapixels(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1e6:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of megapixels above 0")
+    return value
+
+
 # Sub-commands that live in their own rooms: `add_arguments(parser)` and `run(arguments)` of a module.
 ELSEWHERE = {
     "triplets": ("reliableswap.triplets.command", "make naive and cycle triplets from a folder of photos"),
@@ -182,7 +191,7 @@ def make_parser(command: str | None) -> argparse.ArgumentParser:
     common.add_argument("--insightface-root", default="~/.insightface", metavar="DIR")
     common.add_argument("--device", help="cpu, cuda, cuda:1, mps (default: cpu)")
     common.add_argument(
-        "--max-megapixels", type=float, default=100.0, metavar="N", help="refuse larger pictures"
+        "--max-megapixels", type=megapixels, default=100.0, metavar="N", help="refuse larger pictures"
     )
     common.add_argument("--overwrite", action="store_true", help="replace an existing output")
     common.add_argument("--json", action="store_true", help="print a report as JSON")

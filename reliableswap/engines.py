@@ -129,18 +129,20 @@ class NeuralEngine:
         under = reshape(target.pixels, move)
         picture, matrix = align(under, target.face.points5, self.size, self.template)
         made, cover = self.generate(picture, apply(matrix, goal), source)
-        blended, _ = blend_region(target, source, replace(settings, likeness=1.0))
         alpha = paste_back(self._cover(cover) * settings.likeness, matrix, shape)[..., None]
-        face = paste_back(made, matrix, shape) + self._fine(blended, matrix, settings)
+        face = paste_back(made, matrix, shape) + self._fine(target, source, matrix, settings)
         pasted = np.clip(np.rint(under * (1 - alpha) + face * alpha), 0, 255).astype(np.uint8)
         moved = np.abs(move).max(2)
         mask = np.maximum(np.where(moved < STILL, 0, np.minimum(moved, 1)), alpha[..., 0])
         return np.where(mask[..., None] > 0, pasted, target.pixels), mask
 
-    def _fine(self, blended: np.ndarray, matrix: np.ndarray, settings: BlendSettings) -> np.ndarray | float:
+    def _fine(
+        self, target: Region, source: Region, matrix: np.ndarray, settings: BlendSettings
+    ) -> np.ndarray | float:
         """(H,W,3) what the photo shows finer than the crop can: pores and hairs, from the blend engine's swap."""
         if np.sqrt(abs(np.linalg.det(matrix[:, :2]))) > _AS_FINE or settings.detail == 0:
             return 0.0
+        blended, _ = blend_region(target, source, replace(settings, likeness=1.0))
         coarse = paste_back(crop(blended, matrix, self.size).astype(np.float32), matrix, blended.shape[:2])
         return (blended - coarse) * np.float32(settings.detail)
 

@@ -24,7 +24,7 @@ from .engines import NeuralEngine, Region, blend_region, identity_vector
 from .errors import NoFaceError, ReliableSwapError, WeightsError
 from .faces.analyse import BundledAnalyser, FaceAnalyser
 from .faces.face import Face
-from .media import Picture, read_picture
+from .media import Picture, check_output, read_picture, write_picture
 from .models.compat import check_encoder
 from .models.detector import FaceDetector
 from .models.fixer import FixerNet
@@ -41,11 +41,20 @@ Faces = Literal["largest", "all"] | int | Sequence[int] | Mapping[int, PictureLi
 
 @dataclass
 class SwapOutput(BaseOutput):
-    """images: the result as PIL; pictures: the same with alpha and colour profile; report: what was done."""
+    """images: the result as PIL; pictures: the same with alpha and colour profile; report: what was done.
+
+    `save` writes a file that is marked as made by AI. What Pillow itself saves is not.
+    """
 
     images: list[Image.Image]
     pictures: list[Picture]
     report: SwapReport
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+        """Write the result, marked; the extension is the format. Returns the path."""
+        output = check_output(path, overwrite=overwrite)
+        write_picture(self.pictures[0], output, overwrite=overwrite)
+        return output
 
 
 class ReliableSwapPipeline(DiffusionPipeline):
@@ -53,7 +62,7 @@ class ReliableSwapPipeline(DiffusionPipeline):
 
     pipe = ReliableSwapPipeline.bundled()
     result = pipe("alice.jpg", "photo.jpg")
-    result.images[0].save("swapped.png")
+    result.save("swapped.png")
     """
 
     model_cpu_offload_seq = "detector->landmarks->identity->fixer->generator"
@@ -81,14 +90,39 @@ class ReliableSwapPipeline(DiffusionPipeline):
         self.analyser: FaceAnalyser = BundledAnalyser(detector, landmarks)
 
     @classmethod
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: str | os.PathLike[str], **kwargs: Any
+    ) -> ReliableSwapPipeline:
+        """Load from a folder or a Hub repository; what goes wrong is told in one line."""
+        place = str(pretrained_model_name_or_path)
+        try:
+            pipe: ReliableSwapPipeline = super().from_pretrained(place, **kwargs)
+        except ReliableSwapError:
+            raise
+        except (OSError, ValueError) as error:
+            raise WeightsError(
+                f"no pipeline at {place}: {' '.join(str(error).split())[:300].rstrip('.')}; pass a folder that "
+                "save_pretrained wrote, or the name of a Hub repository"
+            ) from error
+        return pipe
+
+    def on(self, device: str) -> ReliableSwapPipeline:
+        """Moved to a device by name; what this machine doesn't have is told in one line."""
+        try:
+            self.to(device)
+        except (RuntimeError, AssertionError, ValueError) as error:
+            reason = str(error).splitlines()[0].rstrip(".")
+            raise ReliableSwapError(f"can't run on {device}: {reason}; choose cpu") from error
+        return self
+
+    @classmethod
     def bundled(cls, **kwargs: Any) -> ReliableSwapPipeline:
         """The pipeline with the networks that ship with the package."""
         logging.disable_progress_bar()  # two megabytes from the disk need none
         try:
-            pipe: ReliableSwapPipeline = cls.from_pretrained(bundled(), **kwargs)
+            return cls.from_pretrained(bundled(), **kwargs)
         finally:
             logging.enable_progress_bar()
-        return pipe
 
     def save_pretrained(
         self,

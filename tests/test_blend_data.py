@@ -276,8 +276,8 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert find_photos(folder) == names
     rows = np.concatenate([meshes[:, :, :2].min(1), meshes[:, :, :2].max(1), np.zeros((len(names), 11))], 1)
     np.savez(
-        folder / "labels.npz", key=labels_key(names), owner=np.arange(len(names)), faces=rows, meshes=meshes,
-        mirrored=in_a_mirror(meshes),
+        folder / "labels.npz", key=labels_key(folder, folder, names), owner=np.arange(len(names)), faces=rows,
+        meshes=meshes, mirrored=in_a_mirror(meshes),
     )  # fmt: skip
     (folder / "attributes.json").write_text(json.dumps(attributes))
     return folder

@@ -117,6 +117,7 @@ def test_faces_lists_and_draws_without_claiming_ai(
         (["swap", "a.jpg", "b.jpg", "-o", "out.png", "--map", "0=c.jpg"], "give only the TARGET"),
         (["swap", "b.jpg", "-o", "out.png", "--map", "zero=c.jpg"], "is not NUMBER=PICTURE"),
         (["swap", "b.jpg", "-o", "out.png", "--map", "0=c.jpg", "--map", "0=d.jpg"], "mapped twice"),
+        (["swap", "b.jpg", "-o", "out.png", "--map", "0=c.jpg", "--faces", "all"], "both choose faces"),
         (["swap", "a.jpg", "b.jpg", "-o", "out.bmp"], "bmp"),
         (["swap", "a.jpg", "b.jpg", "-o", "nowhere/out.png"], "nowhere"),
         (["swap", "missing.jpg", "missing2.jpg", "-o", "out.png"], "missing2.jpg"),
@@ -134,6 +135,31 @@ def test_what_can_not_be_done_is_said_in_one_line(
     assert error.count("\n") == 1
     assert message in error
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--pipeline", "nowhere/at-all"), "no pipeline at nowhere/at-all"),
+        (("--device", "warp9"), "can't run on warp9"),
+        (("--device", "cuda:77"), "can't run on cuda:77"),
+    ],
+)
+def test_a_missing_pipeline_or_device_is_one_line(
+    options: tuple[str, str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("faces", str(person(1)), *options) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert message in error
+
+
+@pytest.mark.parametrize("amount", ["inf", "nan", "0", "-3"])
+def test_a_limit_that_is_none_is_refused(amount: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run("faces", "a.jpg", "--max-megapixels", amount)
+    assert "megapixels above 0" in capsys.readouterr().err
 
 
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:

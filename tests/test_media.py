@@ -405,8 +405,24 @@ def test_mark_text_survives_xml() -> None:
     )
     assert parse_xmp(attributes) == Mark(SOURCE_TYPE, "", {})
     bomb = b'<!DOCTYPE a [<!ENTITY b "b">]>' + attributes
-    for packet in (None, b"", b"rubbish", attributes[:-5], bomb, b"\xff\xfe\0"):
+    hidden = b"\xfe\xff" + bomb.decode().encode("utf-16-be")  # the same bomb, where bytes don't show its name
+    foreign = [b'<?xml version="1.0" encoding="' + name + b'"?>\xe9' for name in (b"shift_jis", b"none-such")]
+    long = attributes.replace(b"/></r:RDF>", b"/>" + b" " * (1 << 20) + b"</r:RDF>")
+    packets: list[object] = [
+        None,
+        b"",
+        b"rubbish",
+        attributes[:-5],
+        bomb,
+        b"\xff\xfe\0",
+        hidden,
+        long,
+        (1, 2),
+        7,
+    ]
+    for packet in packets + foreign:
         assert parse_xmp(packet) is None
+    assert parse_xmp(b'<?xml version="1.0" encoding="UTF-8"?>\n' + attributes) == Mark(SOURCE_TYPE, "", {})
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from PIL import Image
 from reliableswap import ReliableSwapPipeline
 from reliableswap.blend.engine import BlendSettings
 from reliableswap.engines import NeuralEngine, Region
-from reliableswap.errors import NoFaceError, ReliableSwapError, WeightsError
+from reliableswap.errors import NoFaceError, PictureError, ReliableSwapError, WeightsError
 from reliableswap.faces.analyse import FaceAnalyser
 from reliableswap.faces.find import find_faces
 from reliableswap.media import Picture, read_picture
@@ -25,6 +25,7 @@ from reliableswap.models.identity import IdentityEncoder
 from reliableswap.models.landmarks import MeshNet
 from reliableswap.models.light import LightGenerator
 from reliableswap.pipeline import assign
+from reliableswap.provenance import read_mark
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +106,28 @@ def test_likeness_zero_is_the_photo_itself_and_more_changes_more(pipe: ReliableS
     )
     assert np.array_equal(none, target)
     assert 0 < np.abs(half - target).sum() < np.abs(full - target).sum()
+
+
+def test_what_the_result_saves_is_marked(pipe: ReliableSwapPipeline, tmp_path: Path) -> None:
+    result = pipe(person(1), person(2))
+    for name in ("swapped.png", "swapped.jpg"):
+        mark = read_mark(result.save(tmp_path / name))
+        assert mark is not None
+        assert mark.ai_made
+    with pytest.raises(PictureError, match="overwrite"):
+        result.save(tmp_path / "swapped.png")
+    assert result.save(tmp_path / "swapped.png", overwrite=True).is_file()
+
+
+def test_a_larger_limit_lets_a_larger_picture_in(
+    pipe: ReliableSwapPipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = read_picture(person(2))
+    monkeypatch.setattr("reliableswap.media.read.MAX_PIXELS", photo.width * photo.height - 1)
+    with pytest.raises(PictureError, match="over the limit"):
+        pipe(photo, person(2))
+    small = read_picture(photo.pixels[::2, ::2])
+    assert pipe(small, read_picture(person(2), max_pixels=photo.width * photo.height)).report.swapped == [0]
 
 
 def test_a_swap_is_deterministic(pipe: ReliableSwapPipeline) -> None:

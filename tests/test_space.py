@@ -215,7 +215,7 @@ def test_eight_clients_at_once_each_get_their_own_answer(
         assert report["target"] == f"target-{number}.png"
         assert report["faces"][0]["source"] == f"{(number + 1) % 4 + 1}.png"
         alone = pipe(pictures[(number + 1) % 4], str(targets[number])).pictures[0].pixels
-        assert np.array_equal(result, consent.with_note(alone))
+        assert np.array_equal(result, consent.with_note(Picture(alone)).pixels)
 
 
 def test_the_triplets_end_in_a_real_photo(client: Client, pictures: list[str]) -> None:
@@ -321,6 +321,12 @@ def test_the_address_of_an_uploaded_file_is_that_file(page: gr.Blocks, pictures:
         (path,) = httpx.post(f"{page.local_url}gradio_api/upload", files={"files": stream}).json()
     answer = ask(page, "verify", as_file(f"http://anywhere.invalid/gradio_api/file={path}"))
     assert "made_here" in answer.text
+
+
+@pytest.mark.parametrize("way", ["gradio_api/run/swap", "gradio_api/api/swap"])
+def test_nobody_gets_past_the_queue(page: gr.Blocks, way: str) -> None:
+    answer = httpx.post(f"{page.local_url}{way}", json={"data": [None] * 12})
+    assert answer.status_code in (401, 404, 405, 422), answer.text
 
 
 def test_a_request_without_files_is_small(page: gr.Blocks) -> None:
@@ -505,7 +511,11 @@ def test_a_lent_gpu_is_used_where_there_is_one(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (5, 400), (400, 5), (64, 64), (900, 1600)])
 def test_the_note_fits_any_picture(height: int, width: int) -> None:
     grey = np.full((height, width, 3), 128, np.uint8)
-    noted = consent.with_note(grey)
+    clear = np.zeros((height, width), np.uint8)
+    made = consent.with_note(Picture(grey, clear))
+    noted = made.pixels
+    assert (clear == 0).all()
+    assert (made.alpha[(noted != grey).any(2)] == 255).all()  # transparency hides no letter
     assert noted.shape == grey.shape
     assert (grey == 128).all()
     assert (noted != grey).any()

@@ -66,7 +66,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     mirrored = mesh * (-1, 1, 1) + (SIZE - 1, 0, 0)
     np.savez(
         folder / "labels.npz",
-        key=labels_key(names),
+        key=labels_key(folder, folder, names),
         owner=np.arange(len(names)),
         faces=np.stack(rows).astype(np.float32),
         meshes=mesh,

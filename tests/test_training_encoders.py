@@ -35,7 +35,7 @@ from reliableswap.training.identity import IdentitySettings, IdentityTask, relat
 from reliableswap.training.teachers import held_out
 from reliableswap.training.verification import best_threshold, draw_pairs, verification
 from reliableswap.triplets.encode import EncoderChoice
-from reliableswap.triplets.photos import split_of
+from reliableswap.triplets.photos import split_of, stands_last
 from reliableswap.triplets.store import encode_picture
 
 SHARES = (90.0, 5.0, 5.0)
@@ -127,6 +127,19 @@ def test_the_cache_is_read_again_and_made_anew_when_a_photo_changes(
     cache.with_suffix(".json").unlink()  # as a run leaves it that was killed halfway
     crops_of_photos(table, cache, (), SHARES, 1)
     assert len(looked) == 3
+
+
+def test_a_table_says_whose_photos_are_held_out(photos: Path, tmp_path: Path) -> None:
+    found = sorted(photos.rglob("*.jpg"))[:4] or sorted(photos.rglob("*.png"))[:4]
+    out = next(f"p{i}" for i in range(100) if stands_last(f"p{i}", 10))
+    kept = next(
+        f"p{i}" for i in range(100) if not stands_last(f"p{i}", 10) and split_of(f"p{i}", SHARES) == "train"
+    )
+    table = tmp_path / "photos.csv"
+    rows = [f"{path.resolve()},{out if i % 2 else kept}" for i, path in enumerate(found)]
+    table.write_text("path,identity\n" + "\n".join(rows))
+    crops = crops_of_photos(table, tmp_path / "crops.npy", [], SHARES, 1)
+    assert {one.person: one.training for one in crops.shown} == {out: False, kept: True}
 
 
 def test_another_process_maps_the_crops_and_does_not_copy_them(crops: Crops) -> None:

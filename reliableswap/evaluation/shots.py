@@ -130,7 +130,9 @@ def _opened(path: Path) -> Any:
     try:
         av: Any = importlib.import_module("av")
     except ImportError as error:
-        raise ReliableSwapError("reading videos needs PyAV; run: pip install reliableswap[video]") from error
+        raise ReliableSwapError(
+            "reading videos needs PyAV; run in the repository: pip install -e '.[video]'"
+        ) from error
     if not path.is_file():
         raise PictureError(f"there is no video {path}; check the name and the folder")
     try:

@@ -86,7 +86,7 @@ class InsightFaceAnalyser:
             from insightface.app import FaceAnalysis
         except ImportError as error:
             raise WeightsError(
-                "the insightface backend needs its extra; run: pip install reliableswap[insightface]"
+                "the insightface backend needs its extra; run: pip install -e '.[insightface]' in the repository"
             ) from error
         folder = Path(pack).expanduser()
         if not folder.is_dir():

@@ -24,13 +24,17 @@ _URL = re.compile(r"[a-z][a-z0-9+.-]+://|data:", re.IGNORECASE)
 def read_picture(
     source: str | os.PathLike[str] | bytes | BinaryIO | Image.Image | np.ndarray | Picture,
     *,
-    max_pixels: int = MAX_PIXELS,
+    max_pixels: int | None = None,
 ) -> Picture:
     """Anything that holds one picture -> a Picture: upright (H,W,3) uint8 RGB, alpha, profile.
 
     A string is a path, bytes are a file's content, and an array is uint8 RGB, RGBA or grey. The pixel limit
-    is checked on the file's header, before anything is decoded. What can't be read whole raises PictureError.
+    (default: MAX_PIXELS) is checked on the file's header, before anything is decoded; a Picture has been let in
+    once and is only checked if a limit is given. What can't be read whole raises PictureError.
     """
+    if isinstance(source, Picture) and max_pixels is None:
+        return source
+    max_pixels = MAX_PIXELS if max_pixels is None else max_pixels
     if max_pixels < 1:
         raise PictureError(f"max_pixels is {max_pixels}; give a positive number of pixels")
     if isinstance(source, Picture):

@@ -27,6 +27,8 @@ _DETAILS = "urn:reliableswap:details/"
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_DECLARATION = re.compile(r"^<\?xml\s[^>]*\?>")
+_LONGEST = 1 << 20
 _READS_ANY = 1 << 40  # only the header is read, so the picture's size is no danger
 
 
@@ -77,18 +79,20 @@ def read_mark(path: str | os.PathLike[str]) -> Mark | None:
         raise PictureError(f"there is no picture file {shown}; check the name")
     with Path(path).open("rb") as stream, open_image(stream, shown, _READS_ANY) as image:
         packet = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp")
-    return parse_xmp(packet.encode() if isinstance(packet, str) else packet)
+    return parse_xmp(packet)
 
 
-def parse_xmp(packet: bytes | None) -> Mark | None:
-    """The mark in an XMP packet; None without one, or if the packet is no well-formed XMP."""
-    if (
-        not packet or b"<!DOCTYPE" in packet or b"<!ENTITY" in packet
-    ):  # XMP has neither; entity bombs have both
+def parse_xmp(packet: object) -> Mark | None:
+    """The mark in an XMP packet; None without one, or if the packet is no well-formed XMP in UTF-8 of a usual size."""
+    if not isinstance(packet, (str, bytes)) or not 0 < len(packet) <= _LONGEST:
         return None
     try:
-        root = ElementTree.fromstring(packet.strip(b"\0 \r\n\t"))
-    except ElementTree.ParseError:
+        text = packet if isinstance(packet, str) else packet.decode("utf-8")
+        text = _DECLARATION.sub("", text.strip("\ufeff\0 \r\n\t"))  # it may name another encoding
+        if "<!DOCTYPE" in text or "<!ENTITY" in text:  # XMP has neither; entity bombs have both
+            return None
+        root = ElementTree.fromstring(text)
+    except (ElementTree.ParseError, UnicodeError, ValueError):
         return None
     facts: dict[str, str] = {}
     for description in root.iter(f"{{{_RDF}}}Description"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..errors import ReliableSwapError
@@ -37,7 +38,7 @@ def made_swap(
     photo = read_upload(target, "target photo")
     pictures = {number: read_upload(file, f"source {number}") for number, file in sources.items()}
     swap = worker.swap(pictures, photo, mapping, engine, settings)
-    after = Picture(with_note(swap.after.pixels), swap.after.alpha, swap.after.icc, photo.name)
+    after = replace(with_note(swap.after), name=photo.name)
     details = {"consent": STATEMENT, "engine": swap.report.engine}
     return publish(after, "swapped.png", ai_made=True, metadata=details), swap
 
@@ -73,8 +74,13 @@ def made_triplet(worker: Worker, a: File | None, b: File | None, agreed: object)
         if pixels is None:
             continue
         real = name in ("a", "b")
-        picture = Picture(pixels if real else with_note(pixels), name=name)
-        paths[name] = publish(picture, f"{name}.png", ai_made=not real, metadata={"consent": STATEMENT})
+        picture = Picture(pixels, name=name)
+        paths[name] = publish(
+            picture if real else with_note(picture),
+            f"{name}.png",
+            ai_made=not real,
+            metadata={"consent": STATEMENT},
+        )
     return paths
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from ..errors import ReliableSwapError
+from ..media import Picture
 
 STATEMENT = "The people shown agreed to this, or they do not exist."
 RULES = (
@@ -23,8 +26,9 @@ def require_consent(agreed: object) -> None:
         )
 
 
-def with_note(pixels: np.ndarray) -> np.ndarray:
-    """(H,W,3) uint8 the picture with the note on a small plate in its lower right corner."""
+def with_note(picture: Picture) -> Picture:
+    """The picture with the note on a small plate in its lower right corner, which no transparency hides."""
+    pixels = picture.pixels
     height, width = pixels.shape[:2]
     size = max(10.0, 0.034 * min(height, width))
     font = ImageFont.load_default(size)
@@ -41,4 +45,8 @@ def with_note(pixels: np.ndarray) -> np.ndarray:
     label = Image.blend(under, dark, 0.62)
     ImageDraw.Draw(label).text((pad - left, pad - top), NOTE, font=font, fill=(255, 255, 255))
     image.paste(label, corner)
-    return np.asarray(image)
+    alpha = picture.alpha
+    if alpha is not None:
+        alpha = alpha.copy()
+        alpha[corner[1] :, corner[0] :] = 255
+    return replace(picture, pixels=np.asarray(image), alpha=alpha)

@@ -29,5 +29,8 @@ def launch(page: gr.Blocks, **options: Any) -> gr.Blocks:
         # Documentation pages of the web framework load scripts from elsewhere; the page has its own.
         "app_kwargs": {"middleware": [Middleware(Gate)], "docs_url": None, "redoc_url": None},
     }
-    page.queue(max_size=QUEUE_SIZE, default_concurrency_limit=2).launch(**(settings | options))
+    # Not open: requests that go past the queue would go past its limits, too.
+    page.queue(max_size=QUEUE_SIZE, default_concurrency_limit=2, api_open=False).launch(
+        **(settings | options)
+    )
     return page

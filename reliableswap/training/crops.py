@@ -15,18 +15,18 @@ from typing import Any
 
 import cv2
 import numpy as np
-from accelerate import PartialState
-from accelerate.utils import parse_flag_from_env, tqdm
+from accelerate.utils import tqdm
 
 from ..errors import PictureError, ReliableSwapError
 from ..faces.align import align
 from ..faces.analyse import BundledAnalyser, FaceAnalyser
 from ..media import read_picture
-from ..triplets.photos import Photo, list_photos, split_of
+from ..triplets.photos import Photo, list_photos, split_of, stands_last
 from ..triplets.records import analyser_label
 from ..triplets.store import decode_picture, write_whole
 from ..triplets.work import make_all
-from .teachers import held_out
+from .processes import processes
+from .teachers import HELD_OUT
 
 CROP = 128  # side of a crop by the template arcface_128
 _CHUNK = 64  # photos a unit of work
@@ -85,7 +85,7 @@ def crops_of_photos(
     shown = [
         Shown(
             photo.identity,
-            split_of(photo.identity, shares) == "train" and not held_out(photo.name, flat),
+            split_of(photo.identity, shares) == "train" and not stands_last(photo.identity, HELD_OUT),
             photo.identity == Path(photo.name).stem,
         )
         for photo in photos
@@ -158,11 +158,6 @@ class CropMaker:
             if faces:
                 made.append((position, align(image, faces[0].points5, CROP)[0]))
         return made
-
-
-def processes() -> PartialState:
-    """Who else was launched, asked as the loop's Accelerator asks later: whoever comes first decides for both."""
-    return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
 
 
 def _kept(cache: Path, key: str, count: int, fill: Callable[[], Rows]) -> np.ndarray:

@@ -23,8 +23,9 @@ from ..triplets.encode import Encoder, EncoderChoice
 from ..triplets.settings import parse_split
 from ..triplets.store import write_whole
 from ..triplets.work import make_all
-from .crops import CROP, Crops, crops_of_photos, processes
+from .crops import CROP, Crops, crops_of_photos
 from .degrade import Rng, degrade
+from .processes import processes
 from .settings import RunSettings, setting
 
 Window = tuple[slice, slice]

@@ -18,13 +18,20 @@ from torch.utils.data import DataLoader
 
 from ..errors import ReliableSwapError
 from ..models.base import Network
-from .checkpoint import TrainingState, find_checkpoint, keep_newest, load_checkpoint, save_checkpoint
+from .checkpoint import (
+    TrainingState,
+    checkpoints,
+    find_checkpoint,
+    keep_newest,
+    load_checkpoint,
+    save_checkpoint,
+)
 from .memory import keep_freed_memory
 from .publish import publish
 from .schedule import Positions, rate_share
 from .settings import CONFIG_FILE, RunSettings, write_settings
 from .task import Task
-from .watch import Watch, tracker_of
+from .watch import FIGURES_FILE, Watch, tracker_of
 
 __all__ = ["Task", "train"]
 
@@ -161,6 +168,11 @@ class Run:
     def _resume(self) -> None:
         settings = self.settings
         if not settings.resume_from_checkpoint:
+            if checkpoints(settings.output_dir) or (settings.output_dir / FIGURES_FILE).is_file():
+                raise ReliableSwapError(
+                    f"{settings.output_dir} holds an earlier run; go on with it by --resume_from_checkpoint latest, or "
+                    "choose another --output_dir"
+                )
             return
         folder = find_checkpoint(settings.output_dir, settings.resume_from_checkpoint)
         if folder is not None:

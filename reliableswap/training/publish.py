@@ -24,11 +24,12 @@ def publish(network: Network, task: Task, settings: RunSettings, step: int) -> N
     (folder / "README.md").write_text(card(network, task, settings, step, place), encoding="utf-8")
     if settings.push_to_hub:
         api = HfApi()
-        repository = api.create_repo(place, exist_ok=True).repo_id
+        repository = api.create_repo(place, private=settings.hub_private, exist_ok=True).repo_id
         api.upload_folder(
             repo_id=repository,
             folder_path=folder,
-            ignore_patterns=["checkpoint-*", "*.np[yz]", "tracker/*", CONFIG_FILE],
+            # Grids show photos of people; crops, labels and settings are this machine's.
+            ignore_patterns=["checkpoint-*", "*.np[yz]", "tracker/*", "grids/*", CONFIG_FILE],
             commit_message=f"{type(network).__name__} after {step} steps",
         )
 
@@ -38,7 +39,7 @@ def card(network: Network, task: Task, settings: RunSettings, step: int, place: 
     name = type(network).__name__
     figures = _last_figures(settings.output_dir / FIGURES_FILE)
     lines = [
-        "---", "library_name: diffusers", "tags: [face-swap, reliableswap]", "---", "",
+        "---", "license: other", "library_name: diffusers", "tags: [face-swap, reliableswap]", "---", "",
         f"# {name}", "",
         f"{network.parameter_count:,} parameters, trained by ReliableSwap {__version__}: {step} of "
         f"{settings.max_train_steps} steps of {settings.train_batch_size * settings.gradient_accumulation_steps} "

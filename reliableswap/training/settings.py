@@ -51,11 +51,13 @@ class RunSettings:
     )
     dataloader_num_workers: int = setting(2, "processes that make samples")
     push_to_hub: bool = setting(False, "upload the result at the end")
+    hub_private: bool = setting(False, "whether that repository is made private")
     hub_model_id: str | None = setting(None, "the repository to upload to (default: output_dir's name)")
     seed: int = setting(0, "every sample follows from this number and its position")
 
     def __post_init__(self) -> None:
-        for name in ("train_batch_size", "gradient_accumulation_steps", "max_train_steps", "logging_steps"):
+        counts = ("train_batch_size", "gradient_accumulation_steps", "max_train_steps", "logging_steps")
+        for name in (*counts, "validation_steps", "checkpointing_steps", "checkpoints_total_limit"):
             if getattr(self, name) < 1:
                 raise ReliableSwapError(f"--{name} is {getattr(self, name)}; choose 1 or more")
 

@@ -20,10 +20,12 @@ from ..errors import ReliableSwapError
 from ..faces.align import apply, crop, inverse, upright
 from ..faces.find import five_points
 from ..triplets.photos import stands_last
+from .processes import processes
 from .settings import DistilSettings
 
 DETECTOR_FILE = "yunet_n_dynamic.onnx"
 MESH_FILE = "facemesh_468.onnx"
+HELD_OUT = 10  # percent of the people
 PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 
 
@@ -79,13 +81,13 @@ class Labels:
     mirrored: np.ndarray  # (P,468,3) the same for the mirrored photo, in its own pixels
 
 
-def held_out(photo: str, flat: Collection[str] = (), percent: int = 10) -> bool:
+def held_out(photo: str, flat: Collection[str] = (), percent: int = HELD_OUT) -> bool:
     """Whether this photo's person is kept out of training: those who stand last, as in the triplets' own splits.
 
-    A person is the photo's folder, or, in one of the `flat` folders, the photo's own name.
+    A person is the photo's folder, or, in one of the `flat` folders or in none, the photo's own name.
     """
     path = Path(photo)
-    person = path.stem if path.parent.name in flat else path.parent.name
+    person = path.stem if path.parent.name in {*flat, ""} else path.parent.name
     return stands_last(person, percent)
 
 
@@ -144,21 +146,37 @@ def _label(job: tuple[Path, Path, str]) -> tuple[np.ndarray, np.ndarray, np.ndar
 _teachers: Teachers | None = None  # one pair a worker process: sessions can't be sent between processes
 
 
-def labels_key(photos: Sequence[str]) -> str:
-    """What tells whether stored labels are those of these photos."""
-    return hashlib.sha256("\n".join(photos).encode()).hexdigest()
+def labels_key(folder: Path, teachers: Path, photos: Sequence[str]) -> str:
+    """What tells whether stored labels are those of these photos, by these teachers."""
+    files = [folder / photo for photo in photos]
+    files += [path for name in (DETECTOR_FILE, MESH_FILE) if (path := teachers / name).is_file()]
+    lines = [f"{path.name} {path.stat().st_size}" for path in files]
+    return hashlib.sha256("\n".join([*photos, *lines]).encode()).hexdigest()
 
 
 def label_photos(folder: Path, teachers: Path, cache: Path, workers: int = 2) -> Labels:
-    """Run the teachers over every photo below the folder, or read the cache if it is of these very photos."""
+    """Run the teachers over every photo below the folder, or read the cache if it is of these very photos.
+
+    Of several processes the first one works while the others wait.
+    """
+    photos = find_photos(folder)
+    key = labels_key(folder, teachers, photos)
+    with processes().main_process_first():
+        return _stored(cache, key, photos) or _labelled(folder, teachers, photos, cache, key, workers)
+
+
+def _stored(cache: Path, key: str, photos: list[str]) -> Labels | None:
+    if not cache.is_file():
+        return None
+    with np.load(cache) as stored:
+        if str(stored["key"]) != key:
+            return None
+        return Labels(photos, stored["owner"], stored["faces"], stored["meshes"], stored["mirrored"])
+
+
+def _labelled(folder: Path, teachers: Path, photos: list[str], cache: Path, key: str, workers: int) -> Labels:
     import multiprocessing
 
-    photos = find_photos(folder)
-    key = labels_key(photos)
-    if cache.is_file():
-        with np.load(cache) as stored:
-            if str(stored["key"]) == key:
-                return Labels(photos, stored["owner"], stored["faces"], stored["meshes"], stored["mirrored"])
     jobs = [(folder, teachers, photo) for photo in photos]
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
         answers = list(tqdm(pool.imap(_label, jobs, chunksize=32), total=len(jobs), desc="teachers"))

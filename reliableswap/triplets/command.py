@@ -129,7 +129,7 @@ def run(arguments: argparse.Namespace) -> int:
         if error.name not in {"pyarrow", "tqdm"}:
             raise
         raise ReliableSwapError(
-            f"triplets need {error.name}; run: pip install reliableswap[train]"
+            f"triplets need {error.name}; run: pip install -e '.[train]' in the repository"
         ) from error
     encoder = None
     if arguments.encoder != "none":

@@ -111,7 +111,7 @@ class OnnxEncoder:
             import onnxruntime
         except ImportError as error:
             raise WeightsError(
-                "an ONNX encoder needs onnxruntime; run: pip install reliableswap[train]"
+                "an ONNX encoder needs onnxruntime; run: pip install -e '.[train]' in the repository"
             ) from error
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
