@@ -8,16 +8,18 @@ import cv2
 import numpy as np
 import pytest
 from conftest import person
-from evaluation_people import analyser, encoder
+from evaluation_people import analyser, encoder, mesh_of
 
 from reliableswap.errors import ReliableSwapError, WeightsError
 from reliableswap.evaluation import (
     frechet,
+    geometry,
     judge,
     protocols,
 )
 from reliableswap.evaluation.shots import Pair
 from reliableswap.faces.face import Face
+from reliableswap.faces.facemesh import FaceMesh, WithFaceMesh
 from reliableswap.models.fixer import FixerNet
 
 # Protocols
@@ -168,3 +170,50 @@ def test_wrong_judges_are_refused(tmp_path: Path) -> None:
     assert judge.open_lower_judge(str(tmp_path)).name == tmp_path.name
     with pytest.raises(WeightsError, match="there is no file"):
         judge.open_judge(str(tmp_path / "none.onnx"))
+
+
+def test_another_mesh_reads_the_same_faces(tmp_path: Path) -> None:
+    """A mesh that always answers the same places of its crop: in the photo they turn and grow with the face."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    answer = np.zeros((468, 3), np.float32)
+    answer[:] = mesh_of() - mesh_of().mean(0) + (96, 96, 0)
+    face = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 192, 192, 3])
+    given = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 1404])
+    constant = helper.make_tensor(
+        "c", TensorProto.FLOAT, [1, 1404], answer.reshape(1, -1).tobytes(), raw=True
+    )
+    nodes = [
+        helper.make_node("ReduceMean", ["x"], ["m"], axes=[1, 2, 3], keepdims=0),
+        helper.make_node("Sub", ["m", "m"], ["zero"]),
+        helper.make_node("Add", ["c", "zero"], ["y"]),
+    ]
+    graph = helper.make_graph(nodes, "mesh", [face], [given], [constant])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.save(model, str(tmp_path / "mesh.onnx"))
+    plain, other = analyser(), WithFaceMesh(analyser(), FaceMesh(tmp_path / "mesh.onnx"))
+    image = cv2.imread(str(person(1)), cv2.IMREAD_REDUCED_COLOR_4)[..., ::-1]
+    (ours, *_), (theirs, *_) = plain(image), other(image)
+    assert np.array_equal(ours.box, theirs.box)
+    assert np.array_equal(ours.points5, theirs.points5)
+    assert ours.mesh is not None
+    assert theirs.mesh is not None
+    assert not np.allclose(ours.mesh, theirs.mesh, atol=1)
+    assert geometry.expression_error(theirs.mesh, mesh_of()) == pytest.approx(0, abs=0.01)
+    assert np.linalg.norm(theirs.mesh.mean(0)[:2] - ours.points5.mean(0)) < 0.6 * (ours.box[2] - ours.box[0])
+    for path, says in ((tmp_path / "none.onnx", "no FaceMesh file"), (person(1), "no ONNX network")):
+        with pytest.raises(WeightsError, match=says):
+            FaceMesh(Path(path))
+
+
+def test_an_onnx_of_another_shape_is_no_mesh(tmp_path: Path) -> None:
+    import onnx
+    from onnx import TensorProto, helper
+
+    ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [1, 3, 8, 8]) for n in "xy"]
+    graph = helper.make_graph([helper.make_node("Abs", ["x"], ["y"])], "other", ends[:1], ends[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.save(model, str(tmp_path / "other.onnx"))
+    with pytest.raises(WeightsError, match="FaceMesh takes"):
+        FaceMesh(tmp_path / "other.onnx")

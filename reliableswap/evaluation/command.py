@@ -17,6 +17,7 @@ from .protocols import PROTOCOLS, make_pairs, write_pairs
 from .shots import Pair
 
 if TYPE_CHECKING:
+    from ..faces.analyse import FaceAnalyser
     from .judge import FixerJudge, Judge
     from .measure import Examiner
     from .methods import Method, PipelineMethod
@@ -93,6 +94,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             metavar="X",
             help=f"{name} of an ONNX judge's input, one number or three, for pixels in 0..1 (default 0.5)",
         )
+    parser.add_argument(
+        "--mesh",
+        default="bundled",
+        metavar="bundled|ONNX",
+        help="who reads pose and expression: the bundled mesh, or MediaPipe's FaceMesh as an ONNX file",
+    )
     parser.add_argument("--lower-judge", metavar="DIR", help="a FixerNet that judges jaw and mouth")
     parser.add_argument(
         "--allow-same-judge",
@@ -232,7 +239,12 @@ def _examiner(arguments: argparse.Namespace, judge: Judge, lower: FixerJudge | N
     from .measure import Examiner
 
     features = None if arguments.features == "none" else features_of(arguments.features)
-    return Examiner(BundledAnalyser(), judge, lower, features)
+    analyser: FaceAnalyser = BundledAnalyser()
+    if arguments.mesh != "bundled":
+        from ..faces.facemesh import FaceMesh, WithFaceMesh
+
+        analyser = WithFaceMesh(analyser, FaceMesh(Path(arguments.mesh)))
+    return Examiner(analyser, judge, lower, features)
 
 
 def _channels(arguments: argparse.Namespace, name: str) -> list[float]:

@@ -17,8 +17,7 @@ import numpy as np
 from accelerate.utils import tqdm
 
 from ..errors import ReliableSwapError
-from ..faces.align import apply, crop, inverse, upright
-from ..faces.find import five_points
+from ..faces.facemesh import FaceMesh
 from ..triplets.photos import stands_last
 from .processes import processes
 from .settings import DistilSettings
@@ -32,20 +31,14 @@ PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 class Teachers:
     """Both teachers, one thread each."""
 
-    mesh_size = 192
-
     def __init__(self, folder: Path) -> None:
-        import onnxruntime
-
         for name in (DETECTOR_FILE, MESH_FILE):
             if not (folder / name).is_file():
                 raise ReliableSwapError(
                     f"no teacher {name} in {folder}; pass --teachers with the folder that holds it"
                 )
         self.detector = cv2.FaceDetectorYN.create(str(folder / DETECTOR_FILE), "", (320, 320), 0.3)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        self.session = onnxruntime.InferenceSession(str(folder / MESH_FILE), options)
+        self.mesh = FaceMesh(folder / MESH_FILE)
 
     def detect(self, image: np.ndarray) -> np.ndarray:
         """(N,15) box x0 y0 x1 y1, five points, score of each face in an RGB picture, best first."""
@@ -57,17 +50,6 @@ class Teachers:
         found = found[np.argsort(-found[:, 14])].astype(np.float32)
         found[:, 2:4] += found[:, :2]
         return found
-
-    def mesh(self, image: np.ndarray, points5: np.ndarray) -> np.ndarray:
-        """(468,3) the mesh in photo pixels: the mean of a crop by the points and a crop by that crop's own mesh."""
-        first = self._mesh_once(image, points5)
-        return (first + self._mesh_once(image, five_points(first))) / 2
-
-    def _mesh_once(self, image: np.ndarray, points5: np.ndarray) -> np.ndarray:
-        matrix = upright(points5, self.mesh_size)
-        pixels = crop(image, matrix, self.mesh_size, cv2.BORDER_CONSTANT).astype(np.float32) / 255
-        (raw,) = self.session.run(None, {self.session.get_inputs()[0].name: pixels[None]})
-        return apply(inverse(matrix), raw.reshape(468, 3))
 
 
 @dataclass
