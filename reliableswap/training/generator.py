@@ -52,7 +52,7 @@ class GeneratorSettings(AdversarialSettings):
     base: str = setting("light", "the generator's class: light, simswap or faceshifter")
     guidance: bool = setting(True, "give the light generator the source's warped texture")
     target_colours: int = setting(
-        32, "cells a side whose mean colours a light generator takes from guidance and target; 0: none"
+        64, "cells a side whose mean colours a light generator takes from guidance and target; 0: none"
     )
     channels: int | None = setting(
         None, "width of SimSwap's first or FaceShifter's widest maps (default: as published)"
