@@ -159,9 +159,8 @@ def main() -> None:
     arguments.fixer = arguments.fixer or bundled("fixer")
     compared: list[str] = []
     methods: dict[Row, list[str]] = {}
-    for (
-        seed
-    ) in arguments.seeds:  # all rows once before any twice: what is there when time ends can be compared
+    # All rows once before any twice: what is there when time ends can be compared.
+    for seed in arguments.seeds:
         for row in ROWS:
             if arguments.rows and row.name not in arguments.rows:
                 continue

@@ -22,9 +22,8 @@ from typing import Any
 import numpy as np
 
 from reliableswap.evaluation.statistics import bootstrap
-from reliableswap.triplets.photos import PICTURES, stands_last
+from reliableswap.triplets.photos import HELD_OUT, PICTURES, stands_last
 
-HELD_OUT = 10  # percent, as in trainings and evaluations
 Label = dict[str, Any]
 
 GROUPS: dict[str, Callable[[Label, Label], bool]] = {

@@ -326,7 +326,7 @@ def test_the_address_of_an_uploaded_file_is_that_file(page: gr.Blocks, pictures:
 @pytest.mark.parametrize("way", ["gradio_api/run/swap", "gradio_api/api/swap"])
 def test_nobody_gets_past_the_queue(page: gr.Blocks, way: str) -> None:
     answer = httpx.post(f"{page.local_url}{way}", json={"data": [None] * 12})
-    assert answer.status_code in (401, 404, 405, 422), answer.text
+    assert answer.status_code == 404, answer.text
 
 
 def test_a_request_without_files_is_small(page: gr.Blocks) -> None:

@@ -21,12 +21,11 @@ from ..errors import PictureError, ReliableSwapError
 from ..faces.align import align
 from ..faces.analyse import BundledAnalyser, FaceAnalyser
 from ..media import read_picture
-from ..triplets.photos import Photo, list_photos, split_of, stands_last
+from ..triplets.photos import HELD_OUT, Photo, list_photos, split_of, stands_last
 from ..triplets.records import analyser_label
 from ..triplets.store import decode_picture, write_whole
 from ..triplets.work import make_all
 from .processes import processes
-from .teachers import HELD_OUT
 
 CROP = 128  # side of a crop by the template arcface_128
 _CHUNK = 64  # photos a unit of work

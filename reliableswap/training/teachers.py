@@ -18,13 +18,12 @@ from accelerate.utils import tqdm
 
 from ..errors import ReliableSwapError
 from ..faces.facemesh import FaceMesh
-from ..triplets.photos import stands_last
+from ..triplets.photos import HELD_OUT, stands_last
 from .processes import processes
 from .settings import DistilSettings
 
 DETECTOR_FILE = "yunet_n_dynamic.onnx"
 MESH_FILE = "facemesh_468.onnx"
-HELD_OUT = 10  # percent of the people
 PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 
 

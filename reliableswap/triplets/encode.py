@@ -33,7 +33,7 @@ class Encoder(Protocol):
 class EncoderChoice:
     """Which encoder, in words that can be sent to another process. mean and std, for pixels in 0..1, are an ONNX
     file's; a folder's config.json has its own. precision is a folder's: float32, bfloat16 (cosines within about
-    0.002, and on processors that multiply it themselves in about half the time), or auto: bfloat16 on such ones."""
+    0.01, and on processors that multiply it themselves in about half the time), or auto: bfloat16 on such ones."""
 
     path: Path
     mean: tuple[float, ...] = (0.5, 0.5, 0.5)

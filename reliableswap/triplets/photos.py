@@ -116,6 +116,9 @@ def place_of(person: str) -> float:
     return 1 - (zlib.crc32(name) % 100 + fine) / 100
 
 
+HELD_OUT = 10  # percent of the people, in every training and evaluation
+
+
 def stands_last(person: str, percent: int) -> bool:
     """Whether a person is among those that trainings leave out."""
     return place_of(person) > 1 - percent / 100
