@@ -259,6 +259,7 @@ def main() -> None:
         help="the filter's: a folder or ONNX file, bundled (the default) or none",
     )
     parser.add_argument("--precision", choices=PRECISIONS, default="auto")
+    parser.add_argument("--device", default="cpu", help="the encoder's: cpu or openvino")
     parser.add_argument("--encoder-mean", default="0.485,0.456,0.406")
     parser.add_argument("--encoder-std", default="0.229,0.224,0.225")
     parser.add_argument("--skip-scaling", action="store_true", help="only speed, and kill and resume")
@@ -276,7 +277,7 @@ def main() -> None:
     encoder = None
     if arguments.encoder != "none":
         place = bundled("identity") if arguments.encoder == "bundled" else Path(arguments.encoder)
-        encoder = EncoderChoice(place, mean, std, precision=arguments.precision)
+        encoder = EncoderChoice(place, mean, std, arguments.device, arguments.precision)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         table = sample_table(arguments, folder)

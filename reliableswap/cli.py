@@ -39,7 +39,7 @@ def swap(arguments: argparse.Namespace) -> int:
     source_picture = None if source is None else read_picture(source, **read)
 
     pipe = load_pipeline(arguments)
-    say(f"engine {pipe.choose_engine(arguments.engine)} on {pipe.device}, analyser {pipe.analyser.name}")
+    say(f"engine {pipe.choose_engine(arguments.engine)} on {pipe.place}, analyser {pipe.analyser.name}")
     result = pipe(
         source_picture,
         target_picture,
@@ -189,7 +189,7 @@ def make_parser(command: str | None) -> argparse.ArgumentParser:
     common.add_argument("--analyser", choices=("bundled", "insightface"), default="bundled")
     common.add_argument("--insightface-pack", default="buffalo_l", metavar="NAME", help="pack name or folder")
     common.add_argument("--insightface-root", default="~/.insightface", metavar="DIR")
-    common.add_argument("--device", help="cpu, cuda, cuda:1, mps (default: cpu)")
+    common.add_argument("--device", help="cpu, openvino, cuda, cuda:1, mps (default: cpu)")
     common.add_argument(
         "--max-megapixels", type=megapixels, default=100.0, metavar="N", help="refuse larger pictures"
     )

@@ -18,6 +18,7 @@ from .faces.find import to_tensor
 from .models.fixer import FixerNet
 from .models.generator import Generator
 from .models.identity import IdentityEncoder
+from .models.openvino import OpenVino
 
 MARGIN = 0.45  # what is cut around a face, as a share of its mesh's longer side: room for outline and feather
 _AS_FINE = 0.75  # crop pixels for one photo pixel from which on the crop holds all that the photo shows
@@ -60,14 +61,14 @@ def blend_region(target: Region, source: Region, settings: BlendSettings) -> tup
     return result.image, result.mask
 
 
-def embed(network: IdentityEncoder | FixerNet, picture: np.ndarray) -> torch.Tensor:
+def embed(network: IdentityEncoder | FixerNet | OpenVino, picture: np.ndarray) -> torch.Tensor:
     """(1,D) the network's vector of its window of a crop, (H,W,3) uint8."""
     with torch.inference_mode():
         vector: torch.Tensor = network(to_tensor(picture).to(network.device, network.dtype))
     return vector
 
 
-def identity_vector(encoder: IdentityEncoder, region: Region) -> torch.Tensor:
+def identity_vector(encoder: IdentityEncoder | OpenVino, region: Region) -> torch.Tensor:
     """(1,D) v_id, of length one, of the region's face."""
     picture, _ = align(region.pixels, region.face.points5, 128)
     return embed(encoder, picture[IDENTITY_WINDOW])
@@ -76,7 +77,12 @@ def identity_vector(encoder: IdentityEncoder, region: Region) -> torch.Tensor:
 class NeuralEngine:
     """A generator with the encoders it was trained on."""
 
-    def __init__(self, generator: Generator, identity: IdentityEncoder, fixer: FixerNet | None) -> None:
+    def __init__(
+        self,
+        generator: Generator | OpenVino,
+        identity: IdentityEncoder | OpenVino,
+        fixer: FixerNet | OpenVino | None,
+    ) -> None:
         self.generator, self.identity, self.fixer = generator, identity, fixer
         self.template = str(generator.config["template"])
         self.size = generator.size or 128

@@ -18,12 +18,14 @@ from huggingface_hub import HfApi
 from PIL import Image
 
 from .blend.engine import BlendSettings
+from .blend.expression import keep_expression
 from .bundled import bundled
 from .card import pipeline_card
 from .engines import NeuralEngine, Region, blend_region, identity_vector
 from .errors import NoFaceError, ReliableSwapError, WeightsError
-from .faces.analyse import BundledAnalyser, FaceAnalyser
+from .faces.analyse import PRESENCE, BundledAnalyser, FaceAnalyser
 from .faces.face import Face
+from .faces.find import add_meshes
 from .media import Picture, check_output, read_picture, write_picture
 from .models.compat import check_encoder
 from .models.detector import FaceDetector
@@ -31,6 +33,8 @@ from .models.fixer import FixerNet
 from .models.generator import Generator
 from .models.identity import IdentityEncoder
 from .models.landmarks import MeshNet
+from .models.openvino import NAME as OPENVINO
+from .models.openvino import OpenVino
 from .report import FaceReport, SwapReport
 
 PictureLike = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | np.ndarray | Picture
@@ -88,6 +92,7 @@ class ReliableSwapPipeline(DiffusionPipeline):
             detector=detector, landmarks=landmarks, identity=identity, fixer=fixer, generator=generator
         )
         self.analyser: FaceAnalyser = BundledAnalyser(detector, landmarks)
+        self._by_openvino: dict[str, OpenVino] = {}
 
     @classmethod
     def from_pretrained(
@@ -107,13 +112,27 @@ class ReliableSwapPipeline(DiffusionPipeline):
         return pipe
 
     def on(self, device: str) -> ReliableSwapPipeline:
-        """Moved to a device by name; what this machine doesn't have is told in one line."""
+        """Moved to a device by name; what this machine doesn't have is told in one line.
+
+        `openvino` is the CPU with generator and encoders run by OpenVINO.
+        """
+        self._by_openvino = {}
         try:
-            self.to(device)
+            if device == OPENVINO:
+                self.to("cpu", torch.float32)
+                swapping = {name: getattr(self, name) for name in ("generator", "identity", "fixer")}
+                self._by_openvino = {k: OpenVino(v) for k, v in swapping.items() if v is not None}
+            else:
+                self.to(device)
         except (RuntimeError, AssertionError, ValueError) as error:
             reason = str(error).splitlines()[0].rstrip(".")
             raise ReliableSwapError(f"can't run on {device}: {reason}; choose cpu") from error
         return self
+
+    @property
+    def place(self) -> str:
+        """Where it runs, in a word: a device of torch's, or openvino."""
+        return OPENVINO if self._by_openvino else str(self.device)
 
     @classmethod
     def bundled(cls, **kwargs: Any) -> ReliableSwapPipeline:
@@ -166,15 +185,19 @@ class ReliableSwapPipeline(DiffusionPipeline):
         likeness: float = 1.0,
         shape: float = 0.5,
         settings: BlendSettings | None = None,
+        expression: float = 0.8,
     ) -> SwapOutput:
         """Put the source's face on faces of the target.
 
         faces: "largest", "all", numbers as `reliableswap faces` prints them (0 is the largest), or a mapping
         from number to another source for each (then `source` may be None). likeness and shape, 0 to 1: how
         much of the source comes in, and how far the face's outline moves. settings: every setting of the blend;
-        replaces likeness and shape.
+        replaces likeness and shape. expression, 0 to 1: how far lips, lids and brows of the made face are drawn
+        back to where the target has them.
         """
         started = time.perf_counter()
+        if not 0 <= expression <= 1:
+            raise ReliableSwapError(f"expression is {expression}; choose a value from 0 to 1")
         settings = settings or BlendSettings(likeness=likeness, shape=shape)
         picture = read_picture(target)
         chosen = self.choose_engine(engine)
@@ -184,12 +207,13 @@ class ReliableSwapPipeline(DiffusionPipeline):
         swap = blend_region if chosen == "blend" else self._neural()
 
         pixels = picture.pixels.copy()
-        report = SwapReport(picture.name, chosen, str(self.device), self.analyser.name)
+        report = SwapReport(picture.name, chosen, self.place, self.analyser.name)
         report.faces = [FaceReport(i, _box(face), round(face.score, 4)) for i, face in enumerate(found)]
         for index, given in wanted.items():
             source_region = sources[id(given)]
             target_region = Region.around(pixels, found[index], picture.name)
             swapped, mask = swap(target_region, source_region, settings)
+            swapped = self._with_expression(target_region, swapped, expression * settings.likeness)
             target_region.put_back(pixels, swapped, mask)
             entry = report.faces[index]
             entry.swapped, entry.engine, entry.source = True, chosen, _name(given)
@@ -224,7 +248,23 @@ class ReliableSwapPipeline(DiffusionPipeline):
         return engine
 
     def _neural(self) -> NeuralEngine:
-        return NeuralEngine(self.generator, self.identity, self.fixer)
+        return NeuralEngine(self._network("generator"), self._network("identity"), self._network("fixer"))
+
+    def _network(self, name: str) -> Any:
+        """The network as it runs where this pipeline was put."""
+        return self._by_openvino.get(name, getattr(self, name))
+
+    def _with_expression(self, target: Region, swapped: np.ndarray, strength: float) -> np.ndarray:
+        """(H,W,3) the swapped region with the target's expression, as far as the made face can be read."""
+        if strength == 0:
+            return swapped
+        (made,) = add_meshes(self.landmarks, swapped, [target.face])
+        assert made.mesh is not None
+        assert made.presence is not None
+        assert target.face.mesh is not None
+        if made.presence < PRESENCE:
+            return swapped
+        return keep_expression(swapped, made.mesh, target.face.mesh, strength)
 
     def _source_regions(self, wanted: Mapping[int, PictureLike]) -> dict[int, Region]:
         """The largest face of each source, found once however many faces it goes to."""
@@ -237,12 +277,13 @@ class ReliableSwapPipeline(DiffusionPipeline):
 
     def _measure(self, entry: FaceReport, source: Region, target: Region, swapped: np.ndarray) -> None:
         """Cosine to the source before and after, where there is an encoder to tell."""
-        if self.identity is None:
+        encoder = self._network("identity")
+        if encoder is None:
             return
-        wanted = identity_vector(self.identity, source)
+        wanted = identity_vector(encoder, source)
         after = replace(target, pixels=swapped)
-        entry.identity_before = round(float((identity_vector(self.identity, target) * wanted).sum()), 4)
-        entry.identity_after = round(float((identity_vector(self.identity, after) * wanted).sum()), 4)
+        entry.identity_before = round(float((identity_vector(encoder, target) * wanted).sum()), 4)
+        entry.identity_after = round(float((identity_vector(encoder, after) * wanted).sum()), 4)
 
 
 def assign(source: PictureLike | None, faces: Faces, count: int, name: str) -> dict[int, PictureLike]:

@@ -118,7 +118,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--list-pairs", type=Path, metavar="TSV", help="only write the pairs, for other tools to work from"
     )
-    parser.add_argument("--device", help="where the pipelines run: cpu, cuda, cuda:1, mps (default: cpu)")
+    parser.add_argument(
+        "--device", help="where the pipelines run: cpu, openvino, cuda, cuda:1, mps (default: cpu)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

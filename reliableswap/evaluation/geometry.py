@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import cv2
 import numpy as np
 
-from ..blend.reshape import shaped_mesh, similarity3d
+from ..blend.expression import expression_difference, expressive_points, frontal, onto_mean_face
 from ..blend.topology import topology
 
 # Upper lid, lower lid, and the two corners, for the eye on the picture's left and the one on its right.
@@ -15,28 +13,9 @@ _EYES = ((159, 145, 33, 133), (386, 374, 362, 263))
 _EYE_PATCH = (64, 32)  # width and height, in pixels, of the patch in which the iris is looked for
 
 
-@lru_cache(maxsize=1)
-def rigid_points() -> np.ndarray:
-    """The points that speech, smiles and blinks leave alone: above the mouth, without eyes and brows."""
-    top = topology()
-    moving = np.zeros(len(top.canonical), bool)
-    for ring in (*top.eyes, *top.brows):
-        moving[ring] = True
-    return np.flatnonzero(~moving & (top.canonical[:, 1] < top.canonical[2, 1]))
-
-
-@lru_cache(maxsize=1)
-def expressive_points() -> np.ndarray:
-    """The rings that show an expression: lips, lids and brows."""
-    top = topology()
-    rings = (top.regions["lips"], top.regions["inner_lips"], *top.eyes, *top.brows)
-    return np.unique(np.concatenate(rings))
-
-
 def rotation_of(mesh: np.ndarray) -> np.ndarray:
     """(3,3) the head's rotation: its rows are where the mean face's own x, y and z axes point in the photo."""
-    rigid = rigid_points()
-    _, rotation, _ = similarity3d(mesh[rigid], topology().canonical[rigid])
+    _, rotation, _ = onto_mean_face(mesh)
     return rotation.T
 
 
@@ -58,22 +37,13 @@ def pose_error(mesh: np.ndarray, other: np.ndarray) -> float:
     return float(np.degrees(np.arctan2(sine, (np.trace(between) - 1) / 2)))
 
 
-def frontal(mesh: np.ndarray) -> np.ndarray:
-    """(468,3) the mesh without pose and scale: laid on the mean face, whose eye distance is one."""
-    rigid = rigid_points()
-    scale, rotation, shift = similarity3d(mesh[rigid], topology().canonical[rigid])
-    return np.asarray(scale * mesh @ rotation + shift)
-
-
 def expression_error(result: np.ndarray, target: np.ndarray) -> float:
     """Mean distance of lips, lids and brows, without pose, scale and what the filter takes for another person.
 
-    The result is meant to have another person's proportions; the filter that tells persons from photos
-    (blend/reshape.py) first takes them back to the target's.
+    The result is meant to have another person's proportions; those are first taken back to the target's.
     """
-    as_target = frontal(shaped_mesh(result.astype(np.float32), target.astype(np.float32), 1.0))
-    points = expressive_points()
-    return float(np.linalg.norm(as_target[points] - frontal(target)[points], axis=1).mean())
+    difference = expression_difference(result, target)
+    return float(np.linalg.norm(difference[expressive_points()], axis=1).mean())
 
 
 def eye_openings(mesh: np.ndarray) -> np.ndarray:

@@ -48,6 +48,9 @@ class GeneratorSettings(AdversarialSettings):
     PRESETS: ClassVar = PRESETS
 
     triplets: str = setting("triplets", "folders of triplets, with commas; each may be of another size")
+    triplet_shares: str = setting(
+        "", "how often each folder's batches come, with commas (default: all alike)"
+    )
     preset: str = setting("light", "light, simswap or faceshifter: base, weights and optimiser")
     base: str = setting("light", "the generator's class: light, simswap or faceshifter")
     guidance: bool = setting(True, "give the light generator the source's warped texture")
@@ -123,6 +126,15 @@ class GeneratorSettings(AdversarialSettings):
     def folders(self) -> list[Path]:
         return [Path(name.strip()) for name in self.triplets.split(",") if name.strip()]
 
+    @property
+    def shares(self) -> list[float]:
+        try:
+            return [float(one) for one in self.triplet_shares.split(",") if one.strip()]
+        except ValueError:
+            raise ReliableSwapError(
+                f"--triplet_shares is {self.triplet_shares!r}; give numbers with commas, as in 4,1"
+            ) from None
+
 
 def build(
     settings: GeneratorSettings, identity: IdentityEncoder, fixer: FixerNet | None, size: int
@@ -177,11 +189,19 @@ class GeneratorTask(Task):
     ) -> None:
         super().__init__()
         self.settings = settings
-        lanes = int(os.environ.get("WORLD_SIZE", "1")) * max(1, settings.dataloader_num_workers)
+        ranks = int(os.environ.get("WORLD_SIZE", "1"))
+        lanes = ranks * max(1, settings.dataloader_num_workers)
         share = settings.spoiled_guidance
         spoiling = Spoiling(**{one.name: share * one.default for one in fields(Spoiling)})  # type: ignore[operator]
         self.samples = self.dataset = GeneratorSamples(
-            settings.folders, settings.mix, settings.train_batch_size, lanes, settings.seed, spoiling
+            settings.folders,
+            settings.mix,
+            settings.train_batch_size,
+            lanes,
+            settings.seed,
+            spoiling,
+            settings.shares,
+            ranks,
         )
         self.size = self.samples.triplets[0].size
         for network in (identity, fixer, features):

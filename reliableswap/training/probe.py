@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..blend.expression import expressive_points, rigid_points
 from ..blend.reshape import PERSON_GAIN, person_modes, similarity3d
 from ..blend.topology import topology
-from ..evaluation.geometry import expressive_points, rigid_points
 from ..faces.align import FIXER_WINDOW, IDENTITY_WINDOW, TEMPLATES, upright
 from ..models.landmarks import MeshNet
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +25,23 @@ SUPERVISION = {
 
 
 class GeneratorSamples(Dataset[dict[str, Tensor]]):
-    """Sample i as TripletDataset gives it; whole batches come from one folder, as their sizes differ."""
+    """Sample i as TripletDataset gives it. The batches of all ranks at one time come from one folder: folders differ
+    in the size of their pictures, and ranks with smaller ones would only wait. shares: how often each folder's come."""
 
     def __init__(
-        self, folders: list[Path], mix: Mix, batch: int, lanes: int, seed: int, spoiling: Spoiling | None
+        self,
+        folders: list[Path],
+        mix: Mix,
+        batch: int,
+        lanes: int,
+        seed: int,
+        spoiling: Spoiling | None,
+        shares: Sequence[float] = (),
+        ranks: int = 1,
     ) -> None:
-        self.batch, self.seed, self.spoiling = batch, seed, spoiling or Spoiling(0, 0, 0, 0, 0, 0)
+        self.turn_length, self.seed = batch * ranks, seed
+        self.spoiling = spoiling or Spoiling(0, 0, 0, 0, 0, 0)
+        self.shares = _shares(folders, shares)
         self.triplets = []
         for folder in folders:
             shards = len(list((folder / "data").glob("train-*.parquet")))
@@ -45,10 +57,21 @@ class GeneratorSamples(Dataset[dict[str, Tensor]]):
         return 2**31
 
     def __getitem__(self, i: int) -> dict[str, Tensor]:
-        turn = np.random.default_rng([self.seed, 2, i // self.batch])
-        sample = self.triplets[int(turn.integers(len(self.triplets)))][i]
+        turn = np.random.default_rng([self.seed, 2, i // self.turn_length])
+        sample = self.triplets[int(turn.choice(len(self.triplets), p=self.shares))][i]
         rng = np.random.default_rng([self.seed, 3, i])
         kind = self.spoiling.draw(rng)
         if kind:
             sample["guidance"] = torch.from_numpy(spoil(sample["guidance"].numpy(), kind, rng))
         return sample
+
+
+def _shares(folders: Sequence[Path], shares: Sequence[float]) -> np.ndarray:
+    """(folders,) with sum 1; all alike where none are given."""
+    weights = np.array(shares or [1.0] * len(folders), np.float64)
+    if len(weights) != len(folders) or (len(weights) and (weights.min() < 0 or weights.sum() <= 0)):
+        raise ReliableSwapError(
+            f"--triplet_shares gives {list(map(float, shares))} for {len(folders)} folders of triplets; give one "
+            "number of 0 or more for each"
+        )
+    return np.asarray(weights / max(weights.sum(), 1e-12))

@@ -72,7 +72,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--encoder-std", default="0.5", metavar="R,G,B", help="of an ONNX encoder (default: 0.5)"
     )
-    parser.add_argument("--device", default="cpu", help="of the encoder (default: cpu)")
+    parser.add_argument(
+        "--device",
+        default="cpu",
+        help="of a folder's encoder: cpu, cuda, or openvino, which is quicker (default: cpu)",
+    )
     parser.add_argument(
         "--precision",
         choices=PRECISIONS,

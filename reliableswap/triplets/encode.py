@@ -32,8 +32,9 @@ class Encoder(Protocol):
 @dataclass(frozen=True)
 class EncoderChoice:
     """Which encoder, in words that can be sent to another process. mean and std, for pixels in 0..1, are an ONNX
-    file's; a folder's config.json has its own. precision is a folder's: float32, bfloat16 (cosines within about
-    0.01, and on processors that multiply it themselves in about half the time), or auto: bfloat16 on such ones."""
+    file's; a folder's config.json has its own. device is a folder's: one of torch's, or openvino. So is precision:
+    float32, bfloat16 (cosines within about 0.01, and on processors that multiply it themselves in about half the
+    time), or auto: bfloat16 on such ones."""
 
     path: Path
     mean: tuple[float, ...] = (0.5, 0.5, 0.5)
@@ -75,24 +76,33 @@ class FolderEncoder:
 
         from ..models.frozen import native_bfloat16, quickened
         from ..models.identity import IdentityEncoder
+        from ..models.openvino import NAME, OpenVino
 
         if device == "cuda":  # each launched process has a GPU of its own
             device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
         network = IdentityEncoder.from_pretrained(folder, dtype=torch.float32)
-        if precision == "auto":
-            precision = "bfloat16" if device == "cpu" and native_bfloat16() else "float32"
-        self.kind = torch.bfloat16 if precision == "bfloat16" else torch.float32
+        self.network: IdentityEncoder | OpenVino
+        self.kind, self.batch = torch.float32, _BATCH
+        if device == NAME:
+            # One face at a time: as quick, and every other number of faces would have to be compiled for.
+            self.network, self.batch = OpenVino(network, precision), 1
+            rounding = f" {NAME} {self.network.precision}"
+        else:
+            if precision == "auto":
+                precision = "bfloat16" if device == "cpu" and native_bfloat16() else "float32"
+            if precision == "bfloat16":
+                self.kind = torch.bfloat16
+            rounding = "" if precision == "float32" else f" {precision}"
+            self.network = quickened(network, self.kind, gradients=False).to(device)
         # Shards say which encoder they were filtered by; rounding is part of it.
-        rounding = "" if precision == "float32" else f" {precision}"
         self.label = f"{network.label} {network.checksum()[:16]}{rounding}"
-        self.network = quickened(network, self.kind, gradients=False).to(device)
 
     def __call__(self, crops: Sequence[np.ndarray]) -> np.ndarray:
         import torch
 
         found = []
-        for start in range(0, len(crops), _BATCH):
-            pixels = torch.from_numpy(identity_pixels(crops[start : start + _BATCH]))
+        for start in range(0, len(crops), self.batch):
+            pixels = torch.from_numpy(identity_pixels(crops[start : start + self.batch]))
             # Colours stay last in memory, as the quickened network has them.
             batch = pixels.to(self.network.device).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
             with (
