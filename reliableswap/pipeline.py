@@ -19,6 +19,7 @@ from PIL import Image
 
 from .blend.engine import BlendSettings
 from .blend.expression import keep_expression
+from .blend.reshape import shaped_mesh
 from .bundled import bundled
 from .card import pipeline_card
 from .engines import NeuralEngine, Region, blend_region, identity_vector
@@ -213,7 +214,7 @@ class ReliableSwapPipeline(DiffusionPipeline):
             source_region = sources[id(given)]
             target_region = Region.around(pixels, found[index], picture.name)
             swapped, mask = swap(target_region, source_region, settings)
-            swapped = self._with_expression(target_region, swapped, expression * settings.likeness)
+            swapped = self._with_expression(target_region, source_region, swapped, settings, expression)
             target_region.put_back(pixels, swapped, mask)
             entry = report.faces[index]
             entry.swapped, entry.engine, entry.source = True, chosen, _name(given)
@@ -254,17 +255,21 @@ class ReliableSwapPipeline(DiffusionPipeline):
         """The network as it runs where this pipeline was put."""
         return self._by_openvino.get(name, getattr(self, name))
 
-    def _with_expression(self, target: Region, swapped: np.ndarray, strength: float) -> np.ndarray:
+    def _with_expression(
+        self, target: Region, source: Region, swapped: np.ndarray, settings: BlendSettings, strength: float
+    ) -> np.ndarray:
         """(H,W,3) the swapped region with the target's expression, as far as the made face can be read."""
-        if strength == 0:
+        if strength * settings.likeness == 0:
             return swapped
         (made,) = add_meshes(self.landmarks, swapped, [target.face])
         assert made.mesh is not None
         assert made.presence is not None
         assert target.face.mesh is not None
+        assert source.face.mesh is not None
         if made.presence < PRESENCE:
             return swapped
-        return keep_expression(swapped, made.mesh, target.face.mesh, strength)
+        goal = shaped_mesh(target.face.mesh, source.face.mesh, settings.shape * settings.likeness)
+        return keep_expression(swapped, made.mesh, goal, strength * settings.likeness)
 
     def _source_regions(self, wanted: Mapping[int, PictureLike]) -> dict[int, Region]:
         """The largest face of each source, found once however many faces it goes to."""

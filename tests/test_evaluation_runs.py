@@ -30,6 +30,7 @@ from reliableswap.evaluation.page import page
 from reliableswap.evaluation.report import Facts, as_csv, as_json, markdown, model_index
 from reliableswap.evaluation.results import Evaluation
 from reliableswap.evaluation.shots import Pair, Shot, frame_count, read_frame, spread_frames
+from reliableswap.faces.face import Face
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +60,35 @@ def test_controls_get_the_answers_known_beforehand(evaluation: Evaluation) -> No
         evaluation.calibration["cosine of two photos of one person"]
     )
     assert kept["cos_source"] == pytest.approx(evaluation.calibration["cosine of source and target"])
+
+
+class Colours:
+    """A face's three mean colours."""
+
+    name = "colours"
+
+    def __call__(self, image: np.ndarray, face: Face) -> np.ndarray:
+        x0, y0, x1, y1 = np.clip(face.box, 0, None).astype(int)
+        return np.asarray(image[y0:y1, x0:x1].mean((0, 1)), np.float64)
+
+
+def test_frechet_distances_are_to_targets_and_to_sources(portraits: Path) -> None:
+    pairs = protocols.make_pairs("identity-folders", portraits, 20, 0)
+    done = measure.evaluate([UnchangedTarget(), SourcePhoto()], pairs, examiner(features=Colours()))
+    unchanged, source = done.methods
+    assert unchanged.frechet == pytest.approx(0, abs=1e-6)
+    assert source.frechet_sources == pytest.approx(0, abs=1e-6)
+    assert unchanged.frechet_sources == pytest.approx(source.frechet)
+    assert source.frechet is not None
+    assert source.frechet > 0
+    facts = Facts(**{**FACTS.__dict__, "features": "colours"})
+    shown = f"{source.frechet:.3f}"
+    assert f"| Fréchet distance (colours) ↓ | 0.000 | {shown} |" in markdown(done, facts)
+    assert f"| Fréchet distance (colours) to the sources ↓ | {shown} | 0.000 |" in markdown(done, facts)
+    assert json.loads(as_json(done, facts))["methods"][unchanged.name]["frechet_sources"] == pytest.approx(
+        source.frechet
+    )
+    assert page(done, facts).count("Fréchet distance (colours) to the sources") == 2  # table and meanings
 
 
 class Half:

@@ -16,6 +16,7 @@ from reliableswap import ReliableSwapPipeline
 from reliableswap.blend.engine import BlendSettings
 from reliableswap.engines import NeuralEngine, Region
 from reliableswap.errors import NoFaceError, PictureError, ReliableSwapError, WeightsError
+from reliableswap.evaluation.geometry import expression_error
 from reliableswap.faces.analyse import FaceAnalyser
 from reliableswap.faces.find import find_faces
 from reliableswap.media import Picture, read_picture
@@ -347,3 +348,30 @@ def test_what_the_crop_is_too_coarse_for_comes_from_the_source_itself(
     assert np.abs(small_sharp.astype(int) - small_soft).mean() < 3
     untouched = mask == 0
     assert np.array_equal(sharp[untouched], target.pixels[untouched])
+
+
+def test_the_made_face_gets_the_targets_expression_back(pipe: ReliableSwapPipeline) -> None:
+    def read(image: np.ndarray) -> np.ndarray:
+        mesh = pipe.find(image)[0].mesh
+        assert mesh is not None
+        return mesh
+
+    errors: dict[float, list[float]] = {0.0: [], 0.8: []}
+    for one, other in ((1, 2), (3, 4), (5, 6), (7, 8)):
+        target = portrait(other, 320, "amateur_selfie")
+        made = {share: pipe(portrait(one, 320), target, expression=share) for share in errors}
+        for share, result in made.items():
+            errors[share].append(expression_error(read(result.pictures[0].pixels), read(target)))
+        changed = np.abs(made[0.0].pictures[0].pixels.astype(int) - made[0.8].pictures[0].pixels).max(2)
+        swapped = np.abs(made[0.0].pictures[0].pixels.astype(int) - target).max(2) > 0
+        rows, columns = (np.flatnonzero(swapped.any(axis)) for axis in (1, 0))
+        assert changed.max() > 0
+        changed[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = 0
+        assert not changed.any()  # nothing beside the swapped face moves
+    assert all(after < before for before, after in zip(errors[0.0], errors[0.8], strict=True))
+    assert np.mean(errors[0.8]) < 0.95 * np.mean(errors[0.0])
+
+
+def test_an_expression_share_outside_its_range_is_refused(pipe: ReliableSwapPipeline) -> None:
+    with pytest.raises(ReliableSwapError, match=r"expression is 1\.5; choose a value from 0 to 1"):
+        pipe(portrait(1), portrait(2), expression=1.5)

@@ -51,7 +51,8 @@ from reliableswap.training.probe import (
     jittered,
     openings,
 )
-from reliableswap.training.samples import SUPERVISION
+from reliableswap.training.samples import SUPERVISION, GeneratorSamples
+from reliableswap.training.schedule import Positions
 from reliableswap.training.watch import tracker_of
 from reliableswap.triplets.dataset import KINDS, Mix, TripletDataset
 from reliableswap.triplets.factory import make_triplets
@@ -570,6 +571,34 @@ def test_a_network_that_copies_its_target_is_warned_of(triplets: Path, encoders:
     assert "ignores the source" in said
     good = figures | {"l1_target": 0.2, "l1_truth": 0.1, "identity": 0.6, "before": 0.1}
     assert task.warnings(good) == []
+
+
+def test_all_ranks_take_a_step_from_the_same_folder_as_often_as_asked(triplets: Path) -> None:
+    batch, ranks = 2, 3
+    mix = settings_for(triplets).mix
+    folders = [triplets, triplets]
+    samples = GeneratorSamples(folders, mix, batch, 1, 0, None, shares=[3, 1], ranks=ranks)
+    asked: list[tuple[int, int]] = []
+    samples.triplets = [  # type: ignore[assignment]
+        type("Folder", (), {"__getitem__": lambda self, i, n=n: asked.append((n, i)) or {}})()
+        for n in range(len(folders))
+    ]
+    for step in range(200):
+        for rank in range(ranks):
+            for position in next(iter(Positions(step, step + 1, batch, rank, ranks))):
+                samples[position]
+    turns = np.array([folder for folder, _ in asked]).reshape(200, ranks * batch)
+    assert (turns == turns[:, :1]).all()
+    assert 0.65 < (turns[:, 0] == 0).mean() < 0.85
+    assert [i for _, i in asked] == list(range(200 * ranks * batch))
+
+
+@pytest.mark.parametrize("shares", ["1", "1,-1", "0,0", "much,1"])
+def test_shares_that_fit_no_folders_are_one_line(triplets: Path, shares: str) -> None:
+    chosen = settings_for(triplets, triplet_shares=shares)
+    folders = [triplets, triplets]
+    with pytest.raises(ReliableSwapError, match="--triplet_shares"):
+        GeneratorSamples(folders, chosen.mix, 2, 1, 0, None, chosen.shares)
 
 
 def test_supervision_is_a_mix_and_shares_change_it(triplets: Path) -> None:

@@ -7,6 +7,8 @@ that a beard or a fringe neither brightens nor darkens what lies beside it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -59,8 +61,8 @@ def match(
     return cv2.merge([moved[0], *tint])
 
 
-def slow(picture: np.ndarray, weight: np.ndarray, sigma: float) -> np.ndarray:
-    """(H,W,C) float32 the weighted mean of the surroundings within `sigma` pixels, defined everywhere.
+def slow(pictures: Sequence[np.ndarray], weight: np.ndarray, sigma: float) -> list[np.ndarray]:
+    """(H,W,3) float32 each: the weighted mean of the surroundings within `sigma` pixels, defined everywhere.
 
     Worked out on a small copy: it varies too slowly to need the pixels. Where no weight is near, wider and wider
     means take over.
@@ -68,14 +70,17 @@ def slow(picture: np.ndarray, weight: np.ndarray, sigma: float) -> np.ndarray:
     height, width = weight.shape
     k = max(1.0, sigma / 3.0)
     size = (max(2, round(width / k)), max(2, round(height / k)))
-    planes = [plane * weight for plane in cv2.split(picture)]
-    small = cv2.resize(cv2.merge([*planes, weight]), size, interpolation=cv2.INTER_AREA)
+    weighted = [cv2.merge([plane * weight for plane in cv2.split(picture)]) for picture in pictures]
+    small = cv2.merge([cv2.resize(one, size, interpolation=cv2.INTER_AREA) for one in (*weighted, weight)])
     small = _pixel_blur(small, sigma / k)
     wider = _pixel_blur(small, 3 * sigma / k)
     whole = small.reshape(-1, small.shape[2]).mean(0)
-    filled = small + 1e-2 * wider + (1e-4 * whole + 1e-9)
-    mean = filled[..., :-1] / filled[..., -1:]
-    return cv2.resize(mean, (width, height), interpolation=cv2.INTER_LINEAR)
+    *planes, mass = cv2.split(small + 1e-2 * wider + (1e-4 * whole + 1e-9))
+    inverse = 1 / mass
+    means = (
+        cv2.merge([plane * inverse for plane in planes[3 * n : 3 * n + 3]]) for n in range(len(pictures))
+    )
+    return [cv2.resize(mean, (width, height), interpolation=cv2.INTER_LINEAR) for mean in means]
 
 
 def _pixel_blur(picture: np.ndarray, sigma: float) -> np.ndarray:
@@ -89,7 +94,7 @@ def keep_light(
     if weight.sum() < 1e-3 or strength == 0:
         return lab
     weight = weight.astype(np.float32)
-    mine, wanted = (cv2.split(slow(picture, weight, sigma)) for picture in (lab, reference))
+    mine, wanted = map(cv2.split, slow([lab, reference], weight, sigma))
     light, *tint = cv2.split(lab)
     # Light multiplies what the skin reflects; L is close to a cube root of it, so a ratio stays a ratio.
     gain = np.clip(wanted[0] / np.maximum(mine[0], 1.0), 0.4, 2.5)

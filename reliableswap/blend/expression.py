@@ -1,8 +1,8 @@
 """What a mesh says of expression, and how a made face gets the target's back.
 
-Even a face drawn exactly onto the target's lips and lids is read a little otherwise: with other brows, other shadows
-under the lip. So the made face is read once more, and what its lips, lids and brows differ by, without pose, size and
-what belongs to the person, is drawn out of the picture.
+Even a face made exactly for the goal mesh is read a little otherwise: with other brows, other shadows under the lip.
+So the made face is read once more, and its lips, lids and brows are drawn to where the goal has them, without pose and
+size. The goal is the target's mesh with its own expression, part of the way to the source's proportions.
 """
 
 from __future__ import annotations
@@ -66,13 +66,11 @@ def expression_difference(mesh: np.ndarray, other: np.ndarray) -> np.ndarray:
     return frontal(as_other) - frontal(other)
 
 
-def keep_expression(
-    picture: np.ndarray, mesh: np.ndarray, target_mesh: np.ndarray, strength: float
-) -> np.ndarray:
-    """(H,W,3) uint8 the picture of a made face, whose mesh is given, with `strength` of the target's expression."""
-    scale, rotation, _ = onto_mean_face(mesh)
-    step = expression_difference(mesh, target_mesh)
+def keep_expression(picture: np.ndarray, mesh: np.ndarray, goal: np.ndarray, strength: float) -> np.ndarray:
+    """(H,W,3) uint8 the picture of a made face, whose mesh is given, with `strength` of the goal mesh's expression."""
+    scale, rotation, shift = onto_mean_face(mesh)
+    step = scale * mesh @ rotation + shift - frontal(goal)
     far = np.linalg.norm(step, axis=1, keepdims=True)
     step *= _nearness() * np.minimum(1, _MOST / np.maximum(far, 1e-9))
-    goal = mesh - np.float32(strength) * (step @ rotation.T / scale)
-    return reshape(picture, displacement(mesh, goal.astype(np.float32), picture.shape[:2]))
+    drawn = mesh - np.float32(strength) * (step @ rotation.T / scale)
+    return reshape(picture, displacement(mesh, drawn.astype(np.float32), picture.shape[:2]))

@@ -58,16 +58,16 @@ class Covers:
         """(H,W), (H,W) hidden and bare at positions (H,W,2) of the picture."""
         k, (x, y) = self.scale, self.shift
         where = cv2.transform(positions, np.array([[k, 0, x + 0.5 * k], [0, k, y + 0.5 * k]]))
-        found = cv2.remap(self.maps, where, None, cv2.INTER_LINEAR)
-        return found[..., 0], found[..., 1]
+        hidden, bare = cv2.split(cv2.remap(self.maps, where, None, cv2.INTER_LINEAR))
+        return hidden, bare
 
     def on(self, shape_hw: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
         """(H,W), (H,W) hidden and bare over the whole picture."""
         k = self.scale
         matrix = np.array([[k, 0, self.shift[0] + 0.5 * k], [0, k, self.shift[1] + 0.5 * k]])
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        found = cv2.warpAffine(self.maps, matrix, shape_hw[::-1], flags=flags)
-        return found[..., 0], found[..., 1]
+        hidden, bare = cv2.split(cv2.warpAffine(self.maps, matrix, shape_hw[::-1], flags=flags))
+        return hidden, bare
 
 
 def find_covers(picture: np.ndarray, mesh: np.ndarray, strict: bool = False) -> Covers:

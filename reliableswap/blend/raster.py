@@ -22,7 +22,7 @@ class Raster:
     """Which triangle covers each pixel of a picture: `flat` (N,) indices of the covered pixels, `ids` (N,)."""
 
     shape: tuple[int, int]
-    triangles: np.ndarray
+    corners: np.ndarray  # (3,T): the points of each triangle
     flat: np.ndarray
     ids: np.ndarray
     inverses: np.ndarray  # (3,3,T): weight k of the corners is inverses[k] @ (x, y, 1)
@@ -37,7 +37,7 @@ class Raster:
         """(N,) float32 for each column of point values (P,C): at the covered pixels, linear inside each triangle."""
         x, y = self.places
         for column in values.T:
-            slopes = (column.take(self.triangles.T)[:, None] * self.inverses).sum(0)
+            slopes = (column.take(self.corners)[:, None] * self.inverses).sum(0)
             a, b, c = (slope.take(self.ids) for slope in slopes.astype(np.float32))
             a *= x
             b *= y
@@ -47,11 +47,14 @@ class Raster:
 
     def picture(self, values: np.ndarray, outside: float = 0.0) -> np.ndarray:
         """(H,W,C) float32 the same as a picture, `outside` where no triangle is."""
-        # One plane after the other: numpy is slow where the last axis is as short as three.
+        return cv2.merge(self.planes_of(values, outside)).reshape(*self.shape, -1)
+
+    def planes_of(self, values: np.ndarray, outside: float = 0.0) -> list[np.ndarray]:
+        """(H,W) float32 each column of point values (P,C): numpy is slow where the last axis is as short as three."""
         out = np.full((values.shape[1], self.shape[0] * self.shape[1]), outside, np.float32)
         for plane, covered in zip(out, self.planes(values), strict=True):
             plane[self.flat] = covered
-        return cv2.merge(list(out.reshape(-1, *self.shape))).reshape(*self.shape, -1)
+        return list(out.reshape(-1, *self.shape))
 
 
 def rasterise(mesh: np.ndarray, shape_hw: tuple[int, int], triangles: np.ndarray | None = None) -> Raster:
@@ -60,11 +63,10 @@ def rasterise(mesh: np.ndarray, shape_hw: tuple[int, int], triangles: np.ndarray
     What is between the lips is painted first, then what faces away: a closed mouth folds a few triangles over, which
     must neither leave holes nor hide lips.
     """
-    own = triangles is None
-    triangles = topology().triangles if triangles is None else triangles
-    outer = ~_between_lips() if own else np.ones(len(triangles), bool)
+    corners = topology().corners if triangles is None else np.ascontiguousarray(triangles.T, np.int64)
+    outer = _beside_lips() if triangles is None else np.ones(len(triangles), bool)
     height, width = shape_hw
-    x, y, z = (axis.take(triangles.T) for axis in mesh.T.astype(np.float64))  # (3,T) each
+    x, y, z = mesh.T.astype(np.float64).take(corners, axis=1)  # (3,T) each
     area = (x[1] - x[0]) * (y[2] - y[0]) - (y[1] - y[0]) * (x[2] - x[0])
     order = np.lexsort((-z.sum(0), area > 0, outer))
     owner, rows, left, right = _spans(x[:, order], y[:, order], height)
@@ -75,7 +77,7 @@ def rasterise(mesh: np.ndarray, shape_hw: tuple[int, int], triangles: np.ndarray
     # Repeated indices: numpy keeps the last, the nearest.
     ids[(rows * width).take(line) + columns] = order.take(owner).take(line)
     covered = np.flatnonzero(ids >= 0)
-    return Raster((height, width), triangles, covered, ids[covered], _inverses(x, y))
+    return Raster((height, width), corners, covered, ids[covered], _inverses(x, y))
 
 
 def _spans(
@@ -108,11 +110,11 @@ def _spans(
 
 
 @lru_cache(maxsize=1)
-def _between_lips() -> np.ndarray:
-    """(T,) the triangles that a mouth shows when it opens."""
+def _beside_lips() -> np.ndarray:
+    """(T,) the triangles but those that a mouth shows when it opens."""
     inner = np.zeros(len(topology().canonical), bool)
     inner[topology().regions["inner_lips"]] = True
-    return inner[topology().triangles].all(axis=1)
+    return ~inner[topology().triangles].all(axis=1)
 
 
 def _runs(start: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

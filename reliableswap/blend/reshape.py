@@ -58,9 +58,10 @@ def shaped_mesh(target_mesh: np.ndarray, source_mesh: np.ndarray, strength: floa
     """(468,3) the target's mesh, in its pose and expression, `strength` of the way to the source's proportions."""
     if strength == 0:
         return target_mesh
-    mean = topology().canonical
-    scale, rotation, shift = similarity3d(target_mesh, mean)
-    source_scale, source_rotation, source_shift = similarity3d(source_mesh, mean)
+    scale, rotation, shift = _onto_mean_face(target_mesh.tobytes(), target_mesh.dtype.str)
+    source_scale, source_rotation, source_shift = _onto_mean_face(
+        source_mesh.tobytes(), source_mesh.dtype.str
+    )
     target_form = scale * target_mesh @ rotation + shift
     source_form = source_scale * source_mesh @ source_rotation + source_shift
     analyse, synthesise = person_modes()
@@ -71,6 +72,12 @@ def shaped_mesh(target_mesh: np.ndarray, source_mesh: np.ndarray, strength: floa
         one, other = ring[1 : len(ring) // 2], ring[: len(ring) // 2 : -1]
         step[one] = step[other] = (step[one] + step[other]) / 2
     return (target_mesh + (PERSON_GAIN * strength) * step).astype(np.float32)
+
+
+@lru_cache(maxsize=64)
+def _onto_mean_face(mesh: bytes, kind: str) -> tuple[float, np.ndarray, np.ndarray]:
+    """The similarity that lays a mesh on the mean face; a face is often asked about many times in a row."""
+    return similarity3d(np.frombuffer(mesh, kind).reshape(POINTS, 3), topology().canonical)
 
 
 def displacement(target_mesh: np.ndarray, goal_mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
@@ -109,10 +116,16 @@ def displacement(target_mesh: np.ndarray, goal_mesh: np.ndarray, shape_hw: tuple
 
 def reshape(picture: np.ndarray, move: np.ndarray) -> np.ndarray:
     """(H,W,3) the picture drawn along a displacement (H,W,2); bit-equal where that is zero."""
-    height, width = picture.shape[:2]
-    x = move[..., 0] + np.arange(width, dtype=np.float32)
-    y = move[..., 1] + np.arange(height, dtype=np.float32)[:, None]
+    dx, dy = cv2.split(move)
+    moved = (cv2.max(cv2.absdiff(dx, 0), cv2.absdiff(dy, 0)) >= STILL).astype(np.uint8)
+    left, top, wide, high = cv2.boundingRect(moved)
+    out = picture.copy()
+    if not wide:
+        return out
+    rows, columns = slice(top, top + high), slice(left, left + wide)
+    x = dx[rows, columns] + np.arange(left, left + wide, dtype=np.float32)
+    y = dy[rows, columns] + np.arange(top, top + high, dtype=np.float32)[:, None]
     # Not reflected: OpenCV never returns from that on a picture one pixel wide.
-    moved = cv2.remap(picture, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    still = np.maximum(np.abs(move[..., 0]), np.abs(move[..., 1])) < STILL
-    return cv2.copyTo(picture, still.astype(np.uint8), moved)
+    drawn = cv2.remap(picture, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    out[rows, columns] = cv2.copyTo(drawn, moved[rows, columns], out[rows, columns])
+    return out

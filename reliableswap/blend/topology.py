@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib.resources import files
 
 import numpy as np
@@ -32,6 +32,11 @@ class Topology:
     mirror: np.ndarray
     canonical: np.ndarray
     regions: dict[str, np.ndarray]
+
+    @cached_property
+    def corners(self) -> np.ndarray:
+        """(3,T) the triangles' first points, second points, third points."""
+        return np.ascontiguousarray(self.triangles.T, np.int64)
 
     @property
     def oval(self) -> np.ndarray:

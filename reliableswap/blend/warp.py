@@ -27,50 +27,57 @@ def scale_between(source_mesh: np.ndarray, target_mesh: np.ndarray) -> float:
     return float(np.sqrt((source**2).sum() / max(float((target**2).sum()), 1e-12)))
 
 
-def trust(source_mesh: np.ndarray, target_mesh: np.ndarray, mirrored: bool = False) -> np.ndarray:
-    """(468,) 0..1: how well the source shows each point, for a texture that is to lie on the target's mesh.
+def trust(source_mesh: np.ndarray, target_mesh: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(468,), (468,) 0..1: how well the source shows each point, for a texture that is to lie on the target's mesh:
+    the point itself, and its twin on the face's other half, mirrored.
 
     A triangle is worth as much as its narrowest stretch from source to target; what faces away is worth nothing.
     Lips and eyelids are left out and take their surroundings' values: they open and close, and that is not pose.
     """
     top, (still, spreads) = topology(), _still_points()
-    m, det = _stretch(source_mesh, target_mesh, top.triangles)
-    if mirrored:
-        m = (-m[0], -m[1], m[2], m[3])
+    # A mirrored mesh is wound the wrong way round, which the minus signs undo.
+    m, det = _stretch(np.stack([source_mesh, source_mesh[top.mirror]]), target_mesh)
+    m = (m[0] * _SIDES, m[1] * _SIDES, m[2], m[3])
     # Smaller singular value of a 2x2 matrix, signed by its determinant.
     narrow = 0.5 * (np.hypot(m[0] + m[3], m[1] - m[2]) - np.hypot(m[0] - m[3], m[1] + m[2]))
     low, high = STRETCH_LIMITS
     share = np.clip((narrow / scale_between(source_mesh, target_mesh) - low) / (high - low), 0.0, 1.0)
 
-    corners = top.triangles.T.ravel().astype(np.int64)
+    corners, points = top.corners.ravel(), len(target_mesh)
     weight = np.where(still & (det > 1e-3), np.maximum(det, 1e-6), 0.0)
-    total = np.bincount(corners, np.tile(share * weight, 3), len(target_mesh))
-    mass = np.bincount(corners, np.tile(weight, 3), len(target_mesh))
+    mass = np.bincount(corners, np.tile(weight, 3), points)
+    total = np.stack([np.bincount(corners, np.tile(side, 3), points) for side in share * weight])
     value = np.where(mass > 0, total / np.maximum(mass, 1e-12), 1.0)
-    value = np.clip(spreads @ value.astype(np.float32), 0, 1)
-    # A mirrored mesh is wound the wrong way round, so what it hides is asked of the mesh as it was.
-    value *= 1 - (_behind(source_mesh[top.mirror])[top.mirror] if mirrored else _behind(source_mesh))
-    return (value * value * (3 - 2 * value)).astype(np.float32)
+    value = np.clip(value.astype(np.float32) @ spreads.T, 0, 1)
+    # What a mesh hides is asked of the mesh as it was.
+    behind = _behind(source_mesh)
+    value *= np.stack([1 - behind, 1 - behind[top.mirror]])
+    one, other = (value * value * (3 - 2 * value)).astype(np.float32)
+    return one, other
 
 
-def _stretch(
-    source_mesh: np.ndarray, target_mesh: np.ndarray, triangles: np.ndarray
-) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
-    """The 2x2 matrices target -> source of all triangles, as four (T,), and twice the target's areas (T,)."""
+_SIDES = np.array([[1.0], [-1.0]])
 
-    def sides(mesh: np.ndarray) -> tuple[np.ndarray, ...]:
-        x, y = (axis.take(triangles.T) for axis in mesh[:, :2].T.astype(np.float64))
-        return x[1] - x[0], y[1] - y[0], x[2] - x[0], y[2] - y[0]
 
-    (ux, uy, vx, vy), (px, py, qx, qy) = sides(target_mesh), sides(source_mesh)
+def _stretch(source_meshes: np.ndarray, target_mesh: np.ndarray) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+    """The 2x2 matrices target -> source of all triangles, as four (N,T), and twice the target's areas (T,)."""
+    corners = topology().corners
+
+    def sides(meshes: np.ndarray) -> tuple[np.ndarray, ...]:
+        """(N,T) or (T,) each: x and y of the two sides from a triangle's first corner."""
+        x, y = np.moveaxis(meshes[..., :2].astype(np.float64), -1, 0).take(corners, axis=-1)
+        return (
+            x[..., 1, :] - x[..., 0, :],
+            y[..., 1, :] - y[..., 0, :],
+            x[..., 2, :] - x[..., 0, :],
+            y[..., 2, :] - y[..., 0, :],
+        )
+
+    (ux, uy, vx, vy), (px, py, qx, qy) = sides(target_mesh), sides(source_meshes)
     det = ux * vy - uy * vx
     k = 1 / np.where(det > 1e-3, det, 1.0)
-    return (
-        (px * vy - qx * uy) * k,
-        (qx * ux - px * vx) * k,
-        (py * vy - qy * uy) * k,
-        (qy * ux - py * vx) * k,
-    ), det
+    ux, uy, vx, vy = ux * k, uy * k, vx * k, vy * k
+    return (px * vy - qx * uy, qx * ux - px * vx, py * vy - qy * uy, qy * ux - py * vx), det
 
 
 @lru_cache(maxsize=1)
@@ -179,24 +186,25 @@ def reenact(
     otherwise not valid.
     """
     scale = scale_between(source_mesh, target_mesh)
+    one, other = trust(source_mesh, target_mesh)
+    points = np.column_stack([source_mesh[:, :2], one, source_mesh[topology().mirror, :2], other])
+    planes = raster.planes_of(points, outside=-1.0)
+    positions = [cv2.merge(planes[k : k + 2]) for k in (0, 3)]
+    shown = [np.maximum(planes[k], 0) for k in (2, 5)]
+    bare = np.ones_like(shown[0])
+    if covers_at is not None:
+        hidden, bare = covers_at(np.concatenate(positions))
+        shown = [value * (1 - covered) for value, covered in zip(shown, np.split(hidden, 2), strict=True)]
+        bare = np.split(bare, 2)[0]
 
-    def half(mesh: np.ndarray, mirrored: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        points = np.column_stack([mesh[:, :2], trust(mesh, target_mesh, mirrored)])
-        spread = raster.picture(points, outside=-1.0)
-        positions, confidence = np.ascontiguousarray(spread[..., :2]), np.maximum(spread[..., 2], 0)
-        if covers_at is None:
-            return positions, confidence, np.ones_like(confidence)
-        hidden, bare = covers_at(positions)
-        return positions, confidence * (1 - hidden), bare
-
-    positions, validity, bare = half(source_mesh, False)
-    image = sample(source, positions, scale)
+    validity = shown[0]
+    image = sample(source, positions[0], scale)
     if np.count_nonzero(validity.flat[raster.flat] < 0.9) > 0.01 * len(raster.flat):
-        others, other, _ = half(source_mesh[topology().mirror], True)
-        other = other * (1 - validity)
-        share = in_colour(validity / np.maximum(validity + other, 1e-6))
-        mixed = image * share + sample(source, others, scale) * (1 - share)
-        image, validity = np.rint(mixed).astype(np.uint8), validity + other
+        from_twin = shown[1] * (1 - validity)
+        both = validity + from_twin
+        share = in_colour(validity / np.maximum(both, 1e-6))
+        twin = sample(source, positions[1], scale)
+        image, validity = np.rint(twin + share * (image.astype(np.float32) - twin)).astype(np.uint8), both
     covered = np.zeros(raster.shape[0] * raster.shape[1], np.uint8)
     covered[raster.flat] = 1
     image = cv2.bitwise_and(image, image, mask=covered.reshape(raster.shape))

@@ -8,7 +8,7 @@ from html import escape
 
 from .figures import BY_KEY, Figure
 from .plots import Dot, colours_of, scatter
-from .report import Facts, best_method, frechet_name, reasons, shown_figures, summary, warnings
+from .report import Facts, best_method, frechet_rows, reasons, shown_figures, summary, warnings
 from .results import Evaluation, MethodResult, Row
 
 _SHOWN = 3  # pairs of each kind in a method's gallery
@@ -97,10 +97,11 @@ def _table(evaluation: Evaluation, facts: Facts, colours: dict[str, str]) -> str
         for m in methods
     )
     rows = [_table_row(figure, methods) for figure in shown_figures(evaluation)]
-    title = frechet_name(facts)
-    if title and any(m.frechet is not None for m in methods):
-        cells = "".join(f"<td>{'–' if m.frechet is None else f'{m.frechet:.3f}'}</td>" for m in methods)
-        rows.append(f'<tr><th scope="row">{escape(title)} ↓</th>{cells}</tr>')
+    for row in frechet_rows(evaluation, facts):
+        cells = "".join(f"<td>{row.show(m)}</td>" for m in methods)
+        rows.append(
+            f'<tr><th scope="row" title="{escape(row.meaning)}">{escape(row.title)} ↓</th>{cells}</tr>'
+        )
     body = "".join(rows)
     return (
         f'<div class="wide"><table><thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table></div>'
@@ -124,11 +125,7 @@ def _table_row(figure: Figure, methods: Sequence[MethodResult]) -> str:
 
 def _meanings(evaluation: Evaluation, facts: Facts) -> str:
     entries = [(figure.label, figure.meaning) for figure in shown_figures(evaluation)]
-    title = frechet_name(facts)
-    if title:
-        entries.append(
-            (title, "results against targets; it grows as pictures get fewer, so compare equal sets")
-        )
+    entries += [(row.title, row.meaning) for row in frechet_rows(evaluation, facts)]
     inner = "".join(f"<dt>{escape(label)}</dt><dd>{escape(meaning)}</dd>" for label, meaning in entries)
     failures = "".join(
         f"<p>{escape(method.name)}: {count} × {escape(reason)}</p>"

@@ -44,6 +44,42 @@ def frechet_name(facts: Facts) -> str | None:
     return label_of(facts.features) if facts.features else None
 
 
+@dataclass(frozen=True)
+class FrechetRow:
+    """A Fréchet distance to one kind of real photos: its name in MethodResult, and in reports."""
+
+    key: str
+    title: str
+    meaning: str
+
+    def of(self, method: MethodResult) -> float | None:
+        value: float | None = getattr(method, self.key)
+        return value
+
+    def show(self, method: MethodResult) -> str:
+        value = self.of(method)
+        return "–" if value is None else f"{value:.3f}"
+
+
+def frechet_rows(evaluation: Evaluation, facts: Facts) -> list[FrechetRow]:
+    """Those that some method has."""
+    name = frechet_name(facts)
+    rows = [
+        FrechetRow(
+            "frechet",
+            f"{name}",
+            "results against the targets; it grows as pictures get fewer, so compare equal sets",
+        ),
+        FrechetRow(
+            "frechet_sources",
+            f"{name} to the sources",
+            "results against the sources' photos, which are of other people in other places than the targets; the "
+            "unchanged target's value says how far apart such real photos are",
+        ),
+    ]
+    return [row for row in rows if name and any(row.of(m) is not None for m in evaluation.methods)]
+
+
 def best_method(figure: Figure, methods: Sequence[MethodResult]) -> str | None:
     """The best of the methods that are no controls, if there are two to choose from."""
     known = [m for m in methods if not m.control and figure.key in m.estimates]
@@ -113,16 +149,11 @@ def markdown(evaluation: Evaluation, facts: Facts) -> str:
         best = best_method(figure, methods)
         cells = [f"**{cell(figure, m)}**" if m.name == best else cell(figure, m) for m in methods]
         lines.append(f"| {figure.title} | " + " | ".join(cells) + " |")
-    title = frechet_name(facts)
-    if title and any(m.frechet is not None for m in methods):
-        cells = ["–" if m.frechet is None else f"{m.frechet:.3f}" for m in methods]
-        lines.append(f"| {title} ↓ | " + " | ".join(cells) + " |")
+    distances = frechet_rows(evaluation, facts)
+    lines += [f"| {row.title} ↓ | " + " | ".join(map(row.show, methods)) + " |" for row in distances]
     lines += ["", "## Figures", ""]
     lines += [f"- {figure.label}: {figure.meaning}." for figure in shown_figures(evaluation)]
-    if title:
-        lines.append(
-            f"- {title}: results against the targets; it grows as pictures get fewer, so compare equal sets."
-        )
+    lines += [f"- {row.title}: {row.meaning}." for row in distances]
     failures = {m.name: reasons(m) for m in methods if reasons(m)}
     if failures:
         lines += ["", "## Failures", ""]
@@ -144,6 +175,7 @@ def as_json(evaluation: Evaluation, facts: Facts) -> str:
             "control": method.control,
             "figures": {key: asdict(estimate) for key, estimate in method.estimates.items()},
             "frechet": method.frechet,
+            "frechet_sources": method.frechet_sources,
             "failures": dict(reasons(method)),
         }
         for method in evaluation.methods
@@ -205,11 +237,12 @@ def model_index(evaluation: Evaluation, facts: Facts, model: str = "reliableswap
                     f"      name: {quote(figure.label + unit, ensure_ascii=False)}",
                     f"      value: {figure.show(estimate.value)}",
                 ]
-        name = frechet_name(facts)
-        if name and method.frechet is not None:
-            lines += [
-                "    - type: frechet",
-                f"      name: {quote(name, ensure_ascii=False)}",
-                f"      value: {method.frechet:.4f}",
-            ]
+        for row in frechet_rows(evaluation, facts):
+            value = row.of(method)
+            if value is not None:
+                lines += [
+                    f"    - type: {row.key}",
+                    f"      name: {quote(row.title, ensure_ascii=False)}",
+                    f"      value: {value:.4f}",
+                ]
     return "\n".join(lines) + "\n"

@@ -39,13 +39,14 @@ class Row:
 
 @dataclass(eq=False)
 class MethodResult:
-    """A method's rows, means with intervals by figure, and Fréchet distance to the targets."""
+    """A method's rows, means with intervals by figure, and Fréchet distances to the targets and to the sources."""
 
     name: str
     control: bool
     rows: list[Row]
     estimates: dict[str, Estimate] = field(default_factory=dict)
     frechet: float | None = None
+    frechet_sources: float | None = None
 
 
 @dataclass(eq=False)

@@ -76,15 +76,24 @@ def steadiness(rows: Sequence[Row]) -> None:
 
 
 def summarise(result: MethodResult, subjects: dict[Shot, Subject], seed: int) -> None:
-    """Means with intervals over the rows, and the Fréchet distance to the targets."""
+    """Means with intervals over the rows, and the Fréchet distances to real photos.
+
+    The targets are those whose pose, light and background a result has, but an unchanged target is nearest to them.
+    The sources' photos are no result's own, so what looks unreal has nothing to win there.
+    """
     clips = [row.pair.clip or row.pair.name for row in result.rows]
     for figure in FIGURES:
         values = [row.figures.get(figure.key, math.nan) for row in result.rows]
         estimate = bootstrap(values, seed, median=figure.median, groups=clips, share=figure.share)
         if estimate is not None:
             result.estimates[figure.key] = estimate
-    made = [row.subject.features for row in result.rows if row.subject is not None]
-    real = [subjects[row.pair.target].features for row in result.rows if row.subject is not None]
+    rows = [row for row in result.rows if row.subject is not None]
+    made = [row.subject.features for row in rows if row.subject is not None]
+    result.frechet = _distance(made, [subjects[row.pair.target].features for row in rows])
+    result.frechet_sources = _distance(made, [subjects[row.pair.source].features for row in rows])
+
+
+def _distance(made: Sequence[np.ndarray | None], real: Sequence[np.ndarray | None]) -> float | None:
+    """The Fréchet distance, or None with too few pictures for one."""
     ones, others = [f for f in made if f is not None], [f for f in real if f is not None]
-    if min(len(ones), len(others)) >= LEAST:
-        result.frechet = frechet_distance(ones, others)
+    return frechet_distance(ones, others) if min(len(ones), len(others)) >= LEAST else None

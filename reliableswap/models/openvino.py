@@ -59,6 +59,10 @@ class OpenVino:
         if precision == "auto":
             precision = "bfloat16" if native else "float32"
         self.network, self.precision = network.eval(), precision
+        self.device, self.dtype = (
+            network.device,
+            network.dtype,
+        )  # which networks look for in all their modules
         self._compiled: dict[tuple[torch.Size, ...], Any] = {}
 
     def __getattr__(self, name: str) -> Any:

@@ -83,6 +83,7 @@ class FolderEncoder:
         network = IdentityEncoder.from_pretrained(folder, dtype=torch.float32)
         self.network: IdentityEncoder | OpenVino
         self.kind, self.batch = torch.float32, _BATCH
+        self.device = torch.device("cpu" if device == NAME else device)
         if device == NAME:
             # One face at a time: as quick, and every other number of faces would have to be compiled for.
             self.network, self.batch = OpenVino(network, precision), 1
@@ -104,7 +105,7 @@ class FolderEncoder:
         for start in range(0, len(crops), self.batch):
             pixels = torch.from_numpy(identity_pixels(crops[start : start + self.batch]))
             # Colours stay last in memory, as the quickened network has them.
-            batch = pixels.to(self.network.device).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
+            batch = pixels.to(self.device).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
             with (
                 torch.inference_mode(),
                 torch.autocast(batch.device.type, self.kind, enabled=self.kind is not torch.float32),

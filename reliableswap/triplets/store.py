@@ -62,7 +62,7 @@ def encode_picture(picture: np.ndarray, form: str) -> bytes:
         "png": (".png", [cv2.IMWRITE_PNG_COMPRESSION, 4]),
     }
     extension, flags = options[form]
-    done, data = cv2.imencode(extension, np.ascontiguousarray(picture[..., ::-1]), flags)
+    done, data = cv2.imencode(extension, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), flags)
     if not done:
         raise ReliableSwapError(f"OpenCV can't write {extension} files here; choose the other format")
     return data.tobytes()
