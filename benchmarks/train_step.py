@@ -52,7 +52,7 @@ class Step:
         self.task = GeneratorTask(settings, encoder, None, landmarks, features)
         if not quick:  # the frozen networks as they are
             self.task.identity, self.task.features, self.task.probe = encoder, features, MeshProbe(landmarks)
-        self.network = build(settings, encoder, None, size).to(memory_format=layout)
+        self.network = build(settings, encoder, None, [size]).to(memory_format=layout)
         modules: list[Any] = [
             self.task.identity,
             self.task.features,

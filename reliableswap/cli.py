@@ -47,6 +47,7 @@ def swap(arguments: argparse.Namespace) -> int:
         engine=arguments.engine,
         likeness=arguments.likeness,
         shape=arguments.shape,
+        expression=arguments.expression,
     )
     write_picture(result.pictures[0], output, overwrite=arguments.overwrite)
     report = result.report
@@ -214,6 +215,12 @@ def make_parser(command: str | None) -> argparse.ArgumentParser:
     one.add_argument("--likeness", type=share, default=1.0, help="how much of the source comes in, 0 to 1")
     one.add_argument(
         "--shape", type=share, default=0.5, help="how far the outline moves to the source's, 0 to 1"
+    )
+    one.add_argument(
+        "--expression",
+        type=share,
+        default=0.8,
+        help="how far lips, lids and brows are drawn back to the target's, 0 to 1",
     )
     one.set_defaults(run=swap)
 

@@ -12,7 +12,7 @@ from .blend.engine import BlendSettings, blend_face
 from .blend.guidance import guidance_texture
 from .blend.reshape import STILL, displacement, reshape, shaped_mesh
 from .errors import NoFaceError
-from .faces.align import FIXER_WINDOW, IDENTITY_WINDOW, align, apply, crop, paste_back
+from .faces.align import FIXER_WINDOW, IDENTITY_WINDOW, TEMPLATES, align, apply, crop, paste_back, similarity
 from .faces.face import Face
 from .faces.find import to_tensor
 from .models.fixer import FixerNet
@@ -74,6 +74,12 @@ def identity_vector(encoder: IdentityEncoder | OpenVino, region: Region) -> torc
     return embed(encoder, picture[IDENTITY_WINDOW])
 
 
+def fineness(region: Region, size: int, template: str) -> float:
+    """Pixels of an aligned crop of that side for one pixel of the photo."""
+    matrix = similarity(region.face.points5, TEMPLATES[template].at(size))
+    return float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+
+
 class NeuralEngine:
     """A generator with the encoders it was trained on."""
 
@@ -85,7 +91,9 @@ class NeuralEngine:
     ) -> None:
         self.generator, self.identity, self.fixer = generator, identity, fixer
         self.template = str(generator.config["template"])
-        self.size = generator.size or 128
+        # The sides of crops that the generator learnt at, from small to large.
+        learnt = [generator.size] if generator.size else generator.config.get("sizes", [128])
+        self.sizes = sorted(int(size) for size in learnt)
 
     def vector(self, region: Region) -> torch.Tensor:
         """(1,D) v_full = [v_id ; v_fix] of the region's face."""
@@ -95,6 +103,11 @@ class NeuralEngine:
             vectors.append(embed(self.fixer, picture[FIXER_WINDOW]))
         return torch.cat(vectors, 1)
 
+    def size_for(self, region: Region) -> int:
+        """The side of the crop to work at: the smallest that holds all that the photo shows, or else the largest."""
+        fine = (size for size in self.sizes if fineness(region, size, self.template) >= _AS_FINE)
+        return next(fine, self.sizes[-1])
+
     def guidance(self, target: np.ndarray, target_mesh: np.ndarray, source: Region) -> torch.Tensor:
         """(1,4,S,S) the source's texture on the target's crop in [-1,1], and where it is valid in [0,1].
 
@@ -102,7 +115,7 @@ class NeuralEngine:
         another, sharper guidance than the generator has learnt from.
         """
         assert source.face.mesh is not None
-        seen, matrix = align(source.pixels, source.face.points5, self.size, self.template)
+        seen, matrix = align(source.pixels, source.face.points5, target.shape[0], self.template)
         texture, validity = guidance_texture(seen, apply(matrix, source.face.mesh), target, target_mesh)
         return torch.cat([to_tensor(texture), torch.from_numpy(validity)[None, None].float()], 1)
 
@@ -133,7 +146,7 @@ class NeuralEngine:
         goal = shaped_mesh(target.face.mesh, source.face.mesh, settings.shape * settings.likeness)
         move = displacement(target.face.mesh, goal, shape)
         under = reshape(target.pixels, move)
-        picture, matrix = align(under, target.face.points5, self.size, self.template)
+        picture, matrix = align(under, target.face.points5, self.size_for(target), self.template)
         made, cover = self.generate(picture, apply(matrix, goal), source)
         alpha = paste_back(self._cover(cover) * settings.likeness, matrix, shape)[..., None]
         face = paste_back(made, matrix, shape) + self._fine(target, source, matrix, settings)
@@ -146,10 +159,11 @@ class NeuralEngine:
         self, target: Region, source: Region, matrix: np.ndarray, settings: BlendSettings
     ) -> np.ndarray | float:
         """(H,W,3) what the photo shows finer than the crop can: pores and hairs, from the blend engine's swap."""
-        if np.sqrt(abs(np.linalg.det(matrix[:, :2]))) > _AS_FINE or settings.detail == 0:
+        size = self.size_for(target)
+        if fineness(target, size, self.template) >= _AS_FINE or settings.detail == 0:
             return 0.0
         blended, _ = blend_region(target, source, replace(settings, likeness=1.0))
-        coarse = paste_back(crop(blended, matrix, self.size).astype(np.float32), matrix, blended.shape[:2])
+        coarse = paste_back(crop(blended, matrix, size).astype(np.float32), matrix, blended.shape[:2])
         return (blended - coarse) * np.float32(settings.detail)
 
     @staticmethod

@@ -325,6 +325,24 @@ class Keep(LightGenerator):
         return GeneratorOutput(image=target, mask=torch.ones_like(target[:, :1]))
 
 
+def test_a_generator_works_at_the_smallest_of_its_sizes_that_holds_the_photo(
+    pipe: ReliableSwapPipeline, small: dict[str, torch.nn.Module]
+) -> None:
+    identity = small["identity"]
+    assert isinstance(identity, IdentityEncoder)
+    network = LightGenerator(channels=(8, 8, 8, 8), block_count=1, identity_dim=128, sizes=(256, 128))
+    engine = NeuralEngine(network, identity, None)
+    photos = [portrait(1, side) for side in (150, 400, 1600)]
+    regions = [Region.around(pixels, pipe.find(pixels)[0], "photo") for pixels in photos]
+    assert [engine.size_for(region) for region in regions] == [128, 256, 256]
+    assert NeuralEngine(LightGenerator(identity_dim=128), identity, None).size_for(regions[2]) == 128
+    swapped, mask = engine(regions[1], regions[0], BlendSettings())
+    assert swapped.shape == regions[1].pixels.shape
+    assert mask.max() > 0
+    with pytest.raises(ValueError, match=r"sizes \(100,\)"):
+        LightGenerator(sizes=(100,))
+
+
 def test_what_the_crop_is_too_coarse_for_comes_from_the_source_itself(
     pipe: ReliableSwapPipeline, small: dict[str, torch.nn.Module]
 ) -> None:

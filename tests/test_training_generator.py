@@ -614,8 +614,8 @@ def test_a_start_from_another_encoder_is_refused(triplets: Path, encoders: Path,
     identity = IdentityEncoder.from_pretrained(encoders / "identity")
     LightGenerator(channels=SMALL, block_count=1, identity_dim=16).save_pretrained(tmp_path)
     with pytest.raises(ReliableSwapError, match="identity_checksum"):
-        build(settings_for(triplets, initial=tmp_path), identity, None, SIZE)
-    fresh = build(settings_for(triplets), identity, None, SIZE)
+        build(settings_for(triplets, initial=tmp_path), identity, None, [SIZE])
+    fresh = build(settings_for(triplets), identity, None, [SIZE])
     assert fresh.config["identity_checksum"] == identity.checksum()
 
 

@@ -116,7 +116,7 @@ class LightGenerator(Generator):
     light (where nothing is valid, the target's), in averages of `target_colours` cells a side; 0 leaves them free.
     Encoders tell people by stains of colour too, and a network that is free to would make some. The mask is its own
     output, to be supervised: the image is not blended with the target in here, because a network that may blend learns
-    to copy its target.
+    to copy its target. `sizes` are the sides of the crops that it learnt at; it takes any, and is at its best there.
     """
 
     multiple = 8
@@ -135,6 +135,7 @@ class LightGenerator(Generator):
         identity_checksum: str = "",
         fixer_checksum: str = "",
         target_colours: int = 0,
+        sizes: Sequence[int] = (128,),
     ) -> None:
         super().__init__()
         if len(channels) != 4:
@@ -145,6 +146,8 @@ class LightGenerator(Generator):
             raise ValueError(
                 f"guidance_channels is {guidance_channels}; choose 4 (texture and validity) or 0"
             )
+        if not sizes or any(size < self.multiple or size % self.multiple for size in sizes):
+            raise ValueError(f"sizes {tuple(sizes)} hold one that {self.multiple} does not divide")
         self.guidance_channels, self.target_colours = guidance_channels, target_colours
         self.vector_size = identity_dim + fixer_dim
         full, half, quarter, eighth = channels

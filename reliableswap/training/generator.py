@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -137,9 +137,10 @@ class GeneratorSettings(AdversarialSettings):
 
 
 def build(
-    settings: GeneratorSettings, identity: IdentityEncoder, fixer: FixerNet | None, size: int
+    settings: GeneratorSettings, identity: IdentityEncoder, fixer: FixerNet | None, sizes: Sequence[int]
 ) -> Generator:
-    """A fresh generator that knows its encoder, or the one of --initial, which has to fit it."""
+    """A fresh generator that knows its encoder, or the one of --initial, which has to fit it. sizes: of the triplets'
+    crops; the first is that of a base that has only one."""
     common: dict[str, Any] = {
         "identity_dim": identity.embedding_size,
         "fixer_dim": fixer.embedding_size if fixer is not None else 0,
@@ -161,6 +162,8 @@ def build(
                 f"{settings.initial} was trained with another {', '.join(other)} than this run's encoders give; "
                 "pass its own --identity and --fixer"
             )
+        if isinstance(generator, LightGenerator):
+            generator.register_to_config(sizes=sorted({*sizes, *generator.config["sizes"]}))
         return generator
     width = {} if settings.channels is None else {"channels": settings.channels}
     if settings.base == "light":
@@ -169,10 +172,13 @@ def build(
                 "--channels is for simswap and faceshifter; the light generator has one size"
             )
         return LightGenerator(
-            guidance_channels=4 if settings.guidance else 0, target_colours=settings.target_colours, **common
+            guidance_channels=4 if settings.guidance else 0,
+            target_colours=settings.target_colours,
+            sizes=sorted(set(sizes)),
+            **common,
         )
     if settings.base == "faceshifter":
-        return FaceShifterGenerator(size=size, **width, **common)
+        return FaceShifterGenerator(size=sizes[0], **width, **common)
     return SimSwapGenerator(**width, **common)
 
 
@@ -203,7 +209,7 @@ class GeneratorTask(Task):
             settings.shares,
             ranks,
         )
-        self.size = self.samples.triplets[0].size
+        self.sizes = [one.size for one in self.samples.triplets]
         for network in (identity, fixer, features):
             if network is not None:
                 network.requires_grad_(False).eval()
@@ -396,4 +402,4 @@ def run(settings: GeneratorSettings) -> dict[str, Any]:
         features = pretrained_perceptual_features()
     torch.manual_seed(settings.seed)
     task = GeneratorTask(settings, identity, fixer, landmarks, features)
-    return train(build(settings, identity, fixer, task.size), task, settings)
+    return train(build(settings, identity, fixer, task.sizes), task, settings)
