@@ -1,7 +1,8 @@
 """What every generator costs here: parameters, multiply-adds, median time. Run: python benchmarks/speed.py [--quick]
 
 One picture at a time, at 128, 224, 256 and 512 px, in float32, bfloat16, and bfloat16 with channels last in memory, in
-one run. The weights are random, which costs the same; a dash marks a size the network doesn't take.
+one run; with --openvino also as OpenVINO runs it. The weights are random, which costs the same; a dash marks a size the
+network doesn't take.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from macs import GENERATORS, SIZES, Case, count_macs
 
+from reliableswap.models.openvino import NAME as OPENVINO
+from reliableswap.models.openvino import OpenVino
+
 WAYS = {
     "fp32": (torch.float32, torch.contiguous_format),
     "bf16": (torch.bfloat16, torch.contiguous_format),
@@ -43,8 +47,8 @@ def median_ms(network: Any, inputs: tuple[Tensor, ...], repeats: int, device: st
     return statistics.median(times[1:])
 
 
-def measure(case: Case, repeats: int, device: str) -> None:
-    """Print one line a size: GMACs, then the times of every dtype."""
+def measure(case: Case, repeats: int, device: str, openvino: bool) -> None:
+    """Print one line a size: GMACs, then the times of every way to run it."""
     with torch.device("meta"):
         counted: Any = case.build().eval()
     network: Any = case.build().eval().to(device)
@@ -58,14 +62,24 @@ def measure(case: Case, repeats: int, device: str) -> None:
                 for one in case.inputs(network, size, device, dtype)
             )
             times[size, label] = median_ms(network, inputs, repeats, device)
+    if openvino:
+        quick = OpenVino(network.to(dtype=torch.float32, memory_format=torch.contiguous_format))
+        for size in sizes:
+            times[size, OPENVINO] = median_ms(
+                quick, case.inputs(network, size, device, torch.float32), repeats, device
+            )
     for size in SIZES:
         line = f"{case.name:20} {counted.parameter_count / 1e6:8.2f} {size:6}"
         if size in sizes:
             gmacs = count_macs(counted, *case.inputs(counted, size, "meta", torch.float32)) / 1e9
-            line += f" {gmacs:8.2f}" + "".join(f" {times[size, label]:9.1f}" for label in WAYS)
+            line += f" {gmacs:8.2f}" + "".join(f" {times[size, label]:9.1f}" for label in ways(openvino))
         else:
-            line += f" {'-':>8}" + f" {'-':>9}" * len(WAYS)
+            line += f" {'-':>8}" + f" {'-':>9}" * len(ways(openvino))
         print(line, flush=True)
+
+
+def ways(openvino: bool) -> list[str]:
+    return [*WAYS, *([OPENVINO] if openvino else [])]
 
 
 def machine(device: str) -> str:
@@ -88,17 +102,21 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="three repeats instead of fifteen")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--only", help="only generators whose name holds this")
+    parser.add_argument("--openvino", action="store_true", help="also by OpenVINO, in bfloat16 where it can")
     parser.add_argument("--threads", type=int, help="CPU threads (all by default)")
     arguments = parser.parse_args()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     print(f"{machine(arguments.device)}, torch {torch.__version__}")
-    print(f"{'generator':20} {'M params':>8} {'px':>6} {'GMACs':>8}" + "".join(f" {d:>9}" for d in WAYS))
+    print(
+        f"{'generator':20} {'M params':>8} {'px':>6} {'GMACs':>8}"
+        + "".join(f" {way:>9}" for way in ways(arguments.openvino))
+    )
     print("milliseconds a picture")
     for case in GENERATORS:
         if arguments.only and arguments.only.lower() not in case.name.lower():
             continue
-        measure(case, 3 if arguments.quick else 15, arguments.device)
+        measure(case, 3 if arguments.quick else 15, arguments.device, arguments.openvino)
         gc.collect()
 
 
