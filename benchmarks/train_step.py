@@ -33,7 +33,8 @@ from reliableswap.bundled import bundled
 from reliableswap.convert import pretrained_perceptual_features
 from reliableswap.models import IdentityEncoder, MeshNet
 from reliableswap.models.generator import _ModulatedNorm
-from reliableswap.training.generator import GeneratorSettings, GeneratorTask, build
+from reliableswap.training.generator import GeneratorTask, build
+from reliableswap.training.generator_settings import GeneratorSettings
 from reliableswap.training.memory import keep_freed_memory
 from reliableswap.training.probe import MeshProbe
 

@@ -83,3 +83,46 @@ def portraits(tmp_path_factory: pytest.TempPathFactory) -> Path:
             path.parent.mkdir(exist_ok=True)
             cv2.imwrite(str(path), image)
     return folder
+
+
+@pytest.fixture(scope="session")
+def triplets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small folder of triplets of ten people who do not exist."""
+    from generator_tasks import SIZE
+    from PIL import Image
+
+    from reliableswap.triplets.factory import make_triplets
+    from reliableswap.triplets.settings import FilterSettings, PairSettings, QualitySettings, TripletSettings
+
+    photos, output = tmp_path_factory.mktemp("photos"), tmp_path_factory.mktemp("triplets")
+    for number in range(1, 11):
+        for picture in ("studio_portrait", "amateur_selfie"):
+            image = Image.open(person(number, picture)).convert("RGB")
+            image.thumbnail((256, 256))
+            (photos / f"P{number:03d}").mkdir(exist_ok=True)
+            image.save(photos / f"P{number:03d}" / f"{picture}.png")
+    settings = TripletSettings(
+        size=SIZE,
+        pairs=12,
+        shard_pairs=3,
+        split=(60, 40, 0),
+        quality=QualitySettings(max_enlargement=9, min_sharpness=0, max_yaw=90, max_pitch=90, max_covered=1),
+        pairing=PairSettings(max_turn=90, max_light=90),
+        filter=FilterSettings(min_shown=0.1, min_sharpness_kept=0.1, max_folded=1),
+    )
+    make_triplets(photos, output, settings, progress=False)
+    return output
+
+
+@pytest.fixture(scope="session")
+def encoders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small random encoders, saved."""
+    import torch
+
+    from reliableswap.models import FixerNet, IdentityEncoder
+
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("encoders")
+    IdentityEncoder(embedding_size=16, name="tiny").save_pretrained(folder / "identity")
+    FixerNet(embedding_size=8).save_pretrained(folder / "fixer")
+    return folder

@@ -1,0 +1,273 @@
+"""The losses of generators, each with its own truth, and the guidance that is spoiled on purpose."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from generator_tasks import (
+    ALL_KINDS,
+    EVERY_LOSS,
+    SIZE,
+    batch_of_every_kind,
+    settings_for,
+    small_light,
+    task_for,
+)
+from torch import Tensor, nn
+
+from reliableswap.bundled import bundled
+from reliableswap.errors import ReliableSwapError
+from reliableswap.evaluation import geometry
+from reliableswap.models import (
+    FaceShifterGenerator,
+    FixerNet,
+    GeneratorOutput,
+    IdentityEncoder,
+    MeshNet,
+    PerceptualFeatures,
+)
+from reliableswap.models.frozen import quickened
+from reliableswap.training import losses
+from reliableswap.training.guidance import Spoiling, spoil
+from reliableswap.training.probe import (
+    Likeness,
+    MeshProbe,
+    eye_patches,
+    fixer_window,
+    identity_window,
+    jittered,
+    openings,
+)
+from reliableswap.triplets.dataset import Mix, TripletDataset
+
+
+def sizes_of_gradients(loss: Tensor, network: nn.Module) -> float:
+    grads = torch.autograd.grad(loss, list(network.parameters()), retain_graph=True, allow_unused=True)
+    return sum(float(g.abs().sum()) for g in grads if g is not None)
+
+
+def test_every_loss_moves_the_generator_and_leaves_its_inputs_alone(triplets: Path, encoders: Path) -> None:
+    task = task_for(settings_for(triplets, **EVERY_LOSS, **ALL_KINDS), encoders)
+    network = small_light(task)
+    batch = batch_of_every_kind(task)
+    before = {name: value.clone() for name, value in batch.items()}
+    found = task.losses(network, batch)
+    expected = {name.removesuffix("_weight") for name in EVERY_LOSS} - {"penalty"}
+    assert set(found) == expected
+    for name, loss in found.items():
+        assert 0 < sizes_of_gradients(loss, network) < float("inf"), name
+    assert all(torch.equal(batch[name], value) for name, value in before.items())
+
+
+def test_the_discriminator_learns_from_its_own_loss_and_teaches_nobody_else(
+    triplets: Path, encoders: Path
+) -> None:
+    task = task_for(settings_for(triplets, **EVERY_LOSS, **ALL_KINDS), encoders)
+    network, judge = small_light(task), task.discriminator
+    assert judge is not None
+    batch = batch_of_every_kind(task)
+    before = {name: value.clone() for name, value in batch.items()}
+    task.losses(network, batch)
+    for name, loss in task.discriminator_losses(judge, batch).items():
+        assert 0 < sizes_of_gradients(loss, judge) < float("inf"), name
+        assert sizes_of_gradients(loss, network) == 0, name
+    assert all(torch.equal(batch[name], value) for name, value in before.items())
+
+
+def test_the_attribute_loss_moves_faceshifter_and_no_other_base_takes_it(
+    triplets: Path, encoders: Path
+) -> None:
+    values = dict.fromkeys(EVERY_LOSS, 0.0) | {"attribute_weight": 1.0, "l1_weight": 1.0}
+    task = task_for(settings_for(triplets, **values), encoders)
+    torch.manual_seed(0)
+    network = FaceShifterGenerator(size=256, channels=32, identity_dim=16)
+    batch = torch.utils.data.default_collate([task.samples[i] for i in range(2)])
+    for name in ("target", "source", "truth", "guidance", "face_mask"):
+        batch[name] = nn.functional.interpolate(batch[name], size=(256, 256))
+    assert 0 < sizes_of_gradients(task.losses(network, batch)["attribute"], network) < float("inf")
+    with pytest.raises(ReliableSwapError, match="needs --base faceshifter"):
+        task.losses(small_light(task), batch)
+
+
+def test_without_a_truth_the_face_is_free_and_only_the_background_is_held(
+    triplets: Path, encoders: Path
+) -> None:
+    values = dict.fromkeys(EVERY_LOSS, 0.0) | {"l1_weight": 1.0}
+    task = task_for(settings_for(triplets, **values, supervision="vanilla"), encoders)
+    sample = next(s for s in map(task.samples.__getitem__, range(50)) if not s["has_truth"])
+    image = torch.zeros(1, 3, SIZE, SIZE, requires_grad=True)
+
+    class Painter(nn.Module):
+        guidance_channels = 0
+
+        def forward(self, *_: Any) -> GeneratorOutput:
+            return GeneratorOutput(image=image, mask=torch.ones(1, 1, SIZE, SIZE))
+
+    task.losses(Painter(), torch.utils.data.default_collate([sample]))["l1"].backward()
+    assert image.grad is not None
+    face = sample["face_mask"][0] == 1
+    assert float(image.grad[..., face].abs().max()) == 0
+    assert float(image.grad[..., sample["face_mask"][0] == 0].abs().min()) > 0
+
+
+def test_each_sample_gets_the_losses_of_its_own_kind() -> None:
+    values, chosen = torch.tensor([1.0, 10.0, 3.0]), torch.tensor([1.0, 0.0, 1.0])
+    assert float(losses.mean_over(values, chosen)) == pytest.approx(2.0)
+    nobody = losses.mean_over(values.requires_grad_(), torch.zeros(3))
+    assert float(nobody.detach()) == 0
+    nobody.backward()
+    assert float(values.grad.abs().sum()) == 0
+
+
+@pytest.mark.parametrize(
+    ("loss", "arguments"),
+    [
+        (losses.l1_loss, (torch.ones(2, 1, 8, 8),)),
+        (losses.gradient_loss, (torch.ones(2, 1, 8, 8),)),
+        (losses.colour_loss, (torch.ones(2, 1, 8, 8),)),
+        (losses.chroma_loss, (torch.ones(2, 1, 8, 8), 8)),
+    ],
+)
+def test_pixel_losses_are_zero_for_equals_and_grow_with_the_error(loss: Any, arguments: tuple) -> None:
+    truth = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    noise = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(1)) - 0.5
+    nothing, little, much = (loss(truth + f * noise, truth, *arguments) for f in (0.0, 0.1, 1.0))
+    assert nothing.shape == (2,)
+    assert float(nothing.abs().max()) < 1e-6
+    assert bool((little > 1e-4).all() and (much > 5 * little).all())
+
+
+def test_gaze_is_about_the_pattern_and_not_about_colour_or_light() -> None:
+    eye = torch.zeros(1, 2, 6, 12)
+    eye[..., 4:7] = -1
+    moved = eye.roll(3, dims=3)
+    assert float(losses.gaze_loss(0.5 * eye + 0.2, eye)) < 0.02
+    assert float(losses.gaze_loss(moved, eye)) > 0.5
+
+
+def test_the_probe_sees_a_mouth_open_and_where_the_eyes_are(triplets: Path, encoders: Path) -> None:
+    task = task_for(settings_for(triplets), encoders)
+    sample = task.held_out.swaps[0]
+    probe = MeshProbe(MeshNet.from_pretrained(bundled("landmarks")).float())
+    with torch.no_grad():
+        mesh = probe(sample["target"][None])[0]
+    known = sample["mesh"] / (sample["mesh"][33] - sample["mesh"][263]).norm()
+    # The factory found the same points in the photo itself, at more pixels than these 64.
+    assert torch.allclose(openings(mesh[None]), openings(known[None]), atol=0.06)
+    patches = eye_patches(sample["target"][None], sample["mesh"][None])
+    assert patches.shape == (1, 2, 6, 12)
+    assert float(patches.std(dim=(2, 3)).min()) > 0.02
+
+
+def test_expression_and_pose_of_the_loss_are_those_of_the_evaluation(
+    triplets: Path, rng: np.random.Generator
+) -> None:
+    made, other = (
+        torch.stack(
+            [TripletDataset(triplets, "train", mix=Mix(vanilla=1), seed=seed)[i]["mesh"] for i in range(4)]
+        )
+        for seed in (0, 1)
+    )
+    likeness = Likeness()
+    found = losses.expression_loss(likeness.expression(made, other))
+    wanted = [geometry.expression_error(a, b) for a, b in zip(made.numpy(), other.numpy(), strict=True)]
+    # The evaluation lets lids and lips keep how open they are where it takes the other person's shape away.
+    assert np.corrcoef(found.numpy(), wanted)[0, 1] > 0.95
+    assert found.numpy() == pytest.approx(np.array(wanted), rel=0.35)
+
+    angle = np.radians(4.0)
+    turned = made.numpy() @ np.array(
+        [[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]], np.float32
+    )
+    by = losses.pose_loss(likeness.turn(torch.from_numpy(turned), made))
+    assert by.numpy() == pytest.approx(np.full(4, angle), rel=0.02)
+    assert geometry.pose_error(turned[0], made[0].numpy()) == pytest.approx(4.0, abs=0.01)
+
+
+def test_a_jittered_crop_is_the_same_face_a_little_moved() -> None:
+    torch.manual_seed(0)
+    pictures = torch.rand(6, 3, 4, 4).repeat_interleave(16, 2).repeat_interleave(16, 3) * 2 - 1
+    assert torch.allclose(jittered(pictures, 0.0).abs().mean(), pictures.abs().mean(), atol=1e-3)
+    moved = jittered(pictures)
+    assert moved.shape == pictures.shape
+    assert float((moved - pictures).abs().mean((1, 2, 3)).min()) > 0.02
+    straight = (moved - pictures).abs().mean((1, 2, 3))
+    mirrored = (moved - pictures.flip(3)).abs().mean((1, 2, 3))
+    assert 0 < int((mirrored < straight).sum()) < 6
+    assert float(torch.minimum(straight, mirrored).max()) < 0.3
+
+
+@pytest.mark.parametrize(
+    ("network", "size"),
+    [
+        (IdentityEncoder(embedding_size=16), 112),
+        (FixerNet(embedding_size=8), 56),
+        (IdentityEncoder(body="iresnet18", embedding_size=16), 112),
+        (PerceptualFeatures(), 64),
+        (MeshNet(), 128),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else None,
+)
+def test_a_quickened_network_answers_the_same(network: nn.Module, size: int) -> None:
+    torch.manual_seed(0)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_(std=0.1)
+            module.running_var.uniform_(0.5, 2)
+    network.eval()
+    pictures = torch.rand(2, 3, size, size) * 2 - 1
+    quick = quickened(network)
+    ours, theirs = (flat(one(pictures.requires_grad_())) for one in (quick, network))
+    assert (ours - theirs).abs().max() < 1e-3 * theirs.abs().max()
+    ours.square().sum().backward()
+    assert pictures.grad is not None
+    assert 0 < float(pictures.grad.abs().sum()) < float("inf")
+    assert sum(isinstance(one, nn.BatchNorm2d) for one in quick.modules()) < sum(
+        isinstance(one, nn.BatchNorm2d) for one in network.modules()
+    )
+    with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+        rounded = flat(quickened(network, torch.bfloat16)(pictures)).float()
+        as_before = flat(network(pictures)).float()
+    assert (rounded - theirs).abs().mean() < 2 * (as_before - theirs).abs().mean() + 1e-4
+
+
+def flat(answer: Any) -> Tensor:
+    answer = [answer] if isinstance(answer, Tensor) else list(answer)
+    return torch.cat([one.flatten() for one in answer])
+
+
+def test_windows_are_slices_of_the_crop() -> None:
+    crop = torch.arange(3 * 128 * 128, dtype=torch.float32).reshape(1, 3, 128, 128)
+    assert torch.equal(identity_window(crop), crop[..., 0:112, 8:120])
+    assert torch.equal(fixer_window(crop), identity_window(crop)[..., 56:112, 28:84])
+    assert identity_window(torch.zeros(1, 3, 256, 256)).shape == (1, 3, 112, 112)
+
+
+@pytest.mark.parametrize("kind", [one.name for one in dataclasses.fields(Spoiling)])
+def test_spoiled_guidance_is_worse_and_the_given_stays(kind: str, rng: np.random.Generator) -> None:
+    guidance = rng.uniform(-1, 1, (4, SIZE, SIZE)).astype(np.float32)
+    guidance[3] = 1
+    kept = guidance.copy()
+    made = spoil(guidance, kind, rng)
+    assert (guidance == kept).all()
+    assert made.shape == guidance.shape
+    assert np.abs(made[:3]).max() <= 1
+    assert (made != guidance).mean() > 0.01
+    if kind == "missing":
+        assert made[3].max() == 0
+    elif kind in ("half", "parts"):
+        assert 0.02 < (made[3] < 0.5).mean() < 0.9
+        assert (made[:3, made[3] == 0] == -1).all()
+    else:
+        assert (made[3] == 1).all()
+
+
+def test_kinds_of_spoiling_come_as_often_as_asked(rng: np.random.Generator) -> None:
+    drawn = [Spoiling().draw(rng) for _ in range(4000)]
+    for one in dataclasses.fields(Spoiling):
+        assert drawn.count(one.name) / 4000 == pytest.approx(one.default, abs=0.02)
