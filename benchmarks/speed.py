@@ -105,6 +105,8 @@ def main() -> None:
     parser.add_argument("--openvino", action="store_true", help="also by OpenVINO, in bfloat16 where it can")
     parser.add_argument("--threads", type=int, help="CPU threads (all by default)")
     arguments = parser.parse_args()
+    if arguments.openvino and arguments.device != "cpu":
+        parser.error("--openvino is for the CPU")
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     print(f"{machine(arguments.device)}, torch {torch.__version__}")

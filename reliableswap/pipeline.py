@@ -35,7 +35,7 @@ from .models.generator import Generator
 from .models.identity import IdentityEncoder
 from .models.landmarks import MeshNet
 from .models.openvino import NAME as OPENVINO
-from .models.openvino import OpenVino
+from .models.openvino import OpenVino, library
 from .report import FaceReport, SwapReport
 
 PictureLike = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | np.ndarray | Picture
@@ -117,9 +117,9 @@ class ReliableSwapPipeline(DiffusionPipeline):
 
         `openvino` is the CPU with generator and encoders run by OpenVINO.
         """
-        self._by_openvino = {}
         try:
             if device == OPENVINO:
+                library()
                 self.to("cpu", torch.float32)
                 swapping = {name: getattr(self, name) for name in ("generator", "identity", "fixer")}
                 self._by_openvino = {k: OpenVino(v) for k, v in swapping.items() if v is not None}
@@ -129,6 +129,12 @@ class ReliableSwapPipeline(DiffusionPipeline):
             reason = str(error).splitlines()[0].rstrip(".")
             raise ReliableSwapError(f"can't run on {device}: {reason}; choose cpu") from error
         return self
+
+    def to(self, *args: Any, **kwargs: Any) -> ReliableSwapPipeline:
+        """Moved to a device or type of torch's, where its networks then run by torch."""
+        self._by_openvino = {}
+        moved: ReliableSwapPipeline = super().to(*args, **kwargs)
+        return moved
 
     @property
     def place(self) -> str:
@@ -214,7 +220,9 @@ class ReliableSwapPipeline(DiffusionPipeline):
             source_region = sources[id(given)]
             target_region = Region.around(pixels, found[index], picture.name)
             swapped, mask = swap(target_region, source_region, settings)
-            swapped = self._with_expression(target_region, source_region, swapped, settings, expression)
+            swapped, mask = self._with_expression(
+                target_region, source_region, swapped, mask, settings, expression
+            )
             target_region.put_back(pixels, swapped, mask)
             entry = report.faces[index]
             entry.swapped, entry.engine, entry.source = True, chosen, _name(given)
@@ -253,23 +261,32 @@ class ReliableSwapPipeline(DiffusionPipeline):
 
     def _network(self, name: str) -> Any:
         """The network as it runs where this pipeline was put."""
-        return self._by_openvino.get(name, getattr(self, name))
+        quick, own = self._by_openvino.get(name), getattr(self, name)
+        return quick if quick is not None and quick.network is own else own
 
     def _with_expression(
-        self, target: Region, source: Region, swapped: np.ndarray, settings: BlendSettings, strength: float
-    ) -> np.ndarray:
-        """(H,W,3) the swapped region with the target's expression, as far as the made face can be read."""
+        self,
+        target: Region,
+        source: Region,
+        swapped: np.ndarray,
+        mask: np.ndarray,
+        settings: BlendSettings,
+        strength: float,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(H,W,3), (H,W) the swapped region with the target's expression, as far as the made face can be read, and
+        where it is not the target's own."""
         if strength * settings.likeness == 0:
-            return swapped
+            return swapped, mask
         (made,) = add_meshes(self.landmarks, swapped, [target.face])
         assert made.mesh is not None
         assert made.presence is not None
         assert target.face.mesh is not None
         assert source.face.mesh is not None
         if made.presence < PRESENCE:
-            return swapped
+            return swapped, mask
         goal = shaped_mesh(target.face.mesh, source.face.mesh, settings.shape * settings.likeness)
-        return keep_expression(swapped, made.mesh, goal, strength * settings.likeness)
+        drawn, moved = keep_expression(swapped, made.mesh, goal, strength * settings.likeness)
+        return drawn, np.maximum(mask, moved)
 
     def _source_regions(self, wanted: Mapping[int, PictureLike]) -> dict[int, Region]:
         """The largest face of each source, found once however many faces it goes to."""

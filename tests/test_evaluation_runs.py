@@ -23,6 +23,7 @@ from reliableswap.evaluation import (
     pixels,
     plots,
     protocols,
+    summary,
 )
 from reliableswap.evaluation.figures import BY_KEY
 from reliableswap.evaluation.methods import FolderMethod, Made, SourcePhoto, UnchangedTarget
@@ -72,8 +73,14 @@ class Colours:
         return np.asarray(image[y0:y1, x0:x1].mean((0, 1)), np.float64)
 
 
-def test_frechet_distances_are_to_targets_and_to_sources(portraits: Path) -> None:
+def test_frechet_distances_are_to_targets_and_to_sources(
+    portraits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pairs = protocols.make_pairs("identity-folders", portraits, 20, 0)
+    few = measure.evaluate([SourcePhoto()], pairs, examiner(features=Colours())).methods[0]
+    assert few.frechet is None  # twenty pairs, and only ten photos
+    assert few.frechet_sources is None
+    monkeypatch.setattr(summary, "LEAST", 8)
     done = measure.evaluate([UnchangedTarget(), SourcePhoto()], pairs, examiner(features=Colours()))
     unchanged, source = done.methods
     assert unchanged.frechet == pytest.approx(0, abs=1e-6)

@@ -13,7 +13,7 @@ from conftest import person
 from reliableswap import ReliableSwapPipeline
 from reliableswap.bundled import bundled
 from reliableswap.errors import ReliableSwapError
-from reliableswap.models import IdentityEncoder, LightGenerator, SimSwapGenerator
+from reliableswap.models import FaceShifterGenerator, IdentityEncoder, LightGenerator, SimSwapGenerator
 from reliableswap.models.generator import GeneratorOutput
 from reliableswap.models.openvino import OpenVino, library
 from reliableswap.triplets.encode import EncoderChoice
@@ -39,6 +39,45 @@ def test_a_generator_answers_as_by_torch(inputs: tuple[torch.Tensor, ...]) -> No
         assert isinstance(made, GeneratorOutput)
         assert (made.image - wanted.image).abs().max() < 1e-3
         assert (made.mask - wanted.mask).abs().max() < 1e-3
+
+
+@pytest.mark.parametrize(
+    "network",
+    [SimSwapGenerator(channels=8, block_count=1), FaceShifterGenerator(channels=64, size=256)],
+    ids=["simswap", "faceshifter"],
+)
+def test_other_bases_answer_as_by_torch(network: SimSwapGenerator | FaceShifterGenerator) -> None:
+    torch.manual_seed(0)
+    target = torch.rand(1, 3, 256, 256) * 2 - 1
+    identity = torch.nn.functional.normalize(torch.randn(1, network.vector_size))
+    with torch.inference_mode():
+        wanted = network.eval()(target, identity).image
+        made = OpenVino(network, "float32")(target, identity).image
+    assert wanted.std() > 0
+    assert (made - wanted).abs().max() < 1e-2 * wanted.abs().max()
+
+
+def test_a_pipeline_that_is_moved_or_given_another_network_leaves_openvino() -> None:
+    pipe = ReliableSwapPipeline.bundled().on("openvino")
+    assert isinstance(pipe._network("generator"), OpenVino)
+    pipe.register_modules(generator=LightGenerator(**SMALL))
+    assert pipe._network("generator") is pipe.generator
+    pipe.to("cpu")
+    assert pipe.place == "cpu"
+    assert pipe._network("identity") is pipe.identity
+
+
+def test_what_openvino_cannot_run_is_one_line(
+    inputs: tuple[torch.Tensor, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*given: object, **named: object) -> None:
+        raise RuntimeError("no such layer\nand much more")
+
+    monkeypatch.setattr(library(), "convert_model", fail)
+    with pytest.raises(
+        ReliableSwapError, match=r"can't run LightGenerator on inputs of .*: no such layer; choose"
+    ):
+        OpenVino(LightGenerator(**SMALL).eval())(*inputs)
 
 
 def test_the_answer_is_the_callers_own(inputs: tuple[torch.Tensor, ...]) -> None:

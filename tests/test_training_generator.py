@@ -274,12 +274,22 @@ def test_all_ranks_take_a_step_from_the_same_folder_as_often_as_asked(triplets: 
     assert [i for _, i in asked] == list(range(200 * ranks * batch))
 
 
-@pytest.mark.parametrize("shares", ["1", "1,-1", "0,0", "much,1"])
+@pytest.mark.parametrize("shares", ["1", "1,-1", "1,0", "nan,1", "inf,1", "much,1"])
 def test_shares_that_fit_no_folders_are_one_line(triplets: Path, shares: str) -> None:
     chosen = settings_for(triplets, triplet_shares=shares)
     folders = [triplets, triplets]
     with pytest.raises(ReliableSwapError, match="--triplet_shares"):
         GeneratorSamples(folders, chosen.mix, 2, 1, 0, None, chosen.shares)
+
+
+def test_a_generator_knows_the_sizes_it_learnt_at(triplets: Path, encoders: Path, tmp_path: Path) -> None:
+    identity = IdentityEncoder.from_pretrained(encoders / "identity")
+    fresh = build(settings_for(triplets), identity, None, [256, SIZE, 256])
+    assert fresh.config["sizes"] == [SIZE, 256]
+    fresh.save_pretrained(tmp_path)
+    assert LightGenerator.from_pretrained(tmp_path).config["sizes"] == [SIZE, 256]
+    further = build(settings_for(triplets, initial=tmp_path), identity, None, [128])
+    assert further.config["sizes"] == [SIZE, 128, 256]
 
 
 def test_supervision_is_a_mix_and_shares_change_it(triplets: Path) -> None:

@@ -11,11 +11,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from .reshape import displacement, reshape, shaped_mesh, similarity3d
+from .reshape import STILL, displacement, reshape, shaped_mesh, similarity3d
 from .topology import topology
 
 _RUN = 0.25  # eye distances over which a correction runs out into cheeks and forehead
-_MOST = 0.08  # eye distances: what differs by more was read wrongly, or is a fault that drawing does not mend
+_MOST = 0.08  # eye distances: no point is drawn further, as what differs by more was often read wrongly
 
 
 @lru_cache(maxsize=1)
@@ -66,11 +66,15 @@ def expression_difference(mesh: np.ndarray, other: np.ndarray) -> np.ndarray:
     return frontal(as_other) - frontal(other)
 
 
-def keep_expression(picture: np.ndarray, mesh: np.ndarray, goal: np.ndarray, strength: float) -> np.ndarray:
-    """(H,W,3) uint8 the picture of a made face, whose mesh is given, with `strength` of the goal mesh's expression."""
+def keep_expression(
+    picture: np.ndarray, mesh: np.ndarray, goal: np.ndarray, strength: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """(H,W,3) uint8 the picture of a made face, whose mesh is given, with `strength` of the goal mesh's expression; and
+    (H,W) one where it was drawn, else zero."""
     scale, rotation, shift = onto_mean_face(mesh)
     step = scale * mesh @ rotation + shift - frontal(goal)
     far = np.linalg.norm(step, axis=1, keepdims=True)
     step *= _nearness() * np.minimum(1, _MOST / np.maximum(far, 1e-9))
     drawn = mesh - np.float32(strength) * (step @ rotation.T / scale)
-    return reshape(picture, displacement(mesh, drawn.astype(np.float32), picture.shape[:2]))
+    move = displacement(mesh, drawn.astype(np.float32), picture.shape[:2])
+    return reshape(picture, move), (np.abs(move).max(2) >= STILL).astype(np.float32)

@@ -117,7 +117,7 @@ def displacement(target_mesh: np.ndarray, goal_mesh: np.ndarray, shape_hw: tuple
 def reshape(picture: np.ndarray, move: np.ndarray) -> np.ndarray:
     """(H,W,3) the picture drawn along a displacement (H,W,2); bit-equal where that is zero."""
     dx, dy = cv2.split(move)
-    moved = (cv2.max(cv2.absdiff(dx, 0), cv2.absdiff(dy, 0)) >= STILL).astype(np.uint8)
+    moved = (np.maximum(np.abs(dx), np.abs(dy)) >= STILL).astype(np.uint8)
     left, top, wide, high = cv2.boundingRect(moved)
     out = picture.copy()
     if not wide:

@@ -193,9 +193,8 @@ def reenact(
     shown = [np.maximum(planes[k], 0) for k in (2, 5)]
     bare = np.ones_like(shown[0])
     if covers_at is not None:
-        hidden, bare = covers_at(np.concatenate(positions))
-        shown = [value * (1 - covered) for value, covered in zip(shown, np.split(hidden, 2), strict=True)]
-        bare = np.split(bare, 2)[0]
+        (hidden, bare), (hidden_twin, _) = map(covers_at, positions)
+        shown = [shown[0] * (1 - hidden), shown[1] * (1 - hidden_twin)]
 
     validity = shown[0]
     image = sample(source, positions[0], scale)

@@ -73,8 +73,8 @@ def frechet_rows(evaluation: Evaluation, facts: Facts) -> list[FrechetRow]:
         FrechetRow(
             "frechet_sources",
             f"{name} to the sources",
-            "results against the sources' photos, which are of other people in other places than the targets; the "
-            "unchanged target's value says how far apart such real photos are",
+            "results against the sources' photos, to which a copy of the source is nearest; the unchanged target's "
+            "value says how far real photos of other people in other places are apart",
         ),
     ]
     return [row for row in rows if name and any(row.of(m) is not None for m in evaluation.methods)]

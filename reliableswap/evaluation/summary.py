@@ -78,8 +78,8 @@ def steadiness(rows: Sequence[Row]) -> None:
 def summarise(result: MethodResult, subjects: dict[Shot, Subject], seed: int) -> None:
     """Means with intervals over the rows, and the Fréchet distances to real photos.
 
-    The targets are those whose pose, light and background a result has, but an unchanged target is nearest to them.
-    The sources' photos are no result's own, so what looks unreal has nothing to win there.
+    A result has its target's pose, light and background, so an unchanged target is nearest to the targets, and a copy
+    of the source's photo to the sources: together they say how real a result looks that is neither.
     """
     clips = [row.pair.clip or row.pair.name for row in result.rows]
     for figure in FIGURES:
@@ -89,11 +89,15 @@ def summarise(result: MethodResult, subjects: dict[Shot, Subject], seed: int) ->
             result.estimates[figure.key] = estimate
     rows = [row for row in result.rows if row.subject is not None]
     made = [row.subject.features for row in rows if row.subject is not None]
-    result.frechet = _distance(made, [subjects[row.pair.target].features for row in rows])
-    result.frechet_sources = _distance(made, [subjects[row.pair.source].features for row in rows])
+    result.frechet = _distance(made, [row.pair.target for row in rows], subjects)
+    result.frechet_sources = _distance(made, [row.pair.source for row in rows], subjects)
 
 
-def _distance(made: Sequence[np.ndarray | None], real: Sequence[np.ndarray | None]) -> float | None:
+def _distance(
+    made: Sequence[np.ndarray | None], real: Sequence[Shot], subjects: dict[Shot, Subject]
+) -> float | None:
     """The Fréchet distance, or None with too few pictures for one."""
-    ones, others = [f for f in made if f is not None], [f for f in real if f is not None]
-    return frechet_distance(ones, others) if min(len(ones), len(others)) >= LEAST else None
+    ones = [features for features in made if features is not None]
+    others = [features for shot in real if (features := subjects[shot].features) is not None]
+    enough = min(len(ones), len(others), len(set(real))) >= LEAST
+    return frechet_distance(ones, others) if enough else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from functools import lru_cache
 from typing import Any
 
@@ -64,6 +65,7 @@ class OpenVino:
             network.dtype,
         )  # which networks look for in all their modules
         self._compiled: dict[tuple[torch.Size, ...], Any] = {}
+        self._turn = threading.Lock()  # a compiled network takes one caller at a time
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.network, name)
@@ -71,22 +73,32 @@ class OpenVino:
     def __call__(self, *inputs: Tensor | None) -> Any:
         given = [x for x in inputs if x is not None]
         shapes = tuple(x.shape for x in given)
-        if shapes not in self._compiled:
-            self._compiled[shapes] = self._compile(tuple(x is not None for x in inputs), shapes)
-        answers = self._compiled[shapes].infer([x.float().contiguous().numpy() for x in given])
+        with self._turn:
+            if shapes not in self._compiled:
+                self._compiled[shapes] = self._compile(tuple(x is not None for x in inputs), shapes)
+            answers = self._compiled[shapes].infer([x.float().contiguous().numpy() for x in given])
         outputs = [torch.from_numpy(answer) for answer in answers.values()]
         if isinstance(self.network, Generator):
             return GeneratorOutput(image=outputs[0], mask=outputs[1])
         return outputs[0]
 
     def _compile(self, given: tuple[bool, ...], shapes: tuple[torch.Size, ...]) -> Any:
-        with torch.inference_mode(False), torch.no_grad():
-            examples = tuple(torch.zeros(shape) for shape in shapes)
-            graph = torch.export.export(_Flat(self.network, given), examples)
-        model = library().convert_model(graph, input=[list(shape) for shape in shapes])
+        """A request to the network for inputs of these shapes; what does not fit the network is its own ValueError."""
         ways = {
             "INFERENCE_PRECISION_HINT": {"bfloat16": "bf16", "float32": "f32"}[self.precision],
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         }
-        return self.core.compile_model(model, "CPU", ways).create_infer_request()
+        try:
+            with torch.inference_mode(False), torch.no_grad():
+                examples = tuple(torch.zeros(shape) for shape in shapes)
+                graph = torch.export.export(_Flat(self.network, given), examples)
+            model = library().convert_model(graph, input=[list(shape) for shape in shapes])
+            return self.core.compile_model(model, "CPU", ways).create_infer_request()
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[0].rstrip(".")
+            sizes = ", ".join(str(tuple(shape)) for shape in shapes)
+            raise ReliableSwapError(
+                f"{NAME} can't run {type(self.network).__name__} on inputs of {sizes}: {reason}; choose "
+                "the device cpu"
+            ) from error

@@ -69,9 +69,9 @@ class GeneratorSamples(Dataset[dict[str, Tensor]]):
 def _shares(folders: Sequence[Path], shares: Sequence[float]) -> np.ndarray:
     """(folders,) with sum 1; all alike where none are given."""
     weights = np.array(shares or [1.0] * len(folders), np.float64)
-    if len(weights) != len(folders) or (len(weights) and (weights.min() < 0 or weights.sum() <= 0)):
+    if len(weights) != len(folders) or not np.isfinite(weights).all() or weights.min(initial=1) <= 0:
         raise ReliableSwapError(
             f"--triplet_shares gives {list(map(float, shares))} for {len(folders)} folders of triplets; give one "
-            "number of 0 or more for each"
+            "number above 0 for each"
         )
-    return np.asarray(weights / max(weights.sum(), 1e-12))
+    return np.asarray(weights / max(weights.sum(), 1e-300))
