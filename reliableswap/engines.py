@@ -8,8 +8,11 @@ import cv2
 import numpy as np
 import torch
 
+from .blend.detail import match_detail
 from .blend.engine import BlendSettings, blend_face
 from .blend.guidance import guidance_texture
+from .blend.occlusion import find_covers
+from .blend.regions import face_width, window
 from .blend.reshape import STILL, displacement, reshape, shaped_mesh
 from .errors import NoFaceError
 from .faces.align import FIXER_WINDOW, IDENTITY_WINDOW, TEMPLATES, align, apply, crop, paste_back, similarity
@@ -150,6 +153,7 @@ class NeuralEngine:
         made, cover = self.generate(picture, apply(matrix, goal), source)
         alpha = paste_back(self._cover(cover) * settings.likeness, matrix, shape)[..., None]
         face = paste_back(made, matrix, shape) + self._fine(target, source, matrix, settings)
+        face += self._grain(face, under, target, goal, alpha[..., 0] > 0.9, settings)
         pasted = np.clip(np.rint(under * (1 - alpha) + face * alpha), 0, 255).astype(np.uint8)
         moved = np.abs(move).max(2)
         mask = np.maximum(np.where(moved < STILL, 0, np.minimum(moved, 1)), alpha[..., 0])
@@ -165,6 +169,31 @@ class NeuralEngine:
         blended, _ = blend_region(target, source, replace(settings, likeness=1.0))
         coarse = paste_back(crop(blended, matrix, size).astype(np.float32), matrix, blended.shape[:2])
         return (blended - coarse) * np.float32(settings.detail)
+
+    @staticmethod
+    def _grain(
+        face: np.ndarray,
+        under: np.ndarray,
+        target: Region,
+        goal: np.ndarray,
+        inside: np.ndarray,
+        settings: BlendSettings,
+    ) -> np.ndarray:
+        """(H,W,1) what a made face lacks of the photo's grain: networks draw skin too smooth, and that shows."""
+        assert target.face.mesh is not None
+        change = np.zeros(inside.shape, np.float32)
+        width = face_width(goal)
+        piece = window(goal, inside.shape, 0.1 * width)
+        light, reference = (
+            cv2.cvtColor(np.ascontiguousarray(p[piece], np.float32), cv2.COLOR_RGB2GRAY)
+            for p in (face, under)
+        )
+        _, bare = find_covers(target.pixels, target.face.mesh).on(inside.shape)
+        grained = match_detail(
+            light, reference, inside[piece], bare[piece], width, settings.detail, equal=1.0
+        )
+        change[piece] = grained - light
+        return change[..., None]
 
     @staticmethod
     def _cover(mask: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ import numpy as np
 _FINEST = 0.7  # blur in pixels that takes the finest octave away; each next one is twice as wide
 _COARSEST = 1 / 60  # of the face's width: wider than that is the face itself
 _SOFTEST = 0.15  # an octave is never turned down further
-_AS_SHARP = 1.3  # octaves this much stronger than the photo's are still called equal: faces differ
+AS_SHARP = 1.3  # octaves this much stronger than the photo's are still called equal: faces differ
 
 
 def match_detail(
@@ -22,11 +22,12 @@ def match_detail(
     skin: np.ndarray,
     face_width: float,
     strength: float = 1.0,
+    equal: float = AS_SHARP,
 ) -> np.ndarray:
     """(H,W) the lightness as sharp as the reference over the face; what is missing is lent on the skin, masks (H,W).
 
     Sharpness is measured where lids, brows and lips are: every face has edges there, while smooth skin may be a
-    young face as well as a soft photo.
+    young face as well as a soft photo. Octaves that differ by less than the ratio `equal` are left alone.
     """
     whole = face > 0.5
     if strength == 0 or np.count_nonzero(whole) < 64:
@@ -38,11 +39,11 @@ def match_detail(
         mine_next, theirs_next = (cv2.GaussianBlur(p, (0, 0), sigma) for p in (mine, theirs))
         own, lent = mine - mine_next, theirs - theirs_next
         ratio = _strength(own[whole]) / max(_strength(lent[whole]), 1e-6)
-        if ratio > _AS_SHARP:
-            out += strength * (max(_AS_SHARP / ratio, _SOFTEST) - 1) * own
-        elif ratio < 1 / _AS_SHARP:
+        if ratio > equal:
+            out += strength * (max(equal / ratio, _SOFTEST) - 1) * own
+        elif ratio < 1 / equal:
             # Details of two faces are independent, so it is their squares that add up.
-            out += strength * float(np.sqrt(1 - (ratio * _AS_SHARP) ** 2)) * lent * skin
+            out += strength * float(np.sqrt(1 - (ratio * equal) ** 2)) * lent * skin
         mine, theirs = mine_next, theirs_next
     return out
 
