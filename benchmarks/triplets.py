@@ -152,10 +152,9 @@ def speed(job: Job) -> None:
 
 
 def scaling_and_memory(job: Job) -> None:
-    """Pairs a second with one and two processes, start-up taken out by a difference; and the peak of memory."""
+    """Pairs a second with one and two processes, and the peak of memory."""
     rates, peaks = {}, {}
     for workers in (1, 2):
-        seconds = []
         for times in (1, 4):
             longer = dataclasses.replace(
                 job,
@@ -163,16 +162,21 @@ def scaling_and_memory(job: Job) -> None:
                 pairs=times * job.pairs,
                 output=job.output.with_name(f"{job.output.name}-{workers}-{times}"),
             )
-            wall, peak, _ = run(longer)
-            seconds.append(wall)
-            peaks[workers, longer.pairs] = peak
-        rates[workers] = 3 * job.pairs / (seconds[1] - seconds[0])
+            _, peaks[workers, longer.pairs], _ = run(longer)
+        rates[workers] = steady_rate(longer)
     print(
         f"{job.size} px: {rates[1]:.1f} pairs a second with one process, {rates[2]:.1f} with two: "
         f"{rates[2] / rates[1] / 2:.2f} of twice the speed"
     )
     for (workers, pairs), peak in peaks.items():
         print(f"  peak of a process, {workers} process(es), {pairs} pairs: {peak / MEBI:.0f} MiB")
+
+
+def steady_rate(job: Job) -> float:
+    """Pairs a second of a finished run, without start-up: from when every process had its second shard done."""
+    times = sorted(path.stat().st_mtime for path in job.output.glob("data/*.parquet"))
+    first = 2 * job.workers - 1
+    return (len(times) - 1 - first) * job.shard_pairs / (times[-1] - times[first])
 
 
 def kill_and_resume(job: Job) -> None:
@@ -257,7 +261,7 @@ def main() -> None:
     parser.add_argument("photos_folder", nargs="?", type=Path, metavar="PHOTOS")
     parser.add_argument("--flat", default="", help="sub-folders whose photos are all of different people")
     parser.add_argument("--photos", type=int, default=600, help="how many photos to sample, about")
-    parser.add_argument("--pairs", type=int, default=96, help="pairs of the shortest run")
+    parser.add_argument("--pairs", type=int, default=400, help="pairs of the shortest run")
     parser.add_argument("--sizes", default="128,256")
     parser.add_argument(
         "--encoder",

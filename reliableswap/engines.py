@@ -12,7 +12,7 @@ from .blend.detail import match_detail
 from .blend.engine import BlendSettings, blend_face
 from .blend.guidance import guidance_texture
 from .blend.occlusion import find_covers
-from .blend.regions import face_width, window
+from .blend.regions import eyes, face_width, soft, window
 from .blend.reshape import STILL, displacement, reshape, shaped_mesh
 from .errors import NoFaceError
 from .faces.align import FIXER_WINDOW, IDENTITY_WINDOW, TEMPLATES, align, apply, crop, paste_back, similarity
@@ -83,6 +83,17 @@ def fineness(region: Region, size: int, template: str) -> float:
     return float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
 
 
+def _with_eye_colours(made: np.ndarray, picture: np.ndarray, mesh: np.ndarray) -> np.ndarray:
+    """(S,S,3) the made crop with the target's colours between the lids; its lightness stays.
+
+    The gaze is the target's, and a network that is free to will draw specks there that please an encoder.
+    """
+    inside = soft(eyes(mesh, made.shape[:2], 1.1), 0.01 * made.shape[0])[..., None]
+    seen = picture.astype(np.float32)
+    lighter = cv2.cvtColor(made, cv2.COLOR_RGB2GRAY) - cv2.cvtColor(seen, cv2.COLOR_RGB2GRAY)
+    return made + inside * (np.clip(seen + lighter[..., None], 0, 255) - made)
+
+
 class NeuralEngine:
     """A generator with the encoders it was trained on."""
 
@@ -94,9 +105,9 @@ class NeuralEngine:
     ) -> None:
         self.generator, self.identity, self.fixer = generator, identity, fixer
         self.template = str(generator.config["template"])
-        # The sides of crops that the generator learnt at, from small to large.
-        learnt = [generator.size] if generator.size else generator.config.get("sizes", [128])
-        self.sizes = sorted(int(size) for size in learnt)
+        # The sides of crops to work at, from small to large.
+        sizes = [generator.size] if generator.size else generator.config.get("sizes", [128])
+        self.sizes = sorted(int(size) for size in sizes)
 
     def vector(self, region: Region) -> torch.Tensor:
         """(1,D) v_full = [v_id ; v_fix] of the region's face."""
@@ -137,7 +148,8 @@ class NeuralEngine:
                 seen.to(device, dtype), self.vector(source).to(device, dtype), guidance
             )
         levels = (image[0].float().clamp(low, high) - low) * (255 / (high - low))
-        return levels.permute(1, 2, 0).cpu().numpy(), mask[0, 0].float().cpu().numpy()
+        made = np.ascontiguousarray(levels.permute(1, 2, 0).cpu().numpy())
+        return _with_eye_colours(made, picture, mesh), mask[0, 0].float().cpu().numpy()
 
     def __call__(
         self, target: Region, source: Region, settings: BlendSettings

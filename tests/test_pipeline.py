@@ -15,6 +15,7 @@ from PIL import Image
 from reliableswap import ReliableSwapPipeline
 from reliableswap.blend.engine import BlendSettings
 from reliableswap.blend.expression import keep_expression
+from reliableswap.blend.regions import eyes
 from reliableswap.engines import NeuralEngine, Region
 from reliableswap.errors import NoFaceError, PictureError, ReliableSwapError, WeightsError
 from reliableswap.evaluation.geometry import expression_error
@@ -355,6 +356,40 @@ def test_skin_that_a_network_drew_too_smooth_gets_the_photos_grain(
         made, mask = engine(target, source, BlendSettings(detail=detail, shape=0))
         wanted = wanted or grain(target.pixels, mask)
         assert low <= grain(made, mask) / wanted <= high  # hair and clothes in the mask get none
+
+
+class Coloured(LightGenerator):
+    """Gives its target back, red all over."""
+
+    def forward(
+        self, target: torch.Tensor, identity: torch.Tensor, guidance: torch.Tensor | None = None
+    ) -> GeneratorOutput:
+        red = torch.tensor([1.0, -0.5, -0.5])[:, None, None]
+        return GeneratorOutput(image=0.5 * target + 0.4 * red, mask=torch.ones_like(target[:, :1]))
+
+
+def test_between_the_lids_the_colours_are_the_targets(
+    pipe: ReliableSwapPipeline, small: dict[str, torch.nn.Module]
+) -> None:
+    identity = small["identity"]
+    assert isinstance(identity, IdentityEncoder)
+    engine = NeuralEngine(Coloured(channels=(8, 8, 8, 8), block_count=1, identity_dim=128), identity, None)
+    target, source = (
+        Region.around(pixels, pipe.find(pixels)[0], "photo")
+        for pixels in (portrait(2, 150), portrait(1, 150))
+    )
+    made, _ = engine(target, source, BlendSettings(shape=0, detail=0))
+    assert target.face.mesh is not None
+    inside = eyes(target.face.mesh, made.shape[:2], 0.6) > 0
+    cheek = tuple(np.rint(target.face.mesh[50, 1::-1]).astype(int))
+
+    def redness(image: np.ndarray) -> np.ndarray:
+        return image[..., 0].astype(float) - image[..., 2]
+
+    change = redness(made) - redness(target.pixels)
+    assert inside.sum() > 8
+    assert abs(change[inside].mean()) < 10
+    assert change[cheek] > 30
 
 
 def test_a_generator_works_at_the_smallest_of_its_sizes_that_holds_the_photo(

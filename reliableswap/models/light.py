@@ -116,7 +116,7 @@ class LightGenerator(Generator):
     light (where nothing is valid, the target's), in averages of `target_colours` cells a side; 0 leaves them free.
     Encoders tell people by stains of colour too, and a network that is free to would make some. The mask is its own
     output, to be supervised: the image is not blended with the target in here, because a network that may blend learns
-    to copy its target. `sizes` are the sides of the crops that it learnt at; it takes any, and is at its best there.
+    to copy its target. `sizes` are the sides of crops to use it at, which are those it learnt at; it takes any.
     """
 
     multiple = 8

@@ -88,6 +88,7 @@ class OpenVino:
             "INFERENCE_PRECISION_HINT": {"bfloat16": "bf16", "float32": "f32"}[self.precision],
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+            "ENABLE_CPU_PINNING": False,  # several processes would all be pinned to the same cores
         }
         try:
             with torch.inference_mode(False), torch.no_grad():
