@@ -202,7 +202,7 @@ class NeuralEngine:
         )
         _, bare = find_covers(target.pixels, target.face.mesh).on(inside.shape)
         grained = match_detail(
-            light, reference, inside[piece], bare[piece], width, settings.detail, equal=1.0
+            light, reference, inside[piece], bare[piece], width, settings.detail, equal=1.0, least=1
         )
         change[piece] = grained - light
         return change[..., None]

@@ -23,18 +23,20 @@ def match_detail(
     face_width: float,
     strength: float = 1.0,
     equal: float = AS_SHARP,
+    least: int = 2,
 ) -> np.ndarray:
     """(H,W) the lightness as sharp as the reference over the face; what is missing is lent on the skin, masks (H,W).
 
     Sharpness is measured where lids, brows and lips are: every face has edges there, while smooth skin may be a
-    young face as well as a soft photo. Octaves that differ by less than the ratio `equal` are left alone.
+    young face as well as a soft photo. Octaves that differ by less than the ratio `equal` are left alone;
+    there are as many of them as are finer than a face's features, and at `least` so many.
     """
     whole = face > 0.5
     if strength == 0 or np.count_nonzero(whole) < 64:
         return light
     out = light.copy()
     mine, theirs = light, reference
-    octaves = 1 + max(1, int(np.log2(max(_COARSEST * face_width / _FINEST, 1))))
+    octaves = max(least, 1 + int(np.log2(max(_COARSEST * face_width / _FINEST, 1))))
     for sigma in _FINEST * 2.0 ** np.arange(octaves):
         mine_next, theirs_next = (cv2.GaussianBlur(p, (0, 0), sigma) for p in (mine, theirs))
         own, lent = mine - mine_next, theirs - theirs_next
