@@ -276,6 +276,18 @@ def test_the_command_compares_our_engine_with_a_folder(
         run(*words, "-o", tmp_path / "report")
 
 
+def test_the_pipelines_swap_as_they_are_asked_to(portraits: Path, tmp_path: Path) -> None:
+    encoder(0).save_pretrained(tmp_path / "judge")
+    common = ("--protocol", "identity-folders", "--faces", portraits, "--pairs", 2, "--features", "none")
+    common = (*common, "--judge", tmp_path / "judge", "--pipeline", "bundled", "--engine", "blend")
+    for expression in ("0", "1"):
+        folder = tmp_path / expression
+        run(*common, "--expression", expression, "-o", folder, "--keep", folder / "kept")
+    kept = [sorted((tmp_path / name / "kept").rglob("*.png")) for name in ("0", "1")]
+    assert len(kept[0]) == len(kept[1]) == 2
+    assert all(one.read_bytes() != other.read_bytes() for one, other in zip(*kept, strict=True))
+
+
 def test_the_command_says_what_is_missing(portraits: Path, tmp_path: Path) -> None:
     common = ("--protocol", "ffhq", "--faces", portraits, "--pairs", 2)
     with pytest.raises(ReliableSwapError, match="give -o FOLDER"):

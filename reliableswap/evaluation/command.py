@@ -118,6 +118,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--list-pairs", type=Path, metavar="TSV", help="only write the pairs, for other tools to work from"
     )
+    for name in ("shape", "expression"):
+        parser.add_argument(
+            f"--{name}", type=float, metavar="0..1", help="of the pipelines' swaps (default: theirs)"
+        )
     parser.add_argument(
         "--device", help="where the pipelines run: cpu, openvino, cuda, cuda:1, mps (default: cpu)"
     )
@@ -197,6 +201,8 @@ def open_pipelines(arguments: argparse.Namespace) -> list[PipelineMethod]:
     from .methods import PipelineMethod
 
     methods: list[PipelineMethod] = []
+    asked = {name: getattr(arguments, name) for name in ("shape", "expression")}
+    options = {name: value for name, value in asked.items() if value is not None}
     for place, engines in arguments.compared or []:
         bundled = place == "bundled"
         pipe = ReliableSwapPipeline.bundled() if bundled else ReliableSwapPipeline.from_pretrained(place)
@@ -205,7 +211,7 @@ def open_pipelines(arguments: argparse.Namespace) -> list[PipelineMethod]:
         pipe.set_progress_bar_config(disable=True)
         for engine in engines or ["auto"]:
             label = f"{'bundled' if bundled else Path(place).name}/{pipe.choose_engine(engine)}"
-            methods.append(PipelineMethod(pipe, engine, label, arguments.keep))
+            methods.append(PipelineMethod(pipe, engine, label, arguments.keep, **options))
     return methods
 
 

@@ -38,13 +38,20 @@ class Method(Protocol):
 
 
 class PipelineMethod:
-    """A pipeline of ours with one of its engines; `keep` stores what it makes, marked as made by AI."""
+    """A pipeline of ours with one of its engines; `keep` stores what it makes, marked as made by AI. `options` are those
+    of the pipeline's call that differ from its defaults."""
 
     control = False
 
     def __init__(
-        self, pipe: ReliableSwapPipeline, engine: Engine, name: str, keep: Path | None = None
+        self,
+        pipe: ReliableSwapPipeline,
+        engine: Engine,
+        name: str,
+        keep: Path | None = None,
+        **options: float,
     ) -> None:
+        self.options = options
         self.pipe, self.engine, self.name = pipe, pipe.choose_engine(engine), name
         self.keep = keep / name.replace("/", "-") if keep else None
 
@@ -55,7 +62,7 @@ class PipelineMethod:
     def make(self, pair: Pair, target: Shot) -> Made:
         source, photo = pair.source.read(), target.read()  # decoding is no part of a swap
         started = time.perf_counter()
-        result = self.pipe(source, photo, engine=self.engine).pictures[0]
+        result = self.pipe(source, photo, engine=self.engine, **self.options).pictures[0]
         spent = (time.perf_counter() - started) * 1000
         if self.keep is not None:
             path = self.keep / f"{frame_name(pair, target)}.png"
