@@ -203,6 +203,9 @@ def open_pipelines(arguments: argparse.Namespace) -> list[PipelineMethod]:
     methods: list[PipelineMethod] = []
     asked = {name: getattr(arguments, name) for name in ("shape", "expression")}
     options = {name: value for name, value in asked.items() if value is not None}
+    for name, value in options.items():
+        if not 0 <= value <= 1:
+            raise ReliableSwapError(f"--{name} is {value}; choose a value from 0 to 1")
     for place, engines in arguments.compared or []:
         bundled = place == "bundled"
         pipe = ReliableSwapPipeline.bundled() if bundled else ReliableSwapPipeline.from_pretrained(place)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -38,8 +38,10 @@ class Method(Protocol):
 
 
 class PipelineMethod:
-    """A pipeline of ours with one of its engines; `keep` stores what it makes, marked as made by AI. `options` are those
-    of the pipeline's call that differ from its defaults."""
+    """A pipeline of ours with one of its engines; `keep` stores what it makes, marked as made by AI.
+
+    `options` are those of the pipeline's call that differ from its defaults.
+    """
 
     control = False
 
@@ -51,7 +53,7 @@ class PipelineMethod:
         keep: Path | None = None,
         **options: float,
     ) -> None:
-        self.options = options
+        self.options: dict[str, Any] = options
         self.pipe, self.engine, self.name = pipe, pipe.choose_engine(engine), name
         self.keep = keep / name.replace("/", "-") if keep else None
 
