@@ -10,7 +10,7 @@ CHECKS = Path(__file__).with_name("openvino_checks.py")
 
 
 def test_openvino_in_a_process_of_its_own() -> None:
-    command = [sys.executable, "-m", "pytest", "-q", "--show-capture=no", str(CHECKS)]
+    command = [sys.executable, "-m", "pytest", "--show-capture=no", str(CHECKS)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=CHECKS.parent.parent)
     assert done.returncode == 0, done.stdout[-4000:]
     assert " passed" in done.stdout
