@@ -60,10 +60,8 @@ class OpenVino:
         if precision == "auto":
             precision = "bfloat16" if native else "float32"
         self.network, self.precision = network.eval(), precision
-        self.device, self.dtype = (
-            network.device,
-            network.dtype,
-        )  # which networks look for in all their modules
+        # Kept, because a network looks through all its modules for them.
+        self.device, self.dtype = network.device, network.dtype
         self._compiled: dict[tuple[torch.Size, ...], Any] = {}
         self._turn = threading.Lock()  # a compiled network takes one caller at a time
 
