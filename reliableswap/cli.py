@@ -48,6 +48,7 @@ def swap(arguments: argparse.Namespace) -> int:
         likeness=arguments.likeness,
         shape=arguments.shape,
         expression=arguments.expression,
+        glasses=arguments.glasses,
     )
     write_picture(result.pictures[0], output, overwrite=arguments.overwrite)
     report = result.report
@@ -221,6 +222,9 @@ def make_parser(command: str | None) -> argparse.ArgumentParser:
         type=share,
         default=0.6,
         help="how far lips, lids and brows are drawn back to the target's, 0 to 1",
+    )
+    one.add_argument(
+        "--glasses", type=share, default=1.0, help="how far the target's own stay on, 0 (taken off) to 1"
     )
     one.set_defaults(run=swap)
 

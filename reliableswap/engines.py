@@ -13,7 +13,7 @@ from .blend.engine import BlendSettings, blend_face
 from .blend.guidance import guidance_texture
 from .blend.occlusion import find_covers
 from .blend.regions import eyes, face_width, soft, window
-from .blend.reshape import STILL, displacement, reshape, shaped_mesh
+from .blend.reshape import STILL, displacement, origins, reshape, shaped_mesh
 from .errors import NoFaceError
 from .faces.align import FIXER_WINDOW, IDENTITY_WINDOW, TEMPLATES, align, apply, crop, paste_back, similarity
 from .faces.face import Face
@@ -163,9 +163,13 @@ class NeuralEngine:
         under = reshape(target.pixels, move)
         picture, matrix = align(under, target.face.points5, self.size_for(target), self.template)
         made, cover = self.generate(picture, apply(matrix, goal), source)
-        alpha = paste_back(self._cover(cover) * settings.likeness, matrix, shape)[..., None]
+        covers, seen_at = find_covers(target.pixels, target.face.mesh), origins(move)
+        # Hair and hands the generator tells itself; of glasses it draws one half and leaves the other.
+        free = 1 - settings.glasses * covers.glasses_at(seen_at)
+        alpha = (paste_back(self._cover(cover) * settings.likeness, matrix, shape) * free)[..., None]
+        _, bare = covers.at(seen_at)
         face = paste_back(made, matrix, shape) + self._fine(target, source, matrix, settings)
-        face += self._grain(face, under, target, goal, alpha[..., 0] > 0.9, settings)
+        face += self._grain(face, under, goal, alpha[..., 0] > 0.9, bare, settings)
         pasted = np.clip(np.rint(under * (1 - alpha) + face * alpha), 0, 255).astype(np.uint8)
         moved = np.abs(move).max(2)
         mask = np.maximum(np.where(moved < STILL, 0, np.minimum(moved, 1)), alpha[..., 0])
@@ -186,13 +190,12 @@ class NeuralEngine:
     def _grain(
         face: np.ndarray,
         under: np.ndarray,
-        target: Region,
         goal: np.ndarray,
         inside: np.ndarray,
+        bare: np.ndarray,
         settings: BlendSettings,
     ) -> np.ndarray:
         """(H,W,1) what a made face lacks of the photo's grain: networks draw skin too smooth, and that shows."""
-        assert target.face.mesh is not None
         change = np.zeros(inside.shape, np.float32)
         width = face_width(goal)
         piece = window(goal, inside.shape, 0.1 * width)
@@ -200,7 +203,6 @@ class NeuralEngine:
             cv2.cvtColor(np.ascontiguousarray(p[piece], np.float32), cv2.COLOR_RGB2GRAY)
             for p in (face, under)
         )
-        _, bare = find_covers(target.pixels, target.face.mesh).on(inside.shape)
         grained = match_detail(
             light, reference, inside[piece], bare[piece], width, settings.detail, equal=1.0, least=1
         )

@@ -193,19 +193,21 @@ class ReliableSwapPipeline(DiffusionPipeline):
         shape: float = 0.5,
         settings: BlendSettings | None = None,
         expression: float = 0.6,
+        glasses: float = 1.0,
     ) -> SwapOutput:
         """Put the source's face on faces of the target.
 
         faces: "largest", "all", numbers as `reliableswap faces` prints them (0 is the largest), or a mapping
         from number to another source for each (then `source` may be None). likeness and shape, 0 to 1: how
         much of the source comes in, and how far the face's outline moves. settings: every setting of the blend;
-        replaces likeness and shape. expression, 0 to 1: how far lips, lids and brows of the made face are drawn
-        back to where the target has them.
+        replaces likeness, shape and glasses. expression, 0 to 1: how far lips, lids and brows of the made face are
+        drawn back to where the target has them. glasses, 0 to 1: how far those that the target wears stay on; at 0
+        they come off as far as the engine can.
         """
         started = time.perf_counter()
         if not 0 <= expression <= 1:
             raise ReliableSwapError(f"expression is {expression}; choose a value from 0 to 1")
-        settings = settings or BlendSettings(likeness=likeness, shape=shape)
+        settings = settings or BlendSettings(likeness=likeness, shape=shape, glasses=glasses)
         picture = read_picture(target)
         chosen = self.choose_engine(engine)
         found = self.find(picture)

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import openpeople
 import pytest
+from PIL import Image
 
 PEOPLE = Path(openpeople.__file__).parent / "data" / "curated"
 
@@ -22,6 +23,12 @@ PEOPLE = Path(openpeople.__file__).parent / "data" / "curated"
 def person(number: int, picture: str = "studio_portrait") -> Path:
     """A photo of one of the ten people: studio_portrait, amateur_selfie, emotions_sheet, ..."""
     return PEOPLE / f"P{number:03d}" / "assets" / f"{picture}.jpg"
+
+
+def portrait(number: int, side: int = 400, picture: str = "studio_portrait") -> np.ndarray:
+    image = Image.open(person(number, picture)).convert("RGB")
+    image.thumbnail((side, side))
+    return np.asarray(image)
 
 
 @pytest.fixture(scope="session", autouse=True)

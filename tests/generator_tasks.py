@@ -47,6 +47,7 @@ def task_for(settings: GeneratorSettings, encoders: Path) -> GeneratorTask:
         FixerNet.from_pretrained(encoders / "fixer") if settings.lower_face_weight else None,
         MeshNet.from_pretrained(bundled("landmarks")).float(),
         PerceptualFeatures() if settings.perceptual_weight else None,
+        [IdentityEncoder.from_pretrained(folder) for folder in settings.further_encoders],
     )
 
 

@@ -64,6 +64,28 @@ def test_every_loss_moves_the_generator_and_leaves_its_inputs_alone(triplets: Pa
     assert all(torch.equal(batch[name], value) for name, value in before.items())
 
 
+def test_further_encoders_take_part_in_the_identity_loss_alone(triplets: Path, encoders: Path) -> None:
+    same, other = str(encoders / "identity"), str(bundled("identity"))
+    values = dict.fromkeys(EVERY_LOSS, 0.0) | {
+        "identity_weight": 1.0,
+        "l1_weight": 1.0,
+        "identity_jitter": 0.0,
+    }
+    found = {}
+    for more in ("", same, other, f"{same}, {other}"):
+        task = task_for(settings_for(triplets, **values, **ALL_KINDS, more_identities=more), encoders)
+        network = small_light(task)
+        found[more] = task.losses(network, batch_of_every_kind(task))
+        assert sizes_of_gradients(found[more]["identity"], network) > 0
+        assert ("also asks" in task.facts().get("identity encoder", "")) == bool(more)
+    identity = {more: float(one["identity"].detach()) for more, one in found.items()}
+    assert identity[same] == pytest.approx(identity[""], abs=1e-6)
+    assert abs(identity[other] - identity[""]) > 0.1
+    third = (2 * identity[""] + 2 * identity[other] - identity[""]) / 3
+    assert identity[f"{same}, {other}"] == pytest.approx(third, abs=1e-6)
+    assert len({float(one["l1"].detach()) for one in found.values()}) == 1
+
+
 def test_the_discriminator_learns_from_its_own_loss_and_teaches_nobody_else(
     triplets: Path, encoders: Path
 ) -> None:

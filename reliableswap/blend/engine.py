@@ -23,7 +23,7 @@ from . import bands, colour, regions
 from .detail import match_detail
 from .occlusion import Covers, find_covers
 from .raster import rasterise
-from .reshape import STILL, displacement, reshape, shaped_mesh
+from .reshape import STILL, displacement, origins, reshape, shaped_mesh
 from .topology import checked_mesh, checked_picture
 from .warp import open_lips, reenact
 
@@ -37,8 +37,9 @@ class BlendSettings:
 
     likeness: how much of the source comes in, 0 (the target's photo, untouched) to 1. shape: how far the outline
     moves to the source's. colour and light: how far skin tone, and slow changes of it, become the target's.
-    light_reach: how slow is slow. detail: how far sharpness and grain become the target's. band_reach: over how much
-    of the face the coarsest band is mixed. margin: how far inside the outline the blend ends. feather: how softly.
+    light_reach: how slow is slow. detail: how far sharpness and grain become the target's. glasses: how far the ones
+    that the target wears stay on. band_reach: over how much of the face the coarsest band is mixed. margin: how far
+    inside the outline the blend ends. feather: how softly.
     """
 
     likeness: float = 1.0
@@ -47,12 +48,13 @@ class BlendSettings:
     light: float = 0.65
     light_reach: float = 0.22
     detail: float = 1.0
+    glasses: float = 1.0
     band_reach: float = 0.12
     margin: float = 0.015
     feather: float = 0.012
 
     def __post_init__(self) -> None:
-        for name in ("likeness", "shape", "colour", "light", "detail"):
+        for name in ("likeness", "shape", "colour", "light", "detail", "glasses"):
             value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise ReliableSwapError(f"{name} is {value}; choose a value from 0 to 1")
@@ -112,9 +114,12 @@ def blend_face(
     reshaped = reshape(target, move)
     window = regions.window(goal, shape, (0.5 * settings.feather + _LEAK) * width)
     corner = np.array([window[1].start, window[0].start, 0], np.float32)
-    ours = (target_covers or find_covers(target, target_mesh)).at(_origins(move, window))
+    ours = target_covers or find_covers(target, target_mesh)
+    seen_at = origins(move, window)
+    hidden, bare = ours.at(seen_at)
+    front = hidden - (1 - settings.glasses) * np.minimum(hidden, ours.glasses_at(seen_at))
     theirs = source_covers or find_covers(source, source_mesh, strict=True)
-    swap = _swap(reshaped[window], goal - corner, source, source_mesh, width, settings, ours, theirs)
+    swap = _swap(reshaped[window], goal - corner, source, source_mesh, width, settings, (front, bare), theirs)
 
     image = reshaped.copy()
     image[window] = swap.image
@@ -128,14 +133,6 @@ def blend_face(
         return {**placed, "reshaped": reshaped, "blended": image}
 
     return BlendResult(image, mask, goal, swap.shown, steps)
-
-
-def _origins(move: np.ndarray, window: tuple[slice, slice]) -> np.ndarray:
-    """(h,w,2) where the pixels of a piece of the reshaped photo come from."""
-    rows, columns = window
-    x = move[..., 0][window] + np.arange(columns.start, columns.stop, dtype=np.float32)
-    y = move[..., 1][window] + np.arange(rows.start, rows.stop, dtype=np.float32)[:, None]
-    return cv2.merge([x, y])
 
 
 def _swap(

@@ -11,13 +11,14 @@ from .topology import checked_mesh, checked_picture
 from .warp import reenact
 
 _LIDS = 0.95  # of the opening between the lids, what is the target's
+_LIGHT_REACH = 0.22  # of the face's width: what changes more slowly is light, and the target's
 _SHOWN = 0.02  # guidance that is less valid than this is none
 
 
 def guidance_texture(
     source: np.ndarray, source_mesh: np.ndarray, target: np.ndarray, target_mesh: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(H,W,3) uint8 the source's texture on the target's mesh, in its skin's tone, and where it is valid (H,W) 0..1.
+    """(H,W,3) uint8 the source's texture on the target's mesh, in its light, and where it is valid (H,W) 0..1.
 
     Zero where it is not valid: where nothing shows the source's skin, where something covers its face, and where the
     picture is always the target's, between lids and between lips.
@@ -28,7 +29,9 @@ def guidance_texture(
     covers = find_covers(source, source_mesh, strict=True)
     texture = reenact(source, source_mesh, target_mesh, rasterise(target_mesh, shape), covers.at)
     skin = texture.bare * (texture.validity > 0.9) * regions.skin(target_mesh, shape)
-    lab = colour.match(colour.to_lab(texture.image), colour.to_lab(target), skin)
+    base = colour.to_lab(target)
+    lab = colour.match(colour.to_lab(texture.image), base, skin)
+    lab = colour.keep_light(lab, base, skin, _LIGHT_REACH * regions.face_width(target_mesh))
     own = np.maximum(regions.eyes(target_mesh, shape, _LIDS), regions.inner_mouth(target_mesh, shape))
     shown = ((own < 0.5) & (texture.validity > _SHOWN)).astype(np.float32)
     toned = np.rint(colour.to_rgb(lab) * shown[..., None]).astype(np.uint8)

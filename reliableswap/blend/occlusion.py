@@ -34,6 +34,7 @@ _LINE, _CONTRAST, _FAINT = 0.035, 14.0, 11.0  # half the thickest frame's width,
 _SHORTEST = 0.12  # of the face's width, of a piece of a frame
 _PROFILE = 0.5  # sine of the yaw
 _WEARS = 0.3  # rimless glasses score low, and a look for frames that are not there finds little
+_SURELY_WEARS = 0.5
 _TURNED = 0.3  # sine of the yaw
 _SEEN = 0.3  # hidden by more than this belongs to a cover's shape
 _SURE = 1.6  # a cover's darkest departs from the skin by this many times the limit; a shadow's seldom does
@@ -45,21 +46,27 @@ class Covers:
     """What was found on one face, on a small copy of its surroundings.
 
     maps (h,w,2) 0..1: `hidden`, something is in front of the face; `bare`, skin and not hair, a beard or lips. Both
-    are zero outside the face. glasses 0..1: how likely it wears some. A position p of the picture is (p + 0.5) *
-    scale + shift on the maps.
+    are zero outside the face. glasses (h,w) 0..1: the frames and dark lenses among what is hidden, if it surely wears
+    some. A position p of the picture is (p + 0.5) * scale + shift on the maps.
     """
 
     maps: np.ndarray
     scale: float
     shift: np.ndarray
-    glasses: float
+    glasses: np.ndarray
 
     def at(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(H,W), (H,W) hidden and bare at positions (H,W,2) of the picture."""
-        k, (x, y) = self.scale, self.shift
-        where = cv2.transform(positions, np.array([[k, 0, x + 0.5 * k], [0, k, y + 0.5 * k]]))
-        hidden, bare = cv2.split(cv2.remap(self.maps, where, None, cv2.INTER_LINEAR))
+        hidden, bare = cv2.split(cv2.remap(self.maps, self._on_maps(positions), None, cv2.INTER_LINEAR))
         return hidden, bare
+
+    def glasses_at(self, positions: np.ndarray) -> np.ndarray:
+        """(H,W) the glasses at positions (H,W,2) of the picture."""
+        return cv2.remap(self.glasses, self._on_maps(positions), None, cv2.INTER_LINEAR)
+
+    def _on_maps(self, positions: np.ndarray) -> np.ndarray:
+        k, (x, y) = self.scale, self.shift
+        return cv2.transform(positions, np.array([[k, 0, x + 0.5 * k], [0, k, y + 0.5 * k]]))
 
     def on(self, shape_hw: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
         """(H,W), (H,W) hidden and bare over the whole picture."""
@@ -86,18 +93,19 @@ def find_covers(picture: np.ndarray, mesh: np.ndarray, strict: bool = False) -> 
     if k < 1:
         piece = cv2.resize(piece, size, interpolation=cv2.INTER_AREA)
     moved = (mesh - np.array([x0 - 0.5, y0 - 0.5, 0])) * k - np.array([0.5, 0.5, 0])
-    hidden, bare, wears = _find(piece, moved.astype(np.float32), strict)
-    return Covers(np.dstack([hidden, bare]), k, -np.array([x0, y0]) * k - 0.5, wears)
+    hidden, bare, glasses = _find(piece, moved.astype(np.float32), strict)
+    return Covers(np.dstack([hidden, bare]), k, -np.array([x0, y0]) * k - 0.5, glasses)
 
 
-def _find(picture: np.ndarray, mesh: np.ndarray, strict: bool) -> tuple[np.ndarray, np.ndarray, float]:
+def _find(picture: np.ndarray, mesh: np.ndarray, strict: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     shape = picture.shape[:2]
     width = regions.face_width(mesh)
     lab = colour.to_lab(picture)
     departure = skin_departure(lab, mesh)
-    wears = float(1 / (1 + np.exp(-GLASSES.score(picture, mesh))))
+    none = np.zeros(shape, np.float32)
     if departure is None:
-        return np.zeros(shape, np.float32), regions.skin(mesh, shape), wears
+        return none, regions.skin(mesh, shape), none
+    wears = float(1 / (1 + np.exp(-GLASSES.score(picture, mesh))))
     face = regions.oval(mesh, shape)
     bare = regions.skin(mesh, shape) * np.clip(_BARE_LIMIT + 0.5 - departure, 0, 1)
     limits = _limits(mesh, shape, width)
@@ -118,13 +126,13 @@ def _find(picture: np.ndarray, mesh: np.ndarray, strict: bool) -> tuple[np.ndarr
     hair = _from_outside(hair, departure > _SURE * limits, face, width)
     if strict:
         hair = cv2.dilate(hair, regions.disc(0.015 * width))
-    if wears > _WEARS:
-        hair = np.maximum(hair, _glasses(lab, departure, mesh, width))
+    worn = _glasses(lab, departure, mesh, width) if wears > _WEARS else none
+    hair = np.maximum(hair, worn)
     hair = np.maximum(
         hair, _over_mouth(picture, mesh, width, _MOUTH_MISSING_STRICT if strict else _MOUTH_MISSING)
     )
     hair = regions.soft(hair * face, 0.008 * width)
-    return hair, bare * (1 - hair), wears
+    return hair, bare * (1 - hair), worn * face if wears > _SURELY_WEARS else none
 
 
 def _from_outside(hair: np.ndarray, sure: np.ndarray, face: np.ndarray, width: float) -> np.ndarray:

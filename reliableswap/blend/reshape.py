@@ -114,6 +114,14 @@ def displacement(target_mesh: np.ndarray, goal_mesh: np.ndarray, shape_hw: tuple
     return cv2.resize(move, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
+def origins(move: np.ndarray, window: tuple[slice, slice] | None = None) -> np.ndarray:
+    """(h,w,2) where the pixels of the reshaped photo, or of a window of it, come from."""
+    rows, columns = window or (slice(0, move.shape[0]), slice(0, move.shape[1]))
+    x = move[rows, columns, 0] + np.arange(columns.start, columns.stop, dtype=np.float32)
+    y = move[rows, columns, 1] + np.arange(rows.start, rows.stop, dtype=np.float32)[:, None]
+    return cv2.merge([x, y])
+
+
 def reshape(picture: np.ndarray, move: np.ndarray) -> np.ndarray:
     """(H,W,3) the picture drawn along a displacement (H,W,2); bit-equal where that is zero."""
     dx, dy = cv2.split(move)

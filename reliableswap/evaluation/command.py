@@ -118,7 +118,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--list-pairs", type=Path, metavar="TSV", help="only write the pairs, for other tools to work from"
     )
-    for name in ("shape", "expression"):
+    for name in ("shape", "expression", "glasses"):
         parser.add_argument(
             f"--{name}", type=float, metavar="0..1", help="of the pipelines' swaps (default: theirs)"
         )
@@ -201,7 +201,7 @@ def open_pipelines(arguments: argparse.Namespace) -> list[PipelineMethod]:
     from .methods import PipelineMethod
 
     methods: list[PipelineMethod] = []
-    asked = {name: getattr(arguments, name) for name in ("shape", "expression")}
+    asked = {name: getattr(arguments, name) for name in ("shape", "expression", "glasses")}
     options = {name: value for name, value in asked.items() if value is not None}
     for name, value in options.items():
         if not 0 <= value <= 1:

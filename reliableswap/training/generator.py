@@ -95,6 +95,7 @@ class GeneratorTask(Task):
         fixer: FixerNet | None = None,
         landmarks: MeshNet | None = None,
         features: PerceptualFeatures | None = None,
+        more_identities: Sequence[IdentityEncoder] = (),
     ) -> None:
         super().__init__()
         self.settings = settings
@@ -113,13 +114,15 @@ class GeneratorTask(Task):
             ranks,
         )
         self.sizes = [one.size for one in self.samples.triplets]
-        for network in (identity, fixer, features):
+        for network in (identity, fixer, features, *more_identities):
             if network is not None:
                 network.requires_grad_(False).eval()
         probe = MeshProbe(landmarks) if landmarks is not None else None
         self.held_out = HeldOut(settings.folders[0], settings.validation_pairs, identity, fixer, probe)
         kind = torch.bfloat16 if settings.mixed_precision == "bf16" else torch.float32
         self.identity = quickened(identity, kind)
+        # A face drawn for one encoder's eyes pleases that one alone; these are asked as well, and only by the loss.
+        self.more_identities = nn.ModuleList(quickened(one, kind) for one in more_identities)
         self.fixer = quickened(fixer, kind) if fixer is not None else None
         self.features = quickened(features, kind) if features is not None else None
         self.probe = quickened(probe, kind) if probe is not None else None
@@ -136,7 +139,14 @@ class GeneratorTask(Task):
 
     def start(self, step: int, device: torch.device) -> None:
         self.step = step
-        frozen = (self.identity, self.fixer, self.features, self.probe, self.likeness)
+        frozen = (
+            self.identity,
+            self.more_identities,
+            self.fixer,
+            self.features,
+            self.probe,
+            self.likeness,
+        )
         for module in (*frozen, *self.held_out.networks):
             if module is not None:
                 module.to(device)
@@ -151,6 +161,15 @@ class GeneratorTask(Task):
         if self.fixer is not None:
             vectors.append(self.fixer(fixer_window(pictures)).float())
         return torch.cat(vectors, 1)
+
+    def _further_losses(self, seen: Tensor, wanted: Tensor) -> list[Tensor]:
+        """The identity loss (B) of each further encoder, for the made faces and the photos they should be as."""
+        result = []
+        for encoder in self.more_identities:
+            with torch.no_grad():
+                person = encoder(identity_window(wanted)).float()
+            result.append(loss.identity_loss(encoder(identity_window(seen)).float(), person))
+        return result
 
     def losses(self, network: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         s = self.settings
@@ -183,7 +202,11 @@ class GeneratorTask(Task):
             result[name] = weight * loss.mean_over(values, chosen)
 
         if s.identity_weight:
-            add("identity", s.identity_weight, loss.identity_loss(found[:, :dim], v_wanted[:, :dim]))
+            far = loss.identity_loss(found[:, :dim], v_wanted[:, :dim])
+            if self.more_identities:
+                wanted = torch.where(real_truth[:, None, None, None], truth, source)
+                far = torch.stack([far, *self._further_losses(seen, wanted)]).mean(0)
+            add("identity", s.identity_weight, far)
         if s.lower_face_weight and self.fixer is not None:
             add("lower_face", s.lower_face_weight, loss.lower_face_loss(found[:, dim:], v_wanted[:, dim:]))
         if s.gradient_weight:
@@ -269,10 +292,12 @@ class GeneratorTask(Task):
         mix = ", ".join([*(f"{kind} {share:.0%}" for kind, share in shares.items() if share), strangers])
         rows = sum(sum(one.counts) for one in self.samples.triplets)
         encoder = self.held_out.identity
+        also = ", ".join(folder.name for folder in self.settings.further_encoders)
+        also = f"; the identity loss also asks {also}" if also else ""
         return {
             "triplets": f"{rows:,} rows of {', '.join(folder.name for folder in self.settings.folders)}",
             "samples": mix,
-            "identity encoder": f"{encoder.label}, checksum {encoder.checksum()}",
+            "identity encoder": f"{encoder.label}, checksum {encoder.checksum()}{also}",
             "held out": "people of the split validation; the encoder of these figures is the one of the loss",
         }
 
@@ -304,5 +329,6 @@ def run(settings: GeneratorSettings) -> dict[str, Any]:
 
         features = pretrained_perceptual_features()
     torch.manual_seed(settings.seed)
-    task = GeneratorTask(settings, identity, fixer, landmarks, features)
+    further = [IdentityEncoder.from_pretrained(folder).float() for folder in settings.further_encoders]
+    task = GeneratorTask(settings, identity, fixer, landmarks, features, further)
     return train(build(settings, identity, fixer, task.sizes), task, settings)

@@ -45,6 +45,9 @@ class GeneratorSettings(AdversarialSettings):
         0.5, "how often the source of a pair without truth is of another pair, so turned and lit otherwise"
     )
     identity: Path | None = setting(None, "folder of the identity encoder (default: the bundled one)")
+    more_identities: str = setting(
+        "", "folders of further encoders that the identity loss asks too, with commas"
+    )
     fixer: Path | None = setting(None, "folder of the FixerNet whose vector joins the identity's")
     spoiled_guidance: float = setting(1.0, "times how often guidance is spoiled on purpose; 0: never")
     identity_weight: float = setting(5.0, "weight of the identity loss")
@@ -97,6 +100,10 @@ class GeneratorSettings(AdversarialSettings):
     @property
     def folders(self) -> list[Path]:
         return [Path(name.strip()) for name in self.triplets.split(",") if name.strip()]
+
+    @property
+    def further_encoders(self) -> list[Path]:
+        return [Path(name.strip()) for name in self.more_identities.split(",") if name.strip()]
 
     @property
     def shares(self) -> list[float]:

@@ -177,9 +177,9 @@ def pack_covers(covers: Covers, side: int) -> np.ndarray:
 
 
 def unpack_covers(maps: np.ndarray, side: int) -> Covers:
-    """The covers whose maps were packed. How likely it wears glasses is not kept: blending does not ask."""
+    """The covers whose maps were packed. Which of them are glasses is not kept: they stay on."""
     scale = _COVERS / side
-    return Covers(np.float32(1 / 255) * maps, scale, np.full(2, -0.5), 0.0)
+    return Covers(np.float32(1 / 255) * maps, scale, np.full(2, -0.5), np.zeros(maps.shape[:2], np.float32))
 
 
 _SCHEMA = pa.schema(
