@@ -24,6 +24,7 @@ from .models.identity import IdentityEncoder
 from .models.openvino import OpenVino
 
 MARGIN = 0.45  # what is cut around a face, as a share of its mesh's longer side: room for outline and feather
+_AWAY = 0.35  # of the target's vector, taken off the source's
 _AS_FINE = 0.75  # crop pixels for one photo pixel from which on the crop holds all that the photo shows
 
 
@@ -109,13 +110,24 @@ class NeuralEngine:
         sizes = [generator.size] if generator.size else generator.config.get("sizes", [128])
         self.sizes = sorted(int(size) for size in sizes)
 
-    def vector(self, region: Region) -> torch.Tensor:
-        """(1,D) v_full = [v_id ; v_fix] of the region's face."""
+    def vector(self, region: Region, other: Region | None = None) -> torch.Tensor:
+        """(1,D) v_full = [v_id ; v_fix] of the region's face; turned a little away from the other's, if there is one.
+
+        A made face keeps something of the face under it. Asking for less of that one than the source has makes up.
+        """
+        vectors = self._vectors(region)
+        if other is not None:
+            away = [one - _AWAY * under for one, under in zip(vectors, self._vectors(other), strict=True)]
+            vectors = [torch.nn.functional.normalize(one) for one in away]
+        return torch.cat(vectors, 1)
+
+    def _vectors(self, region: Region) -> list[torch.Tensor]:
+        """(1,D) each: v_id and, with a FixerNet, v_fix."""
         picture, _ = align(region.pixels, region.face.points5, 128)
         vectors = [embed(self.identity, picture[IDENTITY_WINDOW])]
         if self.fixer is not None:
             vectors.append(embed(self.fixer, picture[FIXER_WINDOW]))
-        return torch.cat(vectors, 1)
+        return vectors
 
     def size_for(self, region: Region) -> int:
         """The side of the crop to work at: the smallest that holds all that the photo shows, or else the largest."""
@@ -134,9 +146,9 @@ class NeuralEngine:
         return torch.cat([to_tensor(texture), torch.from_numpy(validity)[None, None].float()], 1)
 
     def generate(
-        self, picture: np.ndarray, mesh: np.ndarray, source: Region
+        self, picture: np.ndarray, mesh: np.ndarray, target: Region, source: Region
     ) -> tuple[np.ndarray, np.ndarray]:
-        """(S,S,3) float32 the made face of a crop (S,S,3) and its mesh, and the mask (S,S) of where it counts."""
+        """(S,S,3) float32 the made face of the target's crop (S,S,3) and mesh, and the mask (S,S) of where it counts."""
         device, dtype = self.generator.device, self.generator.dtype
         guidance = None
         if self.generator.guidance_channels:
@@ -144,9 +156,8 @@ class NeuralEngine:
         low, high = self.generator.config["value_range"]
         seen = (to_tensor(picture) + 1) * ((high - low) / 2) + low
         with torch.inference_mode():
-            image, mask = self.generator(
-                seen.to(device, dtype), self.vector(source).to(device, dtype), guidance
-            )
+            vector = self.vector(source, target).to(device, dtype)
+            image, mask = self.generator(seen.to(device, dtype), vector, guidance)
         levels = (image[0].float().clamp(low, high) - low) * (255 / (high - low))
         made = np.ascontiguousarray(levels.permute(1, 2, 0).cpu().numpy())
         return _with_eye_colours(made, picture, mesh), mask[0, 0].float().cpu().numpy()
@@ -162,7 +173,7 @@ class NeuralEngine:
         move = displacement(target.face.mesh, goal, shape)
         under = reshape(target.pixels, move)
         picture, matrix = align(under, target.face.points5, self.size_for(target), self.template)
-        made, cover = self.generate(picture, apply(matrix, goal), source)
+        made, cover = self.generate(picture, apply(matrix, goal), target, source)
         covers, seen_at = find_covers(target.pixels, target.face.mesh), origins(move)
         # Hair and hands the generator tells itself; of glasses it draws one half and leaves the other.
         free = 1 - settings.glasses * covers.glasses_at(seen_at)

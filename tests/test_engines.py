@@ -143,6 +143,30 @@ def test_what_the_crop_is_too_coarse_for_comes_from_the_source_itself(
     assert np.array_equal(sharp[untouched], target.pixels[untouched])
 
 
+def test_the_vector_is_the_sources_turned_away_from_the_targets(pipe: ReliableSwapPipeline) -> None:
+    assert pipe.generator is not None
+    assert pipe.identity is not None
+    assert pipe.fixer is not None
+    engine = NeuralEngine(pipe.generator, pipe.identity, pipe.fixer)
+    source, target = (
+        Region.around(pixels, pipe.find(pixels)[0], "photo") for pixels in map(portrait, (1, 2))
+    )
+    own, theirs, turned, same = (
+        vector.float().split(pipe.identity.embedding_size, 1)
+        for vector in (
+            engine.vector(source),
+            engine.vector(target),
+            engine.vector(source, target),
+            engine.vector(source, source),
+        )
+    )
+    for v, t, w, s in zip(own, theirs, turned, same, strict=True):
+        assert float(w.norm()) == pytest.approx(1, abs=1e-3)
+        assert float((w * v).sum()) > 0.9
+        assert float((w * t).sum()) < float((v * t).sum()) - 0.2
+        assert torch.allclose(s, v, atol=1e-2)
+
+
 def test_glasses_of_the_target_stay_in_front_of_the_made_face(pipe: ReliableSwapPipeline) -> None:
     picture, mesh = blend_faces.face(blend_faces.WOMAN, 320)
     worn = blend_faces.painted_glasses(picture, mesh)
