@@ -148,7 +148,7 @@ class NeuralEngine:
     def generate(
         self, picture: np.ndarray, mesh: np.ndarray, target: Region, source: Region
     ) -> tuple[np.ndarray, np.ndarray]:
-        """(S,S,3) float32 the made face of the target's crop (S,S,3) and mesh, and the mask (S,S) of where it counts."""
+        """(S,S,3) float32 the made face of the target's crop (S,S,3) and mesh, and (S,S) where it counts."""
         device, dtype = self.generator.device, self.generator.dtype
         guidance = None
         if self.generator.guidance_channels:
