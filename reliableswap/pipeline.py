@@ -17,6 +17,7 @@ from diffusers.utils import BaseOutput, logging
 from huggingface_hub import HfApi
 from PIL import Image
 
+from .blend.colour import in_black_and_white_as
 from .blend.engine import BlendSettings
 from .blend.expression import keep_expression
 from .blend.reshape import shaped_mesh
@@ -225,6 +226,7 @@ class ReliableSwapPipeline(DiffusionPipeline):
             swapped, mask = self._with_expression(
                 target_region, source_region, swapped, mask, settings, expression
             )
+            swapped = in_black_and_white_as(swapped, target_region.pixels)
             target_region.put_back(pixels, swapped, mask)
             entry = report.faces[index]
             entry.swapped, entry.engine, entry.source = True, chosen, _name(given)

@@ -15,6 +15,10 @@ import numpy as np
 # Skin of one person varies about as much as skin of another; a larger ratio is light or hair, not skin.
 _GAIN_LIMITS = (0.8, 1.25)
 
+_COLOURLESS = (
+    4  # levels by which compression and resizing may tear the channels of a black and white photo apart
+)
+
 
 def to_lab(rgb: np.ndarray) -> np.ndarray:
     """(H,W,3) RGB uint8, or float in 0..255 -> float32 Lab with L in 0..100."""
@@ -24,6 +28,14 @@ def to_lab(rgb: np.ndarray) -> np.ndarray:
 def to_rgb(lab: np.ndarray) -> np.ndarray:
     """(H,W,3) Lab -> float32 RGB in 0..255."""
     return np.clip(cv2.cvtColor(np.asarray(lab, np.float32), cv2.COLOR_Lab2RGB), 0, 1) * np.float32(255)
+
+
+def in_black_and_white_as(picture: np.ndarray, photo: np.ndarray) -> np.ndarray:
+    """(H,W,3) uint8 the picture, without colours if the photo (H,W,3) has none; a face in colour shows at once."""
+    spread = photo.max(2).astype(np.int16) - photo.min(2)
+    if np.quantile(spread, 0.99) > _COLOURLESS:
+        return picture
+    return np.repeat(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[..., None], 3, 2)
 
 
 def moments(lab: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
