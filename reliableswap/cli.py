@@ -224,7 +224,10 @@ def make_parser(command: str | None) -> argparse.ArgumentParser:
         help="how far lips, lids and brows are drawn back to the target's, 0 to 1",
     )
     one.add_argument(
-        "--glasses", type=share, default=1.0, help="how far the target's own stay on, 0 (taken off) to 1"
+        "--glasses",
+        type=share,
+        default=1.0,
+        help="how far the target's own stay on, 0 (off, as far as the engine can) to 1",
     )
     one.set_defaults(run=swap)
 

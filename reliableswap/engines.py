@@ -24,7 +24,6 @@ from .models.identity import IdentityEncoder
 from .models.openvino import OpenVino
 
 MARGIN = 0.45  # what is cut around a face, as a share of its mesh's longer side: room for outline and feather
-_AWAY = 0.35  # of the target's vector, taken off the source's
 _AS_FINE = 0.75  # crop pixels for one photo pixel from which on the crop holds all that the photo shows
 
 
@@ -84,6 +83,13 @@ def fineness(region: Region, size: int, template: str) -> float:
     return float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
 
 
+def _away(vector: torch.Tensor, other: torch.Tensor, share: float) -> torch.Tensor:
+    """(1,D) the vector turned away from the other by a share of it, as long as it was."""
+    length = vector.float().norm(dim=1, keepdim=True)
+    direction, under = (torch.nn.functional.normalize(one.float()) for one in (vector, other))
+    return (torch.nn.functional.normalize(direction - share * under) * length).to(vector.dtype)
+
+
 def _with_eye_colours(made: np.ndarray, picture: np.ndarray, mesh: np.ndarray) -> np.ndarray:
     """(S,S,3) the made crop with the target's colours between the lids; its lightness stays.
 
@@ -106,6 +112,8 @@ class NeuralEngine:
     ) -> None:
         self.generator, self.identity, self.fixer = generator, identity, fixer
         self.template = str(generator.config["template"])
+        # How much of the target's vectors is taken off the source's.
+        self.away = float(generator.config.get("away", 0.0))
         # The sides of crops to work at, from small to large.
         sizes = [generator.size] if generator.size else generator.config.get("sizes", [128])
         self.sizes = sorted(int(size) for size in sizes)
@@ -117,8 +125,7 @@ class NeuralEngine:
         """
         vectors = self._vectors(region)
         if other is not None:
-            away = [one - _AWAY * under for one, under in zip(vectors, self._vectors(other), strict=True)]
-            vectors = [torch.nn.functional.normalize(one) for one in away]
+            vectors = [_away(*pair, self.away) for pair in zip(vectors, self._vectors(other), strict=True)]
         return torch.cat(vectors, 1)
 
     def _vectors(self, region: Region) -> list[torch.Tensor]:
@@ -174,13 +181,17 @@ class NeuralEngine:
         under = reshape(target.pixels, move)
         picture, matrix = align(under, target.face.points5, self.size_for(target), self.template)
         made, cover = self.generate(picture, apply(matrix, goal), target, source)
-        covers, seen_at = find_covers(target.pixels, target.face.mesh), origins(move)
+        covers = find_covers(target.pixels, target.face.mesh)
+        piece = window(goal, shape, 0.1 * face_width(goal))
+        seen_at = origins(move, piece)
+        alpha = paste_back(self._cover(cover) * settings.likeness, matrix, shape)[..., None]
         # Hair and hands the generator tells itself; of glasses it draws one half and leaves the other.
-        free = 1 - settings.glasses * covers.glasses_at(seen_at)
-        alpha = (paste_back(self._cover(cover) * settings.likeness, matrix, shape) * free)[..., None]
+        alpha[piece][..., 0] *= 1 - settings.glasses * covers.glasses_at(seen_at)
         _, bare = covers.at(seen_at)
         face = paste_back(made, matrix, shape) + self._fine(target, source, matrix, settings)
-        face += self._grain(face, under, goal, alpha[..., 0] > 0.9, bare, settings)
+        face[piece] += self._grain(
+            face[piece], under[piece], goal, alpha[piece][..., 0] > 0.9, bare, settings
+        )
         pasted = np.clip(np.rint(under * (1 - alpha) + face * alpha), 0, 255).astype(np.uint8)
         moved = np.abs(move).max(2)
         mask = np.maximum(np.where(moved < STILL, 0, np.minimum(moved, 1)), alpha[..., 0])
@@ -206,19 +217,14 @@ class NeuralEngine:
         bare: np.ndarray,
         settings: BlendSettings,
     ) -> np.ndarray:
-        """(H,W,1) what a made face lacks of the photo's grain: networks draw skin too smooth, and that shows."""
-        change = np.zeros(inside.shape, np.float32)
-        width = face_width(goal)
-        piece = window(goal, inside.shape, 0.1 * width)
+        """(h,w,1) what a piece of the made face lacks of the photo's grain: networks draw skin too smooth."""
         light, reference = (
-            cv2.cvtColor(np.ascontiguousarray(p[piece], np.float32), cv2.COLOR_RGB2GRAY)
-            for p in (face, under)
+            cv2.cvtColor(np.ascontiguousarray(p, np.float32), cv2.COLOR_RGB2GRAY) for p in (face, under)
         )
         grained = match_detail(
-            light, reference, inside[piece], bare[piece], width, settings.detail, equal=1.0, least=1
+            light, reference, inside, bare, face_width(goal), settings.detail, equal=1.0, least=1
         )
-        change[piece] = grained - light
-        return change[..., None]
+        return (grained - light)[..., None]
 
     @staticmethod
     def _cover(mask: np.ndarray) -> np.ndarray:

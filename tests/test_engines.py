@@ -16,9 +16,11 @@ from reliableswap.blend.regions import eyes
 from reliableswap.engines import NeuralEngine, Region
 from reliableswap.errors import ReliableSwapError
 from reliableswap.evaluation.geometry import expression_error
+from reliableswap.models.fixer import FixerNet
 from reliableswap.models.generator import GeneratorOutput
 from reliableswap.models.identity import IdentityEncoder
 from reliableswap.models.light import LightGenerator
+from reliableswap.models.simswap import SimSwapGenerator
 
 
 @pytest.fixture(scope="module")
@@ -165,6 +167,29 @@ def test_the_vector_is_the_sources_turned_away_from_the_targets(pipe: ReliableSw
         assert float((w * v).sum()) > 0.9
         assert float((w * t).sum()) < float((v * t).sum()) - 0.2
         assert torch.allclose(s, v, atol=1e-2)
+
+
+@pytest.mark.parametrize("away", [0.0, 0.35])
+def test_vectors_keep_their_length_and_generators_may_ask_for_the_plain_one(
+    pipe: ReliableSwapPipeline, identity: IdentityEncoder, away: float
+) -> None:
+    torch.manual_seed(0)
+    raw = FixerNet(body="mobilefacenet", embedding_size=16, normalised=False).eval()
+    generator = LightGenerator(
+        channels=(8, 8, 8, 8), block_count=1, identity_dim=128, fixer_dim=16, away=away
+    )
+    engine = NeuralEngine(generator, identity, raw)
+    source, target = (
+        Region.around(pixels, pipe.find(pixels)[0], "photo") for pixels in map(portrait, (1, 2))
+    )
+    plain, turned = engine.vector(source)[:, 128:], engine.vector(source, target)[:, 128:]
+    assert abs(float(plain.norm()) - 1) > 0.01
+    assert float(turned.norm()) == pytest.approx(float(plain.norm()), rel=1e-4)
+    assert torch.allclose(engine.vector(source, source), engine.vector(source), atol=1e-4)
+    if away == 0:
+        assert torch.allclose(engine.vector(source, target), engine.vector(source), atol=1e-5)
+    older = SimSwapGenerator(channels=8, identity_dim=128)
+    assert NeuralEngine(older, identity, None).away == 0
 
 
 def test_glasses_of_the_target_stay_in_front_of_the_made_face(pipe: ReliableSwapPipeline) -> None:

@@ -286,6 +286,8 @@ def test_the_pipelines_swap_as_they_are_asked_to(portraits: Path, tmp_path: Path
     kept = [sorted((tmp_path / name / "kept").rglob("*.png")) for name in ("0", "1")]
     assert len(kept[0]) == len(kept[1]) == 2
     assert all(one.read_bytes() != other.read_bytes() for one, other in zip(*kept, strict=True))
+    with pytest.raises(ReliableSwapError, match=r"--glasses is -1\.0; choose a value from 0 to 1"):
+        run(*common, "--glasses", "-1", "-o", tmp_path / "none")
     with pytest.raises(ReliableSwapError, match=r"--shape is 2\.0; choose a value from 0 to 1"):
         run(*common, "--shape", "2", "-o", tmp_path / "none")
 

@@ -33,6 +33,7 @@ from reliableswap.models import (
 )
 from reliableswap.models.frozen import quickened
 from reliableswap.training import losses
+from reliableswap.training.generator import run
 from reliableswap.training.guidance import Spoiling, spoil
 from reliableswap.training.probe import (
     Likeness,
@@ -83,6 +84,8 @@ def test_further_encoders_take_part_in_the_identity_loss_alone(triplets: Path, e
     assert abs(identity[other] - identity[""]) > 0.1
     third = (2 * identity[""] + 2 * identity[other] - identity[""]) / 3
     assert identity[f"{same}, {other}"] == pytest.approx(third, abs=1e-6)
+    with pytest.raises(ReliableSwapError, match="give it an --identity_weight"):
+        run(settings_for(triplets, more_identities=other, identity_weight=0.0))
     assert len({float(one["l1"].detach()) for one in found.values()}) == 1
 
 

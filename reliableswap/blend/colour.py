@@ -15,9 +15,8 @@ import numpy as np
 # Skin of one person varies about as much as skin of another; a larger ratio is light or hair, not skin.
 _GAIN_LIMITS = (0.8, 1.25)
 
-_COLOURLESS = (
-    4  # levels by which compression and resizing may tear the channels of a black and white photo apart
-)
+_COLOURLESS = 4  # levels by which compression may tear a black and white photo's channels apart
+_LUMA = (0.299, 0.587, 0.114)
 
 
 def to_lab(rgb: np.ndarray) -> np.ndarray:
@@ -31,11 +30,20 @@ def to_rgb(lab: np.ndarray) -> np.ndarray:
 
 
 def in_black_and_white_as(picture: np.ndarray, photo: np.ndarray) -> np.ndarray:
-    """(H,W,3) uint8 the picture, without colours if the photo (H,W,3) has none; a face in colour shows at once."""
-    spread = photo.max(2).astype(np.int16) - photo.min(2)
-    if np.quantile(spread, 0.99) > _COLOURLESS:
+    """(H,W,3) uint8 the picture, with the tint of the photo (H,W,3) alone if that has one tint and no colours."""
+    step = 1 + int(np.sqrt(photo.shape[0] * photo.shape[1]) / 512)  # some of the pixels tell
+    some = photo[::step, ::step].reshape(-1, 3)
+    some = some[(some.min(1) > 0) & (some.max(1) < 255)].astype(
+        np.float32
+    )  # where it is clipped a tint is lost
+    if not len(some):
         return picture
-    return np.repeat(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[..., None], 3, 2)
+    away = some - (some @ np.array(_LUMA, np.float32))[:, None]
+    tint = np.median(away, 0)
+    if np.mean(np.abs(away - tint).max(1) > _COLOURLESS) > 0.01:
+        return picture
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    return np.clip(np.rint(grey[..., None] + tint), 0, 255).astype(np.uint8)
 
 
 def moments(lab: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -119,7 +119,9 @@ def blend_face(
     hidden, bare = ours.at(seen_at)
     front = hidden - (1 - settings.glasses) * np.minimum(hidden, ours.glasses_at(seen_at))
     theirs = source_covers or find_covers(source, source_mesh, strict=True)
-    swap = _swap(reshaped[window], goal - corner, source, source_mesh, width, settings, (front, bare), theirs)
+    swap = _swap(
+        reshaped[window], goal - corner, source, source_mesh, width, settings, (front, hidden, bare), theirs
+    )
 
     image = reshaped.copy()
     image[window] = swap.image
@@ -142,11 +144,11 @@ def _swap(
     source_mesh: np.ndarray,
     width: float,
     settings: BlendSettings,
-    ours: tuple[np.ndarray, np.ndarray],
+    ours: tuple[np.ndarray, np.ndarray, np.ndarray],
     theirs: Covers,
 ) -> _Swap:
     """(h,w,3) the piece of the reshaped photo around the face, with the source's face on the goal mesh in it."""
-    shape, (front, bare) = under.shape[:2], ours
+    shape, (front, hidden, bare) = under.shape[:2], ours
     texture = reenact(
         source,
         open_lips(source_mesh, goal),
@@ -159,7 +161,7 @@ def _swap(
     base, lab = colour.to_lab(under), colour.to_lab(texture.image)
     lab = colour.match(lab, base, skin, strength=settings.colour)
     lab = colour.keep_light(lab, base, skin, settings.light_reach * width, settings.light)
-    shared = (texture.validity > 0.9) * (front < 0.1)
+    shared = (texture.validity > 0.9) * (hidden < 0.1)
     lab[..., 0] = match_detail(lab[..., 0], base[..., 0], shared, skin, width, settings.detail)
     recoloured = colour.to_rgb(lab)
 

@@ -115,8 +115,9 @@ class LightGenerator(Generator):
     None is the same as nothing valid. The image's lightness is its own. Its colours are the guidance's in the target's
     light (where nothing is valid, the target's), in averages of `target_colours` cells a side; 0 leaves them free.
     Encoders tell people by stains of colour too, and a network that is free to would make some. The mask is its own
-    output, to be supervised: the image is not blended with the target in here, because a network that may blend learns
-    to copy its target. `sizes` are the sides of crops to use it at, which are those it learnt at; it takes any.
+    output, to be supervised: the image is not blended with the target in here, because a network that may blend
+    learns to copy its target. `sizes` are the sides of crops to use it at, which are those it learnt at; it takes
+    any. `away` is how much of the target's vector the engine takes off the source's before it asks for a face.
     """
 
     multiple = 8
@@ -136,6 +137,7 @@ class LightGenerator(Generator):
         fixer_checksum: str = "",
         target_colours: int = 0,
         sizes: Sequence[int] = (128,),
+        away: float = 0.35,
     ) -> None:
         super().__init__()
         if len(channels) != 4:

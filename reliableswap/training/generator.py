@@ -122,6 +122,7 @@ class GeneratorTask(Task):
         kind = torch.bfloat16 if settings.mixed_precision == "bf16" else torch.float32
         self.identity = quickened(identity, kind)
         # A face drawn for one encoder's eyes pleases that one alone; these are asked as well, and only by the loss.
+        self.further = list(more_identities)
         self.more_identities = nn.ModuleList(quickened(one, kind) for one in more_identities)
         self.fixer = quickened(fixer, kind) if fixer is not None else None
         self.features = quickened(features, kind) if features is not None else None
@@ -292,7 +293,7 @@ class GeneratorTask(Task):
         mix = ", ".join([*(f"{kind} {share:.0%}" for kind, share in shares.items() if share), strangers])
         rows = sum(sum(one.counts) for one in self.samples.triplets)
         encoder = self.held_out.identity
-        also = ", ".join(folder.name for folder in self.settings.further_encoders)
+        also = ", ".join(f"{one.label}, checksum {one.checksum()}" for one in self.further)
         also = f"; the identity loss also asks {also}" if also else ""
         return {
             "triplets": f"{rows:,} rows of {', '.join(folder.name for folder in self.settings.folders)}",
@@ -329,6 +330,8 @@ def run(settings: GeneratorSettings) -> dict[str, Any]:
 
         features = pretrained_perceptual_features()
     torch.manual_seed(settings.seed)
+    if settings.further_encoders and not settings.identity_weight:
+        raise ReliableSwapError("--more_identities are for the identity loss; give it an --identity_weight")
     further = [IdentityEncoder.from_pretrained(folder).float() for folder in settings.further_encoders]
     task = GeneratorTask(settings, identity, fixer, landmarks, features, further)
     return train(build(settings, identity, fixer, task.sizes), task, settings)
