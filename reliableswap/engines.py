@@ -8,11 +8,12 @@ import cv2
 import numpy as np
 import torch
 
+from .blend.colour import slow, to_lab, to_rgb
 from .blend.detail import match_detail
 from .blend.engine import BlendSettings, blend_face
 from .blend.guidance import guidance_texture
 from .blend.occlusion import find_covers
-from .blend.regions import eyes, face_width, soft, window
+from .blend.regions import disc, eyes, face_width, soft, window
 from .blend.reshape import STILL, displacement, origins, reshape, shaped_mesh
 from .errors import NoFaceError
 from .faces.align import FIXER_WINDOW, IDENTITY_WINDOW, TEMPLATES, align, apply, crop, paste_back, similarity
@@ -24,6 +25,7 @@ from .models.identity import IdentityEncoder
 from .models.openvino import OpenVino
 
 MARGIN = 0.45  # what is cut around a face, as a share of its mesh's longer side: room for outline and feather
+_NEARBY = 0.04  # of the crop's side
 _AS_FINE = 0.75  # crop pixels for one photo pixel from which on the crop holds all that the photo shows
 
 
@@ -101,6 +103,33 @@ def _with_eye_colours(made: np.ndarray, picture: np.ndarray, mesh: np.ndarray) -
     return made + inside * (np.clip(seen + lighter[..., None], 0, 255) - made)
 
 
+def _in_seen_colours(made: np.ndarray, picture: np.ndarray, guidance: torch.Tensor) -> np.ndarray:
+    """(S,S,3) the made crop in colours that the target's crop or its guidance (1,4,S,S) shows nearby.
+
+    Violet temples and yellow lids are on neither; encoders like them, people do not. Lightness stays.
+    """
+    size = made.shape[0]
+    shown = guidance[0].float().cpu().numpy()
+    valid = np.ascontiguousarray(shown[3])
+    texture = np.ascontiguousarray((shown[:3].transpose(1, 2, 0) + 1) * 127.5)
+    (told,) = slow([to_lab(texture)], valid, _NEARBY / 4 * size)
+    (seen,) = slow([to_lab(picture)], np.ones_like(valid), _NEARBY / 4 * size)
+    lab = to_lab(made)
+    # Along the skin's hue and across it: between skin and dark hair there is brown, but no violet.
+    along = told[valid > 0.5][:, 1:].mean(0) if (valid > 0.5).any() else np.ones(2)
+    along = along / max(float(np.linalg.norm(along)), 1e-6)
+    turn = np.array([along, [-along[1], along[0]]], np.float32)
+    tint, ours, theirs = (one[..., 1:] @ turn.T for one in (lab, seen, told))
+    reach = disc(_NEARBY * size)
+    for n in range(2):
+        low, high = ours[..., n], ours[..., n]
+        low = cv2.erode(np.where(valid > 0.5, np.minimum(low, theirs[..., n]), low), reach)
+        high = cv2.dilate(np.where(valid > 0.5, np.maximum(high, theirs[..., n]), high), reach)
+        tint[..., n] = np.clip(tint[..., n], low, high)
+    lab[..., 1:] = tint @ turn
+    return to_rgb(lab)
+
+
 class NeuralEngine:
     """A generator with the encoders it was trained on."""
 
@@ -167,6 +196,8 @@ class NeuralEngine:
             image, mask = self.generator(seen.to(device, dtype), vector, guidance)
         levels = (image[0].float().clamp(low, high) - low) * (255 / (high - low))
         made = np.ascontiguousarray(levels.permute(1, 2, 0).cpu().numpy())
+        if guidance is not None:
+            made = _in_seen_colours(made, picture, guidance)
         return _with_eye_colours(made, picture, mesh), mask[0, 0].float().cpu().numpy()
 
     def __call__(
