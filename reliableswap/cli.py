@@ -220,7 +220,7 @@ def make_parser(command: str | None) -> argparse.ArgumentParser:
     one.add_argument(
         "--expression",
         type=share,
-        default=0.6,
+        default=0.65,
         help="how far lips, lids and brows are drawn back to the target's, 0 to 1",
     )
     one.add_argument(

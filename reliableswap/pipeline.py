@@ -193,7 +193,7 @@ class ReliableSwapPipeline(DiffusionPipeline):
         likeness: float = 1.0,
         shape: float = 0.5,
         settings: BlendSettings | None = None,
-        expression: float = 0.6,
+        expression: float = 0.65,
         glasses: float = 1.0,
     ) -> SwapOutput:
         """Put the source's face on faces of the target.
