@@ -102,6 +102,8 @@ class ReliableSwapPipeline(DiffusionPipeline):
     ) -> ReliableSwapPipeline:
         """Load from a folder or a Hub repository; what goes wrong is told in one line."""
         place = str(pretrained_model_name_or_path)
+        # As for each network: the other path needs accelerate, and who only swaps need not have it.
+        kwargs.setdefault("low_cpu_mem_usage", kwargs.get("device_map") is not None)
         try:
             pipe: ReliableSwapPipeline = super().from_pretrained(place, **kwargs)
         except ReliableSwapError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 from pathlib import Path
 
 import cv2
@@ -57,6 +58,8 @@ def test_what_ships_is_small_has_a_card_and_loads_as_a_pipeline() -> None:
         assert "Measured on held-out people" in card
         assert "train_accelerate.py" in card
         assert "/" + "tmp" not in card
+        assert "\nlicense_name: non-commercial-research\n" in card
+        assert f'from_pretrained("reliableswap/weights/{name}")' in card
     index = json.loads((WEIGHTS / "model_index.json").read_text())
     assert index["generator"] == ["reliableswap.models", "LightGenerator"]
 
@@ -89,6 +92,15 @@ def test_a_neural_swap_brings_the_source_and_keeps_pose_and_expression(pipe: Rel
         assert expression_error(now, then) < 0.04
         changed = np.abs(pixels.astype(int) - before).max(2) > 0
         assert 0.03 < changed.mean() < 0.6
+
+
+def test_loading_without_accelerate_says_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("diffusers.pipelines.pipeline_utils.is_accelerate_available", lambda: False)
+    monkeypatch.setattr(logging.getLogger("diffusers"), "propagate", True)
+    ReliableSwapPipeline.bundled()
+    assert not [one for one in caplog.messages if "accelerate" in one]
 
 
 def test_auto_is_the_neural_engine(pipe: ReliableSwapPipeline) -> None:
@@ -144,13 +156,16 @@ def test_bundling_wants_cards_and_known_names_and_keeps_to_its_size(tmp_path: Pa
     with pytest.raises(ReliableSwapError, match=r"has no README\.md"):
         bundle(folders, weights)
     for name, folder in folders.items():
-        (folder / "README.md").write_text(f"# {name}")
+        (folder / "README.md").write_text(f'---\nlicense: other\n---\nX.from_pretrained("{name}")')
     bundle(folders, weights)
     loaded = ReliableSwapPipeline.from_pretrained(weights)
     stored = load_file(weights / "generator" / "diffusion_pytorch_model.safetensors")
     assert {tensor.dtype for tensor in stored.values()} == {torch.float16}
     assert loaded.generator.config["fixer_checksum"] == loaded.fixer.checksum()
-    assert (weights / "fixer" / "README.md").read_text() == "# fixer"
+    assert (weights / "fixer" / "README.md").read_text() == (
+        "---\nlicense: other\nlicense_name: non-commercial-research\n---\n"
+        'X.from_pretrained("reliableswap/weights/fixer")'
+    )
     with pytest.raises(ReliableSwapError, match="no component 'face'"):
         bundle({"face": folders["detector"]}, weights)
     # A fixer that the generator never saw is found out before anything is replaced.

@@ -33,9 +33,8 @@ def in_black_and_white_as(picture: np.ndarray, photo: np.ndarray) -> np.ndarray:
     """(H,W,3) uint8 the picture, with the tint of the photo (H,W,3) alone if that has one tint and no colours."""
     step = 1 + int(np.sqrt(photo.shape[0] * photo.shape[1]) / 512)  # some of the pixels tell
     some = photo[::step, ::step].reshape(-1, 3)
-    some = some[(some.min(1) > 0) & (some.max(1) < 255)].astype(
-        np.float32
-    )  # where it is clipped a tint is lost
+    # Where a channel is clipped the tint is lost.
+    some = some[(some.min(1) > 0) & (some.max(1) < 255)].astype(np.float32)
     if not len(some):
         return picture
     away = some - (some @ np.array(_LUMA, np.float32))[:, None]

@@ -6,6 +6,7 @@ model_index.json is made anew, so that the folder is itself a pipeline that `fro
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from ..models import load_network
 from ..pipeline import ReliableSwapPipeline
 
 COMPONENTS = ("detector", "landmarks", "identity", "fixer", "generator")
+LICENSE_NAME = "non-commercial-research"  # as weights/LICENSE says: the photos' terms
 LARGEST = 60 * 2**20  # all together, so that a clone stays a clone
 
 
@@ -42,9 +44,16 @@ def bundle(networks: dict[str, Path], weights: Path = WEIGHTS) -> int:
                 raise ReliableSwapError(
                     f"{folder} has no README.md; what ships needs the card its training writes"
                 )
-            shutil.copy(card, Path(part) / name)
+            (Path(part) / name / card.name).write_text(_shipped(card.read_text("utf-8"), name), "utf-8")
         shutil.copytree(part, weights, dirs_exist_ok=True)
     return size
+
+
+def _shipped(card: str, name: str) -> str:
+    """A training's card with the terms of what ships and the place it ships to."""
+    if "\nlicense_name:" not in card:
+        card = card.replace("\nlicense: other\n", f"\nlicense: other\nlicense_name: {LICENSE_NAME}\n", 1)
+    return re.sub(r'from_pretrained\("[^"]*"\)', f'from_pretrained("reliableswap/weights/{name}")', card)
 
 
 def main(argv: list[str] | None = None) -> int:
