@@ -74,7 +74,7 @@ def train(row: Row, seed: int, folder: Path, arguments: argparse.Namespace) -> N
         "train_batch_size": arguments.batch // arguments.processes, "checkpointing_steps": 250,
         "validation_steps": max(1, arguments.steps // 2), "resume_from_checkpoint": "latest",
         "lr_warmup_steps": min(200, arguments.steps // 8), "dataloader_num_workers": 1,
-        "strangers": 0.0, "target_colours": 32,
+        "strangers": 0.0, "target_colours": 32, "glasses": 0.0,
         "lower_face_weight": arguments.lower_face_weight if row.fixer else 0.0,
     }  # fmt: skip
     if row.fixer:

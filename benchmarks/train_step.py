@@ -70,7 +70,7 @@ class Step:
         batch = torch.utils.data.default_collate(
             [self.task.samples[i] for i in range(settings.train_batch_size)]
         )
-        for name in ("target", "source", "truth", "guidance", "face_mask"):
+        for name in ("target", "source", "truth", "guidance", "face_mask", "glasses"):
             if size != batch[name].shape[-1]:
                 batch[name] = F.interpolate(batch[name], size=(size, size), mode="bilinear")
         self.batch = batch

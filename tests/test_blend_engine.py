@@ -29,7 +29,12 @@ def test_glasses_are_told_and_kept_on_the_target() -> None:
     picture, mesh = face(WOMAN)
     worn = painted_glasses(picture, mesh)
     assert looks.GLASSES.score(picture, mesh) < -2 < 0 < looks.GLASSES.score(worn, mesh)
-    frames = (np.abs(worn.astype(int) - picture).max(2) > 40) & (regions.oval(mesh, picture.shape[:2]) > 0)
+    painted = np.abs(worn.astype(int) - picture).max(2) > 40
+    told = occlusion.find_glasses(worn, mesh)
+    assert told[painted].mean() > 0.8
+    assert told.mean() < 3 * painted.mean()
+    assert not occlusion.find_glasses(picture, mesh).any()
+    frames = painted & (regions.oval(mesh, picture.shape[:2]) > 0)
     still = BlendSettings(shape=0.0)
     kept = blend_face(worn, mesh, *face(OTHER), still).image
     assert np.abs(kept[frames].astype(int) - worn[frames]).mean() < 12

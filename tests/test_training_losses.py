@@ -112,7 +112,7 @@ def test_the_attribute_loss_moves_faceshifter_and_no_other_base_takes_it(
     torch.manual_seed(0)
     network = FaceShifterGenerator(size=256, channels=32, identity_dim=16)
     batch = torch.utils.data.default_collate([task.samples[i] for i in range(2)])
-    for name in ("target", "source", "truth", "guidance", "face_mask"):
+    for name in ("target", "source", "truth", "guidance", "face_mask", "glasses"):
         batch[name] = nn.functional.interpolate(batch[name], size=(256, 256))
     assert 0 < sizes_of_gradients(task.losses(network, batch)["attribute"], network) < float("inf")
     with pytest.raises(ReliableSwapError, match="needs --base faceshifter"):
@@ -138,6 +138,39 @@ def test_without_a_truth_the_face_is_free_and_only_the_background_is_held(
     face = sample["face_mask"][0] == 1
     assert float(image.grad[..., face].abs().max()) == 0
     assert float(image.grad[..., sample["face_mask"][0] == 0].abs().min()) > 0
+
+
+def test_what_glasses_of_the_target_hide_is_no_matter_to_the_identity_losses(
+    triplets: Path, encoders: Path
+) -> None:
+    weights = {"identity_weight": 1.0, "lower_face_weight": 1.0, "identity_jitter": 0.0, "l1_weight": 1.0}
+    only_cycle = {"supervision": "cycle", "vanilla_share": 0.0}
+    names = ("identity", "lower_face")
+    image = torch.rand(2, 3, SIZE, SIZE, generator=torch.manual_seed(0)).requires_grad_()
+
+    class Painter(nn.Module):
+        guidance_channels = 0
+
+        def forward(self, *_: Any) -> GeneratorOutput:
+            return GeneratorOutput(image=image, mask=torch.ones(2, 1, SIZE, SIZE))
+
+    found: dict[float, list[float]] = {}
+    for glasses in (0.0, 1.0):
+        values = dict.fromkeys(EVERY_LOSS, 0.0) | weights | {"glasses": glasses}
+        task = task_for(settings_for(triplets, **values, **only_cycle), encoders)
+        batch = torch.utils.data.default_collate([task.samples[i] for i in range(2)])
+        batch["glasses"] = torch.zeros(2, 1, SIZE, SIZE)
+        batch["glasses"][0, :, 20:45, 10:54] = 1
+        result = task.losses(Painter(), batch)
+        found[glasses] = [float(result[name].detach()) for name in names]
+        (grad,) = torch.autograd.grad(result["identity"] + result["lower_face"], image)
+        assert float(grad[1, :, 20:45, 10:54].abs().sum()) > 0
+        assert (float(grad[0, :, 20:45, 10:54].abs().sum()) == 0) == bool(glasses)
+        assert float(grad[0, :, 45:].abs().sum()) > 0
+        # The truth is asked for there all the same: whoever wants the glasses off gets a whole face.
+        (grad,) = torch.autograd.grad(result["l1"], image)
+        assert (grad[0, :, 20:45, 10:54] != 0).float().mean() > 0.9
+    assert found[0.0] != found[1.0]
 
 
 def test_each_sample_gets_the_losses_of_its_own_kind() -> None:

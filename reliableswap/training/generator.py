@@ -194,7 +194,9 @@ class GeneratorTask(Task):
         has = known[:, None, None, None]
         answer, counted = torch.where(has > 0, truth, target), torch.where(has > 0, weight, beside)
         everyone = torch.ones_like(known)
-        seen = jittered(made, s.identity_jitter) if s.identity_jitter else made
+        # The target's glasses stay on in use: what they hide of a person, the rest of the face has to make up for.
+        shown = made + (target - made) * (s.glasses * batch["glasses"])
+        seen = jittered(shown, s.identity_jitter) if s.identity_jitter else shown
         found = self.embed(seen) if by_identity else v_source
         dim = self.identity.embedding_size
         result = {"l1": s.l1_weight * loss.l1_loss(made, answer, counted).mean()}

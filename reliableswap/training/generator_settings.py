@@ -54,6 +54,9 @@ class GeneratorSettings(AdversarialSettings):
     identity_jitter: float = setting(
         1.0, "how far a made face is moved before the identity loss looks; 0: not"
     )
+    glasses: float = setting(
+        1.0, "how much of the target's glasses lies over the made face as the identity losses see it"
+    )
     lower_face_weight: float = setting(1.0, "weight of FixerNet's loss; needs --fixer")
     l1_weight: float = setting(10.0, "weight of the pixels' distance to the truth")
     gradient_weight: float = setting(5.0, "weight of the edges' distance to the truth")

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..blend import guidance_texture, regions
+from ..blend.occlusion import find_glasses
 from ..errors import ReliableSwapError
 from .augment import Augmentation, Jitter, flipped, recoloured
 from .store import decode_mesh, decode_picture, read_about
@@ -87,11 +88,12 @@ class _Order:
 
 
 class TripletDataset(Dataset[dict[str, Tensor]]):
-    """Sample i: target, source, truth (3,S,S) in [-1,1]; guidance (4,S,S); face_mask (1,S,S); mesh; has_truth; kind.
+    """Sample i: target, source, truth (3,S,S) in [-1,1]; guidance (4,S,S); face_mask, glasses (1,S,S); mesh; has_truth;
+    kind.
 
     guidance is the source's texture on the target's mesh in [-1,1], and its validity in [0,1]. face_mask is one on the
-    face of the target and of the truth. mesh (468,3) is the target's, in pixels. has_truth is 0 or 1, and truth is
-    zero where there is none. kind is a position in KINDS.
+    face of the target and of the truth; glasses tells from 0 to 1 where the target wears some. mesh (468,3) is the
+    target's, in pixels. has_truth is 0 or 1, and truth is zero where there is none. kind is a position in KINDS.
 
     There is no end to i, so a training that goes on just asks for the next one. With `lanes` of `batch` samples, batch
     number k reads the shards of lane k mod lanes only: give ranks x workers, and every process streams its own.
@@ -244,6 +246,7 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
             "truth": truth,
             "has_truth": torch.tensor(float(sample.truth is not None)),
             "face_mask": torch.from_numpy(mask)[None],
+            "glasses": torch.from_numpy(find_glasses(target.crop, target.mesh))[None],
             "mesh": torch.from_numpy(sample.target.mesh.astype(np.float32)),
             "kind": torch.tensor(KINDS.index(sample.kind)),
         }
