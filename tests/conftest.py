@@ -8,14 +8,20 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 import itertools
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import openpeople
 import pytest
 from PIL import Image
+
+if TYPE_CHECKING:
+    import gradio as gr
+    from gradio_client import Client
 
 PEOPLE = Path(openpeople.__file__).parent / "data" / "curated"
 
@@ -133,3 +139,43 @@ def encoders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     IdentityEncoder(embedding_size=16, name="tiny").save_pretrained(folder / "identity")
     FixerNet(embedding_size=8).save_pretrained(folder / "fixer")
     return folder
+
+
+@pytest.fixture(scope="session")
+def page() -> Iterator[gr.Blocks]:
+    """The Space, served; with `client` and `pictures` what tests of it share."""
+    from space_page import served
+
+    from reliableswap.space import build
+
+    page = served(build())
+    yield page
+    page.close()
+
+
+@pytest.fixture(scope="session")
+def client(page: gr.Blocks) -> Client:
+    from space_page import connect
+
+    return connect(page)
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Portraits of four people, 320 pixels a side."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for number in range(1, 5):
+        with Image.open(person(number)) as image:
+            image.convert("RGB").resize((320, 320), Image.Resampling.LANCZOS).save(folder / f"{number}.png")
+    return [str(folder / f"{number}.png") for number in range(1, 5)]
+
+
+@pytest.fixture(scope="session")
+def couple(pictures: list[str], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Two people in one photo, the larger face on the right."""
+    photo = Image.new("RGB", (560, 320), "grey")
+    photo.paste(Image.open(pictures[2]).resize((240, 240)), (0, 40))
+    photo.paste(Image.open(pictures[3]), (240, 0))
+    path = tmp_path_factory.mktemp("couple") / "couple.png"
+    photo.save(path)
+    return str(path)

@@ -1,15 +1,10 @@
-"""The Space through its API: right answers, consent, limits, and nothing of one client for another."""
+"""The Space through its API: right answers, consent, what it offers, and what agents are told."""
 
 from __future__ import annotations
 
 import base64
-import stat
 import sys
-import threading
-import time
-from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,77 +14,21 @@ import gradio as gr
 import httpx
 import numpy as np
 import pytest
-from conftest import person
 from gradio_client import Client, handle_file
 from PIL import Image
+from space_page import as_file, connect, pixels, swap
 
 from reliableswap import ReliableSwapPipeline
 from reliableswap.blend import BlendSettings
 from reliableswap.errors import ReliableSwapError
-from reliableswap.faces.face import Face
 from reliableswap.media import Picture, read_picture, write_picture
 from reliableswap.provenance import read_mark
 from reliableswap.report import FaceReport, SwapReport
-from reliableswap.space import build, consent, files, launch, limits
+from reliableswap.space import consent, files, limits
 from reliableswap.space.answers import marks_html, read_marks
 from reliableswap.space.making import figure
 from reliableswap.space.photo import ALONE, assigned, captioned, show_faces
 from reliableswap.space.work import Worker, parse_faces, report_html
-
-
-def served(page: gr.Blocks) -> gr.Blocks:
-    return launch(page, prevent_thread_lock=True, quiet=True, server_port=None)
-
-
-@pytest.fixture(scope="module")
-def page() -> Iterator[gr.Blocks]:
-    page = served(build())
-    yield page
-    page.close()
-
-
-def connect(page: gr.Blocks) -> Client:
-    return Client(page.local_url, verbose=False, analytics_enabled=False)
-
-
-@pytest.fixture(scope="module")
-def client(page: gr.Blocks) -> Client:
-    return connect(page)
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Portraits of four people, 320 pixels a side."""
-    folder = tmp_path_factory.mktemp("pictures")
-    for number in range(1, 5):
-        with Image.open(person(number)) as image:
-            image.convert("RGB").resize((320, 320), Image.Resampling.LANCZOS).save(folder / f"{number}.png")
-    return [str(folder / f"{number}.png") for number in range(1, 5)]
-
-
-@pytest.fixture(scope="module")
-def couple(pictures: list[str], tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Two people in one photo, the larger face on the right."""
-    photo = Image.new("RGB", (560, 320), "grey")
-    photo.paste(Image.open(pictures[2]).resize((240, 240)), (0, 40))
-    photo.paste(Image.open(pictures[3]), (240, 0))
-    path = tmp_path_factory.mktemp("couple") / "couple.png"
-    photo.save(path)
-    return str(path)
-
-
-def swap(
-    client: Client, sources: Sequence[str], target: str, agreed: Any = True, **more: Any
-) -> tuple[str, dict]:
-    names = ["source", *(f"source_{number}" for number in range(1, limits.MAX_SOURCES))]
-    given = {name: handle_file(path) for name, path in zip(names, sources, strict=False)}
-    given["target"] = handle_file(target)
-    result: tuple[str, dict] = client.predict(**given, agreed=agreed, **more, api_name="/swap")
-    return result
-
-
-def pixels(path: str) -> np.ndarray:
-    return read_picture(path).pixels
 
 
 def test_a_result_is_marked_noted_and_reported(client: Client, pictures: list[str]) -> None:
@@ -259,164 +198,6 @@ def test_every_endpoint_is_documented(client: Client) -> None:
     assert types["likeness"] == "float"
     for endpoint in endpoints.values():
         assert len(endpoint["description"]) > 20
-
-
-def ask(page: gr.Blocks, endpoint: str, *data: Any) -> httpx.Response:
-    """A call as any program could send it, without the client's good manners."""
-    url = f"{page.local_url}gradio_api/call/{endpoint}"
-    answer = httpx.post(url, json={"data": list(data)})
-    if answer.status_code != 200:
-        return answer
-    return httpx.get(f"{url}/{answer.json()['event_id']}", timeout=30)
-
-
-def as_file(path: str) -> dict[str, Any]:
-    return {"path": path, "orig_name": "me.png", "meta": {"_type": "gradio.FileData"}}
-
-
-def test_no_path_from_a_client_is_trusted(page: gr.Blocks, pictures: list[str], tmp_path: Path) -> None:
-    inside = files.folder() / ".." / ".." / "etc" / "hostname"
-    for path in ("/etc/hostname", pictures[0], str(inside), __file__):
-        for given in (as_file(path), {"path": path}, path):
-            answer = ask(page, "verify", given)
-            assert "marked" not in answer.text, f"{path} was opened"
-        for address in (f"gradio_api/file={path}", f"file={path}"):
-            assert httpx.get(page.local_url + address).status_code in (403, 404)
-    link = files.folder() / "link.png"
-    link.symlink_to(pictures[0])
-    assert "marked" not in ask(page, "verify", as_file(str(link))).text
-    link.unlink()
-
-
-def test_no_address_from_a_client_is_fetched(page: gr.Blocks) -> None:
-    asked: list[str] = []
-
-    class Neighbour(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *about: Any) -> None:
-            pass
-
-    neighbour = HTTPServer(("127.0.0.1", 0), Neighbour)
-    threading.Thread(target=neighbour.serve_forever, daemon=True).start()
-    address = f"http://127.0.0.1:{neighbour.server_port}/face.png"
-    try:
-        for scheme in (address, address.replace("http", "HTTP"), "https://example.invalid/face.png"):
-            answer = ask(page, "verify", as_file(scheme))
-            assert answer.status_code == 422
-            assert answer.json()["detail"].startswith("addresses are not fetched here")
-            for route in ("file", "proxy"):
-                assert httpx.get(f"{page.local_url}gradio_api/{route}={scheme}").status_code == 403
-    finally:
-        neighbour.shutdown()
-        neighbour.server_close()
-    assert asked == []
-
-
-def test_the_address_of_an_uploaded_file_is_that_file(page: gr.Blocks, pictures: list[str]) -> None:
-    with Path(pictures[0]).open("rb") as stream:
-        (path,) = httpx.post(f"{page.local_url}gradio_api/upload", files={"files": stream}).json()
-    answer = ask(page, "verify", as_file(f"http://anywhere.invalid/gradio_api/file={path}"))
-    assert "made_here" in answer.text
-
-
-@pytest.mark.parametrize("way", ["gradio_api/run/swap", "gradio_api/api/swap"])
-def test_nobody_gets_past_the_queue(page: gr.Blocks, way: str) -> None:
-    answer = httpx.post(f"{page.local_url}{way}", json={"data": [None] * 12})
-    assert answer.status_code == 404, answer.text
-
-
-def test_a_request_without_files_is_small(page: gr.Blocks) -> None:
-    url = f"{page.local_url}gradio_api/call/verify"
-    padded = {"data": [None], "more": "x" * (limits.MAX_BODY + 1)}
-    assert httpx.post(url, json=padded).status_code == 413
-
-    def pieces() -> Iterator[bytes]:  # a body that does not say how long it is
-        for _ in range(20):
-            yield b"x" * (limits.MAX_BODY // 10)
-
-    assert httpx.post(url, content=pieces()).status_code == 413
-    assert httpx.post(url, content=b"{").status_code < 500
-
-
-def test_results_lie_where_nobody_can_guess(client: Client, page: gr.Blocks, pictures: list[str]) -> None:
-    assert stat.S_IMODE(files.folder().stat().st_mode) == 0o700
-    picture = read_picture(pictures[0])
-    one, two = (Path(files.publish(picture, "../../a b.png", ai_made=True)) for _ in range(2))
-    assert one.parent != two.parent
-    assert one.name == "a-b.png"
-    assert len(one.parent.name) == 32
-    assert one.parent.parent == files.folder()
-    assert httpx.get(f"{page.local_url}gradio_api/file={one.parent}").status_code in (403, 404)
-    assert httpx.get(f"{page.local_url}gradio_api/file={files.folder()}").status_code in (403, 404)
-
-
-def test_files_older_than_an_hour_go(pictures: list[str]) -> None:
-    path = Path(files.publish(read_picture(pictures[0]), "result.png", ai_made=True))
-    files.sweep(time.time() + limits.KEEP_SECONDS - 60)
-    assert path.is_file()
-    files.sweep(time.time() + limits.KEEP_SECONDS + limits.SWEEP_SECONDS)
-    assert not path.parent.exists()
-
-
-class Held:
-    """An analyser that waits for leave, and knows how many wait in it at once."""
-
-    name = "held"
-
-    def __init__(self) -> None:
-        self.leave, self.inside, self.most = threading.Event(), 0, 0
-
-    def __call__(self, image: np.ndarray) -> list[Face]:
-        self.inside += 1
-        self.most = max(self.most, self.inside)
-        self.leave.wait(20)
-        self.inside -= 1
-        raise ReliableSwapError("held is done")
-
-
-def test_one_job_runs_and_the_queue_ends_somewhere(pictures: list[str]) -> None:
-    pipe = ReliableSwapPipeline.bundled()
-    held = Held()
-    pipe.analyser = held
-    page = served(build(pipe))
-    try:
-        client = connect(page)
-        waiting = limits.QUEUE_SIZE + 6
-        jobs = [client.submit(target=handle_file(pictures[0]), api_name="/faces") for _ in range(waiting)]
-        deadline = time.time() + 15
-        while sum(job.done() for job in jobs) < 4 and time.time() < deadline:
-            time.sleep(0.05)
-        held.leave.set()
-        said = [str(job.exception(timeout=20)) for job in jobs]
-    finally:
-        held.leave.set()
-        page.close()
-    assert held.most == 1
-    full = [one for one in said if "queue" in one.lower()]
-    assert 1 <= len(full) <= 6
-    assert sum("held is done" in one for one in said) == waiting - len(full)
-
-
-def test_what_nobody_foresaw_is_an_apology(pictures: list[str]) -> None:
-    class Broken:
-        name = "broken"
-
-        def __call__(self, image: np.ndarray) -> list[Face]:
-            raise RuntimeError("the secret is in /etc/secret")
-
-    pipe = ReliableSwapPipeline.bundled()
-    pipe.analyser = Broken()
-    page = served(build(pipe))
-    try:
-        with pytest.raises(Exception, match="something went wrong") as caught:
-            connect(page).predict(target=handle_file(pictures[0]), api_name="/faces")
-        assert "secret" not in str(caught.value)
-    finally:
-        page.close()
 
 
 def test_neural_is_offered_only_with_a_generator(pictures: list[str]) -> None:

@@ -1,0 +1,49 @@
+"""A served page and its clients, for the tests of the Space."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+import httpx
+import numpy as np
+from gradio_client import Client, handle_file
+
+from reliableswap.media import read_picture
+from reliableswap.space import launch, limits
+
+
+def served(page: gr.Blocks) -> gr.Blocks:
+    return launch(page, prevent_thread_lock=True, quiet=True, server_port=None)
+
+
+def connect(page: gr.Blocks) -> Client:
+    return Client(page.local_url, verbose=False, analytics_enabled=False)
+
+
+def swap(
+    client: Client, sources: Sequence[str], target: str, agreed: Any = True, **more: Any
+) -> tuple[str, dict]:
+    names = ["source", *(f"source_{number}" for number in range(1, limits.MAX_SOURCES))]
+    given = {name: handle_file(path) for name, path in zip(names, sources, strict=False)}
+    given["target"] = handle_file(target)
+    result: tuple[str, dict] = client.predict(**given, agreed=agreed, **more, api_name="/swap")
+    return result
+
+
+def pixels(path: str) -> np.ndarray:
+    return read_picture(path).pixels
+
+
+def ask(page: gr.Blocks, endpoint: str, *data: Any) -> httpx.Response:
+    """A call as any program could send it, without the client's good manners."""
+    url = f"{page.local_url}gradio_api/call/{endpoint}"
+    answer = httpx.post(url, json={"data": list(data)})
+    if answer.status_code != 200:
+        return answer
+    return httpx.get(f"{url}/{answer.json()['event_id']}", timeout=30)
+
+
+def as_file(path: str) -> dict[str, Any]:
+    return {"path": path, "orig_name": "me.png", "meta": {"_type": "gradio.FileData"}}
