@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx_files
 import pytest
 
 from reliableswap.errors import WeightsError
@@ -18,10 +19,7 @@ SIDE = 640
 
 def scrfd_like(path: Path, box: tuple[float, ...], points: np.ndarray) -> None:
     """An ONNX file with SCRFD's nine outputs at 640x640, which says there is one face, whatever it is shown."""
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
-
-    outputs, nodes, constants = [], [], []
+    constants = {}
     for kind, width in (("score", 1), ("bbox", 4), ("kps", 10)):
         for stride in (8, 16, 32):
             cells = SIDE // stride
@@ -36,14 +34,15 @@ def scrfd_like(path: Path, box: tuple[float, ...], points: np.ndarray) -> None:
                     value[cell] = np.concatenate([centre - box[:2], np.array(box[2:]) - centre]) / stride
                 else:
                     value[cell] = ((points - centre) / stride).ravel()
-            name = f"{kind}_{stride}"
-            constants.append(numpy_helper.from_array(value, f"{name}_value"))
-            nodes.append(helper.make_node("Identity", [f"{name}_value"], [name]))
-            outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, list(value.shape)))
-    picture = helper.make_tensor_value_info("input.1", TensorProto.FLOAT, [1, 3, "?", "?"])
-    graph = helper.make_graph(nodes, "detector", [picture], outputs, constants)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    onnx.save(model, str(path))
+            constants[f"{kind}_{stride}_value"] = value
+    names = {name.removesuffix("_value"): name for name in constants}
+    onnx_files.save(
+        path,
+        [("Identity", [value], [name], {}) for name, value in names.items()],
+        {"input.1": (1, 3, "?", "?")},
+        {name: constants[value].shape for name, value in names.items()},
+        constants,
+    )
 
 
 BOX = (200.0, 160.0, 360.0, 380.0)

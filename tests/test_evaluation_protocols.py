@@ -6,6 +6,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx_files
 import pytest
 from conftest import person
 from evaluation_people import analyser, encoder, mesh_of
@@ -131,14 +132,7 @@ def test_the_pipelines_own_encoder_is_no_judge() -> None:
 
 
 def test_an_onnx_judge_gets_pixels_as_it_was_told(tmp_path: Path) -> None:
-    onnx = pytest.importorskip("onnx")
-    pytest.importorskip("onnxruntime")
-    h = onnx.helper
-    shapes = (("x", [1, 3, 112, 112]), ("y", [1, 3, 1, 1]))
-    ends = [h.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape) for name, shape in shapes]
-    graph = h.make_graph([h.make_node("GlobalAveragePool", ["x"], ["y"])], "mean", ends[:1], ends[1:])
-    path = tmp_path / "mean.onnx"
-    onnx.save(h.make_model(graph, opset_imports=[h.make_opsetid("", 17)], ir_version=9), path)
+    path = onnx_files.mean_colour(tmp_path / "mean.onnx", 112)
     face = analyser()(cv2.imread(str(person(1)), cv2.IMREAD_REDUCED_COLOR_8)[..., ::-1].copy())[0]
     image = np.full((400, 400, 3), (255, 128, 0), np.uint8)
     found = judge.open_judge(str(path), (0.5, 0.25, 0), (0.25, 1, 0.5)).embed(image, face)
@@ -147,14 +141,7 @@ def test_an_onnx_judge_gets_pixels_as_it_was_told(tmp_path: Path) -> None:
 
 
 def test_onnx_features_are_named_by_their_file(tmp_path: Path, rng: np.random.Generator) -> None:
-    onnx = pytest.importorskip("onnx")
-    pytest.importorskip("onnxruntime")
-    h = onnx.helper
-    shapes = (("x", [1, 3, 299, 299]), ("y", [1, 3, 1, 1]))
-    ends = [h.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape) for name, shape in shapes]
-    graph = h.make_graph([h.make_node("GlobalAveragePool", ["x"], ["y"])], "mean", ends[:1], ends[1:])
-    path = tmp_path / "inception_small.onnx"
-    onnx.save(h.make_model(graph, opset_imports=[h.make_opsetid("", 17)], ir_version=9), path)
+    path = onnx_files.mean_colour(tmp_path / "inception_small.onnx", 299)
     features = frechet.features_of(str(path))
     assert frechet.label_of(features.name) == "FID"
     image = np.full((300, 300, 3), (0, 255, 51), np.uint8)
@@ -174,24 +161,15 @@ def test_wrong_judges_are_refused(tmp_path: Path) -> None:
 
 def test_another_mesh_reads_the_same_faces(tmp_path: Path) -> None:
     """A mesh that always answers the same places of its crop: in the photo they turn and grow with the face."""
-    import onnx
-    from onnx import TensorProto, helper
-
     answer = np.zeros((468, 3), np.float32)
     answer[:] = mesh_of() - mesh_of().mean(0) + (96, 96, 0)
-    face = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 192, 192, 3])
-    given = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 1404])
-    constant = helper.make_tensor(
-        "c", TensorProto.FLOAT, [1, 1404], answer.reshape(1, -1).tobytes(), raw=True
-    )
     nodes = [
-        helper.make_node("ReduceMean", ["x"], ["m"], axes=[1, 2, 3], keepdims=0),
-        helper.make_node("Sub", ["m", "m"], ["zero"]),
-        helper.make_node("Add", ["c", "zero"], ["y"]),
+        ("ReduceMean", ["x"], ["m"], {"axes": [1, 2, 3], "keepdims": 0}),
+        ("Sub", ["m", "m"], ["zero"], {}),
+        ("Add", ["c", "zero"], ["y"], {}),
     ]
-    graph = helper.make_graph(nodes, "mesh", [face], [given], [constant])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    onnx.save(model, str(tmp_path / "mesh.onnx"))
+    shapes = {"x": (1, 192, 192, 3)}, {"y": (1, 1404)}
+    onnx_files.save(tmp_path / "mesh.onnx", nodes, *shapes, {"c": answer.reshape(1, -1)})
     plain, other = analyser(), WithFaceMesh(analyser(), FaceMesh(tmp_path / "mesh.onnx"))
     image = cv2.imread(str(person(1)), cv2.IMREAD_REDUCED_COLOR_4)[..., ::-1]
     (ours, *_), (theirs, *_) = plain(image), other(image)
@@ -208,12 +186,7 @@ def test_another_mesh_reads_the_same_faces(tmp_path: Path) -> None:
 
 
 def test_an_onnx_of_another_shape_is_no_mesh(tmp_path: Path) -> None:
-    import onnx
-    from onnx import TensorProto, helper
-
-    ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [1, 3, 8, 8]) for n in "xy"]
-    graph = helper.make_graph([helper.make_node("Abs", ["x"], ["y"])], "other", ends[:1], ends[1:])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    onnx.save(model, str(tmp_path / "other.onnx"))
+    shape = (1, 3, 8, 8)
+    onnx_files.save(tmp_path / "other.onnx", [("Abs", ["x"], ["y"], {})], {"x": shape}, {"y": shape})
     with pytest.raises(WeightsError, match="FaceMesh takes"):
         FaceMesh(tmp_path / "other.onnx")

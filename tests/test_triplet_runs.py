@@ -16,6 +16,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx_files
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -258,17 +259,8 @@ def test_an_encoder_in_bfloat16_says_nearly_the_same(tmp_path: Path) -> None:
 
 
 def test_an_onnx_encoder_sees_the_identity_window(tmp_path: Path) -> None:
-    import onnx
-    from onnx import TensorProto, helper
-
-    # An encoder that answers the mean of each colour: what it was shown can be read from its answer.
-    picture = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 112, 112])
-    answer = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 3])
-    node = helper.make_node("ReduceMean", ["x"], ["y"], axes=[2, 3], keepdims=0)
-    graph = helper.make_graph([node], "mean", [picture], [answer])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    onnx.save(model, str(tmp_path / "mean.onnx"))
-    encoder = EncoderChoice(tmp_path / "mean.onnx", mean=(0.1, 0.2, 0.3), std=(0.5, 1.0, 2.0)).load()
+    path = onnx_files.mean_colour(tmp_path / "mean.onnx", 112)
+    encoder = EncoderChoice(path, mean=(0.1, 0.2, 0.3), std=(0.5, 1.0, 2.0)).load()
     crops = [aligned(n).crop for n in (1, 2)]
     for crop_, found in zip(crops, encoder(crops), strict=True):
         shown = (crop_[0:112, 8:120].reshape(-1, 3).mean(0) / 255 - (0.1, 0.2, 0.3)) / (0.5, 1.0, 2.0)
