@@ -32,7 +32,7 @@ def plain(made: Path) -> TripletDataset:
 def test_samples_have_their_shapes_and_ranges(plain: TripletDataset) -> None:
     shapes = {
         "target": (3, SIZE, SIZE), "source": (3, SIZE, SIZE), "guidance": (4, SIZE, SIZE), "truth": (3, SIZE, SIZE),
-        "has_truth": (), "face_mask": (1, SIZE, SIZE), "glasses": (1, SIZE, SIZE), "mesh": (468, 3),
+        "has_truth": (), "face_mask": (1, SIZE, SIZE), "glasses": (4, SIZE, SIZE), "mesh": (468, 3),
         "kind": (),
     }  # fmt: skip
     for i in range(12):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from . import colour, regions
-from .occlusion import find_covers
+from .occlusion import find_covers, find_glasses
 from .raster import rasterise
 from .topology import checked_mesh, checked_picture
 from .warp import reenact
@@ -36,3 +37,14 @@ def guidance_texture(
     shown = ((own < 0.5) & (texture.validity > _SHOWN)).astype(np.float32)
     toned = np.rint(colour.to_rgb(lab) * shown[..., None]).astype(np.uint8)
     return toned, texture.validity * shown
+
+
+def carried_glasses(
+    source: np.ndarray, source_mesh: np.ndarray, target_mesh: np.ndarray, shape_hw: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """(H,W,3) uint8 the source's face on the target's mesh, and where its glasses would be there (H,W) 0..1."""
+    worn = find_glasses(source, source_mesh)
+    if not worn.any():
+        return np.zeros((*shape_hw, 3), np.uint8), np.zeros(shape_hw, np.float32)
+    places = rasterise(target_mesh, shape_hw).picture(source_mesh[:, :2], outside=-2)
+    return cv2.remap(source, places, None, cv2.INTER_LINEAR), cv2.remap(worn, places, None, cv2.INTER_LINEAR)

@@ -195,7 +195,9 @@ class GeneratorTask(Task):
         answer, counted = torch.where(has > 0, truth, target), torch.where(has > 0, weight, beside)
         everyone = torch.ones_like(known)
         # The target's glasses stay on in use: what they hide of a person, the rest of the face has to make up for.
-        shown = made + (target - made) * (s.glasses * batch["glasses"])
+        # And with the source's on, nothing is won by drawing them.
+        worn, over = batch["glasses"].split([3, 1], 1)
+        shown = made + (worn - made) * (s.glasses * over)
         seen = jittered(shown, s.identity_jitter) if s.identity_jitter else shown
         found = self.embed(seen) if by_identity else v_source
         dim = self.identity.embedding_size

@@ -55,7 +55,8 @@ class GeneratorSettings(AdversarialSettings):
         1.0, "how far a made face is moved before the identity loss looks; 0: not"
     )
     glasses: float = setting(
-        1.0, "how much of the target's glasses lies over the made face as the identity losses see it"
+        1.0,
+        "how much of the glasses worn by target and source lies over a made face as identity losses see it",
     )
     lower_face_weight: float = setting(1.0, "weight of FixerNet's loss; needs --fixer")
     l1_weight: float = setting(10.0, "weight of the pixels' distance to the truth")

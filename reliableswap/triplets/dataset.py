@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..blend import guidance_texture, regions
+from ..blend.guidance import carried_glasses
 from ..blend.occlusion import find_glasses
 from ..errors import ReliableSwapError
 from .augment import Augmentation, Jitter, flipped, recoloured
@@ -88,12 +89,14 @@ class _Order:
 
 
 class TripletDataset(Dataset[dict[str, Tensor]]):
-    """Sample i: target, source, truth (3,S,S) in [-1,1]; guidance (4,S,S); face_mask, glasses (1,S,S); mesh; has_truth;
+    """Sample i: target, source, truth (3,S,S) in [-1,1]; guidance, glasses (4,S,S); face_mask (1,S,S); mesh; has_truth;
     kind.
 
-    guidance is the source's texture on the target's mesh in [-1,1], and its validity in [0,1]. face_mask is one on the
-    face of the target and of the truth; glasses tells from 0 to 1 where the target wears some. mesh (468,3) is the
-    target's, in pixels. has_truth is 0 or 1, and truth is zero where there is none. kind is a position in KINDS.
+    guidance is the source's texture on the target's mesh in [-1,1], and its validity in [0,1]. glasses is what is worn
+    in front of the made face as one judges whose it is, a picture in [-1,1] and how much of it is seen in [0,1]: the
+    target's glasses and, where the identity asked for is that of the source's photo, the source's. face_mask is one
+    on the face of the target and of the truth. mesh (468,3) is the target's, in pixels. has_truth is 0 or 1, and truth
+    is zero where there is none. kind is a position in KINDS.
 
     There is no end to i, so a training that goes on just asks for the next one. With `lanes` of `batch` samples, batch
     number k reads the shards of lane k mod lanes only: give ranks x workers, and every process streams its own.
@@ -246,10 +249,22 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
             "truth": truth,
             "has_truth": torch.tensor(float(sample.truth is not None)),
             "face_mask": torch.from_numpy(mask)[None],
-            "glasses": torch.from_numpy(find_glasses(target.crop, target.mesh))[None],
+            "glasses": _glasses(sample),
             "mesh": torch.from_numpy(sample.target.mesh.astype(np.float32)),
             "kind": torch.tensor(KINDS.index(sample.kind)),
         }
+
+
+def _glasses(sample: Sample) -> Tensor:
+    """(4,S,S) of a sample: what is worn in front of the made face."""
+    target, source = sample.target, sample.source
+    shape = target.crop.shape[:2]
+    picture, worn = target.crop, find_glasses(target.crop, target.mesh)
+    if sample.kind in ("vanilla", "naive"):  # otherwise a real photo without them says who the face is
+        carried, theirs = carried_glasses(source.crop, source.mesh, target.mesh, shape)
+        picture = np.where((theirs > worn)[..., None], carried, picture)
+        worn = np.maximum(worn, theirs)
+    return torch.cat([_to_tensor(picture), torch.from_numpy(worn)[None]])
 
 
 def _face(row: dict[str, Any], name: str) -> AlignedFace:
