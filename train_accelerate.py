@@ -37,6 +37,11 @@ TRAININGS = {
         "FixerSettings",
         "the encoder of the lower face, by a margin between people and a teacher's vectors",
     ),
+    "glasses": (
+        "reliableswap.training.glasses",
+        "GlassesSettings",
+        "the network that tells which pixels are glasses, from glasses painted on faces without any",
+    ),
     "blend-data": (
         "reliableswap.training.blend_data",
         "BlendDataSettings",

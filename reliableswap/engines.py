@@ -216,8 +216,8 @@ class NeuralEngine:
         piece = window(goal, shape, 0.1 * face_width(goal))
         seen_at = origins(move, piece)
         alpha = paste_back(self._cover(cover) * settings.likeness, matrix, shape)[..., None]
-        # Hair and hands the generator tells itself; of glasses it draws one half and leaves the other.
-        alpha[piece][..., 0] *= 1 - settings.glasses * covers.glasses_at(seen_at)
+        # Hair and hands the generator tells itself, glasses it only half does.
+        alpha[piece][..., 0] *= 1 - settings.glasses * covers.glasses.at(seen_at)
         _, bare = covers.at(seen_at)
         face = paste_back(made, matrix, shape) + self._fine(target, source, matrix, settings)
         face[piece] += self._grain(

@@ -45,6 +45,15 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def _small_numbers_stay() -> Iterator[None]:
+    """A training flushes denormal numbers to zero, which is a setting of the whole process."""
+    import torch
+
+    yield
+    torch.set_flush_denormal(False)
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)

@@ -117,7 +117,7 @@ def blend_face(
     ours = target_covers or find_covers(target, target_mesh)
     seen_at = origins(move, window)
     hidden, bare = ours.at(seen_at)
-    front = hidden - (1 - settings.glasses) * np.minimum(hidden, ours.glasses_at(seen_at))
+    front = hidden - (1 - settings.glasses) * np.minimum(hidden, ours.glasses.at(seen_at))
     theirs = source_covers or find_covers(source, source_mesh, strict=True)
     swap = _swap(
         reshaped[window], goal - corner, source, source_mesh, width, settings, (front, hidden, bare), theirs

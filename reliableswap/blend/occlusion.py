@@ -4,7 +4,8 @@ Each face gives its own skin model: a robust Gaussian in Lab over cheeks, nose a
 the face taken out. What departs from it covers the face, judged more strictly on the forehead and at the temples,
 where hair hangs, than in the middle. Brows, eyes and lips are the face's own whatever their colour, and so is dark
 hair on the lower face: a beard belongs to the person. What has the skin's own colour, a hand above all, cannot be
-told this way; over the mouth it is told by the mouth that is missing.
+told this way; over the mouth it is told by the mouth that is missing. Glasses are too thin for it, and a small network
+tells them (glasses.py).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from . import colour, regions
+from . import colour, glasses, regions
 from .looks import GLASSES, MOUTH
 from .topology import topology
 
@@ -30,11 +31,8 @@ _BARE_LIMIT = 3.0  # departures up to here are skin tone, shadow and blush
 _HIGHLIGHT = 0.6  # skin shines: too bright is less suspicious than too dark
 _MOUTH_MISSING = (-1.0, -2.0)  # scores between which a mouth goes from seen to covered
 _MOUTH_MISSING_STRICT = (-2.0, -3.0)  # a source's mouth that is left out costs the most likeness
-_LINE, _CONTRAST, _FAINT = 0.035, 14.0, 11.0  # half the thickest frame's width, of the face's; contrasts in L
-_SHORTEST = 0.12  # of the face's width, of a piece of a frame
 _PROFILE = 0.5  # sine of the yaw
-_WEARS = 0.3  # rimless glasses score low, and a look for frames that are not there finds little
-_SURELY_WEARS = 0.5
+_WEARS = 0.3  # rimless glasses score low
 _TURNED = 0.3  # sine of the yaw
 _SEEN = 0.3  # hidden by more than this belongs to a cover's shape
 _SURE = 1.6  # a cover's darkest departs from the skin by this many times the limit; a shadow's seldom does
@@ -46,23 +44,19 @@ class Covers:
     """What was found on one face, on a small copy of its surroundings.
 
     maps (h,w,2) 0..1: `hidden`, something is in front of the face; `bare`, skin and not hair, a beard or lips. Both
-    are zero outside the face. glasses (h,w) 0..1: the frames and dark lenses among what is hidden, if it surely wears
-    some. A position p of the picture is (p + 0.5) * scale + shift on the maps.
+    are zero outside the face. A position p of the picture is (p + 0.5) * scale + shift on the maps. glasses: the frames
+    and dark lenses among what is hidden, if it wears some.
     """
 
     maps: np.ndarray
     scale: float
     shift: np.ndarray
-    glasses: np.ndarray
+    glasses: glasses.Glasses
 
     def at(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(H,W), (H,W) hidden and bare at positions (H,W,2) of the picture."""
         hidden, bare = cv2.split(cv2.remap(self.maps, self._on_maps(positions), None, cv2.INTER_LINEAR))
         return hidden, bare
-
-    def glasses_at(self, positions: np.ndarray) -> np.ndarray:
-        """(H,W) the glasses at positions (H,W,2) of the picture."""
-        return cv2.remap(self.glasses, self._on_maps(positions), None, cv2.INTER_LINEAR)
 
     def _on_maps(self, positions: np.ndarray) -> np.ndarray:
         k, (x, y) = self.scale, self.shift
@@ -70,18 +64,11 @@ class Covers:
 
     def on(self, shape_hw: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
         """(H,W), (H,W) hidden and bare over the whole picture."""
-        hidden, bare = cv2.split(self._over(self.maps, shape_hw))
-        return hidden, bare
-
-    def glasses_on(self, shape_hw: tuple[int, int]) -> np.ndarray:
-        """(H,W) the glasses over the whole picture."""
-        return self._over(self.glasses, shape_hw)
-
-    def _over(self, maps: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
         k = self.scale
         matrix = np.array([[k, 0, self.shift[0] + 0.5 * k], [0, k, self.shift[1] + 0.5 * k]])
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        return cv2.warpAffine(maps, matrix, shape_hw[::-1], flags=flags)
+        hidden, bare = cv2.split(cv2.warpAffine(self.maps, matrix, shape_hw[::-1], flags=flags))
+        return hidden, bare
 
 
 def find_covers(picture: np.ndarray, mesh: np.ndarray, strict: bool = False) -> Covers:
@@ -99,31 +86,37 @@ def find_covers(picture: np.ndarray, mesh: np.ndarray, strict: bool = False) -> 
     size = (max(4, round((x1 - x0) * k)), max(4, round((y1 - y0) * k)))
     if k < 1:
         piece = cv2.resize(piece, size, interpolation=cv2.INTER_AREA)
-    moved = (mesh - np.array([x0 - 0.5, y0 - 0.5, 0])) * k - np.array([0.5, 0.5, 0])
-    hidden, bare, glasses = _find(piece, moved.astype(np.float32), strict)
-    return Covers(np.dstack([hidden, bare]), k, -np.array([x0, y0]) * k - 0.5, glasses)
+    moved = ((mesh - np.array([x0 - 0.5, y0 - 0.5, 0])) * k - np.array([0.5, 0.5, 0])).astype(np.float32)
+    wears = _wears_glasses(piece, moved)
+    # Frames are too thin for the small copy.
+    worn = glasses.find(picture, mesh) if wears > _WEARS else glasses.NONE
+    corner = -np.array([x0, y0]) * k
+    found = worn.on(size[::-1], k, corner)
+    hidden, bare = _find(piece, moved, found, strict)
+    return Covers(np.dstack([hidden, bare]), k, corner - 0.5, worn)
 
 
 def find_glasses(picture: np.ndarray, mesh: np.ndarray) -> np.ndarray:
-    """(H,W) 0..1 the glasses that the face in a picture (H,W,3) uint8 surely wears; quick for those without any."""
-    if _wears_glasses(picture, mesh) <= _SURELY_WEARS:
+    """(H,W) 0..1 the glasses that the face in a picture (H,W,3) uint8 wears; quick for those without any."""
+    if _wears_glasses(picture, mesh) <= _WEARS:
         return np.zeros(picture.shape[:2], np.float32)
-    return find_covers(picture, mesh).glasses_on(picture.shape[:2])
+    return glasses.find(picture, mesh).on(picture.shape[:2])
 
 
 def _wears_glasses(picture: np.ndarray, mesh: np.ndarray) -> float:
     return float(1 / (1 + np.exp(-GLASSES.score(picture, mesh))))
 
 
-def _find(picture: np.ndarray, mesh: np.ndarray, strict: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _find(
+    picture: np.ndarray, mesh: np.ndarray, worn: np.ndarray, strict: bool
+) -> tuple[np.ndarray, np.ndarray]:
     shape = picture.shape[:2]
     width = regions.face_width(mesh)
     lab = colour.to_lab(picture)
     departure = skin_departure(lab, mesh)
-    none = np.zeros(shape, np.float32)
     if departure is None:
-        return none, regions.skin(mesh, shape), none
-    wears = _wears_glasses(picture, mesh)
+        worn = worn * regions.oval(mesh, shape)
+        return worn, regions.skin(mesh, shape) * (1 - worn)
     face = regions.oval(mesh, shape)
     bare = regions.skin(mesh, shape) * np.clip(_BARE_LIMIT + 0.5 - departure, 0, 1)
     limits = _limits(mesh, shape, width)
@@ -144,13 +137,14 @@ def _find(picture: np.ndarray, mesh: np.ndarray, strict: bool) -> tuple[np.ndarr
     hair = _from_outside(hair, departure > _SURE * limits, face, width)
     if strict:
         hair = cv2.dilate(hair, regions.disc(0.015 * width))
-    worn = _glasses(lab, departure, mesh, width) if wears > _WEARS else none
+    if strict:  # with the shadow they throw
+        worn = cv2.dilate(worn, regions.disc(0.02 * width))
     hair = np.maximum(hair, worn)
     hair = np.maximum(
         hair, _over_mouth(picture, mesh, width, _MOUTH_MISSING_STRICT if strict else _MOUTH_MISSING)
     )
     hair = regions.soft(hair * face, 0.008 * width)
-    return hair, bare * (1 - hair), worn * face if wears > _SURELY_WEARS else none
+    return hair, bare * (1 - hair)
 
 
 def _from_outside(hair: np.ndarray, sure: np.ndarray, face: np.ndarray, width: float) -> np.ndarray:
@@ -243,30 +237,3 @@ def _hairlike(lab: np.ndarray) -> np.ndarray:
     """(H,W) one where a pixel is no brighter than skin and no more colourful: what a beard may look like."""
     chroma = np.hypot(lab[..., 1], lab[..., 2])
     return ((lab[..., 0] < 70) & (chroma < 32)).astype(np.float32)
-
-
-def _glasses(lab: np.ndarray, departure: np.ndarray, mesh: np.ndarray, width: float) -> np.ndarray:
-    """(H,W) 0..1 the glasses of a face that is known to wear some: its lines, and lenses that are dark.
-
-    Brows and lids are lines too. Frames leave the eyes clear, and across a brow a line must be of twice the contrast.
-    """
-    shape = lab.shape[:2]
-    band = regions.eye_band(mesh, shape)
-    light = np.ascontiguousarray(lab[..., 0])
-    disc = regions.disc(_LINE * width)
-    lines = np.maximum(
-        cv2.morphologyEx(light, cv2.MORPH_BLACKHAT, disc), cv2.morphologyEx(light, cv2.MORPH_TOPHAT, disc)
-    )
-    lines *= band * (1 - regions.eyes(mesh, shape, 1.3)) / (1 + regions.brows(mesh, shape))
-    # A frame fades in places: what runs on from a clear piece of it is one as well.
-    count, pieces, boxes, _ = cv2.connectedComponentsWithStats((lines > _FAINT).astype(np.uint8))
-    clear = np.zeros(count, np.float32)
-    clear[pieces[lines > _CONTRAST]] = 1
-    clear[boxes[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(1) < _SHORTEST * width] = 0
-    clear[0] = 0
-    found = clear[pieces]
-    lenses = cv2.morphologyEx(
-        (departure > 4.5).astype(np.float32) * band, cv2.MORPH_OPEN, regions.disc(0.05 * width)
-    )
-    worn = cv2.dilate(np.maximum(found, lenses), regions.disc(0.02 * width))
-    return regions.soft(worn, 0.012 * width)

@@ -110,12 +110,6 @@ def forehead(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
     return polygon_mask(mesh[[*top, 300, 293, 334, 296, 336, 9, 107, 66, 105, 63, 70]], shape_hw)
 
 
-def eye_band(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
-    """(H,W) where glasses sit: from above the brows to the upper cheeks, temple to temple."""
-    top = [127, 162, 71, 63, 105, 66, 107, 9, 336, 296, 334, 293, 301, 389, 356]
-    return polygon_mask(mesh[[*top, 454, 352, 280, 425, 429, 4, 209, 205, 50, 123, 234]], shape_hw)
-
-
 def nostrils(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
     """(H,W) the underside of the nose, whose holes are dark."""
     return polygon_mask(mesh[[48, 64, 98, 97, 2, 326, 327, 294, 278, 4]], shape_hw)

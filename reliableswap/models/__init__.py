@@ -11,6 +11,7 @@ NETWORKS = {
     "FaceDetector": "detector",
     "FaceShifterGenerator": "faceshifter",
     "FixerNet": "fixer",
+    "GlassesNet": "glasses",
     "HearNet": "hear",
     "IdentityEncoder": "identity",
     "LightGenerator": "light",
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from .fixer import FixerNet as FixerNet
     from .generator import Generator as Generator
     from .generator import GeneratorOutput as GeneratorOutput
+    from .glasses import GlassesNet as GlassesNet
     from .hear import HearNet as HearNet
     from .hub import load_network as load_network
     from .identity import IdentityEncoder as IdentityEncoder

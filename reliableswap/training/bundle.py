@@ -1,7 +1,8 @@
 """Put trained networks among those that ship: `python -m reliableswap.training.bundle detector=runs/detector ...`.
 
 Each is written as float16 safetensors into `reliableswap/weights/NAME`, with the card its training wrote, and
-model_index.json is made anew, so that the folder is itself a pipeline that `from_pretrained` loads.
+model_index.json is made anew, so that the folder is itself a pipeline that `from_pretrained` loads. `glasses` lies
+beside the pipeline: the blend room asks it, with any pipeline.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from ..models import load_network
 from ..pipeline import ReliableSwapPipeline
 
 COMPONENTS = ("detector", "landmarks", "identity", "fixer", "generator")
+BESIDE = ("glasses",)
 LICENSE_NAME = "non-commercial-research"  # as weights/LICENSE says: the photos' terms
 LARGEST = 60 * 2**20  # all together, so that a clone stays a clone
 
@@ -25,13 +27,18 @@ LARGEST = 60 * 2**20  # all together, so that a clone stays a clone
 def bundle(networks: dict[str, Path], weights: Path = WEIGHTS) -> int:
     """Replace the named networks in the weights folder; returns the bytes of all of them."""
     for name in networks:
-        if name not in COMPONENTS:
-            raise ReliableSwapError(f"no component {name!r}; choose from {', '.join(COMPONENTS)}")
-    places = {name: weights / name for name in COMPONENTS if (weights / name / "config.json").is_file()}
+        if name not in COMPONENTS + BESIDE:
+            raise ReliableSwapError(f"no component {name!r}; choose from {', '.join(COMPONENTS + BESIDE)}")
+    places = {
+        name: weights / name for name in COMPONENTS + BESIDE if (weights / name / "config.json").is_file()
+    }
     loaded = {name: load_network(folder).half() for name, folder in (places | networks).items()}
+    beside = {name: loaded.pop(name) for name in BESIDE if name in loaded}
     pipe = ReliableSwapPipeline(**loaded)
     with tempfile.TemporaryDirectory(dir=weights.parent) as part:
         pipe.save_pretrained(part)
+        for name, network in beside.items():
+            network.save_pretrained(Path(part) / name)
         Path(part, "README.md").unlink()  # model_card.md is the card of what ships
         size = sum(path.stat().st_size for path in Path(part).rglob("*.safetensors"))
         if size > LARGEST:

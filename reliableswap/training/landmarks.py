@@ -93,12 +93,19 @@ def turned_to(image: np.ndarray, mesh: np.ndarray, yaw: float) -> tuple[np.ndarr
 
 def shaken(matrix: np.ndarray, size: int, rng: Rng) -> np.ndarray:
     """The crop as a rough detector would have cut it: turned, scaled and moved a little."""
-    angle = rng.normal(0, np.radians(7))
-    scale = np.exp(rng.normal(0, 0.09))
+    return shaken_by(matrix, (size, size), rng, degrees=7, size=0.09, shift=0.03)
+
+
+def shaken_by(
+    matrix: np.ndarray, extent: tuple[int, int], rng: Rng, *, degrees: float, size: float, shift: float
+) -> np.ndarray:
+    """The crop (width, height) turned, scaled and moved about its middle, by deviations of that size."""
+    angle = rng.normal(0, np.radians(degrees))
+    scale = np.exp(rng.normal(0, size))
     turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    middle = (size - 1) / 2
-    shift = middle - turn @ (middle, middle) + rng.normal(0, 0.03 * size, 2)
-    return np.column_stack([turn @ matrix[:, :2], turn @ matrix[:, 2] + shift])
+    middle = (np.array(extent) - 1) / 2
+    moved = middle - turn @ middle + rng.normal(0, shift * extent[0], 2)
+    return np.column_stack([turn @ matrix[:, :2], turn @ matrix[:, 2] + moved])
 
 
 def no_face(

@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 import torch
 
 from .. import __version__
+from ..blend import glasses
 from ..blend.occlusion import Covers, find_covers
 from ..errors import PictureError, ReliableSwapError
 from ..faces.align import TEMPLATES, apply, crop, similarity
@@ -37,7 +38,7 @@ from .store import write_whole
 from .synthesise import AlignedFace
 
 BUCKETS = 256
-_FORMAT = 5  # of the cache; a change here makes every record anew
+_FORMAT = 6  # of the cache; a change here makes every record anew
 _COVERS = 120  # cells a side in which covers are kept
 _KEY = b"reliableswap"
 
@@ -179,7 +180,7 @@ def pack_covers(covers: Covers, side: int) -> np.ndarray:
 def unpack_covers(maps: np.ndarray, side: int) -> Covers:
     """The covers whose maps were packed. Which of them are glasses is not kept: they stay on."""
     scale = _COVERS / side
-    return Covers(np.float32(1 / 255) * maps, scale, np.full(2, -0.5), np.zeros(maps.shape[:2], np.float32))
+    return Covers(np.float32(1 / 255) * maps, scale, np.full(2, -0.5), glasses.NONE)
 
 
 _SCHEMA = pa.schema(
