@@ -8,23 +8,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-import torch
 
 from ..bundled import bundled
 from ..faces.align import similarity
-from ..models.glasses import GlassesNet
 from .regions import disc
 from .topology import topology
 
+if TYPE_CHECKING:  # the blend room does without torch until somebody wears glasses
+    from ..models.glasses import GlassesNet
+
 SIZE = (128, 64)  # width and height of the piece around the eyes
-_LEFT, _TOP, _SCALE = (
-    -1.0,
-    -0.42,
-    64.0,
-)  # where it lies on the canonical face, whose eyes' outer corners are 1 apart
+# Where it lies on the canonical face, whose eyes' outer corners are 1 apart.
+_LEFT, _TOP, _SCALE = -1.0, -0.42, 64.0
 _SEEN = (0.1, 0.4)  # odds between which a pixel goes from bare to covered
 _POINTS = (33, 133, 362, 263, 168, 6, 197, 127, 356, 70, 300, 117, 346)
 
@@ -62,6 +61,8 @@ def around(matrix: np.ndarray, shape_hw: tuple[int, int]) -> tuple[int, int, int
 
 @lru_cache(maxsize=1)
 def _network() -> GlassesNet:
+    from ..models.glasses import GlassesNet
+
     return GlassesNet.from_pretrained(bundled("glasses")).float().eval()
 
 
@@ -90,12 +91,14 @@ class Glasses:
 NONE = Glasses(np.zeros(SIZE[::-1], np.float32), np.eye(2, 3))
 
 
-@torch.inference_mode()
 def find(picture: np.ndarray, mesh: np.ndarray) -> Glasses:
     """The glasses of a face that wears some, in a picture (H,W,3) uint8."""
+    import torch
+
     matrix = to_patch(mesh)
     piece = torch.from_numpy(patch(picture, matrix)).permute(2, 0, 1)[None].float() / 127.5 - 1
-    odds = torch.sigmoid(_network()(piece))[0, 0].numpy()
+    with torch.inference_mode():
+        odds = torch.sigmoid(_network()(piece))[0, 0].numpy()
     low, high = _SEEN
     worn = np.clip((odds - low) / (high - low), 0, 1)
     # What a lens mirrors leaves holes, and frames fade in places.
