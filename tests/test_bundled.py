@@ -21,7 +21,15 @@ from reliableswap.engines import Region, embed
 from reliableswap.errors import ReliableSwapError
 from reliableswap.evaluation.geometry import expression_error, pose_error
 from reliableswap.faces.align import FIXER_WINDOW, IDENTITY_WINDOW, align
-from reliableswap.models import FaceDetector, FixerNet, IdentityEncoder, LightGenerator, MeshNet
+from reliableswap.models import (
+    FaceDetector,
+    FixerNet,
+    GlassesNet,
+    IdentityEncoder,
+    LightGenerator,
+    MeshNet,
+    load_network,
+)
 from reliableswap.training.bundle import bundle
 
 PEOPLE = range(1, 9)
@@ -166,6 +174,13 @@ def test_bundling_wants_cards_and_known_names_and_keeps_to_its_size(tmp_path: Pa
         "---\nlicense: other\nlicense_name: non-commercial-research\n---\n"
         'X.from_pretrained("reliableswap/weights/fixer")'
     )
+    glasses = tmp_path / "glasses"
+    GlassesNet(channels=(4, 8)).save_pretrained(glasses)
+    (glasses / "README.md").write_text("---\nlicense: other\n---")
+    bundle({"glasses": glasses}, weights)
+    bundle({"detector": folders["detector"]}, weights)
+    assert isinstance(load_network(weights / "glasses"), GlassesNet)
+    assert "glasses" not in json.loads((weights / "model_index.json").read_text())
     with pytest.raises(ReliableSwapError, match="no component 'face'"):
         bundle({"face": folders["detector"]}, weights)
     # A fixer that the generator never saw is found out before anything is replaced.

@@ -98,7 +98,7 @@ def find(picture: np.ndarray, mesh: np.ndarray) -> Glasses:
     matrix = to_patch(mesh)
     piece = torch.from_numpy(patch(picture, matrix)).permute(2, 0, 1)[None].float() / 127.5 - 1
     with torch.inference_mode():
-        odds = torch.sigmoid(_network()(piece))[0, 0].numpy()
+        odds = torch.sigmoid(_network()(piece))[0, 0].float().numpy()
     low, high = _SEEN
     worn = np.clip((odds - low) / (high - low), 0, 1)
     # What a lens mirrors leaves holes, and frames fade in places.

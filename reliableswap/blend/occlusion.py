@@ -45,7 +45,7 @@ class Covers:
 
     maps (h,w,2) 0..1: `hidden`, something is in front of the face; `bare`, skin and not hair, a beard or lips. Both
     are zero outside the face. A position p of the picture is (p + 0.5) * scale + shift on the maps. glasses: the frames
-    and dark lenses among what is hidden, if it wears some.
+    and dark lenses of one that wears some, beside the face as well.
     """
 
     maps: np.ndarray
@@ -77,34 +77,38 @@ def find_covers(picture: np.ndarray, mesh: np.ndarray, strict: bool = False) -> 
     A strict look takes a wider edge, and is right for a source: hair that is let in shows as a stain on the target.
     Skin that is left out costs likeness, though: it is filled from the target. So a mouth must be missing for certain.
     """
+    piece, moved, scale, corner = _small_copy(picture, mesh)
+    # Frames are too thin for the small copy.
+    worn = glasses.find(picture, mesh) if _wears_glasses(piece, moved) else glasses.NONE
+    hidden, bare = _find(piece, moved, worn.on(piece.shape[:2], scale, corner), strict)
+    return Covers(np.dstack([hidden, bare]), scale, corner - 0.5, worn)
+
+
+def find_glasses(picture: np.ndarray, mesh: np.ndarray) -> np.ndarray:
+    """(H,W) 0..1 the glasses that the face in a picture (H,W,3) uint8 wears; quick for those without any."""
+    piece, moved, *_ = _small_copy(picture, mesh)
+    if not _wears_glasses(piece, moved):
+        return np.zeros(picture.shape[:2], np.float32)
+    return glasses.find(picture, mesh).on(picture.shape[:2])
+
+
+def _small_copy(picture: np.ndarray, mesh: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, np.ndarray]:
+    """A face's surroundings as they are looked at, the mesh in them, and the scale and shift that lead there."""
     height, width = picture.shape[:2]
     pad = 0.06 * regions.face_width(mesh)
     x0, y0 = np.clip(np.floor(mesh[:, :2].min(0) - pad), 0, (width - 4, height - 4)).astype(int)
     x1, y1 = np.clip(np.ceil(mesh[:, :2].max(0) + pad), (x0 + 4, y0 + 4), (width, height)).astype(int)
     piece = picture[y0:y1, x0:x1]
     k = min(1.0, _WORK / regions.face_width(mesh))
-    size = (max(4, round((x1 - x0) * k)), max(4, round((y1 - y0) * k)))
     if k < 1:
+        size = (max(4, round((x1 - x0) * k)), max(4, round((y1 - y0) * k)))
         piece = cv2.resize(piece, size, interpolation=cv2.INTER_AREA)
-    moved = ((mesh - np.array([x0 - 0.5, y0 - 0.5, 0])) * k - np.array([0.5, 0.5, 0])).astype(np.float32)
-    wears = _wears_glasses(piece, moved)
-    # Frames are too thin for the small copy.
-    worn = glasses.find(picture, mesh) if wears > _WEARS else glasses.NONE
-    corner = -np.array([x0, y0]) * k
-    found = worn.on(size[::-1], k, corner)
-    hidden, bare = _find(piece, moved, found, strict)
-    return Covers(np.dstack([hidden, bare]), k, corner - 0.5, worn)
+    moved = (mesh - np.array([x0 - 0.5, y0 - 0.5, 0])) * k - np.array([0.5, 0.5, 0])
+    return piece, moved.astype(np.float32), k, -np.array([x0, y0]) * k
 
 
-def find_glasses(picture: np.ndarray, mesh: np.ndarray) -> np.ndarray:
-    """(H,W) 0..1 the glasses that the face in a picture (H,W,3) uint8 wears; quick for those without any."""
-    if _wears_glasses(picture, mesh) <= _WEARS:
-        return np.zeros(picture.shape[:2], np.float32)
-    return glasses.find(picture, mesh).on(picture.shape[:2])
-
-
-def _wears_glasses(picture: np.ndarray, mesh: np.ndarray) -> float:
-    return float(1 / (1 + np.exp(-GLASSES.score(picture, mesh))))
+def _wears_glasses(picture: np.ndarray, mesh: np.ndarray) -> bool:
+    return float(1 / (1 + np.exp(-GLASSES.score(picture, mesh)))) > _WEARS
 
 
 def _find(
@@ -135,9 +139,8 @@ def _find(
     hair *= (1 - own) * (1 - beard)
     hair = cv2.morphologyEx(hair.astype(np.float32), cv2.MORPH_OPEN, regions.disc(0.012 * width))
     hair = _from_outside(hair, departure > _SURE * limits, face, width)
-    if strict:
+    if strict:  # glasses with the shadow they throw
         hair = cv2.dilate(hair, regions.disc(0.015 * width))
-    if strict:  # with the shadow they throw
         worn = cv2.dilate(worn, regions.disc(0.02 * width))
     hair = np.maximum(hair, worn)
     hair = np.maximum(

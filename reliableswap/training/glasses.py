@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -40,18 +40,22 @@ class GlassesSettings(RunSettings):
     painted_share: float = setting(0.85, "how often a face gets glasses; the others stay without")
     validation_pictures: int = setting(256, "held-out faces a validation")
 
+    @property
+    def folders(self) -> list[Path]:
+        return [Path(name.strip()) for name in self.triplets.split(",") if name.strip()]
+
 
 class PaintedFaces(Dataset[dict[str, Tensor]]):
     """Sample i: picture (64,128,3) uint8, worn (64,128) 0 or 1, and whether it counts; from the seed and i alone."""
 
     def __init__(self, settings: GlassesSettings, split: str) -> None:
-        folders = [Path(name.strip()) for name in settings.triplets.split(",") if name.strip()]
-        if not folders:
+        if not settings.folders:
             raise ReliableSwapError("--triplets names no folder; make one with `reliableswap triplets`")
-        lanes = max(1, settings.dataloader_num_workers) if split == "train" else 1
-        self.settings, self.batch = settings, settings.train_batch_size
+        ranks = int(os.environ.get("WORLD_SIZE", "1")) if split == "train" else 1
+        lanes = ranks * max(1, settings.dataloader_num_workers) if split == "train" else 1
+        self.settings, self.turn_length = settings, settings.train_batch_size * ranks
         self.photos = []
-        for folder in folders:
+        for folder in settings.folders:
             shards = len(list((folder / "data").glob(f"{split}-*.parquet")))
             self.photos.append(
                 TripletDataset(
@@ -61,7 +65,7 @@ class PaintedFaces(Dataset[dict[str, Tensor]]):
                     augmentation=NONE,
                     seed=settings.seed,
                     lanes=max(1, min(lanes, shards)),
-                    batch=self.batch,
+                    batch=settings.train_batch_size,
                 )
             )
 
@@ -70,7 +74,9 @@ class PaintedFaces(Dataset[dict[str, Tensor]]):
 
     def __getitem__(self, i: int) -> dict[str, Tensor]:
         rng = np.random.default_rng([self.settings.seed, 5, i])
-        sample = self.photos[(i // self.batch) % len(self.photos)].sample(i, rng)
+        # By chance and not in turn, or each reader would see half of each folder.
+        turn = np.random.default_rng([self.settings.seed, 6, i // self.turn_length])
+        sample = self.photos[int(turn.integers(len(self.photos)))].sample(i, rng)
         face, counts = next(
             ((face, 1.0) for face in (sample.target, sample.source) if _bare(face)), (sample.target, 0.0)
         )
@@ -94,7 +100,7 @@ class PaintedFaces(Dataset[dict[str, Tensor]]):
             # Thin wire on a small crop is less than a pixel wide, as in a small photo.
             picture, worn = paint(picture, mesh, rng)
         picture = degrade(picture, rng, strength=0.6)
-        answer = cv2.warpAffine(worn, matrix, look.SIZE) > _WHOLE
+        answer = look.patch(worn, matrix) > _WHOLE
         return look.patch(picture, matrix), answer.astype(np.float32)
 
 
@@ -129,7 +135,8 @@ class GlassesTask(Task):
         )
 
     def validate(self, network: Network) -> dict[str, float]:
-        """Of all pixels on held-out faces: overlap (intersection over union), found, and false on bare faces."""
+        """Of all pixels on held-out faces: overlap (intersection over union), found of those worn, right of those said,
+        and false on bare faces."""
         batch = self.fixed
         kept = batch["counts"] > 0
         found = self._answer(network, batch["picture"][kept]) > 0.5
@@ -156,7 +163,7 @@ class GlassesTask(Task):
         return np.concatenate(list(rows))
 
     def facts(self) -> dict[str, str]:
-        folders = ", ".join(Path(name.strip()).name for name in self.settings.triplets.split(","))
+        folders = ", ".join(folder.name for folder in self.settings.folders)
         return {
             "photos": f"the real photos of {folders}, of people who wear no glasses; all glasses are painted"
         }

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from ..blend.raster import rasterise
 from ..blend.topology import topology
 from .degrade import Rng
 
@@ -54,7 +55,7 @@ def shape(rng: Rng) -> Frame:
     if rng.random() < 0.15:
         bridge.append(placed(across * (inner + 0.06), np.full(15, low - 0.85 * tall)))
     start = low - tall * rng.uniform(0.0, 0.75)
-    along = np.linspace(0, 1, 12)[:, None]
+    along = np.linspace(0, 1, 30)[:, None]
     temples = []
     for side in (-1, 1):
         outer = placed(np.array([side * (centre + half * 0.97)]), np.array([start]))[0]
@@ -85,7 +86,7 @@ def paint(picture: np.ndarray, mesh: np.ndarray, rng: Rng) -> tuple[np.ndarray, 
     """(H,W,3) uint8 and the mesh in it -> the picture with glasses on the face, and where they are (H,W) 0..1."""
     unit = float(np.linalg.norm(mesh[263] - mesh[33]))
     metal = rng.random() < 0.55
-    layers = _drawn(shape(rng), onto(mesh), picture.shape[:2], unit, metal, rng)
+    layers = _drawn(shape(rng), mesh, picture.shape[:2], unit, metal, rng)
     out = _shaded(picture.astype(np.float32), layers, unit, rng)
     out, hiding = _glazed(out, layers, mesh, unit, rng)
     out = _framed(out, layers.solid, metal, rng)
@@ -94,8 +95,9 @@ def paint(picture: np.ndarray, mesh: np.ndarray, rng: Rng) -> tuple[np.ndarray, 
 
 
 def _drawn(
-    frame: Frame, place: np.ndarray, shape_hw: tuple[int, int], unit: float, metal: bool, rng: Rng
+    frame: Frame, mesh: np.ndarray, shape_hw: tuple[int, int], unit: float, metal: bool, rng: Rng
 ) -> Layers:
+    place = onto(mesh)
     canvas = (shape_hw[0] * _FINE, shape_hw[1] * _FINE)
 
     def projected(curve: np.ndarray) -> np.ndarray:
@@ -120,8 +122,18 @@ def _drawn(
     elif kind < 0.87:  # its upper half
         solid = np.maximum(solid, lines([rim[48:] for rim in frame.rims], thick, False))
     edge = lines(list(frame.rims), 0.012, True) * rng.uniform(0.15, 0.5) * (kind >= 0.72)
-    sides = lines(list(frame.temples), thick * rng.uniform(0.8, 1.6), False)
+    depth = rasterise(mesh, shape_hw).picture(mesh[:, 2:], outside=np.inf)[..., 0]
+    seen = [before_head(temple, place, depth, 0.03 * unit) for temple in frame.temples]
+    sides = lines([temple for temple in seen if len(temple) > 1], thick * rng.uniform(0.8, 1.6), False)
     return Layers(np.maximum(solid, sides * (1 - lens)), lens, edge)
+
+
+def before_head(temple: np.ndarray, place: np.ndarray, depth: np.ndarray, slack: float) -> np.ndarray:
+    """(M,3) the temple from its hinge to where the head, whose depth (H,W) is given, hides it."""
+    points = np.column_stack([temple, np.ones(len(temple))]) @ place
+    x, y = np.clip(np.rint(points[:, :2]).astype(int), 0, np.array(depth.shape[::-1]) - 1).T
+    behind = points[:, 2] > depth[y, x] + slack
+    return temple[: int(np.argmax(behind))] if behind.any() else temple
 
 
 def _shaded(out: np.ndarray, layers: Layers, unit: float, rng: Rng) -> np.ndarray:

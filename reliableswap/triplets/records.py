@@ -26,6 +26,7 @@ import torch
 from .. import __version__
 from ..blend import glasses
 from ..blend.occlusion import Covers, find_covers
+from ..bundled import bundled
 from ..errors import PictureError, ReliableSwapError
 from ..faces.align import TEMPLATES, apply, crop, similarity
 from ..faces.analyse import FaceAnalyser
@@ -232,7 +233,9 @@ def analyser_label(analyser: FaceAnalyser) -> str:
 
 def recipe(size: int, pad: int, analyser: str, encoder: str | None) -> str:
     """What decides a record besides the photo."""
-    return json.dumps([_FORMAT, __version__, size, pad, analyser, encoder])
+    weights = sorted(bundled("glasses").glob("*.safetensors"))  # covers depend on them
+    told = hashlib.sha256(b"".join(path.read_bytes() for path in weights)).hexdigest()[:16]
+    return json.dumps([_FORMAT, __version__, size, pad, analyser, encoder, told])
 
 
 class Records:
