@@ -27,7 +27,13 @@ from reliableswap.triplets.synthesise import AlignedFace
 
 def settings_for(triplets: Path | str, **values: object) -> GlassesSettings:
     return GlassesSettings(
-        **{"triplets": str(triplets), "train_batch_size": 4, "dataloader_num_workers": 0, **values}
+        **{
+            "triplets": str(triplets),
+            "train_batch_size": 4,
+            "dataloader_num_workers": 0,
+            "mixed_precision": "no",
+            **values,
+        }
     )
 
 

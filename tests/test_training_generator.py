@@ -55,7 +55,7 @@ def test_eight_triplets_can_be_learnt_by_heart(triplets: Path, encoders: Path) -
     torch.manual_seed(0)
     network = LightGenerator(channels=(16, 24, 32, 48), block_count=2, identity_dim=16)
     batch = torch.utils.data.default_collate([task.samples[i] for i in range(8)])
-    for name in ("target", "source", "truth", "guidance", "face_mask"):  # as small as shows it
+    for name in ("target", "source", "truth", "guidance", "face_mask", "glasses"):  # as small as shows it
         batch[name] = nn.functional.interpolate(batch[name], size=(32, 32), mode="area")
     known = task.vectors(batch["source"])
     task.vectors = lambda _: known  # they never change
