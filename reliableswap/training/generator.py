@@ -172,6 +172,16 @@ class GeneratorTask(Task):
             result.append(loss.identity_loss(encoder(identity_window(seen)).float(), person))
         return result
 
+    def _shown(self, made: Tensor, glasses: Tensor) -> Tensor:
+        """(B,3,S,S) the made faces as identity losses see them: with glasses (B,4,S,S) on, and moved a little.
+
+        The target's stay on in use: what they hide of a person, the rest of the face has to make up for. And with the
+        source's on, nothing is won by drawing them.
+        """
+        worn, over = glasses.split([3, 1], 1)
+        shown = made + (worn - made) * (self.settings.glasses * over)
+        return jittered(shown, self.settings.identity_jitter) if self.settings.identity_jitter else shown
+
     def losses(self, network: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         s = self.settings
         target, source, truth = batch["target"], batch["source"], batch["truth"]
@@ -194,11 +204,7 @@ class GeneratorTask(Task):
         has = known[:, None, None, None]
         answer, counted = torch.where(has > 0, truth, target), torch.where(has > 0, weight, beside)
         everyone = torch.ones_like(known)
-        # The target's glasses stay on in use: what they hide of a person, the rest of the face has to make up for.
-        # And with the source's on, nothing is won by drawing them.
-        worn, over = batch["glasses"].split([3, 1], 1)
-        shown = made + (worn - made) * (s.glasses * over)
-        seen = jittered(shown, s.identity_jitter) if s.identity_jitter else shown
+        seen = self._shown(made, batch["glasses"]) if by_identity else made
         found = self.embed(seen) if by_identity else v_source
         dim = self.identity.embedding_size
         result = {"l1": s.l1_weight * loss.l1_loss(made, answer, counted).mean()}
