@@ -282,6 +282,35 @@ def test_shares_that_fit_no_folders_are_one_line(triplets: Path, shares: str) ->
         GeneratorSamples(folders, chosen.mix, 2, 1, 0, None, chosen.shares)
 
 
+def test_targets_without_truth_get_glasses_as_often_as_asked(triplets: Path) -> None:
+    mix, count = settings_for(triplets, vanilla_share=0.7).mix, 40
+    plain, painted = (GeneratorSamples([triplets], mix, 2, 1, 0, None, painted=share) for share in (0.0, 0.6))
+    worn = []
+    for i in range(count):
+        before, after = plain[i], painted[i]
+        for name in before.keys() - {"target", "glasses"}:
+            assert torch.equal(before[name], after[name]), name
+        changed = (before["target"] != after["target"]).any(0)
+        if before["has_truth"] or before["glasses"][3].any():
+            assert not changed.any()
+            continue
+        worn.append(bool(changed.any()))
+        if not worn[-1]:
+            assert torch.equal(before["glasses"], after["glasses"])
+            continue
+        picture, over = after["glasses"].split([3, 1])
+        assert torch.equal(picture, after["target"])
+        assert over.max() > 0.5
+        eyes = before["mesh"][[33, 133, 362, 263], 1].mean()
+        assert abs((over[0].sum(1) * torch.arange(SIZE)).sum() / over.sum() - eyes) < 0.12 * SIZE
+        assert changed[over[0] > 0.8].float().mean() > 0.8
+        assert torch.equal(painted[i]["target"], after["target"])
+    assert len(worn) > 10
+    assert 0.3 < np.mean(worn) < 0.9
+    with pytest.raises(ReliableSwapError, match="--painted_glasses"):
+        GeneratorSamples([triplets], mix, 2, 1, 0, None, painted=1.2)
+
+
 def test_a_generator_knows_the_sizes_it_learnt_at(triplets: Path, encoders: Path, tmp_path: Path) -> None:
     identity = IdentityEncoder.from_pretrained(encoders / "identity")
     fresh = build(settings_for(triplets), identity, None, [256, SIZE, 256])

@@ -112,6 +112,7 @@ class GeneratorTask(Task):
             spoiling,
             settings.shares,
             ranks,
+            settings.painted_glasses,
         )
         self.sizes = [one.size for one in self.samples.triplets]
         for network in (identity, fixer, features, *more_identities):

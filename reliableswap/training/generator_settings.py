@@ -58,6 +58,10 @@ class GeneratorSettings(AdversarialSettings):
         1.0,
         "how much of the glasses worn by target and source lies over a made face as identity losses see it",
     )
+    painted_glasses: float = setting(
+        0.0,
+        "how often a target without truth gets glasses painted on, where nobody wears any; photos have few",
+    )
     lower_face_weight: float = setting(1.0, "weight of FixerNet's loss; needs --fixer")
     l1_weight: float = setting(10.0, "weight of the pixels' distance to the truth")
     gradient_weight: float = setting(5.0, "weight of the edges' distance to the truth")

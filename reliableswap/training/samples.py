@@ -1,4 +1,8 @@
-"""The generator's training samples: triplets from one folder or several, their guidance spoiled now and then."""
+"""The generator's training samples: triplets from one folder or several, made harder now and then.
+
+Guidance is spoiled, and targets get glasses painted on: few photos have some, and what they hide of a person, the rest
+of the made face has to make up for.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ from torch.utils.data import Dataset
 from ..errors import ReliableSwapError
 from ..triplets.dataset import Mix, TripletDataset
 from .guidance import Spoiling, spoil
+from .painted_glasses import paint
 
 # What --supervision means as a mix. The reconstruction keeps a face that is given its own identity as it is, and the
 # pairs without truth keep the test's case in sight: a real target and a real source of somebody else.
@@ -26,7 +31,8 @@ SUPERVISION = {
 
 class GeneratorSamples(Dataset[dict[str, Tensor]]):
     """Sample i as TripletDataset gives it. The batches of all ranks at one time come from one folder: folders differ
-    in the size of their pictures, and ranks with smaller ones would only wait. shares: how often each folder's come."""
+    in the size of their pictures, and ranks with smaller ones would only wait. shares: how often each folder's come.
+    painted: how often a target gets glasses, where there is no truth that would be without them."""
 
     def __init__(
         self,
@@ -38,9 +44,13 @@ class GeneratorSamples(Dataset[dict[str, Tensor]]):
         spoiling: Spoiling | None,
         shares: Sequence[float] = (),
         ranks: int = 1,
+        painted: float = 0.0,
     ) -> None:
+        if not 0 <= painted <= 1:
+            raise ReliableSwapError(f"--painted_glasses is {painted}; choose a share from 0 to 1")
         self.turn_length, self.seed = batch * ranks, seed
         self.spoiling = spoiling or Spoiling(0, 0, 0, 0, 0, 0)
+        self.painted = painted
         self.shares = _shares(folders, shares)
         self.triplets = []
         for folder in folders:
@@ -63,7 +73,17 @@ class GeneratorSamples(Dataset[dict[str, Tensor]]):
         kind = self.spoiling.draw(rng)
         if kind:
             sample["guidance"] = torch.from_numpy(spoil(sample["guidance"].numpy(), kind, rng))
+        if rng.random() < self.painted and not sample["has_truth"] and not sample["glasses"][3].any():
+            sample.update(with_glasses(sample["target"], sample["mesh"], rng))
         return sample
+
+
+def with_glasses(target: Tensor, mesh: Tensor, rng: np.random.Generator) -> dict[str, Tensor]:
+    """The target (3,S,S) with glasses painted on, and these as the dataset's (4,S,S)."""
+    picture = target.add(1).mul(127.5).round().byte().permute(1, 2, 0).numpy()
+    painted, worn = paint(picture, mesh.numpy().astype(np.float64), rng)
+    shown = torch.from_numpy(painted).permute(2, 0, 1).float().div(127.5).sub(1)
+    return {"target": shown, "glasses": torch.cat([shown, torch.from_numpy(worn)[None]])}
 
 
 def _shares(folders: Sequence[Path], shares: Sequence[float]) -> np.ndarray:
