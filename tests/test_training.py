@@ -24,6 +24,7 @@ from reliableswap.training import detector as detector_training
 from reliableswap.training.checkpoint import checkpoints, find_checkpoint
 from reliableswap.training.degrade import degrade, occlude, texture
 from reliableswap.training.landmarks import turned_to, yaw_of
+from reliableswap.training.loop import clipped_steps
 from reliableswap.training.mosaic import LabelledFace, LabelledPhoto, mosaic, turned_box
 from reliableswap.training.schedule import Positions, rate_share
 from reliableswap.training.teachers import find_photos, held_out, labels_key
@@ -109,6 +110,25 @@ def test_a_run_that_was_stopped_and_resumed_equals_one_that_was_not(photos: Path
         FaceDetector.from_pretrained(tmp_path / name).state_dict() for name in ("whole", "halves")
     )
     assert all(torch.equal(whole[key], halves[key]) for key in whole)
+
+
+def test_each_network_gets_its_own_clipped_step_with_the_scaler_of_fp16() -> None:
+    """Accelerate's optimizers, with one scaler for all, divide the second network's gradients twice."""
+    for scaler in (None, torch.amp.GradScaler("cpu", init_scale=65536.0)):
+        weights = [torch.nn.Parameter(torch.zeros(3)) for _ in range(2)]
+        optimizers = [torch.optim.SGD([weight], lr=1.0) for weight in weights]
+        for weight, gradient in zip(weights, ([0.1, 0.0, 0.0], [30.0, 40.0, 0.0]), strict=True):
+            loss = (weight * torch.tensor(gradient)).sum()
+            (loss if scaler is None else scaler.scale(loss)).backward()
+        clipped_steps(optimizers, 5.0, scaler)
+        assert weights[0].tolist() == pytest.approx([-0.1, 0, 0])
+        assert weights[1].tolist() == pytest.approx([-3, -4, 0])
+        assert all(weight.grad is None for weight in weights)
+    assert scaler is not None
+    weights[0].grad = torch.full((3,), float("inf"))
+    clipped_steps(optimizers, 5.0, scaler)
+    assert weights[0].tolist() == pytest.approx([-0.1, 0, 0])  # a step too large for fp16 is left out
+    assert scaler.get_scale() < 65536
 
 
 def test_a_killed_checkpoint_is_no_checkpoint(tmp_path: Path) -> None:

@@ -316,6 +316,17 @@ def test_each_fixer_loss_moves_the_network(crops: Crops, features: np.ndarray, k
     assert (moved is not None and bool(moved.abs().max() > 0)) == (kind == "margin")
 
 
+def test_a_fixer_of_any_length_learns_a_cosine(crops: Crops, features: np.ndarray) -> None:
+    settings = FixerSettings(embedding_size=16, margin_weight=0, relation_weight=0)
+    task = FixerTask(settings, crops, features)
+    batch = batch_of(task)
+    wanted = batch["features"]
+    for length in (1.0, 5.0):
+        answer = torch.nn.Module()
+        answer.forward = lambda _, length=length: length * wanted  # type: ignore[method-assign]
+        assert abs(float(task.losses(answer, batch)["distil"])) < 1e-3
+
+
 def test_margin_alone_and_distillation_alone(crops: Crops, features: np.ndarray) -> None:
     alone = FixerTask(FixerSettings(embedding_size=16, distil_weight=0), crops, None)
     assert set(alone.losses(FixerNet(embedding_size=16), batch_of(alone))) == {"margin"}
@@ -382,6 +393,10 @@ def test_identity_from_nothing_to_a_folder_that_loads(
     more = ("--initial", str(teacher), "--name", "ours")
     assert train_accelerate.main(command("identity", photos, crops, teacher, tmp_path / "out", *more)) == 0
     network = IdentityEncoder.from_pretrained(tmp_path / "out")
+    start = IdentityEncoder.from_pretrained(teacher).state_dict()
+    means = [name for name in start if name.endswith("running_mean")]
+    assert means, "a body with batch norms"
+    assert all(not torch.equal(start[name], network.state_dict()[name]) for name in means)
     assert network.label == "ours"
     assert network.checksum() != IdentityEncoder.from_pretrained(teacher).checksum()
     said = capsys.readouterr().err
@@ -395,8 +410,12 @@ def test_fixer_from_nothing_to_a_folder_that_loads(
     photos: Path, crops: Crops, teacher: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     more = ("--embedding_size", "16")
-    assert train_accelerate.main(command("fixer", photos, crops, teacher, tmp_path / "out", *more)) == 0
-    assert FixerNet.from_pretrained(tmp_path / "out").embedding_size == 16
+    for name in ("out", "again"):
+        torch.manual_seed(len(name))  # what was drawn before says nothing
+        assert train_accelerate.main(command("fixer", photos, crops, teacher, tmp_path / name, *more)) == 0
+    network, again = (FixerNet.from_pretrained(tmp_path / name) for name in ("out", "again"))
+    assert network.embedding_size == 16
+    assert network.checksum() == again.checksum()
     assert "teacher_accuracy_window" in capsys.readouterr().err
 
 

@@ -55,7 +55,15 @@ def test_eight_triplets_can_be_learnt_by_heart(triplets: Path, encoders: Path) -
     torch.manual_seed(0)
     network = LightGenerator(channels=(16, 24, 32, 48), block_count=2, identity_dim=16)
     batch = torch.utils.data.default_collate([task.samples[i] for i in range(8)])
-    for name in ("target", "source", "truth", "guidance", "face_mask", "glasses"):  # as small as shows it
+    for name in (
+        "target",
+        "plain",
+        "source",
+        "truth",
+        "guidance",
+        "face_mask",
+        "glasses",
+    ):  # as small as shows it
         batch[name] = nn.functional.interpolate(batch[name], size=(32, 32), mode="area")
     known = task.vectors(batch["source"])
     task.vectors = lambda _: known  # they never change
@@ -169,6 +177,9 @@ def test_a_resumed_run_goes_on_as_if_never_stopped(
     first = losses_by_step(capsys.readouterr().err)
     assert train_accelerate.main(halves) == 2  # a fresh run would delete the checkpoints of this one
     assert "holds an earlier run" in capsys.readouterr().err
+    other = [*halves, "--resume_from_checkpoint", "latest", "--train_batch_size", "1"]
+    assert train_accelerate.main(other) == 2
+    assert "was made with train_batch_size 2, this run has train_batch_size 1" in capsys.readouterr().err
     train_accelerate.main([*halves, "--resume_from_checkpoint", "latest"])
     rest = losses_by_step(capsys.readouterr().err)
     assert (list(first), list(rest)) == ([1], [2, 3, 4])
@@ -298,6 +309,7 @@ def test_targets_without_truth_get_glasses_as_often_as_asked(triplets: Path) -> 
         if not worn[-1]:
             assert torch.equal(before["glasses"], after["glasses"])
             continue
+        assert torch.equal(after["plain"], before["target"])
         picture, over = after["glasses"].split([3, 1])
         assert torch.equal(picture, after["target"])
         assert over.max() > 0.5

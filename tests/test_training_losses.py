@@ -112,7 +112,7 @@ def test_the_attribute_loss_moves_faceshifter_and_no_other_base_takes_it(
     torch.manual_seed(0)
     network = FaceShifterGenerator(size=256, channels=32, identity_dim=16)
     batch = torch.utils.data.default_collate([task.samples[i] for i in range(2)])
-    for name in ("target", "source", "truth", "guidance", "face_mask", "glasses"):
+    for name in ("target", "plain", "source", "truth", "guidance", "face_mask", "glasses"):
         batch[name] = nn.functional.interpolate(batch[name], size=(256, 256))
     assert 0 < sizes_of_gradients(task.losses(network, batch)["attribute"], network) < float("inf")
     with pytest.raises(ReliableSwapError, match="needs --base faceshifter"):
@@ -245,6 +245,66 @@ def test_expression_and_pose_of_the_loss_are_those_of_the_evaluation(
     by = losses.pose_loss(likeness.turn(torch.from_numpy(turned), made))
     assert by.numpy() == pytest.approx(np.full(4, angle), rel=0.02)
     assert geometry.pose_error(turned[0], made[0].numpy()) == pytest.approx(4.0, abs=0.01)
+
+
+def test_places_and_turns_are_exact_whatever_the_training_rounds_to(triplets: Path) -> None:
+    dataset = TripletDataset(triplets, "train", mix=Mix(vanilla=1))
+    pictures = torch.stack([dataset[i]["target"] for i in range(4)])
+    pictures, others = pictures[:2], pictures[2:]
+    probe = MeshProbe(MeshNet.from_pretrained(bundled("landmarks")).float())
+    likeness = Likeness()
+    with torch.no_grad():
+        mesh, other = probe(pictures), probe(others)
+        exact = likeness.expression(mesh, other), likeness.turn(mesh, other), probe.crops(pictures)
+        with torch.autocast("cpu", torch.bfloat16):
+            found = likeness.expression(mesh, other), likeness.turn(mesh, other), probe.crops(pictures)
+            rounded = probe(pictures)
+    assert all(torch.equal(a, b) for a, b in zip(exact, found, strict=True))
+    # The convolutions are rounded; where a mesh's points lie is not a multiple of half a pixel.
+    assert rounded.dtype == torch.float32
+    assert not torch.equal(rounded, rounded.bfloat16().float())
+    assert (rounded - mesh).abs().max() < 0.02
+
+
+def test_identity_losses_are_cosines_of_vectors_of_any_length(rng: np.random.Generator) -> None:
+    one, other = torch.from_numpy(rng.normal(size=(2, 5, 16)).astype(np.float32))
+    same = losses.lower_face_loss(3 * one, one)
+    assert same.abs().max() < 1e-5
+    assert torch.allclose(
+        losses.lower_face_loss(one, other), losses.lower_face_loss(one, 7 * other), atol=1e-5
+    )
+
+
+def test_what_is_painted_on_a_target_is_no_example_of_a_photo(triplets: Path, encoders: Path) -> None:
+    values = EVERY_LOSS | {"cycle_weight": 0.0, "feature_matching_weight": 0.0}
+    shares = dict.fromkeys(ALL_KINDS, 0.0) | {"vanilla_share": 1.0}
+    task = task_for(settings_for(triplets, **values, **shares, painted_glasses=1.0), encoders)
+    samples = [task.samples[i] for i in range(6)]
+    batch = torch.utils.data.default_collate(samples)
+    changed = (batch["plain"] != batch["target"]).flatten(1).any(1)
+    assert changed.any()
+    network = small_light(task)
+
+    class Bare(nn.Module):
+        guidance_channels = 4
+
+        def forward(self, *given: Any) -> GeneratorOutput:
+            return GeneratorOutput(batch["plain"], None, torch.zeros(len(samples), 1, SIZE, SIZE))
+
+    found = task.losses(Bare(), batch)
+    for name in ("colour", "chroma", "mesh", "expression", "pose", "gaze"):
+        # The face itself, as it was before it was painted on; flat eyes have no pattern to be alike in.
+        assert float(found[name]) < (0.05 if name == "gaze" else 2e-3), name
+    assert float(found["l1"]) < 0.01 * float(task.losses(network, batch)["l1"].detach())
+    seen: list[Tensor] = []
+
+    class Watching(nn.Module):
+        def forward(self, pictures: Tensor) -> Any:
+            seen.append(pictures)
+            return task.discriminator(pictures)  # type: ignore[misc]
+
+    task.discriminator_losses(Watching(), batch)
+    assert torch.equal(seen[0][: len(samples)], batch["plain"])
 
 
 def test_a_jittered_crop_is_the_same_face_a_little_moved() -> None:

@@ -93,8 +93,10 @@ class MeshNet(Network):
         size = self.config["size"]
         check_shape("crop", crop, (None, 3, size, size))
         code = self.gather_norm(self.gather(self.body(crop)).flatten(1))
-        # In float32 whatever the network's type: half a pixel of rounding is more than what a mesh is wrong by.
+        # In float32 whatever the network's type, and under autocast: half a pixel of rounding is more than what a mesh
+        # is wrong by.
         last = self.shape_model
-        mesh = nn.functional.linear(code.float(), last.weight.float(), last.bias.float())
+        with torch.autocast(crop.device.type, enabled=False):
+            mesh = nn.functional.linear(code.float(), last.weight.float(), last.bias.float())
         mesh = mesh.unflatten(1, (self.config["points"], 3)) * size
         return mesh, self.presence(code).float().squeeze(1)

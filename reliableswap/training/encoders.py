@@ -233,7 +233,8 @@ def teacher_features(crops: Crops, choice: EncoderChoice, workers: int) -> np.nd
     units = [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]
     with processes().main_process_first():
         if not cache.is_file():
-            made = make_all(embed, units, 1 if choice.device != "cpu" else workers)
+            on_gpu = choice.path.is_dir() and choice.device != "cpu"  # ONNX teachers run on the CPU
+            made = make_all(embed, units, 1 if on_gpu else workers)
             parts = list(tqdm(made, total=len(units), desc=f"teacher on {len(rows):,} crops"))
             features = np.zeros((len(crops.shown), parts[0][1].shape[1]), np.float32)
             for own, vectors in parts:

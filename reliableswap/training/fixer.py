@@ -116,6 +116,7 @@ class FixerTask(Task):
             losses["margin"] = self.settings.margin_weight * loss
         if "features" in batch:
             wanted, weight = batch["features"], self.settings.distil_weight
+            vectors = F.normalize(vectors, dim=1)
             losses["distil"] = weight * (1 - (vectors * wanted).sum(1).mean())
             relation = relation_loss(vectors, wanted)
             losses["relation"] = weight * self.settings.relation_weight * relation
@@ -209,4 +210,5 @@ def run(settings: FixerSettings) -> dict[str, Any]:
             f"the teacher gives {features.shape[1]}-d vectors, but v_fix is to have {settings.embedding_size} numbers; "
             f"pass --embedding_size {features.shape[1]}"
         )
+    torch.manual_seed(settings.seed)
     return train(student(settings), FixerTask(settings, crops, features), settings)

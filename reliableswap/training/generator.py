@@ -186,6 +186,7 @@ class GeneratorTask(Task):
     def losses(self, network: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         s = self.settings
         target, source, truth = batch["target"], batch["source"], batch["truth"]
+        plain = batch["plain"]  # to be like in all but identity: what is painted on it is not to be learnt
         known = batch["has_truth"]
         unknown = 1 - known
         real_truth = torch.isin(batch["kind"], torch.tensor(_REAL_TRUTH, device=target.device))
@@ -204,6 +205,7 @@ class GeneratorTask(Task):
         beside = s.background_weight * (1 - face)
         has = known[:, None, None, None]
         answer, counted = torch.where(has > 0, truth, target), torch.where(has > 0, weight, beside)
+        photo = torch.where(has > 0, truth, plain)
         everyone = torch.ones_like(known)
         seen = self._shown(made, batch["glasses"]) if by_identity else made
         found = self.embed(seen) if by_identity else v_source
@@ -230,14 +232,14 @@ class GeneratorTask(Task):
             near = loss.perceptual_loss(self.features(made[rows]), wanted)
             add("perceptual", s.perceptual_weight, near, known[rows])
         if s.colour_weight:
-            add("colour", s.colour_weight, loss.colour_loss(made, target, face), unknown)
+            add("colour", s.colour_weight, loss.colour_loss(made, plain, face), unknown)
         if s.chroma_weight:
-            add("chroma", s.chroma_weight, loss.chroma_loss(made, target, face), unknown)
+            add("chroma", s.chroma_weight, loss.chroma_loss(made, plain, face), unknown)
         if s.mask_weight and output.mask_logits is not None:
             add("mask", s.mask_weight, loss.mask_loss(output.mask_logits, face))
         if self.probe is not None and (s.mesh_weight or s.expression_weight or s.pose_weight):
             with torch.no_grad():
-                goal = self.probe(answer)
+                goal = self.probe(photo)
             mesh = self.probe(made)
             if s.mesh_weight:
                 add("mesh", s.mesh_weight, loss.mesh_loss(openings(mesh), openings(goal)))
@@ -247,15 +249,15 @@ class GeneratorTask(Task):
             if s.pose_weight:
                 add("pose", s.pose_weight, loss.pose_loss(self.likeness.turn(mesh, goal)))
         if s.gaze_weight:
-            eyes = loss.gaze_loss(eye_patches(made, batch["mesh"]), eye_patches(target, batch["mesh"]))
+            eyes = loss.gaze_loss(eye_patches(made, batch["mesh"]), eye_patches(plain, batch["mesh"]))
             add("gaze", s.gaze_weight, eyes, unknown)
         if s.attribute_weight:
             attributes = self._attributes(network)
-            ours, theirs = attributes(made), attributes(target)
+            ours, theirs = attributes(made), attributes(plain)
             add("attribute", s.attribute_weight, loss.attribute_loss(ours, theirs))
         if s.cycle_weight:
-            back = self._call(network, made, self.vectors(target), None).image.float()
-            add("cycle", s.cycle_weight, loss.cycle_loss(back, target, weight), unknown)
+            back = self._call(network, made, self.vectors(plain), None).image.float()
+            add("cycle", s.cycle_weight, loss.cycle_loss(back, plain, weight), unknown)
         if self.judged:
             assert self.discriminator is not None
             judgement = self.discriminator(made)
@@ -263,7 +265,7 @@ class GeneratorTask(Task):
                 add("adversarial", s.adversarial_weight, loss.adversarial_loss(judgement.logits))
             if s.feature_matching_weight:
                 with torch.no_grad():
-                    wanted_maps = self.discriminator(answer).features
+                    wanted_maps = self.discriminator(photo).features
                 matching = loss.feature_matching_loss(judgement.features, wanted_maps, last=2)
                 add("feature_matching", s.feature_matching_weight, matching)
         return result
@@ -274,8 +276,8 @@ class GeneratorTask(Task):
             return {}
         assert self.made is not None
         real_truth = torch.isin(batch["kind"], torch.tensor(_REAL_TRUTH, device=self.made.device))
-        # The truth where it is a photo; the target where that is one, which is so for all other kinds.
-        real = torch.where(real_truth[:, None, None, None], batch["truth"], batch["target"])
+        # The truth where it is a photo; the target as it was taken where that is one, which is so for all other kinds.
+        real = torch.where(real_truth[:, None, None, None], batch["truth"], batch["plain"])
         penalised = self.settings.penalty_weight > 0
         real = real.detach().requires_grad_(penalised)
         count = len(real)

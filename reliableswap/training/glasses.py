@@ -176,4 +176,5 @@ def to_network(pictures: Tensor) -> Tensor:
 
 def run(settings: GlassesSettings) -> dict[str, Any]:
     """Paint, train, save; returns the figures on held-out people."""
+    torch.manual_seed(settings.seed)
     return train(GlassesNet(), GlassesTask(settings), settings)

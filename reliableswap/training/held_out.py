@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..evaluation.geometry import pose_error
@@ -79,6 +80,10 @@ class HeldOut:
             wanted, wanted_low = self.vectors(source)
             keep(made=ours, sources=wanted, target=(ours * theirs).sum(1), before=(theirs * wanted).sum(1))
             if ours_low is not None and theirs_low is not None and wanted_low is not None:
+                # The published FixerNet's vectors have lengths of their own.
+                ours_low, theirs_low, wanted_low = (
+                    F.normalize(vector, dim=1) for vector in (ours_low, theirs_low, wanted_low)
+                )
                 keep(lower_face=(ours_low * wanted_low).sum(1), lower_before=(theirs_low * wanted_low).sum(1))
             if self.probe is not None:
                 mesh, mesh_target = self.probe(made), self.probe(target)

@@ -146,4 +146,5 @@ def run(settings: IdentitySettings) -> dict[str, Any]:
     choice = settings.choice  # complains before the work begins
     crops = settings.load_crops()
     features = teacher_features(crops, choice, settings.workers)
+    torch.manual_seed(settings.seed)
     return train(student(settings, features.shape[1]), IdentityTask(settings, crops, features), settings)

@@ -8,7 +8,8 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -47,6 +48,27 @@ def average(averaged: Network, network: Network, step: int, decay: float) -> Non
             into.copy_(value)
 
 
+def clipped_steps(
+    optimizers: Sequence[torch.optim.Optimizer], most: float, scaler: torch.amp.GradScaler | None
+) -> None:
+    """A step of each optimizer that has gradients, none longer than `most`; the gradients are gone then.
+
+    Accelerate's own optimizers share one scaler of fp16, and each would take its factor out of the others' again.
+    """
+    stepped = False
+    for optimizer in optimizers:
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        if any(p.grad is not None for p in parameters):
+            if scaler is not None:
+                scaler.unscale_(optimizer)
+            torch.nn.utils.clip_grad_norm_(parameters, most)
+            optimizer.step() if scaler is None else scaler.step(optimizer)
+            stepped = True
+        optimizer.zero_grad(set_to_none=True)
+    if scaler is not None and stepped:
+        scaler.update()
+
+
 def train(network: Network, task: Task, settings: RunSettings) -> dict[str, float]:
     """Train to the last step (or as far as the minutes allow) and save the averaged network; returns its figures.
 
@@ -79,13 +101,14 @@ class Run:
         device = self.accelerator.device
         self.network = network.to(memory_format=torch.channels_last).to(device)
         self.averaged = copy.deepcopy(self.network).eval() if settings.use_ema else self.network
+        self.network.train()  # one that was loaded, to start from, comes as it is used
         self.discriminator = task.discriminator
         if self.discriminator is not None:
             self.discriminator.to(memory_format=torch.channels_last).to(device)
         for module in task.companions.values():
             module.to(device)
-        plain = self._optimizers()
-        self.state = TrainingState(self._networks(), plain, dict(task.companions))
+        self.optimizers = self._optimizers()
+        self.state = TrainingState(self._networks(), self.optimizers, dict(task.companions))
         self.step = 0
         self.scaler: dict[str, Any] | None = None
         self._resume()
@@ -93,7 +116,6 @@ class Run:
         self.prepared: nn.Module = prepare(self.network)
         # Accelerate lays a conversion to float32 over forward, which would take our outputs apart; the loop casts.
         self.accelerator.unwrap_model(self.prepared, keep_fp32_wrapper=False)
-        self.optimizers = {name: prepare(one) for name, one in plain.items()}
         for name, module in task.companions.items():
             task.companions[name] = prepare(module)
         self.judge = prepare(self.discriminator) if self.discriminator is not None else None
@@ -177,9 +199,26 @@ class Run:
         folder = find_checkpoint(settings.output_dir, settings.resume_from_checkpoint)
         if folder is not None:
             position = load_checkpoint(folder, self.state)
+            self._same_samples(folder, position.get("samples", {}))
             self.step, self.scaler = position["step"], position.get("scaler")
             if self.accelerator.is_main_process:
                 print(f"resumed from {folder.name}", file=sys.stderr, flush=True)
+
+    def _samples(self) -> dict[str, int]:
+        """What decides which samples come at a step."""
+        names = ("seed", "train_batch_size", "gradient_accumulation_steps", "dataloader_num_workers")
+        return {"processes": self.ranks} | {name: int(getattr(self.settings, name)) for name in names}
+
+    def _same_samples(self, folder: Path, before: Mapping[str, int]) -> None:
+        """Going on otherwise would see some samples twice and others never, and nothing would say so."""
+        now = self._samples()
+        changed = [name for name, value in before.items() if now.get(name) != value]
+        if changed:
+            was, is_now = (", ".join(f"{n} {d[n]}" for n in changed) for d in (before, now))
+            raise ReliableSwapError(
+                f"{folder.name} was made with {was}, this run has {is_now}: the samples would not go on where they "
+                "stopped; resume as it was started"
+            )
 
     def _loader(self) -> DataLoader[Any]:
         settings = self.settings
@@ -237,12 +276,7 @@ class Run:
                     losses = {**losses, **judged}
             for name, value in losses.items():
                 sums[name] = sums.get(name, 0.0) + value.detach() / pieces
-        for optimizer in self.optimizers.values():
-            parameters = [p for group in optimizer.param_groups for p in group["params"]]
-            if any(p.grad is not None for p in parameters):
-                accelerator.clip_grad_norm_(parameters, settings.max_grad_norm)
-                optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+        clipped_steps(list(self.optimizers.values()), settings.max_grad_norm, accelerator.scaler)
         if settings.use_ema:
             average(self.averaged, self.network, self.step, settings.ema_decay)
         return sums
@@ -259,7 +293,11 @@ class Run:
     def _checkpoint(self) -> None:
         if self.accelerator.is_main_process:
             scaler = self.accelerator.scaler
-            position = {"step": self.step, "scaler": scaler.state_dict() if scaler is not None else None}
+            position = {
+                "step": self.step,
+                "scaler": scaler.state_dict() if scaler is not None else None,
+                "samples": self._samples(),
+            }
             save_checkpoint(self.settings.output_dir / f"checkpoint-{self.step:07d}", self.state, position)
             keep_newest(self.settings.output_dir, self.settings.checkpoints_total_limit)
         self.accelerator.wait_for_everyone()

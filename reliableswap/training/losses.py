@@ -19,8 +19,8 @@ def mean_over(values: Tensor, chosen: Tensor) -> Tensor:
 
 
 def identity_loss(made: Tensor, source: Tensor) -> Tensor:
-    """(B,D) vectors of length 1 of the made and of the source face -> one minus their cosine."""
-    return 1 - (made * source).sum(1)
+    """(B,D) vectors of the made and of the source face, of any length -> one minus their cosine."""
+    return 1 - F.cosine_similarity(made, source, dim=1)
 
 
 lower_face_loss = identity_loss

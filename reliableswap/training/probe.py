@@ -25,6 +25,11 @@ _PATCH = (6, 12)  # rows and columns of an eye patch
 _CROP = 128
 
 
+def exact(tensor: Tensor) -> torch.autocast:
+    """Coordinates have to be: bfloat16 knows the place of a lip to half a pixel."""
+    return torch.autocast(tensor.device.type, enabled=False)
+
+
 def jittered(pictures: Tensor, strength: float = 1.0) -> Tensor:
     """(B,3,S,S) the crops turned by up to 6 degrees, scaled by 6 % and moved by 3 %, some mirrored.
 
@@ -43,8 +48,9 @@ def jittered(pictures: Tensor, strength: float = 1.0) -> Tensor:
     cos, sin = scale * angle.cos(), scale * angle.sin()
     rows = [cos * flip, -sin, draw(0.06), sin * flip, cos, draw(0.06)]
     theta = torch.stack(rows, 1).view(-1, 2, 3)
-    grid = F.affine_grid(theta, list(pictures.shape), align_corners=False)
-    return F.grid_sample(pictures.float(), grid, padding_mode="border", align_corners=False)
+    with exact(pictures):
+        grid = F.affine_grid(theta, list(pictures.shape), align_corners=False)
+        return F.grid_sample(pictures.float(), grid, padding_mode="border", align_corners=False)
 
 
 def at_128(pictures: Tensor) -> Tensor:
@@ -85,9 +91,10 @@ class MeshProbe(nn.Module):
     def crops(self, pictures: Tensor) -> Tensor:
         """(B,3,S,S) -> (B,3,N,N) what MeshNet sees of them."""
         shape = [len(pictures), 3, self.size, self.size]
-        grid = F.affine_grid(self.theta.expand(len(pictures), 2, 3), shape, align_corners=False)
-        # Outside it is black, as the analyser's crops are.
-        return F.grid_sample(pictures.float() + 1, grid, padding_mode="zeros", align_corners=False) - 1
+        with exact(pictures):
+            grid = F.affine_grid(self.theta.expand(len(pictures), 2, 3), shape, align_corners=False)
+            # Outside it is black, as the analyser's crops are.
+            return F.grid_sample(pictures.float() + 1, grid, padding_mode="zeros", align_corners=False) - 1
 
     def forward(self, pictures: Tensor) -> Tensor:
         mesh = self.landmarks(self.crops(pictures))[0].float()
@@ -121,15 +128,17 @@ class Likeness(nn.Module):
 
     def expression(self, made: Tensor, other: Tensor) -> Tensor:
         """(B,468,3) twice -> (B,N,3) lips, lids and brows, less what is another person's face, not expression."""
-        difference = self._frontal(other) - self._frontal(made)
-        person = difference.flatten(1) @ self.analyse @ self.synthesise.T
+        with exact(made):
+            difference = self._frontal(other) - self._frontal(made)
+            person = difference.flatten(1) @ self.analyse @ self.synthesise.T
         return (difference.flatten(1) - PERSON_GAIN * person).unflatten(1, (-1, 3))[:, self.expressive]
 
     def turn(self, made: Tensor, other: Tensor) -> Tensor:
         """(B,468,3) twice -> (B,3) radians about x, y and z from the other's head to the made one's."""
         p, q = (mesh[:, self.rigid] - mesh[:, self.rigid].mean(1, keepdim=True) for mesh in (made, other))
-        spread = q.square().sum((1, 2))[:, None, None] * torch.eye(3, device=q.device) - q.mT @ q
-        return torch.linalg.solve(spread, torch.linalg.cross(q, p).sum(1))
+        with exact(made):
+            spread = q.square().sum((1, 2))[:, None, None] * torch.eye(3, device=q.device) - q.mT @ q
+            return torch.linalg.solve(spread, torch.linalg.cross(q, p).sum(1))
 
     def _frontal(self, mesh: Tensor) -> Tensor:
         """(B,468,3) -> the mesh laid on the mean face; no gradient goes through where it is laid."""

@@ -30,9 +30,12 @@ SUPERVISION = {
 
 
 class GeneratorSamples(Dataset[dict[str, Tensor]]):
-    """Sample i as TripletDataset gives it. The batches of all ranks at one time come from one folder: folders differ
-    in the size of their pictures, and ranks with smaller ones would only wait. shares: how often each folder's come.
-    painted: how often a target gets glasses, where there is no truth that would be without them."""
+    """Sample i as TripletDataset gives it, and `plain` (3,S,S), the target without what was painted on it.
+
+    The batches of all ranks at one time come from one folder: folders differ in the size of their pictures, and ranks
+    with smaller ones would only wait. shares: how often each folder's come. painted: how often a target gets glasses,
+    where there is no truth that would be without them.
+    """
 
     def __init__(
         self,
@@ -73,6 +76,7 @@ class GeneratorSamples(Dataset[dict[str, Tensor]]):
         kind = self.spoiling.draw(rng)
         if kind:
             sample["guidance"] = torch.from_numpy(spoil(sample["guidance"].numpy(), kind, rng))
+        sample["plain"] = sample["target"]
         if rng.random() < self.painted and not sample["has_truth"] and not sample["glasses"][3].any():
             sample.update(with_glasses(sample["target"], sample["mesh"], rng))
         return sample

@@ -9,10 +9,10 @@ import time
 
 import numpy as np
 from accelerate import Accelerator
-from PIL import Image
 from torch import Tensor
 
 from ..errors import ReliableSwapError
+from ..media import Picture, write_picture
 from .settings import RunSettings
 
 FIGURES_FILE = "figures.jsonl"
@@ -79,9 +79,11 @@ class Watch:
             log.write(json.dumps({"step": step, **figures}) + "\n")
         if grid is not None:
             (folder / "grids").mkdir(exist_ok=True)
-            Image.fromarray(grid).save(folder / "grids" / f"step-{step:07d}.png")
+            path = folder / "grids" / f"step-{step:07d}.png"
+            write_picture(Picture(grid, name=path.name), path, overwrite=True)
         self.accelerator.log({f"held_out/{name}": value for name, value in figures.items()}, step=step)
         if grid is not None:
             for tracker in self.accelerator.trackers:
                 if hasattr(tracker, "log_images"):
-                    tracker.log_images({"held_out": grid[None]}, step=step, dataformats="NHWC")
+                    layout = {"dataformats": "NHWC"} if tracker.name == "tensorboard" else {}
+                    tracker.log_images({"held_out": grid[None]}, step=step, **layout)
