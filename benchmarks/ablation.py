@@ -153,14 +153,16 @@ def pair_by_pair(methods: dict[Row, list[str]], pairs: Path) -> str:
             continue
         for with_it, without in zip(methods[row], methods[plain], strict=True):
             for key, heading, factor, decimals in COLUMNS:
-                found = [
-                    float(line[key]) - float(values[without, pair][key])
+                both = [
+                    (line, values[without, pair])
                     for (method, pair), line in values.items()
                     if method == with_it and line.get(key) and values[without, pair].get(key)
                 ]
-                if not found:
+                if not both:
                     continue
-                one = bootstrap(found, 0)
+                found = [float(one[key]) - float(other[key]) for one, other in both]
+                people = [[line[f"{side}_person"] for line, _ in both] for side in ("source", "target")]
+                one = bootstrap(found, 0, crossed=people)
                 assert one is not None
                 value, low, high = (f"{factor * v:+.{decimals}f}" for v in (one.value, one.low, one.high))
                 lines.append(f"- {with_it} less {without}: {heading} {value} [{low}, {high}]")

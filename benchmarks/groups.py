@@ -101,8 +101,10 @@ def measure(
 
 def line(name: str, rows: list[dict[str, str]]) -> str:
     cells = [f"{name} | {len(rows)}"]
+    people = [[row[f"{side}_person"] for row in rows] for side in ("source", "target")]
     for column in FIGURES:
-        found = bootstrap([float(row[column] or "nan") for row in rows], share=column in ("top1", "copied"))
+        values = [float(row[column] or "nan") for row in rows]
+        found = bootstrap(values, share=column in ("top1", "copied"), crossed=people)
         if found is None:
             cells.append("-")
             continue

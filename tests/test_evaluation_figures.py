@@ -218,6 +218,29 @@ def test_never_in_a_few_pairs_is_not_never() -> None:
     assert sure.high == 0
 
 
+def test_intervals_of_pairs_of_a_few_people_know_that_there_are_few() -> None:
+    """Results of one person, as source or as target, go well or badly together."""
+    rng, people, count = np.random.default_rng(2), 30, 300
+    hits = {"alone": 0, "crossed": 0}
+    for trial in range(120):
+        as_source, as_target = rng.normal(0, 0.7, (2, people))
+        s, t = rng.integers(people, size=(2, count))
+        values = 5 + as_source[s] + as_target[t] + rng.normal(0, 1, count)
+        names = [[f"p{i}" for i in one] for one in (s, t)]
+        for name, crossed in (("alone", []), ("crossed", names)):
+            estimate = bootstrap(values, seed=trial, copies=200, crossed=crossed)
+            assert estimate is not None
+            hits[name] += estimate.low <= 5 <= estimate.high
+    assert hits["alone"] < 0.75 * 120
+    assert 0.86 * 120 < hits["crossed"] < 120
+    apart = [[str(i) for i in range(50)]] * 2
+    values = rng.random(50)
+    assert bootstrap(values) == bootstrap(values, crossed=apart)
+    sure = bootstrap([1.0] * 49 + [0.0], share=True, crossed=[["a"] * 50, ["b"] * 50])
+    assert sure is not None
+    assert sure.high <= 1
+
+
 def test_frames_of_one_video_are_drawn_together(rng: np.random.Generator) -> None:
     values = np.repeat(rng.normal(size=20), 10)
     groups = [str(i // 10) for i in range(200)]

@@ -119,6 +119,10 @@ def test_the_pipelines_own_encoder_is_no_judge() -> None:
         judge.EncoderJudge(own, "mine"),
         judge.EncoderJudge(copy.deepcopy(own).half().float(), "half"),
     )
+    rounded = judge.EncoderJudge(
+        copy.deepcopy(own).bfloat16(), "rounded"
+    )  # numpy does not know it, nor a GPU's
+    assert not judge.same_encoder(rounded, judge.EncoderJudge(other, "other"))
     assert judge.same_encoder(mine, half)
     assert not judge.same_encoder(mine, judge.EncoderJudge(other, "other"))
     with pytest.raises(ReliableSwapError, match="--allow-same-judge"):

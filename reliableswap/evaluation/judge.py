@@ -38,7 +38,7 @@ class EncoderJudge:
 
     def embed(self, image: np.ndarray, face: Face) -> np.ndarray:
         crop, _ = align(image, face.points5, 128)
-        return _unit(embed(self.encoder, crop[IDENTITY_WINDOW]))
+        return _unit(embed(self.encoder, crop[IDENTITY_WINDOW]).float().cpu())
 
 
 class FixerJudge:
@@ -49,7 +49,7 @@ class FixerJudge:
 
     def embed(self, image: np.ndarray, face: Face) -> np.ndarray:
         crop, _ = align(image, face.points5, 128)
-        return _unit(embed(self.fixer, crop[FIXER_WINDOW]))
+        return _unit(embed(self.fixer, crop[FIXER_WINDOW]).float().cpu())
 
 
 class OnnxJudge:

@@ -132,7 +132,7 @@ def summary(evaluation: Evaluation, facts: Facts) -> list[str]:
             if facts.features
             else []
         ),
-        "Brackets hold 95 % bootstrap intervals; videos are drawn whole.",
+        "Brackets hold 95 % bootstrap intervals; videos are drawn whole, and pairs that share a person count for less.",
     ]
     return lines
 

@@ -27,10 +27,14 @@ def bootstrap(
     median: bool = False,
     groups: Sequence[str] | None = None,
     share: bool = False,
+    crossed: Sequence[Sequence[str]] = (),
 ) -> Estimate | None:
     """The mean (or median) of the values that are numbers; None if there are none.
 
     groups: values of one group (the frames of one video) are drawn together, because they are not independent.
+    crossed: labels of the values, such as the source's and the target's person. Values that share one are not quite
+    independent either, and the interval is widened by what clusters in both ways add to the mean's deviation (Cameron,
+    Gelbach and Miller 2011).
     share: the values say how often something happened. Where it happened always or never, copies of the sample know
     nothing of the other case, and the interval is Wilson's.
     """
@@ -55,10 +59,24 @@ def bootstrap(
         times = rng.multinomial(drawn, np.full(drawn, 1 / drawn), size=copies)
         samples, value = (times @ sums) / (times @ sizes), float(array.mean())
     low, high = np.quantile(samples, (0.025, 0.975))
+    if len(crossed) == 2 and not median:
+        wider = _widening(array - value, [np.asarray(one)[known] for one in crossed])
+        low, high = value - wider * (value - low), value + wider * (high - value)
+        if share:
+            low, high = max(low, 0.0), min(high, 1.0)
     if share and value in (0.0, 1.0):
         unseen = _Z**2 / (drawn + _Z**2)
         low, high = (0.0, unseen) if value == 0 else (1 - unseen, 1.0)
     return Estimate(value, float(low), float(high), len(array))
+
+
+def _widening(residuals: np.ndarray, crossed: Sequence[np.ndarray]) -> float:
+    """By what factor the mean deviates more than it would if all values were independent; at least 1."""
+    first, second = (np.unique(one, return_inverse=True)[1] for one in crossed)
+    both = np.unique(first * (int(second.max()) + 1) + second, return_inverse=True)[1]
+    of = [float(np.square(np.bincount(labels, residuals)).sum()) for labels in (first, second, both)]
+    alone = float(np.square(residuals).sum())
+    return float(np.sqrt(max((of[0] + of[1] - of[2]) / alone, 1.0))) if alone > 0 else 1.0
 
 
 def ranks(

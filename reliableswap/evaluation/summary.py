@@ -82,9 +82,21 @@ def summarise(result: MethodResult, subjects: dict[Shot, Subject], seed: int) ->
     of the source's photo to the sources: together they say how real a result looks that is neither.
     """
     clips = [row.pair.clip or row.pair.name for row in result.rows]
+    of_videos = any(row.pair.clip is not None for row in result.rows)
+    people = [
+        [row.pair.source.person for row in result.rows],
+        [row.pair.target.person for row in result.rows],
+    ]
     for figure in FIGURES:
         values = [row.figures.get(figure.key, math.nan) for row in result.rows]
-        estimate = bootstrap(values, seed, median=figure.median, groups=clips, share=figure.share)
+        estimate = bootstrap(
+            values,
+            seed,
+            median=figure.median,
+            groups=clips,
+            share=figure.share,
+            crossed=() if of_videos else people,
+        )
         if estimate is not None:
             result.estimates[figure.key] = estimate
     rows = [row for row in result.rows if row.subject is not None]
