@@ -243,7 +243,7 @@ def test_a_phone_shows_every_tab_whole_and_every_control_has_a_name(
     page.locator("#agreed input").check()
     page.locator("#swap").click()
     expect(page.locator("#slider img")).to_have_count(2, timeout=60_000)
-    page.get_by_text("Likeness, shape and detail").click()
+    page.get_by_text("Likeness, shape and more").click()
     page.get_by_text("Rules, your files and limits").click()
     for tab in TABS:
         watched.open(tab)

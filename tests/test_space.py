@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
@@ -19,12 +20,11 @@ from PIL import Image
 from space_page import as_file, connect, pixels, swap
 
 from reliableswap import ReliableSwapPipeline
-from reliableswap.blend import BlendSettings
 from reliableswap.errors import ReliableSwapError
 from reliableswap.media import Picture, read_picture, write_picture
 from reliableswap.provenance import read_mark
 from reliableswap.report import FaceReport, SwapReport
-from reliableswap.space import consent, files, limits
+from reliableswap.space import consent, examples, files, limits
 from reliableswap.space.answers import marks_html, read_marks
 from reliableswap.space.making import figure
 from reliableswap.space.photo import ALONE, assigned, captioned, show_faces
@@ -109,7 +109,9 @@ def test_wrong_inputs_are_one_clear_line(client: Client, pictures: list[str], tm
         ("faces must be pairs", [good], good, {"faces": "left=0"}),
         ("faces must be pairs", [good], good, {"faces": [1, 2]}),
         ("unknown engine 'best'", [good], good, {"engine": "best"}),
+        ("gives one face two sources", [good, good], good, {"faces": "0=0, 0=1"}),
         ("likeness is 7", [good], good, {"likeness": 7}),
+        ("glasses is -1", [good], good, {"glasses": -1}),
         ("shape is 'wide'", [good], good, {"shape": "wide"}),
     ]
     for message, sources, target, more in cases:
@@ -124,7 +126,8 @@ def test_wrong_inputs_are_one_clear_line(client: Client, pictures: list[str], tm
 def test_a_file_that_is_too_large_is_refused_while_it_comes(page: gr.Blocks) -> None:
     upload = f"{page.local_url}gradio_api/upload"
     large = bytes(limits.MAX_BYTES + 1)
-    assert httpx.post(upload, files={"files": ("large.png", large)}).status_code == 413
+    larger = bytes(limits.MAX_RESULT_BYTES + 1)
+    assert httpx.post(upload, files={"files": ("large.png", larger)}).status_code == 413
     many = [("files", (f"{n}.png", large)) for n in range(limits.MAX_UPLOAD // len(large) + 1)]
     assert httpx.post(upload, files=many).status_code == 413
     (files.folder() / "large.png").write_bytes(large)
@@ -188,6 +191,41 @@ def test_a_result_can_be_checked(client: Client, pictures: list[str], tmp_path: 
     assert str(files.folder()) not in str(caught.value)
 
 
+def test_first_visitors_at_once_all_get_the_examples(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    portrait = examples._portrait
+
+    def slowly(person: int, side: int) -> Image.Image:
+        time.sleep(0.02)
+        made.append(f"{person} at {side}")
+        return portrait(person, side)
+
+    monkeypatch.setattr(examples, "_portrait", slowly)
+    for cached in (examples._folder, examples._thumbnail, examples._pictures):
+        cached.cache_clear()
+    with ThreadPoolExecutor(6) as pool:
+        paths = list(pool.map(lambda _: examples.thumbnail(0), range(6)))
+        whole = list(pool.map(lambda _: examples.pictures(0), range(6)))
+    assert len(set(paths)) == 1
+    assert Path(paths[0]).is_file()
+    assert all(Path(path).is_file() for sources, target in whole for path in (*sources, target))
+    assert len(made) == len(set(made)), "something was made twice"
+
+
+def test_the_largest_result_can_be_checked_too() -> None:
+    """Noise is what a PNG can't make smaller; a photo of 25 megapixels may come to more than a source may have."""
+    side = 3000
+    noise = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
+    path = Path(files.publish(Picture(noise), "swapped.png", ai_made=True))
+    assert limits.MAX_BYTES < path.stat().st_size < limits.MAX_RESULT_BYTES
+    assert read_marks(as_file(str(path)))["made_here"]
+    assert limits.MAX_PIXELS * 4 <= limits.MAX_RESULT_BYTES
+    assert limits.MAX_RESULT_BYTES <= limits.MAX_UPLOAD
+    with pytest.raises(ReliableSwapError, match="a picture may have 20"):
+        files.read_upload(as_file(str(path)), "source")
+    path.unlink()
+
+
 def test_every_endpoint_is_documented(client: Client) -> None:
     endpoints = client.view_api(return_format="dict")["named_endpoints"]
     assert set(endpoints) == {"/swap", "/faces", "/triplets", "/verify"}
@@ -206,9 +244,7 @@ def test_neural_is_offered_only_with_a_generator(pictures: list[str]) -> None:
     assert bare.engines == ["auto", "blend"]
     assert all(plate.picture != "network" for row in figure(bare).values() for plate in row)
     with pytest.raises(ReliableSwapError, match="needs a generator"):
-        bare.swap(
-            {0: read_picture(pictures[0])}, read_picture(pictures[1]), {0: 0}, "neural", BlendSettings()
-        )
+        bare.swap({0: read_picture(pictures[0])}, read_picture(pictures[1]), {0: 0}, "neural", {})
     worker = Worker(pipe)
     assert worker.engines == ["auto", "blend", "neural"]
     assert [plate.picture for plate in list(figure(worker).values())[-1]][-2:] == ["a", "network"]
@@ -223,7 +259,7 @@ def test_the_mcp_tools_say_what_they_take(page: gr.Blocks) -> None:
     tools = {tool["name"]: tool for tool in httpx.get(f"{page.local_url}gradio_api/mcp/schema").json()}
     assert set(tools) == {"swap", "faces", "triplets", "verify"}
     schema = tools["swap"]["inputSchema"]["properties"]
-    assert list(schema)[:8] == [
+    assert list(schema)[:10] == [
         "source",
         "target",
         "agreed",
@@ -232,6 +268,8 @@ def test_the_mcp_tools_say_what_they_take(page: gr.Blocks) -> None:
         "likeness",
         "shape",
         "detail",
+        "expression",
+        "glasses",
     ]
     assert set(tools["swap"]["inputSchema"]["required"]) == {"source", "target", "agreed"}
     for name, about in schema.items():

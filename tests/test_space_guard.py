@@ -90,6 +90,10 @@ def test_a_request_without_files_is_small(page: gr.Blocks) -> None:
 
     assert httpx.post(url, content=pieces()).status_code == 413
     assert httpx.post(url, content=b"{").status_code < 500
+    for deep in (40, 900, 100_000):
+        answer = httpx.post(url, content=b"[" * deep + b"]" * deep)
+        assert answer.status_code == 422, deep
+        assert "levels of lists" in answer.json()["detail"]
 
 
 def test_results_lie_where_nobody_can_guess(client: Client, page: gr.Blocks, pictures: list[str]) -> None:

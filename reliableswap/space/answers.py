@@ -14,8 +14,8 @@ from ..pipeline import Engine
 from ..provenance import read_mark
 from .consent import NOTE, STATEMENT, require_consent, with_note
 from .files import publish, read_upload, uploaded_path
-from .limits import MAX_BYTES, MAX_MEGABYTES
-from .work import ENGINES, Swap, Triplet, Worker, blend_settings, opaque, parse_faces
+from .limits import MAX_RESULT_BYTES, MAX_RESULT_MEGABYTES
+from .work import ENGINES, Swap, Triplet, Worker, checked_strengths, opaque, parse_faces
 
 File = Mapping[str, Any]  # a file as Gradio hands it over: path, orig_name, ...
 _OURS = "ReliableSwap "
@@ -32,12 +32,12 @@ def made_swap(
 ) -> tuple[str, Swap]:
     """The marked result's path, and the swap. Consent comes first: without it no picture is even opened."""
     require_consent(agreed)
-    settings, mapping = blend_settings(*strengths), parse_faces(faces)
+    shares, mapping = checked_strengths(*strengths), parse_faces(faces)
     if engine not in ENGINES:
         raise ReliableSwapError(f"unknown engine {engine!r}; choose {', '.join(worker.engines)}")
     photo = read_upload(target, "target photo")
     pictures = {number: read_upload(file, f"source {number}") for number, file in sources.items()}
-    swap = worker.swap(pictures, photo, mapping, engine, settings)
+    swap = worker.swap(pictures, photo, mapping, engine, shares)
     after = replace(with_note(swap.after), name=photo.name)
     details = {"consent": STATEMENT, "engine": swap.report.engine}
     return publish(after, "swapped.png", ai_made=True, metadata=details), swap
@@ -88,8 +88,10 @@ def read_marks(file: File | None) -> dict[str, Any]:
     """What a file says of its own making. The file is read as it was uploaded, byte for byte."""
     path = uploaded_path(file, "file")
     name = str((file or {}).get("orig_name") or path.name)
-    if path.stat().st_size > MAX_BYTES:
-        raise ReliableSwapError(f"{name} is larger than {MAX_MEGABYTES} MB; give a smaller picture")
+    if path.stat().st_size > MAX_RESULT_BYTES:
+        raise ReliableSwapError(
+            f"{name} is larger than {MAX_RESULT_MEGABYTES} MB, which no result of this page is"
+        )
     try:
         mark = read_mark(path)
     except ReliableSwapError as error:

@@ -17,7 +17,7 @@ from .limits import MAX_SOURCES
 from .making import ROWS
 from .photo import HEAVY, RAW
 from .toasts import toasts
-from .work import Worker
+from .work import STRENGTHS, Worker
 
 
 def api(worker: Worker) -> None:
@@ -33,6 +33,8 @@ def api(worker: Worker) -> None:
         likeness: float,
         shape: float,
         detail: float,
+        expression: float,
+        glasses: float,
         source_1: File | None = None,
         source_2: File | None = None,
         source_3: File | None = None,
@@ -50,6 +52,8 @@ def api(worker: Worker) -> None:
             likeness: how much of the source comes in, 0 to 1.
             shape: how far the face's outline moves to the source's, 0 to 1.
             detail: how far sharpness and grain follow the target, 0 to 1.
+            expression: how far lips, lids and brows are drawn back to the target's, 0 to 1.
+            glasses: how far glasses that the target wears stay on, 0 to 1.
             source_1: a further source, for `faces` to name.
             source_2: a further source, for `faces` to name.
             source_3: a further source, for `faces` to name.
@@ -62,7 +66,8 @@ def api(worker: Worker) -> None:
         """
         given = enumerate((source, source_1, source_2, source_3, source_4, source_5))
         sources = {number: file for number, file in given if file}
-        path, made = made_swap(worker, sources, target, agreed, faces, engine, likeness, shape, detail)
+        strengths = (likeness, shape, detail, expression, glasses)
+        path, made = made_swap(worker, sources, target, agreed, faces, engine, *strengths)
         return path, swap_facts(made)
 
     @toasts
@@ -110,7 +115,7 @@ def api(worker: Worker) -> None:
 
     agreed = gr.Checkbox(label="agreed", visible=False)
     agreed.value = None  # without a default, so that it has to be said
-    share = {name: gr.Slider(0, 1, value, label=name, visible=False) for name, value in _SHARES.items()}
+    shares = [gr.Slider(0, 1, value, label=name, visible=False) for name, (value, _) in STRENGTHS.items()]
     _endpoint(
         swap,
         [
@@ -119,7 +124,7 @@ def api(worker: Worker) -> None:
             agreed,
             gr.Textbox("", label="faces", visible=False),
             gr.Dropdown(worker.engines, value="auto", label="engine", visible=False),
-            *share.values(),
+            *shares,
             *(picture(f"source_{number}") for number in range(1, MAX_SOURCES)),
         ],
         [picture("result"), gr.JSON(label="report", visible=False)],
@@ -137,7 +142,6 @@ def api(worker: Worker) -> None:
     _endpoint(verify, [picture("file")], [gr.JSON(label="marks", visible=False)])
 
 
-_SHARES = {"likeness": 1.0, "shape": 0.5, "detail": 1.0}
 _SAYS = {plate.picture: f"{plate.title}." for row in ROWS.values() for plate in row} | {
     "ab": "C_ab, a's attributes and b's identity; synthetic.",
     "ba": "C_ba, b's attributes and a's identity; synthetic.",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
+import shutil
 import tempfile
+import threading
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,10 +37,15 @@ def available() -> bool:
     return find_spec("openpeople") is not None
 
 
+_lock = threading.RLock()  # a cache alone lets two first visitors make everything twice, and keeps either
+
+
 @functools.cache
-def _folder() -> tempfile.TemporaryDirectory[str]:
-    """Apart from the clients' files, which are deleted after an hour."""
-    return tempfile.TemporaryDirectory(prefix="reliableswap-examples-")
+def _folder() -> Path:
+    """Apart from the clients' files, which are deleted after an hour; gone when the process ends."""
+    made = tempfile.mkdtemp(prefix="reliableswap-examples-")
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return Path(made)
 
 
 def _portrait(person: int, side: int) -> Image.Image:
@@ -50,7 +58,7 @@ def _portrait(person: int, side: int) -> Image.Image:
 
 
 def _kept(name: str, image: Image.Image) -> str:
-    path = Path(_folder().name) / name
+    path = _folder() / name
     image.save(path, quality=92)  # quality: for JPEG
     return str(path)
 
@@ -62,9 +70,20 @@ def _side_by_side(people: tuple[int, ...], side: int) -> Image.Image:
     return photo
 
 
-@functools.cache
 def thumbnail(number: int) -> str:
     """The path of a small picture that shows the sources of an example beside its target."""
+    with _lock:
+        return _thumbnail(number)
+
+
+def pictures(number: int) -> tuple[list[str], str]:
+    """The paths of an example's sources and of its target."""
+    with _lock:
+        return _pictures(number)
+
+
+@functools.cache
+def _thumbnail(number: int) -> str:
     example = EXAMPLES[number]
     side, gap = _THUMBNAIL // len(example.sources), 6
     target = _side_by_side(example.targets, _THUMBNAIL)
@@ -76,8 +95,7 @@ def thumbnail(number: int) -> str:
 
 
 @functools.cache
-def pictures(number: int) -> tuple[list[str], str]:
-    """The paths of an example's sources and of its target."""
+def _pictures(number: int) -> tuple[list[str], str]:
     example = EXAMPLES[number]
     sources = [_kept(f"person-{person}.jpg", _portrait(person, _SIDE)) for person in example.sources]
     side = _SIDE // len(example.targets)

@@ -19,6 +19,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _OURS = "/gradio_api/file="
+_DEEPEST = 32  # nothing that Gradio sends has more than a handful of levels
+_DEEP = f"the request has more than {_DEEPEST} levels of lists and objects"
 _REMOTE = "addresses are not fetched here; please upload the picture itself"
 
 
@@ -79,12 +81,16 @@ def _without_addresses(body: bytes) -> bytes:
         content = json.loads(body)
     except ValueError:
         return body  # Gradio says what is wrong with it
+    except RecursionError:
+        raise _RefusedError(422, _DEEP) from None
     return json.dumps(_localised(content)).encode()
 
 
-def _localised(node: Any) -> Any:
+def _localised(node: Any, depth: int = 0) -> Any:
+    if depth > _DEEPEST:
+        raise _RefusedError(422, _DEEP)
     if isinstance(node, list):
-        return [_localised(item) for item in node]
+        return [_localised(item, depth + 1) for item in node]
     if not isinstance(node, dict):
         return node
     path = node.get("path")
@@ -93,7 +99,7 @@ def _localised(node: Any) -> Any:
         if not ours or _is_address(unquote(local)):
             raise _RefusedError(422, _REMOTE)
         node = {**node, "path": unquote(local), "url": None}
-    return {name: _localised(value) for name, value in node.items()}
+    return {name: _localised(value, depth + 1) for name, value in node.items()}
 
 
 async def _whole(receive: Receive, limit: int) -> bytes:

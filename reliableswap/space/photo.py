@@ -16,7 +16,7 @@ from .consent import NOTE, STATEMENT
 from .files import read_upload
 from .limits import MAX_FACES, MAX_MEGABYTES, MAX_MEGAPIXELS, MAX_SOURCES
 from .toasts import one_line, toasts
-from .work import ENGINES, Worker, face_crop, report_html
+from .work import ENGINES, STRENGTHS, Worker, face_crop, report_html
 
 ALONE = -1  # a face without a source
 LETTERS = "ABCDEFGHIJ"[:MAX_SOURCES]
@@ -69,21 +69,11 @@ def photo_tab(worker: Worker) -> gr.Gallery | None:
                 + ("; neural generates the face." if "neural" in worker.engines else "."),
                 elem_id="engine",
             )
-            with gr.Accordion("Likeness, shape and detail", open=False):
-                likeness = gr.Slider(
-                    0, 1, 1.0, step=0.05, label="Likeness", info="How much of the source comes in."
-                )
-                shape = gr.Slider(
-                    0, 1, 0.5, step=0.05, label="Shape", info="How far the outline moves to the source's."
-                )
-                detail = gr.Slider(
-                    0,
-                    1,
-                    1.0,
-                    step=0.05,
-                    label="Detail",
-                    info="How far sharpness and grain follow the target.",
-                )
+            with gr.Accordion("Likeness, shape and more", open=False):
+                strengths = [
+                    gr.Slider(0, 1, value, step=0.05, label=name.capitalize(), info=says)
+                    for name, (value, says) in STRENGTHS.items()
+                ]
             agreed = gr.Checkbox(label=STATEMENT, value=False, elem_classes="consent", elem_id="agreed")
             button = gr.Button("Swap", variant="primary", size="lg", elem_id="swap")
         with gr.Column(min_width=300):
@@ -121,7 +111,7 @@ def photo_tab(worker: Worker) -> gr.Gallery | None:
     )
     button.click(
         functools.partial(_swapped, worker),
-        [sources, target, agreed, engine, likeness, shape, detail, *choices],
+        [sources, target, agreed, engine, *strengths, *choices],
         [slider, note, download, report],
         api_visibility="private",
         **RAW,
@@ -256,18 +246,15 @@ def _swapped(
     target: Mapping[str, Any] | None,
     agreed: bool,
     engine: Engine,
-    likeness: float,
-    shape: float,
-    detail: float,
-    *chosen: int,
+    *given: Any,
 ) -> tuple[Any, ...]:
+    """given: the strengths, then the source chosen for each face."""
     sources = _files(gallery)
+    strengths, chosen = given[: len(STRENGTHS)], given[len(STRENGTHS) :]
     faces = {number: source for number, source in enumerate(chosen) if source != ALONE}
     if sources and target and not faces:
         raise ReliableSwapError("every face is left alone; choose a source for at least one")
-    path, swap = made_swap(
-        worker, dict(enumerate(sources)), target, agreed, faces, engine, likeness, shape, detail
-    )
+    path, swap = made_swap(worker, dict(enumerate(sources)), target, agreed, faces, engine, *strengths)
     return (
         (before_view(swap), path),
         f"**{NOTE}. This picture does not show what happened.** Move the line to compare.",

@@ -9,7 +9,7 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from .gate import Gate
-from .limits import MAX_MEGABYTES, QUEUE_SIZE
+from .limits import MAX_RESULT_MEGABYTES, QUEUE_SIZE
 from .look import CSS, JS, theme
 
 
@@ -19,7 +19,7 @@ def launch(page: gr.Blocks, **options: Any) -> gr.Blocks:
         "theme": theme(),
         "css": CSS,
         "js": JS,
-        "max_file_size": f"{MAX_MEGABYTES}mb",
+        "max_file_size": f"{MAX_RESULT_MEGABYTES}mb",  # for the mark; pictures to swap have a limit of their own
         "show_error": False,  # only messages that were written for people
         "ssr_mode": False,
         "run_history": False,  # it would keep people's photos in the browser

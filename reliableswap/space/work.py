@@ -23,6 +23,14 @@ from .device import on_gpu
 from .limits import MAX_SOURCES
 
 ENGINES: dict[Engine, str] = {"auto": "Automatic", "blend": "Blend", "neural": "Neural"}
+# What can be turned: the default, and what it does, as page, API and MCP tell it.
+STRENGTHS: dict[str, tuple[float, str]] = {
+    "likeness": (1.0, "How much of the source comes in."),
+    "shape": (0.5, "How far the outline moves to the source's."),
+    "detail": (1.0, "How far sharpness and grain follow the target."),
+    "expression": (0.65, "How far lips, lids and brows are drawn back to the target's."),
+    "glasses": (1.0, "How far glasses that the target wears stay on."),
+}
 TRIPLET_SIZE = 256  # side of the crops in the figure; training uses the same template, smaller
 _PAD = TRIPLET_SIZE // 8
 
@@ -75,9 +83,9 @@ class Worker:
         target: Picture,
         faces: Mapping[int, int],
         engine: Engine,
-        settings: BlendSettings,
+        strengths: Mapping[str, float],
     ) -> Swap:
-        """faces: number of the target's face -> number of its source."""
+        """faces: number of the target's face -> number of its source. strengths: the pipeline's, by name."""
         if not sources:
             raise ReliableSwapError("there is no source; add at least one picture with the face to put in")
         if len(sources) > MAX_SOURCES:
@@ -89,7 +97,7 @@ class Worker:
                     f"face {face} is mapped to source {source}, which was not given; there is {given}"
                 )
         mapping = {face: sources[source] for face, source in faces.items()}
-        result = self.pipe(None, target, faces=mapping, engine=engine, settings=settings)
+        result = self.pipe(None, target, faces=mapping, engine=engine, **dict[str, Any](strengths))
         return Swap(target, result.pictures[0], result.report)
 
     def _triplet(self, a: Picture, b: Picture) -> Triplet:
@@ -146,20 +154,25 @@ def parse_faces(faces: Any) -> dict[int, int]:
     )
     try:
         if isinstance(faces, str):
-            pairs = [pair.split("=") for pair in faces.split(",")]
-            return {int(face): int(source) for face, source in pairs}
-        return {operator.index(face): operator.index(source) for face, source in dict(faces).items()}
+            pairs: list[Any] = [pair.split("=") for pair in faces.split(",")]
+            mapping = {int(face): int(source) for face, source in pairs}
+        else:
+            pairs = list(dict(faces).items())
+            mapping = {operator.index(face): operator.index(source) for face, source in pairs}
     except (TypeError, ValueError):
         raise wrong from None
+    if len(mapping) < len(pairs):
+        raise ReliableSwapError(f"faces {faces} gives one face two sources; give each face one")
+    return mapping
 
 
-def blend_settings(likeness: Any, shape: Any, detail: Any) -> BlendSettings:
-    """The blend's settings from three numbers that a client gave."""
-    values = {"likeness": likeness, "shape": shape, "detail": detail}
+def checked_strengths(*given: Any) -> dict[str, float]:
+    """A client's numbers, in the order of STRENGTHS, by name."""
+    values = dict(zip(STRENGTHS, given, strict=True))
     for name, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
             raise ReliableSwapError(f"{name} is {value!r}; choose a number from 0 to 1")
-    return BlendSettings(**values)
+    return values
 
 
 def face_crop(picture: Picture, face: Face, side: int = 160) -> np.ndarray:
