@@ -22,20 +22,20 @@ def say(text: str) -> None:
 
 
 def swap(arguments: argparse.Namespace) -> int:
-    from .media import check_output, read_picture, write_picture
+    from .media import check_output, read_picture
 
     mapping = mapped(arguments.map)
     if mapping and arguments.faces != "largest":
         raise ReliableSwapError(f"--faces {arguments.faces} and --map both choose faces; give one of them")
     source, target = sources_and_target(arguments.pictures, mapping)
+    faces: Any = arguments.faces
+    if faces not in ("largest", "all"):
+        faces = numbers(faces)
     output = check_output(arguments.output, overwrite=arguments.overwrite)
     read = {"max_pixels": int(arguments.max_megapixels * 1e6)}
     target_picture = read_picture(target, **read)
-    faces: Any = arguments.faces
     if mapping:
         faces = {index: read_picture(path, **read) for index, path in mapping.items()}
-    elif faces not in ("largest", "all"):
-        faces = numbers(faces)
     source_picture = None if source is None else read_picture(source, **read)
 
     pipe = load_pipeline(arguments)
@@ -49,8 +49,9 @@ def swap(arguments: argparse.Namespace) -> int:
         shape=arguments.shape,
         expression=arguments.expression,
         glasses=arguments.glasses,
+        detail=arguments.detail,
     )
-    write_picture(result.pictures[0], output, overwrite=arguments.overwrite)
+    result.save(output, overwrite=arguments.overwrite, quality=arguments.quality)
     report = result.report
     say(
         f"swapped {len(report.swapped)} of {len(report.faces)} face{'s' * (len(report.faces) != 1)} in "
@@ -114,7 +115,7 @@ def mapped(pairs: Sequence[str]) -> dict[int, str]:
     mapping: dict[int, str] = {}
     for pair in pairs:
         number, _, path = pair.partition("=")
-        if not number.isdigit() or not path:
+        if not _counts(number) or not path:
             raise ReliableSwapError(
                 f"--map {pair} is not NUMBER=PICTURE; write for example --map 0=alice.jpg"
             )
@@ -137,9 +138,13 @@ def sources_and_target(pictures: Sequence[str], mapping: dict[int, str]) -> tupl
 
 def numbers(text: str) -> list[int]:
     parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdigit() for part in parts):
+    if not all(map(_counts, parts)):
         raise ReliableSwapError(f"--faces {text} is not known; use largest, all or numbers such as 0,2")
     return [int(part) for part in parts]
+
+
+def _counts(text: str) -> bool:
+    return text.isascii() and text.isdigit()
 
 
 def described(index: int, face: Any) -> dict[str, Any]:
@@ -151,6 +156,13 @@ def described(index: int, face: Any) -> dict[str, Any]:
         "presence": None if face.presence is None else round(face.presence, 4),
         "roll": round(face.roll, 1),
     }
+
+
+def quality(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= 100:
+        raise argparse.ArgumentTypeError(f"{text} is not between 1 and 100")
+    return value
 
 
 def share(text: str) -> float:
@@ -229,6 +241,10 @@ def make_parser(command: str | None) -> argparse.ArgumentParser:
         default=1.0,
         help="how far the target's own stay on, 0 (off, as far as the engine can) to 1",
     )
+    one.add_argument(
+        "--detail", type=share, default=1.0, help="how far sharpness and grain become the target's, 0 to 1"
+    )
+    one.add_argument("--quality", type=quality, default=95, help="of JPEG and WebP, 1 to 100")
     one.set_defaults(run=swap)
 
     one = commands.add_parser("faces", parents=[common], help="list the faces of a photo")

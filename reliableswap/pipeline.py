@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -29,6 +30,7 @@ from .faces.analyse import PRESENCE, BundledAnalyser, FaceAnalyser
 from .faces.face import Face
 from .faces.find import add_meshes
 from .media import Picture, check_output, read_picture, write_picture
+from .models.base import without_origin
 from .models.compat import check_encoder
 from .models.detector import FaceDetector
 from .models.fixer import FixerNet
@@ -56,10 +58,10 @@ class SwapOutput(BaseOutput):
     pictures: list[Picture]
     report: SwapReport
 
-    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
-        """Write the result, marked; the extension is the format. Returns the path."""
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False, quality: int = 95) -> Path:
+        """Write the result, marked; the extension is the format, quality that of JPEG and WebP. Returns the path."""
         output = check_output(path, overwrite=overwrite)
-        write_picture(self.pictures[0], output, overwrite=overwrite)
+        write_picture(self.pictures[0], output, overwrite=overwrite, quality=quality)
         return output
 
 
@@ -102,6 +104,9 @@ class ReliableSwapPipeline(DiffusionPipeline):
     ) -> ReliableSwapPipeline:
         """Load from a folder or a Hub repository; what goes wrong is told in one line."""
         place = str(pretrained_model_name_or_path)
+        # Asked for here, as whether generator and encoders belong together is told by numbers that bfloat16 rounds.
+        old, new = kwargs.pop("torch_dtype", None), kwargs.pop("dtype", None)
+        wanted = old if new is None else new
         # As for each network: the other path needs accelerate, and who only swaps need not have it.
         kwargs.setdefault("low_cpu_mem_usage", kwargs.get("device_map") is not None)
         try:
@@ -113,7 +118,7 @@ class ReliableSwapPipeline(DiffusionPipeline):
                 f"no pipeline at {place}: {' '.join(str(error).split())[:300].rstrip('.')}; pass a folder that "
                 "save_pretrained wrote, or the name of a Hub repository"
             ) from error
-        return pipe
+        return pipe if wanted is None else pipe.to(wanted)
 
     def on(self, device: str) -> ReliableSwapPipeline:
         """Moved to a device by name; what this machine doesn't have is told in one line.
@@ -147,11 +152,13 @@ class ReliableSwapPipeline(DiffusionPipeline):
     @classmethod
     def bundled(cls, **kwargs: Any) -> ReliableSwapPipeline:
         """The pipeline with the networks that ship with the package."""
+        shown = logging.is_progress_bar_enabled()
         logging.disable_progress_bar()  # two megabytes from the disk need none
         try:
             return cls.from_pretrained(bundled(), **kwargs)
         finally:
-            logging.enable_progress_bar()
+            if shown:
+                logging.enable_progress_bar()
 
     def save_pretrained(
         self,
@@ -165,6 +172,13 @@ class ReliableSwapPipeline(DiffusionPipeline):
 
         With push_to_hub the folder goes to the Hub too (repo_id, private, token, commit_message, revision).
         """
+        if any(
+            p.dtype == torch.bfloat16 for one in self.components.values() if one for p in one.parameters()
+        ):
+            raise WeightsError(
+                "a pipeline in bfloat16 is not saved: rounded so, its encoders are no longer known as those that the "
+                "generator was trained on; move it to torch.float32 or torch.float16 first"
+            )
         hub = {key: kwargs.pop(key) for key in _HUB if key in kwargs}
         super().save_pretrained(save_directory, **kwargs)
         folder = Path(save_directory)
@@ -179,6 +193,10 @@ class ReliableSwapPipeline(DiffusionPipeline):
                 commit_message=hub.get("commit_message") or "Upload a ReliableSwap pipeline",
                 revision=hub.get("revision"),
             )
+
+    def to_json_string(self) -> str:
+        """model_index.json's text; the folder a pipeline was once loaded from is nobody's business."""
+        return without_origin(super().to_json_string())
 
     def push_to_hub(self, repo_id: str, **kwargs: Any) -> None:
         """Save to a temporary folder and upload it; takes what save_pretrained takes."""
@@ -197,20 +215,22 @@ class ReliableSwapPipeline(DiffusionPipeline):
         settings: BlendSettings | None = None,
         expression: float = 0.65,
         glasses: float = 1.0,
+        detail: float = 1.0,
     ) -> SwapOutput:
         """Put the source's face on faces of the target.
 
         faces: "largest", "all", numbers as `reliableswap faces` prints them (0 is the largest), or a mapping
         from number to another source for each (then `source` may be None). likeness and shape, 0 to 1: how
         much of the source comes in, and how far the face's outline moves. settings: every setting of the blend;
-        replaces likeness, shape and glasses. expression, 0 to 1: how far lips, lids and brows of the made face are
-        drawn back to where the target has them. glasses, 0 to 1: how far those that the target wears stay on; at 0
-        they come off as far as the engine can.
+        replaces likeness, shape, glasses and detail. expression, 0 to 1: how far lips, lids and brows of the made
+        face are drawn back to where the target has them. glasses, 0 to 1: how far those that the target wears stay
+        on; at 0 they come off as far as the engine can. detail, 0 to 1: how far sharpness and grain become the
+        target's.
         """
         started = time.perf_counter()
         if not 0 <= expression <= 1:
             raise ReliableSwapError(f"expression is {expression}; choose a value from 0 to 1")
-        settings = settings or BlendSettings(likeness=likeness, shape=shape, glasses=glasses)
+        settings = settings or BlendSettings(likeness=likeness, shape=shape, glasses=glasses, detail=detail)
         picture = read_picture(target)
         chosen = self.choose_engine(engine)
         found = self.find(picture)
@@ -318,23 +338,34 @@ def assign(source: PictureLike | None, faces: Faces, count: int, name: str) -> d
     """Which source goes to which face; every number must exist."""
     if isinstance(faces, Mapping):
         wanted: dict[int, Any] = dict(faces)
-    elif faces == "largest":
+    elif isinstance(faces, str) and faces == "largest":  # an array would be compared number by number
         wanted = {0: source}
-    elif faces == "all":
+    elif isinstance(faces, str) and faces == "all":
         wanted = dict.fromkeys(range(count), source)
-    elif isinstance(faces, str):
-        raise ReliableSwapError(f"faces={faces!r} is not known; use 'largest', 'all', numbers or a mapping")
     else:
-        wanted = dict.fromkeys([faces] if isinstance(faces, int) else faces, source)
+        wanted = dict.fromkeys(faces if isinstance(faces, Iterable) else [faces], source)
+    wanted = {_number(face, faces): given for face, given in wanted.items()}
     if not wanted:
         raise ReliableSwapError("no face was chosen; give faces at least one number")
     for index, given in wanted.items():
-        if not isinstance(index, int) or not 0 <= index < count:
+        if not 0 <= index < count:
             known = "only face 0" if count == 1 else f"faces 0 to {count - 1}"
             raise NoFaceError(f"{name} has no face {index}; it has {known}, see `reliableswap faces {name}`")
         if given is None:
             raise ReliableSwapError(f"no source for face {index}; pass a source or map the face to one")
     return wanted
+
+
+def _number(face: Any, given: Faces) -> int:
+    """A face's number, of whatever kind that counts."""
+    try:
+        if isinstance(face, (bool, np.bool_)):
+            raise TypeError
+        return operator.index(face)
+    except TypeError:
+        raise ReliableSwapError(
+            f"faces={given!r} is not known; use 'largest', 'all', numbers or a mapping from numbers"
+        ) from None
 
 
 def _box(face: Face) -> tuple[float, float, float, float]:

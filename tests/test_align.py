@@ -16,7 +16,6 @@ from reliableswap.faces.align import (
     paste_back,
     similarity,
     upright,
-    window_at,
 )
 
 ARCFACE = TEMPLATES["arcface_128"]
@@ -83,12 +82,6 @@ def test_identity_and_fixer_windows_are_slices_of_one_crop() -> None:
     assert (columns[FIXER_WINDOW] == identity[1][56:112, 28:84]).all()
     # ArcFace's own points, in its own 112 pixels, lie where the identity window shows them.
     assert np.allclose(np.array(ARCFACE.points) - (8, 0), TEMPLATES["arcface_112"].points)
-
-
-def test_windows_scale_with_the_crop_and_refuse_half_pixels() -> None:
-    assert window_at(IDENTITY_WINDOW, 256) == (slice(0, 224), slice(16, 240))
-    with pytest.raises(ValueError, match="multiple of 32"):
-        window_at(FIXER_WINDOW, 100)
 
 
 @pytest.mark.parametrize("shrink", [1.0, 1.7, 3.0, 9.0])

@@ -22,6 +22,9 @@ from reliableswap.blend.topology import topology
 from reliableswap.blend.warp import open_lips
 from reliableswap.errors import ReliableSwapError
 
+# Mouth openings below this are lips that touch: ten closed mouths measured 0.01 to 0.07, smiles 0.13 and more.
+CLOSED_MOUTH = 0.08
+
 # covers --------------------------------------------------------------------------------------------------------------
 
 
@@ -180,7 +183,7 @@ def test_no_likeness_is_the_target_itself_and_more_likeness_changes_more() -> No
 
 def test_a_closed_mouth_stays_closed() -> None:
     (picture, mesh), (smile, smile_mesh) = face(WOMAN), face(SMILE)
-    assert regions.mouth_opening(mesh) < regions.CLOSED < regions.mouth_opening(smile_mesh)
+    assert regions.mouth_opening(mesh) < CLOSED_MOUTH < regions.mouth_opening(smile_mesh)
     marked = smile.copy()
     marked[regions.polygon_mask(smile_mesh[topology().regions["inner_lips"]], smile.shape[:2]) > 0] = (
         0,

@@ -134,6 +134,20 @@ def test_pictures_without_a_mark(tmp_path: Path) -> None:
         read_mark(text)
 
 
+def test_a_mark_behind_the_pixels_of_a_png_is_found(picture: Picture, tmp_path: Path) -> None:
+    path = write_picture(picture, tmp_path / "marked.png")
+    content = path.read_bytes()
+    start = content.index(b"iTXt") - 4
+    size = 12 + int.from_bytes(content[start : start + 4], "big")
+    end = content.rindex(b"IEND") - 4
+    moved = content[:start] + content[start + size : end] + content[start : start + size] + content[end:]
+    (tmp_path / "moved.png").write_bytes(moved)
+    assert read_mark(tmp_path / "moved.png") == read_mark(path)
+    for cut in range(end - size - 40, len(moved), 7):  # whatever is missing, there is an answer
+        (tmp_path / "cut.png").write_bytes(moved[:cut])
+        read_mark(tmp_path / "cut.png")
+
+
 def test_mark_text_survives_xml() -> None:
     details = {"note": 'a < b & c > "d" é 犬\r\n', "engine": ""}
     mark = parse_xmp(mark_xmp("Soft <&> 1", details))
@@ -145,6 +159,13 @@ def test_mark_text_survives_xml() -> None:
         + b'"/></r:RDF></x:xmpmeta>'
     )
     assert parse_xmp(attributes) == Mark(SOURCE_TYPE, "", {})
+    as_resource = attributes.replace(
+        b' i:DigitalSourceType="', b'><i:DigitalSourceType r:resource="'
+    ).replace(b"/></r:RDF>", b"/></r:Description></r:RDF>")
+    assert parse_xmp(as_resource) == Mark(SOURCE_TYPE, "", {})
+    secure = parse_xmp(attributes.replace(b'Type="http:', b'Type="https:'))
+    assert secure is not None
+    assert secure.ai_made
     bomb = b'<!DOCTYPE a [<!ENTITY b "b">]>' + attributes
     hidden = b"\xfe\xff" + bomb.decode().encode("utf-16-be")  # the same bomb, where bytes don't show its name
     foreign = [b'<?xml version="1.0" encoding="' + name + b'"?>\xe9' for name in (b"shift_jis", b"none-such")]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import person, portrait
+from diffusers.utils import logging
 
 from reliableswap import ReliableSwapPipeline
 from reliableswap.blend.engine import BlendSettings
@@ -179,8 +180,34 @@ def test_assign_gives_each_face_its_source() -> None:
     assert assign("a", "all", 2, "x") == {0: "a", 1: "a"}
     assert assign("a", 1, 2, "x") == {1: "a"}
     assert assign(None, {1: "b"}, 2, "x") == {1: "b"}
+    assert assign("a", np.array([1, 0]), 2, "x") == {1: "a", 0: "a"}
+    assert assign("a", np.int64(1), 2, "x") == {1: "a"}
     with pytest.raises(NoFaceError, match="faces 0 to 1"):
         assign("a", [-1], 2, "x")
+    for odd in (None, 0.5, [0.5], True, ["0"], {"0": "b"}):
+        with pytest.raises(ReliableSwapError, match="is not known"):
+            assign("a", odd, 2, "x")  # type: ignore[arg-type]
+
+
+def test_in_bfloat16_it_loads_and_swaps_and_is_not_saved(tmp_path: Path) -> None:
+    for name in ("torch_dtype", "dtype"):
+        rounded = ReliableSwapPipeline.bundled(**{name: torch.bfloat16})
+        assert rounded.generator is not None
+        assert next(rounded.generator.parameters()).dtype == torch.bfloat16
+    assert rounded(portrait(1), portrait(2)).report.engine == "neural"
+    with pytest.raises(WeightsError, match=r"torch\.float32 or torch\.float16 first"):
+        rounded.save_pretrained(tmp_path / "rounded")
+    half = ReliableSwapPipeline.bundled(torch_dtype=torch.float16)
+    half.save_pretrained(tmp_path / "half")
+    assert ReliableSwapPipeline.from_pretrained(tmp_path / "half").generator is not None
+    index = (tmp_path / "half" / "model_index.json").read_text()
+    assert "_name_or_path" not in index  # a folder of this machine
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    ReliableSwapPipeline.bundled()
+    assert not logging.is_progress_bar_enabled()
+    if shown:
+        logging.enable_progress_bar()
 
 
 @pytest.fixture(scope="module")

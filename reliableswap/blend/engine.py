@@ -58,6 +58,10 @@ class BlendSettings:
             value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise ReliableSwapError(f"{name} is {value}; choose a value from 0 to 1")
+        for name in ("light_reach", "band_reach", "margin", "feather"):
+            value = getattr(self, name)
+            if not 0 <= value <= 1:
+                raise ReliableSwapError(f"{name} is {value}; choose a share of the face's width, 0 to 1")
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,6 +204,5 @@ def _placed(step: np.ndarray, window: tuple[slice, slice], shape: tuple[int, int
 
 def _inside(oval: np.ndarray, width: float, settings: BlendSettings) -> np.ndarray:
     """(H,W) one well inside the outline, falling softly to zero before it."""
-    edge = regions.disc((settings.margin + settings.feather) * width)
-    inside = cv2.erode(oval, edge, borderType=cv2.BORDER_REPLICATE)
+    inside = regions.shrunk(oval, (settings.margin + settings.feather) * width)
     return regions.soft(inside, settings.feather * width)

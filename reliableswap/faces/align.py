@@ -69,18 +69,6 @@ IDENTITY_WINDOW = (slice(0, 112), slice(8, 120))
 FIXER_WINDOW = (slice(56, 112), slice(36, 92))  # rows 56:112, columns 28:84 of the identity window
 
 
-def window_at(window: tuple[slice, slice], size: int) -> tuple[slice, slice]:
-    """The same window on an arcface_128 crop of `size` pixels; the size must keep its edges whole."""
-
-    def scaled(edge: int) -> int:
-        if (edge * size) % 128:
-            raise ValueError(f"a {size} px crop has no whole-pixel window; use a multiple of 32 px")
-        return edge * size // 128
-
-    rows, columns = window
-    return slice(scaled(rows.start), scaled(rows.stop)), slice(scaled(columns.start), scaled(columns.stop))
-
-
 def similarity(points: np.ndarray, template: np.ndarray) -> np.ndarray:
     """(2,3) the least-squares similarity (rotation, scale, shift; never a mirror) taking points to template.
 

@@ -80,13 +80,18 @@ class Network(ModelMixin, ConfigMixin):
 
     def to_json_string(self) -> str:
         """config.json's text; the folder a network was once loaded from is nobody's business."""
-        config = json.loads(super().to_json_string())
-        config.pop("_name_or_path", None)
-        return json.dumps(config, indent=2, sort_keys=True) + "\n"
+        return without_origin(super().to_json_string())
 
     def to(self, *args: Any, **kwargs: Any) -> Self:
         """As every torch module's; diffusers' own would warn of float32 modules that no network here has."""
         return torch.nn.Module.to(self, *args, **kwargs)
+
+
+def without_origin(config: str) -> str:
+    """A config's JSON less the path of the machine that it was loaded on."""
+    content = json.loads(config)
+    content.pop("_name_or_path", None)
+    return json.dumps(content, indent=2, sort_keys=True) + "\n"
 
 
 def explain_loading(wanted: str, place: str, options: dict[str, Any], error: Exception) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
@@ -21,6 +23,7 @@ SOURCE_TYPE = _SCHEME + "compositeWithTrainedAlgorithmicMedia"
 _AI_MADE = {SOURCE_TYPE, _SCHEME + "trainedAlgorithmicMedia", _SCHEME + "compositeSynthetic"}
 
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+_RESOURCE = f"{{{_RDF}}}resource"  # where an address may stand instead of in the text
 _IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 _XMP = "http://ns.adobe.com/xap/1.0/"
 _DETAILS = "urn:reliableswap:details/"
@@ -29,6 +32,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _DECLARATION = re.compile(r"^<\?xml\s[^>]*\?>")
 _LONGEST = 1 << 20
+_PNG = b"\x89PNG\r\n\x1a\n"
 _READS_ANY = 1 << 40  # only the header is read, so the picture's size is no danger
 
 
@@ -43,7 +47,7 @@ class Mark:
     @property
     def ai_made(self) -> bool:
         """Whether the source type says that trained algorithms made the picture or a part of it."""
-        return self.source_type in _AI_MADE
+        return self.source_type.replace("https:", "http:", 1) in _AI_MADE
 
 
 def mark_xmp(software: str, details: Mapping[str, str] | None = None) -> bytes:
@@ -79,7 +83,25 @@ def read_mark(path: str | os.PathLike[str]) -> Mark | None:
         raise PictureError(f"there is no picture file {shown}; check the name")
     with Path(path).open("rb") as stream, open_image(stream, shown, _READS_ANY) as image:
         packet = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp")
+        if not packet and image.format == "PNG":
+            packet = _after_the_pixels(stream)
     return parse_xmp(packet)
+
+
+def _after_the_pixels(stream: BinaryIO) -> bytes | None:
+    """The XMP of a PNG that has it behind its pixels, where Pillow does not look before it reads them."""
+    stream.seek(len(_PNG))
+    while len(head := stream.read(8)) == 8:
+        length, kind = struct.unpack(">I4s", head)
+        if kind == b"iTXt" and length <= _LONGEST:
+            content = stream.read(length)
+            keyword, _, rest = content.partition(b"\0")
+            if keyword == b"XML:com.adobe.xmp" and rest[:2] == b"\0\0":  # not compressed, as XMP asks for
+                return rest[2:].split(b"\0", 2)[-1]
+            stream.seek(4, os.SEEK_CUR)
+        else:
+            stream.seek(length + 4, os.SEEK_CUR)
+    return None
 
 
 def parse_xmp(packet: object) -> Mark | None:
@@ -97,7 +119,7 @@ def parse_xmp(packet: object) -> Mark | None:
     facts: dict[str, str] = {}
     for description in root.iter(f"{{{_RDF}}}Description"):
         facts.update(description.attrib)  # XMP writes a simple property as an attribute or as an element
-        facts.update({child.tag: (child.text or "") for child in description})
+        facts.update({child.tag: child.get(_RESOURCE) or child.text or "" for child in description})
     source_type = facts.get(f"{{{_IPTC}}}DigitalSourceType", "").strip()
     if not source_type:
         return None
