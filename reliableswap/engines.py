@@ -25,17 +25,20 @@ from .models.identity import IdentityEncoder
 from .models.openvino import OpenVino
 
 MARGIN = 0.45  # what is cut around a face, as a share of its mesh's longer side: room for outline and feather
+LARGEST = 1500.0  # pixels of a face's longer side that are worked on; no eye sees more of a face
+_STRIP = 256  # rows that are enlarged at a time
 _NEARBY = 0.04  # of the crop's side
 _AS_FINE = 0.75  # crop pixels for one photo pixel from which on the crop holds all that the photo shows
 
 
 @dataclass(frozen=True, eq=False)
 class Region:
-    """A face with the piece of the photo around it, in the photo's own resolution."""
+    """A face with the piece of the photo around it; a very large one made smaller, as work and memory grow with it."""
 
     pixels: np.ndarray  # (H,W,3) uint8
     face: Face  # in the region's pixels
     corner: tuple[int, int]  # x, y of the region in the photo
+    extent: tuple[int, int]  # its width and height there
 
     @classmethod
     def around(cls, photo: np.ndarray, face: Face, name: str) -> Region:
@@ -48,14 +51,43 @@ class Region:
         x1, y1 = np.clip(np.ceil(high + margin) + 1, 1, size).astype(int)
         if x1 - x0 < 8 or y1 - y0 < 8:
             raise NoFaceError(f"a face in {name} lies outside of the picture; choose another with faces=")
-        pixels = np.ascontiguousarray(photo[y0:y1, x0:x1])
-        return cls(pixels, face.shifted(-float(x0), -float(y0)), (int(x0), int(y0)))
+        pixels, face = photo[y0:y1, x0:x1], face.shifted(-float(x0), -float(y0))
+        extent = (int(x1 - x0), int(y1 - y0))
+        factor = LARGEST / float((high - low).max())
+        if factor < 1:
+            # A whole number of pixels, and the same factor for both sides to within one of them.
+            width, height = (max(8, round(side * factor)) for side in extent)
+            pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
+            face = face.scaled(factor)
+        return cls(np.ascontiguousarray(pixels), face, (int(x0), int(y0)), extent)
 
     def put_back(self, photo: np.ndarray, pixels: np.ndarray, mask: np.ndarray) -> None:
         """Write the swapped pixels into the photo in place, where the mask (H,W) says they changed."""
-        x, y = self.corner
-        window = photo[y : y + pixels.shape[0], x : x + pixels.shape[1]]
-        np.copyto(window, pixels, where=mask[..., None] > 0)
+        (x, y), (width, height) = self.corner, self.extent
+        window = photo[y : y + height, x : x + width]
+        if (height, width) == pixels.shape[:2]:
+            np.copyto(window, pixels, where=mask[..., None] > 0)
+            return
+        # It was made smaller: enlarge it piece by piece. Where the photo shines through it keeps its finest grain.
+        change = pixels.astype(np.float32) - self.pixels
+        sides = np.array([width / pixels.shape[1], height / pixels.shape[0]])
+        for top in range(0, height, _STRIP):
+            part = window[top : top + _STRIP]
+            back = np.column_stack([np.diag(1 / sides), 0.5 / sides - 0.5])
+            back[1, 2] += top / sides[1]
+            new, moved, over = (
+                cv2.warpAffine(
+                    one,
+                    back,
+                    part.shape[1::-1],
+                    flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+                    borderMode=cv2.BORDER_REPLICATE,
+                )
+                for one in (pixels.astype(np.float32), change, mask)
+            )
+            own = part + moved
+            made = np.clip(np.rint(own + over[..., None] * (new - own)), 0, 255).astype(np.uint8)
+            np.copyto(part, made, where=over[..., None] > 0)
 
 
 def blend_region(target: Region, source: Region, settings: BlendSettings) -> tuple[np.ndarray, np.ndarray]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,8 +13,9 @@ import torch
 from conftest import person, portrait
 from diffusers.utils import logging
 
-from reliableswap import ReliableSwapPipeline
+from reliableswap import ReliableSwapPipeline, engines
 from reliableswap.blend.engine import BlendSettings
+from reliableswap.engines import Region
 from reliableswap.errors import NoFaceError, PictureError, ReliableSwapError, WeightsError
 from reliableswap.faces.analyse import FaceAnalyser
 from reliableswap.faces.find import find_faces
@@ -22,7 +24,7 @@ from reliableswap.models.fixer import FixerNet
 from reliableswap.models.identity import IdentityEncoder
 from reliableswap.models.landmarks import MeshNet
 from reliableswap.models.light import LightGenerator
-from reliableswap.pipeline import assign
+from reliableswap.pipeline import Engine, assign
 from reliableswap.provenance import read_mark
 
 
@@ -125,6 +127,31 @@ def test_a_larger_limit_lets_a_larger_picture_in(
 def test_a_swap_is_deterministic(pipe: ReliableSwapPipeline) -> None:
     first, second = (np.asarray(pipe(portrait(3), portrait(4)).images[0]) for _ in range(2))
     assert np.array_equal(first, second)
+
+
+@pytest.mark.parametrize("engine", ["blend", "neural"])
+def test_a_huge_face_is_worked_on_smaller_and_comes_back_in_its_place(
+    pipe: ReliableSwapPipeline, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = portrait(1, 700), portrait(2, 700)
+    whole = np.asarray(pipe(source, target, engine=engine).images[0]).astype(int)
+    worked_on: list[tuple[int, ...]] = []
+    around = Region.around.__func__  # type: ignore[attr-defined]
+
+    def watched(cls: type[Region], *given: Any) -> Region:
+        region: Region = around(cls, *given)
+        worked_on.append(region.pixels.shape[:2])
+        return region
+
+    monkeypatch.setattr(Region, "around", classmethod(watched))
+    monkeypatch.setattr(engines, "LARGEST", 330.0)  # of about 420
+    smaller = np.asarray(pipe(source, target, engine=engine).images[0]).astype(int)
+    assert all(max(shape) < 330 * (1 + 2 * engines.MARGIN) + 3 for shape in worked_on)
+    changed = (whole != target).any(2)
+    assert np.abs(smaller - whole)[changed].mean() < 3
+    assert np.abs(smaller - target)[changed].mean() > 2 * np.abs(smaller - whole)[changed].mean()
+    around_it = cv2.dilate(changed.astype(np.uint8), np.ones((25, 25), np.uint8)) > 0
+    assert (smaller == target)[~around_it].all()
 
 
 @pytest.mark.parametrize("turn", [1, 2, 3])

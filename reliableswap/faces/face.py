@@ -41,6 +41,17 @@ class Face:
         mesh = None if self.mesh is None else self.mesh + np.array([dx, dy, 0], np.float32)
         return replace(self, box=self.box + np.tile(step, 2), points5=self.points5 + step, mesh=mesh)
 
+    def scaled(self, factor: float) -> Face:
+        """The same face in a picture that many times as large."""
+
+        def moved(points: np.ndarray) -> np.ndarray:
+            return np.asarray((points + 0.5) * factor - 0.5, np.float32)
+
+        mesh = self.mesh
+        if mesh is not None:
+            mesh = np.column_stack([moved(mesh[:, :2]), np.float32(factor) * mesh[:, 2]])
+        return replace(self, box=moved(self.box), points5=moved(self.points5), mesh=mesh)
+
 
 def eye_distance(mesh: np.ndarray) -> float:
     """Distance of the outer eye corners in three dimensions, so that a profile does not shrink it."""
