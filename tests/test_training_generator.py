@@ -272,7 +272,7 @@ def test_all_ranks_take_a_step_from_the_same_folder_as_often_as_asked(triplets: 
     samples = GeneratorSamples(folders, mix, batch, 1, 0, None, shares=[3, 1], ranks=ranks)
     asked: list[tuple[int, int]] = []
     samples.triplets = [  # type: ignore[assignment]
-        type("Folder", (), {"__getitem__": lambda self, i, n=n: asked.append((n, i)) or {}})()
+        type("Folder", (), {"__getitem__": lambda self, i, n=n: asked.append((n, i)) or {"target": None}})()
         for n in range(len(folders))
     ]
     for step in range(200):
