@@ -61,6 +61,21 @@ def test_swap_writes_a_marked_picture_and_says_what_it_did(
     assert (read_picture(out).pixels != read_picture(small["bob"]).pixels).any()
 
 
+def test_detail_and_quality_reach_the_result(small: dict[str, str], tmp_path: Path) -> None:
+    sizes = {}
+    for quality in (30, 95):
+        out = tmp_path / f"{quality}.jpg"
+        assert run("swap", small["alice"], small["bob"], "-o", out, "--quality", quality) == 0
+        sizes[quality] = out.stat().st_size
+    assert sizes[30] < 0.5 * sizes[95]
+    for detail in (0, 1):
+        out = tmp_path / f"{detail}.png"
+        assert run("swap", small["alice"], small["bob"], "-o", out, "--detail", detail) == 0
+    assert (read_picture(tmp_path / "0.png").pixels != read_picture(tmp_path / "1.png").pixels).any()
+    with pytest.raises(SystemExit):
+        run("swap", small["alice"], small["bob"], "-o", out, "--quality", 101)
+
+
 def test_an_existing_output_is_kept_unless_asked(
     small: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -69,6 +69,8 @@ def test_strengths_change_the_result(client: Client, pictures: list[str]) -> Non
     whole, _ = swap(client, pictures[:1], pictures[1], shape=0.0)
     moved, _ = swap(client, pictures[:1], pictures[1], shape=1.0)
     assert not np.array_equal(pixels(whole), pixels(moved))
+    as_made, _ = swap(client, pictures[:1], pictures[1], shape=0.0, expression=0.0)
+    assert not np.array_equal(pixels(whole), pixels(as_made))
 
 
 @pytest.mark.parametrize("agreed", [False, None, "true", 1, "false"])

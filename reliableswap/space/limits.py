@@ -4,9 +4,7 @@ from __future__ import annotations
 
 MAX_MEGABYTES = 20  # a picture file
 MAX_MEGAPIXELS = 25  # a picture; also what bounds the size of a result
-MAX_RESULT_MEGABYTES = (
-    100  # a file whose mark is read: a result is a PNG of up to so many pixels, four bytes each
-)
+MAX_RESULT_MEGABYTES = 100  # a file whose mark is read; a result is a PNG, of up to four bytes a pixel
 MAX_SOURCES = 6
 MAX_FACES = 8  # faces that the page offers for mapping, the largest first; the API takes all of them
 QUEUE_SIZE = 16  # jobs waiting; later ones are refused at once instead of waiting for ever

@@ -23,7 +23,7 @@ from .device import on_gpu
 from .limits import MAX_SOURCES
 
 ENGINES: dict[Engine, str] = {"auto": "Automatic", "blend": "Blend", "neural": "Neural"}
-# What can be turned: the default, and what it does, as page, API and MCP tell it.
+# What can be turned, in the order of page and API: its default, and what it does.
 STRENGTHS: dict[str, tuple[float, str]] = {
     "likeness": (1.0, "How much of the source comes in."),
     "shape": (0.5, "How far the outline moves to the source's."),
