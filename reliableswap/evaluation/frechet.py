@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import cv2
 import numpy as np
@@ -27,14 +27,17 @@ class Features(Protocol):
 
 
 class PerceptualPool:
-    """EfficientNet-Lite0's last feature map (ImageNet), averaged over the aligned face at 128 px."""
+    """EfficientNet-Lite's last feature map (ImageNet), averaged over the aligned face at 128 px.
 
-    name = "efficientnet-lite0"
+    Lite0 is what a generator's losses may have seen; no loss looks at Lite1 and Lite2.
+    """
 
-    def __init__(self) -> None:
+    NAMES: ClassVar = {f"efficientnet-lite{variant}": variant for variant in (0, 1, 2)}
+
+    def __init__(self, name: str) -> None:
         from ..convert import pretrained_perceptual_features
 
-        self.network = pretrained_perceptual_features()
+        self.name, self.network = name, pretrained_perceptual_features(self.NAMES[name])
 
     @torch.inference_mode()
     def __call__(self, image: np.ndarray, face: Face) -> np.ndarray:
@@ -61,13 +64,13 @@ class OnnxFeatures:
 
 
 def features_of(name: str) -> Features:
-    """`efficientnet-lite0`, or the path of an ONNX file."""
-    if name == PerceptualPool.name:
-        return PerceptualPool()
+    """`efficientnet-lite0`, 1 or 2, or the path of an ONNX file."""
+    if name in PerceptualPool.NAMES:
+        return PerceptualPool(name)
     path = Path(name)
     if path.suffix != ".onnx":
         raise WeightsError(
-            f"unknown features {name!r}; give {PerceptualPool.name} or the path of an ONNX file"
+            f"unknown features {name!r}; give {', '.join(PerceptualPool.NAMES)} or the path of an ONNX file"
         )
     return OnnxFeatures(path)
 

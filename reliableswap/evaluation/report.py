@@ -66,14 +66,20 @@ def frechet_rows(evaluation: Evaluation, facts: Facts) -> list[FrechetRow]:
     name = frechet_name(facts)
     rows = [
         FrechetRow(
-            "frechet",
+            "frechet_photos",
             f"{name}",
-            "results against the targets; it grows as pictures get fewer, so compare equal sets",
+            "results against all photos of this evaluation; it grows as pictures get fewer, so compare equal sets; the "
+            "controls' values are those of real photos",
+        ),
+        FrechetRow(
+            "frechet",
+            f"{name} to the targets",
+            "against the targets alone, to which a copy of the target is nearest",
         ),
         FrechetRow(
             "frechet_sources",
             f"{name} to the sources",
-            "results against the sources' photos, to which a copy of the source is nearest; the unchanged target's "
+            "against the sources' photos alone, to which a copy of the source is nearest; the unchanged target's "
             "value says how far real photos of other people in other places are apart",
         ),
     ]
@@ -127,7 +133,12 @@ def summary(evaluation: Evaluation, facts: Facts) -> list[str]:
         "that place faces by the same mesh, or learnt from it, have an advantage in pose, expression and shape.",
         *(
             [
-                f"Fréchet distance: {facts.features}; a generator whose losses saw these features has an advantage."
+                f"Fréchet distance: {facts.features}; a generator whose losses saw these features has an advantage"
+                + (
+                    ", and ours look at efficientnet-lite0."
+                    if facts.features == "efficientnet-lite0"
+                    else "."
+                )
             ]
             if facts.features
             else []
@@ -174,6 +185,7 @@ def as_json(evaluation: Evaluation, facts: Facts) -> str:
         method.name: {
             "control": method.control,
             "figures": {key: asdict(estimate) for key, estimate in method.estimates.items()},
+            "frechet_photos": method.frechet_photos,
             "frechet": method.frechet,
             "frechet_sources": method.frechet_sources,
             "failures": dict(reasons(method)),

@@ -39,12 +39,16 @@ class Row:
 
 @dataclass(eq=False)
 class MethodResult:
-    """A method's rows, means with intervals by figure, and Fréchet distances to the targets and to the sources."""
+    """A method's rows, means with intervals by figure, and Fréchet distances to real photos.
+
+    To all that the evaluation looked at, as is usual, to the targets alone and to the sources alone.
+    """
 
     name: str
     control: bool
     rows: list[Row]
     estimates: dict[str, Estimate] = field(default_factory=dict)
+    frechet_photos: float | None = None
     frechet: float | None = None
     frechet_sources: float | None = None
 

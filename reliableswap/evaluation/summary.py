@@ -79,7 +79,7 @@ def summarise(result: MethodResult, subjects: dict[Shot, Subject], seed: int) ->
     """Means with intervals over the rows, and the Fréchet distances to real photos.
 
     A result has its target's pose, light and background, so an unchanged target is nearest to the targets, and a copy
-    of the source's photo to the sources: together they say how real a result looks that is neither.
+    of the source's photo to the sources. To all photos of the evaluation, each counted once, neither has an advantage.
     """
     clips = [row.pair.clip or row.pair.name for row in result.rows]
     of_videos = any(row.pair.clip is not None for row in result.rows)
@@ -101,6 +101,7 @@ def summarise(result: MethodResult, subjects: dict[Shot, Subject], seed: int) ->
             result.estimates[figure.key] = estimate
     rows = [row for row in result.rows if row.subject is not None]
     made = [row.subject.features for row in rows if row.subject is not None]
+    result.frechet_photos = _distance(made, list(subjects), subjects)
     result.frechet = _distance(made, [row.pair.target for row in rows], subjects)
     result.frechet_sources = _distance(made, [row.pair.source for row in rows], subjects)
 

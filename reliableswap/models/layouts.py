@@ -20,7 +20,7 @@ from .fixer import FixerNet
 from .hear import HearNet
 from .identity import IdentityEncoder
 from .iresnet import IRESNET_LAYERS
-from .perceptual import PerceptualFeatures
+from .perceptual import VARIANTS, PerceptualFeatures
 from .simswap import SimSwapGenerator
 
 Tensors = dict[str, Tensor]
@@ -226,15 +226,25 @@ def mobilefacenet(tensors: Tensors) -> Layout:
 
 
 def perceptual(tensors: Tensors) -> Layout:
-    """EfficientNet-Lite0 for ImageNet; its classifier is left out."""
+    """EfficientNet-Lite0, 1 or 2 for ImageNet; its classifier is left out."""
+    blocks = _count(tensors, "_blocks.{}._depthwise_conv.weight")
+    last = f"_blocks.{blocks - 1}._project_conv.weight"
+    shape = (blocks, tensors[last].shape[0] if last in tensors else 0)
+    variants = {(len(one.blocks), one.channels[-1]): v for v in VARIANTS for one in (PerceptualFeatures(v),)}
+    if shape not in variants:
+        raise WeightsError(
+            f"{blocks} blocks that end in {shape[1]} channels are no EfficientNet-Lite0, 1 or 2"
+        )
     names = {"_conv_stem": "stem.0", "_bn0": "stem.1"}
-    for block in range(_count(tensors, "_blocks.{}._depthwise_conv.weight")):
+    for block in range(blocks):
         parts = ("_expand_conv", "_bn0", "_depthwise_conv", "_bn1", "_project_conv", "_bn2")
         ours = ("expand.0", "expand.1", "depthwise.0", "depthwise.1", "project.0", "project.1")
         for theirs, mine in zip(parts, ours, strict=True):
             names[f"_blocks.{block}.{theirs}"] = f"blocks.{block}.{mine}"
     unused = ("_conv_head.", "_bn1.", "_fc.")
-    return Layout(PerceptualFeatures, "EfficientNet-Lite0 features", {}, names, unused)
+    variant = variants[shape]
+    config = {"variant": variant}
+    return Layout(PerceptualFeatures, f"EfficientNet-Lite{variant} features", config, names, unused)
 
 
 def _iresnet(tensors: Tensors) -> tuple[str, int, int]:

@@ -1,11 +1,14 @@
-"""PerceptualFeatures: a frozen EfficientNet-Lite0, whose maps judge pictures in losses and discriminators."""
+"""PerceptualFeatures: a frozen EfficientNet-Lite, whose maps judge pictures in losses, discriminators, evaluations."""
 
 from __future__ import annotations
+
+import math
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 from typing_extensions import Self
 
+from ..errors import ReliableSwapError
 from .base import Network, check_shape, register_to_config
 from .identity import Normalise
 
@@ -19,8 +22,16 @@ _GROUPS = (
     (192, 6, 5, 2, 4),
     (320, 6, 3, 1, 1),
 )
-FEATURE_CHANNELS = (24, 40, 112, 320)  # at strides 4, 8, 16 and 32
-_TAPS = (2, 4, 10, 15)  # the last block at each of those strides
+# Lite1 and Lite2 are as many times as wide and as deep; the first and the last group keep their depth.
+VARIANTS = {0: (1.0, 1.0), 1: (1.0, 1.1), 2: (1.1, 1.2)}
+_TAPPED = (1, 2, 4, 6)  # the last group at strides 4, 8, 16 and 32
+
+
+def _widened(channels: int, times: float) -> int:
+    """So many times the channels, to the next multiple of eight, but never less than nine tenths of it."""
+    exact = channels * times
+    eights = max(8, int(exact + 4) // 8 * 8)
+    return eights if eights >= 0.9 * exact else eights + 8
 
 
 class SameConv(nn.Conv2d):
@@ -57,20 +68,31 @@ class MBConv(nn.Module):
 class PerceptualFeatures(Network):
     """(B,3,H,W) RGB in [-1,1] -> four feature maps at strides 4, 8, 16, 32; never trained, but let gradients by.
 
-    The weights come from `reliableswap.convert.pretrained_perceptual_features()`.
+    The weights come from `reliableswap.convert.pretrained_perceptual_features()`. variant: 0, 1 or 2, of
+    EfficientNet-Lite; losses use 0, so that the others can judge what was made with them.
     """
 
     @register_to_config
-    def __init__(self) -> None:
+    def __init__(self, variant: int = 0) -> None:
         super().__init__()
+        if variant not in VARIANTS:
+            raise ReliableSwapError(
+                f"unknown variant {variant} of EfficientNet-Lite; choose one of {[*VARIANTS]}"
+            )
+        width, depth = VARIANTS[variant]
         # Pixels of 0..255 minus 127, over 128.
         self.normalise = Normalise((127 / 255,) * 3, (128 / 255,) * 3)
         self.stem = _conv_norm(3, 32, 3, stride=2)
-        blocks, before = [], 32
-        for after, expansion, kernel, first_stride, repeats in _GROUPS:
-            for number in range(repeats):
+        blocks: list[MBConv] = []
+        before, self.channels, self.taps = 32, [], []
+        for group, (channels, expansion, kernel, first_stride, repeats) in enumerate(_GROUPS):
+            after, ends = _widened(channels, width), group in (0, len(_GROUPS) - 1)
+            for number in range(repeats if ends else math.ceil(depth * repeats)):
                 blocks.append(MBConv(before, after, expansion, kernel, first_stride if number == 0 else 1))
                 before = after
+            if group in _TAPPED:
+                self.channels.append(after)
+                self.taps.append(len(blocks) - 1)
         self.blocks = nn.ModuleList(blocks)
         self.requires_grad_(False)
         self.eval()
@@ -80,12 +102,12 @@ class PerceptualFeatures(Network):
         return super().train(False)
 
     def forward(self, pictures: Tensor) -> list[Tensor]:
-        """(B,3,H,W) in [-1,1], sides divisible by 32 -> (B,24,H/4,W/4), (B,40,…/8), (B,112,…/16), (B,320,…/32)."""
+        """(B,3,H,W) in [-1,1], sides divisible by 32 -> (B,C,H/4,W/4), …/8, …/16, …/32; the C are `channels`."""
         check_shape("pictures", pictures, (None, 3, None, None), 32)
         x = F.relu6(self.stem(self.normalise(pictures)))
         maps = []
         for number, block in enumerate(self.blocks):
             x = block(x)
-            if number in _TAPS:
+            if number in self.taps:
                 maps.append(x)
         return maps

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -10,22 +11,20 @@ from typing_extensions import Self
 
 from .base import Network, check_shape, register_to_config
 from .discriminator import Judgement, PatchJudge
-from .perceptual import FEATURE_CHANNELS, PerceptualFeatures
+from .perceptual import PerceptualFeatures
 
 
 class RandomMixing(nn.Module):
-    """Feature maps at strides 4, 8, 16, 32 -> as many maps of equal width; fixed random projections.
+    """Feature maps of these widths at strides 4, 8, 16, 32 -> as many of equal width; fixed random projections.
 
     Each map's channels are mixed (1x1), then what the coarser maps know is added on (3x3), coarse to fine, so
     that no judge can settle on the few channels that give a fake away.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, widths: Sequence[int], channels: int) -> None:
         super().__init__()
-        self.channels = nn.ModuleList(nn.Conv2d(width, channels, 1, bias=False) for width in FEATURE_CHANNELS)
-        self.scales = nn.ModuleList(
-            nn.Conv2d(channels, channels, 3, padding=1, bias=False) for _ in FEATURE_CHANNELS
-        )
+        self.channels = nn.ModuleList(nn.Conv2d(width, channels, 1, bias=False) for width in widths)
+        self.scales = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1, bias=False) for _ in widths)
         for conv in (*self.channels, *self.scales):
             nn.init.kaiming_normal_(conv.weight, nonlinearity="linear")
         self.requires_grad_(False)
@@ -52,8 +51,9 @@ class ProjectedDiscriminator(Network):
     @register_to_config
     def __init__(self, channels: int = 64) -> None:
         super().__init__()
+        self._through: list[nn.Module] = []
         self.features = PerceptualFeatures()
-        self.mixing = RandomMixing(channels)
+        self.mixing = RandomMixing(self.features.channels, channels)
         # The finest map is halved three times, the coarsest never: all patches are judged at stride 32.
         self.judges = nn.ModuleList(PatchJudge(channels, channels, halvings) for halvings in (3, 2, 1, 0))
 
@@ -64,11 +64,21 @@ class ProjectedDiscriminator(Network):
         discriminator.features.load_state_dict(features.state_dict())
         return discriminator
 
+    def look_through(self, features: nn.Module) -> None:
+        """Use this copy of the features instead, such as a quickened one; it is neither saved nor moved along."""
+        self._through = [features]
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Only the judges ever learn."""
+        self.judges.requires_grad_(requires_grad)
+        return self
+
     def forward(self, pictures: Tensor) -> Judgement:
         """(B,3,H,W) in [-1,1] -> logits and the judges' inner maps of every feature level."""
         check_shape("pictures", pictures, (None, 3, None, None), 32)
         judgement = Judgement([], [])
-        for judge, x in zip(self.judges, self.mixing(self.features(pictures)), strict=True):
+        features = self._through[0] if self._through else self.features
+        for judge, x in zip(self.judges, self.mixing(features(pictures)), strict=True):
             logits, maps = judge(x)
             judgement.logits.append(logits)
             judgement.features.append(maps)

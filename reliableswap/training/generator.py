@@ -22,6 +22,7 @@ from ..models import (
     MeshNet,
     PatchDiscriminator,
     PerceptualFeatures,
+    ProjectedDiscriminator,
     SimSwapGenerator,
 )
 from ..models.base import Network
@@ -130,9 +131,21 @@ class GeneratorTask(Task):
         self.probe = quickened(probe, kind) if probe is not None else None
         self.likeness = Likeness()
         if settings.adversarial_weight or settings.feature_matching_weight:
-            self.discriminator = PatchDiscriminator(channels=settings.discriminator_channels)
+            self.discriminator = self._discriminator(features)
         self.step = 0
         self.made: Tensor | None = None
+
+    def _discriminator(self, features: PerceptualFeatures | None) -> Network:
+        kind, channels = self.settings.discriminator, self.settings.discriminator_channels
+        if kind == "patch":
+            return PatchDiscriminator(channels=channels)
+        if kind != "projected":
+            raise ReliableSwapError(f"unknown --discriminator {kind!r}; choose patch or projected")
+        if features is None or self.features is None:
+            raise ReliableSwapError("the projected discriminator judges features, and none were given")
+        discriminator = ProjectedDiscriminator.over(features, channels=channels)
+        discriminator.look_through(self.features)
+        return discriminator
 
     @property
     def judged(self) -> bool:
@@ -338,7 +351,7 @@ def run(settings: GeneratorSettings) -> dict[str, Any]:
         settings = replace(settings, lower_face_weight=0.0)
     landmarks = MeshNet.from_pretrained(bundled("landmarks")).float()
     features = None
-    if settings.perceptual_weight:
+    if settings.perceptual_weight or settings.discriminator == "projected":
         from ..convert import pretrained_perceptual_features
 
         features = pretrained_perceptual_features()

@@ -80,7 +80,10 @@ class GeneratorSettings(AdversarialSettings):
     gaze_weight: float = setting(0.2, "weight of the eyes' pattern against the target's")
     face_weight: float = setting(2.0, "how much a pixel of the face counts in pixel losses")
     background_weight: float = setting(0.3, "how much a pixel beside the face counts")
-    discriminator_channels: int = setting(64, "width of the patch discriminator")
+    discriminator: str = setting(
+        "patch", "patch, which judges pixels, or projected, which judges EfficientNet-Lite0's features"
+    )
+    discriminator_channels: int = setting(64, "width of the discriminator")
     discr_start_step: int = setting(0, "the discriminator's terms begin at this step")
     validation_pairs: int = setting(64, "held-out pairs a validation")
 

@@ -86,13 +86,15 @@ class Run:
         torch.manual_seed(settings.seed)
         self.task, self.settings = task, settings
         self.tracker = tracker_of(settings.report_to)
+        launched = int(os.environ.get("WORLD_SIZE", "1"))
         self.accelerator = Accelerator(
+            # Where there is nothing else the peers of torchrun meet on the CPU; accelerate has to be told.
+            cpu=launched > 1 and not torch.accelerator.is_available(),
             mixed_precision=settings.mixed_precision,
             log_with=self.tracker,
             project_dir=settings.output_dir if self.tracker else None,
         )
         self.ranks = self.accelerator.num_processes
-        launched = int(os.environ.get("WORLD_SIZE", "1"))
         if self.ranks != launched:
             raise ReliableSwapError(
                 f"{launched} processes were launched but {self.ranks} take part; "
