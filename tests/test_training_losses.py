@@ -29,7 +29,9 @@ from reliableswap.models import (
     GeneratorOutput,
     IdentityEncoder,
     MeshNet,
+    PatchDiscriminator,
     PerceptualFeatures,
+    ProjectedDiscriminator,
 )
 from reliableswap.models.frozen import quickened
 from reliableswap.training import losses
@@ -48,7 +50,8 @@ from reliableswap.triplets.dataset import Mix, TripletDataset
 
 
 def sizes_of_gradients(loss: Tensor, network: nn.Module) -> float:
-    grads = torch.autograd.grad(loss, list(network.parameters()), retain_graph=True, allow_unused=True)
+    learning = [p for p in network.parameters() if p.requires_grad]
+    grads = torch.autograd.grad(loss, learning, retain_graph=True, allow_unused=True)
     return sum(float(g.abs().sum()) for g in grads if g is not None)
 
 
@@ -89,10 +92,13 @@ def test_further_encoders_take_part_in_the_identity_loss_alone(triplets: Path, e
     assert len({float(one["l1"].detach()) for one in found.values()}) == 1
 
 
+@pytest.mark.parametrize("kind", [PatchDiscriminator, ProjectedDiscriminator])
 def test_the_discriminator_learns_from_its_own_loss_and_teaches_nobody_else(
-    triplets: Path, encoders: Path
+    kind: type, triplets: Path, encoders: Path
 ) -> None:
-    task = task_for(settings_for(triplets, **EVERY_LOSS, **ALL_KINDS), encoders)
+    name = "patch" if kind is PatchDiscriminator else "projected"
+    task = task_for(settings_for(triplets, **EVERY_LOSS, **ALL_KINDS, discriminator=name), encoders)
+    assert isinstance(task.discriminator, kind)
     network, judge = small_light(task), task.discriminator
     assert judge is not None
     batch = batch_of_every_kind(task)
@@ -102,6 +108,23 @@ def test_the_discriminator_learns_from_its_own_loss_and_teaches_nobody_else(
         assert 0 < sizes_of_gradients(loss, judge) < float("inf"), name
         assert sizes_of_gradients(loss, network) == 0, name
     assert all(torch.equal(batch[name], value) for name, value in before.items())
+
+
+def test_a_projected_discriminator_judges_the_features_of_the_losses(triplets: Path, encoders: Path) -> None:
+    settings = settings_for(
+        triplets, adversarial_weight=1.0, discriminator="projected", lower_face_weight=0.0
+    )
+    task = task_for(settings, encoders)
+    pictures = torch.rand(2, 3, SIZE, SIZE) * 2 - 1
+    before = task.discriminator(pictures).logits  # type: ignore[misc]
+    with torch.no_grad():
+        task.features.stem[0].weight.mul_(2)  # type: ignore[union-attr, operator, index]
+    after = task.discriminator(pictures).logits  # type: ignore[misc]
+    assert not any(torch.equal(one, other) for one, other in zip(before, after, strict=True))
+    with pytest.raises(ReliableSwapError, match="none were given"):
+        task_for(dataclasses.replace(settings, perceptual_weight=0.0), encoders)
+    with pytest.raises(ReliableSwapError, match="unknown --discriminator 'pixel'"):
+        task_for(dataclasses.replace(settings, discriminator="pixel"), encoders)
 
 
 def test_the_attribute_loss_moves_faceshifter_and_no_other_base_takes_it(
