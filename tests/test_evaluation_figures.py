@@ -158,6 +158,37 @@ def test_frechet_distance_holds_with_fewer_pictures_than_features(rng: np.random
     assert frechet.frechet_distance(x, x[::-1]) == pytest.approx(0, abs=1e-6)
 
 
+def test_frechet_difference_says_whether_one_set_is_nearer(rng: np.random.Generator) -> None:
+    real = rng.normal(size=(300, 4))
+    near, also_near, far = rng.normal(size=(200, 4)), rng.normal(size=(200, 4)), rng.normal(size=(200, 4)) + 1
+    names = [str(i) for i in range(200)]
+    found = frechet.frechet_difference(far, near, real, names)
+    exact = frechet.frechet_distance(far, real) - frechet.frechet_distance(near, real)
+    assert found.value == pytest.approx(exact)
+    assert 0 < found.low < found.value < found.high
+    back = frechet.frechet_difference(near, far, real, names)
+    assert (back.value, back.low, back.high) == pytest.approx((-found.value, -found.high, -found.low))
+    alike = frechet.frechet_difference(near, also_near, real, names)
+    assert alike.low < 0 < alike.high
+    # Frames of one video are alike: with ten videos there is less to go by than with two hundred pictures.
+    videos = [str(i // 20) for i in range(200)]
+    frames = far + np.repeat(rng.normal(size=(10, 4)), 20, 0)
+    one, all_alone = (frechet.frechet_difference(frames, near, real, groups) for groups in (videos, names))
+    assert one.high - one.low > 2 * (all_alone.high - all_alone.low)
+
+
+def test_frechet_difference_is_as_wide_as_other_pairs_would_differ(rng: np.random.Generator) -> None:
+    real, names = rng.normal(size=(400, 3)), [str(i) for i in range(100)]
+    values, widths = [], []
+    for _ in range(40):
+        one = frechet.frechet_difference(
+            rng.normal(size=(100, 3)) * 1.3, rng.normal(size=(100, 3)) + 0.5, real, names
+        )
+        values.append(one.value)
+        widths.append((one.high - one.low) / 2 / 1.96)
+    assert np.median(widths) == pytest.approx(np.std(values), rel=0.35)
+
+
 def test_frechet_distance_refuses_what_means_nothing(rng: np.random.Generator) -> None:
     with pytest.raises(ReliableSwapError, match="at least 16"):
         frechet.frechet_distance(rng.normal(size=(15, 4)), rng.normal(size=(50, 4)))

@@ -98,7 +98,21 @@ def test_frechet_distances_are_to_all_photos_to_targets_and_to_sources(
     assert unchanged.frechet_photos == pytest.approx(frechet.frechet_distance(made, colours))
     assert unchanged.frechet_photos > 0
     whole = f"{unchanged.frechet_photos:.3f} | {source.frechet_photos:.3f}"
+    assert done.frechet_differences == []  # these are controls
+    monkeypatch.setattr(UnchangedTarget, "control", False)
+    monkeypatch.setattr(SourcePhoto, "control", False)
+    monkeypatch.setattr(frechet, "_HALVES", 5)
+    both = measure.evaluate([UnchangedTarget(), SourcePhoto()], pairs, examiner(features=Colours()))
+    (difference,) = both.frechet_differences
+    assert (difference.one, difference.other) == (unchanged.name, source.name)
+    assert difference.estimate.value == pytest.approx(unchanged.frechet_photos - source.frechet_photos)
     facts = Facts(**{**FACTS.__dict__, "features": "colours"})
+    said = (
+        f"Fréchet distance (colours), {unchanged.name} less {source.name}: {difference.estimate.value:+.1f} ["
+    )
+    assert said in markdown(both, facts)
+    assert said in page(both, facts)
+    assert json.loads(as_json(both, facts))["frechet_differences"][0]["one"] == unchanged.name
     shown = f"{source.frechet:.3f}"
     assert f"| Fréchet distance (colours) ↓ | {whole} |" in markdown(done, facts)
     assert f"| Fréchet distance (colours) to the targets ↓ | 0.000 | {shown} |" in markdown(done, facts)

@@ -18,7 +18,7 @@ from .judge import Judge
 from .methods import Method
 from .results import Evaluation, MethodResult, Row, Subject
 from .shots import Pair, Shot
-from .summary import retrieve, steadiness, summarise
+from .summary import frechet_differences, retrieve, steadiness, summarise
 
 THUMBNAIL = 160  # pixels a side
 
@@ -79,7 +79,8 @@ def evaluate(
         retrieve(result.rows, subjects)
         steadiness(result.rows)
         summarise(result, subjects, seed)
-    return Evaluation(kept, subjects, results, left_out, _calibration(kept, subjects))
+    differences = frechet_differences(results, subjects, seed)
+    return Evaluation(kept, subjects, results, left_out, _calibration(kept, subjects), differences)
 
 
 def _examine_shots(

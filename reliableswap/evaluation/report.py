@@ -143,6 +143,11 @@ def summary(evaluation: Evaluation, facts: Facts) -> list[str]:
             if facts.features
             else []
         ),
+        *(
+            f"{frechet_name(facts)}, {one.one} less {one.other}: {one.estimate.value:+.1f} "
+            f"[{one.estimate.low:+.1f}, {one.estimate.high:+.1f}]."
+            for one in evaluation.frechet_differences
+        ),
         "Brackets hold 95 % bootstrap intervals; videos are drawn whole, and pairs that share a person count for less.",
     ]
     return lines
@@ -199,6 +204,7 @@ def as_json(evaluation: Evaluation, facts: Facts) -> str:
         "calibration": evaluation.calibration,
         "figures": {f.key: {"label": f.label, "better": f.better, "unit": f.unit} for f in FIGURES},
         "frechet": frechet_name(facts),
+        "frechet_differences": [asdict(one) for one in evaluation.frechet_differences],
         "methods": methods,
     }
     return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

@@ -53,6 +53,15 @@ class MethodResult:
     frechet_sources: float | None = None
 
 
+@dataclass(frozen=True)
+class FrechetDifference:
+    """By how much the first method's Fréchet distance to all photos is larger than the second's."""
+
+    one: str
+    other: str
+    estimate: Estimate
+
+
 @dataclass(eq=False)
 class Evaluation:
     """All methods over the same pairs; left_out: pairs whose own photos show no face, with the reason."""
@@ -62,3 +71,4 @@ class Evaluation:
     methods: list[MethodResult]
     left_out: dict[str, str]
     calibration: dict[str, float]
+    frechet_differences: list[FrechetDifference] = field(default_factory=list)

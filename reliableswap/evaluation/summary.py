@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 
 from .figures import FIGURES
-from .frechet import LEAST, frechet_distance
-from .results import MethodResult, Row, Subject
+from .frechet import LEAST, frechet_difference, frechet_distance
+from .results import FrechetDifference, MethodResult, Row, Subject
 from .shots import Shot
 from .statistics import bootstrap, ranks
 
@@ -104,6 +105,27 @@ def summarise(result: MethodResult, subjects: dict[Shot, Subject], seed: int) ->
     result.frechet_photos = _distance(made, list(subjects), subjects)
     result.frechet = _distance(made, [row.pair.target for row in rows], subjects)
     result.frechet_sources = _distance(made, [row.pair.source for row in rows], subjects)
+
+
+def frechet_differences(
+    results: Sequence[MethodResult], subjects: dict[Shot, Subject], seed: int
+) -> list[FrechetDifference]:
+    """Between any two methods that are no controls, over the pairs that both have a result for."""
+    photos = [one.features for one in subjects.values() if one.features is not None]
+    found = []
+    for one, other in combinations([result for result in results if not result.control], 2):
+        both = [
+            (a.subject.features, b.subject.features, a.pair.clip or a.pair.name)
+            for a, b in zip(one.rows, other.rows, strict=True)
+            if a.subject is not None and b.subject is not None
+        ]
+        known = [(x, y, group) for x, y, group in both if x is not None and y is not None]
+        if min(len({group for *_, group in known}) // 2, len(photos)) < LEAST:
+            continue
+        ones, others, groups = zip(*known, strict=True)
+        estimate = frechet_difference(np.stack(ones), np.stack(others), np.stack(photos), groups, seed)
+        found.append(FrechetDifference(one.name, other.name, estimate))
+    return found
 
 
 def _distance(
