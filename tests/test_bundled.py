@@ -181,6 +181,19 @@ def test_bundling_wants_cards_and_known_names_and_keeps_to_its_size(tmp_path: Pa
     bundle({"detector": folders["detector"]}, weights)
     assert isinstance(load_network(weights / "glasses"), GlassesNet)
     assert "glasses" not in json.loads((weights / "model_index.json").read_text())
+    # The mean of two runs' weights, with the first one's card.
+    GlassesNet(channels=(4, 8)).save_pretrained(tmp_path / "other")
+    (tmp_path / "other" / "README.md").write_text("---\nlicense: other\n---\nthe first")
+    ours, theirs = load_network(tmp_path / "other").state_dict(), load_network(glasses).state_dict()
+    assert any(not torch.equal(ours[name], theirs[name]) for name in ours)
+    bundle({"glasses": [tmp_path / "other", glasses]}, weights)
+    for name, value in load_network(weights / "glasses").state_dict().items():
+        assert torch.allclose(value.float(), (ours[name] + theirs[name]) / 2, atol=1e-3), name
+    assert "the first" in (weights / "glasses" / "README.md").read_text()
+    GlassesNet(channels=(4, 4)).save_pretrained(tmp_path / "narrow")
+    for stranger in (tmp_path / "narrow", folders["identity"]):
+        with pytest.raises(ReliableSwapError, match=f"{stranger.name} holds another network than"):
+            bundle({"glasses": [glasses, stranger]}, weights)
     with pytest.raises(ReliableSwapError, match="no component 'face'"):
         bundle({"face": folders["detector"]}, weights)
     # A fixer that the generator never saw is found out before anything is replaced.
