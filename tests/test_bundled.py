@@ -30,7 +30,7 @@ from reliableswap.models import (
     MeshNet,
     load_network,
 )
-from reliableswap.training.bundle import bundle
+from reliableswap.training.bundle import _folders, bundle
 
 PEOPLE = range(1, 9)
 PAIRS = [(1, 2), (3, 4), (5, 6), (7, 8)]  # source, target
@@ -190,6 +190,10 @@ def test_bundling_wants_cards_and_known_names_and_keeps_to_its_size(tmp_path: Pa
     for name, value in load_network(weights / "glasses").state_dict().items():
         assert torch.allclose(value.float(), (ours[name] + theirs[name]) / 2, atol=1e-3), name
     assert "the first" in (weights / "glasses" / "README.md").read_text()
+    both = f"{tmp_path / 'other'}+{glasses}"
+    assert _folders(both) == [tmp_path / "other", glasses]
+    (tmp_path / "c++").mkdir()
+    assert _folders(str(tmp_path / "c++")) == [tmp_path / "c++"]
     GlassesNet(channels=(4, 4)).save_pretrained(tmp_path / "narrow")
     for stranger in (tmp_path / "narrow", folders["identity"]):
         with pytest.raises(ReliableSwapError, match=f"{stranger.name} holds another network than"):

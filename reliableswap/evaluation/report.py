@@ -133,12 +133,8 @@ def summary(evaluation: Evaluation, facts: Facts) -> list[str]:
         "that place faces by the same mesh, or learnt from it, have an advantage in pose, expression and shape.",
         *(
             [
-                f"Fréchet distance: {facts.features}; a generator whose losses saw these features has an advantage"
-                + (
-                    ", and ours look at efficientnet-lite0."
-                    if facts.features == "efficientnet-lite0"
-                    else "."
-                )
+                f"Fréchet distance: {facts.features}; a generator whose losses saw these features has an advantage "
+                "(ours look at efficientnet-lite0)."
             ]
             if facts.features
             else []

@@ -87,6 +87,11 @@ def mean(folders: Sequence[Path]) -> Network:
     return network
 
 
+def _folders(given: str) -> list[Path]:
+    """`runs/second+runs/first` is two folders, unless there is one of that name."""
+    return [Path(given)] if Path(given).exists() else [Path(one) for one in given.split("+")]
+
+
 def _shipped(card: str, name: str) -> str:
     """A training's card with the terms of what ships and the place it ships to."""
     if "\nlicense_name:" not in card:
@@ -98,7 +103,7 @@ def main(argv: list[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else argv
     try:
         pairs = [word.partition("=") for word in words]
-        size = bundle({name: [Path(one) for one in folders.split("+")] for name, _, folders in pairs})
+        size = bundle({name: _folders(given) for name, _, given in pairs})
     except ReliableSwapError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
