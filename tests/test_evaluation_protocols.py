@@ -47,6 +47,25 @@ def test_every_photo_is_a_person_in_ffhq(portraits: Path) -> None:
         protocols.make_pairs("ffhq", portraits, 91, 0)
 
 
+def test_other_photos_are_those_that_no_result_is_made_of(portraits: Path) -> None:
+    for seed in range(4):
+        pairs = protocols.make_pairs("identity-folders", portraits, 3, seed)
+        taken = {shot.path for pair in pairs for shot in (pair.source, pair.target)}
+        found = protocols.other_photos("identity-folders", portraits, pairs, seed)
+        assert found == protocols.other_photos("identity-folders", portraits, pairs, seed)
+        assert len(found) == 3
+        assert not taken & {shot.path for shot in found}
+        assert len({shot.person for shot in found}) == 3  # of five people, taking turns
+        assert all(shot.path.parent.name == shot.person for shot in found)
+    pairs = protocols.make_pairs("ffhq", portraits, 4, 0)
+    taken = {shot.path for pair in pairs for shot in (pair.source, pair.target)}
+    found = protocols.other_photos("ffhq", portraits, pairs)
+    assert len(found) == min(4, 10 - len(taken)) > 0
+    assert protocols.other_photos("pairs", portraits, pairs) == []
+    everybody = protocols.make_pairs("ffhq", portraits, 90, 0)
+    assert protocols.other_photos("ffhq", portraits, everybody) == []
+
+
 def test_celebahq_knows_people_by_its_lists(tmp_path: Path) -> None:
     for number in range(4):
         cv2.imwrite(str(tmp_path / f"{number}.jpg"), np.zeros((8, 8, 3), np.uint8))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import csv
 import dataclasses
+import html
 import io
 import json
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -75,17 +77,23 @@ class Colours:
         return np.asarray(image[y0:y1, x0:x1].mean((0, 1)), np.float64)
 
 
-def test_frechet_distances_are_to_all_photos_to_targets_and_to_sources(
-    portraits: Path, monkeypatch: pytest.MonkeyPatch
+def test_frechet_distances_are_to_other_photos_to_the_pairs_to_targets_and_to_sources(
+    portraits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pairs = protocols.make_pairs("identity-folders", portraits, 20, 0)
     few = measure.evaluate([SourcePhoto()], pairs, examiner(features=Colours())).methods[0]
     assert few.frechet is None  # twenty pairs, and only ten photos
     assert few.frechet_sources is None
-    assert few.frechet_photos is None
+    assert few.frechet_photos is few.frechet_others is None
     monkeypatch.setattr(summary, "LEAST", 8)
     monkeypatch.setattr(frechet, "LEAST", 8)
-    done = measure.evaluate([UnchangedTarget(), SourcePhoto()], pairs, examiner(features=Colours()))
+    faceless = tmp_path / "wall.png"
+    cv2.imwrite(str(faceless), np.full((64, 64, 3), 90, np.uint8))
+    portrait_shots = [Shot(p, p.parent.name) for p in sorted(portraits.glob("*/studio_portrait.png"))]
+    others = [*portrait_shots, *portrait_shots, Shot(faceless, "nobody")]
+    asked = examiner(features=Colours())
+    done = measure.evaluate([UnchangedTarget(), SourcePhoto()], pairs, asked, others=others)
+    assert done.others == 10
     unchanged, source = done.methods
     assert unchanged.frechet == pytest.approx(0, abs=1e-6)
     assert source.frechet_sources == pytest.approx(0, abs=1e-6)
@@ -98,24 +106,30 @@ def test_frechet_distances_are_to_all_photos_to_targets_and_to_sources(
     made = [row.subject.features for row in unchanged.rows]
     assert unchanged.frechet_photos == pytest.approx(frechet.frechet_distance(made, colours))
     assert unchanged.frechet_photos > 0
+    known = [asked.features_in(shot.read(), "a photo") for shot in portrait_shots] * 2
+    assert unchanged.frechet_others == pytest.approx(frechet.frechet_distance(made, known))
+    assert unchanged.frechet_others != pytest.approx(unchanged.frechet_photos)
     whole = f"{unchanged.frechet_photos:.3f} | {source.frechet_photos:.3f}"
+    beside = f"{unchanged.frechet_others:.3f} | {source.frechet_others:.3f}"
     assert done.frechet_differences == []  # these are controls
     monkeypatch.setattr(frechet, "_HALVES", 5)
     methods = [dataclasses.replace(method, control=False) for method in done.methods]
-    found = summary.frechet_differences(methods, done.subjects, 0)
+    found = summary.frechet_differences(methods, done.subjects, known, 0)
     both = dataclasses.replace(done, methods=methods, frechet_differences=found)
-    (difference,) = found
+    aside, difference = found
+    assert (aside.to, difference.to) == ("frechet_others", "frechet_photos")
+    assert aside.estimate.value == pytest.approx(unchanged.frechet_others - source.frechet_others)
     assert (difference.one, difference.other) == (unchanged.name, source.name)
     assert difference.estimate.value == pytest.approx(unchanged.frechet_photos - source.frechet_photos)
     facts = Facts(**{**FACTS.__dict__, "features": "colours"})
-    said = (
-        f"Fréchet distance (colours), {unchanged.name} less {source.name}: {difference.estimate.value:+.1f} ["
-    )
-    assert said in markdown(both, facts)
-    assert said in page(both, facts)
+    for to, one in (("other photos", aside), ("the pairs' photos", difference)):
+        said = f"Fréchet distance (colours) to {to}, {unchanged.name} less {source.name}: {one.estimate.value:+.1f} ["
+        assert said in markdown(both, facts)
+        assert said in html.unescape(page(both, facts))
     assert json.loads(as_json(both, facts))["frechet_differences"][0]["one"] == unchanged.name
     shown = f"{source.frechet:.3f}"
-    assert f"| Fréchet distance (colours) ↓ | {whole} |" in markdown(done, facts)
+    assert f"| Fréchet distance (colours) to other photos ↓ | {beside} |" in markdown(done, facts)
+    assert f"| Fréchet distance (colours) to the pairs' photos ↓ | {whole} |" in markdown(done, facts)
     assert f"| Fréchet distance (colours) to the targets ↓ | 0.000 | {shown} |" in markdown(done, facts)
     assert f"| Fréchet distance (colours) to the sources ↓ | {shown} | 0.000 |" in markdown(done, facts)
     assert json.loads(as_json(done, facts))["methods"][unchanged.name]["frechet_sources"] == pytest.approx(
@@ -316,6 +330,30 @@ def test_the_pipelines_swap_as_they_are_asked_to(portraits: Path, tmp_path: Path
         run(*common, "--glasses", "-1", "-o", tmp_path / "none")
     with pytest.raises(ReliableSwapError, match=r"--shape is 2\.0; choose a value from 0 to 1"):
         run(*common, "--shape", "2", "-o", tmp_path / "none")
+
+
+def test_the_command_takes_real_photos_that_no_pair_holds(
+    portraits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frechet, "features_of", lambda name: Colours())
+    monkeypatch.setattr(summary, "LEAST", 2)
+    monkeypatch.setattr(frechet, "LEAST", 2)
+    encoder(0).save_pretrained(tmp_path / "judge")
+    common = ("--protocol", "identity-folders", "--faces", portraits, "--pairs", 3, "--controls")
+    common = (*common, "--judge", tmp_path / "judge", "-o", tmp_path / "report", "--overwrite")
+    for name in ("P004", "P005"):
+        shutil.copytree(portraits / name, tmp_path / "real" / name)
+    distances = []
+    for real in ((), ("--real", tmp_path / "real"), ("--real", portraits)):
+        run(*common, *real)
+        found = json.loads((tmp_path / "report/report.json").read_text())["methods"]["unchanged target"]
+        distances.append(found["frechet_others"])
+    assert all(distance > 0 for distance in distances)
+    assert len(set(distances)) == 3
+    with pytest.raises(ReliableSwapError, match="leave out --features none"):
+        run(*common, "--real", portraits, "--features", "none")
+    with pytest.raises(ReliableSwapError, match="there is no folder"):
+        run(*common, "--real", tmp_path / "nowhere")
 
 
 def test_the_command_says_what_is_missing(portraits: Path, tmp_path: Path) -> None:

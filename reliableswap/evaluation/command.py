@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from .. import __version__
 from ..errors import ReliableSwapError
 from . import ffpp, protocols
-from .protocols import PROTOCOLS, make_pairs, write_pairs
-from .shots import Pair
+from .protocols import PROTOCOLS, make_pairs, other_photos, write_pairs
+from .shots import Pair, Shot, find_pictures
 
 if TYPE_CHECKING:
     from ..faces.analyse import FaceAnalyser
@@ -113,6 +113,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of the Fréchet distance: efficientnet-lite2, which no loss of ours looks at, -lite1, -lite0, which the "
         "losses do look at, or an ONNX file; one called inception*.onnx makes it FID",
     )
+    parser.add_argument(
+        "--real",
+        type=Path,
+        metavar="FOLDER",
+        help="of the Fréchet distance: real photos that no pair makes anything of (default: the other photos of "
+        "--faces, as many as there are pairs; lists of pairs and videos have none)",
+    )
     parser.add_argument("-o", "--output", type=Path, metavar="REPORT", help="folder for the report")
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier report")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="store the pipelines' results here")
@@ -150,7 +157,7 @@ def run(arguments: argparse.Namespace) -> int:
     shared = check_judges(judge, lower, networks, arguments.allow_same_judge)
     methods = gather(arguments, pipelines, pairs)
     examiner = _examiner(arguments, judge, lower)
-    evaluation = evaluate(methods, pairs, examiner, arguments.seed, _say)
+    evaluation = evaluate(methods, pairs, examiner, arguments.seed, _say, _others(arguments, pairs))
     facts = _facts(arguments, examiner, shared, time.perf_counter() - started)
     write_report(evaluation, facts, arguments.output)
     _say(f"wrote {', '.join(FILES)} in {arguments.output}")
@@ -190,6 +197,8 @@ def _check(arguments: argparse.Namespace) -> None:
         raise ReliableSwapError(
             "nothing to evaluate; give --pipeline bundled, --outputs NAME=FOLDER or --controls"
         )
+    if arguments.real is not None and arguments.features == "none":
+        raise ReliableSwapError("--real is for the Fréchet distance; leave out --features none, or --real")
     if arguments.judge is None:
         raise ReliableSwapError(
             "no judge of identity; give --judge dlib, an ONNX file or an encoder's folder"
@@ -257,6 +266,16 @@ def _examiner(arguments: argparse.Namespace, judge: Judge, lower: FixerJudge | N
 
         analyser = WithFaceMesh(analyser, FaceMesh(Path(arguments.mesh)))
     return Examiner(analyser, judge, lower, features)
+
+
+def _others(arguments: argparse.Namespace, pairs: Sequence[Pair]) -> list[Shot]:
+    """The photos that --real names, or the protocol's own."""
+    if arguments.features == "none":
+        return []
+    if arguments.real is None:
+        return other_photos(arguments.protocol, arguments.faces, pairs, arguments.seed, arguments.held_out)
+    taken = {shot.path.resolve() for pair in pairs for shot in (pair.source, pair.target)}
+    return [Shot(path, str(path)) for path in find_pictures(arguments.real) if path.resolve() not in taken]
 
 
 def _channels(arguments: argparse.Namespace, name: str) -> list[float]:

@@ -34,12 +34,7 @@ class Examiner:
 
     def __call__(self, image: np.ndarray, name: str, near: Face | None = None) -> Subject:
         """The face nearest to `near`, or the largest."""
-        faces = [face for face in self.analyser(image) if face.mesh is not None]
-        if not faces:
-            raise NoFaceError(f"no face in {name}")
-        face = faces[0]
-        if near is not None:
-            face = min(faces, key=lambda one: float(np.linalg.norm(_middle(one) - _middle(near))))
+        face = self._face(image, name, near)
         return Subject(
             face=face,
             vector=self.judge.embed(image, face),
@@ -48,6 +43,19 @@ class Examiner:
             thumbnail=thumbnail(image, face),
         )
 
+    def features_in(self, image: np.ndarray, name: str) -> np.ndarray:
+        """What a Fréchet distance needs of a photo, and nothing else."""
+        assert self.features is not None
+        return self.features(image, self._face(image, name))
+
+    def _face(self, image: np.ndarray, name: str, near: Face | None = None) -> Face:
+        faces = [face for face in self.analyser(image) if face.mesh is not None]
+        if not faces:
+            raise NoFaceError(f"no face in {name}")
+        if near is None:
+            return faces[0]
+        return min(faces, key=lambda one: float(np.linalg.norm(_middle(one) - _middle(near))))
+
 
 def evaluate(
     methods: Sequence[Method],
@@ -55,8 +63,9 @@ def evaluate(
     examiner: Examiner,
     seed: int = 0,
     say: Callable[[str], None] = lambda text: None,
+    others: Sequence[Shot] = (),
 ) -> Evaluation:
-    """Every figure of every method over the same pairs."""
+    """Every figure of every method over the same pairs; others: real photos that no pair makes anything of."""
     subjects, problems = _examine_shots(pairs, examiner, say)
     left_out = {
         pair.name: problems[shot] for pair in pairs for shot in (pair.target, pair.source) if shot in problems
@@ -75,12 +84,13 @@ def evaluate(
             if number % 50 == 0 or number == len(kept):
                 say(f"{method.name}: {number} of {len(kept)} pairs")
         results.append(MethodResult(method.name, method.control, rows))
+    real = _examine_others(others, examiner, say)
     for result in results:
         retrieve(result.rows, subjects)
         steadiness(result.rows)
-        summarise(result, subjects, seed)
-    differences = frechet_differences(results, subjects, seed)
-    return Evaluation(kept, subjects, results, left_out, _calibration(kept, subjects), differences)
+        summarise(result, subjects, real, seed)
+    differences = frechet_differences(results, subjects, real, seed)
+    return Evaluation(kept, subjects, results, left_out, _calibration(kept, subjects), differences, len(real))
 
 
 def _examine_shots(
@@ -98,6 +108,21 @@ def _examine_shots(
         if number % 200 == 0 or number == len(wanted):
             say(f"looked at {number} of {len(wanted)} photos")
     return subjects, problems
+
+
+def _examine_others(
+    others: Sequence[Shot], examiner: Examiner, say: Callable[[str], None]
+) -> list[np.ndarray]:
+    """The features of their faces; photos without one are passed over."""
+    found: list[np.ndarray] = []
+    if examiner.features is None:
+        return found
+    for shot in others:
+        with contextlib.suppress(ReliableSwapError):
+            found.append(examiner.features_in(shot.read(), str(shot.path)))
+    if others:
+        say(f"looked at {len(found)} other photos")
+    return found
 
 
 def _row(method: Method, pair: Pair, subjects: dict[Shot, Subject], examiner: Examiner) -> Row:

@@ -23,6 +23,7 @@ from .ffpp import ffpp
 from .shots import Pair, Shot, find_pictures
 
 PROTOCOLS = ("pairs", "identity-folders", "ffhq", "celebahq", "ffpp")
+_PEOPLE = ("identity-folders", "ffhq", "celebahq")  # those that draw pairs from a folder of people's photos
 _COLUMNS = {"name", "source", "target", "source_person", "target_person", "reference", "truth"}
 # CelebA-HQ's own list of which CelebA photo each was made of, and CelebA's list of whom each photo shows.
 _MAPPING, _IDENTITIES = "CelebA-HQ-to-CelebA-mapping.txt", "identity_CelebA.txt"
@@ -41,14 +42,11 @@ def make_pairs(
         raise ReliableSwapError("--held-out chooses among people's folders; use it with identity-folders")
     if protocol == "pairs":
         pairs = listed(faces)[:count]
-    elif protocol == "identity-folders":
-        people = by_folder(faces, held_out)
+    elif protocol in _PEOPLE:
+        people = _people(protocol, faces, held_out)
         several = [name for name, photos in people.items() if len(photos) > 1]
-        pairs = drawn(people, faces, count, seed, several if len(several) > 1 else ())
-    elif protocol == "ffhq":
-        pairs = drawn({str(path): [path] for path in find_pictures(faces)}, faces, count, seed)
-    elif protocol == "celebahq":
-        pairs = drawn(celebahq_people(faces), faces, count, seed)
+        judged = protocol == "identity-folders" and len(several) > 1
+        pairs = drawn(people, faces, count, seed, several if judged else ())
     elif protocol == "ffpp":
         pairs = ffpp(faces, count)
     else:
@@ -62,6 +60,39 @@ def make_pairs(
     if twice is not None:
         raise ReliableSwapError(f"two pairs are called {twice}; give them names of their own (column name)")
     return pairs
+
+
+def other_photos(
+    protocol: str, faces: Path, pairs: Sequence[Pair], seed: int = 0, held_out: int | None = None
+) -> list[Shot]:
+    """Photos of the protocol's folder that no pair makes anything of, at most as many as there are pairs.
+
+    People take turns, as they do in drawn pairs. A list of pairs names no other photos, and a video no photos.
+    """
+    if protocol not in _PEOPLE:
+        return []
+    taken = {shot.path for pair in pairs for shot in (pair.source, pair.target)}
+    rng = np.random.default_rng(seed)
+    left = {
+        name: [photos[i] for i in rng.permutation(len(photos)) if photos[i] not in taken]
+        for name, photos in sorted(_people(protocol, faces, held_out).items())
+    }
+    found: list[Shot] = []
+    while left := {name: photos for name, photos in left.items() if photos}:
+        names = list(left)
+        found += [Shot(left[names[i]].pop(), names[i]) for i in rng.permutation(len(names))]
+        if len(found) >= len(pairs):
+            break
+    return found[: len(pairs)]
+
+
+def _people(protocol: str, faces: Path, held_out: int | None) -> dict[str, list[Path]]:
+    """Person -> their photos, of a protocol that pairs people."""
+    if protocol == "identity-folders":
+        return by_folder(faces, held_out)
+    if protocol == "celebahq":
+        return celebahq_people(faces)
+    return {str(path): [path] for path in find_pictures(faces)}
 
 
 def listed(faces: Path) -> list[Pair]:

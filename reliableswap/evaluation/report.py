@@ -66,10 +66,15 @@ def frechet_rows(evaluation: Evaluation, facts: Facts) -> list[FrechetRow]:
     name = frechet_name(facts)
     rows = [
         FrechetRow(
+            "frechet_others",
+            f"{name} to other photos",
+            f"results against {evaluation.others} real photos that none was made of; it grows as pictures get fewer, "
+            "so compare equal sets; the controls' values are those of real photos",
+        ),
+        FrechetRow(
             "frechet_photos",
-            f"{name}",
-            "results against all photos of this evaluation; it grows as pictures get fewer, so compare equal sets; the "
-            "controls' values are those of real photos",
+            f"{name} to the pairs' photos",
+            "against all photos of the pairs, to which results pasted together of them are nearest",
         ),
         FrechetRow(
             "frechet",
@@ -140,9 +145,11 @@ def summary(evaluation: Evaluation, facts: Facts) -> list[str]:
             else []
         ),
         *(
-            f"{frechet_name(facts)}, {one.one} less {one.other}: {one.estimate.value:+.1f} "
+            f"{row.title}, {one.one} less {one.other}: {one.estimate.value:+.1f} "
             f"[{one.estimate.low:+.1f}, {one.estimate.high:+.1f}]."
+            for row in frechet_rows(evaluation, facts)
             for one in evaluation.frechet_differences
+            if one.to == row.key
         ),
         "Brackets hold 95 % bootstrap intervals; videos are drawn whole, and pairs that share a person count for less.",
     ]
@@ -186,6 +193,7 @@ def as_json(evaluation: Evaluation, facts: Facts) -> str:
         method.name: {
             "control": method.control,
             "figures": {key: asdict(estimate) for key, estimate in method.estimates.items()},
+            "frechet_others": method.frechet_others,
             "frechet_photos": method.frechet_photos,
             "frechet": method.frechet,
             "frechet_sources": method.frechet_sources,
@@ -200,6 +208,7 @@ def as_json(evaluation: Evaluation, facts: Facts) -> str:
         "calibration": evaluation.calibration,
         "figures": {f.key: {"label": f.label, "better": f.better, "unit": f.unit} for f in FIGURES},
         "frechet": frechet_name(facts),
+        "other_photos": evaluation.others,
         "frechet_differences": [asdict(one) for one in evaluation.frechet_differences],
         "methods": methods,
     }

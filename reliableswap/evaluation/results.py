@@ -41,13 +41,14 @@ class Row:
 class MethodResult:
     """A method's rows, means with intervals by figure, and Fréchet distances to real photos.
 
-    To all that the evaluation looked at, as is usual, to the targets alone and to the sources alone.
+    To photos that no result was made of, to all of the pairs' photos, to the targets alone and to the sources alone.
     """
 
     name: str
     control: bool
     rows: list[Row]
     estimates: dict[str, Estimate] = field(default_factory=dict)
+    frechet_others: float | None = None
     frechet_photos: float | None = None
     frechet: float | None = None
     frechet_sources: float | None = None
@@ -55,16 +56,24 @@ class MethodResult:
 
 @dataclass(frozen=True)
 class FrechetDifference:
-    """By how much the first method's Fréchet distance to all photos is larger than the second's."""
+    """By how much the first method's Fréchet distance is larger than the second's.
+
+    to: which one, by its name in MethodResult: `frechet_others` or `frechet_photos`.
+    """
 
     one: str
     other: str
+    to: str
     estimate: Estimate
 
 
 @dataclass(eq=False)
 class Evaluation:
-    """All methods over the same pairs; left_out: pairs whose own photos show no face, with the reason."""
+    """All methods over the same pairs.
+
+    left_out: pairs whose own photos show no face, with the reason; others: how many photos that no pair holds were
+    looked at.
+    """
 
     pairs: list[Pair]
     subjects: dict[Shot, Subject]
@@ -72,3 +81,4 @@ class Evaluation:
     left_out: dict[str, str]
     calibration: dict[str, float]
     frechet_differences: list[FrechetDifference] = field(default_factory=list)
+    others: int = 0

@@ -76,11 +76,14 @@ def steadiness(rows: Sequence[Row]) -> None:
             row.figures["identity_variance"] = float(off @ off)
 
 
-def summarise(result: MethodResult, subjects: dict[Shot, Subject], seed: int) -> None:
+def summarise(
+    result: MethodResult, subjects: dict[Shot, Subject], others: Sequence[np.ndarray], seed: int
+) -> None:
     """Means with intervals over the rows, and the Fréchet distances to real photos.
 
     A result has its target's pose, light and background, so an unchanged target is nearest to the targets, and a copy
-    of the source's photo to the sources. To all photos of the evaluation, each counted once, neither has an advantage.
+    of the source's photo to the sources. Whatever is pasted together of both is near to all of the pairs' photos. To
+    photos that no result was made of (others: their features) nothing copied has an advantage.
     """
     clips = [row.pair.clip or row.pair.name for row in result.rows]
     of_videos = any(row.pair.clip is not None for row in result.rows)
@@ -102,16 +105,21 @@ def summarise(result: MethodResult, subjects: dict[Shot, Subject], seed: int) ->
             result.estimates[figure.key] = estimate
     rows = [row for row in result.rows if row.subject is not None]
     made = [row.subject.features for row in rows if row.subject is not None]
-    result.frechet_photos = _distance(made, list(subjects), subjects)
-    result.frechet = _distance(made, [row.pair.target for row in rows], subjects)
-    result.frechet_sources = _distance(made, [row.pair.source for row in rows], subjects)
+    result.frechet_others = _distance(made, others)
+    result.frechet_photos = _distance(made, _features(list(subjects), subjects))
+    for key, shots in (
+        ("frechet", [row.pair.target for row in rows]),
+        ("frechet_sources", [row.pair.source for row in rows]),
+    ):
+        if len(set(shots)) >= LEAST:  # one photo many times is no set
+            setattr(result, key, _distance(made, _features(shots, subjects)))
 
 
 def frechet_differences(
-    results: Sequence[MethodResult], subjects: dict[Shot, Subject], seed: int
+    results: Sequence[MethodResult], subjects: dict[Shot, Subject], others: Sequence[np.ndarray], seed: int
 ) -> list[FrechetDifference]:
     """Between any two methods that are no controls, over the pairs that both have a result for."""
-    photos = [one.features for one in subjects.values() if one.features is not None]
+    real = {"frechet_others": list(others), "frechet_photos": _features(list(subjects), subjects)}
     found = []
     for one, other in combinations([result for result in results if not result.control], 2):
         both = [
@@ -120,19 +128,21 @@ def frechet_differences(
             if a.subject is not None and b.subject is not None
         ]
         known = [(x, y, group) for x, y, group in both if x is not None and y is not None]
-        if min(len({group for *_, group in known}) // 2, len(photos)) < LEAST:
+        if len({group for *_, group in known}) // 2 < LEAST:
             continue
-        ones, others, groups = zip(*known, strict=True)
-        estimate = frechet_difference(np.stack(ones), np.stack(others), np.stack(photos), groups, seed)
-        found.append(FrechetDifference(one.name, other.name, estimate))
+        ones, twos, groups = zip(*known, strict=True)
+        for to, photos in real.items():
+            if len(photos) >= LEAST:
+                estimate = frechet_difference(np.stack(ones), np.stack(twos), np.stack(photos), groups, seed)
+                found.append(FrechetDifference(one.name, other.name, to, estimate))
     return found
 
 
-def _distance(
-    made: Sequence[np.ndarray | None], real: Sequence[Shot], subjects: dict[Shot, Subject]
-) -> float | None:
+def _features(shots: Sequence[Shot], subjects: dict[Shot, Subject]) -> list[np.ndarray]:
+    return [features for shot in shots if (features := subjects[shot].features) is not None]
+
+
+def _distance(made: Sequence[np.ndarray | None], real: Sequence[np.ndarray]) -> float | None:
     """The Fréchet distance, or None with too few pictures for one."""
     ones = [features for features in made if features is not None]
-    others = [features for shot in real if (features := subjects[shot].features) is not None]
-    enough = min(len(ones), len(others), len(set(real))) >= LEAST
-    return frechet_distance(ones, others) if enough else None
+    return frechet_distance(ones, real) if min(len(ones), len(real)) >= LEAST else None
