@@ -277,6 +277,20 @@ def test_a_beard_outside_the_weight_does_not_change_the_light_beside_it() -> Non
     assert beside[50, 32, 0] < 20
 
 
+def test_what_has_no_tint_does_not_turn_blue_where_skin_loses_its_own() -> None:
+    lab = np.full((60, 80, 3), (60, 20, 25), np.float32)
+    lab[:, 60:] = (60, 1, 2)  # a grey wall that was warped along with the skin, and a white beard's colour
+    pale = np.full_like(lab, 0) + np.float32([60, 4, 5])
+    weight = np.ones((60, 80), np.float32)
+    weight[:, 55:] = 0
+    for made in (colour.match(lab, pale, weight), colour.keep_light(lab, pale, weight, 8)):
+        assert np.abs(made[:, :50, 1:] - (4, 5)).max() < 0.1  # the skin has the target's tint
+        assert made[:, 60:, 1:].min() > -0.5  # it would be 15 below nothing
+        assert np.abs(made[:, 60:, 1:] - (1, 2)).max() < 3
+    warm = colour.keep_light(pale, lab, weight, 8)
+    assert warm[:, :50, 1].min() > 18  # and gains what it lacks in full
+
+
 def test_detail_softens_a_sharp_face_for_a_soft_photo_and_lends_grain_to_a_smooth_one() -> None:
     rng = np.random.default_rng(1)
     sharp = rng.normal(60, 6, (64, 64)).astype(np.float32)

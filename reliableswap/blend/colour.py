@@ -14,7 +14,8 @@ import numpy as np
 
 # Skin of one person varies about as much as skin of another; a larger ratio is light or hair, not skin.
 _GAIN_LIMITS = (0.8, 1.25)
-
+_TINTED = 2.0  # chroma that any skin is taken to have, black and white or not
+_SKIN_LIKE = 0.5  # of the skin's tint: what has as much is recoloured in full
 _COLOURLESS = 4  # levels by which compression may tear a black and white photo's channels apart
 _LUMA = (0.299, 0.587, 0.114)
 
@@ -76,8 +77,8 @@ def match(
     planes = cv2.split(lab)
     moved = [plane * np.float32(k) + np.float32(d) for plane, k, d in zip(planes, gain, shift, strict=True)]
     share = np.clip(planes[0] * np.float32(1 / floor), 0, 1)
-    tint = [own + share * (new - own) for own, new in zip(planes[1:], moved[1:], strict=True)]
-    return cv2.merge([moved[0], *tint])
+    shifts = [share * (new - own) for own, new in zip(planes[1:], moved[1:], strict=True)]
+    return cv2.merge([moved[0], *_shifted(planes[1:], shifts, list(mean[1:]))])
 
 
 def slow(pictures: Sequence[np.ndarray], weight: np.ndarray, sigma: float) -> list[np.ndarray]:
@@ -119,5 +120,19 @@ def keep_light(
     gain = np.clip(wanted[0] / np.maximum(mine[0], 1.0), 0.4, 2.5)
     share = np.clip(light / np.maximum(0.7 * mine[0], 1.0), 0, 1) * np.float32(strength)
     light = light + np.float32(strength) * (light * gain - light)
-    tint = [own + share * (b - a) for own, a, b in zip(tint, mine[1:], wanted[1:], strict=True)]
-    return cv2.merge([light, *tint])
+    shifts = [share * (b - a) for a, b in zip(mine[1:], wanted[1:], strict=True)]
+    return cv2.merge([light, *_shifted(tint, shifts, mine[1:])])
+
+
+def _shifted(
+    tint: Sequence[np.ndarray], shifts: Sequence[np.ndarray], skin: Sequence[np.ndarray | float]
+) -> list[np.ndarray]:
+    """The planes a, b after shifts meant for skin of such a tint.
+
+    Skin that loses its tint would turn what has none, hair and the wall behind a chin, into its opposite: blue.
+    """
+    length = np.maximum(np.square(skin[0]) + np.square(skin[1]), _TINTED**2)
+    own, gained = ((one[0] * skin[0] + one[1] * skin[1]) / length for one in (tint, shifts))
+    lost = np.maximum(-gained, 0)
+    share = np.where(lost > 0, np.clip(own / np.maximum(lost, _SKIN_LIKE), 0, 1), 1).astype(np.float32)
+    return [plane + share * shift for plane, shift in zip(tint, shifts, strict=True)]
