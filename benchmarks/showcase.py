@@ -1,0 +1,69 @@
+"""The README's picture: people who do not exist, everybody's face on everybody's photo.
+
+    python benchmarks/showcase.py -o swaps.jpg
+
+Targets above, sources at the left. Photos of the package openpeople (MIT). Whoever changes the networks or the engines
+makes it again, and looks at it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from sheet import around_face
+
+from reliableswap import ReliableSwapPipeline
+from reliableswap.media import Picture, read_picture, write_picture
+from reliableswap.media.picture import from_array
+
+SOURCES = ("P003/studio_portrait", "P008/studio_portrait", "P005/studio_portrait")
+TARGETS = ("P001/amateur_selfie", "P010/studio_portrait", "P006/amateur_selfie", "P007/studio_portrait")
+
+
+def photo(name: str) -> Picture:
+    """A photo of one of the ten people, as PERSON/KIND."""
+    import openpeople
+
+    person, kind = name.split("/")
+    folder = Path(openpeople.__file__).parent / "data" / "curated"
+    return read_picture(folder / person / "assets" / f"{kind}.jpg")
+
+
+def grid(pipe: ReliableSwapPipeline, side: int, gap: int) -> np.ndarray:
+    """(H,W,3) uint8 the targets, and below them a row for each source."""
+    sources, targets = ([photo(name) for name in names] for names in (SOURCES, TARGETS))
+    boxes = {id(one): pipe.find(one)[0].box for one in (*sources, *targets)}
+
+    def head(seen: Picture, of: Picture) -> np.ndarray:
+        return around_face(seen.pixels, boxes[id(of)], side)
+
+    blank = np.full((side, side, 3), 255, np.uint8)
+    rows = [[blank, *(head(target, target) for target in targets)]]
+    for source in sources:
+        made = [head(pipe(source, target).pictures[0], target) for target in targets]
+        rows.append([head(source, source), *made])
+    # What was made stands a little apart from what it was made of.
+    across = np.full((side, gap, 3), 255, np.uint8)
+    lines = [np.concatenate([row[0], across, *row[1:]], 1) for row in rows]
+    down = np.full((gap, lines[0].shape[1], 3), 255, np.uint8)
+    return np.concatenate([lines[0], down, *lines[1:]])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--side", type=int, default=200, help="pixels of a face's square")
+    arguments = parser.parse_args()
+    pipe = ReliableSwapPipeline.bundled()
+    pipe.set_progress_bar_config(disable=True)
+    picture = from_array(grid(pipe, arguments.side, arguments.side // 12))
+    write_picture(picture, arguments.output, quality=88, overwrite=True)
+    print(f"wrote {arguments.output}")
+
+
+if __name__ == "__main__":
+    main()
