@@ -56,12 +56,12 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("-o", "--output", type=Path, required=True)
-    parser.add_argument("--side", type=int, default=200, help="pixels of a face's square")
+    parser.add_argument("--side", type=int, default=180, help="pixels of a face's square")
     arguments = parser.parse_args()
     pipe = ReliableSwapPipeline.bundled()
     pipe.set_progress_bar_config(disable=True)
     picture = from_array(grid(pipe, arguments.side, arguments.side // 12))
-    write_picture(picture, arguments.output, quality=88, overwrite=True)
+    write_picture(picture, arguments.output, quality=82, overwrite=True)
     print(f"wrote {arguments.output}")
 
 
