@@ -147,7 +147,8 @@ def test_bundling_wants_cards_and_known_names_and_keeps_to_its_size(tmp_path: Pa
         "identity": IdentityEncoder(embedding_size=16, name="small"),
         "fixer": FixerNet(embedding_size=8),
     }
-    with torch.no_grad():  # a zero with a sign is another file, and the generator knows its encoder by checksum
+    # A zero with a sign is another file, and the generator knows its encoder by checksum.
+    with torch.no_grad():
         next(networks["identity"].parameters()).view(-1)[0] = -0.0
     networks["generator"] = LightGenerator(
         channels=(8, 8, 8, 8),

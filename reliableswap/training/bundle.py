@@ -69,7 +69,9 @@ def mean(folders: Sequence[Path]) -> Network:
     """The network in the folder; of several, which have to be alike in all but their weights, the weights' mean."""
     network, *others = [load_network(folder) for folder in folders]
     if not others:
-        return network  # bit by bit: a mean would take the sign off its zeros, and its checksum would be another
+        return (
+            network  # bit by bit: a mean would take the sign off its zeros, and its checksum would be another
+        )
     settings = {name: value for name, value in network.config.items() if not name.startswith("_")}
     for other, folder in zip(others, folders[1:], strict=True):
         theirs = {name: value for name, value in other.config.items() if not name.startswith("_")}
