@@ -8,6 +8,8 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 import itertools
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -17,11 +19,16 @@ import cv2
 import numpy as np
 import openpeople
 import pytest
+from hypothesis import settings
 from PIL import Image
 
 if TYPE_CHECKING:
     import gradio as gr
     from gradio_client import Client
+
+# The same examples everywhere, however busy the machine is.
+settings.register_profile("steady", deadline=None, derandomize=True)
+settings.load_profile("steady")
 
 PEOPLE = Path(openpeople.__file__).parent / "data" / "curated"
 
@@ -43,6 +50,31 @@ def _one_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """OpenVINO's tests run beside the others, in a process of their own, and are asked at the end."""
+    items.sort(key=lambda item: item.path.name == "test_openvino.py")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def openvino_checks(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[subprocess.Popen[bytes], Path] | None]:
+    """That process and the file of its output, if anybody will ask."""
+    if not any(item.path.name == "test_openvino.py" for item in request.session.items):
+        yield None
+        return
+    checks, said = (
+        Path(__file__).with_name("openvino_checks.py"),
+        tmp_path_factory.mktemp("openvino") / "said",
+    )
+    command = [sys.executable, "-m", "pytest", "--show-capture=no", str(checks)]
+    with said.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, cwd=checks.parent.parent)
+        yield process, said
+        process.kill()
+        process.wait()
 
 
 @pytest.fixture(autouse=True)
