@@ -37,11 +37,16 @@ class Pair:
     why: str = ""  # the group that it stands for
 
 
-def people() -> list[Pair]:
-    """Each of the ten people onto the next one, portraits and selfies in turn."""
+def people_folder() -> Path:
+    """Where the package openpeople has its ten people: PERSON/assets/KIND.jpg."""
     import openpeople
 
-    folder = Path(openpeople.__file__).parent / "data" / "curated"
+    return Path(openpeople.__file__).parent / "data" / "curated"
+
+
+def people() -> list[Pair]:
+    """Each of the ten people onto the next one, portraits and selfies in turn."""
+    folder = people_folder()
     names = ["studio_portrait.jpg", "amateur_selfie.jpg"]
     persons = sorted(p for p in folder.iterdir() if p.name.startswith("P"))
     pairs = []

@@ -12,7 +12,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from sheet import around_face
+from sheet import around_face, people_folder
 
 from reliableswap import ReliableSwapPipeline
 from reliableswap.media import Picture, read_picture, write_picture
@@ -24,11 +24,8 @@ TARGETS = ("P001/amateur_selfie", "P010/studio_portrait", "P006/amateur_selfie",
 
 def photo(name: str) -> Picture:
     """A photo of one of the ten people, as PERSON/KIND."""
-    import openpeople
-
     person, kind = name.split("/")
-    folder = Path(openpeople.__file__).parent / "data" / "curated"
-    return read_picture(folder / person / "assets" / f"{kind}.jpg")
+    return read_picture(people_folder() / person / "assets" / f"{kind}.jpg")
 
 
 def grid(pipe: ReliableSwapPipeline, side: int, gap: int) -> np.ndarray:

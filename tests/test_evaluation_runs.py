@@ -354,6 +354,9 @@ def test_the_command_takes_real_photos_that_no_pair_holds(
         run(*common, "--real", portraits, "--features", "none")
     with pytest.raises(ReliableSwapError, match="there is no folder"):
         run(*common, "--real", tmp_path / "nowhere")
+    monkeypatch.setattr(frechet, "LEAST", 16)
+    with pytest.raises(ReliableSwapError, match="holds 4 photos that no pair uses; give at least 16"):
+        run(*common, "--real", tmp_path / "real")
 
 
 def test_the_command_says_what_is_missing(portraits: Path, tmp_path: Path) -> None:

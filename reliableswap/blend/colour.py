@@ -78,7 +78,7 @@ def match(
     moved = [plane * np.float32(k) + np.float32(d) for plane, k, d in zip(planes, gain, shift, strict=True)]
     share = np.clip(planes[0] * np.float32(1 / floor), 0, 1)
     shifts = [share * (new - own) for own, new in zip(planes[1:], moved[1:], strict=True)]
-    return cv2.merge([moved[0], *_shifted(planes[1:], shifts, list(mean[1:]))])
+    return cv2.merge([moved[0], *_shifted(planes[1:], shifts, [*mean[1:].astype(np.float32)])])
 
 
 def slow(pictures: Sequence[np.ndarray], weight: np.ndarray, sigma: float) -> list[np.ndarray]:

@@ -270,12 +270,19 @@ def _examiner(arguments: argparse.Namespace, judge: Judge, lower: FixerJudge | N
 
 def _others(arguments: argparse.Namespace, pairs: Sequence[Pair]) -> list[Shot]:
     """The photos that --real names, or the protocol's own."""
+    from .frechet import LEAST
+
     if arguments.features == "none":
         return []
     if arguments.real is None:
         return other_photos(arguments.protocol, arguments.faces, pairs, arguments.seed, arguments.held_out)
     taken = {shot.path.resolve() for pair in pairs for shot in (pair.source, pair.target)}
-    return [Shot(path, str(path)) for path in find_pictures(arguments.real) if path.resolve() not in taken]
+    found = [Shot(path, str(path)) for path in find_pictures(arguments.real) if path.resolve() not in taken]
+    if len(found) < LEAST:
+        raise ReliableSwapError(
+            f"--real {arguments.real} holds {len(found)} photos that no pair uses; give at least {LEAST}"
+        )
+    return found
 
 
 def _channels(arguments: argparse.Namespace, name: str) -> list[float]:

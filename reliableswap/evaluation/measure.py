@@ -76,6 +76,7 @@ def evaluate(
             f"none of the {len(pairs)} pairs can be measured: {next(iter(left_out.values()))}"
         )
     kept = [replace(p, reference=None) if p.reference in problems else p for p in kept]
+    real = _examine_others(others, examiner, say)
     results = []
     for method in methods:
         rows = []
@@ -84,7 +85,6 @@ def evaluate(
             if number % 50 == 0 or number == len(kept):
                 say(f"{method.name}: {number} of {len(kept)} pairs")
         results.append(MethodResult(method.name, method.control, rows))
-    real = _examine_others(others, examiner, say)
     for result in results:
         retrieve(result.rows, subjects)
         steadiness(result.rows)

@@ -107,12 +107,8 @@ def summarise(
     made = [row.subject.features for row in rows if row.subject is not None]
     result.frechet_others = _distance(made, others)
     result.frechet_photos = _distance(made, _features(list(subjects), subjects))
-    for key, shots in (
-        ("frechet", [row.pair.target for row in rows]),
-        ("frechet_sources", [row.pair.source for row in rows]),
-    ):
-        if len(set(shots)) >= LEAST:  # one photo many times is no set
-            setattr(result, key, _distance(made, _features(shots, subjects)))
+    result.frechet = _distance(made, _features([row.pair.target for row in rows], subjects))
+    result.frechet_sources = _distance(made, _features([row.pair.source for row in rows], subjects))
 
 
 def frechet_differences(
@@ -139,6 +135,9 @@ def frechet_differences(
 
 
 def _features(shots: Sequence[Shot], subjects: dict[Shot, Subject]) -> list[np.ndarray]:
+    """Those of the shots' faces; none of too few photos, however often they come."""
+    if len(set(shots)) < LEAST:
+        return []
     return [features for shot in shots if (features := subjects[shot].features) is not None]
 
 

@@ -68,10 +68,8 @@ def bundle(networks: Mapping[str, Path | Sequence[Path]], weights: Path = WEIGHT
 def mean(folders: Sequence[Path]) -> Network:
     """The network in the folder; of several, which have to be alike in all but their weights, the weights' mean."""
     network, *others = [load_network(folder) for folder in folders]
-    if not others:
-        return (
-            network  # bit by bit: a mean would take the sign off its zeros, and its checksum would be another
-        )
+    if not others:  # bit by bit: a mean would take the sign off its zeros, and its checksum would be another
+        return network
     settings = {name: value for name, value in network.config.items() if not name.startswith("_")}
     for other, folder in zip(others, folders[1:], strict=True):
         theirs = {name: value for name, value in other.config.items() if not name.startswith("_")}
