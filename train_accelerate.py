@@ -8,42 +8,42 @@ import sys
 from pathlib import Path
 
 from reliableswap.errors import ReliableSwapError
-from reliableswap.training.settings import add_arguments, from_arguments, read_settings
+from reliableswap.training.core.settings import add_arguments, from_arguments, read_settings
 
 # sub-command: (module, its settings, what it trains)
 TRAININGS = {
     "generator": (
-        "reliableswap.training.generator",
+        "reliableswap.training.tasks.generator.task",
         "GeneratorSettings",
         "a generator on triplets: the light one, SimSwap or FaceShifter",
     ),
     "detector": (
-        "reliableswap.training.detector",
+        "reliableswap.training.tasks.faces.detector",
         "DetectorSettings",
         "the face detector, from a teacher's boxes",
     ),
     "landmarks": (
-        "reliableswap.training.landmarks",
+        "reliableswap.training.tasks.faces.landmarks",
         "LandmarksSettings",
         "the 468-point mesh, from a teacher's",
     ),
     "identity": (
-        "reliableswap.training.identity",
+        "reliableswap.training.tasks.encoders.identity",
         "IdentitySettings",
         "the identity encoder, from a teacher's vectors",
     ),
     "fixer": (
-        "reliableswap.training.fixer",
+        "reliableswap.training.tasks.encoders.fixer",
         "FixerSettings",
         "the encoder of the lower face, by a margin between people and a teacher's vectors",
     ),
     "glasses": (
-        "reliableswap.training.glasses",
+        "reliableswap.training.tasks.faces.glasses",
         "GlassesSettings",
         "the network that tells which pixels are glasses, from glasses painted on faces without any",
     ),
     "blend-data": (
-        "reliableswap.training.blend_data",
+        "tools.blend_data",
         "BlendDataSettings",
         "the data files of the blend engine: the mean face and its triangles, shape, looks",
     ),

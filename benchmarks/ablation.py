@@ -23,7 +23,7 @@ from statistics import fmean
 
 from reliableswap import ReliableSwapPipeline
 from reliableswap.bundled import bundled
-from reliableswap.evaluation.statistics import bootstrap
+from reliableswap.evaluation.metrics.statistics import bootstrap
 from reliableswap.models import FixerNet, IdentityEncoder, load_network
 
 ROOT = Path(__file__).parent.parent

@@ -21,8 +21,8 @@ import cv2
 import numpy as np
 import openpeople
 
-from reliableswap.blend import blend_face
-from reliableswap.blend.occlusion import find_covers
+from reliableswap.faces.visibility import find_covers
+from reliableswap.swap.blend import blend_face
 
 ROOT = Path(__file__).resolve().parent.parent
 STEPS = {

@@ -21,15 +21,15 @@ import torch
 
 from reliableswap.bundled import bundled
 from reliableswap.faces.align import apply, crop, upright
-from reliableswap.faces.analyse import BundledAnalyser
+from reliableswap.faces.analysers.base import BundledAnalyser
+from reliableswap.faces.detect import SearchSettings, add_meshes, find_faces, five_points
 from reliableswap.faces.face import Face, eye_distance
-from reliableswap.faces.find import SearchSettings, add_meshes, find_faces, five_points
 from reliableswap.models.detector import FaceDetector
 from reliableswap.models.landmarks import MeshNet
-from reliableswap.training.detector import DetectorSettings, Mosaics, Tally, overlaps_plain
-from reliableswap.training.landmarks import Crops, LandmarksSettings, turned_to
-from reliableswap.training.mosaic import mosaic
-from reliableswap.training.teachers import Teachers, label_photos
+from reliableswap.training.tasks.faces.detector import DetectorSettings, Mosaics, Tally, overlaps_plain
+from reliableswap.training.tasks.faces.landmarks import Crops, LandmarksSettings, turned_to
+from reliableswap.training.tasks.faces.mosaic import mosaic
+from reliableswap.training.tasks.faces.teachers import Teachers, label_photos
 
 
 def line(name: str, value: float, target: str, met: bool) -> None:

@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from reliableswap.evaluation.statistics import bootstrap
-from reliableswap.triplets.photos import HELD_OUT, PICTURES, stands_last
+from reliableswap.data.photos import HELD_OUT, PICTURES, stands_last
+from reliableswap.evaluation.metrics.statistics import bootstrap
 
 Label = dict[str, Any]
 

@@ -23,7 +23,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from reliableswap.convert import convert
+from reliableswap.convert.checkpoints import convert
 from reliableswap.models import load_network
 
 TOLERANCE = 1e-4  # relative to the output's largest number

@@ -23,8 +23,9 @@ import numpy as np
 from groups import GROUPS, draw, held_out
 
 from reliableswap import ReliableSwapError, ReliableSwapPipeline
-from reliableswap.blend import colour, regions
-from reliableswap.evaluation.judge import Judge, open_judge
+from reliableswap.evaluation.judges.identity import Judge, open_judge
+from reliableswap.geometry import regions
+from reliableswap.imaging import colour
 from reliableswap.media import Picture, read_picture
 
 PICTURES = {".jpg", ".jpeg", ".png", ".webp"}

@@ -24,8 +24,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from macs import GENERATORS, SIZES, Case, count_macs
 
-from reliableswap.models.openvino import NAME as OPENVINO
-from reliableswap.models.openvino import OpenVino
+from reliableswap.runtime.openvino import NAME as OPENVINO
+from reliableswap.runtime.openvino import OpenVino
 
 WAYS = {
     "fp32": (torch.float32, torch.contiguous_format),

@@ -30,13 +30,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from reliableswap.bundled import bundled
-from reliableswap.convert import pretrained_perceptual_features
+from reliableswap.convert.checkpoints import pretrained_perceptual_features
 from reliableswap.models import IdentityEncoder, MeshNet
 from reliableswap.models.generator import _ModulatedNorm
-from reliableswap.training.generator import GeneratorTask, build
-from reliableswap.training.generator_settings import GeneratorSettings
-from reliableswap.training.memory import keep_freed_memory
-from reliableswap.training.probe import MeshProbe
+from reliableswap.training.core.memory import keep_freed_memory
+from reliableswap.training.tasks.generator.probe import MeshProbe
+from reliableswap.training.tasks.generator.settings import GeneratorSettings
+from reliableswap.training.tasks.generator.task import GeneratorTask, build
 
 
 class Step:

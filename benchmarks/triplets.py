@@ -27,18 +27,18 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from reliableswap.blend import regions
 from reliableswap.bundled import bundled
-from reliableswap.faces.analyse import BundledAnalyser
+from reliableswap.data.jobs import one_thread
+from reliableswap.data.photos import list_photos
+from reliableswap.data.storage import decode_mesh, decode_picture, read_about
+from reliableswap.data.triplet_dataset import TripletDataset
+from reliableswap.faces.analysers.base import BundledAnalyser
+from reliableswap.geometry import regions
 from reliableswap.triplets.card import mean_similarities
-from reliableswap.triplets.dataset import TripletDataset
 from reliableswap.triplets.encode import EncoderChoice
 from reliableswap.triplets.factory import RunReport, make_triplets
-from reliableswap.triplets.photos import list_photos
 from reliableswap.triplets.quality import head_angles
 from reliableswap.triplets.settings import PRECISIONS, QualitySettings, TripletSettings
-from reliableswap.triplets.store import decode_mesh, decode_picture, read_about
-from reliableswap.triplets.work import one_thread
 
 SHARD = 16  # pairs: small ones, where shards are what is looked at
 MEBI = 2**20

@@ -10,9 +10,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from benchmarks.synthetic_heads.heads import HeadModel
+from benchmarks.synthetic_heads.truth import make_set
 from reliableswap.errors import ReliableSwapError
-from reliableswap.evaluation.heads import HeadModel
-from reliableswap.evaluation.truth import make_set
 
 
 def main() -> int:

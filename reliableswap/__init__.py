@@ -9,9 +9,9 @@ from .lazy import lazy_names
 __version__ = "0.1.0"
 
 _HOMES = {
-    "ReliableSwapPipeline": "pipeline",
-    "SwapOutput": "pipeline",
-    "FaceAnalyser": "faces.analyse",
+    "ReliableSwapPipeline": "pipelines.image",
+    "SwapOutput": "pipelines.image",
+    "FaceAnalyser": "faces.analysers.base",
     "Face": "faces.face",
     "FaceDetector": "models.detector",
     "MeshNet": "models.landmarks",

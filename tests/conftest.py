@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-import openpeople
 import pytest
 from hypothesis import settings
 from PIL import Image
+from support.people import person
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -29,19 +29,6 @@ if TYPE_CHECKING:
 # The same examples everywhere, however busy the machine is.
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.load_profile("steady")
-
-PEOPLE = Path(openpeople.__file__).parent / "data" / "curated"
-
-
-def person(number: int, picture: str = "studio_portrait") -> Path:
-    """A photo of one of the ten people: studio_portrait, amateur_selfie, emotions_sheet, ..."""
-    return PEOPLE / f"P{number:03d}" / "assets" / f"{picture}.jpg"
-
-
-def portrait(number: int, side: int = 400, picture: str = "studio_portrait") -> np.ndarray:
-    image = Image.open(person(number, picture)).convert("RGB")
-    image.thumbnail((side, side))
-    return np.asarray(image)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -66,12 +53,12 @@ def openvino_checks(
         yield None
         return
     checks, said = (
-        Path(__file__).with_name("openvino_checks.py"),
+        Path(__file__).parent / "support" / "openvino_checks.py",
         tmp_path_factory.mktemp("openvino") / "said",
     )
     command = [sys.executable, "-m", "pytest", "--show-capture=no", str(checks)]
     with said.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, cwd=checks.parent.parent)
+        process = subprocess.Popen(command, stdout=output, stderr=output, cwd=checks.parents[2])
         yield process, said
         process.kill()
         process.wait()
@@ -94,7 +81,7 @@ def rng() -> np.random.Generator:
 @pytest.fixture(scope="session")
 def people(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, partial]:
     """Ten folders of two photos each, with one broken file and one without a face; and the analyser that knows them."""
-    from triplet_people import PICTURES, Known, digest, photo
+    from support.triplet_people import PICTURES, Known, digest, photo
 
     folder = tmp_path_factory.mktemp("people")
     known = {}
@@ -113,7 +100,7 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, partial]:
 @pytest.fixture(scope="session")
 def made(people: tuple[Path, partial], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run in one process."""
-    from triplet_people import SETTINGS
+    from support.triplet_people import SETTINGS
 
     from reliableswap.triplets.factory import make_triplets
 
@@ -142,11 +129,16 @@ def portraits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def triplets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small folder of triplets of ten people who do not exist."""
-    from generator_tasks import SIZE
     from PIL import Image
+    from support.generator_tasks import SIZE
 
     from reliableswap.triplets.factory import make_triplets
-    from reliableswap.triplets.settings import FilterSettings, PairSettings, QualitySettings, TripletSettings
+    from reliableswap.triplets.settings import (
+        FilterSettings,
+        PairSettings,
+        QualitySettings,
+        TripletSettings,
+    )
 
     photos, output = tmp_path_factory.mktemp("photos"), tmp_path_factory.mktemp("triplets")
     for number in range(1, 11):
@@ -185,7 +177,7 @@ def encoders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def page() -> Iterator[gr.Blocks]:
     """The Space, served; with `client` and `pictures` what tests of it share."""
-    from space_page import served
+    from support.space_page import served
 
     from reliableswap.space import build
 
@@ -196,7 +188,7 @@ def page() -> Iterator[gr.Blocks]:
 
 @pytest.fixture(scope="session")
 def client(page: gr.Blocks) -> Client:
-    from space_page import connect
+    from support.space_page import connect
 
     return connect(page)
 

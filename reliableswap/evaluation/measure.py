@@ -9,16 +9,18 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from ..errors import NoFaceError, ReliableSwapError
-from ..faces.analyse import FaceAnalyser
-from ..faces.face import Face, eye_distance
-from . import geometry, pixels
-from .frechet import Features
-from .judge import Judge
+from reliableswap.errors import NoFaceError, ReliableSwapError
+from reliableswap.evaluation.judges.identity import Judge
+from reliableswap.evaluation.metrics import pixels
+from reliableswap.evaluation.metrics.frechet import Features
+from reliableswap.evaluation.metrics.summary import frechet_differences, retrieve, steadiness, summarise
+from reliableswap.evaluation.protocols.shots import Pair, Shot
+from reliableswap.faces.analysers.base import FaceAnalyser
+from reliableswap.faces.face import Face, eye_distance
+from reliableswap.geometry import measures as geometry
+
 from .methods import Method
 from .results import Evaluation, MethodResult, Row, Subject
-from .shots import Pair, Shot
-from .summary import frechet_differences, retrieve, steadiness, summarise
 
 THUMBNAIL = 160  # pixels a side
 

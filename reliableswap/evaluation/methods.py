@@ -9,12 +9,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..errors import ReliableSwapError
-from ..media import Picture, read_picture, write_picture
-from ..models.fixer import FixerNet
-from ..models.identity import IdentityEncoder
-from ..pipeline import Engine, ReliableSwapPipeline
-from .shots import PICTURES, Pair, Shot, read_frame
+from reliableswap.errors import ReliableSwapError
+from reliableswap.evaluation.protocols.shots import PICTURES, Pair, Shot, read_frame
+from reliableswap.media import Picture, read_picture, write_picture
+from reliableswap.models.fixer import FixerNet
+from reliableswap.models.identity import IdentityEncoder
+from reliableswap.pipelines.image import Engine, ReliableSwapPipeline
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..faces.face import Face
-from .shots import Pair, Shot
-from .statistics import Estimate
+from reliableswap.evaluation.metrics.statistics import Estimate
+from reliableswap.evaluation.protocols.shots import Pair, Shot
+from reliableswap.faces.face import Face
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..lazy import lazy_names
+from reliableswap.lazy import lazy_names
 
 _HOMES = {
     "Picture": "picture",

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from ..errors import PictureError
+from reliableswap.errors import PictureError
 
 # The only decoders that ever see a file: Pillow knows forty more, some of which start other programs.
 _PLUGINS = {

@@ -7,7 +7,7 @@ import io
 import numpy as np
 from PIL import Image, ImageCms
 
-from ..errors import PictureError
+from reliableswap.errors import PictureError
 
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _ORIENTATION = 258, 262, 274
 _DEEP = ("I", "I;16", "I;16L", "I;16B", "I;16N")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from ..errors import PictureError
+from reliableswap.errors import PictureError
 
 
 @dataclass(frozen=True, eq=False)

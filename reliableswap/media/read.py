@@ -12,7 +12,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image
 
-from ..errors import PictureError
+from reliableswap.errors import PictureError
+
 from .decode import check_limit, decoder_errors, load, open_image, strict_pillow
 from .modes import scale_key_colour, to_planes
 from .picture import Picture, from_array, printable

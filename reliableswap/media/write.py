@@ -12,9 +12,10 @@ from typing import Any, BinaryIO
 from PIL import ExifTags, Image, TiffImagePlugin
 from PIL.PngImagePlugin import PngInfo
 
-from .. import __version__
-from ..errors import PictureError
-from ..provenance.mark import mark_xmp
+from reliableswap import __version__
+from reliableswap.errors import PictureError
+from reliableswap.provenance.metadata import mark_xmp
+
 from .picture import Picture, printable
 
 _FORMATS = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..lazy import lazy_names
+from reliableswap.lazy import lazy_names
 
 # Every network that may be loaded by name, and the module it lives in; nothing else is ever looked up.
 NETWORKS = {

@@ -15,7 +15,7 @@ from huggingface_hub import constants
 from huggingface_hub.errors import HFValidationError
 from typing_extensions import Self
 
-from ..errors import WeightsError
+from reliableswap.errors import WeightsError
 
 __all__ = ["ModelMixin", "Network", "check_shape", "register_to_config"]
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from ..errors import WeightsError
+from reliableswap.errors import WeightsError
+
 from .base import Network
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from huggingface_hub.errors import HFValidationError
 
-from ..errors import WeightsError
-from . import NETWORKS
+from reliableswap.errors import WeightsError
+from reliableswap.models import NETWORKS
+
 from .base import Network, explain_loading
 
 _WHERE = ("cache_dir", "force_download", "local_files_only", "revision", "token", "proxies")

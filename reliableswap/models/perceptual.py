@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from typing_extensions import Self
 
-from ..errors import ReliableSwapError
+from reliableswap.errors import ReliableSwapError
+
 from .base import Network, check_shape, register_to_config
 from .identity import Normalise
 

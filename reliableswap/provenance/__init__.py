@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..lazy import lazy_names
+from reliableswap.lazy import lazy_names
 
 _HOMES = {
-    "Mark": "mark",
-    "mark_xmp": "mark",
-    "read_mark": "mark",
+    "Mark": "metadata",
+    "mark_xmp": "metadata",
+    "read_mark": "metadata",
 }
 
 __all__ = sorted(_HOMES)
 
 if TYPE_CHECKING:
-    from .mark import Mark as Mark
-    from .mark import mark_xmp as mark_xmp
-    from .mark import read_mark as read_mark
+    from .metadata import Mark as Mark
+    from .metadata import mark_xmp as mark_xmp
+    from .metadata import read_mark as read_mark
 
 __getattr__, __dir__ = lazy_names(__name__, globals(), _HOMES)

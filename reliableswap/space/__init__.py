@@ -5,7 +5,8 @@ from .files import folder
 
 folder()  # before Gradio is imported: some of its modules note at import where temporary files go
 
-from .page import build  # noqa: E402
+from reliableswap.space.app.page import build  # noqa: E402
+
 from .serve import launch  # noqa: E402
 
 __all__ = ["build", "launch"]

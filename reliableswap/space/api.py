@@ -11,11 +11,12 @@ from typing import Any
 
 import gradio as gr
 
-from ..pipeline import Engine
-from .answers import File, found_faces, made_swap, made_triplet, read_marks, swap_facts
+from reliableswap.pipelines.image import Engine
+from reliableswap.space.app.making import ROWS
+from reliableswap.space.app.photo import HEAVY, RAW
+
+from .handlers import File, found_faces, made_swap, made_triplet, read_marks, swap_facts
 from .limits import MAX_SOURCES
-from .making import ROWS
-from .photo import HEAVY, RAW
 from .toasts import toasts
 from .work import STRENGTHS, Worker
 

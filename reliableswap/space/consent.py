@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ..errors import ReliableSwapError
-from ..media import Picture
+from reliableswap.errors import ReliableSwapError
+from reliableswap.media import Picture
 
 STATEMENT = "The people shown agreed to this, or they do not exist."
 RULES = (

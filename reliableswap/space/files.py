@@ -15,9 +15,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import PictureError
-from ..media import Picture, read_picture, write_picture
-from ..media.picture import printable
+from reliableswap.errors import PictureError
+from reliableswap.media import Picture, read_picture, write_picture
+from reliableswap.media.picture import printable
+
 from .limits import KEEP_SECONDS, MAX_BYTES, MAX_MEGABYTES, MAX_PIXELS, SWEEP_SECONDS
 
 _NOT_IN_A_NAME = re.compile(r"[^\w.-]+")

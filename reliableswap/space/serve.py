@@ -8,9 +8,10 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
-from .gate import Gate
+from reliableswap.space.app.theme import CSS, JS, theme
+
 from .limits import MAX_RESULT_MEGABYTES, QUEUE_SIZE
-from .look import CSS, JS, theme
+from .request_filter import Gate
 
 
 def launch(page: gr.Blocks, **options: Any) -> gr.Blocks:

@@ -10,7 +10,7 @@ from typing import ParamSpec, TypeVar
 
 import gradio as gr
 
-from ..errors import ReliableSwapError
+from reliableswap.errors import ReliableSwapError
 
 P = ParamSpec("P")
 R = TypeVar("R")

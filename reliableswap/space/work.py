@@ -11,14 +11,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..blend import BlendSettings, blend_face
-from ..errors import NoFaceError, ReliableSwapError
-from ..faces.align import TEMPLATES, apply, crop, similarity
-from ..faces.face import Face
-from ..media import Picture
-from ..pipeline import Engine, ReliableSwapPipeline
-from ..report import SwapReport
-from ..triplets.synthesise import AlignedFace
+from reliableswap.errors import NoFaceError, ReliableSwapError
+from reliableswap.faces.align import TEMPLATES, apply, crop, similarity
+from reliableswap.faces.face import Face
+from reliableswap.media import Picture
+from reliableswap.pipelines.image import Engine, ReliableSwapPipeline
+from reliableswap.pipelines.output import SwapReport
+from reliableswap.swap.blend import BlendSettings, blend_face
+from reliableswap.triplets.surrogates import AlignedFace
+
 from .device import on_gpu
 from .limits import MAX_SOURCES
 

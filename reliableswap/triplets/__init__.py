@@ -4,22 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..lazy import lazy_names
+from reliableswap.lazy import lazy_names
 
 _HOMES = {
     "TripletSettings": "settings",
     "make_triplets": "factory",
-    "TripletDataset": "dataset",
-    "Mix": "dataset",
-    "Augmentation": "augment",
 }
 
 __all__ = sorted(_HOMES)
 
 if TYPE_CHECKING:
-    from .augment import Augmentation as Augmentation
-    from .dataset import Mix as Mix
-    from .dataset import TripletDataset as TripletDataset
     from .factory import make_triplets as make_triplets
     from .settings import TripletSettings as TripletSettings
 

@@ -12,10 +12,11 @@ import cv2
 import numpy as np
 import pyarrow.parquet as pq
 
-from ..media import write_picture
-from ..media.picture import Picture
+from reliableswap.data.storage import decode_picture, read_about, write_whole
+from reliableswap.media import write_picture
+from reliableswap.media.picture import Picture
+
 from .settings import SPLITS
-from .store import decode_picture, read_about, write_whole
 
 _SHOWN = ("c_a", "c_b", "c_ab", "c_ba")
 _SAMPLES = 32

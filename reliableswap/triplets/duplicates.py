@@ -7,7 +7,7 @@ from collections import defaultdict
 import cv2
 import numpy as np
 
-from ..errors import ReliableSwapError
+from reliableswap.errors import ReliableSwapError
 
 _SIDE = 16
 BITS = _SIDE * _SIDE

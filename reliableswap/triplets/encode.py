@@ -12,8 +12,9 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from ..errors import ReliableSwapError, WeightsError
-from ..faces.align import IDENTITY_WINDOW
+from reliableswap.errors import ReliableSwapError, WeightsError
+from reliableswap.faces.align import IDENTITY_WINDOW
+
 from .settings import PRECISIONS
 
 _BATCH = 16
@@ -74,9 +75,9 @@ class FolderEncoder:
     def __init__(self, folder: Path, device: str = "cpu", precision: str = "float32") -> None:
         import torch
 
-        from ..models.frozen import native_bfloat16, quickened
-        from ..models.identity import IdentityEncoder
-        from ..models.openvino import NAME, OpenVino
+        from reliableswap.models.identity import IdentityEncoder
+        from reliableswap.runtime.frozen import native_bfloat16, quickened
+        from reliableswap.runtime.openvino import NAME, OpenVino
 
         if device == "cuda":  # each launched process has a GPU of its own
             device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"

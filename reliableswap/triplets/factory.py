@@ -14,18 +14,19 @@ from typing import Any
 
 import tqdm
 
-from .. import __version__
-from ..errors import ReliableSwapError
-from ..faces.analyse import BundledAnalyser, FaceAnalyser
+from reliableswap import __version__
+from reliableswap.data.jobs import Crew, Place
+from reliableswap.data.photos import Photo, list_photos, split_of
+from reliableswap.data.storage import sweep, write_whole
+from reliableswap.errors import ReliableSwapError
+from reliableswap.faces.analysers.base import BundledAnalyser, FaceAnalyser
+
 from .card import write_card
 from .encode import EncoderChoice
-from .pair import Choice, choose_photos, slots_by_split
-from .photos import Photo, list_photos, split_of
+from .pairing import Choice, choose_photos, slots_by_split
 from .records import RecordMaker, Records, analyser_label, into_buckets, recipe
 from .settings import TripletSettings
 from .shards import Shard, ShardMaker, Tally, plan
-from .store import sweep, write_whole
-from .work import Crew, Place
 
 RUN_FILE, PHOTOS_FILE, DATA = "run.json", "photos.csv", "data"
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from .quality import sharpness
 from .settings import FilterSettings
-from .synthesise import Surrogate
+from .surrogates import Surrogate
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ..blend import regions
-from ..blend.occlusion import Covers
-from ..blend.reshape import similarity3d
-from ..blend.topology import topology
+from reliableswap.faces.visibility import Covers
+from reliableswap.geometry import regions
+from reliableswap.geometry.shape import similarity3d
+from reliableswap.geometry.topology import topology
+
 from .settings import QualitySettings
 
 _SIDE = 128  # sharpness and light are measured on a crop of this size, whatever the crop's own

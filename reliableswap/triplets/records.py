@@ -23,20 +23,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from .. import __version__
-from ..blend import glasses
-from ..blend.occlusion import Covers, find_covers
-from ..bundled import bundled
-from ..errors import PictureError, ReliableSwapError
-from ..faces.align import TEMPLATES, apply, crop, similarity
-from ..faces.analyse import FaceAnalyser
-from ..media import read_picture
+from reliableswap import __version__
+from reliableswap.bundled import bundled
+from reliableswap.data.photos import Photo
+from reliableswap.data.storage import write_whole
+from reliableswap.errors import PictureError, ReliableSwapError
+from reliableswap.faces import glasses
+from reliableswap.faces.align import TEMPLATES, apply, crop, similarity
+from reliableswap.faces.analysers.base import FaceAnalyser
+from reliableswap.faces.visibility import Covers, find_covers
+from reliableswap.media import read_picture
+
 from .duplicates import perceptual_hash
 from .encode import Encoder, EncoderChoice
-from .photos import Photo
 from .quality import Measures, covered_share, measure
-from .store import write_whole
-from .synthesise import AlignedFace
+from .surrogates import AlignedFace
 
 BUCKETS = 256
 _FORMAT = 6  # of the cache; a change here makes every record anew

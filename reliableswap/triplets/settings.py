@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import ReliableSwapError
+from reliableswap.errors import ReliableSwapError
 
 SPLITS = ("train", "validation", "test")
 FORMATS = ("jpeg", "png")

@@ -14,15 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from .. import __version__
+from reliableswap import __version__
+from reliableswap.data.photos import Photo
+from reliableswap.data.storage import encode_mesh, encode_picture, picture_cell, shard_name, write_shard
+
 from .encode import Encoder, EncoderChoice
 from .filter import Likeness, reason_by_identity, reason_by_picture
-from .pair import Pair, Pairing, choose_photos
-from .photos import Photo
+from .pairing import Pair, Pairing, choose_photos
 from .records import RecordMaker, Records
 from .settings import TripletSettings
-from .store import encode_mesh, encode_picture, picture_cell, shard_name, write_shard
-from .synthesise import AlignedFace, Surrogate, draw_recipe, synthesise
+from .surrogates import AlignedFace, Surrogate, draw_recipe, synthesise
 
 
 @dataclass(frozen=True)

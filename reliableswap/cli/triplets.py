@@ -1,0 +1,173 @@
+"""`reliableswap triplets`: the factory on the command line."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Any
+
+from reliableswap.bundled import bundled
+from reliableswap.errors import ReliableSwapError
+from reliableswap.triplets.settings import (
+    FORMATS,
+    PRECISIONS,
+    FilterSettings,
+    PairSettings,
+    QualitySettings,
+    TripletSettings,
+    Variation,
+    parse_split,
+)
+
+_GROUPS = {
+    "quality": ("which photos are good enough", QualitySettings),
+    "pairing": ("which photos become partners", PairSettings),
+    "filter": ("which synthetic faces are good enough", FilterSettings),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The sub-command's options; their defaults are those of TripletSettings."""
+    parser.add_argument(
+        "photos",
+        type=Path,
+        metavar="PHOTOS",
+        help="a folder, one sub-folder a person; or a .csv or .parquet table",
+    )
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="where the shards go")
+    parser.add_argument(
+        "--size", type=int, default=128, help="side of the crops: 128, 256, 512 (default: 128)"
+    )
+    parser.add_argument("--pairs", type=int, default=1000, metavar="N", help="pairs to make (default: 1000)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--split", default="90/5/5", help="shares of train/validation/test (default: 90/5/5)")
+    parser.add_argument(
+        "--shard-pairs", type=int, default=256, metavar="N", help="pairs a shard (default: 256)"
+    )
+    parser.add_argument("--format", choices=FORMATS, default="jpeg", help="how pictures are stored")
+    parser.add_argument(
+        "--girth", type=float, default=0.0, metavar="SHARE",
+        help="make jaws thinner or chubbier by up to this share of their width (default: 0)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--flat",
+        default="",
+        metavar="NAMES",
+        help="sub-folders whose photos are all of different people, with commas",
+    )
+    parser.add_argument(
+        "--cache", type=Path, metavar="DIR", help="found faces are kept here (default: DIR/cache)"
+    )
+    parser.add_argument(
+        "--encoder",
+        default="bundled",
+        metavar="PATH",
+        help="identity encoder of the filter: a folder of ours, an ONNX file, bundled or none (default: bundled)",
+    )
+    parser.add_argument(
+        "--encoder-mean", default="0.5", metavar="R,G,B", help="of an ONNX encoder (default: 0.5)"
+    )
+    parser.add_argument(
+        "--encoder-std", default="0.5", metavar="R,G,B", help="of an ONNX encoder (default: 0.5)"
+    )
+    parser.add_argument(
+        "--device",
+        default="cpu",
+        help="of a folder's encoder: cpu, cuda, or openvino, which is quicker (default: cpu)",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="auto",
+        help="of a folder's encoder; auto: bfloat16 on processors that multiply it themselves, else float32",
+    )
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default: 1)")
+    parser.add_argument(
+        "--license", default="other", metavar="ID", help="for the dataset card (default: other)"
+    )
+    parser.add_argument("--preview", type=Path, metavar="FILE", help="also write the contact sheet here")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    for title, kind in _GROUPS.values():
+        group = parser.add_argument_group(title)
+        for one in dataclasses.fields(kind):
+            group.add_argument(
+                _option(one.name),
+                type=type(one.default),
+                default=one.default,
+                metavar="N",
+                help=f"{one.metadata['help']} (default: {one.default})",
+            )
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def settings_of(arguments: argparse.Namespace) -> TripletSettings:
+    """The settings that the options say."""
+    groups: dict[str, Any] = {
+        name: kind(**{one.name: getattr(arguments, one.name) for one in dataclasses.fields(kind)})
+        for name, (_, kind) in _GROUPS.items()
+    }
+    girth = abs(arguments.girth)
+    return TripletSettings(
+        size=arguments.size,
+        pairs=arguments.pairs,
+        seed=arguments.seed,
+        split=parse_split(arguments.split),
+        shard_pairs=arguments.shard_pairs,
+        format=arguments.format,
+        variation=Variation(girth=(-girth, girth)),
+        **groups,
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Make the triplets, then say what came of it on stderr."""
+    try:
+        from reliableswap.triplets.encode import EncoderChoice
+        from reliableswap.triplets.factory import make_triplets
+    except ImportError as error:
+        if error.name not in {"pyarrow", "tqdm"}:
+            raise
+        raise ReliableSwapError(
+            f"triplets need {error.name}; run: pip install -e '.[train]' in the repository"
+        ) from error
+    encoder = None
+    if arguments.encoder != "none":
+        place = bundled("identity") if arguments.encoder == "bundled" else Path(arguments.encoder)
+        mean, std = _three(arguments.encoder_mean), _three(arguments.encoder_std)
+        encoder = EncoderChoice(place, mean, std, arguments.device, arguments.precision)
+    report = make_triplets(
+        arguments.photos,
+        arguments.output,
+        settings_of(arguments),
+        flat=[name for name in arguments.flat.split(",") if name],
+        cache=arguments.cache,
+        encoder=encoder,
+        workers=arguments.workers,
+        licence=arguments.license,
+        preview=arguments.preview,
+        progress=not arguments.quiet,
+    )
+    drops = ", ".join(f"{reason} {n}" for reason, n in report.drops.most_common() if n) or "none"
+    print(
+        f"kept {report.kept} pairs of {report.attempts} tried (dropped: {drops}) in {len(report.tallies)} of "
+        f"{report.shards} shards; photos dropped: {dict(report.photos)}; see {arguments.output / 'README.md'}",
+        file=sys.stderr,
+    )
+    return 0
+
+
+def _three(text: str) -> tuple[float, ...]:
+    try:
+        values = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        values = ()
+    if len(values) not in (1, 3):
+        raise ReliableSwapError(
+            f"{text} is neither one number nor three with commas, such as 0.485,0.456,0.406"
+        )
+    return values * (3 // len(values))

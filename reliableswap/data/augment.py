@@ -1,0 +1,78 @@
+"""Augmentation that keeps a triplet true: what happens to the target happens to its ground truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from reliableswap.errors import ReliableSwapError
+from reliableswap.geometry.topology import topology
+from reliableswap.triplets.surrogates import AlignedFace
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """flip: how often everything is mirrored. brightness, contrast, saturation: largest change, as a share, and hue:
+    in degrees; target and truth change alike, the source by a draw of its own."""
+
+    flip: float = 0.5
+    brightness: float = 0.1
+    contrast: float = 0.1
+    saturation: float = 0.1
+    hue: float = 4.0
+
+    def __post_init__(self) -> None:
+        for name in ("flip", "brightness", "contrast", "saturation"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ReliableSwapError(f"{name} is {getattr(self, name)}; choose a value from 0 to 1")
+
+
+NONE = Augmentation(flip=0, brightness=0, contrast=0, saturation=0, hue=0)
+
+
+@dataclass(frozen=True)
+class Jitter:
+    """One draw of colour changes."""
+
+    brightness: float
+    contrast: float
+    saturation: float
+    hue: float
+
+    @classmethod
+    def draw(cls, limits: Augmentation, rng: np.random.Generator) -> Jitter:
+        b, c, s, h = rng.uniform(-1, 1, 4)
+        return cls(
+            1 + b * limits.brightness, 1 + c * limits.contrast, 1 + s * limits.saturation, h * limits.hue
+        )
+
+    def __call__(self, picture: np.ndarray) -> np.ndarray:
+        """(H,W,3) uint8 -> the same with other colours; one linear map of RGB, so that no pixel's neighbours count."""
+        matrix = self._matrix()
+        shift = 128 * (1 - self.contrast) * self.brightness
+        return cv2.transform(picture, np.column_stack([matrix, np.full(3, shift)]))
+
+    def _matrix(self) -> np.ndarray:
+        """(3,3) brightness and contrast scale all; saturation scales, and hue turns, what differs from grey."""
+        luma = np.array([0.299, 0.587, 0.114])
+        grey = np.tile(luma, (3, 1))
+        # Rodrigues' rotation about the grey axis.
+        angle = np.radians(self.hue)
+        axis = np.full(3, 1 / np.sqrt(3))
+        cross = np.cross(np.eye(3), -axis)
+        turn = np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+        colour = grey + self.saturation * (np.eye(3) - grey)
+        return np.asarray(self.brightness * self.contrast * colour @ turn)
+
+
+def flipped(face: AlignedFace) -> AlignedFace:
+    """The mirror image: points of the left half become those of the right."""
+    mesh = face.mesh[topology().mirror].copy()
+    mesh[:, 0] = face.crop.shape[1] - 1 - mesh[:, 0]
+    return AlignedFace(np.ascontiguousarray(face.crop[:, ::-1]), mesh)
+
+
+def recoloured(face: AlignedFace, jitter: Jitter) -> AlignedFace:
+    return replace(face, crop=jitter(face.crop))

@@ -1,0 +1,78 @@
+"""What a training leaves: a from_pretrained folder with its card, and a repository on the Hub if wished."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+
+from huggingface_hub import HfApi
+
+from reliableswap import __version__
+from reliableswap.models.base import Network
+
+from .runlog import FIGURES_FILE
+from .settings import CONFIG_FILE, RunSettings
+from .task import Task
+
+
+def publish(network: Network, task: Task, settings: RunSettings, step: int) -> None:
+    """Save the network and its card into output_dir, and upload both if the settings say so."""
+    folder = settings.output_dir
+    network.save_pretrained(folder)
+    place = settings.hub_model_id or folder.name
+    (folder / "README.md").write_text(card(network, task, settings, step, place), encoding="utf-8")
+    if settings.push_to_hub:
+        api = HfApi()
+        repository = api.create_repo(place, private=settings.hub_private, exist_ok=True).repo_id
+        api.upload_folder(
+            repo_id=repository,
+            folder_path=folder,
+            # Grids show photos of people; crops, labels and settings are this machine's.
+            ignore_patterns=["checkpoint-*", "*.np[yz]", "tracker/*", "grids/*", CONFIG_FILE],
+            commit_message=f"{type(network).__name__} after {step} steps",
+        )
+
+
+def card(network: Network, task: Task, settings: RunSettings, step: int, place: str) -> str:
+    """The model card: what was measured, on what it learnt, and the command that made it."""
+    name = type(network).__name__
+    figures = _last_figures(settings.output_dir / FIGURES_FILE)
+    lines = [
+        "---", "license: other", "library_name: diffusers", "tags: [face-swap, reliableswap]", "---", "",
+        f"# {name}", "",
+        f"{network.parameter_count:,} parameters, trained by ReliableSwap {__version__}: {step} of "
+        f"{settings.max_train_steps} steps of {settings.train_batch_size * settings.gradient_accumulation_steps} "
+        f"samples a process.", "",
+        "```python", f"from reliableswap.models import {name}", "",
+        f'network = {name}.from_pretrained("{place}")', "```", "",
+        "## Measured on held-out people", "",
+    ]  # fmt: skip
+    if figures:
+        lines += [f"After {figures.pop('step'):.0f} steps.", "", "| figure | value |", "|---|---|"]
+        lines += [f"| {key} | {value:.4f} |" for key, value in figures.items()]
+    else:
+        lines.append("Nothing yet: the run stopped before its first validation.")
+    facts = task.facts()
+    if facts:
+        lines += ["", "## Data", "", *(f"- {key}: {value}" for key, value in facts.items())]
+    lines += [
+        "", "## Made by", "",
+        "```bash", shlex.join(["python", *map(_public, sys.argv)]), "```", "",
+        f"{CONFIG_FILE} in the run's folder holds every setting; `--config` repeats the run with it.", "",
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _public(word: str) -> str:
+    """An argument as it may be read by anybody: where a folder lies on this machine is nobody's business."""
+    parts = [Path(part).name if part.startswith(("/", "..")) else part for part in word.split(",")]
+    return ",".join(parts)
+
+
+def _last_figures(log: Path) -> dict[str, float]:
+    if not log.is_file():
+        return {}
+    figures: dict[str, float] = json.loads(log.read_text().splitlines()[-1])
+    return figures

@@ -1,0 +1,65 @@
+"""Small generators, their trainings and triplets, shared by the tests of training generators."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from reliableswap.bundled import bundled
+from reliableswap.data.triplet_dataset import KINDS
+from reliableswap.models import FixerNet, IdentityEncoder, LightGenerator, MeshNet, PerceptualFeatures
+from reliableswap.training.tasks.generator.settings import GeneratorSettings
+from reliableswap.training.tasks.generator.task import GeneratorTask
+
+SIZE = 64
+SMALL = (8, 12, 16, 24)
+EVERY_LOSS = {
+    f"{name}_weight": 1.0
+    for name in (
+        "identity", "lower_face", "l1", "gradient", "perceptual", "colour", "chroma", "feature_matching", "adversarial",
+        "penalty", "cycle", "mask", "mesh", "gaze", "expression", "pose",
+    )
+}  # fmt: skip
+
+
+def settings_for(triplets: Path, **more: Any) -> GeneratorSettings:
+    values = {
+        "triplets": str(triplets), "train_batch_size": 5, "mixed_precision": "no", "dataloader_num_workers": 0,
+        "lr_warmup_steps": 0, "validation_pairs": 4, "discriminator_channels": 4, "report_to": "none",
+    }  # fmt: skip
+    return GeneratorSettings.of("light", **{**values, **more})
+
+
+def task_for(settings: GeneratorSettings, encoders: Path) -> GeneratorTask:
+    torch.manual_seed(1)
+    return GeneratorTask(
+        settings,
+        IdentityEncoder.from_pretrained(encoders / "identity"),
+        FixerNet.from_pretrained(encoders / "fixer") if settings.lower_face_weight else None,
+        MeshNet.from_pretrained(bundled("landmarks")).float(),
+        PerceptualFeatures() if settings.perceptual_weight else None,
+        [IdentityEncoder.from_pretrained(folder) for folder in settings.further_encoders],
+    )
+
+
+def small_light(task: GeneratorTask) -> LightGenerator:
+    torch.manual_seed(2)
+    fixer = task.fixer.embedding_size if task.fixer else 0
+    return LightGenerator(channels=SMALL, block_count=1, identity_dim=16, fixer_dim=fixer)
+
+
+def batch_of_every_kind(task: GeneratorTask) -> dict[str, Tensor]:
+    """One sample of each kind, whichever come first."""
+    found: dict[int, dict[str, Tensor]] = {}
+    for i in range(200):
+        sample = task.samples[i]
+        found.setdefault(int(sample["kind"]), sample)
+        if len(found) == len(KINDS):
+            return torch.utils.data.default_collate(list(found.values()))
+    raise AssertionError(f"only kinds {sorted(found)} among 200 samples")
+
+
+ALL_KINDS = {f"{kind}_share": 1.0 for kind in KINDS}

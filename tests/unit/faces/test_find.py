@@ -1,0 +1,237 @@
+"""Where faces are: the arithmetic of passes, tiles, turns and merging, on a detector whose answers are known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+
+from reliableswap.faces.detect import SearchSettings, add_meshes, find_faces, five_points, merge, overlaps
+from reliableswap.faces.face import Face, eye_distance
+from reliableswap.models.detector import STRIDES, FaceDetector
+from reliableswap.models.landmarks import MeshNet
+from reliableswap.runtime.fuse import fused
+
+
+class BrightBlobDetector:
+    """Answers like FaceDetector, but a face is a bright square: so the truth is known to the pixel.
+
+    The five points are four corners and the centre of the square; a square is only seen upright, that is with
+    its dark dot in the upper half.
+    """
+
+    def parameters(self) -> Iterator[torch.Tensor]:
+        yield torch.zeros(1)
+
+    def above(self, image: torch.Tensor, logit: float) -> torch.Tensor:
+        import cv2
+
+        bright = (image[0].amin(0) > 0.9).numpy().astype(np.uint8)
+        answers = []
+        for x, y, w, h, area in cv2.connectedComponentsWithStats(bright)[2][1:]:
+            inside = image[0, 0, y : y + h, x : x + w]
+            dots = np.argwhere((inside < -0.5).numpy())
+            if (
+                area < 16
+                or not len(dots)
+                or dots[:, 0].mean() > h * 0.45
+                or abs(dots[:, 1].mean() - w / 2) > w / 4
+            ):
+                continue
+            x0, y0, x1, y1 = x - 0.5, y - 0.5, x + w - 0.5, y + h - 0.5
+            middle = ((x0 + x1) / 2, (y0 + y1) / 2)
+            answers.append([4.0, *middle, np.log(w), np.log(h), x0, y0, x1, y0, *middle, x0, y1, x1, y1])
+        assert logit < 4.0
+        return torch.tensor(answers, dtype=torch.float32).reshape(-1, 15)
+
+
+def photo_with(size: tuple[int, int], squares: list[tuple[int, int, int]]) -> np.ndarray:
+    """(H,W,3) grey, with white squares (x, y, side) that have a black dot at the top."""
+    width, height = size
+    image = np.full((height, width, 3), 90, np.uint8)
+    for x, y, side in squares:
+        image[y : y + side, x : x + side] = 255
+        dot = max(2, side // 6)
+        image[
+            y + side // 6 : y + side // 6 + dot, x + side // 2 - dot // 2 : x + side // 2 + (dot + 1) // 2
+        ] = 0
+    return image
+
+
+def find(image: np.ndarray, **settings: object) -> list[Face]:
+    return find_faces(BrightBlobDetector(), image, SearchSettings(**settings))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("size", [(60, 50), (640, 480), (1000, 1300), (3000, 2000)])
+def test_a_face_is_found_where_it_is_at_any_photo_size(size: tuple[int, int]) -> None:
+    side = size[0] // 3
+    x, y = size[0] // 4, size[1] // 5
+    (face,) = find(photo_with(size, [(x, y, side)]))
+    expected = np.array([x - 0.5, y - 0.5, x + side - 0.5, y + side - 0.5])
+    assert np.abs(face.box - expected).max() < max(1.0, 0.02 * side)
+    assert np.abs(face.points5[0] - expected[:2]).max() < max(1.0, 0.02 * side)
+
+
+def test_small_faces_of_large_photos_are_found_in_tiles_only() -> None:
+    squares = [(100, 80, 20), (1500, 700, 24), (1860, 1400, 22), (640, 640, 20)]
+    image = photo_with((2000, 1500), squares)
+    found = find(image)
+    assert len(found) == 4
+    for x, y, side in squares:
+        assert min(np.abs(face.box - (x, y, x + side, y + side)).max() for face in found) < 2.5
+
+
+def test_faces_come_largest_first_and_small_ones_can_be_left_out() -> None:
+    image = photo_with((640, 480), [(20, 20, 40), (200, 100, 120), (500, 300, 70)])
+    assert [round(face.size / 10) for face in find(image)] == [12, 7, 4]
+    assert len(find(image, min_size=60)) == 2
+    assert len(find(image, max_faces=1)) == 1
+
+
+@pytest.mark.parametrize("turn", [1, 2, 3])
+def test_a_turned_photo_is_found_by_turning_back_and_its_points_are_the_photos(turn: int) -> None:
+    upright = photo_with((640, 480), [(100, 60, 120)])
+    (straight,) = find(upright)
+    turned = np.ascontiguousarray(np.rot90(upright, turn))
+    (face,) = find(turned)
+    assert turned[round(face.points5[2, 1]), round(face.points5[2, 0])].min() == 255
+    # The first point is the square's own upper left corner, wherever the turn has carried it.
+    first = straight.points5[0]
+    height, width = upright.shape[:2]
+    carried = {
+        1: (first[1], width - 1 - first[0]),
+        2: (width - 1 - first[0], height - 1 - first[1]),
+        3: (height - 1 - first[1], first[0]),
+    }[turn]
+    assert np.abs(face.points5[0] - carried).max() < 2
+    assert face.box[2] > face.box[0]
+    assert face.box[3] > face.box[1]
+    assert not find(turned, turns=())
+
+
+def test_merge_keeps_one_answer_a_face_and_averages_those_that_agree() -> None:
+    def row(x: float, score: float) -> np.ndarray:
+        box = [x, 10, x + 40, 60]
+        return np.array([*box, *range(10), score], float)
+
+    rows = np.stack([row(10, 0.9), row(12, 0.9), row(200, 0.6), row(30, 0.55)])
+    merged = merge(rows, 0.3)
+    assert len(merged) == 2
+    assert merged[0, 0] == pytest.approx(11)
+    assert merged[0, 14] == 0.9
+    assert merge(np.zeros((0, 15)), 0.4).shape == (0, 15)
+
+
+def test_a_box_inside_a_larger_one_counts_as_overlap() -> None:
+    assert overlaps(np.array([0, 0, 100, 100.0]), np.array([[40, 40, 60, 60, 0.0]]))[0] == pytest.approx(0.5)
+    assert overlaps(np.array([0, 0, 10, 10.0]), np.array([[20, 20, 30, 30, 0.0]]))[0] == 0
+
+
+def test_decode_puts_a_silent_cell_at_its_own_centre() -> None:
+    maps = [torch.zeros(1, 15, 64 // s, 64 // s) for s in STRIDES]
+    answers = FaceDetector.decode(maps)
+    assert answers.shape == (1, 64 + 16 + 4, 15)
+    assert torch.allclose(
+        answers[0, 0, 1:3], torch.tensor([3.5, 3.5])
+    )  # cell 0 of stride 8 covers pixels 0..7
+    assert torch.allclose(answers[0, -1, 1:3], torch.tensor([47.5, 47.5]))
+    assert answers[0, 0, 3].exp() == pytest.approx(32)
+    assert torch.allclose(answers[0, 0, 5:7], answers[0, 0, 1:3])
+
+
+class FixedMesh:
+    """A MeshNet that answers one known mesh, so the way from crop to photo can be checked."""
+
+    config = {"size": 128, "crop_scale": 3.4}  # noqa: RUF012
+
+    def parameters(self) -> Iterator[torch.Tensor]:
+        yield torch.zeros(1)
+
+    def __init__(self) -> None:
+        self.mesh = torch.rand(468, 3, generator=torch.Generator().manual_seed(0)) * 127
+
+    def __call__(self, crops: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        assert crops.shape[1:] == (3, 128, 128)
+        return self.mesh.expand(len(crops), -1, -1), torch.zeros(len(crops))
+
+
+def test_meshes_come_back_in_photo_pixels() -> None:
+    # Eyes 40 apart and the mouth 42.5 below: the crop is 144.5 px wide, its centre between eyes and mouth.
+    points = np.array([[80, 100], [120, 100], [100, 120], [90, 142.5], [110, 142.5]], np.float32)
+    face = Face(np.array([60, 60, 140, 160], np.float32), points, 0.9)
+    net = FixedMesh()
+    (found,) = add_meshes(net, np.zeros((240, 240, 3), np.uint8), [face])  # type: ignore[arg-type]
+    scale = 144.5 / 128
+    expected = (net.mesh.numpy() - (63.5, 63.5, 0)) * scale + (100, 121.25, 0)
+    assert found.mesh is not None
+    assert np.allclose(found.mesh, expected, atol=0.05)
+    assert found.presence == pytest.approx(0.5)
+    assert add_meshes(net, np.zeros((9, 9, 3), np.uint8), []) == []  # type: ignore[arg-type]
+
+
+def test_the_mesh_starts_from_the_shapes_it_is_given() -> None:
+    torch.manual_seed(0)
+    shapes = 64 + 20 * torch.randn(40, 468, 3)
+    net = MeshNet().eval()
+    net.start_from(shapes)
+    mesh, presence = net(torch.zeros(2, 3, 128, 128))
+    assert mesh.shape == (2, 468, 3)
+    assert presence.shape == (2,)
+    assert (mesh[0] - shapes.mean(0)).abs().mean() < (shapes[0] - shapes.mean(0)).abs().mean()
+
+
+def test_a_shifted_face_moves_whole() -> None:
+    mesh = np.zeros((468, 3), np.float32)
+    mesh[263] = (3, 0, 4)
+    face = Face(np.zeros(4, np.float32), np.zeros((5, 2), np.float32), 1.0, mesh).shifted(10, -5)
+    assert face.box.tolist() == [10, -5, 10, -5]
+    assert face.points5[3].tolist() == [10, -5]
+    assert face.mesh is not None
+    assert face.mesh[0].tolist() == [10, -5, 0]
+    assert eye_distance(face.mesh) == 5
+    assert five_points(face.mesh).shape == (5, 2)
+
+
+def test_the_networks_stay_within_their_budgets() -> None:
+    assert FaceDetector().parameter_count <= 500_000
+    assert MeshNet().parameter_count <= 1_000_000
+
+
+def test_the_detector_wants_whole_cells() -> None:
+    with pytest.raises(ValueError, match="divisible by 32"):
+        FaceDetector()(torch.zeros(1, 3, 100, 64))
+
+
+@pytest.mark.parametrize("network", [FaceDetector, MeshNet])
+def test_fused_networks_answer_the_same_and_leave_the_original(network: type[torch.nn.Module]) -> None:
+    torch.manual_seed(0)
+    original = network().train()
+    size = 128 if network is MeshNet else 64
+    for _ in range(3):  # give the batch norms something to fold
+        original(torch.randn(4, 3, size, size))
+    original.eval()
+    before = {key: value.clone() for key, value in original.state_dict().items()}
+    ready, image = fused(original), torch.randn(2, 3, size, size)
+    with torch.inference_mode():
+        wanted, found = original(image), ready(image)
+    wanted, found = (x if isinstance(x, torch.Tensor) else x[0] for x in (wanted, found))
+    assert torch.allclose(wanted, found, atol=1e-3, rtol=1e-4)
+    assert sum(isinstance(m, torch.nn.BatchNorm2d) for m in ready.modules()) == 0
+    assert all(torch.equal(value, before[key]) for key, value in original.state_dict().items())
+
+
+def test_the_answers_above_a_score_are_those_of_the_whole_table() -> None:
+    torch.manual_seed(0)
+    detector = FaceDetector().eval()
+    with torch.no_grad():
+        for head in detector.heads:
+            torch.nn.init.normal_(head.weight, std=0.5)
+        image = torch.rand(1, 3, 96, 160) * 2 - 1
+        everything = detector(image)[0]
+        limit = float(everything[:, 0].quantile(0.8))
+        some = detector.above(image, limit)
+    wanted = everything[everything[:, 0] > limit]
+    assert 20 < len(some) < len(everything) / 2
+    assert torch.allclose(some, wanted, atol=1e-4)

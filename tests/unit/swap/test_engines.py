@@ -1,0 +1,277 @@
+"""What the neural engine adds around its generator, and the expression that is drawn back after both engines."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from support import blend_faces
+from support.people import portrait
+
+from reliableswap import ReliableSwapPipeline
+from reliableswap.errors import ReliableSwapError
+from reliableswap.geometry.expression import keep_expression
+from reliableswap.geometry.measures import expression_error
+from reliableswap.geometry.regions import eyes
+from reliableswap.models.fixer import FixerNet
+from reliableswap.models.generator import GeneratorOutput
+from reliableswap.models.identity import IdentityEncoder
+from reliableswap.models.light import LightGenerator
+from reliableswap.models.simswap import SimSwapGenerator
+from reliableswap.swap.blend import BlendSettings
+from reliableswap.swap.engines import NeuralEngine, Region
+
+
+@pytest.fixture(scope="module")
+def pipe() -> ReliableSwapPipeline:
+    return ReliableSwapPipeline.bundled()
+
+
+@pytest.fixture(scope="module")
+def identity() -> IdentityEncoder:
+    torch.manual_seed(0)
+    return IdentityEncoder(body="mobilefacenet", embedding_size=128).eval()
+
+
+class Keep(LightGenerator):
+    """Answers with its target, so that what the engine itself does can be seen."""
+
+    def forward(
+        self, target: torch.Tensor, identity: torch.Tensor, guidance: torch.Tensor | None = None
+    ) -> GeneratorOutput:
+        assert guidance is not None
+        assert guidance.shape == (1, 4, 128, 128)
+        return GeneratorOutput(image=target, mask=torch.ones_like(target[:, :1]))
+
+
+class Soft(LightGenerator):
+    """Gives its target back, blurred."""
+
+    def forward(
+        self, target: torch.Tensor, identity: torch.Tensor, guidance: torch.Tensor | None = None
+    ) -> GeneratorOutput:
+        blurred = torch.nn.functional.avg_pool2d(target, 3, 1, 1, count_include_pad=False)
+        return GeneratorOutput(image=blurred, mask=torch.ones_like(target[:, :1]))
+
+
+def test_skin_that_a_network_drew_too_smooth_gets_the_photos_grain(
+    pipe: ReliableSwapPipeline, identity: IdentityEncoder
+) -> None:
+    engine = NeuralEngine(Soft(channels=(8, 8, 8, 8), block_count=1, identity_dim=128), identity, None)
+    noise = np.random.default_rng(0).normal(0, 6, (*portrait(2, 150).shape[:2], 1))
+    pixels = np.clip(portrait(2, 150) + noise, 0, 255).astype(np.uint8)
+    target, source = (Region.around(one, pipe.find(one)[0], "photo") for one in (pixels, portrait(1, 150)))
+
+    def grain(image: np.ndarray, mask: np.ndarray) -> float:
+        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
+        return float((grey - cv2.GaussianBlur(grey, (0, 0), 1))[mask > 0.9].std())
+
+    made = [engine(target, source, BlendSettings(detail=detail, shape=0)) for detail in (0, 1)]
+    smooth, grained = (grain(image, mask) for image, mask in made)
+    wanted = grain(target.pixels, made[0][1])
+    # Hair and clothes, which are in this network's mask, get none.
+    assert smooth + 0.2 * (wanted - smooth) < grained < 1.1 * wanted
+
+
+class Coloured(LightGenerator):
+    """Gives its target back, red all over."""
+
+    def forward(
+        self, target: torch.Tensor, identity: torch.Tensor, guidance: torch.Tensor | None = None
+    ) -> GeneratorOutput:
+        red = torch.tensor([1.0, -0.5, -0.5])[:, None, None]
+        return GeneratorOutput(image=0.5 * target + 0.4 * red, mask=torch.ones_like(target[:, :1]))
+
+
+def colour_changes(pipe: ReliableSwapPipeline, network: LightGenerator, identity: IdentityEncoder) -> tuple:
+    """How much redder a made face is than its target (H,W), where the target's lids are, and its cheek and temple."""
+    target, source = (
+        Region.around(pixels, pipe.find(pixels)[0], "photo")
+        for pixels in (portrait(2, 150), portrait(1, 150))
+    )
+    made, _ = NeuralEngine(network, identity, None)(target, source, BlendSettings(shape=0, detail=0))
+    assert target.face.mesh is not None
+    inside = eyes(target.face.mesh, made.shape[:2], 0.6) > 0
+    cheek, temple = (tuple(np.rint(target.face.mesh[i, 1::-1]).astype(int)) for i in (50, 54))
+
+    def redness(image: np.ndarray) -> np.ndarray:
+        return image[..., 0].astype(float) - image[..., 2]
+
+    return redness(made) - redness(target.pixels), inside, cheek, temple
+
+
+def test_between_the_lids_the_colours_are_the_targets(
+    pipe: ReliableSwapPipeline, identity: IdentityEncoder
+) -> None:
+    free = Coloured(channels=(8, 8, 8, 8), block_count=1, identity_dim=128, guidance_channels=0)
+    change, inside, cheek, temple = colour_changes(pipe, free, identity)
+    assert inside.sum() > 8
+    assert abs(change[inside].mean()) < 10
+    assert min(change[cheek], change[temple]) > 28
+
+
+def test_with_guidance_a_face_has_the_colours_that_it_or_the_target_show_nearby(
+    pipe: ReliableSwapPipeline, identity: IdentityEncoder
+) -> None:
+    told = Coloured(channels=(8, 8, 8, 8), block_count=1, identity_dim=128)
+    change, inside, cheek, temple = colour_changes(pipe, told, identity)
+    assert abs(change[inside].mean()) < 10
+    assert change[cheek] < 12
+    assert change[temple] < 30
+
+
+def test_a_generator_works_at_the_smallest_of_its_sizes_that_holds_the_photo(
+    pipe: ReliableSwapPipeline, identity: IdentityEncoder
+) -> None:
+    network = LightGenerator(channels=(8, 8, 8, 8), block_count=1, identity_dim=128, sizes=(256, 128))
+    engine = NeuralEngine(network, identity, None)
+    photos = [portrait(1, side) for side in (150, 400, 1600)]
+    regions = [Region.around(pixels, pipe.find(pixels)[0], "photo") for pixels in photos]
+    assert [engine.size_for(region) for region in regions] == [128, 256, 256]
+    assert NeuralEngine(LightGenerator(identity_dim=128), identity, None).size_for(regions[2]) == 128
+    swapped, mask = engine(regions[1], regions[0], BlendSettings())
+    assert swapped.shape == regions[1].pixels.shape
+    assert mask.max() > 0
+    with pytest.raises(ValueError, match=r"sizes \(100,\)"):
+        LightGenerator(sizes=(100,))
+
+
+def test_what_the_crop_is_too_coarse_for_comes_from_the_source_itself(
+    pipe: ReliableSwapPipeline, identity: IdentityEncoder
+) -> None:
+    keep = Keep(channels=(8, 8, 8, 8), block_count=1, identity_dim=128)
+    engine = NeuralEngine(keep, identity, None)
+    source, target = (
+        Region.around(pixels, pipe.find(pixels)[0], "photo") for pixels in map(portrait, (1, 2))
+    )
+    sharp, mask = engine(target, source, BlendSettings())
+    soft, _ = engine(target, source, BlendSettings(detail=0))
+    face = mask > 0.9
+
+    def fineness(image: np.ndarray) -> float:
+        return float(np.abs(cv2.Laplacian(image.astype(np.float32), cv2.CV_32F)[face]).mean())
+
+    assert fineness(sharp) > 1.3 * fineness(soft)
+    # Only what is fine: seen through the crop, both are the same.
+    small_sharp, small_soft = (cv2.resize(i, (32, 32), interpolation=cv2.INTER_AREA) for i in (sharp, soft))
+    assert np.abs(small_sharp.astype(int) - small_soft).mean() < 3
+    untouched = mask == 0
+    assert np.array_equal(sharp[untouched], target.pixels[untouched])
+
+
+def test_the_vector_is_the_sources_turned_away_from_the_targets(pipe: ReliableSwapPipeline) -> None:
+    assert pipe.generator is not None
+    assert pipe.identity is not None
+    assert pipe.fixer is not None
+    engine = NeuralEngine(pipe.generator, pipe.identity, pipe.fixer)
+    source, target = (
+        Region.around(pixels, pipe.find(pixels)[0], "photo") for pixels in map(portrait, (1, 2))
+    )
+    own, theirs, turned, same = (
+        vector.float().split(pipe.identity.embedding_size, 1)
+        for vector in (
+            engine.vector(source),
+            engine.vector(target),
+            engine.vector(source, target),
+            engine.vector(source, source),
+        )
+    )
+    for v, t, w, s in zip(own, theirs, turned, same, strict=True):
+        assert float(w.norm()) == pytest.approx(1, abs=1e-3)
+        assert float((w * v).sum()) > 0.9
+        assert float((w * t).sum()) < float((v * t).sum()) - 0.2
+        assert torch.allclose(s, v, atol=1e-2)
+
+
+@pytest.mark.parametrize("away", [0.0, 0.35])
+def test_vectors_keep_their_length_and_generators_may_ask_for_the_plain_one(
+    pipe: ReliableSwapPipeline, identity: IdentityEncoder, away: float
+) -> None:
+    torch.manual_seed(0)
+    raw = FixerNet(body="mobilefacenet", embedding_size=16, normalised=False).eval()
+    generator = LightGenerator(
+        channels=(8, 8, 8, 8), block_count=1, identity_dim=128, fixer_dim=16, away=away
+    )
+    engine = NeuralEngine(generator, identity, raw)
+    source, target = (
+        Region.around(pixels, pipe.find(pixels)[0], "photo") for pixels in map(portrait, (1, 2))
+    )
+    plain, turned = engine.vector(source)[:, 128:], engine.vector(source, target)[:, 128:]
+    assert abs(float(plain.norm()) - 1) > 0.01
+    assert float(turned.norm()) == pytest.approx(float(plain.norm()), rel=1e-4)
+    assert torch.allclose(engine.vector(source, source), engine.vector(source), atol=1e-4)
+    if away == 0:
+        assert torch.allclose(engine.vector(source, target), engine.vector(source), atol=1e-5)
+    older = SimSwapGenerator(channels=8, identity_dim=128)
+    assert NeuralEngine(older, identity, None).away == 0
+
+
+def test_glasses_of_the_target_stay_in_front_of_the_made_face(pipe: ReliableSwapPipeline) -> None:
+    picture, mesh = blend_faces.face(blend_faces.WOMAN, 320)
+    worn = blend_faces.painted_glasses(picture, mesh)
+    frames = np.abs(worn.astype(int) - picture).max(2) > 60
+    frames = cv2.erode(frames.astype(np.uint8), np.ones((3, 3))) > 0
+    source = portrait(3, 320)
+    kept, plain = (pipe(source, photo, expression=0).pictures[0].pixels for photo in (worn, picture))
+    off = pipe(source, worn, expression=0, glasses=0).pictures[0].pixels
+    # The face's outline moves, and they with it.
+    still = pipe(source, worn, expression=0, shape=0).pictures[0].pixels
+    inside = frames & (plain != picture).any(2)
+    assert inside.sum() > 300
+    assert np.abs(still[inside].astype(int) - worn[inside]).mean() < 10
+    assert kept[inside].mean() < off[inside].mean() - 30
+    below = np.rint(mesh[[50, 280, 18], 1::-1]).astype(int)
+    assert np.abs(kept[tuple(below.T)].astype(int) - off[tuple(below.T)]).max() < 20
+    with pytest.raises(ReliableSwapError, match=r"glasses is -1; choose a value from 0 to 1"):
+        pipe(source, worn, glasses=-1)
+
+
+def test_the_made_face_gets_the_targets_expression_back(pipe: ReliableSwapPipeline) -> None:
+    def read(image: np.ndarray) -> np.ndarray:
+        mesh = pipe.find(image)[0].mesh
+        assert mesh is not None
+        return mesh
+
+    errors: dict[float, list[float]] = {0.0: [], 0.8: []}
+    for one, other in ((1, 2), (3, 4), (5, 6), (7, 8)):
+        target = portrait(other, 320, "amateur_selfie")
+        made = {share: pipe(portrait(one, 320), target, expression=share) for share in errors}
+        for share, result in made.items():
+            errors[share].append(expression_error(read(result.pictures[0].pixels), read(target)))
+        changed = np.abs(made[0.0].pictures[0].pixels.astype(int) - made[0.8].pictures[0].pixels).max(2)
+        swapped = np.abs(made[0.0].pictures[0].pixels.astype(int) - target).max(2) > 0
+        rows, columns = (np.flatnonzero(swapped.any(axis)) for axis in (1, 0))
+        assert changed.max() > 0
+        # A soft edge ends somewhere.
+        changed[rows[0] - 1 : rows[-1] + 2, columns[0] - 1 : columns[-1] + 2] = 0
+        assert not changed.any()  # nothing beside the swapped face moves
+    assert all(after < before for before, after in zip(errors[0.0], errors[0.8], strict=True))
+    assert np.mean(errors[0.8]) < 0.95 * np.mean(errors[0.0])
+
+
+def test_what_is_the_targets_own_between_lids_and_lips_moves_along(pipe: ReliableSwapPipeline) -> None:
+    """Where the blend leaves the target as it is, a drawn lip must not leave an edge: what is drawn is written."""
+    target = portrait(2, 320, "amateur_selfie")
+    still = BlendSettings(shape=0)
+    plain, drawn = (
+        pipe(portrait(1, 320), target, engine="blend", settings=still, expression=share).pictures[0].pixels
+        for share in (0, 1)
+    )
+    mesh = pipe.find(plain)[0].mesh
+    assert mesh is not None
+    goal = pipe.find(target)[0].mesh
+    assert goal is not None
+    wanted, moved = keep_expression(plain, mesh, goal, 1.0)
+    there = moved > 0
+    assert there.any()
+    # The region's own reading of the made face differs from the whole picture's by a fraction of a pixel.
+    assert (
+        np.abs(drawn.astype(float) - wanted)[there].mean()
+        < 0.5 * np.abs(plain.astype(float) - wanted)[there].mean()
+    )
+
+
+def test_an_expression_share_outside_its_range_is_refused(pipe: ReliableSwapPipeline) -> None:
+    with pytest.raises(ReliableSwapError, match=r"expression is 1\.5; choose a value from 0 to 1"):
+        pipe(portrait(1), portrait(2), expression=1.5)
