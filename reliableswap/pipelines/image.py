@@ -36,8 +36,8 @@ from reliableswap.models.identity import IdentityEncoder
 from reliableswap.models.landmarks import MeshNet
 from reliableswap.runtime.openvino import NAME as OPENVINO
 from reliableswap.runtime.openvino import OpenVino, library
-from reliableswap.swap.blend import BlendSettings
 from reliableswap.swap.engines import NeuralEngine, Region, blend_region, identity_vector
+from reliableswap.swap.settings import SwapSettings
 
 from .card import pipeline_card
 from .output import FaceReport, SwapReport
@@ -213,7 +213,7 @@ class ReliableSwapPipeline(DiffusionPipeline):
         engine: Engine = "auto",
         likeness: float = 1.0,
         shape: float = 0.5,
-        settings: BlendSettings | None = None,
+        settings: SwapSettings | None = None,
         expression: float = 0.65,
         glasses: float = 1.0,
         detail: float = 1.0,
@@ -231,7 +231,7 @@ class ReliableSwapPipeline(DiffusionPipeline):
         started = time.perf_counter()
         if not 0 <= expression <= 1:
             raise ReliableSwapError(f"expression is {expression}; choose a value from 0 to 1")
-        settings = settings or BlendSettings(likeness=likeness, shape=shape, glasses=glasses, detail=detail)
+        settings = settings or SwapSettings(likeness=likeness, shape=shape, glasses=glasses, detail=detail)
         picture = read_picture(target)
         chosen = self.choose_engine(engine)
         found = self.find(picture)
@@ -297,7 +297,7 @@ class ReliableSwapPipeline(DiffusionPipeline):
         source: Region,
         swapped: np.ndarray,
         mask: np.ndarray,
-        settings: BlendSettings,
+        settings: SwapSettings,
         strength: float,
     ) -> tuple[np.ndarray, np.ndarray]:
         """(H,W,3), (H,W) the swapped region with the target's expression, as far as the made face can be read, and

@@ -17,7 +17,8 @@ from reliableswap.faces.face import Face
 from reliableswap.media import Picture
 from reliableswap.pipelines.image import Engine, ReliableSwapPipeline
 from reliableswap.pipelines.output import SwapReport
-from reliableswap.swap.blend import BlendSettings, blend_face
+from reliableswap.swap.blend import blend_face
+from reliableswap.swap.settings import SwapSettings
 from reliableswap.triplets.surrogates import AlignedFace
 
 from .device import on_gpu
@@ -103,7 +104,7 @@ class Worker:
 
     def _triplet(self, a: Picture, b: Picture) -> Triplet:
         """Both surrogates of a pair of photos, with the steps to the first."""
-        settings = BlendSettings(shape=0.75)  # the middle of what training draws
+        settings = SwapSettings(shape=0.75)  # the middle of what training draws
         one, two = self._aligned(a), self._aligned(b)
         ab = blend_face(one.crop, one.mesh, two.crop, two.mesh, settings)
         ba = blend_face(two.crop, two.mesh, one.crop, one.mesh, settings)

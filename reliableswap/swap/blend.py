@@ -17,7 +17,6 @@ from functools import cached_property
 import cv2
 import numpy as np
 
-from reliableswap.errors import ReliableSwapError
 from reliableswap.faces.visibility import Covers, find_covers
 from reliableswap.geometry import regions
 from reliableswap.geometry.raster import rasterise
@@ -27,41 +26,10 @@ from reliableswap.geometry.warp import open_lips, reenact
 from reliableswap.imaging import bands, colour
 from reliableswap.imaging.grain import match_detail
 
+from .settings import SwapSettings
+
 _EYES = 0.85  # what lies between the lids is the target's: its gaze. Lids and lashes are the person's
 _LEAK = 0.05  # coarse bands may change this share of the face's width beyond the mask
-
-
-@dataclass(frozen=True)
-class BlendSettings:
-    """How a face is blended. Lengths are shares of the face's width.
-
-    likeness: how much of the source comes in, 0 (the target's photo, untouched) to 1. shape: how far the outline
-    moves to the source's. colour and light: how far skin tone, and slow changes of it, become the target's.
-    light_reach: how slow is slow. detail: how far sharpness and grain become the target's. glasses: how far the ones
-    that the target wears stay on. band_reach: over how much of the face the coarsest band is mixed. margin: how far
-    inside the outline the blend ends. feather: how softly.
-    """
-
-    likeness: float = 1.0
-    shape: float = 0.5
-    colour: float = 1.0
-    light: float = 0.65
-    light_reach: float = 0.22
-    detail: float = 1.0
-    glasses: float = 1.0
-    band_reach: float = 0.12
-    margin: float = 0.015
-    feather: float = 0.012
-
-    def __post_init__(self) -> None:
-        for name in ("likeness", "shape", "colour", "light", "detail", "glasses"):
-            value = getattr(self, name)
-            if not 0 <= value <= 1:
-                raise ReliableSwapError(f"{name} is {value}; choose a value from 0 to 1")
-        for name in ("light_reach", "band_reach", "margin", "feather"):
-            value = getattr(self, name)
-            if not 0 <= value <= 1:
-                raise ReliableSwapError(f"{name} is {value}; choose a share of the face's width, 0 to 1")
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +64,7 @@ def blend_face(
     target_mesh: np.ndarray,
     source: np.ndarray,
     source_mesh: np.ndarray,
-    settings: BlendSettings | None = None,
+    settings: SwapSettings | None = None,
     source_covers: Covers | None = None,
     target_covers: Covers | None = None,
 ) -> BlendResult:
@@ -105,7 +73,7 @@ def blend_face(
     `source_covers` is find_covers(source, source_mesh, strict=True) and `target_covers` find_covers(target,
     target_mesh), for callers who use one photo many times.
     """
-    settings = settings or BlendSettings()
+    settings = settings or SwapSettings()
     target, source = checked_picture(target, "target"), checked_picture(source, "source")
     target_mesh, source_mesh = checked_mesh(target_mesh, "target"), checked_mesh(source_mesh, "source")
     shape = target.shape[:2]
@@ -147,7 +115,7 @@ def _swap(
     source: np.ndarray,
     source_mesh: np.ndarray,
     width: float,
-    settings: BlendSettings,
+    settings: SwapSettings,
     ours: tuple[np.ndarray, np.ndarray, np.ndarray],
     theirs: Covers,
 ) -> _Swap:
@@ -202,7 +170,7 @@ def _placed(step: np.ndarray, window: tuple[slice, slice], shape: tuple[int, int
     return out
 
 
-def _inside(oval: np.ndarray, width: float, settings: BlendSettings) -> np.ndarray:
+def _inside(oval: np.ndarray, width: float, settings: SwapSettings) -> np.ndarray:
     """(H,W) one well inside the outline, falling softly to zero before it."""
     inside = regions.shrunk(oval, (settings.margin + settings.feather) * width)
     return regions.soft(inside, settings.feather * width)

@@ -31,8 +31,9 @@ from reliableswap.models.generator import Generator
 from reliableswap.models.identity import IdentityEncoder
 from reliableswap.runtime.openvino import OpenVino
 
-from .blend import BlendSettings, blend_face
+from .blend import blend_face
 from .guidance import guidance_texture
+from .settings import SwapSettings
 
 MARGIN = 0.45  # what is cut around a face, as a share of its mesh's longer side: room for outline and feather
 LARGEST = 1500.0  # pixels of a face's longer side that are worked on; no eye sees more of a face
@@ -100,7 +101,7 @@ class Region:
             np.copyto(part, made, where=over[..., None] > 0)
 
 
-def blend_region(target: Region, source: Region, settings: BlendSettings) -> tuple[np.ndarray, np.ndarray]:
+def blend_region(target: Region, source: Region, settings: SwapSettings) -> tuple[np.ndarray, np.ndarray]:
     """(H,W,3) the target's region with the source's own texture, and the mask (H,W) of what changed."""
     assert target.face.mesh is not None
     assert source.face.mesh is not None
@@ -243,7 +244,7 @@ class NeuralEngine:
         return _with_eye_colours(made, picture, mesh), mask[0, 0].float().cpu().numpy()
 
     def __call__(
-        self, target: Region, source: Region, settings: BlendSettings
+        self, target: Region, source: Region, settings: SwapSettings
     ) -> tuple[np.ndarray, np.ndarray]:
         """(H,W,3) the target's region with the generated face, and the mask (H,W) of what changed."""
         assert target.face.mesh is not None
@@ -271,7 +272,7 @@ class NeuralEngine:
         return np.where(mask[..., None] > 0, pasted, target.pixels), mask
 
     def _fine(
-        self, target: Region, source: Region, matrix: np.ndarray, settings: BlendSettings
+        self, target: Region, source: Region, matrix: np.ndarray, settings: SwapSettings
     ) -> np.ndarray | float:
         """(H,W,3) what the photo shows finer than the crop can: pores and hairs, from the blend engine's swap."""
         size = self.size_for(target)
@@ -288,7 +289,7 @@ class NeuralEngine:
         goal: np.ndarray,
         inside: np.ndarray,
         bare: np.ndarray,
-        settings: BlendSettings,
+        settings: SwapSettings,
     ) -> np.ndarray:
         """(h,w,1) what a piece of the made face lacks of the photo's grain: networks draw skin too smooth."""
         light, reference = (

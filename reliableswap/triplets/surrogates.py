@@ -12,7 +12,8 @@ from reliableswap.faces.visibility import Covers
 from reliableswap.geometry.raster import signed_areas
 from reliableswap.geometry.shape import displacement, reshape, similarity3d
 from reliableswap.geometry.topology import topology
-from reliableswap.swap.blend import BlendSettings, blend_face
+from reliableswap.swap.blend import blend_face
+from reliableswap.swap.settings import SwapSettings
 
 from .settings import Variation
 
@@ -38,7 +39,7 @@ class AlignedFace:
 class Recipe:
     """How one surrogate was made: the blend's settings, and how much thinner or chubbier its jaw became."""
 
-    blend: BlendSettings
+    blend: SwapSettings
     girth: float = 0.0
 
     def to_dict(self) -> dict[str, float]:
@@ -68,7 +69,7 @@ def draw_recipe(variation: Variation, rng: np.random.Generator) -> Recipe:
         one.name: float(rng.uniform(*getattr(variation, one.name))) for one in dataclasses.fields(variation)
     }
     girth = drawn.pop("girth")
-    return Recipe(BlendSettings(**drawn), girth)
+    return Recipe(SwapSettings(**drawn), girth)
 
 
 def synthesise(target: AlignedFace, source: AlignedFace, recipe: Recipe) -> Surrogate:

@@ -25,8 +25,8 @@ from reliableswap.models.light import LightGenerator
 from reliableswap.pipelines.image import Engine, assign
 from reliableswap.provenance import read_mark
 from reliableswap.swap import engines
-from reliableswap.swap.blend import BlendSettings
 from reliableswap.swap.engines import Region
+from reliableswap.swap.settings import SwapSettings
 
 
 @pytest.fixture(scope="module")
@@ -331,7 +331,7 @@ def test_in_a_black_and_white_photo_the_face_has_no_colours(pipe: ReliableSwapPi
 
 def test_settings_replace_the_two_simple_ones(pipe: ReliableSwapPipeline) -> None:
     plain = pipe(portrait(1), portrait(2), likeness=0.5).images[0]
-    same = pipe(portrait(1), portrait(2), settings=BlendSettings(likeness=0.5)).images[0]
+    same = pipe(portrait(1), portrait(2), settings=SwapSettings(likeness=0.5)).images[0]
     assert np.array_equal(np.asarray(plain), np.asarray(same))
 
 

@@ -27,7 +27,8 @@ from reliableswap.geometry.shape import shaped_mesh
 from reliableswap.geometry.topology import topology
 from reliableswap.geometry.warp import open_lips
 from reliableswap.imaging import colour
-from reliableswap.swap.blend import BlendSettings, blend_face
+from reliableswap.swap.blend import blend_face
+from reliableswap.swap.settings import SwapSettings
 
 # Mouth openings below this are lips that touch: ten closed mouths measured 0.01 to 0.07, smiles 0.13 and more.
 CLOSED_MOUTH = 0.08
@@ -45,10 +46,10 @@ def test_glasses_are_told_and_kept_on_the_target() -> None:
     assert told.mean() < 3 * painted.mean()
     assert not occlusion.find_glasses(picture, mesh).any()
     frames = painted & (regions.oval(mesh, picture.shape[:2]) > 0)
-    still = BlendSettings(shape=0.0)
+    still = SwapSettings(shape=0.0)
     kept = blend_face(worn, mesh, *face(OTHER), still).image
     assert np.abs(kept[frames].astype(int) - worn[frames]).mean() < 12
-    off = blend_face(worn, mesh, *face(OTHER), BlendSettings(shape=0.0, glasses=0.0)).image
+    off = blend_face(worn, mesh, *face(OTHER), SwapSettings(shape=0.0, glasses=0.0)).image
     assert np.abs(off[frames].astype(int) - worn[frames]).mean() > 40
     # On the source they are left behind: the frames' place is as bright as with the source's bare face.
     bare = blend_face(picture, mesh, *face(OTHER), still).image
@@ -86,7 +87,7 @@ def test_a_hand_over_the_mouth_is_told_by_the_mouth_that_is_missing() -> None:
     assert looks.MOUTH.score(picture, mesh) > 0
     hidden, _ = occlusion.find_covers(covered, mesh).on(picture.shape[:2])
     assert hidden[mouth].mean() > 0.8
-    result = blend_face(covered, mesh, *face(OTHER), BlendSettings(shape=0.0))
+    result = blend_face(covered, mesh, *face(OTHER), SwapSettings(shape=0.0))
     assert np.abs(result.image[mouth].astype(int) - covered[mouth]).mean() < 6
     for name in MESHES.keys() - {"about"}:
         hidden, _ = occlusion.find_covers(*face(name)).on((192, 192))
@@ -140,7 +141,7 @@ def test_only_the_mask_changes_and_the_face_moves_towards_the_source(target: str
 
 def test_a_result_tells_its_mesh_what_is_shown_and_its_steps() -> None:
     (picture, mesh), (other, other_mesh) = face(WOMAN), face(OTHER)
-    result = blend_face(picture, mesh, other, other_mesh, BlendSettings(shape=1.0))
+    result = blend_face(picture, mesh, other, other_mesh, SwapSettings(shape=1.0))
     assert (result.mesh == shaped_mesh(mesh, other_mesh, 1.0)).all()
     inside = regions.oval(result.mesh, picture.shape[:2]) > 0
     assert result.shown == pytest.approx(result.steps["validity"][inside].mean(), abs=1e-3)
@@ -176,12 +177,12 @@ def test_a_bare_face_is_hardly_covered_and_a_dark_spot_within_it_is_no_cover() -
 
 def test_no_likeness_is_the_target_itself_and_more_likeness_changes_more() -> None:
     picture, mesh = face(WOMAN)
-    none = blend_face(picture, mesh, *face(OTHER), BlendSettings(likeness=0.0))
+    none = blend_face(picture, mesh, *face(OTHER), SwapSettings(likeness=0.0))
     assert (none.image == picture).all()
     assert (none.mask == 0).all()
     change = [
         np.abs(
-            blend_face(picture, mesh, *face(OTHER), BlendSettings(likeness=v)).image.astype(int) - picture
+            blend_face(picture, mesh, *face(OTHER), SwapSettings(likeness=v)).image.astype(int) - picture
         ).mean()
         for v in (0.3, 0.6, 1.0)
     ]
@@ -204,7 +205,7 @@ def test_masks_shrink_and_widen_by_a_round_distance(rng: np.random.Generator) ->
 @pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")])
 def test_lengths_that_are_none_are_refused(name: str, value: float) -> None:
     with pytest.raises(ReliableSwapError, match=f"{name} is "):
-        BlendSettings(**{name: value})
+        SwapSettings(**{name: value})
 
 
 def test_a_closed_mouth_stays_closed() -> None:
@@ -216,7 +217,7 @@ def test_a_closed_mouth_stays_closed() -> None:
         255,
         0,
     )
-    result = blend_face(picture, mesh, marked, smile_mesh, BlendSettings(shape=0.0))
+    result = blend_face(picture, mesh, marked, smile_mesh, SwapSettings(shape=0.0))
     mouth = cv2.dilate(regions.lips(mesh, picture.shape[:2]), np.ones((5, 5))) > 0
     shift = result.image[mouth].astype(int) - blend_face(picture, mesh, smile, smile_mesh).image[mouth]
     greener = result.image[mouth].astype(int)[:, 1] - result.image[mouth].astype(int)[:, 0]
@@ -227,7 +228,7 @@ def test_a_closed_mouth_stays_closed() -> None:
 
 def test_an_open_mouth_keeps_its_own_teeth_and_eyes_their_gaze() -> None:
     picture, mesh = face(SMILE)
-    result = blend_face(picture, mesh, *face(OTHER), BlendSettings(shape=0.0))
+    result = blend_face(picture, mesh, *face(OTHER), SwapSettings(shape=0.0))
     for own in (regions.inner_mouth(mesh, picture.shape[:2]), regions.eyes(mesh, picture.shape[:2])):
         inside = cv2.erode(own, np.ones((3, 3))) > 0
         assert inside.sum() > 5
@@ -312,4 +313,4 @@ def test_pictures_of_another_kind_and_settings_out_of_range_are_refused() -> Non
     with pytest.raises(ReliableSwapError, match="target picture"):
         blend_face(picture[..., 0], mesh, picture, mesh)
     with pytest.raises(ReliableSwapError, match=r"likeness is 1\.5"):
-        BlendSettings(likeness=1.5)
+        SwapSettings(likeness=1.5)

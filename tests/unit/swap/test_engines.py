@@ -19,8 +19,8 @@ from reliableswap.models.generator import GeneratorOutput
 from reliableswap.models.identity import IdentityEncoder
 from reliableswap.models.light import LightGenerator
 from reliableswap.models.simswap import SimSwapGenerator
-from reliableswap.swap.blend import BlendSettings
 from reliableswap.swap.engines import NeuralEngine, Region
+from reliableswap.swap.settings import SwapSettings
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_skin_that_a_network_drew_too_smooth_gets_the_photos_grain(
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
         return float((grey - cv2.GaussianBlur(grey, (0, 0), 1))[mask > 0.9].std())
 
-    made = [engine(target, source, BlendSettings(detail=detail, shape=0)) for detail in (0, 1)]
+    made = [engine(target, source, SwapSettings(detail=detail, shape=0)) for detail in (0, 1)]
     smooth, grained = (grain(image, mask) for image, mask in made)
     wanted = grain(target.pixels, made[0][1])
     # Hair and clothes, which are in this network's mask, get none.
@@ -90,7 +90,7 @@ def colour_changes(pipe: ReliableSwapPipeline, network: LightGenerator, identity
         Region.around(pixels, pipe.find(pixels)[0], "photo")
         for pixels in (portrait(2, 150), portrait(1, 150))
     )
-    made, _ = NeuralEngine(network, identity, None)(target, source, BlendSettings(shape=0, detail=0))
+    made, _ = NeuralEngine(network, identity, None)(target, source, SwapSettings(shape=0, detail=0))
     assert target.face.mesh is not None
     inside = eyes(target.face.mesh, made.shape[:2], 0.6) > 0
     cheek, temple = (tuple(np.rint(target.face.mesh[i, 1::-1]).astype(int)) for i in (50, 54))
@@ -130,7 +130,7 @@ def test_a_generator_works_at_the_smallest_of_its_sizes_that_holds_the_photo(
     regions = [Region.around(pixels, pipe.find(pixels)[0], "photo") for pixels in photos]
     assert [engine.size_for(region) for region in regions] == [128, 256, 256]
     assert NeuralEngine(LightGenerator(identity_dim=128), identity, None).size_for(regions[2]) == 128
-    swapped, mask = engine(regions[1], regions[0], BlendSettings())
+    swapped, mask = engine(regions[1], regions[0], SwapSettings())
     assert swapped.shape == regions[1].pixels.shape
     assert mask.max() > 0
     with pytest.raises(ValueError, match=r"sizes \(100,\)"):
@@ -145,8 +145,8 @@ def test_what_the_crop_is_too_coarse_for_comes_from_the_source_itself(
     source, target = (
         Region.around(pixels, pipe.find(pixels)[0], "photo") for pixels in map(portrait, (1, 2))
     )
-    sharp, mask = engine(target, source, BlendSettings())
-    soft, _ = engine(target, source, BlendSettings(detail=0))
+    sharp, mask = engine(target, source, SwapSettings())
+    soft, _ = engine(target, source, SwapSettings(detail=0))
     face = mask > 0.9
 
     def fineness(image: np.ndarray) -> float:
@@ -253,7 +253,7 @@ def test_the_made_face_gets_the_targets_expression_back(pipe: ReliableSwapPipeli
 def test_what_is_the_targets_own_between_lids_and_lips_moves_along(pipe: ReliableSwapPipeline) -> None:
     """Where the blend leaves the target as it is, a drawn lip must not leave an edge: what is drawn is written."""
     target = portrait(2, 320, "amateur_selfie")
-    still = BlendSettings(shape=0)
+    still = SwapSettings(shape=0)
     plain, drawn = (
         pipe(portrait(1, 320), target, engine="blend", settings=still, expression=share).pictures[0].pixels
         for share in (0, 1)
