@@ -23,7 +23,7 @@ from reliableswap.bundled import bundled
 from reliableswap.faces.align import apply, crop, upright
 from reliableswap.faces.analysers.base import BundledAnalyser
 from reliableswap.faces.detect import SearchSettings, add_meshes, find_faces, five_points
-from reliableswap.faces.face import Face, eye_distance
+from reliableswap.faces.face import Detection, eye_distance
 from reliableswap.models.detector import FaceDetector
 from reliableswap.models.landmarks import MeshNet
 from reliableswap.training.tasks.faces.detector import DetectorSettings, Mosaics, Tally, overlaps_plain
@@ -36,7 +36,7 @@ def line(name: str, value: float, target: str, met: bool) -> None:
     print(f"{name:58s} {value:8.3f}   target {target:10s} {'met' if met else 'MISSED'}")
 
 
-def rows_of(faces: list[Face]) -> np.ndarray:
+def rows_of(faces: list[Detection]) -> np.ndarray:
     """(N,15) box, points, score."""
     rows = [np.concatenate([f.box, f.points5.ravel(), [f.score]]) for f in faces]
     return np.stack(rows) if rows else np.zeros((0, 15))
@@ -114,13 +114,13 @@ def meshes(detector: FaceDetector, landmarks: MeshNet, held_out: Crops, photos: 
     for position in order:
         image, mesh = held_out.labelled(position, mirror=False)
         unit = eye_distance(mesh)
-        face = Face(np.zeros(4, np.float32), five_points(mesh), 1.0)
+        face = Detection(np.zeros(4, np.float32), five_points(mesh), 1.0)
         error = (
             float(np.linalg.norm((add_meshes(landmarks, image, [face])[0].mesh - mesh)[:, :2], axis=1).mean())
             / unit
         )
         side, side_mesh = turned_to(image, mesh, 60.0)
-        seen = add_meshes(landmarks, side, [Face(np.zeros(4, np.float32), five_points(side_mesh), 1.0)])[
+        seen = add_meshes(landmarks, side, [Detection(np.zeros(4, np.float32), five_points(side_mesh), 1.0)])[
             0
         ].mesh
         by_yaw["60"].append(

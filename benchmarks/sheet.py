@@ -112,8 +112,6 @@ def skin_tone(pipe: ReliableSwapPipeline, path: Path) -> float | None:
         mesh = pipe.find(photo)[0].mesh
     except ReliableSwapError:
         return None
-    if mesh is None:
-        return None
     skin = regions.skin(mesh, photo.pixels.shape[:2]) > 0
     return float(np.median(colour.to_lab(photo.pixels)[skin, 0])) if skin.any() else None
 

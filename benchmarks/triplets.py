@@ -232,7 +232,7 @@ def measure(folder: Path, rows: int) -> None:
                 meshes = {}
                 for name in columns:
                     faces = analyser(decode_picture(row[name]["bytes"]))
-                    if faces and faces[0].mesh is not None:
+                    if faces:
                         meshes[name] = faces[0].mesh
                 if len(meshes) < len(columns):
                     missed += 1

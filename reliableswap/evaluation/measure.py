@@ -51,7 +51,7 @@ class Examiner:
         return self.features(image, self._face(image, name))
 
     def _face(self, image: np.ndarray, name: str, near: Face | None = None) -> Face:
-        faces = [face for face in self.analyser(image) if face.mesh is not None]
+        faces = self.analyser(image)
         if not faces:
             raise NoFaceError(f"no face in {name}")
         if near is None:

@@ -23,7 +23,6 @@ class Subject:
 
     @property
     def mesh(self) -> np.ndarray:
-        assert self.face.mesh is not None
         return self.face.mesh
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -13,7 +13,7 @@ from reliableswap.models.detector import FaceDetector
 from reliableswap.models.landmarks import MeshNet
 
 from .align import apply, crop, inverse, upright
-from .face import Face
+from .face import Detection, Face
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def to_tensor(image: np.ndarray) -> torch.Tensor:
 
 def find_faces(
     detector: FaceDetector, image: np.ndarray, settings: SearchSettings | None = None
-) -> list[Face]:
+) -> list[Detection]:
     """The faces in an RGB photo (H,W,3), largest first."""
     settings = settings or SearchSettings()
     rows = _search(detector, image, settings)
@@ -50,12 +50,14 @@ def find_faces(
             rows = _search_turned(detector, image, turn, settings)
             if len(rows):
                 break
-    faces = [Face(row[:4], row[4:14].reshape(5, 2), float(row[14])) for row in rows.astype(np.float32)]
+    faces = [Detection(row[:4], row[4:14].reshape(5, 2), float(row[14])) for row in rows.astype(np.float32)]
     faces = [face for face in faces if face.size >= settings.min_size]
     return sorted(faces, key=lambda face: -face.size)[: settings.max_faces]
 
 
-def add_meshes(landmarks: MeshNet, image: np.ndarray, faces: Sequence[Face], passes: int = 1) -> list[Face]:
+def add_meshes(
+    landmarks: MeshNet, image: np.ndarray, faces: Sequence[Detection], passes: int = 1
+) -> list[Face]:
     """The same faces with their meshes and presence, all crops in one batch.
 
     A second pass crops again by the mesh of the first: for faces whose five points were rough.
@@ -74,7 +76,7 @@ def add_meshes(landmarks: MeshNet, image: np.ndarray, faces: Sequence[Face], pas
         matrices = [upright(five_points(mesh), size, scale) for mesh in photo_meshes]
     chances = torch.sigmoid(presence.float()).cpu().numpy()
     return [
-        replace(face, mesh=mesh, presence=float(chance))
+        Face(face.box, face.points5, face.score, mesh, float(chance))
         for face, mesh, chance in zip(faces, photo_meshes, chances, strict=True)
     ]
 

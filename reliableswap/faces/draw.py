@@ -17,9 +17,8 @@ def annotate(image: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
     drawn = image.copy()
     for index, face in enumerate(faces):
         thick = max(1, round(face.size / 150))
-        if face.mesh is not None:
-            for x, y in face.mesh[:, :2]:
-                cv2.circle(drawn, (round(float(x)), round(float(y))), max(1, thick // 2), (255, 255, 255), -1)
+        for x, y in face.mesh[:, :2]:
+            cv2.circle(drawn, (round(float(x)), round(float(y))), max(1, thick // 2), (255, 255, 255), -1)
         x0, y0, x1, y1 = (round(float(v)) for v in face.box)
         cv2.rectangle(drawn, (x0, y0), (x1, y1), _GREEN, thick)
         for x, y in face.points5:

@@ -1,28 +1,30 @@
-"""One face as every room knows it."""
+"""The face types that every room shares: a detection, and a face with its mesh."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
 # MediaPipe's 468-point topology; left and right are the viewer's.
 RIGHT_EYE_OUTER, RIGHT_EYE_INNER, LEFT_EYE_INNER, LEFT_EYE_OUTER = 33, 133, 362, 263
+MIN_PRESENCE = 0.35  # MeshNet doubts that a crop holds a face below this probability
+
+Detected = TypeVar("Detected", bound="Detection")
 
 
 @dataclass(frozen=True, eq=False)
-class Face:
-    """A face in a photo. All coordinates are photo pixels, with pixel centres at whole numbers.
+class Detection:
+    """Where a detector sees a face. Coordinates are photo pixels, with pixel centres at whole numbers.
 
-    box: (4,) x0 y0 x1 y1; points5: (5,2) eye, eye, nose, mouth corner, mouth corner, the left one in the
-    picture of an upright face first (ArcFace's order); mesh: (468,3) x y z, or None before the mesh has run.
+    box: (4,) x0 y0 x1 y1; points5: (5,2) eye, eye, nose, mouth corner, mouth corner, in ArcFace's order: for an
+    upright face, the picture's left one comes first.
     """
 
     box: np.ndarray
     points5: np.ndarray
     score: float
-    mesh: np.ndarray | None = None
-    presence: float | None = None  # MeshNet's belief that its crop holds a face
 
     @property
     def size(self) -> float:
@@ -35,24 +37,44 @@ class Face:
         dx, dy = self.points5[1] - self.points5[0]
         return float(np.degrees(np.arctan2(dy, dx)))
 
-    def shifted(self, dx: float, dy: float) -> Face:
-        """The same face in a picture whose origin lies at (-dx, -dy)."""
+    def shifted(self: Detected, dx: float, dy: float) -> Detected:
+        """Return the same face in a picture whose origin lies at (-dx, -dy)."""
         step = np.array([dx, dy], np.float32)
-        mesh = None if self.mesh is None else self.mesh + np.array([dx, dy, 0], np.float32)
-        return replace(self, box=self.box + np.tile(step, 2), points5=self.points5 + step, mesh=mesh)
+        return replace(self, box=self.box + np.tile(step, 2), points5=self.points5 + step)
+
+    def scaled(self: Detected, factor: float) -> Detected:
+        """Return the same face in a picture enlarged by the factor."""
+        return replace(self, box=_scaled(self.box, factor), points5=_scaled(self.points5, factor))
+
+
+@dataclass(frozen=True, eq=False)
+class Face(Detection):
+    """A detected face with its mesh, (468,3) x y z in photo pixels.
+
+    presence: MeshNet's probability that its crop holds a face; None where another network made the mesh.
+    """
+
+    mesh: np.ndarray
+    presence: float | None = None
+
+    @property
+    def confirmed(self) -> bool:
+        """False where MeshNet doubts that this is a face."""
+        return self.presence is None or self.presence >= MIN_PRESENCE
+
+    def shifted(self, dx: float, dy: float) -> Face:
+        return replace(super().shifted(dx, dy), mesh=self.mesh + np.array([dx, dy, 0], np.float32))
 
     def scaled(self, factor: float) -> Face:
-        """The same face in a picture that many times as large."""
-
-        def moved(points: np.ndarray) -> np.ndarray:
-            return np.asarray((points + 0.5) * factor - 0.5, np.float32)
-
-        mesh = self.mesh
-        if mesh is not None:
-            mesh = np.column_stack([moved(mesh[:, :2]), np.float32(factor) * mesh[:, 2]])
-        return replace(self, box=moved(self.box), points5=moved(self.points5), mesh=mesh)
+        mesh = np.column_stack([_scaled(self.mesh[:, :2], factor), np.float32(factor) * self.mesh[:, 2]])
+        return replace(super().scaled(factor), mesh=mesh)
 
 
 def eye_distance(mesh: np.ndarray) -> float:
     """Distance of the outer eye corners in three dimensions, so that a profile does not shrink it."""
     return float(np.linalg.norm(mesh[RIGHT_EYE_OUTER] - mesh[LEFT_EYE_OUTER]))
+
+
+def _scaled(points: np.ndarray, factor: float) -> np.ndarray:
+    """Scale pixel coordinates, whose pixel centres are whole numbers."""
+    return np.asarray((points + 0.5) * factor - 0.5, np.float32)

@@ -20,7 +20,7 @@ from PIL import Image
 
 from reliableswap.bundled import bundled
 from reliableswap.errors import NoFaceError, ReliableSwapError, WeightsError
-from reliableswap.faces.analysers.base import PRESENCE, BundledAnalyser, FaceAnalyser
+from reliableswap.faces.analysers.base import BundledAnalyser, FaceAnalyser
 from reliableswap.faces.detect import add_meshes
 from reliableswap.faces.face import Face
 from reliableswap.geometry.expression import keep_expression
@@ -305,11 +305,7 @@ class ReliableSwapPipeline(DiffusionPipeline):
         if strength * settings.likeness == 0:
             return swapped, mask
         (made,) = add_meshes(self.landmarks, swapped, [target.face])
-        assert made.mesh is not None
-        assert made.presence is not None
-        assert target.face.mesh is not None
-        assert source.face.mesh is not None
-        if made.presence < PRESENCE:
+        if not made.confirmed:
             return swapped, mask
         goal = shaped_mesh(target.face.mesh, source.face.mesh, settings.shape * settings.likeness)
         drawn, moved = keep_expression(swapped, made.mesh, goal, strength * settings.likeness)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from reliableswap.errors import NoFaceError, ReliableSwapError
+from reliableswap.errors import ReliableSwapError
 from reliableswap.faces.align import TEMPLATES, apply, crop, similarity
 from reliableswap.faces.face import Face
 from reliableswap.media import Picture
@@ -126,8 +126,6 @@ class Worker:
     def _aligned(self, picture: Picture) -> AlignedFace:
         """The largest face as the triplet factory crops it, with some surroundings for reshaping to draw in."""
         face = self.pipe.find(picture)[0]
-        if face.mesh is None:
-            raise NoFaceError(f"a face in {picture.name} has no mesh; use an analyser that gives one")
         matrix = similarity(face.points5, TEMPLATES["arcface_128"].at(TRIPLET_SIZE) + _PAD)
         return AlignedFace(crop(picture.pixels, matrix, TRIPLET_SIZE + 2 * _PAD), apply(matrix, face.mesh))
 

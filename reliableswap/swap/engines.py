@@ -53,8 +53,6 @@ class Region:
 
     @classmethod
     def around(cls, photo: np.ndarray, face: Face, name: str) -> Region:
-        if face.mesh is None:
-            raise NoFaceError(f"a face in {name} has no mesh; use an analyser that gives one")
         low, high = face.mesh[:, :2].min(0), face.mesh[:, :2].max(0)
         margin = MARGIN * float((high - low).max())
         size = np.array(photo.shape[1::-1])
@@ -103,8 +101,6 @@ class Region:
 
 def blend_region(target: Region, source: Region, settings: SwapSettings) -> tuple[np.ndarray, np.ndarray]:
     """(H,W,3) the target's region with the source's own texture, and the mask (H,W) of what changed."""
-    assert target.face.mesh is not None
-    assert source.face.mesh is not None
     result = blend_face(target.pixels, target.face.mesh, source.pixels, source.face.mesh, settings)
     return result.image, result.mask
 
@@ -219,7 +215,6 @@ class NeuralEngine:
         The source goes through a crop of the same size first, as in training: a photo of more pixels would give
         another, sharper guidance than the generator has learnt from.
         """
-        assert source.face.mesh is not None
         seen, matrix = align(source.pixels, source.face.points5, target.shape[0], self.template)
         texture, validity = guidance_texture(seen, apply(matrix, source.face.mesh), target, target_mesh)
         return torch.cat([to_tensor(texture), torch.from_numpy(validity)[None, None].float()], 1)
@@ -247,8 +242,6 @@ class NeuralEngine:
         self, target: Region, source: Region, settings: SwapSettings
     ) -> tuple[np.ndarray, np.ndarray]:
         """(H,W,3) the target's region with the generated face, and the mask (H,W) of what changed."""
-        assert target.face.mesh is not None
-        assert source.face.mesh is not None
         shape = target.pixels.shape[:2]
         goal = shaped_mesh(target.face.mesh, source.face.mesh, settings.shape * settings.likeness)
         move = displacement(target.face.mesh, goal, shape)

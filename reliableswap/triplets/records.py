@@ -128,8 +128,6 @@ class RecordMaker:
         if not found:
             return _without_face("no face", "the analyser found no face"), None
         face = found[0]
-        if face.mesh is None:
-            return _without_face("no face", f"the analyser {analyser.name} gave no mesh"), None
         matrix = similarity(face.points5, TEMPLATES["arcface_128"].at(self.size) + self.pad)
         side = self.size + 2 * self.pad
         entry = np.zeros((), face_type(side))

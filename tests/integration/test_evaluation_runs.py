@@ -31,7 +31,7 @@ from reliableswap.evaluation.report.figures import BY_KEY
 from reliableswap.evaluation.report.page import page
 from reliableswap.evaluation.report.texts import Facts, as_csv, as_json, markdown, model_index
 from reliableswap.evaluation.results import Evaluation
-from reliableswap.faces.face import Face
+from reliableswap.faces.face import Detection
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ class Colours:
 
     name = "colours"
 
-    def __call__(self, image: np.ndarray, face: Face) -> np.ndarray:
+    def __call__(self, image: np.ndarray, face: Detection) -> np.ndarray:
         x0, y0, x1, y1 = np.clip(face.box, 0, None).astype(int)
         return np.asarray(image[y0:y1, x0:x1].mean((0, 1)), np.float64)
 

@@ -52,10 +52,8 @@ def test_every_person_has_one_face_with_a_plausible_mesh(
     image = portrait(number, 640, picture)
     face = pipe.find(image)[0]
     assert face.score > 0.6
-    assert face.presence is not None
-    assert face.presence > 0.6
+    assert (face.presence or 0) > 0.6
     mesh = face.mesh
-    assert mesh is not None
     eyes = mesh[[33, 133, 362, 263], :2]
     box = face.box.reshape(2, 2)
     assert (eyes > box[0]).all()

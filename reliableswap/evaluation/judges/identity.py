@@ -13,7 +13,7 @@ import numpy as np
 
 from reliableswap.errors import ReliableSwapError, WeightsError
 from reliableswap.faces.align import FIXER_WINDOW, IDENTITY_WINDOW, align
-from reliableswap.faces.face import Face
+from reliableswap.faces.face import Detection
 from reliableswap.models.fixer import FixerNet
 from reliableswap.models.hub import load_network
 from reliableswap.models.identity import IdentityEncoder
@@ -27,7 +27,7 @@ class Judge(Protocol):
 
     name: str
 
-    def embed(self, image: np.ndarray, face: Face) -> np.ndarray: ...
+    def embed(self, image: np.ndarray, face: Detection) -> np.ndarray: ...
 
 
 class EncoderJudge:
@@ -36,7 +36,7 @@ class EncoderJudge:
     def __init__(self, encoder: IdentityEncoder, name: str = "") -> None:
         self.encoder, self.name = encoder.eval(), name or encoder.label
 
-    def embed(self, image: np.ndarray, face: Face) -> np.ndarray:
+    def embed(self, image: np.ndarray, face: Detection) -> np.ndarray:
         crop, _ = align(image, face.points5, 128)
         return _unit(embed(self.encoder, crop[IDENTITY_WINDOW]).float().cpu())
 
@@ -47,7 +47,7 @@ class FixerJudge:
     def __init__(self, fixer: FixerNet, name: str = "") -> None:
         self.fixer, self.name = fixer.eval(), name or fixer.config.name or f"fixer {fixer.config.body}"
 
-    def embed(self, image: np.ndarray, face: Face) -> np.ndarray:
+    def embed(self, image: np.ndarray, face: Detection) -> np.ndarray:
         crop, _ = align(image, face.points5, 128)
         return _unit(embed(self.fixer, crop[FIXER_WINDOW]).float().cpu())
 
@@ -62,7 +62,7 @@ class OnnxJudge:
         if len(shape) != 4 or shape[1] != 3 or any(isinstance(n, int) and n != 112 for n in shape[2:]):
             raise WeightsError(f"{path} takes {shape}; a judge takes (batch, 3, 112, 112)")
 
-    def embed(self, image: np.ndarray, face: Face) -> np.ndarray:
+    def embed(self, image: np.ndarray, face: Detection) -> np.ndarray:
         crop, _ = align(image, face.points5, 128)
         pixels = (crop[IDENTITY_WINDOW].astype(np.float32) / 255 - self.mean) / self.std
         picture = np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])
@@ -89,7 +89,7 @@ class DlibJudge:
             str(folder / "dlib_face_recognition_resnet_model_v1.dat")
         )
 
-    def embed(self, image: np.ndarray, face: Face) -> np.ndarray:
+    def embed(self, image: np.ndarray, face: Detection) -> np.ndarray:
         # Its landmarks were trained on boxes from the brows to the chin, about 2.2 eye-to-mouth distances wide.
         eyes, mouth = face.points5[:2].mean(0), face.points5[3:].mean(0)
         reach = 1.1 * float(np.linalg.norm(mouth - eyes))
@@ -148,7 +148,7 @@ def same_encoder(one: Judge, other: Judge) -> bool:
     """
     rng = np.random.default_rng(0)
     points = np.array([[46, 52], [82, 52], [64, 72], [49, 92], [79, 92]], np.float32)
-    face = Face(np.array([30, 20, 98, 118], np.float32), points, 1.0)
+    face = Detection(np.array([30, 20, 98, 118], np.float32), points, 1.0)
     for _ in range(3):
         coarse = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
         image = cv2.resize(coarse, (128, 128), interpolation=cv2.INTER_CUBIC)

@@ -13,7 +13,7 @@ import torch
 from reliableswap.errors import ReliableSwapError, WeightsError
 from reliableswap.faces.align import align
 from reliableswap.faces.detect import to_tensor
-from reliableswap.faces.face import Face
+from reliableswap.faces.face import Detection
 
 from .statistics import Estimate
 
@@ -26,7 +26,7 @@ class Features(Protocol):
 
     name: str
 
-    def __call__(self, image: np.ndarray, face: Face) -> np.ndarray: ...
+    def __call__(self, image: np.ndarray, face: Detection) -> np.ndarray: ...
 
 
 class PerceptualPool:
@@ -43,7 +43,7 @@ class PerceptualPool:
         self.name, self.network = name, pretrained_perceptual_features(self.NAMES[name])
 
     @torch.inference_mode()
-    def __call__(self, image: np.ndarray, face: Face) -> np.ndarray:
+    def __call__(self, image: np.ndarray, face: Detection) -> np.ndarray:
         crop, _ = align(image, face.points5, 128)
         return np.asarray(self.network(to_tensor(crop))[-1].mean((0, 2, 3)).double().numpy())
 
@@ -57,7 +57,7 @@ class OnnxFeatures:
         self.name, self.size = path.stem, size
         self.session = open_onnx(path)
 
-    def __call__(self, image: np.ndarray, face: Face) -> np.ndarray:
+    def __call__(self, image: np.ndarray, face: Detection) -> np.ndarray:
         crop, _ = align(image, face.points5, 256)
         resized = cv2.resize(crop, (self.size, self.size), interpolation=cv2.INTER_LINEAR)
         (answer,) = self.session.run(None, {self.session.get_inputs()[0].name: to_tensor(resized).numpy()})[

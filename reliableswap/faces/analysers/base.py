@@ -13,12 +13,10 @@ import numpy as np
 from reliableswap.bundled import bundled
 from reliableswap.errors import WeightsError
 from reliableswap.faces.detect import SearchSettings, add_meshes, find_faces, five_points
-from reliableswap.faces.face import Face
+from reliableswap.faces.face import Detection, Face
 from reliableswap.models.detector import FaceDetector
 from reliableswap.models.landmarks import MeshNet
 from reliableswap.runtime.fuse import fused
-
-PRESENCE = 0.35  # a find whose crop MeshNet thinks this unlikely to be a face is dropped
 
 
 @runtime_checkable
@@ -59,9 +57,8 @@ class BundledAnalyser:
     def __call__(self, image: np.ndarray) -> list[Face]:
         detector, landmarks = self.ready()
         faces = add_meshes(landmarks, image, find_faces(detector, image, self.settings), passes=2)
-        sure = [face for face in faces if face.presence is None or face.presence >= PRESENCE]
         # The mesh knows better than the detector where eyes and mouth are, so alignment goes by it.
-        return [replace(face, points5=five_points(face.mesh)) for face in sure if face.mesh is not None]
+        return [replace(face, points5=five_points(face.mesh)) for face in faces if face.confirmed]
 
 
 class InsightFaceAnalyser:
@@ -130,11 +127,11 @@ class InsightFaceAnalyser:
 
     def __call__(self, image: np.ndarray) -> list[Face]:
         found = self.analysis.get(np.ascontiguousarray(image[..., ::-1]))
-        faces = [
-            Face(np.asarray(one.bbox, np.float32), np.asarray(one.kps, np.float32), float(one.det_score))
+        detections = [
+            Detection(np.asarray(one.bbox, np.float32), np.asarray(one.kps, np.float32), float(one.det_score))
             for one in found
             if one.kps is not None
         ]
-        faces = add_meshes(self.landmarks, image, faces)
+        faces = add_meshes(self.landmarks, image, detections)
         faces = [face for face in faces if face.size >= self.settings.min_size]
         return sorted(faces, key=lambda face: -face.size)[: self.settings.max_faces]

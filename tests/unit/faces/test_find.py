@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from reliableswap.faces.detect import SearchSettings, add_meshes, find_faces, five_points, merge, overlaps
-from reliableswap.faces.face import Face, eye_distance
+from reliableswap.faces.face import Detection, Face, eye_distance
 from reliableswap.models.detector import STRIDES, FaceDetector
 from reliableswap.models.landmarks import MeshNet
 from reliableswap.runtime.fuse import fused
@@ -60,7 +60,7 @@ def photo_with(size: tuple[int, int], squares: list[tuple[int, int, int]]) -> np
     return image
 
 
-def find(image: np.ndarray, **settings: object) -> list[Face]:
+def find(image: np.ndarray, **settings: object) -> list[Detection]:
     return find_faces(BrightBlobDetector(), image, SearchSettings(**settings))  # type: ignore[arg-type]
 
 
@@ -160,12 +160,11 @@ class FixedMesh:
 def test_meshes_come_back_in_photo_pixels() -> None:
     # Eyes 40 apart and the mouth 42.5 below: the crop is 144.5 px wide, its centre between eyes and mouth.
     points = np.array([[80, 100], [120, 100], [100, 120], [90, 142.5], [110, 142.5]], np.float32)
-    face = Face(np.array([60, 60, 140, 160], np.float32), points, 0.9)
+    face = Detection(np.array([60, 60, 140, 160], np.float32), points, 0.9)
     net = FixedMesh()
     (found,) = add_meshes(net, np.zeros((240, 240, 3), np.uint8), [face])  # type: ignore[arg-type]
     scale = 144.5 / 128
     expected = (net.mesh.numpy() - (63.5, 63.5, 0)) * scale + (100, 121.25, 0)
-    assert found.mesh is not None
     assert np.allclose(found.mesh, expected, atol=0.05)
     assert found.presence == pytest.approx(0.5)
     assert add_meshes(net, np.zeros((9, 9, 3), np.uint8), []) == []  # type: ignore[arg-type]
@@ -188,7 +187,6 @@ def test_a_shifted_face_moves_whole() -> None:
     face = Face(np.zeros(4, np.float32), np.zeros((5, 2), np.float32), 1.0, mesh).shifted(10, -5)
     assert face.box.tolist() == [10, -5, 10, -5]
     assert face.points5[3].tolist() == [10, -5]
-    assert face.mesh is not None
     assert face.mesh[0].tolist() == [10, -5, 0]
     assert eye_distance(face.mesh) == 5
     assert five_points(face.mesh).shape == (5, 2)

@@ -91,7 +91,6 @@ def colour_changes(pipe: ReliableSwapPipeline, network: LightGenerator, identity
         for pixels in (portrait(2, 150), portrait(1, 150))
     )
     made, _ = NeuralEngine(network, identity, None)(target, source, SwapSettings(shape=0, detail=0))
-    assert target.face.mesh is not None
     inside = eyes(target.face.mesh, made.shape[:2], 0.6) > 0
     cheek, temple = (tuple(np.rint(target.face.mesh[i, 1::-1]).astype(int)) for i in (50, 54))
 
@@ -229,9 +228,7 @@ def test_glasses_of_the_target_stay_in_front_of_the_made_face(pipe: ReliableSwap
 
 def test_the_made_face_gets_the_targets_expression_back(pipe: ReliableSwapPipeline) -> None:
     def read(image: np.ndarray) -> np.ndarray:
-        mesh = pipe.find(image)[0].mesh
-        assert mesh is not None
-        return mesh
+        return pipe.find(image)[0].mesh
 
     errors: dict[float, list[float]] = {0.0: [], 0.8: []}
     for one, other in ((1, 2), (3, 4), (5, 6), (7, 8)):
@@ -259,9 +256,7 @@ def test_what_is_the_targets_own_between_lids_and_lips_moves_along(pipe: Reliabl
         for share in (0, 1)
     )
     mesh = pipe.find(plain)[0].mesh
-    assert mesh is not None
     goal = pipe.find(target)[0].mesh
-    assert goal is not None
     wanted, moved = keep_expression(plain, mesh, goal, 1.0)
     there = moved > 0
     assert there.any()
