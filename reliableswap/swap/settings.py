@@ -1,0 +1,50 @@
+"""SwapSettings: everything a swap can be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reliableswap.errors import ReliableSwapError
+
+_SHARES = ("likeness", "shape", "colour", "light", "detail", "glasses", "expression")
+_LENGTHS = ("light_reach", "band_reach", "margin", "feather")
+
+
+@dataclass(frozen=True)
+class SwapSettings:
+    """How a face is swapped. Lengths are fractions of the face's width.
+
+    likeness: how much of the source comes in, from 0 (target unchanged) to 1.
+    shape: how far the face's outline moves towards the source's.
+    expression: how far lips, lids and brows of the result are moved back to the target's expression.
+    glasses: opacity of the glasses that the target wears; 0 removes them as far as the engine can.
+    detail: how far sharpness and grain are matched to the target's.
+    colour: how far the skin tone is matched to the target's.
+    light: how far slow changes of brightness and colour across the face are replaced by the target's.
+    light_reach: the scale above which a change of brightness counts as light.
+    band_reach: the width over which the coarsest frequency band is blended.
+    margin: how far inside the outline the blend ends.
+    feather: the width of the blend's soft edge.
+    """
+
+    likeness: float = 1.0
+    shape: float = 0.5
+    expression: float = 0.65
+    glasses: float = 1.0
+    detail: float = 1.0
+    colour: float = 1.0
+    light: float = 0.65
+    light_reach: float = 0.22
+    band_reach: float = 0.12
+    margin: float = 0.015
+    feather: float = 0.012
+
+    def __post_init__(self) -> None:
+        for name in _SHARES:
+            value = getattr(self, name)
+            if not 0 <= value <= 1:
+                raise ReliableSwapError(f"{name} is {value}; choose a value from 0 to 1")
+        for name in _LENGTHS:
+            value = getattr(self, name)
+            if not 0 <= value <= 1:
+                raise ReliableSwapError(f"{name} is {value}; choose a fraction of the face's width, 0 to 1")
