@@ -76,8 +76,8 @@ class FolderEncoder:
         import torch
 
         from reliableswap.models.identity import IdentityEncoder
-        from reliableswap.runtime.frozen import native_bfloat16, quickened
         from reliableswap.runtime.openvino import NAME, OpenVino
+        from reliableswap.runtime.torch import frozen_copy, native_bfloat16
 
         if device == "cuda":  # each launched process has a GPU of its own
             device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
@@ -95,7 +95,7 @@ class FolderEncoder:
             if precision == "bfloat16":
                 self.kind = torch.bfloat16
             rounding = "" if precision == "float32" else f" {precision}"
-            self.network = quickened(network, self.kind, gradients=False).to(device)
+            self.network = frozen_copy(network, self.kind, gradients=False).to(device)
         # Shards say which encoder they were filtered by; rounding is part of it.
         self.label = f"{network.label} {network.checksum()[:16]}{rounding}"
 
@@ -105,7 +105,7 @@ class FolderEncoder:
         found = []
         for start in range(0, len(crops), self.batch):
             pixels = torch.from_numpy(identity_pixels(crops[start : start + self.batch]))
-            # Colours stay last in memory, as the quickened network has them.
+            # Colours stay last in memory, as the network has them.
             batch = pixels.to(self.device).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
             with (
                 torch.inference_mode(),

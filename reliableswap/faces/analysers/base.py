@@ -16,7 +16,7 @@ from reliableswap.faces.detect import SearchSettings, add_meshes, find_faces, fi
 from reliableswap.faces.face import Detection, Face
 from reliableswap.models.detector import FaceDetector
 from reliableswap.models.landmarks import MeshNet
-from reliableswap.runtime.fuse import fused
+from reliableswap.runtime.torch import compiled
 
 
 @runtime_checkable
@@ -42,17 +42,10 @@ class BundledAnalyser:
         self.detector = detector or FaceDetector.from_pretrained(bundled("detector"))
         self.landmarks = landmarks or MeshNet.from_pretrained(bundled("landmarks"))
         self.settings = settings or SearchSettings()
-        self._ready: tuple[FaceDetector, MeshNet] | None = None
 
     def ready(self) -> tuple[FaceDetector, MeshNet]:
-        """Both networks fused, on the device and in the type that the originals have now."""
-        now = next(self.detector.parameters())
-        if self._ready is not None:
-            then = next(self._ready[0].parameters())
-            if (then.device, then.dtype) == (now.device, now.dtype):
-                return self._ready
-        self._ready = fused(self.detector), fused(self.landmarks)
-        return self._ready
+        """Both networks with their norms folded, as their weights, dtype and device are now."""
+        return compiled(self.detector), compiled(self.landmarks)
 
     def __call__(self, image: np.ndarray) -> list[Face]:
         detector, landmarks = self.ready()

@@ -12,7 +12,7 @@ from reliableswap.faces.detect import SearchSettings, add_meshes, find_faces, fi
 from reliableswap.faces.face import Detection, Face, eye_distance
 from reliableswap.models.detector import STRIDES, FaceDetector
 from reliableswap.models.landmarks import MeshNet
-from reliableswap.runtime.fuse import fused
+from reliableswap.runtime.torch import inference_copy
 
 
 class BrightBlobDetector:
@@ -203,7 +203,7 @@ def test_the_detector_wants_whole_cells() -> None:
 
 
 @pytest.mark.parametrize("network", [FaceDetector, MeshNet])
-def test_fused_networks_answer_the_same_and_leave_the_original(network: type[torch.nn.Module]) -> None:
+def test_an_inference_copy_answers_the_same_and_leaves_the_original(network: type[torch.nn.Module]) -> None:
     torch.manual_seed(0)
     original = network().train()
     size = 128 if network is MeshNet else 64
@@ -211,7 +211,7 @@ def test_fused_networks_answer_the_same_and_leave_the_original(network: type[tor
         original(torch.randn(4, 3, size, size))
     original.eval()
     before = {key: value.clone() for key, value in original.state_dict().items()}
-    ready, image = fused(original), torch.randn(2, 3, size, size)
+    ready, image = inference_copy(original), torch.randn(2, 3, size, size)
     with torch.inference_mode():
         wanted, found = original(image), ready(image)
     wanted, found = (x if isinstance(x, torch.Tensor) else x[0] for x in (wanted, found))

@@ -34,7 +34,7 @@ from reliableswap.models import (
     PerceptualFeatures,
     ProjectedDiscriminator,
 )
-from reliableswap.runtime.frozen import quickened
+from reliableswap.runtime.torch import frozen_copy
 from reliableswap.training.tasks.generator import losses
 from reliableswap.training.tasks.generator.probe import (
     Likeness,
@@ -353,7 +353,7 @@ def test_a_jittered_crop_is_the_same_face_a_little_moved() -> None:
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else None,
 )
-def test_a_quickened_network_answers_the_same(network: nn.Module, size: int) -> None:
+def test_a_frozen_copy_answers_the_same(network: nn.Module, size: int) -> None:
     torch.manual_seed(0)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -361,7 +361,7 @@ def test_a_quickened_network_answers_the_same(network: nn.Module, size: int) -> 
             module.running_var.uniform_(0.5, 2)
     network.eval()
     pictures = torch.rand(2, 3, size, size) * 2 - 1
-    quick = quickened(network)
+    quick = frozen_copy(network)
     ours, theirs = (flat(one(pictures.requires_grad_())) for one in (quick, network))
     assert (ours - theirs).abs().max() < 1e-3 * theirs.abs().max()
     ours.square().sum().backward()
@@ -371,7 +371,7 @@ def test_a_quickened_network_answers_the_same(network: nn.Module, size: int) -> 
         isinstance(one, nn.BatchNorm2d) for one in network.modules()
     )
     with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
-        rounded = flat(quickened(network, torch.bfloat16)(pictures)).float()
+        rounded = flat(frozen_copy(network, torch.bfloat16)(pictures)).float()
         as_before = flat(network(pictures)).float()
     assert (rounded - theirs).abs().mean() < 2 * (as_before - theirs).abs().mean() + 1e-4
 

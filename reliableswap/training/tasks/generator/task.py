@@ -28,7 +28,7 @@ from reliableswap.models import (
 )
 from reliableswap.models.base import Network
 from reliableswap.models.generator import GeneratorOutput
-from reliableswap.runtime.frozen import quickened
+from reliableswap.runtime.torch import frozen_copy
 from reliableswap.training.core.trainer import Task, train
 
 from . import losses as loss
@@ -123,13 +123,13 @@ class GeneratorTask(Task):
         probe = MeshProbe(landmarks) if landmarks is not None else None
         self.held_out = HeldOut(settings.folders[0], settings.validation_pairs, identity, fixer, probe)
         kind = torch.bfloat16 if settings.mixed_precision == "bf16" else torch.float32
-        self.identity = quickened(identity, kind)
+        self.identity = frozen_copy(identity, kind)
         # A face drawn for one encoder's eyes pleases that one alone; these are asked as well, and only by the loss.
         self.further = list(more_identities)
-        self.more_identities = nn.ModuleList(quickened(one, kind) for one in more_identities)
-        self.fixer = quickened(fixer, kind) if fixer is not None else None
-        self.features = quickened(features, kind) if features is not None else None
-        self.probe = quickened(probe, kind) if probe is not None else None
+        self.more_identities = nn.ModuleList(frozen_copy(one, kind) for one in more_identities)
+        self.fixer = frozen_copy(fixer, kind) if fixer is not None else None
+        self.features = frozen_copy(features, kind) if features is not None else None
+        self.probe = frozen_copy(probe, kind) if probe is not None else None
         self.likeness = Likeness()
         if settings.adversarial_weight or settings.feature_matching_weight:
             self.discriminator = self._discriminator(features)
