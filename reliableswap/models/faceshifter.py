@@ -101,6 +101,7 @@ class FaceShifterGenerator(Generator):
         identity_encoder: str = "",
         identity_checksum: str = "",
         fixer_checksum: str = "",
+        held_out: float = 10.0,
     ) -> None:
         super().__init__()
         if size not in (256, 512):

@@ -37,7 +37,8 @@ class Generator(Network):
     Every generator's config names what its inputs have to be:
     template: the crop template (faces.align.TEMPLATES); value_range: what the pictures' darkest and brightest
     values are, going in and coming out; identity_encoder, identity_checksum: the encoder it was trained with;
-    identity_dim, fixer_dim: the lengths of v_id and v_fix (0: without FixerNet); fixer_checksum: of its FixerNet.
+    identity_dim, fixer_dim: the lengths of v_id and v_fix (0: without FixerNet); fixer_checksum: of its FixerNet;
+    held_out: the percentage of people that training left out, by the rule of `reliableswap.data.splits`.
     """
 
     multiple = 1  # what height and width must be divisible by

@@ -112,7 +112,7 @@ class LightGenerator(Generator):
     """(B,3,H,W) target, (B,D) identity, (B,4,H,W) guidance -> GeneratorOutput; H and W divisible by 8.
 
     Guidance is the source's texture warped onto the target's mesh, in [-1,1], and where it is valid, in [0,1];
-    None is the same as nothing valid. The image's lightness is its own. Its colours are the guidance's in the target's
+    None is the same as `no_guidance`. The image's lightness is its own. Its colours are the guidance's in the target's
     light (where nothing is valid, the target's), in averages of `target_colours` cells a side; 0 leaves them free.
     Encoders tell people by stains of colour too, and a network that is free to would make some. The mask is its own
     output, to be supervised: the image is not blended with the target in here, because a network that may blend
@@ -138,6 +138,7 @@ class LightGenerator(Generator):
         target_colours: int = 0,
         sizes: Sequence[int] = (128,),
         away: float = 0.35,
+        held_out: float = 10.0,
     ) -> None:
         super().__init__()
         if len(channels) != 4:
@@ -163,13 +164,11 @@ class LightGenerator(Generator):
     def forward(self, target: Tensor, identity: Tensor, guidance: Tensor | None = None) -> GeneratorOutput:
         """(B,3,H,W) in [-1,1], (B,D), (B,4,H,W) -> image (B,3,H,W) in [-1,1], mask (B,1,H,W) and its logits."""
         self.check_inputs(target, identity, guidance)
-        seen = target
-        if guidance is not None:
-            target = torch.cat([target, guidance], dim=1)
-        elif self.guidance_channels:
-            target = F.pad(target, (0, 0, 0, 0, 0, self.guidance_channels))
+        if guidance is None and self.guidance_channels:
+            guidance = no_guidance(target)
         style = self.style(identity)
-        x = F.leaky_relu(self.stem(target), _SLOPE)
+        inputs = target if guidance is None else torch.cat([target, guidance], dim=1)
+        x = F.leaky_relu(self.stem(inputs), _SLOPE)
         skips = []
         for down in self.down:
             skips.append(x)
@@ -181,8 +180,13 @@ class LightGenerator(Generator):
         image, logits = self.head(x).split((3, 1), dim=1)
         image = torch.tanh(image)
         if self.target_colours:
-            image = with_colours_of(image, expected_colours(seen, guidance), self.target_colours)
+            image = with_colours_of(image, expected_colours(target, guidance), self.target_colours)
         return GeneratorOutput(image=image, mask=torch.sigmoid(logits), mask_logits=logits)
+
+
+def no_guidance(target: Tensor) -> Tensor:
+    """(B,3,H,W) -> (B,4,H,W): guidance in which nothing is valid, as training has it: texture -1, validity 0."""
+    return torch.cat([torch.full_like(target, -1), torch.zeros_like(target[:, :1])], dim=1)
 
 
 def expected_colours(target: Tensor, guidance: Tensor | None) -> Tensor:

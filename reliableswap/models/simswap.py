@@ -52,6 +52,7 @@ class SimSwapGenerator(Generator):
         identity_encoder: str = "",
         identity_checksum: str = "",
         fixer_checksum: str = "",
+        held_out: float = 10.0,
     ) -> None:
         super().__init__()
         self.multiple = 2**levels

@@ -33,9 +33,10 @@ def test_a_generator_answers_as_by_torch(inputs: tuple[torch.Tensor, ...]) -> No
     quick = OpenVino(network, "float32")
     assert quick.config["target_colours"] == 16
     assert quick.guidance_channels == 4
-    for given in (inputs, (*inputs[:2], None)):
+    nothing = torch.cat([-torch.ones(1, 3, 64, 64), torch.zeros(1, 1, 64, 64)], 1)
+    for given, explicit in ((inputs, inputs[2]), ((*inputs[:2], None), nothing)):
         with torch.inference_mode():
-            wanted, made = network(*given), quick(*given)
+            wanted, made = network(*inputs[:2], explicit), quick(*given)
         assert isinstance(made, GeneratorOutput)
         assert (made.image - wanted.image).abs().max() < 1e-3
         assert (made.mask - wanted.mask).abs().max() < 1e-3

@@ -111,6 +111,14 @@ def test_loading_without_accelerate_says_nothing(
     assert not [one for one in caplog.messages if "accelerate" in one]
 
 
+def test_the_generator_says_whom_it_never_saw(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        generator = LightGenerator.from_pretrained(bundled("generator"))
+    assert not caplog.messages
+    assert generator.config["held_out"] == 10.0
+    assert json.loads((WEIGHTS / "generator" / "config.json").read_text())["held_out"] == 10.0
+
+
 def test_auto_is_the_neural_engine(pipe: ReliableSwapPipeline) -> None:
     out = pipe(photo(1), photo(2))
     assert out.report.engine == "neural"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -29,7 +30,8 @@ from reliableswap.models import (
 from reliableswap.models.generator import GeneratorOutput, modulated_norm, per_channel_norm
 from reliableswap.models.identity import face_body
 from reliableswap.models.light import expected_colours, with_colours_of
-from reliableswap.runtime.frozen import quickened
+from reliableswap.runtime.torch import frozen_copy
+from reliableswap.training.tasks.generator.spoiling import spoil
 
 
 @pytest.fixture(autouse=True)
@@ -217,11 +219,16 @@ def test_refuses_guidance_it_would_ignore(name: str) -> None:
         CASES[name].build()(target, identity, torch.zeros(1, 4, *target.shape[2:]))
 
 
-def test_light_without_guidance_sees_nothing_valid() -> None:
-    network = CASES["light"].build().eval()
+@pytest.mark.parametrize("target_colours", [0, 16])
+def test_light_without_guidance_sees_nothing_valid_as_in_training(target_colours: int) -> None:
+    network = LightGenerator(
+        channels=(8, 12, 16, 24), block_count=1, identity_dim=24, target_colours=target_colours
+    )
     target, identity, guidance = CASES["light"].inputs(1)
+    nothing = torch.cat([-torch.ones_like(target), torch.zeros_like(target[:, :1])], 1)
+    assert np.array_equal(nothing[0], spoil(guidance[0].numpy(), "missing", np.random.default_rng(0)))
     with torch.no_grad():
-        assert torch.equal(network(target, identity).image, network(target, identity, 0 * guidance).image)
+        assert torch.equal(network(target, identity).image, network(target, identity, nothing).image)
         assert not torch.allclose(network(target, identity).image, network(target, identity, guidance).image)
     with pytest.raises(ValueError, match=r"guidance .* expected \(1, 4, 64, 64\)"):
         network(target, identity, guidance[:, :3])
@@ -346,7 +353,7 @@ def test_only_the_judges_of_a_projected_discriminator_can_be_thawed() -> None:
 def test_projected_looks_through_another_copy_that_it_does_not_save() -> None:
     discriminator = ProjectedDiscriminator(channels=8).eval()
     before, names = discriminator(torch.ones(1, 3, 64, 64)).logits[0], set(discriminator.state_dict())
-    discriminator.look_through(quickened(discriminator.features))
+    discriminator.look_through(frozen_copy(discriminator.features))
     assert set(discriminator.state_dict()) == names
     assert torch.allclose(discriminator(torch.ones(1, 3, 64, 64)).logits[0], before, atol=1e-4)
     other = PerceptualFeatures()
