@@ -22,8 +22,8 @@ import torch
 from reliableswap.bundled import bundled
 from reliableswap.faces.align import apply, crop, upright
 from reliableswap.faces.analysers.base import BundledAnalyser
-from reliableswap.faces.detect import SearchSettings, add_meshes, find_faces, five_points
-from reliableswap.faces.face import Detection, eye_distance
+from reliableswap.faces.detect import SearchSettings, add_meshes, find_faces
+from reliableswap.faces.face import Detection, eye_distance, five_points
 from reliableswap.models.detector import FaceDetector
 from reliableswap.models.landmarks import MeshNet
 from reliableswap.training.tasks.faces.detector import DetectorSettings, Mosaics, Tally, overlaps_plain

@@ -13,7 +13,7 @@ from reliableswap.models.detector import FaceDetector
 from reliableswap.models.landmarks import MeshNet
 
 from .align import apply, crop, inverse, upright
-from .face import Detection, Face
+from .face import Detection, Face, five_points
 
 
 @dataclass(frozen=True)
@@ -79,15 +79,6 @@ def add_meshes(
         Face(face.box, face.points5, face.score, mesh, float(chance))
         for face, mesh, chance in zip(faces, photo_meshes, chances, strict=True)
     ]
-
-
-# Eye centres (the middle of their corners), nose tip and mouth corners on the mesh.
-_FIVE = ((33, 133), (362, 263), (4,), (61,), (291,))
-
-
-def five_points(mesh: np.ndarray) -> np.ndarray:
-    """(5,2) eye, eye, nose, mouth corner, mouth corner of a mesh (468,3)."""
-    return np.stack([mesh[list(group), :2].mean(0) for group in _FIVE])
 
 
 def _search(detector: FaceDetector, image: np.ndarray, settings: SearchSettings) -> np.ndarray:

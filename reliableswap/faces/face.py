@@ -9,6 +9,9 @@ import numpy as np
 
 # MediaPipe's 468-point topology; left and right are the viewer's.
 RIGHT_EYE_OUTER, RIGHT_EYE_INNER, LEFT_EYE_INNER, LEFT_EYE_OUTER = 33, 133, 362, 263
+# The mesh points whose means are eye, eye, nose, mouth corner, mouth corner.
+_FIVE = ((RIGHT_EYE_OUTER, RIGHT_EYE_INNER), (LEFT_EYE_INNER, LEFT_EYE_OUTER), (4,), (61,), (291,))
+
 MIN_PRESENCE = 0.35  # MeshNet doubts that a crop holds a face below this probability
 
 Detected = TypeVar("Detected", bound="Detection")
@@ -18,8 +21,8 @@ Detected = TypeVar("Detected", bound="Detection")
 class Detection:
     """Where a detector sees a face. Coordinates are photo pixels, with pixel centres at whole numbers.
 
-    box: (4,) x0 y0 x1 y1; points5: (5,2) eye, eye, nose, mouth corner, mouth corner, in ArcFace's order: for an
-    upright face, the picture's left one comes first.
+    box: (4,) x0 y0 x1 y1. points5: (5,2) eye, eye, nose, mouth corner, mouth corner, in ArcFace's order: in an
+    upright face, the picture's left one comes first. score: the detector's confidence in 0..1.
     """
 
     box: np.ndarray
@@ -33,7 +36,7 @@ class Detection:
 
     @property
     def roll(self) -> float:
-        """In-plane rotation in degrees, from the eyes; 0 for an upright face, positive clockwise."""
+        """In-plane rotation in degrees, from the eyes: 0 for an upright face, positive clockwise."""
         dx, dy = self.points5[1] - self.points5[0]
         return float(np.degrees(np.arctan2(dy, dx)))
 
@@ -49,13 +52,20 @@ class Detection:
 
 @dataclass(frozen=True, eq=False)
 class Face(Detection):
-    """A detected face with its mesh, (468,3) x y z in photo pixels.
+    """A detected face with its mesh.
 
-    presence: MeshNet's probability that its crop holds a face; None where another network made the mesh.
+    mesh: (468,3) x y z in photo pixels. presence: MeshNet's probability that its crop holds a face; None where
+    another network made the mesh.
     """
 
     mesh: np.ndarray
     presence: float | None = None
+
+    @classmethod
+    def from_mesh(cls, mesh: np.ndarray, score: float = 1.0, presence: float | None = None) -> Face:
+        """Return the face of a mesh (468,3); its box is the smallest around the mesh."""
+        box = np.concatenate([mesh[:, :2].min(0), mesh[:, :2].max(0)])
+        return cls(box, five_points(mesh), score, mesh, presence)
 
     @property
     def confirmed(self) -> bool:
@@ -70,8 +80,13 @@ class Face(Detection):
         return replace(super().scaled(factor), mesh=mesh)
 
 
+def five_points(mesh: np.ndarray) -> np.ndarray:
+    """(5,2) eye, eye, nose, mouth corner, mouth corner of a mesh (468,3); an eye is the middle of its corners."""
+    return np.stack([mesh[list(group), :2].mean(0) for group in _FIVE])
+
+
 def eye_distance(mesh: np.ndarray) -> float:
-    """Distance of the outer eye corners in three dimensions, so that a profile does not shrink it."""
+    """Distance of the outer eye corners in three dimensions, so that turning the head does not change it."""
     return float(np.linalg.norm(mesh[RIGHT_EYE_OUTER] - mesh[LEFT_EYE_OUTER]))
 
 

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import train_accelerate
 from reliableswap.errors import ReliableSwapError
 from reliableswap.faces.align import apply
-from reliableswap.faces.detect import five_points
+from reliableswap.faces.face import five_points
 from reliableswap.imaging.degrade import degrade, occlude, texture
 from reliableswap.models.detector import FaceDetector
 from reliableswap.models.landmarks import MeshNet

@@ -31,7 +31,7 @@ from reliableswap.data.storage import decode_mesh, decode_picture, read_about
 from reliableswap.data.triplet_dataset import TripletDataset
 from reliableswap.errors import ReliableSwapError, WeightsError
 from reliableswap.faces.align import TEMPLATES
-from reliableswap.faces.detect import five_points
+from reliableswap.faces.face import five_points
 from reliableswap.models.identity import IdentityEncoder
 from reliableswap.provenance import read_mark
 from reliableswap.triplets.card import card_text

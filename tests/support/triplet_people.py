@@ -15,8 +15,7 @@ import pyarrow.parquet as pq
 from safetensors.numpy import load_file
 
 from reliableswap.faces.align import TEMPLATES, apply, crop, similarity
-from reliableswap.faces.detect import five_points
-from reliableswap.faces.face import Face
+from reliableswap.faces.face import Face, five_points
 from reliableswap.triplets.settings import FilterSettings, QualitySettings, TripletSettings
 from reliableswap.triplets.surrogates import AlignedFace
 from support.people import person
@@ -62,9 +61,7 @@ class Known:
         key = digest(image)
         if key not in self.meshes:
             return []
-        mesh = self.meshes[key]
-        box = np.concatenate([mesh[:, :2].min(0), mesh[:, :2].max(0)])
-        return [Face(box, five_points(mesh), 0.95, mesh)]
+        return [Face.from_mesh(self.meshes[key], score=0.95)]
 
 
 def digest(image: np.ndarray) -> str:

@@ -12,8 +12,8 @@ import numpy as np
 
 from reliableswap.bundled import bundled
 from reliableswap.errors import WeightsError
-from reliableswap.faces.detect import SearchSettings, add_meshes, find_faces, five_points
-from reliableswap.faces.face import Detection, Face
+from reliableswap.faces.detect import SearchSettings, add_meshes, find_faces
+from reliableswap.faces.face import Detection, Face, five_points
 from reliableswap.models.detector import FaceDetector
 from reliableswap.models.landmarks import MeshNet
 from reliableswap.runtime.torch import compiled

@@ -10,8 +10,7 @@ import numpy as np
 
 from reliableswap.errors import WeightsError
 from reliableswap.faces.align import apply, crop, inverse, upright
-from reliableswap.faces.detect import five_points
-from reliableswap.faces.face import Face
+from reliableswap.faces.face import Face, five_points
 
 from .base import FaceAnalyser
 

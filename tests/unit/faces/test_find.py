@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from reliableswap.faces.detect import SearchSettings, add_meshes, find_faces, five_points, merge, overlaps
-from reliableswap.faces.face import Detection, Face, eye_distance
+from reliableswap.faces.detect import SearchSettings, add_meshes, find_faces, merge, overlaps
+from reliableswap.faces.face import Detection, Face, eye_distance, five_points
 from reliableswap.models.detector import STRIDES, FaceDetector
 from reliableswap.models.landmarks import MeshNet
 from reliableswap.runtime.torch import inference_copy

@@ -13,8 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from reliableswap.faces.align import apply, crop, upright
-from reliableswap.faces.detect import five_points
-from reliableswap.faces.face import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
+from reliableswap.faces.face import LEFT_EYE_OUTER, RIGHT_EYE_OUTER, five_points
 from reliableswap.imaging.degrade import Rng, degrade, occlude, texture
 from reliableswap.models.base import Network
 from reliableswap.models.landmarks import MeshNet
