@@ -21,11 +21,12 @@ import torch
 
 from reliableswap.bundled import bundled
 from reliableswap.faces.align import apply, crop, upright
-from reliableswap.faces.analysers.base import BundledAnalyser
+from reliableswap.faces.analysers.bundled import BundledAnalyser
 from reliableswap.faces.detect import SearchSettings, add_meshes, find_faces
 from reliableswap.faces.face import Detection, eye_distance, five_points
 from reliableswap.models.detector import FaceDetector
 from reliableswap.models.landmarks import MeshNet
+from reliableswap.runtime.torch import compiled
 from reliableswap.training.tasks.faces.detector import DetectorSettings, Mosaics, Tally, overlaps_plain
 from reliableswap.training.tasks.faces.landmarks import Crops, LandmarksSettings, turned_to
 from reliableswap.training.tasks.faces.mosaic import mosaic
@@ -153,7 +154,7 @@ def meshes(detector: FaceDetector, landmarks: MeshNet, held_out: Crops, photos: 
 
 
 def speed(detector: FaceDetector, landmarks: MeshNet, held_out: Mosaics, repeats: int) -> None:
-    detector, landmarks = BundledAnalyser(detector, landmarks).ready()
+    detector, landmarks = compiled(detector), compiled(landmarks)
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     photo = held_out.photos[held_out.indices[0]]

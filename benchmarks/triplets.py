@@ -32,7 +32,7 @@ from reliableswap.data.jobs import one_thread
 from reliableswap.data.photos import list_photos
 from reliableswap.data.storage import decode_mesh, decode_picture, read_about
 from reliableswap.data.triplet_dataset import TripletDataset
-from reliableswap.faces.analysers.base import BundledAnalyser
+from reliableswap.faces.analysers.bundled import BundledAnalyser
 from reliableswap.geometry import regions
 from reliableswap.triplets.card import mean_similarities
 from reliableswap.triplets.encode import EncoderChoice

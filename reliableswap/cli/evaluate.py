@@ -258,7 +258,7 @@ def _examiner(arguments: argparse.Namespace, judge: Judge, lower: FixerJudge | N
     """All faces are found by the bundled analyser on the CPU, whoever made them."""
     from reliableswap.evaluation.measure import Examiner
     from reliableswap.evaluation.metrics.frechet import features_of
-    from reliableswap.faces.analysers.base import BundledAnalyser
+    from reliableswap.faces.analysers.bundled import BundledAnalyser
 
     features = None if arguments.features == "none" else features_of(arguments.features)
     analyser: FaceAnalyser = BundledAnalyser()

@@ -102,7 +102,7 @@ def load_pipeline(arguments: argparse.Namespace) -> ReliableSwapPipeline:
     if arguments.device:
         pipe.on(arguments.device)
     if arguments.analyser != "bundled":
-        from reliableswap.faces.analysers.base import InsightFaceAnalyser
+        from reliableswap.faces.analysers.insightface import InsightFaceAnalyser
 
         pipe.analyser = InsightFaceAnalyser(
             arguments.insightface_pack, root=arguments.insightface_root, landmarks=pipe.landmarks

@@ -19,7 +19,8 @@ from accelerate.utils import tqdm
 
 from reliableswap.errors import PictureError, ReliableSwapError
 from reliableswap.faces.align import align
-from reliableswap.faces.analysers.base import BundledAnalyser, FaceAnalyser
+from reliableswap.faces.analysers.base import FaceAnalyser
+from reliableswap.faces.analysers.bundled import BundledAnalyser
 from reliableswap.media import read_picture
 from reliableswap.training.core.processes import processes
 from reliableswap.triplets.records import analyser_label

@@ -19,7 +19,8 @@ from reliableswap.data.jobs import Crew, Place
 from reliableswap.data.photos import Photo, list_photos, split_of
 from reliableswap.data.storage import sweep, write_whole
 from reliableswap.errors import ReliableSwapError
-from reliableswap.faces.analysers.base import BundledAnalyser, FaceAnalyser
+from reliableswap.faces.analysers.base import FaceAnalyser
+from reliableswap.faces.analysers.bundled import BundledAnalyser
 
 from .card import write_card
 from .encode import EncoderChoice

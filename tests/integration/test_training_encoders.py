@@ -21,7 +21,7 @@ from reliableswap.data.photos import split_of, stands_last
 from reliableswap.data.storage import encode_picture
 from reliableswap.errors import ReliableSwapError
 from reliableswap.faces.align import FIXER_WINDOW, IDENTITY_WINDOW, TEMPLATES
-from reliableswap.faces.analysers.base import BundledAnalyser
+from reliableswap.faces.analysers.bundled import BundledAnalyser
 from reliableswap.models.fixer import FixerNet
 from reliableswap.models.identity import IdentityEncoder
 from reliableswap.training.tasks.encoders.common import WHOLE, Pool, Samples, seen, teacher_features, three

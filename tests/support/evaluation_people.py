@@ -14,7 +14,7 @@ import torch
 from reliableswap.evaluation import measure
 from reliableswap.evaluation.judges import identity as judge
 from reliableswap.evaluation.metrics import frechet
-from reliableswap.faces.analysers.base import BundledAnalyser
+from reliableswap.faces.analysers.bundled import BundledAnalyser
 from reliableswap.models.fixer import FixerNet
 from reliableswap.models.identity import IdentityEncoder
 from support.people import person

@@ -1,4 +1,4 @@
-"""MediaPipe's FaceMesh from an ONNX file of the caller's: what our mesh learnt from, and another pair of eyes."""
+"""MediaPipe's FaceMesh from an ONNX file that the caller provides: MeshNet's teacher and an independent mesh."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .base import FaceAnalyser
 
 
 class FaceMesh:
-    """(1,N,N,3) RGB in 0..1 -> 468 points in pixels of that crop; on one thread."""
+    """The FaceMesh network, (1,192,192,3) RGB in [0,1] -> 468 points in pixels of that crop, on one thread."""
 
     def __init__(self, path: Path) -> None:
         try:
@@ -35,19 +35,21 @@ class FaceMesh:
             )
         except Exception as error:
             raise WeightsError(
-                f"{path} is no ONNX network ({type(error).__name__}); give another file"
+                f"{path} is not an ONNX network ({type(error).__name__}); give another file"
             ) from error
         (wanted, *_), (given, *_) = self.session.get_inputs(), self.session.get_outputs()
         self.input, self.size = wanted.name, wanted.shape[1]
         if list(wanted.shape[2:]) != [self.size, 3] or np.prod(given.shape[1:]) != 468 * 3:
-            raise WeightsError(f"{path} takes {wanted.shape} and gives {given.shape}; FaceMesh takes 192 px")
+            raise WeightsError(
+                f"{path} maps {wanted.shape} to {given.shape}; FaceMesh maps (1, 192, 192, 3) to 468 x 3 values"
+            )
 
     def __call__(self, image: np.ndarray, points5: np.ndarray) -> np.ndarray:
-        """(468,3) the mesh in photo pixels: the mean of a crop by the points and a crop by that crop's own mesh."""
-        first = self._once(image, points5)
-        return (first + self._once(image, five_points(first))) / 2
+        """(468,3) in photo pixels: the mean of a mesh from a crop by the points and one from a crop by that mesh."""
+        first = self._mesh_of_crop(image, points5)
+        return (first + self._mesh_of_crop(image, five_points(first))) / 2
 
-    def _once(self, image: np.ndarray, points5: np.ndarray) -> np.ndarray:
+    def _mesh_of_crop(self, image: np.ndarray, points5: np.ndarray) -> np.ndarray:
         matrix = upright(points5, self.size)
         pixels = crop(image, matrix, self.size, cv2.BORDER_CONSTANT).astype(np.float32) / 255
         (raw,) = self.session.run(None, {self.input: pixels[None]})
@@ -55,7 +57,7 @@ class FaceMesh:
 
 
 class WithFaceMesh:
-    """An analyser whose meshes are FaceMesh's; boxes and points stay its own."""
+    """Another analyser's faces, with their meshes replaced by FaceMesh's; boxes and points stay."""
 
     def __init__(self, analyser: FaceAnalyser, mesh: FaceMesh) -> None:
         self.analyser, self.mesh = analyser, mesh

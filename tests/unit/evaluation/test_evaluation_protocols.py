@@ -199,7 +199,7 @@ def test_another_mesh_reads_the_same_faces(tmp_path: Path) -> None:
     assert not np.allclose(ours.mesh, theirs.mesh, atol=1)
     assert geometry.expression_error(theirs.mesh, mesh_of()) == pytest.approx(0, abs=0.01)
     assert np.linalg.norm(theirs.mesh.mean(0)[:2] - ours.points5.mean(0)) < 0.6 * (ours.box[2] - ours.box[0])
-    for path, says in ((tmp_path / "none.onnx", "no FaceMesh file"), (person(1), "no ONNX network")):
+    for path, says in ((tmp_path / "none.onnx", "no FaceMesh file"), (person(1), "not an ONNX network")):
         with pytest.raises(WeightsError, match=says):
             FaceMesh(Path(path))
 
@@ -207,5 +207,5 @@ def test_another_mesh_reads_the_same_faces(tmp_path: Path) -> None:
 def test_an_onnx_of_another_shape_is_no_mesh(tmp_path: Path) -> None:
     shape = (1, 3, 8, 8)
     onnx_files.save(tmp_path / "other.onnx", [("Abs", ["x"], ["y"], {})], {"x": shape}, {"y": shape})
-    with pytest.raises(WeightsError, match="FaceMesh takes"):
+    with pytest.raises(WeightsError, match="FaceMesh maps"):
         FaceMesh(tmp_path / "other.onnx")

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from reliableswap.faces.analysers.base import BundledAnalyser
 from reliableswap.models import FixerNet, LightGenerator, load_network
 from reliableswap.runtime.torch import compiled, frozen_copy, inference_copy
 
@@ -80,15 +79,6 @@ def test_the_copy_follows_dtype_and_device(network: FixerNet) -> None:
     compiled(network)
     assert compiled(network.to(torch.bfloat16)).dtype == torch.bfloat16
     assert compiled(network.to("meta")).device.type == "meta"
-
-
-def test_the_analyser_sees_new_weights() -> None:
-    analyser = BundledAnalyser()
-    detector, _ = analyser.ready()
-    assert analyser.ready()[0] is detector
-    with torch.no_grad():
-        analyser.detector.heads[0].bias[0] = 3
-    assert analyser.ready()[0].heads[0].bias[0] == 3
 
 
 def test_a_copy_made_in_inference_mode_can_be_used_outside(network: FixerNet, faces: torch.Tensor) -> None:

@@ -1,7 +1,8 @@
-"""The two analysers answer alike; InsightFace runs on a pack made here: one ONNX detector with a fixed answer."""
+"""InsightFaceAnalyser on a pack made here: one ONNX detector with a fixed answer."""
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,9 @@ import pytest
 from support import onnx_files
 
 from reliableswap.errors import WeightsError
-from reliableswap.faces.analysers.base import BundledAnalyser, FaceAnalyser, InsightFaceAnalyser
+from reliableswap.faces.analysers.base import FaceAnalyser
+from reliableswap.faces.analysers.insightface import InsightFaceAnalyser
 from reliableswap.faces.detect import SearchSettings
-from reliableswap.models.detector import FaceDetector
 from reliableswap.models.landmarks import MeshNet
 
 SIDE = 640
@@ -62,14 +63,9 @@ def landmarks() -> MeshNet:
     return MeshNet().eval()
 
 
-def test_insightface_reads_a_local_pack_and_gives_our_faces(
-    pack: Path, landmarks: MeshNet, capsys: pytest.CaptureFixture[str]
-) -> None:
-    InsightFaceAnalyser._said = False
+def test_a_local_pack_gives_our_kind_of_faces(pack: Path, landmarks: MeshNet) -> None:
     analyser = InsightFaceAnalyser(pack, landmarks=landmarks)
-    InsightFaceAnalyser("made_here", root=pack.parent.parent, landmarks=landmarks)
     assert isinstance(analyser, FaceAnalyser)
-    assert capsys.readouterr().err.count("non-commercial research only") == 1
     (face,) = analyser(np.zeros((640, 640, 3), np.uint8))
     assert np.allclose(face.box, BOX, atol=0.5)
     assert np.allclose(face.points5, POINTS, atol=0.5)
@@ -77,12 +73,26 @@ def test_insightface_reads_a_local_pack_and_gives_our_faces(
     assert face.mesh.shape == (468, 3)
 
 
-def test_insightface_answers_in_photo_pixels_and_obeys_the_smallest_size(
-    pack: Path, landmarks: MeshNet
+def test_a_pack_is_found_by_its_name(pack: Path, landmarks: MeshNet) -> None:
+    analyser = InsightFaceAnalyser("made_here", root=pack.parent.parent, landmarks=landmarks)
+    assert len(analyser(np.zeros((640, 640, 3), np.uint8))) == 1
+
+
+def test_the_licence_is_logged_as_a_warning(
+    pack: Path, landmarks: MeshNet, caplog: pytest.LogCaptureFixture
 ) -> None:
+    with caplog.at_level(logging.WARNING, "reliableswap"):
+        InsightFaceAnalyser(pack, landmarks=landmarks)
+    assert "non-commercial research only" in caplog.text
+
+
+def test_answers_are_in_photo_pixels(pack: Path, landmarks: MeshNet) -> None:
     analyser = InsightFaceAnalyser(pack, landmarks=landmarks)
     (face,) = analyser(np.zeros((1280, 1280, 3), np.uint8))
     assert np.allclose(face.box, np.array(BOX) * 2, atol=1)
+
+
+def test_faces_below_the_smallest_size_are_left_out(pack: Path, landmarks: MeshNet) -> None:
     picky = InsightFaceAnalyser(pack, landmarks=landmarks, settings=SearchSettings(min_size=500))
     assert picky(np.zeros((1280, 1280, 3), np.uint8)) == []
 
@@ -111,15 +121,3 @@ def test_a_failing_download_names_the_folder_too(
 def test_a_folder_without_a_detector_is_said_to_be_one(tmp_path: Path, landmarks: MeshNet) -> None:
     with pytest.raises(WeightsError, match=r"no \.onnx file"):
         InsightFaceAnalyser(tmp_path, landmarks=landmarks)
-
-
-def test_the_bundled_analyser_drops_what_the_mesh_does_not_take_for_a_face() -> None:
-    detector, landmarks = FaceDetector().eval(), MeshNet().eval()
-    detector.heads[1].bias.data[0] = 3.0  # every cell of the middle level sees a face
-    image = np.zeros((96, 96, 3), np.uint8)
-    landmarks.presence.bias.data.fill_(9.0)
-    sure = BundledAnalyser(detector, landmarks)(image)
-    assert sure
-    assert all(face.confirmed for face in sure)
-    landmarks.presence.bias.data.fill_(-9.0)
-    assert BundledAnalyser(detector, landmarks)(image) == []

@@ -1,0 +1,68 @@
+"""BundledAnalyser on networks whose answers the tests set."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from reliableswap.faces.analysers.base import FaceAnalyser
+from reliableswap.faces.analysers.bundled import BundledAnalyser
+from reliableswap.models.detector import FaceDetector
+from reliableswap.models.landmarks import MeshNet
+
+IMAGE = np.zeros((96, 96, 3), np.uint8)
+
+
+@pytest.fixture
+def analyser() -> BundledAnalyser:
+    """Sees a face in every cell of the detector's middle level, and is sure of it."""
+    analyser = BundledAnalyser(FaceDetector().eval(), MeshNet().eval())
+    with torch.no_grad():
+        analyser.detector.heads[1].bias[0] = 3.0
+        analyser.landmarks.presence.bias.fill_(9.0)
+    return analyser
+
+
+def test_every_face_is_confirmed_and_has_a_mesh(analyser: BundledAnalyser) -> None:
+    assert isinstance(analyser, FaceAnalyser)
+    faces = analyser(IMAGE)
+    assert faces
+    assert all(face.confirmed and face.mesh.shape == (468, 3) for face in faces)
+
+
+def test_detections_that_the_mesh_network_doubts_are_dropped(analyser: BundledAnalyser) -> None:
+    with torch.no_grad():
+        analyser.landmarks.presence.bias.fill_(-9.0)
+    assert analyser(IMAGE) == []
+
+
+@pytest.mark.parametrize("change", ["in place", "replaced"])
+def test_new_weights_of_the_detector_are_used_at_once(analyser: BundledAnalyser, change: str) -> None:
+    assert analyser(IMAGE)
+    if change == "replaced":
+        analyser.detector = FaceDetector().eval()
+    else:
+        with torch.no_grad():
+            analyser.detector.heads[1].bias[0] = -9.0
+    assert analyser(IMAGE) == []
+
+
+def test_networks_that_are_no_modules_are_called_as_they_are(analyser: BundledAnalyser) -> None:
+    class Counted:
+        """Stands for a network compiled by another runtime."""
+
+        def __init__(self, network: MeshNet) -> None:
+            self.network, self.calls = network, 0
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self.network, name)
+
+        def __call__(self, crops: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            self.calls += 1
+            return self.network(crops)
+
+    counted = Counted(analyser.landmarks)
+    analyser.landmarks = counted  # type: ignore[assignment]
+    assert analyser(IMAGE)
+    assert counted.calls == 2
