@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "ReliableSwapPipeline": "pipelines.image",
-    "SwapOutput": "pipelines.image",
+    "SwapOutput": "pipelines.output",
     "FaceAnalyser": "faces.analysers.base",
     "Face": "faces.face",
     "FaceDetector": "models.detector",

@@ -1,14 +1,30 @@
-"""What a swap says about itself."""
+"""What a swap returns: pictures, and reports of what was done."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from diffusers.utils import BaseOutput
+from PIL import Image
+
+from reliableswap.errors import ReliableSwapError
+from reliableswap.media import Picture, check_output, write_picture
+
+OutputType = Literal["pil", "np", "pt"]
+Images = list[Image.Image] | np.ndarray | list[np.ndarray] | torch.Tensor | list[torch.Tensor]
 
 
 @dataclass
 class FaceReport:
-    """One face of the target photo. Similarities are cosines, None without an identity encoder."""
+    """One face of a target photo. Similarities are cosines, None without an identity encoder.
+
+    error: why this face could not be swapped, where `faces="all"` went on with the others.
+    """
 
     index: int
     box: tuple[float, float, float, float]
@@ -16,8 +32,9 @@ class FaceReport:
     swapped: bool = False
     source: str | None = None
     engine: str | None = None
-    identity_before: float | None = None  # the target's face against the source's
-    identity_after: float | None = None  # the result's face against the source's
+    identity_before: float | None = None  # the target's face and the source's
+    identity_after: float | None = None  # the result's face and the source's
+    error: str | None = None
 
 
 @dataclass
@@ -33,7 +50,51 @@ class SwapReport:
 
     @property
     def swapped(self) -> list[int]:
+        """The numbers of the swapped faces."""
         return [face.index for face in self.faces if face.swapped]
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+@dataclass
+class SwapOutput(BaseOutput):
+    """The results of one or several targets, in their order.
+
+    images: as `output_type` asked for. pictures: the same in 8 bits, with alpha and colour profile.
+    reports: what was done. `save` marks the file as made by AI; what Pillow or torch saves of `images` is not marked.
+    """
+
+    images: Images
+    pictures: list[Picture]
+    reports: list[SwapReport]
+
+    @property
+    def report(self) -> SwapReport:
+        """The report of the first target."""
+        return self.reports[0]
+
+    def save(
+        self, path: str | os.PathLike[str], index: int = 0, *, overwrite: bool = False, quality: int = 95
+    ) -> Path:
+        """Write result number `index`, marked as made by AI; the extension is the format. Returns the path."""
+        output = check_output(path, overwrite=overwrite)
+        write_picture(self.pictures[index], output, overwrite=overwrite, quality=quality)
+        return output
+
+
+def as_images(pictures: list[Picture], output_type: OutputType) -> Images:
+    """The pictures as PIL images, or as values in [0,1]: (B,H,W,3) arrays or (B,3,H,W) tensors.
+
+    Pictures of different sizes can't be stacked; they come as a list of (H,W,3) or (3,H,W).
+    """
+    if output_type == "pil":
+        return [picture.to_pil() for picture in pictures]
+    if output_type not in ("np", "pt"):
+        raise ReliableSwapError(f"unknown output_type {output_type!r}; choose pil, np or pt")
+    arrays = [picture.pixels.astype(np.float32) / 255 for picture in pictures]
+    stackable = len({array.shape for array in arrays}) == 1
+    if output_type == "np":
+        return np.stack(arrays) if stackable else arrays
+    tensors = [torch.from_numpy(array).permute(2, 0, 1).contiguous() for array in arrays]
+    return torch.stack(tensors) if stackable else tensors

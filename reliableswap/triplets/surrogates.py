@@ -8,6 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from reliableswap.faces.glasses import bundled_glasses
 from reliableswap.faces.visibility import Covers
 from reliableswap.geometry.raster import signed_areas
 from reliableswap.geometry.shape import displacement, reshape, similarity3d
@@ -77,7 +78,14 @@ def synthesise(target: AlignedFace, source: AlignedFace, recipe: Recipe) -> Surr
     if recipe.girth:
         target = with_girth(target, recipe.girth)
     result = blend_face(
-        target.crop, target.mesh, source.crop, source.mesh, recipe.blend, source.covers, target.target_covers
+        target.crop,
+        target.mesh,
+        source.crop,
+        source.mesh,
+        recipe.blend,
+        source.covers,
+        target.target_covers,
+        bundled_glasses(),
     )
     folded = folded_share(target.mesh, result.mesh)
     return Surrogate(AlignedFace(result.image, result.mesh), recipe, result.shown, folded)

@@ -1,0 +1,99 @@
+"""A pipeline's components as they run: checked, in their runtime, and never older than their weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from reliableswap.errors import WeightsError
+from reliableswap.models.compat import check_encoder
+from reliableswap.runtime import for_device
+from reliableswap.runtime.base import Runtime
+from reliableswap.runtime.state import WeightsState
+from reliableswap.runtime.torch import compiled
+from reliableswap.swap.networks import Networks, Running
+
+if TYPE_CHECKING:
+    from .image import ReliableSwapPipeline
+
+_NAMES = ("landmarks", "glasses", "identity", "fixer", "generator")
+_ENCODERS = ("identity", "fixer")
+_BY_RUNTIME = ("identity", "fixer", "generator")  # what other runtimes than torch run
+
+
+class Components:
+    """Gives the networks of a pipeline as callables, and remembers what was checked of them."""
+
+    def __init__(self, pipe: ReliableSwapPipeline) -> None:
+        self._pipe = pipe
+        self._checked: tuple[list[Any], list[WeightsState | None]] | None = None
+        self.runtime_name: str | None = None
+        self._runtime: type[Runtime] | None = None
+        self._by_runtime: dict[str, Runtime] = {}
+
+    def networks(self) -> Networks:
+        """Every component in its runtime; a component whose weights changed is prepared again."""
+        self.check_encoders()
+        return Networks(**{name: self._running(name) for name in _NAMES})
+
+    def _running(self, name: str) -> Running | None:
+        network = getattr(self._pipe, name)
+        if network is None:
+            return None
+        if self._runtime is not None and name in _BY_RUNTIME:
+            known = self._by_runtime.get(name)
+            if known is None or known.network is not network:
+                known = self._by_runtime[name] = self._runtime(network)
+            return Running(network, known)
+        return Running(network, compiled(network) if isinstance(network, nn.Module) else network)
+
+    def check_encoders(self) -> None:
+        """Raise WeightsError unless identity and fixer are those that the generator was trained with.
+
+        The check reads all weights, so it runs only when a component or an encoder's weights have changed.
+        """
+        pipe = self._pipe
+        if pipe.generator is None:
+            return
+        parts = [pipe.generator, pipe.identity, pipe.fixer]
+        if self._checked is not None:
+            known, states = self._checked
+            encoders = parts[1:]
+            if all(a is b for a, b in zip(known, parts, strict=True)) and all(
+                state is None or state.matches(encoder)
+                for state, encoder in zip(states, encoders, strict=True)
+            ):
+                return
+        if pipe.identity is None:
+            raise WeightsError(
+                f"a {type(pipe.generator).__name__} without its identity encoder can't swap; load "
+                f"{pipe.generator.config['identity_encoder'] or 'the encoder'} too"
+            )
+        check_encoder(pipe.generator, pipe.identity, pipe.fixer)
+        self._remember()
+
+    def _remember(self) -> None:
+        parts = [self._pipe.generator, *(getattr(self._pipe, name) for name in _ENCODERS)]
+        self._checked = parts, [None if part is None else WeightsState(part) for part in parts[1:]]
+
+    @contextmanager
+    def unchanged_weights(self) -> Iterator[None]:
+        """Inside, components move to another device or dtype; what was checked of them stays true."""
+        self.check_encoders()
+        self._runtime, self.runtime_name, self._by_runtime = None, None, {}
+        yield
+        if self._pipe.generator is not None:
+            self._remember()
+
+    def use_device(self, device: str) -> None:
+        """Move the pipeline to a device of torch's, or run it on the CPU by another runtime of that name."""
+        runtime = for_device(device)
+        if runtime is None:
+            self._pipe.to(device)
+            return
+        self._pipe.to("cpu", torch.float32)
+        self._runtime, self.runtime_name = runtime, device

@@ -1,0 +1,115 @@
+"""FaceJob: one face on its way from the photo to the result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import cv2
+import numpy as np
+
+from reliableswap.geometry.regions import face_width, window
+from reliableswap.geometry.shape import STILL, displacement, origins, shaped_mesh
+
+from .networks import Networks
+from .person import Person
+from .settings import SwapSettings
+from .subject import Subject
+
+COARSE_REACH = 0.05  # coarse bands may change pixels this fraction of the face's width beyond the mask
+
+
+@dataclass(frozen=True, eq=False)
+class FaceJob:
+    """The inputs of one swap, what follows from them, and the layers that the steps have made so far.
+
+    A step takes a job and returns a job with more or other layers; it changes nothing in place. `image` (H,W,3) uint8
+    is the target's region as it stands, `mask` (H,W) in 0..1 says where it differs from the photo. Other layers are
+    named by the step that makes them. What follows from the inputs alone is computed once, when first asked for.
+    """
+
+    target: Subject
+    person: Person
+    settings: SwapSettings
+    networks: Networks
+    layers: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @classmethod
+    def start(cls, target: Subject, person: Person, settings: SwapSettings, networks: Networks) -> FaceJob:
+        """A job in which nothing has changed yet."""
+        untouched = {"image": target.pixels, "mask": np.zeros(target.shape, np.float32)}
+        return cls(target, person, settings, networks, untouched)
+
+    def with_layers(self, **layers: np.ndarray) -> FaceJob:
+        """The job with these layers added or replaced."""
+        job = replace(self, layers={**self.layers, **layers})
+        # The inputs are the same, so what was computed from them is kept.
+        kept = {k: v for k, v in self.__dict__.items() if k not in self.__dataclass_fields__}
+        job.__dict__.update(kept)
+        return job
+
+    def layer(self, name: str) -> np.ndarray:
+        """A layer by name; one that no step has made yet is a mistake in the engine's order of steps."""
+        if name not in self.layers:
+            raise LookupError(f"no layer {name!r} yet; run the step that makes it first")
+        return self.layers[name]
+
+    @property
+    def image(self) -> np.ndarray:
+        return self.layers["image"]
+
+    @property
+    def mask(self) -> np.ndarray:
+        return self.layers["mask"]
+
+    @cached_property
+    def source(self) -> Subject:
+        """The source photo whose texture is used."""
+        return self.person.nearest_in_pose(self.target.mesh)
+
+    @cached_property
+    def width(self) -> float:
+        """The target's face width in pixels."""
+        return face_width(self.target.mesh)
+
+    @cached_property
+    def goal(self) -> np.ndarray:
+        """(468,3) the target's mesh in its pose and expression, moved towards the source's proportions."""
+        strength = self.settings.shape * self.settings.likeness
+        return shaped_mesh(self.target.mesh, self.person.shape_mesh, strength)
+
+    @cached_property
+    def move(self) -> np.ndarray:
+        """(H,W,2) for each pixel of the reshaped region, the offset to its origin in the target."""
+        return displacement(self.target.mesh, self.goal, self.target.shape)
+
+    @cached_property
+    def moved(self) -> np.ndarray:
+        """(H,W) in 0..1 where reshaping changes the target."""
+        dx, dy = cv2.split(self.move)
+        far = np.maximum(np.abs(dx), np.abs(dy))
+        return np.where(far < STILL, 0, np.minimum(far, 1)).astype(np.float32)
+
+    @cached_property
+    def window(self) -> tuple[slice, slice]:
+        """Rows and columns of the region that a blend may change."""
+        pad = (0.5 * self.settings.feather + COARSE_REACH) * self.width
+        return window(self.goal, self.target.shape, pad)
+
+    @cached_property
+    def goal_in_window(self) -> np.ndarray:
+        """(468,3) the goal mesh in the window's pixels."""
+        rows, columns = self.window
+        return self.goal - np.array([columns.start, rows.start, 0], np.float32)
+
+    @cached_property
+    def target_covers(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(h,w) each, in the window: what stays in front of the face, what hides it, and the target's bare skin.
+
+        The first two differ in glasses that the settings take off.
+        """
+        seen_at = origins(self.move, self.window)
+        hidden, bare = self.target.covers.at(seen_at)
+        glasses = self.target.covers.glasses.at(seen_at)
+        return hidden - (1 - self.settings.glasses) * np.minimum(hidden, glasses), hidden, bare

@@ -1,0 +1,58 @@
+"""The networks of one swap, ready to be called."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from reliableswap.faces.detect import to_tensor
+
+
+class Running:
+    """A network as it runs: a compiled copy, or the network itself.
+
+    Device and dtype are looked up once, because diffusers searches all modules for them at every access.
+    """
+
+    def __init__(self, network: Any, runs: Any) -> None:
+        self.network, self.runs, self.config = network, runs, network.config
+        first = next(network.parameters())
+        self.device, self.dtype = first.device, first.dtype
+
+    def __call__(self, *inputs: Any) -> Any:
+        return self.runs(*inputs)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.network, name)
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The components that a swap uses; None where the pipeline has no such network."""
+
+    landmarks: Any = None
+    glasses: Any = None
+    identity: Any = None
+    fixer: Any = None
+    generator: Any = None
+
+    def embed(self, name: str, picture: np.ndarray) -> torch.Tensor:
+        """(1,D) on the CPU: the vector that an encoder gives for a window (H,W,3) uint8 of an aligned crop."""
+        return embed(getattr(self, name), picture)
+
+    def encodes_like(self, other: Networks) -> bool:
+        """Whether vectors made by the other networks are those that these would make."""
+        return all(
+            getattr(getattr(self, name), "runs", None) is getattr(getattr(other, name), "runs", None)
+            for name in ("identity", "fixer", "glasses")
+        )
+
+
+def embed(network: Any, picture: np.ndarray) -> torch.Tensor:
+    """(1,D) on the CPU: the network's vector for a window (H,W,3) uint8 of an aligned crop."""
+    with torch.inference_mode():
+        vector: torch.Tensor = network(to_tensor(picture).to(network.device, network.dtype))
+    return vector.cpu()

@@ -1,0 +1,60 @@
+"""Blend the recoloured texture into the reshaped photo, frequency band by frequency band."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from reliableswap.geometry import regions
+from reliableswap.imaging.bands import blend_bands, in_colour
+from reliableswap.swap.job import COARSE_REACH, FaceJob
+
+_EYE_OPENING = 0.85  # fraction of the opening between the lids that stays the target's: its gaze
+
+
+def bands(job: FaceJob) -> FaceJob:
+    """Layers `image` and `mask`: the blend in its window, the target elsewhere."""
+    piece, changed = blend(job, job.settings.likeness)
+    image, mask = job.layer("reshaped").copy(), job.mask.copy()
+    image[job.window] = piece
+    mask[job.window] = np.maximum(mask[job.window], changed)
+    image = cv2.copyTo(job.target.pixels, (mask == 0).astype(np.uint8), image)
+    return job.with_layers(image=image, mask=mask)
+
+
+def blend(job: FaceJob, likeness: float) -> tuple[np.ndarray, np.ndarray]:
+    """(h,w,3) uint8 the blended window and (h,w) where it differs from the reshaped photo."""
+    below, valid = job.layer("reshaped")[job.window].astype(np.float32), job.layer("validity")
+    kept = _targets_own(job)
+    alpha = (_inside(job) * kept * valid * (1 - job.target_covers[0]) * likeness).astype(np.float32)
+    over = below + in_colour(np.minimum(valid * 4, 1)) * (job.layer("recoloured") - below)
+    octaves = round(np.log2(max(job.settings.band_reach * job.width, 1)))
+    blended = blend_bands(over, below, alpha, octaves)
+    # Coarse bands reach beyond the mask; they may, a little way.
+    reach = np.clip(4 * regions.soft(alpha, COARSE_REACH / 2.5 * job.width), 0, 1)
+    mask = np.where(reach < 1 / 64, 0, np.clip(np.maximum(reach * kept, alpha), 0, 1)).astype(np.float32)
+    blended = below + in_colour(mask) * (blended - below)
+    return np.clip(np.rint(blended), 0, 255).astype(np.uint8), mask
+
+
+def shown_share(job: FaceJob) -> float:
+    """The fraction of the target's face that the source's photo shows."""
+    validity = job.layer("validity")
+    oval = regions.oval(job.goal_in_window, validity.shape)
+    return float(validity[oval > 0].sum() / max(np.count_nonzero(oval), 1))
+
+
+def _targets_own(job: FaceJob) -> np.ndarray:
+    """(h,w) zero between the target's lids and lips, whose gaze and teeth stay."""
+    shape = job.layer("validity").shape
+    own = np.maximum(
+        regions.eyes(job.goal_in_window, shape, _EYE_OPENING), regions.inner_mouth(job.goal_in_window, shape)
+    )
+    return 1 - regions.soft(own, 0.008 * job.width)
+
+
+def _inside(job: FaceJob) -> np.ndarray:
+    """(h,w) one well inside the outline, falling softly to zero before it."""
+    oval = regions.oval(job.goal_in_window, job.layer("validity").shape)
+    margin, feather = job.settings.margin * job.width, job.settings.feather * job.width
+    return regions.soft(regions.shrunk(oval, margin + feather), feather)

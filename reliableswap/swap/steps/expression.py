@@ -1,0 +1,53 @@
+"""Move lips, lids and brows of the swapped face back to the target's expression.
+
+Even a face made exactly for the goal mesh is read a little differently: with other brows, or another shadow under the
+lip. So the swapped face is read once more, and what differs in expression, not in pose or size, is warped back.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from reliableswap.faces.detect import add_meshes
+from reliableswap.geometry.expression import expressive_points, frontal, onto_mean_face
+from reliableswap.geometry.shape import STILL, displacement, reshape
+from reliableswap.geometry.topology import topology
+from reliableswap.swap.job import FaceJob
+
+_REACH = 0.25  # eye distances over which a correction fades out into cheeks and forehead
+_LIMIT = 0.08  # eye distances that a point moves at most; a larger difference was often misread
+
+
+def expression(job: FaceJob) -> FaceJob:
+    """Layers `image` and `mask` with the target's expression, as far as the swapped face can be read."""
+    strength = job.settings.expression * job.settings.likeness
+    if strength == 0:
+        return job
+    (made,) = add_meshes(job.networks.landmarks, job.image, [job.target.face])
+    if not made.confirmed:
+        return job
+    move = displacement(made.mesh, corrected(made.mesh, job.goal, strength), job.target.shape)
+    dx, dy = cv2.split(move)
+    moved = (np.maximum(np.abs(dx), np.abs(dy)) >= STILL).astype(np.float32)
+    return job.with_layers(image=reshape(job.image, move), mask=np.maximum(job.mask, moved))
+
+
+def corrected(mesh: np.ndarray, goal: np.ndarray, strength: float) -> np.ndarray:
+    """(468,3) the mesh with `strength` of the way to the goal mesh's expression, in its own pose and size."""
+    scale, rotation, shift = onto_mean_face(mesh)
+    step = scale * mesh @ rotation + shift - frontal(goal)
+    far = np.linalg.norm(step, axis=1, keepdims=True)
+    step *= _nearness() * np.minimum(1, _LIMIT / np.maximum(far, 1e-9))
+    return (mesh - np.float32(strength) * (step @ rotation.T / scale)).astype(np.float32)
+
+
+@lru_cache(maxsize=1)
+def _nearness() -> np.ndarray:
+    """(468,1) one on lips, lids and brows, falling smoothly to zero around them."""
+    face = topology().canonical[:, :2]
+    away = np.linalg.norm(face[:, None] - face[None, expressive_points()], axis=2).min(1)
+    t = np.clip(1 - away / _REACH, 0, 1)
+    return np.asarray(t * t * (3 - 2 * t), np.float32)[:, None]

@@ -1,0 +1,136 @@
+"""Run the generator on the aligned crop of the reshaped photo."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from reliableswap.faces.align import TEMPLATES, align, apply, similarity
+from reliableswap.faces.detect import to_tensor
+from reliableswap.geometry.regions import disc, eyes, soft
+from reliableswap.imaging.colour import slow, to_lab, to_rgb
+from reliableswap.swap.guidance import guidance_texture
+from reliableswap.swap.job import FaceJob
+from reliableswap.swap.subject import Subject
+
+ENOUGH = 0.75  # crop pixels for one photo pixel from which on a crop holds all that the photo shows
+_NEARBY = 0.04  # of the crop's side: the distance within which a colour must be seen to be allowed
+
+
+def generate(job: FaceJob) -> FaceJob:
+    """Layers of the crop: `generated` (S,S,3) float32 RGB in 0..255, and `cover` (S,S) in 0..1, where it counts."""
+    generator = job.networks.generator
+    matrix = crop_matrix(job)
+    size = crop_size(job)
+    picture = align(job.layer("reshaped"), job.target.face.points5, size, generator.config["template"])[0]
+    mesh = apply(matrix, job.goal)
+    guidance = _guidance(job, picture, mesh) if generator.guidance_channels else None
+    low, high = generator.config["value_range"]
+    seen = (to_tensor(picture) + 1) * ((high - low) / 2) + low
+    inputs = (seen, identity_request(job), guidance)
+    with torch.inference_mode():
+        image, mask = generator(
+            *(None if x is None else x.to(generator.device, generator.dtype) for x in inputs)
+        )
+    levels = (image[0].float().clamp(low, high) - low) * (255 / (high - low))
+    made = np.ascontiguousarray(levels.permute(1, 2, 0).cpu().numpy())
+    if guidance is not None:
+        made = _within_seen_colours(made, picture, guidance)
+    made = _with_eye_colours(made, picture, mesh)
+    return job.with_layers(generated=made, cover=_faded(mask[0, 0].float().cpu().numpy()))
+
+
+def crop_size(job: FaceJob) -> int:
+    """The crop's side: the smallest of the generator's sizes that holds all the photo shows, or its largest."""
+    generator = job.networks.generator
+    sizes = sorted([generator.size] if generator.size else generator.config.get("sizes", [128]))
+    template = generator.config["template"]
+    return next((size for size in sizes if job.target.crop_scale(size, template) >= ENOUGH), sizes[-1])
+
+
+def crop_matrix(job: FaceJob) -> np.ndarray:
+    """(2,3) from the target's region to the crop."""
+    template = TEMPLATES[job.networks.generator.config["template"]]
+    return similarity(job.target.face.points5, template.at(crop_size(job)))
+
+
+def identity_request(job: FaceJob) -> torch.Tensor:
+    """(1,D) v_full = [v_id ; v_fix] of the source, turned away from the target's by the generator's `away`.
+
+    A generated face keeps something of the face under it; asking for less of the target's identity compensates.
+    """
+    share = float(job.networks.generator.config.get("away", 0.0))
+    pairs = [(job.person.v_id, job.target.v_id)]
+    if job.person.v_fix is not None and job.target.v_fix is not None:
+        pairs.append((job.person.v_fix, job.target.v_fix))
+    return torch.cat([_turned_away(source, target, share) for source, target in pairs], 1)
+
+
+def _turned_away(vector: torch.Tensor, other: torch.Tensor, share: float) -> torch.Tensor:
+    """(1,D) the vector minus a share of the other's direction; its length stays."""
+    length = vector.float().norm(dim=1, keepdim=True)
+    direction, under = F.normalize(vector.float()), F.normalize(other.float())
+    return (F.normalize(direction - share * under) * length).to(vector.dtype)
+
+
+def _guidance(job: FaceJob, picture: np.ndarray, mesh: np.ndarray) -> torch.Tensor:
+    """(1,4,S,S) the source's texture on the target's crop in [-1,1], and its validity in [0,1].
+
+    The source goes through a crop of the same size first, as in training: a larger photo would give a sharper
+    guidance than the generator has learnt from.
+    """
+    source: Subject = job.source
+    template = job.networks.generator.config["template"]
+    seen, matrix = align(source.pixels, source.face.points5, picture.shape[0], template)
+    texture, validity = guidance_texture(
+        seen, apply(matrix, source.mesh), picture, mesh, job.networks.glasses
+    )
+    return torch.cat([to_tensor(texture), torch.from_numpy(validity)[None, None].float()], 1)
+
+
+def _faded(mask: np.ndarray) -> np.ndarray:
+    """(S,S) the mask, faded out at the crop's edge so that the crop's square never shows."""
+    border = mask.shape[0] // 16
+    inner = np.zeros_like(mask)
+    inner[border:-border, border:-border] = 1
+    return mask * np.clip(cv2.GaussianBlur(inner, (0, 0), border / 2) * 2 - 1, 0, 1)
+
+
+def _with_eye_colours(made: np.ndarray, picture: np.ndarray, mesh: np.ndarray) -> np.ndarray:
+    """(S,S,3) the generated crop with the target's colours between the lids; its lightness stays.
+
+    The gaze is the target's, and a generator that is free to draws specks there that please an encoder.
+    """
+    inside = soft(eyes(mesh, made.shape[:2], 1.1), 0.01 * made.shape[0])[..., None]
+    seen = picture.astype(np.float32)
+    lighter = cv2.cvtColor(made, cv2.COLOR_RGB2GRAY) - cv2.cvtColor(seen, cv2.COLOR_RGB2GRAY)
+    return made + inside * (np.clip(seen + lighter[..., None], 0, 255) - made)
+
+
+def _within_seen_colours(made: np.ndarray, picture: np.ndarray, guidance: torch.Tensor) -> np.ndarray:
+    """(S,S,3) the generated crop, its colours limited to those that the target's crop or the guidance shows nearby.
+
+    Encoders like violet temples and yellow lids, people do not. Lightness stays.
+    """
+    size = made.shape[0]
+    shown = guidance[0].float().cpu().numpy()
+    valid = np.ascontiguousarray(shown[3])
+    texture = np.ascontiguousarray((shown[:3].transpose(1, 2, 0) + 1) * 127.5)
+    (told,) = slow([to_lab(texture)], valid, _NEARBY / 4 * size)
+    (seen,) = slow([to_lab(picture)], np.ones_like(valid), _NEARBY / 4 * size)
+    lab = to_lab(made)
+    # Limit along the skin's hue and across it: between skin and dark hair there is brown, but no violet.
+    along = told[valid > 0.5][:, 1:].mean(0) if (valid > 0.5).any() else np.ones(2)
+    along = along / max(float(np.linalg.norm(along)), 1e-6)
+    turn = np.array([along, [-along[1], along[0]]], np.float32)
+    tint, ours, theirs = (one[..., 1:] @ turn.T for one in (lab, seen, told))
+    reach = disc(_NEARBY * size)
+    for n in range(2):
+        low, high = ours[..., n], ours[..., n]
+        low = cv2.erode(np.where(valid > 0.5, np.minimum(low, theirs[..., n]), low), reach)
+        high = cv2.dilate(np.where(valid > 0.5, np.maximum(high, theirs[..., n]), high), reach)
+        tint[..., n] = np.clip(tint[..., n], low, high)
+    lab[..., 1:] = tint @ turn
+    return to_rgb(lab)

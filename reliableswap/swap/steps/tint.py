@@ -1,0 +1,11 @@
+"""Keep a black and white or tinted photo without colours."""
+
+from __future__ import annotations
+
+from reliableswap.imaging.colour import in_black_and_white_as
+from reliableswap.swap.job import FaceJob
+
+
+def tint(job: FaceJob) -> FaceJob:
+    """Layer `image`, reduced to the photo's single tint if the photo has only one."""
+    return job.with_layers(image=in_black_and_white_as(job.image, job.target.pixels))

@@ -1,0 +1,146 @@
+"""Subject: one face together with the piece of its photo that a swap works on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+import torch
+
+from reliableswap.errors import NoFaceError
+from reliableswap.faces.align import FIXER_WINDOW, IDENTITY_WINDOW, TEMPLATES, align, similarity
+from reliableswap.faces.face import Face
+from reliableswap.faces.visibility import Covers, find_covers
+
+from .networks import Networks
+
+MARGIN = 0.45  # surroundings cut out with a face, as a fraction of its mesh's longer side
+LARGEST = 1500.0  # a face whose longer side has more pixels is processed at this size
+_STRIP = 256  # rows enlarged at a time when a reduced region is written back
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A face and its surroundings; whatever the networks say about it is computed once, when first asked for.
+
+    pixels: (H,W,3) uint8, the region around the face. face: in the region's pixels.
+    corner: x, y of the region in the photo. extent: the region's width and height there.
+    """
+
+    pixels: np.ndarray
+    face: Face
+    corner: tuple[int, int]
+    extent: tuple[int, int]
+    networks: Networks
+
+    @classmethod
+    def around(cls, photo: np.ndarray, face: Face, name: str, networks: Networks) -> Subject:
+        """Cut a face of a photo (H,W,3) out with its surroundings; very large faces are reduced to LARGEST."""
+        low, high = face.mesh[:, :2].min(0), face.mesh[:, :2].max(0)
+        longer_side = float((high - low).max())
+        size = np.array(photo.shape[1::-1])
+        x0, y0 = np.clip(np.floor(low - MARGIN * longer_side), 0, size - 1).astype(int)
+        x1, y1 = np.clip(np.ceil(high + MARGIN * longer_side) + 1, 1, size).astype(int)
+        if x1 - x0 < 8 or y1 - y0 < 8:
+            raise NoFaceError(f"a face in {name} lies outside of the picture; choose another with faces=")
+        pixels, face = photo[y0:y1, x0:x1], face.shifted(-float(x0), -float(y0))
+        extent = (int(x1 - x0), int(y1 - y0))
+        factor = LARGEST / longer_side
+        if factor < 1:
+            width, height = (max(8, round(side * factor)) for side in extent)
+            pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
+            face = face.scaled(factor)
+        return cls(np.ascontiguousarray(pixels), face, (int(x0), int(y0)), extent, networks)
+
+    @classmethod
+    def of_crop(
+        cls,
+        pixels: np.ndarray,
+        mesh: np.ndarray,
+        networks: Networks,
+        covers: Covers | None = None,
+        strict_covers: Covers | None = None,
+    ) -> Subject:
+        """A picture (H,W,3) that is a region already, with the mesh (468,3) of its face and covers known before."""
+        height, width = pixels.shape[:2]
+        subject = cls(pixels, Face.from_mesh(mesh), (0, 0), (width, height), networks)
+        known = {"covers": covers, "strict_covers": strict_covers}
+        subject.__dict__.update({name: value for name, value in known.items() if value is not None})
+        return subject
+
+    @property
+    def mesh(self) -> np.ndarray:
+        """(468,3) in the region's pixels."""
+        return self.face.mesh
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the region."""
+        height, width = self.pixels.shape[:2]
+        return height, width
+
+    @cached_property
+    def covers(self) -> Covers:
+        """What is in front of the face, judged as a target: only what certainly covers it."""
+        return find_covers(self.pixels, self.mesh, self.networks.glasses)
+
+    @cached_property
+    def strict_covers(self) -> Covers:
+        """What is in front of the face, judged as a source: hair that is let in shows as a stain on the target."""
+        return find_covers(self.pixels, self.mesh, self.networks.glasses, strict=True)
+
+    @cached_property
+    def crop(self) -> np.ndarray:
+        """(128,128,3) uint8 the aligned crop that the encoders see."""
+        return align(self.pixels, self.face.points5, 128)[0]
+
+    @cached_property
+    def v_id(self) -> torch.Tensor:
+        """(1,D) the identity vector, on the CPU."""
+        return self.networks.embed("identity", self.crop[IDENTITY_WINDOW])
+
+    @cached_property
+    def v_fix(self) -> torch.Tensor | None:
+        """(1,D) the lower-face vector, on the CPU; None without a FixerNet."""
+        if self.networks.fixer is None:
+            return None
+        return self.networks.embed("fixer", self.crop[FIXER_WINDOW])
+
+    def crop_scale(self, size: int, template: str) -> float:
+        """Pixels of an aligned crop with that side for one pixel of the region."""
+        matrix = similarity(self.face.points5, TEMPLATES[template].at(size))
+        return float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+
+    def put_back(self, photo: np.ndarray, pixels: np.ndarray, mask: np.ndarray) -> None:
+        """Write the swapped region into the photo in place, where the mask (H,W) says that it changed."""
+        (x, y), (width, height) = self.corner, self.extent
+        window = photo[y : y + height, x : x + width]
+        if (height, width) == pixels.shape[:2]:
+            window[:] = cv2.copyTo(pixels, (mask > 0).astype(np.uint8), np.ascontiguousarray(window))
+            return
+        self._put_back_enlarged(window, pixels, mask)
+
+    def _put_back_enlarged(self, window: np.ndarray, pixels: np.ndarray, mask: np.ndarray) -> None:
+        """The region was reduced: enlarge it strip by strip. Where the target shows through it keeps its own grain."""
+        width, height = self.extent
+        change = pixels.astype(np.float32) - self.pixels
+        sides = np.array([width / pixels.shape[1], height / pixels.shape[0]])
+        for top in range(0, height, _STRIP):
+            part = window[top : top + _STRIP]
+            back = np.column_stack([np.diag(1 / sides), 0.5 / sides - 0.5])
+            back[1, 2] += top / sides[1]
+            new, moved, over = (
+                cv2.warpAffine(
+                    plane,
+                    back,
+                    part.shape[1::-1],
+                    flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+                    borderMode=cv2.BORDER_REPLICATE,
+                )
+                for plane in (pixels.astype(np.float32), change, mask)
+            )
+            own = part + moved
+            made = np.clip(np.rint(own + over[..., None] * (new - own)), 0, 255).astype(np.uint8)
+            np.copyto(part, made, where=over[..., None] > 0)
