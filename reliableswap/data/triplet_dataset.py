@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from reliableswap.errors import ReliableSwapError
+from reliableswap.faces.glasses import bundled_glasses
 from reliableswap.faces.visibility import find_glasses
 from reliableswap.geometry import regions
 from reliableswap.swap.guidance import carried_glasses, guidance_texture
@@ -237,7 +238,9 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
     def _tensors(self, sample: Sample) -> dict[str, Tensor]:
         shape = (self.size, self.size)
         source, target = sample.source, sample.target
-        texture, validity = guidance_texture(source.crop, source.mesh, target.crop, target.mesh)
+        texture, validity = guidance_texture(
+            source.crop, source.mesh, target.crop, target.mesh, bundled_glasses()
+        )
         mask = regions.oval(sample.target.mesh, shape)
         truth = torch.zeros(3, *shape)
         if sample.truth is not None:
@@ -260,9 +263,9 @@ def _glasses(sample: Sample) -> Tensor:
     """(4,S,S) of a sample: what is worn in front of the made face."""
     target, source = sample.target, sample.source
     shape = target.crop.shape[:2]
-    picture, worn = target.crop, find_glasses(target.crop, target.mesh)
+    picture, worn = target.crop, find_glasses(target.crop, target.mesh, bundled_glasses())
     if sample.kind in ("vanilla", "naive"):  # otherwise a real photo without them says who the face is
-        carried, theirs = carried_glasses(source.crop, source.mesh, target.mesh, shape)
+        carried, theirs = carried_glasses(source.crop, source.mesh, target.mesh, shape, bundled_glasses())
         picture = np.where((theirs > worn)[..., None], carried, picture)
         worn = np.maximum(worn, theirs)
     return torch.cat([_to_tensor(picture), torch.from_numpy(worn)[None]])

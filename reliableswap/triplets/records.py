@@ -31,6 +31,7 @@ from reliableswap.errors import PictureError, ReliableSwapError
 from reliableswap.faces import glasses
 from reliableswap.faces.align import TEMPLATES, apply, crop, similarity
 from reliableswap.faces.analysers.base import FaceAnalyser
+from reliableswap.faces.glasses import bundled_glasses
 from reliableswap.faces.visibility import Covers, find_covers
 from reliableswap.media import read_picture
 
@@ -133,9 +134,9 @@ class RecordMaker:
         entry = np.zeros((), face_type(side))
         entry["crop"] = crop(image, matrix, side)
         entry["mesh"] = apply(matrix, face.mesh)
-        covers = find_covers(entry["crop"], entry["mesh"], strict=True)
+        covers = find_covers(entry["crop"], entry["mesh"], bundled_glasses(), strict=True)
         entry["covers"] = pack_covers(covers, side)
-        entry["target_covers"] = pack_covers(find_covers(entry["crop"], entry["mesh"]), side)
+        entry["target_covers"] = pack_covers(find_covers(entry["crop"], entry["mesh"], bundled_glasses()), side)
         inner = entry["crop"][self.pad : self.pad + self.size, self.pad : self.pad + self.size]
         mesh = entry["mesh"] - np.array([self.pad, self.pad, 0], np.float32)
         enlargement = float(np.sqrt(np.linalg.det(matrix[:, :2])))

@@ -93,7 +93,7 @@ class PaintedFaces(Dataset[dict[str, Tensor]]):
         if rng.random() < 0.5:
             face = flipped(face)
         matrix = shaken_by(look.to_patch(face.mesh), look.SIZE, rng, degrees=4, size=0.06, shift=0.02)
-        x0, y0, x1, y1 = look.around(matrix, face.crop.shape[:2])
+        x0, y0, x1, y1 = look.bounds(matrix, face.crop.shape[:2])
         picture, mesh = face.crop[y0:y1, x0:x1], face.mesh - np.array([x0, y0, 0], np.float32)
         matrix = np.column_stack([matrix[:, :2], matrix[:, 2] + matrix[:, :2] @ (x0, y0)])
         worn = np.zeros(picture.shape[:2], np.float32)
