@@ -106,8 +106,9 @@ class Worker:
         """Both surrogates of a pair of photos, with the steps to the first."""
         settings = SwapSettings(shape=0.75)  # the middle of what training draws
         one, two = self._aligned(a), self._aligned(b)
-        ab = blend_face(one.crop, one.mesh, two.crop, two.mesh, settings)
-        ba = blend_face(two.crop, two.mesh, one.crop, one.mesh, settings)
+        glasses = self.pipe.networks().glasses
+        ab = blend_face(one.crop, one.mesh, two.crop, two.mesh, settings, glasses=glasses)
+        ba = blend_face(two.crop, two.mesh, one.crop, one.mesh, settings, glasses=glasses)
         network = None
         if self.pipe.generator is not None:
             network = self.pipe(ba.image, ab.image, engine="neural").pictures[0].pixels
