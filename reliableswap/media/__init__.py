@@ -1,4 +1,4 @@
-"""Image and video files in and out. Public names load on first use."""
+"""Read and write picture files. Public names load on first use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opening and decoding an untrusted image file, or one clear line that says why not."""
+"""Open and decode an untrusted image file, or raise a PictureError whose one line says why that failed."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from reliableswap.errors import PictureError
 
-# The only decoders that ever see a file: Pillow knows forty more, some of which start other programs.
+# The only decoders that see a file. Pillow has forty more, some of which start other programs.
 _PLUGINS = {
     "JPEG": "JpegImagePlugin",
-    "MPO": "MpoImagePlugin",  # a JPEG with more pictures behind it; phones write depth and gain maps so
+    "MPO": "MpoImagePlugin",  # a JPEG with further pictures behind it, such as the depth and gain maps of phones
     "PNG": "PngImagePlugin",
     "WEBP": "WebPImagePlugin",
     "TIFF": "TiffImagePlugin",
     "BMP": "BmpImagePlugin",
     "GIF": "GifImagePlugin",
-    "AVIF": "AvifImagePlugin",  # only in some builds of Pillow
+    "AVIF": "AvifImagePlugin",  # not in every build of Pillow
 }
 READABLE = "JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF"
 
-# What a file that is none of these most likely is: (offset, first bytes, its name).
-_LOOKS = [
+# To name what an unreadable file most likely is: (offset, bytes there, its name).
+_SIGNATURES = [
     (0, b"PK\x03\x04", "a zip archive or an office document"),
     (0, b"PK\x05\x06", "an empty zip archive"),
     (0, b"%PDF", "a PDF"),
@@ -57,16 +57,16 @@ _LOOKS = [
     (0, b"BM", "a broken BMP"),
 ]
 
-_pillow = threading.RLock()
+_pillow_lock = threading.RLock()
 
 
 @contextlib.contextmanager
 def strict_pillow(max_pixels: int) -> Iterator[None]:
-    """Pillow with our pixel limit, no half-decoded pictures and no warnings on stderr, whatever the host set.
+    """Set Pillow to our pixel limit, to refuse truncated files and to print no warnings.
 
-    These are settings of the whole process, so decoding takes turns and every setting is put back.
+    These settings are global to the process: a lock lets one thread decode at a time, and they are restored after.
     """
-    with _pillow, warnings.catch_warnings():
+    with _pillow_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         before = Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES
         Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = max_pixels, False
@@ -77,7 +77,7 @@ def strict_pillow(max_pixels: int) -> Iterator[None]:
 
 
 def open_image(stream: BinaryIO, name: str, max_pixels: int) -> Image.Image:
-    """The picture in a stream, its header read and within the limit, its pixels not decoded yet."""
+    """Read the header of the picture in a stream and check its size; the pixels are not decoded yet."""
     with strict_pillow(max_pixels), decoder_errors(name, "header"):
         head = stream.read(1024)
         if not head:
@@ -86,17 +86,17 @@ def open_image(stream: BinaryIO, name: str, max_pixels: int) -> Image.Image:
             image = Image.open(stream, formats=_formats())
         except UnidentifiedImageError as error:
             raise PictureError(
-                f"{name} is not a picture that can be read ({_look(head)}); give {READABLE}"
+                f"{name} is not a picture that can be read ({_guess_kind(head)}); give {READABLE}"
             ) from error
         check_limit(image.size, name, max_pixels)
         return image
 
 
 def load(image: Image.Image, name: str, max_pixels: int) -> None:
-    """Decode an opened picture's pixels; refuse one that moves, and any file that does not decode whole."""
+    """Decode an opened picture's pixels; raise for an animation and for a file that does not decode completely."""
     with strict_pillow(max_pixels), decoder_errors(name, image.format or "image"):
         check_limit(image.size, name, max_pixels)
-        # An MPO's further pictures belong to its first: gain map, depth, the other eye.
+        # An MPO's further pictures belong to its first: a gain map, depth, or the other view of a stereo pair.
         if image.format != "MPO" and getattr(image, "is_animated", False):
             raise PictureError(
                 f"{name} holds more than one frame or page ({image.format}); save the one you want as PNG"
@@ -105,7 +105,7 @@ def load(image: Image.Image, name: str, max_pixels: int) -> None:
 
 
 def check_limit(size: tuple[int, int], name: str, max_pixels: int) -> None:
-    """Raise if width times height is over the limit."""
+    """Raise if width times height exceeds the limit."""
     width, height = size
     if width * height > max_pixels:
         raise PictureError(
@@ -116,18 +116,18 @@ def check_limit(size: tuple[int, int], name: str, max_pixels: int) -> None:
 
 @contextlib.contextmanager
 def decoder_errors(name: str, part: str) -> Iterator[None]:
-    """Whatever a decoder throws at damaged data, as one PictureError."""
+    """Turn whatever a decoder raises on damaged data into a PictureError."""
     try:
         yield
     except PictureError:
         raise
     except Image.DecompressionBombError as error:
         raise PictureError(
-            f"{name} declares more than twice the limit of pixels; make it smaller or raise max_pixels"
+            f"{name} declares more than twice the pixel limit; make it smaller or raise max_pixels"
         ) from error
     except MemoryError as error:
         raise PictureError(f"{name} needs more memory than there is; make it smaller") from error
-    except Exception as error:  # damaged files reach every corner: struct, index, key, zlib errors
+    except Exception as error:  # decoders raise struct, index, key, zlib and other errors
         detail = " ".join(str(error).split())[:120] or type(error).__name__
         raise PictureError(
             f"{name} is damaged or incomplete (its {part} data: {detail}); get an intact copy"
@@ -135,15 +135,16 @@ def decoder_errors(name: str, part: str) -> Iterator[None]:
 
 
 def _formats() -> list[str]:
-    """The allowed formats this build of Pillow has."""
+    """Return the allowed formats that this build of Pillow can decode."""
     for plugin in _PLUGINS.values():
         with contextlib.suppress(ImportError):
             importlib.import_module(f"PIL.{plugin}")
     return [name for name in _PLUGINS if name in Image.OPEN]
 
 
-def _look(head: bytes) -> str:
-    for offset, magic, kind in _LOOKS:
+def _guess_kind(head: bytes) -> str:
+    """Say what the first bytes of an unreadable file look like."""
+    for offset, magic, kind in _SIGNATURES:
         if head[offset : offset + len(magic)] == magic:
             return f"it looks like {kind}"
     if b"\0" in head:
@@ -155,7 +156,8 @@ def _look(head: bytes) -> str:
         return "it looks like a web page"
     if text.startswith(b"version https://git-lfs"):
         return "it is a Git LFS pointer: run git lfs pull"
-    # A character that the 1024 bytes cut in two ends in one replacement character; other data has them anywhere.
+    # A character cut off at the 1024th byte decodes to replacement characters at the end; in binary data they are
+    # anywhere.
     words = head.decode("utf-8", "replace").rstrip("\ufffd")
     is_text = words and all(c.isprintable() or c in "\t\r\n\f\ufeff" for c in words) and "\ufffd" not in words
     return "it looks like text" if is_text else "an unknown kind of data"

@@ -1,4 +1,4 @@
-"""From any of Pillow's colour modes to upright 8-bit RGB, alpha and the profile that still describes them."""
+"""Convert any of Pillow's colour modes to upright 8-bit RGB, alpha, and the colour profile that still applies."""
 
 from __future__ import annotations
 
@@ -18,11 +18,10 @@ Planes = tuple[np.ndarray, "np.ndarray | None", "bytes | None"]
 
 
 def to_planes(image: Image.Image, name: str) -> Planes:
-    """A decoded image -> (H,W,3) uint8 RGB, (H,W) uint8 alpha or None, ICC profile of the RGB or None.
+    """Return (H,W,3) uint8 RGB, (H,W) uint8 alpha or None, and the ICC profile of the RGB or None.
 
-    An RGB profile stays as it is, for the writer. The pixels leave CMYK, grey and Lab through their profile
-    and arrive in sRGB, so that profile goes. A profile that is broken or belongs to another colour space is
-    ignored, as viewers do.
+    An RGB profile is kept for the writer. CMYK, grey and Lab are converted through their profile to sRGB, and the
+    profile is dropped. A profile that is broken or belongs to another colour space is ignored, as viewers do.
     """
     alpha = _alpha(image)
     icc: bytes | None = image.info.get("icc_profile") or None
@@ -39,7 +38,7 @@ def to_planes(image: Image.Image, name: str) -> Planes:
     elif image.mode == "LAB":
         lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
         converted = _to_srgb(image, lab)
-        assert converted is not None, "littlecms can always leave Lab"
+        assert converted is not None, "littlecms can always convert Lab"
         rgb, icc = converted, None
     elif image.mode == "F":
         raise PictureError(f"{name} holds floating-point values of unknown range; save it with 8 or 16 bits")
@@ -51,9 +50,9 @@ def to_planes(image: Image.Image, name: str) -> Planes:
 
 
 def scale_key_colour(image: Image.Image) -> None:
-    """Bring a PNG's transparent colour to 8 bits, as Pillow does with the pixels but not with the colour.
+    """Scale a PNG's transparent colour to 8 bits: Pillow scales the pixels but not this colour.
 
-    To be called before the pixels load, which forgets the depth. The high byte of 16-bit colours decides.
+    Call it before the pixels are loaded, after which the bit depth is unknown. Of 16-bit colours the high byte counts.
     """
     key = image.info.get("transparency")
     tile = getattr(image, "tile", None)
@@ -73,13 +72,13 @@ def _alpha(image: Image.Image) -> np.ndarray | None:
 
 
 def _grey(image: Image.Image, name: str) -> Image.Image:
-    """8-bit grey; deeper grey is scaled from its full range, where Pillow's own conversion would clip it."""
+    """Convert to 8-bit grey; scale deeper grey from its full range, which Pillow's own conversion would clip."""
     if image.mode not in _DEEP:
         return image.convert("L")
     tags = getattr(image, "tag_v2", {})
     values = np.asarray(image)
     top = 65535
-    if image.mode == "I":  # a wider type whose range nothing tells; 16-bit data is what one meets in it
+    if image.mode == "I":  # a 32-bit type without a declared range; in practice it holds 16-bit data
         low, high = int(values.min()), int(values.max())
         if low < 0 or high > top:
             raise PictureError(
@@ -89,19 +88,19 @@ def _grey(image: Image.Image, name: str) -> Image.Image:
         bits = tags[_BITS_PER_SAMPLE]
         top = (1 << int(bits[0] if isinstance(bits, tuple) else bits)) - 1
     grey = ((values.astype(np.uint32) * 255 + top // 2) // top).astype(np.uint8)
-    white_is_zero = tags.get(_PHOTOMETRIC) == 0  # Pillow turns only 8 bits and fewer the right way round
+    white_is_zero = tags.get(_PHOTOMETRIC) == 0  # Pillow inverts only images of 8 bits or fewer
     return Image.fromarray(255 - grey if white_is_zero else grey)
 
 
 def _colour_space(icc: bytes | None) -> str | None:
-    """The data colour space an ICC header names ("RGB", "GRAY", "CMYK"), or None without a valid header."""
+    """Return the colour space that an ICC header names ("RGB", "GRAY", "CMYK"), or None without a valid header."""
     if not icc or len(icc) < 128 or icc[36:40] != b"acsp":
         return None
     return icc[16:20].decode("latin-1").strip()
 
 
 def _to_srgb(image: Image.Image, icc: bytes | None) -> Image.Image | None:
-    """Through the profile to sRGB, or None if littlecms can't use the profile."""
+    """Convert through the profile to sRGB; return None if littlecms can't use the profile."""
     try:
         converted = ImageCms.profileToProfile(
             image,
@@ -119,13 +118,13 @@ def _to_srgb(image: Image.Image, icc: bytes | None) -> Image.Image | None:
 def _orientation(image: Image.Image) -> int:
     try:
         value = image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # EXIF is written by anything; a picture with unreadable EXIF is a picture without one
+    except Exception:  # ignore unreadable EXIF, as viewers do
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
 def _upright(plane: np.ndarray, orientation: int) -> np.ndarray:
-    """(H,W,...) as stored -> as it is to be seen; the numbers are EXIF's, and the result owns its memory."""
+    """Turn and mirror a stored (H,W,...) plane by its EXIF orientation, 1 to 8; the result is a copy."""
     if orientation in (5, 6, 7, 8):
         plane = plane.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):

@@ -1,4 +1,4 @@
-"""A picture in memory: upright 8-bit RGB, with what has to survive until it is written again."""
+"""A picture in memory: upright 8-bit RGB, with the alpha and the colour profile to write with it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from reliableswap.errors import PictureError
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """pixels (H,W,3) uint8 RGB, upright; alpha (H,W) uint8 or None; icc is the colour profile of `pixels`."""
+    """pixels (H,W,3) uint8 RGB, upright; alpha (H,W) uint8 or None; icc: the colour profile of `pixels` or None."""
 
     pixels: np.ndarray
     alpha: np.ndarray | None = None
     icc: bytes | None = None
     name: str = "array"  # for error messages
-    format: str | None = None  # the file format it came from, as Pillow calls it
+    format: str | None = None  # of the file it was read from, by Pillow's name
 
     def __post_init__(self) -> None:
         check_array(self.pixels, self.name)
@@ -43,7 +43,7 @@ class Picture:
         return int(self.pixels.shape[0])
 
     def to_pil(self) -> Image.Image:
-        """The same picture for Pillow: RGBA where there is an alpha, else RGB, its profile in info."""
+        """Return a Pillow image: RGBA if there is an alpha, else RGB, with the colour profile in `info`."""
         planes = self.pixels if self.alpha is None else np.dstack([self.pixels, self.alpha])
         image = Image.fromarray(np.ascontiguousarray(planes))
         if self.icc:
@@ -52,7 +52,7 @@ class Picture:
 
 
 def from_array(array: np.ndarray, name: str = "array") -> Picture:
-    """(H,W,3) RGB, (H,W,4) RGBA or (H,W) grey uint8 -> a Picture with memory of its own."""
+    """Copy a (H,W,3) RGB, (H,W,4) RGBA or (H,W) grey uint8 array into a Picture."""
     check_array(array, name)
     if array.ndim == 2:
         return Picture(np.repeat(array[..., None], 3, axis=2), name=name)
@@ -61,7 +61,7 @@ def from_array(array: np.ndarray, name: str = "array") -> Picture:
 
 
 def check_array(array: np.ndarray, name: str) -> None:
-    """Raise, saying what to do, unless it is uint8 of shape (H,W), (H,W,3) or (H,W,4) and not empty."""
+    """Raise unless the array is uint8 of shape (H,W), (H,W,3) or (H,W,4) and not empty."""
     shape = tuple(array.shape)
     if array.ndim not in (2, 3) or (array.ndim == 3 and shape[2] not in (3, 4)):
         remedy = "give (height, width, 3) RGB, (height, width, 4) RGBA or (height, width) grey"
@@ -73,7 +73,7 @@ def check_array(array: np.ndarray, name: str) -> None:
             remedy = "give one picture at a time, as array[0]"
         raise PictureError(f"{name} has shape {shape}; {remedy}")
     if 0 in shape:
-        raise PictureError(f"{name} has shape {shape}, so no pixels; give at least one pixel")
+        raise PictureError(f"{name} has shape {shape}, which holds no pixels; give at least one")
     if array.dtype != np.uint8:
         remedy = "convert it with array.clip(0, 255).astype(np.uint8)"
         if np.issubdtype(array.dtype, np.floating):
@@ -86,6 +86,6 @@ def check_array(array: np.ndarray, name: str) -> None:
 
 
 def printable(name: str, limit: int = 200) -> str:
-    """The name on one line: control characters and undecodable bytes escaped, a long one's middle cut."""
+    """Return the name on one line: escape control characters and undecodable bytes, cut the middle of a long one."""
     text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in name)
     return text if len(text) <= limit else f"{text[: limit // 2]}…{text[-limit // 2 :]}"

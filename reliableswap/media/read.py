@@ -1,4 +1,4 @@
-"""Pictures in: a local file, bytes, a stream, a Pillow image or an array becomes one upright RGB Picture."""
+"""Read a picture from a local file, bytes, a stream, a Pillow image or an array."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def read_picture(
     *,
     max_pixels: int | None = None,
 ) -> Picture:
-    """Anything that holds one picture -> a Picture: upright (H,W,3) uint8 RGB, alpha, profile.
+    """Return the source as a Picture: upright (H,W,3) uint8 RGB with alpha and colour profile.
 
     A string is a path, bytes are a file's content, and an array is uint8 RGB, RGBA or grey. The pixel limit
-    (default: MAX_PIXELS) is checked on the file's header, before anything is decoded; a Picture has been let in
-    once and is only checked if a limit is given. What can't be read whole raises PictureError.
+    (default: MAX_PIXELS) is checked on the file's header, before anything is decoded. A Picture is checked only if
+    `max_pixels` is given. A source that can't be read completely raises PictureError.
     """
     if isinstance(source, Picture) and max_pixels is None:
         return source
@@ -53,7 +53,7 @@ def read_picture(
         return _from_path(os.fsdecode(source), max_pixels)
     if hasattr(source, "read"):
         name = printable(str(getattr(source, "name", "stream")))
-        return _from_stream(_whole(source, name, max_pixels), name, max_pixels)
+        return _from_stream(_read_stream(source, name, max_pixels), name, max_pixels)
     raise PictureError(
         f"a picture can't be a {type(source).__name__}; give a path, bytes, a binary stream, a PIL image or "
         "a uint8 numpy array"
@@ -65,12 +65,12 @@ def _from_path(path: str, max_pixels: int) -> Picture:
     if not path:
         raise PictureError("the picture's file name is empty; give the path of a local file")
     if _URL.match(path):
-        raise PictureError(f"{shown} is an address, and only local files are read; download it first")
+        raise PictureError(f"{shown} is a web address, and only local files are read; download it first")
     try:
-        # Not blocking, so that a named pipe is refused instead of waited for.
+        # Opened without blocking, so that a named pipe is refused and not waited for.
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except (OSError, ValueError) as error:
-        raise PictureError(_why_not(path, shown, error)) from error
+        raise PictureError(_open_error(path, shown, error)) from error
     mode = os.fstat(handle).st_mode
     if not stat.S_ISREG(mode):
         os.close(handle)
@@ -80,19 +80,19 @@ def _from_path(path: str, max_pixels: int) -> Picture:
         return _from_stream(stream, shown, max_pixels, printable(Path(path).name))
 
 
-def _why_not(path: str, shown: str, error: OSError | ValueError) -> str:
+def _open_error(path: str, shown: str, error: OSError | ValueError) -> str:
     if isinstance(error, FileNotFoundError):
         return f"there is no file {shown}; check the name and the folder"
     if isinstance(error, PermissionError):
-        if Path(path).is_dir():  # Windows opens no folders at all
+        if Path(path).is_dir():  # Windows refuses to open a folder
             return f"{shown} is a folder, not a picture; give one image file"
         return f"{shown} may not be read; check its permissions"
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return f"{shown} can't be opened ({reason}); check the name"
 
 
-def _whole(source: Any, name: str, max_pixels: int) -> BinaryIO:
-    """A stream's content in memory; no allowed format needs more than 8 bytes a pixel and some metadata."""
+def _read_stream(source: Any, name: str, max_pixels: int) -> BinaryIO:
+    """Read a stream into memory, up to what a picture of `max_pixels` can need: 8 bytes a pixel and metadata."""
     limit = 8 * max_pixels + (64 << 20)
     with decoder_errors(name, "stream"):
         content = source.read(limit + 1)
@@ -104,7 +104,7 @@ def _whole(source: Any, name: str, max_pixels: int) -> BinaryIO:
 
 
 def _from_stream(stream: BinaryIO, shown: str, max_pixels: int, name: str | None = None) -> Picture:
-    """`shown` is the full path, which tells files of the same name apart while errors are about files."""
+    """shown: the full path, for error messages; name: the file's name, for the Picture."""
     with open_image(stream, shown, max_pixels) as image:
         return _from_image(image, shown, max_pixels, name)
 

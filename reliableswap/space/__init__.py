@@ -1,12 +1,25 @@
-"""The Space: the page in the browser, its API and its MCP tools. Importing it imports Gradio."""
+"""The Space: the page in the browser, its API and its MCP tools. Public names load on first use."""
 
-from . import device as device  # first: ZeroGPU's package wants to be imported before torch
-from .files import folder
+from __future__ import annotations
 
-folder()  # before Gradio is imported: some of its modules note at import where temporary files go
+from typing import TYPE_CHECKING
 
-from reliableswap.space.app.page import build  # noqa: E402
+from reliableswap.lazy import lazy_names
 
-from .serve import launch  # noqa: E402
+from . import device as device  # first: ZeroGPU asks to be imported before torch
+from .files import shared_storage
 
-__all__ = ["build", "launch"]
+shared_storage()  # before Gradio is imported: some of its modules read at import where temporary files go
+
+_HOMES = {
+    "build": "app.page",
+    "launch": "serve",
+}
+
+__all__ = sorted(_HOMES)
+
+if TYPE_CHECKING:
+    from .app.page import build as build
+    from .serve import launch as launch
+
+__getattr__, __dir__ = lazy_names(__name__, globals(), _HOMES)

@@ -1,4 +1,4 @@
-"""Files from clients and files for clients, all inside one folder that only this process reads and writes."""
+"""Files from clients and files for clients, all in one folder that only this process reads and writes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import os
 import re
 import shutil
 import tempfile
-import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,87 +18,75 @@ from reliableswap.errors import PictureError
 from reliableswap.media import Picture, read_picture, write_picture
 from reliableswap.media.picture import printable
 
-from .limits import KEEP_SECONDS, MAX_BYTES, MAX_MEGABYTES, MAX_PIXELS, SWEEP_SECONDS
+from .limits import MAX_BYTES, MAX_MEGABYTES, MAX_PIXELS
+from .storage import Storage
 
+File = Mapping[str, Any]  # a file as Gradio passes it: path, orig_name, ...
 _NOT_IN_A_NAME = re.compile(r"[^\w.-]+")
 
 
 @functools.cache
-def folder() -> Path:
-    """The folder of uploads and results: of this process alone, readable by its user alone, gone when it ends.
+def shared_storage() -> Storage:
+    """Create this process's folder of uploads and results, readable by its user only and deleted at exit.
 
-    Gradio takes it from the environment when a component is made, so this is called before the first one.
+    Gradio takes the folder from the environment when a component is made, so call this before the first one.
     """
-    made = tempfile.mkdtemp(prefix="reliableswap-")  # mode 0700
-    atexit.register(shutil.rmtree, made, ignore_errors=True)
-    os.environ["GRADIO_TEMP_DIR"] = str(Path(made).resolve())
-    return Path(made).resolve()
+    folder = Path(tempfile.mkdtemp(prefix="reliableswap-")).resolve()  # mode 0700
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.environ["GRADIO_TEMP_DIR"] = str(folder)
+    return Storage(folder)
 
 
-class _Named(io.BytesIO):
-    """A file's content under the name its owner gave it: messages then hold no path of this machine."""
+class _NamedStream(io.BytesIO):
+    """A file's content under its owner's name for it, so that error messages hold no path of this server."""
 
     name: str
 
 
-def read_upload(file: Mapping[str, Any] | None, what: str) -> Picture:
-    """The picture of an upload, as Gradio hands it over; `what` it is for goes into the messages."""
+def read_upload(file: File | None, what: str) -> Picture:
+    """Read the picture of an upload; `what` names its purpose in error messages."""
     path = uploaded_path(file, what)
-    name = printable(str((file or {}).get("orig_name") or path.name), 80)
+    name = upload_name(file, path)
     size = path.stat().st_size
     if size > MAX_BYTES:
         raise PictureError(
             f"{name} has {size / (1 << 20):.1f} MB, and a picture may have {MAX_MEGABYTES}; make it smaller"
         )
-    stream = _Named(path.read_bytes())
+    stream = _NamedStream(path.read_bytes())
     stream.name = name
     return read_picture(stream, max_pixels=MAX_PIXELS)
 
 
-def uploaded_path(file: Mapping[str, Any] | None, what: str) -> Path:
-    """The file's place, only if it lies in our folder: what a client calls a path is no reason to open it."""
+def upload_name(file: File | None, path: Path) -> str:
+    """Return the name that an upload had on its owner's machine."""
+    return printable(str((file or {}).get("orig_name") or path.name), 80)
+
+
+def uploaded_path(file: File | None, what: str) -> Path:
+    """Return the path of an upload, or raise if it is not a file in our folder: clients may send any path."""
     given = (file or {}).get("path")
     if not given:
         raise PictureError(f"there is no {what}; add a picture")
     path = Path(str(given)).resolve()
-    if not path.is_relative_to(folder()) or not path.is_file():
+    if not path.is_relative_to(shared_storage().folder) or not path.is_file():
         raise PictureError(
-            f"the {what} is no longer here; files are kept for an hour, please upload it again"
+            f"the {what} is no longer here; files are kept for at most an hour, please upload it again"
         )
+    shared_storage().mark_used(path)
     return path
 
 
 def publish(picture: Picture, name: str, *, ai_made: bool, metadata: Mapping[str, str] | None = None) -> str:
-    """Write the picture under an address that nobody can guess, marked if AI made it; return the path.
+    """Write the picture under a path that nobody can guess, marked if AI made it, and return the path.
 
-    `name` may come from a client: only letters, digits, dots and dashes of it are kept.
+    `name` may come from a client: only its letters, digits, dots and dashes are kept.
     """
-    sweep()
-    place = folder() / uuid.uuid4().hex
-    place.mkdir(mode=0o700)
     stem, dot, extension = name.rpartition(".")
     stem = _NOT_IN_A_NAME.sub("-", stem).strip("-.")[:60] or "picture"
-    path = place / f"{stem}{dot}{extension}"
-    return str(write_picture(picture, path, ai_made=ai_made, metadata=metadata if ai_made else None))
-
-
-_swept = 0.0
-
-
-def sweep(now: float | None = None) -> None:
-    """Remove what is older than an hour, now and then.
-
-    Gradio deletes the files it knows of by itself; this gets the rest too (those of MCP calls, empty folders).
-    """
-    global _swept
-    now = now or time.time()
-    if now - _swept < SWEEP_SECONDS:
-        return
-    _swept = now
-    for place in folder().iterdir():
-        try:
-            files = [place, *place.rglob("*")]
-            if max(file.stat().st_ctime for file in files) < now - KEEP_SECONDS:
-                shutil.rmtree(place, ignore_errors=True) if place.is_dir() else place.unlink()
-        except FileNotFoundError:  # Gradio got it first
-            continue
+    # Twice, because Gradio keeps a copy of its own. No format takes more bytes than the plain pixels, but for headers.
+    room = 2 * (picture.width * picture.height * (3 if picture.alpha is None else 4) + (1 << 16))
+    with shared_storage().reserved(room):
+        place = shared_storage().folder / uuid.uuid4().hex
+        place.mkdir(mode=0o700)
+        path = place / f"{stem}{dot}{extension}"
+        return str(write_picture(picture, path, ai_made=ai_made, metadata=metadata if ai_made else None))

@@ -1,8 +1,8 @@
-"""What is turned away before Gradio sees it: requests too large, and addresses that the server should fetch.
+"""Refuse requests before Gradio sees them: too large, naming a web address to fetch, or without room to store.
 
-Gradio's file fields also take http addresses, which the server would download without a limit, and its file route
-would fetch addresses for anybody. This server sends no request to anyone: pictures are uploaded. Addresses of
-files that lie here already (MCP clients upload first and pass those) become the plain paths, which Gradio checks.
+Gradio's file fields also take http addresses, which it would download without a limit, and its file route would
+fetch any address for anybody. This server sends no requests: pictures are uploaded. The address of a file that was
+uploaded to this server (MCP clients pass those) is replaced with its path, which Gradio then checks.
 """
 
 from __future__ import annotations
@@ -12,16 +12,21 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import unquote
 
+from anyio import to_thread
+
 from .limits import MAX_BODY, MAX_UPLOAD
+from .storage import Storage, StorageFullError
 
 Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_OURS = "/gradio_api/file="
-_DEEPEST = 32  # nothing that Gradio sends has more than a handful of levels
-_DEEP = f"the request has more than {_DEEPEST} levels of lists and objects"
-_REMOTE = "addresses are not fetched here; please upload the picture itself"
+_UPLOADED = "/gradio_api/file="
+_MAX_DEPTH = 32  # Gradio's own requests have only a few levels
+_TOO_DEEP = f"the request has more than {_MAX_DEPTH} levels of lists and objects"
+_NOT_FETCHED = "addresses are not fetched here; please upload the picture itself"
 
 
 class _RefusedError(Exception):
@@ -29,11 +34,11 @@ class _RefusedError(Exception):
         self.status, self.reason = status, reason
 
 
-class Gate:
+class RequestFilter:
     """ASGI middleware around the whole page."""
 
-    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
-        self.app = app
+    def __init__(self, app: App, storage: Storage) -> None:
+        self.app, self.storage = app, storage
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -41,34 +46,57 @@ class Gate:
             return
         try:
             _check_address(scope["path"])
-            if scope["method"] == "POST":
-                receive = await self._checked_body(scope, receive)
-            await self.app(scope, receive, send)
-        except _RefusedError as refused:  # also from a body that turns out too large while the app reads it
+            if scope["method"] != "POST":
+                await self.app(scope, receive, send)
+            elif any(part in scope["path"] for part in ("/upload", "/mcp")):
+                await self._pass_files(scope, receive, send)
+            else:
+                await self._pass_json(scope, receive, send)
+        except _RefusedError as refused:  # also raised while the app reads a body that turns out too large
             await _refuse(send, refused)
 
-    async def _checked_body(self, scope: Scope, receive: Receive) -> Receive:
-        """The same body, read whole if it is JSON for a function; others are counted while they pass."""
-        path, headers = scope["path"], dict(scope["headers"])
-        small = not any(part in path for part in ("/upload", "/mcp"))
-        limit = MAX_BODY if small else MAX_UPLOAD
-        if int(headers.get(b"content-length") or 0) > limit:
-            raise _RefusedError(413, f"the request is too large; at most {limit >> 20} MB are taken")
-        if not small:
-            return _counted(receive, limit)
-        body = _without_addresses(await _whole(receive, limit))
+    async def _pass_files(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on a request that holds files, once the storage has room for them."""
+        size = _checked_length(scope, MAX_UPLOAD)
+        try:
+            # In a thread, because it walks through the folder and may delete files.
+            await to_thread.run_sync(self.storage.reserve, size)
+        except StorageFullError as full:
+            raise _RefusedError(429, str(full)) from full
+        try:
+            await self.app(scope, _limited(receive, MAX_UPLOAD), send)
+        finally:
+            self.storage.release(size)
+
+    async def _pass_json(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on a request to a function, with addresses of uploaded files replaced and others refused."""
+        _checked_length(scope, MAX_BODY)
+        body = _without_addresses(await _read_body(receive, MAX_BODY))
         scope["headers"] = [
             (name, str(len(body)).encode() if name == b"content-length" else value)
             for name, value in scope["headers"]
         ]
-        return _replay(body, receive)
+        await self.app(scope, _replay(body, receive), send)
+
+
+def _checked_length(scope: Scope, limit: int) -> int:
+    """Return the declared length of the body, or the limit if none is declared; raise if it is over the limit."""
+    declared = dict(scope["headers"]).get(b"content-length")
+    length = limit if declared is None else int(declared)
+    if length > limit:
+        raise _too_large(limit)
+    return length
+
+
+def _too_large(limit: int) -> _RefusedError:
+    return _RefusedError(413, f"the request is too large; at most {limit >> 20} MB are taken")
 
 
 def _check_address(path: str) -> None:
     for route in ("/file=", "/proxy="):
         _, found, rest = path.partition(route)
         if found and _is_address(unquote(rest)):
-            raise _RefusedError(403, _REMOTE)
+            raise _RefusedError(403, _NOT_FETCHED)
 
 
 def _is_address(text: str) -> bool:
@@ -76,36 +104,36 @@ def _is_address(text: str) -> bool:
 
 
 def _without_addresses(body: bytes) -> bytes:
-    """The JSON with addresses of our own files as paths; raise if a file field holds any other."""
+    """Return the JSON with addresses of uploaded files as paths; raise if a file field holds any other address."""
     try:
         content = json.loads(body)
     except ValueError:
-        return body  # Gradio says what is wrong with it
+        return body  # Gradio answers what is wrong with it
     except RecursionError:
-        raise _RefusedError(422, _DEEP) from None
-    return json.dumps(_localised(content)).encode()
+        raise _RefusedError(422, _TOO_DEEP) from None
+    return json.dumps(_with_paths(content)).encode()
 
 
-def _localised(node: Any, depth: int = 0) -> Any:
-    if depth > _DEEPEST:
-        raise _RefusedError(422, _DEEP)
+def _with_paths(node: Any, depth: int = 0) -> Any:
+    if depth > _MAX_DEPTH:
+        raise _RefusedError(422, _TOO_DEEP)
     if isinstance(node, list):
-        return [_localised(item, depth + 1) for item in node]
+        return [_with_paths(item, depth + 1) for item in node]
     if not isinstance(node, dict):
         return node
     path = node.get("path")
     if isinstance(path, str) and _is_address(path):
-        _, ours, local = path.partition(_OURS)
-        if not ours or _is_address(unquote(local)):
-            raise _RefusedError(422, _REMOTE)
+        _, uploaded, local = path.partition(_UPLOADED)
+        if not uploaded or _is_address(unquote(local)):
+            raise _RefusedError(422, _NOT_FETCHED)
         node = {**node, "path": unquote(local), "url": None}
-    return {name: _localised(value, depth + 1) for name, value in node.items()}
+    return {name: _with_paths(value, depth + 1) for name, value in node.items()}
 
 
-async def _whole(receive: Receive, limit: int) -> bytes:
-    counted, body, more = _counted(receive, limit), bytearray(), True
+async def _read_body(receive: Receive, limit: int) -> bytes:
+    limited, body, more = _limited(receive, limit), bytearray(), True
     while more:
-        message = await counted()
+        message = await limited()
         if message["type"] != "http.request":
             break
         body += message.get("body", b"")
@@ -113,27 +141,29 @@ async def _whole(receive: Receive, limit: int) -> bytes:
     return bytes(body)
 
 
-def _counted(receive: Receive, limit: int) -> Receive:
+def _limited(receive: Receive, limit: int) -> Receive:
+    """Count the bytes of the body as they pass, and raise once they exceed the limit."""
     passed = 0
 
-    async def counting() -> MutableMapping[str, Any]:
+    async def counting() -> Message:
         nonlocal passed
         message = await receive()
         passed += len(message.get("body", b""))
         if passed > limit:
-            raise _RefusedError(413, f"the request is too large; at most {limit >> 20} MB are taken")
+            raise _too_large(limit)
         return message
 
     return counting
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
+    """Give the body that was read already, and then what follows, such as the client's disconnect."""
     sent = False
 
-    async def replaying() -> MutableMapping[str, Any]:
+    async def replaying() -> Message:
         nonlocal sent
         if sent:
-            return await receive()  # the client's hanging up
+            return await receive()
         sent = True
         return {"type": "http.request", "body": body, "more_body": False}
 

@@ -1,4 +1,4 @@
-"""Pictures in: every kind of source, hostile files, limits, and the picture itself."""
+"""Reading pictures from every kind of source, and the limits of doing so."""
 
 from __future__ import annotations
 
@@ -12,95 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageFile
-from support.hostile import (
-    HOSTILE,
-    JPEG,
-    QUARTERS,
-    SIZE,
-    Case,
-    cmyk,
-    cmyk_profile,
-    encoded,
-    four,
-    rgb,
-    rgb_profile,
-)
+from support.picture_files import JPEG, SIZE, cmyk, cmyk_profile, encoded, four, rgb, rgb_profile
 
 from reliableswap.errors import PictureError
 from reliableswap.media import Picture, read_picture
-
-
-def quarters(plane: np.ndarray) -> list[np.ndarray]:
-    height, width = plane.shape[:2]
-    rows, columns = (height // 4, height - 1 - height // 4), (width // 4, width - 1 - width // 4)
-    return [plane[y, x] for y in rows for x in columns]
-
-
-@pytest.fixture
-def picture() -> Picture:
-    return Picture(four(), name="four")
-
-
-@pytest.mark.parametrize("case", HOSTILE, ids=lambda case: case.name)
-def test_hostile_file(case: Case, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    path = case.make(tmp_path)
-    if case.outcome == "error":
-        with pytest.raises(PictureError) as caught:
-            read_picture(path)
-        message = str(caught.value)
-        assert case.message in message
-        assert "\n" not in message
-        assert path.name.split("\n")[0] in message, "the message names the file"
-        assert "; " in message, "the message says what to do"
-    else:
-        picture = read_picture(path)
-        assert (picture.width, picture.height) == case.size
-        assert picture.name == path.name
-        for got, wanted in zip(quarters(picture.pixels), case.quarters, strict=True):
-            assert np.abs(got.astype(int) - wanted).max() <= case.tolerance, (got, wanted)
-        alpha = None if picture.alpha is None else tuple(int(a) for a in quarters(picture.alpha))
-        assert alpha == case.alpha
-    assert capfd.readouterr() == ("", ""), "nothing but the message reaches the terminal"
-
-
-def test_the_table_is_large_and_its_names_differ() -> None:
-    assert len(HOSTILE) >= 60
-    assert len({case.name for case in HOSTILE}) == len(HOSTILE)
-
-
-@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF"])
-def test_a_cut_file_is_refused_or_whole(form: str) -> None:
-    """At any length: never a picture with a part missing."""
-    image = Image.fromarray(np.random.default_rng(5).integers(0, 256, (40, 40, 3), np.uint8))
-    whole = encoded(image, form)
-    expected = read_picture(whole).pixels
-    refused = 0
-    for length in np.linspace(0, len(whole) - 1, 60).astype(int):
-        try:
-            got = read_picture(whole[:length]).pixels
-        except PictureError:
-            refused += 1
-        else:
-            np.testing.assert_array_equal(got, expected)
-    assert refused >= 55
-
-
-@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF", "GIF"])
-def test_changed_bytes_raise_nothing_but_picture_errors(form: str) -> None:
-    rng = np.random.default_rng(11)
-    whole = encoded(rgb(), form)
-    for _ in range(60):
-        changed = bytearray(whole)
-        for at in rng.integers(0, len(changed), 3):
-            changed[at] = rng.integers(256)
-        try:
-            picture = read_picture(bytes(changed), max_pixels=1_000_000)
-        except PictureError as error:
-            message = str(error)
-        else:
-            message = ""
-            assert picture.pixels.dtype == np.uint8
-        assert "\n" not in message
 
 
 def test_every_kind_of_source_gives_the_same_picture(tmp_path: Path) -> None:
@@ -238,38 +153,6 @@ def test_limit_holds_in_memory(source: object) -> None:
         read_picture(source, max_pixels=100)  # type: ignore[arg-type]
 
 
-def test_pillows_settings_are_ours_while_reading_and_the_hosts_after(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
-    content = encoded(rgb(), "PNG")
-    assert read_picture(content).width == SIZE[0]
-    with pytest.raises(PictureError, match="incomplete"):
-        read_picture(encoded(rgb(), "JPEG", **JPEG)[:-300])
-    assert (ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS) == (True, 10)
-
-
-def test_threads_read_side_by_side() -> None:
-    before = ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS
-    whole = encoded(rgb(), "JPEG", **JPEG)
-    outcomes: list[str] = []
-
-    def work(content: bytes, limit: int) -> None:
-        for _ in range(20):
-            try:
-                outcomes.append(str(read_picture(content, max_pixels=limit).width))
-            except PictureError as error:
-                outcomes.append("limit" if "limit" in str(error) else "incomplete")
-
-    jobs = [(whole, 10**6), (whole, 100), (whole[:-300], 10**6)]
-    threads = [threading.Thread(target=work, args=job) for job in jobs]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert {o: outcomes.count(o) for o in outcomes} == {str(SIZE[0]): 20, "limit": 20, "incomplete": 20}
-    assert before == (ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS)
-
-
 def test_profiles(tmp_path: Path) -> None:
     profile = rgb_profile()
     for form, options in [("JPEG", JPEG), ("PNG", {}), ("WEBP", {}), ("TIFF", {})]:
@@ -278,27 +161,6 @@ def test_profiles(tmp_path: Path) -> None:
     assert read_picture(cmyk(cmyk_profile())).icc is None
     assert read_picture(cmyk(None)).icc is None
     assert read_picture(encoded(rgb(), "PNG", icc_profile=b"rubbish" * 30)).icc is None
-
-
-# The pieces
-
-
-def test_a_picture_checks_its_arrays() -> None:
-    with pytest.raises(PictureError, match="height, width, 3"):
-        Picture(np.zeros((4, 4), np.uint8))
-    with pytest.raises(PictureError, match="alpha of shape"):
-        Picture(np.zeros((4, 4, 3), np.uint8), np.zeros((4, 5), np.uint8))
-    with pytest.raises(PictureError, match="not uint8"):
-        Picture(np.zeros((4, 4, 3), np.float64))
-
-
-def test_to_pil_keeps_alpha_and_profile() -> None:
-    image = Picture(four(), np.full(SIZE[::-1], 9, np.uint8), rgb_profile()).to_pil()
-    assert image.mode == "RGBA"
-    assert image.getpixel((0, 0)) == (*QUARTERS[0], 9)
-    read = read_picture(image)
-    assert read.icc == rgb_profile()
-    assert read.alpha is not None
 
 
 def test_importing_media_brings_no_framework() -> None:
