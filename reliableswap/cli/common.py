@@ -1,0 +1,75 @@
+"""What the commands on photos share: options, types of values, and loading the pipeline."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from reliableswap.pipelines.image import ReliableSwapPipeline
+
+
+def say(text: str) -> None:
+    """Print progress and facts to stderr: stdout holds nothing but the answer."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def add_photo_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of every command that works on photos with a pipeline."""
+    parser.add_argument(
+        "--pipeline", metavar="DIR", help="a pipeline folder or Hub id (default: the bundled one)"
+    )
+    parser.add_argument("--analyser", choices=("bundled", "insightface"), default="bundled")
+    parser.add_argument("--insightface-pack", default="buffalo_l", metavar="NAME", help="pack name or folder")
+    parser.add_argument("--insightface-root", default="~/.insightface", metavar="DIR")
+    parser.add_argument("--device", help="cpu, openvino, onnx, cuda, cuda:1 or mps (default: cpu)")
+    parser.add_argument(
+        "--max-megapixels", type=megapixels, default=100.0, metavar="N", help="refuse larger pictures"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing output")
+    parser.add_argument("--json", action="store_true", help="print a report as JSON")
+
+
+def load_pipeline(arguments: argparse.Namespace) -> ReliableSwapPipeline:
+    """The pipeline of --pipeline, or the bundled one, on --device and with --analyser."""
+    from reliableswap.pipelines.image import ReliableSwapPipeline
+
+    if arguments.pipeline is None:
+        pipe = ReliableSwapPipeline.bundled()
+    else:
+        pipe = ReliableSwapPipeline.from_pretrained(arguments.pipeline)
+    if arguments.device:
+        pipe.on(arguments.device)
+    if arguments.analyser != "bundled":
+        from reliableswap.faces.analysers.insightface import InsightFaceAnalyser
+
+        pipe.analyser = InsightFaceAnalyser(
+            arguments.insightface_pack, root=arguments.insightface_root, landmarks=pipe.landmarks
+        )
+    return pipe
+
+
+def is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
+def quality(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= 100:
+        raise argparse.ArgumentTypeError(f"{text} is not between 1 and 100")
+    return value
+
+
+def share(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
+
+
+def megapixels(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1e6:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of megapixels above 0")
+    return value

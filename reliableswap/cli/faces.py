@@ -1,0 +1,52 @@
+"""`reliableswap faces`: list the faces of a photo, and draw them in."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+from typing import Any
+
+from reliableswap.faces.draw import annotate
+from reliableswap.faces.face import Face
+from reliableswap.media import check_output, read_picture, write_picture
+
+from .common import add_photo_arguments, load_pipeline, say
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("photo")
+    parser.add_argument("-o", "--output", metavar="OUT", help="write the photo with the faces drawn in")
+    add_photo_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    output = None
+    if arguments.output is not None:
+        output = check_output(arguments.output, overwrite=arguments.overwrite)
+    picture = read_picture(arguments.photo, max_pixels=int(arguments.max_megapixels * 1e6))
+    found = load_pipeline(arguments).find(picture)
+    if output is not None:
+        drawn = replace(picture, pixels=annotate(picture.pixels, found))
+        write_picture(drawn, output, overwrite=arguments.overwrite, ai_made=False)
+        say(f"wrote {output}")
+    if arguments.json:
+        faces = [describe(index, face) for index, face in enumerate(found)]
+        print(json.dumps({"photo": picture.name, "faces": faces}, indent=1))
+    else:
+        for index, face in enumerate(found):
+            x0, y0, x1, y1 = (round(float(v)) for v in face.box)
+            print(f"face {index}: box {x0},{y0} to {x1},{y1}, roll {face.roll:.0f}°, score {face.score:.2f}")
+    return 0
+
+
+def describe(index: int, face: Face) -> dict[str, Any]:
+    """A face as JSON."""
+    return {
+        "index": index,
+        "box": [round(float(v), 1) for v in face.box],
+        "points5": [[round(float(v), 1) for v in point] for point in face.points5],
+        "score": round(face.score, 4),
+        "presence": None if face.presence is None else round(face.presence, 4),
+        "roll": round(face.roll, 1),
+    }

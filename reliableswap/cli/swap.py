@@ -1,0 +1,113 @@
+"""`reliableswap swap`: put the face of one photo into another."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from reliableswap.errors import ReliableSwapError
+from reliableswap.media import check_output, read_picture
+from reliableswap.swap.settings import SwapSettings
+
+from .common import add_photo_arguments, is_number, load_pipeline, quality, say, share
+
+# SwapSettings' fields that the command line offers, and what they do.
+STRENGTHS = {
+    "likeness": "how much of the source comes in, 0 to 1",
+    "shape": "how far the outline moves to the source's, 0 to 1",
+    "expression": "how far lips, lids and brows are moved back to the target's, 0 to 1",
+    "glasses": "how far the target's own stay on, 0 (off, as far as the engine can) to 1",
+    "detail": "how far sharpness and grain become the target's, 0 to 1",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "pictures", nargs="+", metavar="SOURCE TARGET", help="two pictures; only TARGET with --map"
+    )
+    parser.add_argument(
+        "-o", "--output", required=True, metavar="OUT", help="the result; its extension is its format"
+    )
+    parser.add_argument("--engine", choices=("auto", "blend", "neural"), default="auto")
+    parser.add_argument(
+        "--faces", default="largest", help="largest, all, or numbers as `reliableswap faces` prints them"
+    )
+    parser.add_argument(
+        "--map", action="append", default=[], metavar="N=PICTURE", help="face N gets this source"
+    )
+    for name, text in STRENGTHS.items():
+        default = getattr(SwapSettings, name)
+        parser.add_argument(f"--{name}", type=share, default=default, help=f"{text} (default: {default})")
+    parser.add_argument(
+        "--quality", type=quality, default=95, help="of JPEG and WebP, 1 to 100 (default: 95)"
+    )
+    add_photo_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    mapping = parse_mapping(arguments.map)
+    if mapping and arguments.faces != "largest":
+        raise ReliableSwapError(f"--faces {arguments.faces} and --map both choose faces; give one of them")
+    source, target = source_and_target(arguments.pictures, mapping)
+    faces: Any = arguments.faces
+    if faces not in ("largest", "all"):
+        faces = parse_numbers(faces)
+    output = check_output(arguments.output, overwrite=arguments.overwrite)
+    limit = int(arguments.max_megapixels * 1e6)
+    target_picture = read_picture(target, max_pixels=limit)
+    if mapping:
+        faces = {index: read_picture(path, max_pixels=limit) for index, path in mapping.items()}
+    source_picture = None if source is None else read_picture(source, max_pixels=limit)
+
+    pipe = load_pipeline(arguments)
+    say(f"engine {pipe.choose_engine(arguments.engine)} on {pipe.place}, analyser {pipe.analyser.name}")
+    settings = SwapSettings(**{name: getattr(arguments, name) for name in STRENGTHS})
+    result = pipe(source_picture, target_picture, faces=faces, engine=arguments.engine, settings=settings)
+    result.save(output, overwrite=arguments.overwrite, quality=arguments.quality)
+    report = result.report
+    for face in report.faces:
+        if face.error is not None:
+            say(f"face {face.index} was left alone: {face.error}")
+    say(
+        f"swapped {len(report.swapped)} of {len(report.faces)} face{'s' * (len(report.faces) != 1)} in "
+        f"{report.seconds:.2f} s; wrote {output} (marked as made by AI)"
+    )
+    if arguments.json:
+        print(json.dumps({"output": str(output), **report.to_dict()}, indent=1))
+    return 0
+
+
+def parse_mapping(pairs: Sequence[str]) -> dict[int, str]:
+    """--map 0=a.jpg --map 1=b.jpg as a dictionary."""
+    mapping: dict[int, str] = {}
+    for pair in pairs:
+        number, _, path = pair.partition("=")
+        if not is_number(number) or not path:
+            raise ReliableSwapError(
+                f"--map {pair} is not NUMBER=PICTURE; write for example --map 0=alice.jpg"
+            )
+        if int(number) in mapping:
+            raise ReliableSwapError(f"face {number} is mapped twice; give each face one --map")
+        mapping[int(number)] = path
+    return mapping
+
+
+def source_and_target(pictures: Sequence[str], mapping: dict[int, str]) -> tuple[str | None, str]:
+    """SOURCE TARGET, or only TARGET where --map names the sources."""
+    if mapping:
+        if len(pictures) != 1:
+            raise ReliableSwapError("with --map give only the TARGET; the sources are the mapped pictures")
+        return None, pictures[0]
+    if len(pictures) != 2:
+        raise ReliableSwapError("give two pictures, SOURCE TARGET (or --map NUMBER=PICTURE and the TARGET)")
+    return pictures[0], pictures[1]
+
+
+def parse_numbers(text: str) -> list[int]:
+    """--faces 0,2 as a list."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(map(is_number, parts)):
+        raise ReliableSwapError(f"--faces {text} is not known; use largest, all or numbers such as 0,2")
+    return [int(part) for part in parts]
