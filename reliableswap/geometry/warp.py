@@ -189,7 +189,7 @@ def reenact(
     scale = scale_between(source_mesh, target_mesh)
     one, other = trust(source_mesh, target_mesh)
     points = np.column_stack([source_mesh[:, :2], one, source_mesh[topology().mirror, :2], other])
-    planes = raster.planes_of(points, outside=-1.0)
+    planes = raster.planes(points, outside=-1.0)
     positions = [cv2.merge(planes[k : k + 2]) for k in (0, 3)]
     shown = [np.maximum(planes[k], 0) for k in (2, 5)]
     bare = np.ones_like(shown[0])
@@ -199,14 +199,14 @@ def reenact(
 
     validity = shown[0]
     image = sample(source, positions[0], scale)
-    if np.count_nonzero(validity.flat[raster.flat] < 0.9) > 0.01 * len(raster.flat):
+    if np.count_nonzero(validity.flat[raster.pixels] < 0.9) > 0.01 * len(raster.pixels):
         from_twin = shown[1] * (1 - validity)
         both = validity + from_twin
         share = in_colour(validity / np.maximum(both, 1e-6))
         twin = sample(source, positions[1], scale)
         image, validity = np.rint(twin + share * (image.astype(np.float32) - twin)).astype(np.uint8), both
     covered = np.zeros(raster.shape[0] * raster.shape[1], np.uint8)
-    covered[raster.flat] = 1
+    covered[raster.pixels] = 1
     image = cv2.bitwise_and(image, image, mask=covered.reshape(raster.shape))
     return Texture(image, validity.astype(np.float32), bare)
 

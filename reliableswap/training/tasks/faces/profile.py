@@ -42,7 +42,7 @@ def turned_photo(image: np.ndarray, mesh: np.ndarray, degrees: float) -> tuple[n
     positions = raster.picture(mesh[:, :2].astype(np.float32), outside=-1.0)
     face = cv2.remap(image, positions, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     covered = np.zeros(image.shape[0] * image.shape[1], np.float32)
-    covered[raster.flat] = 1
+    covered[raster.pixels] = 1
     alpha = cv2.GaussianBlur(covered.reshape(image.shape[:2]), (0, 0), 0.01 * float(before) + 0.3)[..., None]
     alpha = np.where(positions[..., :1] >= 0, alpha, 0)
     return np.rint(face * alpha + background * (1 - alpha)).astype(np.uint8), turned
