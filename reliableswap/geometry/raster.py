@@ -16,7 +16,7 @@ import numpy as np
 
 from .topology import topology
 
-_EDGE = 1e-4  # pixels; centres this close to a triangle's edge count as covered, so that neighbours leave no gap
+_EDGE = 1e-4  # pixels; centres this close to a triangle's edge count as covered: neighbours leave no gap
 _MIN_AREA = 1e-3  # square pixels, doubled; inside thinner triangles values are constant
 
 
