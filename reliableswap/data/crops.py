@@ -22,7 +22,7 @@ from reliableswap.faces.align import align
 from reliableswap.faces.analysers.base import FaceAnalyser
 from reliableswap.faces.analysers.bundled import BundledAnalyser
 from reliableswap.media import read_picture
-from reliableswap.training.core.processes import processes
+from reliableswap.training.core.distributed import processes
 from reliableswap.triplets.records import analyser_label
 
 from .jobs import make_all

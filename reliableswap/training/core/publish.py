@@ -1,4 +1,4 @@
-"""What a training leaves: a from_pretrained folder with its card, and a repository on the Hub if wished."""
+"""Publish a training's result: a from_pretrained folder with its card, and optionally a repository on the Hub."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from huggingface_hub import HfApi
 from reliableswap import __version__
 from reliableswap.models.base import Network
 
+from .config import CONFIG_FILE
 from .runlog import FIGURES_FILE
-from .settings import CONFIG_FILE, RunSettings
+from .settings import RunSettings
 from .task import Task
 
 
@@ -29,7 +30,7 @@ def publish(network: Network, task: Task, settings: RunSettings, step: int) -> N
         api.upload_folder(
             repo_id=repository,
             folder_path=folder,
-            # Grids show photos of people; crops, labels and settings are this machine's.
+            # Grids, crops and labels show people; settings hold paths of this machine.
             ignore_patterns=["checkpoint-*", "*.np[yz]", "tracker/*", "grids/*", CONFIG_FILE],
             commit_message=f"{type(network).__name__} after {step} steps",
         )
@@ -59,14 +60,20 @@ def card(network: Network, task: Task, settings: RunSettings, step: int, place: 
         lines += ["", "## Data", "", *(f"- {key}: {value}" for key, value in facts.items())]
     lines += [
         "", "## Made by", "",
-        "```bash", shlex.join(["python", *map(_public, sys.argv)]), "```", "",
+        "```bash", _command(), "```", "",
         f"{CONFIG_FILE} in the run's folder holds every setting; `--config` repeats the run with it.", "",
     ]  # fmt: skip
     return "\n".join(lines)
 
 
+def _command() -> str:
+    """The command line of this run, without the places of folders on this machine."""
+    words = [_public(word) for word in sys.argv]
+    return shlex.join(["python", *words] if words[0].endswith(".py") else words)
+
+
 def _public(word: str) -> str:
-    """An argument as it may be read by anybody: where a folder lies on this machine is nobody's business."""
+    """An argument with each absolute or parent path reduced to its last part."""
     parts = [Path(part).name if part.startswith(("/", "..")) else part for part in word.split(",")]
     return ",".join(parts)
 

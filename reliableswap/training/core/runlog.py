@@ -1,11 +1,12 @@
-"""What a run says while it runs: log lines, figures, grids to look at, and a tracker such as TensorBoard."""
+"""The log of a run: losses and speed, held-out figures with a grid of pictures, and a tracker such as TensorBoard."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
-import sys
+import logging
 import time
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from accelerate import Accelerator
@@ -17,10 +18,13 @@ from reliableswap.media import Picture, write_picture
 from .settings import RunSettings
 
 FIGURES_FILE = "figures.jsonl"
+GRIDS = "grids"
+
+logger = logging.getLogger(__name__)
 
 
-def tracker_of(report_to: str) -> str | None:
-    """The tracker's name for Accelerate, or None."""
+def find_tracker(report_to: str) -> str | None:
+    """The name of Accelerate's tracker, or None."""
     if report_to == "auto":
         return "tensorboard" if importlib.util.find_spec("tensorboard") else None
     if report_to == "none":
@@ -30,61 +34,69 @@ def tracker_of(report_to: str) -> str | None:
     return report_to
 
 
-class Watch:
-    """Speaks for the main process only."""
+class RunLog:
+    """Logs on the main process; the other ranks only keep count."""
 
     def __init__(self, accelerator: Accelerator, settings: RunSettings, step: int) -> None:
         self.accelerator, self.settings = accelerator, settings
-        self.samples = (
+        self.samples_per_step = (
             settings.train_batch_size * settings.gradient_accumulation_steps * accelerator.num_processes
         )
         self.restart(step)
 
     def restart(self, step: int) -> None:
-        """Begin a new stretch of steps to average over, without the time a validation took."""
-        self.since, self.from_step = time.monotonic(), step
+        """Begin a new interval to average over; leaves out the time that a validation took."""
+        self.since, self.first_step = time.monotonic(), step
         self.sums: dict[str, Tensor] = {}
+        self.skipped = 0
 
-    def say(self, text: str) -> None:
+    def info(self, text: str) -> None:
         if self.accelerator.is_main_process:
-            print(text, file=sys.stderr, flush=True)
+            logger.info(text)
 
-    def losses(self, step: int, losses: dict[str, Tensor]) -> None:
-        """Add a step's losses; speak every so many."""
-        for name, value in losses.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value.detach()
-        if step % self.settings.logging_steps:
-            return
-        count = step - self.from_step
+    def add(self, step: int, losses: Mapping[str, Tensor], taken: bool) -> None:
+        """Add the losses of a step, unless overflow cost it; log the means every `logging_steps`."""
+        if taken:
+            for name, value in losses.items():
+                self.sums[name] = self.sums.get(name, 0.0) + value.detach()
+        else:
+            self.skipped += 1
+        if step % self.settings.logging_steps == 0:
+            self._log_interval(step)
+
+    def _log_interval(self, step: int) -> None:
+        steps = step - self.first_step
         seconds = time.monotonic() - self.since
-        means = {name: float(value) / count for name, value in self.sums.items()}
-        rate = count * self.samples / seconds
-        left = (self.settings.max_train_steps - step) * seconds / count / 60
+        means = {name: float(value) / (steps - self.skipped) for name, value in self.sums.items()}
+        rate = steps * self.samples_per_step / seconds
+        minutes_left = (self.settings.max_train_steps - step) * seconds / steps / 60
         text = " ".join(f"{name} {value:.4f}" for name, value in means.items())
-        self.say(
+        if self.skipped:
+            text += f" ({self.skipped} steps skipped: fp16 overflow)"
+        self.info(
             f"{self.accelerator.device} {self.settings.mixed_precision} step {step}/"
-            f"{self.settings.max_train_steps} {text} | {rate:.0f} images/s, {left:.0f} min left"
+            f"{self.settings.max_train_steps} {text} | {rate:.0f} images/s, {minutes_left:.0f} min left"
         )
-        self.accelerator.log({**means, "images_per_second": rate}, step=step)
+        self.accelerator.log({**means, "images_per_second": rate, "skipped_steps": self.skipped}, step=step)
         self.restart(step)
 
-    def validated(
-        self, step: int, figures: dict[str, float], grid: np.ndarray | None, warnings: list[str]
+    def add_validation(
+        self, step: int, figures: Mapping[str, float], grid: np.ndarray | None, warnings: Sequence[str]
     ) -> None:
-        """Keep a validation's figures and its grid; only the main process calls this."""
-        self.say(f"step {step} held-out: " + " ".join(f"{k} {v:.4f}" for k, v in figures.items()))
+        """Keep the figures and the grid (H,W,3) uint8 of a validation. Called by the main process only."""
+        self.info(f"step {step} held-out: " + " ".join(f"{k} {v:.4f}" for k, v in figures.items()))
         for warning in warnings:
-            self.say(f"warning: {warning}")
+            logger.warning("warning: %s", warning)
         folder = self.settings.output_dir
-        with (folder / FIGURES_FILE).open("a") as log:
+        with (folder / FIGURES_FILE).open("a", encoding="utf-8") as log:
             log.write(json.dumps({"step": step, **figures}) + "\n")
-        if grid is not None:
-            (folder / "grids").mkdir(exist_ok=True)
-            path = folder / "grids" / f"step-{step:07d}.png"
-            write_picture(Picture(grid, name=path.name), path, overwrite=True)
         self.accelerator.log({f"held_out/{name}": value for name, value in figures.items()}, step=step)
-        if grid is not None:
-            for tracker in self.accelerator.trackers:
-                if hasattr(tracker, "log_images"):
-                    layout = {"dataformats": "NHWC"} if tracker.name == "tensorboard" else {}
-                    tracker.log_images({"held_out": grid[None]}, step=step, **layout)
+        if grid is None:
+            return
+        (folder / GRIDS).mkdir(exist_ok=True)
+        path = folder / GRIDS / f"step-{step:07d}.png"
+        write_picture(Picture(grid, name=path.name), path, overwrite=True)
+        for tracker in self.accelerator.trackers:
+            if hasattr(tracker, "log_images"):
+                layout = {"dataformats": "NHWC"} if tracker.name == "tensorboard" else {}
+                tracker.log_images({"held_out": grid[None]}, step=step, **layout)

@@ -13,7 +13,7 @@ from reliableswap.models.base import Network
 
 
 class Task:
-    """Samples, losses and a measure on held-out people; what only some trainings have has a default that is none."""
+    """Samples, losses and a measure on held-out people. Optional parts have a default that does nothing."""
 
     dataset: Dataset[Any]
     """Sample i follows from the seed and i alone, for any i."""
@@ -21,38 +21,42 @@ class Task:
     collate: Any = None
 
     companions: dict[str, torch.nn.Module]
-    """Modules trained along with the network, by the same optimiser, and never shipped: a margin head. The loop puts
-    the distributed version of each into this dictionary."""
+    """Modules trained with the network by the same optimizer and never shipped, such as a margin head. The loop
+    replaces each by its distributed wrapper."""
 
     discriminator: Network | None = None
-    """Judges what the network makes, with an optimiser of its own."""
+    """Judges the network's results; has its own optimizer."""
 
     def __init__(self) -> None:
         self.companions = {}
 
     def losses(self, network: torch.nn.Module, batch: Any) -> dict[str, Tensor]:
-        """Named losses, already weighted; their sum is minimised."""
+        """Weighted losses by name; their sum is minimised."""
         raise NotImplementedError
 
     def discriminator_losses(self, discriminator: torch.nn.Module, batch: Any) -> dict[str, Tensor]:
-        """Named losses of the discriminator, on the batch that `losses` saw just before."""
+        """Losses of the discriminator by name, on the batch that `losses` was last given."""
         raise NotImplementedError
 
     def validate(self, network: Network) -> dict[str, float]:
-        """Figures on held-out people, by name."""
+        """Figures on held-out people by name."""
         raise NotImplementedError
 
     def start(self, step: int, device: torch.device) -> None:
-        """Called before every step, and once before a validation: what depends on the step, and on the device."""
+        """Prepare for a step or a validation: what depends on the step, and modules to move to the device."""
 
     def grid(self, network: Network) -> np.ndarray | None:
-        """(H,W,3) uint8 what the network makes of held-out people, to look at."""
+        """(H,W,3) uint8 the network's results on held-out people, to look at."""
         return None
 
     def warnings(self, figures: dict[str, float]) -> list[str]:
-        """What the figures say goes wrong, one line each."""
+        """Problems that the figures show, one line each."""
         return []
 
     def facts(self) -> dict[str, str]:
-        """What the card says about the data, by name."""
+        """Facts about the data for the card, by name."""
+        return {}
+
+    def fingerprint(self) -> dict[str, str]:
+        """Digests of the data and the frozen networks by name; a run resumes only with the same."""
         return {}

@@ -23,7 +23,7 @@ from reliableswap.data.storage import write_whole
 from reliableswap.errors import ReliableSwapError
 from reliableswap.imaging.degrade import Rng, degrade
 from reliableswap.models.base import Network
-from reliableswap.training.core.processes import processes
+from reliableswap.training.core.distributed import processes
 from reliableswap.training.core.settings import RunSettings, setting
 from reliableswap.triplets.encode import Encoder, EncoderChoice
 from reliableswap.triplets.settings import parse_split

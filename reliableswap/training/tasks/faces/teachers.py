@@ -19,7 +19,7 @@ from accelerate.utils import tqdm
 from reliableswap.data.photos import HELD_OUT, stands_last
 from reliableswap.errors import ReliableSwapError
 from reliableswap.faces.analysers.facemesh import FaceMesh
-from reliableswap.training.core.processes import processes
+from reliableswap.training.core.distributed import processes
 from reliableswap.training.core.settings import DistilSettings
 
 DETECTOR_FILE = "yunet_n_dynamic.onnx"

@@ -1,0 +1,63 @@
+"""Batches of samples that follow from the step, so that a resumed run neither repeats nor skips any."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Sampler
+
+from .settings import RunSettings
+from .task import Task
+
+
+class Positions(Sampler[list[int]]):
+    """Batches of sample positions of one rank, from `first_step` on. A step takes `pieces` batches of every rank."""
+
+    def __init__(
+        self, first_step: int, last_step: int, batch: int, rank: int, ranks: int, pieces: int = 1
+    ) -> None:
+        self.first, self.last = first_step * pieces, last_step * pieces
+        self.batch, self.rank, self.ranks = batch, rank, ranks
+
+    def __len__(self) -> int:
+        return self.last - self.first
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for piece in range(self.first, self.last):
+            start = (piece * self.ranks + self.rank) * self.batch
+            yield list(range(start, start + self.batch))
+
+
+def make_loader(task: Task, settings: RunSettings, step: int, rank: int, ranks: int) -> DataLoader[Any]:
+    """The batches of one rank after `step` steps."""
+    workers = settings.dataloader_num_workers
+    pieces = settings.gradient_accumulation_steps
+    return DataLoader(
+        task.dataset,
+        batch_sampler=Positions(
+            step, settings.max_train_steps, settings.train_batch_size, rank, ranks, pieces
+        ),
+        num_workers=workers,
+        collate_fn=task.collate,
+        prefetch_factor=4 if workers else None,
+        worker_init_fn=_one_thread,
+    )
+
+
+def to_device(batch: Any, device: torch.device) -> Any:
+    """A batch of tensors in dictionaries and lists, on the device."""
+    if isinstance(batch, Tensor):
+        return batch.to(device, non_blocking=True)
+    if isinstance(batch, dict):
+        return {key: to_device(value, device) for key, value in batch.items()}
+    return [to_device(value, device) for value in batch]
+
+
+def _one_thread(_: int) -> None:
+    import cv2
+
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)

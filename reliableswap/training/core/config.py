@@ -1,0 +1,129 @@
+"""Fill a settings dataclass from a preset, a YAML file and the command line, in this order of precedence."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+
+from reliableswap.errors import ReliableSwapError
+
+CONFIG_FILE = "settings.yaml"
+_CONFIG_HELP = "YAML file of settings; options on the command line win over it"
+_PRESET_HELP = "published recipe whose values are the defaults; --config and options win over it"
+
+Settings = TypeVar("Settings")
+
+
+def parse_settings(kind: type[Settings], argv: Sequence[str], prog: str, description: str) -> Settings:
+    """Settings of the command line; `--help` prints the values that run without further options.
+
+    A settings class with a mapping PRESETS of differing values by name gets `--preset`. Options may be written with
+    dashes or underscores.
+    """
+    try:
+        import tyro
+    except ImportError as error:
+        raise ReliableSwapError("training needs tyro; run: pip install 'reliableswap[train]'") from error
+    presets: Mapping[str, Mapping[str, Any]] = getattr(kind, "PRESETS", {})
+    config, preset = _first_options(argv)
+    file = read_settings(config, kind) if config is not None else {}
+    preset = preset or file.pop("preset", None)
+    defaults = {**_preset_values(presets, preset), **file}
+    options = [("config", Annotated[Path | None, tyro.conf.arg(help=_CONFIG_HELP)], config)]
+    if presets:
+        names = Literal[tuple(presets)]  # type: ignore[valid-type]
+        first = next(iter(presets))
+        options.append(("preset", Annotated[names, tyro.conf.arg(help=_PRESET_HELP)], preset or first))
+    hints = typing.get_type_hints(kind)
+    fields = [
+        (
+            one.name,
+            Annotated[hints[one.name], tyro.conf.arg(help=one.metadata["help"])],
+            _default(one, defaults),
+        )
+        for one in dataclasses.fields(kind)  # type: ignore[arg-type]
+    ]
+    view = dataclasses.make_dataclass(
+        kind.__name__,
+        [(name, hint, dataclasses.field(default=value)) for name, hint, value in options + fields],
+    )
+    on_main = os.environ.get("RANK", "0") == "0"
+    parsed = tyro.cli(view, args=list(argv), prog=prog, description=description, console_outputs=on_main)
+    return kind(**{name: getattr(parsed, name) for name, *_ in fields})
+
+
+def _first_options(argv: Sequence[str]) -> tuple[Path | None, str | None]:
+    """--config and --preset, on which the other options' defaults depend."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config", type=Path)
+    parser.add_argument("--preset")
+    found, _ = parser.parse_known_args(argv)
+    return found.config, found.preset
+
+
+def _preset_values(presets: Mapping[str, Mapping[str, Any]], name: str | None) -> Mapping[str, Any]:
+    if name is None:
+        return {}
+    if name not in presets:
+        raise ReliableSwapError(f"unknown preset {name!r}; choose one of {', '.join(presets) or 'none'}")
+    return presets[name]
+
+
+def _default(one: dataclasses.Field[Any], defaults: Mapping[str, Any]) -> Any:
+    return defaults.get(one.name, one.default)
+
+
+def read_settings(path: Path, kind: type) -> dict[str, Any]:
+    """The values of a YAML file by field name, each of its field's type; `preset` is one more name."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ReliableSwapError(f"{path} can't be read as YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(values, Mapping):
+        raise ReliableSwapError(f"{path} holds no settings; write `name: value` lines")
+    hints = {**typing.get_type_hints(kind), **({"preset": str} if hasattr(kind, "PRESETS") else {})}
+    names = {one.name for one in dataclasses.fields(kind)} | ({"preset"} & hints.keys())
+    unknown = sorted(set(map(str, values)) - names)
+    if unknown:
+        raise ReliableSwapError(f"{path}: unknown settings {', '.join(unknown)}; see --help for their names")
+    return {name: _converted(hints[name], value, f"{path}: {name}") for name, value in values.items()}
+
+
+def write_settings(path: Path, settings: Any) -> None:
+    """Write every value; the file given as --config repeats the run."""
+    values = {
+        name: str(value) if isinstance(value, Path) else value
+        for name, value in dataclasses.asdict(settings).items()
+    }
+    path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+
+
+def _converted(kind: Any, value: Any, name: str) -> Any:
+    """The value as the field's type."""
+    if isinstance(kind, types.UnionType):
+        if value is None:
+            return None
+        kind = next(k for k in typing.get_args(kind) if k is not type(None))
+    if typing.get_origin(kind) is Literal:
+        if value is False:  # YAML 1.1 reads a bare `no` so
+            value = "no"
+        if value not in typing.get_args(kind):
+            raise ReliableSwapError(
+                f"{name} is {value!r}; choose one of {', '.join(map(str, typing.get_args(kind)))}"
+            )
+        return value
+    wrong = ReliableSwapError(f"{name} is {value!r}; write a {kind.__name__}")
+    if value is None or (kind is bool) != isinstance(value, bool):
+        raise wrong
+    try:
+        return kind(value)
+    except (TypeError, ValueError) as error:
+        raise wrong from error

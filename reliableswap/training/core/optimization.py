@@ -1,0 +1,131 @@
+"""AdamW, learning rate schedules, averaged weights, and a step that survives overflow in fp16."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import torch
+from diffusers.optimization import get_scheduler
+from diffusers.training_utils import EMAModel
+from torch import Tensor, nn
+
+from reliableswap.errors import ReliableSwapError
+
+from .settings import RunSettings
+
+Optimizer = torch.optim.Optimizer
+Scheduler = torch.optim.lr_scheduler.LRScheduler
+
+
+def make_optimizers(
+    network: nn.Module,
+    companions: Iterable[nn.Module],
+    discriminator: nn.Module | None,
+    settings: RunSettings,
+) -> dict[str, Optimizer]:
+    """AdamW for the network with its companions, and one for the discriminator; no weight decay on vectors."""
+    betas = (settings.adam_beta1, settings.adam_beta2)
+
+    def adam(modules: Iterable[nn.Module], rate: float, decay: float) -> Optimizer:
+        parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": decay},
+            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        return torch.optim.AdamW(groups, lr=rate, betas=betas)
+
+    optimizers = {"optimizer": adam([network, *companions], settings.learning_rate, settings.weight_decay)}
+    if discriminator is not None:
+        rate = getattr(settings, "discr_learning_rate", settings.learning_rate)
+        optimizers["discr_optimizer"] = adam([discriminator], rate, 0.0)
+    return optimizers
+
+
+def make_schedulers(optimizers: Iterable[Optimizer], settings: RunSettings, step: int) -> list[Scheduler]:
+    """Schedules of diffusers that go on after `step` steps. A rate follows from the step, so there is no state.
+
+    The optimizers still have their peak rates.
+    """
+    schedulers = []
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["initial_lr"] = group["lr"]
+        schedulers.append(
+            get_scheduler(
+                settings.lr_scheduler,
+                optimizer,
+                num_warmup_steps=settings.lr_warmup_steps,
+                num_training_steps=settings.max_train_steps,
+                last_epoch=step - 1,
+            )
+        )
+    return schedulers
+
+
+def make_average(network: nn.Module, averaged: nn.Module, decay: float, step: int) -> EMAModel:
+    """An average that is kept in `averaged` itself, after `step` steps. Buffers are copied, not averaged.
+
+    Averaging BatchNorm's statistics as well made no difference: GlassesNet on drawn rectangles, 400 steps, decay 0.998:
+    cross-entropy 0.0252 with averaged and 0.0235 with copied statistics, 0.1093 and 0.1058 after 200 steps.
+    """
+    average = EMAModel(tensors_of(network), decay=decay, foreach=True)
+    average.shadow_params = tensors_of(averaged)
+    average.optimization_step = step
+    return average
+
+
+def tensors_of(module: nn.Module) -> list[Tensor]:
+    """Parameters and buffers."""
+    return [*module.parameters(), *module.buffers()]
+
+
+class Stepper:
+    """Clips each optimizer's gradients, steps it and zeroes its gradients; counts steps that fp16 overflow costs.
+
+    Accelerate's optimizer wrappers share one scaler, and the second one would unscale the first one's gradients again.
+    """
+
+    MAX_SKIPPED = 30  # in a row; each halves the loss scale, of 65536 at first, so that 1e-4 is left
+
+    def __init__(self, optimizers: Sequence[Optimizer], max_norm: float, scaler: torch.amp.GradScaler | None):
+        self.optimizers, self.max_norm, self.scaler = optimizers, max_norm, scaler
+        self.skipped = 0  # in a row
+
+    def __call__(self, losses: Mapping[str, Tensor]) -> bool:
+        """Whether the step was taken; `losses` are for the error message. All ranks see the same gradients."""
+        active = [one for one in self.optimizers if any(p.grad is not None for p in parameters_of(one))]
+        if self.scaler is not None:
+            for optimizer in active:
+                self.scaler.unscale_(optimizer)
+        norms = [nn.utils.clip_grad_norm_(parameters_of(one), self.max_norm) for one in active]
+        taken = all(math.isfinite(float(norm)) for norm in norms)
+        if self.scaler is None:
+            if not taken:
+                raise ReliableSwapError(f"gradients are not finite; {described(losses)}; {_ADVICE}")
+            for optimizer in active:
+                optimizer.step()
+        elif active:
+            for optimizer in active:
+                self.scaler.step(optimizer)
+            self.scaler.update()
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        self.skipped = 0 if taken else self.skipped + 1
+        if self.skipped >= self.MAX_SKIPPED:
+            raise ReliableSwapError(
+                f"gradients were not finite in {self.skipped} steps in a row, for all that the loss scale fell; "
+                f"{described(losses)}; {_ADVICE}, or use --mixed_precision bf16"
+            )
+        return taken
+
+
+_ADVICE = "lower --learning_rate or --max_grad_norm"
+
+
+def parameters_of(optimizer: Optimizer) -> list[Tensor]:
+    return [p for group in optimizer.param_groups for p in group["params"]]
+
+
+def described(losses: Mapping[str, Tensor]) -> str:
+    return "losses: " + ", ".join(f"{name} {float(value.detach()):.4g}" for name, value in losses.items())

@@ -1,0 +1,171 @@
+"""Checkpoints, written whole or not at all: from_pretrained folders, optimizers as safetensors, a position as JSON."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from reliableswap.errors import ReliableSwapError
+from reliableswap.models.base import Network
+
+POSITION_FILE = "position.json"
+_NAME = re.compile(r"checkpoint-(\d+)(\.new)?")
+
+
+@dataclass
+class TrainingState:
+    """The tensors of a run."""
+
+    networks: dict[str, Network]  # "network", with use_ema "averaged", and perhaps "discriminator"
+    optimizers: dict[str, torch.optim.Optimizer]  # "optimizer" and perhaps "discr_optimizer"
+    companions: Mapping[str, torch.nn.Module] = field(default_factory=dict)
+
+
+def save_checkpoint(output: Path, step: int, state: TrainingState, position: Mapping[str, Any]) -> Path:
+    """Write checkpoint-STEP into the output folder and return it.
+
+    It is written beside its place, flushed to the disk and renamed. A checkpoint of the same step is removed only
+    when the new one is complete, so that a killed process leaves one of them.
+    """
+    folder = output / f"checkpoint-{step:07d}"
+    part = folder.with_name(folder.name + ".part")
+    finish_renames(output)
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    _write(part, state, position)
+    _flush(part)
+    part.rename(_new(folder) if folder.exists() else folder)
+    _flush_folder(output)
+    finish_renames(output)
+    return folder
+
+
+def _write(folder: Path, state: TrainingState, position: Mapping[str, Any]) -> None:
+    for name, network in state.networks.items():
+        network.save_pretrained(folder / name)
+    for name, module in state.companions.items():
+        tensors = {key: value.contiguous() for key, value in module.state_dict().items()}
+        save_file(tensors, folder / f"companion-{name}.safetensors")
+    for name, optimizer in state.optimizers.items():
+        tensors = {
+            f"{index}.{key}": value.contiguous()
+            for index, entry in optimizer.state_dict()["state"].items()
+            for key, value in entry.items()
+        }
+        save_file(tensors, folder / f"{name}.safetensors")
+    (folder / POSITION_FILE).write_text(json.dumps(position, indent=1), encoding="utf-8")
+
+
+def load_checkpoint(folder: Path, state: TrainingState) -> None:
+    """Put every tensor back as it was."""
+    try:
+        for name, network in state.networks.items():
+            network.load_state_dict(type(network).from_pretrained(folder / name).state_dict())
+        for name, module in state.companions.items():
+            module.load_state_dict(load_file(folder / f"companion-{name}.safetensors"))
+        for name, optimizer in state.optimizers.items():
+            _fill(optimizer, folder / f"{name}.safetensors")
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ReliableSwapError(
+            f"{folder} does not fit this run: {' '.join(str(error).split())[:200]}; resume with the settings "
+            "it was started with"
+        ) from error
+
+
+def _fill(optimizer: torch.optim.Optimizer, file: Path) -> None:
+    state = optimizer.state_dict()
+    state["state"] = {}
+    for key, value in load_file(file).items():
+        index, name = key.split(".", 1)
+        state["state"].setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict(state)
+
+
+def read_position(folder: Path) -> dict[str, Any]:
+    """What save_checkpoint was given as the position."""
+    try:
+        position: dict[str, Any] = json.loads((folder / POSITION_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ReliableSwapError(
+            f"{folder} is no checkpoint (no {POSITION_FILE}); pass the folder of one, or `latest`"
+        ) from error
+    missing = {"id", "step", "settings", "data"} - position.keys()
+    if missing:
+        raise ReliableSwapError(
+            f"{folder} was written by another version (no {', '.join(sorted(missing))} in {POSITION_FILE}); start a "
+            "new run, with the network in that folder as --initial"
+        )
+    return position
+
+
+def checkpoints(output: Path) -> list[Path]:
+    """The complete checkpoints of a run, oldest first; of two of one step only the newer."""
+    found = {int(match[1]): path for path, match in _named(output) if not match[2]}
+    found |= {int(match[1]): path for path, match in _named(output) if match[2]}
+    return [found[step] for step in sorted(found)]
+
+
+def keep_newest(output: Path, limit: int) -> None:
+    """Remove all checkpoints but the newest `limit`."""
+    for old in checkpoints(output)[:-limit]:
+        _remove(old)
+
+
+def finish_renames(output: Path) -> None:
+    """Finish what a killed process began: let new checkpoints take the place of older ones of the same step."""
+    for path, match in _named(output):
+        if match[2]:
+            folder = path.with_suffix("")
+            if folder.exists():
+                _remove(folder)
+            path.rename(folder)
+            _flush_folder(output)
+    for gone in output.glob("checkpoint-*.gone"):
+        shutil.rmtree(gone)
+
+
+def _named(output: Path) -> list[tuple[Path, re.Match[str]]]:
+    matches = [(path, _NAME.fullmatch(path.name)) for path in output.glob("checkpoint-*")]
+    return [(path, match) for path, match in matches if match and (path / POSITION_FILE).is_file()]
+
+
+def _new(folder: Path) -> Path:
+    return folder.with_name(folder.name + ".new")
+
+
+def _remove(folder: Path) -> None:
+    """Rename, then delete: a folder that is half deleted never bears a checkpoint's name."""
+    gone = folder.with_name(folder.name + ".gone")
+    shutil.rmtree(gone, ignore_errors=True)
+    folder.rename(gone)
+    shutil.rmtree(gone)
+
+
+def _flush(folder: Path) -> None:
+    """Flush all files and folders below to the disk."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            with path.open("rb") as stream:
+                os.fsync(stream.fileno())
+        else:
+            _flush_folder(path)
+    _flush_folder(folder)
+
+
+def _flush_folder(folder: Path) -> None:
+    with contextlib.suppress(PermissionError):  # Windows opens no folders
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
