@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 
 from .measures import expressive_points, frontal, onto_mean_face
-from .shape import STILL, displacement, reshape
+from .shape import MIN_MOVE, displacement, reshape
 from .topology import topology
 
 _REACH = 0.25  # eye distances around the expressive points over which a correction fades out
@@ -40,4 +40,4 @@ def keep_expression(
     step *= _weights() * np.minimum(1, _MAX_STEP / np.maximum(length, 1e-9))
     corrected = mesh - np.float32(strength) * (step @ rotation.T / scale)
     move = displacement(mesh, corrected.astype(np.float32), picture.shape[:2])
-    return reshape(picture, move), (np.abs(move).max(2) >= STILL).astype(np.float32)
+    return reshape(picture, move), (np.abs(move).max(2) >= MIN_MOVE).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Masks of named regions, drawn from the mesh."""
+"""Masks of a face's regions, drawn from its mesh (468,3): (H,W) float32, one inside and zero outside."""
 
 from __future__ import annotations
 
@@ -7,46 +7,46 @@ import numpy as np
 
 from .topology import topology
 
-_LIP_EDGE = 0.01  # of the face's width: about how far a mesh errs along the lips
-_SHIFT = 4  # fixed-point bits for sub-pixel polygon corners
+_LIP_EDGE = 0.01  # face widths that a mesh errs by along the lips
+_SHIFT = 4  # fractional bits of polygon corners in OpenCV's fixed-point format
 
 
 def polygon_mask(points: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
-    """(H,W) float32 one inside the polygon (N,2), zero outside."""
+    """(H,W) float32, one inside the polygon (N,2)."""
     mask = np.zeros(shape_hw, np.uint8)
     corners = np.rint(np.asarray(points, np.float64)[:, :2] * (1 << _SHIFT)).astype(np.int32)
     cv2.fillPoly(mask, [corners], 1, shift=_SHIFT)
     return mask.astype(np.float32)
 
 
-def grown(points: np.ndarray, factor: float) -> np.ndarray:
-    """(N,2) the ring scaled about its centre."""
+def scaled_ring(points: np.ndarray, factor: float) -> np.ndarray:
+    """(N,2) a ring of points scaled about its centre."""
     flat = points[:, :2]
     return flat * factor + flat.sum(0) * ((1 - factor) / len(flat))
 
 
 def disc(radius: float) -> np.ndarray:
-    """A round neighbourhood of that radius in pixels, at least one."""
+    """A round structuring element of that radius in pixels, at least one."""
     size = 2 * max(1, round(radius)) + 1
     return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
 
 
-def shrunk(mask: np.ndarray, radius: float) -> np.ndarray:
-    """(H,W) a mask of ones and zeros, one where no zero is within that many pixels, at least one.
+def eroded(mask: np.ndarray, radius: float) -> np.ndarray:
+    """(H,W) the binary mask eroded by a disc of that radius in pixels, at least one; the border does not erode it.
 
-    A distance costs the same for every radius; an erosion by a disc of a large face's would take minutes.
+    By a distance transform, which costs the same for every radius: `cv2.erode` takes minutes for a large face.
     """
-    far = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return (far > max(1, round(radius))).astype(np.float32)
+    distance = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return (distance > max(1, round(radius))).astype(np.float32)
 
 
-def widened(mask: np.ndarray, radius: float) -> np.ndarray:
-    """(H,W) a mask of ones and zeros, one where a one is within that many pixels, at least one."""
-    return 1 - shrunk(1 - mask, radius)
+def dilated(mask: np.ndarray, radius: float) -> np.ndarray:
+    """(H,W) the binary mask dilated by a disc of that radius in pixels, at least one."""
+    return 1 - eroded(1 - mask, radius)
 
 
 def window(mesh: np.ndarray, shape_hw: tuple[int, int], pad: float) -> tuple[slice, slice]:
-    """Rows and columns of the picture that hold the mesh and `pad` pixels around it; at least 8 by 8 if there are."""
+    """Rows and columns of the picture that hold the mesh and `pad` pixels around it, at least 8 by 8 if there are."""
     (width, height), low, high = shape_hw[::-1], mesh[:, :2].min(0) - pad, mesh[:, :2].max(0) + pad
     x0, y0 = (int(np.clip(np.floor(v), 0, max(n - 8, 0))) for v, n in zip(low, (width, height), strict=True))
     x1, y1 = (int(np.clip(np.ceil(v) + 1, a + 8, None)) for v, a in zip(high, (x0, y0), strict=True))
@@ -54,31 +54,31 @@ def window(mesh: np.ndarray, shape_hw: tuple[int, int], pad: float) -> tuple[sli
 
 
 def face_width(mesh: np.ndarray) -> float:
-    """The face's width in pixels as it would be seen from the front, from cheek to cheek in three dimensions."""
+    """The distance from cheek to cheek in three dimensions: the width in pixels as seen from the front."""
     return float(np.linalg.norm(mesh[234] - mesh[454]))
 
 
-def soft(mask: np.ndarray, sigma: float) -> np.ndarray:
-    """(H,W) the mask with its edge blurred over `sigma` pixels."""
+def feathered(mask: np.ndarray, sigma: float) -> np.ndarray:
+    """(H,W) the mask with its edge blurred by a Gaussian of `sigma` pixels."""
     return cv2.GaussianBlur(mask, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE) if sigma > 0.25 else mask
 
 
 def oval(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
-    """(H,W) the face inside its outline. The hull, because the ring folds over itself in a profile."""
+    """(H,W) the face: the convex hull of its outline, which folds over itself in a profile."""
     hull = cv2.convexHull(mesh[topology().oval, :2].astype(np.float32))[:, 0]
     return polygon_mask(hull, shape_hw)
 
 
 def inner_mouth(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
-    """(H,W) what is between the lips, and a narrow edge of them; of a closed mouth, the line where they meet."""
+    """(H,W) what is between the lips and a narrow edge of them; in a closed mouth, the line where the lips meet."""
     between = polygon_mask(mesh[topology().regions["inner_lips"]], shape_hw)
-    return widened(between, _LIP_EDGE * face_width(mesh))
+    return dilated(between, _LIP_EDGE * face_width(mesh))
 
 
 def mouth_opening(mesh: np.ndarray) -> float:
-    """The gap that is seen between the inner lips at its widest, as a share of the mouth's width.
+    """The widest gap between the inner lips as the picture shows it, divided by the mouth's width.
 
-    Flat in the picture: closed lips have different depths. The lips that overlap, as closed ones do, count as zero.
+    Measured in the picture and not in depth, in which even closed lips differ; overlapping lips count as closed.
     """
     pairs = ((13, 14), (82, 87), (312, 317))
     down = mesh[152, :2] - mesh[9, :2]
@@ -88,8 +88,8 @@ def mouth_opening(mesh: np.ndarray) -> float:
 
 
 def eyes(mesh: np.ndarray, shape_hw: tuple[int, int], grow: float = 1.0) -> np.ndarray:
-    """(H,W) both eyes between the lids."""
-    masks = [polygon_mask(grown(mesh[ring], grow), shape_hw) for ring in topology().eyes]
+    """(H,W) both eyes between the lids, whose rings are scaled by `grow`."""
+    masks = [polygon_mask(scaled_ring(mesh[ring], grow), shape_hw) for ring in topology().eyes]
     return np.maximum(masks[0], masks[1])
 
 
@@ -100,28 +100,28 @@ def lips(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
 
 def brows(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
     """(H,W) both eyebrows."""
-    masks = [polygon_mask(grown(mesh[ring], 1.1), shape_hw) for ring in topology().brows]
+    masks = [polygon_mask(scaled_ring(mesh[ring], 1.1), shape_hw) for ring in topology().brows]
     return np.maximum(masks[0], masks[1])
 
 
 def skin(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
-    """(H,W) the outline without eyes, brows and mouth."""
+    """(H,W) the face without eyes, brows and mouth."""
     features = np.maximum(eyes(mesh, shape_hw, 1.3), np.maximum(brows(mesh, shape_hw), lips(mesh, shape_hw)))
     return oval(mesh, shape_hw) * (1 - features)
 
 
 def lower_face(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
-    """(H,W) where a beard grows: from below the nose and the ears' lobes to the chin."""
+    """(H,W) where a beard grows: from below the nose and the ear lobes to the chin."""
     ring = [93, 132, 58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 288, 361, 323]
     return polygon_mask(mesh[[*ring, 425, 327, 2, 98, 205]], shape_hw)
 
 
 def forehead(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
-    """(H,W) from the brows' upper edges to the top of the outline, temples included."""
+    """(H,W) from the upper edges of the brows to the top of the outline, with the temples."""
     top = [127, 162, 21, 54, 103, 67, 109, 10, 338, 297, 332, 284, 251, 389, 356]
     return polygon_mask(mesh[[*top, 300, 293, 334, 296, 336, 9, 107, 66, 105, 63, 70]], shape_hw)
 
 
 def nostrils(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
-    """(H,W) the underside of the nose, whose holes are dark."""
+    """(H,W) the underside of the nose."""
     return polygon_mask(mesh[[48, 64, 98, 97, 2, 326, 327, 294, 278, 4]], shape_hw)

@@ -1,13 +1,13 @@
-"""Face shape: how the target's mesh would look with the source's proportions, and the picture that fits it.
+"""Face shape: the target's mesh with the source's proportions, and the picture warped to fit it.
 
-Two meshes of different people differ by identity, expression, pose and the mesh network's error. With x = b + w (b
-the person, w the photo) and both Gaussian, the expected difference of the persons given the difference of two photos
-is B (B + W)⁻¹ d. `train_accelerate.py blend-data` (training/person_shape.py) measured B and W, the covariances between
-and within people, on 4,928 photos of 1,363 people of Labeled Faces in the Wild (the oddest 2 % left out), each mesh
-laid on the mean face by a similarity in three dimensions and counted with its reflection. shape.json holds the filter's
-20 strongest modes. On people held out, two photos of one person differ less than photos of two people in 68 % of the
-cases, and in 77 % after the filter. What it passes is person more than photo, so most of a smile stays the target's
-and the jaw's width comes from the source; what a mouth or an eye is open is the target's altogether.
+Meshes of two photos differ by person, expression, pose and the mesh network's error. Take a photo's mesh as x = b + w,
+with b from the person and w from the photo, both Gaussian with covariances B and W. Given the difference d of two
+meshes, the expected difference of the two persons is then B (B + W)^-1 d: a linear filter. `tools/person_shape.py`
+fitted B and W on 4,928 photos of 1,363 people of Labeled Faces in the Wild, with each mesh laid on the mean face by a
+3D similarity and counted together with its reflection; the 2 % of photos furthest from the mean were left out.
+shape.json holds the filter's 20 strongest modes. For people that were not fitted on, two photos of one person differ
+less than photos of two people in 68 % of cases without the filter and in 77 % with it. Most of a smile stays the
+target's and the jaw's width becomes the source's; how far mouth and eyes are open is always the target's.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from .raster import rasterise
 from .regions import face_width
 from .topology import POINTS, topology
 
-# The filter's answer is an expectation, shrunk by what one photo cannot tell. This undoes about half of that.
+# The filter gives an expectation, which is shrunk by what one photo cannot tell; this undoes about half of that.
 PERSON_GAIN = 1.5
-_REACH = 0.45  # the background moves along up to this many face widths from the outline
-STILL = 1 / 64  # pixels of displacement that count as none
-_FIELD = 40.0  # face width in pixels at which the displacement is worked out; it is smooth
+MIN_MOVE = 1 / 64  # pixels; smaller displacements count as none
+_REACH = 0.45  # face widths from the outline over which the background moves along
+_FIELD_WIDTH = 40.0  # the face's width in pixels at which the displacement is computed: it is smooth
 
 
 @lru_cache(maxsize=1)
 def person_modes() -> tuple[np.ndarray, np.ndarray]:
-    """analyse and synthesise (3·468, modes): difference -> modes -> the part of it that is the person."""
+    """analyse, synthesise (3*468, modes): the person's part of a mesh difference d is synthesise @ (analyse.T @ d)."""
     data = json.loads(files("reliableswap.geometry").joinpath("shape.json").read_text("utf-8"))
 
     def matrix(name: str) -> np.ndarray:
@@ -44,7 +44,10 @@ def person_modes() -> tuple[np.ndarray, np.ndarray]:
 
 
 def similarity3d(points: np.ndarray, onto: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-    """scale, rotation (3,3), shift (3,) of the least-squares similarity: onto ≈ scale · points @ rotation + shift."""
+    """scale, rotation (3,3), shift (3,) that take points (N,3) onto others by scale * points @ rotation + shift.
+
+    The least-squares similarity.
+    """
     a, b = points.mean(0), onto.mean(0)
     p, q = (points - a).astype(np.float64), (onto - b).astype(np.float64)
     u, s, vt = np.linalg.svd(p.T @ q)
@@ -55,7 +58,7 @@ def similarity3d(points: np.ndarray, onto: np.ndarray) -> tuple[float, np.ndarra
 
 
 def shaped_mesh(target_mesh: np.ndarray, source_mesh: np.ndarray, strength: float) -> np.ndarray:
-    """(468,3) the target's mesh, in its pose and expression, `strength` of the way to the source's proportions."""
+    """(468,3) the target's mesh in its own pose and expression, `strength` of the way to the source's proportions."""
     if strength == 0:
         return target_mesh
     scale, rotation, shift = _onto_mean_face(target_mesh.tobytes(), target_mesh.dtype.str)
@@ -68,7 +71,7 @@ def shaped_mesh(target_mesh: np.ndarray, source_mesh: np.ndarray, strength: floa
     person = synthesise @ (analyse.T @ (source_form - target_form).reshape(-1))
     step = person.reshape(POINTS, 3) @ rotation.T / scale
     for ring in (topology().regions["inner_lips"], *topology().eyes):
-        # What opens and closes is the photo's: both lips, or both lids, move together.
+        # Opposite points of both lips, or both lids, move together, so that the opening stays the target's.
         one, other = ring[1 : len(ring) // 2], ring[: len(ring) // 2 : -1]
         step[one] = step[other] = (step[one] + step[other]) / 2
     return (target_mesh + (PERSON_GAIN * strength) * step).astype(np.float32)
@@ -76,46 +79,51 @@ def shaped_mesh(target_mesh: np.ndarray, source_mesh: np.ndarray, strength: floa
 
 @lru_cache(maxsize=64)
 def _onto_mean_face(mesh: bytes, kind: str) -> tuple[float, np.ndarray, np.ndarray]:
-    """The similarity that lays a mesh on the mean face; a face is often asked about many times in a row."""
+    """The similarity from a mesh, given as bytes, to the mean face; cached: a face is often used several times."""
     return similarity3d(np.frombuffer(mesh, kind).reshape(POINTS, 3), topology().canonical)
 
 
 def displacement(target_mesh: np.ndarray, goal_mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
-    """(H,W,2) where each pixel of the reshaped picture comes from, less its own place; zero away from the face.
+    """(H,W,2) float32 what to add to each pixel's position to sample the target's picture reshaped to the goal mesh.
 
-    Inside the outline the mesh says it. Outside, the outline's displacement runs on and dies out smoothly, so hair,
-    ears and background move along and nothing is uncovered.
+    Inside the outline it follows from the meshes. Outside, the outline's displacement fades out smoothly, so that
+    hair, ears and background move along and nothing is uncovered; it is zero away from the face.
     """
     height, width = shape_hw
-    k = min(1.0, _FIELD / max(face_width(target_mesh), 1.0))
+    k = min(1.0, _FIELD_WIDTH / max(face_width(target_mesh), 1.0))
     small = (max(4, round(height * k)), max(4, round(width * k)))
     kx, ky = small[1] / width, small[0] / height
     scaled = (goal_mesh + 0.5) * np.array([kx, ky, kx], np.float32) - 0.5
     step = (target_mesh - goal_mesh)[:, :2]
     field = rasterise(scaled, small).picture(np.column_stack([step, np.ones(POINTS)]))
-    *step_planes, inside = cv2.split(field)
+    return cv2.resize(
+        _faded_outside(field, face_width(target_mesh) * k), (width, height), interpolation=cv2.INTER_LINEAR
+    )
 
-    sigma = max(0.06 * face_width(target_mesh) * k, 0.5)
+
+def _faded_outside(field: np.ndarray, width: float) -> np.ndarray:
+    """(H,W,2) a displacement known inside the face, continued outside; field (H,W,3): x, y, and one inside the face."""
+    *step_planes, inside = cv2.split(field)
+    sigma = max(0.06 * width, 0.5)
     edge = cv2.GaussianBlur(field, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
-    wide = 2 * round(5 * sigma) + 1
-    far = cv2.blur(cv2.blur(field, (wide, wide)), (wide, wide))
-    spread = edge + 1e-3 * far
-    *spread_planes, mass = cv2.split(spread)
+    box = (2 * round(5 * sigma) + 1,) * 2
+    far = cv2.blur(cv2.blur(field, box), box)
+    *spread_planes, mass = cv2.split(edge + 1e-3 * far)
     distance = cv2.distanceTransform((inside < 0.5).astype(np.uint8), cv2.DIST_L2, 5)
-    t = np.clip(1 - distance / max(_REACH * face_width(target_mesh) * k, 1.0), 0, 1)
+    t = np.clip(1 - distance / max(_REACH * width, 1.0), 0, 1)
     fade = t * t * (3 - 2 * t)
-    carry = fade / np.maximum(mass, 1e-9)
+    weight = fade / np.maximum(mass, 1e-9)
     planes = [
-        np.where(inside > 0.5, own, outwards * carry)
-        for own, outwards in zip(step_planes, spread_planes, strict=True)
+        np.where(inside > 0.5, own, spread * weight)
+        for own, spread in zip(step_planes, spread_planes, strict=True)
     ]
     move = cv2.GaussianBlur(cv2.merge(planes), (0, 0), 0.8)
     move[fade == 0] = 0
-    return cv2.resize(move, (width, height), interpolation=cv2.INTER_LINEAR)
+    return move
 
 
 def origins(move: np.ndarray, window: tuple[slice, slice] | None = None) -> np.ndarray:
-    """(h,w,2) where the pixels of the reshaped photo, or of a window of it, come from."""
+    """(h,w,2) float32 the positions that a displacement (H,W,2) samples, of all pixels or of a window of them."""
     rows, columns = window or (slice(0, move.shape[0]), slice(0, move.shape[1]))
     x = move[rows, columns, 0] + np.arange(columns.start, columns.stop, dtype=np.float32)
     y = move[rows, columns, 1] + np.arange(rows.start, rows.stop, dtype=np.float32)[:, None]
@@ -123,17 +131,17 @@ def origins(move: np.ndarray, window: tuple[slice, slice] | None = None) -> np.n
 
 
 def reshape(picture: np.ndarray, move: np.ndarray) -> np.ndarray:
-    """(H,W,3) the picture drawn along a displacement (H,W,2); bit-equal where that is zero."""
+    """(H,W,3) uint8 the picture warped by a displacement (H,W,2); bit-equal where that is below MIN_MOVE."""
     dx, dy = cv2.split(move)
-    moved = (np.maximum(np.abs(dx), np.abs(dy)) >= STILL).astype(np.uint8)
-    left, top, wide, high = cv2.boundingRect(moved)
+    moved = (np.maximum(np.abs(dx), np.abs(dy)) >= MIN_MOVE).astype(np.uint8)
+    left, top, width, height = cv2.boundingRect(moved)
     out = picture.copy()
-    if not wide:
+    if not width:
         return out
-    rows, columns = slice(top, top + high), slice(left, left + wide)
-    x = dx[rows, columns] + np.arange(left, left + wide, dtype=np.float32)
-    y = dy[rows, columns] + np.arange(top, top + high, dtype=np.float32)[:, None]
-    # Not reflected: OpenCV never returns from that on a picture one pixel wide.
-    drawn = cv2.remap(picture, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    out[rows, columns] = cv2.copyTo(drawn, moved[rows, columns], out[rows, columns])
+    rows, columns = slice(top, top + height), slice(left, left + width)
+    x = dx[rows, columns] + np.arange(left, left + width, dtype=np.float32)
+    y = dy[rows, columns] + np.arange(top, top + height, dtype=np.float32)[:, None]
+    # Not BORDER_REFLECT: OpenCV never returns from that on a picture one pixel wide.
+    warped = cv2.remap(picture, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    out[rows, columns] = cv2.copyTo(warped, moved[rows, columns], out[rows, columns])
     return out

@@ -1,13 +1,12 @@
-"""What the 468 mesh points mean: triangles, the mirrored twin of every point, named rings, a mean face.
+"""The 468 mesh points: triangles, the mirror point of every point, named rings, and a mean face.
 
-topology.json is made by `train_accelerate.py blend-data` (training/mean_face.py, training/triangulate.py). The mean
-face is the Procrustes mean (similarities in three dimensions) of the MediaPipe teacher's meshes on 4,928 photos of
-1,363 people of Labeled Faces in the Wild, up to eight photos of each who has several. A point's twin is the one that
-lands in its place when the photo is mirrored: an involution with 28 points on the midline, the same for 574 photos of
-people held out. The triangles are a Delaunay triangulation of one half of the mean of the widest open mouths, unrolled
-on a vertical cylinder, with edges flipped where the rings of lips and eyes need them, and mirrored to the other half.
-Their border is the face oval, and there are the 898 that 468 points with a border of 36 must have. The rings alone are
-not worked out from photos: they are MediaPipe's numbers.
+`tools/blend_data.py` writes topology.json (tools/mean_face.py, tools/triangulate.py). The mean face is the Procrustes
+mean, by 3D similarities, of MediaPipe's meshes on 4,928 photos of 1,363 people of Labeled Faces in the Wild, up to
+eight photos of each. A point's mirror is the point that takes its place when the photo is mirrored: 28 points lie on
+the midline, and 574 photos of other people give the same pairs. The triangles are a Delaunay triangulation of one half
+of the mean of the widest open mouths, unrolled on a vertical cylinder, with edges flipped to follow the rings of lips
+and eyes, and mirrored to the other half. They number 898, as 468 points with a border of 36 must have; the border is
+the face oval. The rings' numbers are MediaPipe's.
 """
 
 from __future__ import annotations
@@ -26,7 +25,10 @@ POINTS = 468
 
 @dataclass(frozen=True, eq=False)
 class Topology:
-    """triangles (T,3), wound clockwise on the screen; mirror (468,); canonical (468,3), eye distance 1."""
+    """triangles: (T,3), clockwise on the screen. mirror: (468,). canonical: (468,3) the mean face.
+
+    The mean face's outer eye corners are 1 apart.
+    """
 
     triangles: np.ndarray
     mirror: np.ndarray
@@ -35,27 +37,28 @@ class Topology:
 
     @cached_property
     def corners(self) -> np.ndarray:
-        """(3,T) the triangles' first points, second points, third points."""
+        """(3,T) the triangles transposed: their first, second and third points."""
         return np.ascontiguousarray(self.triangles.T, np.int64)
 
     @property
     def oval(self) -> np.ndarray:
-        """(36,) the outline, in order."""
+        """(36,) the points of the outline, in order."""
         return self.regions["oval"]
 
     @property
     def eyes(self) -> tuple[np.ndarray, np.ndarray]:
-        """The two rings of the eyelids' edges."""
+        """The rings along the edges of the eyelids, right eye first."""
         return self.regions["right_eye"], self.regions["left_eye"]
 
     @property
     def brows(self) -> tuple[np.ndarray, np.ndarray]:
+        """The rings around the eyebrows, right one first."""
         return self.regions["right_brow"], self.regions["left_brow"]
 
 
 @lru_cache(maxsize=1)
 def topology() -> Topology:
-    """The mesh's connectivity, read once from the package."""
+    """Return the topology, read once from the package."""
     data = json.loads(files("reliableswap.geometry").joinpath("topology.json").read_text("utf-8"))
     return Topology(
         triangles=np.array(data["triangles"], np.int32),
@@ -66,7 +69,7 @@ def topology() -> Topology:
 
 
 def checked_mesh(mesh: np.ndarray, owner: str) -> np.ndarray:
-    """(468,3) float32 the mesh, or an error that names whose mesh is unusable and why."""
+    """(468,3) float32 the mesh; raise an error that names its owner if it is unusable."""
     mesh = np.asarray(mesh, np.float32)
     if mesh.shape != (POINTS, 3):
         raise ReliableSwapError(
@@ -83,7 +86,7 @@ def checked_mesh(mesh: np.ndarray, owner: str) -> np.ndarray:
 
 
 def checked_picture(picture: np.ndarray, owner: str) -> np.ndarray:
-    """(H,W,3) uint8 the picture, or an error that names which picture has the wrong layout."""
+    """(H,W,3) uint8 the picture; raise an error that names its owner if it has another layout."""
     if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8 or 0 in picture.shape:
         raise ReliableSwapError(
             f"the {owner} picture is {picture.dtype} of shape {picture.shape}; pass RGB uint8 of shape (H, W, 3)"

@@ -12,7 +12,7 @@ from support.blend_faces import BEARD, SMILE, WOMAN, face
 from reliableswap.geometry import regions
 from reliableswap.geometry.expression import keep_expression
 from reliableswap.geometry.raster import rasterise
-from reliableswap.geometry.shape import STILL, displacement, reshape, shaped_mesh
+from reliableswap.geometry.shape import MIN_MOVE, displacement, reshape, shaped_mesh
 from reliableswap.geometry.topology import topology
 from reliableswap.geometry.warp import trust, warp_texture
 from reliableswap.imaging import bands, colour
@@ -351,7 +351,7 @@ def test_a_smile_that_was_made_too_wide_is_drawn_back_and_the_rest_stays() -> No
 def test_what_is_far_from_the_face_stays_bit_equal_when_the_outline_moves() -> None:
     picture, mesh = face(WOMAN)
     move = displacement(mesh, shaped_mesh(mesh, face(BEARD)[1], 1.0), picture.shape[:2])
-    still = np.abs(move).max(2) < STILL
+    still = np.abs(move).max(2) < MIN_MOVE
     moved = reshape(picture, move)
     assert (moved[still] == picture[still]).all()
     assert still.mean() > 0.05
