@@ -22,11 +22,11 @@ from reliableswap.models.fixer import FixerNet
 from reliableswap.models.identity import IdentityEncoder
 from reliableswap.models.landmarks import MeshNet
 from reliableswap.models.light import LightGenerator
-from reliableswap.pipelines.image import Engine, assign
+from reliableswap.pipelines.image import Engine
 from reliableswap.provenance import read_mark
-from reliableswap.swap import engines
-from reliableswap.swap.engines import Region
+from reliableswap.swap import subject
 from reliableswap.swap.settings import SwapSettings
+from reliableswap.swap.subject import Subject
 
 
 @pytest.fixture(scope="module")
@@ -135,17 +135,17 @@ def test_a_huge_face_is_worked_on_smaller_and_comes_back_in_its_place(
     source, target = portrait(1, 700), portrait(2, 700)
     whole = np.asarray(pipe(source, target, engine=engine).images[0]).astype(int)
     worked_on: list[tuple[int, ...]] = []
-    around = Region.around.__func__  # type: ignore[attr-defined]
+    around = Subject.around.__func__  # type: ignore[attr-defined]
 
-    def watched(cls: type[Region], *given: Any) -> Region:
-        region: Region = around(cls, *given)
-        worked_on.append(region.pixels.shape[:2])
+    def watched(cls: type[Subject], *given: Any) -> Subject:
+        region: Subject = around(cls, *given)
+        worked_on.append(region.shape)
         return region
 
-    monkeypatch.setattr(Region, "around", classmethod(watched))
-    monkeypatch.setattr(engines, "LARGEST", 330.0)  # of about 420
+    monkeypatch.setattr(Subject, "around", classmethod(watched))
+    monkeypatch.setattr(subject, "LARGEST", 330.0)  # of about 420
     smaller = np.asarray(pipe(source, target, engine=engine).images[0]).astype(int)
-    assert all(max(shape) < 330 * (1 + 2 * engines.MARGIN) + 3 for shape in worked_on)
+    assert all(max(shape) < 330 * (1 + 2 * subject.MARGIN) + 3 for shape in worked_on)
     changed = (whole != target).any(2)
     assert np.abs(smaller - whole)[changed].mean() < 3
     assert np.abs(smaller - target)[changed].mean() > 2 * np.abs(smaller - whole)[changed].mean()
@@ -199,20 +199,6 @@ def test_choices_that_make_no_sense_are_refused(pipe: ReliableSwapPipeline) -> N
     assert without.choose_engine("auto") == "blend"
     with pytest.raises(WeightsError, match="holds none"):
         without(portrait(1), target, engine="neural")
-
-
-def test_assign_gives_each_face_its_source() -> None:
-    assert assign("a", "largest", 3, "x") == {0: "a"}
-    assert assign("a", "all", 2, "x") == {0: "a", 1: "a"}
-    assert assign("a", 1, 2, "x") == {1: "a"}
-    assert assign(None, {1: "b"}, 2, "x") == {1: "b"}
-    assert assign("a", np.array([1, 0]), 2, "x") == {1: "a", 0: "a"}
-    assert assign("a", np.int64(1), 2, "x") == {1: "a"}
-    with pytest.raises(NoFaceError, match="faces 0 to 1"):
-        assign("a", [-1], 2, "x")
-    for odd in (None, 0.5, [0.5], True, ["0"], {"0": "b"}):
-        with pytest.raises(ReliableSwapError, match="is not known"):
-            assign("a", odd, 2, "x")  # type: ignore[arg-type]
 
 
 def test_in_bfloat16_it_loads_and_swaps_and_is_not_saved(tmp_path: Path) -> None:
@@ -327,9 +313,11 @@ def test_in_a_black_and_white_photo_the_face_has_no_colours(pipe: ReliableSwapPi
     assert np.ptp(in_colour[changed].astype(int), axis=1).mean() > 20
 
 
-def test_settings_replace_the_two_simple_ones(pipe: ReliableSwapPipeline) -> None:
+def test_settings_and_single_values_mean_the_same_and_exclude_each_other(pipe: ReliableSwapPipeline) -> None:
     plain = pipe(portrait(1), portrait(2), likeness=0.5).images[0]
     same = pipe(portrait(1), portrait(2), settings=SwapSettings(likeness=0.5)).images[0]
+    with pytest.raises(ReliableSwapError, match="settings= and likeness= were both given"):
+        pipe(portrait(1), portrait(2), settings=SwapSettings(), likeness=0.5)
     assert np.array_equal(np.asarray(plain), np.asarray(same))
 
 
@@ -364,7 +352,7 @@ def test_the_card_holds_what_was_measured_and_goes_to_the_hub_with_the_networks(
             sent["card"] = (folder_path / "README.md").read_text()
             sent["files"] = sorted(p.suffix for p in folder_path.rglob("*") if p.is_file())
 
-    monkeypatch.setattr("reliableswap.pipeline.HfApi", Hub)
+    monkeypatch.setattr("reliableswap.pipelines.image.HfApi", Hub)
     pipe.push_to_hub("swapper", token="secret", figures={"identity top-1": 0.5})
     assert sent["repo"] == "me/swapper"
     assert "| identity top-1 | 0.5 |" in str(sent["card"])

@@ -195,10 +195,10 @@ def test_masks_shrink_and_widen_by_a_round_distance(rng: np.random.Generator) ->
     ones = np.argwhere(mask > 0)
     near = np.sqrt(((np.stack([y, x], -1)[:, :, None] - ones) ** 2).sum(-1)).min(-1)
     for radius, whole in ((0.2, 1), (2.6, 3), (9.0, 9)):
-        assert np.array_equal(regions.widened(mask, radius), near <= whole)
-        assert np.array_equal(regions.shrunk(1 - mask, radius), near > whole)
-    assert regions.shrunk(np.ones((5, 5), np.float32), 3).all()  # the photo's border is no outline
-    assert not regions.widened(np.zeros((5, 5), np.float32), 3).any()
+        assert np.array_equal(regions.dilated(mask, radius), near <= whole)
+        assert np.array_equal(regions.eroded(1 - mask, radius), near > whole)
+    assert regions.eroded(np.ones((5, 5), np.float32), 3).all()  # the photo's border is no outline
+    assert not regions.dilated(np.zeros((5, 5), np.float32), 3).any()
 
 
 @pytest.mark.parametrize("name", ["light_reach", "band_reach", "margin", "feather"])

@@ -1,4 +1,4 @@
-"""What the neural engine adds around its generator, and the expression that is drawn back after both engines."""
+"""The steps around a generator, and the expression step of both engines."""
 
 from __future__ import annotations
 
@@ -11,16 +11,27 @@ from support.people import portrait
 
 from reliableswap import ReliableSwapPipeline
 from reliableswap.errors import ReliableSwapError
-from reliableswap.geometry.expression import keep_expression
 from reliableswap.geometry.measures import expression_error
 from reliableswap.geometry.regions import eyes
+from reliableswap.geometry.shape import MIN_MOVE, displacement
+from reliableswap.geometry.shape import reshape as warped
 from reliableswap.models.fixer import FixerNet
 from reliableswap.models.generator import GeneratorOutput
 from reliableswap.models.identity import IdentityEncoder
 from reliableswap.models.light import LightGenerator
 from reliableswap.models.simswap import SimSwapGenerator
-from reliableswap.swap.engines import NeuralEngine, Region
+from reliableswap.swap.engines import run
+from reliableswap.swap.job import FaceJob
+from reliableswap.swap.networks import Networks, Running
+from reliableswap.swap.person import Person
 from reliableswap.swap.settings import SwapSettings
+from reliableswap.swap.steps.compose import compose
+from reliableswap.swap.steps.detail import detail
+from reliableswap.swap.steps.expression import corrected
+from reliableswap.swap.steps.generate import crop_size, generate, identity_request
+from reliableswap.swap.steps.glasses import glasses
+from reliableswap.swap.steps.reshape import reshape
+from reliableswap.swap.subject import Subject
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +45,31 @@ def identity() -> IdentityEncoder:
     return IdentityEncoder(body="mobilefacenet", embedding_size=128).eval()
 
 
+GENERATED = (reshape, generate, detail, glasses, compose)  # the neural engine without the expression step
+
+
+def job(
+    pipe: ReliableSwapPipeline,
+    target: np.ndarray,
+    source: np.ndarray,
+    settings: SwapSettings | None = None,
+    **networks: torch.nn.Module | None,
+) -> FaceJob:
+    """A job on two pictures, with the pipeline's networks or those given instead."""
+    own = pipe.networks()
+    given = {name: None if n is None else Running(n, n) for name, n in networks.items()}
+    running = Networks(**{**vars(own), **given})
+    ours, theirs = (Subject.around(p, pipe.find(p)[0], "photo", running) for p in (target, source))
+    return FaceJob.start(ours, Person("source", (theirs,)), settings or SwapSettings(), running)
+
+
+def tiny(kind: type[LightGenerator] = LightGenerator, **settings: object) -> LightGenerator:
+    """A generator of one block for 128-d identity vectors."""
+    return kind(**{"channels": (8, 8, 8, 8), "block_count": 1, "identity_dim": 128} | settings)
+
+
 class Keep(LightGenerator):
-    """Answers with its target, so that what the engine itself does can be seen."""
+    """Answers with its target, so that the steps around it show."""
 
     def forward(
         self, target: torch.Tensor, identity: torch.Tensor, guidance: torch.Tensor | None = None
@@ -58,18 +92,20 @@ class Soft(LightGenerator):
 def test_skin_that_a_network_drew_too_smooth_gets_the_photos_grain(
     pipe: ReliableSwapPipeline, identity: IdentityEncoder
 ) -> None:
-    engine = NeuralEngine(Soft(channels=(8, 8, 8, 8), block_count=1, identity_dim=128), identity, None)
     noise = np.random.default_rng(0).normal(0, 6, (*portrait(2, 150).shape[:2], 1))
     pixels = np.clip(portrait(2, 150) + noise, 0, 255).astype(np.uint8)
-    target, source = (Region.around(one, pipe.find(one)[0], "photo") for one in (pixels, portrait(1, 150)))
+    networks = {"generator": tiny(Soft), "identity": identity, "fixer": None}
 
     def grain(image: np.ndarray, mask: np.ndarray) -> float:
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
         return float((grey - cv2.GaussianBlur(grey, (0, 0), 1))[mask > 0.9].std())
 
-    made = [engine(target, source, SwapSettings(detail=detail, shape=0)) for detail in (0, 1)]
-    smooth, grained = (grain(image, mask) for image, mask in made)
-    wanted = grain(target.pixels, made[0][1])
+    jobs = [
+        run(GENERATED, job(pipe, pixels, portrait(1, 150), SwapSettings(detail=share, shape=0), **networks))
+        for share in (0, 1)
+    ]
+    smooth, grained = (grain(done.image, done.mask) for done in jobs)
+    wanted = grain(jobs[0].target.pixels, jobs[0].mask)
     # Hair and clothes, which are in this network's mask, get none.
     assert smooth + 0.2 * (wanted - smooth) < grained < 1.1 * wanted
 
@@ -86,11 +122,10 @@ class Coloured(LightGenerator):
 
 def colour_changes(pipe: ReliableSwapPipeline, network: LightGenerator, identity: IdentityEncoder) -> tuple:
     """How much redder a made face is than its target (H,W), where the target's lids are, and its cheek and temple."""
-    target, source = (
-        Region.around(pixels, pipe.find(pixels)[0], "photo")
-        for pixels in (portrait(2, 150), portrait(1, 150))
-    )
-    made, _ = NeuralEngine(network, identity, None)(target, source, SwapSettings(shape=0, detail=0))
+    networks = {"generator": network, "identity": identity, "fixer": None}
+    settings = SwapSettings(shape=0, detail=0)
+    done = run(GENERATED, job(pipe, portrait(2, 150), portrait(1, 150), settings, **networks))
+    made, target = done.image, done.target
     inside = eyes(target.face.mesh, made.shape[:2], 0.6) > 0
     cheek, temple = (tuple(np.rint(target.face.mesh[i, 1::-1]).astype(int)) for i in (50, 54))
 
@@ -103,7 +138,7 @@ def colour_changes(pipe: ReliableSwapPipeline, network: LightGenerator, identity
 def test_between_the_lids_the_colours_are_the_targets(
     pipe: ReliableSwapPipeline, identity: IdentityEncoder
 ) -> None:
-    free = Coloured(channels=(8, 8, 8, 8), block_count=1, identity_dim=128, guidance_channels=0)
+    free = tiny(Coloured, guidance_channels=0)
     change, inside, cheek, temple = colour_changes(pipe, free, identity)
     assert inside.sum() > 8
     assert abs(change[inside].mean()) < 10
@@ -113,7 +148,7 @@ def test_between_the_lids_the_colours_are_the_targets(
 def test_with_guidance_a_face_has_the_colours_that_it_or_the_target_show_nearby(
     pipe: ReliableSwapPipeline, identity: IdentityEncoder
 ) -> None:
-    told = Coloured(channels=(8, 8, 8, 8), block_count=1, identity_dim=128)
+    told = tiny(Coloured)
     change, inside, cheek, temple = colour_changes(pipe, told, identity)
     assert abs(change[inside].mean()) < 10
     assert change[cheek] < 12
@@ -123,15 +158,15 @@ def test_with_guidance_a_face_has_the_colours_that_it_or_the_target_show_nearby(
 def test_a_generator_works_at_the_smallest_of_its_sizes_that_holds_the_photo(
     pipe: ReliableSwapPipeline, identity: IdentityEncoder
 ) -> None:
-    network = LightGenerator(channels=(8, 8, 8, 8), block_count=1, identity_dim=128, sizes=(256, 128))
-    engine = NeuralEngine(network, identity, None)
+    networks = {"generator": tiny(sizes=(256, 128)), "identity": identity, "fixer": None}
     photos = [portrait(1, side) for side in (150, 400, 1600)]
-    regions = [Region.around(pixels, pipe.find(pixels)[0], "photo") for pixels in photos]
-    assert [engine.size_for(region) for region in regions] == [128, 256, 256]
-    assert NeuralEngine(LightGenerator(identity_dim=128), identity, None).size_for(regions[2]) == 128
-    swapped, mask = engine(regions[1], regions[0], SwapSettings())
-    assert swapped.shape == regions[1].pixels.shape
-    assert mask.max() > 0
+    jobs = [job(pipe, photo, portrait(2, 150), **networks) for photo in photos]
+    assert [crop_size(one) for one in jobs] == [128, 256, 256]
+    small = job(pipe, photos[2], photos[0], generator=tiny(), identity=identity, fixer=None)
+    assert crop_size(small) == 128
+    done = run(GENERATED, jobs[1])
+    assert done.image.shape == done.target.pixels.shape
+    assert done.mask.max() > 0
     with pytest.raises(ValueError, match=r"sizes \(100,\)"):
         LightGenerator(sizes=(100,))
 
@@ -139,44 +174,36 @@ def test_a_generator_works_at_the_smallest_of_its_sizes_that_holds_the_photo(
 def test_what_the_crop_is_too_coarse_for_comes_from_the_source_itself(
     pipe: ReliableSwapPipeline, identity: IdentityEncoder
 ) -> None:
-    keep = Keep(channels=(8, 8, 8, 8), block_count=1, identity_dim=128)
-    engine = NeuralEngine(keep, identity, None)
-    source, target = (
-        Region.around(pixels, pipe.find(pixels)[0], "photo") for pixels in map(portrait, (1, 2))
+    networks = {"generator": tiny(Keep), "identity": identity, "fixer": None}
+    done, plain = (
+        run(GENERATED, job(pipe, portrait(2), portrait(1), settings, **networks))
+        for settings in (SwapSettings(), SwapSettings(detail=0))
     )
-    sharp, mask = engine(target, source, SwapSettings())
-    soft, _ = engine(target, source, SwapSettings(detail=0))
+    sharp, soft, mask = done.image, plain.image, done.mask
     face = mask > 0.9
 
-    def fineness(image: np.ndarray) -> float:
+    def sharpness(image: np.ndarray) -> float:
         return float(np.abs(cv2.Laplacian(image.astype(np.float32), cv2.CV_32F)[face]).mean())
 
-    assert fineness(sharp) > 1.3 * fineness(soft)
+    assert sharpness(sharp) > 1.3 * sharpness(soft)
     # Only what is fine: seen through the crop, both are the same.
     small_sharp, small_soft = (cv2.resize(i, (32, 32), interpolation=cv2.INTER_AREA) for i in (sharp, soft))
     assert np.abs(small_sharp.astype(int) - small_soft).mean() < 3
     untouched = mask == 0
-    assert np.array_equal(sharp[untouched], target.pixels[untouched])
+    assert np.array_equal(sharp[untouched], done.target.pixels[untouched])
 
 
 def test_the_vector_is_the_sources_turned_away_from_the_targets(pipe: ReliableSwapPipeline) -> None:
-    assert pipe.generator is not None
     assert pipe.identity is not None
-    assert pipe.fixer is not None
-    engine = NeuralEngine(pipe.generator, pipe.identity, pipe.fixer)
-    source, target = (
-        Region.around(pixels, pipe.find(pixels)[0], "photo") for pixels in map(portrait, (1, 2))
+    turned, same = job(pipe, portrait(2), portrait(1)), job(pipe, portrait(1), portrait(1))
+    vectors = (
+        torch.cat([turned.person.v_id, turned.person.v_fix], 1),
+        torch.cat([turned.target.v_id, turned.target.v_fix], 1),
+        identity_request(turned),
+        identity_request(same),
     )
-    own, theirs, turned, same = (
-        vector.float().split(pipe.identity.embedding_size, 1)
-        for vector in (
-            engine.vector(source),
-            engine.vector(target),
-            engine.vector(source, target),
-            engine.vector(source, source),
-        )
-    )
-    for v, t, w, s in zip(own, theirs, turned, same, strict=True):
+    split = (vector.float().split(pipe.identity.embedding_size, 1) for vector in vectors)
+    for v, t, w, s in zip(*split, strict=True):
         assert float(w.norm()) == pytest.approx(1, abs=1e-3)
         assert float((w * v).sum()) > 0.9
         assert float((w * t).sum()) < float((v * t).sum()) - 0.2
@@ -189,21 +216,23 @@ def test_vectors_keep_their_length_and_generators_may_ask_for_the_plain_one(
 ) -> None:
     torch.manual_seed(0)
     raw = FixerNet(body="mobilefacenet", embedding_size=16, normalised=False).eval()
-    generator = LightGenerator(
-        channels=(8, 8, 8, 8), block_count=1, identity_dim=128, fixer_dim=16, away=away
-    )
-    engine = NeuralEngine(generator, identity, raw)
-    source, target = (
-        Region.around(pixels, pipe.find(pixels)[0], "photo") for pixels in map(portrait, (1, 2))
-    )
-    plain, turned = engine.vector(source)[:, 128:], engine.vector(source, target)[:, 128:]
-    assert abs(float(plain.norm()) - 1) > 0.01
-    assert float(turned.norm()) == pytest.approx(float(plain.norm()), rel=1e-4)
-    assert torch.allclose(engine.vector(source, source), engine.vector(source), atol=1e-4)
+    networks = {"generator": tiny(fixer_dim=16, away=away), "identity": identity, "fixer": raw}
+    other, same = (job(pipe, portrait(n), portrait(1), **networks) for n in (2, 1))
+    plain = torch.cat([other.person.v_id, other.person.v_fix], 1)
+    turned = identity_request(other)
+    assert abs(float(plain[:, 128:].norm()) - 1) > 0.01
+    assert float(turned[:, 128:].norm()) == pytest.approx(float(plain[:, 128:].norm()), rel=1e-4)
+    assert torch.allclose(identity_request(same), plain, atol=1e-4)
     if away == 0:
-        assert torch.allclose(engine.vector(source, target), engine.vector(source), atol=1e-5)
+        assert torch.allclose(turned, plain, atol=1e-5)
+
+
+def test_a_generator_without_the_setting_is_asked_for_the_plain_vector(
+    pipe: ReliableSwapPipeline, identity: IdentityEncoder
+) -> None:
     older = SimSwapGenerator(channels=8, identity_dim=128)
-    assert NeuralEngine(older, identity, None).away == 0
+    asked = job(pipe, portrait(2), portrait(1), generator=older, identity=identity, fixer=None)
+    assert torch.allclose(identity_request(asked), asked.person.v_id, atol=1e-5)
 
 
 def test_glasses_of_the_target_stay_in_front_of_the_made_face(pipe: ReliableSwapPipeline) -> None:
@@ -250,15 +279,15 @@ def test_the_made_face_gets_the_targets_expression_back(pipe: ReliableSwapPipeli
 def test_what_is_the_targets_own_between_lids_and_lips_moves_along(pipe: ReliableSwapPipeline) -> None:
     """Where the blend leaves the target as it is, a drawn lip must not leave an edge: what is drawn is written."""
     target = portrait(2, 320, "amateur_selfie")
-    still = SwapSettings(shape=0)
     plain, drawn = (
-        pipe(portrait(1, 320), target, engine="blend", settings=still, expression=share).pictures[0].pixels
+        pipe(portrait(1, 320), target, engine="blend", shape=0, expression=share).pictures[0].pixels
         for share in (0, 1)
     )
     mesh = pipe.find(plain)[0].mesh
     goal = pipe.find(target)[0].mesh
-    wanted, moved = keep_expression(plain, mesh, goal, 1.0)
-    there = moved > 0
+    move = displacement(mesh, corrected(mesh, goal, 1.0), plain.shape[:2])
+    wanted = warped(plain, move)
+    there = np.abs(move).max(2) >= MIN_MOVE
     assert there.any()
     # The region's own reading of the made face differs from the whole picture's by a fraction of a pixel.
     assert (

@@ -1,0 +1,141 @@
+"""A pipeline's components are what runs: replaced, changed, moved, compiled and saved ones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from support import blend_faces
+from support.people import portrait
+
+from reliableswap import ReliableSwapPipeline
+from reliableswap.bundled import bundled
+from reliableswap.errors import NoFaceError, WeightsError
+from reliableswap.models.detector import FaceDetector
+from reliableswap.models.glasses import GlassesNet
+from reliableswap.models.identity import IdentityEncoder
+from reliableswap.models.light import LightGenerator
+
+
+@pytest.fixture
+def pipe() -> ReliableSwapPipeline:
+    return ReliableSwapPipeline.bundled()
+
+
+def swapped(pipe: ReliableSwapPipeline) -> np.ndarray:
+    return pipe(portrait(1, 200), portrait(2, 200)).pictures[0].pixels
+
+
+def test_a_replaced_detector_finds_the_faces(pipe: ReliableSwapPipeline) -> None:
+    torch.manual_seed(0)
+    pipe.detector = FaceDetector()  # untrained: it finds nothing
+    with pytest.raises(NoFaceError):
+        pipe.find(portrait(1, 200))
+
+
+def test_weights_that_change_in_place_are_what_runs(pipe: ReliableSwapPipeline) -> None:
+    assert pipe.generator is not None
+    before = swapped(pipe)
+    with torch.no_grad():
+        pipe.generator.head.weight.mul_(0.2)
+    assert not np.array_equal(swapped(pipe), before)
+
+
+def test_a_replaced_encoder_is_checked(pipe: ReliableSwapPipeline) -> None:
+    swapped(pipe)
+    assert pipe.identity is not None
+    torch.manual_seed(0)
+    pipe.identity = IdentityEncoder(**{k: pipe.identity.config[k] for k in ("body", "embedding_size")}).eval()
+    with pytest.raises(WeightsError, match="was trained on"):
+        swapped(pipe)
+
+
+def test_an_encoder_whose_weights_change_is_checked(pipe: ReliableSwapPipeline) -> None:
+    swapped(pipe)
+    assert pipe.identity is not None
+    with torch.no_grad():
+        next(pipe.identity.parameters()).add_(0.1)
+    with pytest.raises(WeightsError, match="was trained on"):
+        swapped(pipe)
+
+
+def test_moving_keeps_what_was_checked(pipe: ReliableSwapPipeline) -> None:
+    before = swapped(pipe)
+    pipe.to(torch.bfloat16)  # the encoders' checksums are not those that were trained with any more
+    pipe.to(torch.float64)
+    assert np.abs(swapped(pipe).astype(int) - before).mean() < 2
+
+
+def test_glasses_that_the_component_does_not_know_are_not_kept(pipe: ReliableSwapPipeline) -> None:
+    assert isinstance(pipe.glasses, GlassesNet)
+    worn = blend_faces.painted_glasses(*blend_faces.face(blend_faces.WOMAN, 320))
+    kept = pipe(portrait(3, 200), worn, engine="blend").pictures[0].pixels
+    pipe.glasses = None
+    assert not np.array_equal(pipe(portrait(3, 200), worn, engine="blend").pictures[0].pixels, kept)
+    pipe.glasses = GlassesNet.from_pretrained(bundled("glasses"))
+    assert np.array_equal(pipe(portrait(3, 200), worn, engine="blend").pictures[0].pixels, kept)
+
+
+def test_the_glasses_network_is_moved_and_saved_with_the_others(
+    pipe: ReliableSwapPipeline, tmp_path: Path
+) -> None:
+    pipe.to(torch.float16)
+    assert next(pipe.glasses.parameters()).dtype == torch.float16
+    pipe.save_pretrained(tmp_path)
+    assert "glasses" in json.loads((tmp_path / "model_index.json").read_text())
+    assert isinstance(ReliableSwapPipeline.from_pretrained(tmp_path).glasses, GlassesNet)
+
+
+def test_a_pipeline_without_the_optional_networks_blends(pipe: ReliableSwapPipeline) -> None:
+    bare = ReliableSwapPipeline(pipe.detector, pipe.landmarks)
+    assert bare(portrait(1, 200), portrait(2, 200)).report.engine == "blend"
+
+
+def test_a_compiled_generator_is_called_as_it_is(pipe: ReliableSwapPipeline) -> None:
+    before = swapped(pipe)
+    pipe.generator = torch.compile(pipe.generator, backend="eager")
+    assert np.abs(swapped(pipe).astype(int) - before).max() <= 1
+
+
+def test_a_component_with_an_offload_hook_is_called_itself(pipe: ReliableSwapPipeline) -> None:
+    """enable_model_cpu_offload lays such hooks over forward; a folded copy would pass them by."""
+    from accelerate.hooks import ModelHook, add_hook_to_module
+
+    calls: list[str] = []
+
+    class Counting(ModelHook):
+        def pre_forward(self, module: torch.nn.Module, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+            calls.append(type(module).__name__)
+            return args, kwargs
+
+    before = swapped(pipe)
+    for name in ("landmarks", "identity", "generator"):
+        add_hook_to_module(getattr(pipe, name), Counting())
+    after = swapped(pipe)
+    assert {"MeshNet", "IdentityEncoder", "LightGenerator"} <= set(calls)
+    assert np.abs(after.astype(int) - before).mean() < 0.1  # norms that are not folded round differently
+
+
+def test_offloading_names_every_component(pipe: ReliableSwapPipeline) -> None:
+    assert set(pipe.model_cpu_offload_seq.split("->")) == set(pipe.components)
+
+
+def test_each_network_runs_once_on_each_face(
+    pipe: ReliableSwapPipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    for kind in (IdentityEncoder, LightGenerator):
+        forward = kind.forward
+
+        def counted(self: Any, *inputs: Any, _forward: Any = forward, _name: str = kind.__name__) -> Any:
+            calls.append(_name)
+            return _forward(self, *inputs)
+
+        monkeypatch.setattr(kind, "forward", counted)
+    swapped(pipe)
+    assert calls.count("IdentityEncoder") == 3  # source, target, result
+    assert calls.count("LightGenerator") == 1
