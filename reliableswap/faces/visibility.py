@@ -138,7 +138,7 @@ def _find(
     turned = abs(mesh[234, 2] - mesh[454, 2]) > _TURNED * width
     if not (strict and turned):  # behind a turned nose the background would pass for a nostril
         own = np.maximum(own, regions.nostrils(mesh, shape))
-    own = regions.soft(cv2.dilate(own, regions.disc(0.02 * width)), 0.015 * width)
+    own = regions.feathered(cv2.dilate(own, regions.disc(0.02 * width)), 0.015 * width)
     beard = regions.lower_face(mesh, shape) * _hairlike(lab)
     if strict and turned:
         # At the outline of a turned head, dark pixels may be the background.
@@ -153,7 +153,7 @@ def _find(
     hair = np.maximum(
         hair, _over_mouth(picture, mesh, width, _MOUTH_MISSING_STRICT if strict else _MOUTH_MISSING)
     )
-    hair = regions.soft(hair * face, 0.008 * width)
+    hair = regions.feathered(hair * face, 0.008 * width)
     return hair, bare * (1 - hair)
 
 
@@ -181,7 +181,7 @@ def _over_mouth(
     missing = float(np.clip((high - MOUTH.score(picture, mesh)) / (high - low), 0, 1))
     if missing == 0:
         return np.zeros(shape, np.float32)
-    return missing * regions.soft(regions.lower_face(mesh, shape), 0.03 * width)
+    return missing * regions.feathered(regions.lower_face(mesh, shape), 0.03 * width)
 
 
 def _free_brows(hair: np.ndarray, mesh: np.ndarray, shape: tuple[int, int], width: float) -> np.ndarray:
@@ -190,7 +190,7 @@ def _free_brows(hair: np.ndarray, mesh: np.ndarray, shape: tuple[int, int], widt
     up = mesh[9, :2] - mesh[168, :2]
     up = up / max(float(np.linalg.norm(up)), 1e-6)
     for ring in topology().brows:
-        brow = regions.grown(mesh[ring], 1.1)
+        brow = regions.scaled_ring(mesh[ring], 1.1)
         above = regions.polygon_mask(brow + 0.09 * width * up, shape)
         covered = float((hair * above).sum() / max(float(above.sum()), 1.0))
         out = np.maximum(out, regions.polygon_mask(brow, shape) * np.clip((0.75 - covered) / 0.3, 0, 1))
@@ -236,9 +236,9 @@ def skin_distance(lab: np.ndarray, mesh: np.ndarray) -> np.ndarray | None:
 def _limits(mesh: np.ndarray, shape: tuple[int, int], width: float) -> np.ndarray:
     """(H,W) the distance from the skin model at which a pixel counts as covered."""
     ring = mesh[topology().oval, :2]
-    middle = regions.polygon_mask(regions.grown(ring, 0.72), shape)
-    limits = _LIMIT_SIDE + (_LIMIT_CENTRE - _LIMIT_SIDE) * regions.soft(middle, 0.06 * width)
-    forehead = regions.soft(regions.forehead(mesh, shape), 0.03 * width)
+    middle = regions.polygon_mask(regions.scaled_ring(ring, 0.72), shape)
+    limits = _LIMIT_SIDE + (_LIMIT_CENTRE - _LIMIT_SIDE) * regions.feathered(middle, 0.06 * width)
+    forehead = regions.feathered(regions.forehead(mesh, shape), 0.03 * width)
     return limits + forehead * (_LIMIT_FOREHEAD - limits)
 
 

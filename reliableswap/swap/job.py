@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from reliableswap.geometry.regions import face_width, window
-from reliableswap.geometry.shape import STILL, displacement, origins, shaped_mesh
+from reliableswap.geometry.shape import MIN_MOVE, displacement, origins, shaped_mesh
 
 from .networks import Networks
 from .person import Person
@@ -89,7 +89,7 @@ class FaceJob:
         """(H,W) in 0..1 where reshaping changes the target."""
         dx, dy = cv2.split(self.move)
         far = np.maximum(np.abs(dx), np.abs(dy))
-        return np.where(far < STILL, 0, np.minimum(far, 1)).astype(np.float32)
+        return np.where(far < MIN_MOVE, 0, np.minimum(far, 1)).astype(np.float32)
 
     @cached_property
     def window(self) -> tuple[slice, slice]:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from reliableswap.geometry.expression import onto_mean_face
+from reliableswap.geometry.measures import onto_mean_face
 
 from .networks import Networks
 from .subject import Subject

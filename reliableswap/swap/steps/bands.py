@@ -31,7 +31,7 @@ def blend(job: FaceJob, likeness: float) -> tuple[np.ndarray, np.ndarray]:
     octaves = round(np.log2(max(job.settings.band_reach * job.width, 1)))
     blended = blend_bands(over, below, alpha, octaves)
     # Coarse bands reach beyond the mask; they may, a little way.
-    reach = np.clip(4 * regions.soft(alpha, COARSE_REACH / 2.5 * job.width), 0, 1)
+    reach = np.clip(4 * regions.feathered(alpha, COARSE_REACH / 2.5 * job.width), 0, 1)
     mask = np.where(reach < 1 / 64, 0, np.clip(np.maximum(reach * kept, alpha), 0, 1)).astype(np.float32)
     blended = below + in_colour(mask) * (blended - below)
     return np.clip(np.rint(blended), 0, 255).astype(np.uint8), mask
@@ -50,11 +50,11 @@ def _targets_own(job: FaceJob) -> np.ndarray:
     own = np.maximum(
         regions.eyes(job.goal_in_window, shape, _EYE_OPENING), regions.inner_mouth(job.goal_in_window, shape)
     )
-    return 1 - regions.soft(own, 0.008 * job.width)
+    return 1 - regions.feathered(own, 0.008 * job.width)
 
 
 def _inside(job: FaceJob) -> np.ndarray:
     """(h,w) one well inside the outline, falling softly to zero before it."""
     oval = regions.oval(job.goal_in_window, job.layer("validity").shape)
     margin, feather = job.settings.margin * job.width, job.settings.feather * job.width
-    return regions.soft(regions.shrunk(oval, margin + feather), feather)
+    return regions.feathered(regions.eroded(oval, margin + feather), feather)

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 
 from reliableswap.faces.detect import add_meshes
-from reliableswap.geometry.expression import expressive_points, frontal, onto_mean_face
-from reliableswap.geometry.shape import STILL, displacement, reshape
+from reliableswap.geometry.measures import expressive_points, frontal, onto_mean_face
+from reliableswap.geometry.shape import MIN_MOVE, displacement, reshape
 from reliableswap.geometry.topology import topology
 from reliableswap.swap.job import FaceJob
 
@@ -31,7 +31,7 @@ def expression(job: FaceJob) -> FaceJob:
         return job
     move = displacement(made.mesh, corrected(made.mesh, job.goal, strength), job.target.shape)
     dx, dy = cv2.split(move)
-    moved = (np.maximum(np.abs(dx), np.abs(dy)) >= STILL).astype(np.float32)
+    moved = (np.maximum(np.abs(dx), np.abs(dy)) >= MIN_MOVE).astype(np.float32)
     return job.with_layers(image=reshape(job.image, move), mask=np.maximum(job.mask, moved))
 
 

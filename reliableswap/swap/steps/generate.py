@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from reliableswap.faces.align import TEMPLATES, align, apply, similarity
 from reliableswap.faces.detect import to_tensor
-from reliableswap.geometry.regions import disc, eyes, soft
+from reliableswap.geometry.regions import disc, eyes, feathered
 from reliableswap.imaging.colour import slow, to_lab, to_rgb
 from reliableswap.swap.guidance import guidance_texture
 from reliableswap.swap.job import FaceJob
@@ -103,7 +103,7 @@ def _with_eye_colours(made: np.ndarray, picture: np.ndarray, mesh: np.ndarray) -
 
     The gaze is the target's, and a generator that is free to draws specks there that please an encoder.
     """
-    inside = soft(eyes(mesh, made.shape[:2], 1.1), 0.01 * made.shape[0])[..., None]
+    inside = feathered(eyes(mesh, made.shape[:2], 1.1), 0.01 * made.shape[0])[..., None]
     seen = picture.astype(np.float32)
     lighter = cv2.cvtColor(made, cv2.COLOR_RGB2GRAY) - cv2.cvtColor(seen, cv2.COLOR_RGB2GRAY)
     return made + inside * (np.clip(seen + lighter[..., None], 0, 255) - made)
