@@ -21,6 +21,7 @@ import cv2
 import numpy as np
 import openpeople
 
+from reliableswap.faces.glasses import bundled_glasses
 from reliableswap.faces.visibility import find_covers
 from reliableswap.swap.blend import blend_face
 
@@ -29,7 +30,7 @@ STEPS = {
     "reshape": ("shaped_mesh", "displacement", "reshape"),
     "covers": ("find_covers",),
     "warp": ("rasterise", "reenact"),
-    "colour": ("match", "keep_light", "to_lab", "to_rgb", "match_detail"),
+    "colour": ("match", "match_light", "to_lab", "to_rgb", "match_detail"),
     "bands": ("blend_bands",),
 }
 
@@ -58,7 +59,7 @@ def crops(size: int) -> list[tuple[np.ndarray, np.ndarray]]:
 def measure(size: int, seconds: float, prepared: bool) -> float:
     """Milliseconds of one swap; `prepared` if what covers the two faces is looked for once a photo, not once a swap."""
     faces = crops(size)
-    covers = [(find_covers(*face, strict=True), find_covers(*face)) for face in faces]
+    covers = [(find_covers(*face, bundled_glasses(), strict=True), find_covers(*face, bundled_glasses())) for face in faces]
     pairs = list(permutations(range(len(faces)), 2))
     spent: list[float] = []
     while sum(spent) < seconds * 1000:

@@ -9,17 +9,17 @@ import numpy as np
 
 
 def bands_for(shape_hw: tuple[int, int], wanted: int) -> int:
-    """How many bands a picture of that size can hold: its coarsest rest keeps at least four pixels."""
+    """How many of the wanted bands a picture of that size can have: its coarsest level keeps at least four pixels."""
     return int(np.clip(np.floor(np.log2(max(min(shape_hw), 1) / 4)), 0, wanted))
 
 
-def in_colour(plane: np.ndarray) -> np.ndarray:
-    """(H,W,3) a plane (H,W) for each colour: numpy multiplies that much faster than it repeats a last axis of three."""
+def three_channels(plane: np.ndarray) -> np.ndarray:
+    """(H,W,3) the plane (H,W) in each channel; NumPy multiplies by this much faster than by (H,W,1)."""
     return cv2.merge([plane, plane, plane])
 
 
 def gaussian_pyramid(picture: np.ndarray, bands: int) -> list[np.ndarray]:
-    """The picture and `bands` halvings of it."""
+    """The picture in float32 and `bands` halvings of it."""
     levels = [np.asarray(picture, np.float32)]
     for _ in range(bands):
         levels.append(cv2.pyrDown(levels[-1]))
@@ -27,7 +27,7 @@ def gaussian_pyramid(picture: np.ndarray, bands: int) -> list[np.ndarray]:
 
 
 def laplacian_pyramid(picture: np.ndarray, bands: int) -> list[np.ndarray]:
-    """`bands` band-pass pictures, finest first, and the coarse rest; `collapse` gives the picture back."""
+    """`bands` band-pass pictures, finest first, and the remaining coarse picture; `collapse` inverts it."""
     levels = gaussian_pyramid(picture, bands)
     fine = [a - cv2.pyrUp(b, dstsize=a.shape[1::-1]) for a, b in pairwise(levels)]
     return [*fine, levels[-1]]
@@ -44,10 +44,10 @@ def collapse(pyramid: list[np.ndarray]) -> np.ndarray:
 def blend_bands(over: np.ndarray, under: np.ndarray, mask: np.ndarray, bands: int) -> np.ndarray:
     """(H,W,3) float32 `over` where the mask (H,W) is one and `under` where it is zero, mixed band by band.
 
-    Written as under + mask·(over − under), so that a mask of zeros returns `under` to the last bit.
+    Computed as under + mask * (over - under), so that an empty mask returns `under` bit by bit.
     """
     bands = bands_for(mask.shape[:2], bands)
     under = np.asarray(under, np.float32)
     difference = laplacian_pyramid(np.asarray(over, np.float32) - under, bands)
     masks = gaussian_pyramid(mask, bands)
-    return under + collapse([d * in_colour(m) for d, m in zip(difference, masks, strict=True)])
+    return under + collapse([d * three_channels(m) for d, m in zip(difference, masks, strict=True)])

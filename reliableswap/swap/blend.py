@@ -14,7 +14,7 @@ import numpy as np
 
 from reliableswap.faces.visibility import Covers
 from reliableswap.geometry.topology import checked_mesh, checked_picture
-from reliableswap.imaging.bands import in_colour
+from reliableswap.imaging.bands import three_channels
 
 from .engines import run
 from .job import FaceJob
@@ -79,7 +79,7 @@ def blend_face(
 def _pictures(job: FaceJob) -> dict[str, np.ndarray]:
     """The steps' layers as pictures of the photo's size."""
     below = job.layer("reshaped")[job.window].astype(np.float32)
-    valid = in_colour(np.minimum(job.layer("validity") * 4, 1))
+    valid = three_channels(np.minimum(job.layer("validity") * 4, 1))
     pieces = {
         "texture": job.layer("texture"),
         "validity": job.layer("validity"),

@@ -35,7 +35,7 @@ def guidance_texture(
     skin = texture.bare * (texture.validity > 0.9) * regions.skin(target_mesh, shape)
     base = colour.to_lab(target)
     lab = colour.match(colour.to_lab(texture.image), base, skin)
-    lab = colour.keep_light(lab, base, skin, _LIGHT_REACH * regions.face_width(target_mesh))
+    lab = colour.match_light(lab, base, skin, _LIGHT_REACH * regions.face_width(target_mesh))
     own = np.maximum(regions.eyes(target_mesh, shape, _EYE_OPENING), regions.inner_mouth(target_mesh, shape))
     shown = ((own < 0.5) & (texture.validity > _LEAST_VALID)).astype(np.float32)
     toned = np.rint(colour.to_rgb(lab) * shown[..., None]).astype(np.uint8)

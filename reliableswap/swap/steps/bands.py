@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from reliableswap.geometry import regions
-from reliableswap.imaging.bands import blend_bands, in_colour
+from reliableswap.imaging.bands import blend_bands, three_channels
 from reliableswap.swap.job import COARSE_REACH, FaceJob
 
 _EYE_OPENING = 0.85  # fraction of the opening between the lids that stays the target's: its gaze
@@ -27,13 +27,13 @@ def blend(job: FaceJob, likeness: float) -> tuple[np.ndarray, np.ndarray]:
     below, valid = job.layer("reshaped")[job.window].astype(np.float32), job.layer("validity")
     kept = _targets_own(job)
     alpha = (_inside(job) * kept * valid * (1 - job.target_covers[0]) * likeness).astype(np.float32)
-    over = below + in_colour(np.minimum(valid * 4, 1)) * (job.layer("recoloured") - below)
+    over = below + three_channels(np.minimum(valid * 4, 1)) * (job.layer("recoloured") - below)
     octaves = round(np.log2(max(job.settings.band_reach * job.width, 1)))
     blended = blend_bands(over, below, alpha, octaves)
     # Coarse bands reach beyond the mask; they may, a little way.
     reach = np.clip(4 * regions.feathered(alpha, COARSE_REACH / 2.5 * job.width), 0, 1)
     mask = np.where(reach < 1 / 64, 0, np.clip(np.maximum(reach * kept, alpha), 0, 1)).astype(np.float32)
-    blended = below + in_colour(mask) * (blended - below)
+    blended = below + three_channels(mask) * (blended - below)
     return np.clip(np.rint(blended), 0, 255).astype(np.uint8), mask
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from reliableswap.faces.align import paste_back
 from reliableswap.geometry.regions import face_width, window
 from reliableswap.geometry.shape import origins
-from reliableswap.imaging.bands import in_colour
+from reliableswap.imaging.bands import three_channels
 from reliableswap.imaging.grain import match_detail
 from reliableswap.swap.job import FaceJob
 
@@ -22,9 +22,9 @@ def compose(job: FaceJob) -> FaceJob:
     if "fine" in job.layers:
         face += job.layer("fine")
     piece = window(job.goal, job.target.shape, 0.1 * face_width(job.goal))
-    face[piece] += in_colour(_missing_grain(job, face[piece], piece))
+    face[piece] += three_channels(_missing_grain(job, face[piece], piece))
     under = reshaped.astype(np.float32)
-    pasted = np.clip(np.rint(under + in_colour(alpha) * (face - under)), 0, 255).astype(np.uint8)
+    pasted = np.clip(np.rint(under + three_channels(alpha) * (face - under)), 0, 255).astype(np.uint8)
     mask = np.maximum(job.moved, alpha)
     image = cv2.copyTo(pasted, (mask > 0).astype(np.uint8), job.target.pixels.copy())
     return job.with_layers(image=image, mask=mask)

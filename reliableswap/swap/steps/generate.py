@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from reliableswap.faces.align import TEMPLATES, align, apply, similarity
 from reliableswap.faces.detect import to_tensor
 from reliableswap.geometry.regions import disc, eyes, feathered
-from reliableswap.imaging.colour import slow, to_lab, to_rgb
+from reliableswap.imaging.colour import local_means, to_lab, to_rgb
 from reliableswap.swap.guidance import guidance_texture
 from reliableswap.swap.job import FaceJob
 from reliableswap.swap.subject import Subject
@@ -118,8 +118,8 @@ def _within_seen_colours(made: np.ndarray, picture: np.ndarray, guidance: torch.
     shown = guidance[0].float().cpu().numpy()
     valid = np.ascontiguousarray(shown[3])
     texture = np.ascontiguousarray((shown[:3].transpose(1, 2, 0) + 1) * 127.5)
-    (told,) = slow([to_lab(texture)], valid, _NEARBY / 4 * size)
-    (seen,) = slow([to_lab(picture)], np.ones_like(valid), _NEARBY / 4 * size)
+    (told,) = local_means([to_lab(texture)], valid, _NEARBY / 4 * size)
+    (seen,) = local_means([to_lab(picture)], np.ones_like(valid), _NEARBY / 4 * size)
     lab = to_lab(made)
     # Limit along the skin's hue and across it: between skin and dark hair there is brown, but no violet.
     along = told[valid > 0.5][:, 1:].mean(0) if (valid > 0.5).any() else np.ones(2)

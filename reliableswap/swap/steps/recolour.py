@@ -18,7 +18,7 @@ def recolour(job: FaceJob) -> FaceJob:
         colour.to_lab(pixels) for pixels in (job.layer("reshaped")[job.window], job.layer("texture"))
     )
     lab = colour.match(lab, base, skin, strength=settings.colour)
-    lab = colour.keep_light(lab, base, skin, settings.light_reach * job.width, settings.light)
+    lab = colour.match_light(lab, base, skin, settings.light_reach * job.width, settings.light)
     shared = (validity > 0.9) * (hidden < 0.1)
     lab[..., 0] = match_detail(lab[..., 0], base[..., 0], shared, skin, job.width, settings.detail)
     return job.with_layers(recoloured=colour.to_rgb(lab))

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.blend_faces import BEARD, SMILE, WOMAN, face
 
+from reliableswap.faces.glasses import bundled_glasses
 from reliableswap.geometry import regions
 from reliableswap.geometry.expression import keep_expression
 from reliableswap.geometry.raster import rasterise
@@ -117,7 +118,7 @@ def test_guidance_leaves_what_is_between_lids_and_lips_to_the_target() -> None:
     picture, mesh = face(SMILE)
     shape = picture.shape[:2]
     whole, everywhere = warp_texture(picture, mesh, mesh, shape)
-    texture, validity = guidance_texture(picture, mesh, picture, mesh)
+    texture, validity = guidance_texture(picture, mesh, picture, mesh, bundled_glasses())
     own = np.maximum(regions.eyes(mesh, shape, 0.8), regions.inner_mouth(mesh, shape)) > 0
     near = np.maximum(regions.eyes(mesh, shape, 1.1), regions.inner_mouth(mesh, shape)) > 0
     assert own.sum() > 50
@@ -132,7 +133,7 @@ def test_guidance_leaves_what_is_between_lids_and_lips_to_the_target() -> None:
 def test_guidance_has_the_skin_tone_of_the_target() -> None:
     picture, mesh = face(SMILE)
     warm = np.rint(picture * np.array([1.0, 0.7, 0.45])).astype(np.uint8)
-    texture, validity = guidance_texture(picture, mesh, warm, mesh)
+    texture, validity = guidance_texture(picture, mesh, warm, mesh, bundled_glasses())
     skin = (regions.skin(mesh, picture.shape[:2]) > 0.9) & (validity > 0.9)
     assert np.abs(texture[skin].mean(0) - warm[skin].mean(0)).max() < 6
     assert np.abs(picture[skin].mean(0) - warm[skin].mean(0)).max() > 25
@@ -150,7 +151,7 @@ def test_guidance_stands_in_the_light_of_the_target() -> None:
         light = photo.mean(2)
         return float(light[sure & (across < -0.15)].mean() / light[sure & (across > 0.15)].mean())
 
-    texture, validity = guidance_texture(picture, mesh, sunny, mesh)
+    texture, validity = guidance_texture(picture, mesh, sunny, mesh, bundled_glasses())
     own, wanted, given = (left_against_right(p, skin & (validity > 0.9)) for p in (picture, sunny, texture))
     assert wanted > own * 1.5
     assert abs(np.log(given / wanted)) < 0.35 * abs(np.log(own / wanted))
@@ -164,7 +165,7 @@ def test_guidance_leaves_out_what_covers_the_source() -> None:
     covered[top] = (25, 18, 14)  # a fringe
     inner = cv2.erode(top.astype(np.uint8), np.ones((5, 5))) > 0
     assert inner.sum() > 50
-    before, after = (guidance_texture(p, mesh, picture, mesh)[1] for p in (picture, covered))
+    before, after = (guidance_texture(p, mesh, picture, mesh, bundled_glasses())[1] for p in (picture, covered))
     assert before[inner].mean() > 0.8
     assert after[inner].mean() < 0.2
 
@@ -253,7 +254,7 @@ def test_light_is_the_targets_and_detail_the_sources() -> None:
     texture = np.dstack([lit_left + grain, np.full((96, 96, 2), 10, np.float32)])
     target = np.dstack([lit_left[:, ::-1] + 0 * grain, np.full((96, 96, 2), 20, np.float32)])
     weight = np.ones((96, 96), np.float32)
-    out = colour.keep_light(texture, target, weight, sigma=6)
+    out = colour.match_light(texture, target, weight, sigma=6)
     assert np.abs(cv2.GaussianBlur(out - target, (0, 0), 8))[16:-16, 16:-16].max() < 1.5
     inner = (slice(16, -16), slice(16, -16))
     fine = out[..., 0] - cv2.GaussianBlur(out[..., 0], (0, 0), 4)
@@ -267,8 +268,8 @@ def test_a_beard_outside_the_weight_does_not_change_the_light_beside_it() -> Non
     target = texture + np.float32(5)
     weight = np.ones((64, 64), np.float32)
     weight[40:] = 0
-    clean = colour.keep_light(texture, target, weight, sigma=6)
-    beside = colour.keep_light(bearded, target, weight, sigma=6)
+    clean = colour.match_light(texture, target, weight, sigma=6)
+    beside = colour.match_light(bearded, target, weight, sigma=6)
     np.testing.assert_allclose(beside[:40], clean[:40], atol=1e-3)
     assert beside[50, 32, 0] < 20
 
@@ -279,11 +280,11 @@ def test_what_has_no_tint_does_not_turn_blue_where_skin_loses_its_own() -> None:
     pale = np.full_like(lab, 0) + np.float32([60, 4, 5])
     weight = np.ones((60, 80), np.float32)
     weight[:, 55:] = 0
-    for made in (colour.match(lab, pale, weight), colour.keep_light(lab, pale, weight, 8)):
+    for made in (colour.match(lab, pale, weight), colour.match_light(lab, pale, weight, 8)):
         assert np.abs(made[:, :50, 1:] - (4, 5)).max() < 0.1  # the skin has the target's tint
         assert made[:, 60:, 1:].min() > -0.5  # it would be 15 below nothing
         assert np.abs(made[:, 60:, 1:] - (1, 2)).max() < 3
-    warm = colour.keep_light(pale, lab, weight, 8)
+    warm = colour.match_light(pale, lab, weight, 8)
     assert warm[:, :50, 1].min() > 18  # and gains what it lacks in full
 
 
