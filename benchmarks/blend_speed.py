@@ -59,7 +59,10 @@ def crops(size: int) -> list[tuple[np.ndarray, np.ndarray]]:
 def measure(size: int, seconds: float, prepared: bool) -> float:
     """Milliseconds of one swap; `prepared` if what covers the two faces is looked for once a photo, not once a swap."""
     faces = crops(size)
-    covers = [(find_covers(*face, bundled_glasses(), strict=True), find_covers(*face, bundled_glasses())) for face in faces]
+    covers = [
+        (find_covers(*face, bundled_glasses(), strict=True), find_covers(*face, bundled_glasses()))
+        for face in faces
+    ]
     pairs = list(permutations(range(len(faces)), 2))
     spent: list[float] = []
     while sum(spent) < seconds * 1000:

@@ -16,6 +16,7 @@ from reliableswap.data.augment import flipped
 from reliableswap.data.triplet_dataset import Sample, TripletDataset
 from reliableswap.errors import ReliableSwapError
 from reliableswap.faces import glasses
+from reliableswap.faces.glasses import bundled_glasses
 from reliableswap.faces.visibility import find_covers, find_glasses
 from reliableswap.geometry import regions
 from reliableswap.geometry.raster import rasterise
@@ -156,7 +157,7 @@ def test_the_bundled_network_finds_whole_frames(rng: np.random.Generator) -> Non
         picture, mesh = face(name)
         worn = painted_glasses(picture, mesh)
         frames = np.abs(worn.astype(int) - picture).max(2) > 40
-        odds = glasses.find(worn, mesh).on(picture.shape[:2])
+        odds = glasses.find(worn, mesh, network).on(picture.shape[:2])
         assert odds[frames].mean() > 0.85
         assert glasses.find(picture, mesh).on(picture.shape[:2]).mean() < 0.1 * odds.mean()
         # Its mirror image wears them mirrored.
@@ -170,12 +171,12 @@ def test_glasses_are_carried_where_the_loss_looks_and_only_for_kinds_whose_sourc
 ) -> None:
     picture, mesh = face(WOMAN, 160)
     worn = painted_glasses(picture, mesh)
-    carried, over = carried_glasses(worn, mesh, mesh, picture.shape[:2])
+    carried, over = carried_glasses(worn, mesh, mesh, picture.shape[:2], bundled_glasses())
     inside = (regions.oval(mesh, picture.shape[:2]) > 0) & carried.any(2)
     assert inside.sum() > 0.95 * (regions.oval(mesh, picture.shape[:2]) > 0).sum()
     assert np.abs(carried[inside].astype(int) - worn[inside]).mean() < 1
-    assert np.abs(over[inside] - find_glasses(worn, mesh)[inside]).mean() < 0.01
-    assert not carried_glasses(picture, mesh, mesh, picture.shape[:2])[1].any()
+    assert np.abs(over[inside] - find_glasses(worn, mesh, bundled_glasses())[inside]).mean() < 0.01
+    assert not carried_glasses(picture, mesh, mesh, picture.shape[:2], bundled_glasses())[1].any()
     size = TripletDataset(made).size
     (bare, bare_mesh), (plain, plain_mesh) = face(OTHER, size), face(WOMAN, size)
     target = AlignedFace(bare, bare_mesh)
@@ -197,13 +198,13 @@ def test_what_hides_a_face_knows_its_glasses_at_any_size() -> None:
     worn = painted_glasses(picture, mesh)
     shape = picture.shape[:2]
     frames = (np.abs(worn.astype(int) - picture).max(2) > 40) & (regions.oval(mesh, shape) > 0)
-    small = find_covers(worn, mesh)
+    small = find_covers(worn, mesh, bundled_glasses())
     assert small.on(shape)[0][frames].mean() > 0.7
     large = np.repeat(np.repeat(worn, 3, 0), 3, 1)
     grown = np.column_stack([(mesh[:, :2] + 0.5) * 3 - 0.5, mesh[:, 2] * 3]).astype(np.float32)
-    found = find_glasses(large, grown)[1::3, 1::3]
-    assert np.abs(found - find_glasses(worn, mesh)).mean() < 0.002
+    found = find_glasses(large, grown, bundled_glasses())[1::3, 1::3]
+    assert np.abs(found - find_glasses(worn, mesh, bundled_glasses())).mean() < 0.002
     y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
     positions = np.dstack([x, y])
     assert np.abs(small.glasses.at(positions) - small.glasses.on(shape)).max() < 0.05
-    assert not find_covers(picture, mesh).glasses.odds.any()
+    assert not find_covers(picture, mesh, bundled_glasses()).glasses.odds.any()

@@ -22,6 +22,7 @@ from support.blend_faces import (
 from reliableswap.errors import ReliableSwapError
 from reliableswap.faces import looks
 from reliableswap.faces import visibility as occlusion
+from reliableswap.faces.glasses import bundled_glasses
 from reliableswap.geometry import regions
 from reliableswap.geometry.shape import shaped_mesh
 from reliableswap.geometry.topology import topology
@@ -38,22 +39,25 @@ CLOSED_MOUTH = 0.08
 
 def test_glasses_are_told_and_kept_on_the_target() -> None:
     picture, mesh = face(WOMAN)
+    network = bundled_glasses()
     worn = painted_glasses(picture, mesh)
     assert looks.GLASSES.score(picture, mesh) < -2 < 0 < looks.GLASSES.score(worn, mesh)
     painted = np.abs(worn.astype(int) - picture).max(2) > 40
-    told = occlusion.find_glasses(worn, mesh)
+    told = occlusion.find_glasses(worn, mesh, network)
     assert told[painted].mean() > 0.8
     assert told.mean() < 3 * painted.mean()
-    assert not occlusion.find_glasses(picture, mesh).any()
+    assert not occlusion.find_glasses(picture, mesh, network).any()
     frames = painted & (regions.oval(mesh, picture.shape[:2]) > 0)
     still = SwapSettings(shape=0.0)
-    kept = blend_face(worn, mesh, *face(OTHER), still).image
+    kept = blend_face(worn, mesh, *face(OTHER), still, glasses=network).image
     assert np.abs(kept[frames].astype(int) - worn[frames]).mean() < 12
-    off = blend_face(worn, mesh, *face(OTHER), SwapSettings(shape=0.0, glasses=0.0)).image
+    off = blend_face(worn, mesh, *face(OTHER), SwapSettings(shape=0.0, glasses=0.0), glasses=network).image
     assert np.abs(off[frames].astype(int) - worn[frames]).mean() > 40
     # On the source they are left behind: the frames' place is as bright as with the source's bare face.
-    bare = blend_face(picture, mesh, *face(OTHER), still).image
-    left = blend_face(picture, mesh, painted_glasses(*face(OTHER)), face(OTHER)[1], still).image
+    bare = blend_face(picture, mesh, *face(OTHER), still, glasses=network).image
+    left = blend_face(
+        picture, mesh, painted_glasses(*face(OTHER)), face(OTHER)[1], still, glasses=network
+    ).image
     assert np.abs(left[frames].astype(int) - bare[frames]).mean() < 25
     assert left[frames].mean() > bare[frames].mean() - 12
 
@@ -63,11 +67,11 @@ def test_a_patch_of_another_colour_on_the_forehead_covers_the_face() -> None:
     fringe = picture.copy()
     patch = regions.forehead(mesh, picture.shape[:2]) > 0
     fringe[patch] = (25, 20, 18)
-    hidden, bare = occlusion.find_covers(fringe, mesh).on(picture.shape[:2])
+    hidden, bare = occlusion.find_covers(fringe, mesh, bundled_glasses()).on(picture.shape[:2])
     inside = cv2.erode(patch.astype(np.uint8), np.ones((9, 9))) > 0
     assert hidden[inside].mean() > 0.9
     assert bare[inside].mean() < 0.05
-    plain, _ = occlusion.find_covers(picture, mesh).on(picture.shape[:2])
+    plain, _ = occlusion.find_covers(picture, mesh, bundled_glasses()).on(picture.shape[:2])
     assert plain[inside].mean() < 0.1
 
 
@@ -85,18 +89,18 @@ def test_a_hand_over_the_mouth_is_told_by_the_mouth_that_is_missing() -> None:
         cv2.line(covered, start, end, tone.tolist(), round(0.1 * width), cv2.LINE_AA)
     mouth = regions.lips(mesh, picture.shape[:2]) > 0
     assert looks.MOUTH.score(picture, mesh) > 0
-    hidden, _ = occlusion.find_covers(covered, mesh).on(picture.shape[:2])
+    hidden, _ = occlusion.find_covers(covered, mesh, bundled_glasses()).on(picture.shape[:2])
     assert hidden[mouth].mean() > 0.8
     result = blend_face(covered, mesh, *face(OTHER), SwapSettings(shape=0.0))
     assert np.abs(result.image[mouth].astype(int) - covered[mouth]).mean() < 6
     for name in MESHES.keys() - {"about"}:
-        hidden, _ = occlusion.find_covers(*face(name)).on((192, 192))
+        hidden, _ = occlusion.find_covers(*face(name), bundled_glasses()).on((192, 192))
         assert hidden[regions.lips(face(name)[1], (192, 192)) > 0].mean() < 0.1, name
 
 
 def test_a_beard_is_the_persons_own_but_not_bare_skin() -> None:
     picture, mesh = face(BEARD)
-    hidden, bare = occlusion.find_covers(picture, mesh).on(picture.shape[:2])
+    hidden, bare = occlusion.find_covers(picture, mesh, bundled_glasses()).on(picture.shape[:2])
     chin = regions.polygon_mask(mesh[[57, 18, 287, 378, 152, 149]], picture.shape[:2]) > 0
     assert hidden[chin].mean() < 0.1
     assert bare[chin].mean() < 0.3
@@ -155,7 +159,10 @@ def test_a_result_tells_its_mesh_what_is_shown_and_its_steps() -> None:
 
 def test_covers_that_are_known_already_give_the_same_swap() -> None:
     target, source = face(WOMAN), face(OTHER)
-    ours, theirs = occlusion.find_covers(*target), occlusion.find_covers(*source, strict=True)
+    ours, theirs = (
+        occlusion.find_covers(*target, bundled_glasses()),
+        occlusion.find_covers(*source, bundled_glasses(), strict=True),
+    )
     known = blend_face(*target, *source, source_covers=theirs, target_covers=ours)
     assert (known.image == blend_face(*target, *source).image).all()
 
@@ -165,13 +172,13 @@ def test_a_bare_face_is_hardly_covered_and_a_dark_spot_within_it_is_no_cover() -
     for name in MESHES.keys() - {"about"}:
         picture, mesh = face(name)
         face_area = regions.oval(mesh, picture.shape[:2]) > 0
-        hidden, _ = occlusion.find_covers(picture, mesh, strict=True).on(picture.shape[:2])
+        hidden, _ = occlusion.find_covers(picture, mesh, bundled_glasses(), strict=True).on(picture.shape[:2])
         assert hidden[face_area].mean() < 0.1, name
     picture, mesh = face(WOMAN)
     spotted = picture.copy()
     x, y = np.rint(mesh[118, :2]).astype(int).tolist()
     cv2.circle(spotted, (x, y), 4, (40, 25, 20), -1)
-    hidden, _ = occlusion.find_covers(spotted, mesh, strict=True).on(picture.shape[:2])
+    hidden, _ = occlusion.find_covers(spotted, mesh, bundled_glasses(), strict=True).on(picture.shape[:2])
     assert hidden[y - 3 : y + 4, x - 3 : x + 4].max() < 0.05
 
 

@@ -19,6 +19,7 @@ from support.triplet_people import PICTURES, aligned
 from reliableswap.data.augment import flipped
 from reliableswap.data.photos import list_photos, split_of
 from reliableswap.errors import ReliableSwapError
+from reliableswap.faces.glasses import bundled_glasses
 from reliableswap.faces.visibility import find_covers
 from reliableswap.geometry.topology import topology
 from reliableswap.triplets import quality
@@ -142,7 +143,7 @@ def test_each_fault_has_its_reason() -> None:
         assert quality.quality(worse) < quality.quality(fine)
     fringe = face.crop.copy()
     fringe[: int(face.mesh[9, 1])] = (30, 20, 15)
-    bare, hair = (find_covers(c, face.mesh, strict=True) for c in (face.crop, fringe))
+    bare, hair = (find_covers(c, face.mesh, bundled_glasses(), strict=True) for c in (face.crop, fringe))
     shares = [quality.covered_share(covers, face.mesh, (128, 128)) for covers in (bare, hair)]
     assert shares[1] > shares[0] + 0.1
     burnt = np.full_like(face.crop, 255)

@@ -12,6 +12,7 @@ from support.triplet_people import aligned, photo
 
 from reliableswap.data.storage import decode_mesh, decode_picture, encode_mesh, encode_picture, write_whole
 from reliableswap.errors import ReliableSwapError
+from reliableswap.faces.glasses import bundled_glasses
 from reliableswap.faces.visibility import find_covers
 from reliableswap.geometry import regions
 from reliableswap.triplets.filter import Likeness, reason_by_identity, reason_by_picture
@@ -99,12 +100,12 @@ def test_each_bad_surrogate_has_its_reason(faces: list[AlignedFace]) -> None:
 
 def test_stored_covers_blend_as_fresh_ones_do(faces: list[AlignedFace]) -> None:
     target, source = faces[0], aligned(4, "amateur_selfie")
-    covers = find_covers(source.crop, source.mesh, strict=True)
+    covers = find_covers(source.crop, source.mesh, bundled_glasses(), strict=True)
     stored = unpack_covers(pack_covers(covers, 128), 128)
     assert np.abs(np.dstack(stored.on((128, 128))) - np.dstack(covers.on((128, 128)))).mean() < 0.01
     recipe = Recipe(draw_recipe(Variation(), np.random.default_rng(1)).blend)
     fresh = synthesise(target, source, recipe).face.crop
-    ours = unpack_covers(pack_covers(find_covers(target.crop, target.mesh), 128), 128)
+    ours = unpack_covers(pack_covers(find_covers(target.crop, target.mesh, bundled_glasses()), 128), 128)
     known = dataclasses.replace(target, target_covers=ours)
     again = synthesise(known, dataclasses.replace(source, covers=stored), recipe).face.crop
     assert np.abs(fresh.astype(int) - again).mean() < 0.3
