@@ -40,21 +40,21 @@ def _one_thread() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """OpenVINO's tests run beside the others, in a process of their own, and are asked at the end."""
-    items.sort(key=lambda item: item.path.name == "test_openvino.py")
+    """Put the runtimes' tests last: they run meanwhile in a process of their own."""
+    items.sort(key=lambda item: item.path.name == "test_runtimes.py")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def openvino_checks(
+def runtime_checks(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[subprocess.Popen[bytes], Path] | None]:
     """That process and the file of its output, if anybody will ask."""
-    if not any(item.path.name == "test_openvino.py" for item in request.session.items):
+    if not any(item.path.name == "test_runtimes.py" for item in request.session.items):
         yield None
         return
     checks, said = (
-        Path(__file__).parent / "support" / "openvino_checks.py",
-        tmp_path_factory.mktemp("openvino") / "said",
+        Path(__file__).parent / "support" / "runtime_checks.py",
+        tmp_path_factory.mktemp("runtimes") / "said",
     )
     command = [sys.executable, "-m", "pytest", "--show-capture=no", str(checks)]
     with said.open("wb") as output:

@@ -1,0 +1,102 @@
+"""What every runtime but torch's own shares: a network compiled for each shape of its inputs, called as the network."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.export import ExportedProgram
+
+from reliableswap.errors import ReliableSwapError
+from reliableswap.models.base import Network
+from reliableswap.models.generator import Generator, GeneratorOutput
+
+from .state import WeightsState
+
+
+class Runtime(ABC):
+    """A network run on the CPU by another library: called like the network, with its config and attributes.
+
+    It is compiled at the first call with inputs of new shapes, which takes seconds, and again after the network's
+    weights change. It gives no gradients.
+    """
+
+    name: ClassVar[str]  # as in `--device NAME`
+    device, dtype = torch.device("cpu"), torch.float32
+
+    def __init__(self, network: Network) -> None:
+        self.network = network.eval()
+        self._compiled: dict[tuple[torch.Size | None, ...], Any] = {}
+        self._lock = threading.Lock()  # a compiled network takes one caller at a time
+        self._state = self._checked_state()
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "network":  # not set yet, as while this is being unpickled or copied
+            raise AttributeError(name)
+        return getattr(self.network, name)
+
+    def __call__(self, *inputs: Tensor | None) -> Any:
+        shapes = tuple(None if x is None else x.shape for x in inputs)
+        arrays = [x.float().contiguous().numpy() for x in inputs if x is not None]
+        with self._lock:
+            if not self._state.matches(self.network):
+                self._state = self._checked_state()
+                self._compiled.clear()
+            if shapes not in self._compiled:
+                self._compiled[shapes] = self._compile_for(shapes)
+            outputs = [torch.from_numpy(array) for array in self.infer(self._compiled[shapes], arrays)]
+        if isinstance(self.network, Generator):
+            return GeneratorOutput(image=outputs[0], mask=outputs[1])
+        return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+    @abstractmethod
+    def compile(self, graph: ExportedProgram, shapes: list[torch.Size]) -> Any:
+        """Compile an exported network, tensors of these shapes in and a tuple of tensors out."""
+
+    @abstractmethod
+    def infer(self, compiled: Any, inputs: list[np.ndarray]) -> list[np.ndarray]:
+        """Run what `compile` returned; the outputs are the caller's own."""
+
+    def _checked_state(self) -> WeightsState:
+        network = self.network
+        if network.device.type != "cpu" or network.dtype != torch.float32:
+            raise ReliableSwapError(
+                f"{self.name} takes float32 weights on the CPU, and {type(network).__name__} has {network.dtype} on "
+                f"{network.device}; move it to cpu and torch.float32 first"
+            )
+        return WeightsState(network)
+
+    def _compile_for(self, shapes: tuple[torch.Size | None, ...]) -> Any:
+        given = tuple(shape is not None for shape in shapes)
+        examples = tuple(torch.zeros(shape) for shape in shapes if shape is not None)
+        try:
+            # Tensors of inference mode can't be traced. torch warns here of what it deprecates in itself.
+            with torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
+                warnings.simplefilter("ignore", FutureWarning)
+                graph = torch.export.export(_TensorsOnly(self.network, given).eval(), examples)
+                return self.compile(graph, [example.shape for example in examples])
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[0].rstrip(".")
+            sizes = ", ".join(str(tuple(example.shape)) for example in examples)
+            raise ReliableSwapError(
+                f"{self.name} can't run {type(self.network).__name__} on inputs of {sizes}: {reason}; choose "
+                "the device cpu"
+            ) from error
+
+
+class _TensorsOnly(nn.Module):
+    """A network as tensors in, tuple of tensors out; inputs that `given` marks as missing are passed as None."""
+
+    def __init__(self, network: nn.Module, given: tuple[bool, ...]) -> None:
+        super().__init__()
+        self.network, self.given = network, given
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        rest = iter(inputs)
+        answer = self.network(*(next(rest) if there else None for there in self.given))
+        return (answer,) if isinstance(answer, Tensor) else tuple(answer)

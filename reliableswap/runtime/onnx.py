@@ -1,0 +1,58 @@
+"""Networks run on the CPU by ONNX Runtime, on any platform that it has a build for."""
+
+from __future__ import annotations
+
+import logging
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch.export import ExportedProgram
+
+from reliableswap.errors import ReliableSwapError
+from reliableswap.models.base import Network
+
+from .base import Runtime
+
+NAME = "onnx"
+
+
+@lru_cache(maxsize=1)
+def library() -> Any:
+    """Import ONNX Runtime, without the telemetry of its Windows builds, and check what exporting needs."""
+    try:
+        import onnxruntime
+        import onnxscript  # noqa: F401  # torch.onnx.export imports it only when it runs
+    except ImportError as error:
+        raise ReliableSwapError(
+            f"the device {NAME} needs its extra; run: pip install -e '.[onnx]' in the repository"
+        ) from error
+    onnxruntime.disable_telemetry_events()
+    # It warns of torchvision's operators, which no network here has.
+    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
+    return onnxruntime
+
+
+class OnnxRuntime(Runtime):
+    """A network exported to ONNX in memory and run in float32 by ONNX Runtime."""
+
+    name = NAME
+    precision = "float32"
+
+    def __init__(self, network: Network) -> None:
+        super().__init__(network)
+        library()
+
+    def compile(self, graph: ExportedProgram, shapes: list[torch.Size]) -> Any:
+        program = torch.onnx.export(graph, dynamo=True, verbose=False)
+        assert program is not None
+        options = library().SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        return library().InferenceSession(
+            program.model_proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+
+    def infer(self, compiled: Any, inputs: list[np.ndarray]) -> list[np.ndarray]:
+        names = [one.name for one in compiled.get_inputs()]
+        return list(compiled.run(None, dict(zip(names, inputs, strict=True))))

@@ -1,0 +1,233 @@
+"""Networks that OpenVINO and ONNX Runtime run: torch's answers, of the weights as they are, and no telemetry."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from reliableswap import ReliableSwapPipeline
+from reliableswap.bundled import bundled
+from reliableswap.errors import ReliableSwapError
+from reliableswap.models import (
+    FaceShifterGenerator,
+    FixerNet,
+    GlassesNet,
+    IdentityEncoder,
+    LightGenerator,
+    MeshNet,
+    Network,
+    SimSwapGenerator,
+)
+from reliableswap.models.generator import GeneratorOutput
+from reliableswap.runtime import DEVICES, for_device, onnx, openvino
+from reliableswap.runtime.base import Runtime
+from reliableswap.triplets.encode import EncoderChoice
+from support.people import person
+
+SMALL = {"channels": (8, 8, 16, 16), "block_count": 1, "identity_dim": 16}
+LIBRARIES = {"openvino": openvino.library, "onnx": onnx.library}
+TINY_ENCODER = {"embedding_size": 8}
+
+
+def exact(device: str, network: Network) -> Runtime:
+    """The network on that device in float32, whatever this processor has."""
+    return openvino.OpenVino(network, "float32") if device == "openvino" else onnx.OnnxRuntime(network)
+
+
+each_device = pytest.mark.parametrize("device", DEVICES)
+
+
+@pytest.fixture
+def inputs() -> tuple[torch.Tensor, ...]:
+    torch.manual_seed(0)
+    target, guidance = torch.rand(1, 3, 64, 64) * 2 - 1, torch.rand(1, 4, 64, 64)
+    return target, torch.nn.functional.normalize(torch.randn(1, 16)), guidance
+
+
+@each_device
+def test_a_generator_answers_as_by_torch(device: str, inputs: tuple[torch.Tensor, ...]) -> None:
+    network = LightGenerator(**SMALL, target_colours=16).eval()
+    runtime = exact(device, network)
+    assert runtime.config["target_colours"] == 16
+    assert runtime.guidance_channels == 4
+    assert (runtime.device, runtime.dtype) == (torch.device("cpu"), torch.float32)
+    nothing = torch.cat([-torch.ones(1, 3, 64, 64), torch.zeros(1, 1, 64, 64)], 1)
+    for given, explicit in ((inputs, inputs[2]), ((*inputs[:2], None), nothing)):
+        with torch.inference_mode():
+            wanted, made = network(*inputs[:2], explicit), runtime(*given)
+        assert isinstance(made, GeneratorOutput)
+        assert (made.image - wanted.image).abs().max() < 1e-3
+        assert (made.mask - wanted.mask).abs().max() < 1e-3
+
+
+@each_device
+@pytest.mark.parametrize(
+    ("build", "size"),
+    [
+        (lambda: SimSwapGenerator(channels=8, block_count=1, identity_dim=16), 64),
+        (lambda: FaceShifterGenerator(channels=64, size=256, identity_dim=16), 256),
+    ],
+    ids=["simswap", "faceshifter"],
+)
+def test_other_generators_answer_as_by_torch(
+    device: str, build: Callable[[], SimSwapGenerator | FaceShifterGenerator], size: int
+) -> None:
+    torch.manual_seed(0)
+    network = build().eval()
+    target = torch.rand(1, 3, size, size) * 2 - 1
+    identity = torch.nn.functional.normalize(torch.randn(1, 16))
+    with torch.inference_mode():
+        wanted = network(target, identity).image
+        made = exact(device, network)(target, identity).image
+    assert wanted.std() > 0
+    assert (made - wanted).abs().max() < 1e-2 * wanted.abs().max()
+
+
+@each_device
+@pytest.mark.parametrize(
+    ("build", "shape"),
+    [
+        (lambda: IdentityEncoder(**TINY_ENCODER), (3, 112, 112)),
+        (lambda: FixerNet(**TINY_ENCODER), (3, 56, 56)),
+        (MeshNet, (3, 128, 128)),
+        (GlassesNet, (3, 64, 128)),
+    ],
+    ids=["identity", "fixer", "mesh", "glasses"],
+)
+def test_other_networks_answer_as_by_torch(
+    device: str, build: Callable[[], Network], shape: tuple[int, ...]
+) -> None:
+    torch.manual_seed(0)
+    network, picture = build().eval(), torch.rand(1, *shape) * 2 - 1
+    with torch.inference_mode():
+        wanted, made = network(picture), exact(device, network)(picture)
+    assert type(made) is type(wanted)
+    pairs = zip(wanted, made, strict=True) if isinstance(wanted, tuple) else [(wanted, made)]
+    for theirs, ours in pairs:
+        assert ours.shape == theirs.shape
+        assert torch.allclose(ours, theirs, atol=1e-3, rtol=1e-4)
+
+
+@each_device
+def test_new_weights_are_noticed(device: str) -> None:
+    torch.manual_seed(0)
+    network, faces = FixerNet(**TINY_ENCODER).eval(), torch.rand(1, 3, 56, 56)
+    runtime = exact(device, network)
+    before = runtime(faces)
+    network.load_state_dict(FixerNet(**TINY_ENCODER).state_dict())
+    with torch.inference_mode():
+        assert torch.allclose(runtime(faces), network(faces), atol=1e-4)
+    assert not torch.allclose(runtime(faces), before, atol=1e-2)
+    network.to(torch.bfloat16)
+    with pytest.raises(ReliableSwapError, match="float32 weights on the CPU, and FixerNet has"):
+        runtime(faces)
+
+
+@each_device
+def test_a_network_it_cannot_run_is_an_error_in_one_line(
+    device: str, inputs: tuple[torch.Tensor, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*given: object, **named: object) -> None:
+        raise RuntimeError("no such layer\nand much more")
+
+    if device == "openvino":
+        monkeypatch.setattr(openvino.library(), "convert_model", fail)
+    else:
+        monkeypatch.setattr(torch.onnx, "export", fail)
+    with pytest.raises(
+        ReliableSwapError, match=r"can't run LightGenerator on inputs of .*: no such layer; choose"
+    ):
+        exact(device, LightGenerator(**SMALL))(*inputs)
+
+
+@each_device
+def test_the_answer_is_the_callers_own(device: str) -> None:
+    runtime = exact(device, FixerNet(**TINY_ENCODER))
+    first = runtime(torch.ones(1, 3, 56, 56))
+    kept = first.clone()
+    runtime(torch.rand(1, 3, 56, 56))
+    assert torch.equal(first, kept)
+
+
+def test_rounded_answers_are_near(inputs: tuple[torch.Tensor, ...]) -> None:
+    network = LightGenerator(**SMALL).eval()
+    runtime = openvino.OpenVino(network)
+    assert runtime.precision in ("float32", "bfloat16")
+    with torch.inference_mode():
+        assert (runtime(*inputs).image - network(*inputs).image).abs().mean() < 0.02
+
+
+@each_device
+def test_wrong_shapes_are_told_as_by_torch(device: str) -> None:
+    runtime = exact(device, SimSwapGenerator(channels=8, block_count=1))
+    with pytest.raises(ValueError, match="identity has shape"):
+        runtime(torch.zeros(1, 3, 32, 32), torch.zeros(1, 7))
+
+
+@each_device
+def test_only_float32_on_the_cpu(device: str) -> None:
+    with pytest.raises(ReliableSwapError, match="float32 weights on the CPU"):
+        exact(device, LightGenerator(**SMALL).to(torch.bfloat16))
+
+
+@pytest.mark.parametrize(
+    ("device", "module"), [("openvino", "openvino"), ("onnx", "onnxruntime"), ("onnx", "onnxscript")]
+)
+def test_a_missing_extra_is_named(device: str, module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = LIBRARIES[device]
+    library.cache_clear()
+    monkeypatch.setitem(sys.modules, module, None)
+    try:
+        with pytest.raises(ReliableSwapError, match=rf"pip install -e '\.\[{device}\]'"):
+            for_device(device)
+    finally:
+        library.cache_clear()
+
+
+def test_torchs_devices_have_no_runtime_of_ours() -> None:
+    assert [for_device(name) for name in ("cpu", "cuda:1", "mps")] == [None] * 3
+    assert for_device("openvino") is openvino.OpenVino
+    assert for_device("onnx") is onnx.OnnxRuntime
+
+
+def test_openvinos_telemetry_is_never_loaded() -> None:
+    code = (
+        "from reliableswap.runtime.openvino import library; import sys; "
+        "library(); sys.exit(sys.modules['openvino_telemetry'] is not None)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0
+
+
+@each_device
+def test_the_whole_swap_is_nearly_the_same(device: str) -> None:
+    pipe = ReliableSwapPipeline.bundled()
+    source, target = person(1), person(2)
+    plain = pipe(source, target)
+    fast = pipe.on(device)(source, target)
+    assert plain.report.device == "cpu"
+    assert fast.report.device == device
+    apart = np.abs(np.asarray(plain.images[0], float) - np.asarray(fast.images[0], float))
+    assert apart.mean() < 0.5
+    one, other = plain.report.faces[0].identity_after, fast.report.faces[0].identity_after
+    assert one is not None
+    assert other is not None
+    assert abs(one - other) < 0.02
+    assert pipe.on("cpu")(source, target).report.device == "cpu"
+
+
+def test_the_filters_encoder() -> None:
+    crops = [np.random.default_rng(i).integers(0, 255, (128, 128, 3), np.uint8) for i in range(3)]
+    by_torch = EncoderChoice(bundled("identity")).load()
+    fast = EncoderChoice(bundled("identity"), device="openvino").load()
+    assert by_torch.label in fast.label
+    assert "openvino" in fast.label
+    found = fast(crops)
+    assert found.shape == (3, IdentityEncoder.from_pretrained(bundled("identity")).embedding_size)
+    assert (found * by_torch(crops)).sum(1).min() > 0.98
+    # One face's vector does not depend on which others are asked for with it.
+    assert np.array_equal(found[1:2], fast(crops[1:2]))
