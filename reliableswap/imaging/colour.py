@@ -33,7 +33,7 @@ def to_rgb(lab: np.ndarray) -> np.ndarray:
 
 
 def match_monochrome(picture: np.ndarray, photo: np.ndarray) -> np.ndarray:
-    """(H,W,3) uint8 the picture in the single tint of the photo (H,W,3), such as sepia; unchanged for a colour photo."""
+    """(H,W,3) uint8 the picture in the single tint of the photo (H,W,3), such as sepia; unchanged for colour photos."""
     step = 1 + int(np.sqrt(photo.shape[0] * photo.shape[1]) / 512)
     sampled = photo[::step, ::step].reshape(-1, 3)
     clipped = (sampled.min(1) == 0) | (sampled.max(1) == 255)  # clipping hides the tint

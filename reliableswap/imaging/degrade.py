@@ -1,4 +1,4 @@
-"""What happens to photos between the camera and us: blur, noise, JPEG, darkness, things in front of faces."""
+"""Random degradations of training pictures: light, blur, noise, JPEG, and things in front of faces."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ Rng = np.random.Generator
 
 
 def degrade(image: np.ndarray, rng: Rng, strength: float = 1.0) -> np.ndarray:
-    """(H,W,3) uint8 -> the same picture taken under worse conditions; each of them by chance."""
+    """(H,W,3) uint8 the picture as if taken under worse conditions; each degradation is applied at random."""
     if rng.random() < 0.7:
-        image = _light(image, rng, strength)
+        image = _relight(image, rng, strength)
     if rng.random() < 0.12:
         image = np.repeat(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None], 3, 2)
     if rng.random() < 0.25 * strength:
         image = _blur(image, rng)
     if rng.random() < 0.2 * strength:
-        image = _low_resolution(image, rng)
+        image = _lower_resolution(image, rng)
     if rng.random() < 0.35 * strength:
         noise = rng.standard_normal(image.shape, np.float32) * np.float32(rng.uniform(1, 14))
         image = np.clip(image + noise, 0, 255).astype(np.uint8)
@@ -27,8 +27,8 @@ def degrade(image: np.ndarray, rng: Rng, strength: float = 1.0) -> np.ndarray:
     return image
 
 
-def _light(image: np.ndarray, rng: Rng, strength: float) -> np.ndarray:
-    """Brightness, contrast, gamma and a colour cast in one look-up table a channel."""
+def _relight(image: np.ndarray, rng: Rng, strength: float) -> np.ndarray:
+    """Change gamma, contrast, brightness and colour cast with one lookup table per channel."""
     ramp = np.linspace(0, 1, 256)
     gamma = np.exp(rng.normal(0, 0.3 * strength))
     if rng.random() < 0.1 * strength:  # a dark room
@@ -42,6 +42,7 @@ def _light(image: np.ndarray, rng: Rng, strength: float) -> np.ndarray:
 
 
 def _blur(image: np.ndarray, rng: Rng) -> np.ndarray:
+    """Blur by a Gaussian, or by a motion in a random direction."""
     if rng.random() < 0.7:
         return cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 2.0))
     length = int(rng.integers(3, 9))
@@ -53,35 +54,22 @@ def _blur(image: np.ndarray, rng: Rng) -> np.ndarray:
     return cv2.filter2D(image, -1, kernel / kernel.sum())
 
 
-def _low_resolution(image: np.ndarray, rng: Rng) -> np.ndarray:
+def _lower_resolution(image: np.ndarray, rng: Rng) -> np.ndarray:
+    """Reduce the picture and enlarge it again."""
     height, width = image.shape[:2]
     factor = rng.uniform(0.35, 0.8)
     small = cv2.resize(image, (int(width * factor), int(height * factor)), interpolation=cv2.INTER_AREA)
-    return cv2.resize(
-        small, (width, height), interpolation=int(rng.choice([cv2.INTER_LINEAR, cv2.INTER_CUBIC]))
-    )
+    method = int(rng.choice([cv2.INTER_LINEAR, cv2.INTER_CUBIC]))
+    return cv2.resize(small, (width, height), interpolation=method)
 
 
 def texture(rng: Rng, size: int) -> np.ndarray:
-    """(size,size,3) uint8 something that is not a face: clouds, stripes, gradients, shapes, flat colour."""
+    """(size,size,3) uint8 a random picture without a face: flat colour, clouds or stripes, with shapes on it."""
     kind = rng.integers(0, 4)
-    if kind == 0:
-        image = np.full((size, size, 3), rng.integers(0, 256, 3), np.uint8)
-    elif kind == 1:  # clouds: noise of many scales
-        total = np.zeros((size, size, 3), np.float32)
-        for cells in (3, 7, 17, 40):
-            noise = rng.normal(0, 1, (cells, cells, 3)).astype(np.float32)
-            total += cv2.resize(noise, (size, size), interpolation=cv2.INTER_CUBIC) / cells**0.5
-        image = np.clip(total * rng.uniform(20, 70) + rng.uniform(40, 215), 0, 255).astype(np.uint8)
-    elif kind == 2:  # a gradient with stripes
-        x, y = np.meshgrid(np.linspace(-1, 1, size), np.linspace(-1, 1, size))
-        angle, pitch = rng.uniform(0, np.pi), rng.uniform(3, 40)
-        wave = np.sin((x * np.cos(angle) + y * np.sin(angle)) * pitch)[..., None]
-        image = np.clip(
-            rng.uniform(0, 255, 3) + wave * rng.uniform(0, 80, 3) + x[..., None] * rng.uniform(-60, 60, 3),
-            0,
-            255,
-        ).astype(np.uint8)
+    if kind == 1:
+        image = _clouds(rng, size)
+    elif kind == 2:
+        image = _stripes(rng, size)
     else:
         image = np.full((size, size, 3), rng.integers(0, 256, 3), np.uint8)
     for _ in range(int(rng.integers(0, 14))):
@@ -89,45 +77,52 @@ def texture(rng: Rng, size: int) -> np.ndarray:
     return image
 
 
+def _clouds(rng: Rng, size: int) -> np.ndarray:
+    """(size,size,3) uint8 noise of several scales."""
+    total = np.zeros((size, size, 3), np.float32)
+    for cells in (3, 7, 17, 40):
+        noise = rng.normal(0, 1, (cells, cells, 3)).astype(np.float32)
+        total += cv2.resize(noise, (size, size), interpolation=cv2.INTER_CUBIC) / cells**0.5
+    return np.clip(total * rng.uniform(20, 70) + rng.uniform(40, 215), 0, 255).astype(np.uint8)
+
+
+def _stripes(rng: Rng, size: int) -> np.ndarray:
+    """(size,size,3) uint8 stripes on a gradient."""
+    x, y = np.meshgrid(np.linspace(-1, 1, size), np.linspace(-1, 1, size))
+    angle, frequency = rng.uniform(0, np.pi), rng.uniform(3, 40)
+    wave = np.sin((x * np.cos(angle) + y * np.sin(angle)) * frequency)[..., None]
+    values = rng.uniform(0, 255, 3) + wave * rng.uniform(0, 80, 3) + x[..., None] * rng.uniform(-60, 60, 3)
+    return np.clip(values, 0, 255).astype(np.uint8)
+
+
 def draw_shape(image: np.ndarray, rng: Rng, reach: float = 0.35) -> None:
-    """One random shape into the picture, in place."""
+    """Draw a random ellipse, polygon, line or word into the picture (H,W,3), in place.
+
+    reach: its largest half width, as a fraction of the picture's longer side.
+    """
     size = max(image.shape[:2])
     colour = tuple(int(c) for c in rng.integers(0, 256, 3))
     centre = rng.integers(0, size, 2)
     extent = np.maximum(1, (rng.random(2) * reach * size).astype(int))
+    x, y = map(int, centre)
     kind = rng.integers(0, 4)
     if kind == 0:
-        cv2.ellipse(
-            image,
-            tuple(map(int, centre)),
-            tuple(map(int, extent)),
-            float(rng.uniform(0, 180)),
-            0,
-            360,
-            colour,
-            -1,
-        )
+        axes = (int(extent[0]), int(extent[1]))
+        cv2.ellipse(image, (x, y), axes, float(rng.uniform(0, 180)), 0, 360, colour, -1)
     elif kind == 1:
         corners = (centre + rng.normal(0, 1, (4, 2)) * extent).astype(np.int32)
         cv2.fillConvexPoly(image, cv2.convexHull(corners), colour)
     elif kind == 2:
         end = centre + (rng.normal(0, 1, 2) * extent * 2).astype(int)
-        cv2.line(image, tuple(map(int, centre)), tuple(map(int, end)), colour, int(rng.integers(1, 12)))
+        cv2.line(image, (x, y), tuple(map(int, end)), colour, int(rng.integers(1, 12)))
     else:
         word = "".join(chr(c) for c in rng.integers(65, 91, rng.integers(1, 8)))
-        cv2.putText(
-            image,
-            word,
-            tuple(map(int, centre)),
-            cv2.FONT_HERSHEY_SIMPLEX,
-            rng.uniform(0.3, 2),
-            colour,
-            int(rng.integers(1, 4)),
-        )
+        scale, thickness = rng.uniform(0.3, 2), int(rng.integers(1, 4))
+        cv2.putText(image, word, (x, y), cv2.FONT_HERSHEY_SIMPLEX, scale, colour, thickness)
 
 
 def occlude(image: np.ndarray, box: np.ndarray, rng: Rng) -> None:
-    """Something pasted over part of a face, in place; at most about a third of its box."""
+    """Cover up to about a third of a face's box (4,) with a rectangle or ellipse, in place."""
     width, height = box[2] - box[0], box[3] - box[1]
     side = rng.uniform(0.15, 0.5) * min(width, height)
     if side < 2:
@@ -145,6 +140,6 @@ def occlude(image: np.ndarray, box: np.ndarray, rng: Rng) -> None:
         cv2.ellipse(mask, (int(centre[0]), int(centre[1])), axes, float(rng.uniform(0, 180)), 0, 360, 1, -1)
     if rng.random() < 0.5:
         image[mask > 0] = rng.integers(0, 256, 3)
-    else:  # a piece of the same picture: skin-coloured, like a hand
+    else:  # a piece of the same picture: it may be skin-coloured, like a hand
         dy, dx = (int(rng.integers(1, max(2, n))) for n in image.shape[:2])
         image[mask > 0] = np.roll(image, (dy, dx), (0, 1))[mask > 0]
