@@ -16,7 +16,7 @@ from .state import (
     POSITION_FILE,
     TrainingState,
     checkpoints,
-    finish_renames,
+    clean_up,
     load_checkpoint,
     read_position,
 )
@@ -55,7 +55,7 @@ def choose_checkpoint(output: Path, wanted: str | None) -> tuple[str, dict[str, 
         return None
     if wanted != "latest":
         return Path(wanted).name, read_position(Path(wanted))
-    finish_renames(output)
+    clean_up(output)
     found = checkpoints(output)
     return (found[-1].name, read_position(found[-1])) if found else None
 

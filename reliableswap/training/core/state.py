@@ -39,14 +39,13 @@ def save_checkpoint(output: Path, step: int, state: TrainingState, position: Map
     """
     folder = output / f"checkpoint-{step:07d}"
     part = folder.with_name(folder.name + ".part")
-    finish_renames(output)
-    shutil.rmtree(part, ignore_errors=True)
+    clean_up(output)
     part.mkdir(parents=True)
     _write(part, state, position)
     _flush(part)
     part.rename(_new(folder) if folder.exists() else folder)
     _flush_folder(output)
-    finish_renames(output)
+    clean_up(output)
     return folder
 
 
@@ -121,8 +120,8 @@ def keep_newest(output: Path, limit: int) -> None:
         _remove(old)
 
 
-def finish_renames(output: Path) -> None:
-    """Finish what a killed process began: let new checkpoints take the place of older ones of the same step."""
+def clean_up(output: Path) -> None:
+    """Finish or remove what a killed process left: a complete .new checkpoint takes the place of the older one."""
     for path, match in _named(output):
         if match[2]:
             folder = path.with_suffix("")
@@ -130,8 +129,8 @@ def finish_renames(output: Path) -> None:
                 _remove(folder)
             path.rename(folder)
             _flush_folder(output)
-    for gone in output.glob("checkpoint-*.gone"):
-        shutil.rmtree(gone)
+    for left in (*output.glob("checkpoint-*.gone"), *output.glob("checkpoint-*.part")):
+        shutil.rmtree(left)
 
 
 def _named(output: Path) -> list[tuple[Path, re.Match[str]]]:
