@@ -1,4 +1,4 @@
-"""Photo -> faces: where they are, and their meshes."""
+"""Find the faces in a photo with a FaceDetector, and read their meshes with a MeshNet."""
 
 from __future__ import annotations
 
@@ -18,31 +18,33 @@ from .face import Detection, Face, five_points
 
 @dataclass(frozen=True)
 class SearchSettings:
-    """How hard to look. Sizes are pixels of the photo; the network sees faces from about 12 to 320 px."""
+    """How thoroughly to search. Sizes are in pixels; the network finds faces of about 12 to 320 px.
 
-    score: float = 0.6  # a face is kept at this score; MeshNet's presence is asked as well
-    overlap: float = 0.4  # answers that overlap more than this are one face
-    side: int = 640  # the longer side of the photo in the main pass
-    tiled_side: int = 2048  # larger photos are also searched in tiles at up to this size; 0: never
-    turns: tuple[int, ...] = (
-        90,
-        180,
-        270,
-    )  # rotations tried, in degrees, when the upright photo shows no face
-    min_size: float = 0.0  # smaller faces are left out
+    score: the least score of a face. overlap: detections that overlap more than this are one face. side: the photo's
+    longer side in the main pass. tiled_side: larger photos are also searched in tiles, with their longer side reduced
+    to this; 0 turns it off. turns: clockwise rotations in degrees to try when no face is found in the upright photo.
+    min_size: smaller faces, in photo pixels, are left out. max_faces: only so many of the largest faces are kept.
+    """
+
+    score: float = 0.6
+    overlap: float = 0.4
+    side: int = 640
+    tiled_side: int = 2048
+    turns: tuple[int, ...] = (90, 180, 270)
+    min_size: float = 0.0
     max_faces: int = 256
 
 
 def to_tensor(image: np.ndarray) -> torch.Tensor:
-    """(H,W,3) uint8 -> (1,3,H,W) float in [-1,1], channels last."""
-    scaled = cv2.addWeighted(image, 1 / 127.5, image, 0.0, -1.0, dtype=cv2.CV_32F)  # in one pass
+    """(H,W,3) uint8 -> (1,3,H,W) float32 in [-1,1], in channels-last memory."""
+    scaled = cv2.addWeighted(image, 1 / 127.5, image, 0.0, -1.0, dtype=cv2.CV_32F)
     return torch.from_numpy(scaled).permute(2, 0, 1)[None]
 
 
 def find_faces(
     detector: FaceDetector, image: np.ndarray, settings: SearchSettings | None = None
 ) -> list[Detection]:
-    """The faces in an RGB photo (H,W,3), largest first."""
+    """Return the faces in an RGB photo (H,W,3) uint8, largest first."""
     settings = settings or SearchSettings()
     rows = _search(detector, image, settings)
     if not len(rows):
@@ -58,9 +60,9 @@ def find_faces(
 def add_meshes(
     landmarks: MeshNet, image: np.ndarray, faces: Sequence[Detection], passes: int = 1
 ) -> list[Face]:
-    """The same faces with their meshes and presence, all crops in one batch.
+    """Return the detections with their meshes and presence; all crops run in one batch.
 
-    A second pass crops again by the mesh of the first: for faces whose five points were rough.
+    A second pass crops by the first pass's mesh, which is more accurate than a detector's five points.
     """
     if not faces:
         return []
@@ -74,17 +76,17 @@ def add_meshes(
             apply(inverse(m), mesh) for m, mesh in zip(matrices, meshes.float().cpu().numpy(), strict=True)
         ]
         matrices = [upright(five_points(mesh), size, scale) for mesh in photo_meshes]
-    chances = torch.sigmoid(presence.float()).cpu().numpy()
+    probabilities = torch.sigmoid(presence.float()).cpu().numpy()
     return [
-        Face(face.box, face.points5, face.score, mesh, float(chance))
-        for face, mesh, chance in zip(faces, photo_meshes, chances, strict=True)
+        Face(face.box, face.points5, face.score, mesh, float(probability))
+        for face, mesh, probability in zip(faces, photo_meshes, probabilities, strict=True)
     ]
 
 
 def _search(detector: FaceDetector, image: np.ndarray, settings: SearchSettings) -> np.ndarray:
-    """(N,15) box, points, score in photo pixels from all passes over the upright photo."""
+    """(N,15) box, points, score in photo pixels from all passes over the photo as it is."""
     found = [_pass(detector, image, settings.side, settings.score)]
-    # Seen small, a face that fills the photo has the size that the network knows best.
+    # In a smaller copy, a face that fills the photo has a size that the network detects best.
     found.append(_pass(detector, image, settings.side * 2 // 5, settings.score))
     longest = max(image.shape[:2])
     if settings.tiled_side and longest > 2 * settings.side:
@@ -93,17 +95,17 @@ def _search(detector: FaceDetector, image: np.ndarray, settings: SearchSettings)
 
 
 def _pass(detector: FaceDetector, image: np.ndarray, side: int, score: float) -> np.ndarray:
-    """(N,15) the faces seen with the photo's longer side shrunk to `side`; smaller photos stay as they are."""
+    """(N,15) the detections with the photo's longer side reduced to `side`; smaller photos are not enlarged."""
     scale = min(1.0, side / max(image.shape[:2]))
     if scale < 1:
         size = [max(1, round(n * scale)) for n in image.shape[1::-1]]
-        image_seen = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        reduced = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
         ratio = np.array(image.shape[1::-1]) / size
     else:
-        image_seen, ratio = image, np.ones(2)
-    height, width = image_seen.shape[:2]
+        reduced, ratio = image, np.ones(2)
+    height, width = reduced.shape[:2]
     padded = cv2.copyMakeBorder(
-        image_seen, 0, -height % 32, 0, -width % 32, cv2.BORDER_CONSTANT, value=(127, 127, 127)
+        reduced, 0, -height % 32, 0, -width % 32, cv2.BORDER_CONSTANT, value=(127, 127, 127)
     )
     with torch.inference_mode():
         pixels = to_tensor(padded).to(next(detector.parameters()))
@@ -112,7 +114,7 @@ def _pass(detector: FaceDetector, image: np.ndarray, side: int, score: float) ->
 
 
 def to_photo(answers: np.ndarray, ratio: np.ndarray) -> np.ndarray:
-    """(N,15) network answers -> box, points, score, scaled to the photo by the pixel-centre rule."""
+    """(N,15) the detector's outputs -> (N,15) box, points, score, in pixels of a photo `ratio` times as large."""
     half = np.exp(np.clip(answers[:, 3:5], -5, 10)) / 2
     corners = np.concatenate([answers[:, 1:3] - half, answers[:, 1:3] + half, answers[:, 5:15]], 1)
     corners = (corners + 0.5) * np.tile(ratio, 7) - 0.5
@@ -120,7 +122,7 @@ def to_photo(answers: np.ndarray, ratio: np.ndarray) -> np.ndarray:
 
 
 def _tiled(detector: FaceDetector, image: np.ndarray, settings: SearchSettings) -> Iterator[np.ndarray]:
-    """Small faces in a large photo: overlapping tiles, each seen at full size."""
+    """Search a large photo for small faces in overlapping tiles; yield each tile's detections (N,15)."""
     scale = min(1.0, settings.tiled_side / max(image.shape[:2]))
     width, height = (max(1, round(n * scale)) for n in image.shape[1::-1])
     large = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA) if scale < 1 else image
@@ -129,7 +131,7 @@ def _tiled(detector: FaceDetector, image: np.ndarray, settings: SearchSettings) 
         for left in _starts(width, settings.side):
             tile = large[top : top + settings.side, left : left + settings.side]
             rows = _pass(detector, tile, settings.side, settings.score)
-            edge = 2.0  # a face cut by an inner edge is whole in the neighbouring tile
+            edge = 2.0  # pixels; a face cut by an inner edge is whole in the neighbouring tile
             cut = (
                 ((rows[:, 0] < edge) & (left > 0))
                 | ((rows[:, 1] < edge) & (top > 0))
@@ -138,12 +140,12 @@ def _tiled(detector: FaceDetector, image: np.ndarray, settings: SearchSettings) 
             )
             rows = rows[~cut]
             rows[:, :14] = (rows[:, :14] + np.tile((left, top), 7) + 0.5) * np.tile(ratio, 7) - 0.5
-            # Larger faces are seen whole in the main pass; here a tile would show a part of one.
+            # The main pass finds larger faces whole; a tile would show parts of them.
             yield rows[(rows[:, 2:4] - rows[:, :2]).max(1) <= settings.side / 4 * ratio.max()]
 
 
 def _starts(length: int, side: int) -> list[int]:
-    """Where tiles begin, so that they cover the length and overlap by at least a fifth."""
+    """Return where tiles begin so that they cover the length and overlap by at least a fifth."""
     if length <= side:
         return [0]
     count = int(np.ceil((length - side) / (side * 0.8))) + 1
@@ -153,7 +155,7 @@ def _starts(length: int, side: int) -> list[int]:
 def _search_turned(
     detector: FaceDetector, image: np.ndarray, turn: int, settings: SearchSettings
 ) -> np.ndarray:
-    """(N,15) faces of the photo turned clockwise by 90, 180 or 270 degrees, in the photo's own pixels."""
+    """(N,15) detections in the photo turned clockwise by 90, 180 or 270 degrees, in pixels of the unturned photo."""
     turned = np.ascontiguousarray(np.rot90(image, -turn // 90))
     rows = _search(detector, turned, settings)
     if not len(rows):
@@ -168,10 +170,10 @@ def _search_turned(
 
 
 def merge(rows: np.ndarray, overlap: float) -> np.ndarray:
-    """(N,15) one row a face: the best answer of each cluster, its place averaged over the answers that agree.
+    """(N,15) one row per face: the best score of each cluster of detections, and the mean box and points.
 
-    Answers of neighbouring cells and of several passes err independently, so their weighted mean is steadier
-    than the best of them alone.
+    The mean is weighted by the squared scores of all detections that agree. Neighbouring cells and separate passes err
+    independently, so it is steadier than the best detection alone.
     """
     rows = rows[np.argsort(-rows[:, 14])]
     kept = []
@@ -187,7 +189,7 @@ def merge(rows: np.ndarray, overlap: float) -> np.ndarray:
 
 
 def overlaps(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """(N,) overlap of one box with many: intersection over union; a box inside another counts at least half."""
+    """(N,) intersection over union of a box (4,) and boxes (N,4 or more); 0.5 at least for a box inside another."""
     low, high = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:4], boxes[:, 2:4])
     shared = np.clip(high - low, 0, None).prod(1)
     area, areas = np.prod(box[2:4] - box[:2]), (boxes[:, 2:4] - boxes[:, :2]).prod(1)

@@ -1,4 +1,4 @@
-"""Known affine answers for the one warp that every network shares."""
+"""Alignment: known affine maps are found, and crops show the piece of the photo that they name."""
 
 import numpy as np
 import pytest
@@ -61,8 +61,8 @@ def test_similarity_never_mirrors_and_is_the_least_squares_one(rng: np.random.Ge
         assert error(best + np.array([[a, -b, x], [b, a, y]])) > error(best)
 
 
-def test_similarity_of_one_spot_is_refused() -> None:
-    with pytest.raises(ValueError, match="one spot"):
+def test_similarity_of_points_that_coincide_is_refused() -> None:
+    with pytest.raises(ValueError, match="coincide"):
         similarity(np.ones((5, 2)), ARCFACE.at(128))
 
 
