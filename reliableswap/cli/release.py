@@ -98,7 +98,8 @@ def _shipped(card: str, name: str) -> str:
     """A training's card with the terms of what ships and the place it ships to."""
     if "\nlicense_name:" not in card:
         card = card.replace("\nlicense: other\n", f"\nlicense: other\nlicense_name: {LICENSE_NAME}\n", 1)
-    return re.sub(r'from_pretrained\("[^"]*"\)', f'from_pretrained("reliableswap/weights/{name}")', card)
+    card = re.sub(r'from_pretrained\("[^"]*"\)', f'from_pretrained(bundled("{name}"))', card)
+    return card.replace("```python\n", "```python\nfrom reliableswap.bundled import bundled\n", 1)
 
 
 def main(argv: list[str] | None = None) -> int:

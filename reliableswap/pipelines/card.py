@@ -1,4 +1,4 @@
-"""The model card that goes with a saved pipeline: what it holds, and what was measured of it, nothing else."""
+"""The model card of a saved pipeline: its components and what was measured of it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from reliableswap import __version__
 
 _HEAD = """---
 license: other
-library_name: diffusers
+library_name: reliableswap
 pipeline_tag: image-to-image
 tags: [face-swap, reliableswap]
 ---
 
 # ReliableSwap pipeline
 
-Saved by ReliableSwap {version}. For adults who agreed, and for people who do not exist; results that are saved as below
+Saved with ReliableSwap {version}. Use it for adults who agreed, or for people who do not exist. Pictures saved as below
 are marked as made by AI in their metadata.
 
 ```python
@@ -30,32 +30,27 @@ pipe("alice.jpg", "photo.jpg").save("swapped.png")
 |---|---|---|---|
 """
 
-
 _LICENCE = (
-    "The networks that come with ReliableSwap are for non-commercial research, because of the photos they learnt from; "
-    "networks of your own are under the terms of yours."
+    "The networks that come with ReliableSwap are for non-commercial research, because of the terms of the photos that "
+    "they were trained on. Networks that you trained have the terms that you give them."
 )
 
 
 def pipeline_card(
     components: Mapping[str, Any], place: str, figures: Mapping[str, float | str] | None
 ) -> str:
-    """The card's text; `figures` are measured values by name, and without any the card says so."""
-    lines = []
+    """Return the card's text. `place` is what its example loads; `figures` are measured values by name."""
+    rows = []
     for name, network in components.items():
         if network is not None:
             checksum = network.checksum() if hasattr(network, "checksum") else "-"
-            lines.append(
-                f"| `{name}` | {type(network).__name__} | {network.parameter_count:,} | {checksum} |"
-            )
-    lines += ["", "## Measured", ""]
+            rows.append(f"| `{name}` | {type(network).__name__} | {network.parameter_count:,} | {checksum} |")
     if figures:
-        lines += [
-            "| figure | value |",
-            "|---|---|",
-            *(f"| {name} | {value} |" for name, value in figures.items()),
-        ]
+        measured = ["| figure | value |", "|---|---|"]
+        measured += [f"| {name} | {value} |" for name, value in figures.items()]
     else:
-        lines.append("Nothing has been measured of this pipeline yet; `reliableswap evaluate` does.")
-    lines += ["", "## Licence", "", _LICENCE]
-    return _HEAD.format(version=__version__, place=place) + "\n".join(lines) + "\n"
+        measured = [
+            "Nothing has been measured of this pipeline yet; `reliableswap evaluate` measures a pipeline."
+        ]
+    lines = [*rows, "", "## Measured", "", *measured, "", "## Licence", "", _LICENCE, ""]
+    return _HEAD.format(version=__version__, place=place) + "\n".join(lines)

@@ -26,13 +26,9 @@ from support.generator_tasks import ALL_KINDS, EVERY_LOSS, SIZE, SMALL, settings
 import train_accelerate
 from reliableswap.errors import ReliableSwapError
 from reliableswap.models import GeneratorOutput, IdentityEncoder, LightGenerator, SimSwapGenerator
-from reliableswap.training.core.checkpoint import checkpoints
-from reliableswap.training.core.runlog import tracker_of
-from reliableswap.training.core.schedule import Positions
-from reliableswap.training.core.trainer import train
-from reliableswap.training.tasks.generator.presets import PRESETS
+from reliableswap.training.core.state import checkpoints
+from reliableswap.training.core.batches import Positions
 from reliableswap.training.tasks.generator.samples import SUPERVISION, GeneratorSamples
-from reliableswap.training.tasks.generator.settings import GeneratorSettings
 from reliableswap.training.tasks.generator.task import build
 
 
@@ -100,48 +96,15 @@ def test_two_steps_from_nothing_give_a_folder_that_loads_with_all_that_belongs_t
     grid = Image.open(tmp_path / "grids" / "step-0000002.png")
     assert grid.width == 5 * SIZE
     card = (tmp_path / "README.md").read_text()
-    for words in (kind.__name__, "l1_truth", "2 of 2 steps", "tiny, checksum", "Made by"):
+    for words in (kind.__name__, "l1_truth", "2 of 2 steps", "tiny, checksum", "Training command"):
         assert words in card
     written = yaml.safe_load((tmp_path / "settings.yaml").read_text())
-    assert written["preset"] == ("simswap" if kind is SimSwapGenerator else "light")
+    assert written["base"] == ("simswap" if kind is SimSwapGenerator else "light")
     assert (checkpoints(tmp_path)[-1] / "discriminator" / "config.json").is_file()
 
 
-def test_the_command_line_wins_over_the_file_and_the_file_over_the_preset(tmp_path: Path) -> None:
-    def parsed(*more: str) -> GeneratorSettings:
-        return train_accelerate.parse(["generator", *more])[1]
-
-    assert dataclasses.asdict(parsed()) == dataclasses.asdict(GeneratorSettings.of("light"))
-    file = tmp_path / "mine.yaml"
-    file.write_text("preset: faceshifter\nlearning_rate: 1e-5\nidentity_weight: 7\nuse_ema: false\n")
-    mine = parsed("--config", str(file), "--identity_weight", "8")
-    assert (mine.preset, mine.learning_rate, mine.identity_weight, mine.use_ema) == (
-        "faceshifter",
-        1e-5,
-        8,
-        False,
-    )
-    assert mine.attribute_weight == PRESETS["faceshifter"].attribute_weight
-    assert parsed("--preset=simswap").feature_matching_weight == 10
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("learning_rat: 1", "unknown settings learning_rat"),
-        ("- 1", "holds no settings"),
-        ("a: [", "can't be read as YAML"),
-        ("use_ema: 3", "write a bool"),
-        ("seed: many", "write a int"),
-        ("preset: huge", "unknown --preset 'huge'"),
-    ],
-)
-def test_a_bad_file_is_one_line(text: str, message: str, tmp_path: Path, capsys: Any) -> None:
-    (tmp_path / "bad.yaml").write_text(text)
-    assert train_accelerate.main(["generator", "--config", str(tmp_path / "bad.yaml")]) == 2
-    error = capsys.readouterr().err
-    assert message in error
-    assert error.count("\n") == 1
 
 
 def losses_by_step(text: str) -> dict[int, str]:
@@ -210,33 +173,10 @@ def test_two_processes_resume_exactly_too(triplets: Path, encoders: Path, tmp_pa
     assert same_run(tmp_path / "whole", tmp_path / "halves")
 
 
-def test_fewer_processes_than_launched_is_an_error(
-    triplets: Path, encoders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
-) -> None:
-    task = task_for(settings_for(triplets, lower_face_weight=0.0, perceptual_weight=0.0), encoders)
-    monkeypatch.setattr("reliableswap.training.core.trainer.Accelerator", Lonely)
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(ReliableSwapError, match="2 processes were launched but 1 take part"):
-        train(small_light(task), task, settings_for(triplets, output_dir=tmp_path))
 
 
-class Lonely:
-    """What Accelerate gives when it overlooked the launcher."""
-
-    num_processes = 1
-
-    def __init__(self, **_: Any) -> None:
-        self.device = torch.device("cpu")
 
 
-def test_losses_that_are_not_finite_stop_the_run(triplets: Path, encoders: Path, tmp_path: Path) -> None:
-    settings = settings_for(triplets, output_dir=tmp_path, lower_face_weight=0.0, perceptual_weight=0.0)
-    task = task_for(settings, encoders)
-    network = small_light(task)
-    with torch.no_grad():
-        network.head.bias.fill_(float("nan"))
-    with pytest.raises(ReliableSwapError, match=r"not finite at step 0.*lower --learning_rate"):
-        train(network, task, settings)
 
 
 def test_a_network_that_copies_its_target_is_warned_of(triplets: Path, encoders: Path) -> None:
@@ -344,37 +284,5 @@ def test_a_start_from_another_encoder_is_refused(triplets: Path, encoders: Path,
     assert fresh.config["identity_checksum"] == identity.checksum()
 
 
-def test_a_finished_run_goes_to_the_hub_without_its_checkpoints(
-    triplets: Path, encoders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls: dict[str, Any] = {}
-
-    class Hub:
-        def create_repo(self, place: str, private: bool, exist_ok: bool) -> Any:
-            calls.update(created=place, private=private)
-            return type("Repository", (), {"repo_id": f"somebody/{place}"})
-
-        def upload_folder(self, **more: Any) -> None:
-            calls.update(more)
-
-    monkeypatch.setattr("reliableswap.training.core.publish.HfApi", Hub)
-    more = ("--max_train_steps", "1", "--push_to_hub", "--hub_private", "--hub_model_id", "mine")
-    assert train_accelerate.main(options(triplets, encoders, tmp_path, *more)) == 0
-    assert (calls["created"], calls["repo_id"], calls["folder_path"]) == ("mine", "somebody/mine", tmp_path)
-    assert calls["private"]
-    kept_here = {
-        "checkpoint-*",
-        "grids/*",
-        "*.np[yz]",
-        "settings.yaml",
-    }  # photos of people, and this machine's paths
-    assert kept_here <= set(calls["ignore_patterns"])
-    assert 'from_pretrained("mine")' in (tmp_path / "README.md").read_text()
 
 
-def test_a_tracker_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert tracker_of("none") is None
-    with pytest.raises(ReliableSwapError, match="nonesuch is not installed"):
-        tracker_of("nonesuch")
-    monkeypatch.setattr("reliableswap.training.core.runlog.importlib.util.find_spec", lambda name: None)
-    assert tracker_of("auto") is None

@@ -37,15 +37,15 @@ def publish(network: Network, task: Task, settings: RunSettings, step: int) -> N
 
 
 def card(network: Network, task: Task, settings: RunSettings, step: int, place: str) -> str:
-    """The model card: what was measured, on what it learnt, and the command that made it."""
+    """Return the model card: the measured figures, the training data, and the command of the run."""
     name = type(network).__name__
     figures = _last_figures(settings.output_dir / FIGURES_FILE)
     lines = [
-        "---", "license: other", "library_name: diffusers", "tags: [face-swap, reliableswap]", "---", "",
+        "---", "license: other", "library_name: reliableswap", "tags: [face-swap, reliableswap]", "---", "",
         f"# {name}", "",
-        f"{network.parameter_count:,} parameters, trained by ReliableSwap {__version__}: {step} of "
+        f"{network.parameter_count:,} parameters, trained with ReliableSwap {__version__} for {step} of "
         f"{settings.max_train_steps} steps of {settings.train_batch_size * settings.gradient_accumulation_steps} "
-        f"samples a process.", "",
+        f"samples per process.", "",
         "```python", f"from reliableswap.models import {name}", "",
         f'network = {name}.from_pretrained("{place}")', "```", "",
         "## Measured on held-out people", "",
@@ -54,26 +54,26 @@ def card(network: Network, task: Task, settings: RunSettings, step: int, place: 
         lines += [f"After {figures.pop('step'):.0f} steps.", "", "| figure | value |", "|---|---|"]
         lines += [f"| {key} | {value:.4f} |" for key, value in figures.items()]
     else:
-        lines.append("Nothing yet: the run stopped before its first validation.")
+        lines.append("Nothing: the run stopped before its first validation.")
     facts = task.facts()
     if facts:
         lines += ["", "## Data", "", *(f"- {key}: {value}" for key, value in facts.items())]
     lines += [
-        "", "## Made by", "",
+        "", "## Training command", "",
         "```bash", _command(), "```", "",
-        f"{CONFIG_FILE} in the run's folder holds every setting; `--config` repeats the run with it.", "",
+        f"`{CONFIG_FILE}` in the run's folder holds every setting; `--config {CONFIG_FILE}` repeats the run.", "",
     ]  # fmt: skip
     return "\n".join(lines)
 
 
 def _command() -> str:
-    """The command line of this run, without the places of folders on this machine."""
+    """Return the command line of this run, without paths of this machine."""
     words = [_public(word) for word in sys.argv]
     return shlex.join(["python", *words] if words[0].endswith(".py") else words)
 
 
 def _public(word: str) -> str:
-    """An argument with each absolute or parent path reduced to its last part."""
+    """Reduce each absolute or parent path in an argument to its last part."""
     parts = [Path(part).name if part.startswith(("/", "..")) else part for part in word.split(",")]
     return ",".join(parts)
 
