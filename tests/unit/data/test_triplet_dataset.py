@@ -110,7 +110,7 @@ def test_a_sample_follows_from_its_number_alone(made: Path) -> None:
 
 
 def test_a_loader_with_workers_gives_the_same_batches(made: Path) -> None:
-    from reliableswap.training.core.trainer import Positions
+    from reliableswap.training.core.batches import Positions
 
     dataset = TripletDataset(made, lanes=2, batch=2)
     loader = DataLoader(
