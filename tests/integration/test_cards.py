@@ -105,7 +105,7 @@ def test_a_card_that_ships_after_a_training(folder: Path) -> None:
     block = '```python\nfrom reliableswap.models import GlassesNet\n\nnetwork = GlassesNet.from_pretrained("run")\n```'
     (folder / "run" / "README.md").write_text(f"---\nlicense: other\n---\n{block}\n")
     ReliableSwapPipeline.bundled().save_pretrained(folder / "weights")
-    bundle({"glasses": folder / "run"}, folder / "weights")
+    bundle({"glasses": [folder / "run"]}, folder / "weights")
     names = run_examples(folder / "weights" / "glasses" / "README.md")
     assert isinstance(names["network"], GlassesNet)  # that of the package: only there does `bundled` look
 

@@ -5,32 +5,26 @@ from __future__ import annotations
 import itertools
 import json
 import logging
-from pathlib import Path
+from dataclasses import replace
+from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file
 from support.people import person
 
 from reliableswap import ReliableSwapPipeline
 from reliableswap.bundled import WEIGHTS, bundled
-from reliableswap.cli.release import _folders, bundle
-from reliableswap.errors import ReliableSwapError
 from reliableswap.faces.align import FIXER_WINDOW, IDENTITY_WINDOW, align
 from reliableswap.geometry.measures import expression_error, pose_error
-from reliableswap.models import (
-    FaceDetector,
-    FixerNet,
-    GlassesNet,
-    IdentityEncoder,
-    LightGenerator,
-    MeshNet,
-    load_network,
-)
-from reliableswap.swap.engines import Region, embed
+from reliableswap.models import LightGenerator
+from reliableswap.swap.job import FaceJob
+from reliableswap.swap.networks import embed
+from reliableswap.swap.settings import SwapSettings
+from reliableswap.swap.steps.generate import generate
+from reliableswap.swap.steps.reshape import reshape
+from reliableswap.swap.subject import Subject
 
 PEOPLE = range(1, 9)
 PAIRS = [(1, 2), (3, 4), (5, 6), (7, 8)]  # source, target
@@ -67,7 +61,7 @@ def test_what_ships_is_small_has_a_card_and_loads_as_a_pipeline() -> None:
         assert "train_accelerate.py" in card
         assert "/" + "tmp" not in card
         assert "\nlicense_name: non-commercial-research\n" in card
-        assert f'from_pretrained("reliableswap/weights/{name}")' in card
+        assert f'from_pretrained(bundled("{name}"))' in card
     index = json.loads((WEIGHTS / "model_index.json").read_text())
     assert index["generator"] == ["reliableswap.models", "LightGenerator"]
 
@@ -124,96 +118,36 @@ def test_auto_is_the_neural_engine(pipe: ReliableSwapPipeline) -> None:
     assert out.report.engine == "neural"
 
 
+class Recorder:
+    """A generator that keeps its last inputs."""
+
+    def __init__(self, network: Any) -> None:
+        self.network = network
+
+    def __call__(self, *inputs: torch.Tensor) -> Any:
+        self.inputs = inputs
+        return self.network(*inputs)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.network, name)
+
+
 def test_the_generator_uses_both_its_identity_and_its_guidance(pipe: ReliableSwapPipeline) -> None:
     """With the texture hidden the vector alone still moves the face; with the vector alone changed it moves less."""
-    from reliableswap.swap.engines import NeuralEngine
-
-    engine = NeuralEngine(pipe.generator, pipe.identity, pipe.fixer)
-    target, first, second = (
-        Region.around(pixels, pipe.find(pixels)[0], "photo") for pixels in map(photo, (2, 1, 5))
-    )
-    picture, matrix = align(target.pixels, target.face.points5, 128)
-    mesh = cv2.transform(target.face.mesh[None, :, :2], matrix)[0]
-    seen = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 127.5 - 1
-    nothing = torch.cat([-torch.ones(1, 3, 128, 128), torch.zeros(1, 1, 128, 128)], 1)
-    guided = engine.guidance(picture, np.column_stack([mesh, target.face.mesh[:, 2]]), first)
+    recorder = Recorder(pipe.networks().generator)
+    networks = replace(pipe.networks(), generator=recorder)
+    target = Subject.around(photo(2), pipe.find(photo(2))[0], "photo", networks)
+    inputs = []
+    for number in (1, 5):
+        job = FaceJob.start(target, pipe.prepare(photo(number)).bound_to(networks), SwapSettings(), networks)
+        generate(reshape(job))
+        inputs.append(recorder.inputs)
+    (seen, vector, guidance), (_, other, _) = inputs
     with torch.inference_mode():
-        whole = pipe.generator(seen, engine.vector(first), guided).image
-        other_vector = pipe.generator(seen, engine.vector(second), guided).image
-        blind = pipe.generator(seen, engine.vector(first), nothing).image
-        blind_other = pipe.generator(seen, engine.vector(second), nothing).image
+        whole = pipe.generator(seen, vector, guidance).image
+        other_vector = pipe.generator(seen, other, guidance).image
+        blind = pipe.generator(seen, vector).image
+        blind_other = pipe.generator(seen, other).image
     assert float((whole - blind).abs().mean()) > 0.01
     assert float((blind - blind_other).abs().mean()) > 0.002
     assert float((whole - other_vector).abs().mean()) > 0.0005
-
-
-def test_bundling_wants_cards_and_known_names_and_keeps_to_its_size(tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    networks = {
-        "detector": FaceDetector(),
-        "landmarks": MeshNet(),
-        "identity": IdentityEncoder(embedding_size=16, name="small"),
-        "fixer": FixerNet(embedding_size=8),
-    }
-    # A zero with a sign is another file, and the generator knows its encoder by checksum.
-    with torch.no_grad():
-        next(networks["identity"].parameters()).view(-1)[0] = -0.0
-    networks["generator"] = LightGenerator(
-        channels=(8, 8, 8, 8),
-        block_count=1,
-        identity_dim=16,
-        fixer_dim=8,
-        identity_encoder="small",
-        identity_checksum=networks["identity"].checksum(),
-        fixer_checksum=networks["fixer"].checksum(),
-    )
-    folders = {}
-    for name, network in networks.items():
-        folders[name] = tmp_path / name
-        network.save_pretrained(folders[name])
-    weights = tmp_path / "weights"
-    with pytest.raises(ReliableSwapError, match=r"has no README\.md"):
-        bundle(folders, weights)
-    for name, folder in folders.items():
-        (folder / "README.md").write_text(f'---\nlicense: other\n---\nX.from_pretrained("{name}")')
-    bundle(folders, weights)
-    loaded = ReliableSwapPipeline.from_pretrained(weights)
-    stored = load_file(weights / "generator" / "diffusion_pytorch_model.safetensors")
-    assert {tensor.dtype for tensor in stored.values()} == {torch.float16}
-    assert loaded.generator.config["fixer_checksum"] == loaded.fixer.checksum()
-    assert (weights / "fixer" / "README.md").read_text() == (
-        "---\nlicense: other\nlicense_name: non-commercial-research\n---\n"
-        'X.from_pretrained("reliableswap/weights/fixer")'
-    )
-    glasses = tmp_path / "glasses"
-    GlassesNet(channels=(4, 8)).save_pretrained(glasses)
-    (glasses / "README.md").write_text("---\nlicense: other\n---")
-    bundle({"glasses": glasses}, weights)
-    bundle({"detector": folders["detector"]}, weights)
-    assert isinstance(load_network(weights / "glasses"), GlassesNet)
-    assert "glasses" not in json.loads((weights / "model_index.json").read_text())
-    # The mean of two runs' weights, with the first one's card.
-    GlassesNet(channels=(4, 8)).save_pretrained(tmp_path / "other")
-    (tmp_path / "other" / "README.md").write_text("---\nlicense: other\n---\nthe first")
-    ours, theirs = load_network(tmp_path / "other").state_dict(), load_network(glasses).state_dict()
-    assert any(not torch.equal(ours[name], theirs[name]) for name in ours)
-    bundle({"glasses": [tmp_path / "other", glasses]}, weights)
-    for name, value in load_network(weights / "glasses").state_dict().items():
-        assert torch.allclose(value.float(), (ours[name] + theirs[name]) / 2, atol=1e-3), name
-    assert "the first" in (weights / "glasses" / "README.md").read_text()
-    both = f"{tmp_path / 'other'}+{glasses}"
-    assert _folders(both) == [tmp_path / "other", glasses]
-    (tmp_path / "c++").mkdir()
-    assert _folders(str(tmp_path / "c++")) == [tmp_path / "c++"]
-    GlassesNet(channels=(4, 4)).save_pretrained(tmp_path / "narrow")
-    for stranger in (tmp_path / "narrow", folders["identity"]):
-        with pytest.raises(ReliableSwapError, match=f"{stranger.name} holds another network than"):
-            bundle({"glasses": [glasses, stranger]}, weights)
-    with pytest.raises(ReliableSwapError, match="no component 'face'"):
-        bundle({"face": folders["detector"]}, weights)
-    # A fixer that the generator never saw is found out before anything is replaced.
-    torch.manual_seed(1)
-    FixerNet(embedding_size=8).save_pretrained(folders["fixer"])
-    with pytest.raises(ReliableSwapError, match="with its own FixerNet"):
-        bundle({"fixer": folders["fixer"]}, weights)
-    assert ReliableSwapPipeline.from_pretrained(weights).fixer.checksum() == networks["fixer"].checksum()
