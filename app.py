@@ -1,4 +1,4 @@
-"""The Space: the page in the browser, its API and its MCP tools. `python app.py` and open the address it prints."""
+"""The Space: the page in the browser, its API and its MCP tools. Run `python app.py` and open the address it prints."""
 
 import signal
 import sys
@@ -6,5 +6,5 @@ import sys
 from reliableswap.space import build, launch
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # ends in order, so that people's files go too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # a normal exit, which deletes people's files
     launch(build())

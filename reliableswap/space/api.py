@@ -1,8 +1,8 @@
-"""What scripts and agents call: four endpoints with names that stay, and the same four as MCP tools.
+"""Four endpoints for scripts, which Gradio also offers as MCP tools. Their names and parameters are stable.
 
-The page's own events are private. Each endpoint has components of its own, which are never shown: they give the
-API its types. Docstrings become the documentation, so they speak to the caller. Sources come one by one and not as
-a list, because MCP tools of Gradio can't take lists of files.
+The page's own events are private. Each endpoint has its own hidden components, which give the API its types.
+Gradio publishes the docstrings, so they address the caller. Each source is a parameter of its own because Gradio's MCP
+tools can't take lists of files.
 """
 
 from __future__ import annotations
@@ -12,19 +12,30 @@ from typing import Any
 import gradio as gr
 
 from reliableswap.pipelines.image import Engine
-from reliableswap.space.app.making import ROWS
-from reliableswap.space.app.photo import HEAVY, RAW
 
-from .handlers import File, found_faces, made_swap, made_triplet, read_marks, swap_facts
+from . import handlers
+from .events import ONE_AT_A_TIME, UNCHECKED, show_errors
+from .files import File
+from .inputs import STRENGTHS, default_strength
 from .limits import MAX_SOURCES
-from .toasts import toasts
-from .work import STRENGTHS, Worker
+from .work import Worker
+
+_CAPTIONS = {
+    "a": "C_a, a real photo; the cycle triplet's truth.",
+    "b": "C_b, a real photo.",
+    "reshaped": "Step 1: the outline of a's face, moved towards b's proportions.",
+    "reenacted": "Step 2: b's real skin, drawn onto a's pose and expression.",
+    "recoloured": "Step 3: skin tone and light of a's photo.",
+    "ab": "C_ab, a's attributes and b's identity; synthetic.",
+    "ba": "C_ba, b's attributes and a's identity; synthetic.",
+    "network": "The generator's answer to the cycle triplet's input.",
+}
 
 
-def api(worker: Worker) -> None:
+def add_endpoints(worker: Worker) -> None:
     """Add the endpoints to the current page."""
 
-    @toasts
+    @show_errors
     def swap(
         source: File,
         target: File,
@@ -42,24 +53,24 @@ def api(worker: Worker) -> None:
         source_4: File | None = None,
         source_5: File | None = None,
     ) -> tuple[str, dict[str, Any]]:
-        """Put the face of a source into the target photo, or those of several. The result says that AI made it.
+        """Put the face of one source, or of several, into the target photo. The result says that AI made it.
 
         Args:
-            source: a picture with the face to put in; the largest face in it counts. It is source 0.
+            source: a picture with the face to put in; its largest face is used. This is source 0.
             target: the photo whose faces are replaced.
-            agreed: true states that the people shown agreed to this, or do not exist; else it is refused.
-            faces: face=source pairs such as "0=1, 2=0", counted from 0, largest face first; empty is 0=0.
-            engine: auto, blend, or neural where the server holds a generator.
+            agreed: true confirms that the people shown agreed to this, or do not exist; required.
+            faces: face=source pairs such as "0=1, 2=0"; both count from 0, largest face first. Empty means 0=0.
+            engine: auto, blend, or neural if the server has a generator.
             likeness: how much of the source comes in, 0 to 1.
-            shape: how far the face's outline moves to the source's, 0 to 1.
-            detail: how far sharpness and grain follow the target, 0 to 1.
-            expression: how far lips, lids and brows are drawn back to the target's, 0 to 1.
-            glasses: how far glasses that the target wears stay on, 0 to 1.
-            source_1: a further source, for `faces` to name.
-            source_2: a further source, for `faces` to name.
-            source_3: a further source, for `faces` to name.
-            source_4: a further source, for `faces` to name.
-            source_5: a further source, for `faces` to name.
+            shape: how far the outline of the face moves to the source's, 0 to 1.
+            detail: how far sharpness and grain follow the target photo, 0 to 1.
+            expression: how far mouth, eyelids and brows keep the target's expression, 0 to 1.
+            glasses: how far the target's glasses stay on, 0 to 1.
+            source_1: a further source; give it to a face with `faces`.
+            source_2: a further source; give it to a face with `faces`.
+            source_3: a further source; give it to a face with `faces`.
+            source_4: a further source; give it to a face with `faces`.
+            source_5: a further source; give it to a face with `faces`.
 
         Returns:
             The result, a PNG marked as made by AI.
@@ -68,55 +79,55 @@ def api(worker: Worker) -> None:
         given = enumerate((source, source_1, source_2, source_3, source_4, source_5))
         sources = {number: file for number, file in given if file}
         strengths = (likeness, shape, detail, expression, glasses)
-        path, made = made_swap(worker, sources, target, agreed, faces, engine, *strengths)
-        return path, swap_facts(made)
+        path, done = handlers.swap_faces(worker, sources, target, agreed, faces, engine, *strengths)
+        return path, handlers.swap_facts(done)
 
-    @toasts
+    @show_errors
     def faces(target: File) -> tuple[str, list[dict[str, Any]]]:
-        """Find the faces of a photo; their numbers are what `swap` takes.
+        """Find the faces of a photo, and number them as `swap` expects.
 
         Args:
             target: the photo.
 
         Returns:
             The photo with its faces outlined and numbered.
-            Number, box (x0, y0, x1, y1) and score of each face, the largest first.
+            Each face's number, box (x0, y0, x1, y1) and score, the largest face first.
         """
-        return found_faces(worker, target)
+        return handlers.find_faces(worker, target)
 
-    @toasts
+    @show_errors
     def triplets(a: File, b: File, agreed: bool) -> list[tuple[str, str]]:
-        """Make the training data of ReliableSwap from two photos: naive and cycle triplet, with every step.
+        """Make ReliableSwap's training data from two photos: naive and cycle triplet, with every step.
 
         Args:
             a: a photo of the person who gives pose, expression, hair and light.
             b: a photo of the person who gives the identity.
-            agreed: true states that the people shown agreed to this, or do not exist; else it is refused.
+            agreed: true confirms that the people shown agreed to this, or do not exist; required.
 
         Returns:
-            The pictures, each with its name and a sentence.
+            The pictures, each with its name and a caption.
         """
-        paths = made_triplet(worker, a, b, agreed)
-        return [(path, f"{name}: {_SAYS[name]}") for name, path in paths.items()]
+        paths = handlers.make_triplet(worker, a, b, agreed)
+        return [(path, f"{name}: {_CAPTIONS[name]}") for name, path in paths.items()]
 
-    @toasts
+    @show_errors
     def verify(file: File) -> dict[str, Any]:
-        """Read what a picture says of its own making.
+        """Read what a picture says about how it was made.
 
         Args:
-            file: the picture, unchanged as it was received.
+            file: the picture, exactly as it was received.
 
         Returns:
             marked, ai_made, made_here (by this software), software, source_type and details. No mark proves nothing.
         """
-        return read_marks(file)
+        return handlers.verify(file)
 
     def picture(label: str) -> gr.File:
         return gr.File(label=label, type="filepath", visible=False)
 
     agreed = gr.Checkbox(label="agreed", visible=False)
-    agreed.value = None  # without a default, so that it has to be said
-    shares = [gr.Slider(0, 1, value, label=name, visible=False) for name, (value, _) in STRENGTHS.items()]
+    agreed.value = None  # no default: the caller must give it
+    strengths = [gr.Slider(0, 1, default_strength(name), label=name, visible=False) for name in STRENGTHS]
     _endpoint(
         swap,
         [
@@ -125,32 +136,27 @@ def api(worker: Worker) -> None:
             agreed,
             gr.Textbox("", label="faces", visible=False),
             gr.Dropdown(worker.engines, value="auto", label="engine", visible=False),
-            *shares,
+            *strengths,
             *(picture(f"source_{number}") for number in range(1, MAX_SOURCES)),
         ],
         [picture("result"), gr.JSON(label="report", visible=False)],
-        **HEAVY,
+        **ONE_AT_A_TIME,
     )
     _endpoint(
-        faces, [picture("target")], [picture("numbered"), gr.JSON(label="faces", visible=False)], **HEAVY
+        faces,
+        [picture("target")],
+        [picture("numbered"), gr.JSON(label="faces", visible=False)],
+        **ONE_AT_A_TIME,
     )
     _endpoint(
         triplets,
         [picture("a"), picture("b"), agreed],
         [gr.Gallery(label="pictures", visible=False, format="png")],
-        **HEAVY,
+        **ONE_AT_A_TIME,
     )
     _endpoint(verify, [picture("file")], [gr.JSON(label="marks", visible=False)])
 
 
-_SAYS = {plate.picture: f"{plate.title}." for row in ROWS.values() for plate in row} | {
-    "ab": "C_ab, a's attributes and b's identity; synthetic.",
-    "ba": "C_ba, b's attributes and a's identity; synthetic.",
-    "a": "C_a, a real photo; the cycle triplet's truth.",
-    "b": "C_b, a real photo.",
-    "network": "the generator's answer to the cycle triplet's input.",
-}
-
-
 def _endpoint(function: Any, inputs: list[Any], outputs: list[Any], **limits: Any) -> None:
-    gr.Button(visible=False).click(function, inputs, outputs, api_name=function.__name__, **RAW, **limits)
+    name = function.__name__
+    gr.Button(visible=False).click(function, inputs, outputs, api_name=name, **UNCHECKED, **limits)

@@ -1,4 +1,4 @@
-"""The statement that every swap needs, the rules beside it, and the note that every result carries."""
+"""The statement that every swap requires, the rules, and the visible note on every result."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from reliableswap.media import Picture
 
 STATEMENT = "The people shown agreed to this, or they do not exist."
 RULES = (
-    "Only faces of adults who agreed, or of people who do not exist. Nothing sexual, no deception, no children. "
-    "Every result says visibly, and in its metadata, that it was made by AI."
+    "Only swap faces of adults who agreed, or of people who do not exist. Nothing sexual, no deception, no children. "
+    "Every result says that AI made it, visibly and in its metadata."
 )
 NOTE = "Made by AI"
 
 
 def require_consent(agreed: object) -> None:
-    """Raise unless `agreed` is exactly True: over the API anything may come, and "false" is not a yes."""
+    """Raise unless `agreed` is exactly True; the API may send anything, and the text "false" is not consent."""
     if agreed is not True:
         raise ReliableSwapError(
             "Nothing was swapped: please confirm that the people shown agreed, or that they do not exist."
         )
 
 
-def with_note(picture: Picture) -> Picture:
-    """The picture with the note on a small plate in its lower right corner, which no transparency hides."""
+def add_note(picture: Picture) -> Picture:
+    """Draw the note on a small dark plate in the lower right corner, and make the plate opaque."""
     pixels = picture.pixels
     height, width = pixels.shape[:2]
     size = max(10.0, 0.034 * min(height, width))
     font = ImageFont.load_default(size)
     left, top, right, bottom = font.getbbox(NOTE)
-    if (right - left) > 0.9 * width:  # a picture so narrow that the note has to shrink to fit
+    if (right - left) > 0.9 * width:  # a narrow picture: shrink the note to fit
         font = ImageFont.load_default(max(1.0, size * 0.9 * width / (right - left)))
         left, top, right, bottom = font.getbbox(NOTE)
     pad = max(1, round(0.4 * (bottom - top)))

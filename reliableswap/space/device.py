@@ -1,4 +1,4 @@
-"""Where the heavy functions run: on a lent GPU where the host lends one (ZeroGPU), else where the pipeline is."""
+"""Run heavy functions on a GPU of ZeroGPU (the package `spaces`) if the host offers it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,22 @@ from typing import Any, ParamSpec, TypeVar
 P = ParamSpec("P")
 R = TypeVar("R")
 
-try:
-    _LENT: Any = import_module("spaces").GPU
-except ImportError:
-    _LENT = None
+
+def _zero_gpu() -> Any:
+    """Return the decorator of ZeroGPU, or None on other hosts."""
+    try:
+        return import_module("spaces").GPU
+    except ImportError:
+        return None
+
+
+_zero_gpu()  # `spaces` has to be imported before torch
 
 
 def on_gpu(function: Callable[P, R]) -> Callable[P, R]:
-    """The function, run on a lent GPU where there is one to lend; the very same function elsewhere."""
-    if _LENT is None:
+    """Wrap the function to run on a ZeroGPU; return it unchanged on other hosts."""
+    decorator = _zero_gpu()
+    if decorator is None:
         return function
-    lent: Callable[P, R] = _LENT(function)
-    return lent
+    wrapped: Callable[P, R] = decorator(function)
+    return wrapped

@@ -70,7 +70,7 @@ def uploaded_path(file: File | None, what: str) -> Path:
     path = Path(str(given)).resolve()
     if not path.is_relative_to(shared_storage().folder) or not path.is_file():
         raise PictureError(
-            f"the {what} is no longer here; files are kept for at most an hour, please upload it again"
+            f"the {what} is no longer here; files are kept for about an hour, please upload it again"
         )
     shared_storage().mark_used(path)
     return path

@@ -1,8 +1,7 @@
-"""What the server answers: checked inputs in, files and figures out. The page, the API and MCP all end here."""
+"""What the server does for the page, the API and MCP: check the inputs, do the job, publish files and facts."""
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -11,18 +10,19 @@ from reliableswap.errors import ReliableSwapError
 from reliableswap.faces.draw import annotate
 from reliableswap.media import Picture
 from reliableswap.pipelines.image import Engine
-from reliableswap.provenance import read_mark
+from reliableswap.provenance import verify_picture
 
-from .consent import NOTE, STATEMENT, require_consent, with_note
-from .files import publish, read_upload, uploaded_path
+from .consent import NOTE, STATEMENT, add_note, require_consent
+from .files import File, publish, read_upload, upload_name, uploaded_path
+from .inputs import ENGINES, check_strengths, parse_faces
 from .limits import MAX_RESULT_BYTES, MAX_RESULT_MEGABYTES
-from .work import ENGINES, Swap, Triplet, Worker, checked_strengths, opaque, parse_faces
+from .views import opaque
+from .work import Swap, Worker
 
-File = Mapping[str, Any]  # a file as Gradio hands it over: path, orig_name, ...
-_OURS = "ReliableSwap "
+_PHOTOS = ("a", "b")  # the pictures of a triplet that are real
 
 
-def made_swap(
+def swap_faces(
     worker: Worker,
     sources: Mapping[int, File],
     target: File | None,
@@ -31,30 +31,34 @@ def made_swap(
     engine: Engine,
     *strengths: object,
 ) -> tuple[str, Swap]:
-    """The marked result's path, and the swap. Consent comes first: without it no picture is even opened."""
+    """Swap, and return the path of the marked result and what was done; no file is opened without consent.
+
+    faces: see `inputs.parse_faces`; strengths: in the order of `inputs.STRENGTHS`.
+    """
     require_consent(agreed)
-    shares, mapping = checked_strengths(*strengths), parse_faces(faces)
+    checked, mapping = check_strengths(*strengths), parse_faces(faces)
     if engine not in ENGINES:
         raise ReliableSwapError(f"unknown engine {engine!r}; choose {', '.join(worker.engines)}")
     photo = read_upload(target, "target photo")
     pictures = {number: read_upload(file, f"source {number}") for number, file in sources.items()}
-    swap = worker.swap(pictures, photo, mapping, engine, shares)
-    after = replace(with_note(swap.after), name=photo.name)
+    swap = worker.swap(pictures, photo, mapping, engine, checked)
+    after = replace(add_note(swap.after), name=photo.name)
     details = {"consent": STATEMENT, "engine": swap.report.engine}
     return publish(after, "swapped.png", ai_made=True, metadata=details), swap
 
 
-def before_view(swap: Swap) -> str:
-    """The target as the slider shows it: upright, without transparency, in a format that any browser reads."""
+def publish_before(swap: Swap) -> str:
+    """Publish the target for the before-and-after slider: upright, opaque, in a format that every browser shows."""
     return publish(opaque(swap.before), "before.jpg", ai_made=False)
 
 
 def swap_facts(swap: Swap) -> dict[str, Any]:
+    """Return the report for the API."""
     return {**swap.report.to_dict(), "note": f"{NOTE}: this picture does not show what happened."}
 
 
-def found_faces(worker: Worker, target: File | None) -> tuple[str, list[dict[str, Any]]]:
-    """The photo with its faces numbered, and each face's number, box and score."""
+def find_faces(worker: Worker, target: File | None) -> tuple[str, list[dict[str, Any]]]:
+    """Return the path of the photo with its faces numbered, and each face's number, box and score."""
     photo = read_upload(target, "photo")
     faces = worker.find(photo)
     drawn = publish(Picture(annotate(photo.pixels, faces), name=photo.name), "numbered.jpg", ai_made=False)
@@ -65,72 +69,28 @@ def found_faces(worker: Worker, target: File | None) -> tuple[str, list[dict[str
     return drawn, facts
 
 
-def made_triplet(worker: Worker, a: File | None, b: File | None, agreed: object) -> dict[str, str]:
-    """The figure's pictures by name, as paths; what AI made is marked, the two crops of photos are not."""
+def make_triplet(worker: Worker, a: File | None, b: File | None, agreed: object) -> dict[str, str]:
+    """Return the paths of the figure's pictures by name; all but the crops of the two photos are marked."""
     require_consent(agreed)
-    photos = read_upload(a, "first photo"), read_upload(b, "second photo")
-    triplet: Triplet = worker.triplet(*photos)
-    paths = {}
-    for name, pixels in vars(triplet).items():
-        if pixels is None:
-            continue
-        real = name in ("a", "b")
-        picture = Picture(pixels, name=name)
-        paths[name] = publish(
-            picture if real else with_note(picture),
-            f"{name}.png",
-            ai_made=not real,
-            metadata={"consent": STATEMENT},
-        )
-    return paths
-
-
-def read_marks(file: File | None) -> dict[str, Any]:
-    """What a file says of its own making. The file is read as it was uploaded, byte for byte."""
-    path = uploaded_path(file, "file")
-    name = str((file or {}).get("orig_name") or path.name)
-    if path.stat().st_size > MAX_RESULT_BYTES:
-        raise ReliableSwapError(
-            f"{name} is larger than {MAX_RESULT_MEGABYTES} MB, which no result of this page is"
-        )
-    try:
-        mark = read_mark(path)
-    except ReliableSwapError as error:
-        # The message names the path on this server; the client knows the file by its own name.
-        raise ReliableSwapError(str(error).replace(str(path), name)) from None
-    if mark is None:
-        return {"file": name, "marked": False, "ai_made": False, "made_here": False}
+    triplet = worker.triplet(read_upload(a, "first photo"), read_upload(b, "second photo"))
     return {
-        "file": name,
-        "marked": True,
-        "ai_made": mark.ai_made,
-        "made_here": mark.ai_made and mark.software.startswith(_OURS),
-        "software": mark.software,
-        "source_type": mark.source_type,
-        "details": dict(mark.details),
+        name: _publish_panel(name, pixels) for name, pixels in vars(triplet).items() if pixels is not None
     }
 
 
-def marks_html(facts: Mapping[str, Any]) -> str:
-    """The same for people, with what it does not prove."""
-    name = html.escape(str(facts["file"]))
-    if facts["made_here"]:
-        verdict = f"<strong>{name} was made by AI, with ReliableSwap.</strong>"
-    elif facts["ai_made"]:
-        verdict = f"<strong>{name} was made by AI, with other software.</strong>"
-    elif facts["marked"]:
-        verdict = f"<strong>{name} says how it was made, and not that AI made it.</strong>"
-    else:
-        return (
-            f"<p class='verdict'><strong>{name} carries no mark.</strong></p><p>That proves nothing: marks are lost "
-            "when a picture is sent through a messenger, edited or photographed from a screen.</p>"
+def _publish_panel(name: str, pixels: Any) -> str:
+    picture, file = Picture(pixels, name=name), f"{name}.png"
+    if name in _PHOTOS:
+        return publish(picture, file, ai_made=False)
+    return publish(add_note(picture), file, ai_made=True, metadata={"consent": STATEMENT})
+
+
+def verify(file: File | None) -> dict[str, Any]:
+    """Return what a file says about how it was made; it is read as it was uploaded, byte for byte."""
+    path = uploaded_path(file, "file")
+    name = upload_name(file, path)
+    if path.stat().st_size > MAX_RESULT_BYTES:
+        raise ReliableSwapError(
+            f"{name} is larger than {MAX_RESULT_MEGABYTES} MB, and no result of this page is"
         )
-    details = {"Software": facts["software"], "Source type": facts["source_type"], **facts["details"]}
-    rows = "".join(
-        f"<tr><th scope='row'>{html.escape(str(key).capitalize())}</th><td>{html.escape(str(value))}</td></tr>"
-        for key, value in details.items()
-    )
-    return (
-        f"<p class='verdict'>{verdict}</p><table class='report'><tbody>{rows}</tbody></table>"
-        "<p>The mark is a note in the file, not a signature: anyone can write or remove one.</p>"
-    )
+    return {"file": name, **verify_picture(path, name).to_dict()}

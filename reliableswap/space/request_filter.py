@@ -171,7 +171,11 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 
 
 async def _refuse(send: Send, refused: _RefusedError) -> None:
-    body = json.dumps({"detail": refused.reason}).encode()
+    detail: Any = refused.reason
+    if refused.status == 422:  # Gradio's clients, among them its MCP server, read this shape only
+        failed = {"__type__": "validate", "is_valid": False, "parameter_name": "request"}
+        detail = [{**failed, "message": refused.reason}]
+    body = json.dumps({"detail": detail}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": refused.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -13,14 +13,14 @@ from starlette.middleware import Middleware
 from reliableswap.space.app.theme import CSS, JS, theme
 
 from .files import shared_storage
-from .limits import MAX_RESULT_MEGABYTES, QUEUE_SIZE
+from .limits import MAX_RESULT_MEGABYTES, QUEUE_SIZE, SWEEP_SECONDS
 from .request_filter import RequestFilter
 from .storage import sweeping
 
 
 @asynccontextmanager
 async def _sweep_while_serving(_: Any) -> AsyncIterator[None]:
-    with sweeping(shared_storage()):
+    with sweeping(shared_storage(), SWEEP_SECONDS):
         yield
 
 

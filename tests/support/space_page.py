@@ -1,8 +1,11 @@
-"""A served page and its clients, for the tests of the Space."""
+"""A served page, its clients, and a neighbouring server, for the tests of the Space."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import gradio as gr
@@ -37,7 +40,7 @@ def pixels(path: str) -> np.ndarray:
 
 
 def ask(page: gr.Blocks, endpoint: str, *data: Any) -> httpx.Response:
-    """A call as any program could send it, without the client's good manners."""
+    """Call an endpoint as any program could, without the client's checks."""
     url = f"{page.local_url}gradio_api/call/{endpoint}"
     answer = httpx.post(url, json={"data": list(data)})
     if answer.status_code != 200:
@@ -46,4 +49,30 @@ def ask(page: gr.Blocks, endpoint: str, *data: Any) -> httpx.Response:
 
 
 def as_file(path: str) -> dict[str, Any]:
+    """A file as Gradio's own clients send it."""
     return {"path": path, "orig_name": "me.png", "meta": {"_type": "gradio.FileData"}}
+
+
+@contextmanager
+def counting_server() -> Iterator[tuple[str, list[str]]]:
+    """Run an HTTP server on this machine; yield the address of a picture on it, and the requests it got."""
+    requests: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            requests.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+
+        do_HEAD = do_POST = do_GET
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/face.png", requests
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -1,12 +1,13 @@
-"""The page: what it is, the tabs, the rules."""
+"""The page: the heading, the tabs, and the rules."""
 
 from __future__ import annotations
 
 import gradio as gr
 
 from reliableswap.pipelines.image import ReliableSwapPipeline
-from reliableswap.space.api import api
+from reliableswap.space.api import add_endpoints
 from reliableswap.space.consent import RULES
+from reliableswap.space.events import PAGE_ONLY
 from reliableswap.space.limits import (
     KEEP_SECONDS,
     MAX_FACES,
@@ -19,54 +20,52 @@ from reliableswap.space.limits import (
 from reliableswap.space.work import Worker
 
 from .making import making_tab
-from .photo import example_strip, photo_tab
+from .photo import example_thumbnails, photo_tab
 from .verify import verify_tab
 
 _HEAD = f"""
 # ReliableSwap
-Put one person's identity on another's photo; pose, expression, light and background stay.
+Put one person's face into another person's photo; pose, expression, light and background stay.
 
 <div class="rules">{RULES}</div>
 """
 
-_KEPT = f"{KEEP_SECONDS // 60} to {(KEEP_SECONDS + SWEEP_SECONDS) // 60}"
+_KEPT_MINUTES = (KEEP_SECONDS + SWEEP_SECONDS) // 60
 _SMALL_PRINT = f"""
 **Allowed.** Faces of adults who agreed to this swap, and of people who do not exist.
 
-**Not allowed.** Children's faces. Anything sexual. Making others believe that somebody did or said something;
-impersonation, fraud, harassment. You answer for what you make.
+**Not allowed.** Children's faces. Anything sexual. Making others believe that somebody did or said something they did
+not. Impersonation, fraud, harassment. You are responsible for what you make.
 
-**Marks.** Every result carries a visible note in its corner and the IPTC mark for media made with AI in its
-metadata, with the statement you confirmed. Please leave both in.
+**Marks.** Every result carries a visible note in its corner. Its metadata carries the IPTC mark for media made with AI
+and the statement you confirmed. Please leave both in place.
 
-**Your files.** Uploads and results stay on this server for {_KEPT} minutes, under addresses that nobody can guess,
-and are then deleted. Nothing is kept in the browser, and the page loads nothing from other servers.
+**Your files.** Uploads and results are deleted from this server after {_KEPT_MINUTES} minutes at most. Until then they
+have addresses that nobody can guess. Nothing is kept in the browser, and the page loads nothing from other servers.
 
 **Limits.** Pictures up to {MAX_MEGABYTES} MB and {MAX_MEGAPIXELS} megapixels, {MAX_SOURCES} sources, {MAX_FACES} faces
-on this page. One job runs at a time and {QUEUE_SIZE} may wait. Heads turned far from the source's, rimless glasses,
-loose hair over the face and hard coloured light leave traces.
+on this page. One job runs at a time, and up to {QUEUE_SIZE} may wait. Results are weaker when the two heads are turned
+very differently, or with rimless glasses, loose hair over the face or strongly coloured light.
 """
 
 
 def build(pipe: ReliableSwapPipeline | None = None) -> gr.Blocks:
-    """The page around a pipeline; the bundled one by default."""
+    """Build the page around a pipeline, by default the bundled one."""
     worker = Worker(pipe)
-    with gr.Blocks(
-        title="ReliableSwap", analytics_enabled=False, delete_cache=(SWEEP_SECONDS, KEEP_SECONDS)
-    ) as page:
+    # `storage.Storage` deletes old files; delete_cache makes Gradio forget their names.
+    forget = (SWEEP_SECONDS, KEEP_SECONDS)
+    with gr.Blocks(title="ReliableSwap", analytics_enabled=False, delete_cache=forget) as page:
         gr.Markdown(_HEAD, elem_classes="head")
         with gr.Tabs():
             with gr.Tab("Photo", id="photo"):
-                strip = photo_tab(worker)
+                gallery = photo_tab(worker)
             with gr.Tab("How it is made", id="making"):
                 making_tab(worker)
             with gr.Tab("Verify", id="verify"):
                 verify_tab()
         with gr.Accordion("Rules, your files and limits", open=False):
             gr.Markdown(_SMALL_PRINT)
-        api(worker)
-        if strip is not None:
-            page.load(
-                example_strip, None, strip, api_visibility="private", queue=False, show_progress="hidden"
-            )
+        add_endpoints(worker)
+        if gallery is not None:
+            page.load(example_thumbnails, None, gallery, **PAGE_ONLY)
     return page

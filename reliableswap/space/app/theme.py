@@ -1,4 +1,4 @@
-"""Theme and style sheet: calm, the system's own fonts, nothing loaded from anywhere."""
+"""The page's theme, style sheet and script. Fonts are the system's own: nothing is loaded from other servers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ _MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
 
 
 def theme() -> gr.themes.Base:
+    """Return the theme, for light and dark screens."""
     return gr.themes.Base(
         primary_hue=gr.themes.colors.teal,
         neutral_hue=gr.themes.colors.slate,
@@ -64,14 +65,14 @@ table.report th, table.report td { text-align: left; padding: 0.3rem 0.5rem 0.3r
 table.report tr { border: 0 !important; }
 table.report th { font-weight: 600; overflow-wrap: normal; }
 .verdict { font-size: 1.1rem; margin: 0.4rem 0; }
-.figure .plate { max-width: 240px; }
-@media (max-width: 640px) { .figure .plate { max-width: calc(50% - 8px); } }
-.figure .says p { font-size: 0.9rem; margin: 0.2rem 0 0; }
+.figure .panel-column { max-width: 240px; }
+@media (max-width: 640px) { .figure .panel-column { max-width: calc(50% - 8px); } }
+.figure .caption p { font-size: 0.9rem; margin: 0.2rem 0 0; }
 :focus-visible { outline: 2px solid var(--primary-500) !important; outline-offset: 2px; }
 """
 
-# Gradio's before-and-after slider has neither names for its pictures nor keys for its line. This gives it both: the
-# arrow keys drag the line as a mouse would.
+# Make Gradio's before-and-after slider accessible: name its pictures, and let the arrow keys move its line, which they
+# do by sending the events of a mouse that drags it.
 JS = """
 () => {
   const drag = (handle, step) => {
@@ -80,12 +81,12 @@ JS = """
       { bubbles: true, cancelable: true, view: window, clientX: at, clientY: y }));
     send(handle, "mousedown", x); send(window, "mousemove", x + step); send(window, "mouseup", x + step);
   };
-  const tell = (handle, frame) => {
+  const updateValue = (handle, frame) => {
     const whole = frame.getBoundingClientRect(), line = handle.getBoundingClientRect();
     const share = (line.left + line.width / 2 - whole.left) / Math.max(whole.width, 1);
     handle.setAttribute("aria-valuenow", Math.round(100 * Math.min(1, Math.max(0, share))));
   };
-  const equip = () => document.querySelectorAll("[data-testid=slider]").forEach((handle) => {
+  const addControls = () => document.querySelectorAll("[data-testid=slider]").forEach((handle) => {
     const frame = handle.parentElement, pictures = frame.querySelectorAll("img");
     ["Before: the target photo", "After: the result, made by AI"].forEach(
       (name, i) => pictures[i] && pictures[i].alt !== name && (pictures[i].alt = name));
@@ -93,8 +94,8 @@ JS = """
     const facts = { role: "slider", tabindex: "0", "aria-label": "Line between before and after",
       "aria-valuemin": "0", "aria-valuemax": "100", "aria-orientation": "horizontal" };
     Object.entries(facts).forEach(([name, value]) => handle.setAttribute(name, value));
-    tell(handle, frame);
-    new MutationObserver(() => tell(handle, frame)).observe(handle, { attributeFilter: ["style"] });
+    updateValue(handle, frame);
+    new MutationObserver(() => updateValue(handle, frame)).observe(handle, { attributeFilter: ["style"] });
     handle.addEventListener("keydown", (event) => {
       const step = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1 }[event.key];
       if (!step) return;
@@ -102,7 +103,7 @@ JS = """
       drag(handle, (step * frame.getBoundingClientRect().width) / 20);
     });
   });
-  new MutationObserver(equip).observe(document.body, { childList: true, subtree: true });
-  equip();
+  new MutationObserver(addControls).observe(document.body, { childList: true, subtree: true });
+  addControls();
 }
 """

@@ -1,22 +1,19 @@
-"""The tab "Verify": does this file say that it was made by AI, and with what."""
+"""The tab "Verify": does a picture say that AI made it, and with what software?"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import gradio as gr
 
-from reliableswap.space.handlers import marks_html, read_marks
-from reliableswap.space.toasts import toasts
-
-from .photo import RAW
+from reliableswap.space.events import UNCHECKED, show_errors
+from reliableswap.space.files import File
+from reliableswap.space.handlers import verify
+from reliableswap.space.views import verification_html
 
 
 def verify_tab() -> None:
     """Build the tab inside the current page."""
     gr.Markdown(
-        "Drop a picture to read what it says of its own making. Results of this page carry the IPTC mark for media "
+        "Add a picture to read what it says about how it was made. Results of this page carry the IPTC mark for media "
         "made with AI in their metadata.",
         elem_classes="quiet",
     )
@@ -28,8 +25,8 @@ def verify_tab() -> None:
         with gr.Column(min_width=280):
             verdict = gr.HTML(elem_id="verdict")
 
-    @toasts
-    def show_marks(file: Mapping[str, Any] | None) -> str:
-        return marks_html(read_marks(file)) if file else ""
+    @show_errors
+    def show_verdict(file: File | None) -> str:
+        return verification_html(verify(file)) if file else ""
 
-    file.change(show_marks, file, verdict, api_visibility="private", **RAW)
+    file.change(show_verdict, file, verdict, api_visibility="private", **UNCHECKED)

@@ -1,0 +1,50 @@
+"""What the page's events and the API's endpoints share: their limits, and errors that people can read."""
+
+from __future__ import annotations
+
+import functools
+import html
+import logging
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+import gradio as gr
+
+from reliableswap.errors import ReliableSwapError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+logger = logging.getLogger(__name__)
+
+ONE_AT_A_TIME: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "device"}  # for heavy jobs
+# Pass files as they came: our own code checks them, with clearer messages than the components'.
+UNCHECKED: dict[str, Any] = {"preprocess": False}
+# Of an event that only changes the page: not in the API, not in the queue, and without a progress bar.
+PAGE_ONLY: dict[str, Any] = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
+
+
+def one_line(error: BaseException) -> str:
+    """Return the error's message on one line with HTML escaped: it may hold a client's file name."""
+    return html.escape(" ".join(str(error).split()), quote=False)
+
+
+def show_errors(function: Callable[P, R]) -> Callable[P, R]:
+    """Show ReliableSwap's errors as toasts; log any other error, and show an apology without its details."""
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except ReliableSwapError as error:
+            raise gr.Error(one_line(error), title="Not done", print_exception=False) from error
+        except gr.Error:
+            raise
+        except Exception as error:
+            logger.exception("%s failed", function.__name__)
+            raise gr.Error(
+                "something went wrong on the server; please try again, or try another picture",
+                title="Not done",
+                print_exception=False,
+            ) from error
+
+    return call

@@ -1,0 +1,71 @@
+"""What a client may choose: the engine, the strengths, and which face gets which source."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from reliableswap.errors import ReliableSwapError
+from reliableswap.pipelines.image import Engine
+from reliableswap.swap.settings import SwapSettings
+
+from .limits import MAX_SOURCES
+
+ENGINES: dict[Engine, str] = {"auto": "Automatic", "blend": "Blend", "neural": "Neural"}
+# In the order of the page and the API: a field of SwapSettings, and what the page says about it.
+STRENGTHS: dict[str, str] = {
+    "likeness": "How much of the source comes in.",
+    "shape": "How far the outline of the face moves to the source's.",
+    "detail": "How far sharpness and grain follow the target photo.",
+    "expression": "How far mouth, eyelids and brows keep the target's expression.",
+    "glasses": "How far the target's glasses stay on.",
+}
+
+
+def default_strength(name: str) -> float:
+    """Return the pipeline's own default."""
+    return float(getattr(SwapSettings(), name))
+
+
+def check_strengths(*given: Any) -> dict[str, float]:
+    """Return a client's strengths, given in the order of STRENGTHS, by name; raise unless all are in [0,1]."""
+    values = dict(zip(STRENGTHS, given, strict=True))
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+            raise ReliableSwapError(f"{name} is {value!r}; choose a number from 0 to 1")
+    return values
+
+
+def parse_faces(faces: Any) -> dict[int, int]:
+    """Return {face: source} for "0=1, 2=0" or for a mapping; without either, face 0 (the largest) gets source 0."""
+    if faces is None or (isinstance(faces, str) and not faces.strip()):
+        return {0: 0}
+    try:
+        if isinstance(faces, str):
+            pairs: list[Any] = [pair.split("=") for pair in faces.split(",")]
+            mapping = {int(face): int(source) for face, source in pairs}
+        else:
+            pairs = list(dict(faces).items())
+            mapping = {operator.index(face): operator.index(source) for face, source in pairs}
+    except (TypeError, ValueError):
+        raise ReliableSwapError(
+            "faces must be pairs of a face's and a source's number, both counted from 0, such as 0=0, 2=1"
+        ) from None
+    if len(mapping) < len(pairs):
+        raise ReliableSwapError(f"faces {faces} gives one face two sources; give each face one")
+    return mapping
+
+
+def check_sources(sources: Collection[int], faces: Mapping[int, int]) -> None:
+    """Raise unless there are 1 to MAX_SOURCES sources, among them every source that a face is mapped to."""
+    if not sources:
+        raise ReliableSwapError("there is no source; add at least one picture with the face to put in")
+    if len(sources) > MAX_SOURCES:
+        raise ReliableSwapError(f"{len(sources)} sources are too many; give at most {MAX_SOURCES}")
+    for face, source in faces.items():
+        if source not in sources:
+            given = ", ".join(str(number) for number in sorted(sources))
+            raise ReliableSwapError(
+                f"face {face} is mapped to source {source}, which was not given; there is {given}"
+            )

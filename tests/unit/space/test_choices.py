@@ -1,0 +1,58 @@
+"""Which face gets which source, on the page and in the API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from reliableswap.errors import ReliableSwapError
+from reliableswap.space.app.photo import LEAVE_ALONE as ALONE
+from reliableswap.space.app.photo import keep_choices, label_sources
+from reliableswap.space.inputs import check_sources, parse_faces
+
+
+@pytest.mark.parametrize(
+    ("sources", "chosen", "kept"),
+    [
+        (0, [ALONE, ALONE, ALONE], [ALONE, ALONE, ALONE]),
+        (1, [ALONE, ALONE, ALONE], [0, ALONE, ALONE]),
+        (2, [ALONE, 1, ALONE], [ALONE, 1, ALONE]),
+        (1, [1, 0, ALONE], [ALONE, 0, ALONE]),  # the first face's source is gone
+        (1, [1, ALONE, ALONE], [0, ALONE, ALONE]),
+    ],
+)
+def test_choices_follow_the_sources(sources: int, chosen: list[int], kept: list[int]) -> None:
+    assert keep_choices(sources, chosen) == kept
+
+
+def test_sources_are_labelled_in_their_order() -> None:
+    gallery = [{"image": {"path": f"/{n}.png"}, "caption": None} for n in range(3)]
+    assert label_sources(gallery) == [("/0.png", "Source A"), ("/1.png", "Source B"), ("/2.png", "Source C")]
+
+
+@pytest.mark.parametrize(
+    ("faces", "mapping"),
+    [(None, {0: 0}), (" ", {0: 0}), ("2=1,0 = 3", {2: 1, 0: 3}), ({2: 1}, {2: 1})],
+)
+def test_a_mapping_is_read(faces: Any, mapping: dict[int, int]) -> None:
+    assert parse_faces(faces) == mapping
+
+
+@pytest.mark.parametrize("faces", ["left=0", "0", "0=1=2", [1, 2], 5, {0: "x"}])
+def test_what_is_no_mapping_is_refused(faces: Any) -> None:
+    with pytest.raises(ReliableSwapError, match="faces must be pairs"):
+        parse_faces(faces)
+
+
+def test_a_face_gets_one_source_only() -> None:
+    with pytest.raises(ReliableSwapError, match="gives one face two sources"):
+        parse_faces("0=0, 0=1")
+
+
+def test_a_mapping_names_sources_that_were_given() -> None:
+    check_sources({0, 2}, {0: 2})
+    with pytest.raises(ReliableSwapError, match="mapped to source 1, which was not given; there is 0, 2"):
+        check_sources({0, 2}, {0: 1})
+    with pytest.raises(ReliableSwapError, match="7 sources are too many"):
+        check_sources(range(7), {0: 0})

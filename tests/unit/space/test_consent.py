@@ -1,0 +1,25 @@
+"""The visible note."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from reliableswap.media import Picture
+from reliableswap.space import consent
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (5, 400), (400, 5), (64, 64), (900, 1600)])
+def test_the_note_fits_any_picture(height: int, width: int) -> None:
+    grey = np.full((height, width, 3), 128, np.uint8)
+    clear = np.zeros((height, width), np.uint8)
+    made = consent.add_note(Picture(grey, clear))
+    noted = made.pixels
+    assert (clear == 0).all()
+    assert (made.alpha[(noted != grey).any(2)] == 255).all()  # transparency hides no letter
+    assert noted.shape == grey.shape
+    assert (grey == 128).all()
+    assert (noted != grey).any()
+    if min(height, width) > 300:
+        assert np.array_equal(noted[: height // 2], grey[: height // 2])
+        assert (noted[-60:] > 200).any()  # the letters are light
