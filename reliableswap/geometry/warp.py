@@ -53,12 +53,13 @@ def reenact(
         shown = [shown[0] * (1 - hidden), shown[1] * (1 - hidden_mirrored)]
 
     validity = shown[0]
-    image = sample(source, positions[0], scale)
+    picture = Sampled(source, scale)
+    image = picture.at(positions[0])
     if np.count_nonzero(validity.flat[raster.pixels] < _ENOUGH) > 0.01 * len(raster.pixels):
         from_mirrored = shown[1] * (1 - validity)
         both = validity + from_mirrored
         share = validity / np.maximum(both, 1e-6)
-        other = sample(source, positions[1], scale)
+        other = picture.at(positions[1])
         mixed = other + cv2.merge([share] * 3) * (image.astype(np.float32) - other)
         image, validity = np.rint(mixed).astype(np.uint8), both
     image = cv2.bitwise_and(image, image, mask=raster.covered.astype(np.uint8))
@@ -94,17 +95,21 @@ def open_lips(source_mesh: np.ndarray, target_mesh: np.ndarray) -> np.ndarray:
     return moved
 
 
-def sample(picture: np.ndarray, positions: np.ndarray, scale: float) -> np.ndarray:
-    """(H,W,C) the picture at positions (H,W,2), reduced first where `scale` of its pixels fall into one."""
-    if scale > 1.5:
-        positions, picture = _reduced(picture, positions, scale)
-    method = cv2.INTER_CUBIC if scale < 0.75 else cv2.INTER_LINEAR
-    return cv2.remap(picture, positions, None, method, borderMode=cv2.BORDER_REPLICATE)
+class Sampled:
+    """A picture (H,W,C) to be read at positions, reduced first where `scale` of its pixels fall into one."""
 
+    def __init__(self, picture: np.ndarray, scale: float) -> None:
+        self.picture = picture
+        self.factor: np.ndarray | None = None
+        self.method = cv2.INTER_CUBIC if scale < 0.75 else cv2.INTER_LINEAR
+        if scale > 1.5:
+            height, width = picture.shape[:2]
+            size = (max(1, round(width / scale)), max(1, round(height / scale)))
+            self.picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+            self.factor = np.array([size[0] / width, size[1] / height], np.float32)
 
-def _reduced(picture: np.ndarray, positions: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
-    """The positions in the reduced picture, and that picture."""
-    height, width = picture.shape[:2]
-    size = (max(1, round(width / scale)), max(1, round(height / scale)))
-    k = np.array([size[0] / width, size[1] / height], np.float32)
-    return (positions + 0.5) * k - 0.5, cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    def at(self, positions: np.ndarray) -> np.ndarray:
+        """(h,w,C) the picture at positions (h,w,2) of the picture as it was given."""
+        if self.factor is not None:
+            positions = (positions + 0.5) * self.factor - 0.5
+        return cv2.remap(self.picture, positions, None, self.method, borderMode=cv2.BORDER_REPLICATE)

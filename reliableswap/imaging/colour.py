@@ -35,17 +35,26 @@ def to_rgb(lab: np.ndarray) -> np.ndarray:
 def match_monochrome(picture: np.ndarray, photo: np.ndarray) -> np.ndarray:
     """(H,W,3) uint8 the picture in the single tint of the photo (H,W,3), such as sepia; unchanged for colour photos."""
     step = 1 + int(np.sqrt(photo.shape[0] * photo.shape[1]) / 512)
-    sampled = photo[::step, ::step].reshape(-1, 3)
-    clipped = (sampled.min(1) == 0) | (sampled.max(1) == 255)  # clipping hides the tint
-    sampled = sampled[~clipped].astype(np.float32)
-    if not len(sampled):
-        return picture
-    difference = sampled - (sampled @ np.array(_LUMA, np.float32))[:, None]
-    tint = np.median(difference, 0)
-    if np.mean(np.abs(difference - tint).max(1) > _MONOCHROME_NOISE) > _MONOCHROME_OUTLIERS:
+    if _tint_of(photo[:: 8 * step, :: 8 * step], 5 * _MONOCHROME_OUTLIERS) is None:
+        return picture  # a colour photo shows it at few pixels
+    tint = _tint_of(photo[::step, ::step], _MONOCHROME_OUTLIERS)
+    if tint is None:
         return picture
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
     return np.clip(np.rint(grey[..., None] + tint), 0, 255).astype(np.uint8)
+
+
+def _tint_of(photo: np.ndarray, outliers: float) -> np.ndarray | None:
+    """(3,) the single tint of a photo (H,W,3); None if more than a fraction `outliers` of its pixels have another."""
+    sampled = photo.reshape(-1, 3)
+    clipped = (sampled.min(1) == 0) | (sampled.max(1) == 255)  # clipping hides the tint
+    sampled = sampled[~clipped].astype(np.float32)
+    if not len(sampled):
+        return None
+    difference = sampled - (sampled @ np.array(_LUMA, np.float32))[:, None]
+    tint = np.median(difference, 0)
+    other = np.mean(np.abs(difference - tint).max(1) > _MONOCHROME_NOISE)
+    return None if other > outliers else tint
 
 
 def moments(lab: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

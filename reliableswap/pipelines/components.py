@@ -20,7 +20,7 @@ from reliableswap.swap.networks import Networks, Running
 if TYPE_CHECKING:
     from .image import ReliableSwapPipeline
 
-_NAMES = ("landmarks", "glasses", "identity", "fixer", "generator")
+_NAMES = ("detector", "landmarks", "glasses", "identity", "fixer", "generator")
 _ENCODERS = ("identity", "fixer")
 _BY_RUNTIME = ("identity", "fixer", "generator")  # what other runtimes than torch run
 

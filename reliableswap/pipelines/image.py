@@ -20,6 +20,7 @@ from reliableswap.errors import NoFaceError, ReliableSwapError, WeightsError
 from reliableswap.faces.analysers.base import FaceAnalyser
 from reliableswap.faces.analysers.bundled import BundledAnalyser
 from reliableswap.faces.face import Face
+from reliableswap.media import Picture
 from reliableswap.models.base import without_origin
 from reliableswap.models.detector import FaceDetector
 from reliableswap.models.fixer import FixerNet
@@ -154,8 +155,10 @@ class ReliableSwapPipeline(DiffusionPipeline):
 
     def find(self, picture: PictureLike) -> list[Face]:
         """The faces of a picture, largest first; their positions in the list are what `faces=` takes."""
-        picture = to_picture(picture)
-        faces = self.analyser(picture.pixels)
+        return self._find(to_picture(picture), self.analyser)
+
+    def _find(self, picture: Picture, analyser: FaceAnalyser) -> list[Face]:
+        faces = analyser(picture.pixels)
         if not faces:
             raise NoFaceError(
                 f"no face found in {picture.name} ({picture.width}x{picture.height}, also turned by quarter "
@@ -169,11 +172,19 @@ class ReliableSwapPipeline(DiffusionPipeline):
         given = as_list(photos)
         if not given:
             raise ReliableSwapError("no photo was given; pass at least one photo of the person")
-        networks, subjects = self.networks(), []
-        for photo in given:
+        return self._prepare(given, self.networks())
+
+    def _prepare(self, photos: Sequence[PictureLike], networks: Networks) -> Person:
+        subjects = []
+        for photo in photos:
             picture = to_picture(photo)
-            subjects.append(Subject.around(picture.pixels, self.find(picture)[0], picture.name, networks))
-        return Person(source_name(given[0]), tuple(subjects))
+            face = self._find(picture, self._analyser_of(networks))[0]
+            subjects.append(Subject.around(picture.pixels, face, picture.name, networks))
+        return Person(source_name(photos[0]), tuple(subjects))
+
+    def _analyser_of(self, networks: Networks) -> FaceAnalyser:
+        """The analyser, with networks that were looked up once for all pictures of a call."""
+        return self._analyser or BundledAnalyser(networks.detector, networks.landmarks)
 
     @torch.inference_mode()
     def __call__(
@@ -252,16 +263,19 @@ class ReliableSwapPipeline(DiffusionPipeline):
         """One target: its picture with the faces swapped, and the report."""
         started = time.perf_counter()
         picture = to_picture(target)
-        found = self.find(picture)
+        analyser = self._analyser_of(networks)
+        found = self._find(picture, analyser)
         wanted = assign(source, faces, len(found), picture.name)
         for given in wanted.values():
             if id(given) not in people:
                 people[id(given)] = (
-                    given.bound_to(networks) if isinstance(given, Person) else self.prepare(given)
+                    given.bound_to(networks)
+                    if isinstance(given, Person)
+                    else self._prepare([given], networks)
                 )
         progress.more(len(wanted))
 
-        report = SwapReport(picture.name, engine, self.place, self.analyser.name)
+        report = SwapReport(picture.name, engine, self.place, analyser.name)
         report.faces = [FaceReport(i, _box(face), round(face.score, 4)) for i, face in enumerate(found)]
         pixels = picture.pixels.copy()
         failure: ReliableSwapError | None = None

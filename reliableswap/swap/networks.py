@@ -26,13 +26,14 @@ class Running:
         return self.runs(*inputs)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.network, name)
+        return getattr(self.runs, name)
 
 
 @dataclass(frozen=True)
 class Networks:
     """The components that a swap uses; None where the pipeline has no such network."""
 
+    detector: Any = None
     landmarks: Any = None
     glasses: Any = None
     identity: Any = None

@@ -94,7 +94,17 @@ class Subject:
     @cached_property
     def crop(self) -> np.ndarray:
         """(128,128,3) uint8 the aligned crop that the encoders see."""
-        return align(self.pixels, self.face.points5, 128)[0]
+        return self.aligned(128, "arcface_128")[0]
+
+    def aligned(self, size: int, template: str) -> tuple[np.ndarray, np.ndarray]:
+        """(size,size,3) uint8 an aligned crop, and the matrix (2,3) from the region to it."""
+        if (size, template) not in self._crops:
+            self._crops[size, template] = align(self.pixels, self.face.points5, size, template)
+        return self._crops[size, template]
+
+    @cached_property
+    def _crops(self) -> dict[tuple[int, str], tuple[np.ndarray, np.ndarray]]:
+        return {}
 
     @cached_property
     def v_id(self) -> torch.Tensor:

@@ -13,7 +13,6 @@ from reliableswap.geometry.regions import disc, eyes, feathered
 from reliableswap.imaging.colour import local_means, to_lab, to_rgb
 from reliableswap.swap.guidance import guidance_texture
 from reliableswap.swap.job import FaceJob
-from reliableswap.swap.subject import Subject
 
 ENOUGH = 0.75  # crop pixels for one photo pixel from which on a crop holds all that the photo shows
 _NEARBY = 0.04  # of the crop's side: the distance within which a colour must be seen to be allowed
@@ -81,9 +80,8 @@ def _guidance(job: FaceJob, picture: np.ndarray, mesh: np.ndarray) -> torch.Tens
     The source goes through a crop of the same size first, as in training: a larger photo would give a sharper
     guidance than the generator has learnt from.
     """
-    source: Subject = job.source
-    template = job.networks.generator.config["template"]
-    seen, matrix = align(source.pixels, source.face.points5, picture.shape[0], template)
+    source = job.source
+    seen, matrix = source.aligned(picture.shape[0], job.networks.generator.config["template"])
     texture, validity = guidance_texture(
         seen, apply(matrix, source.mesh), picture, mesh, job.networks.glasses
     )
