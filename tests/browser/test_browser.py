@@ -1,4 +1,7 @@
-"""The page in a real browser: Debian's chromium, driven by Playwright. RELIABLESWAP_BROWSER=1 forbids skipping."""
+"""The page in a real browser: Debian's chromium, driven by Playwright.
+
+Without chromium or Playwright these tests are skipped; RELIABLESWAP_BROWSER=1 makes that an error.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from PIL import Image
 from support.people import person
 
 from reliableswap.provenance import read_mark
-from reliableswap.space import build, launch
+from reliableswap.space import files
 
 REQUIRED = os.environ.get("RELIABLESWAP_BROWSER") == "1"
 CHROMIUM = next(
@@ -34,15 +37,9 @@ if CHROMIUM is None:
         )
     pytest.skip("the browser test needs chromium: apt-get install chromium", allow_module_level=True)
 
+pytestmark = pytest.mark.slow
 WIDE, PHONE = {"width": 1360, "height": 900}, {"width": 390, "height": 844}
 TABS = ["Photo", "How it is made", "Verify"]
-
-
-@pytest.fixture(scope="module")
-def served() -> Iterator[gr.Blocks]:
-    page = launch(build(), prevent_thread_lock=True, quiet=True, server_port=None)
-    yield page
-    page.close()
 
 
 @pytest.fixture(scope="module")
@@ -53,21 +50,21 @@ def playwright() -> Iterator[Playwright]:
 
 @pytest.fixture(scope="module")
 def browser(playwright: Playwright) -> Iterator[Browser]:
-    # Without its sandbox chromium also runs as root and in containers; it only ever sees our own page.
+    # Chromium needs --no-sandbox as root and in containers; it only opens our own page.
     browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
     yield browser
     browser.close()
 
 
-class Watched:
-    """A page, and everything it did that it should not have done."""
+class Tab:
+    """A browser tab with the Space; `close` fails if the page logged an error or asked another server for anything."""
 
     def __init__(
-        self, browser: Browser, served: gr.Blocks, size: dict[str, int], scheme: str = "light"
+        self, browser: Browser, page: gr.Blocks, size: dict[str, int], scheme: str = "light"
     ) -> None:
         context = browser.new_context(viewport=size, color_scheme=scheme)  # type: ignore[arg-type]
         self.page: Page = context.new_page()
-        self.home = served.local_url
+        self.home = page.local_url
         self.complaints: list[str] = []
         self.page.on("console", lambda said: said.type == "error" and self.complaints.append(said.text))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
@@ -96,75 +93,72 @@ class Watched:
 
 
 def test_an_example_from_consent_to_the_checked_download(
-    browser: Browser, served: gr.Blocks, tmp_path: Path
+    browser: Browser, page: gr.Blocks, tmp_path: Path
 ) -> None:
-    watched = Watched(browser, served, WIDE)
-    page = watched.page
-    watched.take_example(2)
-    expect(page.locator("#found")).to_contain_text("2 faces found")
-    expect(page.locator("#face-0 input")).to_have_value("Source A")
-    expect(page.locator("#face-1 input")).to_have_value("Source B")
+    tab = Tab(browser, page, WIDE)
+    tab.take_example(2)
+    expect(tab.page.locator("#found")).to_contain_text("2 faces found")
+    expect(tab.page.locator("#face-0 input")).to_have_value("Source A")
+    expect(tab.page.locator("#face-1 input")).to_have_value("Source B")
 
-    consent = page.get_by_label("The people shown agreed to this, or they do not exist.").first
+    consent = tab.page.get_by_label("The people shown agreed to this, or they do not exist.").first
     expect(consent).not_to_be_checked()
-    page.locator("#swap").click()
-    expect(page.get_by_text("Nothing was swapped: please confirm")).to_be_visible()
-    expect(page.locator("#slider img")).to_have_count(0)
+    tab.page.locator("#swap").click()
+    expect(tab.page.get_by_text("Nothing was swapped: please confirm")).to_be_visible()
+    expect(tab.page.locator("#slider img")).to_have_count(0)
 
     consent.check()
-    page.locator("#swap").click()
-    expect(page.locator("#slider img")).to_have_count(2, timeout=60_000)
-    expect(page.locator("#note")).to_contain_text("Made by AI")
-    expect(page.locator("#report")).to_contain_text("person-5.jpg")
+    tab.page.locator("#swap").click()
+    expect(tab.page.locator("#slider img")).to_have_count(2, timeout=60_000)
+    expect(tab.page.locator("#note")).to_contain_text("Made by AI")
+    expect(tab.page.locator("#report")).to_contain_text("person-5.jpg")
 
-    line = page.get_by_role("slider", name="Line between before and after")
+    line = tab.page.get_by_role("slider", name="Line between before and after")
     expect(line).to_have_attribute("aria-valuenow", "50")
     line.focus()
-    page.keyboard.press("ArrowRight")
+    tab.page.keyboard.press("ArrowRight")
     expect(line).to_have_attribute("aria-valuenow", "55")
     box = line.bounding_box()
     assert box is not None
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    page.mouse.move(x, y)
-    page.mouse.down()
-    page.mouse.move(x - 120, y, steps=4)
-    page.mouse.up()
+    tab.page.mouse.move(x, y)
+    tab.page.mouse.down()
+    tab.page.mouse.move(x - 120, y, steps=4)
+    tab.page.mouse.up()
     assert int(line.get_attribute("aria-valuenow") or 99) < 35
-    assert [image.get_attribute("alt") for image in page.locator("#slider img").all()] == [
+    assert [image.get_attribute("alt") for image in tab.page.locator("#slider img").all()] == [
         "Before: the target photo",
         "After: the result, made by AI",
     ]
 
-    with page.expect_download() as downloading:
-        page.get_by_text("Download the result").click()
+    with tab.page.expect_download() as downloading:
+        tab.page.get_by_text("Download the result").click()
     saved = tmp_path / downloading.value.suggested_filename
     downloading.value.save_as(saved)
     mark = read_mark(saved)
     assert mark is not None
     assert mark.ai_made
 
-    watched.open("Verify")
-    page.locator("#verify-file input[type=file]").set_input_files(saved)
-    expect(page.locator("#verdict")).to_contain_text("swapped.png was made by AI, with ReliableSwap.")
-    watched.close()
+    tab.open("Verify")
+    tab.page.locator("#verify-file input[type=file]").set_input_files(saved)
+    expect(tab.page.locator("#verdict")).to_contain_text("swapped.png was made by AI, with ReliableSwap.")
+    tab.close()
 
 
-def test_one_face_can_be_left_alone(browser: Browser, served: gr.Blocks) -> None:
-    watched = Watched(browser, served, WIDE)
-    page = watched.page
-    watched.take_example(2)
-    page.locator("#face-0 input").click()
-    page.get_by_role("option", name="Leave alone").click()
-    page.locator("#agreed input").check()
-    page.locator("#swap").click()
-    expect(page.locator("#report")).to_contain_text("left alone", timeout=60_000)
-    expect(page.locator("#report")).to_contain_text("person-3.jpg")
-    watched.close()
+def test_one_face_can_be_left_alone(browser: Browser, page: gr.Blocks) -> None:
+    tab = Tab(browser, page, WIDE)
+    tab.take_example(2)
+    tab.page.locator("#face-0 input").click()
+    tab.page.get_by_role("option", name="Leave alone").click()
+    tab.page.locator("#agreed input").check()
+    tab.page.locator("#swap").click()
+    expect(tab.page.locator("#report")).to_contain_text("left alone", timeout=60_000)
+    expect(tab.page.locator("#report")).to_contain_text("person-3.jpg")
+    tab.close()
 
 
-def test_own_pictures_come_and_go(browser: Browser, served: gr.Blocks, tmp_path: Path) -> None:
-    watched = Watched(browser, served, WIDE)
-    page = watched.page
+def test_own_pictures_come_and_go(browser: Browser, page: gr.Blocks, tmp_path: Path) -> None:
+    tab = Tab(browser, page, WIDE)
     photos = []
     for number in (1, 2, 4):
         photos.append(tmp_path / f"{number}.jpg")
@@ -172,36 +166,35 @@ def test_own_pictures_come_and_go(browser: Browser, served: gr.Blocks, tmp_path:
             image.resize((300, 300)).save(photos[-1])
     Image.new("RGB", (300, 300), "grey").save(tmp_path / "wall.png")
 
-    page.locator("#target input[type=file]").set_input_files(photos[2])
-    expect(page.locator("#found")).to_have_text("One face found.", timeout=20_000)
-    expect(page.locator("#face-0 input")).to_have_value("Leave alone")
-    page.locator("#sources input[type=file]").set_input_files(photos[:2])
-    expect(page.locator("#sources .caption-label")).to_have_text(["Source A", "Source B"])
-    expect(page.locator("#face-0 input")).to_have_value("Source A")
-    page.locator("#face-0 input").click()
-    page.get_by_role("option", name="Source B").click()
-    page.locator("#agreed input").check()
-    page.locator("#swap").click()
-    expect(page.locator("#report")).to_contain_text("2.jpg", timeout=60_000)
+    tab.page.locator("#target input[type=file]").set_input_files(photos[2])
+    expect(tab.page.locator("#found")).to_have_text("One face found.", timeout=20_000)
+    expect(tab.page.locator("#face-0 input")).to_have_value("Leave alone")
+    tab.page.locator("#sources input[type=file]").set_input_files(photos[:2])
+    expect(tab.page.locator("#sources .caption-label")).to_have_text(["Source A", "Source B"])
+    expect(tab.page.locator("#face-0 input")).to_have_value("Source A")
+    tab.page.locator("#face-0 input").click()
+    tab.page.get_by_role("option", name="Source B").click()
+    tab.page.locator("#agreed input").check()
+    tab.page.locator("#swap").click()
+    expect(tab.page.locator("#report")).to_contain_text("2.jpg", timeout=60_000)
 
-    page.locator("#target").get_by_label("Remove Image").click()
-    expect(page.locator("#face-0")).to_be_hidden()
-    page.locator("#target input[type=file]").set_input_files(tmp_path / "wall.png")
-    expect(page.locator("#found")).to_contain_text("no face found in wall.png", timeout=20_000)
-    expect(page.locator("#face-0")).to_be_hidden()
-    watched.close()
+    tab.page.locator("#target").get_by_label("Remove Image").click()
+    expect(tab.page.locator("#face-0")).to_be_hidden()
+    tab.page.locator("#target input[type=file]").set_input_files(tmp_path / "wall.png")
+    expect(tab.page.locator("#found")).to_contain_text("no face found in wall.png", timeout=20_000)
+    expect(tab.page.locator("#face-0")).to_be_hidden()
+    tab.close()
 
 
-def test_the_figure_ends_in_the_real_photo(browser: Browser, served: gr.Blocks) -> None:
-    watched = Watched(browser, served, WIDE, "dark")
-    page = watched.page
-    watched.open("How it is made")
-    page.locator("#example-making").click()
-    expect(page.locator("#photo-a img")).to_be_visible()
-    expect(page.locator("#photo-b img")).to_be_visible()
-    page.locator("#agreed-making input").check()
-    page.locator("#make").click()
-    pictures = page.locator("#figure img")
+def test_the_figure_ends_in_the_real_photo(browser: Browser, page: gr.Blocks) -> None:
+    tab = Tab(browser, page, WIDE, "dark")
+    tab.open("How it is made")
+    tab.page.locator("#example-making").click()
+    expect(tab.page.locator("#photo-a img")).to_be_visible()
+    expect(tab.page.locator("#photo-b img")).to_be_visible()
+    tab.page.locator("#agreed-making input").check()
+    tab.page.locator("#make").click()
+    pictures = tab.page.locator("#figure img")
     expect(pictures).to_have_count(13, timeout=60_000)
     said = [picture.get_attribute("alt") or "" for picture in pictures.all()]
     assert said[0].startswith("C_a, a real photo")
@@ -210,10 +203,10 @@ def test_the_figure_ends_in_the_real_photo(browser: Browser, served: gr.Blocks) 
     first, truth, answer = (pictures.nth(n).get_attribute("src") for n in (0, -2, -1))
     assert first == truth, "the cycle triplet's truth is the photo itself"
     assert answer != truth
-    watched.close()
+    tab.close()
 
 
-# What a screen reader would call each control that can be seen; an empty name is a control without one.
+# The visible controls for which a screen reader has no name.
 NAMELESS = """
 () => [...document.querySelectorAll("button, input, textarea, select, [role=slider], [role=tab]")]
   .filter((it) => it.offsetParent !== null && it.getAttribute("aria-hidden") !== "true" && it.type !== "file")
@@ -230,26 +223,35 @@ NAMELESS = """
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_phone_shows_every_tab_whole_and_every_control_has_a_name(
-    browser: Browser, served: gr.Blocks, scheme: str
+    browser: Browser, page: gr.Blocks, scheme: str
 ) -> None:
-    watched = Watched(browser, served, PHONE, scheme)
-    page = watched.page
-    dark = page.evaluate("document.body.classList.contains('dark')")
+    tab = Tab(browser, page, PHONE, scheme)
+    dark = tab.page.evaluate("document.body.classList.contains('dark')")
     assert dark == (scheme == "dark")
-    watched.take_example(2)
-    page.locator("#swap").click()
-    expect(page.get_by_text("Nothing was swapped")).to_be_visible()
-    assert watched.overflow() <= 0, "the toast"
-    page.locator("#agreed input").check()
-    page.locator("#swap").click()
-    expect(page.locator("#slider img")).to_have_count(2, timeout=60_000)
-    page.get_by_text("Likeness, shape and more").click()
-    page.get_by_text("Rules, your files and limits").click()
-    for tab in TABS:
-        watched.open(tab)
-        page.wait_for_timeout(200)
-        assert watched.overflow() <= 0, tab
-        assert page.evaluate(NAMELESS) == [], tab
-    page.evaluate("document.body.append(document.createElement('button'))")
-    assert len(page.evaluate(NAMELESS)) == 1, "the check itself finds a control without a name"
-    watched.close()
+    tab.take_example(2)
+    tab.page.locator("#swap").click()
+    expect(tab.page.get_by_text("Nothing was swapped")).to_be_visible()
+    assert tab.overflow() <= 0, "the toast"
+    tab.page.locator("#agreed input").check()
+    tab.page.locator("#swap").click()
+    expect(tab.page.locator("#slider img")).to_have_count(2, timeout=60_000)
+    tab.page.get_by_text("Likeness, shape and more").click()
+    tab.page.get_by_text("Rules, your files and limits").click()
+    for name in TABS:
+        tab.open(name)
+        tab.page.wait_for_timeout(200)
+        assert tab.overflow() <= 0, name
+        assert tab.page.evaluate(NAMELESS) == [], name
+    tab.page.evaluate("document.body.append(document.createElement('button'))")
+    assert len(tab.page.evaluate(NAMELESS)) == 1, "the check itself finds a control without a name"
+    tab.close()
+
+
+def test_a_full_storage_is_told(browser: Browser, page: gr.Blocks, monkeypatch: pytest.MonkeyPatch) -> None:
+    tab = Tab(browser, page, WIDE)
+    monkeypatch.setattr(files.shared_storage(), "quota", 0)
+    monkeypatch.setattr(files.shared_storage(), "in_use_seconds", 1e9)
+    tab.page.locator("#target input[type=file]").set_input_files(person(1))
+    expect(tab.page.get_by_text("storage is full right now").first).to_be_visible(timeout=20_000)
+    tab.complaints.clear()  # the browser logs the refused request
+    tab.close()
