@@ -83,7 +83,7 @@ class Layers:
     edge: np.ndarray
 
 
-def paint(picture: np.ndarray, mesh: np.ndarray, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
+def paint_glasses(picture: np.ndarray, mesh: np.ndarray, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
     """(H,W,3) uint8 and the mesh in it -> the picture with glasses on the face, and where they are (H,W) 0..1."""
     unit = float(np.linalg.norm(mesh[263] - mesh[33]))
     metal = rng.random() < 0.55

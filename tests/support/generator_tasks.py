@@ -11,6 +11,7 @@ from torch import Tensor
 from reliableswap.bundled import bundled
 from reliableswap.data.triplet_dataset import KINDS
 from reliableswap.models import FixerNet, IdentityEncoder, LightGenerator, MeshNet, PerceptualFeatures
+from reliableswap.training.tasks.generator.build import LoadedNetworks
 from reliableswap.training.tasks.generator.settings import GeneratorSettings
 from reliableswap.training.tasks.generator.task import GeneratorTask
 
@@ -35,19 +36,19 @@ def settings_for(triplets: Path, **more: Any) -> GeneratorSettings:
 
 def task_for(settings: GeneratorSettings, encoders: Path) -> GeneratorTask:
     torch.manual_seed(1)
-    return GeneratorTask(
-        settings,
+    networks = LoadedNetworks(
         IdentityEncoder.from_pretrained(encoders / "identity"),
         FixerNet.from_pretrained(encoders / "fixer") if settings.lower_face_weight else None,
         MeshNet.from_pretrained(bundled("landmarks")).float(),
         PerceptualFeatures() if settings.perceptual_weight else None,
         [IdentityEncoder.from_pretrained(folder) for folder in settings.further_encoders],
     )
+    return GeneratorTask(settings, networks)
 
 
 def small_light(task: GeneratorTask) -> LightGenerator:
     torch.manual_seed(2)
-    fixer = task.fixer.embedding_size if task.fixer else 0
+    fixer = task.networks.fixer.embedding_size if task.networks.fixer else 0
     return LightGenerator(channels=SMALL, block_count=1, identity_dim=16, fixer_dim=fixer)
 
 

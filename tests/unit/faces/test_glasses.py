@@ -20,7 +20,7 @@ from reliableswap.faces.glasses import bundled_glasses
 from reliableswap.faces.visibility import find_covers, find_glasses
 from reliableswap.geometry import regions
 from reliableswap.geometry.raster import rasterise
-from reliableswap.imaging.painted_glasses import before_head, onto, paint, shape
+from reliableswap.imaging.painted_glasses import before_head, onto, paint_glasses, shape
 from reliableswap.models import GlassesNet, load_network
 from reliableswap.swap.guidance import carried_glasses
 from reliableswap.training.tasks.faces.glasses import GlassesSettings, GlassesTask, PaintedFaces, run
@@ -44,7 +44,7 @@ def test_painted_glasses_lie_around_the_eyes_and_change_nothing_below(rng: np.ra
         picture, mesh = face(name)
         before = picture.copy()
         for _ in range(8):
-            out, worn = paint(picture, mesh, rng)
+            out, worn = paint_glasses(picture, mesh, rng)
             assert out.shape == picture.shape
             assert out.dtype == np.uint8
             assert 0 < worn.max() <= 1

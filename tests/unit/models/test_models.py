@@ -31,7 +31,7 @@ from reliableswap.models.generator import GeneratorOutput, modulated_norm, per_c
 from reliableswap.models.identity import face_body
 from reliableswap.models.light import expected_colours, with_colours_of
 from reliableswap.runtime.torch import frozen_copy
-from reliableswap.training.tasks.generator.spoiling import spoil
+from reliableswap.training.tasks.generator.corruption import corrupt_guidance
 
 
 @pytest.fixture(autouse=True)
@@ -226,7 +226,7 @@ def test_light_without_guidance_sees_nothing_valid_as_in_training(target_colours
     )
     target, identity, guidance = CASES["light"].inputs(1)
     nothing = torch.cat([-torch.ones_like(target), torch.zeros_like(target[:, :1])], 1)
-    assert np.array_equal(nothing[0], spoil(guidance[0].numpy(), "missing", np.random.default_rng(0)))
+    assert np.array_equal(nothing[0], corrupt_guidance(guidance[0].numpy(), "missing", np.random.default_rng(0)))
     with torch.no_grad():
         assert torch.equal(network(target, identity).image, network(target, identity, nothing).image)
         assert not torch.allclose(network(target, identity).image, network(target, identity, guidance).image)

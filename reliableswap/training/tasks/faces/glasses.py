@@ -20,7 +20,7 @@ from reliableswap.errors import ReliableSwapError
 from reliableswap.faces import glasses as look
 from reliableswap.faces.looks import GLASSES
 from reliableswap.imaging.degrade import Rng, degrade
-from reliableswap.imaging.painted_glasses import paint
+from reliableswap.imaging.painted_glasses import paint_glasses
 from reliableswap.models.base import Network
 from reliableswap.models.glasses import GlassesNet
 from reliableswap.training.core.settings import RunSettings, setting
@@ -99,7 +99,7 @@ class PaintedFaces(Dataset[dict[str, Tensor]]):
         worn = np.zeros(picture.shape[:2], np.float32)
         if rng.random() < self.settings.painted_share:
             # Thin wire on a small crop is less than a pixel wide, as in a small photo.
-            picture, worn = paint(picture, mesh, rng)
+            picture, worn = paint_glasses(picture, mesh, rng)
         picture = degrade(picture, rng, strength=0.6)
         answer = look.patch(worn, matrix) > _WHOLE
         return look.patch(picture, matrix), answer.astype(np.float32)

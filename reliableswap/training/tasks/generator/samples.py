@@ -1,7 +1,7 @@
-"""The generator's training samples: triplets from one folder or several, made harder now and then.
+"""The generator's training samples: triplets with augmented guidance and targets.
 
-Guidance is spoiled, and targets get glasses painted on: few photos have some, and what they hide of a person, the rest
-of the made face has to make up for.
+Guidance is corrupted at random. Glasses are painted on some targets: few photos have any, and the generator has to
+express the identity in what they leave visible.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from reliableswap.data.triplet_dataset import Mix, TripletDataset
+from reliableswap.data.triplet_dataset import Mix
 from reliableswap.errors import ReliableSwapError
-from reliableswap.imaging.painted_glasses import paint
+from reliableswap.imaging.painted_glasses import paint_glasses
+from reliableswap.training.tasks.triplet_folders import TripletFolders
 
-from .spoiling import Spoiling, spoil
+from .corruption import CorruptionRates, corrupt_guidance
 
-# What --supervision means as a mix. The reconstruction keeps a face that is given its own identity as it is, and the
-# pairs without truth keep the test's case in sight: a real target and a real source of somebody else.
+# The mix that --supervision names. Reconstruction teaches to keep a face that is given its own identity; samples
+# without truth are the use case itself: a real target and another person's real source.
 SUPERVISION = {
     "vanilla": Mix(cycle=0, naive=0, real_source=0, reconstruction=0.25, vanilla=0.75),
     "naive": Mix(cycle=0, naive=0.6, real_source=0, reconstruction=0.1, vanilla=0.3),
@@ -31,72 +32,54 @@ SUPERVISION = {
 
 
 class GeneratorSamples(Dataset[dict[str, Tensor]]):
-    """Sample i as TripletDataset gives it, and `plain` (3,S,S), the target without what was painted on it.
+    """Sample i as TripletDataset gives it, and `plain` (3,S,S), the target without painted glasses.
 
-    The batches of all ranks at one time come from one folder: folders differ in the size of their pictures, and ranks
-    with smaller ones would only wait. shares: how often each folder's come. painted: how often a target gets glasses,
-    where there is no truth that would be without them.
+    corruption: how often guidance is corrupted, never if None. painted: how often glasses are painted on a target
+    without truth; a truth would not have them.
     """
 
     def __init__(
         self,
-        folders: list[Path],
+        folders: Sequence[Path],
         mix: Mix,
         batch: int,
-        lanes: int,
         seed: int,
-        spoiling: Spoiling | None,
-        shares: Sequence[float] = (),
+        *,
+        workers: int = 1,
         ranks: int = 1,
+        shares: Sequence[float] = (),
+        corruption: CorruptionRates | None = None,
         painted: float = 0.0,
     ) -> None:
         if not 0 <= painted <= 1:
             raise ReliableSwapError(f"--painted_glasses is {painted}; choose a share from 0 to 1")
-        self.turn_length, self.seed = batch * ranks, seed
-        self.spoiling = spoiling or Spoiling(0, 0, 0, 0, 0, 0)
-        self.painted = painted
-        self.shares = _shares(folders, shares)
-        self.triplets = []
-        for folder in folders:
-            shards = len(list((folder / "data").glob("train-*.parquet")))
-            self.triplets.append(
-                TripletDataset(
-                    folder, "train", mix=mix, seed=seed, lanes=max(1, min(lanes, shards)), batch=batch
-                )
-            )
-        if not self.triplets:
-            raise ReliableSwapError("--triplets names no folder; make one with `reliableswap triplets`")
+        self.seed, self.corruption, self.painted = seed, corruption, painted
+        self.triplets = TripletFolders(
+            folders, "train", mix=mix, batch=batch, seed=seed, ranks=ranks, workers=workers, shares=shares
+        )
 
     def __len__(self) -> int:
         return 2**31
 
     def __getitem__(self, i: int) -> dict[str, Tensor]:
-        turn = np.random.default_rng([self.seed, 2, i // self.turn_length])
-        sample = self.triplets[int(turn.choice(len(self.triplets), p=self.shares))][i]
+        dataset, number = self.triplets.locate(i)
+        sample = dataset[number]
         rng = np.random.default_rng([self.seed, 3, i])
-        kind = self.spoiling.draw(rng)
+        kind = (self.corruption or _NEVER).draw(rng)
         if kind:
-            sample["guidance"] = torch.from_numpy(spoil(sample["guidance"].numpy(), kind, rng))
+            sample["guidance"] = torch.from_numpy(corrupt_guidance(sample["guidance"].numpy(), kind, rng))
         sample["plain"] = sample["target"]
         if rng.random() < self.painted and not sample["has_truth"] and not sample["glasses"][3].any():
             sample.update(with_glasses(sample["target"], sample["mesh"], rng))
         return sample
 
 
+_NEVER = CorruptionRates().scaled(0)
+
+
 def with_glasses(target: Tensor, mesh: Tensor, rng: np.random.Generator) -> dict[str, Tensor]:
-    """The target (3,S,S) with glasses painted on, and these as the dataset's (4,S,S)."""
+    """(3,S,S) in [-1,1], (468,3) -> the target with glasses painted on, and `glasses` (4,S,S) as in the dataset."""
     picture = target.add(1).mul(127.5).round().byte().permute(1, 2, 0).numpy()
-    painted, worn = paint(picture, mesh.numpy().astype(np.float64), rng)
-    shown = torch.from_numpy(painted).permute(2, 0, 1).float().div(127.5).sub(1)
-    return {"target": shown, "glasses": torch.cat([shown, torch.from_numpy(worn)[None]])}
-
-
-def _shares(folders: Sequence[Path], shares: Sequence[float]) -> np.ndarray:
-    """(folders,) with sum 1; all alike where none are given."""
-    weights = np.array(shares or [1.0] * len(folders), np.float64)
-    if len(weights) != len(folders) or not np.isfinite(weights).all() or weights.min(initial=1) <= 0:
-        raise ReliableSwapError(
-            f"--triplet_shares gives {list(map(float, shares))} for {len(folders)} folders of triplets; give one "
-            "number above 0 for each"
-        )
-    return np.asarray(weights / max(weights.sum(), 1e-300))
+    painted, worn = paint_glasses(picture, mesh.numpy().astype(np.float64), rng)
+    result = torch.from_numpy(painted).permute(2, 0, 1).float().div(127.5).sub(1)
+    return {"target": result, "glasses": torch.cat([result, torch.from_numpy(worn)[None]])}

@@ -1,4 +1,4 @@
-"""What a generator's training can be told."""
+"""Settings of a generator's training."""
 
 from __future__ import annotations
 
@@ -25,78 +25,79 @@ class GeneratorSettings(AdversarialSettings):
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = PRESETS
 
-    train_batch_size: int = setting(16, "samples a step and process")
+    train_batch_size: int = setting(16, "samples per batch and process")
     learning_rate: float = setting(1e-3, "peak learning rate")
     adam_beta1: float = setting(0.5, "AdamW's first beta")
     adam_beta2: float = setting(0.99, "AdamW's second beta")
     triplets: str = setting(
-        "triplets", "folders of triplets, with commas; each may be of another size", on_resume="any"
+        "triplets", "comma-separated folders of triplets, of any sizes of crops", on_resume="any"
     )
     triplet_shares: str = setting(
-        "", "how often each folder's batches come, with commas (default: all alike)"
+        "", "comma-separated shares of the batches that come from each folder (default: equal shares)"
     )
     base: Literal["light", "simswap", "faceshifter"] = setting("light", "the generator's class")
     guidance: bool = setting(True, "give the light generator the source's warped texture")
     target_colours: int = setting(
-        64, "cells a side whose mean colours a light generator takes from guidance and target; 0: none"
+        64,
+        "cells per side of the grid whose mean colours a light generator takes from guidance and target; 0: none",
     )
     channels: int | None = setting(
         None, "width of SimSwap's first or FaceShifter's widest maps (default: as published)"
     )
     initial: Path | None = setting(None, "folder of a generator to start from")
-    supervision: str = setting(
-        "real_source", "vanilla, naive, cycle or real_source: what the truth is made of"
+    supervision: Literal["vanilla", "naive", "cycle", "real_source"] = setting(
+        "real_source", "mix of sample kinds, named after the kind of truth"
     )
-    cycle_share: float | None = setting(None, "how often a cycle triplet comes, instead of --supervision's")
-    naive_share: float | None = setting(None, "the same for naive triplets")
-    real_source_share: float | None = setting(None, "the same for triplets with a real source")
-    reconstruction_share: float | None = setting(None, "the same for faces given their own identity")
-    vanilla_share: float | None = setting(None, "the same for pairs without truth")
+    cycle_share: float | None = setting(None, "share of cycle triplets instead of the mix's")
+    naive_share: float | None = setting(None, "share of naive triplets instead of the mix's")
+    real_source_share: float | None = setting(None, "share of triplets with a real source instead of the mix's")
+    reconstruction_share: float | None = setting(
+        None, "share of faces given their own identity instead of the mix's"
+    )
+    vanilla_share: float | None = setting(None, "share of pairs without truth instead of the mix's")
     strangers: float = setting(
-        0.5, "how often the source of a pair without truth is of another pair, so turned and lit otherwise"
+        0.5, "share of pairs without truth whose source is of another pair, so in another pose and light"
     )
     identity: Path | None = setting(None, "folder of the identity encoder (default: the bundled one)")
     more_identities: str = setting(
-        "", "folders of further encoders that the identity loss asks too, with commas", on_resume="any"
+        "", "comma-separated folders of further encoders for the identity loss", on_resume="any"
     )
     fixer: Path | None = setting(None, "folder of the FixerNet whose vector joins the identity's")
-    spoiled_guidance: float = setting(1.0, "times how often guidance is spoiled on purpose; 0: never")
+    guidance_corruption: float = setting(1.0, "factor on the rates of corrupted guidance; 0: never corrupted")
     identity_weight: float = setting(8.0, "weight of the identity loss")
-    identity_jitter: float = setting(
-        1.0, "how far a made face is moved before the identity loss looks; 0: not"
-    )
+    identity_jitter: float = setting(1.0, "strength of the random crop before the identity loss; 0: none")
     glasses: float = setting(
-        1.0,
-        "how much of the glasses worn by target and source lies over a made face as identity losses see it",
+        1.0, "opacity of the target's and the source's glasses over the output that identity losses see"
     )
     painted_glasses: float = setting(
-        0.0,
-        "how often a target without truth gets glasses painted on, where nobody wears any; photos have few",
+        0.0, "share of targets without truth and without glasses that get some painted on"
     )
     lower_face_weight: float = setting(1.0, "weight of FixerNet's loss; needs --fixer")
-    l1_weight: float = setting(10.0, "weight of the pixels' distance to the truth")
-    gradient_weight: float = setting(5.0, "weight of the edges' distance to the truth")
-    perceptual_weight: float = setting(1.0, "weight of the distance in EfficientNet-Lite0's features")
+    l1_weight: float = setting(10.0, "weight of the pixels' difference to the truth")
+    gradient_weight: float = setting(5.0, "weight of the image gradients' difference to the truth")
+    perceptual_weight: float = setting(1.0, "weight of the difference in EfficientNet-Lite0's features")
     colour_weight: float = setting(3.0, "weight of coarse colours against the target, without truth")
-    chroma_weight: float = setting(2.0, "weight of fine colours, without lightness, against the target's")
+    chroma_weight: float = setting(2.0, "weight of fine chroma against the target, without truth")
     attribute_weight: float = setting(0.0, "weight of AEI-Net's attribute maps (FaceShifter only)")
     feature_matching_weight: float = setting(0.0, "weight of weak feature matching")
     adversarial_weight: float = setting(0.0, "weight of the hinge loss; above 0 there is a discriminator")
     penalty_weight: float = setting(0.0, "weight of the discriminator's gradient penalty")
-    cycle_weight: float = setting(0.0, "weight of swapping back to the target's identity; without truth only")
+    cycle_weight: float = setting(0.0, "weight of swapping back to the target's identity, without truth")
     mask_weight: float = setting(1.0, "weight of the mask against the face's area")
-    mesh_weight: float = setting(4.0, "weight of eyes' and mouth's opening against the target's")
+    mesh_weight: float = setting(4.0, "weight of eye and mouth openings against the target's")
     expression_weight: float = setting(4.0, "weight of lips, lids and brows against the target's")
-    pose_weight: float = setting(2.0, "weight of the head's turn against the target's, in radians")
-    gaze_weight: float = setting(0.5, "weight of the eyes' pattern against the target's")
-    face_weight: float = setting(2.0, "how much a pixel of the face counts in pixel losses")
-    background_weight: float = setting(0.3, "how much a pixel beside the face counts")
-    discriminator: str = setting(
-        "patch", "patch, which judges pixels, or projected, which judges EfficientNet-Lite0's features"
+    pose_weight: float = setting(2.0, "weight of the head's rotation against the target's, in radians")
+    gaze_weight: float = setting(0.5, "weight of the eyes' pattern against the target's, without truth")
+    face_weight: float = setting(2.0, "weight of a pixel on the face in pixel losses")
+    background_weight: float = setting(0.3, "weight of a pixel beside the face in pixel losses")
+    discriminator: Literal["patch", "projected"] = setting(
+        "patch", "patch judges pixels, projected judges EfficientNet-Lite0's features"
     )
     discriminator_channels: int = setting(32, "width of the discriminator")
-    discr_start_step: int = setting(0, "the discriminator's terms begin at this step")
-    validation_pairs: int = setting(64, "held-out pairs a validation", on_resume="any")
+    discr_start_step: int = setting(0, "step from which the discriminator takes part")
+    validation_pairs: int = setting(
+        64, "held-out pairs per validation; 0: train without validation", on_resume="any"
+    )
 
     @classmethod
     def of(cls, preset: str, **values: Any) -> GeneratorSettings:
@@ -107,6 +108,7 @@ class GeneratorSettings(AdversarialSettings):
 
     @property
     def mix(self) -> Mix:
+        """The sample kinds of --supervision, with the shares that were given."""
         if self.supervision not in SUPERVISION:
             raise ReliableSwapError(
                 f"unknown --supervision {self.supervision!r}; choose one of {', '.join(SUPERVISION)}"
@@ -117,14 +119,17 @@ class GeneratorSettings(AdversarialSettings):
 
     @property
     def folders(self) -> list[Path]:
+        """The folders of triplets."""
         return [Path(name.strip()) for name in self.triplets.split(",") if name.strip()]
 
     @property
     def further_encoders(self) -> list[Path]:
+        """The folders of the further encoders."""
         return [Path(name.strip()) for name in self.more_identities.split(",") if name.strip()]
 
     @property
     def shares(self) -> list[float]:
+        """The folders' shares, empty for equal ones."""
         try:
             return [float(one) for one in self.triplet_shares.split(",") if one.strip()]
         except ValueError:

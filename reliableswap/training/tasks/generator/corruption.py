@@ -1,4 +1,4 @@
-"""Spoiling guidance on purpose, so that the generator turns to the identity vector where the texture is bad.
+"""Corrupt guidance at random, so that the generator relies on the identity vector where the texture is bad.
 
 Guidance is (4,S,S): the source's texture on the target's mesh in [-1,1], and its validity in [0,1].
 """
@@ -14,11 +14,11 @@ Rng = np.random.Generator
 
 
 @dataclass(frozen=True)
-class Spoiling:
-    """How often each kind happens to a sample; what is left over stays as it is.
+class CorruptionRates:
+    """The probability of each kind of corruption; otherwise a sample's guidance stays as it is.
 
-    missing: no texture at all; half: one half of the face lost, as behind a profile; parts: some ellipses lost;
-    occluded: something lies on the source's face and is taken for its skin; blurred, coarse: a bad photo.
+    missing: no texture at all; half: one half of the face missing, as for a profile; parts: some ellipses missing;
+    occluded: an object over the source's face, taken for skin; blurred, coarse: a poor photo.
     """
 
     missing: float = 0.06
@@ -28,28 +28,32 @@ class Spoiling:
     blurred: float = 0.06
     coarse: float = 0.06
 
+    def scaled(self, factor: float) -> CorruptionRates:
+        """All probabilities times the factor."""
+        return CorruptionRates(*(factor * getattr(self, one.name) for one in fields(self)))
+
     def draw(self, rng: Rng) -> str:
-        """A kind's name, or "" for none."""
+        """The name of a kind, or "" for none."""
         kinds = [one.name for one in fields(self)]
         chances = np.cumsum([getattr(self, kind) for kind in kinds])
         place = int(np.searchsorted(chances, rng.random(), side="right"))
         return kinds[place] if place < len(kinds) else ""
 
 
-def spoil(guidance: np.ndarray, kind: str, rng: Rng) -> np.ndarray:
-    """(4,S,S) float32 -> the same spoiled in one way; the input stays as it is."""
+def corrupt_guidance(guidance: np.ndarray, kind: str, rng: Rng) -> np.ndarray:
+    """(4,S,S) float32 -> a corrupted copy."""
     texture, validity = guidance[:3].transpose(1, 2, 0).copy(), guidance[3].copy()
     size = validity.shape[0]
     if kind == "missing":
         validity[:] = 0
     elif kind == "half":
-        validity *= _side(size, rng)
+        validity *= _half_plane(size, rng)
     elif kind == "parts":
         for _ in range(int(rng.integers(1, 4))):
             validity[_ellipse(size, rng) > 0.5] = 0
     elif kind == "occluded":
         shape = _ellipse(size, rng)[..., None]
-        texture += (_something(size, rng) - texture) * shape
+        texture += (_cloudy_colour(size, rng) - texture) * shape
     elif kind == "blurred":
         texture = cv2.GaussianBlur(texture, (0, 0), float(rng.uniform(0.8, 3.0)) * size / 128)
     elif kind == "coarse":
@@ -57,14 +61,14 @@ def spoil(guidance: np.ndarray, kind: str, rng: Rng) -> np.ndarray:
         tiny = cv2.resize(texture, (small, small), interpolation=cv2.INTER_AREA)
         texture = cv2.resize(tiny, (size, size), interpolation=cv2.INTER_LINEAR)
     else:
-        return guidance
-    # Where nothing is valid there is no texture to be learnt from, as in guidance made from a photo.
+        raise ValueError(f"unknown corruption {kind!r}")
+    # Invalid texture is -1, as in guidance made from a photo.
     texture = texture * (validity > 0)[..., None] - (validity <= 0)[..., None]
     return np.concatenate([texture.transpose(2, 0, 1), validity[None]]).astype(np.float32)
 
 
-def _side(size: int, rng: Rng) -> np.ndarray:
-    """(S,S) a soft edge about the middle line: one on one side, zero on the other."""
+def _half_plane(size: int, rng: Rng) -> np.ndarray:
+    """(S,S) one on one side of a slanted line near the middle, zero on the other, with a soft edge."""
     x = np.arange(size, dtype=np.float32)[None] - size * rng.uniform(0.4, 0.6)
     x = x + np.arange(size, dtype=np.float32)[:, None] * rng.uniform(-0.2, 0.2)
     return np.asarray(np.clip(x * rng.choice([-1, 1]) / (0.03 * size) + 0.5, 0, 1), np.float32)
@@ -79,9 +83,9 @@ def _ellipse(size: int, rng: Rng) -> np.ndarray:
     return cv2.GaussianBlur(shape, (0, 0), size / 128)
 
 
-def _something(size: int, rng: Rng) -> np.ndarray:
-    """(S,S,3) in [-1,1] a colour with some light and dark: hair, cloth, a hand, a microphone."""
+def _cloudy_colour(size: int, rng: Rng) -> np.ndarray:
+    """(S,S,3) in [-1,1] one colour, unevenly lit: hair, cloth, a hand, a microphone."""
     colour = rng.uniform(-0.9, 0.7, 3).astype(np.float32)
-    grain = rng.normal(0, 1, (int(rng.integers(3, 12)), int(rng.integers(3, 12)), 1)).astype(np.float32)
-    light = cv2.resize(grain, (size, size), interpolation=cv2.INTER_CUBIC)[..., None]
+    noise = rng.normal(0, 1, (int(rng.integers(3, 12)), int(rng.integers(3, 12)), 1)).astype(np.float32)
+    light = cv2.resize(noise, (size, size), interpolation=cv2.INTER_CUBIC)[..., None]
     return np.clip(colour + light * float(rng.uniform(0.02, 0.25)), -1, 1)

@@ -1,0 +1,138 @@
+"""The networks of a generator's training: a fresh or earlier generator, its discriminator, the frozen networks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from reliableswap.bundled import bundled
+from reliableswap.errors import ReliableSwapError
+from reliableswap.models import (
+    FaceShifterGenerator,
+    FixerNet,
+    Generator,
+    IdentityEncoder,
+    LightGenerator,
+    MeshNet,
+    PatchDiscriminator,
+    PerceptualFeatures,
+    ProjectedDiscriminator,
+    SimSwapGenerator,
+)
+from reliableswap.models.base import Network
+
+from .settings import GeneratorSettings
+
+_CLASSES: Mapping[str, type[Generator]] = {
+    "light": LightGenerator,
+    "simswap": SimSwapGenerator,
+    "faceshifter": FaceShifterGenerator,
+}
+
+
+@dataclass
+class LoadedNetworks:
+    """The trained networks that the losses need, in float32."""
+
+    identity: IdentityEncoder
+    fixer: FixerNet | None = None
+    landmarks: MeshNet | None = None
+    features: PerceptualFeatures | None = None
+    more_identities: list[IdentityEncoder] = field(default_factory=list)
+
+    @classmethod
+    def load(cls, settings: GeneratorSettings) -> LoadedNetworks:
+        """Load what the settings name, and bundled networks for the rest."""
+        features = None
+        if settings.perceptual_weight or settings.discriminator == "projected":
+            from reliableswap.convert.perceptual import pretrained_perceptual_features
+
+            features = pretrained_perceptual_features()
+        return cls(
+            IdentityEncoder.from_pretrained(settings.identity or bundled("identity")).float(),
+            FixerNet.from_pretrained(settings.fixer).float() if settings.fixer else None,
+            MeshNet.from_pretrained(bundled("landmarks")).float(),
+            features,
+            [IdentityEncoder.from_pretrained(folder).float() for folder in settings.further_encoders],
+        )
+
+    @property
+    def checksums(self) -> dict[str, str]:
+        """A digest of each encoder by name."""
+        more = {f"more_identities {n}": one.checksum() for n, one in enumerate(self.more_identities)}
+        fixer = {} if self.fixer is None else {"fixer": self.fixer.checksum()}
+        return {"identity": self.identity.checksum(), **fixer, **more}
+
+
+def build_generator(
+    settings: GeneratorSettings,
+    identity: IdentityEncoder,
+    fixer: FixerNet | None,
+    sizes: Sequence[int],
+    held_out: float,
+) -> Generator:
+    """A fresh generator, or the one of --initial, which must have been trained with these encoders.
+
+    sizes: of the triplets' crops; a base with a single size takes the first. held_out: percent of people outside the
+    training split.
+    """
+    encoders: dict[str, Any] = {
+        "identity_dim": identity.embedding_size,
+        "fixer_dim": fixer.embedding_size if fixer is not None else 0,
+        "identity_encoder": identity.label,
+        "identity_checksum": identity.checksum(),
+        "fixer_checksum": fixer.checksum() if fixer is not None else "",
+    }
+    if settings.base not in _CLASSES:
+        raise ReliableSwapError(f"unknown --base {settings.base!r}; choose one of {', '.join(_CLASSES)}")
+    if settings.initial is not None:
+        return _continued(settings, encoders, sizes, held_out)
+    width = {} if settings.channels is None else {"channels": settings.channels}
+    if settings.base == "faceshifter":
+        return FaceShifterGenerator(size=sizes[0], held_out=held_out, **width, **encoders)
+    if settings.base == "simswap":
+        return SimSwapGenerator(held_out=held_out, **width, **encoders)
+    if width:
+        raise ReliableSwapError("--channels is for simswap and faceshifter; the light generator has one width")
+    return LightGenerator(
+        guidance_channels=4 if settings.guidance else 0,
+        target_colours=settings.target_colours,
+        sizes=sorted(set(sizes)),
+        held_out=held_out,
+        **encoders,
+    )
+
+
+def _continued(
+    settings: GeneratorSettings, encoders: Mapping[str, Any], sizes: Sequence[int], held_out: float
+) -> Generator:
+    """The generator of --initial, its config extended by what this training adds."""
+    generator = _CLASSES[settings.base].from_pretrained(settings.initial)
+    other = [name for name, value in encoders.items() if generator.config[name] != value]
+    if other:
+        raise ReliableSwapError(
+            f"{settings.initial} was trained with another {', '.join(other)} than this run's encoders give; "
+            "pass its own --identity and --fixer"
+        )
+    # Whom the earlier training saw, the result has seen.
+    generator.register_to_config(held_out=min(held_out, generator.config["held_out"]))
+    if isinstance(generator, LightGenerator):
+        generator.register_to_config(sizes=sorted({*sizes, *generator.config["sizes"]}))
+    return generator
+
+
+def build_discriminator(
+    settings: GeneratorSettings, features: PerceptualFeatures | None, frozen_features: PerceptualFeatures | None
+) -> Network:
+    """The discriminator that --discriminator names. A projected one runs the frozen copy of the features."""
+    kind, channels = settings.discriminator, settings.discriminator_channels
+    if kind == "patch":
+        return PatchDiscriminator(channels=channels)
+    if kind != "projected":
+        raise ReliableSwapError(f"unknown --discriminator {kind!r}; choose patch or projected")
+    if features is None or frozen_features is None:
+        raise ReliableSwapError("the projected discriminator judges perceptual features, and none were given")
+    discriminator = ProjectedDiscriminator.over(features, channels=channels)
+    discriminator.look_through(frozen_features)
+    return discriminator

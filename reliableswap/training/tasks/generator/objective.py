@@ -1,0 +1,298 @@
+"""Which loss compares what: every sample gets the losses that its kind has a reference for.
+
+A truth supervises all pixels. Without one, the face is judged by its identity and by what the target prescribes
+(colours, mesh, gaze), and the target supervises the pixels beside the face.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from reliableswap.data.triplet_dataset import KINDS
+from reliableswap.errors import ReliableSwapError
+from reliableswap.geometry.measures_torch import eye_patches, openings
+from reliableswap.models import FaceShifterGenerator
+from reliableswap.models.generator import GeneratorOutput
+
+from . import losses as loss
+from .frozen import FrozenNetworks
+from .settings import GeneratorSettings
+from .views import identity_window, jitter
+
+_PHOTO_TRUTH = [KINDS.index(kind) for kind in ("cycle", "real_source", "reconstruction")]
+
+Batch = dict[str, Tensor]
+
+
+class Step:
+    """One batch through the generator, and what several losses need of it.
+
+    discriminator: None while it takes no part.
+    """
+
+    def __init__(
+        self,
+        settings: GeneratorSettings,
+        frozen: FrozenNetworks,
+        network: nn.Module,
+        discriminator: nn.Module | None,
+        batch: Batch,
+    ) -> None:
+        self.settings, self.frozen, self.batch = settings, frozen, batch
+        self.network, self.discriminator = network, discriminator
+        self.target, self.source, self.truth = batch["target"], batch["source"], batch["truth"]
+        self.plain = batch["plain"]  # the target without painted glasses: losses must not ask for these
+        self.face = batch["face_mask"]
+        self.has_truth = batch["has_truth"]
+        self.no_truth = 1 - self.has_truth
+        self.photo_truth = truth_is_photo(batch)
+        source_vector = frozen.vectors(self.source)
+        judged = bool(settings.identity_weight or (settings.lower_face_weight and frozen.fixer is not None))
+        self.wanted_vector = source_vector
+        if judged:
+            # A surrogate source keeps traces of the other person; a real photo of the truth says best who it is.
+            self.wanted_vector = torch.where(
+                self.photo_truth[:, None], frozen.vectors(self.truth), source_vector
+            )
+        self.output = generate(network, self.target, source_vector, batch["guidance"])
+        self.image = self.output.image.float()
+        self.seen = self._as_encoders_see_it() if judged else self.image
+        self.vector = frozen.embed(self.seen) if judged else source_vector
+
+    def _as_encoders_see_it(self) -> Tensor:
+        """(B,3,S,S) the output with the target's and the source's glasses on, and jittered.
+
+        In use the target's glasses stay on, so the rest of the face has to show the identity. With the source's on,
+        drawing them gains nothing.
+        """
+        worn, opacity = self.batch["glasses"].split([3, 1], 1)
+        seen = self.image + (worn - self.image) * (self.settings.glasses * opacity)
+        return jitter(seen, self.settings.identity_jitter) if self.settings.identity_jitter else seen
+
+    @cached_property
+    def pixel_weight(self) -> Tensor:
+        """(B,1,S,S)"""
+        s = self.settings
+        return s.background_weight + (s.face_weight - s.background_weight) * self.face
+
+    @cached_property
+    def reference(self) -> Tensor:
+        """(B,3,S,S) what pixels are compared with: the truth, or the target."""
+        return torch.where(self._known > 0, self.truth, self.target)
+
+    @cached_property
+    def reference_weight(self) -> Tensor:
+        """(B,1,S,S) zero on faces without truth."""
+        beside = self.settings.background_weight * (1 - self.face)
+        return torch.where(self._known > 0, self.pixel_weight, beside)
+
+    @cached_property
+    def photo(self) -> Tensor:
+        """(B,3,S,S) the face whose mesh the output should have: the truth, or the target without painted glasses."""
+        return torch.where(self._known > 0, self.truth, self.plain)
+
+    @cached_property
+    def meshes(self) -> tuple[Tensor, Tensor]:
+        """(B,468,3) twice: of the photo and of the output."""
+        assert self.frozen.mesh_reader is not None
+        with torch.no_grad():
+            wanted = self.frozen.mesh_reader(self.photo)
+        return wanted, self.frozen.mesh_reader(self.image)
+
+    @cached_property
+    def judgement(self) -> Any:
+        """The discriminator's logits and features for the output."""
+        assert self.discriminator is not None
+        return self.discriminator(self.image)
+
+    @cached_property
+    def _known(self) -> Tensor:
+        return self.has_truth[:, None, None, None]
+
+
+Term = Callable[[Step], "tuple[Tensor, Tensor | None] | None"]
+"""Values (B,) and the weights (B,) of the samples they count for, None for all; or None if the loss does not apply."""
+
+
+def generator_losses(step: Step) -> dict[str, Tensor]:
+    """The weighted losses by name; those of weight 0 are left out."""
+    result = {}
+    for name, term in TERMS.items():
+        weight = getattr(step.settings, f"{name}_weight")
+        found = term(step) if weight else None
+        if found is None:
+            continue
+        values, chosen = found
+        result[name] = weight * (values.mean() if chosen is None else loss.mean_over(values, chosen))
+    if not result:
+        raise ReliableSwapError("no loss is left: every loss weight is 0 or needs a network that is not given")
+    return result
+
+
+def _l1(step: Step) -> tuple[Tensor, Tensor | None]:
+    return loss.l1_loss(step.image, step.reference, step.reference_weight), None
+
+
+def _identity(step: Step) -> tuple[Tensor, Tensor | None]:
+    size = step.frozen.identity.embedding_size
+    values = loss.identity_loss(step.vector[:, :size], step.wanted_vector[:, :size])
+    if not step.frozen.more_identities:
+        return values, None
+    wanted = identity_window(
+        torch.where(step.photo_truth[:, None, None, None], step.truth, step.source)
+    )
+    each = [values]
+    for encoder in step.frozen.more_identities:
+        with torch.no_grad():
+            person = encoder(wanted).float()
+        each.append(loss.identity_loss(encoder(identity_window(step.seen)).float(), person))
+    return torch.stack(each).mean(0), None
+
+
+def _lower_face(step: Step) -> tuple[Tensor, Tensor | None] | None:
+    if step.frozen.fixer is None:
+        return None
+    size = step.frozen.identity.embedding_size
+    return loss.identity_loss(step.vector[:, size:], step.wanted_vector[:, size:]), None
+
+
+def _gradient(step: Step) -> tuple[Tensor, Tensor | None]:
+    return loss.gradient_loss(step.image, step.reference, step.reference_weight), None
+
+
+def _perceptual(step: Step) -> tuple[Tensor, Tensor | None] | None:
+    if step.frozen.features is None:
+        return None
+    # Only the samples with a truth, or one of weight 0 if there is none.
+    rows = step.has_truth.nonzero()[:, 0]
+    if not len(rows):
+        rows = torch.arange(1, device=step.image.device)
+    with torch.no_grad():
+        wanted = step.frozen.features(step.truth[rows])
+    return loss.perceptual_loss(step.frozen.features(step.image[rows]), wanted), step.has_truth[rows]
+
+
+def _colour(step: Step) -> tuple[Tensor, Tensor | None]:
+    return loss.colour_loss(step.image, step.plain, step.face), step.no_truth
+
+
+def _chroma(step: Step) -> tuple[Tensor, Tensor | None]:
+    return loss.chroma_loss(step.image, step.plain, step.face), step.no_truth
+
+
+def _mask(step: Step) -> tuple[Tensor, Tensor | None] | None:
+    if step.output.mask_logits is None:
+        return None
+    return loss.mask_loss(step.output.mask_logits, step.face), None
+
+
+def _mesh(step: Step) -> tuple[Tensor, Tensor | None] | None:
+    if step.frozen.mesh_reader is None:
+        return None
+    wanted, mesh = step.meshes
+    return loss.mesh_loss(openings(mesh), openings(wanted)), None
+
+
+def _expression(step: Step) -> tuple[Tensor, Tensor | None] | None:
+    if step.frozen.mesh_reader is None:
+        return None
+    wanted, mesh = step.meshes
+    return loss.expression_loss(step.frozen.mesh_difference.expression(mesh, wanted)), None
+
+
+def _pose(step: Step) -> tuple[Tensor, Tensor | None] | None:
+    if step.frozen.mesh_reader is None:
+        return None
+    wanted, mesh = step.meshes
+    return loss.pose_loss(step.frozen.mesh_difference.rotation(mesh, wanted)), None
+
+
+def _gaze(step: Step) -> tuple[Tensor, Tensor | None]:
+    mesh = step.batch["mesh"]
+    return loss.gaze_loss(eye_patches(step.image, mesh), eye_patches(step.plain, mesh)), step.no_truth
+
+
+def _attribute(step: Step) -> tuple[Tensor, Tensor | None]:
+    inner = unwrapped(step.network)
+    if not isinstance(inner, FaceShifterGenerator):
+        raise ReliableSwapError("--attribute_weight needs --base faceshifter: only it has attribute maps")
+    return loss.attribute_loss(inner.attributes(step.image), inner.attributes(step.plain)), None
+
+
+def _cycle(step: Step) -> tuple[Tensor, Tensor | None]:
+    """Swap the output back to the target's identity, without guidance, and compare it with the target."""
+    back = generate(step.network, step.image, step.frozen.vectors(step.plain), None).image.float()
+    return loss.l1_loss(back, step.plain, step.pixel_weight), step.no_truth
+
+
+def _adversarial(step: Step) -> tuple[Tensor, Tensor | None] | None:
+    if step.discriminator is None:
+        return None
+    return loss.adversarial_loss(step.judgement.logits), None
+
+
+def _feature_matching(step: Step) -> tuple[Tensor, Tensor | None] | None:
+    if step.discriminator is None:
+        return None
+    ours = step.judgement.features
+    with torch.no_grad():
+        wanted = step.discriminator(step.photo).features
+    return loss.feature_matching_loss(ours, wanted, last=2), None
+
+
+TERMS: dict[str, Term] = {
+    "l1": _l1,
+    "identity": _identity,
+    "lower_face": _lower_face,
+    "gradient": _gradient,
+    "perceptual": _perceptual,
+    "colour": _colour,
+    "chroma": _chroma,
+    "mask": _mask,
+    "mesh": _mesh,
+    "expression": _expression,
+    "pose": _pose,
+    "gaze": _gaze,
+    "attribute": _attribute,
+    "cycle": _cycle,
+    "adversarial": _adversarial,
+    "feature_matching": _feature_matching,
+}
+
+
+def discriminator_losses(
+    discriminator: nn.Module, batch: Batch, image: Tensor, penalty_weight: float
+) -> dict[str, Tensor]:
+    """The discriminator's hinge loss and gradient penalty; image (B,3,S,S) is the generator's output, detached."""
+    # Real is the truth where it is a photo, else the target as it was taken, which is a photo for all other kinds.
+    real = torch.where(truth_is_photo(batch)[:, None, None, None], batch["truth"], batch["plain"])
+    real = real.detach().requires_grad_(penalty_weight > 0)
+    judgement = discriminator(torch.cat([real, image]))
+    ours = [scale[: len(real)] for scale in judgement.logits]
+    theirs = [scale[len(real) :] for scale in judgement.logits]
+    result = {"discriminator": loss.hinge_loss(ours, theirs).mean()}
+    if penalty_weight > 0:
+        result["penalty"] = penalty_weight * loss.gradient_penalty(ours, real).mean()
+    return result
+
+
+def truth_is_photo(batch: Batch) -> Tensor:
+    """(B,) whether the sample has a truth that is a real photo."""
+    return torch.isin(batch["kind"], torch.tensor(_PHOTO_TRUTH, device=batch["kind"].device))
+
+
+def generate(network: nn.Module, target: Tensor, vector: Tensor, guidance: Tensor | None) -> GeneratorOutput:
+    """Run the generator; one that takes no guidance gets none."""
+    wants = guidance if unwrapped(network).guidance_channels else None
+    output: GeneratorOutput = network(target, vector, wants)
+    return output
+
+
+def unwrapped(network: nn.Module) -> Any:
+    """The network itself if it is wrapped for distributed training."""
+    return getattr(network, "module", network)
