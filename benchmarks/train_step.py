@@ -30,7 +30,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from reliableswap.bundled import bundled
-from reliableswap.convert.checkpoints import pretrained_perceptual_features
+from reliableswap.convert.perceptual import pretrained_perceptual_features
 from reliableswap.models import IdentityEncoder, MeshNet
 from reliableswap.models.generator import _ModulatedNorm
 from reliableswap.training.core.memory import keep_freed_memory

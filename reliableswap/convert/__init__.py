@@ -1,0 +1,1 @@
+"""Authors' checkpoints turned into our folders; their layer names live here too."""

@@ -69,7 +69,7 @@ class MBConv(nn.Module):
 class PerceptualFeatures(Network):
     """(B,3,H,W) RGB in [-1,1] -> four feature maps at strides 4, 8, 16, 32; never trained, but let gradients by.
 
-    The weights come from `reliableswap.convert.pretrained_perceptual_features()`. variant: 0, 1 or 2, of
+    The weights come from `reliableswap.convert.perceptual.pretrained_perceptual_features()`. variant: 0, 1 or 2, of
     EfficientNet-Lite; losses use 0, so that the others can judge what was made with them.
     """
 

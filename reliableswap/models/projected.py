@@ -45,7 +45,7 @@ class ProjectedDiscriminator(Network):
     """(B,3,H,W) in [-1,1], sides divisible by 32 -> Judgement, one map of logits a feature level.
 
     Only the judges learn; the features and the projections are frozen but saved along. A new one is made with
-    `ProjectedDiscriminator.over(reliableswap.convert.pretrained_perceptual_features())`.
+    `ProjectedDiscriminator.over(reliableswap.convert.perceptual.pretrained_perceptual_features())`.
     """
 
     @register_to_config

@@ -53,6 +53,7 @@ def test_published_hear_net(tmp_path: Path) -> None:
     assert picture.std() == pytest.approx(0.23362361, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_published_simswap(tmp_path: Path) -> None:
     inputs = ["image(seed=0, 3, 256, 256)", "unit vector(seed=1, 512)"]
     picture = made("simswap", published.simswap(), inputs, tmp_path)
