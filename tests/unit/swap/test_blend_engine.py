@@ -196,18 +196,6 @@ def test_no_likeness_is_the_target_itself_and_more_likeness_changes_more() -> No
     assert 0 < change[0] < change[1] < change[2]
 
 
-def test_masks_shrink_and_widen_by_a_round_distance(rng: np.random.Generator) -> None:
-    mask = (rng.random((40, 50)) < 0.02).astype(np.float32)
-    y, x = np.mgrid[:40, :50]
-    ones = np.argwhere(mask > 0)
-    near = np.sqrt(((np.stack([y, x], -1)[:, :, None] - ones) ** 2).sum(-1)).min(-1)
-    for radius, whole in ((0.2, 1), (2.6, 3), (9.0, 9)):
-        assert np.array_equal(regions.dilated(mask, radius), near <= whole)
-        assert np.array_equal(regions.eroded(1 - mask, radius), near > whole)
-    assert regions.eroded(np.ones((5, 5), np.float32), 3).all()  # the photo's border is no outline
-    assert not regions.dilated(np.zeros((5, 5), np.float32), 3).any()
-
-
 @pytest.mark.parametrize("name", ["light_reach", "band_reach", "margin", "feather"])
 @pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")])
 def test_lengths_that_are_none_are_refused(name: str, value: float) -> None:

@@ -1,33 +1,29 @@
-"""Where faces are: the arithmetic of passes, tiles, turns and merging, on a detector whose answers are known."""
+"""Passes, tiles, turns and merging, on a detector whose answers are known; meshes in photo pixels."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
 from reliableswap.faces.detect import SearchSettings, add_meshes, find_faces, merge, overlaps
-from reliableswap.faces.face import Detection, Face, eye_distance, five_points
-from reliableswap.models.detector import STRIDES, FaceDetector
-from reliableswap.models.landmarks import MeshNet
-from reliableswap.runtime.torch import inference_copy
+from reliableswap.faces.face import Detection
 
 
 class BrightBlobDetector:
-    """Answers like FaceDetector, but a face is a bright square: so the truth is known to the pixel.
+    """Answers like a FaceDetector to which bright squares are faces, so that the truth is known to the pixel.
 
-    The five points are four corners and the centre of the square; a square is only seen upright, that is with
-    its dark dot in the upper half.
+    A square's five points are its corners and its centre. Only upright squares are detected: those with their dark
+    dot in the upper half.
     """
 
     def parameters(self) -> Iterator[torch.Tensor]:
         yield torch.zeros(1)
 
     def above(self, image: torch.Tensor, logit: float) -> torch.Tensor:
-        import cv2
-
         bright = (image[0].amin(0) > 0.9).numpy().astype(np.uint8)
         answers = []
         for x, y, w, h, area in cv2.connectedComponentsWithStats(bright)[2][1:]:
@@ -83,9 +79,13 @@ def test_small_faces_of_large_photos_are_found_in_tiles_only() -> None:
         assert min(np.abs(face.box - (x, y, x + side, y + side)).max() for face in found) < 2.5
 
 
-def test_faces_come_largest_first_and_small_ones_can_be_left_out() -> None:
+def test_faces_come_largest_first() -> None:
     image = photo_with((640, 480), [(20, 20, 40), (200, 100, 120), (500, 300, 70)])
     assert [round(face.size / 10) for face in find(image)] == [12, 7, 4]
+
+
+def test_small_and_surplus_faces_can_be_left_out() -> None:
+    image = photo_with((640, 480), [(20, 20, 40), (200, 100, 120), (500, 300, 70)])
     assert len(find(image, min_size=60)) == 2
     assert len(find(image, max_faces=1)) == 1
 
@@ -129,18 +129,6 @@ def test_a_box_inside_a_larger_one_counts_as_overlap() -> None:
     assert overlaps(np.array([0, 0, 10, 10.0]), np.array([[20, 20, 30, 30, 0.0]]))[0] == 0
 
 
-def test_decode_puts_a_silent_cell_at_its_own_centre() -> None:
-    maps = [torch.zeros(1, 15, 64 // s, 64 // s) for s in STRIDES]
-    answers = FaceDetector.decode(maps)
-    assert answers.shape == (1, 64 + 16 + 4, 15)
-    assert torch.allclose(
-        answers[0, 0, 1:3], torch.tensor([3.5, 3.5])
-    )  # cell 0 of stride 8 covers pixels 0..7
-    assert torch.allclose(answers[0, -1, 1:3], torch.tensor([47.5, 47.5]))
-    assert answers[0, 0, 3].exp() == pytest.approx(32)
-    assert torch.allclose(answers[0, 0, 5:7], answers[0, 0, 1:3])
-
-
 class FixedMesh:
     """A MeshNet that answers one known mesh, so the way from crop to photo can be checked."""
 
@@ -168,68 +156,3 @@ def test_meshes_come_back_in_photo_pixels() -> None:
     assert np.allclose(found.mesh, expected, atol=0.05)
     assert found.presence == pytest.approx(0.5)
     assert add_meshes(net, np.zeros((9, 9, 3), np.uint8), []) == []  # type: ignore[arg-type]
-
-
-def test_the_mesh_starts_from_the_shapes_it_is_given() -> None:
-    torch.manual_seed(0)
-    shapes = 64 + 20 * torch.randn(40, 468, 3)
-    net = MeshNet().eval()
-    net.start_from(shapes)
-    mesh, presence = net(torch.zeros(2, 3, 128, 128))
-    assert mesh.shape == (2, 468, 3)
-    assert presence.shape == (2,)
-    assert (mesh[0] - shapes.mean(0)).abs().mean() < (shapes[0] - shapes.mean(0)).abs().mean()
-
-
-def test_a_shifted_face_moves_whole() -> None:
-    mesh = np.zeros((468, 3), np.float32)
-    mesh[263] = (3, 0, 4)
-    face = Face(np.zeros(4, np.float32), np.zeros((5, 2), np.float32), 1.0, mesh).shifted(10, -5)
-    assert face.box.tolist() == [10, -5, 10, -5]
-    assert face.points5[3].tolist() == [10, -5]
-    assert face.mesh[0].tolist() == [10, -5, 0]
-    assert eye_distance(face.mesh) == 5
-    assert five_points(face.mesh).shape == (5, 2)
-
-
-def test_the_networks_stay_within_their_budgets() -> None:
-    assert FaceDetector().parameter_count <= 500_000
-    assert MeshNet().parameter_count <= 1_000_000
-
-
-def test_the_detector_wants_whole_cells() -> None:
-    with pytest.raises(ValueError, match="divisible by 32"):
-        FaceDetector()(torch.zeros(1, 3, 100, 64))
-
-
-@pytest.mark.parametrize("network", [FaceDetector, MeshNet])
-def test_an_inference_copy_answers_the_same_and_leaves_the_original(network: type[torch.nn.Module]) -> None:
-    torch.manual_seed(0)
-    original = network().train()
-    size = 128 if network is MeshNet else 64
-    for _ in range(3):  # give the batch norms something to fold
-        original(torch.randn(4, 3, size, size))
-    original.eval()
-    before = {key: value.clone() for key, value in original.state_dict().items()}
-    ready, image = inference_copy(original), torch.randn(2, 3, size, size)
-    with torch.inference_mode():
-        wanted, found = original(image), ready(image)
-    wanted, found = (x if isinstance(x, torch.Tensor) else x[0] for x in (wanted, found))
-    assert torch.allclose(wanted, found, atol=1e-3, rtol=1e-4)
-    assert sum(isinstance(m, torch.nn.BatchNorm2d) for m in ready.modules()) == 0
-    assert all(torch.equal(value, before[key]) for key, value in original.state_dict().items())
-
-
-def test_the_answers_above_a_score_are_those_of_the_whole_table() -> None:
-    torch.manual_seed(0)
-    detector = FaceDetector().eval()
-    with torch.no_grad():
-        for head in detector.heads:
-            torch.nn.init.normal_(head.weight, std=0.5)
-        image = torch.rand(1, 3, 96, 160) * 2 - 1
-        everything = detector(image)[0]
-        limit = float(everything[:, 0].quantile(0.8))
-        some = detector.above(image, limit)
-    wanted = everything[everything[:, 0] > limit]
-    assert 20 < len(some) < len(everything) / 2
-    assert torch.allclose(some, wanted, atol=1e-4)

@@ -1,0 +1,60 @@
+"""Masks of a face's regions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from support.blend_faces import SMILE, WOMAN, face
+
+from reliableswap.geometry import regions
+
+
+@pytest.fixture
+def mask(rng: np.random.Generator) -> np.ndarray:
+    return (rng.random((40, 50)) < 0.02).astype(np.float32)
+
+
+@pytest.mark.parametrize(("radius", "pixels"), [(0.2, 1), (2.6, 3), (9.0, 9)])
+def test_masks_are_dilated_and_eroded_by_a_disc(mask: np.ndarray, radius: float, pixels: int) -> None:
+    y, x = np.mgrid[:40, :50]
+    ones = np.argwhere(mask > 0)
+    distance = np.sqrt(((np.stack([y, x], -1)[:, :, None] - ones) ** 2).sum(-1)).min(-1)
+    assert np.array_equal(regions.dilated(mask, radius), distance <= pixels)
+    assert np.array_equal(regions.eroded(1 - mask, radius), distance > pixels)
+
+
+def test_the_pictures_border_erodes_nothing() -> None:
+    assert regions.eroded(np.ones((5, 5), np.float32), 3).all()
+    assert not regions.dilated(np.zeros((5, 5), np.float32), 3).any()
+
+
+@pytest.mark.parametrize(
+    "part", [regions.lower_face, regions.forehead, regions.nostrils, regions.lips, regions.eyes]
+)
+def test_parts_lie_inside_the_outline(part: type) -> None:
+    picture, mesh = face(WOMAN)
+    inside = part(mesh, picture.shape[:2]) > 0
+    assert inside.any()
+    assert (regions.oval(mesh, picture.shape[:2])[inside] > 0).mean() > 0.97
+
+
+def test_skin_has_no_eyes_brows_or_lips() -> None:
+    picture, mesh = face(WOMAN)
+    shape = picture.shape[:2]
+    features = np.maximum(
+        regions.eyes(mesh, shape), np.maximum(regions.brows(mesh, shape), regions.lips(mesh, shape))
+    )
+    assert not regions.skin(mesh, shape)[features > 0].any()
+
+
+def test_a_smile_that_shows_teeth_is_open() -> None:
+    assert regions.mouth_opening(face(WOMAN)[1]) < 0.08 < 0.12 < regions.mouth_opening(face(SMILE)[1])
+
+
+def test_a_window_holds_the_mesh_and_stays_in_the_picture() -> None:
+    picture, mesh = face(WOMAN)
+    rows, columns = regions.window(mesh, picture.shape[:2], pad=5)
+    assert rows.start <= mesh[:, 1].min() - 5
+    assert columns.stop >= mesh[:, 0].max() + 5
+    rows, columns = regions.window(mesh - (1000, 0, 0), picture.shape[:2], pad=5)
+    assert (columns.start, columns.stop) == (0, 8)

@@ -1,0 +1,53 @@
+"""Face shape: proportions of the source on the target, and pictures that follow."""
+
+from __future__ import annotations
+
+import numpy as np
+from support.blend_faces import BEARD, SMILE, WOMAN, face
+
+from reliableswap.geometry import regions
+from reliableswap.geometry.shape import MIN_MOVE, displacement, origins, reshape, shaped_mesh
+
+
+def test_no_strength_leaves_mesh_and_picture_as_they_are() -> None:
+    picture, mesh = face(WOMAN)
+    goal = shaped_mesh(mesh, face(BEARD)[1], 0.0)
+    assert (goal == mesh).all()
+    assert (reshape(picture, displacement(mesh, goal, picture.shape[:2])) == picture).all()
+
+
+def test_the_goal_moves_towards_the_sources_outline() -> None:
+    (_, target), (_, source) = face(WOMAN), face(SMILE)
+    goal = shaped_mesh(target, source, 1.0)
+    assert 0.002 < np.linalg.norm(goal - target, axis=1).mean() / regions.face_width(target) < 0.06
+    half = shaped_mesh(target, source, 0.5)
+    np.testing.assert_allclose(half, (goal + target) / 2, atol=0.01)
+
+
+def test_the_goal_keeps_the_targets_mouth() -> None:
+    (_, target), (_, smiling) = face(WOMAN), face(SMILE)
+    assert regions.mouth_opening(smiling) > 0.1
+    goal = shaped_mesh(target, smiling, 1.0)
+    assert regions.mouth_opening(goal) < regions.mouth_opening(target) + 0.03
+
+
+def test_size_and_place_are_no_shape() -> None:
+    _, mesh = face(WOMAN)
+    np.testing.assert_allclose(shaped_mesh(mesh, mesh * 1.7 + 5, 1.0), mesh, atol=0.05)
+
+
+def test_what_is_far_from_the_face_stays_bit_equal_when_the_outline_moves() -> None:
+    picture, mesh = face(WOMAN)
+    move = displacement(mesh, shaped_mesh(mesh, face(BEARD)[1], 1.0), picture.shape[:2])
+    still = np.abs(move).max(2) < MIN_MOVE
+    moved = reshape(picture, move)
+    assert (moved[still] == picture[still]).all()
+    assert still.mean() > 0.05
+    assert (moved != picture).any()
+
+
+def test_positions_of_a_window_are_those_of_the_whole() -> None:
+    picture, mesh = face(WOMAN)
+    move = displacement(mesh, shaped_mesh(mesh, face(BEARD)[1], 1.0), picture.shape[:2])
+    window = (slice(20, 70), slice(33, 90))
+    assert np.array_equal(origins(move, window), origins(move)[window])

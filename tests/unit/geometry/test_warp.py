@@ -1,0 +1,105 @@
+"""Textures on other meshes: positions, validity, and what a turned head does not show."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.blend_faces import SMILE, WOMAN, face
+
+from reliableswap.geometry import regions
+from reliableswap.geometry.topology import topology
+from reliableswap.geometry.trust import trust
+from reliableswap.geometry.warp import open_lips, warp_texture
+
+CHEEKS = np.array([234, 454])
+
+few = settings(max_examples=12, deadline=None, derandomize=True)
+
+
+def turned_away(mesh: np.ndarray, degrees: float) -> np.ndarray:
+    """The mesh turned about the vertical axis, so that one cheek is hidden."""
+    angle = np.radians(degrees)
+    turn = np.array(
+        [[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]], np.float32
+    )
+    centre = mesh.mean(0)
+    return (mesh - centre) @ turn.T + centre
+
+
+def test_a_mesh_on_itself_returns_the_picture() -> None:
+    picture, mesh = face(WOMAN)
+    texture, validity = warp_texture(picture, mesh, mesh, picture.shape[:2])
+    certain = validity > 0.999
+    assert certain.sum() > 0.9 * regions.oval(mesh, picture.shape[:2]).sum()
+    assert np.abs(texture[certain].astype(int) - picture[certain]).max() <= 2
+
+
+def test_outside_the_mesh_there_is_nothing() -> None:
+    picture, mesh = face(WOMAN)
+    texture, validity = warp_texture(picture, mesh, mesh, picture.shape[:2])
+    outside = cv2.dilate(regions.oval(mesh, picture.shape[:2]), np.ones((3, 3))) == 0
+    assert (texture[outside] == 0).all()
+    assert (validity[outside] == 0).all()
+
+
+@few
+@given(st.floats(-180, 180), st.floats(0.75, 1.3), st.floats(-8, 8), st.floats(-8, 8))
+def test_a_similarity_of_the_mesh_warps_like_an_affine_map(
+    angle: float, k: float, dx: float, dy: float
+) -> None:
+    picture, mesh = face(WOMAN)
+    picture = cv2.GaussianBlur(
+        picture, (0, 0), 1.5
+    )  # two resamplings of a sharp picture differ more than this
+    matrix = cv2.getRotationMatrix2D((96, 96), angle, k) + np.array([[0, 0, dx], [0, 0, dy]])
+    goal = np.column_stack([mesh[:, :2] @ matrix[:, :2].T + matrix[:, 2], mesh[:, 2] * k]).astype(np.float32)
+    texture, validity = warp_texture(picture, mesh, goal, picture.shape[:2])
+    plain = cv2.warpAffine(picture, matrix, (192, 192))
+    certain = cv2.erode((validity > 0.99).astype(np.uint8), np.ones((3, 3))) > 0
+    assert certain.sum() > 1000
+    assert np.abs(texture[certain].astype(int) - plain[certain]).mean() < 1.0
+
+
+def test_a_mesh_is_trusted_for_itself() -> None:
+    _, mesh = face(WOMAN)
+    assert trust(mesh, mesh)[0].min() > 0.9
+
+
+def test_a_turned_head_is_not_trusted_for_the_cheek_that_it_hides() -> None:
+    _, mesh = face(WOMAN)
+    own, mirrored = trust(turned_away(mesh, 50), mesh)
+    assert own[CHEEKS].min() < 0.1
+    assert own[CHEEKS].max() > 0.9
+    assert np.abs(mirrored - own[topology().mirror]).mean() < 0.03  # no face is quite symmetric
+
+
+def test_a_hidden_half_is_taken_from_the_other_half() -> None:
+    picture, mesh = face(WOMAN)
+    red = np.zeros_like(picture)
+    red[..., 0] = 200
+    texture, validity = warp_texture(red, turned_away(mesh, 50), mesh, picture.shape[:2])
+    assert (texture[..., 0][validity > 0.5] >= 199).all()
+    assert (validity > 0.5).sum() > 0.9 * regions.oval(mesh, picture.shape[:2]).sum()
+
+
+def test_lips_are_pulled_off_the_teeth_only_if_the_source_opens_its_mouth_wider() -> None:
+    (_, closed), (_, opened) = face(WOMAN), face(SMILE)
+    assert open_lips(closed, opened) is closed
+    moved = open_lips(opened, closed)
+    assert regions.mouth_opening(moved) > regions.mouth_opening(opened)
+    assert np.array_equal(moved[topology().regions["lips"]], opened[topology().regions["lips"]])
+
+
+@pytest.mark.parametrize("scale", [0.5, 3.0])
+def test_a_source_of_another_size_gives_the_same_texture(scale: float) -> None:
+    picture, mesh = face(WOMAN, 192)
+    size = (round(192 * scale),) * 2
+    resized = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    resized_mesh = np.column_stack([(mesh[:, :2] + 0.5) * scale - 0.5, mesh[:, 2] * scale])
+    wanted, validity = warp_texture(picture, mesh, mesh, (192, 192))
+    texture, _ = warp_texture(resized, resized_mesh.astype(np.float32), mesh, (192, 192))
+    certain = validity > 0.99
+    assert np.abs(texture[certain].astype(int) - wanted[certain]).mean() < 4

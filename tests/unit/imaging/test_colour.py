@@ -1,0 +1,99 @@
+"""Skin tone and light: means, deviations and what varies slowly."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.people import portrait
+
+from reliableswap.imaging import colour
+
+few = settings(max_examples=12, deadline=None, derandomize=True)
+
+
+@few
+@given(st.integers(0, 2**31), st.floats(0.85, 1.2), st.floats(-12, 12))
+def test_match_reaches_mean_and_deviation_inside_the_mask_and_then_rests(
+    seed: int, gain: float, shift: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    lab = np.clip(rng.normal((60, 15, 18), (4, 2, 2), (32, 32, 3)), (50, 9, 12), (70, 21, 24)).astype(
+        np.float32
+    )
+    reference = (lab[::-1] - (60, 15, 18)) * gain + np.array((60, 15, 18)) + shift
+    weight = np.zeros((32, 32), np.float32)
+    weight[4:28, 4:28] = 1
+    once = colour.match(lab, reference.astype(np.float32), weight)
+    for got, wanted in zip(colour.moments(once, weight), colour.moments(reference, weight), strict=True):
+        np.testing.assert_allclose(got, wanted, atol=0.05)
+    np.testing.assert_allclose(colour.match(once, reference.astype(np.float32), weight), once, atol=0.1)
+    assert colour.match(lab, reference.astype(np.float32), weight, strength=0) is lab
+
+
+def test_light_is_the_targets_and_detail_the_sources() -> None:
+    rng = np.random.default_rng(0)
+    grain = rng.normal(0, 3, (96, 96, 1)).astype(np.float32)
+    lit_left = np.linspace(80, 40, 96, dtype=np.float32)[None, :, None]
+    texture = np.dstack([lit_left + grain, np.full((96, 96, 2), 10, np.float32)])
+    target = np.dstack([lit_left[:, ::-1] + 0 * grain, np.full((96, 96, 2), 20, np.float32)])
+    weight = np.ones((96, 96), np.float32)
+    out = colour.match_light(texture, target, weight, sigma=6)
+    assert np.abs(cv2.GaussianBlur(out - target, (0, 0), 8))[16:-16, 16:-16].max() < 1.5
+    inner = (slice(16, -16), slice(16, -16))
+    fine = out[..., 0] - cv2.GaussianBlur(out[..., 0], (0, 0), 4)
+    assert np.corrcoef(fine[inner].ravel(), grain[..., 0][inner].ravel())[0, 1] > 0.95
+
+
+def test_a_beard_outside_the_weight_does_not_change_the_light_beside_it() -> None:
+    texture = np.dstack([np.full((64, 64), v, np.float32) for v in (60, 12, 14)])
+    bearded = texture.copy()
+    bearded[40:, :, 0] = 15
+    target = texture + np.float32(5)
+    weight = np.ones((64, 64), np.float32)
+    weight[40:] = 0
+    clean = colour.match_light(texture, target, weight, sigma=6)
+    beside = colour.match_light(bearded, target, weight, sigma=6)
+    np.testing.assert_allclose(beside[:40], clean[:40], atol=1e-3)
+    assert beside[50, 32, 0] < 20
+
+
+def test_what_has_no_tint_does_not_turn_blue_where_skin_loses_its_own() -> None:
+    lab = np.full((60, 80, 3), (60, 20, 25), np.float32)
+    lab[:, 60:] = (60, 1, 2)  # a grey wall that was warped along with the skin, and a white beard's colour
+    pale = np.full_like(lab, 0) + np.float32([60, 4, 5])
+    weight = np.ones((60, 80), np.float32)
+    weight[:, 55:] = 0
+    for made in (colour.match(lab, pale, weight), colour.match_light(lab, pale, weight, 8)):
+        assert np.abs(made[:, :50, 1:] - (4, 5)).max() < 0.1  # the skin has the target's tint
+        assert made[:, 60:, 1:].min() > -0.5  # it would be 15 below nothing
+        assert np.abs(made[:, 60:, 1:] - (1, 2)).max() < 3
+    warm = colour.match_light(pale, lab, weight, 8)
+    assert warm[:, :50, 1].min() > 18  # and gains what it lacks in full
+
+
+@pytest.mark.parametrize("tint", [(0, 0, 0), (20, 0, -30)])
+def test_a_monochrome_photo_gives_its_tint(tint: tuple[int, int, int]) -> None:
+    picture = portrait(1, 96)
+    photo = np.clip(portrait(2, 96).mean(2, keepdims=True) + tint, 0, 255).astype(np.uint8)
+    made = colour.match_monochrome(picture, photo).astype(int)
+    inside = (made.min(2) > 0) & (made.max(2) < 255)
+    assert np.abs(made[inside][:, 0] - made[inside][:, 2] - (tint[0] - tint[2])).max() <= 1
+    assert np.corrcoef(made[..., 1].ravel(), picture.mean(2).ravel())[0, 1] > 0.95
+
+
+def test_a_colour_photo_changes_nothing() -> None:
+    picture = portrait(1, 96)
+    assert colour.match_monochrome(picture, portrait(2, 96)) is picture
+
+
+def test_local_means_without_weight_come_from_the_nearest_that_has_some() -> None:
+    picture = np.full((64, 64, 3), (60, 12, 14), np.float32)
+    picture[:, 32:] = (10, 0, 0)
+    weight = np.zeros((64, 64), np.float32)
+    weight[:, :16] = 1
+    (mean,) = colour.local_means([picture], weight, sigma=3)
+    np.testing.assert_allclose(mean[:, :16], picture[:, :16], atol=0.05)
+    np.testing.assert_allclose(mean[:, 48:], picture[:, :16], atol=0.5)

@@ -1,0 +1,70 @@
+"""The guidance of a generator: the source laid on the target, in its tone and light."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from support.blend_faces import SMILE, face
+
+from reliableswap.faces.glasses import bundled_glasses
+from reliableswap.geometry import regions
+from reliableswap.geometry.warp import warp_texture
+from reliableswap.swap.guidance import guidance_texture
+
+
+def test_guidance_leaves_what_is_between_lids_and_lips_to_the_target() -> None:
+    picture, mesh = face(SMILE)
+    shape = picture.shape[:2]
+    whole, everywhere = warp_texture(picture, mesh, mesh, shape)
+    texture, validity = guidance_texture(picture, mesh, picture, mesh, bundled_glasses())
+    own = np.maximum(regions.eyes(mesh, shape, 0.8), regions.inner_mouth(mesh, shape)) > 0
+    near = np.maximum(regions.eyes(mesh, shape, 1.1), regions.inner_mouth(mesh, shape)) > 0
+    assert own.sum() > 50
+    assert validity[own].max() == 0
+    assert texture[own].max() == 0
+    shown = ~near & (validity > 0)
+    assert np.count_nonzero(shown) > 0.9 * np.count_nonzero(~near & (everywhere > 0))
+    # But for the little that hair covers, which comes from the face's other half.
+    assert np.quantile(np.abs(texture[shown].astype(int) - whole[shown]), 0.9) <= 2
+
+
+def test_guidance_has_the_skin_tone_of_the_target() -> None:
+    picture, mesh = face(SMILE)
+    warm = np.rint(picture * np.array([1.0, 0.7, 0.45])).astype(np.uint8)
+    texture, validity = guidance_texture(picture, mesh, warm, mesh, bundled_glasses())
+    skin = (regions.skin(mesh, picture.shape[:2]) > 0.9) & (validity > 0.9)
+    assert np.abs(texture[skin].mean(0) - warm[skin].mean(0)).max() < 6
+    assert np.abs(picture[skin].mean(0) - warm[skin].mean(0)).max() > 25
+
+
+def test_guidance_stands_in_the_light_of_the_target() -> None:
+    picture, mesh = face(SMILE)
+    middle = float(mesh[1, 0])
+    across = (np.arange(picture.shape[1], dtype=np.float32) - middle) / regions.face_width(mesh)
+    lit = np.clip(1.0 - 0.9 * across, 0.4, 1.6)[None, :, None]
+    sunny = np.clip(np.rint(picture * lit), 0, 255).astype(np.uint8)
+    skin = (regions.skin(mesh, picture.shape[:2]) > 0.9) & (across > -0.35) & (across < 0.35)
+
+    def left_against_right(photo: np.ndarray, sure: np.ndarray) -> float:
+        light = photo.mean(2)
+        return float(light[sure & (across < -0.15)].mean() / light[sure & (across > 0.15)].mean())
+
+    texture, validity = guidance_texture(picture, mesh, sunny, mesh, bundled_glasses())
+    own, wanted, given = (left_against_right(p, skin & (validity > 0.9)) for p in (picture, sunny, texture))
+    assert wanted > own * 1.5
+    assert abs(np.log(given / wanted)) < 0.35 * abs(np.log(own / wanted))
+
+
+def test_guidance_leaves_out_what_covers_the_source() -> None:
+    picture, mesh = face(SMILE)
+    covered = picture.copy()
+    forehead = regions.forehead(mesh, picture.shape[:2]) > 0
+    top = forehead & (np.arange(len(picture))[:, None] < mesh[10, 1] + 0.6 * (mesh[9, 1] - mesh[10, 1]))
+    covered[top] = (25, 18, 14)  # a fringe
+    inner = cv2.erode(top.astype(np.uint8), np.ones((5, 5))) > 0
+    assert inner.sum() > 50
+    before, after = (
+        guidance_texture(p, mesh, picture, mesh, bundled_glasses())[1] for p in (picture, covered)
+    )
+    assert before[inner].mean() > 0.8
+    assert after[inner].mean() < 0.2
