@@ -1,9 +1,9 @@
-"""How soon the page answers, and whether memory stays flat over many swaps.
+"""Measure how soon the Space answers after its start, how long a swap takes, and whether memory stays flat.
 
 python benchmarks/space.py --swaps 50
 
-Starts `app.py` as a person would, in a process of its own, waits for its first answer, and then swaps through its API.
-Memory is that process's resident set, read from /proc, so this runs on Linux.
+It starts `app.py` in a process of its own, waits for the first answer, and swaps through the API. Memory is the
+process's resident set, read from /proc, so this runs on Linux only.
 """
 
 from __future__ import annotations
@@ -20,9 +20,12 @@ from pathlib import Path
 
 import httpx
 from gradio_client import Client, handle_file
+from people import PEOPLE, photo_of
+from PIL import Image
 
 ROOT = Path(__file__).parent.parent
-TARGET_SECONDS, WARM_UP = 8.0, 10
+TARGET_SECONDS = 8.0
+WARM_UP = 10  # swaps after which memory should not grow
 
 
 def free_port() -> int:
@@ -33,7 +36,7 @@ def free_port() -> int:
 
 
 def start(port: int) -> tuple[subprocess.Popen[bytes], float]:
-    """The running page and the seconds from its start to its first whole answer."""
+    """Start app.py; return its process and the seconds until its first complete answer."""
     environment = os.environ | {"GRADIO_SERVER_PORT": str(port), "HF_HUB_OFFLINE": "1"}
     began = time.perf_counter()
     process = subprocess.Popen(
@@ -49,31 +52,49 @@ def start(port: int) -> tuple[subprocess.Popen[bytes], float]:
 
 
 def processor_seconds(process: subprocess.Popen[bytes]) -> float:
-    """What the start cost by itself: on a busy machine the clock also counts the others' work."""
+    """Return the processor time used so far, which does not depend on what else the machine does."""
     fields = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def resident(process: subprocess.Popen[bytes]) -> float:
-    """Megabytes."""
+def resident_megabytes(process: subprocess.Popen[bytes]) -> float:
     status = Path(f"/proc/{process.pid}/status").read_text()
     (line,) = [line for line in status.splitlines() if line.startswith("VmRSS")]
     return int(line.split()[1]) / 1024
 
 
-def pictures(side: int, folder: Path) -> list[Path]:
-    """Portraits of ten people who do not exist."""
-    import openpeople
-    from PIL import Image
-
-    people = Path(openpeople.__file__).parent / "data" / "curated"
+def portraits(side: int, folder: Path) -> list[Path]:
+    """Write portraits of people who do not exist, side x side pixels; return their paths."""
     paths = []
-    for number in range(1, 11):
-        with Image.open(people / f"P{number:03d}" / "assets" / "studio_portrait.jpg") as image:
-            path = folder / f"{number}.jpg"
-            image.convert("RGB").resize((side, side)).save(path, quality=92)
-        paths.append(path)
+    for person in PEOPLE:
+        paths.append(folder / f"{person}.jpg")
+        with Image.open(photo_of(person)) as image:
+            image.convert("RGB").resize((side, side)).save(paths[-1], quality=92)
     return paths
+
+
+def swap_many(process: subprocess.Popen[bytes], port: int, swaps: int, side: int) -> None:
+    """Swap through the API, and print the median time and the memory on the way."""
+    times, memory = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        people = portraits(side, Path(folder))
+        client = Client(f"http://127.0.0.1:{port}/", verbose=False, download_files=False)
+        for done in range(swaps):
+            source, target = people[done % 10], people[(done + 1 + done // 10) % 10]
+            began = time.perf_counter()
+            client.predict(
+                source=handle_file(str(source)),
+                target=handle_file(str(target)),
+                agreed=True,
+                api_name="/swap",
+            )
+            times.append(time.perf_counter() - began)
+            memory.append(resident_megabytes(process))
+            if done + 1 in (1, WARM_UP, swaps):
+                print(f"memory after {done + 1:3d} swap{'s' if done else ' '}      {memory[-1]:10.0f} MB")
+    print(f"a swap of {side}x{side}, median {statistics.median(times):10.2f} s")
+    if swaps > WARM_UP:
+        print(f"growth since swap {WARM_UP}       {memory[-1] - memory[WARM_UP - 1]:10.0f} MB")
 
 
 def main() -> None:
@@ -81,38 +102,18 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--swaps", type=int, default=50)
-    parser.add_argument("--side", type=int, default=1024, help="pixels of the pictures")
+    parser.add_argument("--side", type=int, default=1024, help="side of the pictures in pixels")
     options = parser.parse_args()
 
     port = free_port()
     process, seconds = start(port)
-    print(
-        f"first answer after {seconds:.1f} s (target {TARGET_SECONDS:.0f} s), {os.cpu_count()} cores, ",
-        end="",
-    )
-    print(f"{processor_seconds(process):.1f} s of processor time")
-    print(f"memory then                  {resident(process):7.0f} MB")
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            people = pictures(options.side, Path(folder))
-            client = Client(f"http://127.0.0.1:{port}/", verbose=False, download_files=False)
-            times, memory = [], []
-            for turn in range(options.swaps):
-                source, target = people[turn % 10], people[(turn + 1 + turn // 10) % 10]
-                began = time.perf_counter()
-                client.predict(
-                    source=handle_file(str(source)),
-                    target=handle_file(str(target)),
-                    agreed=True,
-                    api_name="/swap",
-                )
-                times.append(time.perf_counter() - began)
-                memory.append(resident(process))
-                if turn + 1 in (1, WARM_UP, options.swaps):
-                    print(f"memory after {turn + 1:3d} swap{'s' if turn else ' '}      {memory[-1]:10.0f} MB")
-            print(f"a swap of {options.side}x{options.side}, median {statistics.median(times):10.2f} s")
-            if options.swaps > WARM_UP:
-                print(f"growth since swap {WARM_UP}       {memory[-1] - memory[WARM_UP - 1]:10.0f} MB")
+        print(
+            f"first answer after {seconds:.1f} s (target {TARGET_SECONDS:.0f} s), {os.cpu_count()} cores, "
+            f"{processor_seconds(process):.1f} s of processor time"
+        )
+        print(f"memory then                  {resident_megabytes(process):7.0f} MB")
+        swap_many(process, port, options.swaps, options.side)
     finally:
         process.terminate()
         process.wait(20)
