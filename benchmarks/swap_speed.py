@@ -1,0 +1,187 @@
+"""Measure how long one swap takes: median milliseconds by picture size, engine and device.
+
+    python benchmarks/swap_speed.py
+    python benchmarks/swap_speed.py --against a9f1488 --devices cpu openvino
+
+With `--against COMMIT` the package of that commit runs the same swaps in the same run, turn by turn, because other work
+on the machine slows both alike; the ratio is what to compare. A cold swap is the command line from start to exit, on
+two portraits of 1024 px.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from pathlib import Path
+from typing import IO
+
+ROOT = Path(__file__).resolve().parent.parent
+SIZES = {"1280x720": (1280, 720), "2048x2048": (2048, 2048)}
+
+
+def worker() -> None:
+    """Answer requests from stdin: each names a picture size, an engine and a device; the answer is milliseconds."""
+    import numpy as np
+    import openpeople
+    from PIL import Image
+
+    from reliableswap import ReliableSwapPipeline
+
+    people = Path(openpeople.__file__).parent / "data" / "curated"
+
+    def portrait(number: int, side: int) -> Image.Image:
+        image = Image.open(people / f"P{number:03d}" / "assets" / "studio_portrait.jpg").convert("RGB")
+        return image.resize((side, side), Image.Resampling.LANCZOS)
+
+    source, pipes, targets = np.asarray(portrait(1, 1024)), {}, {}
+    for line in sys.stdin:
+        size, engine, device = line.split()
+        if device not in pipes:
+            pipes[device] = ReliableSwapPipeline.bundled()
+            if device != "cpu":
+                pipes[device].on(device)
+        if size not in targets:
+            width, height = SIZES[size]
+            photo = Image.new("RGB", (width, height), (120, 120, 120))
+            photo.paste(portrait(2, height), ((width - height) // 2, 0))
+            targets[size] = np.asarray(photo)
+        started = time.perf_counter()
+        pipes[device](source, targets[size], engine=engine)
+        print(1000 * (time.perf_counter() - started), flush=True)
+
+
+class Package:
+    """A worker process that runs one state of the package."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        environment = {**os.environ, "PYTHONPATH": str(root), "HF_HUB_OFFLINE": "1"}
+        self.process = subprocess.Popen(
+            [sys.executable, __file__, "--worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+            text=True,
+            cwd=root,
+        )
+
+    def swap(self, case: tuple[str, str, str]) -> float:
+        """Milliseconds of one swap."""
+        requests, answers = self._pipes()
+        requests.write(" ".join(case) + "\n")
+        requests.flush()
+        answer = answers.readline()
+        if not answer:
+            raise SystemExit(f"the worker on {self.root} stopped; its error is above")
+        return float(answer)
+
+    def cold(self, folder: Path) -> float:
+        """Milliseconds of the command line, from start to exit."""
+        environment = {**os.environ, "PYTHONPATH": str(self.root), "HF_HUB_OFFLINE": "1"}
+        pictures = [str(folder / f"{number}.png") for number in (1, 2)]
+        command = [sys.executable, "-m", "reliableswap", "swap", *pictures]
+        started = time.perf_counter()
+        subprocess.run(
+            [*command, "-o", str(folder / "out.png"), "--overwrite"],
+            check=True,
+            env=environment,
+            cwd=self.root,
+            capture_output=True,
+        )
+        return 1000 * (time.perf_counter() - started)
+
+    def stop(self) -> None:
+        self._pipes()[0].close()
+        self.process.wait()
+
+    def _pipes(self) -> tuple[IO[str], IO[str]]:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        return self.process.stdin, self.process.stdout
+
+
+def extract(commit: str, folder: Path) -> Path:
+    """The package of a commit, unpacked into a folder."""
+    archive = subprocess.run(["git", "archive", commit], cwd=ROOT, check=True, capture_output=True).stdout
+    tarfile.open(fileobj=io.BytesIO(archive)).extractall(folder, filter="data")
+    return folder
+
+
+def portraits(folder: Path) -> None:
+    """Two portraits of 1024 px as files."""
+    import openpeople
+    from PIL import Image
+
+    people = Path(openpeople.__file__).parent / "data" / "curated"
+    for number in (1, 2):
+        image = Image.open(people / f"P{number:03d}" / "assets" / "studio_portrait.jpg").convert("RGB")
+        image.resize((1024, 1024), Image.Resampling.LANCZOS).save(folder / f"{number}.png")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--against", metavar="COMMIT", help="also measure the package of this commit")
+    parser.add_argument("--devices", nargs="+", default=["cpu"], help="as --device of the command")
+    parser.add_argument(
+        "--rounds", type=int, default=11, help="swaps of each kind, of which the median counts"
+    )
+    parser.add_argument("--cold-rounds", type=int, default=3)
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.worker:
+        worker()
+        return
+    cases = [(size, "neural", device) for size in SIZES for device in arguments.devices]
+    cases += [(size, "blend", "cpu") for size in SIZES]
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        portraits(folder)
+        packages = {"now": Package(ROOT)}
+        if arguments.against:
+            (folder / "before").mkdir()
+            packages["before"] = Package(extract(arguments.against, folder / "before"))
+        rows = []
+        for case in cases:
+            spent: dict[str, list[float]] = {name: [] for name in packages}
+            for number in range(arguments.rounds + 2):
+                for name, package in packages.items():
+                    taken = package.swap(case)
+                    if number >= 2:  # the first two load networks and compile
+                        spent[name].append(taken)
+            rows.append((f"{case[0]} {case[1]} on {case[2]}", spent))
+        for package in packages.values():
+            package.stop()
+        spent = {name: [] for name in packages}
+        for _ in range(arguments.cold_rounds):
+            for name, package in packages.items():
+                spent[name].append(package.cold(folder))
+        rows.append(("command line, cold", spent))
+    report(rows, as_json=arguments.json)
+
+
+def report(rows: list[tuple[str, dict[str, list[float]]]], as_json: bool) -> None:
+    """Print medians, and the ratio to the state before."""
+    medians = {case: {name: statistics.median(ms) for name, ms in spent.items()} for case, spent in rows}
+    if as_json:
+        print(json.dumps(medians, indent=1))
+        return
+    print("| swap | ms | before | ratio |\n|---|---|---|---|")
+    for case, values in medians.items():
+        before = values.get("before")
+        ratio = f"{values['now'] / before:.2f}" if before else ""
+        print(f"| {case} | {values['now']:.0f} | {f'{before:.0f}' if before else ''} | {ratio} |")
+
+
+if __name__ == "__main__":
+    main()
