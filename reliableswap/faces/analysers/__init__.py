@@ -1,0 +1,1 @@
+"""Face analysers: callables that give the faces of a photo. See `base.FaceAnalyser`."""
