@@ -8,7 +8,7 @@ from .lazy import lazy_names
 
 __version__ = "0.1.0"
 
-_HOMES = {
+_MODULES = {
     "ReliableSwapPipeline": "pipelines.image",
     "SwapOutput": "pipelines.output",
     "FaceAnalyser": "faces.analysers.base",
@@ -18,9 +18,9 @@ _HOMES = {
     "ReliableSwapError": "errors",
 }
 
-__all__ = sorted([*_HOMES, "__version__"])
+__all__ = sorted([*_MODULES, "__version__"])
 
 if TYPE_CHECKING:
     from .errors import ReliableSwapError as ReliableSwapError
 
-__getattr__, __dir__ = lazy_names(__name__, globals(), _HOMES)
+__getattr__, __dir__ = lazy_names(__name__, globals(), _MODULES)

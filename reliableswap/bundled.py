@@ -1,4 +1,4 @@
-"""Where the networks that ship with the package lie."""
+"""The folder of the networks that ship with the package."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ WEIGHTS = Path(__file__).parent / "weights"
 
 
 def bundled(name: str = "") -> Path:
-    """The folder of a bundled network (`detector`, `landmarks`, ...), or of the whole bundled pipeline."""
+    """Return the folder of a bundled network (`detector`, `landmarks`, ...), or of the bundled pipeline."""
     folder = WEIGHTS / name
-    if not any((folder / index).is_file() for index in ("config.json", "model_index.json")):
+    if not any((folder / file).is_file() for file in ("config.json", "model_index.json")):
         raise WeightsError(
-            f"no bundled weights {name or 'at all'} in {WEIGHTS}; reinstall the package, or train them with "
-            "train_accelerate.py and pass their folder"
+            f"{folder} holds no bundled weights; reinstall the package, or train them with "
+            "`reliableswap train` and pass their folder"
         )
     return folder

@@ -1,8 +1,8 @@
-"""The package's errors: each message is one line that says what was wrong, with what input, and what to do."""
+"""The package's errors. Each message is one line: what was wrong, with what input, and what to do."""
 
 
 class ReliableSwapError(ValueError):
-    """Anything the caller can put right; the command line prints it without a traceback."""
+    """An error that the caller can correct; the command line prints it without a traceback."""
 
 
 class PictureError(ReliableSwapError):
@@ -14,4 +14,4 @@ class NoFaceError(ReliableSwapError):
 
 
 class WeightsError(ReliableSwapError):
-    """Weights that are missing, do not fit, or do not belong together."""
+    """Weights that are missing, do not fit the network, or do not belong together."""

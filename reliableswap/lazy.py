@@ -1,4 +1,4 @@
-"""Public names of a package that load on first use, so that importing it costs next to nothing."""
+"""Load public names of a package on first use, so that importing the package is quick."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any
 
 
 def lazy_names(
-    package: str, names: dict[str, Any], homes: Mapping[str, str]
+    package: str, names: dict[str, Any], modules: Mapping[str, str]
 ) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
-    """The `__getattr__` and `__dir__` of a package: `homes` says in which of its modules each name lives."""
+    """Return a package's `__getattr__` and `__dir__`; `modules` maps each public name to its module."""
 
     def get(name: str) -> object:
-        if name not in homes:
+        if name not in modules:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(importlib.import_module(f".{homes[name]}", package), name)
+        value = getattr(importlib.import_module(f".{modules[name]}", package), name)
         names[name] = value
         return value
 
-    def known() -> list[str]:
-        return sorted({*names, *homes})
+    def listed() -> list[str]:
+        return sorted({*names, *modules})
 
-    return get, known
+    return get, listed

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from reliableswap.errors import WeightsError
-from reliableswap.models.base import Network, some
+from reliableswap.models.base import Network
 from reliableswap.models.hub import load_network
+from reliableswap.models.messages import first_few
 
 from . import encoders, generators, perceptual
 from .layout import Layout, Tensors
@@ -50,9 +51,9 @@ class ConversionReport:
         if self.checksum:
             lines.append(f"checksum {self.checksum}")
         if self.unused:
-            lines.append(f"left out, because the network never reads them: {some(self.unused)}")
+            lines.append(f"left out, because the network never reads them: {first_few(self.unused)}")
         if self.beside:
-            lines.append(f"also in the file, and left out: {some(self.beside)}")
+            lines.append(f"also in the file, and left out: {first_few(self.beside)}")
         return "\n".join(lines)
 
 

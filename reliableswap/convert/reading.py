@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from reliableswap.errors import WeightsError
-from reliableswap.models.base import some
+from reliableswap.models.messages import first_few
 
 from .layout import Tensors
 
@@ -66,12 +66,12 @@ def find_network(kind: str, mark: str, content: Any, path: Path, prefix: str | N
         seen = next(iter(tables.values()), {})
         wanted = f"no tensor named …{mark}" + (f" after the prefix {prefix!r}" if prefix is not None else "")
         raise WeightsError(
-            f"{path} holds no {kind} network ({wanted}; it has {some(tuple(seen))}); wrong kind?"
+            f"{path} holds no {kind} network ({wanted}; it has {first_few(tuple(seen))}); wrong kind?"
         )
     if len(places) > 1:
         names = tuple(sorted(repr(place + start) for place, start in places))
         raise WeightsError(
-            f"{path} holds {len(places)} {kind} networks; choose one with prefix: {some(names)}"
+            f"{path} holds {len(places)} {kind} networks; choose one with prefix: {first_few(names)}"
         )
     (place, start), table = next(iter(places.items()))
     tensors = {key.removeprefix(start): tensor for key, tensor in table.items() if key.startswith(start)}

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from reliableswap.lazy import lazy_names
 
-_HOMES = {
+_MODULES = {
     "Picture": "picture",
     "read_picture": "read",
     "write_picture": "write",
     "check_output": "write",
 }
 
-__all__ = sorted(_HOMES)
+__all__ = sorted(_MODULES)
 
 if TYPE_CHECKING:
     from .picture import Picture as Picture
@@ -21,4 +21,4 @@ if TYPE_CHECKING:
     from .write import check_output as check_output
     from .write import write_picture as write_picture
 
-__getattr__, __dir__ = lazy_names(__name__, globals(), _HOMES)
+__getattr__, __dir__ = lazy_names(__name__, globals(), _MODULES)

@@ -1,4 +1,4 @@
-"""Tensors in, tensors out: every network of the papers and our own. Public names load on first use."""
+"""Networks, tensors in and tensors out: the papers' and our own. Public names load on first use."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from reliableswap.lazy import lazy_names
 
-# Every network that may be loaded by name, and the module it lives in; nothing else is ever looked up.
+# The networks that may be loaded by name, and their modules; no other class is ever looked up.
 NETWORKS = {
     "FaceDetector": "detector",
     "FaceShifterGenerator": "faceshifter",
@@ -21,16 +21,16 @@ NETWORKS = {
     "ProjectedDiscriminator": "projected",
     "SimSwapGenerator": "simswap",
 }
-_HOMES = NETWORKS | {
+_MODULES = NETWORKS | {
     "Generator": "generator",
     "GeneratorOutput": "generator",
-    "ModelMixin": "base",  # a DiffusionPipeline looks here for how the classes of this module load
+    "ModelMixin": "base",  # DiffusionPipeline looks it up here to load this package's classes
     "Network": "base",
     "check_encoder": "compat",
     "load_network": "hub",
 }
 
-__all__ = sorted(set(_HOMES) - {"ModelMixin"})
+__all__ = sorted(set(_MODULES) - {"ModelMixin"})
 
 if TYPE_CHECKING:
     from .base import ModelMixin as ModelMixin
@@ -52,4 +52,4 @@ if TYPE_CHECKING:
     from .projected import ProjectedDiscriminator as ProjectedDiscriminator
     from .simswap import SimSwapGenerator as SimSwapGenerator
 
-__getattr__, __dir__ = lazy_names(__name__, globals(), _HOMES)
+__getattr__, __dir__ = lazy_names(__name__, globals(), _MODULES)

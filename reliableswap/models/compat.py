@@ -1,4 +1,4 @@
-"""Networks that belong together: a generator and the encoders whose vectors it was trained on."""
+"""Check that a generator and encoders belong together: it understands only the vectors it was trained on."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from .base import Network
 
 
 def weights_checksum(network: Network, settings: tuple[str, ...]) -> str:
-    """A fingerprint of the network's numbers and of the named settings in its config.
+    """Return a fingerprint of the network's weights and of the named settings in its config.
 
-    It is taken over the weights rounded to float16, so that a float16 copy and the float32 original agree.
-    Counters (`num_batches_tracked`) change nothing in the output and are left out.
+    The weights are rounded to float16 first, so that a float16 copy and the float32 original agree. Integers
+    (`num_batches_tracked`) are left out, because they change nothing in the output.
     """
     digest = hashlib.sha256()
-    facts = {name: _plain(network.config[name]) for name in settings}
-    digest.update(json.dumps(facts, sort_keys=True).encode())
+    values = {name: _as_json(network.config[name]) for name in settings}
+    digest.update(json.dumps(values, sort_keys=True).encode())
     for name, tensor in sorted(network.state_dict().items()):
         if tensor.is_floating_point():
             digest.update(f"{name}{tuple(tensor.shape)}".encode())
@@ -29,12 +29,12 @@ def weights_checksum(network: Network, settings: tuple[str, ...]) -> str:
     return digest.hexdigest()[:32]
 
 
-def _plain(value: Any) -> Any:
+def _as_json(value: Any) -> Any:
     return list(value) if isinstance(value, (list, tuple)) else value
 
 
 def check_encoder(generator: Network, encoder: Network, fixer: Network | None = None) -> None:
-    """Raise WeightsError unless these are the encoder and fixer whose vectors the generator was trained on."""
+    """Raise WeightsError unless the generator was trained with this encoder and fixer."""
     wanted, config = generator.config, encoder.config
     trained_on = f"{wanted.identity_encoder or 'an unnamed encoder'} ({wanted.identity_dim}-d"
     trained_on += f", checksum {wanted.identity_checksum})" if wanted.identity_checksum else ", no checksum)"
@@ -43,8 +43,8 @@ def check_encoder(generator: Network, encoder: Network, fixer: Network | None = 
     name = type(generator).__name__
     if not wanted.identity_checksum:
         raise WeightsError(
-            f"{name} was trained on {trained_on}, so it can't be told whether {given} is the right one; "
-            "convert or save it again naming its encoder"
+            f"{name} was trained on {trained_on}, so {given} can't be checked; "
+            "convert it again with --encoder"
         )
     if wanted.identity_checksum != checksum or wanted.identity_dim != config.embedding_size:
         raise WeightsError(
@@ -53,14 +53,15 @@ def check_encoder(generator: Network, encoder: Network, fixer: Network | None = 
     found = fixer.config.embedding_size if fixer is not None else 0
     if wanted.fixer_dim != found:
         raise WeightsError(
-            f"{name} takes {_fixer(wanted.fixer_dim)} beside {wanted.identity_encoder}, but got {_fixer(found)}; "
+            f"{name} takes {_fixer_vector(wanted.fixer_dim)} beside {wanted.identity_encoder}, but got "
+            f"{_fixer_vector(found)}; "
             + (
                 "load its FixerNet too"
                 if wanted.fixer_dim > found
                 else "leave the FixerNet out or use the right one"
             )
         )
-    # Published generators came before there was a checksum to keep, so an empty one says nothing.
+    # Converted generators have no checksum of their FixerNet.
     if fixer is not None and wanted.fixer_checksum and wanted.fixer_checksum != fixer.checksum():
         raise WeightsError(
             f"{name} was trained with the FixerNet of checksum {wanted.fixer_checksum}, not with this one of "
@@ -68,5 +69,5 @@ def check_encoder(generator: Network, encoder: Network, fixer: Network | None = 
         )
 
 
-def _fixer(size: int) -> str:
+def _fixer_vector(size: int) -> str:
     return f"a {size}-d fixer vector" if size else "no fixer vector"

@@ -23,7 +23,7 @@ def conv_bn(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, groups:
 
 
 class SeparableBlock(nn.Module):
-    """A residual depthwise 5x5 and pointwise pair: wide sight for few parameters."""
+    """(B,C,H,W) -> (B,C,H,W): a residual depthwise 5x5 and pointwise pair, a large view at low cost."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -37,11 +37,10 @@ class SeparableBlock(nn.Module):
 
 
 class FaceDetector(Network):
-    """(B,3,H,W) in [-1,1] -> (B,N,15): score logit, box centre and log size, five points, all in pixels.
+    """(B,3,H,W) in [-1,1], H and W divisible by 32 -> (B,N,15): logit, centre, log size and five points, in pixels.
 
-    Three levels of cells (strides 8, 16, 32) each answer for faces of one range of sizes; each cell says
-    whether a face's centre lies in it. `decode` turns the raw maps into pixels; choosing among overlapping
-    answers is the caller's business (faces.find).
+    Each of three levels of cells (strides 8, 16, 32) detects faces of one range of sizes; a cell's logit says whether a
+    face's centre lies in it. Suppressing overlapping detections is up to the caller (`faces.detect`).
     """
 
     @register_to_config
@@ -55,12 +54,10 @@ class FaceDetector(Network):
     ) -> None:
         super().__init__()
         first, second, third = channels
-        self.stem = (
-            nn.Sequential(  # 6x6 patches in steps of 4: the finest cells are 8 px, so nothing finer is kept
-                nn.Conv2d(3, stem_channels, 6, 4, 1, bias=False),
-                nn.BatchNorm2d(stem_channels),
-                nn.ReLU(inplace=True),
-            )
+        self.stem = nn.Sequential(  # 6x6 patches with stride 4: the finest cells are 8 px
+            nn.Conv2d(3, stem_channels, 6, 4, 1, bias=False),
+            nn.BatchNorm2d(stem_channels),
+            nn.ReLU(inplace=True),
         )
         self.stage8 = self._stage(stem_channels, first, blocks[0])
         self.stage16 = self._stage(first, second, blocks[1])
@@ -75,9 +72,7 @@ class FaceDetector(Network):
         assert head.bias is not None
         nn.init.normal_(head.weight, std=0.01)
         nn.init.zeros_(head.bias)
-        nn.init.constant_(
-            head.bias[:1], -4.6
-        )  # few cells hold a face, so start from "no face" as RetinaNet does
+        nn.init.constant_(head.bias[:1], -4.6)  # start from "no face", as RetinaNet does: few cells hold one
         return head
 
     @staticmethod
@@ -87,7 +82,7 @@ class FaceDetector(Network):
         )
 
     def maps(self, image: Tensor) -> list[Tensor]:
-        """Raw head maps (B,15,H/s,W/s) for each stride s of STRIDES."""
+        """(B,3,H,W) -> the raw head maps (B,15,H/s,W/s) for each stride s of STRIDES."""
         check_shape("image", image, (None, 3, None, None), multiple=32)
         c8 = self.stage8(self.stem(image))
         c16 = self.stage16(c8)
@@ -104,7 +99,7 @@ class FaceDetector(Network):
 
     @staticmethod
     def decode(maps: list[Tensor]) -> Tensor:
-        """(B,N,15) logit, centre x y, log width and height, five points x y, in input pixels."""
+        """Raw maps -> (B,N,15): logit, centre x and y, log width and height, five points x and y, in input pixels."""
         answers = []
         for stride, level in zip(STRIDES, maps, strict=True):
             rows, columns = level.shape[2:]
@@ -120,7 +115,7 @@ class FaceDetector(Network):
         return self.decode(self.maps(image))
 
     def above(self, image: Tensor, logit: float) -> Tensor:
-        """(1,3,H,W) -> (M,15) the answers with at least this score logit; the many others are never worked out."""
+        """(1,3,H,W) -> (M,15): only the detections with a logit above `logit`, which is faster than decoding all."""
         answers = []
         for stride, level in zip(STRIDES, self.maps(image), strict=True):
             ys, xs = torch.nonzero(level[0, 0] > logit, as_tuple=True)
@@ -129,10 +124,10 @@ class FaceDetector(Network):
 
 
 def _in_pixels(raw: Tensor, xs: Tensor, ys: Tensor, stride: int) -> Tensor:
-    """(...,15) a level's raw answers of the cells at these columns and rows -> the same in input pixels."""
+    """(...,15) raw values of the cells at columns xs and rows ys -> the same in input pixels."""
     raw = raw.float()
     centres = torch.stack([xs, ys], -1).float() * stride + (stride - 1) / 2
-    unit = 4.0 * stride  # a typical face is four cells wide, so raw values stay near one
+    unit = 4.0 * stride  # a typical face is four cells wide, so raw values are near one
     centre = centres + raw[..., 1:3] * unit
     log_size = raw[..., 3:5] + math.log(unit)
     points = centres.repeat(*[1] * (centres.ndim - 1), 5) + raw[..., 5:] * unit

@@ -1,4 +1,4 @@
-"""PatchDiscriminator: is each patch real? At several scales, with features for feature matching."""
+"""PatchDiscriminator: tells real patches from generated ones at several scales."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from .base import Network, check_shape, register_to_config
 
 
 class Judgement(NamedTuple):
-    """A discriminator's answer, finest scale first.
+    """A discriminator's output, finest scale first.
 
-    logits: one (B,1,h,w) a scale, high where a patch looks real; features: for each scale its inner maps.
+    logits: (B,1,h,w) per scale, high where a patch looks real. features: the feature maps of each scale.
     """
 
     logits: list[Tensor]
@@ -22,7 +22,7 @@ class Judgement(NamedTuple):
 
 
 class PatchJudge(nn.Module):
-    """(B,C,H,W) -> (B,1,h,w) logits and the maps on the way: strided 4x4 convolutions under spectral norm."""
+    """(B,C,H,W) -> (B,1,h,w) logits and all feature maps: strided 4x4 convolutions with spectral norm."""
 
     def __init__(self, channels_in: int, channels: int, halvings: int) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class PatchJudge(nn.Module):
 
 
 class PatchDiscriminator(Network):
-    """(B,3,H,W) in [-1,1] -> Judgement, one set of patches a scale; each scale is half the one before."""
+    """(B,3,H,W) in [-1,1] -> Judgement; each scale sees the picture at half the size of the one before."""
 
     @register_to_config
     def __init__(self, channels: int = 64, halvings: int = 3, scales: int = 2) -> None:
@@ -53,7 +53,7 @@ class PatchDiscriminator(Network):
         self.judges = nn.ModuleList(PatchJudge(3, channels, halvings) for _ in range(scales))
 
     def forward(self, pictures: Tensor) -> Judgement:
-        """(B,3,H,W) in [-1,1] -> logits and features of every scale."""
+        """(B,3,H,W) in [-1,1] -> logits and feature maps for every scale."""
         check_shape("pictures", pictures, (None, 3, None, None), self.multiple)
         judgement = Judgement([], [])
         for number, judge in enumerate(self.judges):

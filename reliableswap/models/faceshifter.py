@@ -1,4 +1,4 @@
-"""FaceShifterGenerator: AEI-Net, which joins an identity with the target's attributes at every resolution."""
+"""FaceShifterGenerator: AEI-Net, which combines an identity with the target's attributes at every resolution."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .base import check_shape, register_to_config
-from .generator import Generator, GeneratorOutput, per_channel_norm
+from .generator import Generator, GeneratorOutput
+from .norms import per_channel_norm
 
 
 class AttributeEncoder(nn.Module):
-    """(B,3,S,S) -> attribute maps from 2x2 up to SxS: a U-Net whose decoder levels are all handed out."""
+    """(B,3,S,S) -> attribute maps from 2x2 up to SxS: a U-Net that returns every level of its decoder."""
 
     def __init__(self, widths: Sequence[int]) -> None:
         super().__init__()
@@ -23,8 +24,8 @@ class AttributeEncoder(nn.Module):
         wide = widths[-1]
         for width in reversed(widths[:-1]):
             self.up.append(_deconv(wide, width))
-            wide = 2 * width  # the skip is laid beside it
-        # Every map's width, and the last one again: it comes once more at twice the size.
+            wide = 2 * width  # with the skip concatenated
+        # The widths of all maps; the last map is returned again at twice the size.
         self.map_widths = [widths[-1], *(2 * width for width in reversed(widths[:-1])), wide]
 
     def forward(self, target: Tensor) -> list[Tensor]:
@@ -36,12 +37,12 @@ class AttributeEncoder(nn.Module):
         maps = [x]
         for up, skip in zip(self.up, reversed(skips[:-1]), strict=True):
             maps.append(torch.cat([up(maps[-1]), skip], dim=1))
-        maps.append(_double(maps[-1]))
+        maps.append(_upsampled(maps[-1]))
         return maps
 
 
 class AADLayer(nn.Module):
-    """(B,C,h,w), attributes (B,A,h,w), identity (B,D) -> (B,C,h,w): a learnt mask chooses between the two."""
+    """(B,C,h,w), attributes (B,A,h,w), identity (B,D) -> (B,C,h,w): a predicted mask blends the two modulations."""
 
     def __init__(self, channels: int, attribute_channels: int, vector_size: int) -> None:
         super().__init__()
@@ -60,7 +61,7 @@ class AADLayer(nn.Module):
 
 
 class AADBlock(nn.Module):
-    """(B,C,h,w) -> (B,C',h,w): two AAD layers with convolutions; a third on the shortcut where C' differs."""
+    """(B,C,h,w) -> (B,C',h,w): two AAD layers with convolutions, and a third on the shortcut if C' differs from C."""
 
     def __init__(self, before: int, after: int, attribute_channels: int, vector_size: int) -> None:
         super().__init__()
@@ -86,7 +87,7 @@ class AADBlock(nn.Module):
 class FaceShifterGenerator(Generator):
     """(B,3,S,S), (B,D) -> GeneratorOutput whose mask is all ones; S is 256 (eight attribute maps) or 512 (nine).
 
-    `channels` is the width of the widest maps (1024 as published); the narrower levels follow from it.
+    `channels` is the width of the widest maps (1024 as published); the other widths follow from it.
     """
 
     @register_to_config
@@ -109,11 +110,11 @@ class FaceShifterGenerator(Generator):
         self.size = size
         self.vector_size = identity_dim + fixer_dim
         halvings = 7 if size == 256 else 8
-        # 32 … 1024, 1024 for 256 px, with one level of 16 in front for 512 px.
+        # As published: 32, 64, ..., 1024, 1024 for 256 px, and one level of 16 before them for 512 px.
         widths = [channels >> max(halvings - 2 - level, 0) for level in range(halvings)]
         self.encoder = AttributeEncoder(widths)
         maps = self.encoder.map_widths
-        # The first three blocks stay at full width; then each gives what the attributes at its size hold.
+        # The first three blocks keep the full width; each later one has the width of the attribute map at its size.
         outs = [channels] * 3 + maps[3:-1] + [3]
         ins = [channels, *outs[:-1]]
         self.seed = nn.ConvTranspose2d(self.vector_size, channels, 2)
@@ -132,11 +133,11 @@ class FaceShifterGenerator(Generator):
         maps = self.encoder(target)
         x = self.seed(identity[:, :, None, None])
         for number, (block, attributes) in enumerate(zip(self.blocks, maps, strict=True)):
-            x = block(x if number == 0 else _double(x), attributes, identity)
-        return self.whole(torch.tanh(x))
+            x = block(x if number == 0 else _upsampled(x), attributes, identity)
+        return self.without_mask(torch.tanh(x))
 
 
-def _double(x: Tensor) -> Tensor:
+def _upsampled(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=True)
 
 

@@ -1,4 +1,4 @@
-"""FixerNet: what the identity encoder forgets of jaw and mouth. `v_fix` in the paper."""
+"""FixerNet: an embedding of jaw and mouth, which identity encoders pay little attention to; the paper's `v_fix`."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ FIXER_SIZE = 56
 class FixerNet(Network):
     """(B,3,56,56) RGB in [-1,1], the bottom-centre window of the identity crop -> (B,D).
 
-    `body` is "mobilefacenet" for the light one (about a million parameters) or an IResNet; the published one
-    is "iresnet50" with `normalised=False`: its vector goes into the generator as the body leaves it.
+    `body` is "mobilefacenet" (about a million parameters) or an IResNet. The published FixerNet is "iresnet50" with
+    `normalised=False`: its generators take the vector without normalisation.
     """
 
     @register_to_config
@@ -38,11 +38,11 @@ class FixerNet(Network):
         self.trunk = face_body(body, embedding_size, FIXER_SIZE)
 
     def checksum(self) -> str:
-        """A fingerprint of what decides the vector; the same for float32 and float16 copies."""
+        """Return a fingerprint of weights and settings, the same for float32 and float16 copies."""
         return weights_checksum(self, ("body", "embedding_size", "normalised", "mean", "std"))
 
     def forward(self, lower_faces: Tensor) -> Tensor:
-        """(B,3,56,56) in [-1,1] -> (B,D), of length 1 if the config says normalised."""
+        """(B,3,56,56) in [-1,1] -> (B,D), of length 1 if the config's `normalised` is true."""
         check_shape("lower_faces", lower_faces, (None, 3, FIXER_SIZE, FIXER_SIZE))
         vector = self.trunk(self.normalise(lower_faces))
         return F.normalize(vector, dim=1) if self.normalised else vector

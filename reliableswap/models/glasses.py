@@ -23,9 +23,9 @@ def _convs(inputs: int, outputs: int, count: int) -> nn.Sequential:
 
 
 class GlassesNet(Network):
-    """(B,3,64,128) in [-1,1], upright pieces around both eyes -> (B,1,64,128) logits: frames and dark lenses.
+    """(B,3,64,128) in [-1,1], level crops around both eyes -> (B,1,64,128) logits of frames and dark lenses.
 
-    A small U-Net. What glasses are is told by their whole shape, where they are by lines one pixel thin.
+    A small U-Net: the coarse levels see the whole shape of the glasses, the fine ones frames one pixel thin.
     """
 
     @register_to_config
@@ -40,8 +40,9 @@ class GlassesNet(Network):
         self.last = nn.Conv2d(channels[0], 1, 1)
 
     def forward(self, picture: Tensor) -> Tensor:
+        """(B,3,64,128) in [-1,1] -> (B,1,64,128) logits."""
         check_shape("picture", picture, (None, 3, self.config["height"], self.config["width"]))
-        # Light and contrast are the photo's business.
+        # Normalise brightness and contrast, which say nothing about glasses.
         mean = picture.mean((1, 2, 3), keepdim=True)
         x = (picture - mean) / (picture.std((1, 2, 3), keepdim=True) + 0.05)
         maps = [self.first(x)]

@@ -1,4 +1,4 @@
-"""HearNet: FaceShifter's second stage, which brings back what lies in front of the face."""
+"""HearNet: FaceShifter's second stage, which restores what covers the face."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class HearNet(Network):
         wide = widths[-1]
         for width in reversed(widths[:-1]):
             self.up.append(_block(nn.ConvTranspose2d(wide, width, 4, stride=2, padding=1), width))
-            wide = 2 * width  # the skip is laid beside it
+            wide = 2 * width  # with the skip concatenated
         self.head = nn.Conv2d(wide, 3, 3, padding=1)
 
     def forward(self, swapped: Tensor, heuristic_error: Tensor) -> Tensor:
-        """(B,3,H,W) AEI-Net's swap; (B,3,H,W) what AEI-Net loses when the target is swapped onto itself."""
+        """(B,3,H,W) AEI-Net's swap, (B,3,H,W) target minus AEI-Net's swap of the target with itself -> (B,3,H,W)."""
         check_shape("swapped", swapped, (None, 3, None, None), 32)
         check_shape("heuristic_error", heuristic_error, tuple(swapped.shape))
         x = torch.cat([swapped, heuristic_error], dim=1)
@@ -45,7 +45,7 @@ class HearNet(Network):
     def refine(
         self, generator: FaceShifterGenerator, target: Tensor, identity: Tensor, target_identity: Tensor
     ) -> Tensor:
-        """(B,3,S,S), the source's (B,D), the target's own (B,D) -> (B,3,S,S): both stages of FaceShifter."""
+        """Run both stages of FaceShifter: (B,3,S,S) target, the source's (B,D), the target's (B,D) -> (B,3,S,S)."""
         swapped = generator(target, identity).image
         itself = generator(target, target_identity).image
         return self(swapped, target - itself)

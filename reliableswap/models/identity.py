@@ -1,4 +1,4 @@
-"""IdentityEncoder: whose face is it? `v_id` in the paper."""
+"""IdentityEncoder: an embedding of whose face it is; the paper's `v_id`."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ IDENTITY_SIZE = 112
 
 
 class Normalise(nn.Module):
-    """(B,3,H,W) in [-1,1] -> the same picture minus mean, over std, both given for [0,1] as vision libraries do."""
+    """(B,3,H,W) in [-1,1] -> (picture - mean) / std, where mean and std are for pictures in [0,1], as is usual."""
 
     scale: Tensor
     shift: Tensor
 
     def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
-        # x·scale + shift in one step is exact for the usual mean = std = 0.5: the picture is left as it is.
+        # As x * scale + shift, mean = std = 0.5 leaves the picture exactly as it is.
         scale = [0.5 / s for s in std]
         shift = [(0.5 - m) / s for m, s in zip(mean, std, strict=True)]
         self.register_buffer("scale", torch.tensor(scale).view(1, 3, 1, 1), persistent=False)
@@ -35,7 +35,7 @@ class Normalise(nn.Module):
 
 
 def face_body(body: str, embedding_size: int, size: int) -> nn.Module:
-    """A network (B,3,size,size) -> (B,embedding_size), by name."""
+    """Return a network (B,3,size,size) -> (B,embedding_size) by name."""
     if body == "mobilefacenet":
         return MobileFaceNet(embedding_size, size)
     if body in IRESNET_LAYERS:
@@ -62,15 +62,15 @@ class IdentityEncoder(Network):
 
     @property
     def label(self) -> str:
-        """What a generator's config calls this encoder."""
+        """The name that generators' configs give this encoder."""
         return self.config.name or self.config.body
 
     def checksum(self) -> str:
-        """A fingerprint of what decides the embedding; the same for float32 and float16 copies."""
+        """Return a fingerprint of weights and settings, the same for float32 and float16 copies."""
         return weights_checksum(self, ("body", "embedding_size", "mean", "std"))
 
     def embed(self, faces: Tensor) -> Tensor:
-        """(B,3,112,112) in [-1,1] -> (B,D) as the body leaves it; its length tells how sure it is."""
+        """(B,3,112,112) in [-1,1] -> (B,D) before normalisation; a longer vector means a clearer face."""
         check_shape("faces", faces, (None, 3, IDENTITY_SIZE, IDENTITY_SIZE))
         return self.trunk(self.normalise(faces))
 

@@ -16,7 +16,7 @@ def _conv_bn(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, groups
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions around a shortcut; dense where the picture is large, separable where channels are many."""
+    """(B,C,H,W) -> (B,C,H,W): two convolutions and a shortcut; `separable` ones are cheaper with many channels."""
 
     def __init__(self, channels: int, separable: bool) -> None:
         super().__init__()
@@ -37,9 +37,8 @@ class ResidualBlock(nn.Module):
 class MeshNet(Network):
     """(B,3,128,128) in [-1,1] -> mesh (B,468,3) in crop pixels, presence logit (B,).
 
-    The crop is upright along the eyes, its side `crop_scale` times the distance from eyes to mouth (stored in
-    the config, because the network has learnt it). The last layer is a linear shape model: a mean mesh and
-    directions, which start as the training meshes' principal components.
+    In the crop the eyes are level, and its side is `crop_scale` times the distance from eyes to mouth. The last layer
+    is a linear shape model, a mean mesh and directions, initialised with principal components of training meshes.
     """
 
     @register_to_config
@@ -66,8 +65,7 @@ class MeshNet(Network):
             nn.SiLU(inplace=True),
         )
         side = size // 32
-        # A filter of its own for every channel over the whole map, rather than an average: where a feature
-        # lies is just what a landmark needs to know.
+        # A depthwise convolution over the whole map instead of an average, which would lose where features are.
         self.gather = nn.Conv2d(code, code, side, groups=code, bias=False)
         self.gather_norm = nn.BatchNorm1d(code)
         self.shape_model = nn.Linear(code, points * 3)
@@ -79,8 +77,8 @@ class MeshNet(Network):
         return [*down, *(ResidualBlock(outputs, separable) for _ in range(blocks))]
 
     @torch.no_grad()
-    def start_from(self, meshes: Tensor) -> None:
-        """Start the shape model from meshes (N,468,3) in crop pixels: their mean and principal directions."""
+    def init_shape_model(self, meshes: Tensor) -> None:
+        """Set the shape model to the mean and principal components of meshes (N,468,3) in crop pixels."""
         flat = meshes.flatten(1).float() / self.config["size"]
         mean = flat.mean(0)
         _, values, directions = torch.pca_lowrank(flat - mean, q=min(64, len(flat)))
@@ -90,11 +88,11 @@ class MeshNet(Network):
         self.shape_model.weight[:, : len(scale)] = directions * scale
 
     def forward(self, crop: Tensor) -> tuple[Tensor, Tensor]:
+        """(B,3,128,128) in [-1,1] -> mesh (B,468,3) in crop pixels, presence logit (B,); both float32."""
         size = self.config["size"]
         check_shape("crop", crop, (None, 3, size, size))
         code = self.gather_norm(self.gather(self.body(crop)).flatten(1))
-        # In float32 whatever the network's type, and under autocast: half a pixel of rounding is more than what a mesh
-        # is wrong by.
+        # Always float32: bfloat16 rounds coordinates to half a pixel, which is more than the mesh's error.
         last = self.shape_model
         with torch.autocast(crop.device.type, enabled=False):
             mesh = nn.functional.linear(code.float(), last.weight.float(), last.bias.float())

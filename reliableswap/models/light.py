@@ -1,4 +1,4 @@
-"""LightGenerator: our own generator, small enough for a CPU; it refines the source's warped texture."""
+"""LightGenerator: our own generator, small enough for a CPU. It refines the source's warped texture."""
 
 from __future__ import annotations
 
@@ -9,21 +9,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .base import register_to_config
-from .generator import Generator, GeneratorOutput, modulated_norm
+from .colours import expected_colours, with_coarse_colours
+from .generator import Generator, GeneratorOutput
+from .norms import modulated_norm
 
-_STYLE = 256  # width of the vector every block reads the identity from
-_SLOPE = 0.2
-_LUMA = (0.299, 0.587, 0.114)
-_LIGHT = 8  # cells a side on which light changes
-_BLACK = 0.06  # lightness, of 2, below which a colour says nothing
+_STYLE = 256  # size of the style vector that modulates every block
+_SLOPE = 0.2  # of all leaky ReLUs
 
 
 class IdentityStyle(nn.Module):
-    """(B,D) -> (B,256): the identity as all the blocks see it."""
+    """(B,D) -> (B,256): the style vector, which carries the identity to every block."""
 
     def __init__(self, vector_size: int) -> None:
         super().__init__()
-        # A unit vector's numbers shrink with its length; this brings them to about 1 whatever D is.
+        # The entries of a unit vector are about D^-0.5; scale them to about 1.
         self.gain = vector_size**0.5
         self.first = nn.Linear(vector_size, _STYLE)
         self.second = nn.Linear(_STYLE, _STYLE)
@@ -33,7 +32,7 @@ class IdentityStyle(nn.Module):
 
 
 class ModulatedConv(nn.Module):
-    """(B,C,H,W), (B,256) -> (B,C',H,W): a convolution whose channels get their mean and spread from the style."""
+    """(B,C,H,W), (B,256) -> (B,C',H,W): a convolution whose channels get mean and deviation from the style."""
 
     def __init__(self, before: int, after: int) -> None:
         super().__init__()
@@ -46,7 +45,7 @@ class ModulatedConv(nn.Module):
 
 
 class IdentityBlock(nn.Module):
-    """(B,C,H,W), (B,256) -> (B,C,H,W): two modulated convolutions around a shortcut."""
+    """(B,C,H,W), (B,256) -> (B,C,H,W): two modulated convolutions and a shortcut."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -59,7 +58,7 @@ class IdentityBlock(nn.Module):
 
 
 class Down(nn.Module):
-    """(B,C,H,W) -> (B,C',H/2,W/2)."""
+    """(B,C,H,W) -> (B,C',H/2,W/2): convolutions with group norm, the first strided."""
 
     def __init__(self, before: int, after: int, convs: int) -> None:
         super().__init__()
@@ -76,14 +75,14 @@ class Down(nn.Module):
 
 
 def _group_norm(x: Tensor, norm: nn.Module) -> Tensor:
-    """The norm's answer, worked out in float32: on CPUs its kernel for bfloat16 takes twice as long."""
+    """Apply a group norm in float32: on CPUs its bfloat16 kernel takes twice as long."""
     assert isinstance(norm, nn.GroupNorm)
     weight, bias = norm.weight.float(), norm.bias.float()
     return F.group_norm(x.float(), norm.num_groups, weight, bias, norm.eps).to(x.dtype)
 
 
 class Gate(nn.Module):
-    """(B,C,H,W) twice -> (B,C,H,W): lets through the part of the skip that the decoder asks for."""
+    """x (B,C,H,W), skip (B,C,H,W) -> (B,C,H,W): adds the skip, weighted by what both contain."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -94,7 +93,7 @@ class Gate(nn.Module):
 
 
 class Up(nn.Module):
-    """(B,C,H,W), skip (B,C',2H,2W), (B,256) -> (B,C',2H,2W)."""
+    """(B,C,H,W), skip (B,C',2H,2W), (B,256) -> (B,C',2H,2W): upsample, modulate, add the gated skip."""
 
     def __init__(self, before: int, after: int) -> None:
         super().__init__()
@@ -111,13 +110,16 @@ class Up(nn.Module):
 class LightGenerator(Generator):
     """(B,3,H,W) target, (B,D) identity, (B,4,H,W) guidance -> GeneratorOutput; H and W divisible by 8.
 
-    Guidance is the source's texture warped onto the target's mesh, in [-1,1], and where it is valid, in [0,1];
-    None is the same as `no_guidance`. The image's lightness is its own. Its colours are the guidance's in the target's
-    light (where nothing is valid, the target's), in averages of `target_colours` cells a side; 0 leaves them free.
-    Encoders tell people by stains of colour too, and a network that is free to would make some. The mask is its own
-    output, to be supervised: the image is not blended with the target in here, because a network that may blend
-    learns to copy its target. `sizes` are the sides of crops to use it at, which are those it learnt at; it takes
-    any. `away` is how much of the target's vector the engine takes off the source's before it asks for a face.
+    Guidance is the source's texture warped onto the target's mesh, in [-1,1], and its validity, in [0,1]. None means
+    `no_guidance`.
+
+    The image is not blended with the target here, because a network that can blend learns to copy its target. The
+    predicted mask says where to use the image and is supervised itself.
+
+    Config: with `target_colours` above 0, the network predicts the image's lightness and fine detail alone, and its
+    coarse colours, averaged over that many cells a side, are those that `expected_colours` gives. Encoders react to
+    stains of colour too, and a network with free colours paints some. `sizes` are the crop sizes that it was trained
+    at. `away` is the share of the target's vector that a swap subtracts from the source's (swap/steps/generate.py).
     """
 
     multiple = 8
@@ -150,7 +152,7 @@ class LightGenerator(Generator):
                 f"guidance_channels is {guidance_channels}; choose 4 (texture and validity) or 0"
             )
         if not sizes or any(size < self.multiple or size % self.multiple for size in sizes):
-            raise ValueError(f"sizes {tuple(sizes)} hold one that {self.multiple} does not divide")
+            raise ValueError(f"sizes {tuple(sizes)} are not all divisible by {self.multiple}")
         self.guidance_channels, self.target_colours = guidance_channels, target_colours
         self.vector_size = identity_dim + fixer_dim
         full, half, quarter, eighth = channels
@@ -162,7 +164,7 @@ class LightGenerator(Generator):
         self.head = nn.Conv2d(full, 4, 3, padding=1)
 
     def forward(self, target: Tensor, identity: Tensor, guidance: Tensor | None = None) -> GeneratorOutput:
-        """(B,3,H,W) in [-1,1], (B,D), (B,4,H,W) -> image (B,3,H,W) in [-1,1], mask (B,1,H,W) and its logits."""
+        """(B,3,H,W) in [-1,1], (B,D), (B,4,H,W) -> image (B,3,H,W) in [-1,1], mask (B,1,H,W), logits."""
         self.check_inputs(target, identity, guidance)
         if guidance is None and self.guidance_channels:
             guidance = no_guidance(target)
@@ -180,44 +182,10 @@ class LightGenerator(Generator):
         image, logits = self.head(x).split((3, 1), dim=1)
         image = torch.tanh(image)
         if self.target_colours:
-            image = with_colours_of(image, expected_colours(target, guidance), self.target_colours)
+            image = with_coarse_colours(image, expected_colours(target, guidance), self.target_colours)
         return GeneratorOutput(image=image, mask=torch.sigmoid(logits), mask_logits=logits)
 
 
 def no_guidance(target: Tensor) -> Tensor:
-    """(B,3,H,W) -> (B,4,H,W): guidance in which nothing is valid, as training has it: texture -1, validity 0."""
+    """(B,3,H,W) -> (B,4,H,W): guidance without any valid pixel, as in training: texture -1, validity 0."""
     return torch.cat([torch.full_like(target, -1), torch.zeros_like(target[:, :1])], dim=1)
-
-
-def expected_colours(target: Tensor, guidance: Tensor | None) -> Tensor:
-    """(B,3,H,W), (B,4,H,W) in [-1,1] -> the target, with the guidance where that is valid, in the target's light."""
-    if guidance is None:
-        return target
-    texture, valid = guidance[:, :3], guidance[:, 3:]
-    away = _slow(torch.cat([(target - texture) * valid, valid], 1), _LIGHT)
-    light = F.interpolate(
-        away[:, :3] / away[:, 3:].clamp(min=0.02),
-        size=target.shape[-2:],
-        mode="bilinear",
-        align_corners=False,
-    )
-    return target + valid * (texture + light - target)
-
-
-def with_colours_of(made: Tensor, reference: Tensor, cells: int) -> Tensor:
-    """(B,3,H,W) twice in [-1,1] -> the made picture with the reference's slow colours; its own lightness stays."""
-    ours, theirs = _slow(made.float() + 1, cells), _slow(reference.float() + 1, cells)
-    luma = ours.new_tensor(_LUMA)[:, None, None]
-
-    def lightness(picture: Tensor) -> Tensor:
-        return (picture * luma).sum(1, keepdim=True)
-
-    goal = theirs * (lightness(ours) / lightness(theirs).clamp(min=_BLACK))
-    change = F.interpolate(goal - ours, size=made.shape[-2:], mode="bilinear", align_corners=False)
-    return (made + change.to(made.dtype)).clamp(-1, 1)
-
-
-def _slow(picture: Tensor, cells: int) -> Tensor:
-    """(B,3,H,W) -> (B,3,cells,cells) its averages, each with those around it."""
-    small = F.adaptive_avg_pool2d(picture, cells)
-    return F.avg_pool2d(F.pad(small, (1, 1, 1, 1), mode="replicate"), 3, stride=1)

@@ -1,6 +1,6 @@
 """MobileFaceNet: inverted bottlenecks and one global depthwise convolution, about a million parameters.
 
-The layer names are those of the published 128-d encoder, so that its weights load as they are.
+The layer names are those of the published 128-d encoder, so that its weights load unchanged.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""PerceptualFeatures: a frozen EfficientNet-Lite, whose maps judge pictures in losses, discriminators, evaluations."""
+"""PerceptualFeatures: a frozen EfficientNet-Lite, whose feature maps losses, discriminators and metrics compare."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ _GROUPS = (
     (192, 6, 5, 2, 4),
     (320, 6, 3, 1, 1),
 )
-# Lite1 and Lite2 are as many times as wide and as deep; the first and the last group keep their depth.
+# Factors of width and depth; the first and the last group keep their depth.
 VARIANTS = {0: (1.0, 1.0), 1: (1.0, 1.1), 2: (1.1, 1.2)}
 _TAPPED = (1, 2, 4, 6)  # the last group at strides 4, 8, 16 and 32
 
 
-def _widened(channels: int, times: float) -> int:
-    """So many times the channels, to the next multiple of eight, but never less than nine tenths of it."""
-    exact = channels * times
-    eights = max(8, int(exact + 4) // 8 * 8)
-    return eights if eights >= 0.9 * exact else eights + 8
+def _widened(channels: int, factor: float) -> int:
+    """Scale the channels and round to a multiple of eight, but not below nine tenths, as EfficientNet does."""
+    exact = channels * factor
+    rounded = max(8, int(exact + 4) // 8 * 8)
+    return rounded if rounded >= 0.9 * exact else rounded + 8
 
 
 class SameConv(nn.Conv2d):
-    """A convolution padded as TensorFlow pads, more at the end where it is odd; for even sizes if strided."""
+    """A convolution with TensorFlow's "same" padding, for even sizes if strided."""
 
     def forward(self, x: Tensor) -> Tensor:
         total = self.kernel_size[0] - self.stride[0]
@@ -50,7 +50,7 @@ def _conv_norm(before: int, after: int, kernel: int, stride: int = 1, groups: in
 
 
 class MBConv(nn.Module):
-    """(B,C,H,W) -> (B,C',H/stride,W/stride): widen, filter each channel, narrow, and the shortcut if it fits."""
+    """(B,C,H,W) -> (B,C',H/stride,W/stride): an inverted bottleneck, with a shortcut if shapes allow."""
 
     def __init__(self, before: int, after: int, expansion: int, kernel: int, stride: int) -> None:
         super().__init__()
@@ -67,10 +67,10 @@ class MBConv(nn.Module):
 
 
 class PerceptualFeatures(Network):
-    """(B,3,H,W) RGB in [-1,1] -> four feature maps at strides 4, 8, 16, 32; never trained, but let gradients by.
+    """(B,3,H,W) RGB in [-1,1] -> four feature maps at strides 4, 8, 16, 32; gradients flow to the input only.
 
-    The weights come from `reliableswap.convert.perceptual.pretrained_perceptual_features()`. variant: 0, 1 or 2, of
-    EfficientNet-Lite; losses use 0, so that the others can judge what was made with them.
+    The weights come from `reliableswap.convert.perceptual.pretrained_perceptual_features()`. variant: 0, 1 or 2 of
+    EfficientNet-Lite. Losses use 0, so that metrics with the others measure something that no loss saw.
     """
 
     @register_to_config
@@ -81,7 +81,7 @@ class PerceptualFeatures(Network):
                 f"unknown variant {variant} of EfficientNet-Lite; choose one of {[*VARIANTS]}"
             )
         width, depth = VARIANTS[variant]
-        # Pixels of 0..255 minus 127, over 128.
+        # (pixel - 127) / 128 for pixels in 0..255.
         self.normalise = Normalise((127 / 255,) * 3, (128 / 255,) * 3)
         self.stem = _conv_norm(3, 32, 3, stride=2)
         blocks: list[MBConv] = []
@@ -99,11 +99,11 @@ class PerceptualFeatures(Network):
         self.eval()
 
     def train(self, mode: bool = True) -> Self:
-        """Stays in eval mode: its norms' statistics are part of the weights."""
+        """Stay in eval mode, so that the batch norms keep their statistics."""
         return super().train(False)
 
     def forward(self, pictures: Tensor) -> list[Tensor]:
-        """(B,3,H,W) in [-1,1], sides divisible by 32 -> (B,C,H/4,W/4), …/8, …/16, …/32; the C are `channels`."""
+        """(B,3,H,W) in [-1,1], sides divisible by 32 -> maps at strides 4, 8, 16, 32 with `channels` channels."""
         check_shape("pictures", pictures, (None, 3, None, None), 32)
         x = F.relu6(self.stem(self.normalise(pictures)))
         maps = []

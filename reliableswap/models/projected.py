@@ -1,4 +1,4 @@
-"""ProjectedDiscriminator: judges a frozen network's features instead of pixels (Sauer et al., Projected GANs)."""
+"""ProjectedDiscriminator: looks at a frozen network's features, not at pixels (Sauer et al. 2021, Projected GANs)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from .perceptual import PerceptualFeatures
 
 
 class RandomMixing(nn.Module):
-    """Feature maps of these widths at strides 4, 8, 16, 32 -> as many of equal width; fixed random projections.
+    """Feature maps (B,widths[i],h,w) at strides 4, 8, 16, 32 -> maps (B,channels,h,w) by fixed random convolutions.
 
-    Each map's channels are mixed (1x1), then what the coarser maps know is added on (3x3), coarse to fine, so
-    that no judge can settle on the few channels that give a fake away.
+    A 1x1 convolution mixes each map's channels, and a 3x3 one adds in the coarser map, coarse to fine. Without mixing,
+    discriminators rely on the few channels that are easiest to tell apart.
     """
 
     def __init__(self, widths: Sequence[int], channels: int) -> None:
@@ -42,42 +42,42 @@ class RandomMixing(nn.Module):
 
 
 class ProjectedDiscriminator(Network):
-    """(B,3,H,W) in [-1,1], sides divisible by 32 -> Judgement, one map of logits a feature level.
+    """(B,3,H,W) in [-1,1], sides divisible by 32 -> Judgement with one map of logits per feature level.
 
-    Only the judges learn; the features and the projections are frozen but saved along. A new one is made with
-    `ProjectedDiscriminator.over(reliableswap.convert.perceptual.pretrained_perceptual_features())`.
+    Only the judges are trained; the frozen features and projections are saved with them. Make a new one with
+    `ProjectedDiscriminator.from_features(reliableswap.convert.perceptual.pretrained_perceptual_features())`.
     """
 
     @register_to_config
     def __init__(self, channels: int = 64) -> None:
         super().__init__()
-        self._through: list[nn.Module] = []
+        self._faster_features: list[nn.Module] = []  # in a list, so that it is no submodule
         self.features = PerceptualFeatures()
         self.mixing = RandomMixing(self.features.channels, channels)
-        # The finest map is halved three times, the coarsest never: all patches are judged at stride 32.
+        # The finest map is halved three times, the coarsest never: all logits are at stride 32.
         self.judges = nn.ModuleList(PatchJudge(channels, channels, halvings) for halvings in (3, 2, 1, 0))
 
     @classmethod
-    def over(cls, features: PerceptualFeatures, **settings: Any) -> Self:
-        """A fresh discriminator over these features."""
+    def from_features(cls, features: PerceptualFeatures, **settings: Any) -> Self:
+        """Return an untrained discriminator with a copy of these features."""
         discriminator = cls(**settings)
         discriminator.features.load_state_dict(features.state_dict())
         return discriminator
 
-    def look_through(self, features: nn.Module) -> None:
-        """Use this copy of the features instead, such as a quickened one; it is neither saved nor moved along."""
-        self._through = [features]
+    def use_features(self, features: nn.Module) -> None:
+        """Run a faster copy of the features, such as a `frozen_copy`; it is neither saved nor moved with the module."""
+        self._faster_features = [features]
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
-        """Only the judges ever learn."""
+        """Set it for the judges only; everything else stays frozen."""
         self.judges.requires_grad_(requires_grad)
         return self
 
     def forward(self, pictures: Tensor) -> Judgement:
-        """(B,3,H,W) in [-1,1] -> logits and the judges' inner maps of every feature level."""
+        """(B,3,H,W) in [-1,1] -> logits and the judges' feature maps for every feature level."""
         check_shape("pictures", pictures, (None, 3, None, None), 32)
         judgement = Judgement([], [])
-        features = self._through[0] if self._through else self.features
+        features = self._faster_features[0] if self._faster_features else self.features
         for judge, x in zip(self.judges, self.mixing(features(pictures)), strict=True):
             logits, maps = judge(x)
             judgement.logits.append(logits)

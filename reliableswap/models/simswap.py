@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .base import register_to_config
-from .generator import Generator, GeneratorOutput, modulated_norm
+from .generator import Generator, GeneratorOutput
+from .norms import modulated_norm
 
 
 class IdentityBlock(nn.Module):
@@ -35,8 +36,8 @@ def _restyle(x: Tensor, style: Tensor) -> Tensor:
 class SimSwapGenerator(Generator):
     """(B,3,H,W), (B,D) -> GeneratorOutput whose mask is all ones.
 
-    `channels` is the width at full resolution, `levels` how often it is halved: 3 for 224 and 256, 4 for 512.
-    The width stops growing at eight times `channels` (512 as published).
+    `channels` is the width at full resolution. `levels` is the number of halvings: 3 for 224 and 256 px, 4 for 512 px.
+    The width doubles with each, up to eight times `channels` (512 as published).
     """
 
     @register_to_config
@@ -76,7 +77,7 @@ class SimSwapGenerator(Generator):
             x = block(x, identity)
         for up in self.up:
             x = up(F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False))
-        return self.whole(self.head(x))
+        return self.without_mask(self.head(x))
 
 
 def _conv(before: int, after: int, stride: int) -> nn.Sequential:

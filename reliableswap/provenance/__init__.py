@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from reliableswap.lazy import lazy_names
 
-_HOMES = {
+_MODULES = {
     "Mark": "metadata",
     "Verification": "verify",
     "mark_bytes": "embed",
@@ -15,7 +15,7 @@ _HOMES = {
     "verify_picture": "verify",
 }
 
-__all__ = sorted(_HOMES)
+__all__ = sorted(_MODULES)
 
 if TYPE_CHECKING:
     from .embed import mark_bytes as mark_bytes
@@ -25,4 +25,4 @@ if TYPE_CHECKING:
     from .verify import read_mark as read_mark
     from .verify import verify_picture as verify_picture
 
-__getattr__, __dir__ = lazy_names(__name__, globals(), _HOMES)
+__getattr__, __dir__ = lazy_names(__name__, globals(), _MODULES)

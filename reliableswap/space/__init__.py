@@ -11,15 +11,15 @@ from .files import shared_storage
 
 shared_storage()  # before Gradio is imported: some of its modules read at import where temporary files go
 
-_HOMES = {
+_MODULES = {
     "build": "app.page",
     "launch": "serve",
 }
 
-__all__ = sorted(_HOMES)
+__all__ = sorted(_MODULES)
 
 if TYPE_CHECKING:
     from .app.page import build as build
     from .serve import launch as launch
 
-__getattr__, __dir__ = lazy_names(__name__, globals(), _HOMES)
+__getattr__, __dir__ = lazy_names(__name__, globals(), _MODULES)

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 from reliableswap.lazy import lazy_names
 
-_HOMES = {
+_MODULES = {
     "TripletSettings": "settings",
     "make_triplets": "factory",
 }
 
-__all__ = sorted(_HOMES)
+__all__ = sorted(_MODULES)
 
 if TYPE_CHECKING:
     from .factory import make_triplets as make_triplets
     from .settings import TripletSettings as TripletSettings
 
-__getattr__, __dir__ = lazy_names(__name__, globals(), _HOMES)
+__getattr__, __dir__ = lazy_names(__name__, globals(), _MODULES)

@@ -46,7 +46,7 @@ def test_the_mesh_starts_from_the_shapes_it_is_given() -> None:
     torch.manual_seed(0)
     shapes = 64 + 20 * torch.randn(40, 468, 3)
     net = MeshNet().eval()
-    net.start_from(shapes)
+    net.init_shape_model(shapes)
     mesh, presence = net(torch.zeros(2, 3, 128, 128))
     assert mesh.shape == (2, 468, 3)
     assert presence.shape == (2,)

@@ -27,9 +27,10 @@ from reliableswap.models import (
     check_encoder,
     load_network,
 )
-from reliableswap.models.generator import GeneratorOutput, modulated_norm, per_channel_norm
+from reliableswap.models.colours import expected_colours, with_coarse_colours
+from reliableswap.models.generator import GeneratorOutput
 from reliableswap.models.identity import face_body
-from reliableswap.models.light import expected_colours, with_colours_of
+from reliableswap.models.norms import modulated_norm, per_channel_norm
 from reliableswap.runtime.torch import frozen_copy
 from reliableswap.training.tasks.generator.corruption import corrupt_guidance
 
@@ -353,18 +354,18 @@ def test_only_the_judges_of_a_projected_discriminator_can_be_thawed() -> None:
 def test_projected_looks_through_another_copy_that_it_does_not_save() -> None:
     discriminator = ProjectedDiscriminator(channels=8).eval()
     before, names = discriminator(torch.ones(1, 3, 64, 64)).logits[0], set(discriminator.state_dict())
-    discriminator.look_through(frozen_copy(discriminator.features))
+    discriminator.use_features(frozen_copy(discriminator.features))
     assert set(discriminator.state_dict()) == names
     assert torch.allclose(discriminator(torch.ones(1, 3, 64, 64)).logits[0], before, atol=1e-4)
     other = PerceptualFeatures()
     torch.nn.init.ones_(other.stem[0].weight)
-    discriminator.look_through(other)
+    discriminator.use_features(other)
     assert not torch.allclose(discriminator(torch.ones(1, 3, 64, 64)).logits[0], before, atol=1e-4)
 
 
 def test_projected_takes_over_its_features() -> None:
     features = PerceptualFeatures()
-    discriminator = ProjectedDiscriminator.over(features, channels=8)
+    discriminator = ProjectedDiscriminator.from_features(features, channels=8)
     pictures = torch.rand(1, 3, 64, 64)
     for ours, theirs in zip(discriminator.features(pictures), features(pictures), strict=True):
         assert torch.equal(ours, theirs)
@@ -410,7 +411,7 @@ def test_a_generator_with_target_colours_keeps_its_own_lightness() -> None:
     lightness = torch.rand(1, 1, 16, 16).repeat_interleave(8, 2).repeat_interleave(8, 3) * 0.2 + 0.5
     made = lightness * torch.tensor([0.95, 1.0, 1.1]).view(1, 3, 1, 1) - 1
     warm = torch.tensor([1.0, 0.7, 0.4]).view(1, 3, 1, 1).expand(1, 3, 128, 128) - 1
-    result = with_colours_of(made, warm, 16) + 1
+    result = with_coarse_colours(made, warm, 16) + 1
     luma = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
     assert ((result - made - 1) * luma).sum(1).abs().max() < 1e-5
     share, goal = ((one * luma / (one * luma).sum()).sum((0, 2, 3)) for one in (result, warm + 1))
@@ -419,7 +420,7 @@ def test_a_generator_with_target_colours_keeps_its_own_lightness() -> None:
     chequered = made + 0.05 * torch.tensor([1.0, 0.0, -1.0]).view(1, 3, 1, 1) * (
         (torch.arange(128) // 2) % 2 * 2 - 1
     )
-    kept = with_colours_of(chequered, warm, 16) - with_colours_of(made, warm, 16)
+    kept = with_coarse_colours(chequered, warm, 16) - with_coarse_colours(made, warm, 16)
     assert (kept - (chequered - made)).abs().max() < 0.01
 
 

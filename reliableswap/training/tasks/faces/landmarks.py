@@ -213,5 +213,5 @@ def run(settings: LandmarksSettings) -> dict[str, Any]:
     size, scale = network.config["size"], network.config["crop_scale"]
     known = split(labels, True, settings.flat)
     crops = [apply(upright(five_points(m), size, scale), m) for m in labels.meshes[known]]
-    network.start_from(torch.from_numpy(np.stack(crops)))
+    network.init_shape_model(torch.from_numpy(np.stack(crops)))
     return train(network, LandmarksTask(settings, labels, size, scale), settings)

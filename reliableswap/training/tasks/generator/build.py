@@ -94,7 +94,9 @@ def build_generator(
     if settings.base == "simswap":
         return SimSwapGenerator(held_out=held_out, **width, **encoders)
     if width:
-        raise ReliableSwapError("--channels is for simswap and faceshifter; the light generator has one width")
+        raise ReliableSwapError(
+            "--channels is for simswap and faceshifter; the light generator has one width"
+        )
     return LightGenerator(
         guidance_channels=4 if settings.guidance else 0,
         target_colours=settings.target_colours,
@@ -123,7 +125,9 @@ def _continued(
 
 
 def build_discriminator(
-    settings: GeneratorSettings, features: PerceptualFeatures | None, frozen_features: PerceptualFeatures | None
+    settings: GeneratorSettings,
+    features: PerceptualFeatures | None,
+    frozen_features: PerceptualFeatures | None,
 ) -> Network:
     """The discriminator that --discriminator names. A projected one runs the frozen copy of the features."""
     kind, channels = settings.discriminator, settings.discriminator_channels
@@ -133,6 +137,6 @@ def build_discriminator(
         raise ReliableSwapError(f"unknown --discriminator {kind!r}; choose patch or projected")
     if features is None or frozen_features is None:
         raise ReliableSwapError("the projected discriminator judges perceptual features, and none were given")
-    discriminator = ProjectedDiscriminator.over(features, channels=channels)
-    discriminator.look_through(frozen_features)
+    discriminator = ProjectedDiscriminator.from_features(features, channels=channels)
+    discriminator.use_features(frozen_features)
     return discriminator
