@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import io
 import re
 import subprocess
 import sys
@@ -137,3 +140,31 @@ def test_links_of_documents_lead_somewhere(document: Path) -> None:
 def test_scripts_that_documents_name_exist(document: Path) -> None:
     for script in re.findall(r"\b((?:benchmarks|tools)/\w+\.py)\b", document.read_text()):
         assert (ROOT / script).is_file(), script
+
+
+def documented_commands(document: Path) -> list[str]:
+    """The `reliableswap` commands in a document's fenced blocks, each on one line."""
+    blocks = re.findall(r"```bash\n(.*?)```", document.read_text(), re.DOTALL)
+    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    commands = [re.sub(r".*train_accelerate\.py", "reliableswap train", line) for line in lines]
+    return [line for line in commands if line.startswith("reliableswap ")]
+
+
+@functools.cache
+def help_text(*words: str) -> str:
+    from reliableswap.cli.main import main
+
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output), contextlib.suppress(SystemExit):
+        main([*words, "--help"])
+    return output.getvalue()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_options_that_documents_name_exist(document: Path) -> None:
+    for command in documented_commands(document):
+        words = command.split()[1:]
+        text = help_text(*words[: 2 if words[0] == "train" else 1]).replace("_", "-")
+        for option in (word for word in words if re.match(r"--?[a-z]", word)):
+            assert re.search(rf"{re.escape(option.replace('_', '-'))}(?![\w-])", text), command
