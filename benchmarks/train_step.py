@@ -34,9 +34,10 @@ from reliableswap.convert.perceptual import pretrained_perceptual_features
 from reliableswap.models import IdentityEncoder, MeshNet
 from reliableswap.models.generator import _ModulatedNorm
 from reliableswap.training.core.memory import keep_freed_memory
-from reliableswap.training.tasks.generator.probe import MeshProbe
+from reliableswap.training.tasks.generator.build import LoadedNetworks, build_generator
 from reliableswap.training.tasks.generator.settings import GeneratorSettings
-from reliableswap.training.tasks.generator.task import GeneratorTask, build
+from reliableswap.training.tasks.generator.task import GeneratorTask
+from reliableswap.training.tasks.generator.views import MeshReader
 
 
 class Step:
@@ -50,14 +51,17 @@ class Step:
         landmarks = MeshNet.from_pretrained(bundled("landmarks")).float()
         features = pretrained_perceptual_features()
         settings = dataclasses.replace(settings, mixed_precision="bf16" if quick else "no")
-        self.task = GeneratorTask(settings, encoder, None, landmarks, features)
+        self.task = GeneratorTask(settings, LoadedNetworks(encoder, None, landmarks, features))
+        frozen = self.task.frozen
         if not quick:  # the frozen networks as they are
-            self.task.identity, self.task.features, self.task.probe = encoder, features, MeshProbe(landmarks)
-        self.network = build(settings, encoder, None, [size]).to(memory_format=layout)
+            frozen.identity, frozen.features, frozen.mesh_reader = encoder, features, MeshReader(landmarks)
+        self.network = build_generator(settings, encoder, None, [size], self.task.held_out).to(
+            memory_format=layout
+        )
         modules: list[Any] = [
-            self.task.identity,
-            self.task.features,
-            self.task.probe,
+            frozen.identity,
+            frozen.features,
+            frozen.mesh_reader,
             self.task.discriminator,
         ]
         for module in modules:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from reliableswap.bundled import bundled
 from reliableswap.data.triplet_dataset import KINDS
@@ -64,3 +64,10 @@ def batch_of_every_kind(task: GeneratorTask) -> dict[str, Tensor]:
 
 
 ALL_KINDS = {f"{kind}_share": 1.0 for kind in KINDS}
+
+
+def sizes_of_gradients(loss: Tensor, network: nn.Module) -> float:
+    """The sum of absolute gradients of the network's parameters."""
+    learning = [p for p in network.parameters() if p.requires_grad]
+    grads = torch.autograd.grad(loss, learning, retain_graph=True, allow_unused=True)
+    return sum(float(g.abs().sum()) for g in grads if g is not None)

@@ -130,7 +130,9 @@ def generator_losses(step: Step) -> dict[str, Tensor]:
         values, chosen = found
         result[name] = weight * (values.mean() if chosen is None else loss.mean_over(values, chosen))
     if not result:
-        raise ReliableSwapError("no loss is left: every loss weight is 0 or needs a network that is not given")
+        raise ReliableSwapError(
+            "no loss is left: every loss weight is 0 or needs a network that is not given"
+        )
     return result
 
 
@@ -143,9 +145,7 @@ def _identity(step: Step) -> tuple[Tensor, Tensor | None]:
     values = loss.identity_loss(step.vector[:, :size], step.wanted_vector[:, :size])
     if not step.frozen.more_identities:
         return values, None
-    wanted = identity_window(
-        torch.where(step.photo_truth[:, None, None, None], step.truth, step.source)
-    )
+    wanted = identity_window(torch.where(step.photo_truth[:, None, None, None], step.truth, step.source))
     each = [values]
     for encoder in step.frozen.more_identities:
         with torch.no_grad():

@@ -50,7 +50,9 @@ class GeneratorSettings(AdversarialSettings):
     )
     cycle_share: float | None = setting(None, "share of cycle triplets instead of the mix's")
     naive_share: float | None = setting(None, "share of naive triplets instead of the mix's")
-    real_source_share: float | None = setting(None, "share of triplets with a real source instead of the mix's")
+    real_source_share: float | None = setting(
+        None, "share of triplets with a real source instead of the mix's"
+    )
     reconstruction_share: float | None = setting(
         None, "share of faces given their own identity instead of the mix's"
     )

@@ -1,0 +1,45 @@
+"""A generator's config says what it was trained with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.generator_tasks import SIZE, SMALL, settings_for, task_for
+
+from reliableswap.errors import ReliableSwapError
+from reliableswap.models import IdentityEncoder, LightGenerator
+from reliableswap.training.tasks.generator.build import build_generator
+
+
+def test_a_generator_knows_the_sizes_it_learnt_at(triplets: Path, encoders: Path, tmp_path: Path) -> None:
+    identity = IdentityEncoder.from_pretrained(encoders / "identity")
+    fresh = build_generator(settings_for(triplets), identity, None, [256, SIZE, 256], 10.0)
+    assert fresh.config["sizes"] == [SIZE, 256]
+    fresh.save_pretrained(tmp_path)
+    assert LightGenerator.from_pretrained(tmp_path).config["sizes"] == [SIZE, 256]
+    further = build_generator(settings_for(triplets, initial=tmp_path), identity, None, [128], 10.0)
+    assert further.config["sizes"] == [SIZE, 128, 256]
+
+
+def test_a_start_from_another_encoder_is_refused(triplets: Path, encoders: Path, tmp_path: Path) -> None:
+    identity = IdentityEncoder.from_pretrained(encoders / "identity")
+    LightGenerator(channels=SMALL, block_count=1, identity_dim=16).save_pretrained(tmp_path)
+    with pytest.raises(ReliableSwapError, match="identity_checksum"):
+        build_generator(settings_for(triplets, initial=tmp_path), identity, None, [SIZE], 10.0)
+    fresh = build_generator(settings_for(triplets), identity, None, [SIZE], 10.0)
+    assert fresh.config["identity_checksum"] == identity.checksum()
+
+
+def test_a_generator_knows_which_people_no_training_saw(
+    triplets: Path, encoders: Path, tmp_path: Path
+) -> None:
+    identity = IdentityEncoder.from_pretrained(encoders / "identity")
+    task = task_for(settings_for(triplets, lower_face_weight=0.0), encoders)
+    assert task.held_out == 40  # of the split 60/40/0
+    build_generator(settings_for(triplets), identity, None, [SIZE], 2.0).save_pretrained(tmp_path)
+    assert LightGenerator.from_pretrained(tmp_path).config["held_out"] == 2
+    settings = settings_for(triplets, initial=tmp_path)
+    for percent, known in ((40.0, 2.0), (1.0, 1.0)):
+        further = build_generator(settings, identity, None, [SIZE], percent)
+        assert further.config["held_out"] == known

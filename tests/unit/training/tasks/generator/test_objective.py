@@ -1,0 +1,187 @@
+"""Which samples get which losses, and what they compare."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from support.generator_tasks import (
+    ALL_KINDS,
+    EVERY_LOSS,
+    SIZE,
+    batch_of_every_kind,
+    settings_for,
+    sizes_of_gradients,
+    small_light,
+    task_for,
+)
+from torch import Tensor, nn
+
+from reliableswap.bundled import bundled
+from reliableswap.errors import ReliableSwapError
+from reliableswap.models import FaceShifterGenerator, GeneratorOutput
+from reliableswap.models.light import no_guidance
+from reliableswap.training.tasks.generator.task import run
+
+
+def test_every_loss_moves_the_generator_and_leaves_its_inputs_alone(triplets: Path, encoders: Path) -> None:
+    task = task_for(settings_for(triplets, **EVERY_LOSS, **ALL_KINDS), encoders)
+    network = small_light(task)
+    batch = batch_of_every_kind(task)
+    before = {name: value.clone() for name, value in batch.items()}
+    found = task.losses(network, batch)
+    expected = {name.removesuffix("_weight") for name in EVERY_LOSS} - {"penalty"}
+    assert set(found) == expected
+    for name, loss in found.items():
+        assert 0 < sizes_of_gradients(loss, network) < float("inf"), name
+    assert all(torch.equal(batch[name], value) for name, value in before.items())
+
+
+def test_further_encoders_take_part_in_the_identity_loss_alone(triplets: Path, encoders: Path) -> None:
+    same, other = str(encoders / "identity"), str(bundled("identity"))
+    values = dict.fromkeys(EVERY_LOSS, 0.0) | {
+        "identity_weight": 1.0,
+        "l1_weight": 1.0,
+        "identity_jitter": 0.0,
+    }
+    found = {}
+    for more in ("", same, other, f"{same}, {other}"):
+        task = task_for(settings_for(triplets, **values, **ALL_KINDS, more_identities=more), encoders)
+        network = small_light(task)
+        found[more] = task.losses(network, batch_of_every_kind(task))
+        assert sizes_of_gradients(found[more]["identity"], network) > 0
+        assert ("also asks" in task.facts().get("identity encoder", "")) == bool(more)
+    identity = {more: float(one["identity"].detach()) for more, one in found.items()}
+    assert identity[same] == pytest.approx(identity[""], abs=1e-6)
+    assert abs(identity[other] - identity[""]) > 0.1
+    third = (2 * identity[""] + 2 * identity[other] - identity[""]) / 3
+    assert identity[f"{same}, {other}"] == pytest.approx(third, abs=1e-6)
+    with pytest.raises(ReliableSwapError, match="give it an --identity_weight"):
+        run(settings_for(triplets, more_identities=other, identity_weight=0.0))
+    assert len({float(one["l1"].detach()) for one in found.values()}) == 1
+
+
+def test_the_attribute_loss_moves_faceshifter_and_no_other_base_takes_it(
+    triplets: Path, encoders: Path
+) -> None:
+    values = dict.fromkeys(EVERY_LOSS, 0.0) | {"attribute_weight": 1.0, "l1_weight": 1.0}
+    task = task_for(settings_for(triplets, **values), encoders)
+    torch.manual_seed(0)
+    network = FaceShifterGenerator(size=256, channels=32, identity_dim=16)
+    batch = torch.utils.data.default_collate([task.samples[i] for i in range(2)])
+    for name in ("target", "plain", "source", "truth", "guidance", "face_mask", "glasses"):
+        batch[name] = nn.functional.interpolate(batch[name], size=(256, 256))
+    assert 0 < sizes_of_gradients(task.losses(network, batch)["attribute"], network) < float("inf")
+    with pytest.raises(ReliableSwapError, match="needs --base faceshifter"):
+        task.losses(small_light(task), batch)
+
+
+def test_without_a_truth_the_face_is_free_and_only_the_background_is_held(
+    triplets: Path, encoders: Path
+) -> None:
+    values = dict.fromkeys(EVERY_LOSS, 0.0) | {"l1_weight": 1.0}
+    task = task_for(settings_for(triplets, **values, supervision="vanilla"), encoders)
+    sample = next(s for s in map(task.samples.__getitem__, range(50)) if not s["has_truth"])
+    image = torch.zeros(1, 3, SIZE, SIZE, requires_grad=True)
+
+    class Painter(nn.Module):
+        guidance_channels = 0
+
+        def forward(self, *_: Any) -> GeneratorOutput:
+            return GeneratorOutput(image=image, mask=torch.ones(1, 1, SIZE, SIZE))
+
+    task.losses(Painter(), torch.utils.data.default_collate([sample]))["l1"].backward()
+    assert image.grad is not None
+    face = sample["face_mask"][0] == 1
+    assert float(image.grad[..., face].abs().max()) == 0
+    assert float(image.grad[..., sample["face_mask"][0] == 0].abs().min()) > 0
+
+
+def test_what_glasses_of_the_target_hide_is_no_matter_to_the_identity_losses(
+    triplets: Path, encoders: Path
+) -> None:
+    weights = {"identity_weight": 1.0, "lower_face_weight": 1.0, "identity_jitter": 0.0, "l1_weight": 1.0}
+    only_cycle = {"supervision": "cycle", "vanilla_share": 0.0}
+    names = ("identity", "lower_face")
+    image = torch.rand(2, 3, SIZE, SIZE, generator=torch.manual_seed(0)).requires_grad_()
+
+    class Painter(nn.Module):
+        guidance_channels = 0
+
+        def forward(self, *_: Any) -> GeneratorOutput:
+            return GeneratorOutput(image=image, mask=torch.ones(2, 1, SIZE, SIZE))
+
+    found: dict[float, list[float]] = {}
+    for glasses in (0.0, 1.0):
+        values = dict.fromkeys(EVERY_LOSS, 0.0) | weights | {"glasses": glasses}
+        task = task_for(settings_for(triplets, **values, **only_cycle), encoders)
+        batch = torch.utils.data.default_collate([task.samples[i] for i in range(2)])
+        batch["glasses"][:, 3] = 0
+        batch["glasses"][0, 3, 20:45, 10:54] = 1
+        result = task.losses(Painter(), batch)
+        found[glasses] = [float(result[name].detach()) for name in names]
+        (grad,) = torch.autograd.grad(result["identity"] + result["lower_face"], image)
+        assert float(grad[1, :, 20:45, 10:54].abs().sum()) > 0
+        assert (float(grad[0, :, 20:45, 10:54].abs().sum()) == 0) == bool(glasses)
+        assert float(grad[0, :, 45:].abs().sum()) > 0
+        # The truth is asked for there all the same: whoever wants the glasses off gets a whole face.
+        (grad,) = torch.autograd.grad(result["l1"], image)
+        assert (grad[0, :, 20:45, 10:54] != 0).float().mean() > 0.9
+    assert found[0.0] != found[1.0]
+
+
+def test_what_is_painted_on_a_target_is_no_example_of_a_photo(triplets: Path, encoders: Path) -> None:
+    values = EVERY_LOSS | {"cycle_weight": 0.0, "feature_matching_weight": 0.0}
+    shares = dict.fromkeys(ALL_KINDS, 0.0) | {"vanilla_share": 1.0}
+    task = task_for(settings_for(triplets, **values, **shares, painted_glasses=1.0), encoders)
+    samples = [task.samples[i] for i in range(6)]
+    batch = torch.utils.data.default_collate(samples)
+    changed = (batch["plain"] != batch["target"]).flatten(1).any(1)
+    assert changed.any()
+    network = small_light(task)
+
+    class Bare(nn.Module):
+        guidance_channels = 4
+
+        def forward(self, *given: Any) -> GeneratorOutput:
+            return GeneratorOutput(batch["plain"], None, torch.zeros(len(samples), 1, SIZE, SIZE))
+
+    found = task.losses(Bare(), batch)
+    for name in ("colour", "chroma", "mesh", "expression", "pose", "gaze"):
+        # The face itself, as it was before it was painted on; flat eyes have no pattern to be alike in.
+        assert float(found[name]) < (0.05 if name == "gaze" else 2e-3), name
+    assert float(found["l1"]) < 0.01 * float(task.losses(network, batch)["l1"].detach())
+    seen: list[Tensor] = []
+
+    class Watching(nn.Module):
+        def forward(self, pictures: Tensor) -> Any:
+            seen.append(pictures)
+            return task.discriminator(pictures)  # type: ignore[misc]
+
+    task.discriminator_losses(Watching(), batch)
+    assert torch.equal(seen[0][: len(samples)], batch["plain"])
+
+
+def test_the_cycle_loss_swaps_back_with_nothing_valid_as_guidance(triplets: Path, encoders: Path) -> None:
+    values = dict.fromkeys(EVERY_LOSS, 0.0) | {"cycle_weight": 1.0}
+    task = task_for(settings_for(triplets, **values, supervision="vanilla"), encoders)
+    network = small_light(task)
+    batch = torch.utils.data.default_collate([task.samples[i] for i in range(3)])
+    found = task.losses(network, batch)["cycle"]
+    with torch.no_grad():
+        made = network(batch["target"], task.frozen.vectors(batch["source"]), batch["guidance"]).image
+        back = network(made, task.frozen.vectors(batch["plain"]), no_guidance(made)).image
+    s = task.settings
+    weight = s.background_weight + (s.face_weight - s.background_weight) * batch["face_mask"]
+    each = ((back - batch["plain"]).abs() * weight).mean((1, 2, 3))
+    unknown = 1 - batch["has_truth"]
+    assert float(found.detach()) == pytest.approx(float((each * unknown).sum() / unknown.sum()), rel=1e-5)
+
+
+def test_no_loss_at_all_is_an_error(triplets: Path, encoders: Path) -> None:
+    task = task_for(settings_for(triplets, **dict.fromkeys(EVERY_LOSS, 0.0)), encoders)
+    batch = torch.utils.data.default_collate([task.samples[0]])
+    with pytest.raises(ReliableSwapError, match="no loss is left"):
+        task.losses(small_light(task), batch)
