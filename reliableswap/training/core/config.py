@@ -23,10 +23,10 @@ Settings = TypeVar("Settings")
 
 
 def parse_settings(kind: type[Settings], argv: Sequence[str], prog: str, description: str) -> Settings:
-    """Settings of the command line; `--help` prints the values that run without further options.
+    """Parse options into settings; `--help` prints the values that run without further options.
 
-    A settings class with a mapping PRESETS of differing values by name gets `--preset`. Options may be written with
-    dashes or underscores.
+    Options may be written with dashes or underscores. A settings class with PRESETS, which maps names to the values
+    that differ from its defaults, has an option --preset.
     """
     try:
         import tyro
@@ -35,29 +35,29 @@ def parse_settings(kind: type[Settings], argv: Sequence[str], prog: str, descrip
     presets: Mapping[str, Mapping[str, Any]] = getattr(kind, "PRESETS", {})
     config, preset = _first_options(argv)
     file = read_settings(config, kind) if config is not None else {}
-    preset = preset or file.pop("preset", None)
-    defaults = {**_preset_values(presets, preset), **file}
-    options = [("config", Annotated[Path | None, tyro.conf.arg(help=_CONFIG_HELP)], config)]
+    preset = file.pop("preset", None) if preset is None else preset
+    options: list[tuple[str, Any, Any, str]] = [("config", Path | None, config, _CONFIG_HELP)]
     if presets:
-        names = Literal[tuple(presets)]  # type: ignore[valid-type]
-        first = next(iter(presets))
-        options.append(("preset", Annotated[names, tyro.conf.arg(help=_PRESET_HELP)], preset or first))
+        preset = preset or next(iter(presets))
+        if preset not in presets:
+            raise ReliableSwapError(f"unknown preset {preset!r}; choose one of {', '.join(presets)}")
+        options.append(("preset", Literal[tuple(presets)], preset, _PRESET_HELP))
     hints = typing.get_type_hints(kind)
-    fields = [
-        (
-            one.name,
-            Annotated[hints[one.name], tyro.conf.arg(help=one.metadata["help"])],
-            _default(one, defaults),
-        )
-        for one in dataclasses.fields(kind)  # type: ignore[arg-type]
-    ]
+    defaults = {**presets.get(preset or "", {}), **file}
+    names = []
+    for one in dataclasses.fields(kind):  # type: ignore[arg-type]
+        names.append(one.name)
+        options.append((one.name, hints[one.name], defaults.get(one.name, one.default), one.metadata["help"]))
     view = dataclasses.make_dataclass(
         kind.__name__,
-        [(name, hint, dataclasses.field(default=value)) for name, hint, value in options + fields],
+        [
+            (name, Annotated[hint, tyro.conf.arg(help=text)], dataclasses.field(default=default))
+            for name, hint, default, text in options
+        ],
     )
     on_main = os.environ.get("RANK", "0") == "0"
-    parsed = tyro.cli(view, args=list(argv), prog=prog, description=description, console_outputs=on_main)
-    return kind(**{name: getattr(parsed, name) for name, *_ in fields})
+    parsed: Any = tyro.cli(view, args=list(argv), prog=prog, description=description, console_outputs=on_main)
+    return kind(**{name: getattr(parsed, name) for name in names})
 
 
 def _first_options(argv: Sequence[str]) -> tuple[Path | None, str | None]:
@@ -67,18 +67,6 @@ def _first_options(argv: Sequence[str]) -> tuple[Path | None, str | None]:
     parser.add_argument("--preset")
     found, _ = parser.parse_known_args(argv)
     return found.config, found.preset
-
-
-def _preset_values(presets: Mapping[str, Mapping[str, Any]], name: str | None) -> Mapping[str, Any]:
-    if name is None:
-        return {}
-    if name not in presets:
-        raise ReliableSwapError(f"unknown preset {name!r}; choose one of {', '.join(presets) or 'none'}")
-    return presets[name]
-
-
-def _default(one: dataclasses.Field[Any], defaults: Mapping[str, Any]) -> Any:
-    return defaults.get(one.name, one.default)
 
 
 def read_settings(path: Path, kind: type) -> dict[str, Any]:

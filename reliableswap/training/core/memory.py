@@ -1,20 +1,20 @@
-"""The C library's memory, for trainings on a CPU."""
+"""Memory of the C library, for trainings on a CPU."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
 
-_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # numbers of glibc's mallopt
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # parameters of glibc's mallopt
 _NEVER = 2**31 - 1
-_AT_ONCE = 64 * 2**20
+_GROWTH = 64 * 2**20
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep what a step frees for the next one.
+    """Let glibc keep the memory that a step frees for the next one; other C libraries are left as they are.
 
-    By default it gives large blocks back to the system and fetches them again, a page fault for every 4 KB; that was
-    a tenth of a training step's time. Other C libraries are left as they are.
+    By default it returns large blocks to the system and fetches them again, with a page fault for every 4 KB: a tenth
+    of a step's time.
     """
     if not sys.platform.startswith("linux"):
         return
@@ -22,4 +22,4 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(_MMAP_MAX, 0)
         mallopt(_TRIM_THRESHOLD, _NEVER)
-        mallopt(_TOP_PAD, _AT_ONCE)
+        mallopt(_TOP_PAD, _GROWTH)

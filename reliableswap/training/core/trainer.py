@@ -70,7 +70,9 @@ class Trainer:
         if position["scaler"] and self.accelerator.scaler is not None:
             self.accelerator.scaler.load_state_dict(position["scaler"])
         self.schedulers = make_schedulers(self.optimizers.values(), settings, self.step)
-        self.average = make_average(self.network, self.averaged, settings.ema_decay, self.step)
+        self.average = None
+        if settings.use_ema:
+            self.average = make_average(self.network, self.averaged, settings.ema_decay, self.step)
         self.stepper = Stepper(
             list(self.optimizers.values()), settings.max_grad_norm, self.accelerator.scaler
         )
@@ -133,7 +135,7 @@ class Trainer:
             raise ReliableSwapError(f"step {self.step}: {error}") from error
         for scheduler in self.schedulers:
             scheduler.step()
-        if self.settings.use_ema:
+        if self.average is not None:
             self.average.step(tensors_of(self.network))
         return sums, taken
 
@@ -144,7 +146,7 @@ class Trainer:
         with self.accelerator.autocast():
             losses = self.task.losses(self.wrapped, batch)
         self.accelerator.backward(_total(losses) / pieces)
-        if self.discriminator is None:
+        if self.discriminator is None or self.wrapped_discriminator is None:
             return losses
         self.discriminator.requires_grad_(True)
         with self.accelerator.autocast():
@@ -163,7 +165,8 @@ class Trainer:
                 figures = self.task.validate(self.averaged)
                 grid = self.task.grid(self.averaged)
             self.averaged.train(was_training)
-            self.log.add_validation(self.step, figures, grid, self.task.warnings(figures))
+            if figures:  # none if the task was told to go without
+                self.log.add_validation(self.step, figures, grid, self.task.warnings(figures))
         self.accelerator.wait_for_everyone()
         self.log.restart(self.step)
         return figures
@@ -218,7 +221,9 @@ class Trainer:
         self.accelerator.unwrap_model(self.wrapped, keep_fp32_wrapper=False)
         for name, module in self.task.companions.items():
             self.task.companions[name] = prepare(module)
-        self.wrapped_discriminator = prepare(self.discriminator) if self.discriminator is not None else None
+        self.wrapped_discriminator: nn.Module | None = None
+        if self.discriminator is not None:
+            self.wrapped_discriminator = prepare(self.discriminator)
 
     def _wrapped_modules(self) -> list[nn.Module]:
         modules = [self.wrapped, *self.task.companions.values()]
