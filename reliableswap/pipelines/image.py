@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import torch
 from diffusers import DiffusionPipeline
@@ -38,7 +38,7 @@ from reliableswap.swap.subject import Subject
 from .card import pipeline_card
 from .components import Components
 from .inputs import Faces, PictureLike, Source, as_list, assign, pairs, source_name, to_picture
-from .output import FaceReport, OutputType, SwapOutput, SwapReport, as_images
+from .output import FaceReport, Images, OutputType, SwapOutput, SwapReport, as_images
 
 _HUB = ("repo_id", "private", "token", "commit_message", "revision")
 Engine = Literal["auto", "blend", "neural"]
@@ -186,11 +186,32 @@ class ReliableSwapPipeline(DiffusionPipeline):
         """The analyser, with networks that were looked up once for all pictures of a call."""
         return self._analyser or BundledAnalyser(networks.detector, networks.landmarks)
 
+    @overload
+    def __call__(
+        self,
+        source: Source | Sequence[Source] | None,
+        target: PictureLike | Sequence[PictureLike],
+        *,
+        return_dict: Literal[False],
+        **options: Any,
+    ) -> tuple[Images, list[SwapReport]]: ...
+
+    @overload
+    def __call__(
+        self,
+        source: Source | Sequence[Source] | None,
+        target: PictureLike | Sequence[PictureLike],
+        *,
+        return_dict: Literal[True] = True,
+        **options: Any,
+    ) -> SwapOutput: ...
+
     @torch.inference_mode()
     def __call__(
         self,
         source: Source | Sequence[Source] | None,
         target: PictureLike | Sequence[PictureLike],
+        *,
         faces: Faces = "largest",
         engine: Engine = "auto",
         likeness: float | None = None,
@@ -199,11 +220,10 @@ class ReliableSwapPipeline(DiffusionPipeline):
         expression: float | None = None,
         glasses: float | None = None,
         detail: float | None = None,
-        *,
         output_type: OutputType = "pil",
         return_dict: bool = True,
         callback: Callable[[int, int], None] | None = None,
-    ) -> SwapOutput | tuple[Any, list[SwapReport]]:
+    ) -> SwapOutput | tuple[Images, list[SwapReport]]:
         """Put the source's face on faces of the target.
 
         source, target: files, PIL images, (H,W,3) arrays, (3,H,W) tensors, a prepared person as the source, or lists

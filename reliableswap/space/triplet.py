@@ -9,7 +9,7 @@ import numpy as np
 from reliableswap.faces.align import TEMPLATES, apply, crop, similarity
 from reliableswap.media import Picture
 from reliableswap.pipelines.image import ReliableSwapPipeline
-from reliableswap.swap.blend import BlendResult, blend_face
+from reliableswap.swap.blend import blend_face
 from reliableswap.swap.settings import SwapSettings
 
 SIZE = 256  # side of the crops; training uses the same template at a smaller size
@@ -44,8 +44,8 @@ def make_triplet(pipe: ReliableSwapPipeline, a: Picture, b: Picture) -> Triplet:
         a=_without_pad(one[0]),
         b=_without_pad(two[0]),
         reshaped=_without_pad(ab.steps["reshaped"]),
-        reenacted=_without_pad(_in_photo(ab, "reenacted")),
-        recoloured=_without_pad(_in_photo(ab, "recoloured")),
+        reenacted=_without_pad(ab.steps["reenacted"]),
+        recoloured=_without_pad(ab.steps["recoloured"]),
         ab=_without_pad(ab.image),
         ba=_without_pad(ba.image),
         network=network,
@@ -61,14 +61,3 @@ def _aligned(pipe: ReliableSwapPipeline, picture: Picture) -> tuple[np.ndarray, 
 
 def _without_pad(picture: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(picture[_PAD : _PAD + SIZE, _PAD : _PAD + SIZE])
-
-
-def _in_photo(blend: BlendResult, name: str) -> np.ndarray:
-    """(H,W,3) a step that is black outside a window around the face, with the reshaped photo there instead."""
-    step, photo = blend.steps[name], blend.steps["reshaped"].copy()
-    filled = step.max(axis=2) > 0
-    rows, columns = (np.flatnonzero(filled.max(axis=axis)) for axis in (1, 0))
-    if len(rows):
-        window = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-        photo[window] = step[window]
-    return photo

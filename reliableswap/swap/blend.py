@@ -86,12 +86,11 @@ def _pictures(job: FaceJob) -> dict[str, np.ndarray]:
         "reenacted": np.rint(below + valid * (job.layer("texture") - below)).astype(np.uint8),
         "recoloured": np.rint(below + valid * (job.layer("recoloured") - below)).astype(np.uint8),
     }
-    placed = {name: _placed(piece, job) for name, piece in pieces.items()}
-    return {**placed, "reshaped": job.layer("reshaped"), "blended": job.image}
-
-
-def _placed(piece: np.ndarray, job: FaceJob) -> np.ndarray:
-    """(H,W) or (H,W,3) a piece of the window in its place in the photo."""
-    out = np.zeros((*job.target.shape, *piece.shape[2:]), piece.dtype)
-    out[job.window] = piece
-    return out
+    whole = job.layer("reshaped")
+    steps = {"reshaped": whole, "blended": job.image}
+    for name, piece in pieces.items():
+        shown = name in ("reenacted", "recoloured")  # pictures; texture and validity are zero elsewhere
+        placed = whole.copy() if shown else np.zeros((*job.target.shape, *piece.shape[2:]), piece.dtype)
+        placed[job.window] = piece
+        steps[name] = placed
+    return steps
