@@ -14,6 +14,7 @@ import torch
 from diffusers import DiffusionPipeline
 from diffusers.utils import logging
 from huggingface_hub import HfApi
+from typing_extensions import TypedDict, Unpack
 
 from reliableswap.bundled import bundled
 from reliableswap.errors import NoFaceError, ReliableSwapError, WeightsError
@@ -42,6 +43,21 @@ from .output import FaceReport, Images, OutputType, SwapOutput, SwapReport, as_i
 
 _HUB = ("repo_id", "private", "token", "commit_message", "revision")
 Engine = Literal["auto", "blend", "neural"]
+
+
+class SwapOptions(TypedDict, total=False):
+    """The keyword arguments of a call; see `ReliableSwapPipeline.__call__`."""
+
+    faces: Faces
+    engine: Engine
+    likeness: float | None
+    shape: float | None
+    settings: SwapSettings | None
+    expression: float | None
+    glasses: float | None
+    detail: float | None
+    output_type: OutputType
+    callback: Callable[[int, int], None] | None
 
 
 class ReliableSwapPipeline(DiffusionPipeline):
@@ -193,7 +209,7 @@ class ReliableSwapPipeline(DiffusionPipeline):
         target: PictureLike | Sequence[PictureLike],
         *,
         return_dict: Literal[False],
-        **options: Any,
+        **options: Unpack[SwapOptions],
     ) -> tuple[Images, list[SwapReport]]: ...
 
     @overload
@@ -203,7 +219,7 @@ class ReliableSwapPipeline(DiffusionPipeline):
         target: PictureLike | Sequence[PictureLike],
         *,
         return_dict: Literal[True] = True,
-        **options: Any,
+        **options: Unpack[SwapOptions],
     ) -> SwapOutput: ...
 
     @torch.inference_mode()
