@@ -46,7 +46,7 @@ class Components:
             return None
         if self._runtime is not None and name in _BY_RUNTIME:
             known = self._by_runtime.get(name)
-            if known is None or known.network is not network:
+            if known is None or known.network is not network or not known.is_current():
                 known = self._by_runtime[name] = self._runtime(network)
             return Running(network, known)
         return Running(network, compiled(network) if isinstance(network, nn.Module) else network)

@@ -44,7 +44,7 @@ class Runtime(ABC):
         shapes = tuple(None if x is None else x.shape for x in inputs)
         arrays = [x.float().contiguous().numpy() for x in inputs if x is not None]
         with self._lock:
-            if not self._state.matches(self.network):
+            if not self.is_current():
                 self._state = self._checked_state()
                 self._compiled.clear()
             if shapes not in self._compiled:
@@ -53,6 +53,10 @@ class Runtime(ABC):
         if isinstance(self.network, Generator):
             return GeneratorOutput(image=outputs[0], mask=outputs[1])
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+    def is_current(self) -> bool:
+        """Whether the network's weights are still those that were compiled."""
+        return self._state.matches(self.network)
 
     @abstractmethod
     def compile(self, graph: ExportedProgram, shapes: list[torch.Size]) -> Any:

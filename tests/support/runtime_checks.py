@@ -220,6 +220,20 @@ def test_the_whole_swap_is_nearly_the_same(device: str) -> None:
     assert pipe.on("cpu")(source, target).report.device == "cpu"
 
 
+def test_a_prepared_person_is_encoded_again_after_a_weight_change() -> None:
+    bundled_pipe = ReliableSwapPipeline.bundled()
+    pipe = ReliableSwapPipeline(bundled_pipe.detector, bundled_pipe.landmarks, bundled_pipe.identity).on(
+        "onnx"
+    )
+    person_one = pipe.prepare(person(1))
+    before = person_one.v_id
+    assert person_one.bound_to(pipe.networks()) is person_one
+    with torch.no_grad():
+        pipe.identity.trunk.conv3.weight.neg_()
+    after = person_one.bound_to(pipe.networks()).v_id
+    assert not torch.allclose(after, before, atol=0.1)
+
+
 def test_the_filters_encoder() -> None:
     crops = [np.random.default_rng(i).integers(0, 255, (128, 128, 3), np.uint8) for i in range(3)]
     by_torch = EncoderChoice(bundled("identity")).load()
