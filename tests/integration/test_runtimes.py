@@ -5,7 +5,10 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import pytest
 
+
+@pytest.mark.slow
 def test_runtimes_in_a_process_of_their_own(runtime_checks: tuple[subprocess.Popen[bytes], Path]) -> None:
     process, said = runtime_checks
     code = process.wait(timeout=300)
