@@ -48,7 +48,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def runtime_checks(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[subprocess.Popen[bytes], Path] | None]:
-    """That process and the file of its output, if anybody will ask."""
+    """Run the runtimes' tests in a process; yields it and the file of its output, or None if nothing waits for it."""
     if not any(item.path.name == "test_runtimes.py" for item in request.session.items):
         yield None
         return
