@@ -27,10 +27,12 @@ from reliableswap.faces.face import Detection, eye_distance, five_points
 from reliableswap.models.detector import FaceDetector
 from reliableswap.models.landmarks import MeshNet
 from reliableswap.runtime.torch import compiled
-from reliableswap.training.tasks.faces.detector import DetectorSettings, Mosaics, Tally, overlaps_plain
-from reliableswap.training.tasks.faces.landmarks import Crops, LandmarksSettings, turned_to
+from reliableswap.training.tasks.faces.detector import DetectorSettings, Mosaics, Tally, box_overlaps
+from reliableswap.training.tasks.faces.labels import label_photos
+from reliableswap.training.tasks.faces.landmarks import Crops, LandmarksSettings
 from reliableswap.training.tasks.faces.mosaic import mosaic
-from reliableswap.training.tasks.faces.teachers import Teachers, label_photos
+from reliableswap.training.tasks.faces.profile import rotated_to_yaw
+from reliableswap.training.tasks.faces.teachers import Teachers
 
 
 def line(name: str, value: float, target: str, met: bool) -> None:
@@ -44,7 +46,7 @@ def rows_of(faces: list[Detection]) -> np.ndarray:
 
 
 def sees(answers: np.ndarray, box: np.ndarray) -> bool:
-    return bool((overlaps_plain(box, answers) >= 0.5).any())
+    return bool((box_overlaps(box, answers) >= 0.5).any())
 
 
 def detection(
@@ -120,7 +122,7 @@ def meshes(detector: FaceDetector, landmarks: MeshNet, held_out: Crops, photos: 
             float(np.linalg.norm((add_meshes(landmarks, image, [face])[0].mesh - mesh)[:, :2], axis=1).mean())
             / unit
         )
-        side, side_mesh = turned_to(image, mesh, 60.0)
+        side, side_mesh = rotated_to_yaw(image, mesh, 60.0)
         seen = add_meshes(landmarks, side, [Detection(np.zeros(4, np.float32), five_points(side_mesh), 1.0)])[
             0
         ].mesh
@@ -144,7 +146,7 @@ def meshes(detector: FaceDetector, landmarks: MeshNet, held_out: Crops, photos: 
     whole, end, profile = (100 * np.mean(by_yaw[k]) for k in ("all", "end", "60"))
     line(f"mesh error, % of eye distance, {len(order)} photos", whole, "<= 2", whole <= 2)
     line(f"  behind our own detector ({len(by_yaw['end'])} found)", end, "<= 2", end <= 2)
-    line("  heads turned to 60 degrees of yaw (training/profile.py)", profile, "<= 4", profile <= 4)
+    line("  heads rotated to 60 degrees of yaw (faces/profile.py)", profile, "<= 4", profile <= 4)
     line(
         "mesh jitter, % of eye distance, noise of 4 grey levels",
         100 * np.mean(jitter),
@@ -188,7 +190,8 @@ def main() -> None:
     detector = FaceDetector.from_pretrained(arguments.detector or bundled("detector")).float().eval()
     landmarks = MeshNet.from_pretrained(arguments.landmarks or bundled("landmarks")).float().eval()
     detector, landmarks = (n.to(memory_format=torch.channels_last) for n in (detector, landmarks))
-    labels = label_photos(arguments.faces, arguments.teachers, arguments.labels)
+    flat = [name for name in arguments.flat_folders.split(",") if name]
+    labels = label_photos(arguments.faces, arguments.teachers, arguments.labels, flat)
     teachers = Teachers(arguments.teachers)
     shared = {
         "faces": arguments.faces,

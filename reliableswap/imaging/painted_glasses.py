@@ -1,4 +1,4 @@
-"""Glasses painted on faces that wear none: rims, bridge and temples in three dimensions, turned as the head is."""
+"""Paint glasses on faces: rims, bridge and temples are curves in three dimensions, posed like the head."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from reliableswap.geometry.topology import topology
 
 from .degrade import Rng
 
-_FINE = 3  # times finer than the picture is what is drawn, so that thin wire is thin
+_OVERSAMPLING = 3  # lines are drawn at so many times the picture's size, so that thin wire is thin
 _RIGID = (33, 133, 362, 263, 168, 6, 197, 8, 9, 70, 300, 127, 356, 234, 454, 117, 346, 4)
-_DARK = 0.45  # what shines more than this in a clear lens is seen instead of skin
+_HIDING = 0.45  # a reflection in a clear lens hides the skin above this opacity
 _METAL = np.array([[200, 170, 90], [190, 190, 195], [120, 120, 125], [90, 70, 60]], np.float64)
 _PLASTIC = np.array([[18, 18, 20], [60, 35, 22], [95, 60, 30], [40, 45, 70], [110, 25, 30]], np.float64)
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """Curves on the canonical face (N,3), in units of the distance between the eyes' outer corners."""
+    """Curves (N,3) in the mean face's coordinates, whose eye distance is 1."""
 
     rims: tuple[np.ndarray, np.ndarray]
     bridge: tuple[np.ndarray, ...]
     temples: tuple[np.ndarray, np.ndarray]
 
 
-def shape(rng: Rng) -> Frame:
-    """Round, square, drop-shaped or narrow ones."""
+def random_frame(rng: Rng) -> Frame:
+    """A round, square, drop-shaped or narrow frame."""
     centre, half = rng.uniform(0.35, 0.41), rng.uniform(0.22, 0.335)
     half = min(half, centre - 0.05)
     tall = half * rng.uniform(0.5, 1.02)
-    if rng.random() < 0.15:  # large ones of another decade, and sunglasses
+    if rng.random() < 0.15:  # large lenses
         half, tall = min(0.36, centre - 0.04), rng.uniform(0.26, 0.36)
     drop, corner = rng.uniform(-0.25, 0.35), rng.uniform(1.9, 4.5)
     low = rng.uniform(-0.01, 0.12)
@@ -66,8 +66,8 @@ def shape(rng: Rng) -> Frame:
     return Frame(rims, tuple(bridge), (temples[0], temples[1]))  # type: ignore[arg-type]
 
 
-def onto(mesh: np.ndarray) -> np.ndarray:
-    """(4,3) the affine map from the canonical face to a mesh, as its bones lie."""
+def fit_mean_face(mesh: np.ndarray) -> np.ndarray:
+    """(468,3) -> (4,3) the affine map from the mean face to the mesh, fitted to points that expressions do not move."""
     points = list(_RIGID)
     known = np.column_stack([topology().canonical[points], np.ones(len(points))])
     found, *_ = np.linalg.lstsq(known, mesh[points].astype(np.float64), rcond=None)
@@ -76,7 +76,7 @@ def onto(mesh: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Layers:
-    """What is drawn where, each (H,W) 0..1: frame and temples, lenses, and the edges of lenses that have no rim."""
+    """Opacities (H,W) in [0,1] of frame and temples, of lenses, and of the edges of rimless lenses."""
 
     solid: np.ndarray
     lens: np.ndarray
@@ -84,37 +84,38 @@ class Layers:
 
 
 def paint_glasses(picture: np.ndarray, mesh: np.ndarray, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
-    """(H,W,3) uint8 and the mesh in it -> the picture with glasses on the face, and where they are (H,W) 0..1."""
+    """(H,W,3) uint8, the mesh in it -> the picture with glasses on the face, and their opacity (H,W) in [0,1]."""
     unit = float(np.linalg.norm(mesh[263] - mesh[33]))
     metal = rng.random() < 0.55
-    layers = _drawn(shape(rng), mesh, picture.shape[:2], unit, metal, rng)
-    out = _shaded(picture.astype(np.float32), layers, unit, rng)
-    out, hiding = _glazed(out, layers, mesh, unit, rng)
-    out = _framed(out, layers.solid, metal, rng)
+    layers = _draw(random_frame(rng), mesh, picture.shape[:2], unit, metal, rng)
+    out = _shade(picture.astype(np.float32), layers, unit, rng)
+    out, hiding = _add_lenses(out, layers, mesh, unit, rng)
+    out = _add_frame(out, layers.solid, metal, rng)
     worn = np.maximum.reduce([layers.solid, hiding, np.clip(2 * layers.edge, 0, 1)])
     return np.clip(out, 0, 255).astype(np.uint8), worn.astype(np.float32)
 
 
-def _drawn(
+def _draw(
     frame: Frame, mesh: np.ndarray, shape_hw: tuple[int, int], unit: float, metal: bool, rng: Rng
 ) -> Layers:
-    place = onto(mesh)
-    canvas = (shape_hw[0] * _FINE, shape_hw[1] * _FINE)
+    """Draw the frame, with a whole, half or no rim, as the head's pose shows it."""
+    place = fit_mean_face(mesh)
+    canvas = (shape_hw[0] * _OVERSAMPLING, shape_hw[1] * _OVERSAMPLING)
 
     def projected(curve: np.ndarray) -> np.ndarray:
         flat = (np.column_stack([curve, np.ones(len(curve))]) @ place)[:, :2]
-        return np.rint(((flat + 0.5) * _FINE - 0.5) * 16).astype(np.int32)
+        return np.rint(((flat + 0.5) * _OVERSAMPLING - 0.5) * 16).astype(np.int32)
 
     def lines(curves: list[np.ndarray], thick: float, closed: bool) -> np.ndarray:
         out = np.zeros(canvas, np.uint8)
-        pixels = max(1, round(thick * unit * _FINE))
+        pixels = max(1, round(thick * unit * _OVERSAMPLING))
         cv2.polylines(out, [projected(c) for c in curves], closed, 255, pixels, cv2.LINE_AA, 4)
-        return _coarse(out)
+        return _downsample(out)
 
     filled = np.zeros(canvas, np.uint8)
     for rim in frame.rims:
         cv2.fillPoly(filled, [projected(rim)], 255, cv2.LINE_AA, 4)
-    lens = _coarse(filled)
+    lens = _downsample(filled)
     thick = rng.uniform(0.014, 0.03) if metal else rng.uniform(0.025, 0.085)
     kind = rng.random()
     solid = lines([*frame.bridge], thick, False)
@@ -124,45 +125,45 @@ def _drawn(
         solid = np.maximum(solid, lines([rim[48:] for rim in frame.rims], thick, False))
     edge = lines(list(frame.rims), 0.012, True) * rng.uniform(0.15, 0.5) * (kind >= 0.72)
     depth = rasterise(mesh, shape_hw).picture(mesh[:, 2:], outside=np.inf)[..., 0]
-    seen = [before_head(temple, place, depth, 0.03 * unit) for temple in frame.temples]
+    seen = [visible_part(temple, place, depth, 0.03 * unit) for temple in frame.temples]
     sides = lines([temple for temple in seen if len(temple) > 1], thick * rng.uniform(0.8, 1.6), False)
     return Layers(np.maximum(solid, sides * (1 - lens)), lens, edge)
 
 
-def before_head(temple: np.ndarray, place: np.ndarray, depth: np.ndarray, slack: float) -> np.ndarray:
-    """(M,3) the temple from its hinge to where the head, whose depth (H,W) is given, hides it."""
+def visible_part(temple: np.ndarray, place: np.ndarray, depth: np.ndarray, slack: float) -> np.ndarray:
+    """(M,3) the temple from its hinge to where the head, of depth (H,W), hides it."""
     points = np.column_stack([temple, np.ones(len(temple))]) @ place
     x, y = np.clip(np.rint(points[:, :2]).astype(int), 0, np.array(depth.shape[::-1]) - 1).T
     behind = points[:, 2] > depth[y, x] + slack
     return temple[: int(np.argmax(behind))] if behind.any() else temple
 
 
-def _shaded(out: np.ndarray, layers: Layers, unit: float, rng: Rng) -> np.ndarray:
-    """The skin with the shadow on it, which is not glasses."""
+def _shade(out: np.ndarray, layers: Layers, unit: float, rng: Rng) -> np.ndarray:
+    """(H,W,3) the picture with the shadow of the glasses, which does not count as glasses."""
     down = np.array([[1, 0, rng.normal(0, 0.03) * unit], [0, 1, rng.uniform(0.01, 0.07) * unit]])
     shadow = cv2.warpAffine(np.maximum(layers.solid, 0.4 * layers.lens), down, out.shape[1::-1])
     shadow = cv2.GaussianBlur(shadow, (0, 0), max(0.3, 0.015 * unit))
     return out * (1 - rng.uniform(0, 0.4) * shadow[..., None])
 
 
-def _glazed(
+def _add_lenses(
     out: np.ndarray, layers: Layers, mesh: np.ndarray, unit: float, rng: Rng
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The picture with lenses, a quarter of them dark, and where they hide the skin (H,W)."""
+    """(H,W,3) the picture with lenses, a quarter of them dark, and (H,W) where they hide the skin."""
     height, width = layers.lens.shape
     sun = rng.random() < 0.25
     tint = rng.uniform(0.45, 0.98) if sun else rng.uniform(0, 0.2)
     fade = np.linspace(1, rng.uniform(0.5, 1), height, dtype=np.float32)[:, None]
     glass = rng.uniform(5, 60, 3) * (rng.uniform(0.5, 1.8, 3) if rng.random() < 0.3 else 1)
-    out = _laid(out, layers.lens * tint * fade, glass)
-    shine = layers.lens * _shine((height, width), unit, mesh, rng)
-    out = _laid(out, shine, np.full(3, rng.uniform(190, 255)))
-    out = _laid(out, layers.edge, np.full(3, rng.choice([40.0, 230.0])))
-    return out, layers.lens if sun else (shine > _DARK) * layers.lens
+    out = _blend(out, layers.lens * tint * fade, glass)
+    shine = layers.lens * _reflections((height, width), unit, mesh, rng)
+    out = _blend(out, shine, np.full(3, rng.uniform(190, 255)))
+    out = _blend(out, layers.edge, np.full(3, rng.choice([40.0, 230.0])))
+    return out, layers.lens if sun else (shine > _HIDING) * layers.lens
 
 
-def _framed(out: np.ndarray, solid: np.ndarray, metal: bool, rng: Rng) -> np.ndarray:
-    """The picture with the frame: round, so lit from above, and now and then it glitters."""
+def _add_frame(out: np.ndarray, solid: np.ndarray, metal: bool, rng: Rng) -> np.ndarray:
+    """(H,W,3) the picture with the frame, shaded as round wire lit from above, sometimes glittering."""
     colours = _METAL if metal else _PLASTIC
     colour = colours[rng.integers(len(colours))] * rng.uniform(0.4, 1.3)
     colour = np.clip(colour + rng.normal(0, 10, 3), 5, 245)
@@ -174,21 +175,20 @@ def _framed(out: np.ndarray, solid: np.ndarray, metal: bool, rng: Rng) -> np.nda
     return np.asarray(out * (1 - over) + shaded * over)
 
 
-def _coarse(fine: np.ndarray) -> np.ndarray:
-    """(H,W) 0..1 what was drawn finer, as the picture shows it."""
+def _downsample(fine: np.ndarray) -> np.ndarray:
+    """(h,w) uint8 drawn with oversampling -> (H,W) in [0,1] at the picture's size."""
     height, width = fine.shape
-    return (
-        cv2.resize(fine, (width // _FINE, height // _FINE), interpolation=cv2.INTER_AREA).astype(np.float32)
-        / 255
-    )
+    size = (width // _OVERSAMPLING, height // _OVERSAMPLING)
+    return cv2.resize(fine, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
 
 
-def _laid(picture: np.ndarray, over: np.ndarray, colour: np.ndarray) -> np.ndarray:
+def _blend(picture: np.ndarray, over: np.ndarray, colour: np.ndarray) -> np.ndarray:
+    """(H,W,3) the picture under a colour (3,) of opacity (H,W)."""
     return picture * (1 - over[..., None]) + colour.astype(np.float32) * over[..., None]
 
 
-def _shine(shape_hw: tuple[int, int], unit: float, mesh: np.ndarray, rng: Rng) -> np.ndarray:
-    """(H,W) 0..1 windows and lamps seen in the lenses; most have none."""
+def _reflections(shape_hw: tuple[int, int], unit: float, mesh: np.ndarray, rng: Rng) -> np.ndarray:
+    """(H,W) in [0,1] opacity of reflections of windows and lamps; most lenses have none."""
     out = np.zeros(shape_hw, np.float32)
     if rng.random() < 0.55:
         return out

@@ -1,4 +1,4 @@
-"""Training IdentityEncoder: the teacher's vector of the clean crop, from crops as cameras and detectors leave them."""
+"""Train IdentityEncoder to give the teacher's vector of the clean crop for degraded and misaligned crops."""
 
 from __future__ import annotations
 
@@ -19,19 +19,12 @@ from reliableswap.models.identity import IdentityEncoder
 from reliableswap.training.core.settings import setting
 from reliableswap.training.core.task import Task
 from reliableswap.training.core.trainer import train
+from reliableswap.training.tasks.pixels import to_network
 
-from .common import (
-    WHOLE,
-    EncoderSettings,
-    Pool,
-    Samples,
-    described,
-    encode,
-    say,
-    seen,
-    teacher_features,
-    to_network,
-)
+from .losses import relation_loss
+from .samples import WHOLE, Pool, Samples, degraded_window
+from .settings import EncoderSettings, describe, log_on_main
+from .teacher import digest_of_array, encode, teacher_features
 from .verification import draw_pairs
 
 
@@ -39,16 +32,16 @@ from .verification import draw_pairs
 class IdentitySettings(EncoderSettings):
     initial: Path | None = setting(
         None,
-        "an IdentityEncoder's folder to start from (default: from nothing); a tenth of the rate suits it",
+        "folder of an IdentityEncoder to start from; use a tenth of the learning rate",
     )
-    name: str = setting("reliableswap-mobilefacenet", "what generators will call this encoder")
-    triplets: Path | None = setting(None, "a folder of triplets, to learn from their surrogate faces as well")
-    surrogate_share: float = setting(0.3, "share of the samples that are surrogates, if there are triplets")
-    relation_weight: float = setting(10.0, "weight of how the faces of a batch lie to each other")
+    name: str = setting("reliableswap-mobilefacenet", "the name that generators store")
+    triplets: Path | None = setting(None, "folder of triplets whose surrogate faces are samples as well")
+    surrogate_share: float = setting(0.3, "share of samples that are surrogates, with --triplets")
+    relation_weight: float = setting(10.0, "weight of the relations within a batch")
 
 
 class IdentityTask(Task):
-    """One minus the cosine to the teacher, and the batch's table of similarities; measured by verification."""
+    """Cosine to the teacher and relations within the batch; validation verifies held-out people."""
 
     def __init__(self, settings: IdentitySettings, crops: Crops, features: np.ndarray) -> None:
         super().__init__()
@@ -69,18 +62,21 @@ class IdentityTask(Task):
         }
 
     @cached_property
-    def worse(self) -> np.ndarray:
-        """(M,128,128,3) the held-out crops as a worse photo shows them, the same at every validation."""
+    def degraded(self) -> np.ndarray:
+        """(M,128,128,3) the held-out crops degraded, the same at every validation."""
         strength = self.settings.degradation or 1.0
         crops = (np.ascontiguousarray(self.crops.pixels[i]) for i in self.pairs.rows)
         return np.stack(
-            [seen(crop, WHOLE, np.random.default_rng([1, k]), strength) for k, crop in enumerate(crops)]
+            [
+                degraded_window(crop, WHOLE, np.random.default_rng([1, k]), strength)
+                for k, crop in enumerate(crops)
+            ]
         )
 
     @cached_property
     def teacher_figures(self) -> dict[str, float]:
-        """What the teacher itself makes of the same pairs; it stays, so it is asked once."""
-        worse = self.settings.choice.load()(list(self.worse))
+        """The teacher's figures on the same pairs."""
+        worse = self.settings.choice.load()(list(self.degraded))
         wanted = self.features[self.pairs.rows]
         return {
             "teacher_accuracy": self.pairs.accuracy(wanted),
@@ -89,11 +85,11 @@ class IdentityTask(Task):
         }
 
     def validate(self, network: Network) -> dict[str, float]:
-        """accuracy: of verification; cosine: to the teacher's vector of the clean crop; worse: of worse photos."""
+        """Verification accuracy and cosine to the teacher, on clean and on degraded (`_worse`) crops."""
         wanted = self.features[self.pairs.rows]
         rows, columns = IDENTITY_WINDOW
         clean = encode(network, self.crops.pixels[self.pairs.rows][:, rows, columns])
-        worse = encode(network, self.worse[:, rows, columns])
+        worse = encode(network, self.degraded[:, rows, columns])
         return {
             "accuracy": self.pairs.accuracy(clean),
             "accuracy_worse": self.pairs.accuracy(worse),
@@ -103,24 +99,22 @@ class IdentityTask(Task):
         }
 
     def facts(self) -> dict[str, str]:
-        return {"photos": "; ".join(described(self.crops)), "teacher": str(self.settings.choice.path.name)}
+        return {"photos": "; ".join(describe(self.crops)), "teacher": str(self.settings.choice.path.name)}
 
-
-def relation_loss(vectors: Tensor, wanted: Tensor) -> Tensor:
-    """(B,D), (B,D) of length 1 -> mean squared difference of the cosines between different faces of the batch."""
-    with torch.autocast(vectors.device.type, enabled=False):  # a cosine in bfloat16 has but three digits
-        off = (vectors @ vectors.T - wanted @ wanted.T).square()
-    count = len(vectors) * (len(vectors) - 1)
-    return (off.sum() - off.diagonal().sum()) / max(1, count)
+    def fingerprint(self) -> dict[str, str]:
+        crops = [pool.crops.key for pool in self.dataset.pools]
+        return {"crops": ", ".join(crops), "teacher": digest_of_array(self.features)}
 
 
 def _surrogates(settings: IdentitySettings, crops: Crops) -> Pool:
-    """The surrogate faces of the triplets, with the teacher's vectors of them."""
+    """The surrogate faces of the triplets with the teacher's vectors."""
     assert settings.triplets is not None
     held_out = {crops.shown[i].person for i in crops.rows(training=False)}
     made = crops_of_triplets(settings.triplets, settings.output_dir / "surrogates.npy", held_out)
     rows = made.rows(training=True)
-    say(f"surrogates: {len(rows):,} faces; {len(made.shown) - len(rows):,} of held-out people left out")
+    log_on_main(
+        f"surrogates: {len(rows):,} faces; {len(made.shown) - len(rows):,} of held-out people left out"
+    )
     if not len(rows):
         raise ReliableSwapError(
             f"{settings.triplets} shows held-out people only; make triplets of more people"
@@ -129,22 +123,22 @@ def _surrogates(settings: IdentitySettings, crops: Crops) -> Pool:
 
 
 def student(settings: IdentitySettings, embedding_size: int) -> IdentityEncoder:
-    """The network to train: a fresh one, or the one to start from under its new name."""
+    """The network to train: a fresh one, or the one of --initial under its new name."""
     if settings.initial is None:
         return IdentityEncoder(embedding_size=embedding_size, name=settings.name)
     network = IdentityEncoder.from_pretrained(settings.initial)
     if network.embedding_size != embedding_size:
         raise ReliableSwapError(
             f"{settings.initial} gives {network.embedding_size}-d vectors, but the teacher {embedding_size}-d ones; "
-            "start from another network, or from nothing"
+            "pass another --initial or none"
         )
     network.register_to_config(name=settings.name)
     return network
 
 
 def run(settings: IdentitySettings) -> dict[str, Any]:
-    """Align, ask the teacher, train, save; returns the figures on held-out people."""
-    choice = settings.choice  # complains before the work begins
+    """Align the photos, run the teacher, train, save; returns the figures on held-out people."""
+    choice = settings.choice  # checked before the work begins
     crops = settings.load_crops()
     features = teacher_features(crops, choice, settings.workers)
     torch.manual_seed(settings.seed)

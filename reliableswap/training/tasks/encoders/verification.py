@@ -1,4 +1,4 @@
-"""Verification: do two photos show one person? Pairs of held-out people, and how many an encoder tells right."""
+"""Face verification: whether two photos show one person, measured on pairs of held-out people."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from reliableswap.errors import ReliableSwapError
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Pairs of photos as in Labeled Faces in the Wild: rows (M,) of the crops, and by position in rows left (P,),
-    right (P,), same (P,): whether they show one person. Half do, so chance is one half."""
+    """Pairs of photos as in Labeled Faces in the Wild; half of them show one person, so chance is one half.
+
+    rows (M,): the crops. left (P,), right (P,): positions in rows. same (P,): whether both show one person.
+    """
 
     rows: np.ndarray
     left: np.ndarray
@@ -21,18 +23,18 @@ class Pairs:
     same: np.ndarray
 
     def accuracy(self, vectors: np.ndarray) -> float:
-        """vectors (M,D) of length 1 -> share of pairs told right; see `verification`."""
+        """(M,D) vectors of length 1 -> the verification accuracy."""
         return verification((vectors[self.left] * vectors[self.right]).sum(1), self.same)
 
 
 def draw_pairs(crops: Crops, rows: np.ndarray, count: int, each: int = 10) -> Pairs:
-    """At most `count` pairs among people with two photos or more, at most `each` of one person's own."""
+    """Draw at most `count` pairs among people with two photos or more, at most `each` of one person with themselves."""
     rng = np.random.default_rng(0)
     people = list(crops.people(rows).values())
     if len(people) < 2:
         raise ReliableSwapError(
-            f"{len(people)} of the held-out people have two photos, so there is nothing to tell apart; add photos of "
-            "more people, one sub-folder each"
+            f"{len(people)} of the held-out people have two photos, but verification needs two such people; "
+            "add photos of more people, one sub-folder each"
         )
     same: list[tuple[int, int]] = []
     for own in people:
@@ -41,11 +43,11 @@ def draw_pairs(crops: Crops, rows: np.ndarray, count: int, each: int = 10) -> Pa
             same.append((own[first[k]], own[second[k]]))
     same = [same[k] for k in rng.permutation(len(same))[: max(1, count // 2)]]
     other: set[tuple[int, int]] = set()
-    for _ in range(10 * len(same)):  # few people have few such pairs, so that there may not be enough
+    for _ in range(10 * len(same)):  # among few people there may be too few different pairs
         a, b = (people[k] for k in rng.choice(len(people), 2, replace=False))
         if len(other) < len(same):
             other.add((int(rng.choice(a)), int(rng.choice(b))))
-    # Turn about, so that every fold has as many of both.
+    # Alternating, so that every fold has as many of both.
     shown = [pair for both in zip(same, sorted(other), strict=False) for pair in both]
     used, where = np.unique(np.array(shown), return_inverse=True)
     left, right = where.reshape(-1, 2).T
@@ -53,7 +55,7 @@ def draw_pairs(crops: Crops, rows: np.ndarray, count: int, each: int = 10) -> Pa
 
 
 def verification(similarity: np.ndarray, same: np.ndarray, folds: int = 10) -> float:
-    """(P,), (P,) -> accuracy with, for each fold, the threshold that is best on all the others."""
+    """(P,) similarities, (P,) same -> accuracy, each fold with the threshold that is best on the others."""
     fold = np.arange(len(same)) // 2 % max(2, min(folds, len(same) // 2))
     right = 0
     for k in range(int(fold.max()) + 1):
@@ -63,12 +65,12 @@ def verification(similarity: np.ndarray, same: np.ndarray, folds: int = 10) -> f
 
 
 def best_threshold(similarity: np.ndarray, same: np.ndarray) -> float:
-    """Midway between the two neighbouring similarities between which most pairs are told right."""
+    """The threshold with most correct pairs, midway between two neighbouring similarities."""
     if not len(same):
         return 0.0
     order = np.argsort(similarity, kind="stable")
     ordered, truth = similarity[order], same[order]
-    # With the threshold before position k: rejected right below it, accepted right from it on.
+    # Correct with the threshold before position k: rejected below it, accepted from it on.
     right = np.concatenate([[0], np.cumsum(~truth)]) + truth.sum() - np.concatenate([[0], np.cumsum(truth)])
     edges = np.concatenate([[ordered[0] - 1], (ordered[1:] + ordered[:-1]) / 2, [ordered[-1] + 1]])
     return float(edges[int(np.argmax(right))])

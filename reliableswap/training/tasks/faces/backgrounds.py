@@ -1,4 +1,4 @@
-"""Pictures without a face: what a detector has to stay silent about."""
+"""Pictures without faces, from which a detector learns to stay silent."""
 
 from __future__ import annotations
 
@@ -7,31 +7,29 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from reliableswap.data.photos import list_photos
 from reliableswap.imaging.degrade import Rng
+from reliableswap.media import read_picture
 
-from .teachers import find_photos, read_rgb
-
-LONGEST = 1600  # px; larger pictures are shrunk once, when they are read
+_LONGEST = 1600  # px; larger pictures are shrunk when they are read
 
 
 class Backgrounds:
-    """Pieces of all sizes, turned and mirrored, from a folder of pictures that show no face."""
+    """Pieces of all sizes, rotated and mirrored, from a folder of pictures that show no face."""
 
     def __init__(self, folder: Path) -> None:
-        self.pictures = [self._read(folder / name) for name in find_photos(folder)]
+        self.pictures = [self._read(photo.path) for photo in list_photos(folder)]
 
     @staticmethod
     def _read(path: Path) -> np.ndarray:
-        picture = read_rgb(path)
-        scale = min(1.0, LONGEST / max(picture.shape[:2]))
-        return (
-            cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-            if scale < 1
-            else picture
-        )
+        picture = read_picture(path).pixels
+        scale = min(1.0, _LONGEST / max(picture.shape[:2]))
+        if scale == 1:
+            return picture
+        return cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
 
     def piece(self, rng: Rng, size: int) -> np.ndarray:
-        """(size,size,3) uint8 a square piece, from a few pixels blown up to a whole picture."""
+        """(size,size,3) uint8 a square piece, from a few enlarged pixels to a whole picture."""
         picture = self.pictures[int(rng.integers(len(self.pictures)))]
         shorter = min(picture.shape[:2])
         side = int(np.exp(rng.uniform(np.log(min(size / 4, shorter)), np.log(shorter))))

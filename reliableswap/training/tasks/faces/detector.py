@@ -1,4 +1,4 @@
-"""Training FaceDetector: mosaics of labelled photos, focal loss on cells, boxes and points where a face is."""
+"""Train FaceDetector on mosaics of labelled photos: a score for every cell, box and points where a face is."""
 
 from __future__ import annotations
 
@@ -16,20 +16,22 @@ from reliableswap.faces.detect import merge, to_photo
 from reliableswap.models.base import Network
 from reliableswap.models.detector import STRIDES, FaceDetector
 from reliableswap.training.core.settings import DistilSettings, setting
-from reliableswap.training.core.trainer import Task, train
+from reliableswap.training.core.task import Task
+from reliableswap.training.core.trainer import train
+from reliableswap.training.tasks.pixels import to_network
 
 from .backgrounds import Backgrounds
+from .labels import Labels, PhotoStore, facts, fingerprint, label_photos
 from .mosaic import SMALLEST, LabelledFace, LabelledPhoto, mosaic
-from .teachers import Labels, PhotoStore, described, label_photos, split
 
-# Which sizes (longer side of the box in px) each level answers for; at the borders both neighbours do.
-RANGES = ((0.0, 56.0), (40.0, 128.0), (96.0, np.inf))
+# Sizes (longer side of the box in px) that each level detects; in the overlaps both neighbours do.
+_RANGES = ((0.0, 56.0), (40.0, 128.0), (96.0, np.inf))
 
 
 @dataclass
 class DetectorSettings(DistilSettings):
     canvas: int = setting(320, "side of a training mosaic in pixels")
-    validation_pictures: int = setting(200, "held-out mosaics a validation")
+    validation_pictures: int = setting(200, "held-out mosaics per validation", on_resume="any")
 
 
 class Mosaics(Dataset[dict[str, Tensor]]):
@@ -37,10 +39,10 @@ class Mosaics(Dataset[dict[str, Tensor]]):
 
     def __init__(self, settings: DetectorSettings, labels: Labels, training: bool) -> None:
         self.settings, self.training = settings, training
-        self.indices = split(labels, training, settings.flat)
+        self.indices = labels.rows(training)
         order = np.argsort(labels.owner, kind="stable")
         bounds = np.searchsorted(labels.owner[order], np.arange(len(labels.photos) + 1))
-        self.photos = PhotoStore(settings.faces, labels.photos, self.indices)
+        self.photos = PhotoStore(labels.photos, self.indices)
         self.backgrounds = Backgrounds(settings.backgrounds) if settings.backgrounds else None
         self.rows = [labels.faces[order[a:b]] for a, b in itertools.pairwise(bounds)]
 
@@ -48,11 +50,12 @@ class Mosaics(Dataset[dict[str, Tensor]]):
         return 2**31
 
     def labelled(self, index: int) -> LabelledPhoto:
-        """One photo with the faces the teacher saw, the surest first."""
+        """A photo with the faces that the teacher detected, best score first."""
         faces = [LabelledFace(r[:4], r[4:14].reshape(5, 2), bool(r[14] > 0.6)) for r in self.rows[index]]
         return LabelledPhoto(self.photos[index], faces)
 
     def picture(self, i: int) -> tuple[np.ndarray, list[LabelledFace]]:
+        """(S,S,3) uint8 mosaic i and its faces."""
         rng = np.random.default_rng([self.settings.seed, int(self.training), i])
         count = 2 + int(rng.integers(1, 11))
         chosen = rng.choice(len(self.indices), count)
@@ -68,9 +71,9 @@ class Mosaics(Dataset[dict[str, Tensor]]):
 
 
 def targets(faces: list[LabelledFace], size: int) -> np.ndarray:
-    """(N,15) what each cell should answer: 1 face, 0 none, -1 don't care; then box and points in pixels."""
+    """(N,15) each cell's target: 1 for a face, 0 for none, -1 to ignore it; then box and points in pixels."""
     levels = []
-    for stride, (low, high) in zip(STRIDES, RANGES, strict=True):
+    for stride, (low, high) in zip(STRIDES, _RANGES, strict=True):
         cells = np.arange(size // stride) * stride + (stride - 1) / 2
         x, y = np.meshgrid(cells, cells)
         target = np.zeros((*x.shape, 15), np.float32)
@@ -91,7 +94,7 @@ def targets(faces: list[LabelledFace], size: int) -> np.ndarray:
 
 
 def focal_loss(logit: Tensor, wanted: Tensor, positives: Tensor) -> Tensor:
-    """Cells without a face are many and easy: each counts by how wrong it is."""
+    """(B,N) twice -> focal loss: cells count by the square of their error, for most are empty and easy."""
     counted = wanted >= 0
     truth = wanted.clamp(min=0)
     wrong = (torch.sigmoid(logit) - truth).abs().detach() ** 2
@@ -100,7 +103,7 @@ def focal_loss(logit: Tensor, wanted: Tensor, positives: Tensor) -> Tensor:
 
 
 def giou_loss(answer: Tensor, target: Tensor) -> Tensor:
-    """(M,4) centre and log size of both -> (M,) one minus the generalised overlap."""
+    """(M,4) twice, centre and log size -> (M,) one minus the generalised intersection over union."""
 
     def corners(box: Tensor) -> tuple[Tensor, Tensor]:
         half = box[:, 2:].clamp(-5, 10).exp() / 2
@@ -114,7 +117,7 @@ def giou_loss(answer: Tensor, target: Tensor) -> Tensor:
 
 
 class DetectorTask(Task):
-    """The losses of the detector and its measure: recall and precision on mosaics of held-out people."""
+    """Losses of score, box and points; validation measures recall and precision on mosaics of held-out people."""
 
     def __init__(self, settings: DetectorSettings, labels: Labels) -> None:
         super().__init__()
@@ -123,7 +126,7 @@ class DetectorTask(Task):
         self.held_out = Mosaics(settings, labels, training=False)
 
     def losses(self, network: torch.nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        answer = network(batch["image"].permute(0, 3, 1, 2).float() / 127.5 - 1)
+        answer = network(to_network(batch["image"]))
         wanted = batch["target"]
         face = wanted[..., 0] > 0
         positives = face.sum().clamp(min=1)
@@ -133,27 +136,29 @@ class DetectorTask(Task):
         return {
             "score": focal_loss(answer[..., 0], wanted[..., 0], positives),
             "box": giou_loss(got[:, 1:5], true[:, 1:5]).sum() / positives,
-            # Three times: which way up a small face is comes late, and alignment hangs on it.
+            # Weight 3: the roll of small faces is learnt late, and alignment depends on it.
             "points": 3 * (points / positives),
         }
 
     def facts(self) -> dict[str, str]:
-        return described(self.settings, self.labels)
+        return facts(self.settings, self.labels)
+
+    def fingerprint(self) -> dict[str, str]:
+        return fingerprint(self.settings, self.labels)
 
     def validate(self, network: Network) -> dict[str, float]:
         assert isinstance(network, FaceDetector)
         tally = Tally()
         for i in range(self.settings.validation_pictures):
             image, faces = self.held_out.picture(i)
-            pixels = torch.from_numpy(image).permute(2, 0, 1)[None].float().to(network.device) / 127.5 - 1
-            answers = network(pixels)[0].float().cpu()
+            answers = network(to_network(torch.from_numpy(image)[None].to(network.device)))[0].float().cpu()
             answers = answers[answers[:, 0] > 0].numpy().astype(np.float64)
             tally.add(merge(to_photo(answers, np.ones(2)), 0.4), faces)
         return tally.figures()
 
 
 class Tally:
-    """Recall and precision at IoU 0.5, counting faces of at least 24 px that the teacher was sure of."""
+    """Recall and precision at IoU 0.5 of faces that are large enough and certain."""
 
     def __init__(self, smallest: float = 24.0) -> None:
         self.smallest = smallest
@@ -161,10 +166,10 @@ class Tally:
         self.point_errors: list[float] = []
 
     def add(self, answers: np.ndarray, faces: list[LabelledFace]) -> None:
-        """answers (N,15): box, points, score."""
+        """Count the answers (N,15) box, points, score for a picture with these faces."""
         used = np.zeros(len(answers), bool)
         for face in faces:
-            iou = overlaps_plain(face.box, answers)
+            iou = box_overlaps(face.box, answers)
             best = int(np.argmax(iou)) if len(answers) else -1
             hit = best >= 0 and iou[best] >= 0.5
             size = float((face.box[2:] - face.box[:2]).max())
@@ -178,13 +183,14 @@ class Tally:
                         np.linalg.norm(answers[best, 4:14].reshape(5, 2) - face.points5, axis=1).mean() / size
                     )
                 )
-            else:  # an answer for an uncertain face is neither right nor wrong
+            else:  # an answer for an uncertain or small face is neither right nor wrong
                 used |= iou > 0.3 if not face.certain or size < self.smallest else False
         large = (answers[:, 2:4] - answers[:, :2]).max(1) >= self.smallest if len(answers) else used
         self.answers += int(large.sum())
         self.right += int((large & used).sum())
 
     def figures(self) -> dict[str, float]:
+        """Recall, precision, and the mean error of the five points as a share of the face's size."""
         return {
             "recall": self.found / max(1, self.faces),
             "precision": self.right / max(1, self.answers),
@@ -192,8 +198,8 @@ class Tally:
         }
 
 
-def overlaps_plain(box: np.ndarray, answers: np.ndarray) -> np.ndarray:
-    """(N,) plain intersection over union of a box with the answers' boxes."""
+def box_overlaps(box: np.ndarray, answers: np.ndarray) -> np.ndarray:
+    """(4,), (N,15) -> (N,) intersection over union of the box with the answers' boxes."""
     low, high = np.maximum(box[:2], answers[:, :2]), np.minimum(box[2:4], answers[:, 2:4])
     shared = np.clip(high - low, 0, None).prod(1)
     area, areas = np.prod(box[2:4] - box[:2]), (answers[:, 2:4] - answers[:, :2]).prod(1)
@@ -201,7 +207,7 @@ def overlaps_plain(box: np.ndarray, answers: np.ndarray) -> np.ndarray:
 
 
 def run(settings: DetectorSettings) -> dict[str, Any]:
-    """Label, train, save; returns the figures on held-out people."""
-    labels = label_photos(settings.faces, settings.teachers, settings.labels_file)
+    """Label the photos, train, save; returns the figures on held-out people."""
+    labels = label_photos(settings.faces, settings.teachers, settings.labels_file, settings.flat)
     torch.manual_seed(settings.seed)
     return train(FaceDetector(), DetectorTask(settings, labels), settings)

@@ -1,8 +1,8 @@
-"""Training GlassesNet on faces that wear none and have some painted on: every pixel's answer is known."""
+"""Train GlassesNet on faces with painted glasses, whose every pixel is known."""
 
 from __future__ import annotations
 
-import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,108 +15,115 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from reliableswap.data.augment import NONE, flipped
-from reliableswap.data.triplet_dataset import Mix, TripletDataset
-from reliableswap.errors import ReliableSwapError
+from reliableswap.data.triplet_dataset import Mix
 from reliableswap.faces import glasses as look
 from reliableswap.faces.looks import GLASSES
 from reliableswap.imaging.degrade import Rng, degrade
 from reliableswap.imaging.painted_glasses import paint_glasses
 from reliableswap.models.base import Network
 from reliableswap.models.glasses import GlassesNet
+from reliableswap.training.core.fingerprint import digest_of_files
 from reliableswap.training.core.settings import RunSettings, setting
-from reliableswap.training.core.trainer import Task, train
+from reliableswap.training.core.task import Task
+from reliableswap.training.core.trainer import train
+from reliableswap.training.tasks.pixels import to_network
+from reliableswap.training.tasks.triplet_folders import (
+    TripletFolders,
+    launched_processes,
+    shards_of,
+    with_validation,
+)
 from reliableswap.triplets.surrogates import AlignedFace
 
-from .landmarks import shaken_by
+from .crop_jitter import jitter_crop
 
-_BARE = -1.0  # log odds below which a face surely wears none
-_SHOWN = 16  # faces in the grid
-_WHOLE = 0.25  # a pixel that is glasses to this share counts as one
+_MAX_LOG_ODDS = -1.0  # a face below these log odds surely wears no glasses
+_GRID = 16  # faces in the grid
+_MIN_COVERAGE = 0.25  # from this share of glasses on, a pixel counts as glasses
 
 
 @dataclass
 class GlassesSettings(RunSettings):
-    train_batch_size: int = setting(64, "samples a step and process")
-    triplets: str = setting("triplets", "folders of triplets whose real photos are painted on, with commas")
-    painted_share: float = setting(0.85, "how often a face gets glasses; the others stay without")
-    validation_pictures: int = setting(256, "held-out faces a validation")
+    train_batch_size: int = setting(64, "samples per batch and process")
+    triplets: str = setting(
+        "triplets", "comma-separated folders of triplets whose real photos are painted on", on_resume="any"
+    )
+    painted_share: float = setting(0.85, "share of faces that get glasses")
+    validation_pictures: int = setting(
+        256, "held-out faces per validation; 0: train without validation", on_resume="any"
+    )
 
     @property
     def folders(self) -> list[Path]:
+        """The folders of triplets."""
         return [Path(name.strip()) for name in self.triplets.split(",") if name.strip()]
 
 
 class PaintedFaces(Dataset[dict[str, Tensor]]):
-    """Sample i: picture (64,128,3) uint8, worn (64,128) 0 or 1, and whether it counts; from the seed and i alone."""
+    """Sample i: picture (64,128,3) uint8; worn (64,128) of 0 and 1; counts, 0 if the face may wear glasses already."""
 
-    def __init__(self, settings: GlassesSettings, split: str) -> None:
-        if not settings.folders:
-            raise ReliableSwapError("--triplets names no folder; make one with `reliableswap triplets`")
-        ranks = int(os.environ.get("WORLD_SIZE", "1")) if split == "train" else 1
-        lanes = ranks * max(1, settings.dataloader_num_workers) if split == "train" else 1
-        self.settings, self.turn_length = settings, settings.train_batch_size * ranks
-        self.photos = []
-        for folder in settings.folders:
-            shards = len(list((folder / "data").glob(f"{split}-*.parquet")))
-            self.photos.append(
-                TripletDataset(
-                    folder,
-                    split,
-                    mix=Mix(cycle=0, real_source=0, reconstruction=0, vanilla=1),
-                    augmentation=NONE,
-                    seed=settings.seed,
-                    lanes=max(1, min(lanes, shards)),
-                    batch=settings.train_batch_size,
-                )
-            )
+    def __init__(self, settings: GlassesSettings, split: str, folders: Sequence[Path]) -> None:
+        self.settings = settings
+        training = split == "train"
+        self.triplets = TripletFolders(
+            folders,
+            split,
+            mix=Mix(cycle=0, real_source=0, reconstruction=0, vanilla=1),
+            batch=settings.train_batch_size,
+            seed=settings.seed,
+            ranks=launched_processes() if training else 1,
+            workers=max(1, settings.dataloader_num_workers) if training else 1,
+            augmentation=NONE,
+        )
 
     def __len__(self) -> int:
         return 2**31
 
     def __getitem__(self, i: int) -> dict[str, Tensor]:
         rng = np.random.default_rng([self.settings.seed, 5, i])
-        # By chance and not in turn, or each reader would see half of each folder.
-        turn = np.random.default_rng([self.settings.seed, 6, i // self.turn_length])
-        sample = self.photos[int(turn.integers(len(self.photos)))].sample(i, rng)
-        face, counts = next(
-            ((face, 1.0) for face in (sample.target, sample.source) if _bare(face)), (sample.target, 0.0)
-        )
-        picture, worn = self.painted(face, rng)
+        dataset, number = self.triplets.locate(i)
+        sample = dataset.sample(number, rng)
+        bare = [face for face in (sample.target, sample.source) if wears_none(face)]
+        picture, worn = self.painted(bare[0] if bare else sample.target, rng)
         return {
             "picture": torch.from_numpy(picture),
             "worn": torch.from_numpy(worn),
-            "counts": torch.tensor(counts),
+            "counts": torch.tensor(float(bool(bare))),
         }
 
     def painted(self, face: AlignedFace, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
-        """(64,128,3), (64,128) the piece around a face's eyes, with glasses or without, seen through a poor camera."""
+        """(64,128,3), (64,128) the degraded region of the eyes, with glasses or without, and where they are."""
         if rng.random() < 0.5:
             face = flipped(face)
-        matrix = shaken_by(look.to_patch(face.mesh), look.SIZE, rng, degrees=4, size=0.06, shift=0.02)
+        matrix = jitter_crop(look.to_patch(face.mesh), look.SIZE, rng, degrees=4, size=0.06, shift=0.02)
         x0, y0, x1, y1 = look.bounds(matrix, face.crop.shape[:2])
         picture, mesh = face.crop[y0:y1, x0:x1], face.mesh - np.array([x0, y0, 0], np.float32)
         matrix = np.column_stack([matrix[:, :2], matrix[:, 2] + matrix[:, :2] @ (x0, y0)])
         worn = np.zeros(picture.shape[:2], np.float32)
         if rng.random() < self.settings.painted_share:
-            # Thin wire on a small crop is less than a pixel wide, as in a small photo.
+            # On a small crop thin wire is less than a pixel wide, as in a small photo.
             picture, worn = paint_glasses(picture, mesh, rng)
         picture = degrade(picture, rng, strength=0.6)
-        answer = look.patch(worn, matrix) > _WHOLE
-        return look.patch(picture, matrix), answer.astype(np.float32)
+        covered = look.patch(worn, matrix) > _MIN_COVERAGE
+        return look.patch(picture, matrix), covered.astype(np.float32)
 
 
-def _bare(face: AlignedFace) -> bool:
-    return GLASSES.score(face.crop, face.mesh) < _BARE
+def wears_none(face: AlignedFace) -> bool:
+    """Whether a face surely wears no glasses."""
+    return GLASSES.score(face.crop, face.mesh) < _MAX_LOG_ODDS
 
 
 class GlassesTask(Task):
-    """Cross-entropy and overlap, and the overlap on held-out people."""
+    """Cross-entropy and overlap; validation measures the overlap on held-out people."""
 
     def __init__(self, settings: GlassesSettings) -> None:
         super().__init__()
         self.settings = settings
-        self.dataset = PaintedFaces(settings, "train")
-        self.held_out = PaintedFaces(settings, "validation")
+        self.dataset = PaintedFaces(settings, "train", settings.folders)
+        self.held_out: PaintedFaces | None = None
+        if settings.validation_pictures:
+            folders = with_validation(settings.folders, "--validation_pictures")
+            self.held_out = PaintedFaces(settings, "validation", folders)
 
     def losses(self, network: torch.nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         logits = network(to_network(batch["picture"])).float()[:, 0]
@@ -131,13 +138,17 @@ class GlassesTask(Task):
 
     @cached_property
     def fixed(self) -> dict[str, Tensor]:
+        """The held-out faces, the same at every validation."""
+        assert self.held_out is not None
         return torch.utils.data.default_collate(
             [self.held_out[i] for i in range(self.settings.validation_pictures)]
         )
 
     def validate(self, network: Network) -> dict[str, float]:
-        """Of all pixels on held-out faces: overlap (intersection over union), found of those worn, right of those said,
-        and false on bare faces."""
+        """Over the pixels of held-out faces: overlap (intersection over union), found (recall), right (precision), and
+        false (share of pixels on faces without glasses)."""
+        if self.held_out is None:
+            return {}
         batch = self.fixed
         kept = batch["counts"] > 0
         found = self._answer(network, batch["picture"][kept]) > 0.5
@@ -156,10 +167,12 @@ class GlassesTask(Task):
         parts = [torch.sigmoid(network(to_network(part.to(network.device)))) for part in pictures.split(64)]
         return torch.cat(parts)[:, 0].float().cpu()
 
-    def grid(self, network: Network) -> np.ndarray:
-        pictures = self.fixed["picture"][:_SHOWN]
+    def grid(self, network: Network) -> np.ndarray | None:
+        if self.held_out is None:
+            return None
+        pictures = self.fixed["picture"][:_GRID]
         odds = (self._answer(network, pictures)[..., None].numpy() * 255).astype(np.uint8).repeat(3, 3)
-        truth = (self.fixed["worn"][:_SHOWN, ..., None].numpy() * 255).astype(np.uint8).repeat(3, 3)
+        truth = (self.fixed["worn"][:_GRID, ..., None].numpy() * 255).astype(np.uint8).repeat(3, 3)
         rows = np.concatenate([pictures.numpy(), truth, odds], 2)
         return np.concatenate(list(rows))
 
@@ -169,13 +182,12 @@ class GlassesTask(Task):
             "photos": f"the real photos of {folders}, of people who wear no glasses; all glasses are painted"
         }
 
-
-def to_network(pictures: Tensor) -> Tensor:
-    """(B,64,128,3) uint8 -> (B,3,64,128) in [-1,1]."""
-    return pictures.permute(0, 3, 1, 2).float() / 127.5 - 1
+    def fingerprint(self) -> dict[str, str]:
+        shards = [shards_of(folder, "train") for folder in self.settings.folders]
+        return {f"triplets {number}": digest_of_files(paths) for number, paths in enumerate(shards)}
 
 
 def run(settings: GlassesSettings) -> dict[str, Any]:
-    """Paint, train, save; returns the figures on held-out people."""
+    """Train and save; returns the figures on held-out people."""
     torch.manual_seed(settings.seed)
     return train(GlassesNet(), GlassesTask(settings), settings)

@@ -1,4 +1,4 @@
-"""Pictures with many faces, made from photos of one: every size, every rotation, things in between."""
+"""Mosaics: pictures with many faces of any size and roll, made from photos, with objects over some of them."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import numpy as np
 from reliableswap.faces.align import apply
 from reliableswap.imaging.degrade import Rng, degrade, draw_shape, occlude, texture
 
-SMALLEST = 14.0  # px; smaller faces in a mosaic are neither asked for nor punished
+SMALLEST = 14.0  # px; smaller faces in a mosaic are neither positives nor negatives
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledFace:
     box: np.ndarray  # (4,)
     points5: np.ndarray  # (5,2)
-    certain: bool  # the teacher was sure; uncertain ones are ignored in the loss
+    certain: bool  # a sure detection of the teacher; the loss ignores others
 
     def moved(self, matrix: np.ndarray, mirrored: bool) -> LabelledFace:
-        """The face under a similarity; if the picture was mirrored, the points have changed sides."""
+        """The face under a similarity (2,3); in a mirrored picture the points change sides."""
         points = self.points5[[1, 0, 2, 4, 3]] if mirrored else self.points5
-        return LabelledFace(turned_box(self.box, matrix), apply(matrix, points), self.certain)
+        return LabelledFace(rotated_box(self.box, matrix), apply(matrix, points), self.certain)
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,16 +31,16 @@ class LabelledPhoto:
     faces: list[LabelledFace]
 
 
-def turned_box(box: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """(4,) the box of a turned face: the bounds of the ellipse that filled the old box."""
+def rotated_box(box: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """(4,) the box of a transformed face: the bounds of the ellipse that filled its old box."""
     half = (box[2:] - box[:2]) / 2
     centre = apply(matrix, ((box[:2] + box[2:]) / 2)[None])[0]
     reach = np.sqrt(((matrix[:, :2] * half) ** 2).sum(1))
     return np.concatenate([centre - reach, centre + reach]).astype(np.float32)
 
 
-def _placing(face: LabelledFace, side: float, roll: float, centre: np.ndarray, mirror: bool) -> np.ndarray:
-    """(2,3) photo -> mosaic, so that the face becomes `side` px large, turned by `roll`, at `centre`."""
+def _placement(face: LabelledFace, side: float, roll: float, centre: np.ndarray, mirror: bool) -> np.ndarray:
+    """(2,3) photo -> mosaic: the face gets `side` px large, rotated by `roll`, at `centre`."""
     scale = side / max(face.box[2] - face.box[0], face.box[3] - face.box[1])
     cos, sin = scale * np.cos(roll), scale * np.sin(roll)
     matrix = np.array([[cos, -sin, 0], [sin, cos, 0]])
@@ -53,7 +53,7 @@ def _placing(face: LabelledFace, side: float, roll: float, centre: np.ndarray, m
 def _paste(
     canvas: np.ndarray, photo: LabelledPhoto, matrix: np.ndarray, rng: Rng, keep: np.ndarray | None
 ) -> None:
-    """Lay the photo on the canvas in place, but not over what is to be kept (H,W)."""
+    """Draw the photo on the canvas (S,S,3) in place, except over `keep` (S,S)."""
     pixels = photo.pixels
     shrink = 1 / np.sqrt(abs(np.linalg.det(matrix[:, :2])))
     if shrink > 1.6:  # bilinear sampling alone would alias
@@ -70,9 +70,7 @@ def _paste(
         axes = (int(width * rng.uniform(0.38, 0.5)), int(height * rng.uniform(0.42, 0.5)))
         cv2.ellipse(mask, (width // 2, height // 2), axes, 0, 0, 360, 255, -1)
     x0, y0, x1, y1 = _bounds(pixels, matrix, canvas.shape[0])
-    window = matrix - np.array(
-        [[0, 0, x0], [0, 0, y0]]
-    )  # only the part of the canvas that the photo can reach
+    window = matrix - np.array([[0, 0, x0], [0, 0, y0]])
     size = (x1 - x0, y1 - y0)
     warped = cv2.warpAffine(pixels, window, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     cover = cv2.warpAffine(mask, window, size) > 127
@@ -83,7 +81,7 @@ def _paste(
 
 
 def _bounds(pixels: np.ndarray, matrix: np.ndarray, size: int) -> tuple[int, int, int, int]:
-    """x0 y0 x1 y1 of what the photo can cover on a canvas of `size`; at least one pixel."""
+    """x0 y0 x1 y1 of the photo on a canvas of `size`; at least one pixel."""
     height, width = pixels.shape[:2]
     corners = apply(matrix, np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32))
     x0, y0 = np.clip(np.floor(corners.min(0)), 0, size - 1).astype(int)
@@ -92,7 +90,7 @@ def _bounds(pixels: np.ndarray, matrix: np.ndarray, size: int) -> tuple[int, int
 
 
 def _without_face(photo: LabelledPhoto, rng: Rng) -> np.ndarray:
-    """The photo with every face's inside shuffled in blocks: skin and hair that are no face."""
+    """(H,W,3) the photo with the blocks of every face shuffled: skin and hair without a face."""
     pixels = photo.pixels.copy()
     for face in photo.faces:
         x0, y0, x1, y1 = np.clip(face.box, 0, 10**6).astype(int)
@@ -114,12 +112,13 @@ def _without_face(photo: LabelledPhoto, rng: Rng) -> np.ndarray:
 
 
 def _roll(rng: Rng, limit: float) -> float:
-    """Radians; mostly near upright, as photos are, and anything up to the limit in degrees."""
+    """A roll in radians: mostly near upright, as in photos, and at most the limit in degrees."""
     roll = rng.normal(0, np.radians(22)) if rng.random() < 0.7 else rng.uniform(-np.pi, np.pi)
     return roll if abs(roll) <= np.radians(limit) else rng.uniform(-1, 1) * np.radians(limit)
 
 
 def _background(photos: list[LabelledPhoto], size: int, rng: Rng) -> np.ndarray:
+    """(size,size,3) uint8 a texture, or a part of the first photo without its faces."""
     if rng.random() < 0.5:
         return texture(rng, size)
     pixels = _without_face(photos[0], rng)
@@ -139,42 +138,26 @@ def mosaic(
     roll_limit: float = 180.0,
     background: np.ndarray | None = None,
 ) -> tuple[np.ndarray, list[LabelledFace]]:
-    """(size,size,3) uint8 a picture with some of the photos' faces, and what faces it holds.
+    """(size,size,3) uint8 a picture with some of the photos' faces, and the faces in it.
 
-    The first photo lends the background unless one (size,size,3) is given; some pictures hold no face at all.
-    `strength` scales the degradations, `largest` the largest face as a share of the picture, `roll_limit` bounds
+    The background is a part of the first photo unless one (size,size,3) is given; some pictures have no face.
+    `strength` scales the degradations, `largest` is the largest face as a share of the picture, `roll_limit` bounds
     the rolls in degrees.
     """
     canvas = _background(photos, size, rng) if background is None else background.copy()
     faces: list[LabelledFace] = []
     taken = np.zeros((size, size), bool)
-    kind = rng.random()
-    if kind < 0.08:
-        queue: list[tuple[LabelledPhoto, float]] = []
-    elif kind < 0.4:  # one large face, perhaps with small ones around it
-        queue = [(photos[1], rng.uniform(0.3, largest) * size)]
-        queue += [
-            (p, np.exp(rng.uniform(np.log(12), np.log(60)))) for p in photos[2 : 2 + rng.integers(0, 6)]
-        ]
-    else:
-        queue = [(p, np.exp(rng.uniform(np.log(12), np.log(0.5 * size)))) for p in photos[1:]]
-    for photo, side in sorted(queue, key=lambda item: -item[1]):
-        face, mirror, roll = photo.faces[0], bool(rng.random() < 0.5), _roll(rng, roll_limit)
-        for _ in range(8):
-            matrix = _placing(face, side, roll, rng.uniform(0.02, 0.98, 2) * size, mirror)
-            placed = [one.moved(matrix, mirror) for one in photo.faces]
-            x0, y0, x1, y1 = np.clip(placed[0].box, 0, size).astype(int)
-            inside = (x1 - x0) * (y1 - y0) / max(1.0, float(np.prod(placed[0].box[2:] - placed[0].box[:2])))
-            if inside > 0.75 and not taken[y0:y1, x0:x1].any():
-                break
-        else:
+    chosen = _choose_sizes(photos, size, rng, largest)
+    for photo, side in sorted(chosen, key=lambda item: -item[1]):
+        placement = _find_placement(photo, side, taken, rng, roll_limit)
+        if placement is None:
             continue
-        # A neighbour's face is never covered, and a second face of this photo must not lie under one.
+        matrix, placed = placement
+        # No face is covered by another photo: not those on the canvas, nor the photo's own further faces by those.
         _paste(canvas, photo, matrix, rng, keep=taken)
-        placed = [one for one in placed if not _touches(one.box, taken)]
-        for one in placed:
-            faces.append(one)
-            x0, y0, x1, y1 = np.clip(one.box, 0, size).astype(int)
+        for face in [one for one in placed if not _touches(one.box, taken)]:
+            faces.append(face)
+            x0, y0, x1, y1 = np.clip(face.box, 0, size).astype(int)
             margin = int(0.1 * side)
             taken[max(0, y0 - margin) : y1 + margin, max(0, x0 - margin) : x1 + margin] = True
     for face in faces:
@@ -184,6 +167,37 @@ def mosaic(
         for _ in range(int(rng.integers(1, 4))):
             draw_shape(canvas, rng, reach=0.08)
     return degrade(canvas, rng, strength), [face for face in faces if _visible(face.box, size)]
+
+
+def _choose_sizes(
+    photos: list[LabelledPhoto], size: int, rng: Rng, largest: float
+) -> list[tuple[LabelledPhoto, float]]:
+    """The photos to place and their faces' sizes in px: none, one large face and small ones, or any sizes."""
+    kind = rng.random()
+    if kind < 0.08:
+        return []
+    if kind < 0.4:
+        chosen = [(photos[1], rng.uniform(0.3, largest) * size)]
+        small = photos[2 : 2 + rng.integers(0, 6)]
+        return chosen + [(photo, np.exp(rng.uniform(np.log(12), np.log(60)))) for photo in small]
+    return [(photo, np.exp(rng.uniform(np.log(12), np.log(0.5 * size)))) for photo in photos[1:]]
+
+
+def _find_placement(
+    photo: LabelledPhoto, side: float, taken: np.ndarray, rng: Rng, roll_limit: float
+) -> tuple[np.ndarray, list[LabelledFace]] | None:
+    """A matrix (2,3) and the photo's faces there, the best one mostly visible and where nothing is taken (S,S)."""
+    face, mirror, roll = photo.faces[0], bool(rng.random() < 0.5), _roll(rng, roll_limit)
+    size = taken.shape[0]
+    for _ in range(8):
+        matrix = _placement(face, side, roll, rng.uniform(0.02, 0.98, 2) * size, mirror)
+        placed = [one.moved(matrix, mirror) for one in photo.faces]
+        box = placed[0].box
+        x0, y0, x1, y1 = np.clip(box, 0, size).astype(int)
+        inside = (x1 - x0) * (y1 - y0) / max(1.0, float(np.prod(box[2:] - box[:2])))
+        if inside > 0.75 and not taken[y0:y1, x0:x1].any():
+            return matrix, placed
+    return None
 
 
 def _touches(box: np.ndarray, taken: np.ndarray) -> bool:

@@ -1,0 +1,46 @@
+"""Made-up labels of a face, and commands that train on such."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from reliableswap.training.tasks.faces.mosaic import LabelledFace, LabelledPhoto
+
+SIZE = 160
+
+
+def face_mesh(rng: np.random.Generator) -> np.ndarray:
+    """(468,3) points with a face's five points in plausible places of a 160 px photo."""
+    mesh = rng.uniform(50, 110, (468, 3))
+    for points, place in (
+        ((33, 133), (62, 66)),
+        ((362, 263), (98, 66)),
+        ((4,), (80, 86)),
+        ((61,), (66, 106)),
+    ):
+        mesh[list(points), :2] = place
+    mesh[291, :2] = (94, 106)
+    mesh[10], mesh[152], mesh[168] = (80, 40, 0), (80, 128, 0), (80, 66, -8)
+    mesh[234], mesh[454] = (48, 80, 20), (112, 80, 20)
+    mesh[33, 0], mesh[263, 0] = 56, 104
+    mesh[133, 0], mesh[362, 0] = 68, 92
+    return mesh.astype(np.float32)
+
+
+def arguments(kind: str, photos: Path, output: Path, *more: str) -> list[str]:
+    return [
+        "train", kind, "--faces", str(photos), "--teachers", str(photos), "--labels", str(photos / "labels.npz"),
+        "--output_dir", str(output), "--train_batch_size", "2", "--dataloader_num_workers", "0",
+        "--validation_pictures", "2", "--mixed_precision", "no", "--lr_warmup_steps", "1", *more,
+    ]  # fmt: skip
+
+
+def white_face(side: int = 60) -> LabelledPhoto:
+    """A photo whose face is a white box on black, so that where it went can be seen."""
+    pixels = np.zeros((100, 100, 3), np.uint8)
+    pixels[20 : 20 + side, 30 : 30 + side] = 255
+    box = np.array([29.5, 19.5, 29.5 + side, 19.5 + side], np.float32)
+    points = np.array([[40, 35], [70, 35], [60, 50], [45, 70], [65, 70]], np.float32)
+    return LabelledPhoto(pixels, [LabelledFace(box, points, True)])
