@@ -1,113 +1,143 @@
-"""The data files of the blend room, made again from photos: topology.json, shape.json, looks.json.
+"""Fit the blend engine's data files to photos: geometry/topology.json, geometry/shape.json and faces/looks.json.
 
-    python train_accelerate.py blend-data --faces FOLDER --flat_folders NAMES --teachers FOLDER \\
-        --attributes FILE --output_dir DIR
+    python -m tools.blend_data --faces FOLDER --flat-folders NAMES --teachers FOLDER --attributes FILE
 
-Everything is worked out from the teacher's meshes (see teachers.py) and, for looks, the photos' published attributes.
-Only the training people count; the people held out give the figures, which are printed and written to figures.json.
-Not worked out from photos: which mesh points outline which feature (RINGS in triangulate.py).
+Everything is computed from the teacher's meshes and, for the looks, from the photos' published attributes. Only the
+training people are used; the held-out people give the figures, which are printed as JSON. The one thing that is not
+computed is which mesh points outline which feature (RINGS in triangulate.py).
 """
 
 from __future__ import annotations
 
-import base64
-import json
+import logging
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+import reliableswap
+from reliableswap.data.splits import holds_out
 from reliableswap.errors import ReliableSwapError
+from reliableswap.media import read_picture
+from reliableswap.training.core.config import parse_settings
 from reliableswap.training.core.settings import TeacherSettings, setting
-from reliableswap.training.tasks.faces.teachers import Labels, held_out, label_photos, read_rgb, split
-from tools.look_classifiers import Classifier, Wearer, read_attributes, train_glasses, train_mouth
-from tools.mean_face import laid_on, mean_face, mirror_map
-from tools.person_shape import PersonFilter, departures, person_filter, separation
-from tools.triangulate import RINGS, open_face, triangulate
+from reliableswap.training.tasks.faces.labels import Labels, label_photos
+from tools.data_files import figures_json, looks_json, shape_json, topology_json
+from tools.look_classifiers import LookPhoto, read_attributes, train_glasses, train_mouth
+from tools.mean_face import aligned, mean_face, mirror_map
+from tools.person_shape import deviations, person_filter, separation
+from tools.triangulate import open_face, triangulate
 
 
 @dataclass
 class BlendDataSettings(TeacherSettings):
+    """Settings of the fits."""
+
+    output_dir: Path = setting(
+        Path(reliableswap.__file__).parent, "folder whose geometry/ and faces/ get the files"
+    )
+    labels: Path | None = setting(Path("labels.npz"), "file of the teachers' answers")
     attributes: Path = setting(
         Path("ffhq_attributes.json"), "FFHQ's attributes by photo name, for photos in the flat folders"
     )
-    photos_per_person: int = setting(8, "photos of one person that count for the mean face and the shape")
-    shape_modes: int = setting(20, "how many ways in which persons differ are kept")
-    ridge: float = setting(10.0, "the penalty on the looks' weights")
-    seed: int = setting(0, "the drawn covers and the held-out pairs follow from it")
+    photos_per_person: int = setting(8, "photos per person used for the mean face and the shape")
+    shape_modes: int = setting(20, "number of modes of the shape filter")
+    ridge: float = setting(10.0, "ridge penalty on the looks' weights")
+    seed: int = setting(0, "seed of the drawn covers and the held-out pairs")
 
 
-def run(settings: BlendDataSettings) -> None:
-    """Write the three data files and the figures to the output folder."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    description = (__doc__ or "").splitlines()[0]
+    try:
+        arguments = sys.argv[1:] if argv is None else argv
+        settings = parse_settings(BlendDataSettings, arguments, "python -m tools.blend_data", description)
+        print(run(settings), end="")
+    except ReliableSwapError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def run(settings: BlendDataSettings) -> str:
+    """Write the three data files; returns the figures as JSON."""
     attributes = read_attributes(settings.attributes)
-    labels = label_photos(settings.faces, settings.teachers, settings.labels_file)
-    training = several_photos(labels, split(labels, True, settings.flat), settings)
-    checking = several_photos(labels, split(labels, False, settings.flat), settings)
-
+    labels = label_photos(settings.faces, settings.teachers, settings.labels_file, settings.flat)
+    training, checking = (several_photos(labels, part, settings) for part in (True, False))
     mirror, mean, triangles = topology(labels.meshes[training], labels.mirrored[training])
-    figures: dict[str, Any] = {"topology": topology_figures(labels, training, checking, mirror, mean)}
     filter = person_filter(
-        departures(labels.meshes[training], mean), people(labels, training), mirror, settings.shape_modes
+        deviations(labels.meshes[training], mean), people(labels, training), mirror, settings.shape_modes
     )
-    unseen = departures(labels.meshes[checking], mean)
-    figures["shape"] = {
+    photos = look_photos(labels, attributes, settings)
+    glasses, glasses_figures = train_glasses(photos, mean, settings.ridge)
+    mouth, mouth_figures = train_mouth(photos, mean, settings.ridge, settings.seed)
+    files = {
+        "geometry/topology.json": topology_json(triangles, mirror, mean),
+        "geometry/shape.json": shape_json(filter),
+        "faces/looks.json": looks_json({"glasses": glasses, "mouth": mouth}),
+    }
+    for name, text in files.items():
+        path = settings.output_dir / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+    unseen = deviations(labels.meshes[checking], mean)
+    shape_figures = {
         "photos": len(training),
         "people": len(set(people(labels, training).tolist())),
         "largest_share": float(filter.shares[0]),
         "smallest_share": float(filter.shares[-1]),
         **separation(filter, unseen, people(labels, checking), settings.seed),
     }
-    faces = wearers(labels, attributes, settings)
-    glasses, figures["glasses"] = train_glasses(faces, mean, settings.ridge)
-    mouth, figures["mouth"] = train_mouth(faces, mean, settings.ridge, settings.seed)
-
-    settings.output_dir.mkdir(parents=True, exist_ok=True)
-    files = {
-        "topology.json": topology_json(triangles, mirror, mean),
-        "shape.json": shape_json(filter),
-        "looks.json": looks_json({"glasses": glasses, "mouth": mouth}),
-        "figures.json": figures_json(figures),
+    figures: dict[str, Any] = {
+        "topology": topology_figures(labels, training, checking, mirror, mean),
+        "shape": shape_figures,
+        "glasses": glasses_figures,
+        "mouth": mouth_figures,
     }
-    for name, text in files.items():
-        (settings.output_dir / name).write_text(text, "utf-8")
-    print(files["figures.json"], end="")
+    return figures_json(figures)
 
 
-def people(labels: Labels, indices: list[int]) -> np.ndarray:
-    """(N,) the names of the people on those photos."""
-    return np.array([Path(labels.photos[i]).parent.as_posix() for i in indices])
+def people(labels: Labels, indices: Sequence[int]) -> np.ndarray:
+    """(N,) names of the people on these photos."""
+    return np.array([labels.photos[i].identity for i in indices])
 
 
-def several_photos(labels: Labels, indices: Any, settings: BlendDataSettings) -> list[int]:
-    """The first few photos of every person that has several; in a flat folder nobody has."""
-    of: dict[Path, list[int]] = {}
-    for i in indices:
-        folder = Path(labels.photos[i]).parent
-        if folder.name not in settings.flat:
-            of.setdefault(folder, []).append(i)
-    chosen = [i for photos in of.values() if len(photos) > 1 for i in photos[: settings.photos_per_person]]
+def several_photos(labels: Labels, training: bool, settings: BlendDataSettings) -> list[int]:
+    """The first few photos of every person with several; photos of flat folders are each of another person."""
+    by_person: dict[str, list[int]] = {}
+    for i in labels.rows(training):
+        photo = labels.photos[i]
+        if Path(photo.name).parent.name not in settings.flat:
+            by_person.setdefault(photo.identity, []).append(i)
+    chosen = [
+        i for photos in by_person.values() if len(photos) > 1 for i in photos[: settings.photos_per_person]
+    ]
     if not chosen:
+        part = "training" if training else "held-out"
         raise ReliableSwapError(
-            f"nobody has two photos with a face among {len(labels.photos)} below {settings.faces}, or only people "
-            "who are held out or who are not; pass --faces with a sub-folder a person"
+            f"none of the {part} people has two photos with a face among {len(labels.photos)} below "
+            f"{settings.faces}; pass --faces with a sub-folder per person"
         )
     return chosen
 
 
 def topology(meshes: np.ndarray, mirrored: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """mirror (468,), mean face (468,3), triangles (T,3) of meshes (N,468,3) of photos and of the photos mirrored."""
+    """Meshes (N,468,3) of photos and of the mirrored photos -> mirror (468,), mean face (468,3), triangles (T,3)."""
     mirror = mirror_map(meshes, mirrored)
     mean = mean_face(meshes, mirror)
-    return mirror, mean, triangulate(open_face(laid_on(meshes, mean), mirror), mirror)
+    return mirror, mean, triangulate(open_face(aligned(meshes, mean), mirror), mirror)
 
 
 def topology_figures(
     labels: Labels, training: list[int], checking: list[int], mirror: np.ndarray, mean: np.ndarray
 ) -> dict[str, float]:
-    """How far meshes are from the mean, in eye distances, and whether the people held out have the same twins."""
+    """Deviations from the mean in eye distances, and the share of points whose twin is the same for held-out people."""
     error = {
-        name: float(np.sqrt((departures(labels.meshes[indices], mean) ** 2).sum(2).mean()))
+        name: float(np.sqrt((deviations(labels.meshes[indices], mean) ** 2).sum(2).mean()))
         for name, indices in (("training", training), ("held_out", checking))
     }
     again = mirror_map(labels.meshes[checking], labels.mirrored[checking])
@@ -119,67 +149,27 @@ def topology_figures(
     }
 
 
-def wearers(labels: Labels, attributes: dict[str, Any], settings: BlendDataSettings) -> list[Wearer]:
+def look_photos(labels: Labels, attributes: dict[str, Any], settings: BlendDataSettings) -> list[LookPhoto]:
     """The photos of the flat folders that have a mesh and attributes."""
-    found = [
-        (i, attributes[Path(photo).stem])
-        for i, photo in enumerate(labels.photos)
-        if Path(photo).parent.name in settings.flat and Path(photo).stem in attributes
-    ]
-    faces = [
-        Wearer(
-            read_rgb(settings.faces / labels.photos[i]),
+    photos = [
+        LookPhoto(
+            read_picture(photo.path).pixels,
             labels.meshes[i],
-            known,
-            held_out(labels.photos[i], settings.flat),
+            attributes[photo.identity],
+            holds_out(photo.identity),
         )
-        for i, known in found
-        if not np.isnan(labels.meshes[i]).any()
+        for i, photo in enumerate(labels.photos)
+        if Path(photo.name).parent.name in settings.flat
+        and photo.identity in attributes
+        and not np.isnan(labels.meshes[i]).any()
     ]
-    if not any(f.held_out for f in faces) or all(f.held_out for f in faces):
+    if not any(photo.held_out for photo in photos) or all(photo.held_out for photo in photos):
         raise ReliableSwapError(
-            f"{len(faces)} photos with a face in the flat folders ({settings.flat_folders or 'none'}) have attributes "
+            f"{len(photos)} photos with a face in the flat folders ({settings.flat_folders or 'none'}) have attributes "
             f"in {settings.attributes}, which leaves none to train on or none to check; pass --flat_folders with theirs"
         )
-    return faces
+    return photos
 
 
-def topology_json(triangles: np.ndarray, mirror: np.ndarray, mean: np.ndarray) -> str:
-    rows = {
-        "triangles": triangles.tolist(),
-        "mirror": mirror.tolist(),
-        "canonical": (np.round(mean, 4) + 0.0).tolist(),  # no minus zeros
-    }
-    lines = [f" {json.dumps(name)}: {_compact(value)}" for name, value in rows.items()]
-    rings = ",\n".join(f" {json.dumps(name)}: {_compact(ring)}" for name, ring in RINGS.items())
-    return "{\n" + ",\n".join([*lines, f' "regions": {{\n{rings}\n}}']) + "\n}\n"
-
-
-def shape_json(filter: PersonFilter) -> str:
-    data = {
-        "modes": filter.analyse.shape[1],
-        "analyse": _half_precision(filter.analyse),
-        "synthesise": _half_precision(filter.synthesise),
-    }
-    return json.dumps(data, indent=1) + "\n"
-
-
-def looks_json(looks: dict[str, Classifier]) -> str:
-    data = {
-        name: {"bias": round(look.bias, 4), "weights": _half_precision(look.weights)}
-        for name, look in looks.items()
-    }
-    return json.dumps(data, indent=1) + "\n"
-
-
-def figures_json(figures: dict[str, dict[str, float]]) -> str:
-    rounded = {part: {name: round(value, 4) for name, value in of.items()} for part, of in figures.items()}
-    return json.dumps(rounded, indent=1) + "\n"
-
-
-def _compact(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"))
-
-
-def _half_precision(values: np.ndarray) -> str:
-    return base64.b64encode(np.ascontiguousarray(values, "<f2").tobytes()).decode()
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,9 +1,9 @@
-"""The looks of blend/looks.py: logistic regressions that know glasses, and a mouth that is seen.
+"""Train the looks of faces/looks.py: logistic regressions that recognise glasses, and mouths that are not covered.
 
-Glasses have labels: the published attributes of the photos. Covered mouths have next to none (seven of 3,639), so
-they are made: fingers in the face's own skin colour, a microphone, or a turned piece from elsewhere in the photo,
-drawn over a mouth. The covered mouths that are labelled are kept out of training, to check the drawn ones against;
-of the seven, two are covered by a hand or by food, and five are beards, closed lips and paint.
+Glasses are labelled in the photos' published attributes. Labelled covered mouths are too few (seven of 3,639), so
+covers are drawn: fingers in the face's own skin colour, a microphone, or a rotated piece of the photo. The labelled
+ones are kept out of training, to check the drawn ones against; of the seven, two are covered by a hand or by food, and
+five are beards, closed lips and paint.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _EDGES = 6  # channels of edges before the one of brightness
 
 
 @dataclass(frozen=True, eq=False)
-class Wearer:
-    """A photo's RGB picture, the mesh in it, its published attributes, and whether its person is held out."""
+class LookPhoto:
+    """A photo (H,W,3) RGB, its mesh (468,3), its published attributes, and whether its person is held out."""
 
     picture: np.ndarray
     mesh: np.ndarray
@@ -35,7 +35,7 @@ class Wearer:
 
 @dataclass(frozen=True, eq=False)
 class Classifier:
-    """The log odds are features @ weights + bias."""
+    """Log odds are features @ weights + bias."""
 
     weights: np.ndarray
     bias: float
@@ -63,8 +63,8 @@ def read_attributes(path: Path) -> dict[str, dict[str, Any]]:
     return dict(found)
 
 
-def swapped_sides(samples: np.ndarray) -> np.ndarray:
-    """(N,896) the features of the mirrored patches: left and right edges, and the two diagonals, change places."""
+def mirrored_features(samples: np.ndarray) -> np.ndarray:
+    """(N,896) the features of the mirrored patches: left and right edges, and the two diagonals, are exchanged."""
     columns, rows = CELLS
     edges = samples[:, : rows * columns * _EDGES].reshape(-1, rows, columns, _EDGES)
     light = samples[:, rows * columns * _EDGES :].reshape(-1, rows, columns)
@@ -73,12 +73,12 @@ def swapped_sides(samples: np.ndarray) -> np.ndarray:
 
 
 def logistic_regression(samples: np.ndarray, labels: np.ndarray, ridge: float) -> Classifier:
-    """Newton's method on samples (N,896) and their mirrors; labels (N,) of 0 and 1. The weights are symmetric."""
+    """Fit samples (N,896) and their mirror images to labels (N,) of 0 and 1 by Newton's method; symmetric weights."""
     if len(set(labels.tolist())) < 2:
         raise ReliableSwapError(
             f"all {len(labels)} training photos have the same label; pass photos and attributes of both kinds"
         )
-    samples = np.concatenate([samples, swapped_sides(samples)]).astype(np.float64)
+    samples = np.concatenate([samples, mirrored_features(samples)]).astype(np.float64)
     labels = np.tile(labels.astype(np.float64), 2)
     mean = samples.mean(0)
     terms = np.column_stack([samples - mean, np.ones(len(samples))])
@@ -92,15 +92,15 @@ def logistic_regression(samples: np.ndarray, labels: np.ndarray, ridge: float) -
         solution += step
         if np.abs(step).max() < 1e-8:
             break
-    weights = (solution[:-1] + swapped_sides(solution[None, :-1])[0]) / 2
+    weights = (solution[:-1] + mirrored_features(solution[None, :-1])[0]) / 2
     return Classifier(weights, float(solution[-1] - mean @ solution[:-1]))
 
 
 def train_glasses(
-    faces: list[Wearer], canonical: np.ndarray, ridge: float
+    faces: list[LookPhoto], canonical: np.ndarray, ridge: float
 ) -> tuple[Classifier, dict[str, float]]:
-    """The classifier of glasses, sunglasses included, and its figures on the people held out."""
-    samples = np.stack([_seen(GLASSES.patch(f.picture, f.mesh, canonical)) for f in faces])
+    """The classifier of glasses, including sunglasses, and its figures on held-out people."""
+    samples = np.stack([_features(GLASSES.patch(f.picture, f.mesh, canonical)) for f in faces])
     worn = np.array([f.attributes["glasses"] != "NoGlasses" for f in faces])
     out = np.array([f.held_out for f in faces])
     found = logistic_regression(samples[~out], worn[~out], ridge)
@@ -114,22 +114,24 @@ def train_glasses(
 
 
 def train_mouth(
-    faces: list[Wearer], canonical: np.ndarray, ridge: float, seed: int
+    faces: list[LookPhoto], canonical: np.ndarray, ridge: float, seed: int
 ) -> tuple[Classifier, dict[str, float]]:
-    """The classifier of mouths that are seen, and its figures on people held out and on labelled covered mouths."""
+    """The classifier of uncovered mouths, and its figures on held-out people and on labelled covered mouths."""
     covered = [f for f in faces if f.attributes["occlusion"]["mouthOccluded"]]
     samples, seen, out = [], [], []
     for number, face in enumerate(f for f in faces if not f.attributes["occlusion"]["mouthOccluded"]):
         rng = np.random.default_rng([seed, number])
         mouth = MOUTH.patch(face.picture, face.mesh, canonical)
         covers = [draw_cover(mouth, face, canonical, rng) for _ in range(_COVERS)]
-        samples += [_seen(patch) for patch in (mouth, *covers)]
+        samples += [_features(patch) for patch in (mouth, *covers)]
         seen += [True] + [False] * _COVERS
         out += [face.held_out] * (1 + _COVERS)
     held, truth, features_of = np.array(out), np.array(seen), np.stack(samples)
     found = logistic_regression(features_of[~held], truth[~held], ridge)
     scores, truth = found(features_of[held]), truth[held]
-    labelled = np.array([found(_seen(MOUTH.patch(f.picture, f.mesh, canonical))[None])[0] for f in covered])
+    labelled = np.array(
+        [found(_features(MOUTH.patch(f.picture, f.mesh, canonical))[None])[0] for f in covered]
+    )
     return found, {
         "photos": float(truth.sum()),
         "seen_above_-1": _share(scores[truth] > -1),
@@ -141,7 +143,8 @@ def train_mouth(
     }
 
 
-def _seen(patch: np.ndarray) -> np.ndarray:
+def _features(patch: np.ndarray) -> np.ndarray:
+    """(896,) the look features of a colour patch (32,64,3)."""
     return features(cv2.cvtColor(patch, cv2.COLOR_RGB2GRAY))
 
 
@@ -150,9 +153,9 @@ def _share(hits: np.ndarray) -> float:
 
 
 def draw_cover(
-    mouth: np.ndarray, face: Wearer, canonical: np.ndarray, rng: np.random.Generator
+    mouth: np.ndarray, face: LookPhoto, canonical: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """(32,64,3) a mouth's patch with something in front of it: half the time fingers."""
+    """(32,64,3) a mouth's patch with a drawn cover, half the time fingers."""
     kind = rng.integers(4)
     if kind < 2:
         side = rng.choice([-0.4, 0.4])
@@ -165,7 +168,7 @@ def draw_cover(
 
 
 def _moved(mesh: np.ndarray, look: Look, right: float, down: float, degrees: float) -> np.ndarray:
-    """(468,2) the mesh moved along the face's own axes, in eye distances, and turned about the patch's middle."""
+    """(468,2) the mesh shifted along the face's own axes, in eye distances, and rotated about the patch's middle."""
     points = mesh[:, :2].astype(np.float64)
     across = points[263] - points[33]
     below = np.array([-across[1], across[0]])
@@ -176,7 +179,7 @@ def _moved(mesh: np.ndarray, look: Look, right: float, down: float, degrees: flo
 
 
 def draw_fingers(mouth: np.ndarray, skin: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(32,64,3) one to five fingers of that skin colour (3,) side by side across the patch, shaded as round bars."""
+    """(32,64,3) one to five fingers of the skin colour (3,) across the patch, shaded as round bars."""
     width, height = PATCH
     angle, thick, count = np.radians(rng.uniform(-90, 90)), rng.uniform(5, 11), int(rng.integers(1, 6))
     x0, y0 = np.array([width - 1, height - 1]) / 2 + rng.uniform(-12, 12, 2)
@@ -194,7 +197,7 @@ def draw_fingers(mouth: np.ndarray, skin: np.ndarray, rng: np.random.Generator) 
 
 
 def draw_microphone(mouth: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(32,64,3) a dark ball on a handle before the patch."""
+    """(32,64,3) a dark ball on a handle over the patch."""
     out = mouth.copy()
     x, y, radius = int(rng.uniform(20, 44)), int(rng.uniform(8, 26)), int(rng.uniform(9, 18))
     grey = (int(rng.integers(10, 140)),) * 3

@@ -1,8 +1,8 @@
-"""What of a face's shape is the person and what is the photo, measured on people with several photos.
+"""Separate a face's shape into the person's part and the photo's, fitted to people with several photos.
 
-With x = b + w, b the person and w the photo, both Gaussian, the expected difference of two persons given the
-difference d of two photos is B (B + W)^-1 d. Its strongest modes come from the eigenvectors of B relative to B + W,
-worked out in the space of the faces' strongest variations, where B + W can be inverted.
+With x = b + w, where b is the person and w the photo, both Gaussian with covariances B and W, the expected difference
+of two people given the difference d of two photos is B (B + W)^-1 d. Its strongest modes are the eigenvectors of B
+relative to B + W, computed in the space of the faces' principal components, where B + W can be inverted.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from reliableswap.errors import ReliableSwapError
-from tools.mean_face import laid_on, reflected
+from tools.mean_face import aligned, reflected
 
-_SPACE = 60  # principal variations that the covariances are compared in
-_KEPT = 0.98  # of the photos: the rest are wrong meshes
-_PAIRS = 4000
+_SPACE = 60  # principal components in which the covariances are compared
+_KEPT = 0.98  # share of the photos; the rest are taken for wrong meshes
+_PAIRS = 4000  # of each kind, at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,28 +25,28 @@ class PersonFilter:
 
     analyse: np.ndarray
     synthesise: np.ndarray
-    shares: np.ndarray  # (modes,) of each mode's variance, what is the person's
+    shares: np.ndarray  # (modes,) the person's share of each mode's variance
 
     def __call__(self, differences: np.ndarray) -> np.ndarray:
-        """(N,1404) the part of each difference that is the person."""
+        """(N,1404) differences -> the person's part of each."""
         return differences @ self.analyse @ self.synthesise.T
 
 
-def departures(meshes: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """(N,468,3) how each mesh departs from the mean face that it is laid on."""
-    return laid_on(meshes, mean) - mean
+def deviations(meshes: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """(N,468,3) the deviation of each aligned mesh from the mean face."""
+    return aligned(meshes, mean) - mean
 
 
 def person_filter(forms: np.ndarray, people: np.ndarray, mirror: np.ndarray, modes: int) -> PersonFilter:
-    """The filter of departures (N,468,3) from the mean, of the people (N,) they are of."""
+    """Fit the filter to deviations (N,468,3) from the mean, of photos of the people (N,)."""
     if len(set(people.tolist())) == len(people):
         raise ReliableSwapError(
-            f"no two photos of one person among {len(people)}; pass --faces with a sub-folder a person"
+            f"no two photos of one person among {len(people)}; pass --faces with a sub-folder per person"
         )
     size = (forms**2).sum((1, 2))
     kept = size <= np.quantile(size, _KEPT)
     forms, people = forms[kept], people[kept]
-    # A reflection is a face that somebody might have; as somebody else it adds no false agreement.
+    # A mirrored face is a plausible one; counted as another person it adds no false agreement.
     x = np.concatenate([forms, reflected(forms, mirror)]).reshape(2 * len(forms), -1)
     _, owner = np.unique(
         np.concatenate([np.char.add("a", people), np.char.add("b", people)]), return_inverse=True
@@ -64,7 +64,7 @@ def person_filter(forms: np.ndarray, people: np.ndarray, mirror: np.ndarray, mod
     several = counts[owner] > 1
     freedom = int(several.sum() - (counts > 1).sum())
     inside = within[several].T @ within[several] / freedom
-    # B relative to B + W: white coordinates make B + W the identity.
+    # Whitening makes B + W the identity.
     root = np.sqrt(variance)
     shares, turns = np.linalg.eigh(np.eye(len(root)) - inside / np.outer(root, root))
     strongest = np.argsort(-shares)[:modes]
@@ -72,25 +72,25 @@ def person_filter(forms: np.ndarray, people: np.ndarray, mirror: np.ndarray, mod
     analyse = axes @ (turns / root[:, None])
     synthesise = axes @ (turns * root[:, None]) * shares
     sign = np.sign(analyse[np.abs(analyse).argmax(0), np.arange(analyse.shape[1])])
-    # Balanced, so that both factors sit well inside half precision.
+    # Balanced, so that both factors fit half precision.
     balance = sign * np.sqrt(np.linalg.norm(synthesise, axis=0) / np.linalg.norm(analyse, axis=0))
     return PersonFilter(analyse * balance, synthesise / balance, shares)
 
 
 def separation(filter: PersonFilter, forms: np.ndarray, people: np.ndarray, seed: int) -> dict[str, float]:
-    """How well the filter tells people apart that it was not made from.
+    """How well the filter separates people whom it was not fitted to.
 
-    `passed_same`, `passed_others`: the share of a difference's length that passes, between two photos of one person
-    and of two. `area_raw`, `area_filtered`: how often two photos of one person differ less than two of different
-    people (area under the ROC curve), before and after the filter.
+    `passed_same`, `passed_others`: the share of a difference's length that passes the filter, between two photos of
+    one person and of two people. `area_raw`, `area_filtered`: area under the ROC curve for telling one person from two
+    by the length of the difference, before and after the filter.
     """
     flat, rng = forms.reshape(len(forms), -1), np.random.default_rng(seed)
     a, b = np.triu_indices(len(people), 1)
     same = people[a] == people[b]
     if not same.any() or same.all():
         raise ReliableSwapError(
-            f"{len(people)} held-out photos are of {len(set(people.tolist()))} people, which makes no pairs of one "
-            "person and of two to check the shape on; add photos"
+            f"{len(people)} held-out photos are of {len(set(people.tolist()))} people, but the check needs pairs "
+            "of one person and of two; add photos"
         )
     lengths: dict[str, list[np.ndarray]] = {"raw": [], "filtered": []}
     for chosen in (np.flatnonzero(same), np.flatnonzero(~same)):

@@ -1,8 +1,8 @@
-"""Triangles for the 468 mesh points: a Delaunay triangulation of half the face, made to follow the named rings.
+"""Triangles for the 468 mesh points: a Delaunay triangulation of half the face whose edges follow the named rings.
 
-The points are laid flat by unrolling a vertical cylinder, so that neither nose nor cheeks fold over, and with the
-mouth wide open, so that the lips are apart. What the teacher's numbers mean is the only thing here that is not worked
-out from photos: RINGS lists which points outline what, as MediaPipe numbers its face mesh.
+The points are projected onto a vertical cylinder and unrolled, so that neither nose nor cheeks fold over, with the
+mouth wide open, so that the lips are apart. RINGS, the points that outline each feature in MediaPipe's numbering, is
+the only input that is not computed from photos.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from reliableswap.errors import ReliableSwapError
 from tools.mean_face import reflected
 
-# Each ring in order. Right is the person's right, on the left of the picture.
+# Each ring in order. Right is the person's right, at the left of the picture.
 RINGS: dict[str, list[int]] = {
     "oval": [
         10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
@@ -28,25 +28,18 @@ RINGS: dict[str, list[int]] = {
     "right_brow": [46, 53, 52, 65, 55, 107, 66, 105, 63, 70],
     "left_brow": [276, 283, 282, 295, 285, 336, 296, 334, 293, 300],
 }  # fmt: skip
-_ALONG_EDGES = (
-    "oval",
-    "lips",
-    "inner_lips",
-    "right_eye",
-    "left_eye",
-)  # brows are areas, not folds of the mesh
+_ALONG_EDGES = ("oval", "lips", "inner_lips", "right_eye", "left_eye")  # brows are areas, not folds
 _UPPER_LIP, _LOWER_LIP = 13, 14
-_OPEN = 0.05  # share of the photos that count as wide open mouths
-_AXIS = 0.15  # the cylinder's axis lies this many eye distances behind the face's deepest point
-
-_DRAWN = 0.05  # the rim of the lips is drawn so far to its middle: points beside it may lie on its very line
+_OPEN = 0.05  # share of the photos whose mouths count as wide open
+_AXIS = 0.15  # eye distances from the face's deepest point back to the cylinder's axis
+_SHRINK = 0.05  # the inner lips shrink by this share: points beside them may lie exactly on their line
 
 Triangle = tuple[int, int, int]
 Edge = tuple[int, int]
 
 
 def open_face(forms: np.ndarray, mirror: np.ndarray) -> np.ndarray:
-    """(468,3) the symmetric mean of the widest open mouths among faces (N,468,3) laid on the mean."""
+    """(468,3) the symmetric mean of the widest open mouths among aligned faces (N,468,3)."""
     gap = np.linalg.norm(forms[:, _UPPER_LIP] - forms[:, _LOWER_LIP], axis=1)
     widest = np.argsort(-gap, kind="stable")[: max(1, round(_OPEN * len(forms)))]
     mean = forms[widest].mean(0)
@@ -54,12 +47,12 @@ def open_face(forms: np.ndarray, mirror: np.ndarray) -> np.ndarray:
 
 
 def triangulate(face: np.ndarray, mirror: np.ndarray) -> np.ndarray:
-    """(T,3) triangles, wound clockwise on the screen, of a symmetric face (468,3) with its mouth open."""
+    """(T,3) triangles, clockwise on the screen, of a symmetric face (468,3) with its mouth open."""
     axis = face[:, 2].max() + _AXIS
     flat = np.column_stack([np.arctan2(face[:, 0], axis - face[:, 2]), face[:, 1]])
     midline = mirror == np.arange(len(face))
     rim = RINGS["inner_lips"]
-    flat[rim] += _DRAWN * (flat[rim].mean(0) - flat[rim])
+    flat[rim] += _SHRINK * (flat[rim].mean(0) - flat[rim])
     flat[midline, 0] = 0
     half = np.flatnonzero((flat[:, 0] > 0) | midline)
     triangles: list[Triangle] = [
@@ -90,10 +83,10 @@ def triangulate(face: np.ndarray, mirror: np.ndarray) -> np.ndarray:
 
 
 def delaunay(points: np.ndarray) -> list[Triangle]:
-    """The Delaunay triangles of points (N,2), as their numbers."""
+    """The Delaunay triangles of points (N,2), as their indices."""
     size = 1000 / np.ptp(points)
     placed = ((points - points.min(0)) * size).astype(np.float32)
-    far = 10**6  # OpenCV closes the plane with a large triangle, which must be too far to take part
+    far = 10**6  # corners of OpenCV's outer triangle, too far to take part
     plane = cv2.Subdiv2D((-far, -far, 2 * far, 2 * far))
     number = {tuple(p): i for i, p in enumerate(placed.tolist())}
     if len(number) < len(points):
@@ -114,7 +107,7 @@ def force_edge(triangles: list[Triangle], a: int, b: int, flat: np.ndarray) -> N
         edge = crossing.popleft()
         first, second = edges_of(triangles)[edge]
         p, q = ((set(triangles[k]) - set(edge)).pop() for k in (first, second))
-        if not _cross(p, q, *edge, flat):  # not convex yet; other flips come first
+        if not _cross(p, q, *edge, flat):  # not convex yet: other flips come first
             crossing.append(edge)
             continue
         triangles[first], triangles[second] = (p, q, edge[0]), (p, q, edge[1])
@@ -124,7 +117,7 @@ def force_edge(triangles: list[Triangle], a: int, b: int, flat: np.ndarray) -> N
 
 
 def edges_of(triangles: list[Triangle]) -> dict[Edge, list[int]]:
-    """Every edge, and which triangles it belongs to."""
+    """The triangles of every edge, as indices."""
     owners: dict[Edge, list[int]] = {}
     for k, (a, b, c) in enumerate(triangles):
         for edge in (_edge(a, b), _edge(b, c), _edge(c, a)):

@@ -1,6 +1,6 @@
 """What a face wears, by how a piece of it looks: logistic regressions over edges. Glasses, and a mouth that is seen.
 
-`train_accelerate.py blend-data` (training/look_classifiers.py) trains both on FFHQ thumbnails, 3,639 at 128 and 405 at
+`python -m tools.blend_data` (tools/look_classifiers.py) trains both on FFHQ thumbnails, 3,639 at 128 and 405 at
 384 pixels, each also mirrored, ridge 10, less a tenth of the people that is held out. The figures are of those 414.
 
 - Glasses: the label of the published attributes, glasses and sunglasses against none. 98 % right (found 92 %, no false
