@@ -51,7 +51,7 @@ class IdentityTask(Task):
         if settings.triplets is not None:
             pools.append(_surrogates(settings, crops))
             shares = [1 - settings.surrogate_share, settings.surrogate_share]
-        self.dataset = Samples(pools, shares, IDENTITY_WINDOW, settings)
+        self.samples = self.dataset = Samples(pools, shares, IDENTITY_WINDOW, settings)
         self.pairs = draw_pairs(crops, crops.rows(training=False), settings.validation_pairs)
 
     def losses(self, network: torch.nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -102,7 +102,7 @@ class IdentityTask(Task):
         return {"photos": "; ".join(describe(self.crops)), "teacher": str(self.settings.choice.path.name)}
 
     def fingerprint(self) -> dict[str, str]:
-        crops = [pool.crops.key for pool in self.dataset.pools]
+        crops = [pool.crops.key for pool in self.samples.pools]
         return {"crops": ", ".join(crops), "teacher": digest_of_array(self.features)}
 
 

@@ -76,4 +76,4 @@ def _save(path: Path, array: np.ndarray) -> None:
 
 def digest_of_array(array: np.ndarray) -> str:
     """Sixteen digits of an array's contents."""
-    return hashlib.sha256(np.ascontiguousarray(array)).hexdigest()[:16]
+    return hashlib.sha256(array.tobytes()).hexdigest()[:16]

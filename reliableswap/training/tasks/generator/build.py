@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from reliableswap.bundled import bundled
@@ -87,7 +88,8 @@ def build_generator(
     if settings.base not in _CLASSES:
         raise ReliableSwapError(f"unknown --base {settings.base!r}; choose one of {', '.join(_CLASSES)}")
     if settings.initial is not None:
-        return _continued(settings, encoders, sizes, held_out)
+        initial = _CLASSES[settings.base].from_pretrained(settings.initial)
+        return _continued(initial, settings.initial, encoders, sizes, held_out)
     width = {} if settings.channels is None else {"channels": settings.channels}
     if settings.base == "faceshifter":
         return FaceShifterGenerator(size=sizes[0], held_out=held_out, **width, **encoders)
@@ -107,14 +109,13 @@ def build_generator(
 
 
 def _continued(
-    settings: GeneratorSettings, encoders: Mapping[str, Any], sizes: Sequence[int], held_out: float
+    generator: Generator, folder: Path, encoders: Mapping[str, Any], sizes: Sequence[int], held_out: float
 ) -> Generator:
-    """The generator of --initial, its config extended by what this training adds."""
-    generator = _CLASSES[settings.base].from_pretrained(settings.initial)
+    """The generator of an earlier training, its config extended by what this one adds."""
     other = [name for name, value in encoders.items() if generator.config[name] != value]
     if other:
         raise ReliableSwapError(
-            f"{settings.initial} was trained with another {', '.join(other)} than this run's encoders give; "
+            f"{folder} was trained with another {', '.join(other)} than this run's encoders give; "
             "pass its own --identity and --fixer"
         )
     # Whom the earlier training saw, the result has seen.
