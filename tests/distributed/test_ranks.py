@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def ranks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def ranks(tmp_path_factory: pytest.TempPathFactory, triplets: Path, encoders: Path) -> Path:
     """The folder in which two ranks have gone through all scenarios."""
     folder = tmp_path_factory.mktemp("ranks")
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", rank_scenarios.__file__]
@@ -29,7 +29,7 @@ def ranks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     environment |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": f"{tests.parent}{os.pathsep}{tests}"}
     done = subprocess.run(
-        [sys.executable, *launch, str(folder)],
+        [sys.executable, *launch, str(folder), str(triplets), str(encoders)],
         env=environment,
         capture_output=True,
         text=True,
@@ -57,6 +57,12 @@ def test_two_ranks_resume_exactly(ranks: Path) -> None:
     assert outcomes(ranks, "stopped_and_resumed") == ["done", "done"]
     folder = ranks / "stopped_and_resumed"
     assert checkpoints(folder / "halves")[-1].name == "checkpoint-0000004"
+    assert same_run(folder / "whole", folder / "halves")
+
+
+def test_two_ranks_resume_a_generator_exactly(ranks: Path) -> None:
+    folder = ranks / "generator_stopped_and_resumed"
+    assert outcomes(ranks, folder.name) == ["done", "done"]
     assert same_run(folder / "whole", folder / "halves")
 
 

@@ -1,4 +1,5 @@
-"""What each of two ranks does for tests/distributed: `torchrun --nproc_per_node 2 rank_scenarios.py FOLDER`.
+"""What each of two ranks does for tests/distributed: `torchrun --nproc_per_node 2 rank_scenarios.py FOLDER
+TRIPLETS ENCODERS`.
 
 Every scenario writes its outcome by rank to FOLDER/SCENARIO-RANK.txt: an error's text, or `done`. Ranks with disks of
 their own are those whose output folders differ.
@@ -18,6 +19,7 @@ import torch
 
 from reliableswap.errors import ReliableSwapError
 from reliableswap.training.core.trainer import train
+from support.generator_runs import HALVES, train_generator
 from support.toy_training import ToyTask, toy_network, toy_settings
 
 RANK = int(os.environ.get("RANK", "0"))
@@ -70,6 +72,13 @@ def with_other_settings(folder: Path) -> None:
     run(folder / "run", learning_rate=1e-2 * (1 + RANK))
 
 
+def generator_stopped_and_resumed(folder: Path) -> None:
+    triplets, encoders = map(Path, sys.argv[2:])
+    for name, more in (("whole", ()), *(("halves", half) for half in HALVES)):
+        pieces = ("--gradient_accumulation_steps", "2")
+        assert train_generator(triplets, encoders, folder / name, *pieces, *more) == 0
+
+
 SCENARIOS: list[Callable[[Path], None]] = [
     halves_of_a_batch,
     stopped_and_resumed,
@@ -77,6 +86,7 @@ SCENARIOS: list[Callable[[Path], None]] = [
     with_a_newer_checkpoint,
     with_another_checkpoint_of_that_name,
     with_other_settings,
+    generator_stopped_and_resumed,
 ]
 
 
