@@ -6,6 +6,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, overload
@@ -198,6 +199,13 @@ class ReliableSwapPipeline(DiffusionPipeline):
             subjects.append(Subject.around(picture.pixels, face, picture.name, networks))
         return Person(source_name(photos[0]), tuple(subjects))
 
+    def _person(self, given: Source, networks: Networks) -> Person:
+        """The source as a person whose vectors these networks have made."""
+        person = given.bound_to(networks) if isinstance(given, Person) else self._prepare([given], networks)
+        if networks.identity is not None:
+            _ = person.v_id, person.v_fix
+        return person
+
     def _analyser_of(self, networks: Networks) -> FaceAnalyser:
         """The analyser, with networks that were looked up once for all pictures of a call."""
         return self._analyser or BundledAnalyser(networks.detector, networks.landmarks)
@@ -300,15 +308,13 @@ class ReliableSwapPipeline(DiffusionPipeline):
         started = time.perf_counter()
         picture = to_picture(target)
         analyser = self._analyser_of(networks)
-        found = self._find(picture, analyser)
+        with ThreadPoolExecutor(1) as pool:
+            finding = pool.submit(self._find, picture, analyser)
+            for given in faces.values() if isinstance(faces, Mapping) else [source]:
+                if given is not None and id(given) not in people:
+                    people[id(given)] = self._person(given, networks)
+        found = finding.result()
         wanted = assign(source, faces, len(found), picture.name)
-        for given in wanted.values():
-            if id(given) not in people:
-                people[id(given)] = (
-                    given.bound_to(networks)
-                    if isinstance(given, Person)
-                    else self._prepare([given], networks)
-                )
         progress.more(len(wanted))
 
         report = SwapReport(picture.name, engine, self.place, analyser.name)

@@ -5,40 +5,42 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from reliableswap.faces.align import paste_back
-from reliableswap.geometry.regions import face_width, window
+from reliableswap.geometry.regions import face_width
 from reliableswap.geometry.shape import origins
 from reliableswap.imaging.bands import three_channels
 from reliableswap.imaging.grain import match_detail
 from reliableswap.swap.job import FaceJob
 
-from .generate import crop_matrix
+from .crop import Window, crop_window, enlarged, face_in_crop_window, in_region
 
 
 def compose(job: FaceJob) -> FaceJob:
     """Layers `image` and `mask`: the generated face in the photo."""
-    reshaped, alpha = job.layer("reshaped"), job.layer("alpha")
-    face = paste_back(job.layer("generated"), crop_matrix(job), job.target.shape)
+    where, alpha = crop_window(job), job.layer("alpha")
+    face = enlarged(job, job.layer("generated"))
     if "fine" in job.layers:
         face += job.layer("fine")
-    piece = window(job.goal, job.target.shape, 0.1 * face_width(job.goal))
+    piece = face_in_crop_window(job)
     face[piece] += three_channels(_missing_grain(job, face[piece], piece))
-    under = reshaped.astype(np.float32)
-    pasted = np.clip(np.rint(under + three_channels(alpha) * (face - under)), 0, 255).astype(np.uint8)
-    mask = np.maximum(job.moved, alpha)
-    image = cv2.copyTo(pasted, (mask > 0).astype(np.uint8), job.target.pixels.copy())
+    under = job.layer("reshaped")[where].astype(np.float32)
+    face -= under
+    face *= three_channels(alpha)
+    face += under
+    image, mask = job.layer("reshaped").copy(), job.moved.copy()
+    image[where] = np.clip(np.rint(face), 0, 255).astype(np.uint8)
+    mask[where] = np.maximum(mask[where], alpha)
+    image = cv2.copyTo(job.target.pixels, (mask == 0).astype(np.uint8), image)
     return job.with_layers(image=image, mask=mask)
 
 
-def _missing_grain(job: FaceJob, face: np.ndarray, piece: tuple[slice, slice]) -> np.ndarray:
+def _missing_grain(job: FaceJob, face: np.ndarray, piece: Window) -> np.ndarray:
     """(h,w) the lightness to add to a piece of the generated face: networks draw skin smoother than the photo."""
+    there = in_region(job, piece)
     light, reference = (
         cv2.cvtColor(np.ascontiguousarray(p, np.float32), cv2.COLOR_RGB2GRAY)
-        for p in (face, job.layer("reshaped")[piece])
+        for p in (face, job.layer("reshaped")[there])
     )
     inside = job.layer("alpha")[piece] > 0.9
-    _, bare = job.target.covers.at(origins(job.move, piece))
-    width = face_width(job.goal)
-    return (
-        match_detail(light, reference, inside, bare, width, job.settings.detail, equal=1.0, least=1) - light
-    )
+    _, bare = job.target.covers.at(origins(job.move, there))
+    strength, width = job.settings.detail, face_width(job.goal)
+    return match_detail(light, reference, inside, bare, width, strength, equal=1.0, least=1) - light

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 
-from reliableswap.faces.align import crop, paste_back
+from reliableswap.faces.align import crop
 from reliableswap.swap.job import FaceJob
 
 from .bands import blend
-from .generate import ENOUGH, crop_matrix, crop_size
+from .crop import crop_matrix, crop_size, crop_window, enlarged, holds_all
 from .recolour import recolour
 from .texture import texture
 
 
 def detail(job: FaceJob) -> FaceJob:
-    """Layer `fine` (H,W,3) float32, to be added to the enlarged crop; none where the crop holds all of the photo."""
-    size, strength = crop_size(job), job.settings.detail
-    template = job.networks.generator.config["template"]
-    if strength == 0 or job.target.crop_scale(size, template) >= ENOUGH:
+    """Layer of the crop's window: `fine` (h,w,3) float32, to be added to the enlarged crop.
+
+    There is none where the crop holds all that the photo shows.
+    """
+    strength = job.settings.detail
+    if strength == 0 or holds_all(job):
         return job
     job = recolour(texture(job))
     blended = job.layer("reshaped").copy()
     blended[job.window] = blend(job, likeness=1.0)[0]
-    matrix = crop_matrix(job)
-    coarse = paste_back(crop(blended, matrix, size).astype(np.float32), matrix, job.target.shape)
-    return job.with_layers(fine=(blended - coarse) * np.float32(strength))
+    coarse = enlarged(job, crop(blended, crop_matrix(job), crop_size(job)).astype(np.float32))
+    return job.with_layers(fine=(blended[crop_window(job)] - coarse) * np.float32(strength))

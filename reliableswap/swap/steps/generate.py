@@ -7,23 +7,22 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from reliableswap.faces.align import TEMPLATES, align, apply, similarity
+from reliableswap.faces.align import align, apply
 from reliableswap.faces.detect import to_tensor
 from reliableswap.geometry.regions import disc, eyes, feathered
 from reliableswap.imaging.colour import local_means, to_lab, to_rgb
 from reliableswap.swap.guidance import guidance_texture
 from reliableswap.swap.job import FaceJob
 
-ENOUGH = 0.75  # crop pixels for one photo pixel from which on a crop holds all that the photo shows
+from .crop import crop_size, template
+
 _NEARBY = 0.04  # of the crop's side: the distance within which a colour must be seen to be allowed
 
 
 def generate(job: FaceJob) -> FaceJob:
     """Layers of the crop: `generated` (S,S,3) float32 RGB in 0..255, and `cover` (S,S) in 0..1, where it counts."""
     generator = job.networks.generator
-    matrix = crop_matrix(job)
-    size = crop_size(job)
-    picture = align(job.layer("reshaped"), job.target.face.points5, size, generator.config["template"])[0]
+    picture, matrix = align(job.layer("reshaped"), job.target.face.points5, crop_size(job), template(job))
     mesh = apply(matrix, job.goal)
     guidance = _guidance(job, picture, mesh) if generator.guidance_channels else None
     low, high = generator.config["value_range"]
@@ -39,20 +38,6 @@ def generate(job: FaceJob) -> FaceJob:
         made = _within_seen_colours(made, picture, guidance)
     made = _with_eye_colours(made, picture, mesh)
     return job.with_layers(generated=made, cover=_faded(mask[0, 0].float().cpu().numpy()))
-
-
-def crop_size(job: FaceJob) -> int:
-    """The crop's side: the smallest of the generator's sizes that holds all the photo shows, or its largest."""
-    generator = job.networks.generator
-    sizes = sorted([generator.size] if generator.size else generator.config.get("sizes", [128]))
-    template = generator.config["template"]
-    return next((size for size in sizes if job.target.crop_scale(size, template) >= ENOUGH), sizes[-1])
-
-
-def crop_matrix(job: FaceJob) -> np.ndarray:
-    """(2,3) from the target's region to the crop."""
-    template = TEMPLATES[job.networks.generator.config["template"]]
-    return similarity(job.target.face.points5, template.at(crop_size(job)))
 
 
 def identity_request(job: FaceJob) -> torch.Tensor:
@@ -81,7 +66,7 @@ def _guidance(job: FaceJob, picture: np.ndarray, mesh: np.ndarray) -> torch.Tens
     guidance than the generator has learnt from.
     """
     source = job.source
-    seen, matrix = source.aligned(picture.shape[0], job.networks.generator.config["template"])
+    seen, matrix = source.aligned(picture.shape[0], template(job))
     texture, validity = guidance_texture(
         seen, apply(matrix, source.mesh), picture, mesh, job.networks.glasses
     )

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from reliableswap.faces.align import paste_back
-from reliableswap.geometry.regions import window
 from reliableswap.geometry.shape import origins
 from reliableswap.swap.job import FaceJob
 
-from .generate import crop_matrix
+from .crop import enlarged, face_in_crop_window, in_region
 
 
 def glasses(job: FaceJob) -> FaceJob:
-    """Layer `alpha` (H,W): the opacity of the generated face; hair and hands the generator leaves out by itself."""
-    alpha = paste_back(job.layer("cover") * job.settings.likeness, crop_matrix(job), job.target.shape)
-    piece = window(job.goal, job.target.shape, 0.1 * job.width)
-    worn = job.target.covers.glasses.at(origins(job.move, piece))
+    """Layer of the crop's window: `alpha` (h,w), the opacity of the generated face.
+
+    Hair and hands the generator leaves out by itself.
+    """
+    alpha = enlarged(job, job.layer("cover") * job.settings.likeness)
+    piece = face_in_crop_window(job)
+    worn = job.target.covers.glasses.at(origins(job.move, in_region(job, piece)))
     alpha[piece] *= 1 - job.settings.glasses * worn
-    return job.with_layers(alpha=np.asarray(alpha, np.float32))
+    return job.with_layers(alpha=alpha)

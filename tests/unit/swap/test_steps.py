@@ -26,9 +26,10 @@ from reliableswap.swap.networks import Networks, Running
 from reliableswap.swap.person import Person
 from reliableswap.swap.settings import SwapSettings
 from reliableswap.swap.steps.compose import compose
+from reliableswap.swap.steps.crop import crop_size
 from reliableswap.swap.steps.detail import detail
 from reliableswap.swap.steps.expression import corrected
-from reliableswap.swap.steps.generate import crop_size, generate, identity_request
+from reliableswap.swap.steps.generate import generate, identity_request
 from reliableswap.swap.steps.glasses import glasses
 from reliableswap.swap.steps.reshape import reshape
 from reliableswap.swap.subject import Subject
