@@ -30,6 +30,7 @@ import pyarrow.parquet as pq
 from reliableswap.bundled import bundled
 from reliableswap.data.jobs import one_thread
 from reliableswap.data.photos import list_photos
+from reliableswap.data.splits import Split
 from reliableswap.data.storage import decode_mesh, decode_picture, read_about
 from reliableswap.data.triplet_dataset import TripletDataset
 from reliableswap.faces.analysers.bundled import BundledAnalyser
@@ -64,7 +65,7 @@ def settings_for(size: int, pairs: int, shard_pairs: int) -> TripletSettings:
     """One split, so that all shards are alike; at larger sizes small photos are let in, for their speed."""
     quality = QualitySettings(max_enlargement=np.inf, min_sharpness=0.0) if size > 128 else QualitySettings()
     return TripletSettings(
-        size=size, pairs=pairs, shard_pairs=shard_pairs, split=(100, 0, 0), quality=quality
+        size=size, pairs=pairs, shard_pairs=shard_pairs, split=Split(100, 0, 0), quality=quality
     )
 
 

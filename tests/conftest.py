@@ -132,6 +132,7 @@ def triplets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from PIL import Image
     from support.generator_tasks import SIZE
 
+    from reliableswap.data.splits import Split
     from reliableswap.triplets.factory import make_triplets
     from reliableswap.triplets.settings import (
         FilterSettings,
@@ -151,7 +152,7 @@ def triplets(tmp_path_factory: pytest.TempPathFactory) -> Path:
         size=SIZE,
         pairs=12,
         shard_pairs=3,
-        split=(60, 40, 0),
+        split=Split(60, 40, 0),
         quality=QualitySettings(max_enlargement=9, min_sharpness=0, max_yaw=90, max_pitch=90, max_covered=1),
         pairing=PairSettings(max_turn=90, max_light=90),
         filter=FilterSettings(min_shown=0.1, min_sharpness_kept=0.1, max_folded=1),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from reliableswap.bundled import bundled
+from reliableswap.data.splits import Split
 from reliableswap.errors import ReliableSwapError
 from reliableswap.triplets.settings import (
     FORMATS,
@@ -18,7 +19,6 @@ from reliableswap.triplets.settings import (
     QualitySettings,
     TripletSettings,
     Variation,
-    parse_split,
 )
 
 _GROUPS = {
@@ -116,7 +116,7 @@ def settings_of(arguments: argparse.Namespace) -> TripletSettings:
         size=arguments.size,
         pairs=arguments.pairs,
         seed=arguments.seed,
-        split=parse_split(arguments.split),
+        split=Split.parse(arguments.split),
         shard_pairs=arguments.shard_pairs,
         format=arguments.format,
         variation=Variation(girth=(-girth, girth)),

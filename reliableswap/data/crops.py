@@ -26,7 +26,8 @@ from reliableswap.training.core.distributed import processes
 from reliableswap.triplets.records import analyser_label
 
 from .jobs import make_all
-from .photos import HELD_OUT, Photo, list_photos, split_of, stands_last
+from .photos import Photo, list_photos
+from .splits import Split, holds_out
 from .storage import decode_picture, write_whole
 
 CROP = 128  # side of a crop by the template arcface_128
@@ -72,9 +73,7 @@ class Crops:
         return {person: own for person, own in together.items() if len(own) > 1}
 
 
-def crops_of_photos(
-    faces: Path, cache: Path, flat: Collection[str], shares: tuple[float, float, float], workers: int
-) -> Crops:
+def crops_of_photos(faces: Path, cache: Path, flat: Collection[str], split: Split, workers: int) -> Crops:
     """Find and align the largest face of every photo, or read the cache if it is of these very photos.
 
     Kept out of training are the people whom any other part of the package keeps out: those the triplet factory puts
@@ -86,7 +85,7 @@ def crops_of_photos(
     shown = [
         Shown(
             photo.identity,
-            split_of(photo.identity, shares) == "train" and not stands_last(photo.identity, HELD_OUT),
+            not split.holds_out(photo.identity) and not holds_out(photo.identity),
             photo.identity == Path(photo.name).stem,
         )
         for photo in photos

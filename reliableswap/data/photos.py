@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import os
-import zlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from reliableswap.errors import ReliableSwapError
-from reliableswap.triplets.settings import SPLITS
 
 PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 
@@ -106,29 +103,3 @@ def _parquet_rows(table: Path) -> list[tuple[str, str]]:
 def _check_columns(table: Path, names: Collection[str]) -> None:
     if not {"path", "identity"} <= set(names):
         raise ReliableSwapError(f"{table} has columns {', '.join(names)}; it needs path and identity")
-
-
-def place_of(person: str) -> float:
-    """In (0,1]: where a person stands in the row that a split cuts up. It follows from the name alone, the last part of
-    a path, so it stays when photos or people are added, and every training and evaluation holds out the same end."""
-    name = person.rsplit("/", 1)[-1].encode()
-    fine = int.from_bytes(hashlib.sha256(name).digest()[:6], "big") / 2**48
-    return 1 - (zlib.crc32(name) % 100 + fine) / 100
-
-
-HELD_OUT = 10  # percent of the people, in every training and evaluation
-
-
-def stands_last(person: str, percent: int) -> bool:
-    """Whether a person is among those that trainings leave out."""
-    return place_of(person) > 1 - percent / 100
-
-
-def split_of(identity: str, shares: tuple[float, float, float]) -> str:
-    """train, validation or test."""
-    number = place_of(identity) * sum(shares)
-    for name, share in zip(SPLITS, shares, strict=True):
-        if number < share:
-            return name
-        number -= share
-    return next(n for n, s in zip(reversed(SPLITS), reversed(shares), strict=True) if s > 0)

@@ -1,8 +1,10 @@
-"""The one rule for who is held out: every split cuts the same order of people, so larger splits contain smaller ones."""
+"""The one rule for held-out people: every split cuts the same order of people, so a larger held-out share contains
+a smaller one."""
 
 from __future__ import annotations
 
 import hashlib
+import math
 import zlib
 from dataclasses import astuple, dataclass
 
@@ -37,7 +39,7 @@ class Split:
 
     def __post_init__(self) -> None:
         shares = astuple(self)
-        if min(shares) < 0 or sum(shares) <= 0:
+        if not all(map(math.isfinite, shares)) or min(shares) < 0 or sum(shares) <= 0:
             raise ReliableSwapError(f"split is {self}; give three shares such as 90/5/5")
 
     def __str__(self) -> str:
@@ -45,7 +47,7 @@ class Split:
 
     @classmethod
     def parse(cls, text: str) -> Split:
-        """90/5/5 as a split."""
+        """The split that a text such as 90/5/5 says."""
         try:
             train, validation, test = (float(part) for part in text.split("/"))
         except ValueError:

@@ -12,11 +12,10 @@ import cv2
 import numpy as np
 import pyarrow.parquet as pq
 
+from reliableswap.data.splits import NAMES
 from reliableswap.data.storage import decode_picture, read_about, write_whole
 from reliableswap.media import write_picture
 from reliableswap.media.picture import Picture
-
-from .settings import SPLITS
 
 _SHOWN = ("c_a", "c_b", "c_ab", "c_ba")
 _SAMPLES = 32
@@ -95,7 +94,7 @@ def card_text(
 ) -> str:
     """README.md with the Hub's front matter."""
     first = about[0]
-    rows = {name: sum(one["kept"] for one in about if one["split"] == name) for name in SPLITS}
+    rows = {name: sum(one["kept"] for one in about if one["split"] == name) for name in NAMES}
     rows = {name: count for name, count in rows.items() if any(one["split"] == name for one in about)}
     drops: Counter[str] = Counter()
     for one in about:

@@ -16,7 +16,7 @@ import tqdm
 
 from reliableswap import __version__
 from reliableswap.data.jobs import Crew, Place
-from reliableswap.data.photos import Photo, list_photos, split_of
+from reliableswap.data.photos import Photo, list_photos
 from reliableswap.data.storage import sweep, write_whole
 from reliableswap.errors import ReliableSwapError
 from reliableswap.faces.analysers.base import FaceAnalyser
@@ -181,7 +181,7 @@ def write_photos(path: Path, records: Records, choice: Choice, settings: Triplet
             out = csv.writer(stream, lineterminator="\n")
             out.writerow([*columns, *measured])
             for i, photo in enumerate(records.photos):
-                split = split_of(photo.identity, settings.split)
+                split = settings.split.of(photo.identity)
                 about = [photo.name, photo.identity, split, choice.dropped.get(i, ""), records.messages[i]]
                 measures = records.measures[i]
                 values = asdict(measures) if measures else {}

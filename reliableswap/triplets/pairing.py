@@ -5,18 +5,18 @@ from __future__ import annotations
 import zlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 
 import numpy as np
 
-from reliableswap.data.photos import split_of
+from reliableswap.data.splits import NAMES
 from reliableswap.errors import ReliableSwapError
 
 from .duplicates import duplicates
 from .quality import quality, reason_against
 from .records import Records
-from .settings import SPLITS, TripletSettings
+from .settings import TripletSettings
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ def choose_photos(records: Records, settings: TripletSettings) -> Choice:
     good = np.array([i for i in range(len(records.photos)) if i not in dropped], np.int64)
     double = duplicates(records.hashes[good], score[good], settings.quality.duplicate_bits)
     dropped |= dict.fromkeys((int(i) for i in good[double]), "duplicate")
-    splits = [split_of(photo.identity, settings.split) for photo in records.photos]
-    members = {name: np.array([i for i in good[~double] if splits[i] == name], np.int64) for name in SPLITS}
+    splits = [settings.split.of(photo.identity) for photo in records.photos]
+    members = {name: np.array([i for i in good[~double] if splits[i] == name], np.int64) for name in NAMES}
     names = sorted({photo.identity for photo in records.photos})
     number = {name: k for k, name in enumerate(names)}
     person = np.array([number[photo.identity] for photo in records.photos])
@@ -59,11 +59,7 @@ def choose_photos(records: Records, settings: TripletSettings) -> Choice:
 def slots_by_split(choice: Choice, settings: TripletSettings) -> dict[str, int]:
     """How many of the pairs each split gets: its share, if at least two people are in it."""
     people = {name: len(set(choice.person[members].tolist())) for name, members in choice.members.items()}
-    shares = {
-        name: share
-        for name, share in zip(SPLITS, settings.split, strict=True)
-        if share > 0 and people[name] > 1
-    }
+    shares = {name: share for name, share in asdict(settings.split).items() if share > 0 and people[name] > 1}
     if not shares:
         why = ", ".join(f"{n} {reason}" for reason, n in choice.counts.most_common()) or "none was dropped"
         raise ReliableSwapError(

@@ -136,7 +136,9 @@ class RecordMaker:
         entry["mesh"] = apply(matrix, face.mesh)
         covers = find_covers(entry["crop"], entry["mesh"], bundled_glasses(), strict=True)
         entry["covers"] = pack_covers(covers, side)
-        entry["target_covers"] = pack_covers(find_covers(entry["crop"], entry["mesh"], bundled_glasses()), side)
+        entry["target_covers"] = pack_covers(
+            find_covers(entry["crop"], entry["mesh"], bundled_glasses()), side
+        )
         inner = entry["crop"][self.pad : self.pad + self.size, self.pad : self.pad + self.size]
         mesh = entry["mesh"] - np.array([self.pad, self.pad, 0], np.float32)
         enlargement = float(np.sqrt(np.linalg.det(matrix[:, :2])))

@@ -7,9 +7,9 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from reliableswap.data.splits import Split
 from reliableswap.errors import ReliableSwapError
 
-SPLITS = ("train", "validation", "test")
 FORMATS = ("jpeg", "png")
 PRECISIONS = ("auto", "float32", "bfloat16")
 
@@ -85,7 +85,7 @@ class TripletSettings:
     size: int = setting(128, "side of the aligned crop in pixels, a multiple of 32")
     pairs: int = setting(1000, "pairs to make; each gives two cycle triplets")
     seed: int = setting(0, "the shards follow from this number and the photos alone")
-    split: tuple[float, float, float] = (90.0, 5.0, 5.0)
+    split: Split = setting(Split(), "shares of the people in train, validation and test")
     shard_pairs: int = setting(256, "pairs a shard")
     format: str = setting("jpeg", "how pictures are stored: jpeg (quality 95, full colour) or png")
     quality: QualitySettings = field(default_factory=QualitySettings)
@@ -103,8 +103,6 @@ class TripletSettings:
             raise ReliableSwapError("tries and candidates must be at least 1")
         if self.format not in FORMATS:
             raise ReliableSwapError(f"format is {self.format!r}; choose one of {', '.join(FORMATS)}")
-        if len(self.split) != 3 or min(self.split) < 0 or sum(self.split) <= 0:
-            raise ReliableSwapError(f"split is {self.split}; give three shares such as 90/5/5")
 
     @property
     def pad(self) -> int:
@@ -112,13 +110,6 @@ class TripletSettings:
         return self.size // 8
 
     def to_json(self) -> str:
-        return json.dumps(dataclasses.asdict(self), sort_keys=True)
-
-
-def parse_split(text: str) -> tuple[float, float, float]:
-    """90/5/5 as three numbers."""
-    try:
-        train, validation, test = (float(part) for part in text.split("/"))
-    except ValueError:
-        raise ReliableSwapError(f"--split {text} is not three shares; write for example 90/5/5") from None
-    return train, validation, test
+        return json.dumps(
+            dataclasses.asdict(self) | {"split": dataclasses.astuple(self.split)}, sort_keys=True
+        )

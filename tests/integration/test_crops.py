@@ -18,11 +18,11 @@ from reliableswap.errors import ReliableSwapError
 from reliableswap.faces.align import TEMPLATES
 from reliableswap.faces.analysers.bundled import BundledAnalyser
 
-SHARES = (90.0, 5.0, 5.0)
+SPLIT = Split()
 
 
 def in_training(name: str) -> bool:
-    return Split(*SHARES).of(name) == "train" and not holds_out(name)
+    return SPLIT.of(name) == "train" and not holds_out(name)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def crops(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Crops:
-    return crops_of_photos(photos, tmp_path_factory.mktemp("kept") / "crops.npy", (), SHARES, workers=1)
+    return crops_of_photos(photos, tmp_path_factory.mktemp("kept") / "crops.npy", (), SPLIT, workers=1)
 
 
 def test_crops_are_aligned_faces_and_held_out_people_are_whole(crops: Crops, photos: Path) -> None:
@@ -75,15 +75,15 @@ def test_the_cache_is_read_again_and_made_anew_when_a_photo_changes(
     names = sorted(str(p) for p in photos.rglob("*.jpg"))
     table.write_text("path,identity\n" + "".join(f"{n},{Path(n).parent.name}\n" for n in names[:4]))
     cache = tmp_path / "crops.npy"
-    first = crops_of_photos(table, cache, (), SHARES, 1)
-    again = crops_of_photos(table, cache, (), SHARES, 1)
+    first = crops_of_photos(table, cache, (), SPLIT, 1)
+    again = crops_of_photos(table, cache, (), SPLIT, 1)
     assert len(looked) == 1
     assert np.array_equal(first.pixels, again.pixels)
     table.write_text("path,identity\n" + "".join(f"{n},{Path(n).parent.name}\n" for n in names[:5]))
-    assert len(crops_of_photos(table, cache, (), SHARES, 1).shown) == 5
+    assert len(crops_of_photos(table, cache, (), SPLIT, 1).shown) == 5
     assert len(looked) == 2
     cache.with_suffix(".json").unlink()  # as a run leaves it that was killed halfway
-    crops_of_photos(table, cache, (), SHARES, 1)
+    crops_of_photos(table, cache, (), SPLIT, 1)
     assert len(looked) == 3
 
 
@@ -91,12 +91,12 @@ def test_a_table_says_whose_photos_are_held_out(photos: Path, tmp_path: Path) ->
     found = sorted(photos.rglob("*.jpg"))[:4] or sorted(photos.rglob("*.png"))[:4]
     out = next(f"p{i}" for i in range(100) if holds_out(f"p{i}"))
     kept = next(
-        f"p{i}" for i in range(100) if not holds_out(f"p{i}") and Split(*SHARES).of(f"p{i}") == "train"
+        f"p{i}" for i in range(100) if not holds_out(f"p{i}") and SPLIT.of(f"p{i}") == "train"
     )
     table = tmp_path / "photos.csv"
     rows = [f"{path.resolve()},{out if i % 2 else kept}" for i, path in enumerate(found)]
     table.write_text("path,identity\n" + "\n".join(rows))
-    crops = crops_of_photos(table, tmp_path / "crops.npy", [], SHARES, 1)
+    crops = crops_of_photos(table, tmp_path / "crops.npy", [], SPLIT, 1)
     assert {one.person: one.training for one in crops.shown} == {out: False, kept: True}
 
 

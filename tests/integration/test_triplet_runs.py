@@ -26,7 +26,7 @@ from support.triplet_people import SETTINGS, SIZE, Known, aligned, all_rows, sha
 from reliableswap.bundled import bundled
 from reliableswap.cli import triplets as command
 from reliableswap.data.jobs import Crew, Place
-from reliableswap.data.photos import split_of
+from reliableswap.data.splits import Split
 from reliableswap.data.storage import decode_mesh, decode_picture, read_about
 from reliableswap.data.triplet_dataset import TripletDataset
 from reliableswap.errors import ReliableSwapError, WeightsError
@@ -37,7 +37,7 @@ from reliableswap.provenance import read_mark
 from reliableswap.triplets.card import card_text
 from reliableswap.triplets.encode import EncoderChoice
 from reliableswap.triplets.factory import make_triplets
-from reliableswap.triplets.settings import QualitySettings, TripletSettings, parse_split
+from reliableswap.triplets.settings import QualitySettings, TripletSettings
 
 few = settings(max_examples=25, deadline=None, derandomize=True)
 
@@ -51,7 +51,7 @@ def test_a_run_makes_what_it_says(made: Path) -> None:
     for row in rows:
         assert row["identity_a"] != row["identity_b"]
         split = row["id"].split("-")[0]
-        assert {split_of(row[f"identity_{s}"], SETTINGS.split) for s in "ab"} == {split}
+        assert {SETTINGS.split.of(row[f"identity_{s}"]) for s in "ab"} == {split}
         for side in "ab":
             other = row[f"photo_other_{side}"]
             assert other != row[f"photo_{side}"]
@@ -210,7 +210,7 @@ def test_an_encoder_fills_vectors_and_drops_pairs(
     IdentityEncoder().save_pretrained(tmp_path / "encoder")
     choice = EncoderChoice(tmp_path / "encoder")
     # An untrained encoder finds all faces alike, so a tight limit drops everything, and a loose one nothing.
-    loose = dataclasses.replace(SETTINGS, pairs=4, split=(1, 0, 0))
+    loose = dataclasses.replace(SETTINGS, pairs=4, split=Split(1, 0, 0))
     tight = dataclasses.replace(loose, filter=dataclasses.replace(SETTINGS.filter, max_to_target=0.2))
     args = {"analyser": people[1], "encoder": choice, "progress": False, "cache": tmp_path / "cache"}
     kept = make_triplets(people[0], tmp_path / "loose", loose, **args)
@@ -298,7 +298,7 @@ def test_the_command_has_the_defaults_of_the_settings() -> None:
          "--max-turn", "inf", "--min-to-source", "0.4", "--duplicate-bits", "3"]
     )  # fmt: skip
     found = command.settings_of(arguments)
-    assert (found.size, found.pairs, found.split) == (256, 7, (80, 10, 10))
+    assert (found.size, found.pairs, found.split) == (256, 7, Split(80, 10, 10))
     assert found.variation.girth == (-0.1, 0.1)
     assert (found.pairing.max_turn, found.filter.min_to_source) == (np.inf, 0.4)
     assert found.quality.duplicate_bits == 3
@@ -309,13 +309,9 @@ def test_wrong_settings_are_refused_in_one_line() -> None:
         ({"size": 100}, "size is 100"),
         ({"pairs": 0}, "pairs is 0"),
         ({"format": "gif"}, "format is 'gif'"),
-        ({"split": (0, 0, 0)}, "split is"),
     ):
         with pytest.raises(ReliableSwapError, match=message):
             TripletSettings(**wrong)
-    assert parse_split("98/1/1") == (98, 1, 1)
-    with pytest.raises(ReliableSwapError, match="--split 90-10 is not three shares"):
-        parse_split("90-10")
 
 
 def test_the_card_counts_all_shards() -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from safetensors.numpy import load_file
 
+from reliableswap.data.splits import Split
 from reliableswap.faces.align import TEMPLATES, apply, crop, similarity
 from reliableswap.faces.face import Face, five_points
 from reliableswap.triplets.settings import FilterSettings, QualitySettings, TripletSettings
@@ -72,7 +73,7 @@ SETTINGS = TripletSettings(
     size=SIZE,
     pairs=14,
     shard_pairs=4,
-    split=(70, 0, 30),
+    split=Split(70, 0, 30),
     quality=QualitySettings(min_sharpness=0.0, max_yaw=60, max_covered=1.0),
     filter=FilterSettings(min_to_source=-1, max_to_target=1, min_sharpness_kept=0.3),
 )

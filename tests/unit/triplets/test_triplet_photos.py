@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from support.triplet_people import PICTURES, aligned
 
 from reliableswap.data.augment import flipped
-from reliableswap.data.photos import list_photos, split_of
+from reliableswap.data.photos import list_photos
+from reliableswap.data.splits import Split
 from reliableswap.errors import ReliableSwapError
 from reliableswap.faces.glasses import bundled_glasses
 from reliableswap.faces.visibility import find_covers
@@ -83,7 +84,7 @@ def test_a_table_without_the_columns_is_refused(tmp_path: Path) -> None:
 
 def test_the_split_is_a_hash_of_the_name_in_the_shares_asked_for() -> None:
     names = [f"person {i}" for i in range(4000)]
-    counts = Counter(split_of(name, (90, 5, 5)) for name in names)
+    counts = Counter(Split().of(name) for name in names)
     assert abs(counts["train"] / 4000 - 0.9) < 0.02
     assert abs(counts["test"] / 4000 - 0.05) < 0.015
     # Known answers: a change would move people from training into tests of data that is already out.
@@ -94,8 +95,8 @@ def test_the_split_is_a_hash_of_the_name_in_the_shares_asked_for() -> None:
         "person 36": "test",
         "person 69": "test",
     }
-    assert {name: split_of(name, (90, 5, 5)) for name in known} == known
-    assert {split_of(name, (0, 0, 1)) for name in names[:50]} == {"test"}
+    assert {name: Split().of(name) for name in known} == known
+    assert {Split(0, 0, 1).of(name) for name in names[:50]} == {"test"}
 
 
 def test_sharpness_falls_with_blur_and_not_with_contrast() -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 import torch
 
 from reliableswap.data.crops import Crops, crops_of_photos
+from reliableswap.data.splits import Split
 from reliableswap.errors import ReliableSwapError
 from reliableswap.training.core.distributed import processes
 from reliableswap.training.core.settings import RunSettings, setting
 from reliableswap.triplets.encode import EncoderChoice
-from reliableswap.triplets.settings import parse_split
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class EncoderSettings(RunSettings):
     def load_crops(self) -> Crops:
         """Load or make the crops of the photos, and log how many there are."""
         flat = [name for name in self.flat_folders.split(",") if name]
-        crops = crops_of_photos(self.faces, self.crops_file, flat, parse_split(self.split), self.workers)
+        crops = crops_of_photos(self.faces, self.crops_file, flat, Split.parse(self.split), self.workers)
         for line in describe(crops):
             log_on_main(line)
         return crops

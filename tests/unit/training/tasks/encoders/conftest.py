@@ -16,11 +16,11 @@ from reliableswap.models.identity import IdentityEncoder
 from reliableswap.training.tasks.encoders.teacher import teacher_features
 from reliableswap.triplets.encode import EncoderChoice
 
-SHARES = (90.0, 5.0, 5.0)
+SPLIT = Split()
 
 
 def in_training(name: str) -> bool:
-    return Split(*SHARES).of(name) == "train" and not holds_out(name)
+    return SPLIT.of(name) == "train" and not holds_out(name)
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +42,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def crops(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Crops:
-    return crops_of_photos(photos, tmp_path_factory.mktemp("kept") / "crops.npy", (), SHARES, workers=1)
+    return crops_of_photos(photos, tmp_path_factory.mktemp("kept") / "crops.npy", (), SPLIT, workers=1)
 
 
 @pytest.fixture(scope="session")
