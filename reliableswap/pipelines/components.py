@@ -12,7 +12,7 @@ from torch import nn
 from reliableswap.errors import WeightsError
 from reliableswap.models.compat import check_encoder
 from reliableswap.runtime import for_device
-from reliableswap.runtime.base import Runtime
+from reliableswap.runtime.base import OneByOne, Runtime
 from reliableswap.runtime.state import WeightsState
 from reliableswap.runtime.torch import compiled
 from reliableswap.swap.networks import Networks, Running
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _NAMES = ("detector", "landmarks", "glasses", "identity", "fixer", "generator")
 _ENCODERS = ("identity", "fixer")
-_BY_RUNTIME = ("identity", "fixer", "generator")  # what other runtimes than torch run
+_BY_RUNTIME = ("landmarks", "glasses", "identity", "fixer", "generator")  # the detector's inputs vary in size
 
 
 class Components:
@@ -47,8 +47,8 @@ class Components:
         if self._runtime is not None and name in _BY_RUNTIME:
             known = self._by_runtime.get(name)
             if known is None or known.network is not network or not known.is_current():
-                known = self._by_runtime[name] = self._runtime(network)
-            return Running(network, known)
+                known = self._by_runtime[name] = self._runtime(network, exact=name == "landmarks")
+            return Running(network, OneByOne(known) if name == "landmarks" else known)
         return Running(network, compiled(network) if isinstance(network, nn.Module) else network)
 
     def check_encoders(self) -> None:

@@ -29,7 +29,9 @@ class Runtime(ABC):
     name: ClassVar[str]  # as in `--device NAME`
     device, dtype = torch.device("cpu"), torch.float32
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, *, exact: bool = False) -> None:
+        """`exact` asks for full float32: coordinates of a mesh need it."""
+        self.exact = exact
         self.network = network.eval()
         self._compiled: dict[tuple[torch.Size | None, ...], Any] = {}
         self._lock = threading.Lock()  # a compiled network takes one caller at a time
@@ -91,6 +93,24 @@ class Runtime(ABC):
                 f"{self.name} can't run {type(self.network).__name__} on inputs of {sizes}: {reason}; choose "
                 "the device cpu"
             ) from error
+
+
+class OneByOne:
+    """A runtime called with one sample at a time, because it compiles anew for every size of batch."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "runtime":
+            raise AttributeError(name)
+        return getattr(self.runtime, name)
+
+    def __call__(self, batch: Tensor) -> Any:
+        answers = [self.runtime(sample[None]) for sample in batch]
+        if isinstance(answers[0], Tensor):
+            return torch.cat(answers)
+        return tuple(torch.cat(parts) for parts in zip(*answers, strict=True))
 
 
 class _TensorsOnly(nn.Module):

@@ -40,8 +40,8 @@ class OnnxRuntime(Runtime):
     name = NAME
     precision = "float32"
 
-    def __init__(self, network: Network) -> None:
-        super().__init__(network)
+    def __init__(self, network: Network, *, exact: bool = False) -> None:
+        super().__init__(network, exact=exact)
         library()
 
     def compile(self, graph: ExportedProgram, shapes: list[torch.Size]) -> Any:

@@ -37,12 +37,12 @@ class OpenVino(Runtime):
 
     name = NAME
 
-    def __init__(self, network: Network, precision: str = "auto") -> None:
-        super().__init__(network)
+    def __init__(self, network: Network, precision: str = "auto", *, exact: bool = False) -> None:
+        super().__init__(network, exact=exact)
         self.core = library().Core()
         native = "BF16" in self.core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if precision == "auto":
-            precision = "bfloat16" if native else "float32"
+            precision = "bfloat16" if native and not exact else "float32"
         self.precision = precision
 
     def compile(self, graph: ExportedProgram, shapes: list[torch.Size]) -> Any:
