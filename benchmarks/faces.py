@@ -58,7 +58,7 @@ def detection(
     size: int,
 ) -> None:
     ours, theirs, agreed = Tally(), Tally(), Tally()
-    analyse = BundledAnalyser(detector, landmarks, SearchSettings(turns=(), tiled_side=0))
+    analyse = BundledAnalyser(detector, landmarks, SearchSettings(turns=(), fine_side=0))
     for i in range(pictures):
         rng = np.random.default_rng([1, i])
         chosen = rng.choice(len(held_out.indices), 2 + int(rng.integers(1, 11)))

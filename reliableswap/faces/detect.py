@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -21,15 +21,16 @@ class SearchSettings:
     """How thoroughly to search. Sizes are in pixels; the network finds faces of about 12 to 320 px.
 
     score: the least score of a face. overlap: detections that overlap more than this are one face. side: the photo's
-    longer side in the main pass. tiled_side: larger photos are also searched in tiles, with their longer side reduced
-    to this; 0 turns it off. turns: clockwise rotations in degrees to try when no face is found in the upright photo.
-    min_size: smaller faces, in photo pixels, are left out. max_faces: only so many of the largest faces are kept.
+    longer side in the main pass. fine_side: photos of more than twice `side` are also searched for small faces, with
+    their longer side reduced to this; 0 turns it off. turns: clockwise rotations in degrees to try when no face is
+    found in the upright photo. min_size: smaller faces, in photo pixels, are left out. max_faces: only so many of the
+    largest faces are kept.
     """
 
     score: float = 0.6
     overlap: float = 0.4
     side: int = 640
-    tiled_side: int = 2048
+    fine_side: int = 2048
     turns: tuple[int, ...] = (90, 180, 270)
     min_size: float = 0.0
     max_faces: int = 256
@@ -89,8 +90,8 @@ def _search(detector: FaceDetector, image: np.ndarray, settings: SearchSettings)
     # In a smaller copy, a face that fills the photo has a size that the network detects best.
     found.append(_pass(detector, image, settings.side * 2 // 5, settings.score))
     longest = max(image.shape[:2])
-    if settings.tiled_side and longest > 2 * settings.side:
-        found.extend(_tiled(detector, image, settings))
+    if settings.fine_side and longest > 2 * settings.side:
+        found.append(_small_faces(detector, image, settings))
     return merge(np.concatenate(found), settings.overlap)
 
 
@@ -121,35 +122,11 @@ def to_photo(answers: np.ndarray, ratio: np.ndarray) -> np.ndarray:
     return np.concatenate([corners, 1 / (1 + np.exp(-answers[:, :1]))], 1)
 
 
-def _tiled(detector: FaceDetector, image: np.ndarray, settings: SearchSettings) -> Iterator[np.ndarray]:
-    """Search a large photo for small faces in overlapping tiles; yield each tile's detections (N,15)."""
-    scale = min(1.0, settings.tiled_side / max(image.shape[:2]))
-    width, height = (max(1, round(n * scale)) for n in image.shape[1::-1])
-    large = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA) if scale < 1 else image
-    ratio = np.array(image.shape[1::-1]) / (width, height)
-    for top in _starts(height, settings.side):
-        for left in _starts(width, settings.side):
-            tile = large[top : top + settings.side, left : left + settings.side]
-            rows = _pass(detector, tile, settings.side, settings.score)
-            edge = 2.0  # pixels; a face cut by an inner edge is whole in the neighbouring tile
-            cut = (
-                ((rows[:, 0] < edge) & (left > 0))
-                | ((rows[:, 1] < edge) & (top > 0))
-                | ((rows[:, 2] > tile.shape[1] - 1 - edge) & (left + tile.shape[1] < width))
-                | ((rows[:, 3] > tile.shape[0] - 1 - edge) & (top + tile.shape[0] < height))
-            )
-            rows = rows[~cut]
-            rows[:, :14] = (rows[:, :14] + np.tile((left, top), 7) + 0.5) * np.tile(ratio, 7) - 0.5
-            # The main pass finds larger faces whole; a tile would show parts of them.
-            yield rows[(rows[:, 2:4] - rows[:, :2]).max(1) <= settings.side / 4 * ratio.max()]
-
-
-def _starts(length: int, side: int) -> list[int]:
-    """Return where tiles begin so that they cover the length and overlap by at least a fifth."""
-    if length <= side:
-        return [0]
-    count = int(np.ceil((length - side) / (side * 0.8))) + 1
-    return [round(i * (length - side) / (count - 1)) for i in range(count)]
+def _small_faces(detector: FaceDetector, image: np.ndarray, settings: SearchSettings) -> np.ndarray:
+    """(N,15) the faces of a large photo that are too small for the main pass."""
+    rows = _pass(detector, image, settings.fine_side, settings.score)
+    ratio = max(1.0, max(image.shape[:2]) / settings.fine_side)
+    return rows[(rows[:, 2:4] - rows[:, :2]).max(1) <= settings.side / 4 * ratio]
 
 
 def _search_turned(
