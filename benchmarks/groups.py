@@ -1,11 +1,12 @@
-"""Who it works worse for: swaps of held-out people by sex, age, glasses, beard, hat and pose.
+"""For whom swaps work worse: figures by sex, age, glasses, beard, hat and pose, on held-out people.
 
     python benchmarks/groups.py FACES LABELS -o OUT [--pairs 400] [--engine auto] [--judge dlib]
     python benchmarks/groups.py FACES LABELS -o OUT --twins FOLDER    # the same pairs at two resolutions
 
-FACES is a flat folder of photos of different people; LABELS a JSON by photo name with age, gender, glasses, facialHair,
-accessories and headPose, as a face API gives them (so with its errors). Only the people that trainings
-leave out take part. TWINS holds some of the same photos at a higher resolution; then only those are swapped, both ways.
+FACES is a flat folder of photos of different people. LABELS is a JSON file: photo name -> age, gender, glasses,
+facialHair, accessories and headPose as a face API gives them, including its errors. Only people whom the bundled
+generator's training left out take part. --twins names a folder that holds some of the same photos at a higher
+resolution; then only these are swapped, once at each resolution.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from reliableswap.data.photos import HELD_OUT, PICTURES, stands_last
-from reliableswap.evaluation.metrics.statistics import bootstrap
+from reliableswap.data.photos import PICTURES
+from reliableswap.data.splits import HELD_OUT, holds_out
+from reliableswap.evaluation.metrics.intervals import bootstrap
 
 Label = dict[str, Any]
 
@@ -57,16 +59,18 @@ FIGURES = {
 
 
 def wears_hat(label: Label) -> bool:
+    """Whether the face API saw headwear."""
     return any(one["type"] == "headwear" and one["confidence"] >= 0.5 for one in label["accessories"])
 
 
 def held_out(folder: Path, labels: dict[str, Label]) -> dict[str, Path]:
+    """Name -> photo, of the labelled people that training leaves out."""
     photos = {p.stem: p for p in sorted(folder.iterdir()) if p.suffix.lower() in PICTURES}
-    return {name: path for name, path in photos.items() if name in labels and stands_last(name, HELD_OUT)}
+    return {name: path for name, path in photos.items() if name in labels and holds_out(name, HELD_OUT)}
 
 
 def draw(names: list[str], count: int, seed: int) -> list[tuple[str, str]]:
-    """Sources and targets: everybody is a source once before anybody is twice, on ever different targets."""
+    """Draw (source, target) pairs; everybody is a source once before anybody is twice, each time on another target."""
     rng = np.random.default_rng(seed)
     pairs: list[tuple[str, str]] = []
     order = rng.permutation(len(names))
@@ -80,7 +84,7 @@ def draw(names: list[str], count: int, seed: int) -> list[tuple[str, str]]:
 def measure(
     pairs: list[tuple[str, str]], photos: dict[str, Path], out: Path, arguments: argparse.Namespace
 ) -> list[dict[str, str]]:
-    """`reliableswap evaluate` on the pairs; a row of figures for each."""
+    """Run `reliableswap evaluate` on the pairs, and return one row of figures per pair."""
     out.mkdir(parents=True, exist_ok=True)
     table = out / "pairs.tsv"
     with table.open("w", newline="") as stream:
@@ -100,6 +104,7 @@ def measure(
 
 
 def line(name: str, rows: list[dict[str, str]]) -> str:
+    """One line of the Markdown table: the group's means and their 95 % intervals."""
     cells = [f"{name} | {len(rows)}"]
     people = [[row[f"{side}_person"] for row in rows] for side in ("source", "target")]
     for column in FIGURES:
@@ -117,15 +122,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("faces", type=Path)
-    parser.add_argument("labels", type=Path)
-    parser.add_argument("-o", "--output", type=Path, required=True)
-    parser.add_argument("--pairs", type=int, default=400)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--engine", default="auto")
-    parser.add_argument("--judge", default="dlib")
-    parser.add_argument("--twins", type=Path, help="a folder with some of the photos at a higher resolution")
-    parser.add_argument("--smallest", type=int, default=8, help="groups of fewer pairs are left out")
+    parser.add_argument("faces", type=Path, help="folder of photos, one person each")
+    parser.add_argument("labels", type=Path, help="JSON file of a face API's labels")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for pairs and report")
+    parser.add_argument("--pairs", type=int, default=400, help="default: %(default)s")
+    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    parser.add_argument("--engine", default="auto", help="auto, blend or neural (default: %(default)s)")
+    parser.add_argument("--judge", default="dlib", help="as for reliableswap evaluate (default: %(default)s)")
+    parser.add_argument("--twins", type=Path, help="folder with some of the photos at a higher resolution")
+    parser.add_argument(
+        "--smallest", type=int, default=8, help="leave out groups with fewer pairs (default: %(default)s)"
+    )
     arguments = parser.parse_args()
     labels = json.loads(arguments.labels.read_text("utf-8"))
     photos = held_out(arguments.faces, labels)

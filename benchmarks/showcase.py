@@ -1,9 +1,9 @@
-"""The README's picture: people who do not exist, everybody's face on everybody's photo.
+"""Make the README's picture: each source's face on each target's photo, of people who do not exist.
 
     python benchmarks/showcase.py -o swaps.jpg
 
-Targets above, sources at the left. Photos of the package openpeople (MIT). Whoever changes the networks or the engines
-makes it again, and looks at it.
+The top row shows the targets, the left column the sources, from the package openpeople (MIT). Make the picture again,
+and look at it, after every change of the networks or the engines.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from sheet import around_face, people_folder
+from people import around_face, photo_of
 
 from reliableswap import ReliableSwapPipeline
 from reliableswap.media import Picture, read_picture, write_picture
@@ -23,13 +23,12 @@ TARGETS = ("P001/amateur_selfie", "P010/studio_portrait", "P006/amateur_selfie",
 
 
 def photo(name: str) -> Picture:
-    """A photo of one of the ten people, as PERSON/KIND."""
-    person, kind = name.split("/")
-    return read_picture(people_folder() / person / "assets" / f"{kind}.jpg")
+    """Read a photo that is named as PERSON/KIND."""
+    return read_picture(photo_of(*name.split("/")))
 
 
 def grid(pipe: ReliableSwapPipeline, side: int, gap: int) -> np.ndarray:
-    """(H,W,3) uint8 the targets, and below them a row for each source."""
+    """(H,W,3) uint8, the targets and below them one row per source."""
     sources, targets = ([photo(name) for name in names] for names in (SOURCES, TARGETS))
     boxes = {id(one): pipe.find(one)[0].box for one in (*sources, *targets)}
 
@@ -41,7 +40,7 @@ def grid(pipe: ReliableSwapPipeline, side: int, gap: int) -> np.ndarray:
     for source in sources:
         made = [head(pipe(source, target).pictures[0], target) for target in targets]
         rows.append([head(source, source), *made])
-    # What was made stands a little apart from what it was made of.
+    # A gap separates the results from the photos that they were made of.
     across = np.full((side, gap, 3), 255, np.uint8)
     lines = [np.concatenate([row[0], across, *row[1:]], 1) for row in rows]
     down = np.full((gap, lines[0].shape[1], 3), 255, np.uint8)
@@ -52,8 +51,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("-o", "--output", type=Path, required=True)
-    parser.add_argument("--side", type=int, default=180, help="pixels of a face's square")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="picture file to write")
+    parser.add_argument("--side", type=int, default=180, help="pixels per face (default: %(default)s)")
     arguments = parser.parse_args()
     pipe = ReliableSwapPipeline.bundled()
     pipe.set_progress_bar_config(disable=True)

@@ -1,0 +1,1 @@
+"""Rendered heads, whose swaps have one known correct result: `python -m benchmarks.synthetic_heads --help`."""

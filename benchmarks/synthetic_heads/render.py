@@ -1,125 +1,76 @@
-"""A small software rasteriser: triangles with a z-buffer, smooth normals, spherical-harmonic light."""
+"""Rendering a person in a scene as a photo."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+import cv2
 import numpy as np
 
-_CHUNK = 2_000_000  # candidate pixels at a time: bounds the memory, not the result
+from reliableswap.geometry.raster import rasterise_solid
+
+from . import head as materials
+from .head import build_head
+from .model import HeadModel
+from .scene import Person, Scene
+from .shading import shade
+from .skin import eye_colour, skin_colour
+
+SIZE = 256  # pixels on each side
+_OVERSAMPLING = 2  # pictures are rendered this many times larger and then averaged
+_CAMERA, _FIELD = (
+    75.0,
+    30.0,
+)  # centimetres: distance of the camera, and width of the field of view at the head
 
 
-@dataclass(frozen=True, eq=False)
-class Surface:
-    """What each pixel shows: triangle (H,W), -1 for none; weights (H,W,3) of its corners; depth (H,W)."""
-
-    triangle: np.ndarray
-    weights: np.ndarray
-    depth: np.ndarray
-
-    def spread(self, values: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-        """(N,C) the values (P,C) of the corners at the covered pixels, in the order of `covered`."""
-        corners = triangles[self.triangle[self.covered]]
-        return np.asarray(np.einsum("nk,nkc->nc", self.weights[self.covered], values[corners]))
-
-    @property
-    def covered(self) -> np.ndarray:
-        """(H,W) bool."""
-        return np.asarray(self.triangle >= 0)
+def render(model: HeadModel, person: Person, scene: Scene, size: int = SIZE) -> np.ndarray:
+    """(size,size,3) uint8 RGB"""
+    head = build_head(model, person, scene.expression, scene.gaze)
+    fine = size * _OVERSAMPLING
+    # The rasteriser draws triangles that run clockwise on the screen.
+    raster = rasterise_solid(_project(head.points, scene, fine), (fine, fine), head.triangles[:, ::-1])
+    values = np.concatenate([head.place, head.normals], 1)
+    place, normals = np.split(np.stack(list(raster.interpolate(values)), 1).astype(np.float64), 2, 1)
+    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
+    colour = _colours(head.material[raster.triangles], place, person, scene)
+    image = _background(scene, fine)
+    image[raster.covered] = colour * shade(normals @ scene.rotation.T, scene.light)
+    image = cv2.resize(np.clip(image, 0, 1).astype(np.float32), (size, size), interpolation=cv2.INTER_AREA)
+    return np.rint(255 * _srgb(image)).astype(np.uint8)
 
 
-def rasterise(points: np.ndarray, triangles: np.ndarray, shape: tuple[int, int]) -> Surface:
-    """Points (P,3): x, y in pixels, and a depth that grows away from the eye; the nearest triangle wins.
-
-    Triangles wound counter-clockwise as they are seen face the eye; the others are left out.
-    """
-    height, width = shape
-    corners = points[triangles].astype(np.float64)
-    x, y = corners[..., 0], corners[..., 1]
-    area = (x[:, 1] - x[:, 0]) * (y[:, 2] - y[:, 0]) - (x[:, 2] - x[:, 0]) * (y[:, 1] - y[:, 0])
-    left = np.clip(np.ceil(x.min(1)), 0, width).astype(np.int64)
-    right = np.clip(np.floor(x.max(1)) + 1, 0, width).astype(np.int64)
-    top = np.clip(np.ceil(y.min(1)), 0, height).astype(np.int64)
-    bottom = np.clip(np.floor(y.max(1)) + 1, 0, height).astype(np.int64)
-    visible = np.flatnonzero((area < -1e-9) & (right > left) & (bottom > top))
-    counts = (right - left)[visible] * (bottom - top)[visible]
-
-    triangle = np.full(height * width, -1, np.int64)
-    weights = np.zeros((height * width, 3))
-    depth = np.full(height * width, np.inf)
-    parts = np.searchsorted(np.cumsum(counts), np.arange(0, counts.sum(), _CHUNK), side="left")
-    for chunk in np.split(np.arange(len(visible)), parts[1:]):
-        if not len(chunk):
-            continue
-        owner = np.repeat(visible[chunk], counts[chunk])
-        starts = np.repeat(np.cumsum(counts[chunk]) - counts[chunk], counts[chunk])
-        step = np.arange(len(owner)) - starts
-        wide = (right - left)[owner]
-        px, py = left[owner] + step % wide, top[owner] + step // wide
-        shares = _shares(x[owner], y[owner], area[owner], px, py)
-        inside = shares.min(1) >= -1e-9
-        owner, px, py, shares = owner[inside], px[inside], py[inside], shares[inside]
-        far = (shares * corners[owner, :, 2]).sum(1)
-        place = py * width + px
-        # Far to near: where a pixel comes several times, numpy keeps the last.
-        order = np.argsort(-far, kind="stable")
-        order = order[far[order] < depth[place[order]]]
-        triangle[place[order]] = owner[order]
-        weights[place[order]] = shares[order]
-        depth[place[order]] = far[order]
-    return Surface(triangle.reshape(shape), weights.reshape(height, width, 3), depth.reshape(shape))
+def _project(points: np.ndarray, scene: Scene, size: int) -> np.ndarray:
+    """Points (P,3) -> (P,3): x and y in pixels, and the distance from the camera."""
+    turned = points @ scene.rotation.T
+    depth = _CAMERA - turned[:, 2]
+    scale = size / _FIELD * scene.zoom * _CAMERA / depth
+    return np.stack([size / 2 + turned[:, 0] * scale, size * 0.5 - turned[:, 1] * scale, depth], 1)
 
 
-def _shares(x: np.ndarray, y: np.ndarray, area: np.ndarray, px: np.ndarray, py: np.ndarray) -> np.ndarray:
-    """(N,3) barycentric weights of pixels in triangles with corners x, y (N,3)."""
-    first = (x[:, 1] - px) * (y[:, 2] - py) - (x[:, 2] - px) * (y[:, 1] - py)
-    second = (x[:, 2] - px) * (y[:, 0] - py) - (x[:, 0] - px) * (y[:, 2] - py)
-    shares = np.stack([first, second, area - first - second], 1)
-    return np.asarray(shares / area[:, None])
+def _colours(material: np.ndarray, place: np.ndarray, person: Person, scene: Scene) -> np.ndarray:
+    """Material (N,) and place (N,3) of pixels -> (N,3) linear albedo."""
+    colour = np.empty_like(place)
+    plain = {
+        materials.MOUTH: np.array([0.05, 0.012, 0.012]),
+        materials.TEETH: np.array([0.62, 0.58, 0.5]),
+        materials.HAIR: scene.hair,
+        materials.CLOTH: scene.cloth,
+    }
+    for number, one in plain.items():
+        colour[material == number] = one
+    skin, eyes = material == materials.SKIN, material == materials.EYE
+    colour[skin] = skin_colour(place[skin], person, scene.tone, scene.hair)
+    colour[eyes] = eye_colour(place[eyes], person.iris)
+    return colour
 
 
-def normals(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """(P,3) unit normals of the points, the mean of their triangles' by area."""
-    a, b, c = (points[triangles[:, i]] for i in range(3))
-    face = np.cross(b - a, c - a)
-    out = np.zeros_like(points, np.float64)
-    for i in range(3):
-        for axis in range(3):
-            out[:, axis] += np.bincount(triangles[:, i], face[:, axis], len(points))
-    return np.asarray(out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12))
+def _background(scene: Scene, size: int) -> np.ndarray:
+    """(size,size,3) linear, a vertical gradient"""
+    height = np.linspace(1, 0, size)[:, None, None]
+    gradient = scene.background[0] * (1 - height) + scene.background[1] * height
+    return np.broadcast_to(gradient, (size, size, 3)).copy()
 
 
-def harmonics(directions: np.ndarray) -> np.ndarray:
-    """(N,9) the real spherical harmonics up to the second degree at unit directions (N,3)."""
-    x, y, z = directions.T
-    return np.stack(
-        [
-            np.full_like(x, 0.282095),
-            0.488603 * y,
-            0.488603 * z,
-            0.488603 * x,
-            1.092548 * x * y,
-            1.092548 * y * z,
-            0.315392 * (3 * z * z - 1),
-            1.092548 * x * z,
-            0.546274 * (x * x - y * y),
-        ],
-        1,
-    )
-
-
-# How much of each degree a matte surface returns (Ramamoorthi and Hanrahan 2001), over pi.
-_MATTE = np.array([1.0] + [2 / 3] * 3 + [0.25] * 5)
-
-
-def light_of(directions: np.ndarray, colours: np.ndarray, ambient: np.ndarray) -> np.ndarray:
-    """(9,3) the harmonics' coefficients of distant lights (N,3) with colours (N,3), and light from everywhere."""
-    unit = directions / np.linalg.norm(directions, axis=1, keepdims=True)
-    light = np.pi * _MATTE[:, None] * (harmonics(unit).T @ colours)
-    light[0] += ambient / 0.282095
-    return np.asarray(light)
-
-
-def shade(normal: np.ndarray, light: np.ndarray) -> np.ndarray:
-    """(N,3) the light that reaches surfaces with normals (N,3)."""
-    return np.asarray(np.maximum(harmonics(normal) @ light, 0.0))
+def _srgb(linear: np.ndarray) -> np.ndarray:
+    """Linear values -> sRGB values, both in [0,1]."""
+    curve = 1.055 * np.maximum(linear, 1e-9) ** (1 / 2.4) - 0.055
+    return np.where(linear <= 0.0031308, 12.92 * linear, curve)

@@ -1,35 +1,28 @@
-"""`reliableswap evaluate`: pipelines and folders of results, side by side over one protocol."""
+"""`reliableswap evaluate`: compare pipelines and other tools' results by one protocol."""
 
 from __future__ import annotations
 
 import argparse
+import logging
 import shlex
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from reliableswap import __version__
 from reliableswap.errors import ReliableSwapError
-from reliableswap.evaluation.protocols import ffpp
-from reliableswap.evaluation.protocols import pairs as protocols
-from reliableswap.evaluation.protocols.pairs import PROTOCOLS, make_pairs, other_photos, write_pairs
-from reliableswap.evaluation.protocols.shots import Pair, Shot, find_pictures
+from reliableswap.evaluation.protocols import ffpp, pairs
+from reliableswap.evaluation.settings import EvaluationSettings, PipelineChoice
 
 if TYPE_CHECKING:
-    from reliableswap.evaluation.judges.identity import FixerJudge, Judge
-    from reliableswap.evaluation.measure import Examiner
-    from reliableswap.evaluation.methods import Method, PipelineMethod
-    from reliableswap.evaluation.report.texts import Facts
+    from reliableswap.evaluation.report.info import RunInfo
     from reliableswap.evaluation.results import Evaluation
-    from reliableswap.faces.analysers.base import FaceAnalyser
 
-FILES = ("report.md", "index.html", "report.json", "pairs.csv", "model-index.yaml")
+logger = logging.getLogger(__name__)
 
 
-class _Compared(argparse.Action):
-    """--pipeline A --engine blend --engine neural --pipeline B: each engine belongs to the pipeline before it."""
+class _AddPipeline(argparse.Action):
+    """--pipeline A --engine blend --engine neural --pipeline B: an engine belongs to the pipeline before it."""
 
     def __call__(
         self,
@@ -38,281 +31,205 @@ class _Compared(argparse.Action):
         values: str | Sequence[Any] | None,
         option_string: str | None = None,
     ) -> None:
-        compared: list[tuple[str, list[str]]] = list(namespace.compared or [])
+        chosen: list[PipelineChoice] = list(namespace.pipelines)
         if self.dest == "pipeline":
-            compared.append((str(values), []))
+            chosen.append(PipelineChoice(str(values)))
         else:
-            if not compared:
-                compared.append(("bundled", []))
-            compared[-1] = (compared[-1][0], [*compared[-1][1], str(values)])
-        namespace.compared = compared
+            last = chosen.pop() if chosen else PipelineChoice("bundled")
+            chosen.append(PipelineChoice(last.place, (*last.engines, str(values))))
+        namespace.pipelines = chosen
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What `reliableswap evaluate` takes."""
+    """Add the options of `reliableswap evaluate`; the defaults are those of EvaluationSettings."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = f"{protocols.__doc__}\n{ffpp.__doc__}"
-    parser.set_defaults(compared=None)
-    parser.add_argument(
+    parser.epilog = f"{pairs.__doc__}\n{ffpp.__doc__}"
+    _add_methods(parser.add_argument_group("what to compare"))
+    _add_protocol(parser.add_argument_group("on which pairs"))
+    _add_judges(parser.add_argument_group("by which judges"))
+    _add_output(parser.add_argument_group("where to write"))
+    parser.set_defaults(pipelines=[])  # filled by --pipeline and --engine
+
+
+def _add_methods(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
         "--pipeline",
-        action=_Compared,
+        action=_AddPipeline,
         metavar="DIR|bundled",
-        help="a pipeline folder, Hub id, or bundled; may be repeated",
+        help="a pipeline's folder or Hub id, or bundled; may be repeated",
     )
-    parser.add_argument(
+    group.add_argument(
         "--engine",
-        action=_Compared,
+        action=_AddPipeline,
         choices=("auto", "blend", "neural"),
-        help="the engine of the --pipeline before it; may be repeated",
+        help="an engine of the --pipeline before it; may be repeated (default: auto)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--outputs",
         action="append",
         default=[],
         metavar="NAME=FOLDER",
-        help="results of another tool, named as --list-pairs lists them; may be repeated",
+        help="another tool's results, with the file names that --list-pairs gives; may be repeated",
     )
-    parser.add_argument(
+    group.add_argument(
         "--controls", action="store_true", help="add the unchanged target and the source photo as methods"
     )
-    parser.add_argument("--protocol", choices=PROTOCOLS, required=True)
-    parser.add_argument("--faces", type=Path, required=True, metavar="FOLDER", help="the protocol's photos")
-    parser.add_argument("--pairs", type=int, default=1000, metavar="N", help="pairs (ffpp: videos) at most")
-    parser.add_argument("--seed", type=int, default=0, help="of the pairs and of the intervals")
-    parser.add_argument(
-        "--held-out",
-        type=int,
-        metavar="PERCENT",
-        help="identity-folders: only the people that training keeps out",
+    for name in ("shape", "expression", "glasses"):
+        group.add_argument(
+            f"--{name}",
+            type=float,
+            metavar="0..1",
+            help=f"the pipelines' {name} (default: what each pipeline uses)",
+        )
+    group.add_argument(
+        "--device", help="device of the pipelines: cpu, openvino, cuda, cuda:1, mps (default: cpu)"
     )
-    parser.add_argument("--judge", metavar="DIR|ONNX|dlib", help="the encoder that judges identity")
+
+
+def _add_protocol(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--protocol", choices=pairs.PROTOCOLS, required=True, help="how photos become pairs (below)"
+    )
+    group.add_argument("--faces", type=Path, required=True, metavar="FOLDER", help="the protocol's photos")
+    group.add_argument(
+        "--pairs",
+        type=int,
+        default=EvaluationSettings.pairs,
+        metavar="N",
+        help="the most pairs to measure, for ffpp the most videos (default: %(default)s)",
+    )
+    group.add_argument(
+        "--seed",
+        type=int,
+        default=EvaluationSettings.seed,
+        help="seed of the pairs and of the intervals (default: %(default)s)",
+    )
+    group.add_argument(
+        "--held-out",
+        type=_percentage,
+        metavar="PERCENT|all",
+        help="identity-folders only: measure only people that training leaves out at this percentage, or all people "
+        "(default: the smallest percentage that a compared generator stores; all if no generator takes part)",
+    )
+
+
+def _add_judges(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--judge", metavar="DIR|ONNX|dlib", help="the encoder that judges identity")
     for name in ("mean", "std"):
-        parser.add_argument(
+        group.add_argument(
             f"--judge-{name}",
             type=float,
             nargs="+",
-            default=[0.5],
+            default=getattr(EvaluationSettings, f"judge_{name}"),
             metavar="X",
-            help=f"{name} of an ONNX judge's input, one number or three, for pixels in 0..1 (default 0.5)",
+            help=f"{name} of an ONNX judge's input for pixels in 0..1, one number or three (default: 0.5)",
         )
-    parser.add_argument(
-        "--mesh",
-        default="bundled",
-        metavar="bundled|ONNX",
-        help="who reads pose and expression: the bundled mesh, or MediaPipe's FaceMesh as an ONNX file",
-    )
-    parser.add_argument("--lower-judge", metavar="DIR", help="a FixerNet that judges jaw and mouth")
-    parser.add_argument(
+    group.add_argument("--lower-judge", metavar="DIR", help="a FixerNet that judges jaw and mouth")
+    group.add_argument(
         "--allow-same-judge",
         action="store_true",
-        help="even if it is a pipeline's own network; the report says so",
+        help="accept a judge that is a pipeline's own network; the report says so",
     )
-    parser.add_argument(
+    group.add_argument(
+        "--mesh",
+        default=EvaluationSettings.mesh,
+        metavar="bundled|ONNX",
+        help="mesh network for pose and expression: bundled, or MediaPipe's FaceMesh as an ONNX file "
+        "(default: %(default)s)",
+    )
+    group.add_argument(
         "--features",
-        default="efficientnet-lite2",
+        default=EvaluationSettings.features,
         metavar="NAME|ONNX|none",
-        help="of the Fréchet distance: efficientnet-lite2, which no loss of ours looks at, -lite1, -lite0, which the "
-        "losses do look at, or an ONNX file; one called inception*.onnx makes it FID",
+        help="features of the Fréchet distance: efficientnet-lite2 or -lite1, which no loss of ours uses, "
+        "efficientnet-lite0, which our losses use, or an ONNX file; inception*.onnx gives FID (default: %(default)s)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--real",
         type=Path,
         metavar="FOLDER",
-        help="of the Fréchet distance: real photos that no pair makes anything of (default: the other photos of "
-        "--faces, as many as there are pairs; lists of pairs and videos have none)",
+        help="real photos for the Fréchet distance (default: as many photos of --faces as there are pairs, of those "
+        "that no pair uses; lists of pairs and videos have none)",
     )
-    parser.add_argument("-o", "--output", type=Path, metavar="REPORT", help="folder for the report")
-    parser.add_argument("--overwrite", action="store_true", help="replace an earlier report")
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="store the pipelines' results here")
-    parser.add_argument(
-        "--list-pairs", type=Path, metavar="TSV", help="only write the pairs, for other tools to work from"
-    )
-    for name in ("shape", "expression", "glasses"):
-        parser.add_argument(
-            f"--{name}", type=float, metavar="0..1", help="of the pipelines' swaps (default: theirs)"
-        )
-    parser.add_argument(
-        "--device", help="where the pipelines run: cpu, openvino, cuda, cuda:1, mps (default: cpu)"
+
+
+def _add_output(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("-o", "--output", type=Path, metavar="REPORT", help="folder of the report")
+    group.add_argument("--overwrite", action="store_true", help="replace an earlier report")
+    group.add_argument("--keep", type=Path, metavar="FOLDER", help="store the pipelines' results here")
+    group.add_argument(
+        "--list-pairs", type=Path, metavar="TSV", help="only write the list of pairs, for other tools to swap"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measure, write the report, print the table."""
-    started = time.perf_counter()
-    pairs = make_pairs(
-        arguments.protocol, arguments.faces, arguments.pairs, arguments.seed, arguments.held_out
-    )
+    """Measure, write the report, and print the table."""
+    from reliableswap.evaluation import run as evaluation_run
+    from reliableswap.evaluation.protocols.pair_list import write_pairs
+    from reliableswap.evaluation.report.write import FILES, check_output, write_report
+
+    settings = settings_of(arguments)
     if arguments.list_pairs is not None:
-        write_pairs(pairs, arguments.list_pairs)
-        _say(f"wrote {len(pairs)} pairs to {arguments.list_pairs}")
+        found = evaluation_run.protocol_pairs(settings)
+        write_pairs(found, arguments.list_pairs)
+        logger.info("wrote %d pairs to %s", len(found), arguments.list_pairs)
         return 0
-    _check(arguments)
-
-    from reliableswap.evaluation.judges.identity import check_judges, open_judge, open_lower_judge
-    from reliableswap.evaluation.measure import evaluate
-
-    judge = open_judge(arguments.judge, _channels(arguments, "mean"), _channels(arguments, "std"))
-    lower = open_lower_judge(arguments.lower_judge) if arguments.lower_judge else None
-    pipelines = open_pipelines(arguments)
-    networks = {method.name: method.networks for method in pipelines}
-    shared = check_judges(judge, lower, networks, arguments.allow_same_judge)
-    methods = gather(arguments, pipelines, pairs)
-    examiner = _examiner(arguments, judge, lower)
-    evaluation = evaluate(methods, pairs, examiner, arguments.seed, _say, _others(arguments, pairs))
-    facts = _facts(arguments, examiner, shared, time.perf_counter() - started)
-    write_report(evaluation, facts, arguments.output)
-    _say(f"wrote {', '.join(FILES)} in {arguments.output}")
-
-    from reliableswap.evaluation.report.texts import markdown
-
-    print(markdown(evaluation, facts).split("## Figures")[0].strip())
+    output = check_output(arguments.output, arguments.overwrite)
+    evaluation, info = evaluation_run.run(settings, _command())
+    write_report(evaluation, info, output)
+    logger.info("wrote %s in %s", ", ".join(FILES), output)
+    print(_answer(evaluation, info))
     return 0
 
 
-def write_report(evaluation: Evaluation, facts: Facts, folder: Path) -> None:
-    """Every form of the report, in one folder."""
-    from reliableswap.evaluation.report import texts as report
-    from reliableswap.evaluation.report.page import page
-
-    folder.mkdir(parents=True, exist_ok=True)
-    texts = (
-        report.markdown(evaluation, facts),
-        page(evaluation, facts),
-        report.as_json(evaluation, facts),
-        report.as_csv(evaluation),
-        report.model_index(evaluation, facts),
-    )
-    for name, text in zip(FILES, texts, strict=True):
-        (folder / name).write_text(text, encoding="utf-8")
-
-
-def _check(arguments: argparse.Namespace) -> None:
-    """What can be said before anything is loaded."""
-    if arguments.output is None:
-        raise ReliableSwapError("where should the report go? give -o FOLDER")
-    if arguments.output.is_file():
-        raise ReliableSwapError(f"{arguments.output} is a file; the report is a folder")
-    if not arguments.overwrite and any((arguments.output / name).exists() for name in FILES):
-        raise ReliableSwapError(f"{arguments.output} holds a report; give another folder or --overwrite")
-    if not (arguments.compared or arguments.outputs or arguments.controls):
-        raise ReliableSwapError(
-            "nothing to evaluate; give --pipeline bundled, --outputs NAME=FOLDER or --controls"
-        )
-    if arguments.real is not None and arguments.features == "none":
-        raise ReliableSwapError("--real is for the Fréchet distance; leave out --features none, or --real")
-    if arguments.judge is None:
-        raise ReliableSwapError(
-            "no judge of identity; give --judge dlib, an ONNX file or an encoder's folder"
-        )
-
-
-def open_pipelines(arguments: argparse.Namespace) -> list[PipelineMethod]:
-    """One method an engine of each pipeline; a pipeline is loaded once."""
-    from reliableswap.evaluation.methods import PipelineMethod
-    from reliableswap.pipelines.image import ReliableSwapPipeline
-
-    methods: list[PipelineMethod] = []
-    asked = {name: getattr(arguments, name) for name in ("shape", "expression", "glasses")}
-    options = {name: value for name, value in asked.items() if value is not None}
-    for name, value in options.items():
-        if not 0 <= value <= 1:
-            raise ReliableSwapError(f"--{name} is {value}; choose a value from 0 to 1")
-    for place, engines in arguments.compared or []:
-        bundled = place == "bundled"
-        pipe = ReliableSwapPipeline.bundled() if bundled else ReliableSwapPipeline.from_pretrained(place)
-        if arguments.device:
-            pipe.on(arguments.device)
-        pipe.set_progress_bar_config(disable=True)
-        for engine in engines or ["auto"]:
-            label = f"{'bundled' if bundled else Path(place).name}/{pipe.choose_engine(engine)}"
-            methods.append(PipelineMethod(pipe, engine, label, arguments.keep, **options))
-    return methods
-
-
-def gather(
-    arguments: argparse.Namespace, pipelines: Sequence[PipelineMethod], pairs: list[Pair]
-) -> list[Method]:
-    """Pipelines, folders of results, controls; every name once."""
-    from reliableswap.evaluation.methods import FolderMethod, SourcePhoto, UnchangedTarget
-
-    methods: list[Method] = list(pipelines)
-    for given in arguments.outputs:
-        name, equals, folder = given.partition("=")
-        if not (name and equals and folder):
-            raise ReliableSwapError(
-                f"--outputs {given} is not NAME=FOLDER; write for example --outputs mine=results"
-            )
-        method = FolderMethod(name, Path(folder))
-        method.check(pairs)
-        methods.append(method)
-    if arguments.controls:
-        methods += [UnchangedTarget(), SourcePhoto()]
-    names = [method.name for method in methods]
-    for name in names:
-        if names.count(name) > 1:
-            raise ReliableSwapError(f"two methods are called {name}; rename a folder or an --outputs")
-    return methods
-
-
-def _examiner(arguments: argparse.Namespace, judge: Judge, lower: FixerJudge | None) -> Examiner:
-    """All faces are found by the bundled analyser on the CPU, whoever made them."""
-    from reliableswap.evaluation.measure import Examiner
-    from reliableswap.evaluation.metrics.frechet import features_of
-    from reliableswap.faces.analysers.bundled import BundledAnalyser
-
-    features = None if arguments.features == "none" else features_of(arguments.features)
-    analyser: FaceAnalyser = BundledAnalyser()
-    if arguments.mesh != "bundled":
-        from reliableswap.faces.analysers.facemesh import FaceMesh, WithFaceMesh
-
-        analyser = WithFaceMesh(analyser, FaceMesh(Path(arguments.mesh)))
-    return Examiner(analyser, judge, lower, features)
-
-
-def _others(arguments: argparse.Namespace, pairs: Sequence[Pair]) -> list[Shot]:
-    """The photos that --real names, or the protocol's own."""
-    from reliableswap.evaluation.metrics.frechet import LEAST
-
-    if arguments.features == "none":
-        return []
-    if arguments.real is None:
-        return other_photos(arguments.protocol, arguments.faces, pairs, arguments.seed, arguments.held_out)
-    taken = {shot.path.resolve() for pair in pairs for shot in (pair.source, pair.target)}
-    found = [Shot(path, str(path)) for path in find_pictures(arguments.real) if path.resolve() not in taken]
-    if len(found) < LEAST:
-        raise ReliableSwapError(
-            f"--real {arguments.real} holds {len(found)} photos that no pair uses; give at least {LEAST}"
-        )
-    return found
-
-
-def _channels(arguments: argparse.Namespace, name: str) -> list[float]:
-    values: list[float] = getattr(arguments, f"judge_{name}")
-    if len(values) not in (1, 3):
-        raise ReliableSwapError(f"--judge-{name} has {len(values)} numbers; give one, or one a colour")
-    return values
-
-
-def _facts(arguments: argparse.Namespace, examiner: Examiner, shared: list[str], seconds: float) -> Facts:
-    from reliableswap.evaluation.report.texts import Facts
-
-    return Facts(
+def settings_of(arguments: argparse.Namespace) -> EvaluationSettings:
+    """Turn the parsed options into settings."""
+    swap = {name: getattr(arguments, name) for name in ("shape", "expression", "glasses")}
+    return EvaluationSettings(
         protocol=arguments.protocol,
-        faces=arguments.faces.resolve().name,
+        faces=arguments.faces,
+        pipelines=tuple(arguments.pipelines),
+        outputs=tuple(_named_folder(text) for text in arguments.outputs),
+        controls=arguments.controls,
+        pairs=arguments.pairs,
         seed=arguments.seed,
-        judge=examiner.judge.name,
-        lower_judge=examiner.lower.name if examiner.lower else None,
-        features=examiner.features.name if examiner.features else None,
-        analyser=examiner.analyser.name,
-        version=__version__,
-        command=_command(),
-        shared=shared,
-        seconds=round(seconds, 1),
+        held_out=arguments.held_out,
+        judge=arguments.judge,
+        judge_mean=tuple(arguments.judge_mean),
+        judge_std=tuple(arguments.judge_std),
+        lower_judge=arguments.lower_judge,
+        allow_same_judge=arguments.allow_same_judge,
+        mesh=arguments.mesh,
+        features=arguments.features,
+        real=arguments.real,
+        keep=arguments.keep,
+        swap={name: value for name, value in swap.items() if value is not None},
+        device=arguments.device,
     )
+
+
+def _named_folder(text: str) -> tuple[str, Path]:
+    name, _, folder = text.partition("=")
+    if not (name and folder):
+        raise ReliableSwapError(
+            f"--outputs {text} is not NAME=FOLDER; write for example --outputs mine=results"
+        )
+    return name, Path(folder)
+
+
+def _percentage(text: str) -> float | Literal["all"]:
+    return "all" if text == "all" else float(text)
+
+
+def _answer(evaluation: Evaluation, info: RunInfo) -> str:
+    """The report without the explanations below its table."""
+    from reliableswap.evaluation.report.texts import markdown
+
+    return markdown(evaluation, info).split("## Figures")[0].strip()
 
 
 def _command() -> str:
-    """The command as it was given; of paths only the names, because reports are published."""
+    """The command as it was given, with file names for absolute paths, because reports are published."""
 
     def short(word: str) -> str:
         name, equals, path = word.partition("=")
@@ -321,7 +238,3 @@ def _command() -> str:
         return Path(word).name if Path(word).is_absolute() else word
 
     return shlex.join(["reliableswap", *map(short, sys.argv[1:])])
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

@@ -1,1 +1,1 @@
-"""The papers' protocols: figures for our pipelines and for anyone's pictures, side by side in one run."""
+"""Evaluation of face swaps by the papers' protocols: pipelines and other tools' results, side by side in one run."""

@@ -1,62 +1,32 @@
-"""Measuring methods over a protocol's pairs."""
+"""Measuring every method on the same pairs."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
 
 from reliableswap.errors import NoFaceError, ReliableSwapError
-from reliableswap.evaluation.judges.identity import Judge
-from reliableswap.evaluation.metrics import pixels
-from reliableswap.evaluation.metrics.frechet import Features
-from reliableswap.evaluation.metrics.summary import frechet_differences, retrieve, steadiness, summarise
-from reliableswap.evaluation.protocols.shots import Pair, Shot
-from reliableswap.faces.analysers.base import FaceAnalyser
-from reliableswap.faces.face import Face, eye_distance
-from reliableswap.geometry import measures as geometry
+from reliableswap.faces.face import eye_distance
+from reliableswap.geometry import measures
+from reliableswap.media import read_picture
 
+from .examine import Examiner, examine_pairs
 from .methods import Method
-from .results import Evaluation, MethodResult, Row, Subject
+from .metrics import pixels
+from .metrics.retrieval import add_retrieval
+from .metrics.summary import add_frechet_distances, add_identity_variance, frechet_differences, summarise
+from .protocols.shots import Pair, Shot
+from .results import Evaluation, ExaminedFace, MethodResult, PairResult
 
-THUMBNAIL = 160  # pixels a side
+_LOG_EVERY = 50  # pairs
 
-
-@dataclass(frozen=True, eq=False)
-class Examiner:
-    """Finds a face and asks every judge about it."""
-
-    analyser: FaceAnalyser
-    judge: Judge
-    lower: Judge | None = None
-    features: Features | None = None
-
-    def __call__(self, image: np.ndarray, name: str, near: Face | None = None) -> Subject:
-        """The face nearest to `near`, or the largest."""
-        face = self._face(image, name, near)
-        return Subject(
-            face=face,
-            vector=self.judge.embed(image, face),
-            lower=self.lower.embed(image, face) if self.lower else None,
-            features=self.features(image, face) if self.features else None,
-            thumbnail=thumbnail(image, face),
-        )
-
-    def features_in(self, image: np.ndarray, name: str) -> np.ndarray:
-        """What a Fréchet distance needs of a photo, and nothing else."""
-        assert self.features is not None
-        return self.features(image, self._face(image, name))
-
-    def _face(self, image: np.ndarray, name: str, near: Face | None = None) -> Face:
-        faces = self.analyser(image)
-        if not faces:
-            raise NoFaceError(f"no face in {name}")
-        if near is None:
-            return faces[0]
-        return min(faces, key=lambda one: float(np.linalg.norm(_middle(one) - _middle(near))))
+logger = logging.getLogger(__name__)
 
 
 def evaluate(
@@ -64,192 +34,154 @@ def evaluate(
     pairs: Sequence[Pair],
     examiner: Examiner,
     seed: int = 0,
-    say: Callable[[str], None] = lambda text: None,
     others: Sequence[Shot] = (),
 ) -> Evaluation:
-    """Every figure of every method over the same pairs; others: real photos that no pair makes anything of."""
-    subjects, problems = _examine_shots(pairs, examiner, say)
+    """Measure every metric of every method on the same pairs.
+
+    others: real photos that no pair uses, for the Fréchet distance; seed: of the bootstrap.
+    """
+    faces, problems = examine_pairs(pairs, examiner)
     left_out = {
         pair.name: problems[shot] for pair in pairs for shot in (pair.target, pair.source) if shot in problems
     }
     kept = [pair for pair in pairs if pair.name not in left_out]
     if not kept:
+        reason = next(iter(left_out.values()))
         raise ReliableSwapError(
-            f"none of the {len(pairs)} pairs can be measured: {next(iter(left_out.values()))}"
+            f"none of the {len(pairs)} pairs can be measured: {reason}; give photos that show faces"
         )
     kept = [replace(p, reference=None) if p.reference in problems else p for p in kept]
-    real = _examine_others(others, examiner, say)
-    results = []
-    for method in methods:
-        rows = []
-        for number, pair in enumerate(kept, 1):
-            rows.append(_row(method, pair, subjects, examiner))
-            if number % 50 == 0 or number == len(kept):
-                say(f"{method.name}: {number} of {len(kept)} pairs")
-        results.append(MethodResult(method.name, method.control, rows))
+    real = examiner.features_of(others)
+    if real:
+        logger.info("examined %d photos that no pair uses", len(real))
+    results = [_measure(method, kept, faces, examiner) for method in methods]
     for result in results:
-        retrieve(result.rows, subjects)
-        steadiness(result.rows)
-        summarise(result, subjects, real, seed)
-    differences = frechet_differences(results, subjects, real, seed)
-    return Evaluation(kept, subjects, results, left_out, _calibration(kept, subjects), differences, len(real))
+        add_retrieval(result.pairs, faces)
+        add_identity_variance(result.pairs)
+        summarise(result, seed)
+        add_frechet_distances(result, faces, real)
+    differences = frechet_differences(results, faces, real, seed)
+    return Evaluation(kept, faces, results, left_out, _calibration(kept, faces), differences, len(real))
 
 
-def _examine_shots(
-    pairs: Sequence[Pair], examiner: Examiner, say: Callable[[str], None]
-) -> tuple[dict[Shot, Subject], dict[Shot, str]]:
-    """The faces of all sources, targets and references; and why some have none."""
-    wanted = dict.fromkeys(s for p in pairs for s in (p.source, p.target, p.reference) if s is not None)
-    subjects: dict[Shot, Subject] = {}
-    problems: dict[Shot, str] = {}
-    for number, shot in enumerate(wanted, 1):
-        try:
-            subjects[shot] = examiner(shot.read(), str(shot.path))
-        except ReliableSwapError as error:
-            problems[shot] = str(error)
-        if number % 200 == 0 or number == len(wanted):
-            say(f"looked at {number} of {len(wanted)} photos")
-    return subjects, problems
+def _measure(
+    method: Method, pairs: Sequence[Pair], faces: dict[Shot, ExaminedFace], examiner: Examiner
+) -> MethodResult:
+    results = []
+    for number, pair in enumerate(pairs, 1):
+        results.append(measure_pair(method, pair, faces, examiner))
+        if number % _LOG_EVERY == 0 or number == len(pairs):
+            logger.info("%s: %d of %d pairs", method.name, number, len(pairs))
+    return MethodResult(method.name, method.control, results)
 
 
-def _examine_others(
-    others: Sequence[Shot], examiner: Examiner, say: Callable[[str], None]
-) -> list[np.ndarray]:
-    """The features of their faces; photos without one are passed over."""
-    found: list[np.ndarray] = []
-    if examiner.features is None:
-        return found
-    for shot in others:
-        with contextlib.suppress(ReliableSwapError):
-            found.append(examiner.features_in(shot.read(), str(shot.path)))
-    if others:
-        say(f"looked at {len(found)} other photos")
-    return found
-
-
-def _row(method: Method, pair: Pair, subjects: dict[Shot, Subject], examiner: Examiner) -> Row:
-    target, source = subjects[pair.target], subjects[pair.source]
+def measure_pair(
+    method: Method, pair: Pair, faces: dict[Shot, ExaminedFace], examiner: Examiner
+) -> PairResult:
+    """Make and measure one result; if that fails, record the reason."""
+    target, source = faces[pair.target], faces[pair.source]
     photo = pair.target.read()
-    row = Row(pair)
     try:
-        made = method.make(pair, pair.target)
-        image = as_target(made.pixels, photo.shape)
-        same = image.shape == photo.shape
-        row.subject = subject = examiner(image, "the result", target.face if same else None)
+        made = method.result(pair, pair.target)
+        image = fit_to_target(made.pixels, photo.shape)
+        same_size = image.shape == photo.shape
+        face = examiner.examine(image, "the result", target.face if same_size else None)
     except ReliableSwapError as error:
-        row.failure = str(error)
-        row.figures["failed"] = 1.0
-        return row
-    figures = row.figures
-    figures["failed"] = 0.0
+        return PairResult(pair, {"failed": 1.0}, str(error))
+    metrics = {"failed": 0.0}
     if made.milliseconds is not None:
-        figures["milliseconds"] = made.milliseconds
-    figures["cos_source"] = float(subject.vector @ source.vector)
-    figures["cos_target"] = float(subject.vector @ target.vector)
-    figures["copied"] = float(figures["cos_target"] > figures["cos_source"])
+        metrics["milliseconds"] = made.milliseconds
+    metrics |= _identity_metrics(face, source, target)
     if pair.reference is not None:
-        figures["cos_reference"] = float(subject.vector @ subjects[pair.reference].vector)
-    if subject.lower is not None and source.lower is not None:
-        figures["lower_cos_source"] = float(subject.lower @ source.lower)
-    figures |= mesh_figures(image, subject.mesh, photo, target.mesh, source.mesh)
-    if same:
+        metrics["cos_reference"] = float(face.vector @ faces[pair.reference].vector)
+    metrics |= mesh_metrics(image, face.mesh, photo, target.mesh, source.mesh)
+    if same_size:
         outside = ~pixels.face_region(target.mesh, photo.shape[:2])
-        figures["ssim"] = pixels.ssim(image, photo, outside)
-        figures["psnr"] = pixels.psnr(image, photo, outside)
+        metrics["ssim"] = pixels.ssim(image, photo, outside)
+        metrics["psnr"] = pixels.psnr(image, photo, outside)
         if pair.truth is not None:
-            figures |= _truth_figures(image, subject, pair, target, examiner)
+            metrics |= _truth_metrics(image, face, pair.truth, target, examiner)
         if pair.clip is not None:
-            _add_flicker(row, method, image, photo, target.mesh)
-    return row
+            metrics |= _flicker(method, pair, image, photo, target.mesh)
+    return PairResult(pair, metrics, face=face)
 
 
-def mesh_figures(
+def _identity_metrics(face: ExaminedFace, source: ExaminedFace, target: ExaminedFace) -> dict[str, float]:
+    to_source, to_target = float(face.vector @ source.vector), float(face.vector @ target.vector)
+    metrics = {"cos_source": to_source, "cos_target": to_target, "copied": float(to_target > to_source)}
+    if face.lower is not None and source.lower is not None:
+        metrics["lower_cos_source"] = float(face.lower @ source.lower)
+    return metrics
+
+
+def mesh_metrics(
     image: np.ndarray, mesh: np.ndarray, photo: np.ndarray, target: np.ndarray, source: np.ndarray
 ) -> dict[str, float]:
-    """Pose, expression and shape of a result (image, mesh) against its target (photo, mesh) and source mesh."""
-    gaze = geometry.gaze_of(image, mesh) - geometry.gaze_of(photo, target)
-    eyelids = geometry.eye_openings(mesh) - geometry.eye_openings(target)
+    """Compare a result (image, mesh) with its target (photo, mesh) and its source's mesh; meshes are (468,3)."""
+    gaze = measures.gaze_of(image, mesh) - measures.gaze_of(photo, target)
+    eyelids = measures.eye_openings(mesh) - measures.eye_openings(target)
     return {
-        "pose": geometry.pose_error(mesh, target),
-        "expression": geometry.expression_error(mesh, target),
+        "pose": measures.pose_error(mesh, target),
+        "expression": measures.expression_error(mesh, target),
         "gaze": float(np.linalg.norm(gaze)),
         "eyelid": float(np.abs(eyelids).mean()),
-        "mouth": abs(geometry.mouth_opening(mesh) - geometry.mouth_opening(target)),
-        "shape_source": geometry.shape_distance(mesh, source),
+        "mouth": abs(measures.mouth_opening(mesh) - measures.mouth_opening(target)),
+        "shape_source": measures.shape_distance(mesh, source),
     }
 
 
-def _truth_figures(
-    image: np.ndarray, subject: Subject, pair: Pair, target: Subject, examiner: Examiner
+def _truth_metrics(
+    image: np.ndarray, face: ExaminedFace, path: Path, target: ExaminedFace, examiner: Examiner
 ) -> dict[str, float]:
-    assert pair.truth is not None
-    truth = Shot(pair.truth, pair.source.person).read()
+    truth = read_picture(path).pixels
     if truth.shape != image.shape:
-        raise ReliableSwapError(f"{pair.truth} is not of its target's size; make the truth pixel by pixel")
+        raise ReliableSwapError(f"{path} differs in size from its target; give a truth of the target's size")
     region = pixels.face_region(target.mesh, image.shape[:2])
-    figures = {
+    metrics = {
         "truth_psnr": pixels.psnr(image, truth, region),
         "truth_ssim": pixels.ssim(image, truth, region),
     }
-    with contextlib.suppress(NoFaceError):  # an unseen truth still has pixels
-        right = examiner(truth, str(pair.truth), target.face)
-        off = np.linalg.norm(subject.mesh[:, :2] - right.mesh[:, :2], axis=1).mean()
-        figures["truth_cos"] = float(subject.vector @ right.vector)
-        figures["truth_mesh"] = float(off) / eye_distance(right.mesh)
-    return figures
+    with contextlib.suppress(NoFaceError):  # the pixel metrics hold even if no face is found in the truth
+        correct = examiner.examine(truth, str(path), target.face)
+        offset = np.linalg.norm(face.mesh[:, :2] - correct.mesh[:, :2], axis=1).mean()
+        metrics["truth_cos"] = float(face.vector @ correct.vector)
+        metrics["truth_mesh"] = float(offset) / eye_distance(correct.mesh)
+    return metrics
 
 
-def _add_flicker(row: Row, method: Method, image: np.ndarray, photo: np.ndarray, mesh: np.ndarray) -> None:
-    """A neighbour that can't be had leaves this frame's flicker unknown, and nothing else."""
-    shot = row.pair.target
-    assert shot.frame is not None
-    with contextlib.suppress(ReliableSwapError):
-        beside = [replace(shot, frame=shot.frame + step) for step in (-1, 1)]
-        before, after = (as_target(method.make(row.pair, one).pixels, photo.shape) for one in beside)
-        theirs = [one.read() for one in beside]
-        if before.shape == after.shape == photo.shape:
-            region = pixels.face_region(mesh, photo.shape[:2])
-            frames = np.stack([before, image, after])
-            row.figures["flicker"] = pixels.flicker(frames, np.stack([theirs[0], photo, theirs[1]]), region)
+def _flicker(
+    method: Method, pair: Pair, image: np.ndarray, photo: np.ndarray, mesh: np.ndarray
+) -> dict[str, float]:
+    """Compare a frame with its neighbours; return nothing if the method has no result for one of them."""
+    if pair.target.frame is None:
+        return {}
+    neighbours = [replace(pair.target, frame=pair.target.frame + step) for step in (-1, 1)]
+    try:
+        before, after = (fit_to_target(method.result(pair, one).pixels, photo.shape) for one in neighbours)
+        target_before, target_after = (one.read() for one in neighbours)
+    except ReliableSwapError:
+        return {}
+    if not before.shape == after.shape == photo.shape:
+        return {}
+    region = pixels.face_region(mesh, photo.shape[:2])
+    frames = np.stack([before, image, after])
+    return {"flicker": pixels.flicker(frames, np.stack([target_before, photo, target_after]), region)}
 
 
-def _calibration(pairs: Sequence[Pair], subjects: dict[Shot, Subject]) -> dict[str, float]:
-    """What the judge says of real photos: without it, nobody can read a cosine of a judge they do not know."""
-    facts = {
-        "cosine of source and target": float(
-            np.mean([subjects[p.source].vector @ subjects[p.target].vector for p in pairs])
-        )
-    }
-    known = [(subjects[p.source], subjects[p.reference]) for p in pairs if p.reference is not None]
+def _calibration(pairs: Sequence[Pair], faces: dict[Shot, ExaminedFace]) -> dict[str, float]:
+    """What the judge says of real photos, without which nobody can read the cosines of an unfamiliar judge."""
+    different = [float(faces[p.source].vector @ faces[p.target].vector) for p in pairs]
+    found = {"cosine of source and target": float(np.mean(different))}
+    known = [(faces[p.source], faces[p.reference]) for p in pairs if p.reference is not None]
     if known:
-        facts["cosine of two photos of one person"] = float(np.mean([a.vector @ b.vector for a, b in known]))
-    return facts
+        found["cosine of two photos of one person"] = float(np.mean([a.vector @ b.vector for a, b in known]))
+    return found
 
 
-def as_target(image: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """(H,W,3) the result at its target's size if it has its proportions; another crop stays as it is."""
+def fit_to_target(image: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Resize a result (h,w,3) to its target's shape (H,W,3) if the aspect ratios agree; else return it unchanged."""
     height, width = shape[:2]
     if image.shape == shape or abs(image.shape[1] * height / (image.shape[0] * width) - 1) > 0.02:
         return image
     shrinks = image.shape[0] > height
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-
-
-def thumbnail(image: np.ndarray, face: Face) -> bytes:
-    """A small JPEG of the head."""
-    middle, side = _middle(face), 1.4 * face.size
-    scale = THUMBNAIL / side
-    if scale < 0.5:
-        # Averaged first: a large photo seen at a tenth of its size would be full of jags.
-        image = cv2.resize(image, None, fx=2 * scale, fy=2 * scale, interpolation=cv2.INTER_AREA)
-        middle, scale = (middle + 0.5) * 2 * scale - 0.5, 0.5
-    shift = (THUMBNAIL - 1) / 2 - scale * middle
-    matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
-    size = (THUMBNAIL, THUMBNAIL)
-    grey = (128, 128, 128)  # a crop's edge drawn on would look like a method's mistake
-    small = cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderValue=grey)
-    return cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
-
-
-def _middle(face: Face) -> np.ndarray:
-    return np.asarray((face.box[:2] + face.box[2:]) / 2, np.float64)

@@ -1,4 +1,4 @@
-"""What an evaluation finds: faces as the judges saw them, rows, methods, and all of it."""
+"""What an evaluation finds: examined faces, results of pairs, of methods, and of the whole run."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from reliableswap.evaluation.metrics.statistics import Estimate
-from reliableswap.evaluation.protocols.shots import Pair, Shot
 from reliableswap.faces.face import Face
+
+from .metrics.intervals import Estimate
+from .protocols.shots import Pair, Shot
 
 
 @dataclass(frozen=True, eq=False)
-class Subject:
-    """A face as the judges saw it, and a small JPEG of it."""
+class ExaminedFace:
+    """A face with the judges' vectors and a small JPEG; lower and features are None if nobody asked for them."""
 
     face: Face
     vector: np.ndarray
@@ -23,29 +24,31 @@ class Subject:
 
     @property
     def mesh(self) -> np.ndarray:
+        """(468,3)"""
         return self.face.mesh
 
 
 @dataclass(eq=False)
-class Row:
-    """A method's result for a pair: its figures, or why there are none."""
+class PairResult:
+    """A method's result for a pair: metric -> value, or the reason why it failed."""
 
     pair: Pair
-    figures: dict[str, float] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
     failure: str = ""
-    subject: Subject | None = None
+    face: ExaminedFace | None = None
 
 
 @dataclass(eq=False)
 class MethodResult:
-    """A method's rows, means with intervals by figure, and Fréchet distances to real photos.
+    """A method's results: by pair, metric -> mean with interval, and the Fréchet distances to four sets of photos.
 
-    To photos that no result was made of, to all of the pairs' photos, to the targets alone and to the sources alone.
+    frechet_others: photos that no pair uses; frechet_photos: all photos of the pairs; frechet: the targets;
+    frechet_sources: the sources. None: too few pictures.
     """
 
     name: str
     control: bool
-    rows: list[Row]
+    pairs: list[PairResult]
     estimates: dict[str, Estimate] = field(default_factory=dict)
     frechet_others: float | None = None
     frechet_photos: float | None = None
@@ -55,9 +58,9 @@ class MethodResult:
 
 @dataclass(frozen=True)
 class FrechetDifference:
-    """By how much the first method's Fréchet distance is larger than the second's.
+    """The Fréchet distance of method `one` minus that of method `other`.
 
-    to: which one, by its name in MethodResult: `frechet_others` or `frechet_photos`.
+    to: which distance, by its name in MethodResult: `frechet_others` or `frechet_photos`.
     """
 
     one: str
@@ -68,14 +71,14 @@ class FrechetDifference:
 
 @dataclass(eq=False)
 class Evaluation:
-    """All methods over the same pairs.
+    """The results of all methods over the same pairs.
 
-    left_out: pairs whose own photos show no face, with the reason; others: how many photos that no pair holds were
-    looked at.
+    left_out: name of a pair whose own photos show no face -> reason; calibration: what the judge says of real photos;
+    others: number of examined photos that no pair uses.
     """
 
     pairs: list[Pair]
-    subjects: dict[Shot, Subject]
+    faces: dict[Shot, ExaminedFace]
     methods: list[MethodResult]
     left_out: dict[str, str]
     calibration: dict[str, float]

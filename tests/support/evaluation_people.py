@@ -11,10 +11,11 @@ import cv2
 import numpy as np
 import torch
 
-from reliableswap.evaluation import measure
-from reliableswap.evaluation.judges import identity as judge
-from reliableswap.evaluation.metrics import frechet
+from reliableswap.evaluation.examine import Examiner
+from reliableswap.evaluation.judges.encoders import EncoderJudge, FixerJudge
+from reliableswap.evaluation.metrics.features import Features
 from reliableswap.faces.analysers.bundled import BundledAnalyser
+from reliableswap.faces.face import Detection
 from reliableswap.models.fixer import FixerNet
 from reliableswap.models.identity import IdentityEncoder
 from support.people import person
@@ -28,7 +29,7 @@ def mesh_of(name: str = "P001_studio_portrait") -> np.ndarray:
 
 
 def turned(mesh: np.ndarray, degrees: float, axis: int) -> np.ndarray:
-    """Turned about the x, y or z axis, about its own middle."""
+    """The mesh rotated about the x, y or z axis through its centre."""
     i, j = [(1, 2), (0, 2), (0, 1)][axis]
     matrix = np.eye(3)
     matrix[i, i] = matrix[j, j] = math.cos(math.radians(degrees))
@@ -44,12 +45,12 @@ def analyser() -> BundledAnalyser:
 
 @lru_cache(maxsize=8)
 def encoder(seed: int = 0) -> IdentityEncoder:
-    """Untrained, but its norms have seen faces: otherwise all faces would look alike to it."""
+    """An untrained encoder whose norms have seen faces; otherwise all faces would look alike to it."""
     torch.manual_seed(seed)
     network = IdentityEncoder(embedding_size=32).train()
     for module in network.modules():
         if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
-            module.momentum = None  # the mean of all that was seen
+            module.momentum = None  # use the mean of all batches
     crops = [
         cv2.resize(cv2.imread(str(person(n, kind)), cv2.IMREAD_REDUCED_COLOR_8)[..., ::-1], (112, 112))
         for n in range(6, 11)
@@ -60,7 +61,17 @@ def encoder(seed: int = 0) -> IdentityEncoder:
     return network.eval()
 
 
-def examiner(features: frechet.Features | None = None, lower: bool = False) -> measure.Examiner:
+def examiner(features: Features | None = None, lower: bool = False) -> Examiner:
     torch.manual_seed(7)
-    fixer = judge.FixerJudge(FixerNet(embedding_size=16), "chin") if lower else None
-    return measure.Examiner(analyser(), judge.EncoderJudge(encoder(), "untrained"), fixer, features)
+    fixer = FixerJudge(FixerNet(embedding_size=16), "chin") if lower else None
+    return Examiner(analyser(), EncoderJudge(encoder(), "untrained"), fixer, features)
+
+
+class Colours:
+    """Features for tests: the three mean colours of a face's box."""
+
+    name = "colours"
+
+    def __call__(self, image: np.ndarray, face: Detection) -> np.ndarray:
+        x0, y0, x1, y1 = np.clip(face.box, 0, None).astype(int)
+        return np.asarray(image[y0:y1, x0:x1].mean((0, 1)), np.float64)

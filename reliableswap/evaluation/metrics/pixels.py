@@ -1,22 +1,23 @@
-"""Figures of pixels: SSIM and PSNR where nothing should change or where the truth is known, and flicker."""
+"""Pixel metrics: SSIM, PSNR and flicker, inside or outside the face."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 
-PSNR_LIMIT = 100.0  # decibels of equal pictures, whose true value has no mean
-_WINDOW = 11  # SSIM's Gaussian window and its width, as in the paper of Wang et al. (2004)
-_SIGMA = 1.5
-GROWN = 0.12  # of the face's width: how far around the outline a swap may blend
+PSNR_LIMIT = 100.0  # decibels reported for equal pictures, whose PSNR is infinite and would break the mean
+FACE_MARGIN = 0.12  # of the face's width: how far a swap may blend outside the outline
+_WINDOW, _SIGMA = 11, 1.5  # the Gaussian window of SSIM, as in Wang et al. (2004)
+_CHEEKS = 234, 454  # mesh points at the face's left and right edge
 
 
-def face_region(mesh: np.ndarray, shape: tuple[int, int], grow: float = GROWN) -> np.ndarray:
-    """(H,W) bool: the face's outline grown by a share of its width, the same mask for every method."""
+def face_region(mesh: np.ndarray, shape: tuple[int, int], margin: float = FACE_MARGIN) -> np.ndarray:
+    """Mesh (468,3) -> (H,W) bool, the face's outline with a margin; the same mask serves every method."""
     hull = cv2.convexHull(mesh[:, :2].astype(np.float32))[:, 0]
     mask = np.zeros(shape, np.uint8)
     cv2.fillPoly(mask, [np.rint(hull * 16).astype(np.int32)], 1, shift=4)
-    radius = round(grow * float(np.linalg.norm(mesh[234] - mesh[454])))
+    left, right = _CHEEKS
+    radius = round(margin * float(np.linalg.norm(mesh[left] - mesh[right])))
     if radius > 0:
         disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1,) * 2)
         mask = cv2.dilate(mask, disc)
@@ -24,7 +25,7 @@ def face_region(mesh: np.ndarray, shape: tuple[int, int], grow: float = GROWN) -
 
 
 def psnr(image: np.ndarray, other: np.ndarray, where: np.ndarray | None = None) -> float:
-    """Decibels between two pictures (H,W,3) uint8, over the pixels of `where` (H,W); NaN if there are none."""
+    """Two pictures (H,W,3) uint8 -> decibels over the mask `where` (H,W); NaN if the mask is empty."""
     difference = (image.astype(np.float32) - other) ** 2
     chosen = difference if where is None else difference[where]
     if not chosen.size:
@@ -34,7 +35,7 @@ def psnr(image: np.ndarray, other: np.ndarray, where: np.ndarray | None = None) 
 
 
 def ssim_map(image: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """(H,W) structural similarity of the lightness of two pictures (H,W,3) uint8."""
+    """Two pictures (H,W,3) uint8 -> (H,W) structural similarity of their grey versions."""
     x, y = (cv2.cvtColor(p, cv2.COLOR_RGB2GRAY).astype(np.float64) for p in (image, other))
 
     def mean(values: np.ndarray) -> np.ndarray:
@@ -47,7 +48,7 @@ def ssim_map(image: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def ssim(image: np.ndarray, other: np.ndarray, where: np.ndarray | None = None) -> float:
-    """Mean SSIM over the pixels whose whole window lies in `where` (H,W); NaN if there are none."""
+    """Two pictures (H,W,3) uint8 -> mean SSIM over the pixels whose window lies in `where` (H,W); NaN if none does."""
     similarity = ssim_map(image, other)
     if where is None:
         return float(similarity.mean())
@@ -56,15 +57,15 @@ def ssim(image: np.ndarray, other: np.ndarray, where: np.ndarray | None = None) 
 
 
 def flicker(frames: np.ndarray, targets: np.ndarray, where: np.ndarray) -> float:
-    """Grey levels by which three frames (3,H,W,3) tremble more than the target's own, within `where` (H,W).
+    """Three frames (3,H,W,3) of result and target -> grey levels by which the result flickers more, in `where` (H,W).
 
-    The tremble of a frame is its difference from the mean of its two neighbours: motion at an even pace
-    leaves little in it, and what comes and goes within a frame stays.
+    The flicker of a frame is its mean absolute difference from the mean of its two neighbours: steady motion leaves
+    little of it.
     """
-    return _tremble(frames, where) - _tremble(targets, where)
+    return _flicker_of(frames, where) - _flicker_of(targets, where)
 
 
-def _tremble(frames: np.ndarray, where: np.ndarray) -> float:
+def _flicker_of(frames: np.ndarray, where: np.ndarray) -> float:
     before, now, after = frames.astype(np.float32)
     if not where.any():
         return float("nan")

@@ -1,4 +1,4 @@
-"""FaceForensics++: its pair lists, its folders, ten frames a video.
+"""FaceForensics++: pair lists, folders, ten frames per video.
 
 The layout is that of the authors' download script at compression c23:
 
@@ -6,8 +6,8 @@ The layout is that of the authors' download script at compression c23:
     FACES/splits/train.json, val.json, test.json            [["071", "054"], …], from the authors' repository
     OUTPUTS/071_054.mp4                                     results: the target's number first
 
-A pair of the lists counts in both directions. Ten evenly spaced frames of the target are measured, each with
-its two neighbours for the flicker; the source's face is the middle one of its ten.
+Each pair of the lists is used in both directions. Ten evenly spaced frames of the target are measured, each with its
+two neighbours (for flicker); the source's face is taken from the middle one of its own ten frames.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from pathlib import Path
 
 from reliableswap.errors import ReliableSwapError
 
-from .shots import Pair, Shot, frame_count, spread_frames
+from .shots import Pair, Shot
+from .video import frame_count, spread_frames
 
 FRAMES = 10
 _VIDEOS = Path("original_sequences/youtube/c23/videos")
@@ -25,11 +26,11 @@ _SPLITS = ("train", "val", "test")
 
 
 def ffpp(root: Path, videos: int) -> list[Pair]:
-    """Ten pairs of frames a video, of at most that many videos."""
+    """Return ten pairs (frames of the target) for each of at most `videos` videos."""
     folder = root / _VIDEOS
     if not folder.is_dir():
         raise ReliableSwapError(
-            f"there is no {folder}; FaceForensics++ is expected as its script downloads it "
+            f"there is no {folder}; download FaceForensics++ with its authors' script "
             "(python download-FaceForensics.py FACES -d original -c c23 -t videos)"
         )
     chosen = official_pairs(root)[:videos]
@@ -52,7 +53,7 @@ def ffpp(root: Path, videos: int) -> list[Pair]:
 
 
 def official_pairs(root: Path) -> list[tuple[str, str]]:
-    """(target, source) of the authors' lists in both directions, by number."""
+    """Return (target, source) of the authors' lists in both directions, sorted."""
     files = [root / "splits" / f"{name}.json" for name in _SPLITS]
     found = [path for path in files if path.is_file()]
     if not found:
@@ -65,8 +66,7 @@ def official_pairs(root: Path) -> list[tuple[str, str]]:
         try:
             rows = [(str(a), str(b)) for a, b in json.loads(path.read_text())]
         except (ValueError, TypeError) as error:
-            raise ReliableSwapError(
-                f'{path} is no list of pairs; it should read [["071", "054"], …]'
-            ) from error
+            message = f'{path} is not a list of pairs; it should look like [["071", "054"], …]'
+            raise ReliableSwapError(message) from error
         pairs.update(rows, ((b, a) for a, b in rows))
     return sorted(pairs)

@@ -1,21 +1,33 @@
-"""Scatter plots as inline SVG: one dot a method, its intervals as bars, colours that follow the page."""
+"""Scatter plots of two metrics as inline SVG, drawn by matplotlib."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import io
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
+from typing import Any
 
-import numpy as np
-
-from reliableswap.evaluation.metrics.statistics import Estimate
-
-from .figures import Figure
+from reliableswap.errors import ReliableSwapError
+from reliableswap.evaluation.metrics.definitions import Metric
+from reliableswap.evaluation.metrics.intervals import Estimate
 
 COLOURS = ("#2563eb", "#d97706", "#059669", "#db2777", "#7c3aed", "#0891b2", "#65a30d", "#dc2626")
 _CONTROL = "#888888"
-_WIDTH, _HEIGHT = 460, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 18, 16, 46
+# matplotlib knows no CSS variables, so it draws with these colours, which are replaced afterwards.
+_VARIABLES = {"#010203": "var(--text)", "#040506": "var(--line)"}
+_TEXT, _LINE = _VARIABLES
+_STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",  # text stays text: the page's font, searchable and small
+    "font.size": 9,
+    "text.color": _TEXT,
+    "axes.labelcolor": _TEXT,
+    "axes.edgecolor": _LINE,
+    "xtick.color": _TEXT,
+    "ytick.color": _TEXT,
+    "grid.color": _LINE,
+    "legend.frameon": False,
+}
 
 
 @dataclass(frozen=True)
@@ -30,97 +42,64 @@ class Dot:
 
 
 def colours_of(names: Sequence[str], controls: Sequence[bool]) -> dict[str, str]:
-    """A colour a method; controls are grey."""
+    """Name -> colour; controls are grey."""
     own = [name for name, control in zip(names, controls, strict=True) if not control]
     colours = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(own)}
     return {name: colours.get(name, _CONTROL) for name in names}
 
 
-def scatter(dots: Sequence[Dot], x: Figure, y: Figure) -> str:
-    """An SVG of the dots on two figures' axes, or nothing if there are no dots."""
+def check_installed() -> None:
+    """Raise if matplotlib is missing; call this before a long measurement."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        raise ReliableSwapError("reports need matplotlib; run: pip install 'reliableswap[judge]'") from error
+
+
+def scatter(dots: Sequence[Dot], x: Metric, y: Metric) -> str:
+    """Return an SVG element with one dot per method and its intervals as bars; empty without dots."""
     if not dots:
         return ""
-    x_ticks, y_ticks = _ticks([d.x for d in dots], x), _ticks([d.y for d in dots], y)
+    check_installed()
+    import matplotlib as mpl
+    from matplotlib.figure import Figure  # no pyplot: it would choose a display
 
-    def across(value: float) -> float:
-        return _LEFT + _along(value * x.scale, x_ticks) * (_WIDTH - _LEFT - _RIGHT)
-
-    def down(value: float) -> float:
-        return _HEIGHT - _BOTTOM - _along(value * y.scale, y_ticks) * (_HEIGHT - _TOP - _BOTTOM)
-
-    parts = [
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(y.label)} against {escape(x.label)}">'
-    ]
-    floor = _HEIGHT - _BOTTOM
-    for tick in x_ticks:
-        at = across(tick / x.scale)
-        parts.append(f'<line class="grid" x1="{at:.1f}" y1="{_TOP}" x2="{at:.1f}" y2="{floor}"/>')
-        parts.append(f'<text x="{at:.1f}" y="{floor + 16}" text-anchor="middle">{_number(tick)}</text>')
-    for tick in y_ticks:
-        at = down(tick / y.scale)
-        parts.append(f'<line class="grid" x1="{_LEFT}" y1="{at:.1f}" x2="{_WIDTH - _RIGHT}" y2="{at:.1f}"/>')
-        parts.append(f'<text x="{_LEFT - 7}" y="{at + 4:.1f}" text-anchor="end">{_number(tick)}</text>')
-    middle = (_LEFT + _WIDTH - _RIGHT) / 2
-    parts.append(
-        f'<text class="axis" x="{middle}" y="{_HEIGHT - 8}" text-anchor="middle">{escape(x.title)}</text>'
-    )
-    half = (_TOP + floor) / 2
-    parts.append(
-        f'<text class="axis" transform="translate(13 {half}) rotate(-90)" text-anchor="middle">{escape(y.title)}</text>'
-    )
-    parts += [_drawn(dot, across, down) for dot in dots]
-    parts += _labels(dots, [(across(d.x.value), down(d.y.value)) for d in dots])
-    return "".join([*parts, "</svg>"])
+    with mpl.rc_context({**_STYLE, "svg.hashsalt": f"{x.key} {y.key}"}):
+        figure = Figure(figsize=(4.6, 3.4), layout="constrained")
+        axes = figure.add_subplot(xlabel=x.title, ylabel=y.title)
+        for dot in dots:
+            axes.errorbar(
+                dot.x.value * x.scale,
+                dot.y.value * y.scale,
+                xerr=_reach(dot.x, x),
+                yerr=_reach(dot.y, y),
+                fmt="o",
+                color=dot.colour,
+                markerfacecolor="none" if dot.control else dot.colour,
+                elinewidth=1.2,
+                label=dot.name,
+            )
+        axes.grid(linewidth=0.6)
+        axes.spines[["top", "right"]].set_visible(False)
+        figure.legend(loc="outside lower center", ncols=2)
+        stream = io.StringIO()
+        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(stream, format="svg", transparent=True, metadata=nothing)
+    return _inline(stream.getvalue(), f"{y.label} against {x.label}")
 
 
-def _drawn(dot: Dot, across: Callable[[float], float], down: Callable[[float], float]) -> str:
-    x, y = across(dot.x.value), down(dot.y.value)
-    bars = (
-        f'<path d="M{across(dot.x.low):.1f} {y:.1f}H{across(dot.x.high):.1f}M{x:.1f} {down(dot.y.low):.1f}'
-        f'V{down(dot.y.high):.1f}" stroke="{dot.colour}" stroke-width="1.5" opacity=".6"/>'
-    )
-    fill = "none" if dot.control else dot.colour
-    return (
-        f'{bars}<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{fill}" stroke="{dot.colour}" stroke-width="2">'
-        f"<title>{escape(dot.name)}</title></circle>"
-    )
+def _reach(estimate: Estimate, metric: Metric) -> list[list[float]]:
+    """[[below], [above]] of the value in shown units; rounding may put an end on the wrong side of the value."""
+    below, above = estimate.value - estimate.low, estimate.high - estimate.value
+    return [[max(below, 0.0) * metric.scale], [max(above, 0.0) * metric.scale]]
 
 
-def _labels(dots: Sequence[Dot], places: Sequence[tuple[float, float]]) -> list[str]:
-    """Names beside the dots: to the side where there is room, and moved down off the names already there."""
-    taken: list[tuple[float, float, float]] = []
-    out = []
-    for dot, (x, y) in sorted(zip(dots, places, strict=True), key=lambda one: one[1][1]):
-        length = 6.2 * len(dot.name)
-        right = x + 10 + length < _WIDTH
-        left_edge = x + 10 if right else x - 10 - length
-        height = y - 7
-        while any(left_edge < b and a < left_edge + length and abs(height - h) < 13 for a, b, h in taken):
-            height += 13
-        height = min(max(height, _TOP + 8), _HEIGHT - _BOTTOM - 4)
-        taken.append((left_edge, left_edge + length, height))
-        out.append(f'<text class="name" x="{left_edge:.1f}" y="{height:.1f}">{escape(dot.name)}</text>')
-    return out
-
-
-def _ticks(estimates: Sequence[Estimate], figure: Figure) -> list[float]:
-    """Four to eight round numbers around all intervals, in shown units."""
-    low = min(e.low for e in estimates) * figure.scale
-    high = max(e.high for e in estimates) * figure.scale
-    if high - low < 1e-9:
-        low, high = low - 0.5, high + 0.5
-    raw = (high - low) / 4
-    power = 10.0 ** np.floor(np.log10(raw))
-    step = next(float(power * k) for k in (1, 2, 2.5, 5, 10) if power * k >= raw * 0.999)
-    first, last = np.floor(low / step - 0.15), np.ceil(high / step + 0.15)
-    if low >= 0:
-        first = max(first, 0.0)
-    return [float(step * k) for k in np.arange(first, last + 1)]
-
-
-def _along(value: float, ticks: Sequence[float]) -> float:
-    return (value - ticks[0]) / (ticks[-1] - ticks[0])
-
-
-def _number(value: float) -> str:
-    return "0" if abs(value) < 1e-12 else f"{value:.4g}"
+def _inline(svg: str, label: str) -> str:
+    """Turn an SVG file into an element of an HTML page: no XML header, addresses of namespaces or fixed size."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg)
+    svg = re.sub(r'<svg width="[^"]*" height="[^"]*"', f'<svg role="img" aria-label="{label}"', svg, count=1)
+    for colour, variable in _VARIABLES.items():
+        svg = svg.replace(colour, variable)
+    return svg.strip()

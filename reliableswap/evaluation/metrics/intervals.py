@@ -1,0 +1,100 @@
+"""Means with 95 % bootstrap intervals for values that are not independent.
+
+`scipy.stats.bootstrap` resamples independent values only: it neither draws whole clusters (the frames of one video)
+nor accounts for two crossed clusters (pairs that share a source or a target person). Intervals that ignore this are
+too narrow, which `tests/unit/evaluation/metrics/test_intervals.py` measures, so the code below stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+_Z = 1.96  # standard deviations of a normal distribution on either side of the mean that hold 95 %
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The mean (or median) of `count` values with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+    count: int
+
+
+def bootstrap(
+    values: Sequence[float] | np.ndarray,
+    seed: int = 0,
+    copies: int = 1000,
+    median: bool = False,
+    groups: Sequence[str] | None = None,
+    share: bool = False,
+    crossed: Sequence[Sequence[str]] = (),
+) -> Estimate | None:
+    """Estimate the mean (or median) of the finite values; None if there are none.
+
+    groups: the label of each value; values with the same label (frames of one video) are drawn together.
+    crossed: two labellings, such as source and target person. Values that share a label are correlated, so the
+        interval is widened by the two-way clustered variance of the mean (Cameron, Gelbach and Miller 2011).
+    share: the values are 0 or 1. If all are equal, resampling would give an interval of no width; Wilson's is used.
+    """
+    array = np.asarray(values, np.float64)
+    known = np.isfinite(array)
+    if not known.any():
+        return None
+    labels = np.arange(len(array)) if groups is None else _numbered(groups)
+    array, labels = array[known], _numbered(labels[known])
+    clusters = int(labels.max()) + 1
+    rng = np.random.default_rng(seed)
+    if median:
+        value, samples = _medians(array, labels, clusters, copies, rng)
+    else:
+        value, samples = _means(array, labels, clusters, copies, rng)
+    low, high = (float(edge) for edge in np.quantile(samples, (0.025, 0.975)))
+    if len(crossed) == 2 and not median:
+        factor = _widening(array - value, [np.asarray(one)[known] for one in crossed])
+        low, high = value - factor * (value - low), value + factor * (high - value)
+        if share:
+            low, high = max(low, 0.0), min(high, 1.0)
+    if share and value in (0.0, 1.0):
+        unseen = _Z**2 / (clusters + _Z**2)  # Wilson's bound for a share that was never observed
+        low, high = (0.0, unseen) if value == 0 else (1 - unseen, 1.0)
+    return Estimate(value, low, high, len(array))
+
+
+def _numbered(labels: Sequence[str] | np.ndarray) -> np.ndarray:
+    """(N,) labels -> (N,) integers from 0, without gaps."""
+    return np.asarray(np.unique(np.asarray(labels), return_inverse=True)[1])
+
+
+def _means(
+    values: np.ndarray, labels: np.ndarray, clusters: int, copies: int, rng: np.random.Generator
+) -> tuple[float, np.ndarray]:
+    """The mean, and the means (copies,) of resampled clusters."""
+    sums, sizes = np.bincount(labels, values), np.bincount(labels)
+    times = rng.multinomial(clusters, np.full(clusters, 1 / clusters), size=copies)
+    return float(values.mean()), (times @ sums) / (times @ sizes)
+
+
+def _medians(
+    values: np.ndarray, labels: np.ndarray, clusters: int, copies: int, rng: np.random.Generator
+) -> tuple[float, np.ndarray]:
+    """The median, and the medians (copies,) of resampled clusters."""
+    members = [values[labels == cluster] for cluster in range(clusters)]
+    picks = rng.integers(clusters, size=(copies, clusters))
+    samples = [np.median(np.concatenate([members[i] for i in row])) for row in picks]
+    return float(np.median(values)), np.array(samples)
+
+
+def _widening(residuals: np.ndarray, crossed: Sequence[np.ndarray]) -> float:
+    """The ratio of the mean's two-way clustered standard error to its independent one; at least 1."""
+    first, second = (_numbered(one) for one in crossed)
+    both = _numbered(first * (int(second.max()) + 1) + second)
+    parts = [float(np.square(np.bincount(labels, residuals)).sum()) for labels in (first, second, both)]
+    independent = float(np.square(residuals).sum())
+    if independent <= 0:
+        return 1.0
+    return float(np.sqrt(max((parts[0] + parts[1] - parts[2]) / independent, 1.0)))

@@ -1,0 +1,156 @@
+"""A whole evaluation: open what the settings name, make the pairs, measure, and describe the run."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+from reliableswap import __version__
+from reliableswap.errors import ReliableSwapError
+from reliableswap.faces.analysers.base import FaceAnalyser
+from reliableswap.faces.analysers.bundled import BundledAnalyser
+from reliableswap.pipelines.image import Engine, ReliableSwapPipeline
+
+from .examine import Examiner
+from .held_out import choose_held_out
+from .judges.selection import check_judges, open_judge, open_lower_judge
+from .measure import evaluate
+from .methods import FolderMethod, Method, PipelineMethod, SourcePhoto, UnchangedTarget
+from .metrics import frechet
+from .metrics.features import open_features
+from .protocols.pairs import make_pairs, unused_photos
+from .protocols.people import find_photos
+from .protocols.shots import Pair, Shot
+from .report.info import RunInfo
+from .results import Evaluation
+from .settings import EvaluationSettings
+
+
+def run(settings: EvaluationSettings, command: str = "") -> tuple[Evaluation, RunInfo]:
+    """Evaluate; command: how the run was started, for the report."""
+    started = time.perf_counter()
+    settings.check_complete()
+    examiner = open_examiner(settings)
+    pipelines = open_pipelines(settings)
+    networks = {method.name: method.networks for method in pipelines}
+    shared = check_judges(examiner.judge, examiner.lower, networks, settings.allow_same_judge)
+    held_out = held_out_of(settings, pipelines)
+    pairs = make_pairs(settings.protocol, settings.faces, settings.pairs, settings.seed, held_out)
+    methods = all_methods(settings, pipelines, pairs)
+    others = other_photos(settings, pairs, held_out)
+    evaluation = evaluate(methods, pairs, examiner, settings.seed, others)
+    info = RunInfo(
+        protocol=settings.protocol,
+        faces=settings.faces.resolve().name,
+        seed=settings.seed,
+        held_out=held_out,
+        judge=examiner.judge.name,
+        lower_judge=examiner.lower.name if examiner.lower else None,
+        features=examiner.features.name if examiner.features else None,
+        analyser=examiner.analyser.name,
+        version=__version__,
+        command=command,
+        shared=shared,
+        trained=_maybe_trained_on(settings, pipelines, held_out),
+        seconds=round(time.perf_counter() - started, 1),
+    )
+    return evaluation, info
+
+
+def protocol_pairs(settings: EvaluationSettings) -> list[Pair]:
+    """Make only the pairs, the same ones that `run` measures."""
+    held_out = held_out_of(settings, open_pipelines(settings))
+    return make_pairs(settings.protocol, settings.faces, settings.pairs, settings.seed, held_out)
+
+
+def open_pipelines(settings: EvaluationSettings) -> list[PipelineMethod]:
+    """Load each pipeline once, and make a method for each of its engines."""
+    methods: list[PipelineMethod] = []
+    for choice in settings.pipelines:
+        is_bundled = choice.place == "bundled"
+        pipe = (
+            ReliableSwapPipeline.bundled()
+            if is_bundled
+            else ReliableSwapPipeline.from_pretrained(choice.place)
+        )
+        if settings.device:
+            pipe.on(settings.device)
+        pipe.set_progress_bar_config(disable=True)
+        label = "bundled" if is_bundled else Path(choice.place).name
+        for engine in cast("Sequence[Engine]", choice.engines or ("auto",)):
+            name = f"{label}/{pipe.choose_engine(engine)}"
+            methods.append(PipelineMethod(pipe, engine, name, settings.keep, **settings.swap))
+    return methods
+
+
+def held_out_of(settings: EvaluationSettings, pipelines: Sequence[PipelineMethod]) -> float | None:
+    """The percentage of people to evaluate on, or None for everybody."""
+    return choose_held_out(settings.held_out, settings.protocol, _left_out(pipelines))
+
+
+def _left_out(pipelines: Sequence[PipelineMethod]) -> dict[str, float]:
+    """Method -> percent of people that its generator's training left out, for methods with a generator."""
+    return {method.name: method.held_out for method in pipelines if method.held_out is not None}
+
+
+def _maybe_trained_on(
+    settings: EvaluationSettings, pipelines: Sequence[PipelineMethod], held_out: float | None
+) -> list[str]:
+    """The methods whose training may have seen the measured people, where people are known by name."""
+    known = settings.protocol == "identity-folders" and held_out is None
+    return list(_left_out(pipelines)) if known else []
+
+
+def open_examiner(settings: EvaluationSettings) -> Examiner:
+    """Open the judges and the analyser, which is the bundled one on the CPU for every method."""
+    if settings.judge is None:
+        raise ReliableSwapError(
+            "no judge of identity; give --judge dlib, an ONNX file or an encoder's folder"
+        )
+    analyser: FaceAnalyser = BundledAnalyser()
+    if settings.mesh != "bundled":
+        from reliableswap.faces.analysers.facemesh import FaceMesh, WithFaceMesh
+
+        analyser = WithFaceMesh(analyser, FaceMesh(Path(settings.mesh)))
+    return Examiner(
+        analyser,
+        open_judge(settings.judge, settings.judge_mean, settings.judge_std),
+        open_lower_judge(settings.lower_judge) if settings.lower_judge else None,
+        None if settings.features == "none" else open_features(settings.features),
+    )
+
+
+def all_methods(
+    settings: EvaluationSettings, pipelines: Sequence[PipelineMethod], pairs: Sequence[Pair]
+) -> list[Method]:
+    """Pipelines, folders of results and controls; raise if two have the same name."""
+    methods: list[Method] = list(pipelines)
+    for name, folder in settings.outputs:
+        method = FolderMethod(name, folder)
+        method.check(pairs)
+        methods.append(method)
+    if settings.controls:
+        methods += [UnchangedTarget(), SourcePhoto()]
+    name, count = Counter(method.name for method in methods).most_common(1)[0]
+    if count > 1:
+        raise ReliableSwapError(f"two methods are called {name}; rename a folder or an --outputs")
+    return methods
+
+
+def other_photos(settings: EvaluationSettings, pairs: Sequence[Pair], held_out: float | None) -> list[Shot]:
+    """Photos that no pair uses, for the Fréchet distance: those of --real, or the protocol's own."""
+    if settings.features == "none":
+        return []
+    if settings.real is None:
+        return unused_photos(settings.protocol, settings.faces, pairs, settings.seed, held_out)
+    taken = {shot.path.resolve() for pair in pairs for shot in (pair.source, pair.target)}
+    photos = [photo.path for photo in find_photos(settings.real) if photo.path.resolve() not in taken]
+    if len(photos) < frechet.MIN_PICTURES:
+        raise ReliableSwapError(
+            f"--real {settings.real} holds {len(photos)} photos that no pair uses; give at least "
+            f"{frechet.MIN_PICTURES}"
+        )
+    return [Shot(path, str(path)) for path in photos]
