@@ -28,10 +28,11 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from reliableswap.bundled import bundled
+from reliableswap.data.cells import decode_mesh, decode_picture
 from reliableswap.data.jobs import one_thread
 from reliableswap.data.photos import list_photos
+from reliableswap.data.shards import read_about
 from reliableswap.data.splits import Split
-from reliableswap.data.storage import decode_mesh, decode_picture, read_about
 from reliableswap.data.triplet_dataset import TripletDataset
 from reliableswap.faces.analysers.bundled import BundledAnalyser
 from reliableswap.geometry import regions

@@ -1,4 +1,4 @@
-"""`reliableswap triplets`: the factory on the command line."""
+"""`reliableswap triplets`: make training triplets from photos."""
 
 from __future__ import annotations
 
@@ -29,24 +29,30 @@ _GROUPS = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The sub-command's options; their defaults are those of TripletSettings."""
+    """Add the options; their defaults are those of TripletSettings."""
     parser.add_argument(
         "photos",
         type=Path,
         metavar="PHOTOS",
-        help="a folder, one sub-folder a person; or a .csv or .parquet table",
+        help="a folder with one sub-folder per person, or a .csv or .parquet table with columns path and identity",
     )
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="where the shards go")
     parser.add_argument(
-        "--size", type=int, default=128, help="side of the crops: 128, 256, 512 (default: 128)"
+        "-o", "--output", type=Path, required=True, metavar="DIR", help="folder of the shards"
+    )
+    parser.add_argument(
+        "--size", type=int, default=128, help="side of the crops in pixels: 128, 256, 512 (default: 128)"
     )
     parser.add_argument("--pairs", type=int, default=1000, metavar="N", help="pairs to make (default: 1000)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--split", default="90/5/5", help="shares of train/validation/test (default: 90/5/5)")
     parser.add_argument(
-        "--shard-pairs", type=int, default=256, metavar="N", help="pairs a shard (default: 256)"
+        "--split", default="90/5/5", help="shares of people in train/validation/test (default: 90/5/5)"
     )
-    parser.add_argument("--format", choices=FORMATS, default="jpeg", help="how pictures are stored")
+    parser.add_argument(
+        "--shard-pairs", type=int, default=256, metavar="N", help="pairs per shard (default: 256)"
+    )
+    parser.add_argument(
+        "--format", choices=FORMATS, default="jpeg", help="of the stored pictures (default: jpeg)"
+    )
     parser.add_argument(
         "--girth", type=float, default=0.0, metavar="SHARE",
         help="make jaws thinner or chubbier by up to this share of their width (default: 0)",
@@ -55,39 +61,50 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--flat",
         default="",
         metavar="NAMES",
-        help="sub-folders whose photos are all of different people, with commas",
+        help="comma-separated names of sub-folders in which every photo shows another person",
     )
     parser.add_argument(
-        "--cache", type=Path, metavar="DIR", help="found faces are kept here (default: DIR/cache)"
+        "--cache",
+        type=Path,
+        metavar="DIR",
+        help="folder of the found faces (default: cache in the output folder)",
     )
     parser.add_argument(
         "--encoder",
         default="bundled",
         metavar="PATH",
-        help="identity encoder of the filter: a folder of ours, an ONNX file, bundled or none (default: bundled)",
+        help="encoder of the filter: a from_pretrained folder, an ONNX file, bundled or none (default: bundled)",
     )
     parser.add_argument(
-        "--encoder-mean", default="0.5", metavar="R,G,B", help="of an ONNX encoder (default: 0.5)"
+        "--encoder-mean",
+        default="0.5",
+        metavar="R,G,B",
+        help="of an ONNX encoder, for pixels in 0..1 (default: 0.5)",
     )
     parser.add_argument(
-        "--encoder-std", default="0.5", metavar="R,G,B", help="of an ONNX encoder (default: 0.5)"
+        "--encoder-std",
+        default="0.5",
+        metavar="R,G,B",
+        help="of an ONNX encoder, for pixels in 0..1 (default: 0.5)",
     )
     parser.add_argument(
         "--device",
         default="cpu",
-        help="of a folder's encoder: cpu, cuda, or openvino, which is quicker (default: cpu)",
+        help="of an encoder from a folder: cpu, cuda or openvino (quicker than cpu; default: cpu)",
     )
     parser.add_argument(
         "--precision",
         choices=PRECISIONS,
         default="auto",
-        help="of a folder's encoder; auto: bfloat16 on processors that multiply it themselves, else float32",
+        help="of an encoder from a folder; auto: bfloat16 on processors that multiply it natively, else float32",
     )
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default: 1)")
     parser.add_argument(
-        "--license", default="other", metavar="ID", help="for the dataset card (default: other)"
+        "--license", default="other", metavar="ID", help="licence in the dataset card (default: other)"
     )
-    parser.add_argument("--preview", type=Path, metavar="FILE", help="also write the contact sheet here")
+    parser.add_argument(
+        "--preview", type=Path, metavar="FILE", help="also write the contact sheet to this file"
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     for title, kind in _GROUPS.values():
         group = parser.add_argument_group(title)
@@ -106,7 +123,7 @@ def _option(name: str) -> str:
 
 
 def settings_of(arguments: argparse.Namespace) -> TripletSettings:
-    """The settings that the options say."""
+    """The settings from the options."""
     groups: dict[str, Any] = {
         name: kind(**{one.name: getattr(arguments, one.name) for one in dataclasses.fields(kind)})
         for name, (_, kind) in _GROUPS.items()
@@ -125,7 +142,7 @@ def settings_of(arguments: argparse.Namespace) -> TripletSettings:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Make the triplets, then say what came of it on stderr."""
+    """Make the triplets, and report what became of the pairs on stderr."""
     try:
         from reliableswap.triplets.encode import EncoderChoice
         from reliableswap.triplets.factory import make_triplets

@@ -1,0 +1,1 @@
+"""Photos, the split of their people, records, shards and datasets: what triplets, training and evaluation share."""

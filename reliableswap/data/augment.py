@@ -1,4 +1,4 @@
-"""Augmentation that keeps a triplet true: what happens to the target happens to its ground truth."""
+"""Augmentation of training samples. Target and ground truth change alike, so a triplet stays true."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ import numpy as np
 
 from reliableswap.errors import ReliableSwapError
 from reliableswap.geometry.topology import topology
-from reliableswap.triplets.surrogates import AlignedFace
+
+from .aligned import AlignedFace
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """flip: how often everything is mirrored. brightness, contrast, saturation: largest change, as a share, and hue:
-    in degrees; target and truth change alike, the source by a draw of its own."""
+    """Limits of the changes. flip: how often a sample is mirrored; brightness, contrast, saturation: as a share;
+    hue: in degrees. The source's colours change by a draw of their own.
+    """
 
     flip: float = 0.5
     brightness: float = 0.1
@@ -34,7 +36,7 @@ NONE = Augmentation(flip=0, brightness=0, contrast=0, saturation=0, hue=0)
 
 @dataclass(frozen=True)
 class Jitter:
-    """One draw of colour changes."""
+    """One draw of colour changes, which can be applied to several pictures."""
 
     brightness: float
     contrast: float
@@ -49,13 +51,13 @@ class Jitter:
         )
 
     def __call__(self, picture: np.ndarray) -> np.ndarray:
-        """(H,W,3) uint8 -> the same with other colours; one linear map of RGB, so that no pixel's neighbours count."""
+        """(H,W,3) uint8 -> the same with other colours, by one linear map of RGB."""
         matrix = self._matrix()
         shift = 128 * (1 - self.contrast) * self.brightness
         return cv2.transform(picture, np.column_stack([matrix, np.full(3, shift)]))
 
     def _matrix(self) -> np.ndarray:
-        """(3,3) brightness and contrast scale all; saturation scales, and hue turns, what differs from grey."""
+        """(3,3) brightness and contrast scale everything; saturation scales the difference from grey, hue turns it."""
         luma = np.array([0.299, 0.587, 0.114])
         grey = np.tile(luma, (3, 1))
         # Rodrigues' rotation about the grey axis.
@@ -68,11 +70,12 @@ class Jitter:
 
 
 def flipped(face: AlignedFace) -> AlignedFace:
-    """The mirror image: points of the left half become those of the right."""
+    """The mirror image; mesh points of the left half become those of the right half."""
     mesh = face.mesh[topology().mirror].copy()
     mesh[:, 0] = face.crop.shape[1] - 1 - mesh[:, 0]
     return AlignedFace(np.ascontiguousarray(face.crop[:, ::-1]), mesh)
 
 
 def recoloured(face: AlignedFace, jitter: Jitter) -> AlignedFace:
+    """The face with other colours."""
     return replace(face, crop=jitter(face.crop))

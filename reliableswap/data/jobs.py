@@ -1,4 +1,9 @@
-"""Units of work, spread over ranks and processes. What is made of a unit never depends on who makes it."""
+"""Work cut into units and spread over ranks and processes.
+
+One contract: units are numbered, what is made of a unit follows from its number and the run's seed alone, it is
+written beside its place and renamed, and it is skipped where it is there. So it does not matter who makes a unit, a
+stopped run goes on where it was, and making a unit twice does no harm. The executor is local processes.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +25,7 @@ Made = TypeVar("Made", covariant=True)
 
 
 class Maker(Protocol[Made]):
-    """Can be sent to another process; loads what it needs there, on its first unit."""
+    """Makes a unit. It can be sent to another process, and loads what it needs there, on its first unit."""
 
     def __call__(self, unit: Any, /) -> Made: ...
 
@@ -34,7 +39,7 @@ class Place:
 
     @classmethod
     def from_environment(cls) -> Place:
-        """As torchrun and accelerate launch say it in RANK and WORLD_SIZE."""
+        """The place that torchrun or accelerate gives in RANK and WORLD_SIZE."""
         place = cls(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
         if not 0 <= place.rank < place.ranks:
             raise ReliableSwapError(
@@ -49,7 +54,7 @@ class Place:
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """OpenCV and torch on one thread: processes share the cores better, and sums come out the same everywhere."""
+    """Run OpenCV and torch on one thread: processes share the cores better, and sums are the same everywhere."""
     before = cv2.getNumThreads(), torch.get_num_threads()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
@@ -60,7 +65,7 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before[1])
 
 
-_maker: Maker[Any] | None = None  # one a worker process
+_maker: Maker[Any] | None = None  # of this worker process
 
 
 def _begin(maker: Maker[Any]) -> None:
@@ -76,7 +81,7 @@ def _make(unit: Any) -> Any:
 
 
 def make_all(maker: Maker[Made], units: Sequence[Any], workers: int) -> Iterator[Made]:
-    """What is made of every unit, as it gets done."""
+    """Make every unit with `workers` processes; yields each result when it is there, in any order."""
     if workers < 1:
         raise ReliableSwapError(f"workers is {workers}; give at least 1")
     if workers == 1 or len(units) < 2:
@@ -92,29 +97,31 @@ def make_all(maker: Maker[Made], units: Sequence[Any], workers: int) -> Iterator
 
 @dataclass(frozen=True)
 class Crew(Generic[Unit]):
-    """Everybody who works on one list of units: rank r of R takes every R-th, with `workers` processes."""
+    """All ranks that work on one list of units, with `workers` processes each: rank r of R makes every R-th unit.
+
+    patience: after so many seconds without a newly finished unit, other ranks' units are made here. A rank may have
+    died.
+    """
 
     place: Place
     workers: int
-    patience: float = (
-        60.0  # seconds without a newly finished unit, after which another rank's work is done here
-    )
-    look_every: float = 0.5
+    patience: float = 60.0
+    look_every: float = 0.5  # seconds
 
     def mine(self, units: Sequence[Unit]) -> Sequence[Unit]:
+        """This rank's units."""
         return units[self.place.rank :: self.place.ranks]
 
-    def complete(
-        self, maker: Maker[Made], units: Sequence[Unit], done: Callable[[Unit], bool], wait: bool
+    def make_own(
+        self, maker: Maker[Made], units: Sequence[Unit], done: Callable[[Unit], bool]
     ) -> Iterator[Made]:
-        """Make this rank's units that are not done; then, if told so, wait until all units of all ranks are.
+        """Make this rank's units that are not done."""
+        return make_all(maker, [unit for unit in self.mine(units) if not done(unit)], self.workers)
 
-        A rank may have died. After some time without progress its units are made here: files are replaced whole and
-        their content is the same whoever writes them, so making one twice does no harm.
-        """
-        yield from make_all(maker, [unit for unit in self.mine(units) if not done(unit)], self.workers)
-        if not wait:
-            return
+    def wait_for_others(
+        self, maker: Maker[Made], units: Sequence[Unit], done: Callable[[Unit], bool]
+    ) -> Iterator[Made]:
+        """Wait until the units of all ranks are done, and make those that nobody makes; yields what is made here."""
         missing = [unit for unit in units if not done(unit)]
         since = time.monotonic()
         while missing:
@@ -122,6 +129,10 @@ class Crew(Generic[Unit]):
             left = [unit for unit in missing if not done(unit)]
             if len(left) < len(missing):
                 missing, since = left, time.monotonic()
-            elif time.monotonic() - since > self.patience:
+            while missing and time.monotonic() - since > self.patience:
+                # Once the others are silent, go on with their units until one of them finishes another.
                 with one_thread():
-                    yield maker(missing[-1])
+                    yield maker(missing.pop())
+                left = [unit for unit in missing if not done(unit)]
+                if len(left) < len(missing):
+                    missing, since = left, time.monotonic()

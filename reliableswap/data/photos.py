@@ -1,39 +1,49 @@
-"""Which photos there are, and of whom: a folder with one sub-folder a person, or a table of path and identity."""
+"""The photos of a folder with one sub-folder per person, or of a table of path and identity."""
 
 from __future__ import annotations
 
 import csv
+import errno
 import os
+import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from reliableswap.errors import ReliableSwapError
+import numpy as np
+
+from reliableswap.errors import PictureError, ReliableSwapError
+from reliableswap.media import read_picture
 
 PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+_WAITS = (0.1, 0.5)  # seconds before a photo is read again
 
 
 @dataclass(frozen=True)
 class Photo:
-    """A picture file. name: its path below the root, with forward slashes; bytes: its size, -1 if it is not there."""
+    """A picture file.
+
+    name: its path below the root, with forward slashes; identity: whose face it shows; bytes: its size, -1 if there is
+    no such file; modified: in nanoseconds since 1970.
+    """
 
     name: str
     identity: str
     path: Path
     bytes: int = -1
-    modified: int = 0  # in nanoseconds
+    modified: int = 0
 
     @property
     def stamp(self) -> str:
-        """Tells whether the file is still the one that was looked at."""
+        """Changes with the file."""
         return f"{self.bytes} {self.modified}"
 
 
 def list_photos(root: Path, flat: Collection[str] = ()) -> list[Photo]:
-    """The photos of a folder, or of a .csv or .parquet table with columns path and identity; sorted by name.
+    """List the photos of a folder, or of a .csv or .parquet table with columns path and identity, sorted by name.
 
-    A person is a sub-folder. Photos that lie directly in the folder, or in a sub-folder named in `flat`, are all of
-    different people, each called after its file; so twins of one photo in two flat folders stay one person.
+    A sub-folder is a person. Every photo directly in the folder, or in a sub-folder whose name is in `flat`, shows
+    another person, who is called after the file; so a photo with a copy in a second flat folder stays one person.
     """
     if root.is_dir():
         found = [_in_folder(root, path, flat) for path in _files(root)]
@@ -65,7 +75,7 @@ def _photo(name: str, identity: str, path: Path) -> Photo:
 
 
 def _files(root: Path) -> Iterator[Path]:
-    """Picture files below the root; linked folders are followed, each folder once."""
+    """Picture files below the root. Linked folders are followed, each folder once."""
     seen = set()
     for folder, below, names in os.walk(root, followlinks=True):
         if os.path.realpath(folder) in seen:
@@ -103,3 +113,36 @@ def _parquet_rows(table: Path) -> list[tuple[str, str]]:
 def _check_columns(table: Path, names: Collection[str]) -> None:
     if not {"path", "identity"} <= set(names):
         raise ReliableSwapError(f"{table} has columns {', '.join(names)}; it needs path and identity")
+
+
+def read_photo(photo: Photo) -> np.ndarray:
+    """(H,W,3) uint8 RGB of a photo.
+
+    A file whose content is no picture raises PictureError, every time. A file that can't be read just now (network
+    drives, permissions, memory) is tried again, then raises OSError or MemoryError.
+    """
+    for wait in (*_WAITS, None):
+        try:
+            return read_picture(photo.path).pixels
+        except PictureError as error:
+            trouble = _trouble(error)
+            if (
+                trouble is None or photo.bytes < 0
+            ):  # a listed file that never was there stays an error of its list
+                raise
+            if wait is None:
+                raise trouble from error
+        time.sleep(wait)
+    raise AssertionError
+
+
+def _trouble(error: BaseException | None) -> OSError | MemoryError | None:
+    """The operating system's error behind a PictureError, if there is one."""
+    while error is not None:
+        # Decoders raise OSError without a number, or EINVAL where damaged data points outside the file.
+        if isinstance(error, MemoryError) or (
+            isinstance(error, OSError) and error.errno not in (None, errno.EINVAL)
+        ):
+            return error
+        error = error.__cause__ or error.__context__
+    return None

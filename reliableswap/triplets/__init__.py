@@ -1,4 +1,4 @@
-"""Photos to training shards: real photos in, cycle triplets out. Public names load on first use."""
+"""Makes training triplets from photos. Public names load on first use."""
 
 from __future__ import annotations
 

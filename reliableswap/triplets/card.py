@@ -1,4 +1,4 @@
-"""The dataset card and the contact sheet: what is in the folder, said in words, figures and pictures."""
+"""The dataset card of a finished run."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pyarrow.parquet as pq
 
+from reliableswap.data.shards import read_about
 from reliableswap.data.splits import NAMES
-from reliableswap.data.storage import decode_picture, read_about, write_whole
+from reliableswap.data.storage import write_text
 from reliableswap.media import write_picture
 from reliableswap.media.picture import Picture
 
-_SHOWN = ("c_a", "c_b", "c_ab", "c_ba")
-_SAMPLES = 32
-_CELL = 128
+from .contact_sheet import contact_sheet
+
 _SIMILARITY = ("ab_to_b", "ab_to_a", "ba_to_a", "ba_to_b")
 
 
@@ -31,18 +30,18 @@ def write_card(
     licence: str,
     sheets: Sequence[Path],
 ) -> None:
-    """README.md and contact sheets of a finished run. `photos`: dropped photos by reason, of `listed`."""
+    """Write README.md and the contact sheets. photos: dropped photos by reason, of `listed`."""
     about = [read_about(path) for path in shards]
     sheet = contact_sheet(shards)
     for path in sheets:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_picture(Picture(sheet), path, overwrite=True, quality=92)
     text = card_text(about, mean_similarities(shards), photos, listed, licence)
-    write_whole(folder / "README.md", lambda draft: draft.write_text(text, encoding="utf-8"))
+    write_text(folder / "README.md", text)
 
 
 def mean_similarities(shards: Sequence[Path]) -> dict[str, float]:
-    """Mean cosine by column; empty without an encoder."""
+    """The mean cosine of each column; empty without an encoder."""
     sums, count = np.zeros(len(_SIMILARITY)), 0
     for path in shards:
         columns = pq.read_table(path, columns=list(_SIMILARITY)).drop_null()
@@ -52,39 +51,6 @@ def mean_similarities(shards: Sequence[Path]) -> dict[str, float]:
     return {name: float(total) / count for name, total in zip(_SIMILARITY, sums, strict=True) if count}
 
 
-def contact_sheet(shards: Sequence[Path], samples: int = _SAMPLES, across: int = 4) -> np.ndarray:
-    """(H,W,3) samples from all shards: C_a, C_b, C_ab and C_ba side by side, `across` samples a row."""
-    counts = [pq.read_metadata(path).num_rows for path in shards]
-    wanted = np.unique(np.linspace(0, max(sum(counts) - 1, 0), samples).astype(int))
-    strips: list[np.ndarray] = []
-    start = 0
-    for path, count in zip(shards, counts, strict=True):
-        mine = [int(w) - start for w in wanted if start <= w < start + count]
-        start += count
-        if mine:
-            rows = pq.read_table(path, columns=list(_SHOWN)).take(mine).to_pylist()
-            strips.extend(_strip(row) for row in rows)
-    if not strips:
-        return np.full((_CELL, len(_SHOWN) * _CELL, 3), 255, np.uint8)
-    empty = np.full_like(strips[0], 255)
-    strips += [empty] * (-len(strips) % across)
-    gap = 8
-    lines = []
-    for k in range(0, len(strips), across):
-        pieces = [
-            np.pad(strip, ((gap, 0), (gap, 0), (0, 0)), constant_values=255)
-            for strip in strips[k : k + across]
-        ]
-        lines.append(np.concatenate(pieces, 1))
-    return np.concatenate(lines)
-
-
-def _strip(row: Mapping[str, Any]) -> np.ndarray:
-    pictures = [decode_picture(row[name]["bytes"]) for name in _SHOWN]
-    sized = [cv2.resize(p, (_CELL, _CELL), interpolation=cv2.INTER_AREA) for p in pictures]
-    return np.concatenate(sized, 1)
-
-
 def card_text(
     about: Sequence[Mapping[str, Any]],
     similarity: Mapping[str, float],
@@ -92,7 +58,7 @@ def card_text(
     listed: int,
     licence: str,
 ) -> str:
-    """README.md with the Hub's front matter."""
+    """README.md with the Hub's front matter. about: what each shard says about its making."""
     first = about[0]
     rows = {name: sum(one["kept"] for one in about if one["split"] == name) for name in NAMES}
     rows = {name: count for name, count in rows.items() if any(one["split"] == name for one in about)}
@@ -126,7 +92,8 @@ Pairs of real photos of two people, C_a and C_b, with two synthetic pictures eac
 the identity of b, C_ba the other way round. Training takes C_ab as target and C_ba as source; the real photo C_a is
 the ground truth. So a row gives two cycle triplets.
 
-**C_ab and C_ba are made by software and show nobody as they were. Do not publish them as photos.**
+**C_ab and C_ba are made by software and show nobody as they were. Do not publish them as photos.** Their files carry
+the mark of AI-made pictures (IPTC digital source type, in XMP); those of the real photos don't.
 
 ![some rows: C_a, C_b, C_ab, C_ba](contact_sheet.jpg)
 

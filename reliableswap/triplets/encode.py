@@ -1,4 +1,4 @@
-"""Whose face is it? The identity encoder that the filter asks: a folder of ours, or an ONNX file."""
+"""The identity encoder of the filter: a from_pretrained folder or an ONNX file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BATCH = 16
 
 
 class Encoder(Protocol):
-    """`label` names the network and its weights."""
+    """Gives identity vectors. label: names the network and its weights."""
 
     label: str
 
@@ -32,10 +32,12 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True)
 class EncoderChoice:
-    """Which encoder, in words that can be sent to another process. mean and std, for pixels in 0..1, are an ONNX
-    file's; a folder's config.json has its own. device is a folder's: one of torch's, or openvino. So is precision:
-    float32, bfloat16 (cosines within about 0.01, and on processors that multiply it themselves in about half the
-    time), or auto: bfloat16 on such ones."""
+    """Which encoder to load; it can be sent to another process.
+
+    mean, std: of pixels in 0..1, for an ONNX file; a folder stores its own. device and precision are for a folder.
+    device: one of torch's, or openvino. precision: float32, bfloat16 (cosines within about 0.01, and half the time on
+    processors that multiply bfloat16 natively), or auto, which is bfloat16 on such processors.
+    """
 
     path: Path
     mean: tuple[float, ...] = (0.5, 0.5, 0.5)
@@ -48,6 +50,7 @@ class EncoderChoice:
             raise ReliableSwapError(f"precision is {self.precision}; choose one of {', '.join(PRECISIONS)}")
 
     def load(self) -> Encoder:
+        """Load the network."""
         if self.path.is_dir():
             return FolderEncoder(self.path, self.device, self.precision)
         if self.path.suffix.lower() == ".onnx" and self.path.is_file():
@@ -58,7 +61,7 @@ class EncoderChoice:
 
 
 def identity_pixels(crops: Sequence[np.ndarray]) -> np.ndarray:
-    """(N,112,112,3) uint8 the identity windows of arcface_128 crops of any size."""
+    """Crops by the template arcface_128, of any size -> (N,112,112,3) uint8, their identity windows."""
     at_128 = [
         c if c.shape[0] == 128 else cv2.resize(c, (128, 128), interpolation=cv2.INTER_AREA) for c in crops
     ]
@@ -70,7 +73,7 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 
 
 class FolderEncoder:
-    """An IdentityEncoder of ours."""
+    """An IdentityEncoder from a from_pretrained folder."""
 
     def __init__(self, folder: Path, device: str = "cpu", precision: str = "float32") -> None:
         import torch
@@ -79,14 +82,14 @@ class FolderEncoder:
         from reliableswap.runtime.openvino import NAME, OpenVino
         from reliableswap.runtime.torch import frozen_copy, native_bfloat16
 
-        if device == "cuda":  # each launched process has a GPU of its own
+        if device == "cuda":  # every launched process has its own GPU
             device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
         network = IdentityEncoder.from_pretrained(folder, dtype=torch.float32)
         self.network: IdentityEncoder | OpenVino
         self.kind, self.batch = torch.float32, _BATCH
         self.device = torch.device("cpu" if device == NAME else device)
         if device == NAME:
-            # One face at a time: as quick, and every other number of faces would have to be compiled for.
+            # One face at a time is as quick, and every other batch size would be compiled anew.
             self.network, self.batch = OpenVino(network, precision), 1
             rounding = f" {NAME} {self.network.precision}"
         else:
@@ -96,7 +99,7 @@ class FolderEncoder:
                 self.kind = torch.bfloat16
             rounding = "" if precision == "float32" else f" {precision}"
             self.network = frozen_copy(network, self.kind, gradients=False).to(device)
-        # Shards say which encoder they were filtered by; rounding is part of it.
+        # Shards store the label of the encoder that filtered them, and rounding changes its results.
         self.label = f"{network.label} {network.checksum()[:16]}{rounding}"
 
     def __call__(self, crops: Sequence[np.ndarray]) -> np.ndarray:
@@ -105,7 +108,7 @@ class FolderEncoder:
         found = []
         for start in range(0, len(crops), self.batch):
             pixels = torch.from_numpy(identity_pixels(crops[start : start + self.batch]))
-            # Colours stay last in memory, as the network has them.
+            # A view with channels last in memory, the network's own layout.
             batch = pixels.to(self.device).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
             with (
                 torch.inference_mode(),
@@ -116,7 +119,7 @@ class FolderEncoder:
 
 
 class OnnxEncoder:
-    """(1,3,112,112) -> (1,D), one face at a time: published files often have no batch."""
+    """An ONNX file, called with one face at a time: published files often take no batch."""
 
     def __init__(self, path: Path, mean: Sequence[float], std: Sequence[float]) -> None:
         try:

@@ -1,4 +1,4 @@
-"""Is a surrogate good enough to learn from? Each check gives a reason, and reasons are counted."""
+"""Decide whether a surrogate is good enough to learn from. Every check names its reason, and reasons are counted."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Likeness:
 
 
 def reason_by_picture(surrogate: Surrogate, target_sharpness: float, settings: FilterSettings) -> str | None:
-    """Why a surrogate, without its padding, is dropped for its looks, or None."""
+    """Why a surrogate without padding is dropped for its looks, or None."""
     if not np.isfinite(surrogate.face.mesh).all() or surrogate.folded > settings.max_folded:
         return "geometry"
     if surrogate.shown < settings.min_shown:
@@ -30,7 +30,7 @@ def reason_by_picture(surrogate: Surrogate, target_sharpness: float, settings: F
 
 
 def reason_by_identity(likeness: Likeness, settings: FilterSettings) -> str | None:
-    """Why a surrogate is dropped for who it is, or None."""
+    """Why a surrogate is dropped for its identity, or None."""
     if likeness.to_source < settings.min_to_source:
         return "unlike source"
     if likeness.to_target > min(settings.max_to_target, likeness.to_source):

@@ -1,4 +1,4 @@
-"""How good a photo is as ground truth, where its head looks, and where its light comes from."""
+"""Measure a photo: how good it is as ground truth, the direction of the head, and the direction of the light."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from reliableswap.geometry.topology import topology
 from .settings import QualitySettings
 
 _SIDE = 128  # sharpness and light are measured on a crop of this size, whatever the crop's own
-_FACE = (slice(20, 116), slice(24, 104))  # brows to chin, cheek to cheek on that crop
-_LIGHT = 16  # cells a side in which light is measured
+_FACE = (slice(20, 116), slice(24, 104))  # from brows to chin and cheek to cheek on that crop
+_LIGHT = 16  # side in cells of the grid on which light is measured
 _BURNT, _BLACK = 250, 6
 
 
 @dataclass(frozen=True)
 class Measures:
-    """What is known of one aligned face. Angles in degrees; light: slopes to the right and down, and contrast."""
+    """Measures of an aligned face. Angles are in degrees; light: slopes to the right and down, and contrast."""
 
     enlargement: float
     sharpness: float
@@ -57,8 +57,8 @@ def _grey(crop: np.ndarray) -> np.ndarray:
 
 
 def sharpness(crop: np.ndarray) -> float:
-    """Strength of the finest octave over that of the two coarser ones: 0.3 to 0.5 for a sharp face, 0.2 when
-    blurred by one pixel. A ratio, so that neither contrast nor the depth of the features counts."""
+    """The strength of the finest octave divided by that of the two coarser ones: 0.3 to 0.5 for a sharp face, 0.2 if
+    it is blurred by one pixel. As a ratio it does not depend on contrast."""
     face = _grey(crop)[_FACE]
     once = cv2.GaussianBlur(face, (0, 0), 1.0)
     coarser = once - cv2.GaussianBlur(face, (0, 0), 4.0)
@@ -66,7 +66,7 @@ def sharpness(crop: np.ndarray) -> float:
 
 
 def clipped_share(crop: np.ndarray, mesh: np.ndarray) -> float:
-    """Share of the face whose pixels are burnt out or black in every channel."""
+    """The share of the face that is burnt out or black in every channel."""
     inside = regions.oval(mesh, crop.shape[:2]) > 0
     pixels = crop[inside]
     if not len(pixels):
@@ -76,14 +76,14 @@ def clipped_share(crop: np.ndarray, mesh: np.ndarray) -> float:
 
 
 def covered_share(covers: Covers, mesh: np.ndarray, shape_hw: tuple[int, int]) -> float:
-    """Share of the face behind hair, dark glasses or hands."""
+    """The share of the face behind hair, dark glasses or hands."""
     face = regions.oval(mesh, shape_hw)
     hidden, _ = covers.on(shape_hw)
     return float((hidden * face).sum() / max(float(face.sum()), 1.0))
 
 
 def light_slopes(crop: np.ndarray) -> tuple[float, float, float]:
-    """How much lighter the face is on the right than on the left and below than above, and its contrast, in L."""
+    """How much lighter the face is on the right than on the left, and below than above, and its contrast, in L."""
     cells = cv2.resize(_grey(crop)[_FACE], (_LIGHT, _LIGHT), interpolation=cv2.INTER_AREA) / 2.55
     across = np.linspace(-1, 1, _LIGHT, dtype=np.float32)
     spread = float((across**2).mean())
@@ -93,7 +93,7 @@ def light_slopes(crop: np.ndarray) -> tuple[float, float, float]:
 
 
 def reason_against(measures: Measures, settings: QualitySettings) -> str | None:
-    """Why the photo can't be ground truth, in a word, or None."""
+    """Why the photo can't be ground truth, or None."""
     if measures.enlargement > settings.max_enlargement:
         return "small"
     if measures.score < settings.min_score:
@@ -110,7 +110,7 @@ def reason_against(measures: Measures, settings: QualitySettings) -> str | None:
 
 
 def quality(measures: Measures) -> float:
-    """0..1, to tell the better of two photos: a product, so that one bad property is enough to be bad."""
+    """0..1, for the better of two photos. It is a product: one bad measure makes a bad photo."""
     size = min(1.0, 1.0 / max(measures.enlargement, 1e-6))
     sharp = min(1.0, measures.sharpness / 0.45)
     frontal = float(np.cos(np.radians(measures.yaw)) * np.cos(np.radians(measures.pitch)))

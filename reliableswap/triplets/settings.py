@@ -1,4 +1,4 @@
-"""What a run of the factory can be told. Everything here decides the content of the shards, and nothing else does."""
+"""The settings of a run. All of them decide the content of the shards, and nothing else does."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 
 
 def setting(default: Any, help: str) -> Any:
+    """A field with a help text."""
     return field(default=default, metadata={"help": help})
 
 
@@ -22,30 +23,39 @@ def setting(default: Any, help: str) -> Any:
 class QualitySettings:
     """Which photos are good enough to be ground truth."""
 
-    max_enlargement: float = setting(1.5, "crop pixels for one photo pixel; beyond it the face is too small")
-    min_sharpness: float = setting(0.21, "finest detail by coarser detail; FFHQ thumbnails have 0.3 to 0.5")
+    max_enlargement: float = setting(1.5, "crop pixels per photo pixel; with more the face is too small")
+    min_sharpness: float = setting(
+        0.21,
+        "finest detail divided by coarser detail; FFHQ thumbnails have 0.3 to 0.5",
+    )
     min_score: float = setting(0.6, "the detector's score")
     max_yaw: float = setting(45.0, "degrees the head may be turned")
     max_pitch: float = setting(30.0, "degrees the head may be raised or bowed")
     max_clipped: float = setting(0.15, "share of the face that may be burnt out or pitch black")
     # Of 300 sources of LFW, 92 % of those covered less than this made good surrogates, 69 % of the others.
     max_covered: float = setting(0.1, "share of the face behind hair, dark glasses or hands")
-    duplicate_bits: int = setting(12, "of 256 bits of the perceptual hash; photos closer than this are one")
+    duplicate_bits: int = setting(
+        12, "duplicates are photos whose 256-bit hashes differ in at most this many bits"
+    )
 
 
 @dataclass(frozen=True)
 class PairSettings:
-    """Which photos become partners. A limit of inf takes any partner."""
+    """Which photos become partners. With a limit of inf, any partner will do."""
 
-    max_turn: float = setting(15.0, "degrees between the two heads' directions")
-    max_light: float = setting(12.0, "difference of the light's slope across the face, in units of L")
-    candidates: int = setting(48, "photos looked at for each pair; the best of them if none is within limits")
-    tries: int = setting(4, "partners a photo is given, one after the other, until a pair passes the filter")
+    max_turn: float = setting(15.0, "largest angle between the two heads' directions, in degrees")
+    max_light: float = setting(12.0, "largest difference of the light's slope across the face, in units of L")
+    candidates: int = setting(
+        48, "photos considered for each pair; the best of them if none is within the limits"
+    )
+    tries: int = setting(
+        4, "partners that a photo is given, one after the other, until a pair passes the filter"
+    )
 
 
 @dataclass(frozen=True)
 class Variation:
-    """Ranges of the blend's settings. They differ from surrogate to surrogate, so that no artefact can be learnt."""
+    """Ranges of the blend's settings, which differ between surrogates so that no artefact can be learnt."""
 
     likeness: tuple[float, float] = (0.96, 1.0)
     shape: tuple[float, float] = (0.5, 1.0)
@@ -56,7 +66,7 @@ class Variation:
     band_reach: tuple[float, float] = (0.06, 0.2)
     margin: tuple[float, float] = (0.01, 0.03)
     feather: tuple[float, float] = (0.01, 0.02)
-    girth: tuple[float, float] = (0.0, 0.0)  # thinner (negative) and chubbier faces, share of the jaw's width
+    girth: tuple[float, float] = (0.0, 0.0)  # change of the jaw's width, as a share of it
 
     def __post_init__(self) -> None:
         for name, (low, high) in dataclasses.asdict(self).items():
@@ -66,21 +76,22 @@ class Variation:
 
 @dataclass(frozen=True)
 class FilterSettings:
-    """Which surrogates are good enough. The two on identity count only with an encoder."""
+    """Which surrogates are good enough. The limits on identity count only with an encoder."""
 
-    min_to_source: float = setting(0.3, "least cosine of a surrogate's identity with its source's")
+    min_to_source: float = setting(0.3, "smallest cosine of a surrogate's identity with its source's")
     max_to_target: float = setting(
-        0.5, "largest cosine of a surrogate's identity with its target's; nor may it be above the other"
+        0.5,
+        "largest cosine of a surrogate's identity with its target's; it may not exceed the other cosine either",
     )
-    min_shown: float = setting(0.6, "least share of the face that the source's photo shows")
-    min_sharpness_kept: float = setting(0.7, "least sharpness, as a share of the real photo's")
-    max_folded: float = setting(0.03, "largest share of the mesh's triangles that reshaping may fold over")
-    min_same: float = setting(0.3, "least cosine of two photos to pass as one person's other photo")
+    min_shown: float = setting(0.6, "smallest share of the face that the source's photo shows")
+    min_sharpness_kept: float = setting(0.7, "smallest sharpness, as a share of the real photo's")
+    max_folded: float = setting(0.03, "largest share of the mesh's triangles that reshaping may turn over")
+    min_same: float = setting(0.3, "smallest cosine of two photos of one person")
 
 
 @dataclass(frozen=True)
 class TripletSettings:
-    """A whole run."""
+    """All settings of a run."""
 
     size: int = setting(128, "side of the aligned crop in pixels, a multiple of 32")
     pairs: int = setting(1000, "pairs to make; each gives two cycle triplets")
@@ -106,10 +117,10 @@ class TripletSettings:
 
     @property
     def pad(self) -> int:
-        """Pixels of surroundings kept on each side while blending, so that reshaping has background to draw in."""
+        """Pixels of surroundings on each side while blending: reshaping draws background in from there."""
         return self.size // 8
 
     def to_json(self) -> str:
-        return json.dumps(
-            dataclasses.asdict(self) | {"split": dataclasses.astuple(self.split)}, sort_keys=True
-        )
+        """The settings as shards and run.json store them."""
+        values = dataclasses.asdict(self) | {"split": dataclasses.astuple(self.split)}
+        return json.dumps(values, sort_keys=True)

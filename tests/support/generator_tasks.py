@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from reliableswap.bundled import bundled
-from reliableswap.data.triplet_dataset import KINDS
+from reliableswap.data.mix import KINDS
 from reliableswap.models import FixerNet, IdentityEncoder, LightGenerator, MeshNet, PerceptualFeatures
 from reliableswap.training.tasks.generator.build import LoadedNetworks
 from reliableswap.training.tasks.generator.settings import GeneratorSettings

@@ -14,11 +14,11 @@ import numpy as np
 import pyarrow.parquet as pq
 from safetensors.numpy import load_file
 
+from reliableswap.data.aligned import AlignedFace
 from reliableswap.data.splits import Split
 from reliableswap.faces.align import TEMPLATES, apply, crop, similarity
 from reliableswap.faces.face import Face, five_points
 from reliableswap.triplets.settings import FilterSettings, QualitySettings, TripletSettings
-from reliableswap.triplets.surrogates import AlignedFace
 from support.people import person
 
 MESHES = load_file(Path(__file__).parents[1] / "data" / "people.safetensors")

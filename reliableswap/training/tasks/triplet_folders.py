@@ -10,26 +10,12 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from reliableswap.data.augment import Augmentation
-from reliableswap.data.splits import Split
-from reliableswap.data.storage import read_about
-from reliableswap.data.triplet_dataset import Mix, TripletDataset
+from reliableswap.data.mix import Mix
+from reliableswap.data.shards import shards_of, split_of_folder
+from reliableswap.data.triplet_dataset import TripletDataset
 from reliableswap.errors import ReliableSwapError
 
 _CHUNK = 4096  # rounds whose folders are drawn together
-
-
-def shards_of(folder: Path, split: str) -> list[Path]:
-    """The Parquet files of one split, in order."""
-    return sorted((folder / "data").glob(f"{split}-*.parquet"))
-
-
-def split_of_folder(folder: Path) -> Split:
-    """How the people of a folder of triplets were split."""
-    for shard in shards_of(folder, "*"):
-        return Split(*read_about(shard)["settings"]["split"])
-    raise ReliableSwapError(
-        f"{folder} holds no triplets (no data/*.parquet); make some with `reliableswap triplets`"
-    )
 
 
 def held_out_percent(folders: Sequence[Path]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 
 import pytest
 
@@ -40,7 +41,24 @@ def test_places_stay_as_they_were() -> None:
     ]
 
 
-@pytest.mark.parametrize("text", ["90/10", "a/b/c", "-1/5/5", "0/0/0"])
+@pytest.mark.parametrize("text", ["90/10", "a/b/c", "-1/5/5", "0/0/0", "nan/1/1", "inf/5/5"])
 def test_what_is_no_split_is_an_error(text: str) -> None:
     with pytest.raises(ReliableSwapError, match=r"for example 90/5/5|such as 90/5/5"):
         Split.parse(text)
+
+
+def test_the_split_is_a_hash_of_the_name_in_the_shares_asked_for() -> None:
+    names = [f"person {i}" for i in range(4000)]
+    counts = Counter(Split().of(name) for name in names)
+    assert abs(counts["train"] / 4000 - 0.9) < 0.02
+    assert abs(counts["test"] / 4000 - 0.05) < 0.015
+    # Known answers: a change would move people from training into tests of data that is already out.
+    known = {
+        "Ann": "train",
+        "Zoë": "train",
+        "lfw/person 13": "validation",
+        "person 36": "test",
+        "person 69": "test",
+    }
+    assert {name: Split().of(name) for name in known} == known
+    assert {Split(0, 0, 1).of(name) for name in names[:50]} == {"test"}

@@ -15,8 +15,9 @@ from support.triplet_people import SIZE
 from torch.utils.data import DataLoader
 
 from reliableswap.data.augment import NONE, Augmentation, Jitter
-from reliableswap.data.storage import decode_picture
-from reliableswap.data.triplet_dataset import KINDS, Mix, TripletDataset
+from reliableswap.data.cells import decode_picture
+from reliableswap.data.mix import KINDS, Mix
+from reliableswap.data.triplet_dataset import TripletDataset
 from reliableswap.errors import ReliableSwapError
 
 
@@ -147,7 +148,7 @@ def test_the_mix_is_kept(made: Path) -> None:
     assert 130 < kinds["cycle"] < 170
     with pytest.raises(ReliableSwapError, match="give weights"):
         TripletDataset(made, mix=Mix(0, 0, 0, 0, 0))
-    with pytest.raises(ReliableSwapError, match="no shards of split validation"):
+    with pytest.raises(ReliableSwapError, match="no rows of split validation"):
         TripletDataset(made, "validation")
 
 

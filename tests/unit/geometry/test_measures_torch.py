@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from reliableswap.data.triplet_dataset import Mix, TripletDataset
+from reliableswap.data.mix import Mix
+from reliableswap.data.triplet_dataset import TripletDataset
 from reliableswap.geometry import measures
 from reliableswap.geometry.measures_torch import MeshDifference, eye_patches, openings
 from reliableswap.training.tasks.generator.losses import expression_loss, pose_loss

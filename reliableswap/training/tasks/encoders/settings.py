@@ -32,7 +32,7 @@ class EncoderSettings(RunSettings):
     split: str = setting("90/5/5", "shares of train, validation and test people, as for the triplets")
     crops: Path | None = setting(
         None,
-        "file of the aligned crops; the teacher's vectors lie beside it (default: crops.npy in output_dir)",
+        "folder that keeps the aligned crops and the teacher's vectors (default: crops in output_dir)",
     )
     teacher: Path | None = setting(
         None, "identity encoder to learn from: an .onnx file or a from_pretrained folder"
@@ -44,9 +44,9 @@ class EncoderSettings(RunSettings):
     validation_pairs: int = setting(1000, "pairs of held-out photos per validation; half show one person")
 
     @property
-    def crops_file(self) -> Path:
-        """The file of the crops."""
-        return self.crops or self.output_dir / "crops.npy"
+    def crops_folder(self) -> Path:
+        """The folder of the crops."""
+        return self.crops or self.output_dir / "crops"
 
     @property
     def workers(self) -> int:
@@ -64,7 +64,7 @@ class EncoderSettings(RunSettings):
     def load_crops(self) -> Crops:
         """Load or make the crops of the photos, and log how many there are."""
         flat = [name for name in self.flat_folders.split(",") if name]
-        crops = crops_of_photos(self.faces, self.crops_file, flat, Split.parse(self.split), self.workers)
+        crops = crops_of_photos(self.faces, self.crops_folder, flat, Split.parse(self.split), self.workers)
         for line in describe(crops):
             log_on_main(line)
         return crops

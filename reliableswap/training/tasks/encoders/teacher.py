@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from accelerate.utils import tqdm
 
 from reliableswap.data.crops import Crops
 from reliableswap.data.jobs import make_all
-from reliableswap.data.storage import write_whole
+from reliableswap.data.storage import write_array
 from reliableswap.models.base import Network
 from reliableswap.training.core.distributed import processes
 from reliableswap.training.tasks.pixels import to_network
@@ -37,7 +36,7 @@ def teacher_features(crops: Crops, choice: EncoderChoice, workers: int) -> np.nd
     embed = _Embed(crops, choice)
     facts = [crops.key, embed.encoder.label, *(() if choice.path.is_dir() else (choice.mean, choice.std))]
     key = hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
-    cache = crops.file.with_name(f"{crops.file.stem}-{key}.npy")
+    cache = crops.folder / f"teacher-{key}.npy"
     rows = np.flatnonzero(crops.found)
     units = [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]
     with processes().main_process_first():
@@ -48,7 +47,7 @@ def teacher_features(crops: Crops, choice: EncoderChoice, workers: int) -> np.nd
             features = np.zeros((len(crops.shown), parts[0][1].shape[1]), np.float32)
             for own, vectors in parts:
                 features[own] = vectors
-            write_whole(cache, lambda draft: _save(draft, features))
+            write_array(cache, features)
     return np.asarray(np.load(cache))
 
 
@@ -67,11 +66,6 @@ class _Embed:
 
     def __call__(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return rows, self.encoder([self.crops.pixels[i] for i in rows])
-
-
-def _save(path: Path, array: np.ndarray) -> None:
-    with path.open("wb") as stream:
-        np.save(stream, array)
 
 
 def digest_of_array(array: np.ndarray) -> str:

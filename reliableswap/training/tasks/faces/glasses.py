@@ -14,8 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from reliableswap.data.aligned import AlignedFace
 from reliableswap.data.augment import NONE, flipped
-from reliableswap.data.triplet_dataset import Mix
+from reliableswap.data.mix import Mix
 from reliableswap.faces import glasses as look
 from reliableswap.faces.looks import GLASSES
 from reliableswap.imaging.degrade import Rng, degrade
@@ -33,7 +34,6 @@ from reliableswap.training.tasks.triplet_folders import (
     shards_of,
     with_validation,
 )
-from reliableswap.triplets.surrogates import AlignedFace
 
 from .crop_jitter import jitter_crop
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from reliableswap.data.triplet_dataset import KINDS
+from reliableswap.data.mix import KINDS
 from reliableswap.errors import ReliableSwapError
 from reliableswap.geometry.measures_torch import eye_patches, openings
 from reliableswap.models import FaceShifterGenerator

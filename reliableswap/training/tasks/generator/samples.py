@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from reliableswap.data.triplet_dataset import Mix
+from reliableswap.data.mix import Mix
 from reliableswap.errors import ReliableSwapError
 from reliableswap.imaging.painted_glasses import paint_glasses
 from reliableswap.training.tasks.triplet_folders import TripletFolders

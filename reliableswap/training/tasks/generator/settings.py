@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from reliableswap.data.triplet_dataset import KINDS, Mix
+from reliableswap.data.mix import KINDS, Mix
 from reliableswap.errors import ReliableSwapError
 from reliableswap.training.core.settings import AdversarialSettings, setting
 

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from reliableswap.data.augment import NONE
-from reliableswap.data.triplet_dataset import Mix, TripletDataset
+from reliableswap.data.mix import Mix
+from reliableswap.data.triplet_dataset import TripletDataset
 from reliableswap.geometry.measures import pose_error
 from reliableswap.geometry.measures_torch import openings
 from reliableswap.models import FixerNet, Generator, IdentityEncoder

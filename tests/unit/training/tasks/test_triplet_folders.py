@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from support.generator_tasks import settings_for
 
-from reliableswap.data.triplet_dataset import Mix, TripletDataset
+from reliableswap.data.mix import Mix
+from reliableswap.data.triplet_dataset import TripletDataset
 from reliableswap.errors import ReliableSwapError
 from reliableswap.training.core.batches import Positions
 from reliableswap.training.tasks.triplet_folders import FolderSchedule, TripletFolders, held_out_percent

@@ -42,7 +42,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def crops(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Crops:
-    return crops_of_photos(photos, tmp_path_factory.mktemp("kept") / "crops.npy", (), SPLIT, workers=1)
+    return crops_of_photos(photos, tmp_path_factory.mktemp("crops"), (), SPLIT, workers=1)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from reliableswap.models.identity import IdentityEncoder
 
 def command(kind: str, photos: Path, crops: Crops, teacher: Path, output: Path, *more: str) -> list[str]:
     return [
-        *("train", kind, "--faces", str(photos), "--crops", str(crops.file), "--teacher", str(teacher)),
+        *("train", kind, "--faces", str(photos), "--crops", str(crops.folder), "--teacher", str(teacher)),
         *("--output_dir", str(output), "--train_batch_size", "4", "--max_train_steps", "2"),
         *("--dataloader_num_workers", "0", "--logging_steps", "1", "--mixed_precision", "no"),
         *("--validation_pairs", "8", *more),

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from reliableswap.data.crops import CROP, Crops, Shown
+from reliableswap.data.mapped import MappedRows
 from reliableswap.faces.align import FIXER_WINDOW, IDENTITY_WINDOW
 from reliableswap.training.tasks.encoders.identity import IdentitySettings
 from reliableswap.training.tasks.encoders.samples import WHOLE, Pool, Samples, degraded_window
@@ -21,7 +22,7 @@ from reliableswap.triplets.encode import EncoderChoice
 def test_the_teacher_is_asked_once(crops: Crops, teacher: Path, features: np.ndarray) -> None:
     assert np.allclose(np.linalg.norm(features[crops.found], axis=1), 1, atol=1e-5)
     assert not features[~crops.found].any()
-    (kept,) = crops.file.parent.glob("crops-*.npy")
+    (kept,) = crops.folder.glob("teacher-*.npy")
     before = kept.stat().st_mtime_ns
     assert np.array_equal(teacher_features(crops, EncoderChoice(teacher), 1), features)
     assert kept.stat().st_mtime_ns == before
@@ -44,7 +45,8 @@ def test_samples_follow_from_seed_and_position(crops: Crops, features: np.ndarra
 
 def test_a_person_counts_by_the_root_of_their_photos(tmp_path: Path) -> None:
     shown = [Shown("often", True, False)] * 16 + [Shown("once", True, False)]
-    pool = Pool(Crops(tmp_path / "none.npy", shown, np.ones(17, bool), ""), np.arange(17))
+    nothing = MappedRows([], np.zeros((17, 2), np.int64))
+    pool = Pool(Crops(tmp_path, shown, np.ones(17, bool), nothing, ""), np.arange(17))
     rng = np.random.default_rng(0)
     often = np.mean([pool.draw(rng) < 16 for _ in range(2000)])
     assert often == pytest.approx(4 / 5, abs=0.03)

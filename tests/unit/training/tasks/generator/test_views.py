@@ -9,7 +9,8 @@ import torch
 
 from reliableswap.bundled import bundled
 from reliableswap.data.augment import NONE
-from reliableswap.data.triplet_dataset import Mix, TripletDataset
+from reliableswap.data.mix import Mix
+from reliableswap.data.triplet_dataset import TripletDataset
 from reliableswap.geometry.measures_torch import openings
 from reliableswap.models import MeshNet
 from reliableswap.training.tasks.generator.views import MeshReader, fixer_window, identity_window, jitter

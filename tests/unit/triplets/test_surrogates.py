@@ -1,27 +1,24 @@
-"""Surrogates: how they are made and filtered, and how they are stored."""
+"""How surrogates are made."""
 
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from support.triplet_people import aligned, photo
 
-from reliableswap.data.storage import decode_mesh, decode_picture, encode_mesh, encode_picture, write_whole
+from reliableswap.data.aligned import AlignedFace
 from reliableswap.errors import ReliableSwapError
 from reliableswap.faces.glasses import bundled_glasses
 from reliableswap.faces.visibility import find_covers
 from reliableswap.geometry import regions
-from reliableswap.triplets.filter import Likeness, reason_by_identity, reason_by_picture
+from reliableswap.triplets.filter import reason_by_picture
 from reliableswap.triplets.quality import sharpness
 from reliableswap.triplets.records import pack_covers, unpack_covers
 from reliableswap.triplets.settings import FilterSettings, Variation
-from reliableswap.triplets.shards import plan
 from reliableswap.triplets.surrogates import (
-    AlignedFace,
     Recipe,
     draw_recipe,
     girth_mesh,
@@ -82,22 +79,6 @@ def test_girth_moves_the_jaw_and_leaves_eyes_and_mouth(faces: list[AlignedFace])
     assert np.array_equal(drawn.crop[:10], face.crop[:10])
 
 
-def test_each_bad_surrogate_has_its_reason(faces: list[AlignedFace]) -> None:
-    target, limits = faces[0], FilterSettings()
-    fine = synthesise(target, faces[1], Recipe(draw_recipe(Variation(), np.random.default_rng(0)).blend))
-    replace = dataclasses.replace
-    blurred = AlignedFace(cv2.GaussianBlur(fine.face.crop, (0, 0), 2.0), fine.face.mesh)
-    broken = AlignedFace(fine.face.crop, np.full_like(fine.face.mesh, np.nan))
-    assert reason_by_picture(replace(fine, face=blurred), sharpness(target.crop), limits) == "blurred"
-    assert reason_by_picture(replace(fine, face=broken), sharpness(target.crop), limits) == "geometry"
-    assert reason_by_picture(replace(fine, folded=0.2), sharpness(target.crop), limits) == "geometry"
-    assert reason_by_picture(replace(fine, shown=0.3), sharpness(target.crop), limits) == "source hidden"
-    assert reason_by_identity(Likeness(0.5, 0.2), limits) is None
-    assert reason_by_identity(Likeness(0.1, 0.0), limits) == "unlike source"
-    assert reason_by_identity(Likeness(0.7, 0.6), limits) == "like target"
-    assert reason_by_identity(Likeness(0.35, 0.4), limits) == "like target"
-
-
 def test_stored_covers_blend_as_fresh_ones_do(faces: list[AlignedFace]) -> None:
     target, source = faces[0], aligned(4, "amateur_selfie")
     covers = find_covers(source.crop, source.mesh, bundled_glasses(), strict=True)
@@ -120,38 +101,3 @@ def test_stored_covers_blend_as_fresh_ones_do(faces: list[AlignedFace]) -> None:
     )
     assert (behind.face.crop == target.crop).all()
     assert reason_by_picture(nothing, sharpness(target.crop), FilterSettings()) == "source hidden"
-
-
-def test_meshes_and_pictures_come_back(rng: np.random.Generator) -> None:
-    mesh = rng.uniform(-100, 900, (468, 3)).astype(np.float32)
-    assert np.abs(decode_mesh(encode_mesh(mesh)) - mesh).max() <= 1 / 64 + 1e-4
-    face = aligned(3).crop
-    assert np.array_equal(decode_picture(encode_picture(face, "png")), face)
-    error = decode_picture(encode_picture(face, "jpeg")).astype(int) - face
-    assert np.abs(error).mean() < 2
-    with pytest.raises(ReliableSwapError, match="can't be decoded"):
-        decode_picture(b"nothing")
-
-
-def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
-    def fails(draft: Path) -> None:
-        draft.write_text("half")
-        raise OSError("disk full")
-
-    with pytest.raises(OSError, match="disk full"):
-        write_whole(tmp_path / "a.txt", fails)
-    assert list(tmp_path.iterdir()) == []
-    write_whole(tmp_path / "a.txt", lambda draft: draft.write_text("whole"))
-    with pytest.raises(OSError, match="disk full"):
-        write_whole(tmp_path / "a.txt", fails)
-    assert [p.read_text() for p in tmp_path.iterdir()] == ["whole"]
-
-
-def test_the_plan_covers_every_slot_once() -> None:
-    shards = plan({"train": 10, "test": 3}, 4)
-    assert [(s.name, s.start, s.stop) for s in shards] == [
-        ("train-00000-of-00003.parquet", 0, 4),
-        ("train-00001-of-00003.parquet", 4, 8),
-        ("train-00002-of-00003.parquet", 8, 10),
-        ("test-00000-of-00001.parquet", 0, 3),
-    ]

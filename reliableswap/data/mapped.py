@@ -1,0 +1,36 @@
+"""One long array whose rows lie in several files, mapped into memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+class MappedRows:
+    """Row i is row place[i,1] of file place[i,0], an .npy file.
+
+    Processes that read the same rows share the files' pages, so many crops cost their memory once.
+    """
+
+    def __init__(self, files: Sequence[Path], place: np.ndarray) -> None:
+        self.files, self.place = list(files), place
+        self._maps: dict[int, np.ndarray] = {}
+
+    def __len__(self) -> int:
+        return len(self.place)
+
+    def __getitem__(self, rows: Any) -> Any:
+        """One row for a number, the stacked rows for an array of numbers."""
+        if np.ndim(rows):
+            return np.stack([self[int(row)] for row in rows])
+        file, row = (int(number) for number in self.place[rows])
+        if file not in self._maps:
+            self._maps[file] = np.load(self.files[file], mmap_mode="r")
+        return self._maps[file][row]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Another process maps the files itself; a pickled map would be a copy."""
+        return {**self.__dict__, "_maps": {}}

@@ -1,0 +1,67 @@
+"""The faces of a training sample -> tensors. The only module in data/ that knows how a swap uses them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from reliableswap.faces.glasses import bundled_glasses
+from reliableswap.faces.visibility import find_glasses
+from reliableswap.geometry import regions
+from reliableswap.swap.guidance import carried_glasses, guidance_texture
+
+from .aligned import AlignedFace
+from .mix import KINDS
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """The faces of one training sample; truth is None where there is no ground truth."""
+
+    kind: str
+    target: AlignedFace
+    source: AlignedFace
+    truth: AlignedFace | None
+
+
+def sample_tensors(sample: Sample) -> dict[str, Tensor]:
+    """The sample as TripletDataset describes it."""
+    source, target, truth = sample.source, sample.target, sample.truth
+    side = target.crop.shape[:2]
+    texture, validity = guidance_texture(
+        source.crop, source.mesh, target.crop, target.mesh, bundled_glasses()
+    )
+    mask = regions.oval(target.mesh, side)
+    if truth is not None:
+        mask = np.maximum(mask, regions.oval(truth.mesh, side))
+    return {
+        "target": to_tensor(target.crop),
+        "source": to_tensor(source.crop),
+        "guidance": torch.cat([to_tensor(texture), torch.from_numpy(validity)[None]]),
+        "truth": torch.zeros(3, *side) if truth is None else to_tensor(truth.crop),
+        "has_truth": torch.tensor(float(truth is not None)),
+        "face_mask": torch.from_numpy(mask)[None],
+        "glasses": _glasses(sample),
+        "mesh": torch.from_numpy(target.mesh.astype(np.float32)),
+        "kind": torch.tensor(KINDS.index(sample.kind)),
+    }
+
+
+def _glasses(sample: Sample) -> Tensor:
+    """(4,S,S) the glasses in front of the generated face, and how opaque they are."""
+    target, source = sample.target, sample.source
+    shape = target.crop.shape[:2]
+    picture, worn = target.crop, find_glasses(target.crop, target.mesh, bundled_glasses())
+    if sample.kind in ("vanilla", "naive"):  # in the others a real photo without glasses gives the identity
+        carried, theirs = carried_glasses(source.crop, source.mesh, target.mesh, shape, bundled_glasses())
+        picture = np.where((theirs > worn)[..., None], carried, picture)
+        worn = np.maximum(worn, theirs)
+    return torch.cat([to_tensor(picture), torch.from_numpy(worn)[None]])
+
+
+def to_tensor(picture: np.ndarray) -> Tensor:
+    """(H,W,3) uint8 -> (3,H,W) float32 in [-1,1]."""
+    return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1))).float().div_(127.5).sub_(1.0)

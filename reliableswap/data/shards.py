@@ -1,0 +1,123 @@
+"""Folders of triplets: Parquet shards that `datasets` reads and the Hub's viewer shows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from reliableswap.errors import ReliableSwapError
+
+from .cells import EXTENSIONS, MESH_LENGTH
+from .splits import Split
+from .storage import write_whole
+
+_ROWS_PER_GROUP = 64  # a reader loads a whole group to see one row
+_ABOUT = b"reliableswap"  # the metadata key of what a shard says about its making
+
+# The pictures of a row. a and b are real photos; ab has the attributes of a and the identity of b. Every picture has
+# a mesh, named without c_.
+PICTURES = ("c_a", "c_b", "c_ab", "c_ba", "other_a", "other_b")
+
+
+def shard_name(split: str, number: int, count: int) -> str:
+    """A shard's file name, in the Hub's pattern."""
+    return f"{split}-{number:05d}-of-{count:05d}.parquet"
+
+
+def shards_of(folder: Path, split: str) -> list[Path]:
+    """The shards of one split in a folder of triplets, in order; split "*": all of them."""
+    return sorted((folder / "data").glob(f"{split}-*.parquet"))
+
+
+def read_about(shard: Path) -> dict[str, Any]:
+    """What a shard says about its making: settings, versions, counts."""
+    metadata = pq.read_schema(shard).metadata or {}
+    if _ABOUT not in metadata:
+        raise ReliableSwapError(
+            f"{shard} is no shard of triplets; give the folder that `reliableswap triplets` wrote"
+        )
+    return dict(json.loads(metadata[_ABOUT]))
+
+
+def split_of_folder(folder: Path) -> Split:
+    """How the people of a folder of triplets were split."""
+    for shard in shards_of(folder, "*"):
+        return Split(*read_about(shard)["settings"]["split"])
+    raise ReliableSwapError(
+        f"{folder} holds no triplets (no data/*.parquet); make some with `reliableswap triplets`"
+    )
+
+
+def write_shard(path: Path, rows: Sequence[Mapping[str, Any]], about: Mapping[str, Any]) -> None:
+    """Write one Parquet file. The same rows give the same bytes.
+
+    about: what the shard says about its making, which `read_about` returns.
+    """
+    table = pa.Table.from_pylist(list(rows), schema=schema(about))
+    write_whole(
+        path,
+        lambda draft: pq.write_table(
+            table,
+            draft,
+            compression="zstd",
+            row_group_size=_ROWS_PER_GROUP,
+            use_dictionary=["version", "identity_a", "identity_b"],
+            write_page_index=True,
+        ),
+    )
+
+
+def picture_cell(data: bytes, name: str, form: str) -> dict[str, Any]:
+    """A picture's file as `datasets` stores images."""
+    return {"bytes": data, "path": f"{name}{EXTENSIONS[form]}"}
+
+
+def schema(about: Mapping[str, Any]) -> pa.Schema:
+    """A shard's columns and metadata."""
+    columns = features()
+    metadata = {
+        b"huggingface": json.dumps({"info": {"features": columns}}),
+        _ABOUT: json.dumps(about, sort_keys=True),
+    }
+    return pa.schema({name: _arrow(feature) for name, feature in columns.items()}, metadata=metadata)
+
+
+def features() -> dict[str, Any]:
+    """The columns as `datasets` describes them in a file's metadata."""
+    columns: dict[str, Any] = {"id": _value("string")}
+    columns |= {name: {"_type": "Image"} for name in PICTURES}
+    columns |= {
+        f"mesh_{name.removeprefix('c_')}": {
+            "feature": _value("int16"),
+            "length": MESH_LENGTH,
+            "_type": "Sequence",  # read by old and new versions of datasets alike
+        }
+        for name in PICTURES
+    }
+    columns |= {f"identity_{side}": _value("string") for side in "ab"}
+    columns |= {f"photo_{side}": _value("string") for side in ("a", "b", "other_a", "other_b")}
+    columns |= {
+        f"v_id_{name}": {"feature": _value("float32"), "_type": "Sequence"} for name in ("a", "b", "ab", "ba")
+    }
+    numbers = ("ab_to_b", "ab_to_a", "ba_to_a", "ba_to_b", "quality_a", "quality_b", "shown_ab", "shown_ba")
+    columns |= {name: _value("float32") for name in numbers}
+    columns |= {f"settings_{name}": _value("string") for name in ("ab", "ba")}
+    columns |= {"attempt": _value("int16"), "version": _value("string")}
+    return columns
+
+
+def _value(kind: str) -> dict[str, str]:
+    return {"dtype": kind, "_type": "Value"}
+
+
+def _arrow(feature: Mapping[str, Any]) -> pa.DataType:
+    if feature["_type"] == "Image":
+        return pa.struct({"bytes": pa.binary(), "path": pa.string()})
+    if feature["_type"] == "Sequence":
+        return pa.list_(_arrow(feature["feature"]), feature.get("length", -1))
+    return {"string": pa.string(), "int16": pa.int16(), "float32": pa.float32()}[feature["dtype"]]

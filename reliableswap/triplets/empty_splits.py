@@ -1,0 +1,50 @@
+"""Which splits a run leaves empty, why, and what to do."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import asdict
+
+from reliableswap.data.splits import Split
+
+
+def empty_splits(
+    people: Collection[str], split: Split, slots: Mapping[str, int], rows: Mapping[str, int]
+) -> str | None:
+    """Explain which splits that were asked for have no rows; None if all have some.
+
+    people: the names of those with usable photos; slots: pairs to make by split; rows: pairs kept by split.
+    """
+    parts = Counter(map(split.of, people))
+    empty = [name for name, share in asdict(split).items() if share > 0 and not rows.get(name)]
+    if not empty:
+        return None
+    reasons, advice = [], []
+    for name in empty:
+        if parts[name] < 2:
+            who = "1 person" if parts[name] else "nobody"
+            reasons.append(f"{name}: {who} of {len(people)} fell into it, and a pair needs two people")
+            better = _better_split(people, split)
+            advice.append(f"--split {better}" if better else "photos of more people")
+        elif not slots.get(name):
+            reasons.append(f"{name}: its share of the pairs is less than one")
+            advice.append("a larger --pairs")
+        else:
+            reasons.append(f"{name}: the filter dropped all of its pairs")
+            advice.append("looser limits of the filter")
+    text = f"no triplets in {'; '.join(reasons)} (--split {split}). To have some, make triplets in another folder with "
+    text += " and ".join(dict.fromkeys(advice))
+    return text + ("; or train without validation (--validation_pairs 0)" if "validation" in empty else "")
+
+
+def _better_split(people: Collection[str], split: Split) -> Split | None:
+    """The smallest held-out part that puts two people into every part; without a test part if none was asked for or
+    the people are too few for three parts."""
+    three = [Split(100 - 2 * share, share, share) for share in (5, 10, 15, 20, 25, 30)]
+    two = [Split(100 - share, share, 0) for share in (10, 20, 30, 40, 50)]
+    for better in [*(three if split.test else []), *two]:
+        parts = Counter(map(better.of, people))
+        if all(parts[name] > 1 for name, share in asdict(better).items() if share > 0):
+            return better
+    return None

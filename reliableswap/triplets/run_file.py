@@ -1,0 +1,50 @@
+"""What an output folder is made of, so that a run which goes on is the same run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from reliableswap import __version__
+from reliableswap.data.photos import Photo
+from reliableswap.data.storage import write_text
+from reliableswap.errors import ReliableSwapError
+
+from .settings import TripletSettings
+
+_NAME = "run.json"
+
+
+def begin_run(
+    output: Path, settings: TripletSettings, photos: Sequence[Photo], made_with: Mapping[str, str | None]
+) -> None:
+    """Note what the folder is made of, or raise if it was begun with something else."""
+    text = "\n".join(f"{p.name}\t{p.identity}\t{p.bytes}" for p in photos)
+    this = {
+        "version": __version__,
+        "settings": json.loads(settings.to_json()),
+        "photos": {"count": len(photos), "sha256": hashlib.sha256(text.encode()).hexdigest()},
+        **made_with,
+    }
+    path = output / _NAME
+    if not path.is_file():
+        write_text(path, json.dumps(this, indent=1, sort_keys=True) + "\n")
+        return
+    changed = ", ".join(sorted(_differences(json.loads(path.read_text()), this)))
+    if changed:
+        raise ReliableSwapError(
+            f"{output} was begun with other {changed}; give another output folder (--cache {output / 'cache'} keeps "
+            "the work on the photos), or start again as before"
+        )
+
+
+def _differences(before: dict[str, Any], now: dict[str, Any]) -> Iterable[str]:
+    for name in before.keys() | now.keys():
+        a, b = before.get(name), now.get(name)
+        if isinstance(a, dict) and isinstance(b, dict) and name != "photos":
+            yield from _differences(a, b)
+        elif a != b:
+            yield name

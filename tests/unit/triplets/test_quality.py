@@ -1,0 +1,70 @@
+"""Measures of a photo."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import cv2
+import numpy as np
+import pytest
+from support.triplet_people import aligned
+
+from reliableswap.data.augment import flipped
+from reliableswap.faces.glasses import bundled_glasses
+from reliableswap.faces.visibility import find_covers
+from reliableswap.geometry.topology import topology
+from reliableswap.triplets import quality
+from reliableswap.triplets.settings import QualitySettings
+
+
+def test_sharpness_falls_with_blur_and_not_with_contrast() -> None:
+    face = aligned(1)
+    values = [quality.sharpness(cv2.GaussianBlur(face.crop, (0, 0), s)) for s in (0.6, 1.0, 1.5, 2.5)]
+    assert values == sorted(values, reverse=True)
+    assert values[3] < 0.5 * values[0]
+    paler = (face.crop * 0.6 + 50).astype(np.uint8)
+    assert quality.sharpness(paler) == pytest.approx(quality.sharpness(face.crop), rel=0.1)
+
+
+def test_head_angles_follow_a_turned_mesh() -> None:
+    mesh = topology().canonical * 60
+    for axis, (yaw, pitch) in ((1, (20.0, 0.0)), (0, (0.0, 20.0))):
+        angle = np.radians(20)
+        turn = cv2.Rodrigues(np.eye(3)[axis] * angle)[0]
+        found = quality.head_angles((mesh @ turn.T).astype(np.float32))
+        assert np.abs(found) == pytest.approx((yaw, pitch), abs=0.01)
+    face = aligned(7, "amateur_selfie")
+    yaw, pitch = quality.head_angles(face.mesh)
+    other_yaw, other_pitch = quality.head_angles(flipped(face).mesh)
+    assert other_yaw == pytest.approx(-yaw, abs=1.0)
+    assert other_pitch == pytest.approx(pitch, abs=1.0)
+
+
+def test_light_is_told_from_its_side() -> None:
+    face = aligned(2).crop
+    ramp = np.linspace(0.5, 1.0, 128)
+    lit = (face * ramp[None, :, None]).astype(np.uint8)
+    assert quality.light_slopes(lit)[0] > quality.light_slopes(face)[0] + 5
+    assert quality.light_slopes(lit[:, ::-1])[0] < -5
+    lit_below = (face * ramp[:, None, None]).astype(np.uint8)
+    assert quality.light_slopes(lit_below)[1] > quality.light_slopes(face)[1] + 5
+
+
+def test_each_fault_has_its_reason() -> None:
+    face, limits = aligned(1), QualitySettings()
+    fine = quality.measure(face.crop, face.mesh, 0.6, 0.9, 0.05)
+    assert quality.reason_against(fine, limits) is None
+    faults = {"small": 1.6, "unsure": 0.5, "turned": 50.0, "clipped": 0.2, "covered": 0.5, "blurred": 0.1}
+    fields = ("enlargement", "score", "yaw", "clipped", "covered", "sharpness")
+    for (reason, value), name in zip(faults.items(), fields, strict=True):
+        worse = dataclasses.replace(fine, **{name: value})
+        assert quality.reason_against(worse, limits) == reason
+        assert quality.quality(worse) < quality.quality(fine)
+    fringe = face.crop.copy()
+    fringe[: int(face.mesh[9, 1])] = (30, 20, 15)
+    bare, hair = (find_covers(c, face.mesh, bundled_glasses(), strict=True) for c in (face.crop, fringe))
+    shares = [quality.covered_share(covers, face.mesh, (128, 128)) for covers in (bare, hair)]
+    assert shares[1] > shares[0] + 0.1
+    burnt = np.full_like(face.crop, 255)
+    assert quality.clipped_share(burnt, face.mesh) == 1
+    assert quality.clipped_share(face.crop, face.mesh) < 0.05
