@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from .base import register_to_config
 from .colours import expected_colours, with_coarse_colours
 from .generator import Generator, GeneratorOutput
+from .layers import LayerHead, compose, enlarged, reduced
 from .norms import modulated_norm
 
 _STYLE = 256  # size of the style vector that modulates every block
@@ -119,7 +120,9 @@ class LightGenerator(Generator):
     Config: with `target_colours` above 0, the network predicts the image's lightness and fine detail alone, and its
     coarse colours, averaged over that many cells a side, are those that `expected_colours` gives. Encoders react to
     stains of colour too, and a network with free colours paints some. `sizes` are the crop sizes that it was trained
-    at. `away` is the share of the target's vector that a swap subtracts from the source's (swap/steps/generate.py).
+    at. With `layers` the network sees inputs of any size at 128 px, and the maps it answers with (models/layers.py)
+    are applied at the inputs' own size. `away` is the share of the target's vector that a swap subtracts from the
+    source's (swap/steps/generate.py).
     """
 
     multiple = 8
@@ -141,6 +144,7 @@ class LightGenerator(Generator):
         sizes: Sequence[int] = (128,),
         away: float = 0.35,
         held_out: float = 10.0,
+        layers: bool = False,
     ) -> None:
         super().__init__()
         if len(channels) != 4:
@@ -162,12 +166,31 @@ class LightGenerator(Generator):
         self.blocks = nn.ModuleList(IdentityBlock(eighth) for _ in range(block_count))
         self.up = nn.ModuleList([Up(eighth, quarter), Up(quarter, half), Up(half, full)])
         self.head = nn.Conv2d(full, 4, 3, padding=1)
+        self.layer_head = LayerHead(full) if layers else None
 
     def forward(self, target: Tensor, identity: Tensor, guidance: Tensor | None = None) -> GeneratorOutput:
         """(B,3,H,W) in [-1,1], (B,D), (B,4,H,W) -> image (B,3,H,W) in [-1,1], mask (B,1,H,W), logits."""
         self.check_inputs(target, identity, guidance)
         if guidance is None and self.guidance_channels:
             guidance = no_guidance(target)
+        if self.layer_head is not None and guidance is not None:
+            return self._layered(target, identity, guidance, self.layer_head)
+        _, image, logits = self._drawn(target, identity, guidance)
+        return GeneratorOutput(image=image, mask=torch.sigmoid(logits), mask_logits=logits)
+
+    def _layered(
+        self, target: Tensor, identity: Tensor, guidance: Tensor, head: LayerHead
+    ) -> GeneratorOutput:
+        """The network sees 128 px of the inputs; its maps are applied to the inputs themselves."""
+        x, made, logits = self._drawn(reduced(target), identity, reduced(guidance))
+        image, weights = compose(made, head(x), target, guidance)
+        logits = enlarged(logits, target.shape[-2:])
+        return GeneratorOutput(image=image, mask=torch.sigmoid(logits), mask_logits=logits, layers=weights)
+
+    def _drawn(
+        self, target: Tensor, identity: Tensor, guidance: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """(B,C,H,W) the decoder's last map, (B,3,H,W) the picture drawn from it, (B,1,H,W) the mask's logits."""
         style = self.style(identity)
         inputs = target if guidance is None else torch.cat([target, guidance], dim=1)
         x = F.leaky_relu(self.stem(inputs), _SLOPE)
@@ -183,7 +206,7 @@ class LightGenerator(Generator):
         image = torch.tanh(image)
         if self.target_colours:
             image = with_coarse_colours(image, expected_colours(target, guidance), self.target_colours)
-        return GeneratorOutput(image=image, mask=torch.sigmoid(logits), mask_logits=logits)
+        return x, image, logits
 
 
 def no_guidance(target: Tensor) -> Tensor:

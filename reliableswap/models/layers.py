@@ -1,0 +1,84 @@
+"""Layers: maps that a generator answers with at 128 px, applied to target and guidance at their own size.
+
+Every pixel of the result is the source's texture, the target or the generated picture, or a mixture of them. The maps
+are smooth, so they can be enlarged; what is fine comes from pictures of full size.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+SIDE = 128  # the size at which the network sees pictures and answers with maps
+_SCORES, _FLOWS, _COLOURS, _FINE = 3, 4, 6, 2
+CHANNELS = _SCORES + _FLOWS + _COLOURS + _FINE
+_REACH = 0.03  # fraction of the crop's side that a flow moves a picture at most
+_CELLS = 16  # cells a side of the map that relights the texture
+_INVALID = 8.0  # the texture's score falls by this much where the texture is not valid
+
+
+class LayerHead(nn.Conv2d):
+    """(B,C,128,128) -> (B,CHANNELS,128,128): the maps. At the start, mostly the generated picture shows."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, CHANNELS, 3, padding=1)
+        nn.init.zeros_(self.weight)
+        start = torch.zeros(CHANNELS)
+        start[:_SCORES] = torch.tensor([0.0, -2.0, 1.0])
+        start[-_FINE:] = -3.0
+        assert self.bias is not None
+        with torch.no_grad():
+            self.bias.copy_(start)
+
+
+def reduced(picture: Tensor) -> Tensor:
+    """(B,C,S,S) -> (B,C,128,128), averaged."""
+    return picture if picture.shape[-1] == SIDE else F.adaptive_avg_pool2d(picture, SIDE)
+
+
+def enlarged(maps: Tensor, size: torch.Size) -> Tensor:
+    """(B,C,h,w) -> (B,C,S,S), bilinear."""
+    if maps.shape[-2:] == size:
+        return maps
+    return F.interpolate(maps, size=size, mode="bilinear", align_corners=False)
+
+
+def compose(made: Tensor, maps: Tensor, target: Tensor, guidance: Tensor) -> tuple[Tensor, Tensor]:
+    """Apply the maps: (B,3,S,S) the result, and (B,3,S,S) the weights of texture, target and generated picture.
+
+    made: (B,3,128,128) in [-1,1]. maps: (B,CHANNELS,128,128). target: (B,3,S,S). guidance: (B,4,S,S).
+    """
+    size = target.shape[-2:]
+    scores, flows, colours, fine = maps.float().split((_SCORES, _FLOWS, _COLOURS, _FINE), 1)
+    flows = enlarged(_REACH * torch.tanh(flows), size)
+    moved = _moved(guidance.float(), flows[:, :2])
+    texture, valid = moved[:, :3], moved[:, 3:]
+    gain, bias = enlarged(F.adaptive_avg_pool2d(colours, _CELLS), size).split(3, 1)
+    relit = (texture * (1 + 0.5 * torch.tanh(gain)) + 0.6 * torch.tanh(bias)).clamp(-1, 1)
+    under = _moved(target.float(), flows[:, 2:])
+    scores = enlarged(scores, size)
+    scores = torch.cat([scores[:, :1] - _INVALID * (1 - valid), scores[:, 1:]], 1)
+    weights = torch.softmax(scores, 1)
+    share = enlarged(torch.sigmoid(fine), size)
+    drawn = enlarged(made.float(), size)
+    drawn = drawn + share[:, :1] * valid * _fine(relit) + share[:, 1:] * _fine(under)
+    layers = torch.stack([relit, under, drawn.clamp(-1, 1)], 1)
+    return (layers * weights[:, :, None]).sum(1).to(made.dtype), weights
+
+
+def _moved(picture: Tensor, flow: Tensor) -> Tensor:
+    """(B,C,S,S) the picture read along a flow (B,2,S,S), in fractions of half its side."""
+    batch, _, height, width = picture.shape
+    rows = (torch.arange(height, device=picture.device, dtype=flow.dtype) + 0.5) * (2 / height) - 1
+    columns = (torch.arange(width, device=picture.device, dtype=flow.dtype) + 0.5) * (2 / width) - 1
+    grid = torch.stack([columns.expand(height, width), rows[:, None].expand(height, width)], -1)
+    places = grid.expand(batch, height, width, 2) + flow.permute(0, 2, 3, 1)
+    return F.grid_sample(picture, places, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def _fine(picture: Tensor) -> Tensor:
+    """(B,3,S,S) what the picture shows finer than 128 px can; zero at that size."""
+    if picture.shape[-1] == SIDE:
+        return torch.zeros_like(picture)
+    return picture - enlarged(reduced(picture), picture.shape[-2:])
