@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 SIDE = 128  # the size at which the network sees pictures and answers with maps
+SIZES = (128, 256, 512, 1024)  # sides of the crops that a swap applies the maps to
 _SCORES, _FLOWS, _COLOURS, _FINE = 3, 4, 6, 2
 CHANNELS = _SCORES + _FLOWS + _COLOURS + _FINE
 _REACH = 0.03  # fraction of the crop's side that a flow moves a picture at most

@@ -16,10 +16,10 @@ from .texture import texture
 def detail(job: FaceJob) -> FaceJob:
     """Layer of the crop's window: `fine` (h,w,3) float32, to be added to the enlarged crop.
 
-    There is none where the crop holds all that the photo shows.
+    There is none where the crop holds all that the photo shows, or where the generator's layers bring their own.
     """
     strength = job.settings.detail
-    if strength == 0 or holds_all(job):
+    if strength == 0 or holds_all(job) or job.networks.generator.config.get("layers"):
         return job
     job = recolour(texture(job))
     blended = job.layer("reshaped").copy()

@@ -34,9 +34,10 @@ def generate(job: FaceJob) -> FaceJob:
         )
     levels = (image[0].float().clamp(low, high) - low) * (255 / (high - low))
     made = np.ascontiguousarray(levels.permute(1, 2, 0).cpu().numpy())
-    if guidance is not None:
-        made = _within_seen_colours(made, picture, guidance)
-    made = _with_eye_colours(made, picture, mesh)
+    if not generator.config.get("layers"):  # layers are the photos' own colours
+        if guidance is not None:
+            made = _within_seen_colours(made, picture, guidance)
+        made = _with_eye_colours(made, picture, mesh)
     return job.with_layers(generated=made, cover=_faded(mask[0, 0].float().cpu().numpy()))
 
 

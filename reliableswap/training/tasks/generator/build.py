@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from reliableswap.models import (
     SimSwapGenerator,
 )
 from reliableswap.models.base import Network
+from reliableswap.models.layers import SIZES as LAYER_SIZES
 
 from .settings import GeneratorSettings
 
@@ -89,6 +90,8 @@ def build_generator(
         raise ReliableSwapError(f"unknown --base {settings.base!r}; choose one of {', '.join(_CLASSES)}")
     if settings.initial is not None:
         initial = _CLASSES[settings.base].from_pretrained(settings.initial)
+        if settings.layers and isinstance(initial, LightGenerator):
+            initial = _with_layers(initial)
         return _continued(initial, settings.initial, encoders, sizes, held_out)
     width = {} if settings.channels is None else {"channels": settings.channels}
     if settings.base == "faceshifter":
@@ -102,8 +105,9 @@ def build_generator(
     return LightGenerator(
         guidance_channels=4 if settings.guidance else 0,
         target_colours=settings.target_colours,
-        sizes=sorted(set(sizes)),
+        sizes=_sizes(sizes, settings.layers),
         held_out=held_out,
+        layers=settings.layers,
         **encoders,
     )
 
@@ -121,8 +125,24 @@ def _continued(
     # Whom the earlier training saw, the result has seen.
     generator.register_to_config(held_out=min(held_out, generator.config["held_out"]))
     if isinstance(generator, LightGenerator):
-        generator.register_to_config(sizes=sorted({*sizes, *generator.config["sizes"]}))
+        known = {*sizes, *generator.config["sizes"]}
+        generator.register_to_config(sizes=_sizes(known, generator.config["layers"]))
     return generator
+
+
+def _with_layers(generator: LightGenerator) -> LightGenerator:
+    """The generator with a new layer head, or itself if it has one."""
+    if generator.config["layers"]:
+        return generator
+    config = {name: value for name, value in generator.config.items() if not name.startswith("_")}
+    layered = LightGenerator(**{**config, "layers": True})
+    layered.load_state_dict(generator.state_dict(), strict=False)
+    return layered
+
+
+def _sizes(trained: Iterable[int], layers: bool) -> list[int]:
+    """The crop sizes to use a generator at: layers are applied at any size, and a photo's face fits one of these."""
+    return sorted({*trained, *(LAYER_SIZES if layers else ())})
 
 
 def build_discriminator(

@@ -191,6 +191,14 @@ def _mask(step: Step) -> tuple[Tensor, Tensor | None] | None:
     return loss.mask_loss(step.output.mask_logits, step.face), None
 
 
+def _drawn(step: Step) -> tuple[Tensor, Tensor | None] | None:
+    """Hold the drawn layer back where the source's texture can show: drawn skin is softer than a photo's."""
+    if step.output.layers is None:
+        return None
+    share = step.output.layers[:, 2:] * step.batch["guidance"][:, 3:] * step.face
+    return share.flatten(1).mean(1), None
+
+
 def _mesh(step: Step) -> tuple[Tensor, Tensor | None] | None:
     if step.frozen.mesh_reader is None:
         return None
@@ -254,6 +262,7 @@ TERMS: dict[str, Term] = {
     "colour": _colour,
     "chroma": _chroma,
     "mask": _mask,
+    "drawn": _drawn,
     "mesh": _mesh,
     "expression": _expression,
     "pose": _pose,

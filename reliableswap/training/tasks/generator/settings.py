@@ -41,6 +41,9 @@ class GeneratorSettings(AdversarialSettings):
         64,
         "cells per side of the grid whose mean colours a light generator takes from guidance and target; 0: none",
     )
+    layers: bool = setting(
+        False, "let a light generator answer with layers, at any size; may be added to --initial without them"
+    )
     channels: int | None = setting(
         None, "width of SimSwap's first or FaceShifter's widest maps (default: as published)"
     )
@@ -86,6 +89,7 @@ class GeneratorSettings(AdversarialSettings):
     penalty_weight: float = setting(0.0, "weight of the discriminator's gradient penalty")
     cycle_weight: float = setting(0.0, "weight of swapping back to the target's identity, without truth")
     mask_weight: float = setting(1.0, "weight of the mask against the face's area")
+    drawn_weight: float = setting(1.0, "weight of the drawn layer's share where the texture is valid")
     mesh_weight: float = setting(4.0, "weight of eye and mouth openings against the target's")
     expression_weight: float = setting(4.0, "weight of lips, lids and brows against the target's")
     pose_weight: float = setting(2.0, "weight of the head's rotation against the target's, in radians")

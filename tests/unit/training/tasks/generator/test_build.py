@@ -43,3 +43,20 @@ def test_a_generator_knows_which_people_no_training_saw(
     for percent, known in ((40.0, 2.0), (1.0, 1.0)):
         further = build_generator(settings, identity, None, [SIZE], percent)
         assert further.config["held_out"] == known
+
+
+def test_layers_can_be_added_to_a_generator_without(triplets: Path, encoders: Path, tmp_path: Path) -> None:
+    identity = IdentityEncoder.from_pretrained(encoders / "identity")
+    plain = build_generator(settings_for(triplets), identity, None, [SIZE], 10.0)
+    plain.save_pretrained(tmp_path / "plain")
+    settings = settings_for(triplets, initial=tmp_path / "plain", layers=True)
+    layered = build_generator(settings, identity, None, [128, 256], 10.0)
+    assert layered.config["layers"]
+    assert layered.config["sizes"] == [SIZE, 128, 256, 512, 1024]
+    kept = layered.state_dict()
+    assert all((kept[name] == value).all() for name, value in plain.state_dict().items())
+    layered.save_pretrained(tmp_path / "layered")
+    again = build_generator(
+        settings_for(triplets, initial=tmp_path / "layered", layers=True), identity, None, [128], 10.0
+    )
+    assert (again.layer_head.bias == layered.layer_head.bias).all()

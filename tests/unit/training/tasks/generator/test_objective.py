@@ -185,3 +185,32 @@ def test_no_loss_at_all_is_an_error(triplets: Path, encoders: Path) -> None:
     batch = torch.utils.data.default_collate([task.samples[0]])
     with pytest.raises(ReliableSwapError, match="no loss is left"):
         task.losses(small_light(task), batch)
+
+
+def test_the_drawn_layer_is_held_back_only_where_the_texture_is_valid(triplets: Path, encoders: Path) -> None:
+    task = task_for(
+        settings_for(triplets, **dict.fromkeys(EVERY_LOSS, 0.0), **ALL_KINDS, drawn_weight=1.0), encoders
+    )
+    batch = batch_of_every_kind(task)
+    network = LayeredAnswer(drawn=0.75)
+    batch["guidance"][:, 3:] = 1.0
+    everywhere = task.losses(network, batch)["drawn"]
+    assert float(everywhere) == pytest.approx(0.75 * float(batch["face_mask"].mean()), rel=1e-4)
+    batch["guidance"][:, 3:] = 0.0
+    assert float(task.losses(network, batch)["drawn"]) == 0
+
+
+class LayeredAnswer(nn.Module):
+    """Answers with its target, and with the same weights of the layers everywhere."""
+
+    guidance_channels = 4
+
+    def __init__(self, drawn: float) -> None:
+        super().__init__()
+        self.drawn = drawn
+
+    def forward(self, target: Tensor, vector: Tensor, guidance: Tensor | None) -> GeneratorOutput:
+        weights = torch.zeros_like(target)
+        weights[:, 2] = self.drawn
+        mask = torch.ones_like(target[:, :1])
+        return GeneratorOutput(image=target, mask=mask, mask_logits=mask, layers=weights)
