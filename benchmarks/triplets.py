@@ -29,6 +29,7 @@ import pyarrow.parquet as pq
 
 from reliableswap.bundled import bundled
 from reliableswap.data.cells import decode_mesh, decode_picture
+from reliableswap.data.encoders import PRECISIONS, EncoderChoice
 from reliableswap.data.jobs import one_thread
 from reliableswap.data.photos import list_photos
 from reliableswap.data.shards import read_about
@@ -37,10 +38,9 @@ from reliableswap.data.triplet_dataset import TripletDataset
 from reliableswap.faces.analysers.bundled import BundledAnalyser
 from reliableswap.geometry import regions
 from reliableswap.triplets.card import mean_similarities
-from reliableswap.triplets.encode import EncoderChoice
 from reliableswap.triplets.factory import RunReport, make_triplets
 from reliableswap.triplets.quality import head_angles
-from reliableswap.triplets.settings import PRECISIONS, QualitySettings, TripletSettings
+from reliableswap.triplets.settings import QualitySettings, TripletSettings
 
 SHARD = 16  # pairs: small ones, where shards are what is looked at
 MEBI = 2**20

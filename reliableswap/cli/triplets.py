@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import sys
 from pathlib import Path
 from typing import Any
 
 from reliableswap.bundled import bundled
+from reliableswap.data.cells import EXTENSIONS
+from reliableswap.data.encoders import PRECISIONS, EncoderChoice
 from reliableswap.data.splits import Split
 from reliableswap.errors import ReliableSwapError
 from reliableswap.triplets.settings import (
-    FORMATS,
-    PRECISIONS,
     FilterSettings,
     PairSettings,
     QualitySettings,
     TripletSettings,
     Variation,
 )
+
+from .common import say
 
 _GROUPS = {
     "quality": ("which photos are good enough", QualitySettings),
@@ -51,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--shard-pairs", type=int, default=256, metavar="N", help="pairs per shard (default: 256)"
     )
     parser.add_argument(
-        "--format", choices=FORMATS, default="jpeg", help="of the stored pictures (default: jpeg)"
+        "--format", choices=list(EXTENSIONS), default="jpeg", help="of the stored pictures (default: jpeg)"
     )
     parser.add_argument(
         "--girth", type=float, default=0.0, metavar="SHARE",
@@ -144,7 +145,6 @@ def settings_of(arguments: argparse.Namespace) -> TripletSettings:
 def run(arguments: argparse.Namespace) -> int:
     """Make the triplets, and report what became of the pairs on stderr."""
     try:
-        from reliableswap.triplets.encode import EncoderChoice
         from reliableswap.triplets.factory import make_triplets
     except ImportError as error:
         if error.name not in {"pyarrow", "tqdm"}:
@@ -170,10 +170,10 @@ def run(arguments: argparse.Namespace) -> int:
         progress=not arguments.quiet,
     )
     drops = ", ".join(f"{reason} {n}" for reason, n in report.drops.most_common() if n) or "none"
-    print(
-        f"kept {report.kept} pairs of {report.attempts} tried (dropped: {drops}) in {len(report.tallies)} of "
-        f"{report.shards} shards; photos dropped: {dict(report.photos)}; see {arguments.output / 'README.md'}",
-        file=sys.stderr,
+    photos = ", ".join(f"{reason} {n}" for reason, n in report.photos.most_common()) or "none"
+    say(
+        f"made {len(report.tallies)} of {report.shards} shards: kept {report.kept} pairs of "
+        f"{report.attempts} tried (dropped: {drops}); photos not used: {photos}; see {arguments.output / 'README.md'}"
     )
     return 0
 

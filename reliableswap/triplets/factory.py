@@ -12,6 +12,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from reliableswap.data.encoders import EncoderChoice
 from reliableswap.data.jobs import Crew, Place
 from reliableswap.data.photos import list_photos
 from reliableswap.data.records import RecordCache, analyser_label
@@ -23,7 +24,6 @@ from reliableswap.faces.analysers.bundled import BundledAnalyser
 from .card import write_card
 from .choice import choose_photos, slots_by_split
 from .empty_splits import empty_splits
-from .encode import EncoderChoice
 from .photo_table import write_photo_table
 from .plan import Shard, Tally, plan
 from .records import FaceKind, FaceRecords, recipe

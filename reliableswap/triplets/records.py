@@ -16,6 +16,7 @@ import pyarrow as pa
 from reliableswap import __version__
 from reliableswap.bundled import bundled
 from reliableswap.data.aligned import AlignedFace
+from reliableswap.data.encoders import Encoder, EncoderChoice
 from reliableswap.data.photos import Photo, read_photo
 from reliableswap.data.records import Record, RecordCache, Records
 from reliableswap.errors import ReliableSwapError
@@ -26,7 +27,6 @@ from reliableswap.faces.glasses import bundled_glasses
 from reliableswap.faces.visibility import Covers, find_covers
 
 from .duplicates import perceptual_hash
-from .encode import Encoder, EncoderChoice
 from .quality import Measures, covered_share, measure
 
 _FORMAT = 7  # of the records; with another number all are made anew

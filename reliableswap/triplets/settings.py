@@ -7,11 +7,9 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from reliableswap.data.cells import EXTENSIONS
 from reliableswap.data.splits import Split
 from reliableswap.errors import ReliableSwapError
-
-FORMATS = ("jpeg", "png")
-PRECISIONS = ("auto", "float32", "bfloat16")
 
 
 def setting(default: Any, help: str) -> Any:
@@ -112,8 +110,8 @@ class TripletSettings:
                 raise ReliableSwapError(f"{name} is {getattr(self, name)}; give at least 1")
         if self.pairing.tries < 1 or self.pairing.candidates < 1:
             raise ReliableSwapError("tries and candidates must be at least 1")
-        if self.format not in FORMATS:
-            raise ReliableSwapError(f"format is {self.format!r}; choose one of {', '.join(FORMATS)}")
+        if self.format not in EXTENSIONS:
+            raise ReliableSwapError(f"format is {self.format!r}; choose one of {', '.join(EXTENSIONS)}")
 
     @property
     def pad(self) -> int:

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from reliableswap import __version__
+from reliableswap.data.encoders import Encoder, EncoderChoice
 from reliableswap.data.records import RecordCache
 from reliableswap.data.shards import write_shard
 
 from .candidate import Candidate, Identities
 from .choice import Choice, choose_photos
-from .encode import Encoder, EncoderChoice
 from .filter import reason_by_picture
 from .pairing import Pairing
 from .plan import Shard, Tally

@@ -12,6 +12,7 @@ import torch
 
 from reliableswap import ReliableSwapPipeline
 from reliableswap.bundled import bundled
+from reliableswap.data.encoders import EncoderChoice
 from reliableswap.errors import ReliableSwapError
 from reliableswap.models import (
     FaceShifterGenerator,
@@ -26,7 +27,6 @@ from reliableswap.models import (
 from reliableswap.models.generator import GeneratorOutput
 from reliableswap.runtime import DEVICES, for_device, onnx, openvino
 from reliableswap.runtime.base import Runtime
-from reliableswap.triplets.encode import EncoderChoice
 from support.people import person
 
 SMALL = {"channels": (8, 8, 16, 16), "block_count": 1, "identity_dim": 16}

@@ -9,11 +9,11 @@ from pathlib import Path
 import torch
 
 from reliableswap.data.crops import Crops, crops_of_photos
+from reliableswap.data.encoders import EncoderChoice
 from reliableswap.data.splits import Split
 from reliableswap.errors import ReliableSwapError
 from reliableswap.training.core.distributed import processes
 from reliableswap.training.core.settings import RunSettings, setting
-from reliableswap.triplets.encode import EncoderChoice
 
 logger = logging.getLogger(__name__)
 

@@ -11,12 +11,12 @@ import torch
 from accelerate.utils import tqdm
 
 from reliableswap.data.crops import Crops
+from reliableswap.data.encoders import Encoder, EncoderChoice
 from reliableswap.data.jobs import make_all
 from reliableswap.data.storage import write_array
 from reliableswap.models.base import Network
 from reliableswap.training.core.distributed import processes
 from reliableswap.training.tasks.pixels import to_network
-from reliableswap.triplets.encode import Encoder, EncoderChoice
 
 _CHUNK = 256  # crops per unit of work
 

@@ -11,10 +11,10 @@ import torch
 from support.people import person
 
 from reliableswap.data.crops import Crops, crops_of_photos
+from reliableswap.data.encoders import EncoderChoice
 from reliableswap.data.splits import Split, holds_out
 from reliableswap.models.identity import IdentityEncoder
 from reliableswap.training.tasks.encoders.teacher import teacher_features
-from reliableswap.triplets.encode import EncoderChoice
 
 SPLIT = Split()
 

@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from reliableswap.data.crops import CROP, Crops, Shown
+from reliableswap.data.encoders import EncoderChoice
 from reliableswap.data.mapped import MappedRows
 from reliableswap.faces.align import FIXER_WINDOW, IDENTITY_WINDOW
 from reliableswap.training.tasks.encoders.identity import IdentitySettings
 from reliableswap.training.tasks.encoders.samples import WHOLE, Pool, Samples, degraded_window
 from reliableswap.training.tasks.encoders.settings import three
 from reliableswap.training.tasks.encoders.teacher import teacher_features
-from reliableswap.triplets.encode import EncoderChoice
 
 
 def test_the_teacher_is_asked_once(crops: Crops, teacher: Path, features: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""The identity encoder of the filter: a from_pretrained folder or an ONNX file."""
+"""Identity encoders of aligned crops, from a from_pretrained folder or an ONNX file."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ import numpy as np
 from reliableswap.errors import ReliableSwapError, WeightsError
 from reliableswap.faces.align import IDENTITY_WINDOW
 
-from .settings import PRECISIONS
-
+PRECISIONS = ("auto", "float32", "bfloat16")
 _BATCH = 16
 
 

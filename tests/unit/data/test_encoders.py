@@ -1,4 +1,4 @@
-"""The identity encoder of the filter."""
+"""Identity encoders of aligned crops."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from support import onnx_files
 from support.triplet_people import aligned
 
 from reliableswap.bundled import bundled
+from reliableswap.data.encoders import EncoderChoice
 from reliableswap.errors import ReliableSwapError
-from reliableswap.triplets.encode import EncoderChoice
 
 
 def test_an_encoder_in_bfloat16_says_nearly_the_same(tmp_path: Path) -> None:
