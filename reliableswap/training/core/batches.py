@@ -47,6 +47,20 @@ def make_loader(task: Task, settings: RunSettings, step: int, rank: int, ranks: 
     )
 
 
+def start_loading(loader: DataLoader[Any]) -> Iterator[Any]:
+    """Start the workers and iterate over the batches.
+
+    OpenCV's threads are stopped meanwhile: a forked worker hangs when it stops threads that the fork left behind.
+    """
+    import cv2
+
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    batches = iter(loader)
+    cv2.setNumThreads(threads)
+    return batches
+
+
 def to_device(batch: Any, device: torch.device) -> Any:
     """A batch of tensors in dictionaries and lists, on the device."""
     if isinstance(batch, Tensor):

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from reliableswap.errors import ReliableSwapError
 from reliableswap.models.base import Network
 
-from .batches import make_loader, to_device
+from .batches import make_loader, start_loading, to_device
 from .config import CONFIG_FILE, write_settings
 from .distributed import on_all
 from .fingerprint import Fingerprint
@@ -98,7 +98,7 @@ class Trainer:
         settings, accelerator = self.settings, self.accelerator
         figures: dict[str, float] = {}
         started = time.monotonic()
-        batches = iter(
+        batches = start_loading(
             make_loader(self.task, settings, self.step, accelerator.process_index, accelerator.num_processes)
         )
         while self.step < settings.max_train_steps:
