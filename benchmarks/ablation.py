@@ -1,12 +1,12 @@
-"""What reliable supervision is worth at equal budget: the same network, steps, data and seeds, one row a supervision.
+"""What each kind of supervision is worth at equal budget: the same network, steps, data and seeds, one row per kind.
 
     python benchmarks/ablation.py TRIPLETS FACES -o runs/ablation --steps 3000 --seeds 0 1 [--processes 2]
 
-TRIPLETS is what `reliableswap triplets` made, FACES the folder of people that evaluations draw held-out pairs from.
-Every row is trained by train_accelerate.py and resumes where it was stopped; a finished row is not trained again. Rows
-with guidance are trained with every seed, those without it with the first one only. Then one `reliableswap evaluate`
-measures all of them on the same pairs, with judges that no loss saw, into OUT/report, and OUT/table.md has the means
-over the seeds, and what FixerNet changes pair by pair.
+TRIPLETS is a folder made by `reliableswap triplets`; FACES is the folder of people that held-out pairs are drawn from.
+Each row is trained by train_accelerate.py. An interrupted row resumes, and a finished one is not trained again. Rows
+with guidance are trained with every seed, rows without it with the first seed only. Then one `reliableswap evaluate`
+measures all of them on the same pairs, with judges that no loss used. OUT/report holds the report; OUT/table.md has the
+means over the seeds, and the differences that FixerNet makes on the same pairs.
 """
 
 from __future__ import annotations
@@ -17,46 +17,71 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
 from reliableswap import ReliableSwapPipeline
 from reliableswap.bundled import bundled
-from reliableswap.evaluation.metrics.statistics import bootstrap
+from reliableswap.evaluation.metrics.intervals import bootstrap
 from reliableswap.models import FixerNet, IdentityEncoder, load_network
 
 ROOT = Path(__file__).parent.parent
+BLEND = "bundled/blend"  # the method that rows are compared with
 
 
 @dataclass(frozen=True)
 class Row:
+    """A kind of supervision, with or without the warped texture as guidance and FixerNet."""
+
     supervision: str
     guidance: bool
     fixer: bool = False
 
     @property
     def name(self) -> str:
-        parts = [
-            self.supervision,
-            *(["fixer"] if self.fixer else []),
-            *([] if self.guidance else ["no-guidance"]),
-        ]
-        return "+".join(parts)
+        fixer, guidance = ["fixer"] if self.fixer else [], [] if self.guidance else ["no-guidance"]
+        return "+".join([self.supervision, *fixer, *guidance])
+
+    @property
+    def label(self) -> str:
+        """The row's first cells in the table."""
+        answers = {True: "yes", False: "no"}
+        return f"{self.supervision.replace('_', ' ')} | {answers[self.fixer]} | {answers[self.guidance]}"
 
 
+@dataclass(frozen=True)
+class Column:
+    """A metric of the report, how the table calls it, and how its values are shown."""
+
+    key: str
+    heading: str
+    factor: int = 1
+    decimals: int = 3
+
+    def show(self, value: float, sign: str = "") -> str:
+        return f"{self.factor * value:{sign}.{self.decimals}f}"
+
+
+KINDS = ("vanilla", "naive", "cycle", "real_source")
 ROWS = [
-    *(
-        Row(kind, guidance)
-        for guidance in (True, False)
-        for kind in ("vanilla", "naive", "cycle", "real_source")
-    ),
+    *(Row(kind, guidance) for guidance in (True, False) for kind in KINDS),
     *(Row("real_source", guidance, fixer=True) for guidance in (True, False)),
+]
+COLUMNS = [
+    Column("top1", "source first, %", 100, 1),
+    Column("cos_source", "cos to source"),
+    Column("cos_target", "cos to target"),
+    Column("copied", "copied, %", 100, 1),
+    Column("lower_cos_source", "lower face to source"),
+    Column("pose", "pose, °", 1, 2),
+    Column("expression", "expression, %", 100, 2),
 ]
 
 
 def train(row: Row, seed: int, folder: Path, arguments: argparse.Namespace) -> None:
-    """Train one row to its last step, unless that has been done."""
+    """Train one row to its last step, unless that is done."""
     if (folder / f"checkpoint-{arguments.steps:07d}").is_dir():
         return
     launcher = [sys.executable]
@@ -81,123 +106,134 @@ def train(row: Row, seed: int, folder: Path, arguments: argparse.Namespace) -> N
         options["fixer"] = arguments.fixer
     words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
     words.append("--guidance" if row.guidance else "--no-guidance")
-    subprocess.run(
-        [*launcher, str(ROOT / "train_accelerate.py"), "generator", *words],
-        check=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
+    command = [*launcher, str(ROOT / "train_accelerate.py"), "generator", *words]
+    subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
 
 
-def pipeline(row: Row, trained: Path, folder: Path, arguments: argparse.Namespace) -> None:
-    """The row's generator with the encoders it was trained on."""
+def save_pipeline(row: Row, trained: Path, folder: Path, arguments: argparse.Namespace) -> None:
+    """Save the row's generator with the encoders that it was trained on, and the bundled face networks."""
     ReliableSwapPipeline(
         load_network(bundled("detector")),
         load_network(bundled("landmarks")),
         IdentityEncoder.from_pretrained(arguments.identity),
         FixerNet.from_pretrained(arguments.fixer) if row.fixer else None,
         load_network(trained),
+        load_network(bundled("glasses")),
     ).save_pretrained(folder)
 
 
-COLUMNS = [  # name in the report, heading, factor, decimals
-    ("top1", "source first, %", 100, 1),
-    ("cos_source", "cos to source", 1, 3),
-    ("cos_target", "cos to target", 1, 3),
-    ("copied", "copied, %", 100, 1),
-    ("lower_cos_source", "lower face to source", 1, 3),
-    ("pose", "pose, °", 1, 2),
-    ("expression", "expression, %", 100, 2),
-]
+def evaluate(names: list[str], arguments: argparse.Namespace) -> Path:
+    """Measure the trained pipelines and the blend engine on the same held-out pairs; return the report's folder."""
+    report: Path = arguments.output / "report"
+    compared: list[str] = []
+    for name in names:
+        compared += ["--pipeline", str(arguments.output / "pipelines" / name), "--engine", "neural"]
+    command = [
+        sys.executable, "-m", "reliableswap", "evaluate", *compared, "--pipeline", "bundled", "--engine", "blend",
+        "--controls", "--protocol", "identity-folders", "--faces", str(arguments.faces),
+        "--pairs", str(arguments.pairs), "--judge", arguments.judge, "--features", arguments.features,
+        *(["--lower-judge", str(arguments.lower_judge)] if arguments.lower_judge else []),
+        "-o", str(report), "--overwrite",
+    ]  # fmt: skip
+    subprocess.run(command, check=True)
+    return report
 
 
 def table(methods: dict[Row, list[str]], measured: dict[str, dict]) -> str:
-    """One line a row: each figure's mean over the seeds, and in brackets the lowest and highest end of the seeds'
-    intervals."""
-    columns = [column for column in COLUMNS if column[0] in measured["bundled/blend"]["figures"]]
+    """One line per row: the mean over the seeds, and the lowest and highest end of the seeds' intervals."""
+    columns = [column for column in COLUMNS if column.key in measured[BLEND]["figures"]]
+    headings = [*(column.heading for column in columns), "Fréchet to the targets"]
     lines = [
-        "| supervision | FixerNet | guidance | seeds | "
-        + " | ".join([*(c[1] for c in columns), "Fréchet to the targets"])
-        + " |",
-        "|---|---|---|---:|" + "---:|" * (len(columns) + 1),
+        "| supervision | FixerNet | guidance | seeds | " + " | ".join(headings) + " |",
+        "|---|---|---|---:|" + "---:|" * len(headings),
     ]
-    named = [
-        (
-            f"{row.supervision.replace('_', ' ')} | {'yes' if row.fixer else 'no'} | {'yes' if row.guidance else 'no'}",
-            names,
-        )
-        for row, names in methods.items()
-    ]
-    for label, names in [*named, ("the blend engine | – | –", ["bundled/blend"])]:
-        cells = []
-        for key, _, factor, decimals in columns:
-            found = [measured[name]["figures"][key] for name in names]
-            mean, low, high = (
-                factor * pick(one[end] for one in found)
-                for end, pick in (("value", lambda v: fmean(v)), ("low", min), ("high", max))
-            )
-            cells.append(f"{mean:.{decimals}f} [{low:.{decimals}f}, {high:.{decimals}f}]")
+    rows = [(row.label, names) for row, names in methods.items()]
+    for label, names in [*rows, ("the blend engine | – | –", [BLEND])]:
+        cells = [
+            _cell(column, [measured[name]["figures"][column.key] for name in names]) for column in columns
+        ]
         distances = [measured[name]["frechet"] for name in names]
-        cells.append("–" if None in distances else f"{fmean(distances):.1f}")  # too few pictures for one
+        cells.append("–" if None in distances else f"{fmean(distances):.1f}")  # None: too few pictures
         lines.append(f"| {label} | {len(names)} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
-def pair_by_pair(methods: dict[Row, list[str]], pairs: Path) -> str:
-    """What FixerNet changes: the mean difference over the same pairs, with its 95 % interval, for each seed."""
+def _cell(column: Column, seeds: list[dict[str, float]]) -> str:
+    mean = fmean(one["value"] for one in seeds)
+    low, high = min(one["low"] for one in seeds), max(one["high"] for one in seeds)
+    return f"{column.show(mean)} [{column.show(low)}, {column.show(high)}]"
+
+
+def fixer_differences(methods: dict[Row, list[str]], table_of_pairs: Path) -> Iterator[str]:
+    """Yield what FixerNet changes on the same pairs: the mean difference with its 95 % interval, for each seed."""
     values: dict[tuple[str, str], dict[str, str]] = {}
-    with pairs.open(newline="") as stream:
+    with table_of_pairs.open(newline="") as stream:
         for line in csv.DictReader(stream):
             values[line["method"], line["pair"]] = line
-    lines = []
-    for row in methods:
+    for row, names in methods.items():
         plain = Row(row.supervision, row.guidance)
         if not row.fixer or plain not in methods:
             continue
-        for with_it, without in zip(methods[row], methods[plain], strict=True):
-            for key, heading, factor, decimals in COLUMNS:
+        for with_fixer, without in zip(names, methods[plain], strict=True):
+            for column in COLUMNS:
                 both = [
                     (line, values[without, pair])
                     for (method, pair), line in values.items()
-                    if method == with_it and line.get(key) and values[without, pair].get(key)
+                    if method == with_fixer and line.get(column.key) and values[without, pair].get(column.key)
                 ]
-                if not both:
-                    continue
-                found = [float(one[key]) - float(other[key]) for one, other in both]
+                differences = [float(one[column.key]) - float(other[column.key]) for one, other in both]
                 people = [[line[f"{side}_person"] for line, _ in both] for side in ("source", "target")]
-                one = bootstrap(found, 0, crossed=people)
-                assert one is not None
-                value, low, high = (f"{factor * v:+.{decimals}f}" for v in (one.value, one.low, one.high))
-                lines.append(f"- {with_it} less {without}: {heading} {value} [{low}, {high}]")
-    return "\n".join(lines) + "\n" if lines else ""
+                found = bootstrap(differences, 0, crossed=people)
+                if found is None:
+                    continue
+                value, low, high = (column.show(v, "+") for v in (found.value, found.low, found.high))
+                yield f"- {with_fixer} minus {without}: {column.heading} {value} [{low}, {high}]"
 
 
-def main() -> None:
+def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("triplets", type=Path)
-    parser.add_argument("faces", type=Path, help="one sub-folder a person")
-    parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("triplets", type=Path, help="folder of triplets")
+    parser.add_argument("faces", type=Path, help="folder with one sub-folder per person")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for runs, report and table")
     parser.add_argument("--identity", type=Path, help="default: the bundled encoder")
     parser.add_argument("--fixer", type=Path, help="default: the bundled FixerNet")
     parser.add_argument("--rows", nargs="+", choices=[row.name for row in ROWS], help="default: all")
-    parser.add_argument("--steps", type=int, default=3000)
-    parser.add_argument("--batch", type=int, default=16, help="samples a step, all processes together")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
-    parser.add_argument("--processes", type=int, default=1)
-    parser.add_argument("--pairs", type=int, default=400)
-    parser.add_argument("--judge", default="dlib")
-    parser.add_argument("--features", default="efficientnet-lite0", help="of the Fréchet distance")
+    parser.add_argument("--steps", type=int, default=3000, help="default: %(default)s")
     parser.add_argument(
-        "--lower-face-weight", type=float, default=1.0, help="of FixerNet's loss, in rows with one"
+        "--batch",
+        type=int,
+        default=16,
+        help="samples per step of all processes together (default: %(default)s)",
+    )
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="default: 0 1")
+    parser.add_argument("--processes", type=int, default=1, help="default: %(default)s")
+    parser.add_argument("--pairs", type=int, default=400, help="default: %(default)s")
+    parser.add_argument("--judge", default="dlib", help="as for reliableswap evaluate (default: %(default)s)")
+    parser.add_argument(
+        "--features",
+        default="efficientnet-lite0",
+        help="features of the Fréchet distance (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--lower-face-weight",
+        type=float,
+        default=1.0,
+        help="weight of FixerNet's loss, in rows with FixerNet (default: %(default)s)",
     )
     parser.add_argument("--lower-judge", type=Path, help="a FixerNet that no row is trained with")
     arguments = parser.parse_args()
     arguments.identity = arguments.identity or bundled("identity")
     arguments.fixer = arguments.fixer or bundled("fixer")
-    compared: list[str] = []
+    return arguments
+
+
+def main() -> None:
+    arguments = parse()
     methods: dict[Row, list[str]] = {}
-    # All rows once before any twice: what is there when time ends can be compared.
+    trained: list[str] = []
+    # The outer loop is over seeds, so that an interrupted run has every row once before any row twice.
     for seed in arguments.seeds:
         for row in ROWS:
             if arguments.rows and row.name not in arguments.rows:
@@ -206,21 +242,15 @@ def main() -> None:
                 continue
             name = f"{row.name}-{seed}"
             train(row, seed, arguments.output / name, arguments)
-            pipeline(row, arguments.output / name, arguments.output / "pipelines" / name, arguments)
-            compared += ["--pipeline", str(arguments.output / "pipelines" / name), "--engine", "neural"]
+            save_pipeline(row, arguments.output / name, arguments.output / "pipelines" / name, arguments)
+            trained.append(name)
             methods.setdefault(row, []).append(f"{name}/neural")
-    evaluate = [
-        sys.executable, "-m", "reliableswap", "evaluate", *compared, "--pipeline", "bundled", "--engine", "blend",
-        "--controls", "--protocol", "identity-folders", "--faces", str(arguments.faces), "--held-out", "10",
-        "--pairs", str(arguments.pairs), "--judge", arguments.judge, "--features", arguments.features,
-        *(["--lower-judge", str(arguments.lower_judge)] if arguments.lower_judge else []),
-        "-o", str(arguments.output / "report"), "--overwrite",
-    ]  # fmt: skip
-    subprocess.run(evaluate, check=True)
-    report = json.loads((arguments.output / "report" / "report.json").read_text())
-    text = table(methods, report["methods"])
-    told = pair_by_pair(methods, arguments.output / "report" / "pairs.csv")
-    text += f"\nWith FixerNet and without, pair by pair:\n\n{told}" if told else ""
+    report = evaluate(trained, arguments)
+    measured = json.loads((report / "report.json").read_text())["methods"]
+    text = table(methods, measured)
+    differences = list(fixer_differences(methods, report / "pairs.csv"))
+    if differences:
+        text += "\nWith FixerNet minus without, on the same pairs:\n\n" + "\n".join(differences) + "\n"
     (arguments.output / "table.md").write_text(text, encoding="utf-8")
     print(text)
 

@@ -1,10 +1,10 @@
-"""How well the bundled face networks do on people they never saw, and how fast, against the targets.
+"""Measure the bundled face networks on people they never saw, against targets for accuracy and speed.
 
     python benchmarks/faces.py --faces FOLDER --teachers FOLDER
 
-FOLDER holds the photos and the teachers that train_accelerate.py takes; the held-out people are a tenth, chosen
-by a hash of their names. Pictures are mosaics of held-out photos; the truth is where the faces were put, and the
-teacher's own figures on the same pictures stand beside ours.
+The folders are those of `train_accelerate.py detector`. The people are those that training leaves out, by a hash of
+their names. Detection is measured on mosaics of their photos, where the true boxes are known, and the teacher's figures
+on the same pictures are printed for comparison.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -35,17 +37,38 @@ from reliableswap.training.tasks.faces.profile import rotated_to_yaw
 from reliableswap.training.tasks.faces.teachers import Teachers
 
 
-def line(name: str, value: float, target: str, met: bool) -> None:
-    print(f"{name:58s} {value:8.3f}   target {target:10s} {'met' if met else 'MISSED'}")
+@dataclass(frozen=True)
+class Target:
+    """The value that a figure should reach: at least, or at most."""
+
+    value: float
+    at_least: bool = False
+
+    def met(self, value: float) -> bool:
+        return value >= self.value if self.at_least else value <= self.value
+
+    def __str__(self) -> str:
+        return f"{'>=' if self.at_least else '<='} {self.value:g}"
 
 
-def rows_of(faces: list[Detection]) -> np.ndarray:
-    """(N,15) box, points, score."""
+ACCURATE = Target(0.97, at_least=True)  # recall and precision
+
+
+def line(name: str, value: float, target: Target | None = None) -> None:
+    """Print a figure, its target and whether it is met."""
+    met = target is None or target.met(value)
+    wanted = "-" if target is None else str(target)
+    print(f"{name:58s} {value:8.3f}   target {wanted:10s} {'met' if met else 'MISSED'}")
+
+
+def rows_of(faces: Sequence[Detection]) -> np.ndarray:
+    """(N,15) box, points, score"""
     rows = [np.concatenate([f.box, f.points5.ravel(), [f.score]]) for f in faces]
     return np.stack(rows) if rows else np.zeros((0, 15))
 
 
-def sees(answers: np.ndarray, box: np.ndarray) -> bool:
+def found_in(answers: np.ndarray, box: np.ndarray) -> bool:
+    """Whether one of the answers (N,15) overlaps the box by at least half."""
     return bool((box_overlaps(box, answers) >= 0.5).any())
 
 
@@ -57,6 +80,7 @@ def detection(
     pictures: int,
     size: int,
 ) -> None:
+    """Recall, precision and accuracy of the points on mosaics."""
     ours, theirs, agreed = Tally(), Tally(), Tally()
     analyse = BundledAnalyser(detector, landmarks, SearchSettings(turns=(), fine_side=0))
     for i in range(pictures):
@@ -69,93 +93,93 @@ def detection(
         seen = teachers.detect(image)
         seen = seen[seen[:, 14] >= 0.6].astype(float)
         theirs.add(seen, truth)
-        # Against the teacher: what it does not see in this picture either is neither asked for nor held against us.
-        agreed.add(found, [replace(face, certain=face.certain and sees(seen, face.box)) for face in truth])
-    mine, reference = ours.figures(), theirs.figures()
+        # A face that the teacher misses in this picture, too, counts neither for nor against the detector.
+        certain = [replace(face, certain=face.certain and found_in(seen, face.box)) for face in truth]
+        agreed.add(found, certain)
+    figures = ours.figures()
     print(
         f"{ours.faces} faces of at least 24 px, rolls within 45 degrees, in {pictures} pictures of {size} px"
     )
     for name in ("recall", "precision"):
-        line(f"detector {name} at IoU 0.5", mine[name], ">= 0.97", mine[name] >= 0.97)
-    also = agreed.figures()["recall"]
-    line("detector recall of the faces the teacher finds there", also, ">= 0.97", also >= 0.97)
-    line("detector points, mean error / face size", mine["point_error"], "-", True)
-    print("  the teacher on the same pictures: " + ", ".join(f"{k} {v:.3f}" for k, v in reference.items()))
+        line(f"detector {name} at IoU 0.5", figures[name], ACCURATE)
+    line("detector recall of the faces the teacher finds there", agreed.figures()["recall"], ACCURATE)
+    line("detector points, mean error / face size", figures["point_error"])
+    reference = ", ".join(f"{name} {value:.3f}" for name, value in theirs.figures().items())
+    print(f"  the teacher on the same pictures: {reference}")
 
 
 def any_roll(detector: FaceDetector, held_out: Mosaics, photos: int) -> None:
-    found, tried = 0, 0
+    """The share of faces that are found at each of twelve rolls."""
+    found: list[bool] = []
     for c in np.random.default_rng(2).choice(len(held_out.indices), photos, replace=False):
         photo = held_out.labelled(held_out.indices[c])
-        height, width = photo.pixels.shape[:2]
-        for roll in range(0, 360, 30):
-            side = 360
-            turn = cv2.getRotationMatrix2D(
-                ((width - 1) / 2, (height - 1) / 2), roll, 160 / max(height, width) * 1.4
-            )
-            turn[:, 2] += side / 2 - np.array([width, height]) / 2
-            image = cv2.warpAffine(photo.pixels, turn, (side, side), borderValue=(90, 90, 90))
-            centre = apply(turn, photo.faces[0].points5)[2]
-            faces = find_faces(detector, image)
-            size = np.ptp(apply(turn, photo.faces[0].points5), axis=0).max()
-            found += any(np.linalg.norm(f.points5[2] - centre) < size * 0.35 for f in faces)
-            tried += 1
-    line(
-        f"faces found at any roll, {photos} photos x 12 rolls",
-        found / tried,
-        ">= 0.97",
-        found / tried >= 0.97,
-    )
+        found += [rolled_face_found(detector, photo, roll) for roll in range(0, 360, 30)]
+    line(f"faces found at any roll, {photos} photos x 12 rolls", float(np.mean(found)), ACCURATE)
+
+
+def rolled_face_found(detector: FaceDetector, photo: Any, roll: float, side: int = 360) -> bool:
+    """Whether the detector finds the photo's face after a rotation by `roll` degrees."""
+    height, width = photo.pixels.shape[:2]
+    centre = ((width - 1) / 2, (height - 1) / 2)
+    matrix = cv2.getRotationMatrix2D(centre, roll, 160 / max(height, width) * 1.4)
+    matrix[:, 2] += side / 2 - np.array([width, height]) / 2
+    image = cv2.warpAffine(photo.pixels, matrix, (side, side), borderValue=(90, 90, 90))
+    points = apply(matrix, photo.faces[0].points5)
+    size = np.ptp(points, axis=0).max()
+    distances = [np.linalg.norm(face.points5[2] - points[2]) for face in find_faces(detector, image)]
+    return any(distance < size * 0.35 for distance in distances)
 
 
 def meshes(detector: FaceDetector, landmarks: MeshNet, held_out: Crops, photos: int) -> None:
+    """Errors of the mesh against the teacher's, and its jitter under noise."""
     rng = np.random.default_rng(3)
-    by_yaw: dict[str, list[float]] = {"all": [], "60": [], "end": []}
-    jitter: list[float] = []
     order = rng.permutation(len(held_out.indices))[:photos].tolist()
-    size, scale = held_out.size, held_out.scale
+    errors: dict[str, list[float]] = {"given points": [], "detected": [], "profile": []}
+    jitter: list[float] = []
     for position in order:
         image, mesh = held_out.labelled(position, mirror=False)
-        unit = eye_distance(mesh)
-        face = Detection(np.zeros(4, np.float32), five_points(mesh), 1.0)
-        error = (
-            float(np.linalg.norm((add_meshes(landmarks, image, [face])[0].mesh - mesh)[:, :2], axis=1).mean())
-            / unit
-        )
-        side, side_mesh = rotated_to_yaw(image, mesh, 60.0)
-        seen = add_meshes(landmarks, side, [Detection(np.zeros(4, np.float32), five_points(side_mesh), 1.0)])[
-            0
-        ].mesh
-        by_yaw["60"].append(
-            float(np.linalg.norm((seen - side_mesh)[:, :2], axis=1).mean()) / eye_distance(side_mesh)
-        )
-        by_yaw["all"].append(error)
+        errors["given points"].append(mesh_error(landmarks, image, mesh))
+        errors["profile"].append(mesh_error(landmarks, *rotated_to_yaw(image, mesh, 60.0)))
+        unit, centre = eye_distance(mesh), mesh[:, :2].mean(0)
         found = add_meshes(landmarks, image, find_faces(detector, image), passes=2)
-        centre = mesh[:, :2].mean(0)
         near = [f for f in found if np.linalg.norm(f.mesh[:, :2].mean(0) - centre) < unit]
         if near:
-            by_yaw["end"].append(float(np.linalg.norm((near[0].mesh - mesh)[:, :2], axis=1).mean()) / unit)
-        matrix = upright(face.points5, size, scale)
-        pixels = crop(image, matrix, size, cv2.BORDER_CONSTANT)
-        noisy = [np.clip(pixels + rng.normal(0, 4, pixels.shape), 0, 255) for _ in range(8)]
-        batch = torch.from_numpy(np.stack(noisy)).permute(0, 3, 1, 2).float() / 127.5 - 1
-        with torch.inference_mode():
-            answers = landmarks(batch)[0][..., :2].numpy()
-        spread = np.linalg.norm(answers - answers.mean(0), axis=-1).mean()
-        jitter.append(float(spread) / eye_distance(apply(matrix, mesh)))
-    whole, end, profile = (100 * np.mean(by_yaw[k]) for k in ("all", "end", "60"))
-    line(f"mesh error, % of eye distance, {len(order)} photos", whole, "<= 2", whole <= 2)
-    line(f"  behind our own detector ({len(by_yaw['end'])} found)", end, "<= 2", end <= 2)
-    line("  heads rotated to 60 degrees of yaw (faces/profile.py)", profile, "<= 4", profile <= 4)
-    line(
-        "mesh jitter, % of eye distance, noise of 4 grey levels",
-        100 * np.mean(jitter),
-        "<= 0.5",
-        np.mean(jitter) <= 0.005,
-    )
+            errors["detected"].append(distance_of(near[0].mesh, mesh))
+        jitter.append(jitter_of(landmarks, image, mesh, held_out, rng))
+    means = {name: 100 * float(np.mean(values)) for name, values in errors.items()}
+    line(f"mesh error, % of eye distance, {len(order)} photos", means["given points"], Target(2))
+    line(f"  behind our own detector ({len(errors['detected'])} found)", means["detected"], Target(2))
+    line("  heads rotated to 60 degrees of yaw (faces/profile.py)", means["profile"], Target(4))
+    line("mesh jitter, % of eye distance, noise of 4 grey levels", 100 * float(np.mean(jitter)), Target(0.5))
+
+
+def mesh_error(landmarks: MeshNet, image: np.ndarray, mesh: np.ndarray) -> float:
+    """The mesh's error in eye distances, if the face is found by the true mesh's five points."""
+    face = Detection(np.zeros(4, np.float32), five_points(mesh), 1.0)
+    return distance_of(add_meshes(landmarks, image, [face])[0].mesh, mesh)
+
+
+def distance_of(found: np.ndarray, mesh: np.ndarray) -> float:
+    """Mean distance in the picture of two meshes (468,3), in eye distances."""
+    return float(np.linalg.norm((found - mesh)[:, :2], axis=1).mean()) / eye_distance(mesh)
+
+
+def jitter_of(
+    landmarks: MeshNet, image: np.ndarray, mesh: np.ndarray, held_out: Crops, rng: np.random.Generator
+) -> float:
+    """How far the points of one face move under noise of 4 grey levels, in eye distances."""
+    matrix = upright(five_points(mesh), held_out.size, held_out.scale)
+    pixels = crop(image, matrix, held_out.size, cv2.BORDER_CONSTANT)
+    noisy = [np.clip(pixels + rng.normal(0, 4, pixels.shape), 0, 255) for _ in range(8)]
+    batch = torch.from_numpy(np.stack(noisy)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    with torch.inference_mode():
+        answers = landmarks(batch)[0][..., :2].numpy()
+    spread = np.linalg.norm(answers - answers.mean(0), axis=-1).mean()
+    return float(spread) / eye_distance(apply(matrix, mesh))
 
 
 def speed(detector: FaceDetector, landmarks: MeshNet, held_out: Mosaics, repeats: int) -> None:
+    """Median milliseconds of one detection and one mesh, on one core."""
     detector, landmarks = compiled(detector), compiled(landmarks)
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
@@ -168,25 +192,25 @@ def speed(detector: FaceDetector, landmarks: MeshNet, held_out: Mosaics, repeats
         add_meshes(landmarks, image, faces[:1])
         times.append((time.perf_counter() - started) * 1000)
     middle = statistics.median(times[repeats // 5 :])
-    line("milliseconds, 640x480, detection and one mesh, one core", middle, "<= 12", middle <= 12)
+    line("milliseconds, 640x480, detection and one mesh, one core", middle, Target(12))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--faces", type=Path, required=True)
-    parser.add_argument("--teachers", type=Path, required=True)
+    parser.add_argument("--faces", type=Path, required=True, help="folder of photos")
+    parser.add_argument("--teachers", type=Path, required=True, help="folder of the teachers' ONNX files")
     parser.add_argument(
-        "--labels", type=Path, default=Path("runs/labels.npz"), help="the teachers' answers, kept here"
+        "--labels", type=Path, default=Path("runs/labels.npz"), help="cache of the teachers' answers"
     )
     parser.add_argument("--flat_folders", default="", help="as for train_accelerate.py")
     parser.add_argument("--detector", type=Path, help="another detector than the bundled one")
     parser.add_argument("--landmarks", type=Path, help="another mesh than the bundled one")
-    parser.add_argument("--pictures", type=int, default=300)
-    parser.add_argument("--photos", type=int, default=600)
+    parser.add_argument("--pictures", type=int, default=300, help="mosaics (default: %(default)s)")
+    parser.add_argument("--photos", type=int, default=600, help="photos for the mesh (default: %(default)s)")
     arguments = parser.parse_args()
-    # float32 and channels last are how the pipeline runs them; the files are float16
+    # The files hold float16; the pipeline runs the networks in float32 with channels-last memory.
     detector = FaceDetector.from_pretrained(arguments.detector or bundled("detector")).float().eval()
     landmarks = MeshNet.from_pretrained(arguments.landmarks or bundled("landmarks")).float().eval()
     detector, landmarks = (n.to(memory_format=torch.channels_last) for n in (detector, landmarks))

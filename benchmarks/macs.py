@@ -1,11 +1,14 @@
-"""Multiply-adds of every generator. Run: python benchmarks/macs.py
+"""Count the multiply-adds of every generator.
 
-Counted where they happen: each convolution and matrix product that torch dispatches while the network runs, on
-the meta device, so nothing is computed and no memory is used.
+    python benchmarks/macs.py
+
+They are counted at each convolution and matrix product that PyTorch dispatches during a forward pass on the meta
+device, which computes nothing and needs no memory.
 """
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +23,7 @@ SIZES = (128, 224, 256, 512)
 
 
 class MacCounter(TorchDispatchMode):
-    """Counts multiply-adds of convolutions and matrix products while it is entered."""
+    """A context manager that counts the multiply-adds of convolutions and matrix products."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,7 +34,7 @@ class MacCounter(TorchDispatchMode):
         packet = getattr(func, "overloadpacket", None)
         if packet is torch.ops.aten.convolution:
             pictures, weight, transposed = args[0], args[1], args[6]
-            # Every number on the wide side meets one kernel: outputs of a convolution, inputs of a transposed one.
+            # One kernel per output of a convolution, or per input of a transposed convolution.
             self.total += (pictures if transposed else out).numel() * weight[0].numel()
         elif packet in (torch.ops.aten.mm, torch.ops.aten.bmm):
             self.total += out.numel() * args[0].shape[-1]
@@ -41,7 +44,7 @@ class MacCounter(TorchDispatchMode):
 
 
 def count_macs(network: nn.Module, *inputs: Tensor) -> int:
-    """Multiply-adds of one forward pass; network and inputs may be on the meta device."""
+    """Count the multiply-adds of one forward pass; network and inputs may be on the meta device."""
     with torch.no_grad(), MacCounter() as counter:
         network(*inputs)
     return counter.total
@@ -49,13 +52,14 @@ def count_macs(network: nn.Module, *inputs: Tensor) -> int:
 
 @dataclass(frozen=True)
 class Case:
-    """A generator to measure: how it is built, and the size it takes if it takes only one."""
+    """A generator to measure; only_size: the one picture size that it takes, if it takes only one."""
 
     name: str
     build: Callable[[], nn.Module]
     only_size: int | None = None
 
     def inputs(self, network: Any, size: int, device: str, dtype: torch.dtype) -> tuple[Tensor, ...]:
+        """Random inputs of a forward pass on one picture."""
         target = torch.rand(1, 3, size, size, device=device, dtype=dtype) * 2 - 1
         identity = torch.full((1, network.vector_size), network.vector_size**-0.5, device=device, dtype=dtype)
         if not network.guidance_channels:
@@ -77,6 +81,9 @@ GENERATORS = (
 
 
 def main() -> None:
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     print(f"{'generator':20} {'parameters':>12}" + "".join(f"{f'GMACs {size}':>12}" for size in SIZES))
     for case in GENERATORS:
         with torch.device("meta"):

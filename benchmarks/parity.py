@@ -1,8 +1,10 @@
-"""Do our networks give the published ones' numbers? Run: python benchmarks/parity.py REFERENCE_FOLDER
+"""Check that our networks give the same outputs as the published ones.
 
-The folder holds layouts.json (names and shapes of nine published networks, inputs) and NAME.npz (their outputs
-for weights and inputs made by a fixed rule). Each layout is written as a checkpoint, turned into a folder by
-`reliableswap.convert`, loaded with `load_network`, and run; one network at a time is in memory.
+    python benchmarks/parity.py REFERENCE
+
+REFERENCE holds layouts.json (parameter names and shapes of nine published networks, and their inputs) and NAME.npz
+(their outputs for weights and inputs made by a fixed rule). Each layout is written as a checkpoint, converted by
+`reliableswap.convert`, loaded by `load_network`, and run. One network at a time is in memory.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from torch import Tensor
 from reliableswap.convert.checkpoints import convert
 from reliableswap.models import load_network
 
-TOLERANCE = 1e-4  # relative to the output's largest number
+TOLERANCE = 1e-4  # relative to the output's largest absolute value
 KINDS = {
     "simswap": "simswap",
     "aei": "faceshifter",
@@ -37,15 +39,17 @@ KINDS = {
 
 
 def kind_of(name: str) -> str:
+    """The converter's kind for a layout."""
     return next(kind for start, kind in KINDS.items() if name.startswith(start))
 
 
 def ruled_weights(shapes: Iterable[tuple[str, list[int]]]) -> dict[str, Tensor]:
-    """Weights by the reference's rule: noise seeded by each name."""
+    """Make weights by the reference's rule: noise seeded by each parameter's name."""
     return {name: torch.from_numpy(np.array(ruled(name, tuple(shape)))) for name, shape in shapes}
 
 
 def ruled(name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Make one parameter or buffer by the reference's rule."""
     if name.endswith("num_batches_tracked"):
         return np.zeros(shape, np.int64)
     r = np.random.RandomState(zlib.crc32(name.encode())).randn(*shape)
@@ -61,7 +65,7 @@ def ruled(name: str, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def ruled_input(rule: str) -> Tensor:
-    """An input by its line in layouts.json: `image(seed=0, 3, 256, 256)` or `unit vector(seed=1, 512)`."""
+    """Make an input from its line in layouts.json: `image(seed=0, 3, 256, 256)` or `unit vector(seed=1, 512)`."""
     seed, *shape = (int(number) for number in re.findall(r"\d+", rule))
     random = np.random.RandomState(seed)
     if rule.startswith("image"):
@@ -74,7 +78,7 @@ def ruled_input(rule: str) -> Tensor:
 
 @torch.inference_mode()
 def run(network: Any, inputs: list[Tensor]) -> np.ndarray:
-    """(1,3,H,W) or (1,D), as the published network gives it."""
+    """Run a network -> (1,3,H,W) or (1,D), as the published network returns it."""
     made = type(network).__name__
     if made == "IdentityEncoder":
         return network.embed(*inputs).numpy()
@@ -86,7 +90,7 @@ def run(network: Any, inputs: list[Tensor]) -> np.ndarray:
 
 
 def difference(made: np.ndarray, expected: np.ndarray) -> float:
-    """The largest difference, relative to the largest expected number; pictures come at every fourth pixel."""
+    """The largest difference relative to the largest expected value; pictures are stored at every fourth pixel."""
     if made.ndim == 4:
         made = made[..., ::4, ::4]
     if made.shape != expected.shape:
@@ -95,19 +99,19 @@ def difference(made: np.ndarray, expected: np.ndarray) -> float:
 
 
 def check(name: str, layout: dict[str, Any], expected: np.ndarray, workplace: Path) -> tuple[float, str]:
-    """The relative difference of one layout after convert, and what convert said it was."""
+    """Return the relative difference of one converted layout, and the variant that the converter recognised."""
     checkpoint, folder = workplace / f"{name}.safetensors", workplace / name
     save_file(ruled_weights(layout["parameters"]), checkpoint)
     gc.collect()
-    report = convert(kind_of(name), checkpoint, folder)
+    converted = convert(kind_of(name), checkpoint, folder)
     checkpoint.unlink()
     network = load_network(folder)
     made = run(network, [ruled_input(rule) for rule in layout["inputs"].values()])
-    return difference(made, expected), report.variant
+    return difference(made, expected), converted.variant
 
 
 def check_mobilefacenet(weights: Path, graph: Path, workplace: Path) -> float:
-    """The relative difference of MobileFaceNet from its ONNX graph, on four noise pictures."""
+    """Return the relative difference of MobileFaceNet from its ONNX graph, on four noise pictures."""
     import onnxruntime
 
     convert("mobilefacenet", weights, workplace / "mobilefacenet")
@@ -123,17 +127,19 @@ def check_mobilefacenet(weights: Path, graph: Path, workplace: Path) -> float:
     return difference(np.concatenate(made), np.concatenate(expected))
 
 
-def told(relative: float, name: str, variant: str) -> bool:
-    """Print a line; whether the difference is small enough."""
+def report(relative: float, name: str, variant: str) -> bool:
+    """Print one line, and return whether the difference is small enough."""
     good = relative <= TOLERANCE
     print(f"{'ok  ' if good else 'FAIL'}  {relative:8.1e}  {name:18}  {variant}", flush=True)
     return good
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("reference", type=Path, help="folder with layouts.json and the outputs")
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="check these layouts alone")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="check only these layouts")
     parser.add_argument(
         "--mobilefacenet",
         type=Path,
@@ -148,14 +154,14 @@ def main() -> int:
         outputs = np.load(arguments.reference / f"{name}.npz")
         with tempfile.TemporaryDirectory() as workplace:
             relative, variant = check(name, layouts[name], outputs["out"], Path(workplace))
-        if not told(relative, name, variant):
+        if not report(relative, name, variant):
             failed.append(name)
         gc.collect()
     if arguments.mobilefacenet:
         with tempfile.TemporaryDirectory() as workplace:
             weights, graph = arguments.mobilefacenet
             relative = check_mobilefacenet(weights, graph, Path(workplace))
-        if not told(relative, "mobilefacenet", "against its ONNX graph"):
+        if not report(relative, "mobilefacenet", "against its ONNX graph"):
             failed.append("mobilefacenet")
     if failed:
         print(f"{len(failed)} of the layouts differ by more than {TOLERANCE}: {', '.join(failed)}")

@@ -1,8 +1,10 @@
-"""What every generator costs here: parameters, multiply-adds, median time. Run: python benchmarks/speed.py [--quick]
+"""Measure what every generator costs on this machine: parameters, multiply-adds, median time.
 
-One picture at a time, at 128, 224, 256 and 512 px, in float32, bfloat16, and bfloat16 with channels last in memory, in
-one run; with --openvino also as OpenVINO runs it. The weights are random, which costs the same; a dash marks a size the
-network doesn't take.
+    python benchmarks/speed.py [--quick] [--openvino]
+
+One picture at a time, at 128, 224, 256 and 512 px, in float32, in bfloat16, and in bfloat16 with channels-last memory;
+with --openvino also by OpenVINO. The weights are random, which takes the same time. A dash marks a size that the
+network does not take.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ WAYS = {
 
 @torch.inference_mode()
 def median_ms(network: Any, inputs: tuple[Tensor, ...], repeats: int, device: str) -> float:
-    """Median milliseconds of a forward pass, after one that nobody counts."""
+    """Median milliseconds of a forward pass, after one warm-up pass."""
     times = []
     for _ in range(repeats + 1):
         start = time.perf_counter()
@@ -48,7 +50,7 @@ def median_ms(network: Any, inputs: tuple[Tensor, ...], repeats: int, device: st
 
 
 def measure(case: Case, repeats: int, device: str, openvino: bool) -> None:
-    """Print one line a size: GMACs, then the times of every way to run it."""
+    """Print one line per size: GMACs, then the time of each way to run the generator."""
     with torch.device("meta"):
         counted: Any = case.build().eval()
     network: Any = case.build().eval().to(device)
@@ -83,7 +85,7 @@ def ways(openvino: bool) -> list[str]:
 
 
 def machine(device: str) -> str:
-    """The machine in words, without its name."""
+    """CPU or GPU model, threads and cores; not the machine's name."""
     if device.startswith("cuda"):
         return torch.cuda.get_device_name(device)
     models = [line.split(":")[1].strip() for line in _cpu_lines() if line.startswith("model name")]
@@ -98,12 +100,14 @@ def _cpu_lines() -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="three repeats instead of fifteen")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--only", help="only generators whose name holds this")
+    parser.add_argument("--only", help="only generators whose name contains this")
     parser.add_argument("--openvino", action="store_true", help="also by OpenVINO, in bfloat16 where it can")
-    parser.add_argument("--threads", type=int, help="CPU threads (all by default)")
+    parser.add_argument("--threads", type=int, help="CPU threads (default: all)")
     arguments = parser.parse_args()
     if arguments.openvino and arguments.device != "cpu":
         parser.error("--openvino is for the CPU")

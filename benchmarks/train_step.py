@@ -1,11 +1,11 @@
-"""How fast a training step is: ours against the same step in plain float32 and NCHW, and one process against two.
+"""Measure a training step against a plain implementation of it, and two processes against one.
 
     python benchmarks/train_step.py TRIPLETS [--identity FOLDER]
 
-TRIPLETS is a folder of 128 px triplets. The steps are those of train_accelerate.py generator: a light-128 step and a
-SimSwap-256 step (its pictures enlarged), with all the losses of their presets. Plain is float32 and NCHW, with torch's
-own norms, the losses' frozen networks as they are, and memory as the C library handles it. The two ways of running take
-turns, each in a process of its own; what is compared is the median of the rounds' ratios. Two processes are torchrun's.
+TRIPLETS is a folder of 128 px triplets. The steps are those of `train_accelerate.py generator`: a light-128 step and a
+SimSwap-256 step (on enlarged pictures), with all losses of their presets. The plain implementation uses float32, NCHW,
+PyTorch's own norms, the losses' frozen networks without folded norms, and the C library's default memory handling.
+The two take turns, each in its own process, and the median of the rounds' ratios is compared.
 """
 
 from __future__ import annotations
@@ -31,8 +31,7 @@ from torch.nn import functional as F
 
 from reliableswap.bundled import bundled
 from reliableswap.convert.perceptual import pretrained_perceptual_features
-from reliableswap.models import IdentityEncoder, MeshNet
-from reliableswap.models.generator import _ModulatedNorm
+from reliableswap.models import IdentityEncoder, MeshNet, norms
 from reliableswap.training.core.memory import keep_freed_memory
 from reliableswap.training.tasks.generator.build import LoadedNetworks, build_generator
 from reliableswap.training.tasks.generator.settings import GeneratorSettings
@@ -41,19 +40,19 @@ from reliableswap.training.tasks.generator.views import MeshReader
 
 
 class Step:
-    """One way of running a preset's step."""
+    """One implementation of a preset's step: optimised or plain."""
 
-    def __init__(self, settings: GeneratorSettings, identity: Path, size: int, quick: bool) -> None:
+    def __init__(self, settings: GeneratorSettings, identity: Path, size: int, optimised: bool) -> None:
         torch.manual_seed(0)
-        self.quick = quick
-        layout = torch.channels_last if quick else torch.contiguous_format
+        self.optimised = optimised
+        layout = torch.channels_last if optimised else torch.contiguous_format
         encoder = IdentityEncoder.from_pretrained(identity).float()
         landmarks = MeshNet.from_pretrained(bundled("landmarks")).float()
         features = pretrained_perceptual_features()
-        settings = dataclasses.replace(settings, mixed_precision="bf16" if quick else "no")
+        settings = dataclasses.replace(settings, mixed_precision="bf16" if optimised else "no")
         self.task = GeneratorTask(settings, LoadedNetworks(encoder, None, landmarks, features))
         frozen = self.task.frozen
-        if not quick:  # the frozen networks as they are
+        if not optimised:  # the frozen networks without folded norms
             frozen.identity, frozen.features, frozen.mesh_reader = encoder, features, MeshReader(landmarks)
         self.network = build_generator(settings, encoder, None, [size], self.task.held_out).to(
             memory_format=layout
@@ -80,18 +79,20 @@ class Step:
         self.batch = batch
 
     def __call__(self) -> None:
-        torch.set_flush_denormal(self.quick)
-        norm = _ModulatedNorm.apply if self.quick else plain_norm
-        with patch.object(_ModulatedNorm, "apply", norm):
+        torch.set_flush_denormal(self.optimised)
+        if self.optimised:
             self.step()
+        else:
+            with patch.object(norms._ModulatedNorm, "apply", plain_norm):
+                self.step()
 
     def step(self) -> None:
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.quick):
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.optimised):
             losses = self.task.losses(self.network, self.batch)
         torch.stack([v.float() for v in losses.values()]).sum().backward()
         if self.task.discriminator is not None:
             self.task.discriminator.zero_grad()
-            with torch.autocast("cpu", torch.bfloat16, enabled=self.quick):
+            with torch.autocast("cpu", torch.bfloat16, enabled=self.optimised):
                 judged = self.task.discriminator_losses(self.task.discriminator, self.batch)
             torch.stack([v.float() for v in judged.values()]).sum().backward()
         self.optimizer.step()
@@ -99,20 +100,21 @@ class Step:
 
 
 def plain_norm(x: Tensor, scale: Tensor, shift: Tensor, eps: float) -> Tensor:
+    """The modulated norm (B,C,H,W) by PyTorch's own operations."""
     return F.instance_norm(x, eps=eps) * (scale + 1)[..., None, None] + shift[..., None, None]
 
 
 def take_turns(
-    preset: str, size: int, batch: int, quick: bool, arguments: argparse.Namespace, line: Connection
+    preset: str, size: int, batch: int, optimised: bool, arguments: argparse.Namespace, line: Connection
 ) -> None:
-    """A process of its own for one way of running: a step whenever it is asked for, answered by its seconds."""
-    if quick:
+    """Run in a process of its own: make a step at each request, and answer with its seconds."""
+    if optimised:
         keep_freed_memory()
     settings = GeneratorSettings.of(
         preset, triplets=str(arguments.triplets), train_batch_size=batch, lower_face_weight=0.0, validation_pairs=2
     )  # fmt: skip
-    step = Step(settings, arguments.identity, size, quick)
-    for _ in range(2):  # nobody counts these
+    step = Step(settings, arguments.identity, size, optimised)
+    for _ in range(2):  # warm up
         step()
     line.send(torch.get_num_threads())
     while line.recv():
@@ -122,15 +124,16 @@ def take_turns(
 
 
 def compare(name: str, preset: str, size: int, batch: int, arguments: argparse.Namespace) -> None:
+    """Print the rates of both implementations and the median ratio."""
     lines = []
     context = multiprocessing.get_context("spawn")
-    for quick in (True, False):
+    for optimised in (True, False):
         line, other = context.Pipe()
         process = context.Process(
-            target=take_turns, args=(preset, size, batch, quick, arguments, other), daemon=True
+            target=take_turns, args=(preset, size, batch, optimised, arguments, other), daemon=True
         )
         process.start()
-        line.recv()  # one gets ready after the other
+        line.recv()  # let one get ready before the next starts
         lines.append(line)
 
     def seconds(line: Connection) -> float:
@@ -150,7 +153,7 @@ def compare(name: str, preset: str, size: int, batch: int, arguments: argparse.N
 
 
 def two_processes(arguments: argparse.Namespace) -> None:
-    """The whole trainer, data included: each process one thread, so that both runs have the same cores a process."""
+    """Compare the whole trainer, data included, on one and two processes of one thread each."""
     rates = []
     for count in (1, 2):
         with tempfile.TemporaryDirectory() as folder:
@@ -174,11 +177,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("triplets", type=Path)
+    parser.add_argument("triplets", type=Path, help="folder of 128 px triplets")
     parser.add_argument(
         "--identity", type=Path, help="folder of an identity encoder (default: the bundled one)"
     )
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rounds", type=int, default=9, help="default: %(default)s")
     arguments = parser.parse_args()
     arguments.identity = arguments.identity or bundled("identity")
     print(f"{torch.get_num_threads()} threads, torch {torch.__version__}")

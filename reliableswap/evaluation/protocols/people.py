@@ -33,8 +33,9 @@ def identity_folders(faces: Path, held_out: float | None = None) -> dict[str, li
     chosen = {name: photos for name, photos in people.items() if holds_out(name, held_out)}
     if len(chosen) < 2:
         raise ReliableSwapError(
-            f"training left out {held_out:g} % of all people, and those are {len(chosen)} of the {len(people)} in "
-            f"{faces}, too few for a pair; add people, or give --held-out all if training never saw these photos"
+            f"training left out {held_out:g} % of all people; of the {len(people)} in {faces} those are "
+            f"{len(chosen)}, too few for a pair; add people, or measure everybody by --held-out all, which flatters a "
+            "generator that was trained on them"
         )
     return chosen
 
