@@ -1,0 +1,95 @@
+"""The waves that carry the message: a lattice of spatial frequencies, each a wave whose period divides the tile.
+
+Wave (ky, kx) is cos(2 pi (ky y + kx x) / period + phase). The message sets the phases of most waves; the phases of the
+others are known and show where a tile begins.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from .codec import SYMBOLS
+
+PERIOD = 64.0  # pixels of a tile in a picture of at most FULL_AREA pixels
+FULL_AREA = 1 << 21  # larger pictures are marked and read as if they were reduced to this many pixels
+REACH = 14  # the largest |ky| and |kx|
+
+_LOWEST = 3.5  # waves a tile; lower ones are more visible, and pictures hold most of their own energy there
+_DATA = SYMBOLS  # carriers of data; each carries two signs, and each sign is carried twice
+_STRIDE = 77  # spreads neighbouring signs over the frequencies
+_SEED = "reliableswap-lattice-1"
+
+
+@dataclass(frozen=True)
+class Carriers:
+    """(N,2) frequencies ky kx, (N,) complex phases; the first 192 carry data, in order of frequency.
+
+    symbols: (192,2) which sign the real and the imaginary part of each data carrier hold.
+    """
+
+    frequencies: np.ndarray
+    phases: np.ndarray
+    symbols: np.ndarray
+
+    @property
+    def data(self) -> int:
+        """How many carriers hold data; the others are known."""
+        return len(self.symbols)
+
+
+@functools.cache
+def carriers() -> Carriers:
+    """The carriers, which are the same for every picture."""
+    chosen = sorted((_digest(ky, kx), ky, kx) for ky, kx in _half_plane())
+    data = sorted(chosen[:_DATA], key=lambda entry: (entry[1] ** 2 + entry[2] ** 2, entry[0]))
+    chosen = data + chosen[_DATA:]
+    quarter = np.array([digest[-1] & 3 for digest, _, _ in chosen])
+    slot = np.arange(2 * _DATA)
+    place = np.where(slot < _DATA, slot, 2 * _DATA - 1 - slot)  # a sign's second place mirrors its first
+    return Carriers(
+        frequencies=np.array([(ky, kx) for _, ky, kx in chosen]),
+        phases=np.exp(0.25j * np.pi * (2 * quarter + 1)),
+        symbols=(_STRIDE * place % _DATA).reshape(-1, 2),
+    )
+
+
+def amplitudes(signs: np.ndarray) -> np.ndarray:
+    """(N,) complex amplitudes of modulus 1 that carry the (192,) signs."""
+    lattice = carriers()
+    values = np.ones(len(lattice.phases), complex)
+    pair = signs[lattice.symbols]
+    values[: lattice.data] = (pair[:, 0] + 1j * pair[:, 1]) / np.sqrt(2)
+    return values * lattice.phases
+
+
+def collect(values: np.ndarray) -> np.ndarray:
+    """(192,) noisy signs from the data carriers' (192,) complex values with their phases removed."""
+    lattice = carriers()
+    parts = np.stack([values.real, values.imag], 1)
+    return np.bincount(lattice.symbols.ravel(), parts.ravel(), SYMBOLS)
+
+
+def waves(length: int, period: float) -> tuple[np.ndarray, np.ndarray]:
+    """(length, 15) float32 cosines and sines of 0 to 14 waves a period along one axis."""
+    angle = 2 * np.pi / period * np.outer(np.arange(length), np.arange(REACH + 1))
+    return np.cos(angle).astype(np.float32), np.sin(angle).astype(np.float32)
+
+
+def _digest(ky: int, kx: int) -> bytes:
+    return hashlib.sha256(f"{_SEED}:{ky},{kx}".encode()).digest()
+
+
+def _half_plane() -> list[tuple[int, int]]:
+    """Frequencies in the ring, one of each pair of opposite ones, without those of the grid of 8x8 blocks."""
+    return [
+        (ky, kx)
+        for ky in range(-REACH, REACH + 1)
+        for kx in range(REACH + 1)
+        if (kx > 0 or ky > 0)
+        and _LOWEST**2 <= ky**2 + kx**2 <= REACH**2
+        and not (ky % 4 == 0 and kx % 4 == 0)
+    ]

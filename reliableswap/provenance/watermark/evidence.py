@@ -1,0 +1,52 @@
+"""What pixels show of the mark: the picture reduced to fine detail of equal strength everywhere and at every frequency."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from .carriers import FULL_AREA
+
+_WINDOW = 0.05  # cycles a pixel over which the spectrum is smoothed
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """detail: (H,W) float32, white noise in which the mark hides. likeness: (H',W') its autocorrelation, zero in the middle."""
+
+    detail: np.ndarray
+    likeness: np.ndarray
+
+
+def luminance(pixels: np.ndarray) -> np.ndarray:
+    """(H,W) float32 luminance (BT.601) of (H,W,3) uint8 RGB."""
+    return cv2.transform(pixels, np.float32([[0.299, 0.587, 0.114]])).astype(np.float32)
+
+
+def local_detail(pixels: np.ndarray) -> np.ndarray:
+    """(H,W) float32 fine detail of a picture, divided by its local strength. Large pictures are reduced first."""
+    height, width = pixels.shape[:2]
+    if height * width > FULL_AREA:
+        zoom = np.sqrt(height * width / FULL_AREA)
+        pixels = cv2.resize(pixels, (round(width / zoom), round(height / zoom)), interpolation=cv2.INTER_AREA)
+    grey = luminance(pixels)
+    detail = grey - cv2.GaussianBlur(grey, (0, 0), 2.5)
+    power = cv2.blur(detail * detail, (9, 9))
+    return np.clip(detail / np.sqrt(power + 4.0), -3, 3)
+
+
+def whiten(detail: np.ndarray) -> Evidence:
+    """Divide the spectrum of (H,W) detail by its own smoothed magnitude."""
+    height, width = detail.shape
+    shape = cv2.getOptimalDFTSize(height), cv2.getOptimalDFTSize(width)
+    spectrum = np.fft.rfft2(detail, s=shape)
+    power = np.square(spectrum.real) + np.square(spectrum.imag)
+    window = int(shape[1] * _WINDOW) | 1, int(shape[0] * _WINDOW) | 1
+    smooth = cv2.blur(np.fft.fftshift(power, axes=0), window, borderType=cv2.BORDER_REFLECT)
+    smooth = np.fft.ifftshift(smooth, axes=0)
+    smooth += 1e-3 * power.mean() + 1e-12
+    likeness = np.fft.irfft2(power / smooth, s=shape)
+    white = np.fft.irfft2(spectrum / np.sqrt(smooth), s=shape)[:height, :width]
+    return Evidence(white.astype(np.float32), np.fft.fftshift(likeness).astype(np.float32))
