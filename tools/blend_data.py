@@ -39,7 +39,7 @@ class BlendDataSettings(TeacherSettings):
     output_dir: Path = setting(
         Path(reliableswap.__file__).parent, "folder whose geometry/ and faces/ get the files"
     )
-    labels: Path | None = setting(Path("labels.npz"), "file of the teachers' answers")
+    labels: Path | None = setting(Path("labels"), "folder of the teachers' answers")
     attributes: Path = setting(
         Path("ffhq_attributes.json"), "FFHQ's attributes by photo name, for photos in the flat folders"
     )
@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(settings: BlendDataSettings) -> str:
     """Write the three data files; returns the figures as JSON."""
     attributes = read_attributes(settings.attributes)
-    labels = label_photos(settings.faces, settings.teachers, settings.labels_file, settings.flat)
+    labels = label_photos(settings.faces, settings.teachers, settings.labels_folder, settings.flat)
     training, checking = (several_photos(labels, part, settings) for part in (True, False))
     mirror, mean, triangles = topology(labels.meshes[training], labels.mirrored[training])
     filter = person_filter(

@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 import torch
 from tqdm import tqdm
 
-from reliableswap.errors import PictureError, ReliableSwapError
+from reliableswap.errors import PictureError, ReliableSwapError, WeightsError
 from reliableswap.faces.analysers.base import FaceAnalyser
 
 from .jobs import Crew
@@ -118,7 +118,7 @@ class RecordCache:
             return self.kind(photo)
         except PictureError as error:
             return Record(None, {}, "unreadable", _line(error))
-        except _PASSING:
+        except (*_PASSING, WeightsError):
             raise
         except Exception as error:
             logger.debug("%s failed", photo.name, exc_info=True)

@@ -12,13 +12,13 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from support.face_labels import store_labels
 from support.tool_faces import MEAN, MIRROR, in_a_mirror, opened, rotation
 
 import reliableswap
 from reliableswap.data.photos import list_photos
 from reliableswap.data.splits import holds_out
 from reliableswap.geometry.topology import topology
-from reliableswap.training.tasks.faces.labels import labels_key
 from tools.blend_data import main
 from tools.mean_face import aligned
 from tools.triangulate import RINGS
@@ -64,10 +64,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = list_photos(folder)
     assert [photo.name for photo in found] == names
     rows = np.concatenate([meshes[:, :, :2].min(1), meshes[:, :, :2].max(1), np.zeros((len(names), 11))], 1)
-    np.savez(
-        folder / "labels.npz", key=labels_key(found, folder), owner=np.arange(len(names)), faces=rows,
-        meshes=meshes, mirrored=in_a_mirror(meshes),
-    )  # fmt: skip
+    store_labels(folder, rows, meshes, in_a_mirror(meshes))
     (folder / "attributes.json").write_text(json.dumps(attributes))
     return folder
 
@@ -75,7 +72,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def command(photos: Path, output: Path, *more: str) -> list[str]:
     return [
         "--faces", str(photos), "--flat_folders", "flat", "--teachers", str(photos),
-        "--labels", str(photos / "labels.npz"), "--attributes", str(photos / "attributes.json"),
+        "--labels", str(photos / "labels"), "--attributes", str(photos / "attributes.json"),
         "--output_dir", str(output), "--shape_modes", "3", *more,
     ]  # fmt: skip
 

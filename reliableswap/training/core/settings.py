@@ -90,7 +90,7 @@ class TeacherSettings:
     )
     teachers: Path = setting(Path("teachers"), "folder of the teachers' ONNX files", on_resume="any")
     labels: Path | None = setting(
-        None, "file of the teachers' answers (default: labels.npz in output_dir)", on_resume="any"
+        None, "folder that keeps the teachers' answers (default: labels in output_dir)", on_resume="any"
     )
 
     @property
@@ -98,8 +98,8 @@ class TeacherSettings:
         return [name for name in self.flat_folders.split(",") if name]
 
     @property
-    def labels_file(self) -> Path:
-        return self.labels or self.output_dir / "labels.npz"
+    def labels_folder(self) -> Path:
+        return self.labels or self.output_dir / "labels"
 
 
 @dataclass

@@ -208,6 +208,6 @@ def box_overlaps(box: np.ndarray, answers: np.ndarray) -> np.ndarray:
 
 def run(settings: DetectorSettings) -> dict[str, Any]:
     """Label the photos, train, save; returns the figures on held-out people."""
-    labels = label_photos(settings.faces, settings.teachers, settings.labels_file, settings.flat)
+    labels = label_photos(settings.faces, settings.teachers, settings.labels_folder, settings.flat)
     torch.manual_seed(settings.seed)
     return train(FaceDetector(), DetectorTask(settings, labels), settings)

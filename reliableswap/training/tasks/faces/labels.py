@@ -1,32 +1,28 @@
-"""The teachers' answers for a folder of photos, computed once and kept in one .npz file."""
+"""The teachers' answers for a folder of photos, computed once and kept in a record cache."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-from accelerate.utils import tqdm
+import pyarrow as pa
 
-from reliableswap.data.jobs import make_all
-from reliableswap.data.photos import Photo, list_photos
+from reliableswap.data.jobs import Crew, Place
+from reliableswap.data.photos import Photo, list_photos, read_photo
+from reliableswap.data.records import Record, RecordCache, Records
 from reliableswap.data.splits import HELD_OUT, holds_out
-from reliableswap.data.storage import write_whole
 from reliableswap.errors import ReliableSwapError
 from reliableswap.media import read_picture
-from reliableswap.training.core.distributed import processes
 from reliableswap.training.core.settings import DistilSettings
 
 from .teachers import DETECTOR_FILE, MESH_FILE, Teachers
 
 _SURE = 0.6  # detector score below which a photo's best face gets no mesh
-_CHUNK = 32  # photos per unit of work
-
-Answer = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclass
@@ -80,84 +76,87 @@ class PhotoStore:
 def label_photos(
     folder: Path, teachers: Path, cache: Path, flat: Collection[str] = (), workers: int = 2
 ) -> Labels:
-    """Run the teachers over every photo of the folder, or read the cache if it is of these very photos.
-
-    Rank 0 works while the other ranks wait.
-    """
+    """Run the teachers over every photo of the folder that has no answers in `cache` yet; all ranks share the work."""
     photos = list_photos(folder, flat)
-    key = labels_key(photos, teachers)
-    with processes().main_process_first():
-        return _stored(cache, key, photos) or _labelled(teachers, photos, cache, key, workers)
+    records = RecordCache(cache, TeacherKind(teachers), photos)
+    place = Place.from_environment()
+    if not all(map(records.done, records.buckets)):
+        Teachers(teachers)  # a missing file is an error before any process starts
+    records.complete(Crew(place, workers), progress=place.first)
+    return TeacherRecords(records).labels()
 
 
 def labels_key(photos: Sequence[Photo], teachers: Path) -> str:
     """A digest of the photos' names and sizes and of the teachers' sizes."""
     sizes = [f"{Path(photo.name).name} {photo.bytes}" for photo in photos]
-    files = [path for name in (DETECTOR_FILE, MESH_FILE) if (path := teachers / name).is_file()]
-    sizes += [f"{path.name} {path.stat().st_size}" for path in files]
+    sizes += teacher_files(teachers)
     return hashlib.sha256("\n".join([*(photo.name for photo in photos), *sizes]).encode()).hexdigest()
 
 
-class Labeller:
-    """Makes a unit's answers by index: the detected faces, the best face's mesh, and that of the mirrored photo."""
+def teacher_files(teachers: Path) -> list[str]:
+    """The name and size of each teacher's file that is there."""
+    files = [path for name in (DETECTOR_FILE, MESH_FILE) if (path := teachers / name).is_file()]
+    return [f"{path.name} {path.stat().st_size}" for path in files]
 
-    def __init__(self, teachers: Path) -> None:
-        self.folder = teachers
 
-    def __call__(self, unit: Sequence[tuple[int, Photo]]) -> list[tuple[int, Answer]]:
-        return [(index, self._answer(photo)) for index, photo in unit]
+@dataclass(frozen=True)
+class TeacherKind:
+    """Records of photos: the detected faces, the best face's mesh, and that of the mirrored photo."""
 
-    def __getstate__(self) -> dict[str, Any]:
-        """The teachers' sessions can't be sent to another process, which loads its own."""
-        return {"folder": self.folder}
+    teachers: Path
+    columns: ClassVar[Mapping[str, pa.DataType]] = {"faces": pa.list_(pa.float32())}
+    entry: ClassVar[np.dtype] = np.dtype([(name, "<f4", (468, 3)) for name in ("mesh", "mirrored")])
 
-    @cached_property
-    def _teachers(self) -> Teachers:
-        return Teachers(self.folder)
+    @property
+    def recipe(self) -> str:
+        return "\n".join(teacher_files(self.teachers))
 
-    def _answer(self, photo: Photo) -> Answer:
-        image = read_picture(photo.path).pixels
-        found = self._teachers.detect(image)
-        nothing = np.full((468, 3), np.nan, np.float32)
+    def __call__(self, photo: Photo) -> Record:
+        image = read_photo(photo)
+        found = self._loaded.detect(image)
         if not len(found) or found[0, 14] < _SURE:
-            return found, nothing, nothing
+            nothing = np.full((468, 3), np.nan, np.float32)
+            return teacher_record(found, nothing, nothing)
         points = found[0, 4:14].reshape(5, 2)
         mirrored_points = points[[1, 0, 2, 4, 3]] * (-1, 1) + (image.shape[1] - 1, 0)
         mirror = np.ascontiguousarray(image[:, ::-1])
-        return found, self._teachers.mesh(image, points), self._teachers.mesh(mirror, mirrored_points)
+        return teacher_record(
+            found, self._loaded.mesh(image, points), self._loaded.mesh(mirror, mirrored_points)
+        )
+
+    @cached_property
+    def _loaded(self) -> Teachers:
+        return Teachers(self.teachers)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Another process loads the teachers itself."""
+        return {"teachers": self.teachers}
 
 
-def _stored(cache: Path, key: str, photos: list[Photo]) -> Labels | None:
-    if not cache.is_file():
-        return None
-    with np.load(cache) as stored:
-        if str(stored["key"]) != key:
-            return None
-        return Labels(photos, stored["owner"], stored["faces"], stored["meshes"], stored["mirrored"])
+def teacher_record(faces: np.ndarray, mesh: np.ndarray, mirrored: np.ndarray) -> Record:
+    """The teachers' answers on a photo: faces (N,15), meshes (468,3)."""
+    entry = np.zeros((), TeacherKind.entry)
+    entry["mesh"], entry["mirrored"] = mesh, mirrored
+    return Record(entry, {"faces": np.asarray(faces, np.float32).ravel()})
 
 
-def _labelled(teachers: Path, photos: list[Photo], cache: Path, key: str, workers: int) -> Labels:
-    Teachers(teachers)  # a missing file is an error before any process starts
-    numbered = list(enumerate(photos))
-    units = [numbered[start : start + _CHUNK] for start in range(0, len(numbered), _CHUNK)]
-    made = make_all(Labeller(teachers), units, workers)
-    found = dict(pair for part in tqdm(made, total=len(units), desc="teachers") for pair in part)
-    answers = [found[i] for i in range(len(photos))]
-    labels = Labels(
-        photos,
-        np.concatenate([np.full(len(faces), i) for i, (faces, _, _) in enumerate(answers)]),
-        np.concatenate([faces for faces, _, _ in answers]),
-        np.stack([mesh for _, mesh, _ in answers]),
-        np.stack([mesh for _, _, mesh in answers]),
-    )
-    write_whole(cache, lambda draft: _save(draft, key, labels))
-    return labels
+class TeacherRecords(Records):
+    """The stored answers; photos that can't be read have none."""
 
+    def __init__(self, cache: RecordCache) -> None:
+        self._faces = [np.zeros((0, 15), np.float32)] * len(cache.photos)
+        super().__init__(cache)
 
-def _save(path: Path, key: str, labels: Labels) -> None:
-    arrays = {name: getattr(labels, name) for name in ("owner", "faces", "meshes", "mirrored")}
-    with path.open("wb") as stream:
-        np.savez(stream, key=np.array(key), **arrays)
+    def keep(self, i: int, columns: Mapping[str, Any]) -> None:
+        self._faces[i] = np.array(columns["faces"], np.float32).reshape(-1, 15)
+
+    def labels(self) -> Labels:
+        meshes = np.full((2, len(self.photos), 468, 3), np.nan, np.float32)
+        for i in np.flatnonzero(self.found):
+            entry = self.entries[i]
+            meshes[0, i], meshes[1, i] = entry["mesh"], entry["mirrored"]
+        owner = np.concatenate([np.full(len(faces), i) for i, faces in enumerate(self._faces)])
+        return Labels(list(self.photos), owner, np.concatenate(self._faces), *meshes)
 
 
 def facts(settings: DistilSettings, labels: Labels) -> dict[str, str]:

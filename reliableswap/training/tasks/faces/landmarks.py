@@ -186,7 +186,7 @@ def mean_distance(mesh: Tensor, other: Tensor) -> float:
 
 def run(settings: LandmarksSettings) -> dict[str, Any]:
     """Label the photos, train, save; returns the figures on held-out people."""
-    labels = label_photos(settings.faces, settings.teachers, settings.labels_file, settings.flat)
+    labels = label_photos(settings.faces, settings.teachers, settings.labels_folder, settings.flat)
     torch.manual_seed(settings.seed)
     network = MeshNet()
     size, scale = network.config["size"], network.config["crop_scale"]

@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from support.face_labels import SIZE, face_mesh
+from support.face_labels import SIZE, face_mesh, store_labels
 from support.people import person
 
 from reliableswap.data.photos import list_photos
 from reliableswap.data.splits import holds_out
 from reliableswap.faces.face import five_points
-from reliableswap.training.tasks.faces.labels import labels_key
 
 
 @pytest.fixture(scope="session")
@@ -26,16 +25,8 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / name).mkdir()
         portrait = Image.open(person(number)).convert("RGB").resize((SIZE, SIZE))
         portrait.save(folder / name / "1.png")
-    photos = list_photos(folder)
-    mesh = np.stack([face_mesh(rng) for _ in photos])
+    mesh = np.stack([face_mesh(rng) for _ in list_photos(folder)])
     rows = [np.concatenate([m[:, :2].min(0), m[:, :2].max(0), five_points(m).ravel(), [0.95]]) for m in mesh]
     mirrored = mesh * (-1, 1, 1) + (SIZE - 1, 0, 0)
-    np.savez(
-        folder / "labels.npz",
-        key=labels_key(photos, folder),
-        owner=np.arange(len(photos)),
-        faces=np.stack(rows).astype(np.float32),
-        meshes=mesh,
-        mirrored=mirrored.astype(np.float32),
-    )
+    store_labels(folder, np.stack(rows), mesh, mirrored)
     return folder

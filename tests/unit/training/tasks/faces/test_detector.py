@@ -30,9 +30,9 @@ def test_the_cell_at_the_centre_is_positive_and_uncertain_faces_are_ignored() ->
 
 def test_every_detector_loss_moves_the_network(photos: Path) -> None:
     settings = detector_training.DetectorSettings(
-        faces=photos, teachers=photos, labels=photos / "labels.npz", canvas=96
+        faces=photos, teachers=photos, labels=photos / "labels", canvas=96
     )
-    labels = label_photos(photos, photos, photos / "labels.npz")
+    labels = label_photos(photos, photos, photos / "labels")
     task = detector_training.DetectorTask(settings, labels)
     learnt, kept = len(task.dataset.indices), len(task.held_out.indices)
     said = task.facts()["photos"]

@@ -14,7 +14,7 @@ from reliableswap.training.tasks.faces.labels import label_photos, labels_key
 
 
 def test_held_out_people_are_those_of_the_one_rule(photos: Path) -> None:
-    labels = label_photos(photos, photos, photos / "labels.npz")
+    labels = label_photos(photos, photos, photos / "labels")
     learnt, kept = ({labels.photos[i].identity for i in labels.rows(training)} for training in (True, False))
     assert (len(learnt), len(kept)) == (8, 2)
     assert all(holds_out(name) for name in kept)
@@ -22,7 +22,7 @@ def test_held_out_people_are_those_of_the_one_rule(photos: Path) -> None:
 
 
 def test_a_photo_without_a_mesh_is_in_no_part(photos: Path) -> None:
-    labels = label_photos(photos, photos, photos / "labels.npz")
+    labels = label_photos(photos, photos, photos / "labels")
     row = labels.rows(training=True)[0]
     labels.meshes = labels.meshes.copy()
     labels.meshes[row] = np.nan
