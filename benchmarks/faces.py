@@ -202,7 +202,7 @@ def main() -> None:
     parser.add_argument("--faces", type=Path, required=True, help="folder of photos")
     parser.add_argument("--teachers", type=Path, required=True, help="folder of the teachers' ONNX files")
     parser.add_argument(
-        "--labels", type=Path, default=Path("runs/labels.npz"), help="cache of the teachers' answers"
+        "--labels", type=Path, default=Path("runs/labels"), help="folder of the teachers' answers"
     )
     parser.add_argument("--flat_folders", default="", help="as for train_accelerate.py")
     parser.add_argument("--detector", type=Path, help="another detector than the bundled one")
