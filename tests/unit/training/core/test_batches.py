@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,6 +44,7 @@ def _two_threads_of_opencv() -> Iterator[None]:
     before = cv2.getNumThreads()
     cv2.setNumThreads(2)
     cv2.warpAffine(np.zeros((3000, 3000, 3), np.uint8), np.eye(2, 3), (3000, 3000))
+    time.sleep(0.2)  # until they sleep: only then does a fork leave them so that they can't be stopped
     handler = signal.signal(signal.SIGALRM, _hangs)
     signal.alarm(60)
     yield
