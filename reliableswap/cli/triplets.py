@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--size", type=int, default=128, help="side of the crops in pixels: 128, 256, 512 (default: 128)"
     )
     parser.add_argument("--pairs", type=int, default=1000, metavar="N", help="pairs to make (default: 1000)")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="decides all that is random (default: 0)")
     parser.add_argument(
         "--split", default="90/5/5", help="shares of people in train/validation/test (default: 90/5/5)"
     )

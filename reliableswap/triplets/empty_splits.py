@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import asdict
+from pathlib import Path
 
 from reliableswap.data.splits import Split
 
 
 def empty_splits(
-    people: Collection[str], split: Split, slots: Mapping[str, int], rows: Mapping[str, int]
+    people: Collection[str], split: Split, slots: Mapping[str, int], rows: Mapping[str, int], cache: Path
 ) -> str | None:
     """Explain which splits that were asked for have no rows; None if all have some.
 
-    people: the names of those with usable photos; slots: pairs to make by split; rows: pairs kept by split.
+    people: the names of those with usable photos; slots: pairs to make by split; rows: pairs kept by split;
+    cache: folder of the photos' records.
     """
     parts = Counter(map(split.of, people))
     empty = [name for name, share in asdict(split).items() if share > 0 and not rows.get(name)]
@@ -33,9 +35,11 @@ def empty_splits(
         else:
             reasons.append(f"{name}: the filter dropped all of its pairs")
             advice.append("looser limits of the filter")
-    text = f"no triplets in {'; '.join(reasons)} (--split {split}). To have some, make triplets in another folder with "
-    text += " and ".join(dict.fromkeys(advice))
-    return text + ("; or train without validation (--validation_pairs 0)" if "validation" in empty else "")
+    without = "; or train without validation (--validation_pairs 0)" if "validation" in empty else ""
+    return (
+        f"no triplets in {'; '.join(reasons)} (--split {split}). To have some, make triplets in another output folder, "
+        f"with {' and '.join(dict.fromkeys(advice))} (--cache {cache} keeps the work on the photos){without}"
+    )
 
 
 def _better_split(people: Collection[str], split: Split) -> Split | None:

@@ -123,7 +123,7 @@ def make_triplets(
         sheets = [output / "contact_sheet.jpg", *([preview] if preview else [])]
         paths = [maker.path(shard) for shard in shards]
         write_card(output, paths, choice.counts, len(listed), licence, sheets)
-        warning = empty_splits(people, settings.split, slots, _rows_by_split(paths))
+        warning = empty_splits(people, settings.split, slots, _rows_by_split(paths), record_cache.folder)
         if warning:
             logger.warning(warning)
     return report

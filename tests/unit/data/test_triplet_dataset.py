@@ -95,8 +95,6 @@ def test_strangers_are_of_other_rows_and_people(made: Path) -> None:
         assert source != owners[sample.target.crop.tobytes()]
         strange += source != owners[partner.source.crop.tobytes()]
     assert 8 < strange < 30
-    with pytest.raises(ReliableSwapError, match="strangers is 2"):
-        TripletDataset(made, mix=Mix(strangers=2))
 
 
 def test_a_sample_follows_from_its_number_alone(made: Path) -> None:
@@ -146,10 +144,19 @@ def test_the_mix_is_kept(made: Path) -> None:
     kinds = Counter(dataset.sample(i, rng).kind for i in range(200))
     assert set(kinds) == {"cycle", "vanilla"}
     assert 130 < kinds["cycle"] < 170
-    with pytest.raises(ReliableSwapError, match="give weights"):
-        TripletDataset(made, mix=Mix(0, 0, 0, 0, 0))
-    with pytest.raises(ReliableSwapError, match="no rows of split validation"):
+
+
+def test_a_split_without_rows_says_why_and_what_to_do(made: Path) -> None:
+    text = r"no rows of split validation in .*--split 70/0/30 \(rows: train \d+, validation 0, test \d+\): .*two people"
+    with pytest.raises(ReliableSwapError, match=text):
         TripletDataset(made, "validation")
+
+
+def test_a_mix_that_can_not_be_drawn_is_an_error() -> None:
+    with pytest.raises(ReliableSwapError, match="give weights"):
+        Mix(0, 0, 0, 0, 0)
+    with pytest.raises(ReliableSwapError, match="strangers is 2"):
+        Mix(strangers=2)
 
 
 def test_flips_mirror_everything(made: Path) -> None:
