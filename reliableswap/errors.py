@@ -15,3 +15,7 @@ class NoFaceError(ReliableSwapError):
 
 class WeightsError(ReliableSwapError):
     """Weights that are missing, do not fit the network, or do not belong together."""
+
+
+class RefusedError(ReliableSwapError):
+    """A swap that the safeguards refuse, or that they could not check; docs/safety.md says what is refused."""

@@ -43,6 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--quality", type=quality, default=95, help="of JPEG and WebP, 1 to 100 (default: 95)"
     )
+    parser.add_argument(
+        "--consent", metavar="TEXT", help="who agreed to what; it is recorded with the time in the report"
+    )
     add_photo_arguments(parser)
 
 
@@ -64,7 +67,14 @@ def run(arguments: argparse.Namespace) -> int:
     pipe = load_pipeline(arguments)
     say(f"engine {pipe.choose_engine(arguments.engine)} on {pipe.place}, analyser {pipe.analyser.name}")
     settings = SwapSettings(**{name: getattr(arguments, name) for name in STRENGTHS})
-    result = pipe(source_picture, target_picture, faces=faces, engine=arguments.engine, settings=settings)
+    result = pipe(
+        source_picture,
+        target_picture,
+        faces=faces,
+        engine=arguments.engine,
+        settings=settings,
+        consent=arguments.consent,
+    )
     result.save(output, overwrite=arguments.overwrite, quality=arguments.quality)
     report = result.report
     for face in report.faces:

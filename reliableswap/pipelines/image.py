@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 import time
@@ -11,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, overload
 
+import numpy as np
 import torch
 from diffusers import DiffusionPipeline
 from diffusers.utils import logging
@@ -30,6 +32,8 @@ from reliableswap.models.generator import Generator
 from reliableswap.models.glasses import GlassesNet
 from reliableswap.models.identity import IdentityEncoder
 from reliableswap.models.landmarks import MeshNet
+from reliableswap.safety.consent import Consent
+from reliableswap.safety.gates import Gates
 from reliableswap.swap.engines import ENGINES, run
 from reliableswap.swap.job import FaceJob
 from reliableswap.swap.networks import Networks
@@ -57,6 +61,7 @@ class SwapOptions(TypedDict, total=False):
     expression: float | None
     glasses: float | None
     detail: float | None
+    consent: str | Consent | None
     output_type: OutputType
     callback: Callable[[int, int], None] | None
 
@@ -96,6 +101,7 @@ class ReliableSwapPipeline(DiffusionPipeline):
         self._analyser: FaceAnalyser | None = None
         self._running = Components(self)
         self._running.check_encoders()
+        self._safety = Gates()
 
     @classmethod
     def bundled(cls, **kwargs: Any) -> ReliableSwapPipeline:
@@ -165,6 +171,11 @@ class ReliableSwapPipeline(DiffusionPipeline):
     @analyser.setter
     def analyser(self, analyser: FaceAnalyser | None) -> None:
         self._analyser = analyser
+
+    @property
+    def safety(self) -> Gates:
+        """The gates that every swap passes, and their counts."""
+        return self._safety
 
     def networks(self) -> Networks:
         """The components as they run now; raises if generator and encoders do not belong together."""
@@ -244,6 +255,7 @@ class ReliableSwapPipeline(DiffusionPipeline):
         expression: float | None = None,
         glasses: float | None = None,
         detail: float | None = None,
+        consent: str | Consent | None = None,
         output_type: OutputType = "pil",
         return_dict: bool = True,
         callback: Callable[[int, int], None] | None = None,
@@ -255,8 +267,11 @@ class ReliableSwapPipeline(DiffusionPipeline):
         faces: "largest", "all", numbers as `find` orders them (0 is the largest), or a mapping from number to source
         (then `source` may be None). "all" reports faces that fail and goes on.
         likeness, shape, expression, glasses, detail: 0 to 1, see SwapSettings; or `settings` with all of them.
+        consent: a sentence that says who agreed to what; it is recorded in the report with the time.
         output_type: "pil", "np" or "pt". return_dict: False returns the tuple (images, reports).
         callback: called after each face with the numbers of faces done and to do.
+
+        Nudity and faces that may be a minor's are refused: see RefusedError and docs/safety.md.
         """
         given = {
             "likeness": likeness,
@@ -266,12 +281,13 @@ class ReliableSwapPipeline(DiffusionPipeline):
             "detail": detail,
         }
         settings = merged_settings(settings, given)
+        record = Consent.of(consent)
         chosen = self.choose_engine(engine)
         networks = self.networks()
         progress = _Progress(callback)
         people: dict[int, Person] = {}
         results = [
-            self._swap(one, picture, faces, chosen, settings, networks, people, progress)
+            self._swap(one, picture, faces, chosen, settings, networks, people, progress, record)
             for one, picture in pairs(source, target)
         ]
         pictures, reports = [picture for picture, _ in results], [report for _, report in results]
@@ -303,13 +319,15 @@ class ReliableSwapPipeline(DiffusionPipeline):
         networks: Networks,
         people: dict[int, Person],
         progress: _Progress,
+        consent: Consent | None,
     ) -> tuple[Any, SwapReport]:
         """One target: its picture with the faces swapped, and the report."""
         started = time.perf_counter()
         picture = to_picture(target)
         analyser = self._analyser_of(networks)
-        with ThreadPoolExecutor(1) as pool:
+        with ThreadPoolExecutor(2) as pool:
             finding = pool.submit(self._find, picture, analyser)
+            looking = pool.submit(self.safety.shows_nudity, picture.pixels)
             for given in faces.values() if isinstance(faces, Mapping) else [source]:
                 if given is not None and id(given) not in people:
                     people[id(given)] = self._person(given, networks)
@@ -317,14 +335,24 @@ class ReliableSwapPipeline(DiffusionPipeline):
         wanted = assign(source, faces, len(found), picture.name)
         progress.more(len(wanted))
 
-        report = SwapReport(picture.name, engine, self.place, analyser.name)
+        subjects = _subjects(picture, {index: found[index] for index in wanted}, networks)
+        sources = {id(given): people[id(given)] for given in wanted.values()}
+        refused = self.safety.check_inputs(
+            picture.pixels, picture.name, subjects, sources.values(), looking.result()
+        )
+
+        report = SwapReport(picture.name, engine, self.place, analyser.name, consent=consent)
         report.faces = [FaceReport(i, _box(face), round(face.score, 4)) for i, face in enumerate(found)]
         pixels = picture.pixels.copy()
         failure: ReliableSwapError | None = None
         for index, given in wanted.items():
             entry = report.faces[index]
             try:
+                if index in refused:
+                    raise refused[index]
                 subject = Subject.around(pixels, found[index], picture.name, networks)
+                if np.array_equal(subject.pixels, subjects[index].pixels):  # no earlier swap reached it
+                    subject = subjects[index]
                 job = FaceJob.start(subject, people[id(given)], settings, networks)
                 job = run(ENGINES[engine], job)
                 subject.put_back(pixels, job.image, job.mask)
@@ -337,6 +365,7 @@ class ReliableSwapPipeline(DiffusionPipeline):
             progress.done()
         if failure is not None and not report.swapped:
             raise failure
+        self.safety.check_result(pixels, picture.name, [found[index].box for index in report.swapped])
         report.seconds = round(time.perf_counter() - started, 4)
         return replace(picture, pixels=pixels), report
 
@@ -408,6 +437,15 @@ class _Progress:
         self.count += 1
         if self.callback is not None:
             self.callback(self.count, self.total)
+
+
+def _subjects(picture: Picture, faces: Mapping[int, Face], networks: Networks) -> dict[int, Subject]:
+    """The subjects of the faces by number; a face outside of the picture has none."""
+    subjects = {}
+    for index, face in faces.items():
+        with contextlib.suppress(NoFaceError):
+            subjects[index] = Subject.around(picture.pixels, face, picture.name, networks)
+    return subjects
 
 
 def _measure(entry: FaceReport, job: FaceJob) -> None:

@@ -14,6 +14,7 @@ from PIL import Image
 
 from reliableswap.errors import ReliableSwapError
 from reliableswap.media import Picture, check_output, write_picture
+from reliableswap.safety.consent import Consent
 
 OutputType = Literal["pil", "np", "pt"]
 Images = list[Image.Image] | np.ndarray | list[np.ndarray] | torch.Tensor | list[torch.Tensor]
@@ -39,7 +40,10 @@ class FaceReport:
 
 @dataclass
 class SwapReport:
-    """The faces found in a target photo, and what was done to them."""
+    """The faces found in a target photo, and what was done to them.
+
+    consent: the caller's statement about the consent of the people shown, and its time.
+    """
 
     target: str
     engine: str
@@ -47,6 +51,7 @@ class SwapReport:
     analyser: str
     seconds: float = 0.0
     faces: list[FaceReport] = field(default_factory=list)
+    consent: Consent | None = None
 
     @property
     def swapped(self) -> list[int]:

@@ -10,7 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import gradio as gr
 
-from reliableswap.errors import ReliableSwapError
+from reliableswap.errors import RefusedError, ReliableSwapError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -46,5 +46,22 @@ def show_errors(function: Callable[P, R]) -> Callable[P, R]:
                 title="Not done",
                 print_exception=False,
             ) from error
+
+    return call
+
+
+def show_refusals(function: Callable[P, Any]) -> Callable[P, Any]:
+    """Show a refusal of the gates as a quiet notice and leave the page's outputs as they are.
+
+    For the page only: an endpoint has to answer with an error.
+    """
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except RefusedError as error:
+            gr.Info(one_line(error), title="Not swapped", duration=20)
+            return gr.skip()
 
     return call

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from reliableswap.faces.align import TEMPLATES, apply, crop, similarity
+from reliableswap.faces.face import Face
 from reliableswap.media import Picture
 from reliableswap.pipelines.image import ReliableSwapPipeline
 from reliableswap.swap.blend import blend_face
+from reliableswap.swap.person import Person
 from reliableswap.swap.settings import SwapSettings
+from reliableswap.swap.subject import Subject
 
 SIZE = 256  # side of the crops; training uses the same template at a smaller size
 _PAD = SIZE // 8  # surroundings, for reshaping to draw from
@@ -33,10 +36,14 @@ class Triplet:
 
 def make_triplet(pipe: ReliableSwapPipeline, a: Picture, b: Picture) -> Triplet:
     """Swap the largest faces of two photos both ways, and let the generator, if any, swap the first one back."""
-    one, two = _aligned(pipe, a), _aligned(pipe, b)
+    faces = pipe.find(a)[0], pipe.find(b)[0]
+    _check(pipe, (a, b), faces)
+    one, two = _aligned(a, faces[0]), _aligned(b, faces[1])
     glasses = pipe.networks().glasses
     ab = blend_face(*one, *two, _SETTINGS, glasses=glasses)
     ba = blend_face(*two, *one, _SETTINGS, glasses=glasses)
+    for made, photo in ((ab, a), (ba, b)):
+        pipe.safety.check_result(made.image, photo.name, [])
     network = None
     if pipe.generator is not None:
         network = _without_pad(pipe(ba.image, ab.image, engine="neural").pictures[0].pixels)
@@ -52,9 +59,24 @@ def make_triplet(pipe: ReliableSwapPipeline, a: Picture, b: Picture) -> Triplet:
     )
 
 
-def _aligned(pipe: ReliableSwapPipeline, picture: Picture) -> tuple[np.ndarray, np.ndarray]:
-    """Crop the largest face as triplets are cropped, with _PAD pixels around it; return crop and mesh (468,3)."""
-    face = pipe.find(picture)[0]
+def _check(pipe: ReliableSwapPipeline, photos: tuple[Picture, Picture], faces: tuple[Face, Face]) -> None:
+    """Pass the gates of a swap in both directions."""
+    networks = pipe.networks()
+    subjects = [
+        Subject.around(photo.pixels, face, photo.name, networks)
+        for photo, face in zip(photos, faces, strict=True)
+    ]
+    for target, source in ((0, 1), (1, 0)):
+        person = Person(photos[source].name, (subjects[source],))
+        photo = photos[target]
+        for error in pipe.safety.check_inputs(
+            photo.pixels, photo.name, {0: subjects[target]}, [person]
+        ).values():
+            raise error
+
+
+def _aligned(picture: Picture, face: Face) -> tuple[np.ndarray, np.ndarray]:
+    """Crop the face as triplets are cropped, with _PAD pixels around it; return crop and mesh (468,3)."""
     matrix = similarity(face.points5, TEMPLATES["arcface_128"].at(SIZE) + _PAD)
     return crop(picture.pixels, matrix, SIZE + 2 * _PAD), apply(matrix, face.mesh)
 

@@ -13,6 +13,7 @@ from reliableswap.media import Picture
 from reliableswap.pipelines.image import Engine, ReliableSwapPipeline
 from reliableswap.pipelines.output import SwapReport
 
+from .consent import STATEMENT
 from .device import on_gpu
 from .inputs import ENGINES, check_sources
 from .triplet import Triplet, make_triplet
@@ -57,7 +58,9 @@ class Worker:
         """faces: {number of the target's face: number of its source}; strengths: fields of SwapSettings by name."""
         check_sources(sources, faces)
         mapping = {face: sources[source] for face, source in faces.items()}
-        result = self.pipe(None, target, faces=mapping, engine=engine, **dict[str, Any](strengths))
+        result = self.pipe(
+            None, target, faces=mapping, engine=engine, consent=STATEMENT, **dict[str, Any](strengths)
+        )
         return Swap(target, result.pictures[0], result.report)
 
     def _triplet(self, a: Picture, b: Picture) -> Triplet:

@@ -25,7 +25,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 # What extras bring. A swap must do without all of it.
 EXTRAS = (
-    "accelerate", "av", "dlib", "gradio", "insightface", "matplotlib", "onnxruntime", "openpeople",
+    "accelerate", "av", "dlib", "gradio", "insightface", "matplotlib", "openpeople",
     "openvino", "pyarrow", "tyro",
 )  # fmt: skip
 

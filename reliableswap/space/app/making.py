@@ -10,7 +10,7 @@ import gradio as gr
 
 from reliableswap.space import examples
 from reliableswap.space.consent import STATEMENT
-from reliableswap.space.events import ONE_AT_A_TIME, PAGE_ONLY, UNCHECKED, show_errors
+from reliableswap.space.events import ONE_AT_A_TIME, PAGE_ONLY, UNCHECKED, show_errors, show_refusals
 from reliableswap.space.files import File
 from reliableswap.space.handlers import make_triplet
 from reliableswap.space.work import Worker
@@ -87,6 +87,7 @@ def making_tab(worker: Worker) -> None:
     figure, panels = _figure(figure_rows(worker))
 
     @show_errors
+    @show_refusals
     def show_figure(a: File | None, b: File | None, agreed: bool) -> list[Any]:
         paths = make_triplet(worker, a, b, agreed)
         return [gr.Column(visible=True), *(paths[panel.picture] for panel, _ in panels)]

@@ -12,7 +12,14 @@ from reliableswap.errors import ReliableSwapError
 from reliableswap.pipelines.image import Engine
 from reliableswap.space import examples
 from reliableswap.space.consent import NOTE, STATEMENT
-from reliableswap.space.events import ONE_AT_A_TIME, PAGE_ONLY, UNCHECKED, one_line, show_errors
+from reliableswap.space.events import (
+    ONE_AT_A_TIME,
+    PAGE_ONLY,
+    UNCHECKED,
+    one_line,
+    show_errors,
+    show_refusals,
+)
 from reliableswap.space.files import File, read_upload
 from reliableswap.space.handlers import publish_before, swap_faces
 from reliableswap.space.inputs import ENGINES, STRENGTHS, default_strength
@@ -241,6 +248,7 @@ def _count(faces: int) -> str:
 
 
 @show_errors
+@show_refusals
 def _swap(
     worker: Worker,
     gallery: _Gallery | None,

@@ -1,0 +1,177 @@
+"""Measure what the gates refuse wrongly on photos of adults, and what they cost.
+
+    python benchmarks/gates.py --faces UTKFACE_ADULTS
+    python benchmarks/gates.py --faces FFHQ384 --labels ATTRIBUTES.json
+    python benchmarks/gates.py --people                # the ten people of openpeople
+    python benchmarks/gates.py --cost
+
+Every photo is taken for one of a dressed adult, so every refusal is a mistake. Each photo's largest face is used; with
+--people every face of a sheet. Ages come from names such as 25_0_3_x.jpg (UTKFace: age, sex, group) or from --labels,
+a JSON file with an age and a gender for each name. Use no photos of children: the rates for them in docs/safety.md were
+measured once, when the probe was fitted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from reliableswap import ReliableSwapPipeline
+from reliableswap.data.photos import PICTURES
+from reliableswap.errors import NoFaceError
+from reliableswap.media import read_picture
+from reliableswap.safety.age import AgeEstimate, age_nets
+from reliableswap.safety.nudity import BODY_LIMIT, WHOLE_LIMIT, around, nudity_net
+from reliableswap.swap.subject import Subject
+
+SEXES, GROUPS = ("male", "female"), ("White", "Black", "Asian", "Indian", "other")
+AGES = ((18, 20), (18, 24), (25, 29), (30, 39), (40, 120), (25, 120))
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the gates say of one face; age, sex and group are its labels, as far as they are known."""
+
+    estimate: AgeEstimate
+    whole: float
+    body: float
+    age: int | None = None
+    sex: str | None = None
+    group: str | None = None
+
+    @property
+    def refused(self) -> bool:
+        return self.estimate.may_be_minor
+
+    @property
+    def nude(self) -> bool:
+        return self.whole >= WHOLE_LIMIT or self.body >= BODY_LIMIT
+
+
+def label_of(path: Path, labels: dict[str, dict]) -> dict[str, object]:
+    """Age, sex and group by the labels' file, or by a name of UTKFace's kind."""
+    if known := labels.get(path.stem):
+        return {"age": int(known["age"]), "sex": known["gender"]}
+    found = re.match(r"(\d+)_([01])_([0-4])_", path.name)
+    if not found:
+        return {}
+    age, sex, group = (int(part) for part in found.groups())
+    return {"age": age, "sex": SEXES[sex], "group": GROUPS[group]}
+
+
+def looks(pipe: ReliableSwapPipeline, paths: list[Path], labels: dict, every_face: bool) -> Iterator[Look]:
+    """Look at the photos as the gates do; a photo without a face is left out."""
+    networks = pipe.networks()
+    for path in paths:
+        picture = read_picture(path)
+        try:
+            faces = pipe.find(picture)
+        except NoFaceError:
+            continue
+        whole = nudity_net().score(picture.pixels)
+        for face in faces if every_face else faces[:1]:
+            subject = Subject.around(picture.pixels, face, path.name, networks)
+            body = nudity_net().score(around(picture.pixels, face.box))
+            yield Look(age_nets().estimate(subject), whole, body, **label_of(path, labels))  # type: ignore[arg-type]
+
+
+def row(name: str, chosen: list[Look]) -> str:
+    """One line: how many of the looks are refused by age and for nudity, and by which network."""
+    count = len(chosen)
+    if not count:
+        return f"| {name} | 0 | - | - |"
+    age, nude = sum(one.refused for one in chosen), sum(one.nude for one in chosen)
+    return f"| {name} | {count} | {100 * age / count:.1f} % ({age}) | {100 * nude / count:.1f} % ({nude}) |"
+
+
+def report(found: list[Look]) -> None:
+    print("| who | faces | refused: age | refused: nudity |\n|---|---|---|---|")
+    print(row("all", found))
+    for low, high in AGES:
+        here = [one for one in found if one.age is not None and low <= one.age <= high]
+        if not here:
+            continue
+        span = f"{low} and over" if high == 120 else f"{low} to {high}"
+        print(row(span, here))
+        for value in (*SEXES, *GROUPS):
+            part = [one for one in here if value in (one.sex, one.group)]
+            if part and high - low > 3:
+                print(row(f"{span}, {value}", part))
+    highest = max((max(one.whole, one.body) for one in found), default=0)
+    asked = sum(one.estimate.years is not None for one in found)
+    print(f"\nhighest score for nudity: {highest:.3f}; the second age network was asked about {asked} faces")
+
+
+def measure_cost(pipe: ReliableSwapPipeline, photo: Path, repeats: int = 15) -> None:
+    """Median milliseconds that a swap spends in each check; on a busy machine, more."""
+    picture, networks = read_picture(photo), pipe.networks()
+    face = pipe.find(picture)[0]
+    gates = pipe.safety
+
+    def milliseconds(call: Callable[[], object]) -> float:
+        times = []
+        for _ in range(repeats + 2):
+            started = time.perf_counter()
+            call()
+            times.append(time.perf_counter() - started)
+        return 1000 * statistics.median(times[2:])
+
+    def inputs() -> object:
+        subject = Subject.around(picture.pixels, face, "photo", networks)
+        _ = subject.v_id, subject.v_fix  # a swap computes them anyway
+        return gates.check_inputs(picture.pixels, "photo", {0: subject}, [], nude=False)
+
+    def vectors() -> object:
+        subject = Subject.around(picture.pixels, face, "photo", networks)
+        return subject.v_id, subject.v_fix
+
+    size = f"{picture.width}x{picture.height}"
+    print(f"{photo.name} ({size}), largest face {face.size:.0f} px")
+    whole = milliseconds(lambda: gates.shows_nudity(picture.pixels))
+    print(f"  target as a whole, while its faces are searched: {whole:.0f} ms")
+    print(f"  target, around the face and its age: {milliseconds(inputs) - milliseconds(vectors):.0f} ms")
+    print(f"  result: {milliseconds(lambda: gates.check_result(picture.pixels, 'photo', [face.box])):.0f} ms")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--faces", type=Path, help="a folder of photos of adults")
+    parser.add_argument("--labels", type=Path, help="JSON: name -> age and gender")
+    parser.add_argument(
+        "--count", type=int, default=0, help="only so many photos, drawn by chance (default: all)"
+    )
+    parser.add_argument(
+        "--people", action="store_true", help="the people of openpeople, every face of every sheet"
+    )
+    parser.add_argument("--cost", action="store_true", help="milliseconds a picture")
+    arguments = parser.parse_args()
+    pipe = ReliableSwapPipeline.bundled()
+    labels = json.loads(arguments.labels.read_text()) if arguments.labels else {}
+    if arguments.faces:
+        paths = sorted(p for p in arguments.faces.rglob("*") if p.suffix.lower() in PICTURES)
+        if 0 < arguments.count < len(paths):
+            paths = [paths[i] for i in np.random.default_rng(0).permutation(len(paths))[: arguments.count]]
+        report(list(looks(pipe, paths, labels, every_face=False)))
+    if arguments.people or arguments.cost:
+        import openpeople
+
+        people = Path(openpeople.__file__).parent / "data" / "curated"
+        if arguments.people:
+            report(list(looks(pipe, sorted(people.glob("P*/assets/*.jpg")), {}, every_face=True)))
+        if arguments.cost:
+            for name in ("studio_portrait", "amateur_posture"):
+                measure_cost(pipe, people / "P002" / "assets" / f"{name}.jpg")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,190 @@
+"""Whether a face may be that of a person under 18, by two networks that err on different faces.
+
+The probe is a linear fit on the vectors of the bundled encoders, which a swap computes anyway. A face that it finds
+clearly adult costs nothing more. In doubt, its score is averaged over moved and mirrored crops, and a second network
+estimates the age.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from threading import Lock
+from typing import Any, Protocol
+from weakref import WeakKeyDictionary
+
+import cv2
+import numpy as np
+import torch
+from torch import nn
+
+from reliableswap.bundled import WEIGHTS, bundled
+from reliableswap.faces.align import FIXER_WINDOW, IDENTITY_WINDOW, TEMPLATES, crop, similarity, upright
+from reliableswap.faces.detect import to_tensor
+from reliableswap.faces.face import Face
+from reliableswap.models import load_network
+from reliableswap.runtime.state import WeightsState
+from reliableswap.runtime.torch import compiled
+
+from .session import open_session
+
+# Refused: probe below MINOR, second network below MINOR_YEARS, or both below their limits of doubt. benchmarks/gates.py
+# measures the error rates, and docs/safety.md has them.
+MINOR, MINOR_YEARS = 16.6, 21.0
+DOUBT, DOUBT_YEARS = 17.4, 25.0
+CLEARLY_ADULT = 21.0  # the probe's score for one crop; averages differ from it by 0.9 (standard deviation)
+_SHA256 = "d40cd84bace011448b88ceb34b5594823df24f26f190312ef55fd9c7f560ab7e"
+_MOVE = 4.0, 1.04, (1, 1)  # turn in degrees, scale, and shift in pixels of the moved crop
+_FACE_IN_CROP = 1.2  # side of the second network's crop, in sizes of the face
+
+
+class SeenFace(Protocol):
+    """What the estimate needs of a `Subject`: a picture (H,W,3) uint8 with a face, and the vectors of its networks."""
+
+    @property
+    def pixels(self) -> np.ndarray: ...
+
+    @property
+    def face(self) -> Face: ...
+
+    @property
+    def networks(self) -> Any: ...
+
+    @property
+    def v_id(self) -> torch.Tensor: ...
+
+    @property
+    def v_fix(self) -> torch.Tensor | None: ...
+
+
+@dataclass(frozen=True)
+class AgeEstimate:
+    """probe: the probe's score. years: the second network's estimate; None where the probe found the face adult."""
+
+    probe: float
+    years: float | None = None
+
+    @property
+    def may_be_minor(self) -> bool:
+        """Whether to refuse. A value that is no number refuses."""
+        years = math.inf if self.years is None else self.years
+        adult = self.probe >= MINOR and years >= MINOR_YEARS
+        return not (adult and (self.probe >= DOUBT or years >= DOUBT_YEARS))
+
+
+class AgeNets:
+    """The probe with its encoders, and the second network; each is loaded when it is first needed."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._known: WeakKeyDictionary[nn.Module, tuple[WeightsState, bool]] = WeakKeyDictionary()
+
+    def estimate(self, seen: SeenFace) -> AgeEstimate:
+        """Estimate the age of a face."""
+        first = self._first_vector(seen)
+        if self._score(first) >= CLEARLY_ADULT:
+            return AgeEstimate(self._score(first))
+        return AgeEstimate(self._mean_score(seen, first), self._years(seen))
+
+    def _score(self, vector: np.ndarray) -> float:
+        """The probe's score of a vector (256,)."""
+        return float(vector @ self._weights) + float(self._probe["bias"])
+
+    def _first_vector(self, seen: SeenFace) -> np.ndarray:
+        """(256,) float64 the vector of the aligned crop; the subject's own, if its encoders are the probe's."""
+        networks = seen.networks
+        parts = (("identity", networks.identity), ("fixer", networks.fixer))
+        if all(part is not None and self._belongs(name, part) for name, part in parts):
+            assert seen.v_fix is not None
+            return np.asarray(torch.cat([seen.v_id, seen.v_fix], 1)[0].double())
+        return self._embed([_aligned(seen)])[0]
+
+    def _belongs(self, name: str, running: Any) -> bool:
+        """Whether an encoder of a pipeline is the one that the probe was fitted on."""
+        network = running.network
+        with self._lock:
+            known = self._known.get(network)
+            if known is None or not known[0].matches(network):
+                same = network.checksum() == self._probe[f"{name}_checksum"]
+                known = self._known[network] = WeightsState(network), same
+        return known[1]
+
+    def _mean_score(self, seen: SeenFace, first: np.ndarray) -> float:
+        """The mean score of the crop, a moved crop, and both mirrored."""
+        still, moved = _aligned(seen), _aligned(seen, *_MOVE)
+        others = self._embed([_mirrored(still), moved, _mirrored(moved)])
+        return float(np.mean([self._score(vector) for vector in (first, *others)]))
+
+    def _embed(self, crops: list[np.ndarray]) -> np.ndarray:
+        """(N,256) float64 the vectors that the probe's encoders give for aligned crops (128,128,3)."""
+        identity, fixer = self._encoders
+        with torch.inference_mode():
+            v_id = identity(torch.cat([to_tensor(one[IDENTITY_WINDOW]) for one in crops]))
+            v_fix = fixer(torch.cat([to_tensor(one[FIXER_WINDOW]) for one in crops]))
+            return np.asarray(torch.cat([v_id, v_fix], 1).double())
+
+    def _years(self, seen: SeenFace) -> float:
+        """The mean of the second network's 100 probabilities, over the crop and its mirror image."""
+        face = seen.face
+        matrix = upright(face.points5, 224)
+        factor = 224 / (_FACE_IN_CROP * face.size) / np.sqrt(np.linalg.det(matrix[:, :2]))
+        view = crop(seen.pixels, _moved(matrix, 0.0, float(factor), (0, 0), 224), 224)
+        pair = [one[None].astype(np.float32) for one in (view, _mirrored(view))]
+        name = self._session.get_inputs()[0].name
+        chances = np.concatenate([self._session.run(["age_pred/Softmax:0"], {name: one})[0] for one in pair])
+        return float((chances @ np.arange(100)).mean())
+
+    @cached_property
+    def _probe(self) -> dict[str, Any]:
+        probe: dict[str, Any] = json.loads((Path(__file__).parent / "minor_probe.json").read_text())
+        return probe
+
+    @cached_property
+    def _weights(self) -> np.ndarray:
+        return np.array(self._probe["weights"])
+
+    @cached_property
+    def _encoders(self) -> tuple[nn.Module, nn.Module]:
+        """The bundled encoders, checked to be those that the probe was fitted on."""
+        networks = []
+        for name in ("identity", "fixer"):
+            network: Any = load_network(bundled(name))
+            if network.checksum() != self._probe[f"{name}_checksum"]:
+                raise OSError(
+                    f"the bundled {name} network is not the one that minor_probe.json was fitted on"
+                )
+            networks.append(compiled(network))
+        return networks[0], networks[1]
+
+    @cached_property
+    def _session(self) -> Any:
+        return open_session(WEIGHTS / "age" / "faceres_fp16.onnx", _SHA256)
+
+
+def _aligned(
+    seen: SeenFace, turn: float = 0.0, scale: float = 1.0, shift: tuple[int, int] = (0, 0)
+) -> np.ndarray:
+    """(128,128,3) the encoders' crop, turned, scaled and moved a little."""
+    matrix = similarity(seen.face.points5, TEMPLATES["arcface_128"].at(128))
+    return crop(seen.pixels, _moved(matrix, turn, scale, shift, 128), 128)
+
+
+def _mirrored(picture: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(picture[:, ::-1])
+
+
+def _moved(matrix: np.ndarray, turn: float, scale: float, shift: tuple[int, int], size: int) -> np.ndarray:
+    """(2,3) a crop's matrix, followed by a turn and a scale about the crop's middle, and a shift."""
+    middle = (size - 1) / 2
+    change = np.vstack([cv2.getRotationMatrix2D((middle, middle), turn, scale), (0, 0, 1)])
+    change[:2, 2] += shift
+    return np.asarray((change @ np.vstack([matrix, (0, 0, 1)]))[:2])
+
+
+@lru_cache(maxsize=1)
+def age_nets() -> AgeNets:
+    """The networks, shared by all pipelines of the process."""
+    return AgeNets()

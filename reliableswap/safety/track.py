@@ -1,0 +1,75 @@
+"""Decisions over a clip: when to look, and how single looks add up."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from statistics import median
+
+from .age import AgeEstimate
+
+ENTER, LEAVE = 0.8, 0.5  # nudity starts and ends at these scores
+CERTAIN = 0.95  # one look at this score is enough
+
+
+@dataclass
+class Looks:
+    """When to look at a clip: at the first frame, at each cut, and at least every `every` seconds."""
+
+    every: float = 1.0
+    _last: float = -math.inf
+
+    def due(self, time: float, cut: bool = False) -> bool:
+        """Whether to look at the frame at this time in seconds; if so, it counts as looked at."""
+        if not cut and self._last <= time < self._last + self.every:
+            return False
+        self._last = time
+        return True
+
+
+@dataclass
+class NudityTrack:
+    """Scores of a clip in their order, with hysteresis: one doubtful frame of an honest clip does not refuse it.
+
+    Nudity is seen when two looks in a row reach ENTER, or one reaches CERTAIN. Between ENTER and LEAVE the second look
+    may be missing.
+    """
+
+    seen: bool = False  # at the last look
+    refused: bool = False  # anywhere in the clip
+    _suspected: bool = False
+
+    def add(self, score: float) -> bool:
+        """Take the highest score of a look; return whether nudity is seen now. A score that is no number counts."""
+        certain, high, low = not score < CERTAIN, not score < ENTER, score < LEAVE
+        self.seen = certain or (high and self._suspected) or (self.seen and not low)
+        self._suspected = (high or self._suspected) and not low
+        self.refused = self.refused or self.seen
+        return self.seen
+
+
+@dataclass
+class AgeTrack:
+    """Estimates of one face over a clip; their medians decide."""
+
+    estimates: list[AgeEstimate] = field(default_factory=list)
+
+    def add(self, estimate: AgeEstimate) -> None:
+        self.estimates.append(estimate)
+
+    @property
+    def estimate(self) -> AgeEstimate:
+        """The medians; without a look, an estimate that refuses."""
+        if not self.estimates:
+            return AgeEstimate(math.nan)
+        if any(math.isnan(one.probe) for one in self.estimates):
+            return AgeEstimate(math.nan)
+        probe = median(one.probe for one in self.estimates)
+        years = [one.years for one in self.estimates if one.years is not None]
+        # The second network was asked only in doubt; the frames that it was not asked about were clearly adult.
+        years += [math.inf] * (len(self.estimates) - len(years))
+        return AgeEstimate(probe, median(years))
+
+    @property
+    def may_be_minor(self) -> bool:
+        return self.estimate.may_be_minor
