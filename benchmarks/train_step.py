@@ -73,9 +73,9 @@ class Step:
         batch = torch.utils.data.default_collate(
             [self.task.samples[i] for i in range(settings.train_batch_size)]
         )
-        for name in ("target", "source", "truth", "guidance", "face_mask", "glasses"):
-            if size != batch[name].shape[-1]:
-                batch[name] = F.interpolate(batch[name], size=(size, size), mode="bilinear")
+        for name, value in batch.items():
+            if torch.is_tensor(value) and value.ndim == 4 and value.shape[-1] != size:
+                batch[name] = F.interpolate(value.float(), size=(size, size), mode="bilinear")
         self.batch = batch
 
     def __call__(self) -> None:
