@@ -8,6 +8,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 import itertools
+import logging
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -71,6 +72,13 @@ def _small_numbers_stay() -> Iterator[None]:
 
     yield
     torch.set_flush_denormal(False)
+
+
+@pytest.fixture(autouse=True)
+def _log_levels_stay() -> Iterator[None]:
+    """A training's other ranks log warnings only, which is a setting of the whole process."""
+    yield
+    logging.getLogger("reliableswap").setLevel(logging.NOTSET)
 
 
 @pytest.fixture
