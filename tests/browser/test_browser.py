@@ -6,6 +6,7 @@ Without chromium or Playwright these tests are skipped; RELIABLESWAP_BROWSER=1 m
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from PIL import Image
 from support.people import person
 
 from reliableswap.provenance import read_mark
+from reliableswap.safety.nudity import NudityNet
 from reliableswap.space import files
 
 REQUIRED = os.environ.get("RELIABLESWAP_BROWSER") == "1"
@@ -254,4 +256,24 @@ def test_a_full_storage_is_told(browser: Browser, page: gr.Blocks, monkeypatch: 
     tab.page.locator("#target input[type=file]").set_input_files(person(1))
     expect(tab.page.get_by_text("storage is full right now").first).to_be_visible(timeout=20_000)
     tab.complaints.clear()  # the browser logs the refused request
+    tab.close()
+
+
+def test_a_refusal_is_a_quiet_notice(
+    browser: Browser, page: gr.Blocks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tab = Tab(browser, page, WIDE)
+    tab.take_example(2)
+    monkeypatch.setattr(NudityNet, "score", lambda net, pixels: 0.99)
+    tab.page.locator("#agreed input").check()
+    tab.page.locator("#swap").click()
+    notice = tab.page.get_by_test_id("toast-body")
+    expect(notice).to_contain_text("Not swapped", timeout=60_000)
+    expect(notice).to_contain_text("seems to show nudity; if that is wrong, please report it")
+    expect(notice).to_have_class(re.compile("info"))
+    expect(tab.page.locator("#slider img")).to_have_count(0)
+
+    monkeypatch.undo()  # the page works on
+    tab.page.locator("#swap").click()
+    expect(tab.page.locator("#slider img")).to_have_count(2, timeout=60_000)
     tab.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 from reliableswap.pipelines.image import ReliableSwapPipeline
+from reliableswap.safety.gates import report_address
 from reliableswap.space.api import add_endpoints
 from reliableswap.space.consent import RULES
 from reliableswap.space.events import PAGE_ONLY
@@ -37,8 +38,12 @@ _SMALL_PRINT = f"""
 **Not allowed.** Children's faces. Anything sexual. Making others believe that somebody did or said something they did
 not. Impersonation, fraud, harassment. You are responsible for what you make.
 
-**Marks.** Every result carries a visible note in its corner. Its metadata carries the IPTC mark for media made with AI
-and the statement you confirmed. Please leave both in place.
+**Refused.** Pictures that seem to show nudity, and faces that may be those of people under 18. The checks err now and
+then: if they refused you wrongly, please say so, without the picture ({report_address()}).
+
+**Marks.** Every result carries a visible note in its corner and a watermark in its pixels. Its metadata carries the
+IPTC mark for media made with AI, a signature (C2PA), checksums of your pictures and the statement you confirmed. Please
+leave them in place.
 
 **Your files.** Uploads and results are deleted from this server after {_KEPT_MINUTES} minutes at most. Until then they
 have addresses that nobody can guess. Nothing is kept in the browser, and the page loads nothing from other servers.
