@@ -111,7 +111,8 @@ class Package:
 def extract(commit: str, folder: Path) -> Path:
     """The package of a commit, unpacked into a folder."""
     archive = subprocess.run(["git", "archive", commit], cwd=ROOT, check=True, capture_output=True).stdout
-    tarfile.open(fileobj=io.BytesIO(archive)).extractall(folder, filter="data")
+    with tarfile.open(fileobj=io.BytesIO(archive)) as unpacked:
+        unpacked.extractall(folder, filter="data")
     return folder
 
 
