@@ -20,12 +20,31 @@ def add_photo_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pipeline", metavar="DIR", help="a pipeline folder or Hub id (default: the bundled one)"
     )
-    parser.add_argument("--analyser", choices=("bundled", "insightface"), default="bundled")
-    parser.add_argument("--insightface-pack", default="buffalo_l", metavar="NAME", help="pack name or folder")
-    parser.add_argument("--insightface-root", default="~/.insightface", metavar="DIR")
+    parser.add_argument(
+        "--analyser",
+        choices=("bundled", "insightface"),
+        default="bundled",
+        help="what finds faces and their meshes (default: bundled); insightface needs the extra of that name",
+    )
+    parser.add_argument(
+        "--insightface-pack",
+        default="buffalo_l",
+        metavar="NAME",
+        help="InsightFace's model pack, a name or a folder (default: buffalo_l)",
+    )
+    parser.add_argument(
+        "--insightface-root",
+        default="~/.insightface",
+        metavar="DIR",
+        help="where InsightFace keeps its packs (default: ~/.insightface)",
+    )
     parser.add_argument("--device", help="cpu, openvino, onnx, cuda, cuda:1 or mps (default: cpu)")
     parser.add_argument(
-        "--max-megapixels", type=megapixels, default=100.0, metavar="N", help="refuse larger pictures"
+        "--max-megapixels",
+        type=megapixels,
+        default=100.0,
+        metavar="N",
+        help="refuse larger pictures (default: 100)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing output")
     parser.add_argument("--json", action="store_true", help="print a report as JSON")

@@ -15,7 +15,7 @@ from .common import add_photo_arguments, load_pipeline, say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("photo")
+    parser.add_argument("photo", help="the picture to look for faces in")
     parser.add_argument("-o", "--output", metavar="OUT", help="write the photo with the faces drawn in")
     add_photo_arguments(parser)
 

@@ -58,7 +58,7 @@ def check_encoder(generator: Network, encoder: Network, fixer: Network | None = 
             + (
                 "load its FixerNet too"
                 if wanted.fixer_dim > found
-                else "leave the FixerNet out or use the right one"
+                else "leave the FixerNet out (fixer=None) or use the right one"
             )
         )
     # Converted generators have no checksum of their FixerNet.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from reliableswap.evaluation.metrics.definitions import METRICS, Metric
 from reliableswap.evaluation.metrics.features import distance_name
+from reliableswap.evaluation.metrics.frechet import MIN_PICTURES
 from reliableswap.evaluation.results import Evaluation, MethodResult
 
 from .info import RunInfo
@@ -152,6 +153,8 @@ def summary(evaluation: Evaluation, info: RunInfo) -> list[str]:
         lines.append(
             f"Fréchet distance: {info.features}; a generator whose losses used these features has an advantage "
             "(our losses use efficientnet-lite0)."
+            if distances(evaluation, info)
+            else f"Fréchet distance: not given; it needs at least {MIN_PICTURES} results and as many real photos."
         )
     lines += _differences(evaluation, info)
     lines.append(

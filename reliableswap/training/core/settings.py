@@ -61,7 +61,7 @@ class RunSettings:
     push_to_hub: bool = setting(False, "upload the result at the end", on_resume="any")
     hub_private: bool = setting(False, "make the repository on the Hub private", on_resume="any")
     hub_model_id: str | None = setting(
-        None, "repository to upload to (default: the name of output_dir)", on_resume="any"
+        None, "repository to upload to; None: the name of output_dir", on_resume="any"
     )
     seed: int = setting(0, "seed of weights, samples and random draws")
 
@@ -90,7 +90,7 @@ class TeacherSettings:
     )
     teachers: Path = setting(Path("teachers"), "folder of the teachers' ONNX files", on_resume="any")
     labels: Path | None = setting(
-        None, "folder that keeps the teachers' answers (default: labels in output_dir)", on_resume="any"
+        None, "folder that keeps the teachers' answers; None: labels in output_dir", on_resume="any"
     )
 
     @property

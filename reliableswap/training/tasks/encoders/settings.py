@@ -32,7 +32,7 @@ class EncoderSettings(RunSettings):
     split: str = setting("90/5/5", "shares of train, validation and test people, as for the triplets")
     crops: Path | None = setting(
         None,
-        "folder that keeps the aligned crops and the teacher's vectors (default: crops in output_dir)",
+        "folder that keeps the aligned crops and the teacher's vectors; None: crops in output_dir",
     )
     teacher: Path | None = setting(
         None, "identity encoder to learn from: an .onnx file or a from_pretrained folder"

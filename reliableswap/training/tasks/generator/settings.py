@@ -33,7 +33,7 @@ class GeneratorSettings(AdversarialSettings):
         "triplets", "comma-separated folders of triplets, of any sizes of crops", on_resume="any"
     )
     triplet_shares: str = setting(
-        "", "comma-separated shares of the batches that come from each folder (default: equal shares)"
+        "", "comma-separated shares of the batches that come from each folder; empty: equal shares"
     )
     base: Literal["light", "simswap", "faceshifter"] = setting("light", "the generator's class")
     guidance: bool = setting(True, "give the light generator the source's warped texture")
@@ -45,7 +45,7 @@ class GeneratorSettings(AdversarialSettings):
         False, "let a light generator answer with layers, at any size; may be added to --initial without them"
     )
     channels: int | None = setting(
-        None, "width of SimSwap's first or FaceShifter's widest maps (default: as published)"
+        None, "width of SimSwap's first or FaceShifter's widest maps; None: as published"
     )
     initial: Path | None = setting(None, "folder of a generator to start from")
     supervision: Literal["vanilla", "naive", "cycle", "real_source"] = setting(
@@ -63,7 +63,7 @@ class GeneratorSettings(AdversarialSettings):
     strangers: float = setting(
         0.5, "share of pairs without truth whose source is of another pair, so in another pose and light"
     )
-    identity: Path | None = setting(None, "folder of the identity encoder (default: the bundled one)")
+    identity: Path | None = setting(None, "folder of the identity encoder; None: the bundled one")
     more_identities: str = setting(
         "", "comma-separated folders of further encoders for the identity loss", on_resume="any"
     )

@@ -70,7 +70,8 @@ class Validation:
         if figures.get("l1_target", 1.0) < figures.get("l1_truth", 0.0):
             found.append(
                 "the network copies its target: on held-out cycle triplets its output is nearer to the target than to "
-                "the truth; give it guidance, more identity weight or more cycle triplets"
+                "the truth; check --guidance, raise --identity_weight or --cycle_share, or wait if the run has only "
+                "begun"
             )
         if figures["identity"] < figures["before"] + _MARGIN:
             found.append(
