@@ -15,7 +15,7 @@ import numpy as np
 from .codec import SYMBOLS
 
 PERIOD = 64.0  # pixels of a tile in a picture of at most FULL_AREA pixels
-FULL_AREA = 1 << 21  # larger pictures are marked and read as if they were reduced to this many pixels
+FULL_AREA = 3 << 19  # larger pictures are marked and read as if they were reduced to this many pixels
 REACH = 14  # the largest |ky| and |kx|
 
 _LOWEST = 3.5  # waves a tile; lower ones are more visible, and pictures hold most of their own energy there
@@ -73,10 +73,30 @@ def collect(values: np.ndarray) -> np.ndarray:
     return np.bincount(lattice.symbols.ravel(), parts.ravel(), SYMBOLS)
 
 
-def waves(length: int, period: float) -> tuple[np.ndarray, np.ndarray]:
-    """(length, 15) float32 cosines and sines of 0 to 14 waves a period along one axis."""
-    angle = 2 * np.pi / period * np.outer(np.arange(length), np.arange(REACH + 1))
-    return np.cos(angle).astype(np.float32), np.sin(angle).astype(np.float32)
+def superpose(amplitudes: np.ndarray, height: int, width: int, period: float) -> np.ndarray:
+    """(H,W) float32 sum of the carriers with (N,) complex amplitudes."""
+    ky, kx = carriers().frequencies.T
+    spectrum = np.zeros((2 * REACH + 1, REACH + 1), np.complex64)
+    spectrum[ky + REACH, kx] = amplitudes
+    rows = _waves(height, period) @ spectrum
+    across = _waves(width, period)[:, REACH:].T
+    return np.concatenate([rows.real, -rows.imag], 1) @ np.concatenate([across.real, across.imag])
+
+
+def analyse(detail: np.ndarray, period_y: float, period_x: float) -> np.ndarray:
+    """(29,29) complex amplitudes of the waves ky, kx = -14 to 14 in (H,W) float32 detail; reverses `superpose`."""
+    height, width = detail.shape
+    across = _waves(width, period_x)[:, REACH:]
+    rows = detail @ across.real - 1j * (detail @ across.imag)
+    half = _waves(height, period_y).conj().T @ rows
+    return np.concatenate([half[::-1, :0:-1].conj(), half], 1)
+
+
+@functools.lru_cache(maxsize=4)
+def _waves(length: int, period: float) -> np.ndarray:
+    """(length, 29) complex64 exp(2 pi i k y / period) along one axis, k = -14 to 14."""
+    k = np.arange(-REACH, REACH + 1)
+    return np.exp(2j * np.pi / period * np.outer(np.arange(length), k)).astype(np.complex64)
 
 
 def _digest(ky: int, kx: int) -> bytes:

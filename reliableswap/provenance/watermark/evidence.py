@@ -1,4 +1,4 @@
-"""What pixels show of the mark: the picture reduced to fine detail of equal strength everywhere and at every frequency."""
+"""What pixels show of the mark: fine detail, made equally strong everywhere and at every frequency."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import numpy as np
 
 from .carriers import FULL_AREA
 
+_HIGHEST_PEAK = 8.0  # power of a frequency relative to its neighbours; stripes have higher ones
 _WINDOW = 0.05  # cycles a pixel over which the spectrum is smoothed
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """detail: (H,W) float32, white noise in which the mark hides. likeness: (H',W') its autocorrelation, zero in the middle."""
+    """detail: (H,W) float32, nearly white. likeness: (H',W') its autocorrelation, with lag zero in the middle."""
 
     detail: np.ndarray
     likeness: np.ndarray
@@ -38,7 +39,7 @@ def local_detail(pixels: np.ndarray) -> np.ndarray:
 
 
 def whiten(detail: np.ndarray) -> Evidence:
-    """Divide the spectrum of (H,W) detail by its own smoothed magnitude."""
+    """Divide the spectrum of (H,W) detail by its own smoothed magnitude, and cut its peaks."""
     height, width = detail.shape
     shape = cv2.getOptimalDFTSize(height), cv2.getOptimalDFTSize(width)
     spectrum = np.fft.rfft2(detail, s=shape)
@@ -46,7 +47,7 @@ def whiten(detail: np.ndarray) -> Evidence:
     window = int(shape[1] * _WINDOW) | 1, int(shape[0] * _WINDOW) | 1
     smooth = cv2.blur(np.fft.fftshift(power, axes=0), window, borderType=cv2.BORDER_REFLECT)
     smooth = np.fft.ifftshift(smooth, axes=0)
-    smooth += 1e-3 * power.mean() + 1e-12
+    smooth = np.maximum(smooth + 1e-3 * power.mean() + 1e-12, power / _HIGHEST_PEAK)
     likeness = np.fft.irfft2(power / smooth, s=shape)
     white = np.fft.irfft2(spectrum / np.sqrt(smooth), s=shape)[:height, :width]
     return Evidence(white.astype(np.float32), np.fft.fftshift(likeness).astype(np.float32))

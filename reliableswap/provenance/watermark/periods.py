@@ -13,7 +13,7 @@ from .evidence import Evidence
 SMALLEST, LARGEST = 24.0, 176.0  # pixels
 _STEP = 0.001  # relative, between the periods that are tried
 _LAGS = 4  # tiles to each side that are compared at first
-_TRIES = 8  # periods that are worth reading at
+_TRIES = 5  # periods that are worth reading at
 
 
 def candidates(evidence: Evidence) -> Iterator[tuple[float, float]]:

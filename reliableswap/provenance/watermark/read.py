@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .carriers import PERIOD, REACH, carriers, collect, waves
+from .carriers import PERIOD, REACH, analyse, carriers, collect, superpose
 from .codec import decode
 from .evidence import Evidence, whiten
 from .periods import candidates
@@ -20,7 +20,7 @@ def read(detail: np.ndarray) -> Reading | None:
     """Read (H,W) float32 detail, or return None if no message passes its checks."""
     evidence = whiten(detail)
     for period_y, period_x in _periods(evidence):
-        lattice = _demodulate(evidence.detail, period_y, period_x)
+        lattice = analyse(evidence.detail, period_y, period_x)
         for turned in _orientations(lattice):
             values, clear = _align(turned)
             found = decode(collect(values)) if clear >= _CLEAR else None
@@ -34,20 +34,6 @@ def _periods(evidence: Evidence) -> Iterator[tuple[float, float]]:
     yield from candidates(evidence)
 
 
-def _demodulate(detail: np.ndarray, period_y: float, period_x: float) -> np.ndarray:
-    """(29,29) complex amplitudes of the waves ky, kx = -14 to 14."""
-    height, width = detail.shape
-    across = np.concatenate(waves(width, period_x), 1)
-    rows = detail @ across
-    rows = rows[:, : REACH + 1] - 1j * rows[:, REACH + 1 :]
-    cosines, sines = waves(height, period_y)
-    up = np.concatenate(
-        [(cosines + 1j * sines)[:, :0:-1], cosines - 1j * sines], 1
-    ).T  # e^(-i ky y), ky -14 to 14
-    half = up @ rows
-    return np.concatenate([half[::-1, :0:-1].conj(), half], 1)
-
-
 def _orientations(lattice: np.ndarray) -> Iterator[np.ndarray]:
     """Yield the amplitudes of the picture as it is, mirrored, and in quarter turns of both."""
     for mirrored in (lattice, lattice[:, ::-1]):
@@ -58,18 +44,16 @@ def _orientations(lattice: np.ndarray) -> Iterator[np.ndarray]:
 def _align(lattice: np.ndarray) -> tuple[np.ndarray, float]:
     """(192,) values of the data carriers with their phases removed, and how clearly the known waves agree.
 
-    A shift of the picture turns every wave's phase by an angle that is linear in its frequency. The shift at which the
-    known waves agree best is the maximum of a Fourier transform.
+    A shift of the picture turns each wave's phase by an angle that is linear in its frequency. At the right shift the
+    known waves add up to the highest crest.
     """
     ours = carriers()
     ky, kx = ours.frequencies.T
     values = lattice[ky + REACH, kx + REACH] * ours.phases.conj()
-    known = slice(ours.data, None)
-    spectrum = np.zeros((_GRID, _GRID), np.complex64)
-    spectrum[ky[known], kx[known]] = values[known]
-    agreement = np.fft.ifft2(spectrum).real * _GRID**2
+    known = np.arange(len(values)) >= ours.data
+    agreement = superpose(values * known, _GRID, _GRID, _GRID)
     top, left = (int(i) for i in np.unravel_index(np.argmax(agreement), agreement.shape))
-    chance = float(np.sqrt(np.sum(np.square(np.abs(values))) * (1 - ours.data / len(values)) / 2))
+    chance = float(np.sqrt(np.mean(np.square(np.abs(values))) * known.sum() / 2))
     clear = float(agreement[top, left]) / chance if chance > 0 else 0.0
     y = top + _vertex(agreement.take([top - 1, top, top + 1], 0, mode="wrap")[:, left])
     x = left + _vertex(agreement.take([left - 1, left, left + 1], 1, mode="wrap")[top])

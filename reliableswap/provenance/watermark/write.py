@@ -7,16 +7,16 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from .carriers import FULL_AREA, PERIOD, REACH, amplitudes, carriers, waves
+from .carriers import FULL_AREA, PERIOD, amplitudes, carriers, superpose
 from .codec import encode
 from .evidence import luminance
 from .protocol import Box
 
 FACE_GAIN = 1.5  # amplitude on a face relative to the same texture elsewhere
-_PSNR = 44.0  # dB, of pictures of at least 512 x 512; smaller ones get a stronger mark
-_SMALLEST_PSNR = 41.0  # dB, of pictures of at most 256 x 256
-_FLAT = 1.1  # amplitude without texture, relative to ...
-_TEXTURE = 0.35  # ... the gain in amplitude for each grey level of texture
+# dB: the mark of a picture of 256 x 256, how much weaker it gets when the area doubles, and the limits.
+_PSNR, _PSNR_STEP, _LOWEST_PSNR, _HIGHEST_PSNR = 41.0, 1.5, 40.3, 44.0
+_FLAT = 0.66  # grey levels of the mark where there is no texture
+_TEXTURE = 0.21  # further grey levels of the mark for each grey level of texture
 _MOST_TEXTURE = 12.0  # grey levels; an edge is not taken for texture
 
 
@@ -25,33 +25,22 @@ def write(pixels: np.ndarray, payload: int, faces: Sequence[Box] = ()) -> np.nda
     height, width = pixels.shape[:2]
     zoom = max(1.0, float(np.sqrt(height * width / FULL_AREA)))
     strength = _strength(luminance(pixels), faces, zoom)
-    strength *= _rms(height * width) / np.sqrt(np.mean(np.square(strength)))
-    change = np.rint(strength * _pattern(payload, height, width, PERIOD * zoom)).astype(np.int16)
+    strength *= _level(strength, height * width)
+    mark = superpose(amplitudes(encode(payload)), height, width, PERIOD * zoom)
+    change = np.rint(strength * mark).astype(np.int16)
     return cv2.add(pixels, cv2.merge([change] * 3), dtype=cv2.CV_8U)
 
 
-def _rms(area: int) -> float:
-    """The mark's root mean square in grey levels."""
-    octaves = np.log2(area / 256**2)
-    psnr = np.clip(_SMALLEST_PSNR + 1.5 * octaves, _SMALLEST_PSNR, _PSNR)
-    return float(255 / 10 ** (psnr / 20))
-
-
-def _pattern(payload: int, height: int, width: int, period: float) -> np.ndarray:
-    """(H,W) float32 sum of the waves, with a mean square of 1."""
-    frequencies = carriers().frequencies
-    spectrum = np.zeros((2 * REACH + 1, REACH + 1), complex)
-    spectrum[frequencies[:, 0] + REACH, frequencies[:, 1]] = amplitudes(encode(payload))
-    cosines, sines = waves(height, period)
-    down = np.concatenate([cosines[:, :0:-1] - 1j * sines[:, :0:-1], cosines + 1j * sines], 1)  # ky -14 to 14
-    rows = (down @ spectrum).astype(np.complex64)
-    across = np.concatenate(waves(width, period), 1).T
-    scale = np.float32(np.sqrt(2 / len(frequencies)))
-    return np.concatenate([rows.real, -rows.imag], 1) @ across * scale
+def _level(strength: np.ndarray, area: int) -> float:
+    """Factor from relative strength to the amplitude of each wave in grey levels."""
+    usual = float(np.sqrt(np.mean(np.square(strength))))
+    weakest = np.clip(_PSNR + _PSNR_STEP * np.log2(area / 256**2), _LOWEST_PSNR, _HIGHEST_PSNR)
+    psnr = np.clip(20 * np.log10(255 / usual), _LOWEST_PSNR, weakest)  # a busy picture hides a stronger mark
+    return float(255 / 10 ** (psnr / 20)) / usual / np.sqrt(len(carriers().phases) / 2)
 
 
 def _strength(grey: np.ndarray, faces: Sequence[Box], zoom: float) -> np.ndarray:
-    """(H,W) float32 relative amplitude. It is computed at the size at which a large picture is read."""
+    """(H,W) float32 grey levels that the texture hides, computed at the size at which large pictures are read."""
     height, width = grey.shape
     if zoom > 1:
         size = max(1, round(width / zoom)), max(1, round(height / zoom))
