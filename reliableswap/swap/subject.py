@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import cv2
@@ -29,11 +29,11 @@ class Subject:
     corner: x, y of the region in the photo. extent: the region's width and height there.
     """
 
-    pixels: np.ndarray
-    face: Face
+    pixels: np.ndarray = field(repr=False)
+    face: Face = field(repr=False)
     corner: tuple[int, int]
     extent: tuple[int, int]
-    networks: Networks
+    networks: Networks = field(repr=False)
 
     @classmethod
     def around(cls, photo: np.ndarray, face: Face, name: str, networks: Networks) -> Subject:

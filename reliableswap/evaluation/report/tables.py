@@ -111,12 +111,14 @@ def _cells(metric: Metric, methods: Sequence[MethodResult]) -> list[Cell]:
 
 
 def _best(metric: Metric, methods: Sequence[MethodResult]) -> str | None:
-    """The name of the best method, if at least two that are not controls have the metric."""
+    """The name of the best method, if at least two that are not controls have the metric and differ in it."""
     known = [m for m in methods if not m.control and metric.key in m.estimates]
     if len(known) < 2:
         return None
-    choose = max if metric.better == "up" else min
-    return choose(known, key=lambda m: m.estimates[metric.key].value).name
+    values = {m.name: m.estimates[metric.key].value for m in known}
+    best = (max if metric.better == "up" else min)(values.values())
+    names = [name for name, value in values.items() if value == best]
+    return names[0] if len(names) == 1 else None
 
 
 def warnings(evaluation: Evaluation, info: RunInfo) -> list[str]:

@@ -69,13 +69,14 @@ class RunLog:
         seconds = time.monotonic() - self.since
         means = {name: float(value) / (steps - self.skipped) for name, value in self.sums.items()}
         rate = steps * self.samples_per_step / seconds
-        minutes_left = (self.settings.max_train_steps - step) * seconds / steps / 60
+        seconds_left = (self.settings.max_train_steps - step) * seconds / steps
+        left = f"{seconds_left / 60:.0f} min" if seconds_left >= 90 else f"{seconds_left:.0f} s"
         text = " ".join(f"{name} {value:.4f}" for name, value in means.items())
         if self.skipped:
             text += f" ({self.skipped} steps skipped: fp16 overflow)"
         self.info(
             f"{self.accelerator.device} {self.settings.mixed_precision} step {step}/"
-            f"{self.settings.max_train_steps} {text} | {rate:.0f} images/s, {minutes_left:.0f} min left"
+            f"{self.settings.max_train_steps} {text} | {rate:.0f} images/s, {left} left"
         )
         self.accelerator.log({**means, "images_per_second": rate, "skipped_steps": self.skipped}, step=step)
         self.restart(step)
