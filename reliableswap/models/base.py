@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -78,6 +79,10 @@ class Network(ModelMixin, ConfigMixin):
         if kwargs.pop("safe_serialization", True) is False:
             raise WeightsError(f"{save_directory}: weights are written as safetensors only")
         super().save_pretrained(save_directory, **kwargs)
+        # safetensors writes files that only their owner can read; give them the permissions of config.json.
+        folder = Path(save_directory)
+        for weights in folder.glob("*.safetensors"):
+            weights.chmod((folder / self.config_name).stat().st_mode)
 
     def to_json_string(self) -> str:
         """Return config.json's text, without the path that the network was loaded from."""

@@ -42,6 +42,12 @@ def test_its_config_comes_back_and_holds_no_path(name: str, tmp_path: Path) -> N
     assert one == two
 
 
+def test_others_may_read_the_weights_where_they_may_read_the_config(tmp_path: Path) -> None:
+    CASES["GlassesNet"].build().save_pretrained(tmp_path)
+    modes = {path.stat().st_mode for path in tmp_path.iterdir() if path.is_file()}
+    assert len(modes) == 1
+
+
 @each
 def test_loads_in_float16(name: str, tmp_path: Path) -> None:
     network = CASES[name].build()
