@@ -16,6 +16,7 @@ _MODULES = {
     "FaceDetector": "models.detector",
     "MeshNet": "models.landmarks",
     "ReliableSwapError": "errors",
+    "verify": "provenance.verify",
 }
 
 __all__ = sorted([*_MODULES, "__version__"])

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import tempfile
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+# The user's own signing key stays untouched, and the user's trust is not asked.
+os.environ["RELIABLESWAP_CONFIG"] = tempfile.mkdtemp(prefix="reliableswap-tests-")
+os.environ["RELIABLESWAP_CERT"] = os.environ["RELIABLESWAP_KEY"] = os.environ["RELIABLESWAP_TRUST"] = ""
 
 import itertools
 import logging
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -38,6 +43,12 @@ def _one_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_key_is_left_behind() -> Iterator[None]:
+    yield
+    shutil.rmtree(os.environ["RELIABLESWAP_CONFIG"], ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -20,6 +20,7 @@ COMMANDS = {
     "triplets": ("reliableswap.cli.triplets", "make naive and cycle triplets from a folder of photos"),
     "train": ("reliableswap.cli.train", "train a network"),
     "evaluate": ("reliableswap.cli.evaluate", "measure pipelines and folders of results, side by side"),
+    "verify": ("reliableswap.cli.verify", "say whether files are marked as made by AI, and by what"),
     "convert": ("reliableswap.cli.convert", "turn an author's checkpoint into a folder for from_pretrained"),
     "release": ("reliableswap.cli.release", "put trained networks among those that ship with the package"),
 }

@@ -5,6 +5,9 @@ model_index.json is written again, so that the weights folder is a pipeline that
 
 `generator=runs/second+runs/first` ships the mean of two runs' weights, where one run started from the other, with the
 card of the folder named first. A mean often keeps what either run gained (Wortsman et al. 2022, Model soups).
+
+At the end CHECKSUMS.json is written and signed (RELIABLESWAP_CERT, RELIABLESWAP_KEY, or this user's local key);
+`reliableswap verify reliableswap/weights` checks it. Without NAME=FOLDER that is all that is done.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from reliableswap.errors import ReliableSwapError
 from reliableswap.models import load_network
 from reliableswap.models.base import Network
 from reliableswap.pipelines.image import ReliableSwapPipeline
+from reliableswap.provenance.checksums import write_checksums
 
 from .common import say
 
@@ -36,13 +40,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = __doc__
     parser.add_argument(
-        "networks", nargs="+", metavar="NAME=FOLDER", help=f"NAME: one of {', '.join(COMPONENTS)}"
+        "networks", nargs="*", metavar="NAME=FOLDER", help=f"NAME: one of {', '.join(COMPONENTS)}"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    size = bundle(parse(arguments.networks))
-    say(f"{size / 2**20:.1f} MB of networks in {WEIGHTS}")
+    if arguments.networks:
+        size = bundle(parse(arguments.networks))
+        say(f"{size / 2**20:.1f} MB of networks in {WEIGHTS}")
+    say(f"signed {write_checksums(WEIGHTS)}")
     return 0
 
 

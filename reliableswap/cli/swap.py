@@ -9,6 +9,7 @@ from typing import Any
 
 from reliableswap.errors import ReliableSwapError
 from reliableswap.media import check_output, read_picture
+from reliableswap.provenance.credentials import credentials
 from reliableswap.swap.settings import SwapSettings
 
 from .common import add_photo_arguments, is_number, load_pipeline, quality, say, share
@@ -18,7 +19,7 @@ STRENGTHS = {
     "likeness": "how much of the source comes in, 0 to 1",
     "shape": "how far the outline moves to the source's, 0 to 1",
     "expression": "how far lips, lids and brows are moved back to the target's, 0 to 1",
-    "glasses": "how far the target's own stay on, 0 (off, as far as the engine can) to 1",
+    "glasses": "how far the target's own glasses stay on, 0 (off, as far as the engine can) to 1",
     "detail": "how far sharpness and grain become the target's, 0 to 1",
 }
 
@@ -30,12 +31,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", required=True, metavar="OUT", help="the result; its extension is its format"
     )
-    parser.add_argument("--engine", choices=("auto", "blend", "neural"), default="auto")
     parser.add_argument(
-        "--faces", default="largest", help="largest, all, or numbers as `reliableswap faces` prints them"
+        "--engine",
+        choices=("auto", "blend", "neural"),
+        default="auto",
+        help="auto: neural if the pipeline has a generator, else blend (default: auto)",
     )
     parser.add_argument(
-        "--map", action="append", default=[], metavar="N=PICTURE", help="face N gets this source"
+        "--faces",
+        default="largest",
+        help="largest, all, or numbers as `reliableswap faces` prints them, such as 0,2 (default: largest)",
+    )
+    parser.add_argument(
+        "--map",
+        action="append",
+        default=[],
+        metavar="N=PICTURE",
+        help="face N gets this source; may be repeated",
     )
     for name, text in STRENGTHS.items():
         default = getattr(SwapSettings, name)
@@ -46,6 +58,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--consent", metavar="TEXT", help="who agreed to what; it is recorded with the time in the report"
     )
+    parser.add_argument(
+        "--label", action="store_true", help='write "Made by AI" into the lower right corner too'
+    )
+    parser.add_argument(
+        "--cert",
+        metavar="PEM",
+        help="certificate that signs the result (default: $RELIABLESWAP_CERT or a local one)",
+    )
+    parser.add_argument("--key", metavar="PEM", help="its key (default: $RELIABLESWAP_KEY)")
     add_photo_arguments(parser)
 
 
@@ -58,6 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
     if faces not in ("largest", "all"):
         faces = parse_numbers(faces)
     output = check_output(arguments.output, overwrite=arguments.overwrite)
+    signer = credentials(arguments.cert, arguments.key)
     limit = int(arguments.max_megapixels * 1e6)
     target_picture = read_picture(target, max_pixels=limit)
     if mapping:
@@ -75,14 +97,20 @@ def run(arguments: argparse.Namespace) -> int:
         settings=settings,
         consent=arguments.consent,
     )
-    result.save(output, overwrite=arguments.overwrite, quality=arguments.quality)
+    result.save(
+        output,
+        overwrite=arguments.overwrite,
+        quality=arguments.quality,
+        label=arguments.label,
+        signer=signer,
+    )
     report = result.report
     for face in report.faces:
         if face.error is not None:
             say(f"face {face.index} was left alone: {face.error}")
     say(
         f"swapped {len(report.swapped)} of {len(report.faces)} face{'s' * (len(report.faces) != 1)} in "
-        f"{report.seconds:.2f} s; wrote {output} (marked as made by AI)"
+        f"{report.seconds:.2f} s; wrote {output} (marked as made by AI; `reliableswap verify` reads the marks)"
     )
     if arguments.json:
         print(json.dumps({"output": str(output), **report.to_dict()}, indent=1))

@@ -8,17 +8,22 @@ import numpy as np
 from PIL import Image
 
 from reliableswap.errors import PictureError
+from reliableswap.provenance.origin import Origin, origin_of_pixels
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """pixels (H,W,3) uint8 RGB, upright; alpha (H,W) uint8 or None; icc: the colour profile of `pixels` or None."""
+    """pixels (H,W,3) uint8 RGB, upright; alpha (H,W) uint8 or None; icc: the colour profile of `pixels` or None.
+
+    origin: what the pixels were read from; a swapped picture keeps its target's.
+    """
 
     pixels: np.ndarray
     alpha: np.ndarray | None = None
     icc: bytes | None = None
     name: str = "array"  # for error messages
     format: str | None = None  # of the file it was read from, by Pillow's name
+    origin: Origin | None = None
 
     def __post_init__(self) -> None:
         check_array(self.pixels, self.name)
@@ -41,6 +46,10 @@ class Picture:
     @property
     def height(self) -> int:
         return int(self.pixels.shape[0])
+
+    def known_origin(self) -> Origin:
+        """Return the origin, or the checksum of the pixels for a picture that came without a file."""
+        return self.origin or origin_of_pixels(self.pixels)
 
     def to_pil(self) -> Image.Image:
         """Return a Pillow image: RGBA if there is an alpha, else RGB, with the colour profile in `info`."""

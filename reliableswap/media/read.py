@@ -6,6 +6,7 @@ import io
 import os
 import re
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -13,6 +14,9 @@ import numpy as np
 from PIL import Image
 
 from reliableswap.errors import PictureError
+from reliableswap.provenance.metadata import parse_xmp
+from reliableswap.provenance.origin import origin_of_file, origin_of_pixels
+from reliableswap.provenance.reading import xmp_packet
 
 from .decode import check_limit, decoder_errors, load, open_image, strict_pillow
 from .modes import scale_key_colour, to_planes
@@ -106,10 +110,20 @@ def _read_stream(source: Any, name: str, max_pixels: int) -> BinaryIO:
 def _from_stream(stream: BinaryIO, shown: str, max_pixels: int, name: str | None = None) -> Picture:
     """shown: the full path, for error messages; name: the file's name, for the Picture."""
     with open_image(stream, shown, max_pixels) as image:
-        return _from_image(image, shown, max_pixels, name)
+        picture = _decoded(image, shown, max_pixels, name)
+        form = "JPEG" if image.format == "MPO" else image.format or ""
+        mark = parse_xmp(xmp_packet(image))
+    with decoder_errors(shown, "file"):
+        return replace(picture, origin=origin_of_file(stream, Image.MIME.get(form, ""), mark))
 
 
-def _from_image(image: Image.Image, shown: str, max_pixels: int, name: str | None = None) -> Picture:
+def _from_image(image: Image.Image, shown: str, max_pixels: int) -> Picture:
+    picture = _decoded(image, shown, max_pixels)
+    mark = parse_xmp(xmp_packet(image))
+    return picture if mark is None else replace(picture, origin=origin_of_pixels(picture.pixels, mark))
+
+
+def _decoded(image: Image.Image, shown: str, max_pixels: int, name: str | None = None) -> Picture:
     scale_key_colour(image)
     load(image, shown, max_pixels)
     with strict_pillow(max_pixels), decoder_errors(shown, "colour"):

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
+import io
 import os
-import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from PIL import ExifTags, Image, TiffImagePlugin
+from PIL import ExifTags, Image, TiffImagePlugin, features
 from PIL.PngImagePlugin import PngInfo
 
 from reliableswap.errors import PictureError
 from reliableswap.provenance.embed import PNG_KEYWORD, check_jpeg_xmp
 from reliableswap.provenance.metadata import SOFTWARE, mark_xmp
 
+from .atomic import atomic_file
 from .picture import Picture, printable
 
 _FORMATS = {
@@ -25,8 +25,9 @@ _FORMATS = {
     ".webp": "WEBP",
     ".tif": "TIFF",
     ".tiff": "TIFF",
+    ".avif": "AVIF",
 }
-_LONGEST_SIDE = {"JPEG": 65500, "WEBP": 16383}  # limits of libjpeg and of the WebP format
+_LONGEST_SIDE = {"JPEG": 65500, "WEBP": 16383, "AVIF": 65535}  # limits of libjpeg and of the formats
 _XMP_TAG, _BYTE = 700, 1  # TIFF's tag for XMP, and its type by the XMP specification
 
 
@@ -45,18 +46,26 @@ def write_picture(
 
     Args:
         overwrite: replace an existing file instead of raising.
-        quality: of JPEG and WebP, 1 to 100.
+        quality: of JPEG, WebP and AVIF, 1 to 100.
         metadata: further text for the mark; `provenance.read_mark` reads it back.
         ai_made: False leaves the mark out, for pictures in which no face was changed.
     """
     target = check_output(path, overwrite=overwrite)
+    content = encode_picture(picture, path, quality=quality, xmp=mark_xmp(metadata) if ai_made else b"")
+    write_file(content, target, overwrite=overwrite, shown=printable(os.fspath(path)))
+    return Path(path)
+
+
+def encode_picture(
+    picture: Picture, path: str | os.PathLike[str], *, quality: int = 95, xmp: bytes = b""
+) -> bytes:
+    """Return the content of a file with this path's extension, with the XMP packet if one is given."""
     shown = printable(os.fspath(path))
-    form = _FORMATS[target.suffix.lower()]
+    form = _FORMATS[Path(path).suffix.lower()]
     if not 1 <= quality <= 100:
         raise PictureError(f"quality is {quality}; give 1 to 100")
     picture = _without_alpha(picture, shown) if form == "JPEG" else picture
     _check_sides(picture, form, shown)
-    xmp = mark_xmp(metadata) if ai_made else b""
     if form == "JPEG":
         check_jpeg_xmp(xmp, shown)
     options = _SAVE_OPTIONS[form](xmp, quality)
@@ -64,16 +73,25 @@ def write_picture(
         options["icc_profile"] = picture.icc
     image = picture.to_pil()
     image.info.clear()  # Pillow would write what it finds there
+    stream = io.BytesIO()
     try:
-        with _atomic_file(target, overwrite) as stream:
-            image.save(stream, format=form, **options)
+        image.save(stream, format=form, **options)
+    except (OSError, RuntimeError, ValueError) as error:  # what encoders raise
+        raise PictureError(f"{shown} can't be encoded as {form} ({error}); choose another format") from error
+    return stream.getvalue()
+
+
+def write_file(content: bytes, target: Path, *, overwrite: bool, shown: str) -> None:
+    """Write a file that `check_output` has accepted, whole or not at all; `shown` stands for it in errors."""
+    try:
+        with atomic_file(target, overwrite=overwrite) as stream:
+            stream.write(content)
     except FileExistsError as error:
         raise PictureError(_exists(shown)) from error
     except OSError as error:
         raise PictureError(
             f"{shown} can't be written ({error.strerror or error}); check the folder's space and permissions"
         ) from error
-    return Path(path)
 
 
 def check_output(path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
@@ -93,6 +111,8 @@ def check_output(path: str | os.PathLike[str], *, overwrite: bool = False) -> Pa
         known = ", ".join(_FORMATS)
         problem = f"the extension {extension}, which can't be written" if extension else "no extension"
         raise PictureError(f"{shown} has {problem}; end the name with one of {known}")
+    if extension == ".avif" and not features.check("avif"):
+        raise PictureError(f"{shown} can't be written: this build of Pillow has no AVIF; write .png or .webp")
     try:
         target = Path(os.path.realpath(asked))
         if not target.parent.is_dir():
@@ -153,6 +173,17 @@ def _webp_options(xmp: bytes, quality: int) -> dict[str, Any]:
     return {"quality": quality, "exact": True, "exif": _exif(), **_xmp(xmp)}
 
 
+def _avif_options(xmp: bytes, quality: int) -> dict[str, Any]:
+    # Measured on photos of a megapixel: 0.3 s, against 2 s at the default speed for 6 % fewer bytes.
+    return {
+        "quality": quality,
+        "speed": 9,
+        "subsampling": "4:4:4" if quality >= 90 else "4:2:0",
+        "exif": _exif(),
+        **_xmp(xmp),
+    }
+
+
 def _png_options(xmp: bytes, quality: int) -> dict[str, Any]:
     info = PngInfo()
     if xmp:
@@ -176,39 +207,5 @@ _SAVE_OPTIONS: dict[str, Callable[[bytes, int], dict[str, Any]]] = {
     "WEBP": _webp_options,
     "PNG": _png_options,
     "TIFF": _tiff_options,
+    "AVIF": _avif_options,
 }
-
-
-@contextlib.contextmanager
-def _atomic_file(target: Path, overwrite: bool) -> Iterator[BinaryIO]:
-    """Yield a stream whose content becomes the file only when it is complete and synced to disk."""
-    draft = target.with_name(f".reliableswap-{secrets.token_hex(8)}.tmp")
-    # os.open and not tempfile, whose files have narrower permissions than the umask gives.
-    handle = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
-    try:
-        with os.fdopen(handle, "w+b") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(handle)
-        (_replace if overwrite else _move_to_new)(draft, target)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            draft.unlink()
-
-
-def _replace(draft: Path, target: Path) -> None:
-    with contextlib.suppress(OSError):  # no file to take permissions from, or a file system without them
-        draft.chmod(target.stat().st_mode & 0o7777)
-    draft.replace(target)
-
-
-def _move_to_new(draft: Path, target: Path) -> None:
-    """Give the draft its name in one step, and raise FileExistsError if the name is taken."""
-    try:
-        os.link(draft, target)
-    except FileExistsError:
-        raise
-    except (OSError, AttributeError):
-        # No hard links here (FAT, some network drives): claim the name, then fill it.
-        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
-        draft.replace(target)

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from reliableswap.errors import WeightsError
-from reliableswap.models.compat import check_encoder
+from reliableswap.models.base import Network
+from reliableswap.models.compat import check_encoder, weights_checksum
 from reliableswap.runtime import for_device
 from reliableswap.runtime.base import OneByOne, Runtime
 from reliableswap.runtime.state import WeightsState
@@ -34,6 +35,21 @@ class Components:
         self.runtime_name: str | None = None
         self._runtime: type[Runtime] | None = None
         self._by_runtime: dict[str, Runtime] = {}
+        self._checksums: dict[str, tuple[Network, WeightsState, str]] = {}
+
+    def checksums(self) -> dict[str, tuple[str, str]]:
+        """Class and weights' checksum of every network by its name; weights that did not change are not read again."""
+        found = {}
+        for name in _NAMES:
+            network = getattr(self._pipe, name)
+            if not isinstance(network, Network):
+                continue
+            known = self._checksums.get(name)
+            if known is None or known[0] is not network or not known[1].matches(network):
+                known = network, WeightsState(network), weights_checksum(network, ())
+                self._checksums[name] = known
+            found[name] = type(network).__name__, known[2]
+        return found
 
     def networks(self) -> Networks:
         """Every component in its runtime; a component whose weights changed is prepared again."""

@@ -32,6 +32,7 @@ from reliableswap.models.generator import Generator
 from reliableswap.models.glasses import GlassesNet
 from reliableswap.models.identity import IdentityEncoder
 from reliableswap.models.landmarks import MeshNet
+from reliableswap.provenance.record import Record
 from reliableswap.safety.consent import Consent
 from reliableswap.safety.gates import Gates
 from reliableswap.swap.engines import ENGINES, run
@@ -44,7 +45,7 @@ from reliableswap.swap.subject import Subject
 from .card import pipeline_card
 from .components import Components
 from .inputs import Faces, PictureLike, Source, as_list, assign, pairs, source_name, to_picture
-from .output import FaceReport, Images, OutputType, SwapOutput, SwapReport, as_images
+from .output import FaceReport, Images, OutputType, SwapOutput, SwapReport, as_images, record_of
 
 _HUB = ("repo_id", "private", "token", "commit_message", "revision")
 Engine = Literal["auto", "blend", "neural"]
@@ -203,12 +204,13 @@ class ReliableSwapPipeline(DiffusionPipeline):
         return self._prepare(given, self.networks())
 
     def _prepare(self, photos: Sequence[PictureLike], networks: Networks) -> Person:
-        subjects = []
+        subjects, origins = [], []
         for photo in photos:
             picture = to_picture(photo)
             face = self._find(picture, self._analyser_of(networks))[0]
             subjects.append(Subject.around(picture.pixels, face, picture.name, networks))
-        return Person(source_name(photos[0]), tuple(subjects))
+            origins.append(picture.known_origin())
+        return Person(source_name(photos[0]), tuple(subjects), tuple(origins))
 
     def _person(self, given: Source, networks: Networks) -> Person:
         """The source as a person whose vectors these networks have made."""
@@ -281,20 +283,20 @@ class ReliableSwapPipeline(DiffusionPipeline):
             "detail": detail,
         }
         settings = merged_settings(settings, given)
-        record = Consent.of(consent)
+        stated = Consent.of(consent)
         chosen = self.choose_engine(engine)
         networks = self.networks()
         progress = _Progress(callback)
         people: dict[int, Person] = {}
         results = [
-            self._swap(one, picture, faces, chosen, settings, networks, people, progress, record)
+            self._swap(one, picture, faces, chosen, settings, networks, people, progress, stated)
             for one, picture in pairs(source, target)
         ]
-        pictures, reports = [picture for picture, _ in results], [report for _, report in results]
+        pictures, reports, records = (list(part) for part in zip(*results, strict=True))
         images = as_images(pictures, output_type)
         if not return_dict:
             return images, reports
-        return SwapOutput(images=images, pictures=pictures, reports=reports)
+        return SwapOutput(images=images, pictures=pictures, reports=reports, records=records)
 
     def choose_engine(self, engine: Engine) -> Literal["blend", "neural"]:
         """The engine that will run; `auto` is neural where the pipeline has a generator."""
@@ -320,8 +322,8 @@ class ReliableSwapPipeline(DiffusionPipeline):
         people: dict[int, Person],
         progress: _Progress,
         consent: Consent | None,
-    ) -> tuple[Any, SwapReport]:
-        """One target: its picture with the faces swapped, and the report."""
+    ) -> tuple[Picture, SwapReport, Record]:
+        """One target: its picture with the faces swapped, the report, and the record of provenance."""
         started = time.perf_counter()
         picture = to_picture(target)
         analyser = self._analyser_of(networks)
@@ -366,8 +368,10 @@ class ReliableSwapPipeline(DiffusionPipeline):
         if failure is not None and not report.swapped:
             raise failure
         self.safety.check_result(pixels, picture.name, [found[index].box for index in report.swapped])
+        used = [people[id(wanted[index])] for index in report.swapped]
+        record = record_of(report, settings, picture, used, self._running.checksums())
         report.seconds = round(time.perf_counter() - started, 4)
-        return replace(picture, pixels=pixels), report
+        return replace(picture, pixels=pixels), report, record
 
     def save_pretrained(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -13,8 +14,13 @@ from diffusers.utils import BaseOutput
 from PIL import Image
 
 from reliableswap.errors import ReliableSwapError
-from reliableswap.media import Picture, check_output, write_picture
+from reliableswap.media import Picture, check_output
+from reliableswap.provenance.credentials import Credentials
+from reliableswap.provenance.record import Record
+from reliableswap.provenance.seal import LAYERS, seal
 from reliableswap.safety.consent import Consent
+from reliableswap.swap.person import Person
+from reliableswap.swap.settings import SwapSettings
 
 OutputType = Literal["pil", "np", "pt"]
 Images = list[Image.Image] | np.ndarray | list[np.ndarray] | torch.Tensor | list[torch.Tensor]
@@ -67,12 +73,14 @@ class SwapOutput(BaseOutput):
     """The results of one or several targets, in their order.
 
     images: as `output_type` asked for. pictures: the same in 8 bits, with alpha and colour profile.
-    reports: what was done. `save` marks the file as made by AI; what Pillow or torch saves of `images` is not marked.
+    reports: what was done. records: what `save` states in the file's marks; what Pillow or torch saves of `images` is
+    not marked.
     """
 
     images: Images
     pictures: list[Picture]
     reports: list[SwapReport]
+    records: list[Record] = field(default_factory=list)
 
     @property
     def report(self) -> SwapReport:
@@ -80,12 +88,55 @@ class SwapOutput(BaseOutput):
         return self.reports[0]
 
     def save(
-        self, path: str | os.PathLike[str], index: int = 0, *, overwrite: bool = False, quality: int = 95
+        self,
+        path: str | os.PathLike[str],
+        index: int = 0,
+        *,
+        overwrite: bool = False,
+        quality: int = 95,
+        label: bool = False,
+        layers: Collection[str] = LAYERS,
+        signer: Credentials | None = None,
     ) -> Path:
-        """Write result number `index`, marked as made by AI; the extension is the format. Returns the path."""
+        """Write result number `index`, marked as made by AI; the extension is the format. Returns the path.
+
+        label, layers, signer: see `provenance.seal.seal`.
+        """
         output = check_output(path, overwrite=overwrite)
-        write_picture(self.pictures[index], output, overwrite=overwrite, quality=quality)
-        return output
+        record = self.records[index].again() if self.records else Record()
+        return seal(
+            self.pictures[index],
+            output,
+            record,
+            overwrite=overwrite,
+            quality=quality,
+            label=label,
+            layers=layers,
+            signer=signer,
+        )
+
+
+def record_of(
+    report: SwapReport,
+    settings: SwapSettings,
+    target: Picture,
+    people: Sequence[Person],
+    checksums: Mapping[str, tuple[str, str]],
+) -> Record:
+    """The record for provenance: checksums of the inputs and of the networks, never a picture or a vector.
+
+    people: the sources of the swapped faces. checksums: class and checksum of each network by name.
+    """
+    consent = report.consent
+    return Record(
+        target=target.known_origin(),
+        sources=list({origin.sha256: origin for person in people for origin in person.origins}.values()),
+        engine=report.engine,
+        settings=asdict(settings),
+        networks=checksums,
+        faces=[report.faces[index].box for index in report.swapped],
+        consent=None if consent is None else asdict(consent),
+    )
 
 
 def as_images(pictures: list[Picture], output_type: OutputType) -> Images:

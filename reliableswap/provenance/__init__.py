@@ -1,4 +1,7 @@
-"""The mark of AI-made pictures: writing it, and reading it back. Public names load on first use."""
+"""The marks of AI-made pictures: XMP, signed C2PA manifests and a watermark. Public names load on first use.
+
+`seal.seal` writes them, and `verify.verify` reads them.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,11 @@ from reliableswap.lazy import lazy_names
 
 _MODULES = {
     "Mark": "metadata",
+    "Record": "record",
     "Verification": "verify",
     "mark_bytes": "embed",
     "mark_xmp": "metadata",
-    "read_mark": "verify",
-    "verify_picture": "verify",
+    "read_mark": "reading",
 }
 
 __all__ = sorted(_MODULES)
@@ -21,8 +24,8 @@ if TYPE_CHECKING:
     from .embed import mark_bytes as mark_bytes
     from .metadata import Mark as Mark
     from .metadata import mark_xmp as mark_xmp
+    from .reading import read_mark as read_mark
+    from .record import Record as Record
     from .verify import Verification as Verification
-    from .verify import read_mark as read_mark
-    from .verify import verify_picture as verify_picture
 
 __getattr__, __dir__ = lazy_names(__name__, globals(), _MODULES)

@@ -1,65 +1,135 @@
-"""Read what a picture file says about how it was made."""
+"""Read every mark that a file carries, and say in words what it states."""
 
 from __future__ import annotations
 
 import io
 import os
-import struct
-from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from reliableswap.errors import PictureError
-from reliableswap.media.decode import open_image
 from reliableswap.media.picture import printable
+from reliableswap.media.read import read_picture
 
-from .embed import PNG_KEYWORD, PNG_SIGNATURE
-from .metadata import MAX_PACKET_BYTES, Mark, parse_xmp
+from .c2pa import Manifest, read_manifest
+from .clip import frames, is_clip
+from .metadata import Mark
+from .origin import scan
+from .reading import read_mark
+from .watermark import Reading, Watermark, default_watermark
+from .words import LOST, of_manifest, of_mark, of_watermark
 
-_NO_PIXEL_LIMIT = 1 << 40  # only the header is read, so a large picture is no danger
-_OUR_SOFTWARE = "ReliableSwap "
+TRUST = "RELIABLESWAP_TRUST"
 
 
 @dataclass(frozen=True)
 class Verification:
-    """The answer to "was this picture made by AI?", as far as the file's metadata says."""
+    """What a file's marks say about how it was made.
 
-    mark: Mark | None
+    manifest: signed by C2PA. mark: XMP, which anyone can write. watermark: in the pixels. unread: why the pixels could
+    not be looked at.
+    """
+
+    mark: Mark | None = None
+    manifest: Manifest | None = None
+    watermark: Reading | None = None
+    unread: str | None = None
+
+    @property
+    def marked(self) -> bool:
+        """Whether any layer says how the file was made."""
+        return any(layer is not None for layer in (self.mark, self.manifest, self.watermark))
 
     @property
     def ai_made(self) -> bool:
-        """Whether the file says that AI made it or a part of it. False proves nothing: marks get lost."""
-        return self.mark is not None and self.mark.ai_made
+        """Whether a layer says that AI made the file or a part of it. False proves nothing: marks get lost."""
+        return (
+            self.watermark is not None
+            or (self.mark is not None and self.mark.ai_made)
+            or (self.manifest is not None and self.manifest.ai_made)
+        )
 
     @property
     def made_here(self) -> bool:
-        """Whether the file says that ReliableSwap made it."""
-        return self.mark is not None and self.ai_made and self.mark.software.startswith(_OUR_SOFTWARE)
+        """Whether a layer says that ReliableSwap made the file."""
+        return (
+            self.watermark is not None
+            or (self.mark is not None and self.mark.made_here)
+            or (self.manifest is not None and self.manifest.made_here)
+        )
 
-    def to_dict(self) -> Mapping[str, Any]:
-        """Return the answer and the mark's fields, ready for JSON."""
-        answer = {"marked": self.mark is not None, "ai_made": self.ai_made, "made_here": self.made_here}
-        if self.mark is None:
-            return answer
-        return {
-            **answer,
-            "software": self.mark.software,
-            "source_type": self.mark.source_type,
-            "details": dict(self.mark.details),
+    @property
+    def agree(self) -> bool | None:
+        """Whether the watermark is the one that the metadata names; None without one of the two."""
+        named = [] if self.mark is None else [self.mark.details.get("watermark")]
+        named += [] if self.manifest is None else [self.manifest.statement.get("watermark")]
+        known = [payload for payload in named if payload]
+        if self.watermark is None or not known:
+            return None
+        return all(payload == f"{self.watermark.payload:08x}" for payload in known)
+
+    @property
+    def verdict(self) -> str:
+        """Return the answer in one sentence."""
+        if self.made_here:
+            return "Made by AI, with ReliableSwap."
+        if self.ai_made:
+            return "Made by AI or with its help, with other software."
+        if self.marked:
+            return "Says how it was made, but not that AI made it."
+        return "No mark was found."
+
+    def sentences(self) -> list[str]:
+        """Return what each layer states, in words."""
+        said = [
+            of_manifest(self.manifest),
+            of_mark(self.mark),
+            of_watermark(self.watermark, self.agree, self.unread),
+        ]
+        return said if self.marked else [*said, LOST]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the answer and every layer, ready for JSON."""
+        answer: dict[str, Any] = {
+            "marked": self.marked,
+            "ai_made": self.ai_made,
+            "made_here": self.made_here,
+            "verdict": self.verdict,
+            "sentences": self.sentences(),
         }
+        if self.mark is not None:
+            answer |= {
+                "software": self.mark.software,
+                "source_type": self.mark.source_type,
+                "details": dict(self.mark.details),
+                "history": [vars(event) for event in self.mark.history],
+            }
+        if self.manifest is not None:
+            answer["c2pa"] = dict(vars(self.manifest))
+        if self.watermark is not None:
+            answer["watermark"] = {
+                "payload": f"{self.watermark.payload:08x}",
+                "confidence": round(self.watermark.confidence, 4),
+                "belongs_to_metadata": self.agree,
+            }
+        return answer
 
 
-def verify_picture(source: str | os.PathLike[str] | bytes, name: str | None = None) -> Verification:
-    """Read the mark of a picture file; `name` stands for the file in error messages."""
-    return Verification(read_mark(source, name))
+def verify(
+    source: str | os.PathLike[str] | bytes,
+    *,
+    name: str | None = None,
+    anchors: str | os.PathLike[str] | None = None,
+    watermark: Watermark | None = None,
+    max_pixels: int | None = None,
+) -> Verification:
+    """Read every mark of a picture or clip (a path, or its content), offline.
 
-
-def read_mark(source: str | os.PathLike[str] | bytes, name: str | None = None) -> Mark | None:
-    """Return the mark in a picture file (a path, or its content), or None if it declares no source type.
-
-    The file may have any format that carries XMP. `name` stands for it in error messages.
+    name: stands for the file in error messages. anchors: PEM file of certificates that vouch for signers, by default
+    the one that RELIABLESWAP_TRUST names. watermark: default: ReliableSwap's own. max_pixels: the watermark of larger
+    pictures is not looked for. A file that is neither picture nor clip raises PictureError.
     """
     with ExitStack() as stack:
         stream: BinaryIO
@@ -68,26 +138,29 @@ def read_mark(source: str | os.PathLike[str] | bytes, name: str | None = None) -
         else:
             shown = name or printable(os.fspath(source))
             if not Path(source).is_file():
-                raise PictureError(f"there is no picture file {shown}; check the name")
+                raise PictureError(f"there is no file {shown}; check the name")
             stream = stack.enter_context(Path(source).open("rb"))
-        image = stack.enter_context(open_image(stream, shown, _NO_PIXEL_LIMIT))
-        packet = image.info.get("xmp") or image.info.get(PNG_KEYWORD.decode())
-        if not packet and image.format == "PNG":
-            packet = _late_png_xmp(stream)
-    return parse_xmp(packet)
+        clip = is_clip(stream)
+        mark = None if clip else read_mark(source, shown)
+        manifest = None
+        if scan(stream)[1]:
+            manifest = read_manifest(stream, "", _anchors(anchors))
+        reader = watermark or default_watermark()
+        try:
+            stream.seek(0)
+            if clip:
+                return Verification(mark, manifest, reader.read_many(frames(stream, shown)))
+            pixels = read_picture(stream, max_pixels=max_pixels).pixels
+            return Verification(mark, manifest, reader.read(pixels))
+        except PictureError as error:
+            return Verification(mark, manifest, unread=str(error))
 
 
-def _late_png_xmp(stream: BinaryIO) -> bytes | None:
-    """Return a PNG's XMP from behind its pixels, which Pillow only finds once it has decoded them."""
-    stream.seek(len(PNG_SIGNATURE))
-    while len(head := stream.read(8)) == 8:
-        length, kind = struct.unpack(">I4s", head)
-        if kind == b"iTXt" and length <= MAX_PACKET_BYTES:
-            keyword, _, rest = stream.read(length).partition(b"\0")
-            # Not compressed, as the XMP specification asks.
-            if keyword == PNG_KEYWORD and rest[:2] == b"\0\0":
-                return rest[2:].split(b"\0", 2)[-1]
-            stream.seek(4, os.SEEK_CUR)
-        else:
-            stream.seek(length + 4, os.SEEK_CUR)
-    return None
+def _anchors(given: str | os.PathLike[str] | None) -> str | None:
+    path = given or os.environ.get(TRUST)
+    if not path:
+        return None
+    try:
+        return Path(path).read_text("utf-8")
+    except (OSError, UnicodeError) as error:
+        raise PictureError(f"the trusted certificates {os.fspath(path)} can't be read ({error})") from error

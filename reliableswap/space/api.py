@@ -73,7 +73,7 @@ def add_endpoints(worker: Worker) -> None:
             source_5: a further source; give it to a face with `faces`.
 
         Returns:
-            The result, a PNG marked as made by AI.
+            The result, a PNG that says that AI made it: in its corner, its metadata and its pixels.
             The report: engine, device, seconds, and for each face its box, source and likeness before and after.
         """
         given = enumerate((source, source_1, source_2, source_3, source_4, source_5))
@@ -112,13 +112,14 @@ def add_endpoints(worker: Worker) -> None:
 
     @show_errors
     def verify(file: File) -> dict[str, Any]:
-        """Read what a picture says about how it was made.
+        """Read what a picture or a clip says about how it was made.
 
         Args:
-            file: the picture, exactly as it was received.
+            file: the file, exactly as it was received.
 
         Returns:
-            marked, ai_made, made_here (by this software), software, source_type and details. No mark proves nothing.
+            marked, ai_made, made_here (by this software), verdict and sentences in words, and of each layer that was
+            found: software, source_type, details and history (XMP), c2pa (signed), watermark. No mark proves nothing.
         """
         return handlers.verify(file)
 

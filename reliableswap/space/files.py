@@ -17,6 +17,8 @@ from typing import Any
 from reliableswap.errors import PictureError
 from reliableswap.media import Picture, read_picture, write_picture
 from reliableswap.media.picture import printable
+from reliableswap.provenance.record import Record
+from reliableswap.provenance.seal import seal
 
 from .limits import MAX_BYTES, MAX_MEGABYTES, MAX_PIXELS
 from .storage import Storage
@@ -76,8 +78,10 @@ def uploaded_path(file: File | None, what: str) -> Path:
     return path
 
 
-def publish(picture: Picture, name: str, *, ai_made: bool, metadata: Mapping[str, str] | None = None) -> str:
-    """Write the picture under a path that nobody can guess, marked if AI made it, and return the path.
+def publish(picture: Picture, name: str, record: Record | None) -> str:
+    """Write the picture under a path that nobody can guess, and return the path.
+
+    record: what AI did to the picture, which is labelled and marked; None for a picture without AI's part.
 
     `name` may come from a client: only its letters, digits, dots and dashes are kept.
     """
@@ -85,8 +89,12 @@ def publish(picture: Picture, name: str, *, ai_made: bool, metadata: Mapping[str
     stem = _NOT_IN_A_NAME.sub("-", stem).strip("-.")[:60] or "picture"
     # Twice, because Gradio keeps a copy of its own. No format takes more bytes than the plain pixels, but for headers.
     room = 2 * (picture.width * picture.height * (3 if picture.alpha is None else 4) + (1 << 16))
+    if record is not None and record.target is not None:
+        room += 2 * len(record.target.signed or b"")  # its manifest is carried on
     with shared_storage().reserved(room):
         place = shared_storage().folder / uuid.uuid4().hex
         place.mkdir(mode=0o700)
         path = place / f"{stem}{dot}{extension}"
-        return str(write_picture(picture, path, ai_made=ai_made, metadata=metadata if ai_made else None))
+        if record is None:
+            return str(write_picture(picture, path, ai_made=False))
+        return str(seal(picture, path, record, label=True))

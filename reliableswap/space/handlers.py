@@ -10,12 +10,13 @@ from reliableswap.errors import ReliableSwapError
 from reliableswap.faces.draw import annotate
 from reliableswap.media import Picture
 from reliableswap.pipelines.image import Engine
-from reliableswap.provenance import verify_picture
+from reliableswap.provenance.record import Record, now
+from reliableswap.provenance.verify import verify as verification
 
-from .consent import NOTE, STATEMENT, add_note, require_consent
+from .consent import NOTE, STATEMENT, require_consent
 from .files import File, publish, read_upload, upload_name, uploaded_path
 from .inputs import ENGINES, check_strengths, parse_faces
-from .limits import MAX_RESULT_BYTES, MAX_RESULT_MEGABYTES
+from .limits import MAX_PIXELS, MAX_RESULT_BYTES, MAX_RESULT_MEGABYTES
 from .views import opaque
 from .work import Swap, Worker
 
@@ -42,14 +43,12 @@ def swap_faces(
     photo = read_upload(target, "target photo")
     pictures = {number: read_upload(file, f"source {number}") for number, file in sources.items()}
     swap = worker.swap(pictures, photo, mapping, engine, checked)
-    after = replace(add_note(swap.after), name=photo.name)
-    details = {"consent": STATEMENT, "engine": swap.report.engine}
-    return publish(after, "swapped.png", ai_made=True, metadata=details), swap
+    return publish(replace(swap.after, name=photo.name), "swapped.png", swap.record), swap
 
 
 def publish_before(swap: Swap) -> str:
     """Publish the target for the before-and-after slider: upright, opaque, in a format that every browser shows."""
-    return publish(opaque(swap.before), "before.jpg", ai_made=False)
+    return publish(opaque(swap.before), "before.jpg", None)
 
 
 def swap_facts(swap: Swap) -> dict[str, Any]:
@@ -61,7 +60,7 @@ def find_faces(worker: Worker, target: File | None) -> tuple[str, list[dict[str,
     """Return the path of the photo with its faces numbered, and each face's number, box and score."""
     photo = read_upload(target, "photo")
     faces = worker.find(photo)
-    drawn = publish(Picture(annotate(photo.pixels, faces), name=photo.name), "numbered.jpg", ai_made=False)
+    drawn = publish(Picture(annotate(photo.pixels, faces), name=photo.name), "numbered.jpg", None)
     facts = [
         {"index": index, "box": [round(float(v), 1) for v in face.box], "score": round(face.score, 4)}
         for index, face in enumerate(faces)
@@ -81,8 +80,9 @@ def make_triplet(worker: Worker, a: File | None, b: File | None, agreed: object)
 def _publish_panel(name: str, pixels: Any) -> str:
     picture, file = Picture(pixels, name=name), f"{name}.png"
     if name in _PHOTOS:
-        return publish(picture, file, ai_made=False)
-    return publish(add_note(picture), file, ai_made=True, metadata={"consent": STATEMENT})
+        return publish(picture, file, None)
+    consent = {"statement": STATEMENT, "time": now()}
+    return publish(picture, file, Record(action="face swap for a training triplet", consent=consent))
 
 
 def verify(file: File | None) -> dict[str, Any]:
@@ -93,4 +93,4 @@ def verify(file: File | None) -> dict[str, Any]:
         raise ReliableSwapError(
             f"{name} is larger than {MAX_RESULT_MEGABYTES} MB, and no result of this page is"
         )
-    return {"file": name, **verify_picture(path, name).to_dict()}
+    return {"file": name, **verification(path, name=name, max_pixels=MAX_PIXELS).to_dict()}

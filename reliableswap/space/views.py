@@ -55,25 +55,14 @@ def _cells(face: FaceReport, measured: bool) -> list[str]:
 
 
 def verification_html(facts: Mapping[str, Any]) -> str:
-    """Return what `handlers.verify` found as HTML, with a note on what it does not prove."""
+    """Return what `handlers.verify` found as HTML: the answer, and what each layer states."""
     name = html.escape(str(facts["file"]))
-    if not facts["marked"]:
-        return (
-            f"<p class='verdict'><strong>{name} carries no mark.</strong></p><p>That proves nothing: a mark is lost "
-            "when a picture is sent through a messenger, edited or photographed from a screen.</p>"
-        )
-    if facts["made_here"]:
-        verdict = f"{name} was made by AI, with ReliableSwap."
-    elif facts["ai_made"]:
-        verdict = f"{name} was made by AI, with other software."
-    else:
-        verdict = f"{name} says how it was made, but not that AI made it."
-    told = [("software", facts["software"]), ("source type", facts["source_type"]), *facts["details"].items()]
-    rows = "".join(_row(str(name).capitalize(), [str(value)]) for name, value in told)
-    return (
-        f"<p class='verdict'><strong>{verdict}</strong></p><table class='report'><tbody>{rows}</tbody></table>"
-        "<p>The mark is a note in the file, not a signature: anyone can write or remove one.</p>"
+    said = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in facts["sentences"])
+    rows = "".join(
+        _row(str(key).capitalize(), [str(value)]) for key, value in facts.get("details", {}).items()
     )
+    table = f"<table class='report'><tbody>{rows}</tbody></table>" if rows else ""
+    return f"<p class='verdict'><strong>{name}: {html.escape(facts['verdict'])}</strong></p><ul>{said}</ul>{table}"
 
 
 def _row(title: str, cells: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ from reliableswap.faces.face import Face
 from reliableswap.media import Picture
 from reliableswap.pipelines.image import Engine, ReliableSwapPipeline
 from reliableswap.pipelines.output import SwapReport
+from reliableswap.provenance.record import Record
 
 from .consent import STATEMENT
 from .device import on_gpu
@@ -21,11 +22,12 @@ from .triplet import Triplet, make_triplet
 
 @dataclass(frozen=True)
 class Swap:
-    """The target, the result, and the report of what was done."""
+    """The target, the result, the report of what was done, and the record for the result's marks."""
 
     before: Picture
     after: Picture
     report: SwapReport
+    record: Record
 
 
 class Worker:
@@ -61,7 +63,7 @@ class Worker:
         result = self.pipe(
             None, target, faces=mapping, engine=engine, consent=STATEMENT, **dict[str, Any](strengths)
         )
-        return Swap(target, result.pictures[0], result.report)
+        return Swap(target, result.pictures[0], result.report, result.records[0])
 
     def _triplet(self, a: Picture, b: Picture) -> Triplet:
         return make_triplet(self.pipe, a, b)

@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional as F
 
 from reliableswap.geometry.measures import onto_mean_face
+from reliableswap.provenance.origin import Origin
 
 from .networks import Networks
 from .subject import Subject
@@ -20,11 +21,13 @@ from .subject import Subject
 class Person:
     """The identity of one person; vectors and face shape are averages over the photos.
 
-    name: what reports call the source. subjects: the face in each photo, at least one.
+    name: what reports call the source. subjects: the face in each photo, at least one. origins: what the photos were
+    read from, for the record of provenance.
     """
 
     name: str
     subjects: tuple[Subject, ...]
+    origins: tuple[Origin, ...] = ()
 
     def bound_to(self, networks: Networks) -> Person:
         """The same person for these networks; what other encoders said of the photos is forgotten."""

@@ -143,7 +143,7 @@ def test_an_example_from_consent_to_the_checked_download(
 
     tab.open("Verify")
     tab.page.locator("#verify-file input[type=file]").set_input_files(saved)
-    expect(tab.page.locator("#verdict")).to_contain_text("swapped.png was made by AI, with ReliableSwap.")
+    expect(tab.page.locator("#verdict")).to_contain_text("swapped.png: Made by AI, with ReliableSwap.")
     tab.close()
 
 
@@ -268,9 +268,12 @@ def test_a_refusal_is_a_quiet_notice(
     tab.page.locator("#agreed input").check()
     tab.page.locator("#swap").click()
     notice = tab.page.get_by_test_id("toast-body")
-    expect(notice).to_contain_text("Not swapped", timeout=60_000)
-    expect(notice).to_contain_text("seems to show nudity; if that is wrong, please report it")
+    expect(notice).to_contain_text(
+        "the swap was refused: photo-7-9.jpg seems to show nudity; if that is wrong, please report it",
+        timeout=60_000,
+    )
     expect(notice).to_have_class(re.compile("info"))
+    expect(notice).to_have_attribute("role", "status")  # read out without interrupting
     expect(tab.page.locator("#slider img")).to_have_count(0)
 
     monkeypatch.undo()  # the page works on

@@ -16,6 +16,7 @@ from support.space_page import as_file, ask, served
 
 from reliableswap.errors import ReliableSwapError
 from reliableswap.media import Picture, read_picture
+from reliableswap.provenance.record import Record
 from reliableswap.space import files, limits
 from reliableswap.space.handlers import verify
 
@@ -39,7 +40,7 @@ def test_no_path_from_a_client_is_trusted(page: gr.Blocks, pictures: list[str], 
 def test_results_have_paths_that_nobody_can_guess(page: gr.Blocks, pictures: list[str]) -> None:
     assert stat.S_IMODE(FOLDER.stat().st_mode) == 0o700
     picture = read_picture(pictures[0])
-    one, two = (Path(files.publish(picture, "../../a b.png", ai_made=True)) for _ in range(2))
+    one, two = (Path(files.publish(picture, "../../a b.png", Record())) for _ in range(2))
     assert one.parent != two.parent
     assert one.name == "a-b.png"
     assert len(one.parent.name) == 32
@@ -68,7 +69,7 @@ def test_a_picture_that_is_too_large_is_not_read() -> None:
 def test_the_largest_result_can_be_verified() -> None:
     """A result may be larger than an upload to swap: noise does not compress."""
     noise = np.random.default_rng(0).integers(0, 256, (2700, 2700, 3), np.uint8)
-    path = Path(files.publish(Picture(noise), "swapped.png", ai_made=True))
+    path = Path(files.publish(Picture(noise), "swapped.png", Record()))
     assert limits.MAX_BYTES < path.stat().st_size < limits.MAX_RESULT_BYTES
     assert verify(as_file(str(path)))["made_here"]
     path.unlink()
@@ -96,7 +97,7 @@ def test_an_upload_without_room_is_refused_before_it_is_written(page: gr.Blocks)
 def test_a_result_without_room_is_a_clear_error(pictures: list[str]) -> None:
     before = sorted(FOLDER.rglob("*"))
     with pytest.raises(ReliableSwapError, match="storage is full"):
-        files.publish(read_picture(pictures[0]), "swapped.png", ai_made=True)
+        files.publish(read_picture(pictures[0]), "swapped.png", Record())
     assert sorted(FOLDER.rglob("*")) == before
 
 
@@ -127,7 +128,7 @@ def test_old_files_go_while_the_page_is_served_and_the_sweeper_stops_with_it(
     served(other)
     try:
         assert sweepers() == before + 1
-        path = Path(files.publish(read_picture(pictures[0]), "result.png", ai_made=True))
+        path = Path(files.publish(read_picture(pictures[0]), "result.png", Record()))
         assert path.is_file()
         monkeypatch.setattr(files.shared_storage(), "clock", lambda: time.time() + limits.KEEP_SECONDS + 1)
         wait_until(lambda: not path.parent.exists())

@@ -1,4 +1,4 @@
-"""The tab "Verify": does a picture say that AI made it, and with what software?"""
+"""The tab "Verify": does a file say that AI made it, and with what software?"""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from reliableswap.space.views import verification_html
 def verify_tab() -> None:
     """Build the tab inside the current page."""
     gr.Markdown(
-        "Add a picture to read what it says about how it was made. Results of this page carry the IPTC mark for media "
-        "made with AI in their metadata.",
+        "Add a picture or a clip to read what it says about how it was made. Results of this page carry signed "
+        "metadata (C2PA), the IPTC mark for media made with AI, and a watermark in their pixels.",
         elem_classes="quiet",
     )
     with gr.Row(equal_height=False):
         with gr.Column(min_width=280):
             file = gr.File(
-                label="Picture to check", file_types=["image"], type="filepath", elem_id="verify-file"
+                label="File to check", file_types=["image", "video"], type="filepath", elem_id="verify-file"
             )
         with gr.Column(min_width=280):
             verdict = gr.HTML(elem_id="verdict")

@@ -15,7 +15,7 @@ from reliableswap.media import Picture, read_picture, write_picture
 from reliableswap.provenance import Mark, read_mark
 from reliableswap.provenance.metadata import SOFTWARE, SOURCE_TYPE
 
-EXTENSIONS = ["png", "jpg", "jpeg", "webp", "tif", "tiff"]
+EXTENSIONS = ["png", "jpg", "jpeg", "webp", "tif", "tiff", "avif"]
 
 
 @pytest.fixture

@@ -49,12 +49,11 @@ def test_a_failure_in_the_middle_leaves_nothing(
     if overwrite:
         path.write_bytes(b"precious")
 
-    def half(self: Image.Image, stream: io.BytesIO, **options: object) -> None:
-        stream.write(b"\x89PNG half a picture")
-        assert len(list(tmp_path.iterdir())) == 1 + overwrite, "the half is a file of its own"
+    def full(handle: int) -> None:
+        assert len(list(tmp_path.iterdir())) == 1 + overwrite, "the draft is a file of its own"
         raise failure
 
-    monkeypatch.setattr(Image.Image, "save", half)
+    monkeypatch.setattr(os, "fsync", full)
     expected = PictureError if isinstance(failure, OSError) else KeyboardInterrupt
     with pytest.raises(expected) as caught:
         write_picture(picture, path, overwrite=overwrite)

@@ -10,7 +10,8 @@ from support.picture_files import JPEG, encoded, four, rgb
 
 from reliableswap.errors import PictureError
 from reliableswap.media import Picture, write_picture
-from reliableswap.provenance import mark_xmp, read_mark, verify_picture
+from reliableswap.provenance import mark_xmp, read_mark
+from reliableswap.provenance.verify import verify
 
 
 @pytest.fixture
@@ -51,19 +52,20 @@ def test_a_mark_behind_the_pixels_of_a_png_is_found(picture: Picture, tmp_path: 
 
 
 def test_our_own_pictures_are_told_from_others(picture: Picture, tmp_path: Path) -> None:
-    ours = verify_picture(write_picture(picture, tmp_path / "ours.png", metadata={"engine": "blend"}))
+    ours = verify(write_picture(picture, tmp_path / "ours.png", metadata={"engine": "blend"}))
     assert (ours.ai_made, ours.made_here) == (True, True)
     assert ours.to_dict()["details"] == {"engine": "blend"}
-    theirs = verify_picture(encoded(rgb(), "PNG", pnginfo=xmp_chunk(mark_xmp(software="OtherSwapper 1"))))
+    theirs = verify(encoded(rgb(), "PNG", pnginfo=xmp_chunk(mark_xmp(software="OtherSwapper 1"))))
     assert (theirs.ai_made, theirs.made_here) == (True, False)
-    plain = verify_picture(encoded(rgb(), "PNG"))
-    assert plain.to_dict() == {"marked": False, "ai_made": False, "made_here": False}
+    plain = verify(encoded(rgb(), "PNG"))
+    assert (plain.marked, plain.ai_made, plain.made_here) == (False, False, False)
+    assert plain.verdict == "No mark was found."
 
 
 def test_errors_use_the_given_name(tmp_path: Path) -> None:
     (tmp_path / "secret.png").write_text("nothing")
     with pytest.raises(PictureError, match=r"^mine\.png is not a picture"):
-        verify_picture(tmp_path / "secret.png", "mine.png")
+        verify(tmp_path / "secret.png", name="mine.png")
 
 
 def xmp_chunk(packet: bytes) -> PngInfo:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reliableswap.pipelines.output import FaceReport, SwapReport
+from reliableswap.provenance import Mark, Verification
 from reliableswap.space.views import report_html, verification_html
 
 MARKUP = "<img src=x onerror=alert(1)>.png"
@@ -25,19 +26,10 @@ def test_likeness_is_shown_where_it_was_measured() -> None:
     assert "not measured" in report_html(report())
 
 
-@pytest.mark.parametrize(
-    ("facts", "verdict"),
-    [
-        ({"marked": False, "ai_made": False, "made_here": False}, "carries no mark"),
-        ({"marked": True, "ai_made": False, "made_here": False}, "but not that AI made it"),
-        ({"marked": True, "ai_made": True, "made_here": False}, "with other software"),
-        ({"marked": True, "ai_made": True, "made_here": True}, "made by AI, with ReliableSwap"),
-    ],
-)
-def test_verdicts(facts: dict[str, bool], verdict: str) -> None:
-    more = {"file": MARKUP, "software": MARKUP, "source_type": "s", "details": {"engine": MARKUP}}
-    page = verification_html({**facts, **more})
-    assert verdict in page
+@pytest.mark.parametrize("mark", [None, Mark("digitalCapture", MARKUP, {"engine": MARKUP})])
+def test_what_a_file_says_is_shown_as_text(mark: Mark | None) -> None:
+    found = Verification(mark)
+    page = verification_html({"file": MARKUP, **found.to_dict()})
+    assert found.verdict in page
     assert "<img" not in page
-    if not facts["marked"]:
-        assert "proves nothing" in page
+    assert ("proves nothing" in page) == (mark is None)

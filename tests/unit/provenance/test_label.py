@@ -1,4 +1,4 @@
-"""The visible note."""
+"""The visible label."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from reliableswap.media import Picture
-from reliableswap.space import consent
+from reliableswap.provenance.label import add_label
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (5, 400), (400, 5), (64, 64), (900, 1600)])
-def test_the_note_fits_any_picture(height: int, width: int) -> None:
+def test_the_label_fits_any_picture(height: int, width: int) -> None:
     grey = np.full((height, width, 3), 128, np.uint8)
     clear = np.zeros((height, width), np.uint8)
-    made = consent.add_note(Picture(grey, clear))
+    made = add_label(Picture(grey, clear))
     noted = made.pixels
     assert (clear == 0).all()
     assert (made.alpha[(noted != grey).any(2)] == 255).all()  # transparency hides no letter
