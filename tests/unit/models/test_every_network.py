@@ -43,7 +43,7 @@ def test_its_config_comes_back_and_holds_no_path(name: str, tmp_path: Path) -> N
 
 
 def test_others_may_read_the_weights_where_they_may_read_the_config(tmp_path: Path) -> None:
-    CASES["GlassesNet"].build().save_pretrained(tmp_path)
+    next(iter(CASES.values())).build().save_pretrained(tmp_path)
     modes = {path.stat().st_mode for path in tmp_path.iterdir() if path.is_file()}
     assert len(modes) == 1
 
