@@ -7,7 +7,6 @@ from functools import cached_property, lru_cache
 from threading import Lock
 from typing import Any
 
-import cv2
 import numpy as np
 from PIL import Image
 
@@ -19,7 +18,6 @@ WHOLE_LIMIT, BODY_LIMIT = 0.8, 0.8
 _SHA256 = "864bb37bf8863564b87eb330ab8c785a79a773f4e7c43cb96db52ed8611305fa"
 _SIDE, _MARGIN = 256, 16  # the network sees the middle 224 of 256 pixels
 _MEAN = np.array([104, 117, 123], np.float32)  # BGR
-_LARGE = 4 * _SIDE  # larger pictures are first reduced by area, which is quicker
 
 
 class NudityNet:
@@ -42,11 +40,11 @@ class NudityNet:
 
 def prepare(pixels: np.ndarray) -> np.ndarray:
     """(1,224,224,3) float32 BGR, as the network was trained: squeezed to a square, and once through JPEG."""
-    longest = max(pixels.shape[:2])
-    if longest > _LARGE:
-        size = [max(1, round(side * _LARGE / longest)) for side in pixels.shape[1::-1]]
-        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    square = Image.fromarray(pixels).resize((_SIDE, _SIDE), Image.Resampling.BILINEAR)
+    square = Image.fromarray(pixels).resize(
+        (_SIDE, _SIDE),
+        Image.Resampling.BILINEAR,
+        reducing_gap=3.0,  # twice as quick for large photos
+    )
     file = io.BytesIO()
     square.crop((_MARGIN, _MARGIN, _SIDE - _MARGIN, _SIDE - _MARGIN)).save(file, "JPEG")
     bgr = np.asarray(Image.open(file), np.float32)[..., ::-1]
