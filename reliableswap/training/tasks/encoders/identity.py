@@ -110,7 +110,9 @@ def _surrogates(settings: IdentitySettings, crops: Crops) -> Pool:
     """The surrogate faces of the triplets with the teacher's vectors."""
     assert settings.triplets is not None
     held_out = {crops.shown[i].person for i in crops.rows(training=False)}
-    made = crops_of_triplets(settings.triplets, settings.output_dir / "surrogates", held_out, settings.workers)
+    made = crops_of_triplets(
+        settings.triplets, settings.output_dir / "surrogates", held_out, settings.workers
+    )
     rows = made.rows(training=True)
     log_on_main(
         f"surrogates: {len(rows):,} faces; {len(made.shown) - len(rows):,} of held-out people left out"
