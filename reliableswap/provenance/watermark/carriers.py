@@ -66,6 +66,12 @@ def amplitudes(signs: np.ndarray) -> np.ndarray:
     return values * lattice.phases
 
 
+def shifts(y: float, x: float) -> np.ndarray:
+    """(N,) complex factors that move the carriers back by y and x tiles."""
+    ky, kx = carriers().frequencies.T
+    return np.exp(2j * np.pi * (ky * y + kx * x))
+
+
 def collect(values: np.ndarray) -> np.ndarray:
     """(192,) noisy signs from the data carriers' (192,) complex values with their phases removed."""
     lattice = carriers()

@@ -20,6 +20,7 @@ CHECK_BITS = 32  # bits of the message that are not payload: a chance message pa
 
 _MEMORY = 8
 _STATES = 1 << _MEMORY
+_LEAD = 48  # steps after which decisions no longer depend on where decoding began or ended
 _HEAD = MAGIC << 4 | VERSION
 
 
@@ -71,7 +72,7 @@ def _convolve(bits: list[int]) -> np.ndarray:
 
 
 def _likeliest(values: np.ndarray) -> list[int]:
-    """Viterbi decoding: go round the tail-biting trellis more than twice and keep the bits of the middle."""
+    """Viterbi decoding: go round the tail-biting trellis, with a lead before and after, and keep the bits between."""
     steps = values.reshape(MESSAGE_BITS, len(POLYNOMIALS)).astype(np.float32)
     state = np.arange(_STATES)
     # A state's two predecessors differ in the bit that leaves the register.
@@ -79,10 +80,10 @@ def _likeliest(values: np.ndarray) -> list[int]:
     before = registers >> 1
     gains = (steps @ _outputs().T)[:, registers]
     total = np.zeros(_STATES, np.float32)
-    length = 2 * MESSAGE_BITS + 2 * _MEMORY
+    length = MESSAGE_BITS + 2 * _LEAD
     choices = np.empty((length, _STATES), bool)
     for step in range(length):
-        low, high = total[before] + gains[step % MESSAGE_BITS]
+        low, high = total[before] + gains[(step - _LEAD) % MESSAGE_BITS]
         choices[step] = high > low
         total = np.maximum(low, high)
     at = int(np.argmax(total))
@@ -90,4 +91,4 @@ def _likeliest(values: np.ndarray) -> list[int]:
     for step in reversed(range(length)):
         bits[step] = at & 1
         at = int(before[int(choices[step, at]), at])
-    return bits[MESSAGE_BITS : 2 * MESSAGE_BITS]
+    return bits[_LEAD : _LEAD + MESSAGE_BITS]

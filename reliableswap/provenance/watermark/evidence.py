@@ -15,15 +15,20 @@ _WINDOW = 0.05  # cycles a pixel over which the spectrum is smoothed
 
 @dataclass(frozen=True)
 class Evidence:
-    """detail: (H,W) float32, nearly white. likeness: (H',W') its autocorrelation, with lag zero in the middle."""
+    """detail: (H,W) float32, nearly white. power: (H',W'/2+1) its power spectrum when padded to (H',W')."""
 
     detail: np.ndarray
-    likeness: np.ndarray
+    power: np.ndarray
+    padded: tuple[int, int]
+
+    def likeness(self) -> np.ndarray:
+        """(H',W') float32 autocorrelation of the detail, with lag zero in the middle."""
+        return np.fft.fftshift(np.fft.irfft2(self.power, s=self.padded)).astype(np.float32)
 
 
 def luminance(pixels: np.ndarray) -> np.ndarray:
     """(H,W) float32 luminance (BT.601) of (H,W,3) uint8 RGB."""
-    return cv2.transform(pixels, np.float32([[0.299, 0.587, 0.114]])).astype(np.float32)
+    return cv2.transform(pixels, np.array([[0.299, 0.587, 0.114]], np.float32)).astype(np.float32)
 
 
 def local_detail(pixels: np.ndarray) -> np.ndarray:
@@ -48,6 +53,5 @@ def whiten(detail: np.ndarray) -> Evidence:
     smooth = cv2.blur(np.fft.fftshift(power, axes=0), window, borderType=cv2.BORDER_REFLECT)
     smooth = np.fft.ifftshift(smooth, axes=0)
     smooth = np.maximum(smooth + 1e-3 * power.mean() + 1e-12, power / _HIGHEST_PEAK)
-    likeness = np.fft.irfft2(power / smooth, s=shape)
     white = np.fft.irfft2(spectrum / np.sqrt(smooth), s=shape)[:height, :width]
-    return Evidence(white.astype(np.float32), np.fft.fftshift(likeness).astype(np.float32))
+    return Evidence(white.astype(np.float32), power / smooth, shape)

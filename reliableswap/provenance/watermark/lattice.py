@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -31,6 +31,7 @@ class LatticeWatermark:
         """Return (H,W,3) uint8 RGB `pixels` with the 32-bit payload; unchanged if a side is below 128 pixels.
 
         faces: boxes x0 y0 x1 y1 in pixels, inside which the mark is stronger, so that a crop of a face carries it.
+        An earlier mark of a picture that was not resized since is replaced; two of different sizes stay both.
         """
         _check(pixels)
         if min(pixels.shape[:2]) < SMALLEST_SIDE:
@@ -47,30 +48,36 @@ class LatticeWatermark:
         Their detail is averaged: the mark stays, and what moves fades. If that shows nothing, up to 16 frames are read
         one by one: where the camera moves, a video codec carries the mark along with the picture.
         """
-        shape: tuple[int, ...] = ()
-        details: list[np.ndarray] = []
-        total, count = np.float32(0), 0
-        for frame in frames:
-            _check(frame)
-            shape = shape or frame.shape
-            if frame.shape != shape:
-                raise PictureError(
-                    f"frames of {shape[1]}x{shape[0]} and {frame.shape[1]}x{frame.shape[0]} pixels can't be read "
-                    "together; give frames of one size"
-                )
-            if min(shape[:2]) < _SMALLEST_READ:
-                return None
-            detail = local_detail(np.ascontiguousarray(frame))
-            total, count = total + detail, count + 1
-            if count <= _MOST_ALONE:
-                details.append(detail)
-        tries = details if count == 1 else [total, *details] if count else []
+        total: np.ndarray | None = None
+        alone: list[np.ndarray] = []
+        for detail in _details(frames):
+            total = detail if total is None else total + detail
+            if len(alone) < _MOST_ALONE:
+                alone.append(detail)
+        if total is None:
+            return None
+        tries = [total, *alone] if len(alone) > 1 else alone
         return next((reading for detail in tries if (reading := read(detail))), None)
 
 
 def default_watermark() -> Watermark:
     """The watermark that ReliableSwap writes and looks for."""
     return LatticeWatermark()
+
+
+def _details(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """Yield the (H,W) detail of each frame that is large enough."""
+    shape: tuple[int, ...] = ()
+    for frame in frames:
+        _check(frame)
+        shape = shape or frame.shape
+        if frame.shape != shape:
+            raise PictureError(
+                f"frames of {shape[1]}x{shape[0]} and {frame.shape[1]}x{frame.shape[0]} pixels can't be read "
+                "together; give frames of one size"
+            )
+        if min(shape[:2]) >= _SMALLEST_READ:
+            yield local_detail(np.ascontiguousarray(frame))
 
 
 def _check(pixels: np.ndarray) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
-from .carriers import PERIOD, REACH, analyse, carriers, collect, superpose
+from .carriers import PERIOD, REACH, analyse, carriers, collect, shifts, superpose
 from .codec import decode
 from .evidence import Evidence, whiten
 from .periods import candidates
@@ -16,17 +17,30 @@ _GRID = 128  # places along each axis of a tile at which it may begin
 _CLEAR = 5.0  # standard deviations by which the known waves must stand out
 
 
+@dataclass(frozen=True)
+class Found:
+    """A message, and the (y, x) of a tile's beginning in tiles."""
+
+    payload: int
+    confidence: float
+    begin: tuple[float, float]
+
+
 def read(detail: np.ndarray) -> Reading | None:
     """Read (H,W) float32 detail, or return None if no message passes its checks."""
     evidence = whiten(detail)
     for period_y, period_x in _periods(evidence):
         lattice = analyse(evidence.detail, period_y, period_x)
         for turned in _orientations(lattice):
-            values, clear = _align(turned)
-            found = decode(collect(values)) if clear >= _CLEAR else None
+            found = _decode(turned)
             if found is not None:
-                return Reading(*found)
+                return Reading(found.payload, found.confidence)
     return None
+
+
+def find_unchanged(detail: np.ndarray) -> Found | None:
+    """Find a mark in (H,W) float32 detail of a picture that was neither resized nor turned since."""
+    return _decode(analyse(whiten(detail).detail, PERIOD, PERIOD))
 
 
 def _periods(evidence: Evidence) -> Iterator[tuple[float, float]]:
@@ -41,8 +55,8 @@ def _orientations(lattice: np.ndarray) -> Iterator[np.ndarray]:
             yield np.rot90(mirrored, turns)
 
 
-def _align(lattice: np.ndarray) -> tuple[np.ndarray, float]:
-    """(192,) values of the data carriers with their phases removed, and how clearly the known waves agree.
+def _decode(lattice: np.ndarray) -> Found | None:
+    """Decode (29,29) amplitudes.
 
     A shift of the picture turns each wave's phase by an angle that is linear in its frequency. At the right shift the
     known waves add up to the highest crest.
@@ -54,11 +68,12 @@ def _align(lattice: np.ndarray) -> tuple[np.ndarray, float]:
     agreement = superpose(values * known, _GRID, _GRID, _GRID)
     top, left = (int(i) for i in np.unravel_index(np.argmax(agreement), agreement.shape))
     chance = float(np.sqrt(np.mean(np.square(np.abs(values))) * known.sum() / 2))
-    clear = float(agreement[top, left]) / chance if chance > 0 else 0.0
-    y = top + _vertex(agreement.take([top - 1, top, top + 1], 0, mode="wrap")[:, left])
-    x = left + _vertex(agreement.take([left - 1, left, left + 1], 1, mode="wrap")[top])
-    values = values * np.exp(2j * np.pi / _GRID * (ky * y + kx * x))
-    return values[: ours.data], clear
+    if agreement[top, left] <= _CLEAR * chance:
+        return None
+    y = (top + _vertex(agreement.take([top - 1, top, top + 1], 0, mode="wrap")[:, left])) / _GRID
+    x = (left + _vertex(agreement.take([left - 1, left, left + 1], 1, mode="wrap")[top])) / _GRID
+    message = decode(collect((values * shifts(y, x))[: ours.data]))
+    return Found(*message, (y, x)) if message else None
 
 
 def _vertex(heights: np.ndarray) -> float:
