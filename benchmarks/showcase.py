@@ -15,8 +15,10 @@ import numpy as np
 from people import around_face, photo_of
 
 from reliableswap import ReliableSwapPipeline
-from reliableswap.media import Picture, read_picture, write_picture
+from reliableswap.media import Picture, read_picture
 from reliableswap.media.picture import from_array
+from reliableswap.provenance import Record
+from reliableswap.provenance.seal import seal
 
 SOURCES = ("P003/studio_portrait", "P008/studio_portrait", "P005/studio_portrait")
 TARGETS = ("P001/amateur_selfie", "P010/studio_portrait", "P006/amateur_selfie", "P007/studio_portrait")
@@ -57,7 +59,7 @@ def main() -> None:
     pipe = ReliableSwapPipeline.bundled()
     pipe.set_progress_bar_config(disable=True)
     picture = from_array(grid(pipe, arguments.side, arguments.side // 12))
-    write_picture(picture, arguments.output, quality=82, overwrite=True)
+    seal(picture, arguments.output, Record(action="face swaps side by side"), quality=82, overwrite=True)
     print(f"wrote {arguments.output}")
 
 

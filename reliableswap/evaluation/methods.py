@@ -12,7 +12,7 @@ import numpy as np
 
 from reliableswap.data.photos import PICTURES
 from reliableswap.errors import ReliableSwapError
-from reliableswap.media import Picture, read_picture, write_picture
+from reliableswap.media import read_picture
 from reliableswap.models.fixer import FixerNet
 from reliableswap.models.identity import IdentityEncoder
 from reliableswap.pipelines.image import Engine, ReliableSwapPipeline
@@ -75,13 +75,13 @@ class PipelineMethod:
     def result(self, pair: Pair, target: Shot) -> Result:
         source, photo = pair.source.read(), target.read()  # decoding does not count as swapping
         started = time.perf_counter()
-        picture = self.pipe(source, photo, engine=self.engine, **self.options).pictures[0]
+        made = self.pipe(source, photo, engine=self.engine, **self.options)
         milliseconds = (time.perf_counter() - started) * 1000
         if self.keep is not None:
             path = self.keep / f"{result_name(pair, target)}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_picture(Picture(picture.pixels), path, overwrite=True)
-        return Result(picture.pixels, milliseconds)
+            made.save(path, overwrite=True)
+        return Result(made.pictures[0].pixels, milliseconds)
 
 
 class FolderMethod:

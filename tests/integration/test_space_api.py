@@ -48,7 +48,9 @@ def test_each_face_gets_the_source_it_is_mapped_to(client: Client, pictures: lis
     assert [face["source"] for face in report["faces"]] == ["2.png", "1.png"]
     only, report = swap(client, pictures[:2], couple, faces="1=1")
     assert [face["swapped"] for face in report["faces"]] == [False, True]
-    assert np.abs(pixels(only)[:280, 260:].astype(int) - pixels(couple)[:280, 260:]).mean() < 2  # the watermark
+    assert (
+        np.abs(pixels(only)[:280, 260:].astype(int) - pixels(couple)[:280, 260:]).mean() < 2
+    )  # the watermark
     assert not np.array_equal(pixels(path)[:280, 260:], pixels(couple)[:280, 260:])
 
 
@@ -189,7 +191,10 @@ def test_a_result_is_recognised(client: Client, pictures: list[str]) -> None:
 
 def test_a_picture_without_a_mark(client: Client, pictures: list[str]) -> None:
     answer = client.predict(file=handle_file(pictures[0]), api_name="/verify")
-    assert (answer["file"], answer["marked"], answer["ai_made"], answer["made_here"]) == ("1.png", *3 * [False])
+    assert (answer["file"], answer["marked"], answer["ai_made"], answer["made_here"]) == (
+        "1.png",
+        *3 * [False],
+    )
     assert answer["verdict"] == "No mark was found."
 
 

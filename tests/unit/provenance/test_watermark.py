@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import cv2
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from support.people import portrait
 from benchmarks.attacks import ATTACKS, cropped, filmed, recompressed, resized
 from reliableswap.errors import PictureError
 from reliableswap.provenance.watermark import Reading, default_watermark
+from reliableswap.provenance.watermark.codec import encode
 
 PAYLOAD = 0x1234ABCD
 MARK = default_watermark()
@@ -164,3 +167,26 @@ def test_other_arrays_are_refused(pixels: np.ndarray) -> None:
 
 def psnr(before: np.ndarray, after: np.ndarray) -> float:
     return float(10 * np.log10(255**2 / np.mean(np.square(before.astype(float) - after))))
+
+
+def test_a_reader_made_from_the_documentation_finds_the_signs(photo: np.ndarray, marked: np.ndarray) -> None:
+    """docs/provenance.md, "How it is made", in plain code."""
+    span = range(-14, 15)
+    waves = [
+        (hashlib.sha256(f"reliableswap-lattice-1:{ky},{kx}".encode()).digest(), ky, kx)
+        for ky in span
+        for kx in span
+        if (kx > 0 or (kx == 0 and ky > 0)) and 12.25 <= ky**2 + kx**2 <= 196 and (ky % 4 or kx % 4)
+    ]
+    waves.sort()
+    assert len(waves) == 270
+    data = sorted(waves[:192], key=lambda wave: (wave[1] ** 2 + wave[2] ** 2, wave[0]))
+    mark = (marked.astype(float) - photo)[..., 1]
+    y, x = np.indices(mark.shape)
+    signs = np.zeros(192)
+    for i, (digest, ky, kx) in enumerate(data):
+        value = np.sum(mark * np.exp(-2j * np.pi * (ky * y + kx * x) / 64))
+        value *= np.exp(-0.25j * np.pi * (2 * (digest[31] % 4) + 1))
+        for slot, part in ((2 * i, value.real), (2 * i + 1, value.imag)):
+            signs[77 * (slot if slot < 192 else 383 - slot) % 192] += part
+    assert np.array_equal(np.sign(signs), encode(PAYLOAD))
