@@ -90,7 +90,7 @@ class SwapOutput(BaseOutput):
     def save(
         self,
         path: str | os.PathLike[str],
-        index: int = 0,
+        index: int | None = None,
         *,
         overwrite: bool = False,
         quality: int = 95,
@@ -98,10 +98,19 @@ class SwapOutput(BaseOutput):
         layers: Collection[str] = LAYERS,
         signer: Credentials | None = None,
     ) -> Path:
-        """Write result number `index`, marked as made by AI; the extension is the format. Returns the path.
+        """Write a result, marked as made by AI; the extension is the format. Returns the path.
+
+        index: which of several results; it may be left out if there is one.
 
         label, layers, signer: see `provenance.seal.seal`.
         """
+        if index is None:
+            if len(self.pictures) > 1:
+                raise ReliableSwapError(
+                    f"there are {len(self.pictures)} results; say which to save with index=0 to "
+                    f"{len(self.pictures) - 1}"
+                )
+            index = 0
         output = check_output(path, overwrite=overwrite)
         record = self.records[index].again() if self.records else Record()
         return seal(

@@ -41,6 +41,8 @@ def test_lists_give_the_results_of_single_calls_in_their_order(
         assert np.array_equal(np.asarray(both.images[index]), np.asarray(alone.images[0]))
         assert both.reports[index].swapped == [0]
     assert both.save(tmp_path / "second.png", index=1).is_file()
+    with pytest.raises(ReliableSwapError, match="there are 2 results; say which"):
+        both.save(tmp_path / "one.png")
 
 
 def test_output_types_hold_the_same_picture(pipe: ReliableSwapPipeline) -> None:
