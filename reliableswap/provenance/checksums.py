@@ -21,7 +21,7 @@ from reliableswap.media.atomic import atomic_file
 from .credentials import Credentials, credentials
 
 FILE = "CHECKSUMS.json"
-_COVERED = ("*.safetensors", "*.json")
+_COVERED = ("*.safetensors", "*.onnx", "*.json")
 
 
 @dataclass(frozen=True)

@@ -87,23 +87,20 @@ def seal(
 def mark_pixels(
     pixels: np.ndarray, record: Record, watermark: Watermark | None = None
 ) -> tuple[np.ndarray, int | None, int | None]:
-    """Return (H,W,3) uint8 pixels with a watermark, the payload that they carry now, and the one that they had before.
+    """Return (H,W,3) uint8 pixels with the record's watermark, the payload that they carry now, and the one before.
 
-    A watermark that the pixels had is renewed in the changed faces only: two payloads would blot each other out.
+    A watermark that the pixels had and that does not give way to the new one stays: two would blot each other out.
     The payload is None where a picture is too small for a watermark.
     """
     watermark = watermark or default_watermark()
     before = watermark.read(pixels)
-    payload = record.payload if before is None else before.payload
-    marked = watermark.embed(pixels, payload, record.faces)
+    marked = watermark.embed(pixels, record.payload, record.faces)
     if before is None:
-        return marked, None if np.array_equal(marked, pixels) else payload, None
-    renewed = pixels.copy()
-    for x0, y0, x1, y1 in record.faces:
-        window = slice(max(0, int(y0)), max(0, int(y1) + 1)), slice(max(0, int(x0)), max(0, int(x1) + 1))
-        renewed[window] = marked[window]
-    after = watermark.read(renewed)
-    return (renewed if after and after.payload == payload else pixels), payload, payload
+        return marked, None if np.array_equal(marked, pixels) else record.payload, None
+    after = watermark.read(marked)
+    if after is not None and after.payload == record.payload:
+        return marked, record.payload, before.payload
+    return pixels, before.payload, before.payload
 
 
 def seal_clip(

@@ -52,7 +52,6 @@ def test_transparency_survives(tmp_path: Path) -> None:
 
 
 def test_a_swap_of_a_swap_keeps_every_layer(tmp_path: Path) -> None:
-    """The pixels keep the first watermark, also in a face that was replaced, and the metadata says so."""
     record = Record(target=picture().known_origin())
     first = read_picture(seal(picture(), tmp_path / "first.png", record))
     pixels = first.pixels.copy()
@@ -64,10 +63,32 @@ def test_a_swap_of_a_swap_keeps_every_layer(tmp_path: Path) -> None:
     assert found.mark is not None
     assert [event.instanceID for event in found.mark.history] == [record.id, second.id]
     assert found.watermark is not None
-    assert found.watermark.payload == payload_of(record.id)
+    assert found.watermark.payload == payload_of(second.id)
     assert found.agree
-    face = read_picture(tmp_path / "second.png").pixels[60:200, 60:200].astype(int)
-    assert np.abs(face - pixels[60:200, 60:200]).mean() > 0.2, "the new face is marked too"
+
+
+class Stubborn:
+    """A watermark that a second one does not replace."""
+
+    name = "stubborn"
+
+    def embed(self, pixels: np.ndarray, payload: int, faces: object = ()) -> np.ndarray:
+        return np.clip(pixels, 1, 255).astype(np.uint8)
+
+    def read(self, pixels: np.ndarray) -> Reading | None:
+        return Reading(7, 1.0)
+
+    def read_many(self, frames: object) -> Reading | None:
+        return Reading(7, 1.0)
+
+
+def test_a_watermark_that_does_not_give_way_stays_and_is_named(tmp_path: Path) -> None:
+    path = seal(picture(), tmp_path / "out.png", Record(), watermark=Stubborn())
+    np.testing.assert_array_equal(read_picture(path).pixels, photo())
+    found = verify(path, watermark=Stubborn())
+    assert found.mark is not None
+    assert found.mark.details["watermark"] == "00000007"
+    assert found.agree
 
 
 def test_a_mark_of_other_software_goes_into_the_history(tmp_path: Path) -> None:
