@@ -21,7 +21,7 @@ _SMALLEST_READ = 48  # pixels; the side of the smallest marked picture after the
 class LatticeWatermark:
     """64 bits in a lattice of mid-frequency waves in the luminance, repeated every 64 pixels.
 
-    Read at any size between 0.4 and 2.5 times the marked one, in crops, mirrored and in quarter turns; not after
+    Read at any size between 0.3 and 2.7 times the marked one, in crops, mirrored and in quarter turns; not after
     other turns or bends. Pictures with a side below 128 pixels are returned unchanged by `embed`, and `read` is None.
     """
 

@@ -10,7 +10,7 @@ import numpy as np
 from .carriers import PERIOD
 from .evidence import Evidence
 
-SMALLEST, LARGEST = 24.0, 176.0  # pixels
+SMALLEST, LARGEST = 16.0, 176.0  # pixels
 _STEP = 0.001  # relative, between the periods that are tried
 _LAGS = 4  # tiles to each side that are compared at first
 _TRIES = 5  # periods that are worth reading at

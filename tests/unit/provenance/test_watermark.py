@@ -47,7 +47,7 @@ def test_several_attacks_one_after_another(number: int) -> None:
     assert payload_of(MARK.read(pixels)) == PAYLOAD
 
 
-@pytest.mark.parametrize("scale", [0.4, 0.437, 0.61, 0.93, 1.17, 1.6])
+@pytest.mark.parametrize("scale", [0.3, 0.437, 0.61, 0.93, 1.17, 1.6, 2.5])
 def test_any_scale_is_found(scale: float, marked: np.ndarray) -> None:
     assert payload_of(MARK.read(resized(marked, scale))) == PAYLOAD
 
