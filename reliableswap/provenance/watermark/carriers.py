@@ -94,7 +94,11 @@ def analyse(detail: np.ndarray, period_y: float, period_x: float) -> np.ndarray:
     height, width = detail.shape
     across = _waves(width, period_x)[:, REACH:]
     rows = detail @ across.real - 1j * (detail @ across.imag)
-    half = _waves(height, period_y).conj().T @ rows
+    return with_opposites(_waves(height, period_y).conj().T @ rows)
+
+
+def with_opposites(half: np.ndarray) -> np.ndarray:
+    """(29,29) complex amplitudes of (29,15) ones; the opposite frequency has the conjugate."""
     return np.concatenate([half[::-1, :0:-1].conj(), half], 1)
 
 

@@ -7,23 +7,40 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .carriers import FULL_AREA
+from .carriers import FULL_AREA, PERIOD, REACH, with_opposites
 
+_TILE = int(PERIOD)
 _HIGHEST_PEAK = 8.0  # power of a frequency relative to its neighbours; stripes have higher ones
 _WINDOW = 0.05  # cycles a pixel over which the spectrum is smoothed
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """detail: (H,W) float32, nearly white. power: (H',W'/2+1) its power spectrum when padded to (H',W')."""
+    """spectrum: (H',W'/2+1) complex Fourier transform of detail (H,W), padded to (H',W'). level: its usual power."""
 
-    detail: np.ndarray
-    power: np.ndarray
+    spectrum: np.ndarray
+    level: np.ndarray
+    extent: tuple[int, int]
     padded: tuple[int, int]
+
+    def detail(self) -> np.ndarray:
+        """(H,W) float32 detail in which every frequency is equally strong."""
+        height, width = self.extent
+        white = np.fft.irfft2(self.spectrum / np.sqrt(self.level), s=self.padded)
+        return white[:height, :width].astype(np.float32)
 
     def likeness(self) -> np.ndarray:
         """(H',W') float32 autocorrelation of the detail, with lag zero in the middle."""
-        return np.fft.fftshift(np.fft.irfft2(self.power, s=self.padded)).astype(np.float32)
+        return np.fft.fftshift(np.fft.irfft2(_power(self.spectrum) / self.level, s=self.padded)).astype(
+            np.float32
+        )
+
+    def lattice(self) -> np.ndarray:
+        """(29,29) complex amplitudes of the waves of a picture that was not resized: they are in the spectrum."""
+        rows = np.arange(-REACH, REACH + 1) * (self.padded[0] // _TILE) % self.padded[0]
+        columns = np.arange(REACH + 1) * (self.padded[1] // _TILE)
+        places = np.ix_(rows, columns)
+        return with_opposites(self.spectrum[places] / np.sqrt(self.level[places]))
 
 
 def luminance(pixels: np.ndarray) -> np.ndarray:
@@ -44,14 +61,18 @@ def local_detail(pixels: np.ndarray) -> np.ndarray:
 
 
 def whiten(detail: np.ndarray) -> Evidence:
-    """Divide the spectrum of (H,W) detail by its own smoothed magnitude, and cut its peaks."""
+    """Find the power of the frequencies of (H,W) detail, smoothed, so that peaks are cut."""
     height, width = detail.shape
-    shape = cv2.getOptimalDFTSize(height), cv2.getOptimalDFTSize(width)
-    spectrum = np.fft.rfft2(detail, s=shape)
-    power = np.square(spectrum.real) + np.square(spectrum.imag)
-    window = int(shape[1] * _WINDOW) | 1, int(shape[0] * _WINDOW) | 1
+    # Multiples of the tile, so that its waves are in the spectrum.
+    padded = tuple(_TILE * cv2.getOptimalDFTSize(-(-side // _TILE)) for side in (height, width))
+    spectrum = np.fft.rfft2(detail, s=padded)
+    power = _power(spectrum)
+    window = int(padded[1] * _WINDOW) | 1, int(padded[0] * _WINDOW) | 1
     smooth = cv2.blur(np.fft.fftshift(power, axes=0), window, borderType=cv2.BORDER_REFLECT)
     smooth = np.fft.ifftshift(smooth, axes=0)
-    smooth = np.maximum(smooth + 1e-3 * power.mean() + 1e-12, power / _HIGHEST_PEAK)
-    white = np.fft.irfft2(spectrum / np.sqrt(smooth), s=shape)[:height, :width]
-    return Evidence(white.astype(np.float32), power / smooth, shape)
+    level = np.maximum(smooth + 1e-3 * power.mean() + 1e-12, power / _HIGHEST_PEAK)
+    return Evidence(spectrum, level, (height, width), (padded[0], padded[1]))
+
+
+def _power(spectrum: np.ndarray) -> np.ndarray:
+    return np.square(spectrum.real) + np.square(spectrum.imag)

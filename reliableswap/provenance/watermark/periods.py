@@ -18,7 +18,7 @@ _TRIES = 5  # periods that are worth reading at
 
 def candidates(evidence: Evidence) -> Iterator[tuple[float, float]]:
     """Yield likely periods (y, x) in pixels, the likeliest first."""
-    likeness, extent = evidence.likeness(), evidence.detail.shape
+    likeness, extent = evidence.likeness(), evidence.extent
     periods = SMALLEST * np.exp(np.arange(0, np.log(LARGEST / SMALLEST), _STEP))
     scores = _score(likeness, extent, periods, periods, 1)
     peaks = np.flatnonzero((scores[1:-1] >= scores[:-2]) & (scores[1:-1] > scores[2:])) + 1

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .carriers import PERIOD, REACH, analyse, carriers, collect, shifts, superpose
+from .carriers import REACH, analyse, carriers, collect, shifts, superpose
 from .codec import decode
 from .evidence import Evidence, whiten
 from .periods import candidates
@@ -28,9 +28,7 @@ class Found:
 
 def read(detail: np.ndarray) -> Reading | None:
     """Read (H,W) float32 detail, or return None if no message passes its checks."""
-    evidence = whiten(detail)
-    for period_y, period_x in _periods(evidence):
-        lattice = analyse(evidence.detail, period_y, period_x)
+    for lattice in _lattices(whiten(detail)):
         for turned in _orientations(lattice):
             found = _decode(turned)
             if found is not None:
@@ -40,12 +38,15 @@ def read(detail: np.ndarray) -> Reading | None:
 
 def find_unchanged(detail: np.ndarray) -> Found | None:
     """Find a mark in (H,W) float32 detail of a picture that was neither resized nor turned since."""
-    return _decode(analyse(whiten(detail).detail, PERIOD, PERIOD))
+    return _decode(whiten(detail).lattice())
 
 
-def _periods(evidence: Evidence) -> Iterator[tuple[float, float]]:
-    yield PERIOD, PERIOD  # a picture that was not resized needs no search
-    yield from candidates(evidence)
+def _lattices(evidence: Evidence) -> Iterator[np.ndarray]:
+    """Yield the waves' (29,29) amplitudes at likely periods; a picture that was not resized needs no search."""
+    yield evidence.lattice()
+    detail = evidence.detail()
+    for period_y, period_x in candidates(evidence):
+        yield analyse(detail, period_y, period_x)
 
 
 def _orientations(lattice: np.ndarray) -> Iterator[np.ndarray]:
