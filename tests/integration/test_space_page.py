@@ -60,7 +60,7 @@ def test_the_figure_has_the_networks_answer(worker: Worker, pictures: list[str])
 
 def cards(worker: Worker, photo: Picture) -> tuple[str, list[gr.Column], list[Any], list[gr.Dropdown]]:
     """What the page shows of a target photo when there are two sources."""
-    target = as_file(files.publish(photo, "target.png", ai_made=False))
+    target = as_file(files.publish(photo, "target.png", None))
     gallery = [{"image": {"path": "x"}}, {"image": {"path": "y"}}]
     message, *rest = show_faces(worker, target, gallery)
     columns, crops, choices = (rest[i * limits.MAX_FACES : (i + 1) * limits.MAX_FACES] for i in range(3))
