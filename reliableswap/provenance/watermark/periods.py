@@ -13,12 +13,15 @@ from .evidence import Evidence
 SMALLEST, LARGEST = 16.0, 176.0  # pixels
 _STEP = 0.001  # relative, between the periods that are tried
 _LAGS = 4  # tiles to each side that are compared at first
+_HIGHEST = 6.0  # the most that one lag counts, in medians of all lags
 _TRIES = 5  # periods that are worth reading at
 
 
 def candidates(evidence: Evidence) -> Iterator[tuple[float, float]]:
     """Yield likely periods (y, x) in pixels, the likeliest first."""
     likeness, extent = evidence.likeness(), evidence.extent
+    # Cut, so that the few strong likenesses of a picture that repeats something do not hide the mark's many weak ones.
+    likeness = np.minimum(likeness, _HIGHEST * np.median(np.abs(likeness)))
     periods = SMALLEST * np.exp(np.arange(0, np.log(LARGEST / SMALLEST), _STEP))
     scores = _score(likeness, extent, periods, periods, 1)
     peaks = np.flatnonzero((scores[1:-1] >= scores[:-2]) & (scores[1:-1] > scores[2:])) + 1

@@ -52,6 +52,11 @@ def test_any_scale_is_found(scale: float, marked: np.ndarray) -> None:
     assert payload_of(MARK.read(resized(marked, scale))) == PAYLOAD
 
 
+def test_a_sheet_that_repeats_a_face_does_not_mislead_the_search() -> None:
+    sheet = MARK.embed(portrait(3, 320, "emotions_sheet"), PAYLOAD)
+    assert payload_of(MARK.read(resized(sheet, 0.75))) == PAYLOAD
+
+
 @pytest.mark.parametrize("turns", [1, 2, 3])
 def test_quarter_turns_are_read(turns: int, marked: np.ndarray) -> None:
     assert payload_of(MARK.read(np.rot90(marked, turns))) == PAYLOAD
