@@ -352,7 +352,7 @@ def test_the_card_holds_what_was_measured_and_goes_to_the_hub_with_the_networks(
             sent["card"] = (folder_path / "README.md").read_text()
             sent["files"] = sorted(p.suffix for p in folder_path.rglob("*") if p.is_file())
 
-    monkeypatch.setattr("reliableswap.pipelines.image.HfApi", Hub)
+    monkeypatch.setattr("reliableswap.pipelines.stored.HfApi", Hub)
     pipe.push_to_hub("swapper", token="secret", figures={"identity top-1": 0.5})
     assert sent["repo"] == "me/swapper"
     assert "| identity top-1 | 0.5 |" in str(sent["card"])

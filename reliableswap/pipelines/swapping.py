@@ -1,0 +1,140 @@
+"""One call of a pipeline: what its targets share, and how one target is swapped."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+
+from reliableswap.errors import NoFaceError, ReliableSwapError
+from reliableswap.faces.analysers.base import FaceAnalyser
+from reliableswap.faces.face import Face
+from reliableswap.media import Picture
+from reliableswap.provenance.record import Record
+from reliableswap.safety.consent import Consent
+from reliableswap.safety.gates import Gates
+from reliableswap.swap.engines import ENGINES, run
+from reliableswap.swap.job import FaceJob
+from reliableswap.swap.networks import Networks
+from reliableswap.swap.person import Person
+from reliableswap.swap.settings import SwapSettings
+from reliableswap.swap.subject import Subject
+
+from .inputs import Faces, PictureLike, Source, assign, source_name, to_picture
+from .output import FaceReport, SwapReport, record_of
+from .people import find_faces, person_of
+
+
+class Progress:
+    """Counts faces for the caller's callback."""
+
+    def __init__(self, callback: Callable[[int, int], None] | None) -> None:
+        self.callback, self.count, self.total = callback, 0, 0
+
+    def more(self, faces: int) -> None:
+        self.total += faces
+
+    def done(self) -> None:
+        self.count += 1
+        if self.callback is not None:
+            self.callback(self.count, self.total)
+
+
+@dataclass(frozen=True)
+class Call:
+    """What all targets of one call share.
+
+    place: where the networks run, as reports name it. checksums: gives class and checksum of every network by name.
+    people: the prepared sources, by the identity of what was given.
+    """
+
+    engine: Literal["blend", "neural"]
+    settings: SwapSettings
+    networks: Networks
+    analyser: FaceAnalyser
+    gates: Gates
+    consent: Consent | None
+    progress: Progress
+    place: str
+    checksums: Callable[[], Mapping[str, tuple[str, str]]]
+    people: dict[int, Person] = field(default_factory=dict)
+
+    def swap(
+        self, source: Source | None, target: PictureLike, faces: Faces
+    ) -> tuple[Picture, SwapReport, Record]:
+        """One target: its picture with the faces swapped, the report, and the record of provenance."""
+        started = time.perf_counter()
+        picture = to_picture(target)
+        with ThreadPoolExecutor(2) as pool:
+            finding = pool.submit(find_faces, picture, self.analyser)
+            looking = pool.submit(self.gates.shows_nudity, picture.pixels)
+            for given in faces.values() if isinstance(faces, Mapping) else [source]:
+                if given is not None and id(given) not in self.people:
+                    self.people[id(given)] = person_of(given, self.networks, self.analyser)
+        found = finding.result()
+        wanted = assign(source, faces, len(found), picture.name)
+        self.progress.more(len(wanted))
+
+        subjects = _subjects(picture, {index: found[index] for index in wanted}, self.networks)
+        sources = {id(given): self.people[id(given)] for given in wanted.values()}
+        refused = self.gates.check_inputs(
+            picture.pixels, picture.name, subjects, sources.values(), looking.result()
+        )
+
+        report = SwapReport(picture.name, self.engine, self.place, self.analyser.name, consent=self.consent)
+        report.faces = [FaceReport(i, _box(face), round(face.score, 4)) for i, face in enumerate(found)]
+        pixels = picture.pixels.copy()
+        failure: ReliableSwapError | None = None
+        for index, given in wanted.items():
+            entry = report.faces[index]
+            try:
+                if index in refused:
+                    raise refused[index]
+                subject = Subject.around(pixels, found[index], picture.name, self.networks)
+                if np.array_equal(subject.pixels, subjects[index].pixels):  # no earlier swap reached it
+                    subject = subjects[index]
+                job = FaceJob.start(subject, self.people[id(given)], self.settings, self.networks)
+                job = run(ENGINES[self.engine], job)
+                subject.put_back(pixels, job.image, job.mask)
+                entry.swapped, entry.engine, entry.source = True, self.engine, source_name(given)
+                _measure(entry, job)
+            except ReliableSwapError as error:
+                if not (isinstance(faces, str) and faces == "all"):
+                    raise
+                entry.error, failure = str(error), error
+            self.progress.done()
+        if failure is not None and not report.swapped:
+            raise failure
+        self.gates.check_result(pixels, picture.name, [found[index].box for index in report.swapped])
+        used = [self.people[id(wanted[index])] for index in report.swapped]
+        record = record_of(report, self.settings, picture, used, self.checksums())
+        report.seconds = round(time.perf_counter() - started, 4)
+        return replace(picture, pixels=pixels), report, record
+
+
+def _subjects(picture: Picture, faces: Mapping[int, Face], networks: Networks) -> dict[int, Subject]:
+    """The subjects of the faces by number; a face outside of the picture has none."""
+    subjects = {}
+    for index, face in faces.items():
+        with contextlib.suppress(NoFaceError):
+            subjects[index] = Subject.around(picture.pixels, face, picture.name, networks)
+    return subjects
+
+
+def _measure(entry: FaceReport, job: FaceJob) -> None:
+    """Cosines to the source before and after, where there is an encoder."""
+    if job.networks.identity is None:
+        return
+    after = replace(job.target, pixels=job.image)
+    entry.identity_before = round(float((job.target.v_id * job.person.v_id).sum()), 4)
+    entry.identity_after = round(float((after.v_id * job.person.v_id).sum()), 4)
+
+
+def _box(face: Face) -> tuple[float, float, float, float]:
+    x0, y0, x1, y1 = (round(float(v), 1) for v in face.box)
+    return x0, y0, x1, y1
