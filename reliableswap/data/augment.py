@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import cv2
 import numpy as np
 
 from reliableswap.errors import ReliableSwapError
 from reliableswap.geometry.topology import topology
+from reliableswap.imaging.light import Light
+from reliableswap.imaging.occluders import Occluder, paste
 
 from .aligned import AlignedFace
 
@@ -16,7 +19,9 @@ from .aligned import AlignedFace
 @dataclass(frozen=True)
 class Augmentation:
     """Limits of the changes. flip: how often a sample is mirrored; brightness, contrast, saturation: as a share;
-    hue: in degrees. The source's colours change by a draw of their own.
+    hue: in degrees. light: how often target and truth, or the source, stand in uneven light. occluded: how often
+    something is pasted in front of target and truth, or of the source; occluders: folder of cut-outs for that, None:
+    shapes made up. The source has draws of its own.
     """
 
     flip: float = 0.5
@@ -24,9 +29,12 @@ class Augmentation:
     contrast: float = 0.1
     saturation: float = 0.1
     hue: float = 4.0
+    light: float = 0.0
+    occluded: float = 0.0
+    occluders: Path | None = None
 
     def __post_init__(self) -> None:
-        for name in ("flip", "brightness", "contrast", "saturation"):
+        for name in ("flip", "brightness", "contrast", "saturation", "light", "occluded"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ReliableSwapError(f"{name} is {getattr(self, name)}; choose a value from 0 to 1")
 
@@ -79,3 +87,13 @@ def flipped(face: AlignedFace) -> AlignedFace:
 def recoloured(face: AlignedFace, jitter: Jitter) -> AlignedFace:
     """The face with other colours."""
     return replace(face, crop=jitter(face.crop))
+
+
+def lit(face: AlignedFace, light: Light) -> AlignedFace:
+    """The face under another light."""
+    return replace(face, crop=light(face.crop))
+
+
+def occluded(face: AlignedFace, occluder: Occluder, seed: int) -> AlignedFace:
+    """The face with something in front of it; its shadow follows from the seed."""
+    return replace(face, crop=paste(face.crop, occluder, np.random.default_rng(seed)))

@@ -9,6 +9,7 @@ import numpy as np
 from reliableswap.errors import ReliableSwapError
 
 KINDS = ("cycle", "naive", "real_source", "reconstruction", "vanilla")
+PHOTO_TRUTH = ("cycle", "real_source", "reconstruction")  # the kinds whose truth is a real photo
 
 
 @dataclass(frozen=True)

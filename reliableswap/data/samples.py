@@ -14,17 +14,31 @@ from reliableswap.geometry import regions
 from reliableswap.swap.guidance import carried_glasses, guidance_texture
 
 from .aligned import AlignedFace
-from .mix import KINDS
+from .mix import KINDS, PHOTO_TRUTH
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """The faces of one training sample; truth is None where there is no ground truth."""
+    """The faces of one training sample; truth is None where there is no ground truth.
+
+    front: (S,S) in 0..1, what was pasted in front of target and truth. who: the face whose identity is wanted, without
+    what was pasted on it; None: as `wanted` says.
+    """
 
     kind: str
     target: AlignedFace
     source: AlignedFace
     truth: AlignedFace | None
+    front: np.ndarray | None = None
+    who: AlignedFace | None = None
+
+
+def wanted(kind: str, source: AlignedFace, truth: AlignedFace | None) -> AlignedFace:
+    """The face whose identity is wanted: a truth that is a real photo, else the source.
+
+    A surrogate source keeps traces of the other person.
+    """
+    return truth if truth is not None and kind in PHOTO_TRUTH else source
 
 
 def sample_tensors(sample: Sample) -> dict[str, Tensor]:
@@ -37,13 +51,17 @@ def sample_tensors(sample: Sample) -> dict[str, Tensor]:
     mask = regions.oval(target.mesh, side)
     if truth is not None:
         mask = np.maximum(mask, regions.oval(truth.mesh, side))
+    front = np.zeros(side, np.float32) if sample.front is None else sample.front
+    who = sample.who or wanted(sample.kind, source, truth)
     return {
         "target": to_tensor(target.crop),
         "source": to_tensor(source.crop),
+        "who": to_tensor(who.crop),
         "guidance": torch.cat([to_tensor(texture), torch.from_numpy(validity)[None]]),
         "truth": torch.zeros(3, *side) if truth is None else to_tensor(truth.crop),
         "has_truth": torch.tensor(float(truth is not None)),
-        "face_mask": torch.from_numpy(mask)[None],
+        "face_mask": torch.from_numpy(mask * (1 - front))[None],
+        "front": torch.from_numpy(front)[None],
         "glasses": _glasses(sample),
         "mesh": torch.from_numpy(target.mesh.astype(np.float32)),
         "kind": torch.tensor(KINDS.index(sample.kind)),
@@ -51,7 +69,7 @@ def sample_tensors(sample: Sample) -> dict[str, Tensor]:
 
 
 def _glasses(sample: Sample) -> Tensor:
-    """(4,S,S) the glasses in front of the generated face, and how opaque they are."""
+    """(4,S,S) what lies in front of the generated face, glasses and pasted things, and how opaque it is."""
     target, source = sample.target, sample.source
     shape = target.crop.shape[:2]
     picture, worn = target.crop, find_glasses(target.crop, target.mesh, bundled_glasses())
@@ -59,6 +77,9 @@ def _glasses(sample: Sample) -> Tensor:
         carried, theirs = carried_glasses(source.crop, source.mesh, target.mesh, shape, bundled_glasses())
         picture = np.where((theirs > worn)[..., None], carried, picture)
         worn = np.maximum(worn, theirs)
+    if sample.front is not None:
+        picture = np.where((sample.front > worn)[..., None], target.crop, picture)
+        worn = np.maximum(worn, sample.front)
     return torch.cat([to_tensor(picture), torch.from_numpy(worn)[None]])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,15 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from reliableswap.errors import ReliableSwapError
+from reliableswap.imaging.light import Light
+from reliableswap.imaging.occluders import Occluders
 
 from .aligned import AlignedFace
-from .augment import Augmentation, Jitter, flipped, recoloured
+from .augment import Augmentation, Jitter, flipped, lit, occluded, recoloured
 from .cells import decode_mesh, decode_picture
 from .mix import Mix
 from .row_order import WINDOW, RowOrder
-from .samples import Sample, sample_tensors
+from .samples import Sample, sample_tensors, wanted
 from .shards import read_about, shards_of, split_of_folder
 from .splits import NAMES
 
@@ -33,10 +36,12 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
 
     target, source, truth (3,S,S) in [-1,1]; truth is zero if has_truth is 0
     guidance (4,S,S): the source's texture on the target's mesh in [-1,1], and its validity in [0,1]
-    glasses (4,S,S): what is worn in front of the generated face when it is judged whose it is, a picture in [-1,1], and
-        its opacity in [0,1]. It is the target's glasses and, where the wanted identity is that of the source's photo,
-        the source's.
-    face_mask (1,S,S): 1 on the face of the target and of the truth
+    who (3,S,S): the face whose identity is wanted, with nothing pasted on: a truth that is a photo, else the source
+    front (1,S,S): the opacity in [0,1] of what was pasted in front of target and truth, which has to stay there
+    glasses (4,S,S): what is in front of the generated face when it is judged whose it is, a picture in [-1,1], and its
+        opacity in [0,1]: what was pasted, the target's glasses and, where the wanted identity is that of the source's
+        photo, the source's.
+    face_mask (1,S,S): 1 on the face of the target and of the truth, where nothing was pasted
     mesh (468,3): the target's, in pixels
     has_truth: 0 or 1; kind: a position in KINDS
 
@@ -108,7 +113,7 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
         return _face(other, side)
 
     def _augmented(self, sample: Sample, rng: np.random.Generator) -> Sample:
-        """Mirror all faces or none; change the colours of target and truth alike, and the source's by another draw."""
+        """Mirror all faces or none. Target and truth get the same colours, light and occluder, the source others."""
         target, source, truth = sample.target, sample.source, sample.truth
         if rng.random() < self.augmentation.flip:
             target, source, truth = flipped(target), flipped(source), truth and flipped(truth)
@@ -118,7 +123,28 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
             recoloured(source, ours),
             truth and recoloured(truth, theirs),
         )
-        return Sample(sample.kind, target, source, truth)
+        who = wanted(sample.kind, source, truth)
+        if rng.random() < self.augmentation.light:
+            light = Light.draw(rng)
+            target, truth = lit(target, light), truth and lit(truth, light)
+        if rng.random() < self.augmentation.light:
+            source = lit(source, Light.draw(rng))
+        front = None
+        if rng.random() < self.augmentation.occluded:
+            occluder = self.occluders.draw(target.crop, target.mesh, rng)
+            front, seed = occluder.opacity, int(rng.integers(2**31))
+            target = occluded(target, occluder, seed)
+            truth = truth and occluded(truth, occluder, seed)
+        if rng.random() < self.augmentation.occluded:
+            source = occluded(
+                source, self.occluders.draw(source.crop, source.mesh, rng), int(rng.integers(2**31))
+            )
+        return Sample(sample.kind, target, source, truth, front, who)
+
+    @cached_property
+    def occluders(self) -> Occluders:
+        """What augmentation puts in front of faces."""
+        return Occluders(self.augmentation.occluders)
 
     def _row(self, shard: int, row: int) -> dict[str, Any]:
         if shard not in self._tables:

@@ -68,7 +68,7 @@ def test_eight_triplets_can_be_learnt_by_heart(triplets: Path, encoders: Path) -
     torch.manual_seed(0)
     network = LightGenerator(channels=(16, 24, 32, 48), block_count=2, identity_dim=16)
     batch = torch.utils.data.default_collate([task.samples[i] for i in range(8)])
-    for name in ("target", "plain", "source", "truth", "guidance", "face_mask", "glasses"):
+    for name in ("target", "plain", "source", "truth", "guidance", "face_mask", "glasses", "front", "who"):
         batch[name] = nn.functional.interpolate(batch[name], size=(32, 32), mode="area")
     optimizer = torch.optim.Adam(network.parameters(), 8e-3)
     steps, trace = 250, []

@@ -30,7 +30,7 @@ def test_samples_have_their_shapes_and_ranges(plain: TripletDataset) -> None:
     shapes = {
         "target": (3, SIZE, SIZE), "source": (3, SIZE, SIZE), "guidance": (4, SIZE, SIZE), "truth": (3, SIZE, SIZE),
         "has_truth": (), "face_mask": (1, SIZE, SIZE), "glasses": (4, SIZE, SIZE), "mesh": (468, 3),
-        "kind": (),
+        "kind": (), "front": (1, SIZE, SIZE), "who": (3, SIZE, SIZE),
     }  # fmt: skip
     for i in range(12):
         sample = plain[i]
@@ -195,3 +195,33 @@ def test_no_jitter_is_no_change(rng: np.random.Generator) -> None:
     assert np.abs(Jitter(1, 1, 1.5, 15)(grey).astype(int) - grey).max() <= 1  # grey has no colour to change
     assert Jitter(1.2, 1, 1, 0)(picture).mean() > picture.mean()
     assert Jitter(1, 0.5, 1, 0)(picture).std() < 0.6 * picture.std()
+
+
+def test_something_in_front_stays_with_target_and_truth_and_leaves_the_wanted_face_alone(made: Path) -> None:
+    limits = dataclasses.replace(NONE, occluded=1.0)
+    plain = TripletDataset(
+        made, augmentation=NONE, mix=Mix(cycle=1, naive=0, real_source=0, reconstruction=0, vanilla=0)
+    )
+    hidden = TripletDataset(made, augmentation=limits, mix=plain.mix)
+    differing = 0
+    for i in range(12):
+        clean, sample = plain[i], hidden[i]
+        front = sample["front"]
+        assert 0 <= float(front.min()) <= float(front.max()) <= 1
+        opaque = (front > 0.99).expand(3, -1, -1)
+        apart = (sample["target"] - sample["truth"]).abs()[opaque]
+        assert not len(apart) or float(apart.max()) <= 4 / 255
+        assert torch.equal(sample["who"], clean["truth"])
+        assert torch.allclose(sample["face_mask"], clean["face_mask"] * (1 - front), atol=1e-6)
+        assert float((sample["glasses"][3:] - front).min()) >= 0  # encoders see the face with it in front
+        differing += not torch.equal(sample["source"], clean["source"])
+    assert differing > 6
+
+
+def test_light_changes_target_and_truth_alike_and_the_source_by_itself(made: Path) -> None:
+    mix = Mix(cycle=0, naive=0, real_source=0, reconstruction=1, vanilla=0)
+    lit = TripletDataset(made, augmentation=dataclasses.replace(NONE, light=1.0), mix=mix)
+    for i in range(4):
+        sample = lit[i]
+        assert torch.equal(sample["target"], sample["truth"])
+        assert not torch.equal(sample["source"], sample["truth"])

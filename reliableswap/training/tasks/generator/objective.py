@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from reliableswap.data.mix import KINDS
+from reliableswap.data.mix import KINDS, PHOTO_TRUTH
 from reliableswap.errors import ReliableSwapError
 from reliableswap.geometry.measures_torch import eye_patches, openings
 from reliableswap.models import FaceShifterGenerator
@@ -24,7 +24,7 @@ from .frozen import FrozenNetworks
 from .settings import GeneratorSettings
 from .views import identity_window, jitter
 
-_PHOTO_TRUTH = [KINDS.index(kind) for kind in ("cycle", "real_source", "reconstruction")]
+_PHOTO_TRUTH = [KINDS.index(kind) for kind in PHOTO_TRUTH]
 
 Batch = dict[str, Tensor]
 
@@ -50,15 +50,9 @@ class Step:
         self.face = batch["face_mask"]
         self.has_truth = batch["has_truth"]
         self.no_truth = 1 - self.has_truth
-        self.photo_truth = truth_is_photo(batch)
         source_vector = frozen.vectors(self.source)
         judged = bool(settings.identity_weight or (settings.lower_face_weight and frozen.fixer is not None))
-        self.wanted_vector = source_vector
-        if judged:
-            # A surrogate source keeps traces of the other person; a real photo of the truth says best who it is.
-            self.wanted_vector = torch.where(
-                self.photo_truth[:, None], frozen.vectors(self.truth), source_vector
-            )
+        self.wanted_vector = frozen.vectors(batch["who"]) if judged else source_vector
         self.output = generate(network, self.target, source_vector, batch["guidance"])
         self.image = self.output.image.float()
         self.seen = self._as_encoders_see_it() if judged else self.image
@@ -78,7 +72,8 @@ class Step:
     def pixel_weight(self) -> Tensor:
         """(B,1,S,S)"""
         s = self.settings
-        return s.background_weight + (s.face_weight - s.background_weight) * self.face
+        counted = torch.maximum(self.face, self.batch["front"])
+        return s.background_weight + (s.face_weight - s.background_weight) * counted
 
     @cached_property
     def reference(self) -> Tensor:
@@ -87,8 +82,9 @@ class Step:
 
     @cached_property
     def reference_weight(self) -> Tensor:
-        """(B,1,S,S) zero on faces without truth."""
+        """(B,1,S,S) zero on faces without truth, but for what was pasted in front of them."""
         beside = self.settings.background_weight * (1 - self.face)
+        beside = torch.maximum(beside, self.settings.face_weight * self.batch["front"])
         return torch.where(self._known > 0, self.pixel_weight, beside)
 
     @cached_property
@@ -145,7 +141,7 @@ def _identity(step: Step) -> tuple[Tensor, Tensor | None]:
     values = loss.identity_loss(step.vector[:, :size], step.wanted_vector[:, :size])
     if not step.frozen.more_identities:
         return values, None
-    wanted = identity_window(torch.where(step.photo_truth[:, None, None, None], step.truth, step.source))
+    wanted = identity_window(step.batch["who"])
     each = [values]
     for encoder in step.frozen.more_identities:
         with torch.no_grad():

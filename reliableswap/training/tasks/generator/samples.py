@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from reliableswap.data.augment import Augmentation
 from reliableswap.data.mix import Mix
 from reliableswap.errors import ReliableSwapError
 from reliableswap.imaging.painted_glasses import paint_glasses
@@ -50,12 +51,21 @@ class GeneratorSamples(Dataset[dict[str, Tensor]]):
         shares: Sequence[float] = (),
         corruption: CorruptionRates | None = None,
         painted: float = 0.0,
+        augmentation: Augmentation | None = None,
     ) -> None:
         if not 0 <= painted <= 1:
             raise ReliableSwapError(f"--painted_glasses is {painted}; choose a share from 0 to 1")
         self.seed, self.corruption, self.painted = seed, corruption, painted
         self.triplets = TripletFolders(
-            folders, "train", mix=mix, batch=batch, seed=seed, ranks=ranks, workers=workers, shares=shares
+            folders,
+            "train",
+            mix=mix,
+            batch=batch,
+            seed=seed,
+            ranks=ranks,
+            workers=workers,
+            shares=shares,
+            augmentation=augmentation,
         )
 
     def __len__(self) -> int:

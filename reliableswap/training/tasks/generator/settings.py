@@ -69,6 +69,15 @@ class GeneratorSettings(AdversarialSettings):
     )
     fixer: Path | None = setting(None, "folder of the FixerNet whose vector joins the identity's")
     guidance_corruption: float = setting(1.0, "factor on the rates of corrupted guidance; 0: never corrupted")
+    light: float = setting(0.0, "share of targets, and of sources, that stand in uneven, coloured light")
+    occluded: float = setting(
+        0.0, "share of targets, which keep it, and of sources, which lose it, with something pasted in front"
+    )
+    occluders: Path | None = setting(
+        None,
+        "folder of cut-outs with alpha for --occluded; None: shapes and strands made up",
+        on_resume="any",
+    )
     identity_weight: float = setting(8.0, "weight of the identity loss")
     identity_jitter: float = setting(1.0, "strength of the random crop before the identity loss; 0: none")
     glasses: float = setting(

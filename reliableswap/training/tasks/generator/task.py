@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from reliableswap.data.augment import Augmentation
 from reliableswap.errors import ReliableSwapError
 from reliableswap.models import Generator
 from reliableswap.models.base import Network
@@ -48,6 +49,9 @@ class GeneratorTask(Task):
             shares=settings.shares,
             corruption=CorruptionRates().scaled(settings.guidance_corruption),
             painted=settings.painted_glasses,
+            augmentation=Augmentation(
+                light=settings.light, occluded=settings.occluded, occluders=settings.occluders
+            ),
         )
         self.sizes = [one.size for one in self.samples.triplets.datasets]
         self.held_out = held_out_percent(settings.folders)
