@@ -9,21 +9,23 @@ import numpy as np
 import torch
 
 from reliableswap.faces.detect import to_tensor
+from reliableswap.runtime.base import Runtime
 
 
 class Running:
-    """A network as it runs: a compiled copy, or the network itself.
+    """A network as it runs: a compiled copy, a runtime that is current, or the network itself.
 
     Device and dtype are looked up once, because diffusers searches all modules for them at every access.
     """
 
     def __init__(self, network: Any, runs: Any) -> None:
         self.network, self.runs, self.config = network, runs, network.config
+        self._call = runs.run if isinstance(runs, Runtime) else runs
         first = next(network.parameters())
         self.device, self.dtype = first.device, first.dtype
 
     def __call__(self, *inputs: Any) -> Any:
-        return self.runs(*inputs)
+        return self._call(*inputs)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.runs, name)
