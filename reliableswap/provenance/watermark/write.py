@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import cv2
@@ -19,6 +20,10 @@ _PSNR, _PSNR_STEP, _LOWEST_PSNR, _HIGHEST_PSNR = 42.0, 1.5, 40.3, 44.0
 _FLAT = 0.66  # grey levels of the mark where there is no texture
 _TEXTURE = 0.21  # further grey levels of the mark for each grey level of texture
 _MOST_TEXTURE = 12.0  # grey levels; an edge is not taken for texture
+_WINDOW = (11, 11)  # pixels over which texture is averaged
+# The mark in grey levels that is not seen where nothing hides it, in a picture of FULL_AREA; smaller pictures hold
+# fewer tiles and need more. Then what each grey level of texture hides.
+_UNSEEN, _HIDDEN = 0.45, 1.0
 
 
 def write(pixels: np.ndarray, payload: int, faces: Sequence[Box] = ()) -> np.ndarray:
@@ -30,12 +35,12 @@ def write(pixels: np.ndarray, payload: int, faces: Sequence[Box] = ()) -> np.nda
     zoom = max(1.0, float(np.sqrt(height * width / FULL_AREA)))
     grey = luminance(pixels)
     strength = _strength(grey, faces, zoom)
-    strength *= _level(strength, height * width)
     change = strength * superpose(amplitudes(encode(payload)), height, width, PERIOD * zoom)
     earlier = find_unchanged(local_detail(pixels))
     if earlier is not None:
         change -= _earlier_mark(earlier, grey, strength, PERIOD * zoom)
-    return cv2.add(pixels, cv2.merge([np.rint(change).astype(np.int16)] * 3), dtype=cv2.CV_8U)
+    change = np.rint(change + _dither(height, width)).astype(np.int16)
+    return cv2.add(pixels, cv2.merge([change] * 3), dtype=cv2.CV_8U)
 
 
 def _earlier_mark(found: Found, grey: np.ndarray, strength: np.ndarray, period: float) -> np.ndarray:
@@ -46,25 +51,38 @@ def _earlier_mark(found: Found, grey: np.ndarray, strength: np.ndarray, period: 
     return mark * np.float32(np.clip(factor, 0, 1.5))
 
 
-def _level(strength: np.ndarray, area: int) -> float:
-    """Factor from relative strength to the amplitude of each wave in grey levels."""
-    usual = float(np.sqrt(np.mean(np.square(strength))))
-    weakest = np.clip(_PSNR + _PSNR_STEP * np.log2(area / 512**2), _LOWEST_PSNR, _HIGHEST_PSNR)
-    psnr = np.clip(20 * np.log10(255 / usual), _LOWEST_PSNR, weakest)  # a busy picture hides a stronger mark
-    return float(255 / 10 ** (psnr / 20)) / usual / np.sqrt(len(carriers().phases) / 2)
-
-
 def _strength(grey: np.ndarray, faces: Sequence[Box], zoom: float) -> np.ndarray:
-    """(H,W) float32 grey levels that the texture hides, computed at the size at which large pictures are read."""
+    """(H,W) float32 amplitude of each wave, computed at the size at which large pictures are read."""
     height, width = grey.shape
     if zoom > 1:
         size = max(1, round(width / zoom)), max(1, round(height / zoom))
         grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
     detail = np.abs(grey - cv2.GaussianBlur(grey, (0, 0), 2.0))
-    strength = _FLAT + _TEXTURE * cv2.blur(np.minimum(detail, _MOST_TEXTURE), (11, 11))
-    if len(faces):
-        strength *= _face_gain(strength.shape, faces, zoom)
+    texture = cv2.blur(np.minimum(detail, _MOST_TEXTURE), _WINDOW)
+    strength = _FLAT + _TEXTURE * texture
+    gain = _face_gain(strength.shape, faces, zoom) if len(faces) else np.float32(1)
+    strength *= gain
+    strength *= _level(strength, height * width)
+    unseen = _UNSEEN * (FULL_AREA / (height * width)) ** 0.25 + _HIDDEN * _cover(grey)
+    strength = np.minimum(strength, gain * unseen) / np.float32(np.sqrt(len(carriers().phases) / 2))
     return cv2.resize(strength, (width, height)) if zoom > 1 else strength
+
+
+def _cover(grey: np.ndarray) -> np.ndarray:
+    """(H,W) float32 grey levels of what the picture itself has at the waves' frequencies.
+
+    Finer noise does not hide them. An edge hides nothing beside itself, so what counts is what all around has.
+    """
+    band = np.abs(cv2.GaussianBlur(grey, (0, 0), 1.0) - cv2.GaussianBlur(grey, (0, 0), 4.0))
+    return cv2.erode(cv2.blur(band, _WINDOW), np.ones(_WINDOW))
+
+
+def _level(strength: np.ndarray, area: int) -> float:
+    """Factor from relative strength to grey levels."""
+    usual = float(np.sqrt(np.mean(np.square(strength))))
+    weakest = np.clip(_PSNR + _PSNR_STEP * np.log2(area / 512**2), _LOWEST_PSNR, _HIGHEST_PSNR)
+    psnr = np.clip(20 * np.log10(255 / usual), _LOWEST_PSNR, weakest)  # a busy picture hides a stronger mark
+    return float(255 / 10 ** (psnr / 20)) / usual
 
 
 def _face_gain(shape: tuple[int, ...], faces: Sequence[Box], zoom: float) -> np.ndarray:
@@ -74,3 +92,14 @@ def _face_gain(shape: tuple[int, ...], faces: Sequence[Box], zoom: float) -> np.
         left, top, right, bottom = (max(0, round(float(side) / zoom)) for side in box)
         inside[top:bottom, left:right] = 1
     return 1 + (FACE_GAIN - 1) * cv2.blur(inside, (31, 31))
+
+
+@functools.cache
+def _noise() -> np.ndarray:
+    return np.random.default_rng(0).uniform(-0.5, 0.5, (251, 257)).astype(np.float32)
+
+
+def _dither(height: int, width: int) -> np.ndarray:
+    """(H,W) float32 noise of less than half a grey level; with it, rounding does not turn faint waves into blots."""
+    noise = _noise()
+    return cv2.repeat(noise, -(-height // noise.shape[0]), -(-width // noise.shape[1]))[:height, :width]

@@ -110,6 +110,18 @@ def test_texture_carries_more_than_plain_areas(photo: np.ndarray) -> None:
     assert change[:, 300:].mean() > 1.3 * change[:, :220].mean()
 
 
+def test_plain_areas_of_a_large_picture_show_nothing_and_the_message_survives() -> None:
+    photo = portrait(1, 1400).copy()
+    noise = np.random.default_rng(0).normal(128, 1.5, (1400, 500, 1))
+    photo[:, :500] = np.clip(noise, 0, 255).astype(np.uint8)  # even grey with a sensor's noise
+    marked = MARK.embed(photo, PAYLOAD)
+    change = marked[:, 40:460, 1].astype(np.float32) - photo[:, 40:460, 1]
+    assert cv2.GaussianBlur(change, (0, 0), 1.5).std() < 0.5
+    assert np.abs(change).max() <= 3
+    assert payload_of(MARK.read(recompressed(marked, "JPEG", 60))) == PAYLOAD
+    assert payload_of(MARK.read(resized(marked, 0.5))) == PAYLOAD
+
+
 def test_faces_carry_more(photo: np.ndarray, marked: np.ndarray) -> None:
     boxed = MARK.embed(photo, PAYLOAD, [np.array([150.0, 100.0, 350.0, 380.0])])
     inside = np.s_[130:350, 180:320]
