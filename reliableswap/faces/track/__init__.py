@@ -1,0 +1,6 @@
+"""Faces in clips: found, followed, told apart and steadied. `find_faces` is the first pass over a clip."""
+
+from .clip import ClipFaces, ClipPerson, TrackedFace, find_faces
+from .settings import TrackSettings
+
+__all__ = ["ClipFaces", "ClipPerson", "TrackSettings", "TrackedFace", "find_faces"]

@@ -1,0 +1,68 @@
+"""When to look closer at a followed face: the views whose identity vectors say who it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+
+from reliableswap.faces.align import IDENTITY_WINDOW, align
+from reliableswap.faces.detect import to_tensor
+from reliableswap.faces.face import Face
+
+from .settings import TrackSettings
+from .tracklet import Look, Tracklet
+
+_LEAST_PRESENCE = 0.7
+_CHECK = 1.0  # seconds between two looks at a face that is well known
+_CLEARLY = (
+    0.2  # how far below `same` the cosine of another person's face is, views of all qualities considered
+)
+
+
+class Looker:
+    """Takes looks at followed faces: several when a tracklet is young, then better ones and one a second."""
+
+    def __init__(self, networks: Any, settings: TrackSettings) -> None:
+        self.networks, self.settings = networks, settings
+        self._last: dict[int, int] = {}  # tracklet -> frame
+
+    def __call__(self, tracklet: Tracklet, frame: int, face: Face, pixels: np.ndarray) -> Look | None:
+        """A look at the face in a frame (H,W,3) uint8, or None if it would say nothing new."""
+        if (face.presence or 0.0) < _LEAST_PRESENCE and tracklet.looks:
+            return None
+        crop = align(pixels, face.points5)[0][IDENTITY_WINDOW]
+        quality = quality_of(face, crop)
+        due = frame - self._last.get(tracklet.number, -(10**9)) >= self.settings.frames(_CHECK)
+        if not due and not tracklet.wants(quality):
+            return None
+        self._last[tracklet.number] = frame
+        return Look(frame, quality, self._embed(crop), crop.copy(), face.box)
+
+    def is_another(self, tracklet: Tracklet, look: Look) -> bool:
+        """Whether a look surely shows another person than the tracklet's other looks."""
+        known = tracklet.vector
+        if known is None or look.vector is None or len(tracklet.looks) < 2:
+            return False
+        sure = look.quality > 0.5 * tracklet.looks[0].quality
+        return sure and float(known @ look.vector) < self.settings.same - _CLEARLY
+
+    def _embed(self, crop: np.ndarray) -> np.ndarray | None:
+        identity = self.networks.identity
+        if identity is None:
+            return None
+        with torch.inference_mode():
+            vector = identity(to_tensor(crop).to(identity.device, identity.dtype))
+        flat = vector.float().cpu().numpy()[0]
+        return np.asarray(flat / max(float(np.linalg.norm(flat)), 1e-9), np.float32)
+
+
+def quality_of(face: Face, crop: np.ndarray) -> float:
+    """How well an aligned crop (112,112,3) shows who it is: large, sharp, seen from the front, in 0..1."""
+    width = max(float(np.linalg.norm(face.mesh[234, :2] - face.mesh[454, :2])), 1e-6)
+    turned = abs(float(face.mesh[234, 2] - face.mesh[454, 2])) / width
+    sharp = float(cv2.Laplacian(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), cv2.CV_32F).std())
+    size = min(1.0, face.size / 112)
+    return (face.presence or 0.0) * size * np.exp(-turned) * min(1.0, 0.3 + sharp / 30)

@@ -1,0 +1,80 @@
+"""From a person's tracklets to steady paths: short gaps closed, flashes dropped, points smoothed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .settings import TrackSettings
+from .smooth import smoothed
+from .tracklet import Tracklet
+
+
+@dataclass(frozen=True, eq=False)
+class Path:
+    """One face in consecutive frames from `first` on: meshes (N,468,3), presence (N,), lowered where it was bridged."""
+
+    first: int
+    meshes: np.ndarray
+    presence: np.ndarray
+    score: float
+
+
+def tracks(tracklets: Sequence[Tracklet], settings: TrackSettings) -> list[list[Tracklet]]:
+    """A person's tracklets in chains, each of one shot and without a long gap; a chain is a track."""
+    chains: list[list[Tracklet]] = []
+    for one in sorted(tracklets, key=lambda tracklet: tracklet.frames[0]):
+        last = chains[-1][-1] if chains else None
+        near = last is not None and one.frames[0] - last.frames[-1] <= settings.frames(settings.lost)
+        if near and last is not None and last.shot == one.shot:
+            chains[-1].append(one)
+        else:
+            chains.append([one])
+    return chains
+
+
+def paths(track: Sequence[Tracklet], shot: tuple[int, int], settings: TrackSettings) -> Iterator[Path]:
+    """The frames in which a track's face is to be changed. shot: its first frame, and the one after its last."""
+    frames = np.concatenate([one.frames for one in track]).astype(int)
+    meshes = np.concatenate([one.meshes.stacked() for one in track])
+    presence = np.concatenate([one.presence for one in track]).astype(np.float32)
+    score = max(one.score for one in track)
+    for start, end in _runs(frames, meshes, settings):
+        first, last = int(frames[start]), int(frames[end - 1])
+        whole = first == shot[0] or last == shot[1] - 1
+        if last - first + 1 < settings.frames(settings.shortest) and not whole:
+            continue  # a face that shows up for a moment between hidden frames would flicker
+        rows = np.arange(start, end)
+        closed, seen = _bridged(frames[rows], meshes[rows], presence[rows])
+        yield Path(first, smoothed(closed, settings.rate) if settings.smooth else closed, seen, score)
+
+
+def _runs(frames: np.ndarray, meshes: np.ndarray, settings: TrackSettings) -> list[tuple[int, int]]:
+    """Pieces (start, end) of a track between gaps that are too long, or too far, to be bridged."""
+    longest = settings.frames(settings.bridge)
+    edges = [0]
+    for i in range(1, len(frames)):
+        gap = int(frames[i] - frames[i - 1]) - 1
+        if gap == 0:
+            continue
+        size = float(np.ptp(meshes[i - 1][:, :2], axis=0).max())
+        moved = float(np.linalg.norm(meshes[i][:, :2].mean(0) - meshes[i - 1][:, :2].mean(0)))
+        if gap > longest or moved > size:
+            edges.append(i)
+    return list(zip(edges, [*edges[1:], len(frames)], strict=True))
+
+
+def _bridged(frames: np.ndarray, meshes: np.ndarray, presence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Meshes and presence of every frame from the first to the last; missing ones by interpolation."""
+    wanted = np.arange(frames[0], frames[-1] + 1)
+    if len(wanted) == len(frames):
+        return meshes, presence
+    after = np.clip(np.searchsorted(frames, wanted), 1, len(frames) - 1)
+    before = after - 1
+    share = ((wanted - frames[before]) / (frames[after] - frames[before])).astype(np.float32)
+    mix = meshes[before] * (1 - share[:, None, None]) + meshes[after] * share[:, None, None]
+    seen = np.interp(wanted, frames, presence).astype(np.float32)
+    seen[~np.isin(wanted, frames)] *= 0.5
+    return mix, seen

@@ -1,0 +1,49 @@
+"""The settings of the first pass over a clip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reliableswap.errors import ReliableSwapError
+
+
+@dataclass(frozen=True)
+class TrackSettings:
+    """How faces are found and followed in a clip. Durations are in seconds.
+
+    rate: frames a second. search: time between two searches of the whole frame. side: its longer side in a search.
+    score: the least score of a detection that starts a track; known_score: of one that confirms a track.
+    found: the mean score of all searches of a face, 0 where it was missed, below which it is none;
+    0.2 less where the mesh network is sure.
+    enter, leave: the mesh network's presence at which a hidden face is seen again, and at which a seen one is hidden.
+    bridge: a face that is hidden for this long is interpolated. lost: for how long a hidden face is looked for.
+    shortest: faces seen for less are dropped, unless their shot is no longer. same: cosine of two faces of one person.
+    smooth: whether to smooth points in time. max_faces: only so many of the largest faces are followed.
+    """
+
+    rate: float = 25.0
+    search: float = 0.2
+    side: int = 640
+    score: float = 0.6
+    known_score: float = 0.3
+    found: float = 0.7
+    enter: float = 0.6
+    leave: float = 0.35
+    bridge: float = 0.25
+    lost: float = 1.0
+    shortest: float = 0.2
+    same: float = 0.35
+    smooth: bool = True
+    max_faces: int = 12
+
+    def __post_init__(self) -> None:
+        if not self.rate > 0:
+            raise ReliableSwapError(f"a clip of {self.rate} frames a second; give its average rate")
+        if not 0 <= self.leave <= self.enter <= 1:
+            raise ReliableSwapError(
+                f"presence enters at {self.enter} and leaves at {self.leave}; give 0 <= leave <= enter <= 1"
+            )
+
+    def frames(self, seconds: float) -> int:
+        """A duration in frames, at least 1."""
+        return max(1, round(seconds * self.rate))

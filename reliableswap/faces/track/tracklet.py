@@ -1,0 +1,67 @@
+"""A tracklet: one face followed over frames without doubt that it is the same face."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .packed import PackedMeshes
+
+MOST_LOOKS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """A good view of a face: its identity vector (D,) of length 1, and its aligned crop (112,112,3) uint8."""
+
+    frame: int
+    quality: float
+    vector: np.ndarray | None
+    crop: np.ndarray
+    box: np.ndarray
+
+
+@dataclass(eq=False)
+class Tracklet:
+    """A face in the frames where it was seen, ascending.
+
+    score: the best of the detections that confirmed it. searched: the score of every search, 0 where it was missed.
+    """
+
+    number: int
+    shot: int
+    score: float = 0.0
+    searched: list[float] = field(default_factory=list)
+    frames: list[int] = field(default_factory=list)
+    meshes: PackedMeshes = field(default_factory=PackedMeshes)
+    presence: list[float] = field(default_factory=list)
+    looks: list[Look] = field(default_factory=list)
+
+    def add(self, frame: int, mesh: np.ndarray, presence: float) -> None:
+        """Add the face of a later frame: mesh (468,3)."""
+        self.frames.append(frame)
+        self.meshes.append(mesh)
+        self.presence.append(presence)
+
+    def wants(self, quality: float) -> bool:
+        """Whether a view of this quality is among the best so far."""
+        return len(self.looks) < MOST_LOOKS or quality > 1.05 * min(one.quality for one in self.looks)
+
+    def keep(self, look: Look) -> None:
+        """Keep the look if it is among the best."""
+        self.looks = sorted([*self.looks, look], key=lambda one: -one.quality)[:MOST_LOOKS]
+
+    @property
+    def vector(self) -> np.ndarray | None:
+        """(D,) the mean of the looks' vectors, of length 1; better looks count more."""
+        seen = [(one.quality, one.vector) for one in self.looks if one.vector is not None]
+        if not seen:
+            return None
+        mean = sum(quality * vector for quality, vector in seen)
+        return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-9), np.float32)
+
+
+def box_of(mesh: np.ndarray) -> np.ndarray:
+    """(4,) x0 y0 x1 y1 of a mesh (468,3)."""
+    return np.concatenate([mesh[:, :2].min(0), mesh[:, :2].max(0)])
