@@ -52,20 +52,19 @@ def compose(made: Tensor, maps: Tensor, target: Tensor, guidance: Tensor) -> tup
     """
     size = target.shape[-2:]
     scores, flows, colours, fine = maps.float().split((_SCORES, _FLOWS, _COLOURS, _FINE), 1)
-    flows = enlarged(_REACH * torch.tanh(flows), size)
+    colours = enlarged(F.adaptive_avg_pool2d(colours, _CELLS), maps.shape[-2:]).tanh()
+    small = torch.cat([scores, _REACH * flows.tanh(), colours, fine.sigmoid(), made.float()], 1)
+    scores, flows, gain, bias, fine, drawn = enlarged(small, size).split((_SCORES, _FLOWS, 3, 3, _FINE, 3), 1)
     moved = _moved(guidance.float(), flows[:, :2])
     texture, valid = moved[:, :3], moved[:, 3:]
-    gain, bias = enlarged(F.adaptive_avg_pool2d(colours, _CELLS), size).split(3, 1)
-    relit = (texture * (1 + 0.5 * torch.tanh(gain)) + 0.6 * torch.tanh(bias)).clamp(-1, 1)
+    relit = (texture * (1 + 0.5 * gain) + 0.6 * bias).clamp(-1, 1)
     under = _moved(target.float(), flows[:, 2:])
-    scores = enlarged(scores, size)
     scores = torch.cat([scores[:, :1] - _INVALID * (1 - valid), scores[:, 1:]], 1)
     weights = torch.softmax(scores, 1)
-    share = enlarged(torch.sigmoid(fine), size)
-    drawn = enlarged(made.float(), size)
-    drawn = drawn + share[:, :1] * valid * _fine(relit) + share[:, 1:] * _fine(under)
-    layers = torch.stack([relit, under, drawn.clamp(-1, 1)], 1)
-    return (layers * weights[:, :, None]).sum(1).to(made.dtype), weights
+    if size[0] > SIDE:
+        drawn = drawn + fine[:, :1] * valid * _fine(relit) + fine[:, 1:] * _fine(under)
+    image = weights[:, :1] * relit + weights[:, 1:2] * under + weights[:, 2:] * drawn.clamp(-1, 1)
+    return image.to(made.dtype), weights
 
 
 def _moved(picture: Tensor, flow: Tensor) -> Tensor:
@@ -79,7 +78,5 @@ def _moved(picture: Tensor, flow: Tensor) -> Tensor:
 
 
 def _fine(picture: Tensor) -> Tensor:
-    """(B,3,S,S) what the picture shows finer than 128 px can; zero at that size."""
-    if picture.shape[-1] == SIDE:
-        return torch.zeros_like(picture)
+    """(B,3,S,S) what the picture shows finer than 128 px can."""
     return picture - enlarged(reduced(picture), picture.shape[-2:])
