@@ -9,6 +9,10 @@ class PictureError(ReliableSwapError):
     """A file or array that can't be read or written as a picture."""
 
 
+class ClipError(ReliableSwapError):
+    """A clip that can't be read, written or continued."""
+
+
 class NoFaceError(ReliableSwapError):
     """A picture without the face that was asked for."""
 

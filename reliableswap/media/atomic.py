@@ -30,6 +30,20 @@ def atomic_file(target: Path, *, overwrite: bool, mode: int = 0o666) -> Iterator
             draft.unlink()
 
 
+@contextlib.contextmanager
+def atomic_path(target: Path, *, overwrite: bool) -> Iterator[Path]:
+    """Like `atomic_file`, for libraries that open files themselves: yield the path to write to."""
+    draft = target.with_name(f".reliableswap-{secrets.token_hex(8)}.tmp")
+    try:
+        yield draft
+        with draft.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        (_replace if overwrite else _move_to_new)(draft, target)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            draft.unlink()
+
+
 def _replace(draft: Path, target: Path) -> None:
     with contextlib.suppress(OSError):  # no file to take permissions from, or a file system without them
         draft.chmod(target.stat().st_mode & 0o7777)

@@ -1,0 +1,184 @@
+"""What a clip is: its size as displayed, its times, colours and streams, and whether it can be swapped."""
+
+from __future__ import annotations
+
+import os
+import struct
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from reliableswap.errors import ClipError
+from reliableswap.media.picture import printable
+
+from .library import clip_errors, open_clip
+from .orientation import Orientation
+
+_HDR = {16: "PQ (HDR10, Dolby Vision)", 18: "HLG"}  # transfer characteristics by their number in H.273
+
+
+@dataclass(frozen=True)
+class ColourTags:
+    """The numbers of H.273 that a clip declares; 2 or 0 stands for "not said"."""
+
+    range: int
+    primaries: int
+    transfer: int
+    matrix: int
+
+
+@dataclass(frozen=True)
+class StreamInfo:
+    """One stream beside the picture. kind: audio, subtitle, data, attachment or video."""
+
+    index: int
+    kind: str
+    codec: str
+
+
+@dataclass(frozen=True)
+class ClipInfo:
+    """A clip's picture stream; sizes and times as stored, unless said otherwise.
+
+    width, height: as displayed, in pixels. rate: average frames a second. first_pts: the first frame's time stamp in
+    `time_base`. length: seconds that the container declares for the picture, None if it does not.
+    depth: bits of a sample. others: the streams beside the picture.
+    """
+
+    path: Path
+    name: str
+    container: str
+    stream: int
+    codec: str
+    width: int
+    height: int
+    orientation: Orientation
+    rate: Fraction
+    time_base: Fraction
+    first_pts: int | None
+    length: Fraction | None
+    pixel_format: str
+    depth: int
+    colour: ColourTags
+    pixel_aspect: Fraction
+    interlaced: bool
+    alpha: bool
+    others: tuple[StreamInfo, ...]
+
+    @property
+    def stored_size(self) -> tuple[int, int]:
+        """Height and width as stored."""
+        return self.orientation.size(self.height, self.width)
+
+    def check(self) -> None:
+        """Raise ClipError for clips that a swap would spoil."""
+        if self.colour.transfer in _HDR:
+            raise ClipError(
+                f"{self.name} is an HDR clip ({_HDR[self.colour.transfer]}), whose light can't be kept yet; "
+                "convert it to SDR first, for example with ffmpeg's filters zscale and tonemap"
+            )
+        if self.interlaced:
+            raise ClipError(
+                f"{self.name} is interlaced; deinterlace it first, for example with ffmpeg -vf bwdif"
+            )
+        if self.alpha:
+            raise ClipError(
+                f"{self.name} is transparent ({self.pixel_format}), which would get lost; flatten it first"
+            )
+
+
+def probe(path: str | os.PathLike[str]) -> ClipInfo:
+    """Read a clip's header and its first frame."""
+    name = printable(Path(path).name)
+    with open_clip(path) as container, clip_errors(name, "read"):
+        stream = picture_stream(container)
+        try:
+            frame = next(container.decode(stream), None)
+        except ValueError as error:
+            raise ClipError(
+                f"{name} is damaged: its first frame can't be decoded; get an intact copy"
+            ) from error
+        if frame is None:
+            raise ClipError(f"{name} holds no frame; get an intact copy")
+        return _info(Path(path), name, container, stream, frame)
+
+
+def picture_stream(container: Any) -> Any:
+    """The first video stream that is no cover picture."""
+    streams = container.streams.video
+    return next((one for one in streams if "attached_pic" not in _disposition(one)), streams[0])
+
+
+def _info(path: Path, name: str, container: Any, stream: Any, frame: Any) -> ClipInfo:
+    orientation = Orientation.of(_matrix(frame))
+    if orientation is None:
+        raise ClipError(f"{name} is turned by other than quarter turns; turn it upright first")
+    height, width = orientation.size(frame.height, frame.width)
+    context, form = stream.codec_context, frame.format
+    rate = stream.average_rate or stream.guessed_rate or stream.base_rate or Fraction(25)
+    others = [
+        StreamInfo(one.index, one.type, codec_name(one))
+        for one in container.streams
+        if one.index != stream.index
+    ]
+    return ClipInfo(
+        path=path,
+        name=name,
+        container=container.format.name,
+        stream=stream.index,
+        codec=context.codec.canonical_name if hasattr(context.codec, "canonical_name") else context.name,
+        width=width,
+        height=height,
+        orientation=orientation,
+        rate=Fraction(rate),
+        time_base=Fraction(stream.time_base),
+        first_pts=frame.pts,
+        length=_length(container, stream, (frame.pts or 0) * Fraction(stream.time_base)),
+        pixel_format=form.name,
+        depth=max(component.bits for component in form.components),
+        colour=ColourTags(
+            int(frame.color_range), int(frame.color_primaries), int(frame.color_trc), int(frame.colorspace)
+        ),
+        pixel_aspect=Fraction(stream.sample_aspect_ratio or 1) or Fraction(1),
+        interlaced=bool(frame.interlaced_frame),
+        alpha=any(component.is_alpha for component in form.components) and form.name not in ("pal8",),
+        others=tuple(others),
+    )
+
+
+def codec_name(stream: Any) -> str:
+    """The name of a stream's codec, or its kind where PyAV has no decoder."""
+    context = stream.codec_context
+    return stream.type if context is None else str(context.name)
+
+
+def _disposition(stream: Any) -> str:
+    return str(getattr(stream, "disposition", ""))
+
+
+def _matrix(frame: Any) -> tuple[int, ...] | None:
+    """The display matrix that the frame carries."""
+    for data in frame.side_data:
+        kind = getattr(data, "type", data)
+        if getattr(kind, "name", "") == "DISPLAYMATRIX":
+            return struct.unpack("=9i", bytes(data)[:36])
+    return None
+
+
+def _length(container: Any, stream: Any, first: Fraction) -> Fraction | None:
+    """Seconds of the picture by the container's word; `first`: the first frame's time."""
+    if stream.duration:
+        return stream.duration * Fraction(stream.time_base)
+    said = stream.metadata.get(
+        "DURATION", ""
+    )  # Matroska: 00:00:03.033000000, and it is where the stream ends
+    parts = said.split(":")
+    if len(parts) == 3:
+        try:
+            hours, minutes, seconds = (Fraction(part) for part in parts)
+        except ValueError:
+            return None
+        return hours * 3600 + minutes * 60 + seconds - first
+    alone = len(container.streams) == 1
+    return Fraction(container.duration, 1_000_000) - first if container.duration and alone else None

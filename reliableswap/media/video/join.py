@@ -1,0 +1,258 @@
+"""Join segments to a clip with everything else of the original: its packets are copied byte for byte."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from reliableswap.errors import ClipError
+from reliableswap.media.atomic import atomic_path
+
+from .encoders import Encoder
+from .info import ClipInfo, codec_name
+from .library import clip_errors, open_clip, pyav
+from .orientation import UPRIGHT
+from .outputs import WRITABLE
+from .segment import packets_of
+from .times import FrameTimes
+
+logger = logging.getLogger(__name__)
+
+_ABOUT_THE_FILE = {  # of the original as a file, and untrue of the result
+    "major_brand", "minor_version", "compatible_brands", "encoder", "DURATION", "NUMBER_OF_FRAMES", "NUMBER_OF_BYTES",
+    "BPS", "_STATISTICS_WRITING_APP", "_STATISTICS_WRITING_DATE_UTC", "_STATISTICS_TAGS", "vendor_id",
+}  # fmt: skip
+_MOST_TICKS = 2**31 - 1  # of a second, in MP4
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A finished segment and the number of its frames."""
+
+    path: Path
+    frames: int
+
+
+@dataclass(frozen=True)
+class Joined:
+    """What was written beside the picture. left_out: streams that the container can't hold and that may be missed by
+    nobody, such as time code that it makes anew.
+    """
+
+    copied: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = field(default=())
+
+
+def check_streams(info: ClipInfo, output: Path) -> None:
+    """Raise if the output's container can't hold what is said or written in the clip."""
+    av = pyav()
+    kind = WRITABLE[output.suffix.lower()]
+    form = av.format.ContainerFormat(kind, "w")
+    with open_clip(info.path) as container:
+        for stream in _to_copy(container, info):
+            if stream.type in ("audio", "subtitle") and not _holds(form, stream):
+                known = f"{stream.type} ({codec_name(stream)})"
+                raise ClipError(f"{output.name} can't hold the {known} of {info.name}; name the output .mkv")
+
+
+def join(
+    segments: Sequence[Segment],
+    target: Path,
+    info: ClipInfo,
+    times: FrameTimes,
+    encoder: Encoder,
+    *,
+    whole: bool = True,
+    tags: dict[str, str] | None = None,
+) -> Joined:
+    """Write segments as one clip with the original's time stamps, sound, subtitles, chapters and attachments.
+
+    target: its extension is the container. whole: False for a part of the clip, whose first frame gets the time 0.
+    tags: further metadata of the file. The file exists whole or not at all.
+    """
+    if sum(segment.frames for segment in segments) != len(times):
+        raise ClipError(f"{target.name}: the segments and the clip's times do not belong together")
+    shift = Fraction(0) if whole else int(times.pts[0]) * times.time_base
+    av = pyav()
+    with (
+        clip_errors(target.name, "written"),
+        atomic_path(target, overwrite=True) as draft,
+        open_clip(info.path) as source,
+    ):
+        ticks = _ticks(times.time_base, source)
+        options = {}
+        if target.suffix.lower() != ".mkv":
+            options = {
+                "movflags": "+faststart",
+                "video_track_timescale": str(_own_ticks(times.time_base)),
+                "movie_timescale": str(ticks),
+            }
+        with (
+            av.open(str(draft), "w", format=WRITABLE[target.suffix.lower()], options=options) as out,
+            open_clip(segments[0].path) as first,
+        ):
+            picture = out.add_stream_from_template(first.streams.video[0], opaque=True)
+            _like_original(picture, source.streams[info.stream], info, encoder, target)
+            copies, left_out = _add_streams(out, source, info)
+            _copy_facts(out, source, tags or {}, times, shift, whole)
+            extradata = bytes(first.streams.video[0].codec_context.extradata or b"")
+            pictures = _pictures(segments, times, shift, picture, extradata)
+            _write(out, pictures, _others(source, copies, times, shift, whole))
+            names = tuple(f"{one.type} ({codec_name(one)})" for one in copies)
+    return Joined(names, tuple(left_out))
+
+
+def _like_original(stream: Any, original: Any, info: ClipInfo, encoder: Encoder, target: Path) -> None:
+    stream.time_base = info.time_base
+    stream.metadata.update(_kept(original.metadata))
+    if info.orientation.matrix != UPRIGHT:
+        stream.set_display_matrix(info.orientation.matrix)
+    if target.suffix.lower() in (".mp4", ".mov") and encoder.tag and encoder.codec != "h264":
+        stream.codec_context.codec_tag = encoder.tag
+
+
+def _to_copy(source: Any, info: ClipInfo) -> Iterator[Any]:
+    """The streams beside the picture. Chapters of MP4 files come as a stream too, and are written anew."""
+    for stream in source.streams:
+        if stream.index == info.stream or (
+            stream.type == "data" and source.chapters() and _is_chapters(stream)
+        ):
+            continue
+        yield stream
+
+
+def _is_chapters(stream: Any) -> bool:
+    return stream.codec_context is None and "subtitle" in stream.metadata.get("handler_name", "").lower()
+
+
+def _holds(form: Any, stream: Any) -> bool:
+    """Whether a container takes a stream's codec."""
+    import io
+
+    try:
+        with pyav().open(io.BytesIO(), "w", format=form.name) as trial:
+            trial.add_stream_from_template(stream, opaque=True)
+    except (ValueError, pyav().error.FFmpegError):
+        return False
+    return True
+
+
+def _add_streams(out: Any, source: Any, info: ClipInfo) -> tuple[dict[Any, Any], list[str]]:
+    """Streams of the output by those of the original; and what can't be carried over."""
+    copies, left_out = {}, []
+    for stream in _to_copy(source, info):
+        try:
+            copy = out.add_stream_from_template(stream, opaque=True)
+        except (ValueError, pyav().error.FFmpegError):
+            name = f"{stream.type} ({codec_name(stream)})"
+            logger.warning("%s: the stream %s of %s can't be carried over", out.name, name, info.name)
+            left_out.append(name)
+            continue
+        copy.time_base = stream.time_base
+        copy.disposition = stream.disposition
+        copy.metadata.update(_kept(stream.metadata))
+        copies[stream] = copy
+    return copies, left_out
+
+
+def _kept(metadata: dict[str, str]) -> dict[str, str]:
+    return {key: value for key, value in metadata.items() if key.split("-")[0] not in _ABOUT_THE_FILE}
+
+
+def _copy_facts(
+    out: Any, source: Any, tags: dict[str, str], times: FrameTimes, shift: Fraction, whole: bool
+) -> None:
+    out.metadata.update({**_kept(source.metadata), **tags})
+    chapters = source.chapters()
+    if not whole:
+        begin, end = shift, times.end * times.time_base
+        cut = []
+        for one in chapters:
+            base = Fraction(one["time_base"])
+            start, stop = max(one["start"] * base, begin) - begin, min(one["end"] * base, end) - begin
+            if stop > start:
+                cut.append({**one, "start": round(start / base), "end": round(stop / base)})
+        chapters = cut
+    if chapters:
+        out.set_chapters(chapters)
+
+
+def _pictures(
+    segments: Sequence[Segment], times: FrameTimes, shift: Fraction, stream: Any, extradata: bytes
+) -> Iterator[Any]:
+    """The picture's packets with the original's time stamps."""
+    durations, number = times.durations(), 0
+    moved = round(shift / times.time_base)
+    for segment in segments:
+        with open_clip(segment.path) as opened:
+            found = bytes(opened.streams.video[0].codec_context.extradata or b"")
+        if found != extradata:
+            raise ClipError(
+                f"the segment {segment.path.name} was encoded differently from the first (another version of the "
+                "encoder?); delete the folder of segments and run again"
+            )
+        for packet in packets_of(segment.path, segment.frames):
+            packet.stream, packet.time_base = stream, times.time_base
+            packet.pts = packet.dts = int(times.pts[number]) - moved
+            packet.duration = int(durations[number])
+            number += 1
+            yield packet
+
+
+def _others(
+    source: Any, copies: dict[Any, Any], times: FrameTimes, shift: Fraction, whole: bool
+) -> Iterator[Any]:
+    """The packets of all other streams; of a part of the clip, those that begin in it."""
+    begin, end = int(times.pts[0]) * times.time_base, times.end * times.time_base
+    moving = [stream for stream in copies if stream.type != "attachment"]
+    if not moving:
+        return
+    for packet in source.demux(moving):
+        if not packet.size:  # what PyAV adds at the end of every stream
+            continue
+        base = Fraction(packet.time_base)
+        stamp = packet.pts if packet.pts is not None else packet.dts
+        if not whole and stamp is not None and not begin <= stamp * base < end:
+            continue
+        moved = round(shift / base)
+        if packet.pts is not None:
+            packet.pts -= moved
+        packet.dts = packet.pts if packet.dts is None else packet.dts - moved
+        packet.stream = copies[packet.stream]
+        yield packet
+
+
+def _write(out: Any, pictures: Iterator[Any], others: Iterator[Any]) -> None:
+    """Write both in the order of time, so that the muxer keeps little in memory."""
+    waiting = next(pictures, None)
+    for packet in others:
+        stamp = packet.dts * Fraction(packet.time_base) if packet.dts is not None else None
+        while (
+            waiting is not None and stamp is not None and waiting.dts * Fraction(waiting.time_base) <= stamp
+        ):
+            out.mux(waiting)
+            waiting = next(pictures, None)
+        out.mux(packet)
+    while waiting is not None:
+        out.mux(waiting)
+        waiting = next(pictures, None)
+
+
+def _own_ticks(time_base: Fraction) -> int:
+    """Ticks of a second in which the picture's time stamps are whole numbers."""
+    return time_base.denominator
+
+
+def _ticks(time_base: Fraction, source: Any) -> int:
+    """Ticks of a second in which the beginnings of all streams are whole numbers, as far as MP4 can hold them."""
+    ticks = _own_ticks(time_base)
+    for stream in source.streams:
+        if stream.time_base:
+            both = math.lcm(ticks, Fraction(stream.time_base).denominator)
+            ticks = both if both <= _MOST_TICKS else ticks
+    return ticks

@@ -1,0 +1,184 @@
+"""Frames of a clip in their order, upright and in RGB, from any time on."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import cv2
+import numpy as np
+
+from reliableswap.errors import ClipError
+
+from .colour import Box, Colours
+from .info import ClipInfo, picture_stream
+from .library import clip_errors, open_clip
+from .times import FrameTimes
+
+_TOLERANCE = Fraction(1, 2)  # seconds: containers round, and count sound that is longer
+_RUN_UP = 12  # frames before the wanted one at which decoding starts: a key frame may need what is before it
+
+
+@dataclass(eq=False)
+class ClipFrame:
+    """A frame as read. pts, duration: in the clip's time base. rgb (H,W,3) uint8, upright. stored: PyAV's frame."""
+
+    pts: int
+    duration: int
+    rgb: np.ndarray
+    stored: Any
+
+
+class ClipReader:
+    """Reads one clip; every iteration opens the file anew, so several can run at the same time.
+
+    Frames without a time stamp (some AVI files) get one from their number.
+    """
+
+    def __init__(self, info: ClipInfo) -> None:
+        self.info, self.colours = info, Colours.of(info)
+
+    def frames(self, begin: int | None = None, end: int | None = None) -> Iterator[ClipFrame]:
+        """Yield the frames with begin <= pts < end; None stands for the clip's own begin and end.
+
+        A clip that ends before its container says, or that can't be decoded on the way, raises ClipError.
+        """
+        decoded = self._decoded(None)
+        try:
+            if begin is not None and self.info.first_pts is not None and begin > self.info.first_pts:
+                decoded.close()
+                decoded = self._decoded(begin)
+                first = next(decoded, None)
+                if first is not None and first[0] > begin:  # the file's index misled the search
+                    decoded.close()
+                    decoded = self._decoded(None)
+                elif first is not None and first[0] == begin:
+                    yield self._frame(*first)
+            for pts, duration, frame in decoded:
+                if end is not None and pts >= end:
+                    return
+                if begin is None or pts >= begin:
+                    yield self._frame(pts, duration, frame)
+        finally:
+            decoded.close()
+
+    def _frame(self, pts: int, duration: int, frame: Any) -> ClipFrame:
+        rgb = self.info.orientation.upright(self.colours.to_rgb(frame))
+        return ClipFrame(pts, duration, rgb, frame)
+
+    def _decoded(self, begin: int | None) -> Generator[tuple[int, int, Any], None, None]:
+        """Yield (pts, duration, frame) from a little before a time stamp on, with rising time stamps."""
+        info = self.info
+        step = max(1, round(1 / (info.rate * info.time_base)))
+        with open_clip(info.path) as container, clip_errors(info.name, "read"):
+            stream = picture_stream(container)
+            stream.thread_type = "AUTO"
+            if begin is not None:
+                place = max(begin - _RUN_UP * step, info.first_pts or 0)
+                container.seek(place, stream=stream, backward=True)
+            last: int | None = None
+            for frame in container.decode(stream):
+                height, width = info.stored_size
+                if (frame.height, frame.width) != (height, width):
+                    raise ClipError(
+                        f"{info.name} changes its size from {width}x{height} to {frame.width}x{frame.height}; "
+                        "split it there"
+                    )
+                pts = frame.pts
+                if pts is None:
+                    pts = (info.first_pts or 0) if last is None else last + step
+                if last is not None and pts <= last:
+                    if begin is not None:  # out of order right after a seek
+                        continue
+                    pts = last + 1
+                last = pts
+                yield pts, int(frame.duration or step), frame
+            self._check_end(last, step)
+
+    def _check_end(self, last: int | None, step: int) -> None:
+        """Raise if the clip ended early."""
+        info = self.info
+        if last is None or info.length is None:
+            return
+        end = (last - (info.first_pts or 0) + step) * info.time_base
+        if end < info.length - max(_TOLERANCE, 3 * step * info.time_base):
+            raise ClipError(
+                f"{info.name} is truncated: its pictures end after {float(end):.1f} of {float(info.length):.1f} s; get "
+                f"an intact copy, or take a part with end={float(end):.1f}"
+            )
+
+    def at(self, numbers: Sequence[int], times: FrameTimes) -> Iterator[tuple[int, ClipFrame]]:
+        """Yield (number, frame) for rising numbers of frames; decodes only what is near them."""
+        waiting = list(numbers)
+        near = max(_RUN_UP * 4, round(float(self.info.rate) * 2))
+        while waiting:
+            run = [waiting.pop(0)]
+            while waiting and waiting[0] - run[-1] <= near:
+                run.append(waiting.pop(0))
+            wanted = {int(times.pts[number]): number for number in run}
+            found = 0
+            for frame in self.frames(int(times.pts[run[0]]), int(times.pts[run[-1]]) + 1):
+                if frame.pts in wanted:
+                    found += 1
+                    yield wanted[frame.pts], frame
+            if found != len(run):
+                raise ClipError(
+                    f"{self.info.name} was read differently than before; was it changed meanwhile?"
+                )
+
+    def part(self, times: FrameTimes) -> Iterator[ClipFrame]:
+        """Yield exactly the frames of these times."""
+        number = 0
+        for frame in self.frames(int(times.pts[0]), int(times.pts[-1]) + 1):
+            if number >= len(times) or frame.pts != times.pts[number]:
+                break
+            number += 1
+            yield frame
+        if number != len(times):
+            raise ClipError(f"{self.info.name} was read differently than before; was it changed meanwhile?")
+
+    def with_changes(
+        self, frame: ClipFrame, after: np.ndarray, boxes: Sequence[Box], grey: np.ndarray | None
+    ) -> Any:
+        """PyAV's frame with what changed from `frame.rgb` to `after` (H,W,3) inside the boxes, and with `grey` added.
+
+        boxes: upright, inside the picture. grey (H,W) float32: a change of all three channels, or None.
+        """
+        stored = self.colours.planes(frame.stored)
+        height, width = after.shape[:2]
+        turn = self.info.orientation
+        stored.make_writable()
+        for box in _apart(boxes):
+            x0, y0, x1, y1 = self._whole_samples(box, height, width)
+            change = cv2.subtract(after[y0:y1, x0:x1], frame.rgb[y0:y1, x0:x1], dtype=cv2.CV_16S)
+            self.colours.add(stored, turn.stored(change), turn.stored_box((x0, y0, x1, y1), height, width))
+        if grey is not None:
+            self.colours.add_grey(stored, turn.stored(grey))
+        return stored
+
+    def _whole_samples(self, box: Box, height: int, width: int) -> Box:
+        """The box, enlarged to whole chroma samples of the stored picture."""
+        turn = self.info.orientation
+        stored = self.colours.on_samples(turn.stored_box(box, height, width), *self.info.stored_size)
+        return turn.displayed_box(stored, *self.info.stored_size)
+
+
+def _apart(boxes: Sequence[Box]) -> list[Box]:
+    """Boxes that share pixels become one: a change may be added only once."""
+    apart: list[Box] = []
+    for box in boxes:
+        x0, y0, x1, y1 = box
+        while True:
+            touching = next(
+                (b for b in apart if b[0] < x1 + 2 and x0 < b[2] + 2 and b[1] < y1 + 2 and y0 < b[3] + 2),
+                None,
+            )
+            if touching is None:
+                break
+            apart.remove(touching)
+            x0, y0 = min(x0, touching[0]), min(y0, touching[1])
+            x1, y1 = max(x1, touching[2]), max(y1, touching[3])
+        apart.append((x0, y0, x1, y1))
+    return apart
