@@ -9,10 +9,14 @@ from reliableswap.convert.checkpoints import KINDS, convert
 
 from .common import say
 
+ONNX = "inswapper, hyperswap and onnx-encoder"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("kind", choices=KINDS, help="the published network that the checkpoint holds")
-    parser.add_argument("checkpoint", type=Path, help="a .pth, .ckpt or .safetensors file")
+    parser.add_argument(
+        "checkpoint", type=Path, help="a .pth, .ckpt or .safetensors file, or an .onnx file for " + ONNX
+    )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="folder to write")
     parser.add_argument(
         "--prefix", help="prefix of the network's names, if the file holds several networks of this kind"

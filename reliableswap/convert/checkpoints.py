@@ -12,9 +12,12 @@ from typing import Any
 from reliableswap.errors import WeightsError
 from reliableswap.models.base import Network
 from reliableswap.models.hub import load_network
+from reliableswap.models.identity import IdentityEncoder
 from reliableswap.models.messages import first_few
+from reliableswap.models.onnx_generator import OnnxGenerator
+from reliableswap.models.onnx_identity import OnnxIdentityEncoder
 
-from . import encoders, generators, perceptual
+from . import encoders, generators, onnx_files, perceptual
 from .layout import Layout, Tensors
 from .loading import load_tensors
 from .reading import find_network, read_checkpoint
@@ -29,7 +32,9 @@ _KINDS: dict[str, tuple[str, Callable[[Tensors], Layout]]] = {
     "mobilefacenet": (encoders.MOBILEFACENET_MARK, encoders.mobilefacenet),
     "perceptual": (perceptual.PERCEPTUAL_MARK, perceptual.perceptual),
 }
-KINDS = tuple(_KINDS)
+# Kinds whose checkpoint is an ONNX file, which stays as it is.
+_ONNX_KINDS = (*onnx_files.CONVENTIONS, "onnx-encoder")
+KINDS = (*_KINDS, *_ONNX_KINDS)
 GENERATORS = ("simswap", "faceshifter")
 
 
@@ -74,11 +79,15 @@ def convert(
     name: what generators' configs call an encoder.
     settings: config values that the tensors don't tell (template, value_range, mean, std, normalised).
     """
-    if kind not in _KINDS:
+    if kind not in KINDS:
         raise WeightsError(f"unknown kind {kind!r}; choose one of {', '.join(KINDS)}")
     source, target = Path(checkpoint), Path(output)
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         raise WeightsError(f"{target} already exists; remove it or choose another folder")
+    if kind in _ONNX_KINDS:
+        if prefix is not None:
+            raise WeightsError(f"{source} is one network, so it has no prefix; leave --prefix out")
+        return _convert_onnx(kind, source, target, encoder, name, settings)
     if encoder is not None:
         settings |= _encoder_settings(kind, encoder)
     mark, _ = _KINDS[kind]
@@ -99,6 +108,42 @@ def convert(
         unused=tuple(key for key in found.tensors if layout.is_unused(key)),
         beside=found.beside,
         checksum=checksum,
+    )
+
+
+def _convert_onnx(
+    kind: str, source: Path, target: Path, encoder: str | Path | None, name: str, settings: dict[str, Any]
+) -> ConversionReport:
+    """Copy an ONNX file into a folder with the config that says how to feed it."""
+    network: OnnxGenerator | OnnxIdentityEncoder
+    if kind == "onnx-encoder":
+        if encoder is not None:
+            raise WeightsError("an encoder has no encoder; leave --encoder out")
+        if unknown := settings.keys() - {"mean", "std"}:
+            raise WeightsError(f"an encoder has no {', '.join(sorted(unknown))}; leave it out")
+        network = onnx_files.identity_encoder(source, name=name, **settings)
+        variant = f"{network.label}, {network.embedding_size}-d identity"
+    else:
+        if encoder is None:
+            raise WeightsError(
+                f"{kind} needs the identity encoder that it was trained with; convert that first (onnx-encoder) and "
+                "pass its folder as --encoder"
+            )
+        found = load_network(encoder)
+        if not isinstance(found, (IdentityEncoder, OnnxIdentityEncoder)):
+            raise WeightsError(f"{encoder} holds a {type(found).__name__}, not an identity encoder")
+        network = onnx_files.swapper(source, kind, found, **settings)
+        variant = f"{kind} for {network.size} px, {network.config.embedding_size}-d identity"
+    _save(network, target)
+    return ConversionReport(
+        kind=kind,
+        output=target,
+        network=type(network).__name__,
+        variant=variant,
+        parameter_count=network.parameter_count,
+        unused=(),
+        beside=(),
+        checksum=network.checksum() if isinstance(network, OnnxIdentityEncoder) else "",
     )
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from reliableswap.lazy import lazy_names
 
-# The networks that may be loaded by name, and their modules; no other class is ever looked up.
+# The networks that may be loaded by name, and their modules; no other class is ever looked up. Those of NETWORKS are
+# layers of torch, those of ONNX_NETWORKS others' ONNX files.
 NETWORKS = {
     "FaceDetector": "detector",
     "FaceShifterGenerator": "faceshifter",
@@ -21,14 +22,19 @@ NETWORKS = {
     "ProjectedDiscriminator": "projected",
     "SimSwapGenerator": "simswap",
 }
-_MODULES = NETWORKS | {
-    "Generator": "generator",
-    "GeneratorOutput": "generator",
-    "ModelMixin": "base",  # DiffusionPipeline looks it up here to load this package's classes
-    "Network": "base",
-    "check_encoder": "compat",
-    "load_network": "hub",
-}
+ONNX_NETWORKS = {"OnnxGenerator": "onnx_generator", "OnnxIdentityEncoder": "onnx_identity"}
+_MODULES = (
+    NETWORKS
+    | ONNX_NETWORKS
+    | {
+        "Generator": "generator",
+        "GeneratorOutput": "generator",
+        "ModelMixin": "base",  # DiffusionPipeline looks it up here to load this package's classes
+        "Network": "base",
+        "check_encoder": "compat",
+        "load_network": "hub",
+    }
+)
 
 __all__ = sorted(set(_MODULES) - {"ModelMixin"})
 
@@ -48,6 +54,8 @@ if TYPE_CHECKING:
     from .identity import IdentityEncoder as IdentityEncoder
     from .landmarks import MeshNet as MeshNet
     from .light import LightGenerator as LightGenerator
+    from .onnx_generator import OnnxGenerator as OnnxGenerator
+    from .onnx_identity import OnnxIdentityEncoder as OnnxIdentityEncoder
     from .perceptual import PerceptualFeatures as PerceptualFeatures
     from .projected import ProjectedDiscriminator as ProjectedDiscriminator
     from .simswap import SimSwapGenerator as SimSwapGenerator

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -21,9 +21,15 @@ __all__ = ["ModelMixin", "Network", "check_shape", "register_to_config"]
 
 
 class Network(ModelMixin, ConfigMixin):
-    """A network that saves to and loads from a folder with config.json and safetensors."""
+    """A network that saves to and loads from a folder with config.json and safetensors.
+
+    runs_itself: it is no graph of torch's, so it is neither compiled nor exported.
+    checksum_settings: what counts as its weights besides its tensors.
+    """
 
     config_name = "config.json"
+    runs_itself: ClassVar[bool] = False
+    checksum_settings: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Give our classes the package that exports them as their module: model_index.json stores it."""

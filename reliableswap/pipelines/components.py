@@ -46,7 +46,7 @@ class Components:
                 continue
             known = self._checksums.get(name)
             if known is None or known[0] is not network or not known[1].matches(network):
-                known = network, WeightsState(network), weights_checksum(network, ())
+                known = network, WeightsState(network), weights_checksum(network, network.checksum_settings)
                 self._checksums[name] = known
             found[name] = type(network).__name__, known[2]
         return found
@@ -60,6 +60,8 @@ class Components:
         network = getattr(self._pipe, name)
         if network is None:
             return None
+        if getattr(network, "runs_itself", False):
+            return Running(network, network)
         if self._runtime is not None and name in _BY_RUNTIME:
             known = self._by_runtime.get(name)
             if known is None or known.network is not network or not known.is_current():

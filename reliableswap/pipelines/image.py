@@ -18,6 +18,8 @@ from reliableswap.models.generator import Generator
 from reliableswap.models.glasses import GlassesNet
 from reliableswap.models.identity import IdentityEncoder
 from reliableswap.models.landmarks import MeshNet
+from reliableswap.models.onnx_identity import OnnxIdentityEncoder
+from reliableswap.provenance.credentials import Credentials
 from reliableswap.safety.consent import Consent
 from reliableswap.safety.gates import Gates
 from reliableswap.swap.networks import Networks
@@ -32,6 +34,7 @@ from .output import Images, OutputType, SwapOutput, SwapReport, as_images
 from .people import find_faces, prepared
 from .stored import StoredPipeline
 from .swapping import Call, Progress
+from .video import People, VideoProgress, VideoResult, VideoSettings, swap_clip
 
 
 class ReliableSwapPipeline(StoredPipeline):
@@ -52,7 +55,7 @@ class ReliableSwapPipeline(StoredPipeline):
         self,
         detector: FaceDetector,
         landmarks: MeshNet,
-        identity: IdentityEncoder | None = None,
+        identity: IdentityEncoder | OnnxIdentityEncoder | None = None,
         fixer: FixerNet | None = None,
         generator: Generator | None = None,
         glasses: GlassesNet | None = None,
@@ -212,6 +215,47 @@ class ReliableSwapPipeline(StoredPipeline):
         if not return_dict:
             return images, reports
         return SwapOutput(images=images, pictures=pictures, reports=reports, records=records)
+
+    def video(
+        self,
+        source: Source | Sequence[PictureLike] | None,
+        clip: str | os.PathLike[str],
+        output: str | os.PathLike[str],
+        *,
+        people: People = "first",
+        engine: Engine = "auto",
+        settings: SwapSettings | None = None,
+        video: VideoSettings | None = None,
+        consent: str | Consent | None = None,
+        overwrite: bool = False,
+        signer: Credentials | None = None,
+    ) -> Iterator[VideoProgress | VideoResult]:
+        """Put the source's face on people of a clip; yields progress and, last, the result. Needs the extra `video`.
+
+        source: as in a call; several photos are one person. output: .mp4, .mov or .mkv.
+        people: "first" (who is seen most), "all", numbers as `reliableswap faces CLIP` shows them, or a mapping from
+        number to source (then `source` may be None). "all" leaves people alone whom the gates refuse.
+
+        Frames, time stamps, sound and everything else stay the clip's. Finished segments are kept in OUTPUT.parts, so
+        the same call goes on where a run was interrupted. See docs/video.md.
+        """
+        return swap_clip(
+            self,
+            source,
+            clip,
+            output,
+            people=people,
+            engine=engine,
+            settings=settings or SwapSettings(),
+            video=video or VideoSettings(),
+            consent=consent,
+            overwrite=overwrite,
+            signer=signer,
+        )
+
+    def checksums(self) -> dict[str, tuple[str, str]]:
+        """Class and weights' checksum of every network by its name."""
+        return self._running.checksums()
 
     def choose_engine(self, engine: Engine) -> Literal["blend", "neural"]:
         """The engine that will run; `auto` is neural where the pipeline has a generator."""
