@@ -16,6 +16,7 @@ _SCORES, _FLOWS, _COLOURS, _FINE = 3, 4, 6, 2
 CHANNELS = _SCORES + _FLOWS + _COLOURS + _FINE
 _REACH = 0.03  # fraction of the crop's side that a flow moves a picture at most
 _CELLS = 32  # cells a side of the map that relights the texture
+_TINT = 0.3  # factor on how far relighting may turn a colour: encoders like stains of colour, people do not
 _INVALID = 8.0  # the texture's score falls by this much where the texture is not valid
 
 
@@ -53,7 +54,8 @@ def compose(made: Tensor, maps: Tensor, target: Tensor, guidance: Tensor) -> tup
     size = target.shape[-2:]
     scores, flows, colours, fine = maps.float().split((_SCORES, _FLOWS, _COLOURS, _FINE), 1)
     colours = enlarged(F.adaptive_avg_pool2d(colours, _CELLS), maps.shape[-2:]).tanh()
-    small = torch.cat([scores, _REACH * flows.tanh(), colours, fine.sigmoid(), made.float()], 1)
+    gain, bias = (_less_tinted(one) for one in colours.split(3, 1))
+    small = torch.cat([scores, _REACH * flows.tanh(), gain, bias, fine.sigmoid(), made.float()], 1)
     scores, flows, gain, bias, fine, drawn = enlarged(small, size).split((_SCORES, _FLOWS, 3, 3, _FINE, 3), 1)
     moved = _moved(guidance.float(), flows[:, :2])
     texture, valid = moved[:, :3], moved[:, 3:]
@@ -65,6 +67,12 @@ def compose(made: Tensor, maps: Tensor, target: Tensor, guidance: Tensor) -> tup
         drawn = drawn + fine[:, :1] * valid * _fine(relit) + fine[:, 1:] * _fine(under)
     image = weights[:, :1] * relit + weights[:, 1:2] * under + weights[:, 2:] * drawn.clamp(-1, 1)
     return image.to(made.dtype), weights
+
+
+def _less_tinted(change: Tensor) -> Tensor:
+    """(B,3,h,w) a change of brightness by channel, with what differs between the channels reduced."""
+    grey = change.mean(1, keepdim=True)
+    return grey + _TINT * (change - grey)
 
 
 def _moved(picture: Tensor, flow: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ from reliableswap.models import (
     SimSwapGenerator,
 )
 from reliableswap.models.base import Network
+from reliableswap.models.layers import SIDE
 from reliableswap.models.layers import SIZES as LAYER_SIZES
 
 from .settings import GeneratorSettings
@@ -104,7 +105,7 @@ def build_generator(
         )
     return LightGenerator(
         guidance_channels=4 if settings.guidance else 0,
-        target_colours=settings.target_colours,
+        target_colours=_target_colours(settings.target_colours, settings.layers),
         sizes=_sizes(sizes, settings.layers),
         held_out=held_out,
         layers=settings.layers,
@@ -135,9 +136,15 @@ def _with_layers(generator: LightGenerator) -> LightGenerator:
     if generator.config["layers"]:
         return generator
     config = {name: value for name, value in generator.config.items() if not name.startswith("_")}
-    layered = LightGenerator(**{**config, "layers": True})
+    colours = _target_colours(config["target_colours"], layers=True)
+    layered = LightGenerator(**{**config, "layers": True, "target_colours": colours})
     layered.load_state_dict(generator.state_dict(), strict=False)
     return layered
+
+
+def _target_colours(cells: int, layers: bool) -> int:
+    """With layers every pixel that is drawn has its colour given: what is drawn is seen beside a photo."""
+    return SIDE if layers and cells else cells
 
 
 def _sizes(trained: Iterable[int], layers: bool) -> list[int]:

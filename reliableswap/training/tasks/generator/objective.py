@@ -188,10 +188,10 @@ def _mask(step: Step) -> tuple[Tensor, Tensor | None] | None:
 
 
 def _drawn(step: Step) -> tuple[Tensor, Tensor | None] | None:
-    """Hold the drawn layer back where the source's texture can show: drawn skin is softer than a photo's."""
+    """Hold the drawn layer back, most where the source's texture can show: what is drawn is softer than a photo."""
     if step.output.layers is None:
         return None
-    share = step.output.layers[:, 2:] * step.batch["guidance"][:, 3:] * step.face
+    share = step.output.layers[:, 2:] * (0.3 + 0.7 * step.batch["guidance"][:, 3:]) * step.face
     return share.flatten(1).mean(1), None
 
 

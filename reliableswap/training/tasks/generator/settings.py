@@ -98,7 +98,9 @@ class GeneratorSettings(AdversarialSettings):
     penalty_weight: float = setting(0.0, "weight of the discriminator's gradient penalty")
     cycle_weight: float = setting(0.0, "weight of swapping back to the target's identity, without truth")
     mask_weight: float = setting(1.0, "weight of the mask against the face's area")
-    drawn_weight: float = setting(1.0, "weight of the drawn layer's share where the texture is valid")
+    drawn_weight: float = setting(
+        1.0, "weight of the drawn layer's share of the face, three times as much where the texture is valid"
+    )
     mesh_weight: float = setting(4.0, "weight of eye and mouth openings against the target's")
     expression_weight: float = setting(4.0, "weight of lips, lids and brows against the target's")
     pose_weight: float = setting(2.0, "weight of the head's rotation against the target's, in radians")

@@ -187,7 +187,7 @@ def test_no_loss_at_all_is_an_error(triplets: Path, encoders: Path) -> None:
         task.losses(small_light(task), batch)
 
 
-def test_the_drawn_layer_is_held_back_only_where_the_texture_is_valid(triplets: Path, encoders: Path) -> None:
+def test_the_drawn_layer_is_held_back_most_where_the_texture_is_valid(triplets: Path, encoders: Path) -> None:
     task = task_for(
         settings_for(triplets, **dict.fromkeys(EVERY_LOSS, 0.0), **ALL_KINDS, drawn_weight=1.0), encoders
     )
@@ -197,7 +197,8 @@ def test_the_drawn_layer_is_held_back_only_where_the_texture_is_valid(triplets: 
     everywhere = task.losses(network, batch)["drawn"]
     assert float(everywhere) == pytest.approx(0.75 * float(batch["face_mask"].mean()), rel=1e-4)
     batch["guidance"][:, 3:] = 0.0
-    assert float(task.losses(network, batch)["drawn"]) == 0
+    nowhere = task.losses(network, batch)["drawn"]
+    assert float(nowhere) == pytest.approx(0.3 * float(everywhere), rel=1e-4)
 
 
 class LayeredAnswer(nn.Module):
