@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 import torch
@@ -76,10 +78,17 @@ def _guidance(job: FaceJob, picture: np.ndarray, mesh: np.ndarray) -> torch.Tens
 
 def _faded(mask: np.ndarray) -> np.ndarray:
     """(S,S) the mask, faded out at the crop's edge so that the crop's square never shows."""
-    border = mask.shape[0] // 16
-    inner = np.zeros_like(mask)
-    inner[border:-border, border:-border] = 1
-    return mask * np.clip(cv2.GaussianBlur(inner, (0, 0), border / 2) * 2 - 1, 0, 1)
+    return mask * _inside(mask.shape[0])
+
+
+@lru_cache(maxsize=8)
+def _inside(size: int) -> np.ndarray:
+    """(S,S) one inside a square crop, zero at its edge."""
+    border = size // 16
+    side = np.zeros((1, size), np.float32)
+    side[:, border:-border] = 1
+    side = cv2.GaussianBlur(side, (0, 0), border / 2)  # a blurred square is the product of its blurred sides
+    return np.clip(side.T * side * 2 - 1, 0, 1)
 
 
 def _with_eye_colours(made: np.ndarray, picture: np.ndarray, mesh: np.ndarray) -> np.ndarray:
