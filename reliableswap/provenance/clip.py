@@ -1,32 +1,46 @@
-"""Frames of a clip, for its watermark."""
+"""Marks of clips: in their frames, and as XMP in their container."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import BinaryIO
+import os
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from reliableswap.errors import PictureError
 
+from .metadata import MAX_PACKET_BYTES, Mark, mark_xmp, parse_xmp
+from .record import Record
+from .watermark import Box
+from .watermark.moving import MovingMark
+
 MAX_FRAMES = 64  # of a clip, evenly spread: enough for the watermark, which every frame carries
+MATROSKA = b"\x1aE\xdf\xa3"
 _STILLS = (b"avi", b"hei", b"hev", b"mif")  # brands of pictures in the same container
+_XMP_BOX = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")  # the UUID of XMP in MP4 and MOV files
+_XMP_TAG = "XMP"  # the name of the packet among Matroska's tags
 
 
 def is_clip(stream: BinaryIO) -> bool:
-    """Whether the file is an MP4 or MOV clip, by its first bytes; the stream is at its beginning after it."""
+    """Whether the file is an MP4, MOV or MKV clip, by its first bytes; the stream is at its beginning after it."""
     stream.seek(0)
     head = stream.read(12)
     stream.seek(0)
-    return head[4:8] == b"ftyp" and head[8:11] not in _STILLS
+    return is_matroska(head) or (head[4:8] == b"ftyp" and head[8:11] not in _STILLS)
+
+
+def is_matroska(head: bytes) -> bool:
+    """Whether a file's first bytes are those of a MKV or WebM clip."""
+    return head.startswith(MATROSKA)
 
 
 def frames(stream: BinaryIO, name: str) -> Iterator[np.ndarray]:
     """Yield up to MAX_FRAMES frames (H,W,3) uint8 RGB; `name` stands for the clip in error messages."""
-    try:
-        import av
-    except ImportError as error:
-        raise PictureError("reading clips needs the extra video: pip install reliableswap[video]") from error
+    av = _pyav()
     try:
         with av.open(stream) as container:
             video = container.streams.video[0]
@@ -38,3 +52,91 @@ def frames(stream: BinaryIO, name: str) -> Iterator[np.ndarray]:
                     break
     except (av.error.FFmpegError, IndexError, ValueError) as error:
         raise PictureError(f"{name} can't be decoded as a clip ({error})") from error
+
+
+class ClipMark:
+    """The watermark of a clip's frames. earlier: the clip carries one already, which has to give way frame by frame."""
+
+    def __init__(self, record: Record, height: int, width: int, *, earlier: bool = False) -> None:
+        self._record, self._earlier = record, earlier
+        self._moving = MovingMark(record.payload, height, width)
+
+    @property
+    def payload(self) -> int | None:
+        """What the frames carry; None where they are too small."""
+        return self._record.payload if self._moving.fits else None
+
+    def change(self, pixels: np.ndarray, faces: Sequence[Box]) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """The mark of the next frame (H,W,3): a change (H,W) float32 of all channels, or else the marked pixels."""
+        if not self._earlier:
+            return self._moving.change(pixels, faces), None
+        from .seal import mark_pixels  # seal imports this module
+
+        return None, mark_pixels(pixels, replace(self._record, faces=faces))[0]
+
+    def restart(self) -> None:
+        """Begin a segment, which must not depend on the frames before."""
+        self._moving.restart()
+
+
+def clip_tags(record: Record) -> dict[str, str]:
+    """Metadata for the muxer: what Matroska has instead of a place for XMP."""
+    return {_XMP_TAG: _packet(record).decode()}
+
+
+def mark_clip(path: str | os.PathLike[str], record: Record) -> None:
+    """Add XMP to an encoded MP4 or MOV clip, in place; MKV has it among its tags."""
+    with Path(path).open("r+b") as stream:
+        if is_matroska(stream.read(4)):
+            return
+        packet = _packet(record)
+        stream.seek(0, os.SEEK_END)
+        stream.write(struct.pack(">I", 24 + len(packet)) + b"uuid" + _XMP_BOX + packet)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def read_clip_mark(stream: BinaryIO) -> Mark | None:
+    """The XMP mark of a clip, or None."""
+    stream.seek(0)
+    head = stream.read(4)
+    if not is_matroska(head):
+        return parse_xmp(_box(stream))
+    av = _pyav()
+    stream.seek(0)
+    try:
+        with av.open(stream) as container:
+            return parse_xmp(container.metadata.get(_XMP_TAG))
+    except (av.error.FFmpegError, ValueError):
+        return None
+
+
+def _box(stream: BinaryIO) -> bytes | None:
+    """The content of the XMP box among the outermost boxes of an MP4 file."""
+    place = 0
+    while True:
+        stream.seek(place)
+        header = stream.read(32)
+        if len(header) < 8:
+            return None
+        size, begin = int.from_bytes(header[:4], "big"), 8
+        if size == 1:
+            size, begin = int.from_bytes(header[8:16], "big"), 16
+        if size < begin:  # 0: the last box, up to the file's end
+            return None
+        if header[4:8] == b"uuid" and header[begin : begin + 16] == _XMP_BOX:
+            stream.seek(place + begin + 16)
+            return stream.read(min(size - begin - 16, MAX_PACKET_BYTES + 1))
+        place += size
+
+
+def _packet(record: Record) -> bytes:
+    return mark_xmp(record.details(), history=record.history())
+
+
+def _pyav() -> Any:
+    try:
+        import av
+    except ImportError as error:
+        raise PictureError("reading clips needs the extra video: pip install reliableswap[video]") from error
+    return av

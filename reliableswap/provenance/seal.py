@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
@@ -35,7 +36,9 @@ _MEDIA_TYPES = {
     ".avif": "image/avif",
     ".mp4": "video/mp4",
     ".mov": "video/quicktime",
+    ".mkv": "video/x-matroska",
 }
+_UNSIGNED = (".mkv",)  # C2PA has no place for a manifest in Matroska
 
 
 def seal(
@@ -114,19 +117,21 @@ def seal_clip(
 ) -> Path:
     """Sign an encoded clip (MP4 or MOV), whose frames carry the watermark already, and return the path.
 
+    MKV can't be signed: it is written with its watermark and the XMP that `clip.clip_tags` gives.
+
     draft: the clip; it stays as it is. Encode its frames after `mark_pixels` with the same record.
     """
     _check_layers(layers)
     shown, target = printable(os.fspath(path)), Path(os.path.realpath(path))
     media_type = _MEDIA_TYPES.get(target.suffix.lower(), "")
     if not media_type.startswith("video/"):
-        raise PictureError(f"{shown} is no clip that can be signed; end the name with .mp4 or .mov")
+        raise PictureError(f"{shown} is no clip that can be signed; end the name with .mp4, .mov or .mkv")
     try:
         with Path(draft).open("rb") as source, atomic_file(target, overwrite=overwrite) as out:
-            if "c2pa" in layers:
+            if "c2pa" in layers and target.suffix.lower() not in _UNSIGNED:
                 sign_stream(source, out, media_type, record, signer or credentials(), shown)
             else:
-                out.write(source.read())
+                shutil.copyfileobj(source, out, 1 << 20)
     except FileExistsError as error:
         raise PictureError(f"{shown} exists already; give another name or allow overwriting") from error
     except OSError as error:

@@ -14,7 +14,7 @@ from reliableswap.media.picture import printable
 from reliableswap.media.read import read_picture
 
 from .c2pa import Manifest, read_manifest
-from .clip import frames, is_clip
+from .clip import frames, is_clip, read_clip_mark
 from .metadata import Mark
 from .origin import scan
 from .reading import read_mark
@@ -141,7 +141,7 @@ def verify(
                 raise PictureError(f"there is no file {shown}; check the name")
             stream = stack.enter_context(Path(source).open("rb"))
         clip = is_clip(stream)
-        mark = None if clip else read_mark(source, shown)
+        mark = read_clip_mark(stream) if clip else read_mark(source, shown)
         manifest = None
         if scan(stream)[1]:
             manifest = read_manifest(stream, "", _anchors(anchors))

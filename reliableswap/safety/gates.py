@@ -72,14 +72,14 @@ class Gates:
             minors = {one for one in seen if self.may_be_minor(one)}
             found = [nude, *(look.result() for look in looks)]
         if any(found) and minors:
-            raise self._refusal("both", "the swap was refused", report=False)
+            raise self.refusal("both", "the swap was refused", report=False)
         if any(found):
-            raise self._refusal("nudity", f"the swap was refused: {name} seems to show nudity")
+            raise self.refusal("nudity", f"the swap was refused: {name} seems to show nudity")
         for source in sources:
             if minors.intersection(source.subjects):
-                raise self._refusal("age", f"the swap was refused: {_may_be_minor(source.name)}")
+                raise self.refusal("age", f"the swap was refused: {_may_be_minor(source.name)}")
         return {
-            number: self._refusal("age", f"the swap was refused: {_may_be_minor(name, number)}")
+            number: self.refusal("age", f"the swap was refused: {_may_be_minor(name, number)}")
             for number, one in faces.items()
             if one in minors
         }
@@ -91,13 +91,11 @@ class Gates:
             looks = [pool.submit(self.shows_nudity, pixels), *self._look(pool, pixels, boxes)]
             found = [look.result() for look in looks]
         if any(found):
-            raise self._refusal(
-                "nudity", f"the result was refused: the swap into {name} seems to show nudity"
-            )
+            raise self.refusal("nudity", f"the result was refused: the swap into {name} seems to show nudity")
 
     def may_be_minor(self, seen: SeenFace) -> bool:
         """Whether a face may be a minor's; the estimate is kept as long as the face is."""
-        with self._refusing("age"):
+        with self.refusing("age"):
             estimate = self._ages.get(seen)
             if estimate is None:
                 estimate = self._ages[seen] = age_nets().estimate(seen)
@@ -112,25 +110,26 @@ class Gates:
 
     def _nude(self, view: np.ndarray, limit: float) -> bool:
         """Whether a view shows nudity; a score that is no number counts as nudity."""
-        with self._refusing("nudity"):
+        with self.refusing("nudity"):
             return not nudity_net().score(view) < limit
 
     @contextmanager
-    def _refusing(self, gate: str) -> Iterator[None]:
+    def refusing(self, gate: str) -> Iterator[None]:
         """Inside, any failure is a refusal: a gate that can't look lets nothing through."""
         try:
             yield
         except Exception as error:
             logger.warning("the %s check failed", gate, exc_info=True)
             reason = " ".join(str(error).split()) or type(error).__name__
-            raise self._refusal(
+            raise self.refusal(
                 "unchecked",
                 f"the swap was refused: the {gate} check can't run ({reason[:200].rstrip('.')}); "
                 "install the package with its dependencies again",
                 report=False,
             ) from error
 
-    def _refusal(self, reason: str, text: str, report: bool = True) -> RefusedError:
+    def refusal(self, reason: str, text: str, report: bool = True) -> RefusedError:
+        """Count a refusal and return its error; `report`: whether it says where to report a mistake."""
         self.counts[f"refused: {reason}"] += 1
         return RefusedError(
             f"{text}; if that is wrong, please report it: {report_address()}" if report else text

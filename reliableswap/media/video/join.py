@@ -67,17 +67,19 @@ def join(
     times: FrameTimes,
     encoder: Encoder,
     *,
-    whole: bool = True,
+    cut: bool = False,
+    from_zero: bool = False,
     tags: dict[str, str] | None = None,
 ) -> Joined:
     """Write segments as one clip with the original's time stamps, sound, subtitles, chapters and attachments.
 
-    target: its extension is the container. whole: False for a part of the clip, whose first frame gets the time 0.
-    tags: further metadata of the file. The file exists whole or not at all.
+    target: its extension is the container. cut: leave out what lies outside of `times`. from_zero: move all time
+    stamps so that the first frame has the time 0. tags: further metadata of the file. The file exists whole or not at
+    all.
     """
     if sum(segment.frames for segment in segments) != len(times):
         raise ClipError(f"{target.name}: the segments and the clip's times do not belong together")
-    shift = Fraction(0) if whole else int(times.pts[0]) * times.time_base
+    shift = int(times.pts[0]) * times.time_base if from_zero else Fraction(0)
     av = pyav()
     with (
         clip_errors(target.name, "written"),
@@ -99,10 +101,10 @@ def join(
             picture = out.add_stream_from_template(first.streams.video[0], opaque=True)
             _like_original(picture, source.streams[info.stream], info, encoder, target)
             copies, left_out = _add_streams(out, source, info)
-            _copy_facts(out, source, tags or {}, times, shift, whole)
+            _copy_facts(out, source, tags or {}, times, shift, cut)
             extradata = bytes(first.streams.video[0].codec_context.extradata or b"")
             pictures = _pictures(segments, times, shift, picture, extradata)
-            _write(out, pictures, _others(source, copies, times, shift, whole))
+            _write(out, pictures, _others(source, copies, times, shift, cut))
             names = tuple(f"{one.type} ({codec_name(one)})" for one in copies)
     return Joined(names, tuple(left_out))
 
@@ -165,19 +167,19 @@ def _kept(metadata: dict[str, str]) -> dict[str, str]:
 
 
 def _copy_facts(
-    out: Any, source: Any, tags: dict[str, str], times: FrameTimes, shift: Fraction, whole: bool
+    out: Any, source: Any, tags: dict[str, str], times: FrameTimes, shift: Fraction, cut: bool
 ) -> None:
     out.metadata.update({**_kept(source.metadata), **tags})
     chapters = source.chapters()
-    if not whole:
-        begin, end = shift, times.end * times.time_base
-        cut = []
+    if cut:
+        begin, end = int(times.pts[0]) * times.time_base, times.end * times.time_base
+        kept = []
         for one in chapters:
             base = Fraction(one["time_base"])
-            start, stop = max(one["start"] * base, begin) - begin, min(one["end"] * base, end) - begin
+            start, stop = max(one["start"] * base, begin) - shift, min(one["end"] * base, end) - shift
             if stop > start:
-                cut.append({**one, "start": round(start / base), "end": round(stop / base)})
-        chapters = cut
+                kept.append({**one, "start": round(start / base), "end": round(stop / base)})
+        chapters = kept
     if chapters:
         out.set_chapters(chapters)
 
@@ -205,7 +207,7 @@ def _pictures(
 
 
 def _others(
-    source: Any, copies: dict[Any, Any], times: FrameTimes, shift: Fraction, whole: bool
+    source: Any, copies: dict[Any, Any], times: FrameTimes, shift: Fraction, cut: bool
 ) -> Iterator[Any]:
     """The packets of all other streams; of a part of the clip, those that begin in it."""
     begin, end = int(times.pts[0]) * times.time_base, times.end * times.time_base
@@ -217,7 +219,7 @@ def _others(
             continue
         base = Fraction(packet.time_base)
         stamp = packet.pts if packet.pts is not None else packet.dts
-        if not whole and stamp is not None and not begin <= stamp * base < end:
+        if cut and stamp is not None and not begin <= stamp * base < end:
             continue
         moved = round(shift / base)
         if packet.pts is not None:

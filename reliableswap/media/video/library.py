@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from reliableswap.errors import ClipError
+from reliableswap.errors import ClipError, ReliableSwapError
 from reliableswap.media.picture import printable
 
 # The only demuxers that see a file: FFmpeg has hundreds, some of which open further files or addresses.
@@ -33,9 +33,7 @@ def clip_errors(name: str, doing: str) -> Iterator[None]:
     av = pyav()
     try:
         yield
-    except ClipError:
-        raise
-    except FileExistsError:
+    except (ReliableSwapError, FileExistsError):
         raise
     except OSError as error:
         if error.errno in _FULL:

@@ -1,0 +1,206 @@
+"""The second pass: segments are swapped, marked and encoded while the next frames are decoded, and joined."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reliableswap.errors import RefusedError
+from reliableswap.faces.track import ClipFaces
+from reliableswap.media.video.encoders import Encoding
+from reliableswap.media.video.join import Joined, Segment, join
+from reliableswap.media.video.library import clip_errors
+from reliableswap.media.video.reader import ClipFrame, ClipReader
+from reliableswap.media.video.segment import SegmentWriter, packets_of
+from reliableswap.media.video.times import FrameTimes
+from reliableswap.provenance.clip import ClipMark, clip_tags, mark_clip
+from reliableswap.provenance.credentials import Credentials
+from reliableswap.provenance.record import Record
+from reliableswap.provenance.seal import seal_clip
+from reliableswap.safety.clip import ClipGates
+
+from .clip_folder import WorkFolder
+from .clip_passes import look_frames
+from .clip_swap import FrameSwapper, SwappedFrame
+from .overlap import Ahead, Behind, Busy
+
+if TYPE_CHECKING:
+    from .video import Clock, VideoProgress, VideoSettings
+
+_AHEAD = 4  # frames between two stages
+
+
+@dataclass(frozen=True, eq=False)
+class Second:
+    """All that the second pass needs."""
+
+    folder: WorkFolder
+    reader: ClipReader
+    times: FrameTimes
+    faces: ClipFaces
+    swapper: FrameSwapper
+    gates: ClipGates
+    encoding: Encoding
+    record: Record
+    earlier_mark: bool
+    video: VideoSettings
+    target: Path
+    signer: Credentials | None
+    busy: Busy
+
+
+class Segments:
+    """Makes the segments that are not there yet, and the clip from all of them."""
+
+    def __init__(self, second: Second, clock: Clock, overwrite: bool) -> None:
+        self.second, self.clock, self.overwrite = second, clock, overwrite
+        info = second.reader.info
+        self._mark = ClipMark(second.record, info.height, info.width, earlier=second.earlier_mark)
+        self._length = max(1, round(second.video.segment * float(info.rate)))
+        self._looks = set(look_frames(second.times, second.faces))
+        self._facts: list[dict[str, Any]] = []
+        self._resumed = 0
+
+    def run(self) -> Generator[VideoProgress, None, dict[str, Any]]:
+        """Make everything; after an interrupt, what is done becomes a playable file if the settings say so."""
+        second = self.second
+        try:
+            for number in range(-(-len(second.times) // self._length)):
+                yield from self._segment(number)
+        except RefusedError:
+            second.folder.remove()  # nothing of a refused result stays
+            raise
+        except (KeyboardInterrupt, GeneratorExit):
+            if second.video.on_interrupt == "keep" and self._facts:
+                self._join(partial=True)
+                second.folder.note_kept()
+            raise
+        yield self.clock("join", 0, 1)
+        joined = self._join()
+        yield self.clock("join", 1, 1)
+        return self._summary(joined)
+
+    def _segment(self, number: int) -> Generator[VideoProgress, None, None]:
+        second, first = self.second, number * self._length
+        end = min(first + self._length, len(second.times))
+        facts = second.folder.facts(number)
+        if facts is not None:
+            packets_of(second.folder.segment(number), end - first)
+            self._resumed += 1
+            for score in facts["scores"]:
+                second.gates.add_result(score)
+            self._facts.append(facts)
+            yield self.clock("swap", end, len(second.times))
+            return
+        facts = {"frames": 0, "scores": [], "swapped": Counter(), "frames_swapped": 0, "failed": Counter()}
+        path = second.folder.segment(number)
+        try:
+            yield from self._made(path, first, end, facts, number)
+        except (KeyboardInterrupt, GeneratorExit):
+            if second.video.on_interrupt == "keep" and facts["frames"]:
+                self._keep_part(first, facts)
+            raise
+        self._facts.append(facts)
+
+    def _made(
+        self, path: Path, first: int, end: int, facts: dict[str, Any], number: int
+    ) -> Generator[VideoProgress, None, None]:
+        """Swap frames first to end - 1 into a segment."""
+        second, busy = self.second, self.second.busy
+        info, colours = second.reader.info, second.reader.colours
+        self._mark.restart()
+        part = second.times.part(first, end)
+        with (
+            SegmentWriter(path, second.encoding, info, colours, self._length) as writer,
+            Ahead(busy.each("decode", second.reader.part(part)), _AHEAD) as frames,
+        ):
+
+            def encode(item: tuple[ClipFrame, SwappedFrame]) -> None:
+                frame, swapped = item
+                with busy("mark"):
+                    grey, pixels = self._mark.change(
+                        swapped.pixels, [box.tolist() for box in swapped.people.values()]
+                    )
+                    boxes = swapped.changed
+                    if pixels is not None:  # marked in RGB, all over
+                        boxes = [(0, 0, info.width, info.height)]
+                    after = swapped.pixels if pixels is None else pixels
+                with busy("encode"):
+                    writer.write(second.reader.with_changes(frame, after, boxes, grey))
+
+            with Behind(encode, _AHEAD) as behind:
+                for index, frame in enumerate(frames, first):
+                    swapped = self._swapped(index, frame, facts)
+                    behind.put((frame, swapped))
+                    facts["frames"] += 1
+                    yield self.clock("swap", index + 1, len(second.times))
+            second.folder.keep_facts(number, facts)
+
+    def _swapped(self, index: int, frame: ClipFrame, facts: dict[str, Any]) -> SwappedFrame:
+        second = self.second
+        with second.busy("swap"):
+            swapped = second.swapper(frame.rgb, second.faces.at(index))
+        if index in self._looks:
+            with second.busy("gates"):
+                score = second.gates.score(swapped.pixels, list(swapped.people.values()))
+                facts["scores"].append(score)
+                second.gates.add_result(score)
+        facts["swapped"].update(str(person) for person in swapped.people)
+        facts["frames_swapped"] += bool(swapped.people)
+        facts["failed"].update(swapped.failed)
+        return swapped
+
+    def _keep_part(self, first: int, facts: dict[str, Any]) -> None:
+        """Make the interrupted segment's finished frames once more, as a short segment."""
+        again: dict[str, Any] = {
+            "frames": 0, "scores": [], "swapped": Counter(), "frames_swapped": 0, "failed": Counter()
+        }  # fmt: skip
+        for _ in self._made(self.second.folder.segment(-1), first, first + facts["frames"], again, -1):
+            pass
+        self._facts.append(again)
+
+    def _join(self, partial: bool = False) -> Joined:
+        second, folder = self.second, self.second.folder
+        segments = [
+            Segment(folder.segment(number), facts["frames"]) for number, facts in enumerate(self._facts)
+        ]
+        frames = sum(segment.frames for segment in segments)
+        if partial and folder.segment(-1).is_file():
+            segments[-1] = replace(segments[-1], path=folder.segment(-1))
+        video = second.video
+        cut = partial or video.start is not None or video.end is not None
+        record = replace(second.record, watermark=self._mark.payload)
+        with second.busy("join"):
+            joined = join(
+                segments,
+                folder.joined,
+                second.reader.info,
+                second.times.part(0, frames),
+                second.encoding.encoder,
+                cut=cut,
+                from_zero=video.start is not None,
+                tags=clip_tags(record),
+            )
+            mark_clip(folder.joined, record)
+        with second.busy("seal"), clip_errors(second.target.name, "written"):
+            seal_clip(folder.joined, second.target, record, overwrite=self.overwrite, signer=second.signer)
+        folder.joined.unlink()
+        return joined
+
+    def _summary(self, joined: Joined) -> dict[str, Any]:
+        swapped: Counter[str] = Counter()
+        failed: Counter[str] = Counter()
+        for facts in self._facts:
+            swapped.update(facts["swapped"])
+            failed.update(facts["failed"])
+        return {
+            "swapped": swapped,
+            "failed": dict(failed),
+            "frames_swapped": sum(facts["frames_swapped"] for facts in self._facts),
+            "resumed": self._resumed,
+            "copied": list(joined.copied),
+            "left_out": list(joined.left_out),
+        }

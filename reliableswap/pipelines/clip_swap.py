@@ -1,0 +1,75 @@
+"""Swap the faces of one frame after the other."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+import torch
+
+from reliableswap.errors import ReliableSwapError
+from reliableswap.faces.track import TrackedFace
+from reliableswap.swap.engines import ENGINES, run
+from reliableswap.swap.job import FaceJob
+from reliableswap.swap.networks import Networks
+from reliableswap.swap.person import Person
+from reliableswap.swap.settings import SwapSettings
+from reliableswap.swap.subject import Subject
+
+Box = tuple[int, int, int, int]
+
+
+@dataclass(eq=False)
+class SwappedFrame:
+    """pixels (H,W,3) uint8. changed: where they differ from the frame. people: who was swapped, with their boxes."""
+
+    pixels: np.ndarray
+    changed: list[Box] = field(default_factory=list)
+    people: dict[int, np.ndarray] = field(default_factory=dict)
+    failed: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, eq=False)
+class FrameSwapper:
+    """Puts people's sources on their faces. sources: by the person's number in the clip. refused: tracks left alone."""
+
+    name: str
+    sources: Mapping[int, Person]
+    engine: str
+    settings: SwapSettings
+    networks: Networks
+    refused: frozenset[int] = frozenset()
+
+    def wanted(self, faces: Iterable[TrackedFace]) -> list[TrackedFace]:
+        """The faces that are to be swapped."""
+        return [one for one in faces if one.person in self.sources and one.track not in self.refused]
+
+    def __call__(self, pixels: np.ndarray, faces: Iterable[TrackedFace]) -> SwappedFrame:
+        """Swap the faces of a frame (H,W,3) uint8; one that can't be swapped is left alone and counted."""
+        result = SwappedFrame(pixels)
+        with torch.inference_mode():
+            for one in self.wanted(faces):
+                try:
+                    self._swap(result, one)
+                except ReliableSwapError as error:
+                    result.failed[str(error)] += 1
+        return result
+
+    def _swap(self, result: SwappedFrame, one: TrackedFace) -> None:
+        subject = Subject.around(result.pixels, one.face, self.name, self.networks)
+        job = FaceJob.start(subject, self.sources[one.person], self.settings, self.networks)
+        job = run(ENGINES[self.engine], job)
+        if not result.changed:
+            result.pixels = result.pixels.copy()
+        subject.put_back(result.pixels, job.image, job.mask)
+        result.people[one.person] = one.face.box
+        x, y, width, height = cv2.boundingRect((job.mask > 0).astype(np.uint8))
+        if not width:
+            return
+        (left, top), (whole_width, whole_height) = subject.corner, subject.extent
+        if job.mask.shape != (whole_height, whole_width):  # a large face was worked on at a smaller size
+            x, y, width, height = 0, 0, whole_width, whole_height
+        result.changed.append((left + x, top + y, left + x + width, top + y + height))

@@ -1,0 +1,150 @@
+"""Stages of work in threads of their own, with few items between them, and the time that each is busy."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, Generic, TypeVar
+
+Item = TypeVar("Item")
+
+_END = object()
+_LOOK = 0.1  # seconds after which a waiting thread looks whether to stop
+
+
+class Busy:
+    """How long each stage of the work was busy, in seconds."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] += time.perf_counter() - began
+
+    def each(self, stage: str, items: Iterable[Item]) -> Iterator[Item]:
+        """The items, counting the time that it takes to make them."""
+        iterator = iter(items)
+        try:
+            while True:
+                with self(stage):
+                    item = next(iterator, _END)
+                if item is _END:
+                    return
+                yield item  # type: ignore[misc]
+        finally:
+            close = getattr(iterator, "close", None)
+            if close is not None:
+                close()
+
+    def shares(self) -> dict[str, float]:
+        """Each stage's seconds, rounded."""
+        return {name: round(seconds, 3) for name, seconds in self.seconds.items()}
+
+
+class Ahead(Generic[Item]):
+    """Makes items in a thread, at most `most` before they are asked for. Use it in a `with` statement."""
+
+    def __init__(self, items: Iterable[Item], most: int) -> None:
+        self._items, self._queue = items, queue.Queue[Any](most)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True, name="ahead")
+
+    def __enter__(self) -> Iterator[Item]:
+        self._thread.start()
+        return self._take()
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _take(self) -> Iterator[Item]:
+        while True:
+            item, error = self._queue.get()
+            if error is not None:
+                raise error
+            if item is _END:
+                return
+            yield item
+
+    def _run(self) -> None:
+        iterator = iter(self._items)
+        try:
+            for item in iterator:
+                if not self._put((item, None)):
+                    return
+            self._put((_END, None))
+        except BaseException as error:  # raised where the items are taken
+            self._put((None, error))
+        finally:
+            close = getattr(iterator, "close", None)
+            if close is not None:
+                close()
+
+    def _put(self, item: Any) -> bool:
+        """Wait for a place; False when nobody takes items any more."""
+        while not self._stop.is_set():
+            try:
+                self._queue.put(item, timeout=_LOOK)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+
+class Behind(Generic[Item]):
+    """Hands items to a function in a thread, at most `most` waiting. Use it in a `with` statement.
+
+    Leaving it waits for all items. What the function raises is raised at the next `put`, or on leaving.
+    """
+
+    def __init__(self, function: Callable[[Item], None], most: int) -> None:
+        self._function, self._queue = function, queue.Queue[Any](most)
+        self._error: BaseException | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True, name="behind")
+
+    def __enter__(self) -> Behind[Item]:
+        self._thread.start()
+        return self
+
+    def put(self, item: Item) -> None:
+        while self._error is None:
+            try:
+                self._queue.put(item, timeout=_LOOK)
+                return
+            except queue.Full:
+                continue
+        raise self._error
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if error is not None:
+            self._stop.set()
+        while self._thread.is_alive():
+            try:
+                self._queue.put(_END, timeout=_LOOK)
+                break
+            except queue.Full:
+                continue
+        self._thread.join()
+        if error is None and self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        while True:
+            item = self._queue.get()
+            if item is _END or self._stop.is_set():
+                return
+            try:
+                self._function(item)
+            except BaseException as error:
+                self._error = error
+                return
