@@ -2,5 +2,15 @@
 
 from .clip import ClipFaces, ClipPerson, TrackedFace, find_faces
 from .settings import TrackSettings
+from .steady import Hysteresis, MaskSmoother, TrackSmoother
 
-__all__ = ["ClipFaces", "ClipPerson", "TrackSettings", "TrackedFace", "find_faces"]
+__all__ = [
+    "ClipFaces",
+    "ClipPerson",
+    "Hysteresis",
+    "MaskSmoother",
+    "TrackSettings",
+    "TrackSmoother",
+    "TrackedFace",
+    "find_faces",
+]

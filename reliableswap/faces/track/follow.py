@@ -86,7 +86,8 @@ class Follower:
             self._past.clear()
         doubt = self._follow(pixels)
         since = self.frame - self._searched
-        searched = cut or since >= self._every or (doubt and since >= 2)
+        just_lost = any(one.hidden == 1 for one in self._live)
+        searched = cut or just_lost or since >= self._every or (doubt and since >= 2)
         if searched:
             self._search(pixels)
         self._part()
@@ -164,7 +165,7 @@ class Follower:
 
     def _search_settings(self, score: float, turns: tuple[int, ...] = ()) -> SearchSettings:
         return SearchSettings(
-            score=score, side=self.settings.side, fine_side=0, turns=turns, min_size=_SMALLEST
+            score=score, sure=0.0, side=self.settings.side, fine_side=0, turns=turns, min_size=_SMALLEST
         )
 
     def _search_turned(self, pixels: np.ndarray) -> list[Detection]:

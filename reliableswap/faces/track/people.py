@@ -9,10 +9,11 @@ import numpy as np
 from reliableswap.faces.detect import overlaps
 
 from .settings import TrackSettings
+from .smooth import wobble
 from .tracklet import Tracklet, box_of
 
 _CONTINUED = 0.2  # how much less alike two tracklets may be if one goes on where the other ended
-_SURELY = 0.95  # the presence of a face that the mesh network does not doubt
+_WOBBLE = 200.0  # log odds for a wobble of one eye distance
 _UNKNOWN = 0.2  # a face too poor for the identity network; it joins only what it continues
 
 
@@ -70,12 +71,20 @@ def continues(one: Tracklet, other: Tracklet, settings: TrackSettings) -> bool:
 
 
 def is_false(group: Sequence[Tracklet], settings: TrackSettings) -> bool:
-    """Whether these tracklets of somebody are no face: searches of the frame missed it, or the mesh network doubts it.
+    """Whether these tracklets of somebody are no face.
 
-    A pattern that once passed for a face is followed well by the mesh network, which sees faces wherever it is told to
-    look; but the detector finds it in few frames.
+    The mesh network sees faces wherever it is told to look, so a pattern that once passed for a face would be followed
+    for long. But then searches of the frame miss it or are unsure, the mesh network doubts it, and its mesh wobbles.
     """
     searched = [score for one in group for score in one.searched]
     presence = float(np.median(np.concatenate([one.presence for one in group])))
-    found = float(np.mean(searched)) if searched else 1.0
-    return presence < settings.enter or found < settings.found - (0.2 if presence > _SURELY else 0.0)
+    wobbles = [wobble(one.meshes.stacked()) for one in group]
+    wobbling = float(np.average(wobbles, weights=[len(one.frames) for one in group]))
+    found = float(np.mean(searched)) if searched else presence
+    evidence = _log_odds(presence) + _log_odds(found) - _WOBBLE * wobbling
+    return presence < settings.enter or evidence < settings.evidence
+
+
+def _log_odds(probability: float) -> float:
+    inside = min(max(probability, 0.01), 0.99)
+    return float(np.log(inside / (1 - inside)))

@@ -13,8 +13,7 @@ class TrackSettings:
 
     rate: frames a second. search: time between two searches of the whole frame. side: its longer side in a search.
     score: the least score of a detection that starts a track; known_score: of one that confirms a track.
-    found: the mean score of all searches of a face, 0 where it was missed, below which it is none;
-    0.2 less where the mesh network is sure.
+    evidence: log odds, from detections, presence and steadiness together, below which something followed is no face.
     enter, leave: the mesh network's presence at which a hidden face is seen again, and at which a seen one is hidden.
     bridge: a face that is hidden for this long is interpolated. lost: for how long a hidden face is looked for.
     shortest: faces seen for less are dropped, unless their shot is no longer. same: cosine of two faces of one person.
@@ -26,7 +25,7 @@ class TrackSettings:
     side: int = 640
     score: float = 0.6
     known_score: float = 0.3
-    found: float = 0.7
+    evidence: float = 3.5
     enter: float = 0.6
     leave: float = 0.35
     bridge: float = 0.25
