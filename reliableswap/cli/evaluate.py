@@ -145,11 +145,17 @@ def _add_judges(group: argparse._ArgumentGroup) -> None:
         "efficientnet-lite0, which our losses use, or an ONNX file; inception*.onnx gives FID (default: %(default)s)",
     )
     group.add_argument(
+        "--natural",
+        action="store_true",
+        help="measure how well linear probes on features that no loss uses tell the results from real photos, with the "
+        "unchanged and the recompressed target as controls; takes about a second for each result and photo",
+    )
+    group.add_argument(
         "--real",
         type=Path,
         metavar="FOLDER",
-        help="real photos for the Fréchet distance (default: as many photos of --faces as there are pairs, of those "
-        "that no pair uses; lists of pairs and videos have none)",
+        help="real photos for the Fréchet distance and --natural (default: as many photos of --faces as there are "
+        "pairs, of those that no pair uses; lists of pairs and videos have none)",
     )
 
 
@@ -201,6 +207,7 @@ def settings_of(arguments: argparse.Namespace) -> EvaluationSettings:
         allow_same_judge=arguments.allow_same_judge,
         mesh=arguments.mesh,
         features=arguments.features,
+        natural=arguments.natural,
         real=arguments.real,
         keep=arguments.keep,
         swap={name: value for name, value in swap.items() if value is not None},

@@ -59,6 +59,14 @@ class Examiner:
                 found.append(self.features(image, self._find(image, str(shot.path))))
         return found
 
+    def find_all(self, shots: Sequence[Shot]) -> dict[Shot, Face]:
+        """Return the shots' faces, and skip photos without a face."""
+        found: dict[Shot, Face] = {}
+        for shot in shots:
+            with contextlib.suppress(ReliableSwapError):
+                found[shot] = self._find(shot.read(), str(shot.path))
+        return found
+
     def _find(self, image: np.ndarray, name: str, near: Face | None = None) -> Face:
         faces = self.analyser(image)
         if not faces:

@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from reliableswap.errors import NoFaceError, ReliableSwapError
+from reliableswap.errors import NoFaceError, RefusedError, ReliableSwapError
 from reliableswap.faces.face import eye_distance
 from reliableswap.geometry import measures
 from reliableswap.media import read_picture
@@ -19,8 +19,12 @@ from reliableswap.media import read_picture
 from .examine import Examiner, examine_pairs
 from .methods import Method
 from .metrics import pixels
+from .metrics.best import best_methods
 from .metrics.retrieval import add_retrieval
+from .metrics.seams import seams
 from .metrics.summary import add_frechet_distances, add_identity_variance, frechet_differences, summarise
+from .natural.natural import Natural, add_told, see_photos
+from .natural.views import Viewer
 from .protocols.shots import Pair, Shot
 from .results import Evaluation, ExaminedFace, MethodResult, PairResult
 
@@ -35,10 +39,12 @@ def evaluate(
     examiner: Examiner,
     seed: int = 0,
     others: Sequence[Shot] = (),
+    natural: Natural | None = None,
 ) -> Evaluation:
     """Measure every metric of every method on the same pairs.
 
-    others: real photos that no pair uses, for the Fréchet distance; seed: of the bootstrap.
+    others: real photos that no pair uses, for the Fréchet distance; seed: of the bootstrap and of the probes' folds;
+    natural: what to tell results from photos with.
     """
     faces, problems = examine_pairs(pairs, examiner)
     left_out = {
@@ -54,31 +60,53 @@ def evaluate(
     real = examiner.features_of(others)
     if real:
         logger.info("examined %d photos that no pair uses", len(real))
-    results = [_measure(method, kept, faces, examiner) for method in methods]
+    photos = None if natural is None else see_photos(natural, kept, faces, examiner, seed)
+    viewer = None if natural is None else natural.viewer
+    results = [_measure(method, kept, faces, examiner, viewer) for method in methods]
     for result in results:
         add_retrieval(result.pairs, faces)
         add_identity_variance(result.pairs)
         summarise(result, seed)
         add_frechet_distances(result, faces, real)
-    differences = frechet_differences(results, faces, real, seed)
-    return Evaluation(kept, faces, results, left_out, _calibration(kept, faces), differences, len(real))
+        if photos is not None:
+            add_told(result, photos, seed)
+    return Evaluation(
+        kept,
+        faces,
+        results,
+        left_out,
+        _calibration(kept, faces),
+        frechet_differences(results, faces, real, seed),
+        others=len(real),
+        real_photos=0 if photos is None else len(photos.views),
+        real_people=0 if photos is None else photos.people,
+        best=best_methods(results, seed, [] if photos is None else photos.plan.photos),
+    )
 
 
 def _measure(
-    method: Method, pairs: Sequence[Pair], faces: dict[Shot, ExaminedFace], examiner: Examiner
+    method: Method,
+    pairs: Sequence[Pair],
+    faces: dict[Shot, ExaminedFace],
+    examiner: Examiner,
+    viewer: Viewer | None,
 ) -> MethodResult:
     results = []
     for number, pair in enumerate(pairs, 1):
-        results.append(measure_pair(method, pair, faces, examiner))
+        results.append(measure_pair(method, pair, faces, examiner, viewer))
         if number % _LOG_EVERY == 0 or number == len(pairs):
             logger.info("%s: %d of %d pairs", method.name, number, len(pairs))
     return MethodResult(method.name, method.control, results)
 
 
 def measure_pair(
-    method: Method, pair: Pair, faces: dict[Shot, ExaminedFace], examiner: Examiner
+    method: Method,
+    pair: Pair,
+    faces: dict[Shot, ExaminedFace],
+    examiner: Examiner,
+    viewer: Viewer | None = None,
 ) -> PairResult:
-    """Make and measure one result; if that fails, record the reason."""
+    """Make and measure one result; if that fails or a safety gate refuses it, record the reason."""
     target, source = faces[pair.target], faces[pair.source]
     photo = pair.target.read()
     try:
@@ -86,6 +114,8 @@ def measure_pair(
         image = fit_to_target(made.pixels, photo.shape)
         same_size = image.shape == photo.shape
         face = examiner.examine(image, "the result", target.face if same_size else None)
+    except RefusedError as error:
+        return PairResult(pair, {}, str(error), refused=True)
     except ReliableSwapError as error:
         return PairResult(pair, {"failed": 1.0}, str(error))
     metrics = {"failed": 0.0}
@@ -99,11 +129,12 @@ def measure_pair(
         outside = ~pixels.face_region(target.mesh, photo.shape[:2])
         metrics["ssim"] = pixels.ssim(image, photo, outside)
         metrics["psnr"] = pixels.psnr(image, photo, outside)
+        metrics["seam"], metrics["seam_high"] = seams(image, face.mesh, photo, target.mesh)
         if pair.truth is not None:
             metrics |= _truth_metrics(image, face, pair.truth, target, examiner)
         if pair.clip is not None:
             metrics |= _flicker(method, pair, image, photo, target.mesh)
-    return PairResult(pair, metrics, face=face)
+    return PairResult(pair, metrics, face=face, views=None if viewer is None else viewer(image, face.face))
 
 
 def _identity_metrics(face: ExaminedFace, source: ExaminedFace, target: ExaminedFace) -> dict[str, float]:

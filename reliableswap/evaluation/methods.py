@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import cv2
 import numpy as np
 
 from reliableswap.data.photos import PICTURES
-from reliableswap.errors import ReliableSwapError
+from reliableswap.errors import NoFaceError, ReliableSwapError
+from reliableswap.faces.analysers.base import FaceAnalyser
+from reliableswap.geometry.regions import face_width, feathered, oval, window
 from reliableswap.media import read_picture
 from reliableswap.models.fixer import FixerNet
 from reliableswap.models.identity import IdentityEncoder
@@ -19,6 +22,8 @@ from reliableswap.pipelines.image import Engine, ReliableSwapPipeline
 
 from .protocols.shots import Pair, Shot
 from .protocols.video import read_frame
+
+_FEATHER = 0.012  # of the face's width, as the pipelines' default
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,6 +134,34 @@ class UnchangedTarget:
 
     def result(self, pair: Pair, target: Shot) -> Result:
         return Result(target.read())
+
+
+class RecompressedTarget:
+    """Control: the target with its face stored as JPEG once more and pasted back softly, at its own size.
+
+    What tells it from photos is a trace of processing, and no fault of a face.
+    """
+
+    name, control = "recompressed target", True
+    QUALITY = 90
+
+    def __init__(self, analyser: FaceAnalyser) -> None:
+        self.analyser = analyser
+
+    def result(self, pair: Pair, target: Shot) -> Result:
+        photo = target.read()
+        faces = self.analyser(photo)
+        if not faces:
+            raise NoFaceError(f"no face in {target.path}")
+        mesh = faces[0].mesh
+        inside = window(mesh, photo.shape[:2], 0.1 * face_width(mesh))
+        crop = photo[inside]
+        stored = cv2.imencode(".jpg", crop[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, self.QUALITY])[1]
+        decoded = np.asarray(cv2.imdecode(stored, cv2.IMREAD_COLOR))[..., ::-1].astype(np.float32)
+        mask = feathered(oval(mesh, photo.shape[:2]), _FEATHER * face_width(mesh))[inside]
+        made = photo.copy()
+        made[inside] = np.rint(crop + mask[..., None] * (decoded - crop))
+        return Result(made)
 
 
 class SourcePhoto:

@@ -9,6 +9,7 @@ import numpy as np
 from reliableswap.faces.face import Face
 
 from .metrics.intervals import Estimate
+from .natural.views import FaceViews
 from .protocols.shots import Pair, Shot
 
 
@@ -30,12 +31,17 @@ class ExaminedFace:
 
 @dataclass(eq=False)
 class PairResult:
-    """A method's result for a pair: metric -> value, or the reason why it failed."""
+    """A method's result for a pair: metric -> value, or the reason why it failed or was refused.
+
+    refused: a safety gate refused the pair; it then has no metrics, and counts in no figure.
+    """
 
     pair: Pair
     metrics: dict[str, float] = field(default_factory=dict)
     failure: str = ""
     face: ExaminedFace | None = None
+    views: FaceViews | None = None
+    refused: bool = False
 
 
 @dataclass(eq=False)
@@ -43,7 +49,8 @@ class MethodResult:
     """A method's results: by pair, metric -> mean with interval, and the Fréchet distances to four sets of photos.
 
     frechet_others: photos that no pair uses; frechet_photos: all photos of the pairs; frechet: the targets;
-    frechet_sources: the sources. None: too few pictures.
+    frechet_sources: the sources. None: too few pictures. told_photos: for each figure of "told from photos", the share
+    of comparisons that each photo is told apart in.
     """
 
     name: str
@@ -54,6 +61,7 @@ class MethodResult:
     frechet_photos: float | None = None
     frechet: float | None = None
     frechet_sources: float | None = None
+    told_photos: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -74,7 +82,8 @@ class Evaluation:
     """The results of all methods over the same pairs.
 
     left_out: name of a pair whose own photos show no face -> reason; calibration: what the judge says of real photos;
-    others: number of examined photos that no pair uses.
+    others: number of examined photos that no pair uses; real_photos, real_people: number of photos that results are
+    told from, and of people in them. best: metric -> the method that is better than every other one beyond chance.
     """
 
     pairs: list[Pair]
@@ -84,3 +93,6 @@ class Evaluation:
     calibration: dict[str, float]
     frechet_differences: list[FrechetDifference] = field(default_factory=list)
     others: int = 0
+    real_photos: int = 0
+    real_people: int = 0
+    best: dict[str, str] = field(default_factory=dict)

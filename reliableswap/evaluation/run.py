@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
+
+from diffusers.utils import logging
 
 from reliableswap import __version__
 from reliableswap.errors import ReliableSwapError
@@ -18,10 +21,19 @@ from .examine import Examiner
 from .held_out import choose_held_out
 from .judges.selection import check_judges, open_judge, open_lower_judge
 from .measure import evaluate
-from .methods import FolderMethod, Method, PipelineMethod, SourcePhoto, UnchangedTarget
+from .methods import (
+    FolderMethod,
+    Method,
+    PipelineMethod,
+    RecompressedTarget,
+    SourcePhoto,
+    UnchangedTarget,
+)
 from .metrics import frechet
 from .metrics.features import open_features
-from .protocols.pairs import make_pairs, unused_photos
+from .natural.natural import Natural
+from .natural.views import Viewer
+from .protocols.pairs import make_pairs, photos_of_others, unused_photos
 from .protocols.people import find_photos
 from .protocols.shots import Pair, Shot
 from .report.info import RunInfo
@@ -34,14 +46,16 @@ def run(settings: EvaluationSettings, command: str = "") -> tuple[Evaluation, Ru
     started = time.perf_counter()
     settings.check_complete()
     examiner = open_examiner(settings)
+    viewer = Viewer() if settings.natural else None
     pipelines = open_pipelines(settings)
     networks = {method.name: method.networks for method in pipelines}
     shared = check_judges(examiner.judge, examiner.lower, networks, settings.allow_same_judge)
     held_out = held_out_of(settings, pipelines)
     pairs = make_pairs(settings.protocol, settings.faces, settings.pairs, settings.seed, held_out)
-    methods = all_methods(settings, pipelines, pairs)
+    methods = all_methods(settings, pipelines, pairs, examiner.analyser)
     others = other_photos(settings, pairs, held_out)
-    evaluation = evaluate(methods, pairs, examiner, settings.seed, others)
+    natural = None if viewer is None else Natural(viewer, natural_photos(settings, pairs, held_out))
+    evaluation = evaluate(methods, pairs, examiner, settings.seed, others, natural)
     info = RunInfo(
         protocol=settings.protocol,
         faces=settings.faces.resolve().name,
@@ -71,11 +85,12 @@ def open_pipelines(settings: EvaluationSettings) -> list[PipelineMethod]:
     methods: list[PipelineMethod] = []
     for choice in settings.pipelines:
         is_bundled = choice.place == "bundled"
-        pipe = (
-            ReliableSwapPipeline.bundled()
-            if is_bundled
-            else ReliableSwapPipeline.from_pretrained(choice.place)
-        )
+        with no_progress_bars():
+            pipe = (
+                ReliableSwapPipeline.bundled()
+                if is_bundled
+                else ReliableSwapPipeline.from_pretrained(choice.place)
+            )
         if settings.device:
             pipe.on(settings.device)
         pipe.set_progress_bar_config(disable=True)
@@ -84,6 +99,18 @@ def open_pipelines(settings: EvaluationSettings) -> list[PipelineMethod]:
             name = f"{label}/{pipe.choose_engine(engine)}"
             methods.append(PipelineMethod(pipe, engine, name, settings.keep, **settings.swap))
     return methods
+
+
+@contextmanager
+def no_progress_bars() -> Iterator[None]:
+    """Inside, diffusers shows no progress bars; networks from the disk need none."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def held_out_of(settings: EvaluationSettings, pipelines: Sequence[PipelineMethod]) -> float | None:
@@ -124,7 +151,10 @@ def open_examiner(settings: EvaluationSettings) -> Examiner:
 
 
 def all_methods(
-    settings: EvaluationSettings, pipelines: Sequence[PipelineMethod], pairs: Sequence[Pair]
+    settings: EvaluationSettings,
+    pipelines: Sequence[PipelineMethod],
+    pairs: Sequence[Pair],
+    analyser: FaceAnalyser,
 ) -> list[Method]:
     """Pipelines, folders of results and controls; raise if two have the same name."""
     methods: list[Method] = list(pipelines)
@@ -132,8 +162,12 @@ def all_methods(
         method = FolderMethod(name, folder)
         method.check(pairs)
         methods.append(method)
+    if settings.controls or settings.natural:
+        methods.append(UnchangedTarget())
+    if settings.natural:
+        methods.append(RecompressedTarget(analyser))
     if settings.controls:
-        methods += [UnchangedTarget(), SourcePhoto()]
+        methods.append(SourcePhoto())
     name, count = Counter(method.name for method in methods).most_common(1)[0]
     if count > 1:
         raise ReliableSwapError(f"two methods are called {name}; rename a folder or an --outputs")
@@ -146,11 +180,23 @@ def other_photos(settings: EvaluationSettings, pairs: Sequence[Pair], held_out: 
         return []
     if settings.real is None:
         return unused_photos(settings.protocol, settings.faces, pairs, settings.seed, held_out)
+    return _real_photos(settings.real, pairs)
+
+
+def natural_photos(settings: EvaluationSettings, pairs: Sequence[Pair], held_out: float | None) -> list[Shot]:
+    """Photos of people in no pair, to tell results from: those of --real, or the protocol's own."""
+    if settings.real is None:
+        return photos_of_others(settings.protocol, settings.faces, pairs, settings.seed, held_out)
+    return _real_photos(settings.real, pairs)
+
+
+def _real_photos(folder: Path, pairs: Sequence[Pair]) -> list[Shot]:
+    """The photos of --real that no pair uses; raise if they are too few."""
     taken = {shot.path.resolve() for pair in pairs for shot in (pair.source, pair.target)}
-    photos = [photo.path for photo in find_photos(settings.real) if photo.path.resolve() not in taken]
+    photos = [photo.path for photo in find_photos(folder) if photo.path.resolve() not in taken]
     if len(photos) < frechet.MIN_PICTURES:
         raise ReliableSwapError(
-            f"--real {settings.real} holds {len(photos)} photos that no pair uses; give at least "
+            f"--real {folder} holds {len(photos)} photos that no pair uses; give at least "
             f"{frechet.MIN_PICTURES}"
         )
     return [Shot(path, str(path)) for path in photos]

@@ -24,7 +24,8 @@ class EvaluationSettings:
     """What to evaluate, on which pairs and by which judges.
 
     held_out: percent of people, `all`, or None for what the compared generators store (see `held_out.py`);
-    swap: arguments of the pipelines' calls, such as shape=0.5; real: photos for the Fréchet distance.
+    swap: arguments of the pipelines' calls, such as shape=0.5; natural: measure "told from photos"; real: photos
+    for it and for the Fréchet distance.
     """
 
     protocol: str
@@ -42,6 +43,7 @@ class EvaluationSettings:
     allow_same_judge: bool = False
     mesh: str = "bundled"
     features: str = "efficientnet-lite2"
+    natural: bool = False
     real: Path | None = None
     keep: Path | None = None
     swap: dict[str, float] = field(default_factory=dict)
@@ -71,7 +73,7 @@ class EvaluationSettings:
             raise ReliableSwapError(
                 "no judge of identity; give --judge dlib, an ONNX file or an encoder's folder"
             )
-        if self.real is not None and self.features == "none":
+        if self.real is not None and self.features == "none" and not self.natural:
             raise ReliableSwapError(
-                "--real is for the Fréchet distance; leave out --features none, or --real"
+                "--real is for the Fréchet distance and --natural; leave out --features none, or --real"
             )

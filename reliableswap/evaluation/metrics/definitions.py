@@ -41,6 +41,14 @@ def _length(key: str, label: str, meaning: str) -> Metric:
     return Metric(key, label, meaning, "down", unit="% of eye distance", scale=100.0)
 
 
+_TOLD = {
+    "whole": ("whole", "features of the whole crop at 256 px"),
+    "patches": (
+        "patches",
+        "features of patches inside the face at 512 px, by the mean of a picture's patches",
+    ),
+    "patch": ("single patch", "the same, by each patch alone"),
+}
 METRICS: tuple[Metric, ...] = (
     _share("top1", "ID retrieval", "the source's person is the nearest of all people of the protocol", "up"),
     _share("top5", "ID top-5", "the source's person is among the five nearest", "up"),
@@ -83,6 +91,26 @@ METRICS: tuple[Metric, ...] = (
     Metric("ssim", "SSIM outside", "structural similarity to the target outside the face", "up", digits=4),
     Metric(
         "psnr", "PSNR outside", "PSNR to the target outside the face, 100 if equal", "up", unit="dB", digits=1
+    ),
+    Metric(
+        "seam",
+        "seam, median",
+        "steepest edge across the border of the swap over that of the photo at the same point of the face; median of "
+        "the outline's points, 1 if nothing was changed",
+        "down",
+    ),
+    Metric("seam_high", "seam, 95th percentile", "the same, 95th percentile of the outline's points", "down"),
+    *(
+        Metric(
+            f"told_{kind}_lite{variant}",
+            f"told from photos, {what} (Lite{variant})",
+            f"AUC of linear probes on EfficientNet-Lite{variant} features, which no loss uses, that tell results from "
+            f"photos of other people: {how}; 0.5 is chance, 1 is always",
+            "down",
+            digits=3,
+        )
+        for kind, (what, how) in _TOLD.items()
+        for variant in (1, 2)
     ),
     Metric("truth_psnr", "PSNR to truth", "PSNR of the face to the true picture", "up", unit="dB"),
     Metric(

@@ -7,6 +7,7 @@ too narrow, which `tests/unit/evaluation/metrics/test_intervals.py` measures, so
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -63,6 +64,13 @@ def bootstrap(
         unseen = _Z**2 / (clusters + _Z**2)  # Wilson's bound for a share that was never observed
         low, high = (0.0, unseen) if value == 0 else (1 - unseen, 1.0)
     return Estimate(value, low, high, len(array))
+
+
+def combined(one: Estimate, other: Estimate) -> Estimate:
+    """The value of `one` with an interval for both errors, which are independent."""
+    low = math.hypot(one.value - one.low, other.value - other.low)
+    high = math.hypot(one.high - one.value, other.high - other.value)
+    return Estimate(one.value, one.value - low, one.value + high, one.count)
 
 
 def _numbered(labels: Sequence[str] | np.ndarray) -> np.ndarray:

@@ -34,7 +34,7 @@ def ranks(
 
 
 def add_retrieval(results: Sequence[PairResult], faces: dict[Shot, ExaminedFace]) -> None:
-    """Add the retrieval metrics to each result, in the gallery of all sources and targets."""
+    """Add the retrieval metrics to each result that was not refused, in the gallery of all sources and targets."""
     shots = list(dict.fromkeys(s for one in results for s in (one.pair.source, one.pair.target)))
     _rank(results, shots, faces, _identity, {"top1": 1, "top5": 5})
     _add_reference_retrieval(results, faces)
@@ -62,7 +62,8 @@ def _rank(
 ) -> None:
     """Add metric -> 1 where the wanted person ranks within its limit, else 0; a failed pair finds nobody."""
     for one in results:
-        one.metrics |= dict.fromkeys(limits, 0.0)
+        if not one.refused:
+            one.metrics |= dict.fromkeys(limits, 0.0)
     found = [(one, one.face) for one in results if one.face is not None]
     if not found:
         return

@@ -61,6 +61,17 @@ def unused_photos(
     return [] if photos is None else draw_unused(photos, pairs, seed)
 
 
+def photos_of_others(
+    protocol: str, faces: Path, pairs: Sequence[Pair], seed: int = 0, held_out: float | None = None
+) -> list[Shot]:
+    """Return photos of people whom no pair shows, at most as many as there are pairs; lists and videos have none."""
+    photos = _people(protocol, faces, held_out)
+    if photos is None:
+        return []
+    shown = {shot.person for pair in pairs for shot in (pair.source, pair.target)}
+    return draw_unused({name: found for name, found in photos.items() if name not in shown}, pairs, seed)
+
+
 def _people(protocol: str, faces: Path, held_out: float | None) -> dict[str, list[Path]] | None:
     """Person -> photos, for the protocols that draw pairs from a folder of photos."""
     if held_out is not None and protocol != "identity-folders":

@@ -12,7 +12,7 @@ from reliableswap.evaluation.results import Evaluation, MethodResult, PairResult
 
 from .info import RunInfo
 from .plots import Dot, colours_of, scatter
-from .tables import failures, summary, table, warnings
+from .tables import failures, refusals, summary, table, warnings
 from .texts import render
 
 _SHOWN = 3  # pairs of each kind in a method's gallery
@@ -58,6 +58,7 @@ def page(evaluation: Evaluation, info: RunInfo) -> str:
         summary=summary(evaluation, info),
         table=table(evaluation, info),
         failures={method.name: found for method in methods if (found := failures(method))},
+        refusals={method.name: found for method in methods if (found := refusals(method))},
         plots=_plots(methods, colours),
         columns=["source", "target", *(m.name for m in compared)],
         side_by_side=_side_by_side(evaluation, compared),
@@ -98,7 +99,7 @@ def _gallery(evaluation: Evaluation, method: MethodResult) -> dict[str, list[Exa
         "Best": done[:_SHOWN],
         "Median": done[middle : middle + _SHOWN],
         "Worst": done[-_SHOWN:],
-        "Failed": [one for one in method.pairs if one.face is None][:_SHOWN],
+        "Failed": [one for one in method.pairs if one.face is None and not one.refused][:_SHOWN],
     }
     return {kind: [_example(evaluation, one) for one in found] for kind, found in kinds.items() if found}
 

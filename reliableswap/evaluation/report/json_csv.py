@@ -16,7 +16,7 @@ from reliableswap.evaluation.protocols.shots import Shot
 from reliableswap.evaluation.results import Evaluation
 
 from .info import RunInfo
-from .tables import failures, shown_metrics
+from .tables import failures, refusals, shown_metrics
 
 
 def as_json(evaluation: Evaluation, info: RunInfo) -> str:
@@ -30,6 +30,7 @@ def as_json(evaluation: Evaluation, info: RunInfo) -> str:
             "frechet": method.frechet,
             "frechet_sources": method.frechet_sources,
             "failures": dict(failures(method)),
+            "refusals": dict(refusals(method)),
         }
         for method in evaluation.methods
     }
@@ -41,6 +42,9 @@ def as_json(evaluation: Evaluation, info: RunInfo) -> str:
         "figures": {m.key: {"label": m.label, "better": m.better, "unit": m.unit} for m in METRICS},
         "frechet": distance_name(info.features) if info.features else None,
         "other_photos": evaluation.others,
+        "real_photos": evaluation.real_photos,
+        "real_people": evaluation.real_people,
+        "best": evaluation.best,
         "frechet_differences": [asdict(one) for one in evaluation.frechet_differences],
         "methods": methods,
     }
@@ -52,13 +56,13 @@ def as_csv(evaluation: Evaluation) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     keys = [metric.key for metric in shown_metrics(evaluation)]
-    writer.writerow(["method", "pair", "source_person", "target_person", *keys, "failure"])
+    writer.writerow(["method", "pair", "source_person", "target_person", *keys, "refused", "failure"])
     for method in evaluation.methods:
         for one in method.pairs:
             values = [one.metrics.get(key, math.nan) for key in keys]
             shown = ["" if math.isnan(value) else repr(value) for value in values]
             people = [_person(one.pair.source), _person(one.pair.target)]
-            writer.writerow([method.name, one.pair.name, *people, *shown, one.failure])
+            writer.writerow([method.name, one.pair.name, *people, *shown, int(one.refused), one.failure])
     return stream.getvalue()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reliableswap.evaluation.metrics.definitions import METRICS, Metric
@@ -25,8 +24,12 @@ class Cell:
 
 @dataclass(frozen=True)
 class TableRow:
-    """A metric or a distance, with one cell per method; label is the title without unit and arrow."""
+    """A metric or a distance, with one cell per method.
 
+    key: its name in report.json and pairs.csv; label: the title without unit and arrow.
+    """
+
+    key: str
     title: str
     label: str
     meaning: str
@@ -49,13 +52,14 @@ class Distance:
 def table(evaluation: Evaluation, info: RunInfo) -> list[TableRow]:
     """One row per metric that some method has, then the Fréchet distances."""
     rows = [
-        TableRow(metric.title, metric.label, metric.meaning, _cells(metric, evaluation.methods))
+        TableRow(metric.key, metric.title, metric.label, metric.meaning, _cells(metric, evaluation))
         for metric in shown_metrics(evaluation)
     ]
     for distance in distances(evaluation, info):
         values = [distance.value(method) for method in evaluation.methods]
         cells = [Cell("–" if value is None else f"{value:.3f}") for value in values]
-        rows.append(TableRow(f"{distance.title} ↓", distance.title, distance.meaning, cells))
+        title = f"{distance.title} ↓"
+        rows.append(TableRow(distance.key, title, distance.title, distance.meaning, cells))
     return rows
 
 
@@ -96,29 +100,18 @@ def distances(evaluation: Evaluation, info: RunInfo) -> list[Distance]:
     return [one for one in found if any(one.value(method) is not None for method in evaluation.methods)]
 
 
-def _cells(metric: Metric, methods: Sequence[MethodResult]) -> list[Cell]:
-    best = _best(metric, methods)
+def _cells(metric: Metric, evaluation: Evaluation) -> list[Cell]:
     cells = []
-    for method in methods:
+    for method in evaluation.methods:
         estimate = method.estimates.get(metric.key)
         if estimate is None:
             cells.append(Cell("–"))
             continue
         low, high = metric.show(estimate.low), metric.show(estimate.high)
         interval = None if low == high else (low, high)
-        cells.append(Cell(metric.show(estimate.value), interval, method.name == best))
+        best = evaluation.best.get(metric.key) == method.name
+        cells.append(Cell(metric.show(estimate.value), interval, best))
     return cells
-
-
-def _best(metric: Metric, methods: Sequence[MethodResult]) -> str | None:
-    """The name of the best method, if at least two that are not controls have the metric and differ in it."""
-    known = [m for m in methods if not m.control and metric.key in m.estimates]
-    if len(known) < 2:
-        return None
-    values = {m.name: m.estimates[metric.key].value for m in known}
-    best = (max if metric.better == "up" else min)(values.values())
-    names = [name for name, value in values.items() if value == best]
-    return names[0] if len(names) == 1 else None
 
 
 def warnings(evaluation: Evaluation, info: RunInfo) -> list[str]:
@@ -134,6 +127,13 @@ def warnings(evaluation: Evaluation, info: RunInfo) -> list[str]:
     if evaluation.left_out:
         count = len(evaluation.left_out)
         found.append(f"{count} pairs were left out for all methods: no face was found in their own photos.")
+    for method in evaluation.methods:
+        count = sum(one.refused for one in method.pairs)
+        if count:
+            found.append(
+                f"A safety gate refused {count} of {len(method.pairs)} pairs of {method.name}; its figures are those "
+                "of the others."
+            )
     return found
 
 
@@ -159,6 +159,15 @@ def summary(evaluation: Evaluation, info: RunInfo) -> list[str]:
             else f"Fréchet distance: not given; it needs at least {MIN_PICTURES} results and as many real photos."
         )
     lines += _differences(evaluation, info)
+    if evaluation.real_photos:
+        lines.append(
+            f"Told from photos: against {evaluation.real_photos} photos of {evaluation.real_people} people. 0.5 is "
+            "chance; the unchanged target shows how far chance goes, and the recompressed target what any swap must "
+            "pay. Figures grow with the number of pairs, so compare them within one report."
+        )
+    lines.append(
+        "A value is marked as the best where the 95 % interval of its lead over every other method excludes zero."
+    )
     lines.append(
         "Brackets are 95 % bootstrap intervals; the frames of a video are drawn together, and intervals are widened "
         "for pairs that share a person."
@@ -178,4 +187,9 @@ def _differences(evaluation: Evaluation, info: RunInfo) -> list[str]:
 
 def failures(method: MethodResult) -> list[tuple[str, int]]:
     """Why results are missing and how often, the five most frequent reasons first."""
-    return Counter(one.failure for one in method.pairs if one.failure).most_common(5)
+    return Counter(one.failure for one in method.pairs if one.failure and not one.refused).most_common(5)
+
+
+def refusals(method: MethodResult) -> list[tuple[str, int]]:
+    """Why the safety gates refused pairs and how often, the five most frequent reasons first."""
+    return Counter(one.failure for one in method.pairs if one.refused).most_common(5)

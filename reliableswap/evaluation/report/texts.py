@@ -9,7 +9,7 @@ from reliableswap.errors import ReliableSwapError
 from reliableswap.evaluation.results import Evaluation, MethodResult
 
 from .info import RunInfo
-from .tables import distances, failures, shown_metrics, summary, table, warnings
+from .tables import distances, failures, refusals, shown_metrics, summary, table, warnings
 
 if TYPE_CHECKING:
     import jinja2
@@ -24,6 +24,7 @@ def markdown(evaluation: Evaluation, info: RunInfo) -> str:
         summary=summary(evaluation, info),
         table=table(evaluation, info),
         failures={method.name: found for method in evaluation.methods if (found := failures(method))},
+        refusals={method.name: found for method in evaluation.methods if (found := refusals(method))},
         info=info,
     )
 

@@ -1,0 +1,62 @@
+"""Which method is the best by each metric, where its lead over every other one is more than chance."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from reliableswap.evaluation.results import MethodResult
+
+from .definitions import METRICS, Metric
+from .intervals import Estimate, bootstrap, combined
+
+MIN_PAIRS = 8  # a bootstrap of fewer differences says nothing
+
+
+def best_methods(results: Sequence[MethodResult], seed: int, photos: Sequence[str] = ()) -> dict[str, str]:
+    """Metric -> the best method that is no control; photos: the people in the photos of "told from photos".
+
+    It must lead over each other one: the 95 % interval of their difference, over the pairs that both have, excludes 0.
+    """
+    found = {}
+    for metric in METRICS:
+        known = [one for one in results if not one.control and metric.key in one.estimates]
+        if len(known) < 2:
+            continue
+        sign = 1 if metric.better == "up" else -1
+        best = max(known, key=lambda one: sign * one.estimates[metric.key].value)
+        if all(_leads(metric, best, other, seed, photos) for other in known if other is not best):
+            found[metric.key] = best.name
+    return found
+
+
+def difference(
+    metric: Metric, one: MethodResult, other: MethodResult, seed: int, photos: Sequence[str] = ()
+) -> Estimate | None:
+    """The metric of `one` minus that of `other` over the pairs that both have; None if these are too few."""
+    pairs = [result.pair for result in one.pairs]
+    gaps = np.array(
+        [
+            a.metrics.get(metric.key, math.nan) - b.metrics.get(metric.key, math.nan)
+            for a, b in zip(one.pairs, other.pairs, strict=True)
+        ]
+    )
+    if np.isfinite(gaps).sum() < MIN_PAIRS:
+        return None
+    is_video = any(pair.clip is not None for pair in pairs)
+    people = ([pair.source.person for pair in pairs], [pair.target.person for pair in pairs])
+    groups = [pair.clip or pair.name for pair in pairs]
+    found = bootstrap(gaps, seed, median=metric.median, groups=groups, crossed=() if is_video else people)
+    if found is None or metric.key not in one.told_photos or metric.key not in other.told_photos:
+        return found
+    by_photo = bootstrap(one.told_photos[metric.key] - other.told_photos[metric.key], seed, groups=photos)
+    return found if by_photo is None else combined(found, by_photo)
+
+
+def _leads(metric: Metric, best: MethodResult, other: MethodResult, seed: int, photos: Sequence[str]) -> bool:
+    gap = difference(metric, best, other, seed, photos)
+    if gap is None:
+        return False
+    return gap.low > 0 if metric.better == "up" else gap.high < 0

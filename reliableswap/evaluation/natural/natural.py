@@ -1,0 +1,86 @@
+"""The figures "told from photos" of every method, from the views of results and of real photos."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from reliableswap.evaluation.examine import Examiner
+from reliableswap.evaluation.protocols.shots import Pair, Shot
+from reliableswap.evaluation.results import ExaminedFace, MethodResult
+
+from .told import Plan, told
+from .views import FaceViews, Viewer
+
+_LOG_EVERY = 50  # photos
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Natural:
+    """What to look with, and real photos of the same kind to compare with; the pairs' own photos are known anyway."""
+
+    viewer: Viewer
+    photos: Sequence[Shot] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class RealPhotos:
+    """The plan of comparisons, and the views of its photos by their number in the plan."""
+
+    plan: Plan
+    views: Mapping[int, FaceViews] = field(default_factory=dict)
+
+    @property
+    def people(self) -> int:
+        return len({self.plan.photos[number] for number in self.views})
+
+
+def see_photos(
+    natural: Natural, pairs: Sequence[Pair], faces: Mapping[Shot, ExaminedFace], examiner: Examiner, seed: int
+) -> RealPhotos:
+    """Plan the comparisons and look at the photos that they need; raise if there are too few."""
+    found = {shot: examined.face for shot, examined in faces.items()}
+    found |= examiner.find_all([shot for shot in natural.photos if shot not in found])
+    shots = list(found)
+    cast = [(pair.source.person, pair.target.person) for pair in pairs]
+    plan = Plan.make(cast, [shot.person for shot in shots], seed)
+    views = {}
+    for count, number in enumerate(plan.used, 1):
+        views[number] = natural.viewer(shots[number].read(), found[shots[number]])
+        if count % _LOG_EVERY == 0 or count == len(plan.used):
+            logger.info("looked at %d of %d real photos", count, len(plan.used))
+    return RealPhotos(plan, views)
+
+
+def add_told(result: MethodResult, real: RealPhotos, seed: int) -> None:
+    """Add a method's figures, and each result's share in them to its metrics."""
+    pairs = [one.pair for one in result.pairs]
+    groups = [pair.clip or pair.name for pair in pairs]
+    is_video = any(pair.clip is not None for pair in pairs)
+    seen = {i: one.views for i, one in enumerate(result.pairs) if one.views is not None}
+    for network in Viewer.NETWORKS:
+        by_whole, _ = told(_whole(seen, network), _whole(real.views, network), real.plan)
+        by_face, by_patch = told(_patches(seen, network), _patches(real.views, network), real.plan)
+        for kind, one in {"whole": by_whole, "patches": by_face, "patch": by_patch}.items():
+            estimate = one.estimate(real.plan, seed, groups, is_video)
+            if estimate is None:
+                continue
+            key = f"told_{kind}_{network}"
+            result.estimates[key], result.told_photos[key] = estimate, one.photos
+            for pair, share in zip(result.pairs, one.results, strict=True):
+                if np.isfinite(share):
+                    pair.metrics[key] = float(share)
+    logger.info("%s: told from %d photos", result.name, len(real.views))
+
+
+def _whole(views: Mapping[int, FaceViews], network: str) -> dict[int, np.ndarray]:
+    return {number: one.whole[network] for number, one in views.items()}
+
+
+def _patches(views: Mapping[int, FaceViews], network: str) -> dict[int, np.ndarray]:
+    return {number: one.patches[network] for number, one in views.items()}

@@ -1,0 +1,99 @@
+"""Told from photos: how well a fresh linear probe tells results from real photos of other people.
+
+0.5: it can't. 1: it always can. The figure is the area under the ROC curve (AUC): the share of pairs of a result and a
+photo, which the probe did not learn from, in which it takes the result for the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from reliableswap.evaluation.metrics.intervals import Estimate, bootstrap, combined
+
+from .folds import Cast, Fold, make_folds
+from .probe import fit, wins
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Who is compared with whom, the same for every method. results, photos: the people in them."""
+
+    results: Sequence[Cast]
+    photos: Sequence[str]
+    folds: Sequence[Fold]
+
+    @classmethod
+    def make(cls, results: Sequence[Cast], photos: Sequence[str], seed: int) -> Plan:
+        """Plan for these results and photos; raise if there are too few."""
+        return cls(results, photos, make_folds(results, photos, seed))
+
+    @property
+    def used(self) -> list[int]:
+        """The numbers of the photos that some probe sees."""
+        seen = [part for fold in self.folds for part in (fold.train_photos, fold.test_photos)]
+        return [int(number) for number in np.unique(np.concatenate(seen))]
+
+    def others(self, result: int, photos: np.ndarray) -> np.ndarray:
+        """Of these photos, the numbers of those that show neither the source nor the target of a result."""
+        return np.array([n for n in photos if self.photos[n] not in self.results[result]], int)
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """Shares of comparisons that the probe gets right: of each result (N,) and of each photo (M,); NaN without any."""
+
+    results: np.ndarray
+    photos: np.ndarray
+
+    @property
+    def auc(self) -> float:
+        return float(np.nanmean(self.results))
+
+    def estimate(
+        self, plan: Plan, seed: int, groups: Sequence[str], is_video: bool = False
+    ) -> Estimate | None:
+        """The AUC with its interval, which is that of the results and that of the photos together."""
+        people = () if is_video else tuple(zip(*plan.results, strict=True))
+        one = bootstrap(self.results, seed, groups=groups, crossed=people)
+        other = bootstrap(self.photos, seed, groups=plan.photos)
+        if one is None or other is None:
+            return None
+        both = combined(one, other)
+        return Estimate(both.value, max(both.low, 0.0), min(both.high, 1.0), both.count)
+
+
+def told(
+    results: Mapping[int, np.ndarray], photos: Mapping[int, np.ndarray], plan: Plan
+) -> tuple[Told, Told]:
+    """Features (P,D) of the parts of each picture, by its number in the plan -> told by picture, and by single part.
+
+    A picture's score is the mean of its parts'. Results that are missing (failures) are left out.
+    """
+    sums = np.zeros((2, len(plan.results), len(plan.photos)))
+    counts = np.zeros((len(plan.results), len(plan.photos)))
+    for fold in plan.folds:
+        learnt = [results[n] for n in fold.train_results if n in results]
+        if not learnt:
+            continue
+        probe = fit(np.concatenate(learnt), np.concatenate([photos[n] for n in fold.train_photos]))
+        seen = {n: probe.score(photos[n]) for n in fold.test_photos}
+        for i in fold.test_results:
+            if i not in results:
+                continue
+            score = probe.score(results[i])
+            for j in plan.others(int(i), fold.test_photos):
+                sums[:, i, j] += (
+                    wins(score.mean(keepdims=True), seen[j].mean(keepdims=True)),
+                    wins(score, seen[j]),
+                )
+                counts[i, j] += 1
+    return _told(sums[0], counts), _told(sums[1], counts)
+
+
+def _told(sums: np.ndarray, counts: np.ndarray) -> Told:
+    """Sums and counts of comparisons (N,M) -> the means of the rows and of the columns."""
+    with np.errstate(invalid="ignore"):
+        return Told(sums.sum(1) / counts.sum(1), sums.sum(0) / counts.sum(0))
