@@ -15,6 +15,8 @@ from reliableswap.models.detector import FaceDetector
 from reliableswap.models.landmarks import MeshNet
 from reliableswap.runtime.torch import compiled
 
+_SURE_PRESENCE = 0.95  # letters and buttons have less, faces 0.98
+
 
 class BundledAnalyser:
     """Finds faces with a FaceDetector and reads their meshes with a MeshNet; the bundled ones unless others are given.
@@ -38,7 +40,19 @@ class BundledAnalyser:
         detections = find_faces(_runnable(self.detector), image, self.settings)
         # The detector's points are rough, so the mesh is read twice: the second crop follows the first mesh.
         faces = add_meshes(_runnable(self.landmarks), image, detections, passes=2)
-        return [replace(face, points5=five_points(face.mesh)) for face in faces if face.confirmed]
+        faces = [face for face in faces if face.confirmed]
+        return [replace(face, points5=five_points(face.mesh)) for face in _certain(faces, self.settings.sure)]
+
+
+def _certain(faces: list[Face], sure: float) -> list[Face]:
+    """The faces without those that neither network is sure of, where there is one of which the detector is."""
+    if not any(face.score >= sure for face in faces):
+        return faces
+    return [
+        face
+        for face in faces
+        if face.score >= sure or face.presence is None or face.presence >= _SURE_PRESENCE
+    ]
 
 
 def _runnable(network: Any) -> Any:

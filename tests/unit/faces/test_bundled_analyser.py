@@ -8,6 +8,7 @@ import torch
 
 from reliableswap.faces.analysers.base import FaceAnalyser
 from reliableswap.faces.analysers.bundled import BundledAnalyser
+from reliableswap.faces.face import Detection
 from reliableswap.models.detector import FaceDetector
 from reliableswap.models.landmarks import MeshNet
 
@@ -66,3 +67,21 @@ def test_networks_that_are_no_modules_are_called_as_they_are(analyser: BundledAn
     analyser.landmarks = counted  # type: ignore[assignment]
     assert analyser(IMAGE)
     assert counted.calls == 2
+
+
+def test_beside_a_sure_face_a_doubtful_one_needs_a_high_presence(
+    analyser: BundledAnalyser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points = np.array([[30, 30], [60, 30], [45, 45], [35, 60], [55, 60]], np.float32)
+    box = np.array([20, 10, 70, 75], np.float32)
+    scores = [0.98, 0.7]
+    monkeypatch.setattr(
+        "reliableswap.faces.analysers.bundled.find_faces",
+        lambda *_: [Detection(box, points, score) for score in scores],
+    )
+    assert [face.score for face in analyser(IMAGE)] == [0.98, 0.7]
+    with torch.no_grad():
+        analyser.landmarks.presence.bias.fill_(1.0)  # a probability of 0.7 or so
+    assert [face.score for face in analyser(IMAGE)] == [0.98]
+    scores[0] = 0.8
+    assert len(analyser(IMAGE)) == 2

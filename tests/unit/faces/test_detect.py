@@ -156,3 +156,51 @@ def test_meshes_come_back_in_photo_pixels() -> None:
     assert np.allclose(found.mesh, expected, atol=0.05)
     assert found.presence == pytest.approx(0.5)
     assert add_meshes(net, np.zeros((9, 9, 3), np.uint8), []) == []  # type: ignore[arg-type]
+
+
+class SeesFixedFaces:
+    """Sees the same (logit, box) in a 640x480 photo of any size, and one face of logit `closely` in a close view."""
+
+    def __init__(self, faces: list[tuple[float, tuple[int, int, int, int]]], closely: float) -> None:
+        self.faces, self.closely = faces, closely
+
+    def parameters(self) -> Iterator[torch.Tensor]:
+        yield torch.zeros(1)
+
+    def above(self, image: torch.Tensor, logit: float) -> torch.Tensor:
+        width = image.shape[-1]
+        faces, scale = self.faces, width / 640
+        if width == image.shape[-2]:  # a close view is square
+            faces, scale = [(self.closely, (60, 60, 132, 132))], 1.0
+        answers = []
+        for confidence, (x0, y0, x1, y1) in faces:
+            x, y, w, h = (scale * n for n in ((x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0))
+            answers.append([confidence, x, y, np.log(w), np.log(h), *([x, y] * 5)])
+        return torch.tensor(answers, dtype=torch.float32)
+
+    def finds(self, **settings: object) -> int:
+        image = np.zeros((480, 640, 3), np.uint8)
+        return len(find_faces(self, image, SearchSettings(turns=(), **settings)))  # type: ignore[arg-type]
+
+
+SURE, BUTTON, CHIN = (4.0, (100, 100, 300, 300)), (1.0, (400, 300, 430, 330)), (1.0, (120, 200, 280, 320))
+
+
+@pytest.mark.parametrize(("closely", "expected"), [(3.0, 2), (0.5, 1)])
+def test_beside_a_sure_face_a_doubtful_one_must_convince_when_looked_at_closely(
+    closely: float, expected: int
+) -> None:
+    detector = SeesFixedFaces([SURE, BUTTON], closely)
+    assert detector.finds() == expected
+    assert detector.finds(sure=0.0) == 2
+
+
+def test_a_doubtful_face_that_is_a_part_of_a_sure_one_is_dropped() -> None:
+    assert SeesFixedFaces([SURE, CHIN], 3.0).finds(overlap=0.9) == 1
+
+
+@pytest.mark.parametrize(("closely", "expected"), [(0.5, 1), (-3.0, 0)])
+def test_where_nothing_is_sure_the_largest_face_needs_only_to_be_possible(
+    closely: float, expected: int
+) -> None:
+    assert SeesFixedFaces([BUTTON, (1.0, (100, 100, 160, 160))], closely).finds() == expected
