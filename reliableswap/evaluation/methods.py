@@ -15,7 +15,7 @@ from reliableswap.data.photos import PICTURES
 from reliableswap.errors import NoFaceError, ReliableSwapError
 from reliableswap.faces.analysers.base import FaceAnalyser
 from reliableswap.geometry.regions import face_width, feathered, oval, window
-from reliableswap.media import read_picture
+from reliableswap.media import Picture, read_picture
 from reliableswap.models.fixer import FixerNet
 from reliableswap.models.identity import IdentityEncoder
 from reliableswap.pipelines.image import Engine, ReliableSwapPipeline
@@ -78,7 +78,7 @@ class PipelineMethod:
         return float(self.pipe.generator.config["held_out"])
 
     def result(self, pair: Pair, target: Shot) -> Result:
-        source, photo = pair.source.read(), target.read()  # decoding does not count as swapping
+        source, photo = _picture(pair.source), _picture(target)  # decoding does not count as swapping
         started = time.perf_counter()
         made = self.pipe(source, photo, engine=self.engine, **self.options)
         milliseconds = (time.perf_counter() - started) * 1000
@@ -87,6 +87,11 @@ class PipelineMethod:
             path.parent.mkdir(parents=True, exist_ok=True)
             made.save(path, overwrite=True)
         return Result(made.pictures[0].pixels, milliseconds)
+
+
+def _picture(shot: Shot) -> Picture:
+    """The shot as a picture that refusals call by its folder and file."""
+    return Picture(shot.read(), name="/".join(shot.path.parts[-2:]))
 
 
 class FolderMethod:

@@ -128,11 +128,11 @@ def warnings(evaluation: Evaluation, info: RunInfo) -> list[str]:
         count = len(evaluation.left_out)
         found.append(f"{count} pairs were left out for all methods: no face was found in their own photos.")
     for method in evaluation.methods:
-        count = sum(one.refused for one in method.pairs)
-        if count:
+        reasons = [one.failure for one in method.pairs if one.refused]
+        if reasons:
             found.append(
-                f"A safety gate refused {count} of {len(method.pairs)} pairs of {method.name}; its figures are those "
-                "of the others."
+                f"A safety gate refused {len(reasons)} of {len(method.pairs)} pairs of {method.name}, and its figures "
+                f"are those of the others. The first refusal: {reasons[0].split(';')[0]}."
             )
     return found
 

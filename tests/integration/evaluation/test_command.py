@@ -8,13 +8,16 @@ import shutil
 from pathlib import Path
 
 import pytest
+from diffusers.utils.logging import is_progress_bar_enabled
 from support import onnx_files
 from support.evaluation_people import encoder
 
+from reliableswap.bundled import bundled
 from reliableswap.cli import evaluate as command
 from reliableswap.errors import ReliableSwapError
 from reliableswap.evaluation.protocols.pairs import make_pairs
 from reliableswap.evaluation.report.write import FILES
+from reliableswap.evaluation.run import open_pipelines
 from reliableswap.evaluation.settings import EvaluationSettings, PipelineChoice
 
 
@@ -186,6 +189,24 @@ def test_engines_belong_to_the_pipeline_before_them() -> None:
 def test_without_options_the_settings_are_their_defaults() -> None:
     plain = command.settings_of(parsed("--protocol", "ffhq", "--faces", "x"))
     assert plain == EvaluationSettings(protocol="ffhq", faces=Path("x"))
+
+
+def test_natural_allows_real_photos_without_other_features() -> None:
+    words = ("--protocol", "ffhq", "--faces", "x", "--judge", "dlib", "--features", "none", "--real", "y")
+    settings = command.settings_of(parsed(*words, "--controls", "--natural"))
+    assert settings.natural
+    settings.check_complete()
+
+
+def test_loading_a_pipeline_shows_no_progress_bars(
+    portraits: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = bundled()
+    words = ("--protocol", "ffhq", "--faces", portraits, "--pipeline", folder, "--engine", "blend")
+    assert is_progress_bar_enabled()
+    assert len(open_pipelines(command.settings_of(parsed(*words)))) == 1
+    assert "Loading" not in capfd.readouterr().err
+    assert is_progress_bar_enabled()
 
 
 @pytest.mark.parametrize(("text", "value"), [("all", "all"), ("2.5", 2.5)])
