@@ -18,13 +18,15 @@ class GeneratorOutput(BaseOutput):
     image: (B,3,H,W) in the generator's value range.
     mask: (B,1,H,W) in [0,1], where to use the image.
     mask_logits: (B,1,H,W) the mask before its sigmoid, for losses; None if the network predicts no mask.
-    layers: (B,3,H,W) the weights of texture, target and generated picture, for losses; None without layers.
+    layers: (B,3,H,W) the weights of texture, target and drawn picture, for losses; None without layers.
+    drawn: (B,3,128,128) the drawn picture by itself, for losses; None without layers.
     """
 
     image: Tensor
     mask: Tensor
     mask_logits: Tensor | None = None
     layers: Tensor | None = None
+    drawn: Tensor | None = None
 
     def __iter__(self) -> Iterator[Tensor]:
         return iter((self.image, self.mask))

@@ -185,7 +185,8 @@ class LightGenerator(Generator):
         x, made, logits = self._drawn(reduced(target), identity, reduced(guidance))
         image, weights = compose(made, head(x), target, guidance)
         logits = enlarged(logits, target.shape[-2:])
-        return GeneratorOutput(image=image, mask=torch.sigmoid(logits), mask_logits=logits, layers=weights)
+        mask = torch.sigmoid(logits)
+        return GeneratorOutput(image=image, mask=mask, mask_logits=logits, layers=weights, drawn=made)
 
     def _drawn(
         self, target: Tensor, identity: Tensor, guidance: Tensor | None

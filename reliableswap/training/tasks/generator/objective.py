@@ -18,6 +18,7 @@ from reliableswap.errors import ReliableSwapError
 from reliableswap.geometry.measures_torch import eye_patches, openings
 from reliableswap.models import FaceShifterGenerator
 from reliableswap.models.generator import GeneratorOutput
+from reliableswap.models.layers import reduced
 
 from . import losses as loss
 from .frozen import FrozenNetworks
@@ -195,6 +196,15 @@ def _drawn(step: Step) -> tuple[Tensor, Tensor | None] | None:
     return share.flatten(1).mean(1), None
 
 
+def _drawn_truth(step: Step) -> tuple[Tensor, Tensor | None] | None:
+    """Let the drawn layer be the whole picture: where it shows only in part, nothing else says what it should be."""
+    drawn = step.output.drawn
+    if drawn is None:
+        return None
+    wanted, weight = reduced(step.reference), reduced(step.reference_weight)
+    return loss.l1_loss(drawn.float(), wanted, weight), None
+
+
 def _mesh(step: Step) -> tuple[Tensor, Tensor | None] | None:
     if step.frozen.mesh_reader is None:
         return None
@@ -259,6 +269,7 @@ TERMS: dict[str, Term] = {
     "chroma": _chroma,
     "mask": _mask,
     "drawn": _drawn,
+    "drawn_truth": _drawn_truth,
     "mesh": _mesh,
     "expression": _expression,
     "pose": _pose,

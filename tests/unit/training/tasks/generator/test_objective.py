@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from reliableswap.bundled import bundled
 from reliableswap.errors import ReliableSwapError
 from reliableswap.models import FaceShifterGenerator, GeneratorOutput
+from reliableswap.models.layers import reduced
 from reliableswap.models.light import no_guidance
 from reliableswap.training.tasks.generator.task import run
 
@@ -189,7 +190,10 @@ def test_no_loss_at_all_is_an_error(triplets: Path, encoders: Path) -> None:
 
 def test_the_drawn_layer_is_held_back_most_where_the_texture_is_valid(triplets: Path, encoders: Path) -> None:
     task = task_for(
-        settings_for(triplets, **dict.fromkeys(EVERY_LOSS, 0.0), **ALL_KINDS, drawn_weight=1.0), encoders
+        settings_for(
+            triplets, **dict.fromkeys(EVERY_LOSS, 0.0), **ALL_KINDS, drawn_weight=1.0, drawn_truth_weight=0.0
+        ),
+        encoders,
     )
     batch = batch_of_every_kind(task)
     network = LayeredAnswer(drawn=0.75)
@@ -199,6 +203,19 @@ def test_the_drawn_layer_is_held_back_most_where_the_texture_is_valid(triplets: 
     batch["guidance"][:, 3:] = 0.0
     nowhere = task.losses(network, batch)["drawn"]
     assert float(nowhere) == pytest.approx(0.3 * float(everywhere), rel=1e-4)
+
+
+def test_the_drawn_layer_is_compared_with_the_truth_by_itself(triplets: Path, encoders: Path) -> None:
+    task = task_for(
+        settings_for(triplets, **dict.fromkeys(EVERY_LOSS, 0.0), **ALL_KINDS, drawn_weight=0.0),
+        encoders,
+    )
+    batch = batch_of_every_kind(task)
+    found = task.losses(LayeredAnswer(drawn=0.5), batch)
+    assert set(found) == {"drawn_truth"}
+    assert float(found["drawn_truth"].detach()) > 0.001
+    batch["truth"] = batch["target"].clone()
+    assert float(task.losses(LayeredAnswer(drawn=0.5), batch)["drawn_truth"]) < 1e-6
 
 
 class LayeredAnswer(nn.Module):
@@ -214,4 +231,6 @@ class LayeredAnswer(nn.Module):
         weights = torch.zeros_like(target)
         weights[:, 2] = self.drawn
         mask = torch.ones_like(target[:, :1])
-        return GeneratorOutput(image=target, mask=mask, mask_logits=mask, layers=weights)
+        return GeneratorOutput(
+            image=target, mask=mask, mask_logits=mask, layers=weights, drawn=reduced(target)
+        )
