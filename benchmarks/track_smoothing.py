@@ -42,7 +42,9 @@ def truth_of(scene: str) -> np.ndarray:
             meshes[..., 1] += closed[:, None] * near * (mean[down, 1] - mean[up, 1])
     if scene == "lips":
         opening = 0.08 * (1 + np.sin(2 * np.pi * 4.5 * time)) * (np.sin(2 * np.pi * 0.4 * time) > -0.3)
-        near = np.exp(-0.5 * ((mean[:, :2] - mean[14, :2]) ** 2).sum(-1) / 0.12**2) * (mean[:, 1] > mean[13, 1] + 1e-3)
+        near = np.exp(-0.5 * ((mean[:, :2] - mean[14, :2]) ** 2).sum(-1) / 0.12**2) * (
+            mean[:, 1] > mean[13, 1] + 1e-3
+        )
         meshes[..., 1] += opening[:, None] * near
     if scene == "sway":
         meshes = _moved(meshes, 0.6 * np.sin(2 * np.pi * 0.3 * time), 0.1 * np.sin(2 * np.pi * 0.2 * time))
@@ -187,7 +189,9 @@ def main() -> None:
     print(f"{'':24}" + "".join(f"{name:>8}" for name in ("still", "shake", "blink", "lips", "all")))
     for name, method in METHODS.items():
         row = figures(method)
-        print(f"{name:24}" + "".join(f"{row[key]:8.2f}" for key in ("still", "shake", "blink", "lips", "all")))
+        print(
+            f"{name:24}" + "".join(f"{row[key]:8.2f}" for key in ("still", "shake", "blink", "lips", "all"))
+        )
 
 
 if __name__ == "__main__":

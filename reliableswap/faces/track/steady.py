@@ -52,7 +52,9 @@ class Hysteresis:
 
     def __init__(self, enter: float, leave: float, *, count: int = 2, window: int = 25) -> None:
         if not leave <= enter:
-            raise ReliableSwapError(f"a decision leaves at {leave} and enters at {enter}; give leave <= enter")
+            raise ReliableSwapError(
+                f"a decision leaves at {leave} and enters at {enter}; give leave <= enter"
+            )
         if not 1 <= count <= window:
             raise ReliableSwapError(f"count is {count}; give 1 to {window}, the window")
         self.enter, self.leave, self.count = enter, leave, count
