@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,8 @@ def explain_loading(wanted: str, place: str, options: dict[str, Any], error: Exc
 
 
 def one_line(error: Exception) -> str:
-    """Return the start of an error's message without line breaks."""
-    return " ".join(str(error).split())[:300].rstrip(".")
+    """Return the start of an error's message without line breaks, cut between words."""
+    return textwrap.shorten(str(error).strip().rstrip("."), 300, placeholder=" …")
 
 
 def first_few(names: Sequence[str]) -> str:

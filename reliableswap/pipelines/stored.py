@@ -17,6 +17,7 @@ from typing_extensions import Self
 from reliableswap.bundled import bundled
 from reliableswap.errors import ReliableSwapError, WeightsError
 from reliableswap.models.base import without_origin
+from reliableswap.models.messages import one_line
 
 from .card import pipeline_card
 
@@ -53,8 +54,8 @@ class StoredPipeline(DiffusionPipeline):
             raise
         except (OSError, ValueError) as error:
             raise WeightsError(
-                f"no pipeline at {place}: {' '.join(str(error).split())[:300].rstrip('.')}; pass a folder that "
-                "save_pretrained wrote, or the name of a Hub repository"
+                f"no pipeline at {place}: {one_line(error)}; pass a folder that save_pretrained wrote, or the name of "
+                "a Hub repository"
             ) from error
         return pipe if dtype is None else pipe.to(dtype)
 
