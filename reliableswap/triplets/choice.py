@@ -15,6 +15,8 @@ from .quality import quality, reason_against
 from .records import FaceRecords
 from .settings import TripletSettings
 
+_OFTEN = 50  # pairs a photo; more add little
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -60,6 +62,24 @@ def choose_photos(records: FaceRecords, settings: TripletSettings) -> Choice:
     number = {name: k for k, name in enumerate(names)}
     person = np.array([number[photo.identity] for photo in records.photos])
     return Choice(members, dropped, score, person)
+
+
+def overused(choice: Choice, slots: dict[str, int]) -> str | None:
+    """Explain which splits would show the same few photos again and again; None if none does."""
+    often = {}
+    for name, pairs in slots.items():
+        photos = len(choice.members[name])
+        if 2 * pairs > _OFTEN * photos:
+            often[name] = (
+                f"{pairs:,} pairs of {photos} photos in {name}, each about {2 * pairs // photos} times"
+            )
+    if not often:
+        return None
+    enough = sum(min(pairs, _OFTEN * len(choice.members[name]) // 2) for name, pairs in slots.items())
+    return (
+        f"few photos for so many pairs: {'; '.join(often.values())}; a network learns these faces by heart, so add "
+        f"photos or make fewer pairs (--pairs {enough})"
+    )
 
 
 def slots_by_split(choice: Choice, settings: TripletSettings) -> dict[str, int]:

@@ -22,7 +22,7 @@ from reliableswap.faces.analysers.base import FaceAnalyser
 from reliableswap.faces.analysers.bundled import BundledAnalyser
 
 from .card import write_card
-from .choice import choose_photos, slots_by_split
+from .choice import choose_photos, overused, slots_by_split
 from .empty_splits import empty_splits
 from .photo_table import write_photo_table
 from .plan import Shard, Tally, plan
@@ -110,6 +110,9 @@ def make_triplets(
     if crew.place.first:
         write_photo_table(output / "photos.csv", records, choice, settings)
     slots = slots_by_split(choice, settings)
+    few = overused(choice, slots)
+    if few and crew.place.first:
+        logger.warning(few)
     shards = plan(slots, settings.shard_pairs)
     people = {listed[i].identity for members in choice.members.values() for i in members}
     del records
