@@ -11,7 +11,7 @@ from .codec import encode
 from .evidence import luminance
 from .lattice import SMALLEST_SIDE
 from .protocol import Box
-from .write import _dither, _strength
+from .write import dither, wave_strength
 
 EVERY = 6  # frames for which one strength is used
 
@@ -25,14 +25,14 @@ class MovingMark:
         self._count, self._change = 0, np.zeros((0, 0), np.float32)
         if self.fits:
             self._waves = superpose(amplitudes(encode(payload)), height, width, PERIOD * self._zoom)
-            self._noise = _dither(height, width)
+            self._noise = dither(height, width)
 
     def change(self, pixels: np.ndarray, faces: Sequence[Box] = ()) -> np.ndarray | None:
         """(H,W) float32 grey levels to add to a frame (H,W,3) uint8, the next in order; None for small frames."""
         if not self.fits:
             return None
         if self._count % EVERY == 0:
-            strength = _strength(luminance(np.ascontiguousarray(pixels)), faces, self._zoom)
+            strength = wave_strength(luminance(np.ascontiguousarray(pixels)), faces, self._zoom)
             self._change = strength * self._waves + self._noise
         self._count += 1
         return self._change

@@ -34,12 +34,12 @@ def write(pixels: np.ndarray, payload: int, faces: Sequence[Box] = ()) -> np.nda
     height, width = pixels.shape[:2]
     zoom = max(1.0, float(np.sqrt(height * width / FULL_AREA)))
     grey = luminance(pixels)
-    strength = _strength(grey, faces, zoom)
+    strength = wave_strength(grey, faces, zoom)
     change = strength * superpose(amplitudes(encode(payload)), height, width, PERIOD * zoom)
     earlier = find_unchanged(local_detail(pixels))
     if earlier is not None:
         change -= _earlier_mark(earlier, grey, strength, PERIOD * zoom)
-    change = np.rint(change + _dither(height, width)).astype(np.int16)
+    change = np.rint(change + dither(height, width)).astype(np.int16)
     return cv2.add(pixels, cv2.merge([change] * 3), dtype=cv2.CV_8U)
 
 
@@ -51,7 +51,7 @@ def _earlier_mark(found: Found, grey: np.ndarray, strength: np.ndarray, period: 
     return mark * np.float32(np.clip(factor, 0, 1.5))
 
 
-def _strength(grey: np.ndarray, faces: Sequence[Box], zoom: float) -> np.ndarray:
+def wave_strength(grey: np.ndarray, faces: Sequence[Box], zoom: float) -> np.ndarray:
     """(H,W) float32 amplitude of each wave, computed at the size at which large pictures are read."""
     height, width = grey.shape
     if zoom > 1:
@@ -99,7 +99,7 @@ def _noise() -> np.ndarray:
     return np.random.default_rng(0).uniform(-0.5, 0.5, (251, 257)).astype(np.float32)
 
 
-def _dither(height: int, width: int) -> np.ndarray:
+def dither(height: int, width: int) -> np.ndarray:
     """(H,W) float32 noise of less than half a grey level; with it, rounding does not turn faint waves into blots."""
     noise = _noise()
     return cv2.repeat(noise, -(-height // noise.shape[0]), -(-width // noise.shape[1]))[:height, :width]
