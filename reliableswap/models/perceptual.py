@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import Self
 
 from torch import Tensor, nn
 from torch.nn import functional as F
-from typing_extensions import Self
 
 from reliableswap.errors import ReliableSwapError
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 from torch import Tensor, nn
 from torch.nn import functional as F
-from typing_extensions import Self
 
 from .base import Network, check_shape, register_to_config
 from .discriminator import Judgement, PatchJudge

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal, overload
+from typing import Any, Literal, Unpack, overload
 
 import torch
-from typing_extensions import Unpack
 
 from reliableswap.errors import ReliableSwapError, WeightsError
 from reliableswap.faces.analysers.base import FaceAnalyser

@@ -6,13 +6,12 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from diffusers import DiffusionPipeline
 from diffusers.utils import logging
 from huggingface_hub import HfApi
-from typing_extensions import Self
 
 from reliableswap.bundled import bundled
 from reliableswap.errors import ReliableSwapError, WeightsError

@@ -105,7 +105,7 @@ def _local(path: Path) -> Credentials:
         path.chmod(0o600)
     found = parse_credentials(content, content, str(path), str(path))
     end = x509.load_pem_x509_certificates(found.certificates)[0].not_valid_after_utc
-    if end > dt.datetime.now(dt.timezone.utc) + dt.timedelta(days=1):
+    if end > dt.datetime.now(dt.UTC) + dt.timedelta(days=1):
         return found
     path.rename(path.with_suffix(".expired.pem"))
     _write_new(path, make_pair())

@@ -34,7 +34,7 @@ def make_pair() -> bytes:
 def certificate(
     role: str, public: ec.EllipticCurvePublicKey, issuer_key: ec.EllipticCurvePrivateKey, *, is_root: bool
 ) -> x509.Certificate:
-    now = dt.datetime.now(dt.timezone.utc)
+    now = dt.datetime.now(dt.UTC)
     usage = dict.fromkeys(
         ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement"), False
     )

@@ -6,7 +6,7 @@ import hashlib
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from .metadata import SOFTWARE, SOURCE_TYPE, Event
@@ -22,7 +22,7 @@ def new_id() -> str:
 
 def now() -> str:
     """Return the time in UTC as XMP and C2PA write it."""
-    return datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def payload_of(identifier: str) -> int:

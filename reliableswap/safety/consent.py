@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from reliableswap.errors import ReliableSwapError
 
@@ -34,7 +34,7 @@ class Consent:
             raise ReliableSwapError(
                 f"consent has {len(statement)} characters; say it in {MAX_LENGTH} or fewer"
             )
-        return cls(statement, datetime.now(timezone.utc).isoformat(timespec="seconds"))
+        return cls(statement, datetime.now(UTC).isoformat(timespec="seconds"))
 
 
 def _printable(text: str) -> list[str]:

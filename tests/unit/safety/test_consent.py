@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -14,7 +14,7 @@ def test_a_statement_is_recorded_with_the_time() -> None:
     record = Consent.of("Alice and Bob agreed.")
     assert record is not None
     assert record.statement == "Alice and Bob agreed."
-    assert abs(datetime.now(timezone.utc) - datetime.fromisoformat(record.time)) < timedelta(minutes=1)
+    assert abs(datetime.now(UTC) - datetime.fromisoformat(record.time)) < timedelta(minutes=1)
 
 
 def test_a_record_keeps_its_time_and_nothing_stays_nothing() -> None:
