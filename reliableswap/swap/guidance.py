@@ -7,7 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from reliableswap.faces.visibility import find_covers, find_glasses
+from reliableswap.faces.visibility import Covers, find_covers, find_glasses
 from reliableswap.geometry import regions
 from reliableswap.geometry.raster import rasterise
 from reliableswap.geometry.topology import checked_mesh, checked_picture
@@ -29,8 +29,19 @@ def guidance_texture(
     """
     source, target = checked_picture(source, "source"), checked_picture(target, "target")
     source_mesh, target_mesh = checked_mesh(source_mesh, "source"), checked_mesh(target_mesh, "target")
-    shape = target.shape[:2]
     covers = find_covers(source, source_mesh, glasses_net, strict=True)
+    toned, valid = np.zeros_like(target), np.zeros(target.shape[:2], np.float32)
+    where = regions.window(target_mesh, target.shape[:2], 2)  # both are zero beside the mesh
+    corner = np.array([where[1].start, where[0].start, 0], np.float32)
+    toned[where], valid[where] = _in_window(source, source_mesh, target[where], target_mesh - corner, covers)
+    return toned, valid
+
+
+def _in_window(
+    source: np.ndarray, source_mesh: np.ndarray, target: np.ndarray, target_mesh: np.ndarray, covers: Covers
+) -> tuple[np.ndarray, np.ndarray]:
+    """As guidance_texture, for a piece of the target that holds its mesh."""
+    shape = target.shape[:2]
     texture = reenact(source, source_mesh, target_mesh, rasterise(target_mesh, shape), covers.at)
     skin = texture.bare * (texture.validity > 0.9) * regions.skin(target_mesh, shape)
     base = colour.to_lab(target)
