@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.clips import SIZE, Actor, scene, still, walking
+from support.face_clips import SIZE, Actor, scene, still, walking
 
 from reliableswap.errors import ReliableSwapError
 from reliableswap.faces.track import ClipFaces, TrackSettings, find_faces
@@ -56,7 +56,7 @@ def test_a_face_that_comes_in_between_two_searches_is_followed_back(networks: Ne
 def test_a_cut_ends_tracks_and_keeps_people(networks: Networks) -> None:
     clip = [
         *scene([Actor(1, still(90)), Actor(4, still(230))], 8),
-        *scene([Actor(1, still(200))], 12, number=1),
+        *scene([Actor(1, still(200))], 12, look=1),
     ]
     faces = find_faces(clip, networks, settings=SETTINGS)
     assert [person.seen for person in faces.people] == [20, 8]
@@ -131,7 +131,7 @@ def test_a_clip_of_no_frames_and_frames_of_two_sizes_are_refused(networks: Netwo
 
 def test_without_an_identity_network_every_track_is_a_person(networks: Networks) -> None:
     blind = Networks(detector=networks.detector, landmarks=networks.landmarks)
-    clip = [*scene([Actor(1, still(90))], 6), *scene([Actor(1, still(220))], 6, number=1)]
+    clip = [*scene([Actor(1, still(90))], 6), *scene([Actor(1, still(220))], 6, look=1)]
     faces = find_faces(clip, blind, settings=SETTINGS)
     assert [person.seen for person in faces.people] == [6, 6]
     assert faces.people[0].vector.shape == (0,)
