@@ -1,4 +1,4 @@
-"""`reliableswap faces`: list the faces of a photo, and draw them in."""
+"""`reliableswap faces`: list the faces of a photo, and draw them in; or the people of a clip."""
 
 from __future__ import annotations
 
@@ -7,20 +7,34 @@ import json
 from dataclasses import replace
 from typing import Any
 
+from reliableswap.errors import ReliableSwapError
 from reliableswap.faces.draw import annotate
 from reliableswap.faces.face import Face
 from reliableswap.media import check_output, read_picture, write_picture
+from reliableswap.media.video.outputs import is_clip_name
 
+from . import people
 from .common import add_photo_arguments, load_pipeline, say
+from .video import add_range
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("photo", help="the picture to look for faces in")
-    parser.add_argument("-o", "--output", metavar="OUT", help="write the photo with the faces drawn in")
+    parser.add_argument("photo", metavar="PHOTO", help="the picture or clip to look for faces in")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="OUT",
+        help="the photo with its faces drawn in; or a sheet of a clip's people",
+    )
+    add_range(parser)
     add_photo_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if is_clip_name(arguments.photo):
+        return people.run(arguments)
+    if arguments.start is not None or arguments.end is not None:
+        raise ReliableSwapError(f"{arguments.photo} is a picture; --start and --end are for clips")
     output = None
     if arguments.output is not None:
         output = check_output(arguments.output, overwrite=arguments.overwrite)

@@ -16,12 +16,15 @@ from .common import say
 # Sub-command: (module with `add_arguments(parser)` and `run(arguments)`, what it does).
 COMMANDS = {
     "swap": ("reliableswap.cli.swap", "put the face of SOURCE into TARGET"),
-    "faces": ("reliableswap.cli.faces", "list the faces of a photo"),
+    "video": ("reliableswap.cli.video", "put the face of SOURCE on people of a clip"),
+    "faces": ("reliableswap.cli.faces", "list the faces of a photo, or the people of a clip"),
+    "batch": ("reliableswap.cli.batch", "swap the pictures and clips of a list"),
     "triplets": ("reliableswap.cli.triplets", "make naive and cycle triplets from a folder of photos"),
     "train": ("reliableswap.cli.train", "train a network"),
     "evaluate": ("reliableswap.cli.evaluate", "measure pipelines and folders of results, side by side"),
     "verify": ("reliableswap.cli.verify", "say whether files are marked as made by AI, and by what"),
     "convert": ("reliableswap.cli.convert", "turn an author's checkpoint into a folder for from_pretrained"),
+    "export": ("reliableswap.cli.export", "write a pipeline or a network as ONNX or OpenVINO files"),
     "release": ("reliableswap.cli.release", "put trained networks among those that ship with the package"),
 }
 

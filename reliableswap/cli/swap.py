@@ -117,7 +117,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def parse_mapping(pairs: Sequence[str]) -> dict[int, str]:
+def parse_mapping(pairs: Sequence[str], what: str = "face") -> dict[int, str]:
     """--map 0=a.jpg --map 1=b.jpg as a dictionary."""
     mapping: dict[int, str] = {}
     for pair in pairs:
@@ -127,7 +127,7 @@ def parse_mapping(pairs: Sequence[str]) -> dict[int, str]:
                 f"--map {pair} is not NUMBER=PICTURE; write for example --map 0=alice.jpg"
             )
         if int(number) in mapping:
-            raise ReliableSwapError(f"face {number} is mapped twice; give each face one --map")
+            raise ReliableSwapError(f"{what} {number} is mapped twice; give each {what} one --map")
         mapping[int(number)] = path
     return mapping
 
@@ -143,9 +143,10 @@ def source_and_target(pictures: Sequence[str], mapping: dict[int, str]) -> tuple
     return pictures[0], pictures[1]
 
 
-def parse_numbers(text: str) -> list[int]:
+def parse_numbers(text: str, option: str = "--faces") -> list[int]:
     """--faces 0,2 as a list."""
     parts = [part.strip() for part in text.split(",")]
     if not all(map(is_number, parts)):
-        raise ReliableSwapError(f"--faces {text} is not known; use largest, all or numbers such as 0,2")
+        word = "first" if "people" in option else "largest"
+        raise ReliableSwapError(f"{option} {text} is not known; use {word}, all or numbers such as 0,2")
     return [int(part) for part in parts]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from reliableswap import __version__
-from reliableswap.errors import ClipError, NoFaceError, RefusedError, ReliableSwapError
-from reliableswap.faces.track import ClipFaces, TrackSettings
+from reliableswap.errors import ClipError, ReliableSwapError
+from reliableswap.faces.track import TrackSettings
 from reliableswap.media.video.colour import check_depth
 from reliableswap.media.video.encoders import Encoding
 from reliableswap.media.video.info import ClipInfo, probe
@@ -30,6 +29,8 @@ from reliableswap.swap.networks import Networks
 from reliableswap.swap.person import Person
 from reliableswap.swap.settings import SwapSettings
 
+from .clip_choice import People as People
+from .clip_choice import left_alone, people_report, sources_of
 from .clip_folder import WorkFolder
 from .clip_passes import check_clip, find_people
 from .clip_segments import Second, Segments
@@ -42,7 +43,6 @@ from .people import person_of
 if TYPE_CHECKING:
     from .image import ReliableSwapPipeline
 
-People = Literal["first", "all"] | Sequence[int] | Mapping[int, Source]
 Stage = Literal["find", "check", "swap", "join"]
 
 
@@ -151,11 +151,11 @@ def swap_clip(
 
         reader = ClipReader(info)
         times, faces = yield from find_people(folder, reader, networks, video, job, clock)
-        sources = _sources(people, prepared, faces, info)
+        sources = sources_of(people, prepared, faces, info)
         swapper = FrameSwapper(info.name, sources, chosen, settings, networks)
         refused, earlier = yield from check_clip(reader, times, faces, swapper, gates, clock)
         explicit = isinstance(people, Mapping) or people == "first"
-        alone = _left_alone(refused, faces, sources, explicit)
+        alone = left_alone(refused, faces, sources, explicit)
         swapper = FrameSwapper(info.name, sources, chosen, settings, networks, frozenset(refused))
 
         record = Record(
@@ -194,7 +194,7 @@ def swap_clip(
             "width": info.width,
             "height": info.height,
             "encoder": encoding.key,
-            "people": _people_report(faces, sources, facts["swapped"], alone),
+            "people": people_report(faces, sources, facts["swapped"], alone),
             "frames_swapped": facts["frames_swapped"],
             "failed": facts["failed"],
             "copied": facts["copied"],
@@ -273,62 +273,3 @@ def _job(
         "segment": video.segment,
         "version": __version__,
     }
-
-
-def _sources(
-    people: People, prepared: Mapping[int, Person], faces: ClipFaces, info: ClipInfo
-) -> dict[int, Person]:
-    """Person's number in the clip -> source."""
-    known = [one.number for one in faces.people]
-    if not known:
-        raise NoFaceError(f"no face found in {info.name}; nothing was written")
-    if isinstance(people, Mapping):
-        wanted = dict(prepared)
-    elif isinstance(people, str):
-        if people not in ("first", "all"):
-            raise ReliableSwapError(f"people={people!r} is not known; use first, all, numbers or a mapping")
-        wanted = dict.fromkeys(known if people == "all" else known[:1], prepared[0])
-    else:
-        wanted = dict.fromkeys(people, prepared[0])
-    if not wanted:
-        raise ReliableSwapError("no person was chosen; give at least one number")
-    for number in wanted:
-        if number not in known:
-            listed = "only person 1" if len(known) == 1 else f"persons 1 to {len(known)}"
-            raise NoFaceError(
-                f"{info.name} has no person {number}; it shows {listed}, see `reliableswap faces {info.name}`"
-            )
-    return wanted
-
-
-def _left_alone(
-    refused: Mapping[int, RefusedError], faces: ClipFaces, sources: Mapping[int, Person], explicit: bool
-) -> dict[int, int]:
-    """Person -> refused tracks. Raise where a person that was asked for is refused everywhere, or all are."""
-    tracks: dict[int, set[int]] = {number: set() for number in sources}
-    for frame in range(faces.frames):
-        for one in faces.at(frame):
-            if one.person in tracks:
-                tracks[one.person].add(one.track)
-    alone = {number: found & refused.keys() for number, found in tracks.items()}
-    entirely = [number for number, found in tracks.items() if found and found == alone[number]]
-    if entirely and (explicit or len(entirely) == len(tracks)):
-        raise refused[min(alone[entirely[0]])]
-    return {number: len(found) for number, found in alone.items() if found}
-
-
-def _people_report(
-    faces: ClipFaces,
-    sources: Mapping[int, Person],
-    swapped: Counter[str],
-    alone: Mapping[int, int],
-) -> list[dict[str, Any]]:
-    report = []
-    for one in faces.people:
-        entry: dict[str, Any] = {"person": one.number, "frames_seen": one.seen, "frames_swapped": 0}
-        if one.number in sources:
-            entry["source"] = sources[one.number].name
-            entry["frames_swapped"] = swapped[str(one.number)]
-            entry["tracks_refused"] = alone.get(one.number, 0)
-        report.append(entry)
-    return report

@@ -126,7 +126,11 @@ def packets(path: Path, kind: str) -> list[list[tuple[Fraction, bytes]]]:
         with av.open(str(path)) as container:
             stream = [one for one in container.streams if one.type == kind][number]
             found.append(
-                [(one.pts * Fraction(one.time_base), bytes(one)) for one in container.demux(stream) if one.size]
+                [
+                    (one.pts * Fraction(one.time_base), bytes(one))
+                    for one in container.demux(stream)
+                    if one.size
+                ]
             )
     return found
 
@@ -137,7 +141,9 @@ def read_times(reader: ClipReader) -> FrameTimes:
     return times_of([pts for pts, _ in frames], frames[-1][1], reader.info.time_base)
 
 
-def rewritten(path: Path, target: Path, encoder: str = "auto", per_segment: int = 10, **options: Any) -> Joined:
+def rewritten(
+    path: Path, target: Path, encoder: str = "auto", per_segment: int = 10, **options: Any
+) -> Joined:
     """Take a clip through reader, segments and joiner, without changing a pixel."""
     info = probe(path)
     reader = ClipReader(info)
@@ -176,5 +182,3 @@ class StandingFaces(ClipFaces):
             TrackedFace(frame, number, number, Face.from_mesh(mesh))
             for number, mesh in enumerate(self.meshes, 1)
         ]
-
-

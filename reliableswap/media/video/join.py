@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import math
 from collections.abc import Iterator, Sequence
@@ -134,11 +135,10 @@ def _is_chapters(stream: Any) -> bool:
 
 def _holds(form: Any, stream: Any) -> bool:
     """Whether a container takes a stream's codec."""
-    import io
-
     try:
         with pyav().open(io.BytesIO(), "w", format=form.name) as trial:
             trial.add_stream_from_template(stream, opaque=True)
+            trial.start_encoding()  # writes the header
     except (ValueError, pyav().error.FFmpegError):
         return False
     return True
@@ -148,13 +148,12 @@ def _add_streams(out: Any, source: Any, info: ClipInfo) -> tuple[dict[Any, Any],
     """Streams of the output by those of the original; and what can't be carried over."""
     copies, left_out = {}, []
     for stream in _to_copy(source, info):
-        try:
-            copy = out.add_stream_from_template(stream, opaque=True)
-        except (ValueError, pyav().error.FFmpegError):
+        if not _holds(out.format, stream):
             name = f"{stream.type} ({codec_name(stream)})"
             logger.warning("%s: the stream %s of %s can't be carried over", out.name, name, info.name)
             left_out.append(name)
             continue
+        copy = out.add_stream_from_template(stream, opaque=True)
         copy.time_base = stream.time_base
         copy.disposition = stream.disposition
         copy.metadata.update(_kept(stream.metadata))

@@ -1,0 +1,86 @@
+"""`reliableswap faces CLIP`: the people of a clip, as a table and as a contact sheet."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from reliableswap.media import Picture, check_output, write_picture
+
+from .common import load_pipeline, say
+from .video import Shown
+
+if TYPE_CHECKING:
+    from reliableswap.faces.track import ClipFaces
+
+_SIDE, _CAPTION, _ACROSS = 112, 18, 8
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from reliableswap.media.video.info import probe
+    from reliableswap.media.video.reader import ClipReader
+    from reliableswap.pipelines.clip_passes import first_pass
+    from reliableswap.pipelines.overlap import Busy
+    from reliableswap.pipelines.video import Clock, VideoSettings
+
+    output = None
+    if arguments.output is not None:
+        output = check_output(arguments.output, overwrite=arguments.overwrite)
+    info = probe(arguments.photo)
+    info.check()
+    pipe = load_pipeline(arguments)
+    video = VideoSettings(start=arguments.start, end=arguments.end)
+    shown, steps = Shown(), first_pass(ClipReader(info), pipe.networks(), video, Clock(Busy()))
+    while True:
+        try:
+            shown(next(steps))
+        except StopIteration as stop:
+            times, faces = stop.value
+            break
+    shown.end()
+    rows = [
+        {
+            "person": one.number,
+            "frames_seen": one.seen,
+            "share": round(one.seen / len(times), 4),
+            "seen_best": round(times.seconds(one.best_frame), 3),
+            "box": [round(float(v), 1) for v in one.box],
+        }
+        for one in faces.people
+    ]
+    if output is not None and rows:
+        write_picture(
+            Picture(sheet(faces), name="sheet"), output, overwrite=arguments.overwrite, ai_made=False
+        )
+        say(f"wrote {output}")
+    if arguments.json:
+        print(json.dumps({"clip": info.name, "frames": len(times), "people": rows}, indent=1))
+        return 0
+    for one, row in zip(faces.people, rows, strict=True):
+        x0, y0, x1, y1 = (round(float(v)) for v in one.box)
+        print(
+            f"person {one.number}: in {one.seen} of {len(times)} frames, best at {row['seen_best']:.2f} s "
+            f"(box {x0},{y0} to {x1},{y1})"
+        )
+    if not rows:
+        print(f"no face found in {info.name}")
+    return 0
+
+
+def sheet(faces: ClipFaces) -> np.ndarray:
+    """(H,W,3) uint8 the people's thumbnails with their numbers."""
+    tiles = []
+    for one in faces.people:
+        tile = np.full((_SIDE + _CAPTION, _SIDE, 3), 255, np.uint8)
+        tile[:_SIDE] = one.thumbnail
+        place = (4, _SIDE + _CAPTION - 5)
+        cv2.putText(tile, str(one.number), place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 1, cv2.LINE_AA)
+        tiles.append(tile)
+    across = min(_ACROSS, len(tiles))
+    while len(tiles) % across:
+        tiles.append(np.full_like(tiles[0], 255))
+    return np.vstack([np.hstack(tiles[first : first + across]) for first in range(0, len(tiles), across)])

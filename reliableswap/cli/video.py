@@ -1,0 +1,193 @@
+"""`reliableswap video`: put the face of a photo on people of a clip. Running it again goes on where it stopped."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reliableswap.errors import ReliableSwapError
+from reliableswap.media import read_picture
+from reliableswap.provenance.credentials import credentials
+from reliableswap.swap.settings import SwapSettings
+
+from .common import add_photo_arguments, load_pipeline, quality, say, share
+from .swap import STRENGTHS, parse_mapping, parse_numbers
+
+if TYPE_CHECKING:
+    from reliableswap.pipelines.video import VideoProgress
+
+_STAGES = {"find": "finding faces", "check": "checking", "swap": "swapping", "join": "joining"}
+_SAY_EVERY = 5.0  # seconds between lines of progress where there is no terminal
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "files", nargs="+", metavar="SOURCE CLIP", help="photo and clip; only CLIP with --map"
+    )
+    parser.add_argument("-o", "--output", required=True, metavar="OUT", help="the result: .mp4, .mov or .mkv")
+    parser.add_argument(
+        "--people",
+        default="first",
+        help="first (who is seen most), all, or numbers as `reliableswap faces CLIP` prints them (default: first)",
+    )
+    parser.add_argument(
+        "--map",
+        action="append",
+        default=[],
+        metavar="N=PHOTO",
+        help="person N gets this source; may be repeated",
+    )
+    parser.add_argument(
+        "--engine",
+        choices=("auto", "blend", "neural"),
+        default="auto",
+        help="auto: neural if the pipeline has a generator, else blend (default: auto)",
+    )
+    for name, text in STRENGTHS.items():
+        default = getattr(SwapSettings, name)
+        parser.add_argument(f"--{name}", type=share, default=default, help=f"{text} (default: {default})")
+    add_range(parser)
+    parser.add_argument("--quality", type=quality, default=85, help="of the encoder, 1 to 100 (default: 85)")
+    parser.add_argument(
+        "--encoder",
+        default="auto",
+        help="h264, h265, av1, or a hardware one such as h264-nvenc (default: auto, the clip's own or h264)",
+    )
+    parser.add_argument("--consent", metavar="TEXT", help="who agreed to what; it is recorded with the time")
+    parser.add_argument(
+        "--on-interrupt",
+        choices=("resume", "keep"),
+        default="resume",
+        help="after Ctrl-C: resume leaves what the next run goes on with, keep also a playable OUT (default: resume)",
+    )
+    parser.add_argument(
+        "--fresh", action="store_true", help="throw away what an earlier run left in OUT.parts"
+    )
+    parser.add_argument("--cert", metavar="PEM", help="certificate that signs the result")
+    parser.add_argument("--key", metavar="PEM", help="its key (default: $RELIABLESWAP_KEY)")
+    add_photo_arguments(parser)
+
+
+def add_range(parser: argparse.ArgumentParser) -> None:
+    """--start and --end."""
+    parser.add_argument(
+        "--start",
+        type=float,
+        metavar="S",
+        help="seconds after the first frame at which to begin; shortens the result",
+    )
+    parser.add_argument(
+        "--end", type=float, metavar="S", help="seconds after the first frame at which to stop"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from reliableswap.pipelines.video import VideoResult, VideoSettings
+
+    mapping = parse_mapping(arguments.map, "person")
+    if mapping and arguments.people != "first":
+        raise ReliableSwapError(f"--people {arguments.people} and --map both choose people; give one of them")
+    if len(arguments.files) != (1 if mapping else 2):
+        raise ReliableSwapError("give SOURCE and CLIP (or --map NUMBER=PHOTO and the CLIP)")
+    limit = int(arguments.max_megapixels * 1e6)
+    people: Any = arguments.people
+    if mapping:
+        people = {number: read_picture(path, max_pixels=limit) for number, path in mapping.items()}
+    elif people not in ("first", "all"):
+        people = parse_numbers(people, "--people")
+    source = None if mapping else read_picture(arguments.files[0], max_pixels=limit)
+    video = VideoSettings(
+        start=arguments.start,
+        end=arguments.end,
+        quality=arguments.quality,
+        encoder=arguments.encoder,
+        on_interrupt=arguments.on_interrupt,
+        fresh=arguments.fresh,
+    )
+    signer = credentials(arguments.cert, arguments.key)
+    pipe = load_pipeline(arguments)
+    say(f"engine {pipe.choose_engine(arguments.engine)} on {pipe.place}")
+    settings = SwapSettings(**{name: getattr(arguments, name) for name in STRENGTHS})
+    shown = Shown()
+    steps = pipe.video(
+        source,
+        arguments.files[-1],
+        arguments.output,
+        people=people,
+        engine=arguments.engine,
+        settings=settings,
+        video=video,
+        consent=arguments.consent,
+        overwrite=arguments.overwrite,
+        signer=signer,
+    )
+    try:
+        for step in steps:
+            if isinstance(step, VideoResult):
+                shown.end()
+                _tell(step.report)
+                if arguments.json:
+                    print(json.dumps(step.report, indent=1))
+            else:
+                shown(step)
+    except KeyboardInterrupt:
+        shown.end()
+        steps.close()  # type: ignore[attr-defined]
+        kept = Path(arguments.output).exists() and arguments.on_interrupt == "keep"
+        say(
+            f"stopped; {f'{arguments.output} holds what is done, and ' if kept else ''}the same command goes on"
+        )
+        return 130
+    return 0
+
+
+class Shown:
+    """Progress on one line of a terminal, or a line now and then in a file."""
+
+    def __init__(self) -> None:
+        self._last, self._stage, self._terminal = 0.0, "", sys.stderr.isatty()
+
+    def __call__(self, step: VideoProgress) -> None:
+        now = time.monotonic()
+        if step.stage == self._stage and now - self._last < (0.2 if self._terminal else _SAY_EVERY):
+            return
+        self._last, self._stage = now, step.stage
+        of = "" if step.frames is None else f" of {step.frames}"
+        left = "" if step.seconds_left is None else f", {clock(step.seconds_left)} left"
+        text = f"{_STAGES[step.stage]}: frame {step.frame}{of}{left}" if step.stage != "join" else "joining"
+        if self._terminal:
+            print(f"\r{text:<70}", end="", file=sys.stderr, flush=True)
+        else:
+            say(text)
+
+    def end(self) -> None:
+        if self._terminal and self._stage:
+            print(file=sys.stderr)
+
+
+def clock(seconds: float) -> str:
+    """Seconds as 1:02:03 or 2:03."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _tell(report: Any) -> None:
+    for reason, count in report["failed"].items():
+        say(f"{count} times a face was left alone: {reason}")
+    for person in report["people"]:
+        if person.get("tracks_refused"):
+            say(
+                f"person {person['person']} was left alone in {person['tracks_refused']} shots: may be under 18"
+            )
+    if report["left_out"]:
+        say(f"left out: {', '.join(report['left_out'])}")
+    stages = ", ".join(f"{name} {seconds:.1f}" for name, seconds in report["stages"].items())
+    say(
+        f"swapped {report['frames_swapped']} of {report['frames']} frames in {report['seconds']:.1f} s (busy: {stages} "
+        f"s); wrote {report['output']} (marked as made by AI; `reliableswap verify` reads the marks)"
+    )

@@ -1,0 +1,76 @@
+"""Who in a clip gets which source, and what the report says of everybody."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from reliableswap.errors import NoFaceError, RefusedError, ReliableSwapError
+from reliableswap.faces.track import ClipFaces
+from reliableswap.media.video.info import ClipInfo
+from reliableswap.swap.person import Person
+
+from .inputs import Source
+
+People = Literal["first", "all"] | Sequence[int] | Mapping[int, Source]
+
+
+def sources_of(
+    people: People, prepared: Mapping[int, Person], faces: ClipFaces, info: ClipInfo
+) -> dict[int, Person]:
+    """Person's number in the clip -> source."""
+    known = [one.number for one in faces.people]
+    if not known:
+        raise NoFaceError(f"no face found in {info.name}; nothing was written")
+    if isinstance(people, Mapping):
+        wanted = dict(prepared)
+    elif isinstance(people, str):
+        if people not in ("first", "all"):
+            raise ReliableSwapError(f"people={people!r} is not known; use first, all, numbers or a mapping")
+        wanted = dict.fromkeys(known if people == "all" else known[:1], prepared[0])
+    else:
+        wanted = dict.fromkeys(people, prepared[0])
+    if not wanted:
+        raise ReliableSwapError("no person was chosen; give at least one number")
+    for number in wanted:
+        if number not in known:
+            listed = "only person 1" if len(known) == 1 else f"persons 1 to {len(known)}"
+            raise NoFaceError(
+                f"{info.name} has no person {number}; it shows {listed}, see `reliableswap faces {info.name}`"
+            )
+    return wanted
+
+
+def left_alone(
+    refused: Mapping[int, RefusedError], faces: ClipFaces, sources: Mapping[int, Person], explicit: bool
+) -> dict[int, int]:
+    """Person -> refused tracks. Raise where a person that was asked for is refused everywhere, or all are."""
+    tracks: dict[int, set[int]] = {number: set() for number in sources}
+    for frame in range(faces.frames):
+        for one in faces.at(frame):
+            if one.person in tracks:
+                tracks[one.person].add(one.track)
+    alone = {number: found & refused.keys() for number, found in tracks.items()}
+    entirely = [number for number, found in tracks.items() if found and found == alone[number]]
+    if entirely and (explicit or len(entirely) == len(tracks)):
+        raise refused[min(alone[entirely[0]])]
+    return {number: len(found) for number, found in alone.items() if found}
+
+
+def people_report(
+    faces: ClipFaces,
+    sources: Mapping[int, Person],
+    swapped: Counter[str],
+    alone: Mapping[int, int],
+) -> list[dict[str, Any]]:
+    """What the report says of each person. swapped: frames by the person's number as text."""
+    report = []
+    for one in faces.people:
+        entry: dict[str, Any] = {"person": one.number, "frames_seen": one.seen, "frames_swapped": 0}
+        if one.number in sources:
+            entry["source"] = sources[one.number].name
+            entry["frames_swapped"] = swapped[str(one.number)]
+            entry["tracks_refused"] = alone.get(one.number, 0)
+        report.append(entry)
+    return report
