@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from reliableswap.errors import ReliableSwapError
-from reliableswap.evaluation.protocols import ffpp, pairs
+from reliableswap.evaluation.protocols import clips, ffpp, pairs
 from reliableswap.evaluation.settings import EvaluationSettings, PipelineChoice
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class _AddPipeline(argparse.Action):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `reliableswap evaluate`; the defaults are those of EvaluationSettings."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = f"{pairs.__doc__}\n{ffpp.__doc__}"
+    parser.epilog = f"{pairs.__doc__}\n{ffpp.__doc__}\n{clips.__doc__}"
     _add_methods(parser.add_argument_group("what to compare"))
     _add_protocol(parser.add_argument_group("on which pairs"))
     _add_judges(parser.add_argument_group("by which judges"))
@@ -96,7 +96,14 @@ def _add_protocol(group: argparse._ArgumentGroup) -> None:
         type=int,
         default=EvaluationSettings.pairs,
         metavar="N",
-        help="the most pairs to measure, for ffpp the most videos (default: %(default)s)",
+        help="the most pairs to measure, for ffpp and video the most clips (default: %(default)s)",
+    )
+    group.add_argument(
+        "--frames",
+        type=int,
+        default=EvaluationSettings.frames,
+        metavar="N",
+        help="video only: frames measured of each clip; 0 is all (default: %(default)s)",
     )
     group.add_argument(
         "--seed",
@@ -199,6 +206,7 @@ def settings_of(arguments: argparse.Namespace) -> EvaluationSettings:
         controls=arguments.controls,
         pairs=arguments.pairs,
         seed=arguments.seed,
+        frames=arguments.frames,
         held_out=arguments.held_out,
         judge=arguments.judge,
         judge_mean=tuple(arguments.judge_mean),

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 
 from reliableswap.errors import NoFaceError, ReliableSwapError
 from reliableswap.faces.analysers.base import FaceAnalyser
+from reliableswap.faces.detect import overlaps
 from reliableswap.faces.face import Detection, Face
 
 from .judges.base import Judge
@@ -20,6 +21,7 @@ from .protocols.shots import Pair, Shot
 from .results import ExaminedFace
 
 THUMBNAIL = 160  # pixels on each side
+_SAME_PLACE = 0.3  # overlap of a face in two neighbouring frames
 _LOG_EVERY = 200  # photos
 
 logger = logging.getLogger(__name__)
@@ -36,6 +38,7 @@ class Examiner:
     judge: Judge
     lower: Judge | None = None
     features: Features | None = None
+    _meshes: dict[Shot, np.ndarray] = field(default_factory=dict, repr=False)
 
     def examine(self, image: np.ndarray, name: str, near: Face | None = None) -> ExaminedFace:
         """Examine the face of a picture (H,W,3) uint8 that is nearest to `near`, or the largest one."""
@@ -47,6 +50,15 @@ class Examiner:
             features=self.features(image, face) if self.features else None,
             thumbnail=thumbnail(image, face),
         )
+
+    def mesh_of(self, shot: Shot, near: Face) -> np.ndarray:
+        """(468,3) the mesh of a neighbouring frame's face; raise NoFaceError unless it is at nearly the same place."""
+        if shot not in self._meshes:
+            face = self._find(shot.read(), str(shot.path), near)
+            if float(overlaps(near.box, face.box[None])[0]) < _SAME_PLACE:
+                raise NoFaceError(f"no face near the same place in frame {shot.frame} of {shot.path}")
+            self._meshes[shot] = face.mesh
+        return self._meshes[shot]
 
     def features_of(self, shots: Sequence[Shot]) -> list[np.ndarray]:
         """Return the features of the shots' faces, and skip photos without a face."""

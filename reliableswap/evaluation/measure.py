@@ -18,7 +18,7 @@ from reliableswap.media import read_picture
 
 from .examine import Examiner, examine_pairs
 from .methods import Method
-from .metrics import pixels
+from .metrics import pixels, steadiness
 from .metrics.best import best_methods
 from .metrics.retrieval import add_retrieval
 from .metrics.seams import seams
@@ -121,6 +121,8 @@ def measure_pair(
     metrics = {"failed": 0.0}
     if made.milliseconds is not None:
         metrics["milliseconds"] = made.milliseconds
+    if made.on_time is not None:
+        metrics["on_time"] = float(made.on_time)
     metrics |= _identity_metrics(face, source, target)
     if pair.reference is not None:
         metrics["cos_reference"] = float(face.vector @ faces[pair.reference].vector)
@@ -133,7 +135,8 @@ def measure_pair(
         if pair.truth is not None:
             metrics |= _truth_metrics(image, face, pair.truth, target, examiner)
         if pair.clip is not None:
-            metrics |= _flicker(method, pair, image, photo, target.mesh)
+            metrics["unswapped"] = float(steadiness.is_unswapped(image, photo, target.mesh))
+            metrics |= _flicker(method, pair, image, photo, target, examiner)
     return PairResult(pair, metrics, face=face, views=None if viewer is None else viewer(image, face.face))
 
 
@@ -181,22 +184,28 @@ def _truth_metrics(
 
 
 def _flicker(
-    method: Method, pair: Pair, image: np.ndarray, photo: np.ndarray, mesh: np.ndarray
+    method: Method,
+    pair: Pair,
+    image: np.ndarray,
+    photo: np.ndarray,
+    target: ExaminedFace,
+    examiner: Examiner,
 ) -> dict[str, float]:
-    """Compare a frame with its neighbours; return nothing if the method has no result for one of them."""
-    if pair.target.frame is None:
+    """Compare a frame with its neighbours; return nothing if one has no result, no face, or belongs to another shot."""
+    if not pair.target.frame:
         return {}
     neighbours = [replace(pair.target, frame=pair.target.frame + step) for step in (-1, 1)]
     try:
         before, after = (fit_to_target(method.result(pair, one).pixels, photo.shape) for one in neighbours)
         target_before, target_after = (one.read() for one in neighbours)
+        meshes = [examiner.mesh_of(one, target.face) for one in neighbours]
     except ReliableSwapError:
         return {}
     if not before.shape == after.shape == photo.shape:
         return {}
-    region = pixels.face_region(mesh, photo.shape[:2])
     frames = np.stack([before, image, after])
-    return {"flicker": pixels.flicker(frames, np.stack([target_before, photo, target_after]), region)}
+    targets = np.stack([target_before, photo, target_after])
+    return {"flicker": steadiness.flicker(frames, targets, np.stack([meshes[0], target.mesh, meshes[1]]))}
 
 
 def _calibration(pairs: Sequence[Pair], faces: dict[Shot, ExaminedFace]) -> dict[str, float]:

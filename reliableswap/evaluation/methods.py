@@ -21,17 +21,24 @@ from reliableswap.models.identity import IdentityEncoder
 from reliableswap.pipelines.image import Engine, ReliableSwapPipeline
 
 from .protocols.shots import Pair, Shot
-from .protocols.video import read_frame
+from .protocols.video import frame_times, read_frame
+
+VIDEOS = (".mp4", ".mkv", ".mov", ".webm")
+_TOLERANCE = 0.0011  # seconds: some containers round time stamps to milliseconds
 
 _FEATHER = 0.012  # of the face's width, as the pipelines' default
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """A result (H,W,3) uint8 RGB; milliseconds are None if nobody measured the time."""
+    """A result (H,W,3) uint8 RGB; milliseconds are None if nobody measured the time.
+
+    on_time: whether a clip shows this frame when the target does, and has as many frames; None: it is no clip.
+    """
 
     pixels: np.ndarray
     milliseconds: float | None = None
+    on_time: bool | None = None
 
 
 class Method(Protocol):
@@ -95,7 +102,8 @@ def _picture(shot: Shot) -> Picture:
 
 
 class FolderMethod:
-    """Another tool's results: FOLDER/NAME.png, for videos FOLDER/CLIP.mp4 or FOLDER/CLIP/00012.png."""
+    """Another tool's results: FOLDER/NAME.png, for videos FOLDER/CLIP.mp4 (or another of VIDEOS) or
+    FOLDER/CLIP/00012.png."""
 
     control = False
 
@@ -113,9 +121,11 @@ class FolderMethod:
             if path.is_file():
                 return Result(read_picture(path).pixels)
         if pair.clip is not None and target.frame is not None:
-            video = self.folder / f"{pair.clip}.mp4"
-            if video.is_file():
-                return Result(read_frame(video, target.frame))
+            for suffix in VIDEOS:
+                video = self.folder / f"{pair.clip}{suffix}"
+                if video.is_file():
+                    frame = read_frame(video, target.frame)
+                    return Result(frame, on_time=_on_time(video, target.path, target.frame))
         raise ReliableSwapError(f"no result {wanted} in {self.folder}")
 
     def check(self, pairs: Sequence[Pair]) -> None:
@@ -181,3 +191,9 @@ class SourcePhoto:
 def result_name(pair: Pair, target: Shot) -> str:
     """The file name of a result without its extension."""
     return pair.name if pair.clip is None or target.frame is None else f"{pair.clip}/{target.frame:05d}"
+
+
+def _on_time(video: Path, target: Path, frame: int) -> bool:
+    """Whether a frame of a clip has the target's time stamp, and the clip as many frames."""
+    made, wanted = frame_times(video), frame_times(target)
+    return len(made) == len(wanted) and abs(made[frame] - wanted[frame]) <= _TOLERANCE

@@ -51,7 +51,9 @@ def run(settings: EvaluationSettings, command: str = "") -> tuple[Evaluation, Ru
     networks = {method.name: method.networks for method in pipelines}
     shared = check_judges(examiner.judge, examiner.lower, networks, settings.allow_same_judge)
     held_out = held_out_of(settings, pipelines)
-    pairs = make_pairs(settings.protocol, settings.faces, settings.pairs, settings.seed, held_out)
+    pairs = make_pairs(
+        settings.protocol, settings.faces, settings.pairs, settings.seed, held_out, settings.frames
+    )
     methods = all_methods(settings, pipelines, pairs, examiner.analyser)
     others = other_photos(settings, pairs, held_out)
     natural = None if viewer is None else Natural(viewer, natural_photos(settings, pairs, held_out))
@@ -77,7 +79,9 @@ def run(settings: EvaluationSettings, command: str = "") -> tuple[Evaluation, Ru
 def protocol_pairs(settings: EvaluationSettings) -> list[Pair]:
     """Make only the pairs, the same ones that `run` measures."""
     held_out = held_out_of(settings, open_pipelines(settings))
-    return make_pairs(settings.protocol, settings.faces, settings.pairs, settings.seed, held_out)
+    return make_pairs(
+        settings.protocol, settings.faces, settings.pairs, settings.seed, held_out, settings.frames
+    )
 
 
 def open_pipelines(settings: EvaluationSettings) -> list[PipelineMethod]:

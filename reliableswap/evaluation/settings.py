@@ -8,6 +8,7 @@ from typing import Literal
 
 from reliableswap.errors import ReliableSwapError
 
+from .protocols.clips import FRAMES
 from .protocols.pairs import PROTOCOLS
 
 
@@ -35,6 +36,7 @@ class EvaluationSettings:
     controls: bool = False
     pairs: int = 1000
     seed: int = 0
+    frames: int = FRAMES
     held_out: float | Literal["all"] | None = None
     judge: str | None = None
     judge_mean: tuple[float, ...] = (0.5,)

@@ -125,7 +125,16 @@ METRICS: tuple[Metric, ...] = (
         "down",
         scale=1000.0,
     ),
-    Metric("flicker", "flicker", "grey levels by which the face flickers more than the target's", "down"),
+    Metric(
+        "flicker",
+        "flicker",
+        "grey levels by which the face changes more from frame to frame than the target's, motion taken out",
+        "down",
+    ),
+    _share(
+        "unswapped", "not swapped", "frames of clips in which the target's face is left as it was", "down"
+    ),
+    _share("on_time", "on time", "frames with the target's time stamp, in a clip of as many frames", "up"),
     _share("failed", "failures", "no result, or no face in it; retrieval counts these as misses", "down"),
     Metric("milliseconds", "time", "median time of a swap", "down", unit="ms", digits=0, median=True),
 )

@@ -64,8 +64,8 @@ def write_pairs(pairs: Sequence[Pair], path: Path) -> None:
     """Write the pairs as a TSV file; files in its folder are written relative to it."""
     if any(pair.clip for pair in pairs):
         raise ReliableSwapError(
-            "the pairs of ffpp are video frames, which a list of photos can't hold; name results "
-            "TARGET_SOURCE.mp4 instead"
+            "the pairs of ffpp and video are frames, which a list of photos can't hold; name results of ffpp "
+            "TARGET_SOURCE.mp4, and those of video as their list does"
         )
 
     def shown(file: Path | None) -> str:

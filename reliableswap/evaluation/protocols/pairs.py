@@ -7,6 +7,7 @@ identity-folders  FOLDER/PERSON/*.jpg, one sub-folder per person. Sources are pe
 ffhq              FOLDER/**/*.png, every photo is another person
 celebahq          as ffhq; with CelebA's two text files beside the photos, one person's photos are never paired
 ffpp              FaceForensics++ as its script downloads it (below)
+video             as pairs, but the targets are clips (below)
 """
 
 from __future__ import annotations
@@ -18,20 +19,27 @@ from pathlib import Path
 from reliableswap.errors import ReliableSwapError
 
 from . import people
+from .clips import FRAMES, clips
 from .draw import draw_pairs, draw_unused
 from .ffpp import ffpp
 from .pair_list import read_pairs
 from .shots import Pair, Shot
 
-PROTOCOLS = ("pairs", "identity-folders", "ffhq", "celebahq", "ffpp")
+PROTOCOLS = ("pairs", "identity-folders", "ffhq", "celebahq", "ffpp", "video")
 
 
 def make_pairs(
-    protocol: str, faces: Path, count: int = 1000, seed: int = 0, held_out: float | None = None
+    protocol: str,
+    faces: Path,
+    count: int = 1000,
+    seed: int = 0,
+    held_out: float | None = None,
+    frames: int = FRAMES,
 ) -> list[Pair]:
     """Return the protocol's pairs, at most `count`; equal photos, count and seed give equal pairs.
 
     held_out: of identity-folders, use only the people that a training leaves out at this percentage.
+    frames: of video, how many of each clip; 0 is all.
     """
     if count < 1:
         raise ReliableSwapError(f"--pairs {count} leaves nothing to measure; give at least 1")
@@ -43,11 +51,17 @@ def make_pairs(
         prefer = protocol == "identity-folders" and len(several) > 1
         pairs = draw_pairs(photos, faces, count, seed, several if prefer else ())
     else:
-        pairs = ffpp(faces, count) if protocol == "ffpp" else read_pairs(faces)[:count]
+        pairs = _listed(protocol, faces, count, frames)
     name, times = Counter(pair.name for pair in pairs).most_common(1)[0]
     if times > 1:
         raise ReliableSwapError(f"two pairs are called {name}; give them different names (column name)")
     return pairs
+
+
+def _listed(protocol: str, faces: Path, count: int, frames: int) -> list[Pair]:
+    if protocol == "ffpp":
+        return ffpp(faces, count)
+    return clips(faces, count, frames) if protocol == "video" else read_pairs(faces)[:count]
 
 
 def unused_photos(

@@ -23,6 +23,19 @@ def frame_count(path: Path) -> int:
             raise PictureError(message) from error
 
 
+@lru_cache(maxsize=16)
+def frame_times(path: Path) -> tuple[float, ...]:
+    """The time stamps of all frames in seconds, in display order, as the container states them."""
+    with _open(path) as container:
+        stream = container.streams.video[0]
+        try:
+            stamps = [packet.pts for packet in container.demux(stream) if packet.pts is not None]
+        except _video_error() as error:
+            message = f"{path} is damaged ({type(error).__name__}); replace it with an intact copy"
+            raise PictureError(message) from error
+        return tuple(float(stamp * stream.time_base) for stamp in sorted(stamps))
+
+
 def spread_frames(count: int, wanted: int) -> list[int]:
     """Return `wanted` evenly spaced frame numbers, each with a neighbour on both sides."""
     if count < wanted + 2:
