@@ -31,7 +31,8 @@ def guidance_texture(
     source_mesh, target_mesh = checked_mesh(source_mesh, "source"), checked_mesh(target_mesh, "target")
     covers = find_covers(source, source_mesh, glasses_net, strict=True)
     toned, valid = np.zeros_like(target), np.zeros(target.shape[:2], np.float32)
-    where = regions.window(target_mesh, target.shape[:2], 2)  # both are zero beside the mesh
+    room = 0.08 * regions.face_width(target_mesh)  # local means need some surroundings
+    where = regions.window(target_mesh, target.shape[:2], room)  # both are zero beside the mesh
     corner = np.array([where[1].start, where[0].start, 0], np.float32)
     toned[where], valid[where] = _in_window(source, source_mesh, target[where], target_mesh - corner, covers)
     return toned, valid
