@@ -1,0 +1,273 @@
+"""A clip's run: what comes out, what is refused, and how it goes on after an interrupt."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.clip_runs import BOX, Run
+from support.clips import Made, moving, packets, pictures, stamps
+
+import reliableswap
+from reliableswap.errors import ClipError, NoFaceError, RefusedError, ReliableSwapError
+from reliableswap.pipelines.clip_segments import Segments
+from reliableswap.pipelines.video import VideoProgress, VideoResult, VideoSettings
+
+RED = (250, 20, 20)
+SHORT = VideoSettings(segment=0.4)  # ten frames
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty-four frames with sound: four segments of ten, and one of four."""
+    return Made(moving(44, 144, 192), sound=True).write(tmp_path_factory.mktemp("clips") / "clip.mp4")
+
+
+@pytest.fixture(scope="module")
+def whole(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The result of a run without an interrupt."""
+    output = tmp_path_factory.mktemp("whole") / "out.mp4"
+    Run().result(clip, output)
+    return output
+
+
+def painted(frame: np.ndarray, left: int = BOX[0]) -> bool:
+    inside = frame[BOX[1] + 14 : BOX[3] - 6, left + 6 : left + 34].astype(int)
+    return bool(np.abs(inside - RED).mean() < 25)
+
+
+def same_pictures(one: Path, other: Path) -> bool:
+    """Whether two clips decode to the same frames."""
+    a, b = pictures(one), pictures(other)
+    return len(a) == len(b) and all(map(np.array_equal, a, b))
+
+
+def test_a_clip_comes_out_swapped_marked_and_otherwise_the_same(clip: Path, whole: Path) -> None:
+    assert stamps(whole) == stamps(clip)
+    assert packets(whole, "audio") == packets(clip, "audio")
+    before, after = pictures(clip), pictures(whole)
+    assert all(map(painted, after))
+    outside = [np.abs(a[:, 100:].astype(int) - b[:, 100:]).mean() for a, b in zip(before, after, strict=True)]
+    assert max(outside) < 4
+    found = reliableswap.verify(whole)
+    assert found.manifest is not None
+    assert found.mark is not None
+    assert found.mark.details["consent"] == "Everybody agreed."
+    assert found.agree is True
+    assert not whole.with_name("out.mp4.parts").exists()
+
+
+def test_progress_counts_up_and_ends_with_the_report(clip: Path, tmp_path: Path) -> None:
+    *steps, result = Run()(clip, tmp_path / "out.mp4")
+    assert isinstance(result, VideoResult)
+    stages = [step.stage for step in steps if isinstance(step, VideoProgress)]
+    assert sorted(set(stages), key=stages.index) == ["find", "check", "swap", "join"]
+    swap = [step for step in steps if isinstance(step, VideoProgress) and step.stage == "swap"]
+    assert [step.frame for step in swap] == list(range(1, 45))
+    assert swap[-1].seconds_left == 0
+    report = json.loads(json.dumps(result.report))
+    assert (report["frames"], report["frames_swapped"], report["encoder"]) == (44, 44, "h264")
+    assert report["people"][0] == {
+        "person": 1, "frames_seen": 44, "frames_swapped": 44, "source": "source", "tracks_refused": 0
+    }  # fmt: skip
+    assert {"decode", "swap", "encode", "mark", "gates"} <= report["stages"].keys()
+
+
+@pytest.mark.parametrize("extension", [".mov", ".mkv"])
+def test_other_containers_are_marked_too(clip: Path, tmp_path: Path, extension: str) -> None:
+    output = tmp_path / f"out{extension}"
+    Run().result(clip, output)
+    found = reliableswap.verify(output)
+    assert found.made_here
+    assert found.agree is True
+    assert (found.manifest is not None) == (extension == ".mov")
+
+
+@pytest.mark.slow
+def test_people_get_their_own_sources(clip: Path, tmp_path: Path) -> None:
+    for people, expected in (("first", [True, False]), ("all", [True, True]), ([2], [False, True])):
+        output = tmp_path / "out.mp4"
+        Run(people=2).result(clip, output, people=people, overwrite=True)
+        frame = pictures(output)[20]
+        assert [painted(frame), painted(frame, BOX[0] + 40)] == expected
+    report = Run(people=2).result(clip, output, people={1: "a", 2: "b"}, overwrite=True).report
+    assert [person["source"] for person in report["people"]] == ["a", "b"]
+    with pytest.raises(NoFaceError, match="no person 3; it shows persons 1 to 2"):
+        Run(people=2).result(clip, output, people=[3], overwrite=True)
+
+
+def test_a_part_of_the_clip(clip: Path, tmp_path: Path) -> None:
+    video = VideoSettings(start=0.5, end=1.0, segment=0.4)
+    report = Run().result(clip, tmp_path / "out.mp4", video=video).report
+    assert report["frames"] == 12
+    assert stamps(tmp_path / "out.mp4") == [one - stamps(clip)[13] for one in stamps(clip)[13:25]]
+
+
+def test_a_clip_without_a_face_writes_nothing(clip: Path, tmp_path: Path) -> None:
+    with pytest.raises(NoFaceError, match="no face found in clip"):
+        Run(people=0).result(clip, tmp_path / "out.mp4")
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_what_the_gates_refuse_leaves_nothing(clip: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.mp4"
+    for run, said in (
+        (Run(nude_target=True), "seems to show"),
+        (Run(nude_result=True), "the result was"),
+    ):
+        with pytest.raises(RefusedError, match=said):
+            run.result(clip, output)
+        assert run.gates.counts["refused: nudity"] == 1
+    with pytest.raises(RefusedError, match=r"person 1 in clip\.mp4 may be that of a person under 18"):
+        Run(young=(1,)).result(clip, output)
+    assert not output.exists()
+    assert not list(tmp_path.glob("**/*.mkv"))
+
+
+def test_a_face_that_may_be_a_minor_s_is_left_alone_among_others(clip: Path, tmp_path: Path) -> None:
+    report = Run(people=2, young=(2,)).result(clip, tmp_path / "out.mp4", people="all").report
+    frame = pictures(tmp_path / "out.mp4")[20]
+    assert [painted(frame), painted(frame, BOX[0] + 40)] == [True, False]
+    assert report["people"][1]["tracks_refused"] == 1
+    with pytest.raises(RefusedError):
+        Run(people=2, young=(2,)).result(clip, tmp_path / "other.mp4", people={1: "a", 2: "b"})
+
+
+@pytest.mark.parametrize("after", [0, 7, 25, 43])
+def test_an_interrupted_run_goes_on(clip: Path, whole: Path, tmp_path: Path, after: int) -> None:
+    output = tmp_path / "out.mp4"
+    with pytest.raises(KeyboardInterrupt):
+        Run(stop_after=after).result(clip, output)
+    assert not output.exists()
+    run = Run()
+    report = run.result(clip, output).report
+    assert report["resumed_segments"] == after // 10
+    assert run.swapped == 44 - after // 10 * 10
+    assert stamps(output) == stamps(whole)
+    assert same_pictures(output, whole)
+    assert reliableswap.verify(output).agree is True
+
+
+def test_an_interrupt_can_leave_a_playable_file(clip: Path, whole: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.mp4"
+    keep = VideoSettings(segment=0.4, on_interrupt="keep")
+    steps = Run()(clip, output, video=keep)
+    for step in steps:
+        if isinstance(step, VideoProgress) and step.stage == "swap" and step.frame == 25:
+            break
+    steps.close()  # type: ignore[attr-defined]
+    assert stamps(output) == stamps(clip)[:25]
+    assert packets(output, "audio")[0] == [one for one in packets(clip, "audio")[0] if 0 <= one[0] < 1]
+    assert reliableswap.verify(output).made_here
+    Run().result(clip, output, video=keep)  # may replace it, without overwrite
+    assert same_pictures(output, whole)
+    with pytest.raises(ClipError, match="exists already"):
+        Run().result(clip, output, video=keep)
+
+
+def test_other_settings_do_not_go_on_with_what_is_there(clip: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.mp4"
+    with pytest.raises(KeyboardInterrupt):
+        Run(stop_after=25).result(clip, output)
+    other = VideoSettings(segment=0.4, quality=60)
+    with pytest.raises(ClipError, match=r"begun otherwise \(quality\)"):
+        Run().result(clip, output, video=other)
+    report = Run().result(clip, output, video=VideoSettings(segment=0.4, quality=60, fresh=True)).report
+    assert report["resumed_segments"] == 0
+
+
+def test_a_damaged_segment_is_told(clip: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.mp4"
+    with pytest.raises(KeyboardInterrupt):
+        Run(stop_after=25).result(clip, output)
+    segment = output.with_name("out.mp4.parts") / "000001.mkv"
+    segment.write_bytes(segment.read_bytes()[:-2000])
+    with pytest.raises(ClipError, match=r"000001\.mkv"):
+        Run().result(clip, output)
+    segment.unlink()
+    assert Run().result(clip, output).report["resumed_segments"] == 1
+
+
+def test_the_same_output_is_not_made_twice_at_once(clip: Path, tmp_path: Path) -> None:
+    pytest.importorskip("fcntl")
+    steps = Run()(clip, tmp_path / "out.mp4")
+    next(steps)
+    with pytest.raises(ClipError, match="another process"):
+        Run().result(clip, tmp_path / "out.mp4")
+    steps.close()  # type: ignore[attr-defined]
+
+
+def test_a_full_disk_keeps_what_is_finished(
+    clip: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output, made = tmp_path / "out.mp4", []
+    original = Segments._segment
+
+    def full(self: Segments, number: int):  # type: ignore[no-untyped-def]
+        made.append(number)
+        limit = 3000 if number == 2 else resource.RLIM_INFINITY
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+        yield from original(self, number)
+
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    monkeypatch.setattr(Segments, "_segment", full)
+    try:
+        with pytest.raises(ClipError, match="the disk is full"):
+            Run().result(clip, output)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    assert made == [0, 1, 2]
+    assert not output.exists()
+    assert not list(output.with_name("out.mp4.parts").glob(".reliableswap-*"))
+    monkeypatch.undo()
+    assert Run().result(clip, output).report["resumed_segments"] == 2
+    assert same_pictures(output, whole)
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_again_and_again_ends_in_the_same_frames(
+    clip: Path, whole: Path, tmp_path: Path
+) -> None:
+    output, chance = tmp_path / "out.mp4", random.Random(0)
+    command = [sys.executable, "-m", "support.clip_runs", str(clip), str(output), "0.03"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])}
+    killed, finished = 0, set()
+    for _ in range(60):
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+        parts = output.with_name("out.mp4.parts")
+        while process.poll() is None and not (parts / "job.json").exists():
+            time.sleep(0.02)
+        try:
+            process.wait(chance.uniform(0, 1.2) if killed < 6 else None)
+            break
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            killed += 1
+            finished |= {path.name for path in parts.glob("0*.mkv")}
+    assert process.returncode == 0
+    assert killed >= 3
+    assert finished
+    assert stamps(output) == stamps(whole)
+    assert same_pictures(output, whole)
+    assert packets(output, "audio") == packets(clip, "audio")
+
+
+def test_contradictions_are_told(clip: Path, tmp_path: Path) -> None:
+    with pytest.raises(ReliableSwapError, match="later end"):
+        VideoSettings(start=2, end=1)
+    with pytest.raises(ClipError, match="both the clip and the output"):
+        Run().result(clip, clip, overwrite=True)
+    with pytest.raises(ClipError, match="end the name with one of"):
+        Run().result(clip, tmp_path / "out.avi")
+    with pytest.raises(ClipError, match="unknown encoder"):
+        Run().result(clip, tmp_path / "out.mp4", video=VideoSettings(encoder="h263"))
