@@ -75,19 +75,42 @@ class Covers:
         return hidden, bare
 
 
-def find_covers(picture: np.ndarray, mesh: np.ndarray, glasses_net: Any, strict: bool = False) -> Covers:
+@dataclass(frozen=True)
+class Decided:
+    """What is known of a face from more than one picture. mouth: the log odds that it is seen, as `scores` gives."""
+
+    glasses: bool
+    mouth: float
+
+
+def scores(picture: np.ndarray, mesh: np.ndarray) -> tuple[float, float]:
+    """Log odds that the face in a picture (H,W,3) uint8 wears glasses, and that its mouth is seen."""
+    piece, moved, *_ = _reduced(picture, mesh)
+    return GLASSES.score(piece, moved), MOUTH.score(piece, moved)
+
+
+def find_covers(
+    picture: np.ndarray,
+    mesh: np.ndarray,
+    glasses_net: Any,
+    strict: bool = False,
+    decided: Decided | None = None,
+) -> Covers:
     """Find what is in front of the face in a picture (H,W,3) uint8; without a GlassesNet, glasses are not looked for.
 
     Set `strict` for a source: covers get a wider edge, because hair that is let in shows as a stain on the target.
     A strictly judged mouth must be missing for certain, because skin that is left out costs likeness.
+    decided: takes the place of what this picture alone says.
     """
     piece, moved, scale, corner = _reduced(picture, mesh)
     worn = glasses.NONE
-    if glasses_net is not None and _wears_glasses(piece, moved):
+    wears = decided.glasses if decided else glasses_net is not None and _wears_glasses(piece, moved)
+    if glasses_net is not None and wears:
         worn = glasses.find(
             picture, mesh, glasses_net
         )  # in the picture itself: frames are too thin for the copy
-    hidden, bare = _find(piece, moved, worn.on(piece.shape[:2], scale, corner), strict)
+    mouth = decided.mouth if decided else None
+    hidden, bare = _find(piece, moved, worn.on(piece.shape[:2], scale, corner), strict, mouth)
     return Covers(np.dstack([hidden, bare]), scale, corner - 0.5, worn)
 
 
@@ -119,7 +142,7 @@ def _wears_glasses(picture: np.ndarray, mesh: np.ndarray) -> bool:
 
 
 def _find(
-    picture: np.ndarray, mesh: np.ndarray, worn: np.ndarray, strict: bool
+    picture: np.ndarray, mesh: np.ndarray, worn: np.ndarray, strict: bool, mouth: float | None
 ) -> tuple[np.ndarray, np.ndarray]:
     shape = picture.shape[:2]
     width = regions.face_width(mesh)
@@ -151,7 +174,7 @@ def _find(
         worn = cv2.dilate(worn, regions.disc(0.02 * width))
     hair = np.maximum(hair, worn)
     hair = np.maximum(
-        hair, _over_mouth(picture, mesh, width, _MOUTH_MISSING_STRICT if strict else _MOUTH_MISSING)
+        hair, _over_mouth(picture, mesh, width, _MOUTH_MISSING_STRICT if strict else _MOUTH_MISSING, mouth)
     )
     hair = regions.feathered(hair * face, 0.008 * width)
     return hair, bare * (1 - hair)
@@ -168,7 +191,7 @@ def _from_outside(hair: np.ndarray, sure: np.ndarray, face: np.ndarray, width: f
 
 
 def _over_mouth(
-    picture: np.ndarray, mesh: np.ndarray, width: float, scores: tuple[float, float]
+    picture: np.ndarray, mesh: np.ndarray, width: float, limits: tuple[float, float], score: float | None
 ) -> np.ndarray:
     """(H,W) the face below the nose where no mouth is visible: a hand, a cup or a microphone is in front of it.
 
@@ -177,8 +200,9 @@ def _over_mouth(
     shape = picture.shape[:2]
     if abs(mesh[234, 2] - mesh[454, 2]) > _PROFILE * width:
         return np.zeros(shape, np.float32)
-    high, low = scores
-    missing = float(np.clip((high - MOUTH.score(picture, mesh)) / (high - low), 0, 1))
+    high, low = limits
+    score = MOUTH.score(picture, mesh) if score is None else score
+    missing = float(np.clip((high - score) / (high - low), 0, 1))
     if missing == 0:
         return np.zeros(shape, np.float32)
     return missing * regions.feathered(regions.lower_face(mesh, shape), 0.03 * width)

@@ -1,6 +1,7 @@
 """Faces in clips: found, followed, told apart and steadied. `find_faces` is the first pass over a clip."""
 
 from .clip import ClipFaces, ClipPerson, TrackedFace, find_faces
+from .covers import SteadyCovers
 from .settings import TrackSettings
 from .steady import Hysteresis, MaskSmoother, TrackSmoother
 
@@ -9,6 +10,7 @@ __all__ = [
     "ClipPerson",
     "Hysteresis",
     "MaskSmoother",
+    "SteadyCovers",
     "TrackSettings",
     "TrackSmoother",
     "TrackedFace",

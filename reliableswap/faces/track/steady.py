@@ -97,11 +97,13 @@ class MaskSmoother:
     def __call__(self, track: int, frame: int, mask: np.ndarray, points: np.ndarray) -> np.ndarray:
         """(H,W) float32 the mean of a mask (H,W) in 0..1 with those before; points (N,2): of the face, in its pixels.
 
+        Several masks (H,W,C) may be given as one.
+
         The masks of a track may differ in size, as regions around a face do.
         """
         kept = self._memory.add(track, frame, (mask.astype(np.float32), np.asarray(points, np.float64)))
         weights = _weights([age for age, _ in kept], self.half_life)
-        height, width = mask.shape
+        height, width = mask.shape[:2]
         total = weights[-1] * mask.astype(np.float32)
         for weight, (_, (earlier, where)) in zip(weights[:-1], kept[:-1], strict=True):
             matrix = similarity(where, points)
