@@ -197,12 +197,18 @@ def _drawn(step: Step) -> tuple[Tensor, Tensor | None] | None:
 
 
 def _drawn_truth(step: Step) -> tuple[Tensor, Tensor | None] | None:
-    """Let the drawn layer be the whole picture: where it shows only in part, nothing else says what it should be."""
+    """Let the drawn layer be the whole picture: where it shows only in part, nothing else says what it should be.
+
+    Without a truth that is the texture laid over the target: free to draw, a generator darkens temples and jaws,
+    which encoders take for another face.
+    """
     drawn = step.output.drawn
     if drawn is None:
         return None
-    wanted, weight = reduced(step.reference), reduced(step.reference_weight)
-    return loss.l1_loss(drawn.float(), wanted, weight), None
+    texture, valid = step.batch["guidance"].split([3, 1], 1)
+    laid_over = step.target + valid * (texture - step.target)
+    wanted = torch.where(step.has_truth[:, None, None, None] > 0, step.truth, laid_over)
+    return loss.l1_loss(drawn.float(), reduced(wanted), reduced(step.pixel_weight)), None
 
 
 def _mesh(step: Step) -> tuple[Tensor, Tensor | None] | None:

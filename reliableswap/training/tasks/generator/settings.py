@@ -101,7 +101,9 @@ class GeneratorSettings(AdversarialSettings):
     drawn_weight: float = setting(
         1.0, "weight of the drawn layer's share of the face, three times as much where the texture is valid"
     )
-    drawn_truth_weight: float = setting(3.0, "weight of the drawn layer's own difference to the truth")
+    drawn_truth_weight: float = setting(
+        3.0, "weight of the drawn layer's own difference to the truth, or to the texture laid over the target"
+    )
     mesh_weight: float = setting(4.0, "weight of eye and mouth openings against the target's")
     expression_weight: float = setting(4.0, "weight of lips, lids and brows against the target's")
     pose_weight: float = setting(2.0, "weight of the head's rotation against the target's, in radians")
