@@ -91,10 +91,8 @@ def run(arguments: argparse.Namespace) -> int:
         if known.get(row["output"]) == key and (folder / row["output"]).is_file():
             entries.append(Entry(*facts, "kept", key=key))
             continue
+        batch = batch or _Batch(load_pipeline(arguments), home, folder, signer, arguments)
         try:
-            batch = batch or _Batch(
-                load_pipeline(arguments), home, folder, arguments.overwrite, signer, arguments.fresh
-            )
             batch.make(row, replace=row["output"] in known)
             entries.append(Entry(*facts, "made", "", round(time.perf_counter() - began, 2), key))
             say(f"{number} of {len(rows)}: {row['output']}")

@@ -1,0 +1,117 @@
+"""`reliableswap batch`: a list's rows, its report, and running it again."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from reliableswap.cli import batch
+from reliableswap.cli.main import main
+from reliableswap.errors import NoFaceError, ReliableSwapError
+
+
+class Made:
+    """A pipeline that writes what it was asked for, and fails on targets called bad."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.prepared: list[list[str]] = []
+
+    def prepare(self, photos: list[Path]) -> str:
+        self.prepared.append([photo.name for photo in photos])
+        return "+".join(photo.name for photo in photos)
+
+    def __call__(self, source: str, target: Path, **options: Any) -> Any:
+        self._ask(target, options)
+
+        def save(output: Path, **_: Any) -> None:
+            output.write_text(f"{source} on {target.name}")
+
+        return SimpleNamespace(save=save)
+
+    def video(self, source: str, target: Path, output: Path, **options: Any) -> Iterator[str]:
+        self._ask(target, options)
+        output.write_text(f"{source} on {target.name}")
+        yield "done"
+
+    def _ask(self, target: Path, options: dict[str, Any]) -> None:
+        self.asked.append((target.name, options))
+        if target.stem == "bad":
+            raise NoFaceError(f"no face found in {target.name}")
+        if target.stem == "bug":
+            raise RuntimeError("shapes differ")
+
+
+@pytest.fixture
+def pipe(monkeypatch: pytest.MonkeyPatch) -> Made:
+    made = Made()
+    monkeypatch.setattr(batch, "load_pipeline", lambda _: made)
+    return made
+
+
+def write(folder: Path, *rows: str, header: str = "source,target,output,likeness,people,start") -> Path:
+    path = folder / "list.csv"
+    path.write_text("\n".join([header, *rows]) + "\n")
+    for name in ("a.jpg", "b.jpg", "one.jpg", "bad.jpg", "bug.jpg", "clip.mp4"):
+        (folder / name).write_bytes(b"content")
+    return path
+
+
+def report(folder: Path) -> list[dict[str, str]]:
+    with (folder / batch.REPORT).open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_pictures_and_clips_are_made_and_failures_are_reported(tmp_path: Path, pipe: Made) -> None:
+    rows = ("a.jpg,one.jpg,1.png,0.5,,", "a.jpg;b.jpg,clip.mp4,sub/2.mp4,,all,1.5", "a.jpg,bad.jpg,3.png,,,",
+            "a.jpg,bug.jpg,4.png,,,", "a.jpg,one.jpg,5.png,,2,")  # fmt: skip
+    assert main(["batch", str(write(tmp_path, *rows)), "-o", str(tmp_path / "out"), "--consent", "Yes."]) == 1
+    found = report(tmp_path / "out")
+    assert [row["status"] for row in found] == ["made", "made", "failed", "failed", "failed"]
+    assert found[2]["reason"] == "no face found in bad.jpg"
+    assert "shapes differ" in found[3]["reason"]
+    assert "people is for the other kind" in found[4]["reason"]
+    assert (tmp_path / "out/sub/2.mp4").read_text() == "a.jpg+b.jpg on clip.mp4"
+    (_, picture), (_, clip) = pipe.asked[:2]
+    assert (picture["settings"].likeness, picture["faces"], picture["consent"]) == (0.5, "largest", "Yes.")
+    assert (clip["people"], clip["video"].start) == ("all", 1.5)
+    assert pipe.prepared == [["a.jpg"], ["a.jpg", "b.jpg"]]  # each source once
+
+
+def test_running_again_makes_only_what_is_missing_or_changed(tmp_path: Path, pipe: Made) -> None:
+    rows = ["a.jpg,one.jpg,1.png,0.5,,", "a.jpg,clip.mp4,2.mp4,,,", "a.jpg,bad.jpg,3.png,,,"]
+    command = ["batch", str(write(tmp_path, *rows)), "-o", str(tmp_path / "out")]
+    main(command)
+    pipe.asked.clear()
+    main(command)
+    assert [target for target, _ in pipe.asked] == ["bad.jpg"]
+    assert [row["status"] for row in report(tmp_path / "out")] == ["kept", "kept", "failed"]
+    pipe.asked.clear()
+    (tmp_path / "out/2.mp4").unlink()
+    path = write(tmp_path, rows[0].replace("0.5", "0.6"), *rows[1:2])
+    assert path.name == "list.csv"
+    assert main(command) == 0
+    assert [target for target, _ in pipe.asked] == ["one.jpg", "clip.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "header", "said"),
+    [
+        ((), "source,target,output", "no rows"),
+        (("a,b",), "source,target", "lacks output"),
+        (("a,b,c,d",), "source,target,output,colour", "unknown colour"),
+        (("a,b,../c.png",), "source,target,output", "leaves the folder"),
+        (("a,b,c.png", "a,d,c.png"), "source,target,output", "several rows"),
+        (("a,,c.png",), "source,target,output", "row 1: give source"),
+    ],
+)
+def test_a_wrong_list_is_refused_before_anything_is_made(
+    tmp_path: Path, rows: tuple[str, ...], header: str, said: str
+) -> None:
+    with pytest.raises(ReliableSwapError, match=said):
+        batch.read_list(write(tmp_path, *rows, header=header))
