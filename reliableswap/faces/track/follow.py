@@ -23,6 +23,7 @@ _SAME_PLACE = 0.6  # two followed faces that overlap more than this are one
 _PART_OF = 0.4  # a new face overlaps no known one more than this; one that lies inside overlaps by 0.5
 _TOUCH = 0.1  # overlap of two faces that may be confused when they part
 _SURE = 0.8  # presence below which the frame is searched
+_TRUSTED = 0.7  # the mean score of searches from which a followed face is trusted
 _JUMP, _GROWTH = 0.35, 1.3  # of its size: how far a face moves, and by which factor it grows, without doubt
 _UNCONFIRMED = 4  # searches in a row that may miss a followed face
 _INSIDE = 0.4  # share of a mesh that has to lie in the frame
@@ -43,6 +44,12 @@ class _Live:
     @property
     def seen(self) -> bool:
         return self.hidden == 0
+
+    @property
+    def trusted(self) -> bool:
+        """Whether searches find this face as they find real ones; what else is followed is not worth a search."""
+        scores = self.tracklet.searched
+        return not scores or sum(scores) > _TRUSTED * len(scores)
 
     def expected(self) -> Face:
         """The face where the next frame should show it."""
@@ -86,7 +93,7 @@ class Follower:
             self._past.clear()
         doubt = self._follow(pixels)
         since = self.frame - self._searched
-        just_lost = any(one.hidden == 1 for one in self._live)
+        just_lost = any(one.hidden == 1 and one.trusted for one in self._live)
         searched = cut or just_lost or since >= self._every or (doubt and since >= 2)
         if searched:
             self._search(pixels)
@@ -108,9 +115,9 @@ class Follower:
         for live, face in zip(self._live, self._read(pixels, expected), strict=True):
             if live.seen and _jumped(live.expected(), face):
                 face = self._read(pixels, [face])[0]  # the crop was not where the face is
-                doubt = True
+                doubt = doubt or live.trusted
             self._update(live, face, pixels.shape)
-            doubt = doubt or not live.seen or (face.presence or 0.0) < _SURE
+            doubt = doubt or (live.trusted and (not live.seen or (face.presence or 0.0) < _SURE))
         ended = self.settings.frames(self.settings.lost)
         self._live = [one for one in self._live if one.hidden <= ended]
         return doubt

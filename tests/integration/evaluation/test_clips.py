@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from support.evaluation_people import examiner
 from support.face_clips import Actor, scene, walking
 from support.people import person
 
+from reliableswap.cli import evaluate as command
 from reliableswap.errors import ReliableSwapError
 from reliableswap.evaluation.measure import evaluate
 from reliableswap.evaluation.methods import FolderMethod, Method, UnchangedTarget
@@ -114,3 +116,12 @@ def test_frames_are_spread_over_the_clip(root: Path) -> None:
     assert len(make_pairs("video", root, frames=4)) == 4
     with pytest.raises(ReliableSwapError, match="--frames -1"):
         make_pairs("video", root, frames=-1)
+
+
+def test_the_command_takes_the_number_of_frames(root: Path) -> None:
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    words = ["--protocol", "video", "--faces", str(root)]
+    assert command.settings_of(parser.parse_args([*words, "--frames", "7"])).frames == 7
+    assert command.settings_of(parser.parse_args(words)).frames == 60
+    assert "Clips of your own" in parser.format_help()
