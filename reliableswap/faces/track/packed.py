@@ -40,6 +40,15 @@ class PackedMeshes:
         frames = np.stack(self._frames[rows])[:, None]
         return np.asarray(np.stack(self._offsets[rows]) * frames[..., 3:] + frames[..., :3], np.float32)
 
+    @classmethod
+    def joined(cls, parts: Sequence[PackedMeshes]) -> PackedMeshes:
+        """The meshes of all parts, in their order; they share their memory."""
+        packed = cls()
+        for part in parts:
+            packed._frames += part._frames
+            packed._offsets += part._offsets
+        return packed
+
     def ordered(self, order: Sequence[int]) -> PackedMeshes:
         """The same meshes in another order."""
         packed = PackedMeshes()

@@ -7,9 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .packed import PackedMeshes
 from .settings import TrackSettings
 from .smooth import smoothed
 from .tracklet import Tracklet
+
+_PIECE, _MARGIN = (
+    500,
+    40,
+)  # frames smoothed at a time, and read beside them: memory does not grow with the clip
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,30 +44,36 @@ def tracks(tracklets: Sequence[Tracklet], settings: TrackSettings) -> list[list[
 def paths(track: Sequence[Tracklet], shot: tuple[int, int], settings: TrackSettings) -> Iterator[Path]:
     """The frames in which a track's face is to be changed. shot: its first frame, and the one after its last."""
     frames = np.concatenate([one.frames for one in track]).astype(int)
-    meshes = np.concatenate([one.meshes.stacked() for one in track])
     presence = np.concatenate([one.presence for one in track]).astype(np.float32)
+    meshes = PackedMeshes.joined([one.meshes for one in track])
     score = max(one.score for one in track)
     for start, end in _runs(frames, meshes, settings):
         first, last = int(frames[start]), int(frames[end - 1])
         whole = first == shot[0] or last == shot[1] - 1
         if last - first + 1 < settings.frames(settings.shortest) and not whole:
             continue  # a face that shows up for a moment between hidden frames would flicker
-        rows = np.arange(start, end)
-        closed, seen = _bridged(frames[rows], meshes[rows], presence[rows])
-        yield Path(first, smoothed(closed, settings.rate) if settings.smooth else closed, seen, score)
+        for begin in range(start, end, _PIECE):
+            stop = min(begin + _PIECE, end)
+            # Read some more on both sides, so that the pieces fit together.
+            low, high = max(start, begin - _MARGIN), min(end, stop + _MARGIN)
+            rows = slice(low, high)
+            closed, seen = _bridged(frames[rows], meshes.stacked(rows), presence[rows])
+            closed = smoothed(closed, settings.rate) if settings.smooth else closed
+            kept = slice(
+                frames[begin] - frames[low], (frames[stop] if stop < end else last + 1) - frames[low]
+            )
+            yield Path(int(frames[begin]), closed[kept], seen[kept], score)
 
 
-def _runs(frames: np.ndarray, meshes: np.ndarray, settings: TrackSettings) -> list[tuple[int, int]]:
+def _runs(frames: np.ndarray, meshes: PackedMeshes, settings: TrackSettings) -> list[tuple[int, int]]:
     """Pieces (start, end) of a track between gaps that are too long, or too far, to be bridged."""
     longest = settings.frames(settings.bridge)
     edges = [0]
-    for i in range(1, len(frames)):
-        gap = int(frames[i] - frames[i - 1]) - 1
-        if gap == 0:
-            continue
-        size = float(np.ptp(meshes[i - 1][:, :2], axis=0).max())
-        moved = float(np.linalg.norm(meshes[i][:, :2].mean(0) - meshes[i - 1][:, :2].mean(0)))
-        if gap > longest or moved > size:
+    for i in (np.flatnonzero(np.diff(frames) > 1) + 1).tolist():
+        before, after = meshes[i - 1], meshes[i]
+        size = float(np.ptp(before[:, :2], axis=0).max())
+        moved = float(np.linalg.norm(after[:, :2].mean(0) - before[:, :2].mean(0)))
+        if frames[i] - frames[i - 1] - 1 > longest or moved > size:
             edges.append(i)
     return list(zip(edges, [*edges[1:], len(frames)], strict=True))
 

@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 
 from benchmarks.track_smoothing import METHODS, figures, truth_of, with_jitter
+from reliableswap.faces.track import TrackSettings
 from reliableswap.faces.track.packed import PackedMeshes
+from reliableswap.faces.track.paths import paths
 from reliableswap.faces.track.smooth import smoothed, wobble
+from reliableswap.faces.track.tracklet import Tracklet
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -50,6 +53,32 @@ def test_few_frames(count: int) -> None:
 def test_wobble_is_that_of_the_shape_alone() -> None:
     assert wobble(truth_of("shake")) < 1e-3
     assert 0.001 < wobble(with_jitter(truth_of("still"))) < 0.01
+
+
+def test_long_tracks_are_smoothed_in_pieces_that_fit_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = with_jitter(truth_of("sway")).astype(np.float32)
+    tracklet = Tracklet(0, 1)
+    missing = {40, 60, 61, 100, 101, 102, 103, 104, 105, 106, 107, 108, 109}
+    for frame, mesh in enumerate(seen):
+        if frame not in missing:
+            tracklet.add(frame, mesh, 0.9)
+
+    def frames() -> dict[int, np.ndarray]:
+        shot = (0, len(seen))
+        return {
+            path.first + i: mesh
+            for path in paths([tracklet], shot, TrackSettings())
+            for i, mesh in enumerate(path.meshes)
+        }
+
+    whole = frames()
+    assert sorted(whole) == [i for i in range(len(seen)) if not 100 <= i < 110]
+    monkeypatch.setattr("reliableswap.faces.track.paths._PIECE", 50)
+    pieces = frames()
+    assert sorted(pieces) == sorted(whole)
+    assert max(np.abs(pieces[i] - whole[i]).max() for i in whole) < 0.4
+    plain = next(paths([tracklet], (0, len(seen)), TrackSettings(smooth=False)))
+    assert np.abs(plain.meshes[:20] - seen[:20]).max() < 0.02
 
 
 def test_packed_meshes_are_exact_to_a_hundredth_of_a_pixel() -> None:
