@@ -1,0 +1,219 @@
+"""A pipeline's or a single network's folder as ONNX or OpenVINO files, with how near they are to torch."""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from reliableswap import __version__
+from reliableswap.errors import NoFaceError, RefusedError, ReliableSwapError
+from reliableswap.faces.align import IDENTITY_WINDOW, align
+from reliableswap.faces.detect import to_tensor
+from reliableswap.models.base import Network
+from reliableswap.models.hub import load_network
+from reliableswap.runtime.export import export, write_onnx, write_openvino
+from reliableswap.runtime.exported import LIST, ExportedFile
+from reliableswap.runtime.quantise import quantise
+from reliableswap.runtime.signatures import Signature, signatures
+
+from .image import ReliableSwapPipeline
+from .inputs import to_picture
+
+logger = logging.getLogger(__name__)
+
+# Detector and landmarks answer with coordinates, and a FixerNet in 8 bits keeps a cosine of only 0.8.
+QUANTISED = ("identity", "generator")
+_SUFFIX = {"onnx": ".onnx", "openvino": ".xml"}
+_ROWS = 64  # example inputs of a network; more change the scales little
+
+
+@dataclass(frozen=True)
+class ExportedNetwork:
+    """One file. difference: the largest from torch, as a share of the largest answer or 1, on random inputs in float32;
+    for an 8-bit file, the mean absolute difference from the float32 file on inputs in use.
+
+    agreement: of the identity encoder's 8-bit file, the mean cosine with the float32 file's vectors. top1,
+    top1_float32: the share of photos whose nearest other photo shows the same person.
+    """
+
+    name: str
+    file: str
+    network: str
+    precision: str
+    difference: float
+    inputs: dict[str, list[int]]
+    config: dict[str, Any]
+    agreement: float | None = None
+    top1: float | None = None
+    top1_float32: float | None = None
+
+    def __str__(self) -> str:
+        words = f"{self.file}: {self.network}, {self.precision}, differs by {self.difference:.2g}"
+        if self.agreement is not None:
+            words += f", cosine {self.agreement:.4f} with float32"
+        if self.top1 is not None:
+            words += f", identity top-1 {self.top1:.1%} (float32 {self.top1_float32:.1%})"
+        return words
+
+
+def export_folder(
+    place: str | Path,
+    output: Path,
+    form: str,
+    *,
+    photos: Sequence[tuple[str, Path]] = (),
+    int8: bool = False,
+) -> Iterator[ExportedNetwork]:
+    """Export a pipeline or a network; yields what was written, file by file, and writes exported.json last.
+
+    photos: (person, file) with faces: 8-bit files take their scales from swaps between them, and encoders are compared
+    on them. int8 is for pipelines.
+    """
+    if output.exists() and any(output.iterdir()):
+        raise ReliableSwapError(f"{output} is not empty; choose another folder")
+    whole = not Path(place).is_dir() or (Path(place) / "model_index.json").is_file()
+    if int8 and not whole:
+        raise ReliableSwapError(
+            f"{place} is one network; 8-bit scales come from swaps, so pass a pipeline's folder"
+        )
+    if int8 and len(photos) < 2:
+        raise ReliableSwapError(
+            "8-bit scales come from swaps between photos; give at least two with --photos"
+        )
+    pipe = ReliableSwapPipeline.from_pretrained(place) if whole else None
+    networks = dict(pipe.components) if pipe else {"network": load_network(place, dtype=torch.float32)}
+    rows = examples(pipe, [path for _, path in photos]) if pipe and int8 else {}
+    crops = aligned(pipe, photos) if pipe and int8 else []
+    output.mkdir(parents=True, exist_ok=True)
+    files = {}
+    for name, network in networks.items():
+        if not isinstance(network, Network) or network.runs_itself:
+            if network is not None:
+                logger.warning("%s is left out: it is an ONNX file already", name)
+            continue
+        for signature in signatures(network):
+            eight = int8 and name in QUANTISED
+            made = _export_one(
+                name, network, signature, output, form, rows.get(name, []) if eight else None, crops
+            )
+            files[name + signature.label] = asdict(made)
+            yield made
+    about = {"version": __version__, "format": form, "files": files}
+    (output / LIST).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+
+
+def _export_one(
+    name: str,
+    network: Network,
+    signature: Signature,
+    output: Path,
+    form: str,
+    rows: Sequence[Sequence[np.ndarray]] | None,
+    crops: Sequence[tuple[str, np.ndarray]],
+) -> ExportedNetwork:
+    path = output / f"{name}{signature.label}{_SUFFIX[form]}"
+    network.float()
+    about: dict[str, Any] = {
+        "name": name + signature.label,
+        "file": path.name,
+        "network": type(network).__name__,
+        "inputs": {key: list(shape) for key, shape in signature.inputs.items()},
+        "config": json.loads(network.to_json_string()),
+    }
+    if rows is None:
+        return ExportedNetwork(
+            precision="float32", difference=export(network, signature, path, form), **about
+        )
+    rows = [row for row in rows if [one.shape for one in row] == list(signature.inputs.values())]
+    with tempfile.TemporaryDirectory() as folder:
+        exact, rounded = Path(folder, "float32.onnx"), Path(folder, "int8.onnx")
+        write_onnx(network, signature, exact)
+        quantise(exact, rounded, rows)
+        if form == "onnx":
+            path.write_bytes(rounded.read_bytes())
+        else:
+            write_openvino(rounded, path)
+        runs = ExportedFile(exact), ExportedFile(path)
+        difference = float(np.mean([np.abs(runs[0](*row)[0] - runs[1](*row)[0]).mean() for row in rows]))
+        figures = _compared(*runs, crops) if name == "identity" else {}
+    return ExportedNetwork(precision="int8", difference=difference, **about, **figures)
+
+
+def _compared(
+    exact: ExportedFile, rounded: ExportedFile, crops: Sequence[tuple[str, np.ndarray]]
+) -> dict[str, float]:
+    people = [person for person, _ in crops]
+    vectors = []
+    for run in (exact, rounded):
+        found = [run(to_tensor(crop[IDENTITY_WINDOW]).numpy())[0][0] for _, crop in crops]
+        vectors.append(np.stack([vector / np.linalg.norm(vector) for vector in found]))
+    return {
+        "agreement": float((vectors[0] * vectors[1]).sum(1).mean()),
+        "top1_float32": top1(vectors[0], people),
+        "top1": top1(vectors[1], people),
+    }
+
+
+def top1(vectors: np.ndarray, people: Sequence[str]) -> float:
+    """The share of unit vectors (N,D) whose nearest other one is of the same person, among people with several."""
+    cosines = vectors @ vectors.T
+    np.fill_diagonal(cosines, -2)
+    counted = [i for i, person in enumerate(people) if list(people).count(person) > 1]
+    if not counted:
+        return float("nan")
+    return float(np.mean([people[int(cosines[i].argmax())] == people[i] for i in counted]))
+
+
+def aligned(pipe: ReliableSwapPipeline, photos: Sequence[tuple[str, Path]]) -> list[tuple[str, np.ndarray]]:
+    """Person and arcface_128 crop (128,128,3) of the largest face of every photo that has one."""
+    crops = []
+    for person, path in photos:
+        picture = to_picture(path)
+        faces = pipe.find(picture)
+        if faces:
+            crops.append((person, align(picture.pixels, faces[0].points5)[0]))
+    return crops
+
+
+def examples(pipe: ReliableSwapPipeline, photos: Sequence[Path]) -> dict[str, list[list[np.ndarray]]]:
+    """What each of the QUANTISED networks is given during swaps from every photo to the next."""
+    rows: dict[str, list[list[np.ndarray]]] = {name: [] for name in QUANTISED}
+    with _recording(pipe, rows):
+        for source, target in zip(photos, [*photos[1:], photos[0]], strict=True):
+            try:
+                pipe(source, target)
+            except (NoFaceError, RefusedError) as error:
+                logger.info("%s onto %s is no example: %s", source.name, target.name, error)
+    return rows
+
+
+@contextmanager
+def _recording(pipe: ReliableSwapPipeline, rows: dict[str, list[list[np.ndarray]]]) -> Iterator[None]:
+    """Keep the inputs of a newly loaded pipeline's networks: the copies that it compiles take their hooks along."""
+    handles = []
+    for name, kept in rows.items():
+        network = getattr(pipe, name)
+        if isinstance(network, Network):
+            handles.append(network.register_forward_pre_hook(_keeping(kept)))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _keeping(kept: list[list[np.ndarray]]) -> Callable[[Any, tuple[Any, ...]], None]:
+    def keep(_: Any, inputs: tuple[Any, ...]) -> None:
+        if len(kept) < _ROWS:
+            kept.append([one.float().cpu().numpy().copy() for one in inputs if one is not None])
+
+    return keep

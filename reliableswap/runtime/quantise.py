@@ -1,0 +1,70 @@
+"""8-bit copies of exported networks, by ONNX Runtime's quantiser."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reliableswap.errors import ReliableSwapError
+
+from .exported import ExportedFile
+
+
+def quantise(source: Path, target: Path, rows: Sequence[Sequence[np.ndarray]]) -> None:
+    """Write an 8-bit copy of an ONNX file; its scales come from `rows`, inputs that the network sees in use.
+
+    Weights are rounded channel by channel, and what flows between layers tensor by tensor. Depthwise convolutions stay
+    in float32: their channels differ in range, and they take little time. The file keeps float inputs and outputs.
+    """
+    from onnxruntime import quantization as tools
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    if not rows:
+        raise ReliableSwapError(f"no example inputs to quantise {source.name} with; give photos with faces")
+    names = ExportedFile(source).inputs
+    quiet = logging.getLogger().level
+    logging.getLogger().setLevel(
+        logging.ERROR
+    )  # it advises, by the root logger, what was done the line before
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            prepared = Path(folder, "prepared.onnx")
+            quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
+            tools.quantize_static(
+                str(prepared),
+                str(target),
+                _Rows(names, rows),
+                quant_format=tools.QuantFormat.QDQ,
+                activation_type=tools.QuantType.QUInt8,
+                weight_type=tools.QuantType.QInt8,
+                per_channel=True,
+                op_types_to_quantize=["Conv", "Gemm", "MatMul"],
+                nodes_to_exclude=_depthwise(prepared),
+            )
+    finally:
+        logging.getLogger().setLevel(quiet)
+
+
+def _depthwise(path: Path) -> list[str]:
+    """The names of a file's convolutions with groups."""
+    import onnx
+
+    convolutions = (node for node in onnx.load(str(path)).graph.node if node.op_type == "Conv")
+    return [
+        node.name for node in convolutions if any(one.name == "group" and one.i > 1 for one in node.attribute)
+    ]
+
+
+class _Rows:
+    """Example inputs as the quantiser asks for them."""
+
+    def __init__(self, names: Sequence[str], rows: Iterable[Sequence[np.ndarray]]) -> None:
+        self._left = iter([dict(zip(names, row, strict=True)) for row in rows])
+
+    def get_next(self) -> dict[str, Any] | None:
+        return next(self._left, None)

@@ -1,0 +1,64 @@
+"""The inputs and outputs of every network as an exported file has them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from reliableswap.errors import ReliableSwapError
+from reliableswap.models.base import Network
+from reliableswap.models.generator import Generator
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Names and shapes of inputs, for one picture at a time, and the names of outputs.
+
+    steps: height and width of the inputs are free multiples of this; 0: they are as in the shapes.
+    label: what tells a network's several files apart, such as the crop's side.
+    """
+
+    inputs: dict[str, tuple[int, ...]]
+    outputs: tuple[str, ...]
+    steps: int = 0
+    label: str = ""
+
+
+def _picture(*outputs: str, size: int, width: int = 0, steps: int = 0) -> list[Signature]:
+    return [Signature({"picture": (1, 3, size, width or size)}, outputs, steps)]
+
+
+# By class; what a generator takes follows from its config.
+_OTHERS = {
+    "FaceDetector": _picture("answers", size=640, width=480, steps=32),
+    "MeshNet": _picture("mesh", "presence", size=128),
+    "GlassesNet": _picture("glasses", size=64, width=128),
+    "IdentityEncoder": _picture("vector", size=112),
+    "FixerNet": _picture("vector", size=56),
+    "PatchDiscriminator": _picture("*", size=128),
+    "ProjectedDiscriminator": _picture("*", size=128),
+    "PerceptualFeatures": _picture("*", size=128),
+    "HearNet": [Signature({"swapped": (1, 3, 256, 256), "difference": (1, 3, 256, 256)}, ("*",))],
+}
+
+
+def signatures(network: Network) -> list[Signature]:
+    """What to export of a network: one signature, or one for each of a generator's sizes."""
+    name = type(network).__name__
+    if network.runs_itself:
+        raise ReliableSwapError(f"a {name} is an ONNX file already; copy it")
+    if not isinstance(network, Generator):
+        if name not in _OTHERS:
+            raise ReliableSwapError(
+                f"it is not known how to export a {name}; add its signature to {__name__}"
+            )
+        return _OTHERS[name]
+    sizes = [network.size] if network.size else list(network.config.get("sizes", [128]))
+    return [_of_generator(network, size, f"_{size}" if len(sizes) > 1 else "") for size in sizes]
+
+
+def _of_generator(network: Generator, size: int, label: str) -> Signature:
+    inputs: dict[str, Any] = {"target": (1, 3, size, size), "identity": (1, network.vector_size)}
+    if network.guidance_channels:
+        inputs["guidance"] = (1, network.guidance_channels, size, size)
+    return Signature(inputs, ("image", "mask"), label=label)

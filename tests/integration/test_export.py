@@ -1,0 +1,75 @@
+"""`reliableswap export --int8` of the bundled pipeline: what it writes, prints and compares."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from support.people import portrait
+
+from reliableswap.cli.main import main
+from reliableswap.pipelines.export import top1
+from reliableswap.runtime.exported import ExportedFolder
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    for number in (1, 2, 3):
+        folder = tmp_path / "photos" / f"person{number}"
+        folder.mkdir(parents=True)
+        for picture in ("studio_portrait", "amateur_selfie"):
+            Image.fromarray(portrait(number, 256, picture)).save(folder / f"{picture}.png")
+    return tmp_path / "photos"
+
+
+@pytest.mark.slow
+def test_the_bundled_pipeline_in_eight_bits(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert main(["export", "bundled", "-o", str(out), "--int8", "--photos", str(photos)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines if "int8" in line] == [
+        "identity.onnx",
+        "generator.onnx",
+    ]
+    assert sum("identity top-1" in line for line in lines) == 1
+    folder = ExportedFolder(out)
+    assert set(folder) == {"detector", "landmarks", "glasses", "identity", "fixer", "generator"}
+    assert folder.about["identity"]["agreement"] > 0.9
+    assert folder.about["detector"]["difference"] < 1e-3
+    assert folder.about["generator"]["difference"] < 0.1
+    assert folder.about["generator"]["config"]["template"] == "arcface_128"
+    assert (folder["detector"](np.zeros((1, 3, 64, 96)))[0]).shape == (1, 21 * 6, 15)
+    assert json.loads((out / "exported.json").read_text())["format"] == "onnx"
+    assert main(["export", "bundled", "-o", str(out)]) == 2  # it is not empty
+
+
+def test_one_network_has_no_eight_bits(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from reliableswap.bundled import bundled
+
+    line = [
+        "export",
+        str(bundled("identity")),
+        "-o",
+        str(tmp_path / "out"),
+        "--int8",
+        "--photos",
+        str(photos),
+    ]
+    assert main(line) == 2
+    assert "pass a pipeline's folder" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_top1_counts_people_with_several_photos() -> None:
+    vectors = np.eye(4)[[0, 0, 1, 2, 3]]
+    vectors[2] = (0.6, 0.8, 0, 0)
+    assert top1(vectors, ["a", "a", "b", "c", "d"]) == 1
+    assert top1(vectors, ["a", "b", "a", "c", "b"]) == 0.25
+    assert np.isnan(top1(vectors, list("abcde")))

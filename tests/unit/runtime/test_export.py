@@ -1,0 +1,120 @@
+"""Exported networks answer as torch does, without torch; 8-bit ones nearly so."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from support.networks import CASES, CLASSES
+
+from reliableswap.errors import ReliableSwapError, WeightsError
+from reliableswap.models import LightGenerator
+from reliableswap.runtime.export import PARITY, export, write_onnx
+from reliableswap.runtime.exported import ExportedFile
+from reliableswap.runtime.quantise import quantise
+from reliableswap.runtime.signatures import Signature, signatures
+
+
+def small_signature(name: str, network: object) -> Signature:
+    """The network's signature with the small inputs of its case."""
+    (signature, *_) = signatures(network)
+    assert len(signature.inputs) == len(CASES[name].shapes)
+    shapes = ((1, *shape) for shape in CASES[name].shapes)
+    return replace(signature, inputs=dict(zip(signature.inputs, shapes, strict=True)))
+
+
+def test_a_glasses_network_answers_alike_in_both_formats(tmp_path: Path) -> None:
+    network = CASES["glasses"].build().eval()
+    signature = small_signature("glasses", network)
+    for form, name in (("onnx", "g.onnx"), ("openvino", "g.xml")):
+        assert export(network, signature, tmp_path / name, form) < PARITY
+        file = ExportedFile(tmp_path / name, threads=1)
+        assert (file.inputs, file.outputs) == (["picture"], ["glasses"])
+    with pytest.raises(ValueError, match="takes picture"):
+        file(np.zeros((1, 3, 64, 128)), np.zeros(1))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CLASSES)
+def test_every_class_is_exported(name: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = CASES[name].build().eval()
+    assert export(network, small_signature(name, network), tmp_path / "n.onnx", "onnx") < PARITY
+
+
+def test_a_generator_has_a_file_for_each_of_its_sizes() -> None:
+    network = LightGenerator(channels=(8, 8, 16, 16), block_count=1, identity_dim=16, sizes=(128, 256))
+    assert [one.label for one in signatures(network)] == ["_128", "_256"]
+    assert signatures(network)[1].inputs["guidance"] == (1, 4, 256, 256)
+
+
+def test_a_difference_from_torch_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = CASES["glasses"].build().eval()
+    other = CASES["glasses"].build().eval()
+    monkeypatch.setattr(
+        "reliableswap.runtime.export.write_onnx",
+        lambda _, signature, path: write_onnx(other, signature, path),
+    )
+    with torch.no_grad():
+        for weights in other.parameters():
+            weights.add_(0.5)
+    with pytest.raises(ReliableSwapError, match="differs from torch by"):
+        export(network, small_signature("glasses", network), tmp_path / "g.onnx", "onnx")
+
+
+@pytest.mark.slow
+def test_eight_bits_come_near(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = CASES["mobilefacenet"].build().eval()
+    signature = small_signature("mobilefacenet", network)
+    write_onnx(network, signature, tmp_path / "float.onnx")
+    rows = [[np.random.default_rng(n).uniform(-1, 1, (1, 3, 112, 112)).astype(np.float32)] for n in range(4)]
+    quantise(tmp_path / "float.onnx", tmp_path / "int8.onnx", rows)
+    assert (tmp_path / "int8.onnx").stat().st_size < 0.5 * (tmp_path / "float.onnx").stat().st_size
+    one, other = (ExportedFile(tmp_path / name)(*rows[0])[0][0] for name in ("float.onnx", "int8.onnx"))
+    assert 0.9 < float(one @ other / np.linalg.norm(one) / np.linalg.norm(other)) < 0.999999
+    with pytest.raises(ReliableSwapError, match="no example inputs"):
+        quantise(tmp_path / "float.onnx", tmp_path / "none.onnx", [])
+
+
+def test_what_is_no_exported_network_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="no exported network"):
+        ExportedFile(tmp_path / "none.onnx")
+    (tmp_path / "text.txt").write_text("text")
+    with pytest.raises(WeightsError, match=r"neither an \.onnx nor an \.xml"):
+        ExportedFile(tmp_path / "text.txt")
+
+
+WITHOUT_TORCH = """
+    import sys
+
+    sys.modules["torch"] = None  # an import of it is an error
+    import numpy as np
+    from reliableswap.faces.align import FIXER_WINDOW, IDENTITY_WINDOW, align
+    from reliableswap.media import read_picture
+    from reliableswap.runtime.exported import ExportedFolder
+
+    networks = ExportedFolder(sys.argv[1], threads=1)
+    points = np.array([[38, 51], [73, 51], [56, 71], [41, 92], [70, 92]], np.float32)
+    crop, _ = align(np.full((128, 128, 3), 90, np.uint8), points)
+    planes = lambda pixels: (pixels.transpose(2, 0, 1)[None] / 127.5 - 1).astype(np.float32)
+    (vector,) = networks["network"](planes(crop[IDENTITY_WINDOW]))
+    print(networks.about["network"]["network"], vector.shape, abs(float(np.linalg.norm(vector)) - 1) < 1e-4)
+"""
+
+
+@pytest.mark.slow
+def test_a_folder_runs_where_torch_is_missing(tmp_path: Path) -> None:
+    from reliableswap.cli.main import main
+
+    CASES["mobilefacenet"].build().save_pretrained(tmp_path / "encoder")
+    assert main(["export", str(tmp_path / "encoder"), "-o", str(tmp_path / "out")]) == 0
+    line = [sys.executable, "-c", textwrap.dedent(WITHOUT_TORCH), str(tmp_path / "out")]
+    done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=60)
+    assert done.stdout.strip() == "IdentityEncoder (1, 128) True", done.stderr[-2000:]
