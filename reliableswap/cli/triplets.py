@@ -10,6 +10,7 @@ from typing import Any
 from reliableswap.bundled import bundled
 from reliableswap.data.cells import EXTENSIONS
 from reliableswap.data.encoders import PRECISIONS, EncoderChoice
+from reliableswap.data.jobs import Executor
 from reliableswap.data.splits import Split
 from reliableswap.errors import ReliableSwapError
 from reliableswap.triplets.settings import (
@@ -35,10 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "photos",
         type=Path,
         metavar="PHOTOS",
-        help="a folder with one sub-folder per person, or a .csv or .parquet table with columns path and identity",
+        help="a folder or URL (s3://, gs://, hf://) with one sub-folder per person, or a .csv or .parquet table with "
+        "columns path and identity",
     )
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="DIR", help="folder of the shards"
+        "-o", "--output", type=Path, required=True, metavar="DIR", help="folder or URL of the shards"
     )
     parser.add_argument(
         "--size", type=int, default=128, help="side of the crops in pixels: 128, 256, 512 (default: 128)"
@@ -101,6 +103,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default: 1)")
     parser.add_argument(
+        "--executor",
+        choices=("processes", "ray"),
+        default="processes",
+        help="who works: processes on this machine, or a Ray cluster (extra `ray`; default: processes)",
+    )
+    parser.add_argument(
+        "--address", default="auto", help="of the Ray cluster; auto: the one of this machine (default: auto)"
+    )
+    parser.add_argument(
         "--license", default="other", metavar="ID", help="licence in the dataset card (default: other)"
     )
     parser.add_argument(
@@ -117,6 +128,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                 metavar="N",
                 help=f"{one.metadata['help']} (default: {one.default})",
             )
+
+
+def executor_of(arguments: argparse.Namespace) -> Executor | None:
+    """The executor of --executor; None for processes here."""
+    if arguments.executor == "processes":
+        return None
+    from reliableswap.data.ray_jobs import RayCluster
+
+    return RayCluster(arguments.address)
 
 
 def _option(name: str) -> str:
@@ -165,6 +185,7 @@ def run(arguments: argparse.Namespace) -> int:
         cache=arguments.cache,
         encoder=encoder,
         workers=arguments.workers,
+        executor=executor_of(arguments),
         licence=arguments.license,
         preview=arguments.preview,
         progress=not arguments.quiet,

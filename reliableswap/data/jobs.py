@@ -2,7 +2,8 @@
 
 One contract: units are numbered, what is made of a unit follows from its number and the run's seed alone, it is
 written beside its place and renamed, and it is skipped where it is there. So it does not matter who makes a unit, a
-stopped run goes on where it was, and making a unit twice does no harm. The executor is local processes.
+stopped run goes on where it was, and making a unit twice does no harm. An executor makes units: `Processes` on this
+machine, or `ray_jobs.RayCluster` on several.
 """
 
 from __future__ import annotations
@@ -28,6 +29,12 @@ class Maker(Protocol[Made]):
     """Makes a unit. It can be sent to another process, and loads what it needs there, on its first unit."""
 
     def __call__(self, unit: Any, /) -> Made: ...
+
+
+class Executor(Protocol):
+    """Makes every unit, wherever, and yields each result when it is there, in any order."""
+
+    def __call__(self, maker: Maker[Made], units: Sequence[Any], /) -> Iterator[Made]: ...
 
 
 @dataclass(frozen=True)
@@ -96,9 +103,20 @@ def make_all(maker: Maker[Made], units: Sequence[Any], workers: int) -> Iterator
 
 
 @dataclass(frozen=True)
+class Processes:
+    """The executor of this machine: `workers` processes."""
+
+    workers: int
+
+    def __call__(self, maker: Maker[Made], units: Sequence[Any]) -> Iterator[Made]:
+        return make_all(maker, units, self.workers)
+
+
+@dataclass(frozen=True)
 class Crew(Generic[Unit]):
     """All ranks that work on one list of units, with `workers` processes each: rank r of R makes every R-th unit.
 
+    executor: makes a rank's units instead of `workers` processes.
     patience: after so many seconds without a newly finished unit, other ranks' units are made here. A rank may have
     died.
     """
@@ -107,6 +125,7 @@ class Crew(Generic[Unit]):
     workers: int
     patience: float = 60.0
     look_every: float = 0.5  # seconds
+    executor: Executor | None = None
 
     def mine(self, units: Sequence[Unit]) -> Sequence[Unit]:
         """This rank's units."""
@@ -116,7 +135,8 @@ class Crew(Generic[Unit]):
         self, maker: Maker[Made], units: Sequence[Unit], done: Callable[[Unit], bool]
     ) -> Iterator[Made]:
         """Make this rank's units that are not done."""
-        return make_all(maker, [unit for unit in self.mine(units) if not done(unit)], self.workers)
+        executor = self.executor or Processes(self.workers)
+        return executor(maker, [unit for unit in self.mine(units) if not done(unit)])
 
     def wait_for_others(
         self, maker: Maker[Made], units: Sequence[Unit], done: Callable[[Unit], bool]

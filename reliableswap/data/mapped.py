@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from .storage import local_copy
+
 
 class MappedRows:
     """Row i is row place[i,1] of file place[i,0], an .npy file.
@@ -28,7 +30,7 @@ class MappedRows:
             return np.stack([self[int(row)] for row in rows])
         file, row = (int(number) for number in self.place[rows])
         if file not in self._maps:
-            self._maps[file] = np.load(self.files[file], mmap_mode="r")
+            self._maps[file] = np.load(local_copy(self.files[file]), mmap_mode="r")
         return self._maps[file][row]
 
     def __getstate__(self) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import io
 import os
 import time
 from collections.abc import Collection, Iterator
@@ -14,6 +15,8 @@ import numpy as np
 
 from reliableswap.errors import PictureError, ReliableSwapError
 from reliableswap.media import read_picture
+
+from .storage import as_path, is_remote, readable, remote_files
 
 PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 _WAITS = (0.1, 0.5)  # seconds before a photo is read again
@@ -45,8 +48,13 @@ def list_photos(root: Path, flat: Collection[str] = ()) -> list[Photo]:
     A sub-folder is a person. Every photo directly in the folder, or in a sub-folder whose name is in `flat`, shows
     another person, who is called after the file; so a photo with a copy in a second flat folder stays one person.
     """
+    root = as_path(root)
     if root.is_dir():
-        found = [_in_folder(root, path, flat) for path in _files(root)]
+        found = (
+            _remote_photos(root, flat)
+            if is_remote(root)
+            else [_in_folder(root, p, flat) for p in _files(root)]
+        )
         missing = set(flat) - {part for photo in found for part in photo.name.split("/")[:-1]}
         if missing:
             raise ReliableSwapError(
@@ -90,13 +98,29 @@ def _files(root: Path) -> Iterator[Path]:
 
 def _in_folder(root: Path, path: Path, flat: Collection[str]) -> Photo:
     name = path.relative_to(root).as_posix()
-    folder = path.parent.relative_to(root).as_posix()
-    alone = folder == "." or path.parent.name in flat
-    return _photo(name, path.stem if alone else folder, path)
+    return _photo(name, _identity(name, flat), path)
+
+
+def _remote_photos(root: Path, flat: Collection[str]) -> list[Photo]:
+    """The photos below a remote folder, from one listing."""
+    found = []
+    for path, size, version in remote_files(root):
+        name = path.relative_to(root).as_posix()
+        hidden = any(part.startswith(".") for part in name.split("/"))
+        if Path(name).suffix.lower() in PICTURES and not hidden:
+            found.append(Photo(name, _identity(name, flat), path, size, version))
+    return found
+
+
+def _identity(name: str, flat: Collection[str]) -> str:
+    """Whose face a photo of that name below the root shows."""
+    folder, _, file = name.rpartition("/")
+    alone = not folder or folder.rpartition("/")[2] in flat
+    return Path(file).stem if alone else folder
 
 
 def _csv_rows(table: Path) -> list[tuple[str, str]]:
-    with table.open(newline="", encoding="utf-8-sig") as stream:
+    with io.StringIO(table.read_bytes().decode("utf-8-sig"), newline="") as stream:
         reader = csv.DictReader(stream)
         _check_columns(table, reader.fieldnames or [])
         return [(row["path"], row["identity"]) for row in reader]
@@ -105,8 +129,8 @@ def _csv_rows(table: Path) -> list[tuple[str, str]]:
 def _parquet_rows(table: Path) -> list[tuple[str, str]]:
     import pyarrow.parquet as pq
 
-    _check_columns(table, pq.read_schema(table).names)
-    columns = pq.read_table(table, columns=["path", "identity"]).to_pydict()
+    _check_columns(table, pq.read_schema(readable(table)).names)
+    columns = pq.read_table(readable(table), columns=["path", "identity"]).to_pydict()
     return [(path, str(person)) for path, person in zip(columns["path"], columns["identity"], strict=True)]
 
 
@@ -123,7 +147,7 @@ def read_photo(photo: Photo) -> np.ndarray:
     """
     for wait in (*_WAITS, None):
         try:
-            return read_picture(photo.path).pixels
+            return read_picture(_content(photo.path) if is_remote(photo.path) else photo.path).pixels
         except PictureError as error:
             trouble = _trouble(error)
             if (
@@ -134,6 +158,15 @@ def read_photo(photo: Photo) -> np.ndarray:
                 raise trouble from error
         time.sleep(wait)
     raise AssertionError
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise PictureError(f"{path} can't be read: {error}") from error
+    except Exception as error:  # clients have errors of their own
+        raise PictureError(f"{path} can't be read: {error}") from OSError(errno.EIO, str(error))
 
 
 def _trouble(error: BaseException | None) -> OSError | MemoryError | None:

@@ -30,7 +30,7 @@ from reliableswap.faces.analysers.base import FaceAnalyser
 from .jobs import Crew
 from .mapped import MappedRows
 from .photos import Photo
-from .storage import write_array, write_whole
+from .storage import local_copy, readable, write_array, write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -151,7 +151,7 @@ class RecordCache:
         position = {photo.name: i for i, photo in enumerate(self.photos)}
         for bucket, photos in self.buckets.items():
             array = self._array(bucket, self._key(photos))
-            for row in pq.read_table(self._table(bucket)).to_pylist():
+            for row in pq.read_table(readable(self._table(bucket))).to_pylist():
                 yield position[row["name"]], array, row
 
     def _table(self, bucket: int) -> Path:
@@ -165,9 +165,9 @@ class RecordCache:
         about = _stored(self._table(bucket))
         if about.get("recipe") != self.kind.recipe or not self._array(bucket, about["key"]).is_file():
             return {}
-        entries = np.load(self._array(bucket, about["key"]), mmap_mode="r")
+        entries = np.load(local_copy(self._array(bucket, about["key"])), mmap_mode="r")
         known = {}
-        for row in pq.read_table(self._table(bucket)).to_pylist():
+        for row in pq.read_table(readable(self._table(bucket))).to_pylist():
             entry = entries[row["row"]] if row["row"] >= 0 else None
             columns = {name: row[name] for name in self.kind.columns}
             known[row["name"], row["stamp"]] = Record(entry, columns, row["reason"], row["message"])
@@ -231,7 +231,7 @@ def _stored(table: Path) -> dict[str, str]:
     """What a bucket says about its making; empty if it is not there."""
     if not table.is_file():
         return {}
-    return dict(json.loads((pq.read_schema(table).metadata or {})[_ABOUT]))
+    return dict(json.loads((pq.read_schema(readable(table)).metadata or {})[_ABOUT]))
 
 
 def analyser_label(analyser: FaceAnalyser) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ from reliableswap.errors import ReliableSwapError
 
 from .cells import EXTENSIONS, MESH_LENGTH
 from .splits import Split
-from .storage import write_whole
+from .storage import as_path, is_remote, local_copy, readable, write_whole
 
 _ROWS_PER_GROUP = 64  # a reader loads a whole group to see one row
 _ABOUT = b"reliableswap"  # the metadata key of what a shard says about its making
+
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 # The pictures of a row. a and b are real photos; ab has the attributes of a and the identity of b. Every picture has
 # a mesh, named without c_.
@@ -30,13 +33,28 @@ def shard_name(split: str, number: int, count: int) -> str:
 
 
 def shards_of(folder: Path, split: str) -> list[Path]:
-    """The shards of one split in a folder of triplets, in order; split "*": all of them."""
-    return sorted((folder / "data").glob(f"{split}-*.parquet"))
+    """The shards of one split in a folder of triplets, in order; split "*": all of them.
+
+    folder: local, a URL (s3://, gs://, hf://datasets/owner/name), or a dataset's id on the Hub. Shards that are
+    elsewhere are copied to this machine, once.
+    """
+    place = as_path(folder)
+    if not is_remote(place) and not place.exists() and _HUB_ID.fullmatch(str(folder)):
+        place = as_path(f"hf://datasets/{folder}")
+    try:
+        return [local_copy(shard) for shard in sorted((place / "data").glob(f"{split}-*.parquet"))]
+    except (OSError, ValueError) as error:
+        if not is_remote(place):
+            raise
+        raise ReliableSwapError(
+            f"no triplets could be read from {place}: {' '.join(str(error).split())[:200]}; check the name, the "
+            "network and your credentials"
+        ) from error
 
 
 def read_about(shard: Path) -> dict[str, Any]:
     """What a shard says about its making: settings, versions, counts."""
-    metadata = pq.read_schema(shard).metadata or {}
+    metadata = pq.read_schema(readable(shard)).metadata or {}
     if _ABOUT not in metadata:
         raise ReliableSwapError(
             f"{shard} is no shard of triplets; give the folder that `reliableswap triplets` wrote"

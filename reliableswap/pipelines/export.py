@@ -144,7 +144,7 @@ def _export_one(
             write_openvino(rounded, path)
         runs = ExportedFile(exact), ExportedFile(path)
         difference = float(np.mean([np.abs(runs[0](*row)[0] - runs[1](*row)[0]).mean() for row in rows]))
-        figures = _compared(*runs, crops) if name == "identity" else {}
+        figures: dict[str, Any] = _compared(*runs, crops) if name == "identity" else {}
     return ExportedNetwork(precision="int8", difference=difference, **about, **figures)
 
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from reliableswap.data.shards import read_about
 from reliableswap.data.splits import NAMES
-from reliableswap.data.storage import write_text
+from reliableswap.data.storage import readable, write_named, write_text
 from reliableswap.media import write_picture
 from reliableswap.media.picture import Picture
 
@@ -34,8 +34,7 @@ def write_card(
     about = [read_about(path) for path in shards]
     sheet = contact_sheet(shards)
     for path in sheets:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_picture(Picture(sheet), path, overwrite=True, quality=92)
+        write_named(path, lambda file: write_picture(Picture(sheet), file, overwrite=True, quality=92))
     text = card_text(about, mean_similarities(shards), photos, listed, licence)
     write_text(folder / "README.md", text)
 
@@ -44,7 +43,7 @@ def mean_similarities(shards: Sequence[Path]) -> dict[str, float]:
     """The mean cosine of each column; empty without an encoder."""
     sums, count = np.zeros(len(_SIMILARITY)), 0
     for path in shards:
-        columns = pq.read_table(path, columns=list(_SIMILARITY)).drop_null()
+        columns = pq.read_table(readable(path), columns=list(_SIMILARITY)).drop_null()
         if columns.num_rows:
             sums += [float(np.sum(columns[name].to_numpy())) for name in _SIMILARITY]
             count += columns.num_rows

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from reliableswap.data.cells import decode_picture
+from reliableswap.data.storage import readable
 
 _SHOWN = ("c_a", "c_b", "c_ab", "c_ba")
 _SAMPLES = 32
@@ -19,7 +20,7 @@ _CELL = 128  # px
 
 def contact_sheet(shards: Sequence[Path], samples: int = _SAMPLES, across: int = 4) -> np.ndarray:
     """(H,W,3) samples from all shards: C_a, C_b, C_ab and C_ba side by side, `across` samples side by side."""
-    counts = [pq.read_metadata(path).num_rows for path in shards]
+    counts = [pq.read_metadata(readable(path)).num_rows for path in shards]
     wanted = np.unique(np.linspace(0, max(sum(counts) - 1, 0), samples).astype(int))
     strips: list[np.ndarray] = []
     start = 0
@@ -27,7 +28,7 @@ def contact_sheet(shards: Sequence[Path], samples: int = _SAMPLES, across: int =
         mine = [int(w) - start for w in wanted if start <= w < start + count]
         start += count
         if mine:
-            rows = pq.read_table(path, columns=list(_SHOWN)).take(mine).to_pylist()
+            rows = pq.read_table(readable(path), columns=list(_SHOWN)).take(mine).to_pylist()
             strips.extend(_strip(row) for row in rows)
     if not strips:
         return np.full((_CELL, len(_SHOWN) * _CELL, 3), 255, np.uint8)

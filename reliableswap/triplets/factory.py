@@ -13,11 +13,11 @@ from typing import Any
 from tqdm import tqdm
 
 from reliableswap.data.encoders import EncoderChoice
-from reliableswap.data.jobs import Crew, Place
+from reliableswap.data.jobs import Crew, Executor, Place
 from reliableswap.data.photos import list_photos
 from reliableswap.data.records import RecordCache, analyser_label
 from reliableswap.data.shards import read_about
-from reliableswap.data.storage import sweep
+from reliableswap.data.storage import as_path, sweep
 from reliableswap.faces.analysers.base import FaceAnalyser
 from reliableswap.faces.analysers.bundled import BundledAnalyser
 
@@ -72,6 +72,7 @@ def make_triplets(
     encoder: EncoderChoice | None = None,
     workers: int = 1,
     place: Place | None = None,
+    executor: Executor | None = None,
     licence: str = "other",
     preview: Path | None = None,
     progress: bool = True,
@@ -81,7 +82,11 @@ def make_triplets(
     The shards follow from the settings and the photos, whatever the number of workers and ranks and wherever an earlier
     run was stopped. `analyser` is called once in each process that looks at photos.
 
+    `photos`, `output`, `cache` and `preview` may be URLs (s3://, gs://, hf://); photos and output must be reachable by
+    all who work on the run.
+
     Args:
+        executor: who makes the units (default: `workers` processes here).
         flat: names of sub-folders in which every photo shows another person.
         cache: folder of the photos' records (default: `cache` in `output`).
         encoder: without one, the filter does not look at identity.
@@ -89,7 +94,8 @@ def make_triplets(
     """
     began = time.time()
     settings = settings or TripletSettings()
-    crew: Crew[Any] = Crew(place or Place.from_environment(), workers)
+    output, cache = as_path(output), as_path(cache) if cache else None
+    crew: Crew[Any] = Crew(place or Place.from_environment(), workers, executor=executor)
     show = progress and crew.place.first
     listed = list_photos(photos, flat)
     analyser_name, encoder_name = analyser_label(analyser()), encoder.load().label if encoder else None
@@ -123,7 +129,7 @@ def make_triplets(
     if crew.place.first:
         for folder in (maker.folder, record_cache.folder):
             sweep(folder, began)
-        sheets = [output / "contact_sheet.jpg", *([preview] if preview else [])]
+        sheets = [output / "contact_sheet.jpg", *([as_path(preview)] if preview else [])]
         paths = [maker.path(shard) for shard in shards]
         write_card(output, paths, choice.counts, len(listed), licence, sheets)
         warning = empty_splits(people, settings.split, slots, _rows_by_split(paths), record_cache.folder)

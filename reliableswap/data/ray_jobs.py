@@ -1,0 +1,102 @@
+"""Units made by a Ray cluster. A node that dies costs the units that it was making: others make them again."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import torch
+
+from reliableswap.errors import ReliableSwapError
+
+from .jobs import Made, Maker
+
+logger = logging.getLogger(__name__)
+
+_AHEAD = 2  # units that wait for each processor, so that none is idle
+_RETRIES = 10  # of a unit whose node or process died
+_makers: dict[str, Maker[Any]] = {}  # of this worker process
+
+
+@dataclass(frozen=True)
+class RayCluster:
+    """The executor of a Ray cluster: one unit a processor.
+
+    address: of a running cluster, host:port; "auto" finds the one that `ray start` began on this machine.
+    All nodes need this package, and the photos and the output folder under the same paths or URLs.
+    """
+
+    address: str = "auto"
+
+    def __call__(self, maker: Maker[Made], units: Sequence[Any]) -> Iterator[Made]:
+        if not units:
+            return
+        ray = connect(self.address)
+        make = ray.remote(num_cpus=1, max_retries=_RETRIES)(_make)
+        # In a list, which Ray does not unpack for every unit.
+        token, kept = secrets.token_hex(8), [ray.put(maker)]
+        left = iter(units)
+        running: set[Any] = set()
+        limit = _AHEAD * max(1, int(ray.cluster_resources().get("CPU", 1)))
+        try:
+            while True:
+                while len(running) < limit and (unit := next(left, None)) is not None:
+                    running.add(make.remote(token, kept, unit))
+                if not running:
+                    return
+                (done, *_), _ = ray.wait(list(running), num_returns=1)
+                running.discard(done)
+                yield _answer(ray, done)
+        finally:
+            for one in running:
+                ray.cancel(one, force=True)
+
+
+def connect(address: str) -> Any:
+    """The library, connected to the cluster."""
+    try:
+        import ray
+    except ImportError as error:
+        raise ReliableSwapError(
+            "the executor ray needs its extra; run: pip install -e '.[ray]' in the repository"
+        ) from error
+    if not ray.is_initialized():
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise ReliableSwapError(
+                f"no Ray cluster at {address}: {' '.join(str(error).split())[:200]}; start one with "
+                "`ray start --head`, or give its host:port with --address"
+            ) from error
+    logger.info("%d nodes with %d processors", len(ray.nodes()), int(ray.cluster_resources().get("CPU", 0)))
+    return ray
+
+
+def _answer(ray: Any, reference: Any) -> Any:
+    try:
+        return ray.get(reference)
+    except (
+        ray.exceptions.RayTaskError
+    ) as error:  # the maker's own error, wrapped with a traceback of the node
+        raise error.cause from error
+    except ray.exceptions.RayError as error:
+        raise ReliableSwapError(
+            f"a unit was lost {_RETRIES} times: {' '.join(str(error).split())[:200]}; look at the cluster's nodes and "
+            "start again: finished units are kept"
+        ) from error
+
+
+def _make(token: str, kept: Sequence[Any], unit: Any) -> Any:
+    """Make a unit in a worker process, which loads the maker's networks once."""
+    import ray
+
+    if token not in _makers:
+        cv2.setNumThreads(1)
+        torch.set_num_threads(1)
+        _makers.clear()
+        _makers[token] = ray.get(kept[0])
+    return _makers[token](unit)

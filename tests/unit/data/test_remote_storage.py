@@ -1,0 +1,138 @@
+"""Files in object storage, by fsspec's memory:// store."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import fsspec
+import numpy as np
+import pytest
+from PIL import Image
+
+from reliableswap.data.photos import list_photos, read_photo
+from reliableswap.data.storage import (
+    as_path,
+    is_remote,
+    local_copy,
+    readable,
+    sweep,
+    write_array,
+    write_text,
+    write_whole,
+)
+from reliableswap.errors import PictureError, ReliableSwapError
+
+
+@pytest.fixture
+def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv("RELIABLESWAP_CACHE", str(tmp_path / "cache"))
+    files = fsspec.filesystem("memory")
+    files.store.clear()
+    yield as_path("memory://bucket/run")
+    files.store.clear()
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.glob("*"))
+
+
+def test_local_paths_stay_local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for place in (tmp_path, str(tmp_path), f"file://{tmp_path}", Path(f"file://{tmp_path}")):
+        assert as_path(place) == tmp_path
+        assert not is_remote(as_path(place))
+    monkeypatch.chdir(tmp_path)
+    assert as_path("runs/one") == Path("runs/one")
+    (tmp_path / "s3:" / "x").mkdir(parents=True)
+    assert as_path(Path("s3:/x")) == Path("s3:/x")  # there is such a folder
+    assert local_copy(tmp_path / "a") == tmp_path / "a"
+
+
+def test_a_url_survives_being_a_path(bucket: Path) -> None:
+    for place in ("memory://bucket/run", Path("memory://bucket/run"), bucket):
+        assert str(as_path(place)) == "memory://bucket/run"
+        assert is_remote(as_path(place))
+
+
+def test_an_unknown_scheme_is_an_error() -> None:
+    with pytest.raises(ReliableSwapError, match="can't be opened"):
+        as_path("nowhere://bucket/run")
+
+
+def test_a_remote_file_is_whole_or_not_there(bucket: Path) -> None:
+    def fails(draft: Path) -> None:
+        draft.write_text("half")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        write_whole(bucket / "a.txt", fails)
+    assert names(bucket) == []
+    write_text(bucket / "a.txt", "whole")
+    with pytest.raises(OSError, match="disk full"):
+        write_whole(bucket / "a.txt", fails)
+    assert names(bucket) == ["a.txt"]
+    assert (bucket / "a.txt").read_text() == "whole"
+
+
+def test_an_upload_that_fails_leaves_the_file_before(bucket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_text(bucket / "a.txt", "before")
+
+    def torn(self: object, local: str, remote: str, **_: object) -> None:
+        self.pipe_file(remote, b"ha")  # type: ignore[attr-defined]
+        raise OSError("connection lost")
+
+    monkeypatch.setattr(type(bucket.fs), "put_file", torn)  # type: ignore[attr-defined]
+    with pytest.raises(OSError, match="connection lost"):
+        write_text(bucket / "a.txt", "after")
+    assert names(bucket) == ["a.txt"]
+    assert (bucket / "a.txt").read_text() == "before"
+
+
+def test_a_copy_is_made_once_for_each_version(bucket: Path) -> None:
+    write_array(bucket / "rows.npy", np.arange(4))
+    first = local_copy(bucket / "rows.npy")
+    assert first.name == "rows.npy"
+    assert np.load(first, mmap_mode="r").tolist() == [0, 1, 2, 3]
+    assert local_copy(bucket / "rows.npy") == first
+    write_array(bucket / "rows.npy", np.arange(5))
+    assert np.load(local_copy(bucket / "rows.npy")).tolist() == [0, 1, 2, 3, 4]
+    with pytest.raises(FileNotFoundError):
+        local_copy(bucket / "none.npy")
+
+
+def test_parts_of_a_remote_file_are_read_from_a_stream(bucket: Path, tmp_path: Path) -> None:
+    write_text(bucket / "a.txt", "text")
+    stream = readable(bucket / "a.txt")
+    assert isinstance(stream, io.IOBase)
+    assert stream.read() == b"text"
+    assert readable(tmp_path) == tmp_path
+    sweep(bucket, 1e12)
+    assert names(bucket) == ["a.txt"]
+
+
+def picture(level: int) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(np.full((8, 8, 3), level, np.uint8)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def test_photos_are_listed_and_read(bucket: Path) -> None:
+    for name in ("ann/1.png", "ann/2.png", "crowd/x.png", "bob.png", ".hidden/3.png", "ann/notes.txt"):
+        (bucket / name).write_bytes(picture(len(name)))
+    photos = list_photos(bucket, ["crowd"])
+    assert [(p.name, p.identity) for p in photos] == [
+        ("ann/1.png", "ann"), ("ann/2.png", "ann"), ("bob.png", "bob"), ("crowd/x.png", "x"),
+    ]  # fmt: skip
+    assert photos[0].bytes == len(picture(9))
+    assert (read_photo(photos[0]) == 9).all()
+    (bucket / "ann/1.png").write_bytes(picture(50))
+    assert list_photos(bucket)[0].stamp != photos[0].stamp
+    (bucket / "ann/1.png").write_bytes(b"no picture")
+    with pytest.raises(PictureError):
+        read_photo(photos[0])
+    (bucket / "list.csv").write_text("path,identity\nann/2.png,Ann\n")
+    (listed,) = list_photos(bucket / "list.csv")
+    assert (listed.identity, int(read_photo(listed)[0, 0, 0])) == ("Ann", 9)
+    with pytest.raises(ReliableSwapError, match=r"no pictures in|neither a folder"):
+        list_photos(as_path("memory://bucket/none"))
