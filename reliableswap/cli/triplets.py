@@ -17,6 +17,7 @@ from reliableswap.triplets.settings import (
     FilterSettings,
     PairSettings,
     QualitySettings,
+    SurrogateSettings,
     TripletSettings,
     Variation,
 )
@@ -27,6 +28,7 @@ _GROUPS = {
     "quality": ("which photos are good enough", QualitySettings),
     "pairing": ("which photos become partners", PairSettings),
     "filter": ("which synthetic faces are good enough", FilterSettings),
+    "surrogates": ("who makes synthetic faces, and how often", SurrogateSettings),
 }
 
 
@@ -60,6 +62,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--girth", type=float, default=0.0, metavar="SHARE",
         help="make jaws thinner or chubbier by up to this share of their width (default: 0)",
     )  # fmt: skip
+    parser.add_argument(
+        "--target-surrogate",
+        default="blend",
+        metavar="DIR",
+        help="who makes C_ab and C_ba: blend, or the folder of a generator or pipeline, which makes a share of the "
+        "pairs (default: blend)",
+    )
     parser.add_argument(
         "--flat",
         default="",
@@ -166,6 +175,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Make the triplets, and report what became of the pairs on stderr."""
     try:
         from reliableswap.triplets.factory import make_triplets
+        from reliableswap.triplets.surrogates.swapped import GeneratorChoice
     except ImportError as error:
         if error.name not in {"pyarrow", "tqdm"}:
             raise
@@ -177,6 +187,9 @@ def run(arguments: argparse.Namespace) -> int:
         place = bundled("identity") if arguments.encoder == "bundled" else Path(arguments.encoder)
         mean, std = _three(arguments.encoder_mean), _three(arguments.encoder_std)
         encoder = EncoderChoice(place, mean, std, arguments.device, arguments.precision)
+    generator = None
+    if arguments.target_surrogate != "blend":
+        generator = GeneratorChoice(Path(arguments.target_surrogate), arguments.device)
     report = make_triplets(
         arguments.photos,
         arguments.output,
@@ -184,6 +197,7 @@ def run(arguments: argparse.Namespace) -> int:
         flat=[name for name in arguments.flat.split(",") if name],
         cache=arguments.cache,
         encoder=encoder,
+        generator=generator,
         workers=arguments.workers,
         executor=executor_of(arguments),
         licence=arguments.license,
@@ -192,9 +206,10 @@ def run(arguments: argparse.Namespace) -> int:
     )
     drops = ", ".join(f"{reason} {n}" for reason, n in report.drops.most_common() if n) or "none"
     photos = ", ".join(f"{reason} {n}" for reason, n in report.photos.most_common()) or "none"
+    makers = ", ".join(f"{name} {n}" for name, n in report.made_by.most_common()) or "none"
     say(
         f"made {len(report.tallies)} of {report.shards} shards: kept {report.kept} pairs of "
-        f"{report.attempts} tried (dropped: {drops}); photos not used: {photos}; see {arguments.output / 'README.md'}"
+        f"{report.attempts} tried (dropped: {drops}; made by: {makers}); photos not used: {photos}; see {arguments.output / 'README.md'}"
     )
     return 0
 

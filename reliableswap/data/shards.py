@@ -124,7 +124,9 @@ def features() -> dict[str, Any]:
     }
     numbers = ("ab_to_b", "ab_to_a", "ba_to_a", "ba_to_b", "quality_a", "quality_b", "shown_ab", "shown_ba")
     columns |= {name: _value("float32") for name in numbers}
-    columns |= {f"settings_{name}": _value("string") for name in ("ab", "ba")}
+    columns |= {
+        f"{what}_{name}": _value("string") for what in ("surrogate", "settings") for name in ("ab", "ba")
+    }
     columns |= {"attempt": _value("int16"), "version": _value("string")}
     return columns
 

@@ -18,7 +18,7 @@ from reliableswap.data.shards import picture_cell
 from .filter import Likeness, reason_by_identity
 from .pairing import Pair
 from .settings import FilterSettings
-from .surrogates import Surrogate
+from .surrogates.target import Surrogate
 
 _SYNTHETIC = ("c_ab", "c_ba")
 
@@ -96,4 +96,5 @@ class Candidate:
         for side, surrogate in (("ab", self.ab), ("ba", self.ba)):
             row[f"shown_{side}"] = surrogate.shown
             row[f"settings_{side}"] = json.dumps(surrogate.recipe.to_dict())
+            row[f"surrogate_{side}"] = surrogate.made_by
         return row if identities is None else row | identities.columns()

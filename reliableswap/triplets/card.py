@@ -107,6 +107,8 @@ Splits are by person: nobody is in two of them.
 ReliableSwap {first["version"]}, {settings["size"]} px crops of the `arcface_128` template, seed {settings["seed"]}.
 Faces were found by the analyser `{first["analyser"]}`. {_identity_text(first["encoder"], similarity)}
 
+{_makers_text(about)}
+
 Photos: {listed}, of which {listed - sum(photos.values())} were used.{_reasons(photos, "Dropped")}
 
 Pairs tried: {attempts}, of which {total} were kept.{_reasons(drops, "Dropped")} {given_up} of the pairs asked for were
@@ -119,7 +121,7 @@ given up after {settings["pairing"]["tries"]} partners.
 - `v_id_*`: identity vectors; `ab_to_b` and its like: cosines of identities. Null without an encoder.
 - `identity_*`, `photo_*`: the person's name and the photo's path.
 - `shown_*`: the share of the face that the source's photo shows. `quality_*`: 0 to 1.
-- `settings_*`: how each synthetic picture was blended. `attempt`: how many partners were dropped before.
+- `surrogate_*`: what made each synthetic picture, the blend or a generator. `settings_*`: with which settings. `attempt`: how many partners were dropped before.
 
 `cache/`, where it is still here, holds the photos' found faces and serves to make more; it need not be published.
 
@@ -142,6 +144,14 @@ def _identity_text(encoder: str | None, similarity: Mapping[str, float]) -> str:
         f"Identity was judged by `{encoder}`: the mean cosine of a synthetic face is {toward:.3f} with the person it "
         f"should show and {away:.3f} with the person in whose photo it is."
     )
+
+
+def _makers_text(about: Sequence[Mapping[str, Any]]) -> str:
+    made_by: Counter[str] = Counter()
+    for one in about:
+        made_by.update(one.get("made_by", {}))
+    makers = ", ".join(f"{name} {n}" for name, n in made_by.most_common())
+    return f"Pairs by what made C_ab and C_ba: {makers or 'none'}."
 
 
 def _reasons(counts: Counter[str], word: str) -> str:

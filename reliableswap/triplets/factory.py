@@ -30,6 +30,7 @@ from .records import FaceKind, FaceRecords, recipe
 from .run_file import begin_run
 from .settings import TripletSettings
 from .shards import ShardMaker
+from .surrogates.swapped import GeneratorChoice
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +56,11 @@ class RunReport:
         return sum((tally.drops for tally in self.tallies), Counter())
 
     @property
+    def made_by(self) -> Counter[str]:
+        """Kept pairs by what made their surrogates."""
+        return sum((tally.made_by for tally in self.tallies), Counter())
+
+    @property
     def seconds(self) -> dict[str, float]:
         """Processor seconds by step."""
         steps = dict.fromkeys(step for tally in self.tallies for step in tally.seconds)
@@ -70,6 +76,7 @@ def make_triplets(
     cache: Path | None = None,
     analyser: Callable[[], FaceAnalyser] = BundledAnalyser,
     encoder: EncoderChoice | None = None,
+    generator: GeneratorChoice | None = None,
     workers: int = 1,
     place: Place | None = None,
     executor: Executor | None = None,
@@ -90,6 +97,7 @@ def make_triplets(
         flat: names of sub-folders in which every photo shows another person.
         cache: folder of the photos' records (default: `cache` in `output`).
         encoder: without one, the filter does not look at identity.
+        generator: makes the surrogates of a share of the pairs (default: the blend makes all).
         preview: also write the contact sheet to this file.
     """
     began = time.time()
@@ -100,6 +108,8 @@ def make_triplets(
     listed = list_photos(photos, flat)
     analyser_name, encoder_name = analyser_label(analyser()), encoder.load().label if encoder else None
     made_with = {"analyser": analyser_name, "encoder": encoder_name}
+    if generator is not None:
+        made_with["generator"] = generator.load().label
     begin_run(output, settings, listed, made_with)
 
     kind = FaceKind(
@@ -123,7 +133,7 @@ def make_triplets(
     people = {listed[i].identity for members in choice.members.values() for i in members}
     del records
 
-    maker = ShardMaker(output / "data", settings, record_cache, encoder, made_with)
+    maker = ShardMaker(output / "data", settings, record_cache, encoder, made_with, generator)
     report = RunReport(len(shards), choice.counts)
     report.tallies = _make_shards(maker, shards, crew, show)
     if crew.place.first:

@@ -8,7 +8,7 @@ import numpy as np
 
 from .quality import sharpness
 from .settings import FilterSettings
-from .surrogates import Surrogate
+from .surrogates.target import Surrogate
 
 
 @dataclass(frozen=True)

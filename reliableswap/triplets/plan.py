@@ -40,12 +40,16 @@ def plan(slots: Mapping[str, int], shard_pairs: int) -> list[Shard]:
 
 @dataclass
 class Tally:
-    """What became of a shard's pairs, and the processor seconds of each step."""
+    """What became of a shard's pairs, and the processor seconds of each step.
+
+    made_by: kept pairs by what made their surrogates.
+    """
 
     shard: Shard
     kept: int = 0
     attempts: int = 0
     drops: Counter[str] = field(default_factory=Counter)
+    made_by: Counter[str] = field(default_factory=Counter)
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextlib.contextmanager
@@ -63,4 +67,5 @@ class Tally:
             "kept": self.kept,
             "attempts": self.attempts,
             "drops": dict(sorted(self.drops.items())),
+            "made_by": dict(sorted(self.made_by.items())),
         }

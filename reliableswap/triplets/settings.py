@@ -73,6 +73,21 @@ class Variation:
 
 
 @dataclass(frozen=True)
+class SurrogateSettings:
+    """Who makes surrogates, and how often."""
+
+    target_surrogate_share: float = setting(
+        0.5, "share of the pairs whose C_ab and C_ba are made by the generator of --target-surrogate, if it is one"
+    )
+    girth_share: float = setting(0.5, "share of C_ab and C_ba whose jaw is made thinner or chubbier by --girth")
+
+    def __post_init__(self) -> None:
+        for name, value in dataclasses.asdict(self).items():
+            if not 0 <= value <= 1:
+                raise ReliableSwapError(f"{name} is {value}; choose a value from 0 to 1")
+
+
+@dataclass(frozen=True)
 class FilterSettings:
     """Which surrogates are good enough. The limits on identity count only with an encoder."""
 
@@ -100,6 +115,7 @@ class TripletSettings:
     quality: QualitySettings = field(default_factory=QualitySettings)
     pairing: PairSettings = field(default_factory=PairSettings)
     variation: Variation = field(default_factory=Variation)
+    surrogates: SurrogateSettings = field(default_factory=SurrogateSettings)
     filter: FilterSettings = field(default_factory=FilterSettings)
 
     def __post_init__(self) -> None:

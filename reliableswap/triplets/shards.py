@@ -21,14 +21,16 @@ from .pairing import Pairing
 from .plan import Shard, Tally
 from .records import FaceRecords
 from .settings import TripletSettings
-from .surrogates import draw_recipe, synthesise
+from .surrogates.swapped import GeneratorChoice, GeneratorSwap
+from .surrogates.target import draw_recipe, synthesise
 
 
 @dataclass(frozen=True)
 class ShardMaker:
     """Makes one shard from the records, which must be complete.
 
-    made_with: analyser and encoder, for the shard's metadata.
+    made_with: analyser, encoder and generator, for the shard's metadata. generator: makes the surrogates of a share of
+    the pairs.
     """
 
     folder: Path
@@ -36,6 +38,7 @@ class ShardMaker:
     cache: RecordCache
     encoder: EncoderChoice | None
     made_with: Mapping[str, Any]
+    generator: GeneratorChoice | None = None
 
     def path(self, shard: Shard) -> Path:
         return self.folder / shard.name
@@ -73,6 +76,7 @@ class ShardMaker:
             reason = identities.reason(self.settings.filter) if identities else None
             reasons[one.slot] = reason
             if reason is None:
+                tally.made_by[one.ab.made_by] += 1
                 with tally.step("store"):
                     rows[one.slot] = self._row(shard.split, one, identities)
         tally.drops.update(reason for reason in reasons.values() if reason is not None)
@@ -84,9 +88,11 @@ class ShardMaker:
             pair = pairing.pair(slot, attempt)
             a, b = self._records.face(pair.a), self._records.face(pair.b)
             rng = pairing.rng(slot, attempt, purpose=1)
-            recipes = [draw_recipe(settings.variation, rng) for _ in range(2)]
+            girth_share = settings.surrogates.girth_share
+            recipes = [draw_recipe(settings.variation, rng, girth_share) for _ in range(2)]
+            make = self._swap if self._by_generator(pairing, slot, attempt) else synthesise
         with tally.step("synthesise"):
-            ab, ba = synthesise(a, b, recipes[0]).inner(pad), synthesise(b, a, recipes[1]).inner(pad)
+            ab, ba = make(a, b, recipes[0]).inner(pad), make(b, a, recipes[1]).inner(pad)
             a, b = a.inner(pad), b.inner(pad)
         with tally.step("filter"):
             reasons = (
@@ -95,6 +101,13 @@ class ShardMaker:
             )
             reason = next((reason for reason in reasons if reason), None)
         return Candidate(slot, attempt, pair, a, b, ab, ba, reason)
+
+    def _by_generator(self, pairing: Pairing, slot: int, attempt: int) -> bool:
+        """Whether the generator makes this pair's surrogates."""
+        if self.generator is None:
+            return False
+        share = self.settings.surrogates.target_surrogate_share
+        return bool(pairing.rng(slot, attempt, purpose=2).random() < share)
 
     def _identities(self, candidates: Sequence[Candidate], tally: Tally) -> list[Identities | None]:
         """Encode both surrogates of every candidate together: the encoder is quicker with many."""
@@ -145,7 +158,12 @@ class ShardMaker:
     def _encoder(self) -> Encoder | None:
         return self.encoder.load() if self.encoder else None
 
+    @cached_property
+    def _swap(self) -> GeneratorSwap:
+        assert self.generator is not None  # only a generator makes surrogates by swapping
+        return self.generator.load()
+
     def __getstate__(self) -> dict[str, Any]:
         """Another process reads the records and loads the networks itself."""
-        lazy = ("_records", "_choice", "_pairings", "_encoder")
+        lazy = ("_records", "_choice", "_pairings", "_encoder", "_swap")
         return {name: value for name, value in self.__dict__.items() if name not in lazy}

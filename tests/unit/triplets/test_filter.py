@@ -13,7 +13,7 @@ from reliableswap.data.aligned import AlignedFace
 from reliableswap.triplets.filter import Likeness, reason_by_identity, reason_by_picture
 from reliableswap.triplets.quality import sharpness
 from reliableswap.triplets.settings import FilterSettings, Variation
-from reliableswap.triplets.surrogates import (
+from reliableswap.triplets.surrogates.target import (
     Recipe,
     draw_recipe,
     synthesise,

@@ -18,7 +18,7 @@ from reliableswap.triplets.filter import reason_by_picture
 from reliableswap.triplets.quality import sharpness
 from reliableswap.triplets.records import pack_covers, unpack_covers
 from reliableswap.triplets.settings import FilterSettings, Variation
-from reliableswap.triplets.surrogates import (
+from reliableswap.triplets.surrogates.target import (
     Recipe,
     draw_recipe,
     girth_mesh,

@@ -1,4 +1,4 @@
-"""A pair of real photos -> two surrogates: C_ab with the attributes of a and the identity of b, and C_ba."""
+"""A pair of real photos -> a target-creating surrogate, C_ab: the attributes of a and the identity of b, by the blend."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ from reliableswap.geometry.topology import topology
 from reliableswap.swap.blend import blend_face
 from reliableswap.swap.settings import SwapSettings
 
-from .settings import Variation
+from reliableswap.triplets.settings import Variation
+
+
+BLEND = "blend"  # what made a surrogate, where it was no generator
+_DRAWN = tuple(one.name for one in dataclasses.fields(Variation) if one.name != "girth")
 
 
 @dataclass(frozen=True)
@@ -27,32 +31,31 @@ class Recipe:
     girth: float = 0.0
 
     def to_dict(self) -> dict[str, float]:
-        return {name: round(v, 4) for name, v in dataclasses.asdict(self.blend).items()} | {
-            "girth": round(self.girth, 4)
-        }
+        return {name: round(getattr(self.blend, name), 4) for name in _DRAWN} | {"girth": round(self.girth, 4)}
 
 
 @dataclass(frozen=True, eq=False)
 class Surrogate:
     """A synthetic face. shown: the share of it that the source's photo shows; folded: the share of the mesh's triangles
-    that reshaping turned over."""
+    that reshaping turned over; made_by: "blend", or the label of a generator."""
 
     face: AlignedFace
     recipe: Recipe
     shown: float
     folded: float
+    made_by: str = BLEND
 
     def inner(self, pad: int) -> Surrogate:
         """The surrogate without `pad` pixels of padding on each side."""
         return dataclasses.replace(self, face=self.face.inner(pad))
 
 
-def draw_recipe(variation: Variation, rng: np.random.Generator) -> Recipe:
-    """Draw every setting uniformly from its range."""
-    drawn = {
-        one.name: float(rng.uniform(*getattr(variation, one.name))) for one in dataclasses.fields(variation)
-    }
-    girth = drawn.pop("girth")
+def draw_recipe(variation: Variation, rng: np.random.Generator, girth_share: float = 1.0) -> Recipe:
+    """Draw every setting uniformly from its range; the girth changes in a share of the recipes."""
+    drawn = {name: float(rng.uniform(*getattr(variation, name))) for name in _DRAWN}
+    girth = float(rng.uniform(*variation.girth))
+    if girth and rng.random() >= girth_share:
+        girth = 0.0
     return Recipe(SwapSettings(**drawn), girth)
 
 

@@ -1,0 +1,109 @@
+"""A target-creating surrogate by an earlier generator of ours.
+
+Its picture is an input of the next training and never a truth, so its faults are not learnt: the truth is a real photo.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from reliableswap.bundled import bundled
+from reliableswap.data.aligned import AlignedFace
+from reliableswap.errors import WeightsError
+from reliableswap.models import load_network
+from reliableswap.models.compat import check_encoder, weights_checksum
+from reliableswap.models.generator import Generator
+from reliableswap.runtime import for_device
+from reliableswap.runtime.torch import compiled
+from reliableswap.swap.engines import Step, run
+from reliableswap.swap.job import FaceJob
+from reliableswap.swap.networks import Networks, Running
+from reliableswap.swap.person import Person
+from reliableswap.swap.steps.bands import shown_share
+from reliableswap.swap.steps.compose import compose
+from reliableswap.swap.steps.detail import detail
+from reliableswap.swap.steps.expression import expression
+from reliableswap.swap.steps.generate import generate
+from reliableswap.swap.steps.glasses import glasses
+from reliableswap.swap.steps.reshape import reshape
+from reliableswap.swap.steps.texture import texture
+from reliableswap.swap.steps.tint import tint
+from reliableswap.swap.subject import Subject
+
+from .target import Recipe, Surrogate, folded_share, with_girth
+
+# The neural engine's steps, one after the other: a worker has one thread.
+_STEPS: tuple[Step, ...] = (reshape, texture, generate, detail, glasses, compose, expression, tint)
+_ENCODERS = ("identity", "fixer")
+_DECIDE = ("away", "layers", "sizes", "target_colours", "template")  # settings that change what a swap looks like
+
+
+@dataclass(frozen=True)
+class GeneratorChoice:
+    """Which generator swaps; it can be sent to another process.
+
+    folder: of a generator trained with the bundled encoders, or of a pipeline, which brings its own.
+    device: one of torch's, openvino or onnx.
+    """
+
+    folder: Path
+    device: str = "cpu"
+
+    def load(self) -> GeneratorSwap:
+        """Load the networks, and check that generator and encoders belong together."""
+        is_pipeline = (self.folder / "model_index.json").is_file()
+        place = self.folder / "generator" if is_pipeline else self.folder
+        generator = load_network(place)
+        if not isinstance(generator, Generator):
+            raise WeightsError(
+                f"{place} holds a {type(generator).__name__}, not a generator; give the folder of a generator or of a "
+                "pipeline that has one"
+            )
+        encoders: dict[str, Any] = {}
+        for name in _ENCODERS:
+            own = self.folder / name
+            if name == "fixer" and not generator.config["fixer_dim"]:
+                continue
+            encoders[name] = load_network(own if is_pipeline and own.is_dir() else bundled(name))
+        check_encoder(generator, encoders["identity"], encoders.get("fixer"))
+        others = {name: load_network(bundled(name)) for name in ("landmarks", "glasses")}
+        label = f"{type(generator).__name__} {_checksum(generator)}"
+        return GeneratorSwap(label, {"generator": generator, **encoders, **others}, self.device)
+
+
+class GeneratorSwap:
+    """Makes surrogates with a generator. label: names the generator and its weights."""
+
+    def __init__(self, label: str, networks: dict[str, Any], device: str = "cpu") -> None:
+        self.label = label
+        runtime = for_device(device)
+        running = {}
+        for name, network in networks.items():
+            network = network.float().requires_grad_(False).eval()
+            if runtime is None:
+                running[name] = Running(network, compiled(network.to(device)))
+            else:
+                running[name] = Running(network, runtime(network, exact=name == "landmarks"))
+        self.networks = Networks(**running)
+
+    def __call__(self, target: AlignedFace, source: AlignedFace, recipe: Recipe) -> Surrogate:
+        """Put the source's face with its shape into the target's photo, as a swap by the pipeline would."""
+        if recipe.girth:
+            target = with_girth(target, recipe.girth)
+        ours = Subject.of_crop(target.crop, target.mesh, self.networks)
+        theirs = Subject.of_crop(source.crop, source.mesh, self.networks, strict_covers=source.covers)
+        job = FaceJob.start(ours, Person("source", (theirs,)), recipe.blend, self.networks)
+        with torch.inference_mode():
+            job = run(_STEPS, job)
+        face = AlignedFace(job.image, job.goal)
+        return Surrogate(face, recipe, shown_share(job), folded_share(target.mesh, job.goal), self.label)
+
+
+def _checksum(generator: Generator) -> str:
+    """Sixteen digits that name the generator's weights and settings."""
+    settings = (*generator.checksum_settings, *(name for name in _DECIDE if name in generator.config))
+    return weights_checksum(generator, settings)[:16]
