@@ -1,14 +1,14 @@
 """Smooth the meshes of a face in time, forwards and backwards, so that nothing lags.
 
 A wide window takes away the mesh network's jitter, and everything fast with it: blinks take three frames. So each part
-of the face (its place and size, the eyes, the mouth, and the rest) goes, frame by frame, from the wide window to
-what the network saw, as far as the two differ by more than jitter. `benchmarks/track_smoothing.py` compares this with
-one-euro filters, a Kalman smoother and fixed windows.
+of the face (its place and size, the eyes, the mouth, and the rest) goes, frame by frame, from the wide window to what
+the network saw, as far as the two differ by more than jitter. They are compared through a narrow window, which takes
+half of the jitter away; but what moves fast is left as it was, for some clips hold still for two frames and then jump.
+`benchmarks/track_smoothing.py` compares this with one-euro filters, a Kalman smoother and fixed windows.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -27,14 +27,6 @@ _DOUBT = (
     5.0,
 )  # squares of a difference over the jitter's square, from which and above which it is motion
 _REACH = 0.07  # eye distances from a part's rings over which it fades into the rest
-
-
-@dataclass(frozen=True, eq=False)
-class _Part:
-    """weights: (468,) in 0..1, how far a point belongs to the part. exact: motion is taken as the network saw it."""
-
-    weights: np.ndarray
-    exact: bool
 
 
 def smoothed(meshes: np.ndarray, rate: float = 25.0) -> np.ndarray:
@@ -60,19 +52,18 @@ def _steadied_shapes(shapes: np.ndarray, rate: float) -> np.ndarray:
     """(N,468,3) the shapes, steadied part by part."""
     wide, narrow = _windowed(shapes, rate), _narrowed(shapes)
     out = np.zeros_like(shapes)
-    for part in _parts():
-        seen = shapes if part.exact else narrow
-        core = part.weights > 0.5
+    for weights in _parts():
+        core = weights > 0.5
         share = _share(narrow[:, core], wide[:, core], _jitter(shapes[:, core], _POINTS))
-        out += part.weights[:, None] * (wide + share[:, None, None] * (seen - wide))
+        out += weights[:, None] * (wide + share[:, None, None] * (shapes - wide))
     return out
 
 
 def _steadied(signal: np.ndarray, usual: float, rate: float) -> np.ndarray:
-    """(N,P,C) a signal that goes from the wide window to the narrow one where they differ by more than jitter."""
+    """(N,P,C) a signal under the wide window, and as it was where it moves fast."""
     wide, narrow = _windowed(signal, rate), _narrowed(signal)
     share = _share(narrow, wide, _jitter(signal, usual))
-    return np.asarray(wide + share[:, None, None] * (narrow - wide))
+    return np.asarray(wide + share[:, None, None] * (signal - wide))
 
 
 def _share(narrow: np.ndarray, wide: np.ndarray, jitter: float) -> np.ndarray:
@@ -139,13 +130,13 @@ def _complex(points: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=1)
-def _parts() -> tuple[_Part, ...]:
-    """The eyes, the mouth and the rest; their weights add up to 1."""
+def _parts() -> np.ndarray:
+    """(3,468) how far each point belongs to the eyes, the mouth and the rest; adds up to 1."""
     top = topology()
     mouth = np.concatenate([top.regions["lips"], top.regions["inner_lips"]])
     near = np.stack([_near(ring) for ring in (np.concatenate(top.eyes), mouth)])
     near = near / np.maximum(near.sum(0), 1)
-    return (*(_Part(weights, True) for weights in near), _Part(1 - near.sum(0), False))
+    return np.concatenate([near, 1 - near.sum(0, keepdims=True)])
 
 
 def _near(ring: np.ndarray) -> np.ndarray:
