@@ -136,6 +136,13 @@ def remote_files(folder: Path) -> Iterator[tuple[Path, int, int]]:
         yield folder / below, int(about["size"] or 0), version(about)
 
 
+def remove_folder(folder: Path) -> None:
+    """Remove a remote folder with all files below it."""
+    files, name = _files(folder)
+    with contextlib.suppress(FileNotFoundError):
+        files.rm(name, recursive=True)
+
+
 def version(about: dict[str, Any]) -> int:
     """A number that changes with a remote file's content, from what fsspec says about it."""
     for key in ("ETag", "etag", "md5Hash", "blob_id", "LastModified", "last_modified", "mtime", "created"):
@@ -163,6 +170,15 @@ def local_copy(path: Path) -> Path:
 def cache_folder() -> Path:
     """Where copies of remote files are kept."""
     return Path(os.environ.get("RELIABLESWAP_CACHE") or Path.home() / ".cache" / "reliableswap")
+
+
+def work_folder(place: str | os.PathLike[str]) -> Path:
+    """The folder itself, or of a remote one the folder of this machine that a run works in instead."""
+    path = as_path(place)
+    if not is_remote(path):
+        return path
+    key = hashlib.sha256(str(path).rstrip("/").encode()).hexdigest()[:12]
+    return cache_folder() / "runs" / key / path.name
 
 
 def sweep(folder: Path, before: float) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from reliableswap.data.storage import work_folder
 from reliableswap.errors import ReliableSwapError
 
 Schedule = Literal[
@@ -23,7 +24,9 @@ class RunSettings:
     """How a run goes, whatever it trains. Names follow the training examples of diffusers."""
 
     output_dir: Path = setting(
-        Path("runs/out"), "folder of the network, checkpoints and figures", on_resume="any"
+        Path("runs/out"),
+        "folder or URL (s3://, gs://, hf://) of the network, checkpoints and figures",
+        on_resume="any",
     )
     train_batch_size: int = setting(32, "samples per batch and process")
     gradient_accumulation_steps: int = setting(1, "batches per optimizer step")
@@ -99,7 +102,7 @@ class TeacherSettings:
 
     @property
     def labels_folder(self) -> Path:
-        return self.labels or self.output_dir / "labels"
+        return self.labels or work_folder(self.output_dir) / "labels"
 
 
 @dataclass

@@ -23,6 +23,7 @@ from .config import CONFIG_FILE, write_settings
 from .distributed import on_all
 from .fingerprint import Fingerprint
 from .memory import keep_freed_memory
+from .mirror import mirrored
 from .optimization import Stepper, make_average, make_optimizers, make_schedulers, tensors_of
 from .publish import publish
 from .resume import resume
@@ -51,8 +52,11 @@ class Trainer:
         torch.set_flush_denormal(True)
         keep_freed_memory()
         torch.manual_seed(settings.seed)
+        self.given, (settings, self.mirror) = settings, mirrored(settings)
         self.task, self.settings = task, settings
         self.accelerator = make_accelerator(settings)
+        if self.mirror is not None:
+            on_all(self.mirror.fetch)
         self.network = self._placed(network)
         self.averaged = copy.deepcopy(self.network).eval() if settings.use_ema else self.network
         self.network.train()  # a loaded network comes in evaluation mode
@@ -83,13 +87,15 @@ class Trainer:
         settings, accelerator = self.settings, self.accelerator
         if accelerator.is_main_process:
             settings.output_dir.mkdir(parents=True, exist_ok=True)
-            write_settings(settings.output_dir / CONFIG_FILE, settings)
+            write_settings(settings.output_dir / CONFIG_FILE, self.given)
         if accelerator.log_with:
             accelerator.init_trackers("tracker")
         figures = self._loop()
         self._save()
         if accelerator.is_main_process:
             publish(self.averaged, self.task, settings, self.step)
+            if self.mirror is not None:
+                self.mirror.push()
         accelerator.wait_for_everyone()
         accelerator.end_training()
         return figures
@@ -187,6 +193,8 @@ class Trainer:
             }
             save_checkpoint(self.settings.output_dir, self.step, self.state, position)
             keep_newest(self.settings.output_dir, self.settings.checkpoints_total_limit)
+            if self.mirror is not None:
+                self.mirror.push()
         self.accelerator.wait_for_everyone()
 
     def _out_of_time(self, seconds: float) -> bool:

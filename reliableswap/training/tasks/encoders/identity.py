@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from reliableswap.data.crops import Crops, crops_of_triplets
+from reliableswap.data.storage import work_folder
 from reliableswap.errors import ReliableSwapError
 from reliableswap.faces.align import IDENTITY_WINDOW
 from reliableswap.models.base import Network
@@ -111,7 +112,7 @@ def _surrogates(settings: IdentitySettings, crops: Crops) -> Pool:
     assert settings.triplets is not None
     held_out = {crops.shown[i].person for i in crops.rows(training=False)}
     made = crops_of_triplets(
-        settings.triplets, settings.output_dir / "surrogates", held_out, settings.workers
+        settings.triplets, work_folder(settings.output_dir) / "surrogates", held_out, settings.workers
     )
     rows = made.rows(training=True)
     log_on_main(

@@ -11,6 +11,7 @@ import torch
 from reliableswap.data.crops import Crops, crops_of_photos
 from reliableswap.data.encoders import EncoderChoice
 from reliableswap.data.splits import Split
+from reliableswap.data.storage import work_folder
 from reliableswap.errors import ReliableSwapError
 from reliableswap.training.core.distributed import processes
 from reliableswap.training.core.settings import RunSettings, setting
@@ -46,7 +47,7 @@ class EncoderSettings(RunSettings):
     @property
     def crops_folder(self) -> Path:
         """The folder of the crops."""
-        return self.crops or self.output_dir / "crops"
+        return self.crops or work_folder(self.output_dir) / "crops"
 
     @property
     def workers(self) -> int:

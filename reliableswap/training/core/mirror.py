@@ -1,0 +1,103 @@
+"""A run whose output folder is in object storage: it works in a folder of this machine, and what is complete is copied.
+
+A checkpoint's position.json is uploaded last and removed first, and without it a folder is no checkpoint. So whatever
+stops a run, the storage holds whole checkpoints only.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from reliableswap.data.storage import as_path, is_remote, remote_files, remove_folder, upload, work_folder
+
+from .settings import RunSettings
+from .state import POSITION_FILE, checkpoints
+
+logger = logging.getLogger(__name__)
+
+_KEPT_HERE = {"crops", "labels", "surrogates"}  # what a run can make again, and what shows people
+
+
+class Mirror:
+    """A remote run folder and the local folder in its place."""
+
+    def __init__(self, remote: Path, local: Path) -> None:
+        self.remote, self.local = remote, local
+        self._sent: dict[str, tuple[int, int]] = {}
+
+    def fetch(self) -> None:
+        """Get the newest remote checkpoint with the run's own files, unless as new a one is here; once a machine."""
+        if os.environ.get("LOCAL_RANK", "0") != "0":
+            return
+        steps = sorted(path.parent.name for path in self.remote.glob(f"checkpoint-*/{POSITION_FILE}"))
+        here = [path.name for path in checkpoints(self.local)] if self.local.is_dir() else []
+        if not steps or (here and here[-1] >= steps[-1]):
+            return
+        logger.info("fetching %s from %s", steps[-1], self.remote)
+        self.local.mkdir(parents=True, exist_ok=True)
+        fetch_folder(self.remote / steps[-1], self.local / steps[-1])
+        for path, _, _ in remote_files(self.remote):
+            name = path.relative_to(self.remote).as_posix()
+            if "/" not in name:
+                (self.local / name).write_bytes(path.read_bytes())
+
+    def push(self) -> None:
+        """Upload what changed since the last time, and remove the checkpoints that are no more."""
+        complete = checkpoints(self.local)
+        there = {path.parent.name for path in self.remote.glob(f"checkpoint-*/{POSITION_FILE}")}
+        for folder in complete:
+            if folder.name not in there:
+                self._send_checkpoint(folder)
+        for file in sorted(self.local.rglob("*")):
+            top = file.relative_to(self.local).parts[0]
+            if file.is_file() and not top.startswith("checkpoint-") and top not in _KEPT_HERE:
+                self._send(file)
+        for name in there - {folder.name for folder in complete}:
+            self._remove(self.remote / name)
+
+    def _send_checkpoint(self, folder: Path) -> None:
+        files = [file for file in sorted(folder.rglob("*")) if file.is_file()]
+        for file in sorted(files, key=lambda file: file == folder / POSITION_FILE):
+            self._send(file)
+
+    def _send(self, file: Path) -> None:
+        name, about = file.relative_to(self.local).as_posix(), file.stat()
+        stamp = about.st_size, about.st_mtime_ns
+        if self._sent.get(name) != stamp:
+            upload(file, self.remote / name)
+            self._sent[name] = stamp
+
+    def _remove(self, folder: Path) -> None:
+        (folder / POSITION_FILE).unlink(missing_ok=True)
+        remove_folder(folder)
+
+
+def mirrored(settings: RunSettings) -> tuple[RunSettings, Mirror | None]:
+    """The settings with a local output folder, and the mirror of a remote one; a remote checkpoint is fetched."""
+    wanted = settings.resume_from_checkpoint
+    if wanted and wanted != "latest" and is_remote(as_path(wanted)):
+        local = work_folder(as_path(wanted))
+        if not (local / POSITION_FILE).is_file():
+            fetch_folder(as_path(wanted), local)
+        settings = replace(settings, resume_from_checkpoint=str(local))
+    remote = as_path(settings.output_dir)
+    if not is_remote(remote):
+        return settings, None
+    mirror = Mirror(remote, work_folder(remote))
+    return replace(settings, output_dir=mirror.local), mirror
+
+
+def fetch_folder(remote: Path, local: Path) -> None:
+    """Copy a remote folder beside the local place, then rename it."""
+    part = local.with_name(local.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    for path, _, _ in remote_files(remote):
+        target = part / path.relative_to(remote).as_posix()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+    part.mkdir(parents=True, exist_ok=True)
+    part.replace(local)
