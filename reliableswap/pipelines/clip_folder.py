@@ -43,9 +43,14 @@ class WorkFolder:
     def joined(self) -> Path:
         return self.path / f"joined{self.output.suffix}"
 
+    @property
+    def current(self) -> Path:
+        """The segment that was made last, before it gets its number; or the beginning of one, after an interrupt."""
+        return self.path / "current.mkv"
+
     def segment(self, number: int) -> Path:
-        """The file of a finished segment. A partial one, of an interrupted run, has the number -1."""
-        return self.path / ("partial.mkv" if number < 0 else f"{number:06d}.mkv")
+        """The file of a finished segment."""
+        return self.path / f"{number:06d}.mkv"
 
     def facts(self, number: int) -> dict[str, Any] | None:
         """What `keep_facts` wrote of a finished segment; None if it is not finished."""

@@ -96,48 +96,52 @@ class Segments:
             yield self.clock("swap", end, len(second.times))
             return
         facts = {"frames": 0, "scores": [], "swapped": Counter(), "frames_swapped": 0, "failed": Counter()}
-        path = second.folder.segment(number)
         try:
-            yield from self._made(path, first, end, facts, number)
+            yield from self._made(first, end, facts)
         except (KeyboardInterrupt, GeneratorExit):
             if second.video.on_interrupt == "keep" and facts["frames"]:
-                self._keep_part(first, facts)
+                self._facts.append(facts)
             raise
+        second.folder.keep_facts(number, facts)
+        second.folder.current.replace(second.folder.segment(number))
         self._facts.append(facts)
 
-    def _made(
-        self, path: Path, first: int, end: int, facts: dict[str, Any], number: int
-    ) -> Generator[VideoProgress, None, None]:
-        """Swap frames first to end - 1 into a segment."""
+    def _made(self, first: int, end: int, facts: dict[str, Any]) -> Generator[VideoProgress, None, None]:
+        """Swap frames first to end - 1 into the current segment; as far as it came, if an interrupt is to keep it."""
         second, busy = self.second, self.second.busy
         info, colours = second.reader.info, second.reader.colours
         self._mark.restart()
+        interrupt: BaseException | None = None
         part = second.times.part(first, end)
         with (
-            SegmentWriter(path, second.encoding, info, colours, self._length) as writer,
+            SegmentWriter(second.folder.current, second.encoding, info, colours, self._length) as writer,
             Ahead(busy.each("decode", second.reader.part(part)), _AHEAD) as frames,
         ):
 
             def encode(item: tuple[ClipFrame, SwappedFrame]) -> None:
                 frame, swapped = item
                 with busy("mark"):
-                    grey, pixels = self._mark.change(
-                        swapped.pixels, [box.tolist() for box in swapped.people.values()]
-                    )
-                    boxes = swapped.changed
-                    if pixels is not None:  # marked in RGB, all over
-                        boxes = [(0, 0, info.width, info.height)]
-                    after = swapped.pixels if pixels is None else pixels
+                    boxes = [box.tolist() for box in swapped.people.values()]
+                    grey, pixels = self._mark.change(swapped.pixels, boxes)
+                after, changed = swapped.pixels, swapped.changed
+                if pixels is not None:  # marked in RGB, all over
+                    after, changed = pixels, [(0, 0, info.width, info.height)]
                 with busy("encode"):
-                    writer.write(second.reader.with_changes(frame, after, boxes, grey))
+                    writer.write(second.reader.with_changes(frame, after, changed, grey))
 
             with Behind(encode, _AHEAD) as behind:
-                for index, frame in enumerate(frames, first):
-                    swapped = self._swapped(index, frame, facts)
-                    behind.put((frame, swapped))
-                    facts["frames"] += 1
-                    yield self.clock("swap", index + 1, len(second.times))
-            second.folder.keep_facts(number, facts)
+                try:
+                    for index, frame in enumerate(frames, first):
+                        behind.put((frame, self._swapped(index, frame, facts)))
+                        facts["frames"] += 1
+                        yield self.clock("swap", index + 1, len(second.times))
+                except (KeyboardInterrupt, GeneratorExit) as error:
+                    if second.video.on_interrupt != "keep" or not facts["frames"]:
+                        raise
+                    interrupt = error
+            facts["frames"] = writer.written
+        if interrupt is not None:
+            raise interrupt
 
     def _swapped(self, index: int, frame: ClipFrame, facts: dict[str, Any]) -> SwappedFrame:
         second = self.second
@@ -153,23 +157,14 @@ class Segments:
         facts["failed"].update(swapped.failed)
         return swapped
 
-    def _keep_part(self, first: int, facts: dict[str, Any]) -> None:
-        """Make the interrupted segment's finished frames once more, as a short segment."""
-        again: dict[str, Any] = {
-            "frames": 0, "scores": [], "swapped": Counter(), "frames_swapped": 0, "failed": Counter()
-        }  # fmt: skip
-        for _ in self._made(self.second.folder.segment(-1), first, first + facts["frames"], again, -1):
-            pass
-        self._facts.append(again)
-
     def _join(self, partial: bool = False) -> Joined:
         second, folder = self.second, self.second.folder
         segments = [
             Segment(folder.segment(number), facts["frames"]) for number, facts in enumerate(self._facts)
         ]
         frames = sum(segment.frames for segment in segments)
-        if partial and folder.segment(-1).is_file():
-            segments[-1] = replace(segments[-1], path=folder.segment(-1))
+        if partial and not segments[-1].path.is_file():
+            segments[-1] = replace(segments[-1], path=folder.current)
         video = second.video
         cut = partial or video.start is not None or video.end is not None
         record = replace(second.record, watermark=self._mark.payload)

@@ -20,6 +20,7 @@ from reliableswap.media.video.info import ClipInfo, probe
 from reliableswap.media.video.join import check_streams
 from reliableswap.media.video.outputs import check_clip_output
 from reliableswap.media.video.reader import ClipReader
+from reliableswap.provenance.clip import read_clip_mark
 from reliableswap.provenance.credentials import Credentials
 from reliableswap.provenance.origin import Origin, origin_of_file
 from reliableswap.provenance.record import Record
@@ -239,7 +240,7 @@ def _origin(info: ClipInfo) -> Origin:
     kinds = {"mov,mp4,m4a,3gp,3g2,mj2": "video/mp4", "matroska,webm": "video/x-matroska"}
     kind = "video/quicktime" if info.path.suffix.lower() == ".mov" else kinds.get(info.container, "")
     with info.path.open("rb") as stream:
-        return origin_of_file(stream, kind)
+        return origin_of_file(stream, kind, read_clip_mark(stream))
 
 
 def _job(

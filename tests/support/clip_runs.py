@@ -56,7 +56,9 @@ class Run:
         nude_result: bool = False,
         pause: float = 0.0,
         stop_after: int | None = None,
+        identifier: str = ID,
     ) -> None:
+        self.identifier = identifier
         self.people, self.young, self.pause, self.stop_after = people, young, pause, stop_after
         self.nude_target, self.nude_result = nude_target, nude_result
         self.swapped, self.passes, self.gates = 0, 0, Gates()
@@ -101,7 +103,7 @@ class Run:
             (FrameSwapper, "__call__", lambda *given: self._swap(*given)),
             (clip_gates, "nudity_net", lambda: nets),
             (clip_gates, "age_nets", lambda: ages),
-            (video, "Record", partial(Record, id=ID, time="2026-01-01T00:00:00Z")),
+            (video, "Record", partial(Record, id=self.identifier, time="2026-01-01T00:00:00Z")),
             (video, "_person", lambda pipe, given, networks: Person(str(given), (), (Origin("0" * 64),))),
         ]
 

@@ -271,3 +271,12 @@ def test_contradictions_are_told(clip: Path, tmp_path: Path) -> None:
         Run().result(clip, tmp_path / "out.avi")
     with pytest.raises(ClipError, match="unknown encoder"):
         Run().result(clip, tmp_path / "out.mp4", video=VideoSettings(encoder="h263"))
+
+
+def test_a_marked_clip_is_marked_anew_and_its_history_goes_on(whole: Path, tmp_path: Path) -> None:
+    again = Run(identifier="urn:c2pa:7d0c4b1e-93b4-4c55-8a55-0f6ad9f2c9b0")
+    again.result(whole, tmp_path / "out.mp4", video=VideoSettings(end=0.4))
+    found = reliableswap.verify(tmp_path / "out.mp4")
+    assert found.mark is not None
+    assert found.mark.made_here
+    assert len(found.mark.history) >= 2

@@ -265,3 +265,26 @@ def test_a_container_that_cannot_hold_the_sound_is_refused(tmp_path: Path) -> No
     check_streams(info, tmp_path / "b.mkv")
     with pytest.raises(ClipError, match="name the output"):
         check_streams(info, tmp_path / "b.mp4")
+
+
+def test_subtitles_are_copied(tmp_path: Path) -> None:
+    import av
+
+    with av.open(str(tmp_path / "a.mkv"), "w") as out:
+        stream = out.add_stream("libx264", rate=RATE)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        said = out.add_mux_stream("subrip", time_base=Fraction(1, 1000))
+        said.metadata["language"] = "deu"
+        for image in moving(30, 64, 64):
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        out.mux(stream.encode(None))
+        for begin, text in ((100, b"Guten Tag"), (700, b"Ende")):
+            packet = av.Packet(text)
+            packet.stream, packet.time_base, packet.duration = said, Fraction(1, 1000), 300
+            packet.pts = packet.dts = begin
+            out.mux(packet)
+    rewritten(tmp_path / "a.mkv", tmp_path / "b.mkv")
+    assert packets(tmp_path / "b.mkv", "subtitle") == packets(tmp_path / "a.mkv", "subtitle")
+    assert [text for _, text in packets(tmp_path / "b.mkv", "subtitle")[0]] == [b"Guten Tag", b"Ende"]
+    with av.open(str(tmp_path / "b.mkv")) as file:
+        assert file.streams.subtitles[0].metadata["language"] == "deu"
