@@ -22,10 +22,8 @@ _TAPS = np.array([-3, 12, 17, 12, -3]) / 35  # the narrow one: a parabola throug
 _PLACE, _POINTS = 0.002, 0.003
 _LEAST, _MOST = 0.4, 3.0  # how far a clip's own jitter may be from these
 _LEFT = 0.55  # of white jitter, root mean square, in the difference of the two windows at 25 frames a second
-_DOUBT = (
-    2.0,
-    5.0,
-)  # squares of a difference over the jitter's square, from which and above which it is motion
+# Squares of a difference over that of the jitter, from which and above which it is motion.
+_DOUBT = (3.0, 7.0)
 _REACH = 0.07  # eye distances from a part's rings over which it fades into the rest
 
 
