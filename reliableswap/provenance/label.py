@@ -1,4 +1,4 @@
-"""The visible label "Made by AI"."""
+"""The visible label "Made by AI", on pictures and on the frames of clips."""
 
 from __future__ import annotations
 
@@ -36,3 +36,26 @@ def add_label(picture: Picture, text: str = TEXT) -> Picture:
         alpha = alpha.copy()
         alpha[corner[1] :, corner[0] :] = 255
     return replace(picture, pixels=np.asarray(image), alpha=alpha)
+
+
+class FrameLabel:
+    """The label for frames (height,width,3) of a clip, drawn once. box: x0, y0, x1, y1 of what it changes."""
+
+    def __init__(self, height: int, width: int, text: str = TEXT) -> None:
+        black, white = (
+            add_label(Picture(np.full((height, width, 3), level, np.uint8)), text).pixels.astype(np.float32)
+            for level in (0, 255)
+        )
+        rows, columns = np.nonzero(((black > 0) | (white < 255)).any(2))
+        self.box = (int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1)
+        self._added = black[self._window]
+        self._kept = (white[self._window] - self._added) / 255
+
+    @property
+    def _window(self) -> tuple[slice, slice]:
+        x0, y0, x1, y1 = self.box
+        return slice(y0, y1), slice(x0, x1)
+
+    def draw(self, pixels: np.ndarray) -> None:
+        """Draw the label on a frame (H,W,3) uint8, in place."""
+        pixels[self._window] = np.rint(pixels[self._window] * self._kept + self._added).astype(np.uint8)

@@ -20,16 +20,23 @@ _LEAST_VALID = 0.02  # guidance with a lower validity is left out
 
 
 def guidance_texture(
-    source: np.ndarray, source_mesh: np.ndarray, target: np.ndarray, target_mesh: np.ndarray, glasses_net: Any
+    source: np.ndarray,
+    source_mesh: np.ndarray,
+    target: np.ndarray,
+    target_mesh: np.ndarray,
+    glasses_net: Any,
+    source_covers: Covers | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """(H,W,3) uint8 the source's texture on the target's mesh, in the target's light, and its validity (H,W) in 0..1.
 
     Both are zero where the source's photo does not show its skin, where something covers the source's face, and where
     the picture is always the target's: between lids and between lips.
+
+    source_covers: find_covers(source, source_mesh, glasses_net, strict=True) of a source that is used many times.
     """
     source, target = checked_picture(source, "source"), checked_picture(target, "target")
     source_mesh, target_mesh = checked_mesh(source_mesh, "source"), checked_mesh(target_mesh, "target")
-    covers = find_covers(source, source_mesh, glasses_net, strict=True)
+    covers = source_covers or find_covers(source, source_mesh, glasses_net, strict=True)
     toned, valid = np.zeros_like(target), np.zeros(target.shape[:2], np.float32)
     room = 0.08 * regions.face_width(target_mesh)  # local means need some surroundings
     where = regions.window(target_mesh, target.shape[:2], room)  # both are zero beside the mesh

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from reliableswap.errors import NoFaceError
-from reliableswap.faces.align import FIXER_WINDOW, IDENTITY_WINDOW, TEMPLATES, align, similarity
+from reliableswap.faces.align import FIXER_WINDOW, IDENTITY_WINDOW, TEMPLATES, align, apply, similarity
 from reliableswap.faces.face import Face
 from reliableswap.faces.visibility import Covers, find_covers
 
@@ -101,6 +101,18 @@ class Subject:
         if (size, template) not in self._crops:
             self._crops[size, template] = align(self.pixels, self.face.points5, size, template)
         return self._crops[size, template]
+
+    def covers_in_crop(self, size: int, template: str) -> Covers:
+        """What is in front of the face in an aligned crop, judged as a source."""
+        if (size, template) not in self._crop_covers:
+            seen, matrix = self.aligned(size, template)
+            found = find_covers(seen, apply(matrix, self.mesh), self.networks.glasses, strict=True)
+            self._crop_covers[size, template] = found
+        return self._crop_covers[size, template]
+
+    @cached_property
+    def _crop_covers(self) -> dict[tuple[int, str], Covers]:
+        return {}
 
     @cached_property
     def _crops(self) -> dict[tuple[int, str], tuple[np.ndarray, np.ndarray]]:

@@ -69,9 +69,10 @@ def _guidance(job: FaceJob, picture: np.ndarray, mesh: np.ndarray) -> torch.Tens
     guidance than the generator has learnt from.
     """
     source = job.source
-    seen, matrix = source.aligned(picture.shape[0], template(job))
+    view = picture.shape[0], template(job)
+    seen, matrix = source.aligned(*view)
     texture, validity = guidance_texture(
-        seen, apply(matrix, source.mesh), picture, mesh, job.networks.glasses
+        seen, apply(matrix, source.mesh), picture, mesh, job.networks.glasses, source.covers_in_crop(*view)
     )
     return torch.cat([to_tensor(texture), torch.from_numpy(validity)[None, None].float()], 1)
 

@@ -1,0 +1,115 @@
+"""Follow one face of a live picture, with no look ahead: its mesh is read near where the last frame showed it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from reliableswap.faces.detect import SearchSettings, add_meshes, find_faces, overlaps
+from reliableswap.faces.face import Detection, Face, eye_distance
+
+_SEARCH = SearchSettings(sure=0.0, side=320, fine_side=0, turns=(), min_size=24.0)
+_CONFIRM, _RETRY = 2.0, 0.25  # seconds between searches: while a face is followed, and while none is
+_PAUSE = 1.5  # seconds without a frame or a face after which a face is no longer taken for the one before
+_ENTER, _LEAVE = 0.6, 0.35  # the mesh network's presence at which a face comes and goes
+_SAME = 0.3  # overlap of a face with where it is expected or found
+_JUMP = 0.35  # of its size: how far a face moves between two frames without doubt
+_STILL, _LEAST = (
+    0.012,
+    0.45,
+)  # eye distances of motion from which a frame counts fully, and how much it counts at rest
+
+
+@dataclass(eq=False)
+class _Seen:
+    face: Face
+    time: float
+    speed: np.ndarray  # (2,) pixels a second
+    missed: int = 0  # searches in a row
+
+
+class LiveFollower:
+    """Takes frames as they come. track: a number that changes whenever the face may be another."""
+
+    def __init__(self, networks: Any) -> None:
+        self.networks, self.track = networks, 0
+        self._seen: _Seen | None = None
+        self._searched = -np.inf
+
+    def __call__(self, pixels: np.ndarray, time: float) -> Face | None:
+        """The face in a frame (H,W,3) uint8 at a time in seconds: the one of the frames before, or else the largest."""
+        seen = self._seen
+        face = None if seen is None else self._follow(pixels, seen, time)
+        wait = _RETRY if face is None else _CONFIRM
+        if time - self._searched >= wait or (
+            face is None and seen is not None and seen.time > self._searched
+        ):
+            face = self._search(pixels, face, time)
+        if face is not None:
+            self._keep(face, time)
+        elif seen is not None and time - seen.time > _PAUSE:
+            self._seen = None
+        return None if face is None or self._seen is None else self._seen.face
+
+    def _follow(self, pixels: np.ndarray, seen: _Seen, time: float) -> Face | None:
+        """The face near where it should be now."""
+        passed = time - seen.time
+        if passed > _PAUSE:
+            return None
+        expected = seen.face.shifted(*(seen.speed * min(passed, 0.2)))
+        face = self._read(pixels, expected)
+        if face is not None and _moved(expected, face) > _JUMP:
+            face = self._read(pixels, face)  # the crop was not where the face is
+        return face
+
+    def _read(
+        self, pixels: np.ndarray, where: Detection, passes: int = 1, least: float = _LEAVE
+    ) -> Face | None:
+        (found,) = add_meshes(self.networks.landmarks, pixels, [where], passes)
+        face = Face.from_mesh(found.mesh, where.score, found.presence)
+        middle = face.points5.mean(0)
+        inside = (middle >= 0).all() and (middle < pixels.shape[1::-1]).all()
+        return face if inside and (face.presence or 0.0) >= least else None
+
+    def _search(self, pixels: np.ndarray, face: Face | None, time: float) -> Face | None:
+        """Search the frame: confirm the face that is followed, or find the largest one."""
+        self._searched = time
+        found = find_faces(self.networks.detector, pixels, _SEARCH)
+        if face is not None and self._seen is not None:
+            near = (
+                bool(found) and float(overlaps(face.box, np.stack([one.box for one in found])).max()) > _SAME
+            )
+            self._seen.missed = 0 if near else self._seen.missed + 1
+            if self._seen.missed < 2:
+                return face
+            self._seen = None
+        return self._read(pixels, found[0], passes=2, least=_ENTER) if found else None
+
+    def _keep(self, face: Face, time: float) -> None:
+        """Take a face over: the one before goes on, steadied, if it is near; otherwise another track begins."""
+        before = self._seen
+        near = before is not None and float(overlaps(before.face.box, face.box[None])[0]) > _SAME
+        if before is None or not near or time - before.time > _PAUSE:
+            self.track += 1
+            self._seen = _Seen(face, time, np.zeros(2))
+            return
+        passed = max(time - before.time, 1e-3)
+        mesh = _steadied(before.face.mesh, face.mesh)
+        steady = Face.from_mesh(mesh, face.score, face.presence)
+        speed = 0.7 * (steady.points5.mean(0) - before.face.points5.mean(0)) / passed
+        self._seen = _Seen(steady, time, speed, before.missed)
+
+
+def _moved(before: Face, after: Face) -> float:
+    """How far a face moved, in its sizes."""
+    return float(np.linalg.norm(after.points5.mean(0) - before.points5.mean(0))) / max(before.size, 1e-6)
+
+
+def _steadied(before: np.ndarray, now: np.ndarray) -> np.ndarray:
+    """(468,3) the mesh of now; each point that hardly moved stays partly where it was, so that a still face is still."""
+    motion = np.linalg.norm(now[:, :2] - before[:, :2], axis=1, keepdims=True) / max(eye_distance(now), 1e-6)
+    counts = np.clip(motion / _STILL, 0, 1)
+    weight = _LEAST + (1 - _LEAST) * counts
+    return np.asarray(before + weight * (now - before), np.float32)

@@ -1,0 +1,173 @@
+"""Swap the face of a live picture, frame by frame: no report, no second network where the last answer still holds."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import torch
+
+from reliableswap.errors import RefusedError, ReliableSwapError
+from reliableswap.faces.face import Face
+from reliableswap.faces.track import SteadyCovers
+from reliableswap.faces.track.live import LiveFollower
+from reliableswap.provenance.clip import ClipMark
+from reliableswap.provenance.label import FrameLabel
+from reliableswap.provenance.record import Record
+from reliableswap.safety.consent import Consent
+from reliableswap.safety.live import LiveGates
+from reliableswap.swap.engines import ENGINES, run
+from reliableswap.swap.job import FaceJob
+from reliableswap.swap.networks import Networks
+from reliableswap.swap.person import Person
+from reliableswap.swap.settings import SwapSettings
+from reliableswap.swap.subject import Subject
+
+from .inputs import Source
+from .options import Engine
+from .people import person_of
+
+if TYPE_CHECKING:
+    from .image import ReliableSwapPipeline
+
+_NAME = "the live picture"
+_VECTORS_EVERY = 1.0  # seconds for which the vectors of the face in the picture hold
+
+
+@dataclass(frozen=True, eq=False)
+class LiveFrame:
+    """pixels (H,W,3) uint8 with label and watermark; None while the gates hold the picture back.
+
+    face: whether one is there. swapped: whether it was swapped; if not, failed may say why.
+    """
+
+    pixels: np.ndarray | None
+    face: bool
+    swapped: bool
+    failed: str = ""
+
+
+@dataclass(eq=False)
+class _Vectors:
+    """What the encoders say of the face in the picture, for a while."""
+
+    track: int
+    time: float
+    values: dict[str, Any]
+
+
+class LiveSwap:
+    """Puts a source, prepared once, on the largest face of frames that come one after the other.
+
+    The whole frame is searched only now and then: the face's mesh is read near its last place. Every frame that comes
+    out says "Made by AI", and carries the watermark. The gates look as they do in clips.
+    """
+
+    def __init__(
+        self,
+        pipe: ReliableSwapPipeline,
+        source: Source,
+        *,
+        engine: Engine = "auto",
+        settings: SwapSettings | None = None,
+        consent: str | Consent,
+    ) -> None:
+        """Prepare the source; raise RefusedError if it may be a minor. consent: who agreed to what."""
+        self._engine = ENGINES[pipe.choose_engine(engine)]
+        self._settings, self._networks = settings or SwapSettings(), pipe.networks()
+        self._gates = LiveGates(pipe.safety, _NAME)
+        with torch.inference_mode():
+            self._person: Person = person_of(source, self._networks, pipe.analyser)
+        self._gates.check_sources([self._person])
+        stated = Consent.of(consent)
+        self._record = Record(
+            sources=list(self._person.origins),
+            engine=pipe.choose_engine(engine),
+            settings=asdict(self._settings),
+            networks=pipe.checksums(),
+            consent=None if stated is None else asdict(stated),
+        )
+        self._follower, self._covers = LiveFollower(self._networks), SteadyCovers()
+        self._vectors: _Vectors | None = None
+        self._size: tuple[int, int] | None = None
+        self._track = self._frame = 0
+        self._refused: RefusedError | None = None
+
+    def __call__(self, pixels: np.ndarray, time: float) -> LiveFrame:
+        """Swap a frame (H,W,3) uint8 at a time in seconds. After a RefusedError every call raises it again."""
+        if self._refused is not None:
+            raise self._refused
+        try:
+            with torch.inference_mode():
+                return self._swapped(pixels, time)
+        except RefusedError as error:
+            self._refused = error
+            raise
+
+    def close(self) -> None:
+        """End the gates' thread."""
+        self._gates.close()
+
+    def _swapped(self, pixels: np.ndarray, time: float) -> LiveFrame:
+        self._use_size(pixels)
+        self._frame += 1
+        face = self._follower(pixels, time)
+        new = face is not None and self._follower.track != self._track
+        self._track = self._follower.track
+        boxes = [] if face is None else [face.box]
+        shown = self._gates.look(pixels, boxes, time, new)
+        out, failed = pixels.copy(), ""
+        if face is not None:
+            try:
+                subject = self._subject(pixels, face, time)
+                if shown and self._gates.sees_adult:
+                    self._put_on(subject, out)
+                shown = shown and self._gates.sees_adult
+            except RefusedError:
+                raise
+            except ReliableSwapError as error:
+                failed = str(error)
+        if not shown or not self._gates.look_at_result(out, boxes, new):
+            return LiveFrame(None, face is not None, False, failed)
+        marked = self._marked(out, boxes)
+        return LiveFrame(marked, face is not None, face is not None and not failed, failed)
+
+    def _use_size(self, pixels: np.ndarray) -> None:
+        """Begin anew where frames have another size than before."""
+        height, width = pixels.shape[:2]
+        if self._size == (height, width):
+            return
+        self._size = height, width
+        self._label = FrameLabel(height, width)
+        self._mark = ClipMark(self._record, height, width)
+        self._follower = LiveFollower(self._networks)
+        self._follower.track = self._track  # numbers are not used twice
+
+    def _subject(self, pixels: np.ndarray, face: Face, time: float) -> Subject:
+        """The face with what is known of it; the gates look at its age when it is time."""
+        subject = Subject.around(pixels, face, _NAME, self._networks)
+        if self._gates.age_due(self._track, time):
+            self._gates.add_face(subject)
+        known = self._vectors
+        if known is not None and known.track == self._track and time - known.time < _VECTORS_EVERY:
+            subject.__dict__.update(known.values)
+        elif self._networks.identity is not None:
+            self._vectors = _Vectors(self._track, time, {"v_id": subject.v_id, "v_fix": subject.v_fix})
+        covers = self._covers(self._track, self._frame, subject.pixels, subject.mesh, self._networks.glasses)
+        subject.__dict__["covers"] = covers
+        return subject
+
+    def _put_on(self, subject: Subject, out: np.ndarray) -> None:
+        job = run(self._engine, FaceJob.start(subject, self._person, self._settings, self._networks))
+        subject.put_back(out, job.image, job.mask)
+
+    def _marked(self, pixels: np.ndarray, boxes: list[np.ndarray]) -> np.ndarray:
+        """A copy with the watermark and the label: the gates may still look at the frame itself."""
+        change, _ = self._mark.change(pixels, [box.tolist() for box in boxes])
+        marked = pixels.copy()
+        if change is not None:
+            marked = cv2.add(pixels, cv2.merge([change] * 3), dtype=cv2.CV_8U)
+        self._label.draw(marked)
+        return marked

@@ -1,0 +1,96 @@
+"""The gates of a live picture: they look before anything is shown, and then again and again."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+
+from .age import AgeEstimate, SeenFace, age_nets
+from .clip import LOOKS, ClipGates
+from .gates import Gates, Source
+from .track import ENTER, AgeTrack, Looks
+
+_AGE_EVERY, _NUDITY_EVERY = 3.0, 1.0  # seconds
+_FIRST = 3  # looks at a new face before it is refused; until one of them finds it adult, it is not shown
+
+
+class LiveGates:
+    """Refuses as `ClipGates` does, from a stream of frames. name: of the picture, in refusals.
+
+    A face that is new, and a frame after a doubtful one, are looked at before they are shown. Other looks at nudity run
+    in a thread of their own and count at one of the next frames, at the latest when the next look is due.
+    """
+
+    def __init__(self, gates: Gates, name: str) -> None:
+        self._gates, self._clip, self._name = gates, ClipGates(gates, name), name
+        self._track: int | None = None
+        self._ages: deque[AgeEstimate] = deque(maxlen=LOOKS)
+        self._age_looks, self._looks = Looks(_AGE_EVERY), Looks(_NUDITY_EVERY)
+        self._pool = ThreadPoolExecutor(1, "gates")
+        self._pending: list[tuple[Future[float], Callable[[float], None]]] = []
+        self._doubtful = True  # nothing was seen yet
+        self._look_at_result = False
+
+    def check_sources(self, sources: Iterable[Source]) -> None:
+        """Raise RefusedError for a source that may be a minor."""
+        self._clip.check_sources(sources)
+
+    def age_due(self, track: int, time: float) -> bool:
+        """Whether `sees_adult` needs a look at the face now."""
+        if track != self._track:
+            self._track, self._age_looks = track, Looks(_AGE_EVERY)
+            self._ages.clear()
+        return len(self._ages) < _FIRST or self._age_looks.due(time)
+
+    def add_face(self, seen: SeenFace) -> None:
+        """Look at the age of the current track's face; raise RefusedError where the looks say that it may be a minor."""
+        with self._gates.refusing("age"):
+            self._ages.append(age_nets().estimate(seen))
+        if len(self._ages) >= _FIRST and not self.sees_adult:
+            text = f"the swap was refused: the face in {self._name} may be that of a person under 18"
+            raise self._gates.refusal("age", text)
+
+    @property
+    def sees_adult(self) -> bool:
+        """Whether the looks at the current track so far find an adult; without a look they don't."""
+        return not AgeTrack(list(self._ages)).may_be_minor
+
+    def look(self, pixels: np.ndarray, boxes: Sequence[np.ndarray], time: float, new: bool) -> bool:
+        """Take a frame (H,W,3) uint8 with its faces' boxes (4,) before the swap; return whether it may be shown.
+
+        new: a face appeared. Raise RefusedError where the looks add up to nudity.
+        """
+        due = self._looks.due(time, cut=new or self._doubtful)
+        self._look_at_result = due
+        self._settle(wait=due)
+        if due:
+            self._submit(pixels, boxes, self._clip.add_target, wait=new or self._doubtful)
+        return not self._doubtful
+
+    def look_at_result(self, pixels: np.ndarray, boxes: Sequence[np.ndarray], new: bool) -> bool:
+        """Take the swapped frame, which has to stay as it is; return whether it may be shown."""
+        if self._look_at_result:
+            self._submit(pixels, boxes, self._clip.add_result, wait=new)
+        return not self._doubtful
+
+    def close(self) -> None:
+        """End the thread, and count a finished result."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._clip.passed()
+
+    def _submit(
+        self, pixels: np.ndarray, boxes: Sequence[np.ndarray], add: Callable[[float], None], wait: bool
+    ) -> None:
+        self._pending.append((self._pool.submit(self._clip.score, pixels, boxes), add))
+        self._settle(wait)
+
+    def _settle(self, wait: bool) -> None:
+        """Count the looks that are done, in their order; or wait for all."""
+        while self._pending and (wait or self._pending[0][0].done()):
+            future, add = self._pending.pop(0)
+            score = future.result()
+            self._doubtful = not score < ENTER
+            add(score)
