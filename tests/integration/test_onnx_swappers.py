@@ -12,7 +12,8 @@ from support.people import portrait
 
 from reliableswap import ReliableSwapPipeline, verify
 from reliableswap.convert.onnx_files import identity_encoder, swapper
-from reliableswap.errors import WeightsError
+from reliableswap.errors import RefusedError, WeightsError
+from reliableswap.safety.nudity import NudityNet
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +35,19 @@ def test_it_swaps_reports_and_marks(pipe: ReliableSwapPipeline, tmp_path: Path) 
     assert verify(tmp_path / "swapped.png").ai_made
     kind, checksum = pipe._running.checksums()["generator"]
     assert (kind, len(checksum)) == ("OnnxGenerator", 32)
+
+
+def test_the_gates_look_at_what_it_made(
+    pipe: ReliableSwapPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = portrait(2, 200)
+    shown = []
+    monkeypatch.setattr(NudityNet, "score", lambda _, pixels: shown.append(pixels.copy()) or 0.01)
+    made = pipe(portrait(1, 200), target).pictures[0].pixels
+    assert any(np.array_equal(pixels, made) for pixels in shown)
+    monkeypatch.setattr(NudityNet, "score", lambda _, pixels: 0.99 * (not np.array_equal(pixels, target)))
+    with pytest.raises(RefusedError):
+        pipe(portrait(1, 200), target)
 
 
 def test_other_devices_leave_the_file_to_its_own_runtime(pipe: ReliableSwapPipeline) -> None:
