@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,17 +17,19 @@ from reliableswap.errors import ReliableSwapError
 from reliableswap.models.base import Network
 from reliableswap.models.generator import Generator, GeneratorOutput
 
+from .cache import converted
 from .state import WeightsState
 
 
 class Runtime(ABC):
     """A network run on the CPU by another library: called like the network, with its config and attributes.
 
-    It is compiled at the first call with inputs of new shapes, which takes seconds, and again after the network's
-    weights change. It gives no gradients.
+    It is compiled at the first call with inputs of new shapes, and again after the network's weights change. That takes
+    seconds, but for networks whose conversion is in the cache. It gives no gradients.
     """
 
     name: ClassVar[str]  # as in `--device NAME`
+    version: str  # of the library and of what else a converted network depends on
     device, dtype = torch.device("cpu"), torch.float32
 
     def __init__(self, network: Network, *, exact: bool = False) -> None:
@@ -66,12 +69,16 @@ class Runtime(ABC):
         return self._state.matches(self.network)
 
     @abstractmethod
-    def compile(self, graph: ExportedProgram, shapes: list[torch.Size]) -> Any:
-        """Compile an exported network, tensors of these shapes in and a tuple of tensors out."""
+    def convert(self, graph: ExportedProgram, shapes: list[torch.Size], folder: Path) -> None:
+        """Write an exported network, tensors of these shapes in and a tuple of tensors out, into a folder."""
+
+    @abstractmethod
+    def load(self, folder: Path) -> Any:
+        """Compile what `convert` wrote; nothing of the folder is needed afterwards."""
 
     @abstractmethod
     def infer(self, compiled: Any, inputs: list[np.ndarray]) -> list[np.ndarray]:
-        """Run what `compile` returned; the outputs are the caller's own."""
+        """Run what `load` returned; the outputs are the caller's own."""
 
     def _checked_state(self) -> WeightsState:
         network = self.network
@@ -85,12 +92,17 @@ class Runtime(ABC):
     def _compile_for(self, shapes: tuple[torch.Size | None, ...]) -> Any:
         given = tuple(shape is not None for shape in shapes)
         examples = tuple(torch.zeros(shape) for shape in shapes if shape is not None)
+
+        def convert(folder: Path) -> None:
+            graph = torch.export.export(_TensorsOnly(self.network, given).eval(), examples)
+            self.convert(graph, [example.shape for example in examples], folder)
+
         try:
             # Tensors of inference mode can't be traced. torch warns here of what it deprecates in itself.
             with torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
                 warnings.simplefilter("ignore", FutureWarning)
-                graph = torch.export.export(_TensorsOnly(self.network, given).eval(), examples)
-                return self.compile(graph, [example.shape for example in examples])
+                with converted(self.name, self.version, self.network, shapes, convert) as folder:
+                    return self.load(folder)
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[0].rstrip(".")
             sizes = ", ".join(str(tuple(example.shape)) for example in examples)

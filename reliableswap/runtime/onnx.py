@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from reliableswap.models.base import Network
 from .base import Runtime
 
 NAME = "onnx"
+_FILE = "network.onnx"
 
 
 @lru_cache(maxsize=1)
@@ -42,16 +44,17 @@ class OnnxRuntime(Runtime):
 
     def __init__(self, network: Network, *, exact: bool = False) -> None:
         super().__init__(network, exact=exact)
-        library()
+        self.version = f"onnxruntime {library().__version__}"
 
-    def compile(self, graph: ExportedProgram, shapes: list[torch.Size]) -> Any:
+    def convert(self, graph: ExportedProgram, shapes: list[torch.Size], folder: Path) -> None:
         program = torch.onnx.export(graph, dynamo=True, verbose=False)
         assert program is not None
+        (folder / _FILE).write_bytes(program.model_proto.SerializeToString())
+
+    def load(self, folder: Path) -> Any:
         options = library().SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
-        return library().InferenceSession(
-            program.model_proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        return library().InferenceSession(str(folder / _FILE), options, providers=["CPUExecutionProvider"])
 
     def infer(self, compiled: Any, inputs: list[np.ndarray]) -> list[np.ndarray]:
         names = [one.name for one in compiled.get_inputs()]

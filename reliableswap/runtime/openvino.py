@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from reliableswap.models.base import Network
 from .base import Runtime
 
 NAME = "openvino"
+_FILE = "network.xml"
 _PRECISIONS = {"bfloat16": "bf16", "float32": "f32"}
 
 
@@ -39,20 +41,28 @@ class OpenVino(Runtime):
 
     def __init__(self, network: Network, precision: str = "auto", *, exact: bool = False) -> None:
         super().__init__(network, exact=exact)
+        self.version = f"openvino {library().__version__}"
         self.core = library().Core()
+        self.core.set_property(
+            {"ENABLE_MMAP": False}
+        )  # a folder for one time may go while the network is in use
         native = "BF16" in self.core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if precision == "auto":
             precision = "bfloat16" if native and not exact else "float32"
         self.precision = precision
 
-    def compile(self, graph: ExportedProgram, shapes: list[torch.Size]) -> Any:
+    def convert(self, graph: ExportedProgram, shapes: list[torch.Size], folder: Path) -> None:
+        model = library().convert_model(graph, input=[list(shape) for shape in shapes])
+        library().save_model(model, str(folder / _FILE), compress_to_fp16=False)
+
+    def load(self, folder: Path) -> Any:
         options = {
             "INFERENCE_PRECISION_HINT": _PRECISIONS[self.precision],
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
             "ENABLE_CPU_PINNING": False,  # several processes would all be pinned to the same cores
         }
-        model = library().convert_model(graph, input=[list(shape) for shape in shapes])
+        model = self.core.read_model(str(folder / _FILE))
         return self.core.compile_model(model, "CPU", options).create_infer_request()
 
     def infer(self, compiled: Any, inputs: list[np.ndarray]) -> list[np.ndarray]:

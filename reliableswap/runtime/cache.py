@@ -1,0 +1,88 @@
+"""Converted networks on disk: converting one takes seconds, reading it a fraction of one.
+
+They lie in the Hugging Face assets cache (HF_ASSETS_CACHE). An entry's name is a digest of all that it follows from:
+weights, config, the code of the networks, input shapes and versions. So an entry is never stale, only unused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import cached_assets_path
+
+from reliableswap import models
+from reliableswap.models.base import Network
+
+logger = logging.getLogger(__name__)
+
+_KEPT = 40  # entries; the ones used longest ago go first
+
+
+@contextmanager
+def converted(
+    runtime: str, version: str, network: Network, shapes: Sequence[Any], convert: Callable[[Path], None]
+) -> Iterator[Path]:
+    """A folder with a network converted for a runtime: from the cache, or made by `convert`, which writes into it.
+
+    Where the cache can't be written, it is a folder for this time only.
+    """
+    key = conversion_key(version, network, shapes)
+    try:
+        entry = cached_assets_path("reliableswap", runtime) / key
+        if not entry.is_dir():
+            _fill(entry, convert)
+        entry.touch()
+    except (OSError, ValueError) as error:
+        logger.warning("converted networks can't be kept: %s", error)
+        with tempfile.TemporaryDirectory() as folder:
+            convert(Path(folder))
+            yield Path(folder)
+        return
+    yield entry
+
+
+def _fill(entry: Path, convert: Callable[[Path], None]) -> None:
+    """Convert beside the entry and rename, so that it exists whole or not at all."""
+    draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=entry.parent))
+    try:
+        convert(draft)
+        with suppress(OSError):  # another process was quicker
+            draft.rename(entry)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    if not entry.is_dir():
+        raise OSError(f"{entry.parent} took no entry")
+    used = sorted(entry.parent.iterdir(), key=lambda one: one.stat().st_mtime)
+    for old in used[:-_KEPT]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def conversion_key(version: str, network: Network, shapes: Sequence[Any]) -> str:
+    """A digest of the network, the shapes of its inputs, and what converts them."""
+    digest = hashlib.sha256()
+    config = {name: value for name, value in network.config.items() if not name.startswith("_")}
+    about = [type(network).__name__, config, [None if s is None else list(s) for s in shapes]]
+    digest.update(
+        json.dumps([version, torch.__version__, _code(), about], sort_keys=True, default=str).encode()
+    )
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().contiguous().view(-1).numpy().tobytes())
+    return digest.hexdigest()[:40]
+
+
+@lru_cache(maxsize=1)
+def _code() -> str:
+    """A digest of the networks' source code."""
+    files = sorted(Path(next(iter(models.__path__))).glob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
