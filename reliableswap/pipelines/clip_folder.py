@@ -123,7 +123,7 @@ class WorkFolder:
 
     def _empty(self) -> None:
         for entry in self.path.iterdir():
-            if entry.name not in (_LOCK, _KEPT):
+            if entry.name not in (_LOCK, _KEPT, self.faces.name, self.times.name):  # these say whose they are
                 entry.unlink()
 
     def _read(self, name: str) -> dict[str, Any] | None:

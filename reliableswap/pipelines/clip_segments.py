@@ -18,6 +18,7 @@ from reliableswap.media.video.segment import SegmentWriter, packets_of
 from reliableswap.media.video.times import FrameTimes
 from reliableswap.provenance.clip import ClipMark, clip_tags, mark_clip
 from reliableswap.provenance.credentials import Credentials
+from reliableswap.provenance.label import FrameLabel
 from reliableswap.provenance.record import Record
 from reliableswap.provenance.seal import seal_clip
 from reliableswap.safety.clip import ClipGates
@@ -59,6 +60,7 @@ class Segments:
         self.second, self.clock, self.overwrite = second, clock, overwrite
         info = second.reader.info
         self._mark = ClipMark(second.record, info.height, info.width, earlier=second.earlier_mark)
+        self._label = FrameLabel(info.height, info.width) if second.video.label else None
         self._length = max(1, round(second.video.segment * float(info.rate)))
         self._looks = set(look_frames(second.times, second.faces))
         self._facts: list[dict[str, Any]] = []
@@ -147,6 +149,8 @@ class Segments:
         second = self.second
         with second.busy("swap"):
             swapped = second.swapper(frame.rgb, second.faces.at(index))
+            if self._label is not None:
+                swapped.add(self._label)
         if index in self._looks:
             with second.busy("gates"):
                 score = second.gates.score(swapped.pixels, list(swapped.people.values()))

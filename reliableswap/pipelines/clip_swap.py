@@ -12,6 +12,7 @@ import torch
 
 from reliableswap.errors import ReliableSwapError
 from reliableswap.faces.track import TrackedFace
+from reliableswap.provenance.label import FrameLabel
 from reliableswap.swap.engines import ENGINES, run
 from reliableswap.swap.job import FaceJob
 from reliableswap.swap.networks import Networks
@@ -30,6 +31,13 @@ class SwappedFrame:
     changed: list[Box] = field(default_factory=list)
     people: dict[int, np.ndarray] = field(default_factory=dict)
     failed: Counter[str] = field(default_factory=Counter)
+
+    def add(self, label: FrameLabel) -> None:
+        """Draw the visible label."""
+        if not self.changed:  # the pixels are the clip's own
+            self.pixels = self.pixels.copy()
+        label.draw(self.pixels)
+        self.changed.append(label.box)
 
 
 @dataclass(frozen=True, eq=False)

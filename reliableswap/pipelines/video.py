@@ -54,8 +54,8 @@ class VideoSettings:
     start, end: seconds after the clip's first frame; the result holds that part only. quality: of the encoder, 1 to
     100. encoder: "auto" (the clip's own codec, or H.264) or a name of media.video.encoders. segment: seconds that are
     encoded, and lost at most by a kill, at a time. on_interrupt: "resume" leaves only the work folder, "keep" also a
-    playable file of what is done. fresh: throw away the segments of an earlier run with other settings. track: how
-    faces are followed; its rate is the clip's.
+    playable file of what is done. fresh: throw away the segments of an earlier run with other settings. label: every
+    frame says "Made by AI" in a corner. track: how faces are followed; its rate is the clip's.
     """
 
     start: float | None = None
@@ -65,6 +65,7 @@ class VideoSettings:
     segment: float = 4.0
     on_interrupt: Literal["resume", "keep"] = "resume"
     fresh: bool = False
+    label: bool = False
     track: TrackSettings = field(default_factory=TrackSettings)
 
     def __post_init__(self) -> None:
@@ -141,7 +142,7 @@ def swap_clip(
             raise ReliableSwapError("no source was given; pass one, or people={1: a photo} for each person")
         prepared = {number: _person(pipe, one, networks) for number, one in given.items()}
         gates.check_sources(prepared.values())
-        origin = _origin(info)
+        origin = clip_origin(info)
     with folder:
         job = _job(pipe, info, origin, chosen, settings, video, encoding, people, prepared)
         stated = Consent.of(consent)
@@ -236,7 +237,8 @@ def _person(pipe: ReliableSwapPipeline, given: Any, networks: Networks) -> Perso
         return person
 
 
-def _origin(info: ClipInfo) -> Origin:
+def clip_origin(info: ClipInfo) -> Origin:
+    """The clip as the record of provenance names it."""
     kinds = {"mov,mp4,m4a,3gp,3g2,mj2": "video/mp4", "matroska,webm": "video/x-matroska"}
     kind = "video/quicktime" if info.path.suffix.lower() == ".mov" else kinds.get(info.container, "")
     with info.path.open("rb") as stream:
@@ -256,21 +258,29 @@ def _job(
 ) -> dict[str, Any]:
     """Everything that decides the result; a run goes on only where all of it is the same."""
     return {
-        "clip": origin.sha256,
-        "start": video.start,
-        "end": video.end,
+        **faces_job(pipe, origin, video),
         "people": people if isinstance(people, str) else sorted(people),
         "sources": {
             str(number): [one.sha256 for one in person.origins] for number, person in prepared.items()
         },
         "engine": engine,
         "settings": asdict(settings),
+        "encoder": encoding.key,
+        "quality": encoding.quality,
+        "segment": video.segment,
+        "label": video.label,
+    }
+
+
+def faces_job(pipe: ReliableSwapPipeline, origin: Origin, video: VideoSettings) -> dict[str, Any]:
+    """Everything that decides which faces are found."""
+    return {
+        "clip": origin.sha256,
+        "start": video.start,
+        "end": video.end,
         "networks": {name: list(known) for name, known in pipe.checksums().items()},
         "analyser": pipe.analyser.name,
         "device": pipe.place,
         "tracking": asdict(video.track),
-        "encoder": encoding.key,
-        "quality": encoding.quality,
-        "segment": video.segment,
         "version": __version__,
     }

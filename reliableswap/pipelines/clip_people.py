@@ -1,0 +1,48 @@
+"""The people of a clip before anything is swapped, so that somebody can choose who gets which source."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reliableswap.faces.track import ClipFaces
+from reliableswap.media.video.colour import check_depth
+from reliableswap.media.video.info import probe
+from reliableswap.media.video.outputs import check_clip_output
+from reliableswap.media.video.reader import ClipReader
+
+from .clip_folder import WorkFolder
+from .clip_passes import find_people, first_pass
+from .overlap import Busy
+from .video import Clock, VideoProgress, VideoSettings, clip_origin, faces_job
+
+if TYPE_CHECKING:
+    from .image import ReliableSwapPipeline
+
+
+def people_of_clip(
+    pipe: ReliableSwapPipeline,
+    clip: str | os.PathLike[str],
+    *,
+    video: VideoSettings | None = None,
+    output: str | os.PathLike[str] | None = None,
+) -> Iterator[VideoProgress | ClipFaces]:
+    """Find the people of a clip; yields progress and, last, the faces.
+
+    output: where the clip will be written. What was found is kept beside it, and `pipe.video` with the same output,
+    clip, start and end goes on from there.
+    """
+    video = video or VideoSettings()
+    info = probe(clip)
+    info.check()
+    check_depth(info)
+    reader, clock, networks = ClipReader(info), Clock(Busy()), pipe.networks()
+    if output is None:
+        _, faces = yield from first_pass(reader, networks, video, clock)
+    else:
+        job = faces_job(pipe, clip_origin(info), video)
+        with WorkFolder(Path(check_clip_output(output, overwrite=True))) as folder:
+            _, faces = yield from find_people(folder, reader, networks, video, job, clock)
+    yield faces
