@@ -130,6 +130,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for title, kind in _GROUPS.values():
         group = parser.add_argument_group(title)
         for one in dataclasses.fields(kind):
+            if one.type == "bool":
+                group.add_argument(_option(one.name), action="store_true", help=one.metadata["help"])
+                continue
             group.add_argument(
                 _option(one.name),
                 type=type(one.default),
@@ -207,9 +210,15 @@ def run(arguments: argparse.Namespace) -> int:
     drops = ", ".join(f"{reason} {n}" for reason, n in report.drops.most_common() if n) or "none"
     photos = ", ".join(f"{reason} {n}" for reason, n in report.photos.most_common()) or "none"
     makers = ", ".join(f"{name} {n}" for name, n in report.made_by.most_common()) or "none"
+    sources = ""
+    if report.sources:
+        kept, failed = report.sources["kept"], report.sources["failed"]
+        alike = f" with a mean cosine of {report.source_likeness:.3f} to their photos" if encoder else ""
+        sources = f"; source surrogates: {kept} kept{alike}, {failed} given up"
     say(
         f"made {len(report.tallies)} of {report.shards} shards: kept {report.kept} pairs of "
-        f"{report.attempts} tried (dropped: {drops}; made by: {makers}); photos not used: {photos}; see {arguments.output / 'README.md'}"
+        f"{report.attempts} tried (dropped: {drops}; made by: {makers}{sources}); photos not used: {photos}; "
+        f"see {arguments.output / 'README.md'}"
     )
     return 0
 

@@ -8,8 +8,9 @@ import numpy as np
 
 from reliableswap.errors import ReliableSwapError
 
-KINDS = ("cycle", "naive", "real_source", "reconstruction", "vanilla")
-PHOTO_TRUTH = ("cycle", "real_source", "reconstruction")  # the kinds whose truth is a real photo
+KINDS = ("cycle", "naive", "real_source", "reconstruction", "vanilla", "surrogate_source")
+# The kinds whose truth is a real photo.
+PHOTO_TRUTH = ("cycle", "real_source", "reconstruction", "surrogate_source")
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Mix:
     real_source     target C_ab, source another real photo of a, truth C_a; cycle if there is only one photo of a
     reconstruction  target C_a, truth C_a, source C_a or, half the time, another photo of a if there is one
     vanilla         target C_a, source C_b, no truth
+    surrogate_source  target C_ab, source another picture made of C_a, truth C_a; cycle if the row has none
 
     strangers: the share of vanilla samples whose source is a photo of another row. Partners were chosen for a similar
     pose and light, so that their surrogates are good; without a truth that is not needed.
@@ -31,6 +33,7 @@ class Mix:
     real_source: float = 0.2
     reconstruction: float = 0.1
     vanilla: float = 0.3
+    surrogate_source: float = 0.0
     strangers: float = 0.0
 
     def __post_init__(self) -> None:
@@ -42,7 +45,7 @@ class Mix:
 
     @property
     def shares(self) -> np.ndarray:
-        """(5,) in the order of KINDS, with sum 1."""
+        """(6,) in the order of KINDS, with sum 1."""
         weights = np.array([getattr(self, kind) for kind in KINDS], np.float64)
         return np.asarray(weights / weights.sum())
 

@@ -22,9 +22,9 @@ _ABOUT = b"reliableswap"  # the metadata key of what a shard says about its maki
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
-# The pictures of a row. a and b are real photos; ab has the attributes of a and the identity of b. Every picture has
-# a mesh, named without c_.
-PICTURES = ("c_a", "c_b", "c_ab", "c_ba", "other_a", "other_b")
+# The pictures of a row. a and b are real photos; ab has the attributes of a and the identity of b; source_a is made of
+# a and shows the same person. Every picture has a mesh, named without c_.
+PICTURES = ("c_a", "c_b", "c_ab", "c_ba", "other_a", "other_b", "source_a", "source_b")
 
 
 def shard_name(split: str, number: int, count: int) -> str:
@@ -122,11 +122,13 @@ def features() -> dict[str, Any]:
     columns |= {
         f"v_id_{name}": {"feature": _value("float32"), "_type": "Sequence"} for name in ("a", "b", "ab", "ba")
     }
-    numbers = ("ab_to_b", "ab_to_a", "ba_to_a", "ba_to_b", "quality_a", "quality_b", "shown_ab", "shown_ba")
+    numbers = ["ab_to_b", "ab_to_a", "ba_to_a", "ba_to_b", "quality_a", "quality_b", "shown_ab", "shown_ba"]
+    numbers += ["source_to_a", "source_to_b"]
     columns |= {name: _value("float32") for name in numbers}
     columns |= {
         f"{what}_{name}": _value("string") for what in ("surrogate", "settings") for name in ("ab", "ba")
     }
+    columns |= {f"settings_source_{side}": _value("string") for side in "ab"}
     columns |= {"attempt": _value("int16"), "version": _value("string")}
     return columns
 

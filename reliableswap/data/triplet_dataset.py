@@ -28,7 +28,9 @@ from .splits import NAMES
 
 _COLUMNS = [f"{kind}{name}" for kind in ("c_", "mesh_") for name in ("a", "b", "ab", "ba")]
 _COLUMNS += [f"{kind}_{side}" for kind in ("other", "mesh_other", "identity") for side in "ab"]
-_MIRROR = {"a": "b", "b": "a", "ab": "ba", "ba": "ab", "other_a": "other_b", "other_b": "other_a"}
+_SOURCES = [f"{kind}_{side}" for kind in ("source", "mesh_source") for side in "ab"]  # not in older shards
+_MIRROR = {"a": "b", "ab": "ba", "other_a": "other_b", "source_a": "source_b"}
+_MIRROR |= {mirrored: name for name, mirrored in _MIRROR.items()}
 
 
 class TripletDataset(Dataset[dict[str, Tensor]]):
@@ -100,6 +102,9 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
             return Sample(kind, a, face("other_a") if has_other and rng.random() < 0.5 else a, a)
         if kind == "real_source" and has_other:
             return Sample(kind, ab, face("other_a"), a)
+        made = row.get("source_b" if mirrored else "source_a")
+        if kind == "surrogate_source" and made is not None and made.is_valid:
+            return Sample(kind, ab, face("source_a"), a)
         return Sample("cycle", ab, ba, a)
 
     def _stranger(self, i: int, row: dict[str, Any], rng: np.random.Generator) -> AlignedFace | None:
@@ -146,9 +151,14 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
         """What augmentation puts in front of faces."""
         return Occluders(self.augmentation.occluders)
 
+    def _columns(self, shard: int) -> list[str]:
+        """What is read of a shard: source surrogates only where the mix uses them."""
+        wanted = set(pq.read_schema(self.shards[shard]).names) if self.mix.surrogate_source else set()
+        return [*_COLUMNS, *(name for name in _SOURCES if name in wanted)]
+
     def _row(self, shard: int, row: int) -> dict[str, Any]:
         if shard not in self._tables:
-            self._tables[shard] = pq.read_table(self.shards[shard], columns=_COLUMNS)
+            self._tables[shard] = pq.read_table(self.shards[shard], columns=self._columns(shard))
         self._tables.move_to_end(shard)
         while len(self._tables) > WINDOW:
             self._tables.popitem(last=False)
@@ -161,7 +171,7 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
 
 
 def _face(row: dict[str, Any], name: str) -> AlignedFace:
-    picture = row[name if name.startswith("other") else f"c_{name}"]
+    picture = row[name if name.startswith(("other", "source")) else f"c_{name}"]
     mesh = decode_mesh(row[f"mesh_{name}"].values.to_numpy())
     return AlignedFace(decode_picture(picture["bytes"].as_buffer()), mesh)
 

@@ -18,9 +18,10 @@ from reliableswap.data.shards import picture_cell
 from .filter import Likeness, reason_by_identity
 from .pairing import Pair
 from .settings import FilterSettings
+from .sources import Source
 from .surrogates.target import Surrogate
 
-_SYNTHETIC = ("c_ab", "c_ba")
+_SYNTHETIC = ("c_ab", "c_ba", "source_a", "source_b")
 
 
 @dataclass(frozen=True)
@@ -79,11 +80,14 @@ class Candidate:
         quality: np.ndarray,
         others: Mapping[str, AlignedFace],
         identities: Identities | None,
+        sources: Mapping[str, Source],
     ) -> dict[str, Any]:
-        """The row of a shard. photos and quality (N,) are of all photos; others: the faces other_a and other_b."""
+        """The row of a shard. photos and quality (N,) are of all photos; others: the faces other_a and other_b;
+        sources: the source surrogates by side."""
         pair, name = self.pair, f"{split}-{self.slot:08d}"
         row: dict[str, Any] = {"id": name, "attempt": self.attempt, "version": __version__}
         faces = {"c_a": self.a, "c_b": self.b, "c_ab": self.ab.face, "c_ba": self.ba.face, **others}
+        faces |= {f"source_{side}": one.surrogate.face for side, one in sources.items()}
         for key, face in faces.items():
             data = encode_picture(face.crop, form, ai_made=key in _SYNTHETIC)
             row[key] = picture_cell(data, f"{name}-{key}", form)
@@ -97,4 +101,7 @@ class Candidate:
             row[f"shown_{side}"] = surrogate.shown
             row[f"settings_{side}"] = json.dumps(surrogate.recipe.to_dict())
             row[f"surrogate_{side}"] = surrogate.made_by
+        for side, one in sources.items():
+            row[f"source_to_{side}"] = one.alike
+            row[f"settings_source_{side}"] = json.dumps(one.surrogate.recipe.to_dict())
         return row if identities is None else row | identities.columns()

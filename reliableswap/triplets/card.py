@@ -91,10 +91,10 @@ Pairs of real photos of two people, C_a and C_b, with two synthetic pictures eac
 the identity of b, C_ba the other way round. Training takes C_ab as target and C_ba as source; the real photo C_a is
 the ground truth. So a row gives two cycle triplets.
 
-**C_ab and C_ba are made by software and show nobody as they were. Do not publish them as photos.** Their files carry
-the mark of AI-made pictures (IPTC digital source type, in XMP); those of the real photos don't.
+**C_ab, C_ba and source surrogates are made by software and show nobody as they were. Do not publish them as
+photos.** Their files carry the mark of AI-made pictures (IPTC digital source type, in XMP); those of the real photos don't.
 
-![some rows: C_a, C_b, C_ab, C_ba](contact_sheet.jpg)
+![some rows: C_a, C_b, C_ab, C_ba, source surrogates if there are any](contact_sheet.jpg)
 
 | split | rows | cycle triplets |
 |---|---|---|
@@ -117,11 +117,14 @@ given up after {settings["pairing"]["tries"]} partners.
 ## Columns
 
 - `c_a`, `c_b`, `c_ab`, `c_ba`: the pictures. `other_a`, `other_b`: another real photo of the same person, or null.
-- `mesh_a`, ... `mesh_other_b`: 468 points x, y, z of the picture of that name, in 1/32 pixels.
+- `source_a`, `source_b`: another picture of the same person, made of the photo itself, or null. `source_to_*`: the
+  cosine of its identity with the photo's. `settings_source_*`: what was changed.
+- `mesh_a`, ... `mesh_source_b`: 468 points x, y, z of the picture of that name, in 1/32 pixels.
 - `v_id_*`: identity vectors; `ab_to_b` and its like: cosines of identities. Null without an encoder.
 - `identity_*`, `photo_*`: the person's name and the photo's path.
 - `shown_*`: the share of the face that the source's photo shows. `quality_*`: 0 to 1.
-- `surrogate_*`: what made each synthetic picture, the blend or a generator. `settings_*`: with which settings. `attempt`: how many partners were dropped before.
+- `surrogate_*`: what made each synthetic picture, the blend or a generator. `settings_*`: with which settings.
+- `attempt`: how many partners were dropped before.
 
 `cache/`, where it is still here, holds the photos' found faces and serves to make more; it need not be published.
 
@@ -151,7 +154,15 @@ def _makers_text(about: Sequence[Mapping[str, Any]]) -> str:
     for one in about:
         made_by.update(one.get("made_by", {}))
     makers = ", ".join(f"{name} {n}" for name, n in made_by.most_common())
-    return f"Pairs by what made C_ab and C_ba: {makers or 'none'}."
+    text = f"Pairs by what made C_ab and C_ba: {makers or 'none'}."
+    kept, failed, likeness = (
+        sum(one.get("sources", {}).get(name, 0) for one in about) for name in ("kept", "failed", "likeness")
+    )
+    if kept + failed:
+        text += f"\n\nSource surrogates: {kept} kept, {failed} given up."
+        if likeness:
+            text += f" Their mean cosine with the photo that they were made of is {likeness / kept:.3f}."
+    return text
 
 
 def _reasons(counts: Counter[str], word: str) -> str:

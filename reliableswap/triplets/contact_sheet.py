@@ -14,13 +14,16 @@ from reliableswap.data.cells import decode_picture
 from reliableswap.data.storage import readable
 
 _SHOWN = ("c_a", "c_b", "c_ab", "c_ba")
+_SOURCES = ("source_a", "source_b")
 _SAMPLES = 32
 _CELL = 128  # px
 
 
 def contact_sheet(shards: Sequence[Path], samples: int = _SAMPLES, across: int = 4) -> np.ndarray:
-    """(H,W,3) samples from all shards: C_a, C_b, C_ab and C_ba side by side, `across` samples side by side."""
+    """(H,W,3) samples from all shards: C_a, C_b, C_ab, C_ba and source surrogates side by side, `across` samples side
+    by side."""
     counts = [pq.read_metadata(readable(path)).num_rows for path in shards]
+    shown = _shown(shards)
     wanted = np.unique(np.linspace(0, max(sum(counts) - 1, 0), samples).astype(int))
     strips: list[np.ndarray] = []
     start = 0
@@ -28,10 +31,10 @@ def contact_sheet(shards: Sequence[Path], samples: int = _SAMPLES, across: int =
         mine = [int(w) - start for w in wanted if start <= w < start + count]
         start += count
         if mine:
-            rows = pq.read_table(readable(path), columns=list(_SHOWN)).take(mine).to_pylist()
-            strips.extend(_strip(row) for row in rows)
+            rows = pq.read_table(readable(path), columns=list(shown)).take(mine).to_pylist()
+            strips.extend(_strip([row[name] for name in shown]) for row in rows)
     if not strips:
-        return np.full((_CELL, len(_SHOWN) * _CELL, 3), 255, np.uint8)
+        return np.full((_CELL, len(shown) * _CELL, 3), 255, np.uint8)
     empty = np.full_like(strips[0], 255)
     strips += [empty] * (-len(strips) % across)
     gap = 8
@@ -45,7 +48,19 @@ def contact_sheet(shards: Sequence[Path], samples: int = _SAMPLES, across: int =
     return np.concatenate(lines)
 
 
-def _strip(row: Mapping[str, Any]) -> np.ndarray:
-    pictures = [decode_picture(row[name]["bytes"]) for name in _SHOWN]
+def _shown(shards: Sequence[Path]) -> tuple[str, ...]:
+    """The columns to show; those of source surrogates where a row has some."""
+    made = (
+        pq.read_table(readable(path), columns=[f"settings_{name}" for name in _SOURCES]) for path in shards
+    )
+    some = any(column.null_count < len(column) for table in made for column in table.columns)
+    return _SHOWN + _SOURCES if some else _SHOWN
+
+
+def _strip(cells: Sequence[Mapping[str, Any] | None]) -> np.ndarray:
+    pictures = [
+        np.full((_CELL, _CELL, 3), 255, np.uint8) if cell is None else decode_picture(cell["bytes"])
+        for cell in cells
+    ]
     sized = [cv2.resize(p, (_CELL, _CELL), interpolation=cv2.INTER_AREA) for p in pictures]
     return np.concatenate(sized, 1)

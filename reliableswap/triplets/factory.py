@@ -61,6 +61,16 @@ class RunReport:
         return sum((tally.made_by for tally in self.tallies), Counter())
 
     @property
+    def sources(self) -> Counter[str]:
+        """Source surrogates kept, and those that no draw made good enough."""
+        return sum((tally.sources for tally in self.tallies), Counter())
+
+    @property
+    def source_likeness(self) -> float:
+        """The mean cosine of the kept source surrogates with their photos; 0 without an encoder."""
+        return sum(tally.likeness for tally in self.tallies) / max(self.sources["kept"], 1)
+
+    @property
     def seconds(self) -> dict[str, float]:
         """Processor seconds by step."""
         steps = dict.fromkeys(step for tally in self.tallies for step in tally.seconds)

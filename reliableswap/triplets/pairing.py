@@ -53,6 +53,11 @@ class Pairing:
         b = self._partner(a, rng)
         return Pair(int(self.members[a]), int(self.members[b]), self._another(a, rng), self._another(b, rng))
 
+    def another_photo(self, photo: int, rng: np.random.Generator) -> int:
+        """Any other photo of the split."""
+        others = self.members[self.members != photo]
+        return int(others[rng.integers(len(others))])
+
     def _new_order(self, epoch: int) -> np.ndarray:
         purpose = 1 << 32 | zlib.crc32(self.split.encode())
         return np.random.default_rng([self.settings.seed, purpose, epoch]).permutation(len(self.members))
@@ -71,6 +76,8 @@ class Pairing:
 
     def _another(self, one: int, rng: np.random.Generator) -> int | None:
         """Another photo of the same person; with an encoder, only one that it finds similar enough."""
+        if self.settings.surrogates.singles:
+            return None
         same = self._by_person[int(self.person[one])]
         same = same[same != one]
         if len(same) and self.embeddings is not None:

@@ -42,7 +42,8 @@ def plan(slots: Mapping[str, int], shard_pairs: int) -> list[Shard]:
 class Tally:
     """What became of a shard's pairs, and the processor seconds of each step.
 
-    made_by: kept pairs by what made their surrogates.
+    made_by: kept pairs by what made their surrogates. sources: source surrogates kept and failed; likeness: the sum of
+    their cosines with their photos.
     """
 
     shard: Shard
@@ -50,6 +51,8 @@ class Tally:
     attempts: int = 0
     drops: Counter[str] = field(default_factory=Counter)
     made_by: Counter[str] = field(default_factory=Counter)
+    sources: Counter[str] = field(default_factory=Counter)
+    likeness: float = 0.0
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextlib.contextmanager
@@ -68,4 +71,5 @@ class Tally:
             "attempts": self.attempts,
             "drops": dict(sorted(self.drops.items())),
             "made_by": dict(sorted(self.made_by.items())),
+            "sources": {**dict(sorted(self.sources.items())), "likeness": round(self.likeness, 4)},
         }

@@ -73,18 +73,48 @@ class Variation:
 
 
 @dataclass(frozen=True)
+class SourceVariation:
+    """How a source surrogate differs from its photo: ranges, and the share of pictures in which something changes."""
+
+    max_turn: float = 18.0  # degrees; a photo does not show what a larger turn would
+    expression: tuple[float, float] = (0.4, 1.0)
+    lit: float = 0.6
+    recoloured: float = 0.8
+    softened: float = 0.3
+    background: float = 0.35
+    glasses: float = 0.1
+
+
+@dataclass(frozen=True)
 class SurrogateSettings:
     """Who makes surrogates, and how often."""
 
     target_surrogate_share: float = setting(
-        0.5, "share of the pairs whose C_ab and C_ba are made by the generator of --target-surrogate, if it is one"
+        0.5,
+        "share of the pairs whose C_ab and C_ba are made by the generator of --target-surrogate, if it is one",
     )
-    girth_share: float = setting(0.5, "share of C_ab and C_ba whose jaw is made thinner or chubbier by --girth")
+    source_surrogate: bool = setting(
+        False, "also make another picture of each photo's person from the photo itself, as a source"
+    )
+    singles: bool = setting(
+        False, "make source surrogates, and pair photos as if nobody had two: for sets of single photos"
+    )
+    source_tries: int = setting(3, "times a source surrogate is drawn until it passes the filter")
+    girth_share: float = setting(
+        0.5, "share of C_ab and C_ba whose jaw is made thinner or chubbier by --girth"
+    )
 
     def __post_init__(self) -> None:
-        for name, value in dataclasses.asdict(self).items():
+        for name in ("target_surrogate_share", "girth_share"):
+            value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise ReliableSwapError(f"{name} is {value}; choose a value from 0 to 1")
+        if self.source_tries < 1:
+            raise ReliableSwapError(f"source_tries is {self.source_tries}; give at least 1")
+
+    @property
+    def makes_sources(self) -> bool:
+        return self.source_surrogate or self.singles
 
 
 @dataclass(frozen=True)
@@ -100,6 +130,7 @@ class FilterSettings:
     min_sharpness_kept: float = setting(0.7, "smallest sharpness, as a share of the real photo's")
     max_folded: float = setting(0.03, "largest share of the mesh's triangles that reshaping may turn over")
     min_same: float = setting(0.3, "smallest cosine of two photos of one person")
+    min_source_kept: float = setting(0.5, "smallest cosine of a source surrogate's identity with its photo's")
 
 
 @dataclass(frozen=True)
@@ -116,6 +147,7 @@ class TripletSettings:
     pairing: PairSettings = field(default_factory=PairSettings)
     variation: Variation = field(default_factory=Variation)
     surrogates: SurrogateSettings = field(default_factory=SurrogateSettings)
+    sources: SourceVariation = field(default_factory=SourceVariation)
     filter: FilterSettings = field(default_factory=FilterSettings)
 
     def __post_init__(self) -> None:

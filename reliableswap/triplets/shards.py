@@ -21,6 +21,7 @@ from .pairing import Pairing
 from .plan import Shard, Tally
 from .records import FaceRecords
 from .settings import TripletSettings
+from .sources import Source, Sources
 from .surrogates.swapped import GeneratorChoice, GeneratorSwap
 from .surrogates.target import draw_recipe, synthesise
 
@@ -77,8 +78,10 @@ class ShardMaker:
             reasons[one.slot] = reason
             if reason is None:
                 tally.made_by[one.ab.made_by] += 1
+                with tally.step("source"):
+                    sources = self._sources(pairing, one, tally)
                 with tally.step("store"):
-                    rows[one.slot] = self._row(shard.split, one, identities)
+                    rows[one.slot] = self._row(shard.split, one, identities, sources)
         tally.drops.update(reason for reason in reasons.values() if reason is not None)
         return rows
 
@@ -121,7 +124,16 @@ class ShardMaker:
             for one, ab, ba in zip(candidates, found[::2], found[1::2], strict=True)
         ]
 
-    def _row(self, split: str, candidate: Candidate, identities: Identities | None) -> dict[str, Any]:
+    def _sources(self, pairing: Pairing, one: Candidate, tally: Tally) -> dict[str, Source]:
+        """The source surrogates of a pair that is kept, where the settings ask for them."""
+        if not self.settings.surrogates.makes_sources:
+            return {}
+        maker = Sources(self._records, self.settings, pairing, self._encoder)
+        return maker.of(one.pair, one.slot, one.attempt, tally)
+
+    def _row(
+        self, split: str, candidate: Candidate, identities: Identities | None, sources: dict[str, Source]
+    ) -> dict[str, Any]:
         pair = candidate.pair
         others = {
             name: self._records.face(photo).inner(self.settings.pad)
@@ -129,7 +141,7 @@ class ShardMaker:
             if photo is not None
         }
         return candidate.row(
-            split, self.settings.format, self.cache.photos, self._choice.quality, others, identities
+            split, self.settings.format, self.cache.photos, self._choice.quality, others, identities, sources
         )
 
     def _sharpness(self, photo: int) -> float:

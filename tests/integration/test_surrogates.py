@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+from collections import Counter
 from functools import partial
 from pathlib import Path
 
@@ -15,11 +16,15 @@ from support.triplet_people import SETTINGS, Known, all_rows, shard_bytes
 from reliableswap.bundled import bundled
 from reliableswap.cli import triplets as command
 from reliableswap.data.cells import decode_mesh, decode_picture
+from reliableswap.data.mix import Mix
 from reliableswap.data.shards import read_about
 from reliableswap.data.splits import Split
+from reliableswap.data.triplet_dataset import TripletDataset
 from reliableswap.errors import ReliableSwapError, WeightsError
+from reliableswap.faces.align import TEMPLATES
+from reliableswap.faces.face import five_points
 from reliableswap.triplets.factory import make_triplets
-from reliableswap.triplets.settings import SurrogateSettings
+from reliableswap.triplets.settings import FilterSettings, SourceVariation, SurrogateSettings
 from reliableswap.triplets.surrogates.swapped import GeneratorChoice
 
 FEW = dataclasses.replace(SETTINGS, pairs=8, split=Split(1, 0, 0))
@@ -77,6 +82,36 @@ def test_a_run_goes_on_with_its_own_generator_only(
         GeneratorChoice(bundled("landmarks")).load()
     with pytest.raises(ReliableSwapError, match="target_surrogate_share is 2"):
         SurrogateSettings(target_surrogate_share=2)
+
+
+def test_single_photos_give_sources_and_truths(
+    people: tuple[Path, partial[Known]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    options = f"-o {tmp_path}/out --size 64 --pairs 4 --split 1/0/0 --quiet --max-covered 1 --min-sharpness 0"
+    options += " --singles --max-to-target 1 --min-to-source -1"
+    assert command.run(parser.parse_args([str(people[0]), *options.split()])) == 0
+    said = capsys.readouterr().err
+    rows = all_rows(tmp_path / "out")
+    made = [(row, side) for row in rows for side in "ab" if row[f"source_{side}"]]
+    assert f"source surrogates: {len(made)} kept with a mean cosine of 0." in said
+    assert len(made) > len(rows)
+    limit = FilterSettings().min_source_kept
+    for row, side in made:
+        assert row[f"source_to_{side}"] >= limit
+        source, photo = (
+            decode_picture(row[name]["bytes"]).astype(int) for name in (f"source_{side}", f"c_{side}")
+        )
+        assert np.abs(source - photo).mean() > 3  # another picture
+        points = five_points(decode_mesh(row[f"mesh_source_{side}"]))
+        assert np.abs(points - TEMPLATES["arcface_128"].at(64)).max() < 5  # aligned
+        assert 0 < json.loads(row[f"settings_source_{side}"])["turn"] <= SourceVariation().max_turn
+    assert all(row["other_a"] is None and row["other_b"] is None for row in rows)
+
+    dataset = TripletDataset(tmp_path / "out", mix=Mix(0, 0, 0, 0, 0, surrogate_source=1))
+    kinds = Counter(dataset.sample(i, np.random.default_rng(i)).kind for i in range(12))
+    assert kinds["surrogate_source"] > kinds["cycle"]  # a row without one gives a cycle triplet
 
 
 def test_the_command_takes_a_generator(

@@ -77,7 +77,7 @@ def test_bad_photos_are_listed_and_counted(made: Path) -> None:
     assert "unreadable 1" in card
     assert "the filter on identity was off" in card
     sheet = cv2.imread(str(made / "contact_sheet.jpg"))
-    assert sheet.shape[1] == 4 * (4 * 128 + 8)
+    assert sheet.shape[1] == 4 * (6 * 128 + 8)
     assert sheet.std() > 30
 
 
@@ -157,7 +157,7 @@ def test_finished_photos_are_not_looked_at_again(people: tuple[Path, partial[Kno
 
 def test_the_marks_tell_synthetic_pictures_from_photos(made: Path) -> None:
     for row in all_rows(made):
-        for name in ("c_ab", "c_ba"):
+        for name in ("c_ab", "c_ba", "source_a", "source_b"):
             mark = read_mark(row[name]["bytes"])
             assert mark is not None
             assert mark.ai_made

@@ -18,7 +18,7 @@ from reliableswap.data.aligned import AlignedFace
 from reliableswap.data.splits import Split
 from reliableswap.faces.align import TEMPLATES, apply, crop, similarity
 from reliableswap.faces.face import Face, five_points
-from reliableswap.triplets.settings import FilterSettings, QualitySettings, TripletSettings
+from reliableswap.triplets.settings import FilterSettings, QualitySettings, SurrogateSettings, TripletSettings
 from support.people import person
 
 MESHES = load_file(Path(__file__).parents[1] / "data" / "people.safetensors")
@@ -76,6 +76,7 @@ SETTINGS = TripletSettings(
     split=Split(70, 0, 30),
     quality=QualitySettings(min_sharpness=0.0, max_yaw=60, max_covered=1.0),
     filter=FilterSettings(min_to_source=-1, max_to_target=1, min_sharpness_kept=0.3),
+    surrogates=SurrogateSettings(source_surrogate=True),
 )
 
 

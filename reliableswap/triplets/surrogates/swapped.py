@@ -39,7 +39,13 @@ from .target import Recipe, Surrogate, folded_share, with_girth
 # The neural engine's steps, one after the other: a worker has one thread.
 _STEPS: tuple[Step, ...] = (reshape, texture, generate, detail, glasses, compose, expression, tint)
 _ENCODERS = ("identity", "fixer")
-_DECIDE = ("away", "layers", "sizes", "target_colours", "template")  # settings that change what a swap looks like
+_DECIDE = (
+    "away",
+    "layers",
+    "sizes",
+    "target_colours",
+    "template",
+)  # settings that change what a swap looks like
 
 
 @dataclass(frozen=True)

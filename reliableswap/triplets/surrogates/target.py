@@ -1,4 +1,4 @@
-"""A pair of real photos -> a target-creating surrogate, C_ab: the attributes of a and the identity of b, by the blend."""
+"""A target-creating surrogate by the blend: C_ab, with the attributes of the real photo a and the identity of b."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ class Recipe:
     girth: float = 0.0
 
     def to_dict(self) -> dict[str, float]:
-        return {name: round(getattr(self.blend, name), 4) for name in _DRAWN} | {"girth": round(self.girth, 4)}
+        return {name: round(getattr(self.blend, name), 4) for name in _DRAWN} | {
+            "girth": round(self.girth, 4)
+        }
 
 
 @dataclass(frozen=True, eq=False)

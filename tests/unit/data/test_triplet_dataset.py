@@ -23,7 +23,7 @@ from reliableswap.errors import ReliableSwapError
 
 @pytest.fixture
 def plain(made: Path) -> TripletDataset:
-    return TripletDataset(made, augmentation=NONE, mix=Mix(1, 1, 1, 1, 1))
+    return TripletDataset(made, augmentation=NONE, mix=Mix(1, 1, 1, 1, 1, 1))
 
 
 def test_samples_have_their_shapes_and_ranges(plain: TripletDataset) -> None:
@@ -56,7 +56,7 @@ def test_each_kind_is_made_of_the_right_pictures(made: Path, plain: TripletDatas
         shard, row = plain.place(i)
         stored = {
             name: decode_picture(rows[shard][row][name]["bytes"])
-            for name in ("c_a", "c_b", "c_ab", "c_ba", "other_a", "other_b")
+            for name in ("c_a", "c_b", "c_ab", "c_ba", "other_a", "other_b", "source_a", "source_b")
         }
         names = {}
         for part in ("target", "source", "truth"):
@@ -65,6 +65,7 @@ def test_each_kind_is_made_of_the_right_pictures(made: Path, plain: TripletDatas
             names[part] = found[0] if found else None
         if names["target"] in ("c_b", "c_ba"):
             swapped = {"c_a": "c_b", "c_b": "c_a", "c_ab": "c_ba", "c_ba": "c_ab", "other_b": "other_a"}
+            swapped["source_b"] = "source_a"
             names = {part: swapped.get(name, name) for part, name in names.items()}
             seen["mirror"] += 1
         allowed = {
@@ -73,6 +74,7 @@ def test_each_kind_is_made_of_the_right_pictures(made: Path, plain: TripletDatas
             "real_source": [("c_ab", "other_a", "c_a")],
             "reconstruction": [("c_a", "c_a", "c_a"), ("c_a", "other_a", "c_a")],
             "vanilla": [("c_a", "c_b", None)],
+            "surrogate_source": [("c_ab", "source_a", "c_a")],
         }
         assert (names["target"], names["source"], names["truth"]) in allowed[sample.kind]
         seen[sample.kind] += 1

@@ -14,10 +14,17 @@ from reliableswap.errors import ReliableSwapError
 from reliableswap.faces.glasses import bundled_glasses
 from reliableswap.faces.visibility import find_covers
 from reliableswap.geometry import regions
+from reliableswap.geometry.measures import eye_openings, mouth_opening, pose_error
 from reliableswap.triplets.filter import reason_by_picture
 from reliableswap.triplets.quality import sharpness
 from reliableswap.triplets.records import pack_covers, unpack_covers
-from reliableswap.triplets.settings import FilterSettings, Variation
+from reliableswap.triplets.settings import FilterSettings, SourceVariation, Variation
+from reliableswap.triplets.surrogates.source import (
+    SourceSurrogate,
+    another_picture,
+    moved_mesh,
+    moved_picture,
+)
 from reliableswap.triplets.surrogates.target import (
     Recipe,
     draw_recipe,
@@ -101,3 +108,47 @@ def test_stored_covers_blend_as_fresh_ones_do(faces: list[AlignedFace]) -> None:
     )
     assert (behind.face.crop == target.crop).all()
     assert reason_by_picture(nothing, sharpness(target.crop), FilterSettings()) == "source hidden"
+
+
+def test_a_source_surrogate_is_the_person_in_another_pose(faces: list[AlignedFace]) -> None:
+    face, other = AlignedFace(*photo(1)), AlignedFace(*photo(5, "amateur_selfie"))
+    apart = pose_error(face.mesh, other.mesh)
+    goal, turn = moved_mesh(face.mesh, other.mesh, 90.0, 1.0)
+    assert turn == pytest.approx(apart, rel=0.15)
+    assert pose_error(goal, other.mesh) < 0.3 * apart
+    # Turns end where the photo has nothing to show.
+    limited, turn = moved_mesh(face.mesh, other.mesh, 0.3 * apart, 1.0)
+    assert turn == pytest.approx(0.3 * apart, rel=0.15)
+    assert pose_error(limited, face.mesh) == pytest.approx(turn, rel=0.2)
+    # The eyes keep their opening, the mouth takes the other's.
+    assert eye_openings(goal) == pytest.approx(eye_openings(face.mesh), rel=0.15)
+    assert (
+        abs(mouth_opening(goal) - mouth_opening(other.mesh))
+        < abs(mouth_opening(face.mesh) - mouth_opening(other.mesh)) + 0.02
+    )
+    picture = moved_picture(face, goal, other)
+    assert picture.shape == face.crop.shape
+    assert np.abs(picture.astype(int) - face.crop)[regions.skin(goal, face.crop.shape[:2]) > 0].mean() > 2
+
+
+def test_source_surrogates_follow_from_their_draws(faces: list[AlignedFace]) -> None:
+    def draw(seed: int, **changes: float) -> SourceSurrogate:
+        variation = dataclasses.replace(SourceVariation(), **changes)
+        return another_picture(faces[0], faces[1], 96, variation, np.random.default_rng(seed))
+
+    one, again, another = draw(1), draw(1), draw(2)
+    assert np.array_equal(one.face.crop, again.face.crop)
+    assert one.recipe == again.recipe
+    assert not np.array_equal(one.face.crop, another.face.crop)
+    assert one.face.crop.shape == (96, 96, 3)
+    assert one.folded < 0.03
+    quiet = draw(1, lit=0, recoloured=0, softened=0, background=0, glasses=0)
+    assert quiet.recipe.to_dict() == {
+        "turn": round(quiet.recipe.turn, 4), "expression": round(quiet.recipe.expression, 4),
+        "lit": False, "recoloured": False, "softened": 0.0, "background": False, "glasses": False,
+    }  # fmt: skip
+    worn = draw(1, lit=0, recoloured=0, softened=0, background=0, glasses=1)
+    eyes = regions.dilated(regions.eyes(worn.face.mesh, (96, 96), 1.3), 6) > 0
+    changed = np.abs(worn.face.crop.astype(int) - quiet.face.crop).max(2)
+    assert worn.recipe.glasses
+    assert changed[eyes].mean() > 2 * changed[~eyes].mean()

@@ -29,6 +29,9 @@ SUPERVISION = {
     "naive": Mix(cycle=0, naive=0.6, real_source=0, reconstruction=0.1, vanilla=0.3),
     "cycle": Mix(cycle=0.6, naive=0, real_source=0, reconstruction=0.1, vanilla=0.3),
     "real_source": Mix(cycle=0.2, naive=0, real_source=0.4, reconstruction=0.1, vanilla=0.3),
+    "surrogate_source": Mix(
+        cycle=0.2, naive=0, real_source=0, reconstruction=0.1, vanilla=0.3, surrogate_source=0.4
+    ),
 }
 
 

@@ -48,7 +48,7 @@ class GeneratorSettings(AdversarialSettings):
         None, "width of SimSwap's first or FaceShifter's widest maps; None: as published"
     )
     initial: Path | None = setting(None, "folder of a generator to start from")
-    supervision: Literal["vanilla", "naive", "cycle", "real_source"] = setting(
+    supervision: Literal["vanilla", "naive", "cycle", "real_source", "surrogate_source"] = setting(
         "real_source", "mix of sample kinds, named after the kind of truth"
     )
     cycle_share: float | None = setting(None, "share of cycle triplets instead of the mix's")
@@ -60,6 +60,9 @@ class GeneratorSettings(AdversarialSettings):
         None, "share of faces given their own identity instead of the mix's"
     )
     vanilla_share: float | None = setting(None, "share of pairs without truth instead of the mix's")
+    surrogate_source_share: float | None = setting(
+        None, "share of triplets whose source was made of their truth, instead of the mix's"
+    )
     strangers: float = setting(
         0.5, "share of pairs without truth whose source is of another pair, so in another pose and light"
     )

@@ -1,0 +1,63 @@
+"""The source surrogates of a pair, drawn until they pass the filter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from reliableswap.data.encoders import Encoder
+
+from .pairing import Pair, Pairing
+from .plan import Tally
+from .records import FaceRecords
+from .settings import TripletSettings
+from .surrogates.source import SourceSurrogate, another_picture
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A source surrogate and the cosine of its identity with its photo's; None without an encoder."""
+
+    surrogate: SourceSurrogate
+    alike: float | None
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Makes the source surrogates of a split's pairs."""
+
+    records: FaceRecords
+    settings: TripletSettings
+    pairing: Pairing
+    encoder: Encoder | None
+
+    def of(self, pair: Pair, slot: int, attempt: int, tally: Tally) -> dict[str, Source]:
+        """The surrogates of a and b by side; none for a photo that gave no good one."""
+        found = {}
+        for number, (side, photo) in enumerate((("a", pair.a), ("b", pair.b))):
+            source = self._draw(photo, self.pairing.rng(slot, attempt, purpose=3 + number))
+            tally.sources["kept" if source else "failed"] += 1
+            if source is not None:
+                found[side] = source
+                tally.likeness += source.alike or 0.0
+        return found
+
+    def _draw(self, photo: int, rng: np.random.Generator) -> Source | None:
+        """The first of some draws that keeps the identity and turns no part of the face over."""
+        settings = self.settings
+        face = self.records.face(photo)
+        for _ in range(settings.surrogates.source_tries):
+            other = self.records.face(self.pairing.another_photo(photo, rng))
+            made = another_picture(face, other, settings.size, settings.sources, rng)
+            if made.folded > settings.filter.max_folded:
+                continue
+            alike = self._alike(made, photo)
+            if alike is None or alike >= settings.filter.min_source_kept:
+                return Source(made, alike)
+        return None
+
+    def _alike(self, made: SourceSurrogate, photo: int) -> float | None:
+        if self.encoder is None or self.records.embeddings is None:
+            return None
+        return float(self.encoder([made.face.crop])[0] @ self.records.embeddings[photo])
