@@ -94,6 +94,12 @@ class Step:
         return torch.where(self._known > 0, self.truth, self.plain)
 
     @cached_property
+    def laid_over(self) -> Tensor:
+        """(B,3,S,S) the source's texture laid over the target."""
+        texture, valid = self.batch["guidance"].split([3, 1], 1)
+        return self.plain + valid * (texture - self.plain)
+
+    @cached_property
     def meshes(self) -> tuple[Tensor, Tensor]:
         """(B,468,3) twice: of the photo and of the output."""
         assert self.frozen.mesh_reader is not None
@@ -175,7 +181,10 @@ def _perceptual(step: Step) -> tuple[Tensor, Tensor | None] | None:
 
 
 def _colour(step: Step) -> tuple[Tensor, Tensor | None]:
-    return loss.colour_loss(step.image, step.plain, step.face), step.no_truth
+    if step.output.layers is None:
+        return loss.colour_loss(step.image, step.plain, step.face), step.no_truth
+    # With layers the texture's own colours show: stains at temples and jaws are what has to be kept away.
+    return loss.colour_loss(step.image, step.laid_over, step.face, size=16), step.no_truth
 
 
 def _chroma(step: Step) -> tuple[Tensor, Tensor | None]:
@@ -205,9 +214,7 @@ def _drawn_truth(step: Step) -> tuple[Tensor, Tensor | None] | None:
     drawn = step.output.drawn
     if drawn is None:
         return None
-    texture, valid = step.batch["guidance"].split([3, 1], 1)
-    laid_over = step.target + valid * (texture - step.target)
-    wanted = torch.where(step.has_truth[:, None, None, None] > 0, step.truth, laid_over)
+    wanted = torch.where(step.has_truth[:, None, None, None] > 0, step.truth, step.laid_over)
     return loss.l1_loss(drawn.float(), reduced(wanted), reduced(step.pixel_weight)), None
 
 

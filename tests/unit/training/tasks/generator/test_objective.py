@@ -219,6 +219,24 @@ def test_the_drawn_layer_is_compared_with_the_truth_by_itself(triplets: Path, en
     assert float(task.losses(LayeredAnswer(drawn=0.5), batch)["drawn_truth"]) < 1e-6
 
 
+def test_colours_of_layers_are_those_of_the_texture_laid_over_the_target(
+    triplets: Path, encoders: Path
+) -> None:
+    values = dict.fromkeys(EVERY_LOSS, 0.0) | {
+        "colour_weight": 1.0,
+        "drawn_weight": 0.0,
+        "drawn_truth_weight": 0.0,
+    }
+    task = task_for(settings_for(triplets, **values, vanilla_share=1.0), encoders)
+    batch = torch.utils.data.default_collate([task.samples[i] for i in range(3)])
+    batch["has_truth"][:] = 0.0
+    network = LayeredAnswer(drawn=0.5)
+    assert float(task.losses(network, batch)["colour"].detach()) > 1e-3  # it answers with its target
+    batch["guidance"][:, 3:] = 0.0
+    batch["plain"] = batch["target"]
+    assert float(task.losses(network, batch)["colour"].detach()) < 1e-6
+
+
 class LayeredAnswer(nn.Module):
     """Answers with its target, and with the same weights of the layers everywhere."""
 
