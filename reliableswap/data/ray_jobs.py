@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -66,14 +67,22 @@ def connect(address: str) -> Any:
         ) from error
     if not ray.is_initialized():
         try:
+            _require_answer(address)  # Ray itself would try for minutes
             ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError) as error:
             raise ReliableSwapError(
                 f"no Ray cluster at {address}: {' '.join(str(error).split())[:200]}; start one with "
                 "`ray start --head`, or give its host:port with --address"
             ) from error
     logger.info("%d nodes with %d processors", len(ray.nodes()), int(ray.cluster_resources().get("CPU", 0)))
     return ray
+
+
+def _require_answer(address: str) -> None:
+    """Raise OSError unless something listens at host:port; other addresses are Ray's to check."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=10).close()
 
 
 def _answer(ray: Any, reference: Any) -> Any:

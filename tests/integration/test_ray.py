@@ -1,4 +1,4 @@
-"""The factory on a Ray cluster of several nodes: the same bytes, also when a node dies in the middle."""
+"""The factory on a Ray cluster of several nodes, writing to S3: the same bytes, also when a node dies in the middle."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.s3 import remote_shards, s3_bucket
 from support.triplet_people import SETTINGS, Known, shard_bytes
 
 from reliableswap.data.ray_jobs import RayCluster, connect
@@ -21,7 +22,13 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with s3_bucket(tmp_path_factory.mktemp("copies")) as place:
+        yield place
+
+
+@pytest.fixture(scope="module")
+def cluster(bucket: Path) -> Iterator[Any]:
     """A head without processors, for this process alone, and three nodes with one processor each."""
     ray = pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
@@ -56,26 +63,25 @@ def test_every_unit_is_made_and_errors_come_back(cluster: Any) -> None:
 
 
 def test_a_node_that_dies_in_the_middle_changes_nothing(
-    cluster: Any, made: Path, people: tuple[Path, partial[Known]], tmp_path: Path
+    cluster: Any, bucket: Path, made: Path, people: tuple[Path, partial[Known]]
 ) -> None:
+    output = bucket / "triplets"
     victim, made_then = cluster.nodes[0], []
 
     def kill_after_the_first_shard() -> None:
-        while not list(tmp_path.glob("data/[!.]*.parquet")):
-            time.sleep(0.01)
+        while not list(output.glob("data/*.parquet")):
+            time.sleep(0.05)
         cluster.remove_node(victim, allow_graceful=False)
-        made_then.append(len(list(tmp_path.glob("data/[!.]*.parquet"))))
+        made_then.append(len(list(output.glob("data/*.parquet"))))
 
     killer = threading.Thread(target=kill_after_the_first_shard, daemon=True)
     killer.start()
     executor = RayCluster(cluster.address)
-    report = make_triplets(
-        people[0], tmp_path, SETTINGS, analyser=people[1], executor=executor, progress=False
-    )
+    report = make_triplets(people[0], output, SETTINGS, analyser=people[1], executor=executor, progress=False)
     killer.join(60)
     assert 0 < made_then[0] < report.shards
     assert len(report.tallies) == report.shards
-    assert shard_bytes(tmp_path) == shard_bytes(made)
+    assert remote_shards(output) == shard_bytes(made)
 
 
 def test_no_cluster_is_an_error_that_says_what_to_do() -> None:
