@@ -21,6 +21,11 @@ def _zero_gpu() -> Any:
 _zero_gpu()  # `spaces` has to be imported before torch
 
 
+def lends_gpus() -> bool:
+    """Whether this host lends a GPU for each call, so that nothing can run from call to call."""
+    return _zero_gpu() is not None
+
+
 def on_gpu(function: Callable[P, R]) -> Callable[P, R]:
     """Wrap the function to run on a ZeroGPU; return it unchanged on other hosts."""
     decorator = _zero_gpu()

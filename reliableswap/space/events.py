@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import html
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, ParamSpec, TypeVar
 
 import gradio as gr
@@ -33,21 +34,38 @@ def show_errors(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
+        with _errors_shown(function.__name__):
             return function(*args, **kwargs)
-        except ReliableSwapError as error:
-            raise gr.Error(one_line(error), title="Not done", print_exception=False) from error
-        except gr.Error:
-            raise
-        except Exception as error:
-            logger.exception("%s failed", function.__name__)
-            raise gr.Error(
-                "something went wrong on the server; please try again, or try another picture",
-                title="Not done",
-                print_exception=False,
-            ) from error
 
     return call
+
+
+def show_errors_of_steps(function: Callable[P, Iterator[R]]) -> Callable[P, Iterator[R]]:
+    """As `show_errors`, for an event that yields what it shows while it goes on."""
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> Iterator[R]:
+        with _errors_shown(function.__name__):
+            yield from function(*args, **kwargs)
+
+    return call
+
+
+@contextlib.contextmanager
+def _errors_shown(name: str) -> Iterator[None]:
+    try:
+        yield
+    except ReliableSwapError as error:
+        raise gr.Error(one_line(error), title="Not done", print_exception=False) from error
+    except gr.Error:
+        raise
+    except Exception as error:
+        logger.exception("%s failed", name)
+        raise gr.Error(
+            "something went wrong on the server; please try again, or try another picture",
+            title="Not done",
+            print_exception=False,
+        ) from error
 
 
 def show_refusals(function: Callable[P, Any]) -> Callable[P, Any]:
@@ -61,7 +79,12 @@ def show_refusals(function: Callable[P, Any]) -> Callable[P, Any]:
         try:
             return function(*args, **kwargs)
         except RefusedError as error:
-            gr.Info(one_line(error), title="Not swapped", duration=20)
+            tell_refusal(error)
             return gr.skip()
 
     return call
+
+
+def tell_refusal(error: RefusedError) -> None:
+    """Show a refusal as a quiet notice."""
+    gr.Info(one_line(error), title="Not swapped", duration=20)

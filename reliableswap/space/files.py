@@ -64,11 +64,11 @@ def upload_name(file: File | None, path: Path) -> str:
     return printable(str((file or {}).get("orig_name") or path.name), 80)
 
 
-def uploaded_path(file: File | None, what: str) -> Path:
+def uploaded_path(file: File | None, what: str, kind: str = "a picture") -> Path:
     """Return the path of an upload, or raise if it is not a file in our folder: clients may send any path."""
     given = (file or {}).get("path")
     if not given:
-        raise PictureError(f"there is no {what}; add a picture")
+        raise PictureError(f"there is no {what}; add {kind}")
     path = Path(str(given)).resolve()
     if not path.is_relative_to(shared_storage().folder) or not path.is_file():
         raise PictureError(

@@ -15,7 +15,7 @@ from reliableswap.provenance.verify import verify as verification
 
 from .consent import NOTE, STATEMENT, require_consent
 from .files import File, publish, read_upload, upload_name, uploaded_path
-from .inputs import ENGINES, check_strengths, parse_faces
+from .inputs import check_engine, check_strengths, parse_faces
 from .limits import MAX_PIXELS, MAX_RESULT_BYTES, MAX_RESULT_MEGABYTES
 from .views import opaque
 from .work import Swap, Worker
@@ -38,8 +38,7 @@ def swap_faces(
     """
     require_consent(agreed)
     checked, mapping = check_strengths(*strengths), parse_faces(faces)
-    if engine not in ENGINES:
-        raise ReliableSwapError(f"unknown engine {engine!r}; choose {', '.join(worker.engines)}")
+    check_engine(engine)
     photo = read_upload(target, "target photo")
     pictures = {number: read_upload(file, f"source {number}") for number, file in sources.items()}
     swap = worker.swap(pictures, photo, mapping, engine, checked)

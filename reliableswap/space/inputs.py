@@ -23,6 +23,13 @@ STRENGTHS: dict[str, str] = {
 }
 
 
+_PLURALS = {"face": "faces", "person": "people"}
+_COUNTED = {
+    "face": "both counted from 0, such as 0=0, 2=1",
+    "person": "people counted from 1 and sources from 0, such as 1=0, 2=1",
+}
+
+
 def default_strength(name: str) -> float:
     """Return the pipeline's own default."""
     return float(getattr(SwapSettings(), name))
@@ -37,10 +44,13 @@ def check_strengths(*given: Any) -> dict[str, float]:
     return values
 
 
-def parse_faces(faces: Any) -> dict[int, int]:
-    """Return {face: source} for "0=1, 2=0" or for a mapping; without either, face 0 (the largest) gets source 0."""
+def parse_faces(faces: Any, who: str = "face", first: int = 0) -> dict[int, int]:
+    """Return {face: source} for "0=1, 2=0" or for a mapping; without either, the first face gets source 0.
+
+    who, first: what is numbered, and from which number: the faces of a photo, or the people of a clip.
+    """
     if faces is None or (isinstance(faces, str) and not faces.strip()):
-        return {0: 0}
+        return {first: 0}
     try:
         if isinstance(faces, str):
             pairs: list[Any] = [pair.split("=") for pair in faces.split(",")]
@@ -50,14 +60,20 @@ def parse_faces(faces: Any) -> dict[int, int]:
             mapping = {operator.index(face): operator.index(source) for face, source in pairs}
     except (TypeError, ValueError):
         raise ReliableSwapError(
-            "faces must be pairs of a face's and a source's number, both counted from 0, such as 0=0, 2=1"
+            f"{_PLURALS[who]} must be pairs of a {who}'s and a source's number, {_COUNTED[who]}"
         ) from None
     if len(mapping) < len(pairs):
-        raise ReliableSwapError(f"faces {faces} gives one face two sources; give each face one")
+        raise ReliableSwapError(f"{_PLURALS[who]} {faces} gives one {who} two sources; give each {who} one")
     return mapping
 
 
-def check_sources(sources: Collection[int], faces: Mapping[int, int]) -> None:
+def check_engine(engine: object) -> None:
+    """Raise unless it is the name of an engine."""
+    if engine not in ENGINES:
+        raise ReliableSwapError(f"unknown engine {engine!r}; choose {', '.join(ENGINES)}")
+
+
+def check_sources(sources: Collection[int], faces: Mapping[int, int], who: str = "face") -> None:
     """Raise unless there are 1 to MAX_SOURCES sources, among them every source that a face is mapped to."""
     if not sources:
         raise ReliableSwapError("there is no source; add at least one picture with the face to put in")
@@ -67,5 +83,5 @@ def check_sources(sources: Collection[int], faces: Mapping[int, int]) -> None:
         if source not in sources:
             given = ", ".join(str(number) for number in sorted(sources))
             raise ReliableSwapError(
-                f"face {face} is mapped to source {source}, which was not given; there is {given}"
+                f"{who} {face} is mapped to source {source}, which was not given; there is {given}"
             )

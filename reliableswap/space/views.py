@@ -13,6 +13,7 @@ from reliableswap.faces.align import crop
 from reliableswap.faces.face import Face
 from reliableswap.media import Picture
 from reliableswap.pipelines.output import FaceReport, SwapReport
+from reliableswap.pipelines.video import VideoProgress
 
 _CROP_HALF = 0.65  # half of a face crop's side, as a fraction of the face's size
 
@@ -51,6 +52,61 @@ def _cells(face: FaceReport, measured: bool) -> list[str]:
     cells = [face.source or "" if face.swapped else "left alone"]
     if measured:
         cells += ["" if v is None else f"{v:.2f}" for v in (face.identity_before, face.identity_after)]
+    return cells
+
+
+_STAGES = {"find": "Finding people", "check": "Checking", "swap": "Swapping", "join": "Writing the clip"}
+
+
+def progress_html(step: VideoProgress | None) -> str:
+    """Return where a run over a clip is, with the time left, as a bar with words; None: it waits for its turn."""
+    if step is None:
+        return _bar("Starting", None)
+    words = _STAGES[step.stage]
+    if step.frames is None:
+        return _bar(f"{words}: frame {step.frame}", None)
+    if step.stage != "join":
+        words += f": frame {step.frame} of {step.frames}"
+    if step.seconds_left is not None and step.seconds_left >= 1:
+        words += f", {clock(step.seconds_left)} left"
+    return _bar(words, min(1.0, step.frame / max(step.frames, 1)))
+
+
+def _bar(words: str, share: float | None) -> str:
+    value = "" if share is None else f" aria-valuenow='{round(100 * share)}'"
+    width = 0 if share is None else 100 * share
+    return (
+        f"<div class='bar' role='progressbar' aria-label='{html.escape(words)}' aria-valuemin='0' aria-valuemax='100'"
+        f"{value}><span style='width:{width:.1f}%'></span></div><p class='quiet'>{html.escape(words)}</p>"
+    )
+
+
+def clock(seconds: float) -> str:
+    """Return seconds as 2:03."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02}"
+
+
+def clip_report_html(report: Mapping[str, Any]) -> str:
+    """Return the report of a clip as a table of its people."""
+    frames = f"{report['frames_swapped']} of {report['frames']} frames"
+    caption = (
+        f"{report['engine'].capitalize()} engine on {report['device']}, {frames}, {report['seconds']:.1f} s."
+    )
+    rows = "".join(_row(f"Person {one['person']}", _person_cells(one)) for one in report["people"])
+    head = "".join(f"<th scope='col'>{name}</th>" for name in ("Person", "Source", "Frames swapped"))
+    return (
+        f"<table class='report'><caption>{html.escape(caption)}</caption>"
+        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    )
+
+
+def _person_cells(person: Mapping[str, Any]) -> list[str]:
+    if "source" not in person:
+        return ["left alone", f"0 of {person['frames_seen']}"]
+    cells = [str(person["source"]), f"{person['frames_swapped']} of {person['frames_seen']}"]
+    if person["tracks_refused"]:
+        cells[1] += "; some left alone, as they may show somebody under 18"
     return cells
 
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from reliableswap.faces.face import Face
+from reliableswap.faces.track import ClipFaces
 from reliableswap.media import Picture
+from reliableswap.pipelines.clip_people import people_of_clip
 from reliableswap.pipelines.image import Engine, ReliableSwapPipeline
+from reliableswap.pipelines.live import LiveSwap
 from reliableswap.pipelines.output import SwapReport
+from reliableswap.pipelines.video import VideoProgress, VideoResult, VideoSettings
 from reliableswap.provenance.record import Record
+from reliableswap.swap.settings import SwapSettings
 
 from .consent import STATEMENT
 from .device import on_gpu
@@ -31,7 +37,7 @@ class Swap:
 
 
 class Worker:
-    """The pipeline, and the jobs that the page asks of it: `find`, `swap` and `triplet`."""
+    """The pipeline, and the jobs that the page asks of it."""
 
     def __init__(self, pipe: ReliableSwapPipeline | None = None) -> None:
         self.pipe = pipe or ReliableSwapPipeline.bundled()
@@ -40,6 +46,8 @@ class Worker:
         self.find = on_gpu(self._find)
         self.swap = on_gpu(self._swap)
         self.triplet = on_gpu(self._triplet)
+        self.people = on_gpu(self._people)
+        self.clip = on_gpu(self._clip)
 
     @property
     def engines(self) -> list[Engine]:
@@ -64,6 +72,36 @@ class Worker:
             None, target, faces=mapping, engine=engine, consent=STATEMENT, **dict[str, Any](strengths)
         )
         return Swap(target, result.pictures[0], result.report, result.records[0])
+
+    def _people(self, clip: Path, video: VideoSettings, output: Path) -> Iterator[VideoProgress | ClipFaces]:
+        yield from people_of_clip(self.pipe, clip, video=video, output=output)
+
+    def _clip(
+        self,
+        sources: Mapping[int, Picture],
+        clip: Path,
+        output: Path,
+        people: Mapping[int, int],
+        engine: Engine,
+        strengths: Mapping[str, float],
+        video: VideoSettings,
+    ) -> Iterator[VideoProgress | VideoResult]:
+        """people: {number of the person in the clip: number of its source}."""
+        used = {number: self.pipe.prepare(sources[number]) for number in sorted(set(people.values()))}
+        yield from self.pipe.video(
+            None,
+            clip,
+            output,
+            people={person: used[source] for person, source in people.items()},
+            engine=engine,
+            settings=SwapSettings(**strengths),
+            video=video,
+            consent=STATEMENT,
+        )
+
+    def live(self, source: Picture, engine: Engine) -> LiveSwap:
+        """Prepare a source for the webcam. Not on a lent GPU, which a stream would hold all the time."""
+        return LiveSwap(self.pipe, source, engine=engine, consent=STATEMENT)
 
     def _triplet(self, a: Picture, b: Picture) -> Triplet:
         return make_triplet(self.pipe, a, b)

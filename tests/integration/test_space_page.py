@@ -13,8 +13,9 @@ from reliableswap import ReliableSwapPipeline
 from reliableswap.errors import ReliableSwapError
 from reliableswap.media import Picture, read_picture
 from reliableswap.space import consent, files, limits
+from reliableswap.space.app.choosing import LEAVE_ALONE
 from reliableswap.space.app.making import figure_rows
-from reliableswap.space.app.photo import LEAVE_ALONE, show_faces
+from reliableswap.space.app.photo import show_faces
 from reliableswap.space.work import Worker
 
 

@@ -8,6 +8,7 @@ from reliableswap.pipelines.image import ReliableSwapPipeline
 from reliableswap.safety.gates import report_address
 from reliableswap.space.api import add_endpoints
 from reliableswap.space.consent import RULES
+from reliableswap.space.device import lends_gpus
 from reliableswap.space.events import PAGE_ONLY
 from reliableswap.space.limits import (
     KEEP_SECONDS,
@@ -20,9 +21,11 @@ from reliableswap.space.limits import (
 )
 from reliableswap.space.work import Worker
 
+from .live import live_tab
 from .making import making_tab
 from .photo import example_thumbnails, photo_tab
 from .verify import verify_tab
+from .video import video_tab
 
 _HEAD = f"""
 # ReliableSwap
@@ -64,6 +67,11 @@ def build(pipe: ReliableSwapPipeline | None = None) -> gr.Blocks:
         with gr.Tabs():
             with gr.Tab("Photo", id="photo"):
                 gallery = photo_tab(worker)
+            with gr.Tab("Video", id="video"):
+                video_tab(worker)
+            if not lends_gpus():
+                with gr.Tab("Live", id="live"):
+                    live_tab(worker)
             with gr.Tab("How it is made", id="making"):
                 making_tab(worker)
             with gr.Tab("Verify", id="verify"):

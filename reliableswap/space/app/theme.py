@@ -64,6 +64,10 @@ table.report th, table.report td { text-align: left; padding: 0.3rem 0.5rem 0.3r
   font-weight: 400; }
 table.report tr { border: 0 !important; }
 table.report th { font-weight: 600; overflow-wrap: normal; }
+.bar { height: 8px; border-radius: 4px; overflow: hidden; background: var(--border-color-primary); }
+.bar span { display: block; height: 100%; background: var(--primary-600); transition: width 0.3s; }
+#clip-offset { display: none; }
+#clip button[aria-label="Trim video to selection"], #clip button[aria-label="Reset video to initial value"] { display: none; }
 .verdict { font-size: 1.1rem; margin: 0.4rem 0; }
 .figure .panel-column { max-width: 240px; }
 @media (max-width: 640px) { .figure .panel-column { max-width: calc(50% - 8px); } }
@@ -72,7 +76,8 @@ table.report th { font-weight: 600; overflow-wrap: normal; }
 """
 
 # Make Gradio's before-and-after slider accessible: name its pictures, and let the arrow keys move its line, which they
-# do by sending the events of a mouse that drags it.
+# do by sending the events of a mouse that drags it. And keep the two players of a clip in step: what one does, the
+# other does, at the same frame; #clip-offset says at which second of the original the result begins.
 JS = """
 () => {
   const drag = (handle, step) => {
@@ -103,7 +108,31 @@ JS = """
       drag(handle, (step * frame.getBoundingClientRect().width) / 20);
     });
   });
-  new MutationObserver(addControls).observe(document.body, { childList: true, subtree: true });
-  addControls();
+  const mirror = (one, other, offset) => {
+    const follow = (least) => {
+      const time = Math.max(0, one.currentTime + offset());
+      if (Math.abs(other.currentTime - time) > least) other.currentTime = time;
+    };
+    const linked = (act) => () => one.twin === other && other.twin === one && act();
+    one.addEventListener("play", linked(() => { follow(0.03); if (other.paused) other.play().catch(() => {}); }));
+    one.addEventListener("pause", linked(() => { if (!other.paused) other.pause(); follow(0.03); }));
+    one.addEventListener("seeking", linked(() => follow(0.03)));
+    one.addEventListener("ratechange", linked(() => { other.playbackRate = one.playbackRate; }));
+    return linked(() => !one.paused && follow(0.12));
+  };
+  const linkPlayers = () => {
+    const [before, after] = ["before", "after"].map((name) => document.querySelector(`#clip-${name} video`));
+    if (!before || !after || (before.twin === after && after.twin === before)) return;
+    const begin = () => Number(document.querySelector("#clip-offset [data-seconds]")?.dataset.seconds || 0);
+    before.twin = after; after.twin = before;
+    before.muted = true;
+    before.setAttribute("aria-label", "Before: the original clip");
+    after.setAttribute("aria-label", "After: the result, made by AI");
+    after.addEventListener("timeupdate", mirror(after, before, begin));
+    mirror(before, after, () => -begin());
+  };
+  const update = () => { addControls(); linkPlayers(); };
+  new MutationObserver(update).observe(document.body, { childList: true, subtree: true });
+  update();
 }
 """

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from reliableswap.errors import ReliableSwapError
-from reliableswap.space.app.photo import LEAVE_ALONE as ALONE
-from reliableswap.space.app.photo import keep_choices, label_sources
+from reliableswap.space.app.choosing import LEAVE_ALONE as ALONE
+from reliableswap.space.app.choosing import keep_choices, label_sources
 from reliableswap.space.inputs import check_sources, parse_faces
 
 

@@ -1,0 +1,140 @@
+"""What the tabs "Photo" and "Video" share: the sources, a card for each face with a choice of source, the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+
+from reliableswap.space.events import PAGE_ONLY, UNCHECKED
+from reliableswap.space.files import File
+from reliableswap.space.inputs import ENGINES, STRENGTHS, default_strength
+from reliableswap.space.limits import MAX_SOURCES
+from reliableswap.space.work import Worker
+
+LEAVE_ALONE = -1  # the choice of a face that gets no source
+LETTERS = "ABCDEFGHIJ"[:MAX_SOURCES]  # the names of the sources
+Uploads = Sequence[File]  # as Gradio passes a gallery: one entry a picture, with its file under "image"
+
+
+def sources_gallery(elem_id: str) -> gr.Gallery:
+    """Build the gallery of sources; its pictures get the letters A, B, C, ..."""
+    sources = gr.Gallery(
+        label=f"Sources: the faces to put in, up to {MAX_SOURCES} pictures",
+        type="filepath",
+        file_types=["image"],
+        columns=3,
+        height=190,
+        object_fit="cover",
+        interactive=True,
+        buttons=[],
+        elem_id=elem_id,
+    )
+    gr.on([sources.upload, sources.delete], label_sources, sources, sources, **PAGE_ONLY, **UNCHECKED)
+    return sources
+
+
+def face_cards(name: str, count: int, first: int, where: str) -> tuple[list[Any], list[Any], list[Any]]:
+    """Build hidden cards, each with a face and a choice of source: their columns, portraits and choices.
+
+    name: "Face" or "Person", as they are numbered from `first`. where: completes "Face 1 ...".
+    """
+    cards, portraits, choices = [], [], []
+    prefix = name.lower()
+    with gr.Row(elem_classes="faces", elem_id=f"{prefix}s"):
+        for number in range(first, first + count):
+            with gr.Column(min_width=132, visible=False, elem_classes="face") as card:
+                portraits.append(
+                    gr.Image(
+                        label=f"{name} {number}",
+                        show_label=False,
+                        interactive=False,
+                        height=132,
+                        buttons=[],
+                        alt_text=f"{name} {number} {where}",
+                    )
+                )
+                choices.append(
+                    gr.Dropdown(
+                        _options(0),
+                        value=LEAVE_ALONE,
+                        label=f"{name} {number} gets",
+                        filterable=False,
+                        elem_id=f"{prefix}-{number}",
+                    )
+                )
+            cards.append(card)
+    return cards, portraits, choices
+
+
+def engine_choice(worker: Worker, elem_id: str) -> gr.Radio:
+    """Build the choice of engine."""
+    neural = "; neural generates the face" if "neural" in worker.engines else ""
+    return gr.Radio(
+        [(ENGINES[name], name) for name in worker.engines],
+        value="auto",
+        label="Engine",
+        info=f"Blend uses the source photo's own skin{neural}.",
+        elem_id=elem_id,
+    )
+
+
+def strength_sliders() -> list[gr.Slider]:
+    """Build a slider for each strength."""
+    return [
+        gr.Slider(0, 1, default_strength(name), step=0.05, label=name.capitalize(), info=info)
+        for name, info in STRENGTHS.items()
+    ]
+
+
+def label_sources(gallery: Uploads | None) -> list[tuple[str, str]]:
+    """Label the pictures A, B, C, ... in their order, and drop those over the limit."""
+    files = uploaded(gallery)
+    if len(files) > MAX_SOURCES:
+        gr.Warning(f"Only the first {MAX_SOURCES} pictures are kept.", title="Too many sources")
+    return labelled([str(file.get("path")) for file in files])
+
+
+def update_choices(gallery: Uploads | None, *chosen: int) -> list[gr.Dropdown]:
+    """Update the faces' choices after sources were added or removed."""
+    sources = len(uploaded(gallery))
+    return dropdowns(sources, keep_choices(sources, chosen))
+
+
+def keep_choices(sources: int, chosen: Sequence[int]) -> list[int]:
+    """Keep the choices whose source is still there; if none is left, give the first source to the first face."""
+    kept = [choice if isinstance(choice, int) and choice < sources else LEAVE_ALONE for choice in chosen]
+    if sources and all(choice == LEAVE_ALONE for choice in kept):
+        kept[0] = 0
+    return kept
+
+
+def mapping_of(chosen: Sequence[int], first: int = 0) -> dict[int, int]:
+    """{number of the face: number of its source} of those that are not left alone; faces count from `first`."""
+    return {number: source for number, source in enumerate(chosen, first) if source != LEAVE_ALONE}
+
+
+def uploaded(gallery: Uploads | None) -> list[File]:
+    """The files of a gallery."""
+    return [entry.get("image") or entry.get("video") or {} for entry in gallery or []]
+
+
+def labelled(paths: Sequence[str]) -> list[tuple[str, str]]:
+    """The pictures with their names."""
+    return [(path, f"Source {letter}") for path, letter in zip(paths, LETTERS, strict=False)]
+
+
+def one_each(faces: int, count: int) -> list[int]:
+    """The first face gets the first source, and so on; further faces are left alone."""
+    return [number if number < faces else LEAVE_ALONE for number in range(count)]
+
+
+def dropdowns(sources: int, choices: Sequence[int]) -> list[gr.Dropdown]:
+    """The faces' choices when there are so many sources."""
+    return [gr.Dropdown(choices=_options(sources), value=choice) for choice in choices]
+
+
+def _options(sources: int) -> list[tuple[str, int]]:
+    named = [(f"Source {letter}", number) for number, letter in enumerate(LETTERS[:sources])]
+    return [("Leave alone", LEAVE_ALONE), *named]

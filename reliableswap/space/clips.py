@@ -1,0 +1,226 @@
+"""Clips from clients: what is taken, who is in them, and the swapped clip under a path that nobody can guess."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+import shutil
+import threading
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reliableswap.errors import ClipError, ReliableSwapError
+from reliableswap.faces.track import ClipFaces
+from reliableswap.media.video.info import picture_stream, probe
+from reliableswap.media.video.library import clip_errors, open_clip
+from reliableswap.pipelines.clip_people import carry_people
+from reliableswap.pipelines.image import Engine
+from reliableswap.pipelines.video import VideoProgress, VideoResult, VideoSettings
+
+from .consent import require_consent
+from .files import File, read_upload, shared_storage, upload_name, uploaded_path
+from .inputs import check_engine, check_sources, check_strengths
+from .limits import (
+    MAX_CLIP_BYTES,
+    MAX_CLIP_FRAMES,
+    MAX_CLIP_MEGABYTES,
+    MAX_CLIP_MEGAPIXELS,
+    MAX_CLIP_SECONDS,
+)
+from .work import Worker
+
+_RESULT = "swapped.mp4"
+_ROOM = 3 * MAX_CLIP_BYTES  # finished segments, the joined clip, and the signed one
+
+
+@dataclass(frozen=True)
+class ClipPart:
+    """A clip of a client, checked, and the part of it that is worked on, in seconds. name: its owner's name for it."""
+
+    path: Path
+    name: str
+    start: float | None = None
+    end: float | None = None
+
+    @classmethod
+    def of(cls, file: File | None, start: object = None, end: object = None) -> ClipPart:
+        """Check an upload; raise ClipError for what is no clip, too large, too long or damaged."""
+        path = uploaded_path(file, "clip", "a clip")
+        part = cls(path, upload_name(file, path), _seconds(start, "start"), _seconds(end, "end"))
+        with part.named():
+            part._check()
+        return part
+
+    def settings(self, quality: object = 85) -> VideoSettings:
+        """How this part is worked on: shown in browsers, with the visible label."""
+        if isinstance(quality, bool) or not isinstance(quality, (int, float)) or not 1 <= quality <= 100:
+            raise ReliableSwapError(f"quality is {quality!r}; choose a number from 1 to 100")
+        return VideoSettings(start=self.start, end=self.end, quality=int(quality), encoder="h264", label=True)
+
+    @contextlib.contextmanager
+    def named(self) -> Iterator[None]:
+        """Inside, errors name the clip as its owner does: no path of this server leaves it."""
+        try:
+            yield
+        except ReliableSwapError as error:
+            text = str(error)
+            for shown in (str(self.path), self.path.name):
+                text = text.replace(shown, self.name)
+            raise type(error)(text) from error
+
+    def _check(self) -> None:
+        size = self.path.stat().st_size
+        if size > MAX_CLIP_BYTES:
+            raise ClipError(
+                f"{self.name} has {size / (1 << 20):.0f} MB, and a clip may have {MAX_CLIP_MEGABYTES}; make it smaller"
+            )
+        with open_clip(self.path) as container, clip_errors(self.name, "read"):
+            context = picture_stream(container).codec_context
+            width, height = int(context.width), int(context.height)
+        if width * height > MAX_CLIP_MEGAPIXELS * 1_000_000:
+            raise ClipError(
+                f"{self.name} is {width}x{height}, and a clip may have {MAX_CLIP_MEGAPIXELS} megapixels, such as "
+                "1920x1080; make it smaller"
+            )
+        VideoSettings(start=self.start, end=self.end)
+        info = probe(self.path)
+        info.check()
+        if info.length is None:
+            return  # the frames are counted
+        length = min(float(info.length), math.inf if self.end is None else self.end) - (self.start or 0)
+        if length <= 0:
+            raise ClipError(f"{self.name} ends before start; choose an earlier start")
+        # The last frame's length, and rounding, are no reason to refuse.
+        if length > MAX_CLIP_SECONDS + 0.1 or length * float(info.rate) > MAX_CLIP_FRAMES + 2:
+            raise _too_long(self.name)
+
+
+@dataclass(frozen=True, eq=False)
+class FoundPeople:
+    """The people of a part of a clip. kept: what a swap of the same part goes on from."""
+
+    part: ClipPart
+    faces: ClipFaces
+    kept: Path
+
+
+def find_people(
+    worker: Worker, part: ClipPart, cancelled: threading.Event
+) -> Iterator[VideoProgress | FoundPeople]:
+    """Find who is in the clip; yields progress and, last, the people. Ends without them when it is cancelled."""
+    found = None
+    with _place(_ROOM // 10) as place, part.named():
+        output = place / _RESULT
+        with _until(cancelled, worker.people(part.path, part.settings(), output)) as steps:
+            for step in steps:
+                if isinstance(step, VideoProgress):
+                    _check_frames(step, part)
+                    yield step
+                else:
+                    found = FoundPeople(part, step, output)
+        if found is None:
+            shutil.rmtree(place)
+    if found is not None:
+        yield found
+
+
+def swap_people(
+    worker: Worker,
+    sources: Mapping[int, File],
+    part: ClipPart | FoundPeople,
+    agreed: object,
+    people: Mapping[int, int],
+    engine: Engine,
+    strengths: tuple[object, ...],
+    quality: object,
+    cancelled: threading.Event,
+) -> Iterator[VideoProgress | VideoResult]:
+    """Swap people of a clip; yields progress and, last, the result. Cancelled or failed, it leaves nothing behind.
+
+    people: {number of the person, from 1: number of the source}; strengths: in the order of `inputs.STRENGTHS`.
+    """
+    require_consent(agreed)
+    found = part if isinstance(part, FoundPeople) else None
+    part = part.part if isinstance(part, FoundPeople) else part
+    checked, settings = check_strengths(*strengths), part.settings(quality)
+    check_engine(engine)
+    check_sources(sources, people, "person")
+    pictures = {number: read_upload(file, f"source {number}") for number, file in sources.items()}
+    result = None
+    with _place(_ROOM) as place, part.named():
+        output = place / _RESULT
+        if found is not None:
+            carry_people(found.kept, output)
+        job = worker.clip(pictures, part.path, output, people, engine, checked, settings)
+        with _until(cancelled, job) as steps:
+            for step in steps:
+                if isinstance(step, VideoProgress):
+                    _check_frames(step, part)
+                    _check_size(place, part)
+                    shared_storage().mark_used(part.path)
+                    yield step
+                else:
+                    result = step
+        if result is None:
+            shutil.rmtree(place)
+    if result is not None:
+        yield result
+
+
+@contextlib.contextmanager
+def _place(room: int) -> Iterator[Path]:
+    """A new folder in the storage with so many bytes reserved; it is deleted if what happens inside fails."""
+    with shared_storage().reserved(room):
+        place = shared_storage().folder / uuid.uuid4().hex
+        place.mkdir(mode=0o700)
+        try:
+            yield place
+        except BaseException:  # also when the browser is gone and the generator is closed
+            shutil.rmtree(place, ignore_errors=True)
+            raise
+
+
+@contextlib.contextmanager
+def _until(cancelled: threading.Event, steps: Iterator[Any]) -> Iterator[Iterator[Any]]:
+    """The steps, until they end or somebody cancels; on leaving, their threads have ended."""
+    try:
+        yield itertools.takewhile(lambda _: not cancelled.is_set(), steps)
+    finally:
+        close = getattr(steps, "close", None)
+        if close is not None:
+            close()
+
+
+def _check_frames(step: VideoProgress, part: ClipPart) -> None:
+    """A clip may hold more frames than it declares."""
+    if step.stage == "find" and step.frame > MAX_CLIP_FRAMES + 2:
+        raise _too_long(part.name)
+
+
+def _check_size(place: Path, part: ClipPart) -> None:
+    size = 0
+    for path in place.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            size += path.stat().st_size
+    if size > _ROOM:
+        raise ClipError(f"the result of {part.name} gets too large; choose a lower quality or a shorter part")
+
+
+def _too_long(name: str) -> ClipError:
+    return ClipError(
+        f"{name} is too long: at most {MAX_CLIP_SECONDS} seconds and {MAX_CLIP_FRAMES} frames are swapped here; "
+        "choose start and end"
+    )
+
+
+def _seconds(value: object, name: str) -> float | None:
+    """Seconds, or None for the clip's own beginning or end."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise ReliableSwapError(f"{name} is {value!r}; give seconds, or leave it empty")
+    return float(value) or None  # 0 is what an empty field of the page holds
