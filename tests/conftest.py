@@ -158,6 +158,7 @@ def triplets(tmp_path_factory: pytest.TempPathFactory) -> Path:
         FilterSettings,
         PairSettings,
         QualitySettings,
+        SurrogateSettings,
         TripletSettings,
     )
 
@@ -170,6 +171,7 @@ def triplets(tmp_path_factory: pytest.TempPathFactory) -> Path:
             image.save(photos / f"P{number:03d}" / f"{picture}.png")
     settings = TripletSettings(
         size=SIZE,
+        surrogates=SurrogateSettings(source_surrogate=True),
         pairs=12,
         shard_pairs=3,
         split=Split(60, 40, 0),

@@ -9,6 +9,7 @@ import numpy as np
 from reliableswap.errors import ReliableSwapError
 
 KINDS = ("cycle", "naive", "real_source", "reconstruction", "vanilla", "surrogate_source")
+NO_TRUTH = ("vanilla",)
 # The kinds whose truth is a real photo.
 PHOTO_TRUTH = ("cycle", "real_source", "reconstruction", "surrogate_source")
 
@@ -49,6 +50,18 @@ class Mix:
         weights = np.array([getattr(self, kind) for kind in KINDS], np.float64)
         return np.asarray(weights / weights.sum())
 
-    def draw(self, rng: np.random.Generator) -> str:
-        """A random kind."""
-        return KINDS[int(rng.choice(len(KINDS), p=self.shares))]
+    def draw(self, rng: np.random.Generator, truth: bool | None = None) -> str:
+        """A random kind; of those with a truth, or of those without, if asked for."""
+        shares = self.shares
+        if truth is not None:
+            shares = shares * [(kind in NO_TRUTH) != truth for kind in KINDS]
+            shares = shares / shares.sum()
+        return KINDS[int(rng.choice(len(KINDS), p=shares))]
+
+    def check_both(self) -> None:
+        """Raise unless there are samples with a truth and samples without."""
+        none = sum(getattr(self, kind) for kind in NO_TRUTH)
+        if not 0 < none < sum(getattr(self, kind) for kind in KINDS):
+            raise ReliableSwapError(
+                f"alternating needs samples with and without a truth; the mix is {asdict(self)}"
+            )

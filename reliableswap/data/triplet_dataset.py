@@ -47,7 +47,8 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
     mesh (468,3): the target's, in pixels
     has_truth: 0 or 1; kind: a position in KINDS
 
-    mix: how often each kind of sample comes; lanes, batch: see RowOrder.
+    mix: how often each kind of sample comes; lanes, batch: see RowOrder. alternate: so many samples have no truth, so
+    many have one, and so on; 0: kinds are mixed.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
         seed: int = 0,
         lanes: int = 1,
         batch: int = 1,
+        alternate: int = 0,
     ) -> None:
         folder = Path(folder)
         self.shards = shards_of(folder, split)
@@ -69,6 +71,9 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
         self.size = int(read_about(self.shards[0])["settings"]["size"])
         self.mix, self.augmentation = mix or Mix(), augmentation or Augmentation()
         self.seed, self.lanes, self.batch = seed, lanes, batch
+        self.alternate = alternate
+        if alternate:
+            self.mix.check_both()
         self.order = RowOrder(self.counts, seed, lanes, batch)
         self._tables: OrderedDict[int, pa.Table] = OrderedDict()
 
@@ -85,7 +90,7 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
 
     def sample(self, i: int, rng: np.random.Generator) -> Sample:
         """The faces of sample i as they are stored."""
-        kind = self.mix.draw(rng)
+        kind = self.mix.draw(rng, i // self.alternate % 2 == 1 if self.alternate else None)
         row = self._row(*self.place(i))
         mirrored = bool(rng.random() < 0.5)  # the row's other triplet, whose truth is b's photo
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .adapter import IdentityAdapter
 from .base import register_to_config
 from .colours import expected_colours, with_coarse_colours
 from .generator import Generator, GeneratorOutput
@@ -21,10 +23,10 @@ _SLOPE = 0.2  # of all leaky ReLUs
 class IdentityStyle(nn.Module):
     """(B,D) -> (B,256): the style vector, which carries the identity to every block."""
 
-    def __init__(self, vector_size: int) -> None:
+    def __init__(self, vector_size: int, encoded: int) -> None:
         super().__init__()
-        # The entries of a unit vector are about D^-0.5; scale them to about 1.
-        self.gain = vector_size**0.5
+        # The entries of a unit vector are about D^-0.5; scale them to about 1. An adapter's do not count.
+        self.gain = encoded**0.5
         self.first = nn.Linear(vector_size, _STYLE)
         self.second = nn.Linear(_STYLE, _STYLE)
 
@@ -122,8 +124,11 @@ class LightGenerator(Generator):
     stains of colour too, and a network with free colours paints some. `sizes` are the crop sizes that it was trained
     at. With `layers` the network sees inputs of any size at 128 px, and the maps it answers with (models/layers.py)
     are applied at the inputs' own size. `away` is the share of the target's vector that a swap subtracts from the
-    source's (swap/steps/generate.py).
+    source's (swap/steps/generate.py). `adapter_join` says how an IdentityAdapter is joined ("none": there is none), and
+    `adapter_encoder` holds its encoder's settings.
     """
+
+    adapter: IdentityAdapter | None
 
     multiple = 8
 
@@ -145,6 +150,8 @@ class LightGenerator(Generator):
         away: float = 0.35,
         held_out: float = 10.0,
         layers: bool = False,
+        adapter_join: str = "none",
+        adapter_encoder: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         if len(channels) != 4:
@@ -158,9 +165,13 @@ class LightGenerator(Generator):
         if not sizes or any(size < self.multiple or size % self.multiple for size in sizes):
             raise ValueError(f"sizes {tuple(sizes)} are not all divisible by {self.multiple}")
         self.guidance_channels, self.target_colours = guidance_channels, target_colours
-        self.vector_size = identity_dim + fixer_dim
+        self.adapter = (
+            None if adapter_join == "none" else IdentityAdapter(adapter_join, adapter_encoder or {})
+        )
+        encoded = identity_dim + fixer_dim
+        self.vector_size = encoded + (identity_dim if adapter_join == "concat" else 0)
         full, half, quarter, eighth = channels
-        self.style = IdentityStyle(self.vector_size)
+        self.style = IdentityStyle(self.vector_size, encoded)
         self.stem = nn.Conv2d(3 + guidance_channels, full, 3, padding=1)
         self.down = nn.ModuleList([Down(full, half, 2), Down(half, quarter, 2), Down(quarter, eighth, 1)])
         self.blocks = nn.ModuleList(IdentityBlock(eighth) for _ in range(block_count))
@@ -168,8 +179,20 @@ class LightGenerator(Generator):
         self.head = nn.Conv2d(full, 4, 3, padding=1)
         self.layer_head = LayerHead(full) if layers else None
 
-    def forward(self, target: Tensor, identity: Tensor, guidance: Tensor | None = None) -> GeneratorOutput:
-        """(B,3,H,W) in [-1,1], (B,D), (B,4,H,W) -> image (B,3,H,W) in [-1,1], mask (B,1,H,W), logits."""
+    def forward(
+        self,
+        target: Tensor,
+        identity: Tensor,
+        guidance: Tensor | None = None,
+        source: Tensor | None = None,
+    ) -> GeneratorOutput:
+        """(B,3,H,W) in [-1,1], (B,D), (B,4,H,W) -> image (B,3,H,W) in [-1,1], mask (B,1,H,W), logits.
+
+        source (B,3,112,112): the identity window of the source's crop, for the adapter; without it, identity is a
+        vector that the adapter has been joined with.
+        """
+        if self.adapter is not None and source is not None:
+            identity = self.adapter.join(identity, self.adapter(source))
         self.check_inputs(target, identity, guidance)
         if guidance is None and self.guidance_channels:
             guidance = no_guidance(target)

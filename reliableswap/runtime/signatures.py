@@ -58,6 +58,10 @@ def signatures(network: Network) -> list[Signature]:
 
 
 def _of_generator(network: Generator, size: int, label: str) -> Signature:
+    if network.config.get("adapter_join", "none") != "none":
+        raise ReliableSwapError(
+            f"this {type(network).__name__} has an identity adapter, which a file of it would lack; run it by torch"
+        )
     inputs: dict[str, Any] = {"target": (1, 3, size, size), "identity": (1, network.vector_size)}
     if network.guidance_channels:
         inputs["guidance"] = (1, network.guidance_channels, size, size)

@@ -42,16 +42,28 @@ class Networks:
     fixer: Any = None
     generator: Any = None
 
+    @property
+    def adapter(self) -> Any:
+        """The generator's IdentityAdapter, or None."""
+        return getattr(self.generator, "adapter", None)
+
     def embed(self, name: str, picture: np.ndarray) -> torch.Tensor:
         """(1,D) on the CPU: the vector that an encoder gives for a window (H,W,3) uint8 of an aligned crop."""
         return embed(getattr(self, name), picture)
 
     def encodes_like(self, other: Networks) -> bool:
         """Whether vectors made by the other networks are those that these would make."""
+        if self._adapts is not other._adapts:
+            return False
         return all(
             getattr(getattr(self, name), "runs", None) is getattr(getattr(other, name), "runs", None)
             for name in ("identity", "fixer", "glasses")
         )
+
+    @property
+    def _adapts(self) -> Any:
+        """What the adapter's answers come from, or None: an adapter is a part of its generator."""
+        return None if self.adapter is None else self.generator.runs
 
 
 def embed(network: Any, picture: np.ndarray) -> torch.Tensor:

@@ -38,13 +38,19 @@ class Person:
     @cached_property
     def v_id(self) -> torch.Tensor:
         """(1,D) the identity vector, of length one."""
-        return _mean_direction([subject.v_id for subject in self.subjects])
+        return mean_direction([subject.v_id for subject in self.subjects])
 
     @cached_property
     def v_fix(self) -> torch.Tensor | None:
         """(1,D) the lower-face vector; None without a FixerNet."""
         vectors = [subject.v_fix for subject in self.subjects if subject.v_fix is not None]
-        return _mean_direction(vectors) if vectors else None
+        return mean_direction(vectors) if vectors else None
+
+    @cached_property
+    def adapted(self) -> torch.Tensor | None:
+        """(1,D) the answer of the generator's adapter, averaged over the photos; None without one."""
+        vectors = [subject.adapted for subject in self.subjects if subject.adapted is not None]
+        return torch.cat(vectors).mean(0, keepdim=True) if vectors else None
 
     @cached_property
     def shape_mesh(self) -> np.ndarray:
@@ -62,7 +68,7 @@ class Person:
         return self.subjects[int(np.argmin(angles))]
 
 
-def _mean_direction(vectors: Sequence[torch.Tensor]) -> torch.Tensor:
+def mean_direction(vectors: Sequence[torch.Tensor]) -> torch.Tensor:
     """(1,D) the mean of the vectors' directions, with the vectors' mean length; one vector stays as it is."""
     if len(vectors) == 1:
         return vectors[0]

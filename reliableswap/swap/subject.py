@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -11,6 +12,7 @@ import torch
 
 from reliableswap.errors import NoFaceError
 from reliableswap.faces.align import FIXER_WINDOW, IDENTITY_WINDOW, TEMPLATES, align, apply, similarity
+from reliableswap.faces.detect import to_tensor
 from reliableswap.faces.face import Face
 from reliableswap.faces.visibility import Covers, find_covers
 
@@ -66,7 +68,19 @@ class Subject:
         """A picture (H,W,3) that is a region already, with the mesh (468,3) of its face and covers known before."""
         height, width = pixels.shape[:2]
         subject = cls(pixels, Face.from_mesh(mesh), (0, 0), (width, height), networks)
-        known = {"covers": covers, "strict_covers": strict_covers}
+        return subject.knowing(covers=covers, strict_covers=strict_covers)
+
+    def knowing(
+        self,
+        *,
+        covers: Covers | None = None,
+        strict_covers: Covers | None = None,
+        v_id: torch.Tensor | None = None,
+        v_fix: torch.Tensor | None = None,
+    ) -> Subject:
+        """The same face and region, with what is known already from elsewhere, such as from other frames of a clip."""
+        known = {"covers": covers, "strict_covers": strict_covers, "v_id": v_id, "v_fix": v_fix}
+        subject = copy(self)
         subject.__dict__.update({name: value for name, value in known.items() if value is not None})
         return subject
 
@@ -129,6 +143,17 @@ class Subject:
         if self.networks.fixer is None:
             return None
         return self.networks.embed("fixer", self.crop[FIXER_WINDOW])
+
+    @cached_property
+    def adapted(self) -> torch.Tensor | None:
+        """(1,D) the answer of the generator's adapter, on the CPU; None without one."""
+        if self.networks.adapter is None:
+            return None
+        window = to_tensor(self.crop[IDENTITY_WINDOW])
+        generator = self.networks.generator
+        with torch.inference_mode():
+            adapted: torch.Tensor = self.networks.adapter(window.to(generator.device, generator.dtype))
+        return adapted.float().cpu()
 
     def crop_scale(self, size: int, template: str) -> float:
         """Pixels of an aligned crop with that side for one pixel of the region."""

@@ -92,9 +92,9 @@ the identity of b, C_ba the other way round. Training takes C_ab as target and C
 the ground truth. So a row gives two cycle triplets.
 
 **C_ab, C_ba and source surrogates are made by software and show nobody as they were. Do not publish them as
-photos.** Their files carry the mark of AI-made pictures (IPTC digital source type, in XMP); those of the real photos don't.
+photos.** Their files carry the mark of AI-made pictures (IPTC digital source type, in XMP); those of real photos don't.
 
-![some rows: C_a, C_b, C_ab, C_ba, source surrogates if there are any](contact_sheet.jpg)
+![some rows: C_a, C_b, C_ab, C_ba, source surrogates](contact_sheet.jpg)
 
 | split | rows | cycle triplets |
 |---|---|---|

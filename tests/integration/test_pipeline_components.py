@@ -14,11 +14,13 @@ from support.people import portrait
 
 from reliableswap import ReliableSwapPipeline
 from reliableswap.bundled import bundled
-from reliableswap.errors import NoFaceError, WeightsError
+from reliableswap.errors import NoFaceError, ReliableSwapError, WeightsError
+from reliableswap.models.adapter import adapter_config
 from reliableswap.models.detector import FaceDetector
 from reliableswap.models.glasses import GlassesNet
 from reliableswap.models.identity import IdentityEncoder
 from reliableswap.models.light import LightGenerator
+from reliableswap.runtime.signatures import signatures
 
 
 @pytest.fixture
@@ -43,6 +45,43 @@ def test_weights_that_change_in_place_are_what_runs(pipe: ReliableSwapPipeline) 
     with torch.no_grad():
         pipe.generator.head.weight.mul_(0.2)
     assert not np.array_equal(swapped(pipe), before)
+
+
+def adapted(pipe: ReliableSwapPipeline, join: str, scale: float) -> LightGenerator:
+    """The pipeline's generator with an adapter, whose answer is as long as `scale`."""
+    assert pipe.generator is not None
+    assert pipe.identity is not None
+    config = {name: value for name, value in pipe.generator.config.items() if not name.startswith("_")}
+    torch.manual_seed(0)
+    made = LightGenerator(
+        **{**config, "adapter_join": join, "adapter_encoder": adapter_config(pipe.identity)}
+    )
+    made.load_state_dict(pipe.generator.state_dict(), strict=False)
+    assert made.adapter is not None
+    made.adapter.start_from(pipe.identity)
+    with torch.no_grad():
+        made.adapter.last.weight.copy_(torch.eye(128).roll(1, 0) * scale)
+    return made.eval()
+
+
+def test_an_adapter_swaps_and_is_saved_with_its_generator(pipe: ReliableSwapPipeline, tmp_path: Path) -> None:
+    before = swapped(pipe)
+    person = pipe.prepare(portrait(1, 200))
+    pipe.generator = adapted(pipe, "add", 0.0)
+    assert np.array_equal(swapped(pipe), before)  # at its start it changes nothing
+    pipe.generator = adapted(pipe, "add", 0.6)
+    after = swapped(pipe)
+    assert np.abs(after.astype(int) - before).max() > 8
+    # A person that was prepared for another generator is asked again.
+    assert np.array_equal(pipe(person, portrait(2, 200)).pictures[0].pixels, after)
+    pipe.save_pretrained(tmp_path)
+    again = ReliableSwapPipeline.from_pretrained(tmp_path)
+    assert np.array_equal(swapped(again), after)
+    with torch.no_grad():
+        again.generator.adapter.last.weight.zero_()
+    assert np.array_equal(swapped(again), before)
+    with pytest.raises(ReliableSwapError, match="identity adapter"):
+        signatures(pipe.generator)
 
 
 def test_a_replaced_encoder_is_checked(pipe: ReliableSwapPipeline) -> None:

@@ -46,13 +46,16 @@ def generate(job: FaceJob) -> FaceJob:
 def identity_request(job: FaceJob) -> torch.Tensor:
     """(1,D) v_full = [v_id ; v_fix] of the source, turned away from the target's by the generator's `away`.
 
-    A generated face keeps something of the face under it; asking for less of the target's identity compensates.
+    A generated face keeps something of the face under it; asking for less of the target's identity compensates. The
+    generator's adapter, if it has one, is joined.
     """
     share = float(job.networks.generator.config.get("away", 0.0))
     pairs = [(job.person.v_id, job.target.v_id)]
     if job.person.v_fix is not None and job.target.v_fix is not None:
         pairs.append((job.person.v_fix, job.target.v_fix))
-    return torch.cat([_turned_away(source, target, share) for source, target in pairs], 1)
+    request = torch.cat([_turned_away(source, target, share) for source, target in pairs], 1)
+    adapted = job.person.adapted
+    return request if adapted is None else job.networks.adapter.join(request, adapted)
 
 
 def _turned_away(vector: torch.Tensor, other: torch.Tensor, share: float) -> torch.Tensor:

@@ -46,6 +46,7 @@ class TripletFolders:
     A round is one batch of every rank. All its batches come from one folder, drawn by `shares`: folders differ in the
     size of their pictures, and ranks with smaller ones would wait for the others. Every folder's samples are taken
     one after the other, so that each of its rows comes once per epoch of its lane, whatever the other folders' shares.
+    alternate: a folder's rounds have samples without a truth and with one in turn.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class TripletFolders:
         workers: int = 1,
         shares: Sequence[float] = (),
         augmentation: Augmentation | None = None,
+        alternate: bool = False,
     ) -> None:
         if not folders:
             raise ReliableSwapError("--triplets names no folder; make one with `reliableswap triplets`")
@@ -74,6 +76,7 @@ class TripletFolders:
                 seed=seed,
                 lanes=max(1, min(ranks * workers, len(shards_of(folder, split)))),
                 batch=batch,
+                alternate=batch * ranks if alternate else 0,
             )
             for folder in folders
         ]

@@ -1,8 +1,8 @@
 """A source-creating surrogate: from one real photo another picture of the same person.
 
 The head turns and the mouth and brows move as in another photo, light, colours and sharpness change, and now and then
-the background or glasses. So a photo of somebody who has only one can still be the truth of a training sample whose source
-is another picture of them.
+the background or glasses. So a photo of somebody who has only one can still be the truth of a training sample
+whose source is another picture of them.
 """
 
 from __future__ import annotations

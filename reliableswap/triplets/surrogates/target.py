@@ -15,9 +15,7 @@ from reliableswap.geometry.shape import displacement, reshape, similarity3d
 from reliableswap.geometry.topology import topology
 from reliableswap.swap.blend import blend_face
 from reliableswap.swap.settings import SwapSettings
-
 from reliableswap.triplets.settings import Variation
-
 
 BLEND = "blend"  # what made a surrogate, where it was no generator
 _DRAWN = tuple(one.name for one in dataclasses.fields(Variation) if one.name != "girth")

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from reliableswap.bundled import bundled
 from reliableswap.errors import ReliableSwapError
 from reliableswap.models import (
@@ -21,6 +23,7 @@ from reliableswap.models import (
     ProjectedDiscriminator,
     SimSwapGenerator,
 )
+from reliableswap.models.adapter import adapter_config
 from reliableswap.models.base import Network
 from reliableswap.models.layers import SIDE
 from reliableswap.models.layers import SIZES as LAYER_SIZES
@@ -93,7 +96,11 @@ def build_generator(
         initial = _CLASSES[settings.base].from_pretrained(settings.initial)
         if settings.layers and isinstance(initial, LightGenerator):
             initial = _with_layers(initial)
+        if settings.adapter != "none":
+            initial = _with_adapter(initial, settings.adapter, identity)
         return _continued(initial, settings.initial, encoders, sizes, held_out)
+    if settings.adapter != "none" and settings.base != "light":
+        raise ReliableSwapError(f"--adapter is for the light generator, and --base is {settings.base}")
     width = {} if settings.channels is None else {"channels": settings.channels}
     if settings.base == "faceshifter":
         return FaceShifterGenerator(size=sizes[0], held_out=held_out, **width, **encoders)
@@ -103,7 +110,7 @@ def build_generator(
         raise ReliableSwapError(
             "--channels is for simswap and faceshifter; the light generator has one width"
         )
-    return LightGenerator(
+    light = LightGenerator(
         guidance_channels=4 if settings.guidance else 0,
         target_colours=_target_colours(settings.target_colours, settings.layers),
         sizes=_sizes(sizes, settings.layers),
@@ -111,6 +118,7 @@ def build_generator(
         layers=settings.layers,
         **encoders,
     )
+    return light if settings.adapter == "none" else _with_adapter(light, settings.adapter, identity)
 
 
 def _continued(
@@ -140,6 +148,30 @@ def _with_layers(generator: LightGenerator) -> LightGenerator:
     layered = LightGenerator(**{**config, "layers": True, "target_colours": colours})
     layered.load_state_dict(generator.state_dict(), strict=False)
     return layered
+
+
+def _with_adapter(generator: Generator, join: str, identity: IdentityEncoder) -> Generator:
+    """The generator with a new adapter, which starts as a copy of the identity encoder; or itself if it has one."""
+    if not isinstance(generator, LightGenerator):
+        raise ReliableSwapError(
+            f"--adapter is for the light generator, and --initial holds a {type(generator).__name__}"
+        )
+    if generator.config["adapter_join"] != "none":
+        if generator.config["adapter_join"] != join:
+            raise ReliableSwapError(
+                f"--initial has an adapter joined by {generator.config['adapter_join']}, and --adapter is {join}"
+            )
+        return generator
+    config = {name: value for name, value in generator.config.items() if not name.startswith("_")}
+    adapted = LightGenerator(**{**config, "adapter_join": join, "adapter_encoder": adapter_config(identity)})
+    weights, first = generator.state_dict(), "style.first.weight"
+    if join == "concat":  # columns for the adapter's answer, which is zero at the start
+        fresh = adapted.state_dict()[first]
+        weights[first] = torch.cat([weights[first], fresh[:, weights[first].shape[1] :]], 1)
+    adapted.load_state_dict(weights, strict=False)
+    assert adapted.adapter is not None
+    adapted.adapter.start_from(identity)
+    return adapted
 
 
 def _target_colours(cells: int, layers: bool) -> int:

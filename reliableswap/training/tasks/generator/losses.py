@@ -23,6 +23,17 @@ def identity_loss(output: Tensor, source: Tensor) -> Tensor:
     return 1 - F.cosine_similarity(output, source, dim=1)
 
 
+def proxy_fit(source: Tensor, truth: Tensor, has_truth: Tensor, beta: float) -> Tensor:
+    """(B,D) twice, (B,) -> cos(source, truth)^beta where there is a truth, else 1; a constant.
+
+    A surrogate source does not show quite the person of its truth, and the less it does, the less it should teach.
+    """
+    if not beta:
+        return torch.ones_like(has_truth)
+    alike = F.cosine_similarity(source, truth, dim=1).clamp(min=0).detach() ** beta
+    return torch.where(has_truth > 0, alike, torch.ones_like(alike))
+
+
 def l1_loss(output: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
     """(B,3,H,W) twice, (B,1,H,W) -> the weighted mean absolute difference."""
     return ((output - truth).abs() * weight).mean((1, 2, 3))

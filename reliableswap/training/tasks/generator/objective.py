@@ -54,7 +54,11 @@ class Step:
         source_vector = frozen.vectors(self.source)
         judged = bool(settings.identity_weight or (settings.lower_face_weight and frozen.fixer is not None))
         self.wanted_vector = frozen.vectors(batch["who"]) if judged else source_vector
-        self.output = generate(network, self.target, source_vector, batch["guidance"])
+        self.output = generate(network, self.target, source_vector, batch["guidance"], self.source)
+        size = frozen.identity.embedding_size
+        self.fit = loss.proxy_fit(
+            source_vector[:, :size], self.wanted_vector[:, :size], self.has_truth, settings.proxy_beta
+        )
         self.image = self.output.image.float()
         self.seen = self._as_encoders_see_it() if judged else self.image
         self.vector = frozen.embed(self.seen) if judged else source_vector
@@ -147,14 +151,14 @@ def _identity(step: Step) -> tuple[Tensor, Tensor | None]:
     size = step.frozen.identity.embedding_size
     values = loss.identity_loss(step.vector[:, :size], step.wanted_vector[:, :size])
     if not step.frozen.more_identities:
-        return values, None
+        return step.fit * values, None
     wanted = identity_window(step.batch["who"])
     each = [values]
     for encoder in step.frozen.more_identities:
         with torch.no_grad():
             person = encoder(wanted).float()
         each.append(loss.identity_loss(encoder(identity_window(step.seen)).float(), person))
-    return torch.stack(each).mean(0), None
+    return step.fit * torch.stack(each).mean(0), None
 
 
 def _lower_face(step: Step) -> tuple[Tensor, Tensor | None] | None:
@@ -253,7 +257,8 @@ def _attribute(step: Step) -> tuple[Tensor, Tensor | None]:
 
 def _cycle(step: Step) -> tuple[Tensor, Tensor | None]:
     """Swap the output back to the target's identity, without guidance, and compare it with the target."""
-    back = generate(step.network, step.image, step.frozen.vectors(step.plain), None).image.float()
+    vectors = step.frozen.vectors(step.plain)
+    back = generate(step.network, step.image, vectors, None, step.plain).image.float()
     return loss.l1_loss(back, step.plain, step.pixel_weight), step.no_truth
 
 
@@ -315,10 +320,14 @@ def truth_is_photo(batch: Batch) -> Tensor:
     return torch.isin(batch["kind"], torch.tensor(_PHOTO_TRUTH, device=batch["kind"].device))
 
 
-def generate(network: nn.Module, target: Tensor, vector: Tensor, guidance: Tensor | None) -> GeneratorOutput:
-    """Run the generator; one that takes no guidance gets none."""
-    wants = guidance if unwrapped(network).guidance_channels else None
-    output: GeneratorOutput = network(target, vector, wants)
+def generate(
+    network: nn.Module, target: Tensor, vector: Tensor, guidance: Tensor | None, source: Tensor
+) -> GeneratorOutput:
+    """Run the generator; one that takes no guidance gets none, and an adapter sees the source's crop (B,3,S,S)."""
+    inner = unwrapped(network)
+    wants = guidance if inner.guidance_channels else None
+    adapted = () if getattr(inner, "adapter", None) is None else (identity_window(source),)
+    output: GeneratorOutput = network(target, vector, wants, *adapted)
     return output
 
 

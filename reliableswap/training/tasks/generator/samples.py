@@ -55,6 +55,7 @@ class GeneratorSamples(Dataset[dict[str, Tensor]]):
         corruption: CorruptionRates | None = None,
         painted: float = 0.0,
         augmentation: Augmentation | None = None,
+        alternate: bool = False,
     ) -> None:
         if not 0 <= painted <= 1:
             raise ReliableSwapError(f"--painted_glasses is {painted}; choose a share from 0 to 1")
@@ -69,6 +70,7 @@ class GeneratorSamples(Dataset[dict[str, Tensor]]):
             workers=workers,
             shares=shares,
             augmentation=augmentation,
+            alternate=alternate,
         )
 
     def __len__(self) -> int:

@@ -44,6 +44,10 @@ class GeneratorSettings(AdversarialSettings):
     layers: bool = setting(
         False, "let a light generator answer with layers, at any size; may be added to --initial without them"
     )
+    adapter: Literal["none", "add", "concat", "replace"] = setting(
+        "none",
+        "how a trainable encoder joins the frozen identity encoder (light generator); may be added to --initial",
+    )
     channels: int | None = setting(
         None, "width of SimSwap's first or FaceShifter's widest maps; None: as published"
     )
@@ -62,6 +66,10 @@ class GeneratorSettings(AdversarialSettings):
     vanilla_share: float | None = setting(None, "share of pairs without truth instead of the mix's")
     surrogate_source_share: float | None = setting(
         None, "share of triplets whose source was made of their truth, instead of the mix's"
+    )
+    alternate: bool = setting(
+        False,
+        "take batches in turn without and with a truth, instead of mixing them (CSCS's normal and proxy steps)",
     )
     strangers: float = setting(
         0.5, "share of pairs without truth whose source is of another pair, so in another pose and light"
@@ -82,6 +90,10 @@ class GeneratorSettings(AdversarialSettings):
         on_resume="any",
     )
     identity_weight: float = setting(8.0, "weight of the identity loss")
+    proxy_beta: float = setting(
+        0.0,
+        "exponent of cos(source, truth), the identity loss's factor for samples with a truth; 0: always 1",
+    )
     identity_jitter: float = setting(1.0, "strength of the random crop before the identity loss; 0: none")
     glasses: float = setting(
         1.0, "opacity of the target's and the source's glasses over the output that identity losses see"

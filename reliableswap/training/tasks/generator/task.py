@@ -49,6 +49,7 @@ class GeneratorTask(Task):
             shares=settings.shares,
             corruption=CorruptionRates().scaled(settings.guidance_corruption),
             painted=settings.painted_glasses,
+            alternate=settings.alternate,
             augmentation=Augmentation(
                 light=settings.light, occluded=settings.occluded, occluders=settings.occluders
             ),

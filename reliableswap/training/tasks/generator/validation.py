@@ -16,6 +16,7 @@ from reliableswap.geometry.measures import pose_error
 from reliableswap.geometry.measures_torch import openings
 from reliableswap.models import FixerNet, Generator, IdentityEncoder
 
+from .objective import generate
 from .views import MeshReader, fixer_window, identity_window
 
 Batch = dict[str, Tensor]
@@ -101,8 +102,13 @@ class Validation:
         device = generator.device
         v_id, v_fix = self._vectors(batch["source"].to(device))
         vector = v_id if v_fix is None else torch.cat([v_id, v_fix], 1)
-        guidance = batch["guidance"].to(device) if generator.guidance_channels else None
-        return generator(batch["target"].to(device), vector, guidance).image.float().clamp(-1, 1)
+        guidance = batch["guidance"].to(device)
+        source = batch["source"].to(device)
+        return (
+            generate(generator, batch["target"].to(device), vector, guidance, source)
+            .image.float()
+            .clamp(-1, 1)
+        )
 
     def _swap_figures(self, generator: Generator, batch: Batch) -> dict[str, Tensor]:
         """Figures (B,) of pairs without truth, and the vectors (B,D) of outputs and sources."""

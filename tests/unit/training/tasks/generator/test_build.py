@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from support.generator_tasks import SIZE, SMALL, settings_for, task_for
 
 from reliableswap.errors import ReliableSwapError
@@ -60,3 +62,30 @@ def test_layers_can_be_added_to_a_generator_without(triplets: Path, encoders: Pa
         settings_for(triplets, initial=tmp_path / "layered", layers=True), identity, None, [128], 10.0
     )
     assert (again.layer_head.bias == layered.layer_head.bias).all()
+
+
+@pytest.mark.parametrize("join", ["add", "concat", "replace"])
+def test_an_adapter_can_be_added_and_changes_nothing_at_first(
+    triplets: Path, encoders: Path, tmp_path: Path, join: Any
+) -> None:
+    identity = IdentityEncoder.from_pretrained(encoders / "identity")
+    plain = build_generator(settings_for(triplets), identity, None, [SIZE], 10.0).eval()
+    plain.save_pretrained(tmp_path / "plain")
+    settings = settings_for(triplets, initial=tmp_path / "plain", adapter=join)
+    adapted = build_generator(settings, identity, None, [SIZE], 10.0).eval()
+    source, target = torch.rand(1, 3, 112, 112) * 2 - 1, torch.rand(1, 3, 64, 64) * 2 - 1
+    with torch.no_grad():
+        v_id = identity(source)
+        assert torch.allclose(adapted(target, v_id, None, source).image, plain(target, v_id).image, atol=1e-4)
+    adapted.save_pretrained(tmp_path / "adapted")
+    again = build_generator(
+        settings_for(triplets, initial=tmp_path / "adapted", adapter=join), identity, None, [SIZE], 10.0
+    )
+    assert all(torch.equal(v, adapted.state_dict()[n]) for n, v in again.state_dict().items())
+    other = "add" if join != "add" else "concat"
+    with pytest.raises(ReliableSwapError, match=f"joined by {join}, and --adapter is {other}"):
+        build_generator(
+            settings_for(triplets, initial=tmp_path / "adapted", adapter=other), identity, None, [SIZE], 10.0
+        )
+    with pytest.raises(ReliableSwapError, match="--adapter is for the light generator"):
+        build_generator(settings_for(triplets, base="simswap", adapter=join), identity, None, [SIZE], 10.0)
