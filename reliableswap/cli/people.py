@@ -4,20 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import TYPE_CHECKING
 
-import cv2
-import numpy as np
-
+from reliableswap.faces.draw import people_sheet
 from reliableswap.media import Picture, check_output, write_picture
 
 from .common import load_pipeline, say
 from .video import Shown
-
-if TYPE_CHECKING:
-    from reliableswap.faces.track import ClipFaces
-
-_SIDE, _CAPTION, _ACROSS = 112, 18, 8
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -54,7 +46,10 @@ def run(arguments: argparse.Namespace) -> int:
     ]
     if output is not None and rows:
         write_picture(
-            Picture(sheet(faces), name="sheet"), output, overwrite=arguments.overwrite, ai_made=False
+            Picture(people_sheet(faces.people), name="sheet"),
+            output,
+            overwrite=arguments.overwrite,
+            ai_made=False,
         )
         say(f"wrote {output}")
     if arguments.json:
@@ -69,18 +64,3 @@ def run(arguments: argparse.Namespace) -> int:
     if not rows:
         print(f"no face found in {info.name}")
     return 0
-
-
-def sheet(faces: ClipFaces) -> np.ndarray:
-    """(H,W,3) uint8 the people's thumbnails with their numbers."""
-    tiles = []
-    for one in faces.people:
-        tile = np.full((_SIDE + _CAPTION, _SIDE, 3), 255, np.uint8)
-        tile[:_SIDE] = one.thumbnail
-        place = (4, _SIDE + _CAPTION - 5)
-        cv2.putText(tile, str(one.number), place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 1, cv2.LINE_AA)
-        tiles.append(tile)
-    across = min(_ACROSS, len(tiles))
-    while len(tiles) % across:
-        tiles.append(np.full_like(tiles[0], 255))
-    return np.vstack([np.hstack(tiles[first : first + across]) for first in range(0, len(tiles), across)])

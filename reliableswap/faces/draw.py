@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from .face import Face
 
 _GREEN, _BLACK = (60, 220, 90), (0, 0, 0)
+_SIDE, _CAPTION, _ACROSS = 112, 18, 8  # of a sheet of people: pixels, and pictures in a row
 
 
 def annotate(image: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
@@ -37,3 +39,28 @@ def _label(image: np.ndarray, text: str, corner: tuple[int, int], scale: float) 
     cv2.putText(
         image, text, (x, y - baseline // 2), cv2.FONT_HERSHEY_SIMPLEX, scale, _GREEN, thickness, cv2.LINE_AA
     )
+
+
+class Portrait(Protocol):
+    """What a sheet needs of a `ClipPerson`: a number and a picture (112,112,3) uint8."""
+
+    @property
+    def number(self) -> int: ...
+
+    @property
+    def thumbnail(self) -> np.ndarray: ...
+
+
+def people_sheet(people: Sequence[Portrait]) -> np.ndarray:
+    """(H,W,3) uint8 the pictures of one or more people of a clip with their numbers."""
+    tiles = []
+    for one in people:
+        tile = np.full((_SIDE + _CAPTION, _SIDE, 3), 255, np.uint8)
+        tile[:_SIDE] = one.thumbnail
+        place = (4, _SIDE + _CAPTION - 5)
+        cv2.putText(tile, str(one.number), place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 1, cv2.LINE_AA)
+        tiles.append(tile)
+    across = min(_ACROSS, len(tiles))
+    while len(tiles) % across:
+        tiles.append(np.full_like(tiles[0], 255))
+    return np.vstack([np.hstack(tiles[first : first + across]) for first in range(0, len(tiles), across)])

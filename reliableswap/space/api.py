@@ -1,4 +1,4 @@
-"""Four endpoints for scripts, which Gradio also offers as MCP tools. Their names and parameters are stable.
+"""Endpoints for scripts, which Gradio also offers as MCP tools. Their names and parameters are stable.
 
 The page's own events are private. Each endpoint has its own hidden components, which give the API its types.
 Gradio publishes the docstrings, so they address the caller. Each source is a parameter of its own because Gradio's MCP
@@ -7,16 +7,18 @@ tools can't take lists of files.
 
 from __future__ import annotations
 
+from threading import Event
 from typing import Any
 
 import gradio as gr
 
 from reliableswap.pipelines.image import Engine
 
-from . import handlers
+from . import clips, handlers
+from .consent import require_consent
 from .events import ONE_AT_A_TIME, UNCHECKED, show_errors
 from .files import File
-from .inputs import STRENGTHS, default_strength
+from .inputs import STRENGTHS, default_strength, parse_faces
 from .limits import MAX_SOURCES
 from .work import Worker
 
@@ -111,6 +113,79 @@ def add_endpoints(worker: Worker) -> None:
         return [(path, f"{name}: {_CAPTIONS[name]}") for name, path in paths.items()]
 
     @show_errors
+    def people(clip: File, start: float, end: float) -> tuple[str, list[dict[str, Any]]]:
+        """Find the people of a clip, and number them as `video` expects.
+
+        Args:
+            clip: the clip: MP4, MOV, MKV or WebM.
+            start: seconds after the first frame at which the part begins.
+            end: seconds after the first frame at which the part ends; 0 is the clip's end.
+
+        Returns:
+            A picture of the people with their numbers.
+            Each person's number from 1, who is seen longest first, the frames that show them, and where they are best.
+        """
+        part = clips.ClipPart.of(clip, start, end)
+        return clips.people_facts(clips.at_once(clips.find_people(worker, part, Event())))
+
+    @show_errors
+    def video(
+        source: File,
+        clip: File,
+        agreed: bool,
+        people: str,
+        engine: Engine,
+        likeness: float,
+        shape: float,
+        detail: float,
+        expression: float,
+        glasses: float,
+        start: float,
+        end: float,
+        quality: float,
+        source_1: File | None = None,
+        source_2: File | None = None,
+        source_3: File | None = None,
+        source_4: File | None = None,
+        source_5: File | None = None,
+    ) -> tuple[str, dict[str, Any]]:
+        """Put the face of one source, or of several, on people of a clip. Every frame says that AI made it.
+
+        Args:
+            source: a picture with the face to put in; its largest face is used. This is source 0.
+            clip: the clip: MP4, MOV, MKV or WebM.
+            agreed: true confirms that the people shown agreed to this, or do not exist; required.
+            people: person=source pairs such as "1=0, 2=1", with people as `people` numbers them. Empty means 1=0.
+            engine: auto, blend, or neural if the server has a generator.
+            likeness: how much of the source comes in, 0 to 1.
+            shape: how far the outline of the face moves to the source's, 0 to 1.
+            detail: how far sharpness and grain follow the clip, 0 to 1.
+            expression: how far mouth, eyelids and brows keep the person's expression, 0 to 1.
+            glasses: how far the person's glasses stay on, 0 to 1.
+            start: seconds after the first frame at which to begin; the result holds that part only.
+            end: seconds after the first frame at which to end; 0 is the clip's end.
+            quality: of the picture, 1 to 100.
+            source_1: a further source; give it to a person with `people`.
+            source_2: a further source; give it to a person with `people`.
+            source_3: a further source; give it to a person with `people`.
+            source_4: a further source; give it to a person with `people`.
+            source_5: a further source; give it to a person with `people`.
+
+        Returns:
+            The result, an MP4 that says that AI made it: in every frame's corner, its metadata and its pixels.
+            The report: engine, device, seconds, frames, and for each person the source and the frames swapped.
+        """
+        require_consent(agreed)
+        given = enumerate((source, source_1, source_2, source_3, source_4, source_5))
+        sources = {number: file for number, file in given if file}
+        part = clips.ClipPart.of(clip, start, end)
+        mapping = parse_faces(people, "person", 1)
+        strengths = (likeness, shape, detail, expression, glasses)
+        steps = clips.swap_people(worker, sources, part, True, mapping, engine, strengths, quality, Event())
+        done = clips.at_once(steps)
+        return str(done.path), clips.clip_facts(done)
+
+    @show_errors
     def verify(file: File) -> dict[str, Any]:
         """Read what a picture or a clip says about how it was made.
 
@@ -129,6 +204,7 @@ def add_endpoints(worker: Worker) -> None:
     agreed = gr.Checkbox(label="agreed", visible=False)
     agreed.value = None  # no default: the caller must give it
     strengths = [gr.Slider(0, 1, default_strength(name), label=name, visible=False) for name in STRENGTHS]
+    part = [gr.Number(0, label=name, visible=False) for name in ("start", "end")]
     _endpoint(
         swap,
         [
@@ -153,6 +229,28 @@ def add_endpoints(worker: Worker) -> None:
         triplets,
         [picture("a"), picture("b"), agreed],
         [gr.Gallery(label="pictures", visible=False, format="png")],
+        **ONE_AT_A_TIME,
+    )
+    _endpoint(
+        people,
+        [picture("clip"), *part],
+        [picture("people"), gr.JSON(label="facts", visible=False)],
+        **ONE_AT_A_TIME,
+    )
+    _endpoint(
+        video,
+        [
+            picture("source"),
+            picture("clip"),
+            agreed,
+            gr.Textbox("", label="people", visible=False),
+            gr.Dropdown(worker.engines, value="auto", label="engine", visible=False),
+            *strengths,
+            *part,
+            gr.Number(85, label="quality", visible=False),
+            *(picture(f"source_{number}") for number in range(1, MAX_SOURCES)),
+        ],
+        [picture("result"), gr.JSON(label="report", visible=False)],
         **ONE_AT_A_TIME,
     )
     _endpoint(verify, [picture("file")], [gr.JSON(label="marks", visible=False)])

@@ -8,21 +8,24 @@ import math
 import shutil
 import threading
 import uuid
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reliableswap.errors import ClipError, ReliableSwapError
+from reliableswap.errors import ClipError, NoFaceError, ReliableSwapError
+from reliableswap.faces.draw import people_sheet
 from reliableswap.faces.track import ClipFaces
+from reliableswap.media import Picture
 from reliableswap.media.video.info import picture_stream, probe
 from reliableswap.media.video.library import clip_errors, open_clip
 from reliableswap.pipelines.clip_people import carry_people
 from reliableswap.pipelines.image import Engine
 from reliableswap.pipelines.video import VideoProgress, VideoResult, VideoSettings
 
-from .consent import require_consent
-from .files import File, read_upload, shared_storage, upload_name, uploaded_path
+from .consent import NOTE, require_consent
+from .files import File, publish, read_upload, shared_storage, upload_name, uploaded_path
 from .inputs import check_engine, check_sources, check_strengths
 from .limits import (
     MAX_CLIP_BYTES,
@@ -169,6 +172,38 @@ def swap_people(
             shutil.rmtree(place)
     if result is not None:
         yield result
+
+
+def people_facts(found: FoundPeople) -> tuple[str, list[dict[str, Any]]]:
+    """Return the path of a picture of all people, and each one's number, frames and best frame's box."""
+    people = found.faces.people
+    if not people:
+        raise NoFaceError(f"no face found in {found.part.name}")
+    sheet = publish(Picture(people_sheet(people), name=found.part.name), "people.png", None)
+    facts = [
+        {
+            "person": one.number,
+            "frames_seen": one.seen,
+            "frames": found.faces.frames,
+            "best_frame": one.best_frame,
+            "box": [round(float(v), 1) for v in one.box],
+        }
+        for one in people
+    ]
+    return sheet, facts
+
+
+def clip_facts(result: VideoResult) -> dict[str, Any]:
+    """Return the report of a swap for the API."""
+    hidden = {"output", "resumed_segments"}
+    report = {name: value for name, value in result.report.items() if name not in hidden}
+    return {**report, "note": f"{NOTE}: this clip does not show what happened."}
+
+
+def at_once(steps: Iterator[Any]) -> Any:
+    """Go through all steps, and return the last one."""
+    (last,) = deque(steps, maxlen=1)
+    return last
 
 
 @contextlib.contextmanager

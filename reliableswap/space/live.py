@@ -97,7 +97,7 @@ class LiveSession:
         if made.pixels is None:
             return "Checking the picture before it is shown."
         self._done.append((begin, self._last))
-        while self._last - self._done[0][1] > _RATE_OVER:
+        while len(self._done) > 2 and self._last - self._done[0][1] > _RATE_OVER:
             self._done.popleft()
         state = f"**{NOTE}.**" if made.swapped else made.failed or "No face in sight."
         if len(self._done) < 2:

@@ -216,7 +216,7 @@ def test_a_file_that_is_no_picture_is_one_clear_line(client: Client, bad_picture
 
 def test_every_endpoint_is_documented(client: Client) -> None:
     endpoints = client.view_api(return_format="dict")["named_endpoints"]
-    assert set(endpoints) == {"/swap", "/faces", "/triplets", "/verify"}
+    assert set(endpoints) == {"/swap", "/faces", "/video", "/people", "/triplets", "/verify"}
     types = {one["parameter_name"]: one["python_type"]["type"] for one in endpoints["/swap"]["parameters"]}
     assert types["source"] == types["source_5"] == "filepath"
     assert types["target"] == "filepath"

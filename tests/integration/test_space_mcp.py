@@ -17,7 +17,7 @@ pytest.importorskip("mcp")
 
 def test_the_mcp_tools_say_what_they_take(page: gr.Blocks) -> None:
     tools = {tool["name"]: tool for tool in httpx.get(f"{page.local_url}gradio_api/mcp/schema").json()}
-    assert set(tools) == {"swap", "faces", "triplets", "verify"}
+    assert set(tools) == {"swap", "faces", "video", "people", "triplets", "verify"}
     schema = tools["swap"]["inputSchema"]["properties"]
     assert list(schema)[:10] == [
         "source",

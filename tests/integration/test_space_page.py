@@ -21,7 +21,7 @@ from reliableswap.space.work import Worker
 
 def test_the_boxes_on_the_page_are_not_ticked(page: gr.Blocks) -> None:
     boxes = [block for block in page.blocks.values() if isinstance(block, gr.Checkbox) and block.visible]
-    assert len(boxes) == 2
+    assert len(boxes) == 4
     assert all(box.value is False and box.label == consent.STATEMENT for box in boxes)
 
 

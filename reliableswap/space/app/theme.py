@@ -67,7 +67,8 @@ table.report th { font-weight: 600; overflow-wrap: normal; }
 .bar { height: 8px; border-radius: 4px; overflow: hidden; background: var(--border-color-primary); }
 .bar span { display: block; height: 100%; background: var(--primary-600); transition: width 0.3s; }
 #clip-offset { display: none; }
-#clip button[aria-label="Trim video to selection"], #clip button[aria-label="Reset video to initial value"] { display: none; }
+#clip button[aria-label="Trim video to selection"] { display: none; }
+#clip button[aria-label="Reset video to initial value"] { display: none; }
 .verdict { font-size: 1.1rem; margin: 0.4rem 0; }
 .figure .panel-column { max-width: 240px; }
 @media (max-width: 640px) { .figure .panel-column { max-width: calc(50% - 8px); } }
