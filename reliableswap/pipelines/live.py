@@ -20,7 +20,6 @@ from reliableswap.safety.consent import Consent
 from reliableswap.safety.live import LiveGates
 from reliableswap.swap.engines import ENGINES, run
 from reliableswap.swap.job import FaceJob
-from reliableswap.swap.networks import Networks
 from reliableswap.swap.person import Person
 from reliableswap.swap.settings import SwapSettings
 from reliableswap.swap.subject import Subject
@@ -61,6 +60,7 @@ class _Vectors:
 class LiveSwap:
     """Puts a source, prepared once, on the largest face of frames that come one after the other.
 
+    record: of all of them; its payload is in their watermark.
     The whole frame is searched only now and then: the face's mesh is read near its last place. Every frame that comes
     out says "Made by AI", and carries the watermark. The gates look as they do in clips.
     """
@@ -82,7 +82,7 @@ class LiveSwap:
             self._person: Person = person_of(source, self._networks, pipe.analyser)
         self._gates.check_sources([self._person])
         stated = Consent.of(consent)
-        self._record = Record(
+        self.record = Record(
             sources=list(self._person.origins),
             engine=pipe.choose_engine(engine),
             settings=asdict(self._settings),
@@ -141,7 +141,7 @@ class LiveSwap:
             return
         self._size = height, width
         self._label = FrameLabel(height, width)
-        self._mark = ClipMark(self._record, height, width)
+        self._mark = ClipMark(self.record, height, width)
         self._follower = LiveFollower(self._networks)
         self._follower.track = self._track  # numbers are not used twice
 
