@@ -67,6 +67,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fresh", action="store_true", help="throw away what an earlier run left in OUT.parts"
     )
+    parser.add_argument(
+        "--label",
+        action="store_true",
+        help='write "Made by AI" into the lower right corner of every frame too',
+    )
     parser.add_argument("--cert", metavar="PEM", help="certificate that signs the result")
     parser.add_argument("--key", metavar="PEM", help="its key (default: $RELIABLESWAP_KEY)")
     add_photo_arguments(parser)
@@ -107,6 +112,7 @@ def run(arguments: argparse.Namespace) -> int:
         encoder=arguments.encoder,
         on_interrupt=arguments.on_interrupt,
         fresh=arguments.fresh,
+        label=arguments.label,
     )
     signer = credentials(arguments.cert, arguments.key)
     pipe = load_pipeline(arguments)

@@ -48,7 +48,7 @@ def left_alone(
     """Person -> refused tracks. Raise where a person that was asked for is refused everywhere, or all are."""
     tracks: dict[int, set[int]] = {number: set() for number in sources}
     for frame in range(faces.frames):
-        for one in faces.at(frame):
+        for one in faces.numbers(frame):
             if one.person in tracks:
                 tracks[one.person].add(one.track)
     alone = {number: found & refused.keys() for number, found in tracks.items()}

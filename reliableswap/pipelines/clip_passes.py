@@ -8,7 +8,7 @@ import queue
 import threading
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from reliableswap.swap.networks import Networks
 from reliableswap.swap.subject import Subject
 
 from .clip_folder import WorkFolder
+from .clip_steady import TargetVectors
 from .clip_swap import FrameSwapper
 from .overlap import Ahead
 
@@ -132,11 +133,20 @@ def look_frames(times: FrameTimes, faces: ClipFaces) -> list[int]:
     """The frames at which the gates look for nudity: one a second, and where a face's track begins."""
     looks, known, numbers = Looks(), set[int](), []
     for number in range(len(times)):
-        tracks = {one.track for one in faces.at(number)}
+        tracks = {one.track for one in faces.numbers(number)}
         if looks.due(times.seconds(number), cut=bool(tracks - known)):
             numbers.append(number)
         known |= tracks
     return numbers
+
+
+@dataclass(frozen=True, eq=False)
+class Checked:
+    """What the looks at a clip said. refused: tracks. earlier_mark: whether it carries a watermark already."""
+
+    refused: dict[int, RefusedError]
+    earlier_mark: bool
+    vectors: TargetVectors
 
 
 def check_clip(
@@ -146,15 +156,12 @@ def check_clip(
     swapper: FrameSwapper,
     gates: ClipGates,
     clock: Clock,
-) -> Generator[VideoProgress, None, tuple[dict[int, RefusedError], bool]]:
-    """Let the gates look at the target: at its nudity, and at the age of the faces that are to be swapped.
-
-    Returns the tracks that are refused, and whether the clip carries a watermark already.
-    """
+) -> Generator[VideoProgress, None, Checked]:
+    """Let the gates look at the target: at its nudity, and at the age of the faces that are to be swapped."""
     frames_of: dict[int, list[int]] = {}
     for number in range(len(times)):
-        for one in swapper.wanted(faces.at(number)):
-            frames_of.setdefault(one.track, []).append(number)
+        for face in swapper.wanted(faces.numbers(number)):
+            frames_of.setdefault(face.track, []).append(number)
     ages: dict[int, set[int]] = {}
     for track, seen in frames_of.items():
         count = min(LOOKS, len(seen))
@@ -163,6 +170,7 @@ def check_clip(
     nudity = set(look_frames(times, faces))
     wanted = sorted(nudity | ages.keys())
     marks: list[np.ndarray] = []
+    vectors = TargetVectors()
     every = max(1, len(wanted) // _READ_MARKS)
     with Ahead(clock.busy.each("decode", reader.at(wanted, times)), 2) as looks:
         for done, (number, frame) in enumerate(looks, 1):
@@ -175,9 +183,11 @@ def check_clip(
                         with suppress(NoFaceError):
                             subject = Subject.around(frame.rgb, one.face, reader.info.name, swapper.networks)
                             gates.add_face(one.track, one.person, subject)
+                            if swapper.uses_vectors:
+                                vectors.add(one.person, subject)
             if done % every == 0 and len(marks) < _READ_MARKS:
                 marks.append(frame.rgb)
             yield clock("check", done, len(wanted))
     with clock.busy("gates"):
         earlier = default_watermark().read_many(marks) is not None
-        return gates.refused_tracks(frames_of), earlier
+        return Checked(gates.refused_tracks(frames_of), earlier, vectors)

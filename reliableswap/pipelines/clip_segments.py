@@ -65,6 +65,7 @@ class Segments:
         self._looks = set(look_frames(second.times, second.faces))
         self._facts: list[dict[str, Any]] = []
         self._resumed = 0
+        self._shown = 0  # up to which frame the swapper has seen the clip
 
     def run(self) -> Generator[VideoProgress, None, dict[str, Any]]:
         """Make everything; after an interrupt, what is done becomes a playable file if the settings say so."""
@@ -114,7 +115,9 @@ class Segments:
         info, colours = second.reader.info, second.reader.colours
         self._mark.restart()
         interrupt: BaseException | None = None
-        part = second.times.part(first, end)
+        # The swapper's answers depend on the frames before; after a resume it has not seen them.
+        begin = first if first == self._shown else max(0, first - second.swapper.run_up)
+        part = second.times.part(begin, end)
         with (
             SegmentWriter(second.folder.current, second.encoding, info, colours, self._length) as writer,
             Ahead(busy.each("decode", second.reader.part(part)), _AHEAD) as frames,
@@ -133,7 +136,11 @@ class Segments:
 
             with Behind(encode, _AHEAD) as behind:
                 try:
-                    for index, frame in enumerate(frames, first):
+                    for index, frame in enumerate(frames, begin):
+                        if index < first:
+                            with busy("swap"):
+                                second.swapper(frame.rgb, second.faces.at(index))
+                            continue
                         behind.put((frame, self._swapped(index, frame, facts)))
                         facts["frames"] += 1
                         yield self.clock("swap", index + 1, len(second.times))
@@ -142,6 +149,7 @@ class Segments:
                         raise
                     interrupt = error
             facts["frames"] = writer.written
+        self._shown = end
         if interrupt is not None:
             raise interrupt
 

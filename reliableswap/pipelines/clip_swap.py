@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
 import cv2
 import numpy as np
@@ -20,7 +21,20 @@ from reliableswap.swap.person import Person
 from reliableswap.swap.settings import SwapSettings
 from reliableswap.swap.subject import Subject
 
+from .clip_steady import ClipSteady, TargetVectors
+
 Box = tuple[int, int, int, int]
+
+
+class _Numbered(Protocol):
+    @property
+    def track(self) -> int: ...
+
+    @property
+    def person(self) -> int: ...
+
+
+Numbered = TypeVar("Numbered", bound=_Numbered)
 
 
 @dataclass(eq=False)
@@ -42,7 +56,10 @@ class SwappedFrame:
 
 @dataclass(frozen=True, eq=False)
 class FrameSwapper:
-    """Puts people's sources on their faces. sources: by the person's number in the clip. refused: tracks left alone."""
+    """Puts people's sources on their faces, in frames that come in their order.
+
+    sources: by the person's number in the clip. refused: tracks left alone. vectors: of the people in the clip.
+    """
 
     name: str
     sources: Mapping[int, Person]
@@ -50,8 +67,20 @@ class FrameSwapper:
     settings: SwapSettings
     networks: Networks
     refused: frozenset[int] = frozenset()
+    vectors: TargetVectors = field(default_factory=TargetVectors)
+    _steady: ClipSteady = field(default_factory=ClipSteady)
 
-    def wanted(self, faces: Iterable[TrackedFace]) -> list[TrackedFace]:
+    @property
+    def run_up(self) -> int:
+        """Frames to swap before a frame, so that it comes out the same wherever swapping began."""
+        return self._steady.run_up
+
+    @property
+    def uses_vectors(self) -> bool:
+        """Whether the engine asks who the target is."""
+        return self.engine == "neural"
+
+    def wanted(self, faces: Iterable[Numbered]) -> list[Numbered]:
         """The faces that are to be swapped."""
         return [one for one in faces if one.person in self.sources and one.track not in self.refused]
 
@@ -61,14 +90,19 @@ class FrameSwapper:
         with torch.inference_mode():
             for one in self.wanted(faces):
                 try:
-                    self._swap(result, one)
+                    self._swap(result, pixels, one)
                 except ReliableSwapError as error:
                     result.failed[str(error)] += 1
         return result
 
-    def _swap(self, result: SwappedFrame, one: TrackedFace) -> None:
+    def _swap(self, result: SwappedFrame, pixels: np.ndarray, one: TrackedFace) -> None:
         subject = Subject.around(result.pixels, one.face, self.name, self.networks)
-        job = FaceJob.start(subject, self.sources[one.person], self.settings, self.networks)
+        # A face that was swapped beside this one must not change what is taken for a cover.
+        own = Subject.around(pixels, one.face, self.name, self.networks) if result.changed else subject
+        subject = self._steady.subject(own.pixels, subject, one, self.networks)
+        subject = self.vectors.on(subject, one.person)
+        person = self.sources[one.person]
+        job = FaceJob.start(subject, person, self.settings, self.networks, self._steady.of(one))
         job = run(ENGINES[self.engine], job)
         if not result.changed:
             result.pixels = result.pixels.copy()

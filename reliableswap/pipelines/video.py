@@ -155,10 +155,11 @@ def swap_clip(
         times, faces = yield from find_people(folder, reader, networks, video, job, clock)
         sources = sources_of(people, prepared, faces, info)
         swapper = FrameSwapper(info.name, sources, chosen, settings, networks)
-        refused, earlier = yield from check_clip(reader, times, faces, swapper, gates, clock)
+        checked = yield from check_clip(reader, times, faces, swapper, gates, clock)
         explicit = isinstance(people, Mapping) or people == "first"
-        alone = left_alone(refused, faces, sources, explicit)
-        swapper = FrameSwapper(info.name, sources, chosen, settings, networks, frozenset(refused))
+        alone = left_alone(checked.refused, faces, sources, explicit)
+        refused = frozenset(checked.refused)
+        swapper = FrameSwapper(info.name, sources, chosen, settings, networks, refused, checked.vectors)
 
         record = Record(
             target=origin,
@@ -179,7 +180,7 @@ def swap_clip(
             gates,
             encoding,
             record,
-            earlier,
+            checked.earlier_mark,
             video,
             target,
             signer,

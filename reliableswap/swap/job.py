@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -17,6 +17,8 @@ from .person import Person
 from .settings import SwapSettings
 from .subject import Subject
 
+Steady = Callable[[str, np.ndarray], np.ndarray]  # what is decided, by name -> the same, steadied in time
+
 COARSE_REACH = 0.05  # coarse bands may change pixels this fraction of the face's width beyond the mask
 
 
@@ -27,6 +29,7 @@ class FaceJob:
     A step takes a job and returns a job with more or other layers; it changes nothing in place. `image` (H,W,3) uint8
     is the target's region as it stands, `mask` (H,W) in 0..1 says where it differs from the photo. Other layers are
     named by the step that makes them. What follows from the inputs alone is computed once, when first asked for.
+    steady: for a face of a clip, steadies what a step decides in every frame.
     """
 
     target: Subject
@@ -34,12 +37,24 @@ class FaceJob:
     settings: SwapSettings
     networks: Networks
     layers: Mapping[str, np.ndarray] = field(default_factory=dict)
+    steady: Steady | None = None
 
     @classmethod
-    def start(cls, target: Subject, person: Person, settings: SwapSettings, networks: Networks) -> FaceJob:
+    def start(
+        cls,
+        target: Subject,
+        person: Person,
+        settings: SwapSettings,
+        networks: Networks,
+        steady: Steady | None = None,
+    ) -> FaceJob:
         """A job in which nothing has changed yet."""
         untouched = {"image": target.pixels, "mask": np.zeros(target.shape, np.float32)}
-        return cls(target, person, settings, networks, untouched)
+        return cls(target, person, settings, networks, untouched, steady)
+
+    def steadied(self, name: str, value: np.ndarray) -> np.ndarray:
+        """What a step decided, as it is used: in clips with what it decided in the frames before."""
+        return value if self.steady is None else self.steady(name, value)
 
     def with_layers(self, **layers: np.ndarray) -> FaceJob:
         """The job with these layers added or replaced."""

@@ -13,6 +13,7 @@ from support.people import person, portrait
 
 import reliableswap
 from reliableswap.cli.main import main
+from reliableswap.provenance.label import FrameLabel
 
 
 @pytest.fixture(scope="module")
@@ -49,18 +50,27 @@ def test_people_are_listed_and_swapped(
         "Nobody real.",
         "--json",
     ]
-    assert main([*command, "--engine", "blend"]) == 0
+    assert main([*command, "--engine", "blend", "--label"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["frames_swapped"] == 6
     assert [one["frames_swapped"] for one in report["people"]] == [6, 0]
     assert stamps(output) == stamps(clip)
     assert packets(output, "audio") == packets(clip, "audio")
     first, second = (
-        [np.abs(a.astype(int) - b).mean() for a, b in zip(*frames, strict=True)]
+        [
+            np.abs(a[:250].astype(int) - b[:250]).mean() for a, b in zip(*frames, strict=True)
+        ]  # above the label
         for frames in ((pictures(clip)[:6], pictures(output)[:6]), (pictures(clip)[6:], pictures(output)[6:]))
     )
     swapped, other = (first, second) if np.mean(first) > np.mean(second) else (second, first)
     assert min(swapped) > 1.5 * max(other)
+    x0, y0, x1, y1 = FrameLabel(288, 256).box
+    for before, after in zip(
+        pictures(clip), pictures(output), strict=True
+    ):  # a dark plate with white letters
+        plain, labelled = (frame[y0:y1, x0:x1].astype(int) for frame in (before, after))
+        assert np.median(labelled) < 0.6 * np.median(plain)
+        assert labelled.max() > 200
     found_marks = reliableswap.verify(output)
     assert found_marks.made_here
     assert found_marks.manifest is not None

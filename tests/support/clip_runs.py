@@ -17,7 +17,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from reliableswap.faces.track import ClipFaces, TrackedFace
+from reliableswap.faces.track import ClipFaces, TrackedFace, TrackSmoother
 from reliableswap.pipelines import clip_passes, video
 from reliableswap.pipelines.clip_swap import FrameSwapper, SwappedFrame
 from reliableswap.pipelines.video import VideoProgress, VideoResult, VideoSettings, swap_clip
@@ -62,6 +62,7 @@ class Run:
         self.people, self.young, self.pause, self.stop_after = people, young, pause, stop_after
         self.nude_target, self.nude_result = nude_target, nude_result
         self.swapped, self.passes, self.gates = 0, 0, Gates()
+        self._steady: TrackSmoother | None = None
 
     def __call__(self, clip: Path, output: Path, **options: Any) -> Iterator[VideoProgress | VideoResult]:
         """Run; options: of swap_clip."""
@@ -123,16 +124,18 @@ class Run:
         return 0.99 if self.nude_target or (self.nude_result and painted) else 0.0
 
     def _swap(self, swapper: FrameSwapper, pixels: np.ndarray, faces: Iterable[TrackedFace]) -> SwappedFrame:
-        """Paint the face red, with a pattern that follows from the frame."""
+        """Paint the face red, with a pattern that follows from the frame and from those before."""
         time.sleep(self.pause)
         if self.swapped == self.stop_after:
             raise KeyboardInterrupt
         self.swapped += 1
         result = SwappedFrame(pixels.copy())
+        self._steady = self._steady or TrackSmoother(swapper.run_up + 1, half_life=swapper.run_up)
         for one in swapper.wanted(faces):
             x0, y0, x1, y1 = (int(v) for v in one.face.box)
             result.pixels[y0:y1, x0:x1] = (250, 20, 20)
-            result.pixels[y0 : y0 + 8, x0 : x0 + 8] = pixels.mean((0, 1)).astype(np.uint8)
+            colour = self._steady(one.track, one.frame, pixels[:8, :8].mean((0, 1)))
+            result.pixels[y0 : y0 + 8, x0 : x0 + 8] = colour.astype(np.uint8)
             result.changed.append((x0, y0, x1, y1))
             result.people[one.person] = one.face.box
         return result

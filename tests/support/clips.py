@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from reliableswap.faces.face import Face
-from reliableswap.faces.track import ClipFaces, ClipPerson, TrackedFace
+from reliableswap.faces.track import ClipFaces, ClipPerson, FaceNumbers, TrackedFace
 from reliableswap.media.video.encoders import Encoding
 from reliableswap.media.video.info import probe
 from reliableswap.media.video.join import Joined, Segment, join
@@ -182,3 +182,6 @@ class StandingFaces(ClipFaces):
             TrackedFace(frame, number, number, Face.from_mesh(mesh))
             for number, mesh in enumerate(self.meshes, 1)
         ]
+
+    def numbers(self, frame: int) -> list[FaceNumbers]:
+        return [FaceNumbers(one.track, one.person) for one in self.at(frame)]

@@ -1,6 +1,6 @@
 """Faces in clips: found, followed, told apart and steadied. `find_faces` is the first pass over a clip."""
 
-from .clip import ClipFaces, ClipPerson, TrackedFace, find_faces
+from .clip import ClipFaces, ClipPerson, FaceNumbers, TrackedFace, find_faces
 from .covers import SteadyCovers
 from .settings import TrackSettings
 from .steady import Hysteresis, MaskSmoother, TrackSmoother
@@ -8,6 +8,7 @@ from .steady import Hysteresis, MaskSmoother, TrackSmoother
 __all__ = [
     "ClipFaces",
     "ClipPerson",
+    "FaceNumbers",
     "Hysteresis",
     "MaskSmoother",
     "SteadyCovers",

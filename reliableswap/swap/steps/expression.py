@@ -27,20 +27,28 @@ def expression(job: FaceJob) -> FaceJob:
     if strength == 0:
         return job
     (made,) = add_meshes(job.networks.landmarks, job.image, [job.target.face])
-    if not made.confirmed:
+    if not made.confirmed and job.steady is None:
         return job
-    move = displacement(made.mesh, corrected(made.mesh, job.goal, strength), job.target.shape)
+    mesh = made.mesh if made.confirmed else job.goal  # in a clip, the correction of the frames before fades
+    step = job.steadied("expression", correction(mesh, job.goal))
+    move = displacement(mesh, corrected(mesh, step, strength), job.target.shape)
     dx, dy = cv2.split(move)
     moved = (np.maximum(np.abs(dx), np.abs(dy)) >= MIN_MOVE).astype(np.float32)
     return job.with_layers(image=reshape(job.image, move), mask=np.maximum(job.mask, moved))
 
 
-def corrected(mesh: np.ndarray, goal: np.ndarray, strength: float) -> np.ndarray:
-    """(468,3) the mesh with `strength` of the way to the goal mesh's expression, in its own pose and size."""
+def correction(mesh: np.ndarray, goal: np.ndarray) -> np.ndarray:
+    """(468,3) how the mesh differs from the goal mesh in expression, in eye distances of the mean face."""
     scale, rotation, shift = onto_mean_face(mesh)
     step = scale * mesh @ rotation + shift - frontal(goal)
     far = np.linalg.norm(step, axis=1, keepdims=True)
     step *= _nearness() * np.minimum(1, _LIMIT / np.maximum(far, 1e-9))
+    return np.asarray(step)
+
+
+def corrected(mesh: np.ndarray, step: np.ndarray, strength: float) -> np.ndarray:
+    """(468,3) the mesh without `strength` of a difference in expression, in its own pose and size."""
+    scale, rotation, _ = onto_mean_face(mesh)
     return (mesh - np.float32(strength) * (step @ rotation.T / scale)).astype(np.float32)
 
 

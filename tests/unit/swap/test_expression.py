@@ -9,7 +9,7 @@ from support.blend_faces import WOMAN, face
 
 from reliableswap.geometry import regions
 from reliableswap.geometry.shape import MIN_MOVE, displacement, reshape
-from reliableswap.swap.steps.expression import corrected
+from reliableswap.swap.steps.expression import corrected, correction
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def drawn_back(
     picture: np.ndarray, mesh: np.ndarray, goal: np.ndarray, strength: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """The picture with the goal's expression, and where it moved."""
-    move = displacement(mesh, corrected(mesh, goal, strength), picture.shape[:2])
+    move = displacement(mesh, corrected(mesh, correction(mesh, goal), strength), picture.shape[:2])
     return reshape(picture, move), np.abs(move).max(2) >= MIN_MOVE
 
 

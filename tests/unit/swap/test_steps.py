@@ -28,7 +28,7 @@ from reliableswap.swap.settings import SwapSettings
 from reliableswap.swap.steps.compose import compose
 from reliableswap.swap.steps.crop import crop_size
 from reliableswap.swap.steps.detail import detail
-from reliableswap.swap.steps.expression import corrected
+from reliableswap.swap.steps.expression import corrected, correction
 from reliableswap.swap.steps.generate import generate, identity_request
 from reliableswap.swap.steps.glasses import glasses
 from reliableswap.swap.steps.reshape import reshape
@@ -286,7 +286,7 @@ def test_what_is_the_targets_own_between_lids_and_lips_moves_along(pipe: Reliabl
     )
     mesh = pipe.find(plain)[0].mesh
     goal = pipe.find(target)[0].mesh
-    move = displacement(mesh, corrected(mesh, goal, 1.0), plain.shape[:2])
+    move = displacement(mesh, corrected(mesh, correction(mesh, goal), 1.0), plain.shape[:2])
     wanted = warped(plain, move)
     there = np.abs(move).max(2) >= MIN_MOVE
     assert there.any()

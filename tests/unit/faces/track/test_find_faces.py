@@ -149,6 +149,8 @@ def test_what_was_found_is_kept_in_a_file(networks: Networks, tmp_path: Path) ->
         for old, new in zip(found.at(frame), again.at(frame), strict=True):
             assert (old.track, old.person, old.face.score) == (new.track, new.person, new.face.score)
             assert np.array_equal(old.face.mesh, new.face.mesh)
+        assert again.numbers(frame) == [(one.track, one.person) for one in found.at(frame)]
+    assert [len(again.numbers(frame)) for frame in (0, 6)] == [2, 0]
     assert ClipFaces.reuse(path, "clip 2") is None
     assert ClipFaces.reuse(tmp_path / "other.npz", "clip 1") is None
 

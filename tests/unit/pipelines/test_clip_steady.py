@@ -1,0 +1,88 @@
+"""What is steadied along the tracks of a clip: the same answers wherever swapping begins."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from support.face_clips import Actor, scene, walking
+from support.people import person, portrait
+
+from reliableswap import ReliableSwapPipeline
+from reliableswap.faces.track import TrackedFace
+from reliableswap.pipelines.clip_steady import ClipSteady, TargetVectors
+from reliableswap.pipelines.clip_swap import FrameSwapper
+from reliableswap.pipelines.people import person_of
+from reliableswap.swap.job import FaceJob
+from reliableswap.swap.networks import Networks
+from reliableswap.swap.settings import SwapSettings
+from reliableswap.swap.subject import Subject
+
+RNG = np.random.default_rng(0)
+
+
+def face_at(frame: int, track: int = 1) -> Any:
+    return SimpleNamespace(frame=frame, track=track)
+
+
+def test_what_steps_decide_is_steadied_by_name_track_and_size() -> None:
+    steady, noisy = ClipSteady(), 5 + RNG.standard_normal(60)
+    made = [float(steady.of(face_at(i))("cover", np.array([value]))[0]) for i, value in enumerate(noisy)]
+    assert np.std(made[10:]) < 0.85 * np.std(noisy[10:])
+    assert steady.of(face_at(60))("expression", np.array([9.0])) == 9
+    assert steady.of(face_at(60, track=2))("cover", np.array([9.0])) == 9
+    assert steady.of(face_at(60))("cover", np.array([9.0, 9.0])).tolist() == [9, 9]
+
+
+def test_a_single_picture_is_not_steadied() -> None:
+    subject = Subject.of_crop(portrait(1, 64), np.zeros((468, 3), np.float32), Networks())
+    job = FaceJob.start(subject, Any, SwapSettings(), Networks())  # type: ignore[arg-type]
+    value = np.ones(3)
+    assert job.steadied("a", value) is value
+
+
+def test_people_have_one_vector_in_all_frames() -> None:
+    def looked(v_id: list[float], v_fix: list[float]) -> Any:
+        return SimpleNamespace(v_id=torch.tensor([v_id]), v_fix=torch.tensor([v_fix]))
+
+    vectors = TargetVectors()
+    vectors.add(1, looked([2.0, 0.0], [1.0, 0.0]))
+    vectors.add(1, looked([0.0, 2.0], [1.0, 0.0]))
+    plain = Subject.of_crop(portrait(1, 64), np.zeros((468, 3), np.float32), Networks())
+    covers: Any = object()
+    subject = vectors.on(plain.knowing(covers=covers), 1)
+    torch.testing.assert_close(subject.v_id, torch.full((1, 2), 2**0.5))
+    torch.testing.assert_close(subject.v_fix, torch.tensor([[1.0, 0.0]]))
+    assert subject.covers is covers
+    assert "covers" not in plain.__dict__
+    assert vectors.on(plain, 2) is plain
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["blend", "neural"])
+def test_whoever_begins_in_the_middle_makes_the_same_frames(engine: str) -> None:
+    pipe = ReliableSwapPipeline.bundled()
+    networks, count = pipe.networks(), ClipSteady().run_up + 4
+    frames = scene([Actor(1, walking(90, 130, count)), Actor(4, walking(220, 190, count))], count)
+    faces = []
+    for number, pixels in enumerate(frames):
+        found = sorted(pipe.analyser(pixels), key=lambda face: float(face.box[0]))
+        faces.append([TrackedFace(number, track, track, face) for track, face in enumerate(found, 1)])
+    assert [len(one) for one in faces] == [2] * count
+    with torch.inference_mode():
+        sources = {
+            number: person_of(str(person(other)), networks, pipe.analyser)
+            for number, other in ((1, 2), (2, 3))
+        }
+
+    def swapped(first: int) -> list[np.ndarray]:
+        swapper = FrameSwapper("clip", sources, engine, SwapSettings(), networks)
+        return [swapper(frames[i], faces[i]).pixels for i in range(first, count)]
+
+    whole, late = swapped(0), swapped(2)
+    assert all(map(np.array_equal, whole[-2:], late[-2:]))
+    alone = swapped(count - 1)  # without a run-up
+    assert not np.array_equal(alone[-1], whole[-1])
