@@ -10,6 +10,7 @@ from typing import Any
 from reliableswap.errors import ReliableSwapError
 from reliableswap.media import check_output, read_picture
 from reliableswap.provenance.credentials import credentials
+from reliableswap.swap.attributes import Attributes
 from reliableswap.swap.settings import SwapSettings
 
 from .common import add_photo_arguments, is_number, load_pipeline, quality, say, share
@@ -53,6 +54,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default = getattr(SwapSettings, name)
         parser.add_argument(f"--{name}", type=share, default=default, help=f"{text} (default: {default})")
     parser.add_argument(
+        "--keep",
+        default="",
+        metavar="PARTS",
+        help="parts that stay the target's: beard, brows, lips, shape, skin, with commas between",
+    )
+    parser.add_argument(
+        "--take",
+        default="",
+        metavar="PARTS",
+        help="parts that come from the source though they usually stay: glasses",
+    )
+    parser.add_argument(
         "--quality", type=quality, default=95, help="of JPEG and WebP, 1 to 100 (default: 95)"
     )
     parser.add_argument(
@@ -89,6 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
     pipe = load_pipeline(arguments)
     say(f"engine {pipe.choose_engine(arguments.engine)} on {pipe.place}, analyser {pipe.analyser.name}")
     settings = SwapSettings(**{name: getattr(arguments, name) for name in STRENGTHS})
+    settings = settings.with_attributes(parts(arguments.keep, arguments.take))
     result = pipe(
         source_picture,
         target_picture,
@@ -108,6 +122,11 @@ def run(arguments: argparse.Namespace) -> int:
     for face in report.faces:
         if face.error is not None:
             say(f"face {face.index} was left alone: {face.error}")
+        if face.attributes:
+            say(
+                f"face {face.index}: "
+                + "; ".join(f"{part} of the {side}" for part, side in face.attributes.items())
+            )
     say(
         f"swapped {len(report.swapped)} of {len(report.faces)} face{'s' * (len(report.faces) != 1)} in "
         f"{report.seconds:.2f} s; wrote {output} (marked as made by AI; `reliableswap verify` reads the marks)"
@@ -130,6 +149,17 @@ def parse_mapping(pairs: Sequence[str], what: str = "face") -> dict[int, str]:
             raise ReliableSwapError(f"{what} {number} is mapped twice; give each {what} one --map")
         mapping[int(number)] = path
     return mapping
+
+
+def parts(keep: str, take: str) -> Attributes:
+    """--keep brows,lips and --take glasses as attributes."""
+    chosen: dict[str, str] = {}
+    for text, side in ((keep, "target"), (take, "source")):
+        for part in filter(None, (one.strip() for one in text.split(","))):
+            if part in chosen:
+                raise ReliableSwapError(f"{part} is in --keep and in --take; give it to one of them")
+            chosen[part] = side
+    return Attributes.of(chosen)
 
 
 def source_and_target(pictures: Sequence[str], mapping: dict[int, str]) -> tuple[str | None, str]:

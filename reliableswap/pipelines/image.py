@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, Unpack, overload
 
 import torch
@@ -169,6 +169,7 @@ class ReliableSwapPipeline(StoredPipeline):
         expression: float | None = None,
         glasses: float | None = None,
         detail: float | None = None,
+        attributes: Mapping[str, str] | None = None,
         consent: str | Consent | None = None,
         output_type: OutputType = "pil",
         return_dict: bool = True,
@@ -181,6 +182,7 @@ class ReliableSwapPipeline(StoredPipeline):
         faces: "largest", "all", numbers as `find` orders them (0 is the largest), or a mapping from number to source
         (then `source` may be None). "all" reports faces that fail and goes on.
         likeness, shape, expression, glasses, detail: 0 to 1, see SwapSettings; or `settings` with all of them.
+        attributes: which parts come from whom, as in {"brows": "target", "glasses": "source"}; see swap.attributes.
         consent: a sentence that says who agreed to what; it is recorded in the report with the time.
         output_type: "pil", "np" or "pt". return_dict: False returns the tuple (images, reports).
         callback: called after each face with the numbers of faces done and to do.
@@ -195,6 +197,8 @@ class ReliableSwapPipeline(StoredPipeline):
             "detail": detail,
         }
         settings = merged_settings(settings, given)
+        if attributes is not None:
+            settings = settings.with_attributes(attributes)
         stated = Consent.of(consent)
         chosen = self.choose_engine(engine)
         networks = self.networks()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Literal, TypedDict
 
 from reliableswap.errors import ReliableSwapError
@@ -26,6 +27,7 @@ class SwapOptions(TypedDict, total=False):
     expression: float | None
     glasses: float | None
     detail: float | None
+    attributes: Mapping[str, str] | None
     consent: str | Consent | None
     output_type: OutputType
     callback: Callable[[int, int], None] | None
@@ -35,7 +37,7 @@ def merged_settings(settings: SwapSettings | None, given: Mapping[str, float | N
     """The settings, or those made of single values; both together contradict each other."""
     named = {name: value for name, value in given.items() if value is not None}
     if settings is None:
-        return SwapSettings(**named)
+        return replace(SwapSettings(), **named)
     if named:
         raise ReliableSwapError(
             f"settings= and {', '.join(f'{name}=' for name in named)} were both given; put all of them into settings"

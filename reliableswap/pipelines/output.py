@@ -30,6 +30,7 @@ Images = list[Image.Image] | np.ndarray | list[np.ndarray] | torch.Tensor | list
 class FaceReport:
     """One face of a target photo. Similarities are cosines, None without an identity encoder.
 
+    attributes: what came from whom, where that differs from a plain swap.
     error: why this face could not be swapped, where `faces="all"` went on with the others.
     """
 
@@ -41,6 +42,7 @@ class FaceReport:
     engine: str | None = None
     identity_before: float | None = None  # the target's face and the source's
     identity_after: float | None = None  # the result's face and the source's
+    attributes: dict[str, str] = field(default_factory=dict)
     error: str | None = None
 
 

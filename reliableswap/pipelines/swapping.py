@@ -102,6 +102,7 @@ class Call:
                 job = run(ENGINES[self.engine], job)
                 subject.put_back(pixels, job.image, job.mask)
                 entry.swapped, entry.engine, entry.source = True, self.engine, source_name(given)
+                entry.attributes = _attributes(job)
                 _measure(entry, job)
             except ReliableSwapError as error:
                 if not (isinstance(faces, str) and faces == "all"):
@@ -124,6 +125,14 @@ def _subjects(picture: Picture, faces: Mapping[int, Face], networks: Networks) -
         with contextlib.suppress(NoFaceError):
             subjects[index] = Subject.around(picture.pixels, face, picture.name, networks)
     return subjects
+
+
+def _attributes(job: FaceJob) -> dict[str, str]:
+    """What came from whom, where that differs from a plain swap."""
+    chosen = job.settings.attributes.changed
+    if chosen.get("glasses") == "source" and not (job.source.covers.glasses.odds > 0.5).any():
+        chosen["glasses"] = "source, who wears none"
+    return chosen
 
 
 def _measure(entry: FaceReport, job: FaceJob) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from .job import FaceJob
+from .steps.attributes import keep_attributes, put_on_glasses
 from .steps.bands import bands
 from .steps.compose import compose
 from .steps.detail import detail
@@ -39,8 +40,9 @@ def together(one: Step, other: Step) -> Step:
     return both
 
 
-BLEND: tuple[Step, ...] = (reshape, texture, recolour, bands, expression, tint)
-NEURAL: tuple[Step, ...] = (reshape, together(generate, detail), glasses, compose, expression, tint)
+_END: tuple[Step, ...] = (expression, keep_attributes, put_on_glasses, tint)
+BLEND: tuple[Step, ...] = (reshape, texture, recolour, bands, *_END)
+NEURAL: tuple[Step, ...] = (reshape, together(generate, detail), glasses, compose, *_END)
 ENGINES: Mapping[str, tuple[Step, ...]] = {"blend": BLEND, "neural": NEURAL}
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from reliableswap.errors import ReliableSwapError
+
+from .attributes import Attributes
 
 _SHARES = ("likeness", "shape", "colour", "light", "detail", "glasses", "expression")
 _LENGTHS = ("light_reach", "band_reach", "margin", "feather")
@@ -25,6 +28,7 @@ class SwapSettings:
     band_reach: the width over which the coarsest frequency band is blended.
     margin: how far inside the outline the blend ends.
     feather: the width of the blend's soft edge.
+    attributes: which parts of the face are whose; set them by `with_attributes`.
     """
 
     likeness: float = 1.0
@@ -38,6 +42,7 @@ class SwapSettings:
     band_reach: float = 0.12
     margin: float = 0.015
     feather: float = 0.012
+    attributes: Attributes = Attributes()
 
     def __post_init__(self) -> None:
         for name in _SHARES:
@@ -48,3 +53,16 @@ class SwapSettings:
             value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise ReliableSwapError(f"{name} is {value}; choose a fraction of the face's width, 0 to 1")
+
+    def with_attributes(self, attributes: Mapping[str, str] | Attributes | None) -> SwapSettings:
+        """The settings with parts of the face given to source or target, as in {"brows": "target"}.
+
+        A shape that is the target's means shape 0, and the source's glasses mean that the target's come off.
+        """
+        chosen = Attributes.of(attributes)
+        return replace(
+            self,
+            attributes=chosen,
+            shape=0.0 if chosen.shape == "target" else self.shape,
+            glasses=0.0 if chosen.glasses == "source" else self.glasses,
+        )

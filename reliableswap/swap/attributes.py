@@ -1,0 +1,90 @@
+"""Which parts of the result come from whom: a choice for each attribute, and where on the face it lies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Literal
+
+import numpy as np
+
+from reliableswap.errors import ReliableSwapError
+from reliableswap.geometry import regions
+
+Side = Literal["source", "target"]
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """Whose each attribute is in the result; the defaults are a plain swap.
+
+    beard: lower face without the lips. brows, lips: themselves. skin: the rest of the face but the eyes.
+    shape: the outline. glasses: those of the target stay on, or those of the source are put on.
+    """
+
+    beard: Side = "source"
+    brows: Side = "source"
+    glasses: Side = "target"
+    lips: Side = "source"
+    shape: Side = "source"
+    skin: Side = "source"
+
+    def __post_init__(self) -> None:
+        for name, side in asdict(self).items():
+            if side not in ("source", "target"):
+                raise ReliableSwapError(f"attribute {name} is {side!r}; choose source or target")
+
+    @classmethod
+    def of(cls, given: Mapping[str, str] | Attributes | None) -> Attributes:
+        """The choice of a mapping from attribute to side; what it does not name is as in a plain swap."""
+        if isinstance(given, Attributes):
+            return given
+        known = [one.name for one in fields(cls)]
+        unknown = [name for name in given or {} if name not in known]
+        if unknown:
+            raise ReliableSwapError(f"unknown attribute {', '.join(unknown)}; choose of {', '.join(known)}")
+        return cls(**(given or {}))  # type: ignore[arg-type]  # __post_init__ checks the sides
+
+    @property
+    def changed(self) -> dict[str, str]:
+        """The attributes that differ from a plain swap."""
+        plain = asdict(Attributes())
+        return {name: side for name, side in asdict(self).items() if side != plain[name]}
+
+    def targets_own(self, mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray | None:
+        """(H,W) in 0..1 where the target's own picture stays, by the mesh (468,3); None if nowhere."""
+        kept = [name for name in _AREAS if getattr(self, name) == "target"]
+        if not kept:
+            return None
+        width = regions.face_width(mesh)
+        areas = [regions.feathered(_AREAS[name](mesh, shape_hw), _FEATHER * width) for name in kept]
+        # Brows and lips lie in what is skin or beard: a soft edge must not reach into those of the other side.
+        others = [core(mesh, shape_hw) for name, core in _CORES.items() if name not in kept]
+        spared = [1 - regions.feathered(one, _FEATHER / 2 * width) for one in others]
+        return np.asarray(np.min([np.max(areas, axis=0), *spared], axis=0), np.float32)
+
+
+_FEATHER = 0.015  # face widths of the soft edges
+
+
+def _brows(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
+    return regions.dilated(regions.brows(mesh, shape_hw), 0.03 * regions.face_width(mesh))
+
+
+def _lips(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
+    return regions.dilated(regions.lips(mesh, shape_hw), 0.015 * regions.face_width(mesh))
+
+
+def _beard(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
+    area = regions.dilated(regions.lower_face(mesh, shape_hw), 0.03 * regions.face_width(mesh))
+    return area * (1 - _lips(mesh, shape_hw))
+
+
+def _skin(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
+    others = np.maximum(_brows(mesh, shape_hw), np.maximum(_lips(mesh, shape_hw), _beard(mesh, shape_hw)))
+    area = regions.dilated(regions.oval(mesh, shape_hw), 0.03 * regions.face_width(mesh))
+    return area * (1 - np.maximum(others, regions.eyes(mesh, shape_hw, 1.5)))
+
+
+_CORES = {"brows": regions.brows, "lips": regions.lips}
+_AREAS = {"beard": _beard, "brows": _brows, "lips": _lips, "skin": _skin}

@@ -1,0 +1,37 @@
+"""Leave to the target what the settings say is the target's, and put on the source's glasses if they are wanted."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from reliableswap.imaging.bands import three_channels
+from reliableswap.swap.guidance import carried_glasses
+from reliableswap.swap.job import FaceJob
+
+
+def keep_attributes(job: FaceJob) -> FaceJob:
+    """Layers `image` and `mask`: the reshaped photo where an attribute is the target's.
+
+    It comes after the expression is corrected: what is the target's own needs no correction, and the rest stays as in
+    a plain swap.
+    """
+    kept = job.settings.attributes.targets_own(job.goal, job.target.shape)
+    if kept is None:
+        return job
+    own = job.layer("reshaped").astype(np.float32)
+    mixed = job.image + three_channels(kept) * (own - job.image)
+    image = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
+    return job.with_layers(image=image, mask=np.maximum(job.moved, job.mask * (1 - kept)))
+
+
+def put_on_glasses(job: FaceJob) -> FaceJob:
+    """Layers `image` and `mask`: the source's glasses in front of the face, if the settings ask for them."""
+    if job.settings.attributes.glasses != "source":
+        return job
+    picture, worn = carried_glasses(
+        job.source.pixels, job.source.mesh, job.goal, job.target.shape, job.networks.glasses
+    )
+    opacity = worn * np.float32(job.settings.likeness)
+    mixed = job.image + three_channels(opacity) * (picture.astype(np.float32) - job.image)
+    image = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
+    return job.with_layers(image=image, mask=np.maximum(job.mask, opacity))

@@ -1,0 +1,97 @@
+"""Which parts of a face are whose: the named part changes, the others stay as in a plain swap."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from support.people import portrait
+
+from reliableswap import ReliableSwapPipeline
+from reliableswap.cli.main import main
+from reliableswap.cli.swap import parts
+from reliableswap.errors import ReliableSwapError
+from reliableswap.geometry import regions
+from reliableswap.imaging.painted_glasses import paint_glasses
+from reliableswap.swap.attributes import _AREAS, Attributes
+from reliableswap.swap.settings import SwapSettings
+
+SOURCE, TARGET = 5, 4  # a bearded man, a woman with dark brows
+
+
+@pytest.fixture(scope="module")
+def pipe() -> ReliableSwapPipeline:
+    return ReliableSwapPipeline.bundled()
+
+
+def cores(mesh: np.ndarray, shape: tuple[int, int]) -> dict[str, np.ndarray]:
+    """Where each attribute certainly is."""
+    narrow = {"brows": regions.brows(mesh, shape), "lips": regions.lips(mesh, shape)}
+    inner = 0.03 * regions.face_width(mesh)
+    wide = {name: regions.eroded(_AREAS[name](mesh, shape), inner) for name in ("beard", "skin")}
+    return {name: area > 0.5 for name, area in (narrow | wide).items()}
+
+
+@pytest.mark.parametrize("engine", ["neural", "blend"])
+def test_the_named_part_changes_and_the_others_less_than_a_third_as_much(
+    pipe: ReliableSwapPipeline, engine: str
+) -> None:
+    source, target = portrait(SOURCE, 360), portrait(TARGET, 360)
+    areas = cores(pipe.find(target)[0].mesh, target.shape[:2])
+
+    def swapped(**attributes: str) -> np.ndarray:
+        result = pipe(source, target, engine=engine, attributes=attributes)
+        assert result.report.faces[0].attributes == attributes
+        return result.pictures[0].pixels.astype(float)
+
+    plain = swapped()
+    for part in areas:
+        made = swapped(**{part: "target"})
+        changed = {name: np.abs(made - plain)[area].mean() for name, area in areas.items()}
+        others = max(value for name, value in changed.items() if name != part)
+        assert changed[part] > 4, part
+        assert others < changed[part] / 3, part
+        # What is kept is the target's own, but for the shape.
+        assert np.abs(made - target)[areas[part]].mean() < np.abs(plain - target)[areas[part]].mean()
+
+
+def test_shape_and_glasses_change_the_settings_of_a_swap(pipe: ReliableSwapPipeline) -> None:
+    settings = SwapSettings(shape=0.7).with_attributes({"shape": "target", "glasses": "source"})
+    assert (settings.shape, settings.glasses) == (0.0, 0.0)
+    target, source = portrait(8, 360), portrait(3, 360)
+    mesh = pipe.find(source)[0].mesh.astype(np.float64)
+    wearing = paint_glasses(source, mesh, np.random.default_rng(5))[0]
+    with_glasses = pipe(wearing, target, attributes={"glasses": "source"})
+    without = pipe(wearing, target)
+    assert with_glasses.report.faces[0].attributes == {"glasses": "source"}
+    eyes = regions.dilated(regions.eyes(pipe.find(target)[0].mesh, target.shape[:2], 1.5), 6) > 0
+    changed = np.abs(with_glasses.pictures[0].pixels.astype(float) - without.pictures[0].pixels).mean(2)
+    assert changed[eyes].mean() > 30
+    assert changed[eyes].mean() > 8 * changed[~eyes].mean()
+    none = pipe(source, target, attributes={"glasses": "source"})
+    assert none.report.faces[0].attributes == {"glasses": "source, who wears none"}
+
+
+def test_the_command_keeps_and_takes_parts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], pipe: ReliableSwapPipeline
+) -> None:
+    for name, number in (("source", SOURCE), ("target", TARGET)):
+        Image.fromarray(portrait(number, 240)).save(tmp_path / f"{name}.png")
+    pictures = [str(tmp_path / name) for name in ("source.png", "target.png")]
+    assert main(["swap", *pictures, "-o", str(tmp_path / "out.png"), "--keep", "brows,lips"]) == 0
+    assert "face 0: brows of the target; lips of the target" in capsys.readouterr().err
+    given = {"brows": "target", "lips": "target"}
+    wanted = pipe(*pictures, attributes=given).pictures[0].pixels
+    assert np.abs(np.asarray(Image.open(tmp_path / "out.png").convert("RGB")).astype(int) - wanted).mean() < 4  # the watermark
+    assert parts("skin", "glasses") == Attributes(skin="target", glasses="source")
+
+
+def test_wrong_attributes_are_named() -> None:
+    with pytest.raises(ReliableSwapError, match="unknown attribute nose; choose of beard, brows"):
+        Attributes.of({"nose": "target"})
+    with pytest.raises(ReliableSwapError, match="attribute brows is 'both'"):
+        SwapSettings().with_attributes({"brows": "both"})
+    with pytest.raises(ReliableSwapError, match="lips is in --keep and in --take"):
+        parts("lips", "lips")
