@@ -149,8 +149,10 @@ class Kept(StandingFaces):
 
 
 def main() -> None:
+    """Print each frame's stage, so that whoever reads it can kill the program at a chosen place."""
     run = Run(pause=float(sys.argv[3]) if len(sys.argv) > 3 else 0.0)
-    print(run.result(Path(sys.argv[1]), Path(sys.argv[2])).path)
+    for step in run(Path(sys.argv[1]), Path(sys.argv[2])):
+        print(step.stage if isinstance(step, VideoProgress) else step.path, flush=True)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -239,22 +240,22 @@ def test_a_run_that_is_killed_again_and_again_ends_in_the_same_frames(
     clip: Path, whole: Path, tmp_path: Path
 ) -> None:
     output, chance = tmp_path / "out.mp4", random.Random(0)
-    command = [sys.executable, "-m", "support.clip_runs", str(clip), str(output), "0.03"]
+    command = [sys.executable, "-m", "support.clip_runs", str(clip), str(output), "0.01"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])}
     killed, finished = 0, set()
-    for _ in range(60):
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-        parts = output.with_name("out.mp4.parts")
-        while process.poll() is None and not (parts / "job.json").exists():
-            time.sleep(0.02)
-        try:
-            process.wait(chance.uniform(0, 1.2) if killed < 6 else None)
-            break
-        except subprocess.TimeoutExpired:
-            process.kill()
+    for after in [chance.randrange(1, 18) for _ in range(6)] + [1000]:  # frames of the second pass
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        for _ in itertools.islice((line for line in process.stdout if line == "swap\n"), after):
+            pass
+        if after == 1000 or process.poll() is not None:
             process.wait()
-            killed += 1
-            finished |= {path.name for path in parts.glob("0*.mkv")}
+            break
+        time.sleep(chance.uniform(0, 0.03))
+        process.kill()
+        process.wait()
+        killed += 1
+        finished |= {path.name for path in output.with_name("out.mp4.parts").glob("0*.mkv")}
     assert process.returncode == 0
     assert killed >= 3
     assert finished
