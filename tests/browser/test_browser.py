@@ -5,93 +5,21 @@ Without chromium or Playwright these tests are skipped; RELIABLESWAP_BROWSER=1 m
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import gradio as gr
 import pytest
 from PIL import Image
+from support.browser import PHONE, WIDE, Browser, Tab, expect
 from support.people import person
 
 from reliableswap.provenance import read_mark
 from reliableswap.safety.nudity import NudityNet
 from reliableswap.space import files
 
-REQUIRED = os.environ.get("RELIABLESWAP_BROWSER") == "1"
-CHROMIUM = next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))),
-    None,
-)
-
-try:
-    from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
-except ImportError:
-    if REQUIRED:
-        raise
-    pytest.skip("the browser test needs playwright: pip install playwright", allow_module_level=True)
-if CHROMIUM is None:
-    if REQUIRED:
-        raise RuntimeError(
-            "the browser test is required here, and there is no chromium; apt-get install chromium"
-        )
-    pytest.skip("the browser test needs chromium: apt-get install chromium", allow_module_level=True)
-
 pytestmark = pytest.mark.slow
-WIDE, PHONE = {"width": 1360, "height": 900}, {"width": 390, "height": 844}
-TABS = ["Photo", "How it is made", "Verify"]
-
-
-@pytest.fixture(scope="module")
-def playwright() -> Iterator[Playwright]:
-    with sync_playwright() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def browser(playwright: Playwright) -> Iterator[Browser]:
-    # Chromium needs --no-sandbox as root and in containers; it only opens our own page.
-    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-    yield browser
-    browser.close()
-
-
-class Tab:
-    """A browser tab with the Space; `close` fails if the page logged an error or asked another server for anything."""
-
-    def __init__(
-        self, browser: Browser, page: gr.Blocks, size: dict[str, int], scheme: str = "light"
-    ) -> None:
-        context = browser.new_context(viewport=size, color_scheme=scheme)  # type: ignore[arg-type]
-        self.page: Page = context.new_page()
-        self.home = page.local_url
-        self.complaints: list[str] = []
-        self.page.on("console", lambda said: said.type == "error" and self.complaints.append(said.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("request", lambda asked: self._check(asked.url))
-        self.page.goto(f"{self.home}?__theme={scheme}")
-        expect(self.page.locator("#swap")).to_be_visible(timeout=20_000)
-
-    def _check(self, url: str) -> None:
-        if not url.startswith((self.home, "data:", "blob:")):
-            self.complaints.append(f"the page asked for {url}")
-
-    def open(self, tab: str) -> None:
-        self.page.get_by_role("tab", name=tab).click()
-
-    def take_example(self, number: int) -> None:
-        self.page.locator("#examples button").nth(number).click()
-        expect(self.page.locator("#face-0")).to_be_visible(timeout=20_000)
-
-    def overflow(self) -> int:
-        wide: int = self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-        return wide
-
-    def close(self) -> None:
-        self.page.context.close()
-        assert self.complaints == []
+TABS = ["Photo", "Video", "Live", "How it is made", "Verify"]
 
 
 def test_an_example_from_consent_to_the_checked_download(

@@ -126,7 +126,7 @@ JS = """
     if (!before || !after || (before.twin === after && after.twin === before)) return;
     const begin = () => Number(document.querySelector("#clip-offset [data-seconds]")?.dataset.seconds || 0);
     before.twin = after; after.twin = before;
-    before.muted = true;
+    before.addEventListener("play", () => { before.muted = true; });  // one sound is enough; the player unmutes itself
     before.setAttribute("aria-label", "Before: the original clip");
     after.setAttribute("aria-label", "After: the result, made by AI");
     after.addEventListener("timeupdate", mirror(after, before, begin));
