@@ -40,7 +40,8 @@ def generate(job: FaceJob) -> FaceJob:
         if guidance is not None:
             made = _within_seen_colours(made, picture, guidance)
         made = _with_eye_colours(made, picture, mesh)
-    return job.with_layers(generated=made, cover=_faded(mask[0, 0].float().cpu().numpy()))
+    cover = job.steadied("cover", _faded(mask[0, 0].float().cpu().numpy()))
+    return job.with_layers(generated=made, cover=cover)
 
 
 def identity_request(job: FaceJob) -> torch.Tensor:
