@@ -7,9 +7,16 @@ import numpy as np
 import pytest
 from support.blend_faces import WOMAN, face
 
+from reliableswap.faces.face import Face
 from reliableswap.geometry import regions
 from reliableswap.geometry.shape import MIN_MOVE, displacement, reshape
+from reliableswap.swap.job import FaceJob
+from reliableswap.swap.networks import Networks
+from reliableswap.swap.person import Person
+from reliableswap.swap.settings import SwapSettings
+from reliableswap.swap.steps import expression as step
 from reliableswap.swap.steps.expression import corrected, correction
+from reliableswap.swap.subject import Subject
 
 
 @pytest.fixture
@@ -56,3 +63,24 @@ def test_the_right_expression_and_no_strength_move_nothing(too_wide: np.ndarray)
         kept, moved = drawn_back(picture, asked, mesh, strength)
         assert np.array_equal(kept, picture)
         assert not moved.any()
+
+
+def test_a_face_that_cannot_be_read_is_left_and_in_a_clip_its_correction_fades(
+    too_wide: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture, mesh = face(WOMAN, 256)
+    subject = Subject.of_crop(picture, mesh, Networks())
+    unread = Face.from_mesh(too_wide, 1.0, 0.0)
+    monkeypatch.setattr(step, "add_meshes", lambda *_: [unread])
+    single = FaceJob.start(subject, Person("woman", (subject,)), SwapSettings(), Networks())
+    assert step.expression(single) is single
+    before, asked = correction(too_wide, mesh), []
+
+    def half(name: str, value: np.ndarray) -> np.ndarray:
+        asked.append((name, float(np.abs(value).max())))
+        return (before + value) / 2
+
+    in_clip = FaceJob.start(subject, single.person, SwapSettings(), Networks(), half)
+    made = step.expression(in_clip)
+    assert asked == [("expression", pytest.approx(0, abs=1e-5))]
+    assert not np.array_equal(made.image, picture)
