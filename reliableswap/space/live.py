@@ -47,6 +47,11 @@ class LiveSession:
         self._ended = ""  # why nothing more is shown
         self._swap: LiveSwap | None = None
 
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more is shown."""
+        return bool(self._ended)
+
     def serves(self, source: File | None, engine: Engine) -> bool:
         """Whether frames with this source and engine belong to this session."""
         over = self._ended and self._clock() - self._last > _AWAY

@@ -27,6 +27,7 @@ _BEGIN = "Add a source, confirm the statement, and start the webcam."
 def live_tab(worker: Worker) -> None:
     """Build the tab inside the current page."""
     session = gr.State(None, delete_callback=_close)
+    refusal = gr.State("")
     gr.Markdown(
         "See yourself with another face. Frames go to this server, are swapped and come back; none is stored. One "
         f"person at a time, for up to {MAX_LIVE_SECONDS // 60} minutes.",
@@ -69,7 +70,7 @@ def live_tab(worker: Worker) -> None:
     @show_errors
     def show_frame(
         frame: Any, source: File | None, engine: Engine, agreed: bool, session: LiveSession | None
-    ) -> tuple[Any, str, LiveSession | None]:
+    ) -> tuple[Any, str, LiveSession | None, Any]:
         try:
             if session is None or not session.serves(source, engine):
                 _close(session)
@@ -77,16 +78,18 @@ def live_tab(worker: Worker) -> None:
                 session = LiveSession(worker, source, engine)
             shown = session((frame or {}).get("url"), agreed)
         except RefusedError as error:
-            tell_refusal(error)
-            return None, one_line(error), session
+            return None, one_line(error), session, str(error)
         except ReliableSwapError as error:
-            return None, one_line(error), session
-        return {"url": shown.picture} if shown.picture else None, shown.words, session
+            return None, one_line(error), session, ""
+        told = gr.skip() if session.ended else ""
+        return {"url": shown.picture} if shown.picture else None, shown.words, session, told
 
+    # A notice does not reach the page from within a stream.
+    refusal.change(_tell, refusal, None, api_visibility="private", show_progress="hidden")
     webcam.stream(
         show_frame,
         [webcam, source, engine, agreed, session],
-        [result, words, session],
+        [result, words, session, refusal],
         stream_every=_EVERY,
         time_limit=MAX_LIVE_SECONDS,
         concurrency_limit=1,
@@ -96,6 +99,11 @@ def live_tab(worker: Worker) -> None:
         postprocess=False,
         **UNCHECKED,
     )
+
+
+def _tell(refusal: str) -> None:
+    if refusal:
+        tell_refusal(RefusedError(refusal))
 
 
 def _close(session: LiveSession | None) -> None:
