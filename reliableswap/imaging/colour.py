@@ -33,7 +33,10 @@ def to_rgb(lab: np.ndarray) -> np.ndarray:
 
 
 def match_monochrome(picture: np.ndarray, photo: np.ndarray) -> np.ndarray:
-    """(H,W,3) uint8 the picture in the single tint of the photo (H,W,3), such as sepia; unchanged for colour photos."""
+    """(H,W,3) uint8 the picture in the single tint of the photo (H,W,3), such as sepia; unchanged for colour photos.
+
+    A tint may change with the brightness, as that of a drawing on paper does.
+    """
     step = 1 + int(np.sqrt(photo.shape[0] * photo.shape[1]) / 512)
     if _tint_of(photo[:: 8 * step, :: 8 * step], 5 * _MONOCHROME_OUTLIERS) is None:
         return picture  # a colour photo shows it at few pixels
@@ -41,20 +44,33 @@ def match_monochrome(picture: np.ndarray, photo: np.ndarray) -> np.ndarray:
     if tint is None:
         return picture
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    return np.clip(np.rint(grey[..., None] + tint), 0, 255).astype(np.uint8)
+    return np.clip(np.rint(grey[..., None] * (1 + tint[1]) + tint[0]), 0, 255).astype(np.uint8)
 
 
 def _tint_of(photo: np.ndarray, outliers: float) -> np.ndarray | None:
-    """(3,) the single tint of a photo (H,W,3); None if more than a fraction `outliers` of its pixels have another."""
+    """(2,3) the single tint of a photo (H,W,3), at black and what each grey level adds to it.
+
+    None if more than a fraction `outliers` of the pixels have another.
+    """
     sampled = photo.reshape(-1, 3)
     clipped = (sampled.min(1) == 0) | (sampled.max(1) == 255)  # clipping hides the tint
     sampled = sampled[~clipped].astype(np.float32)
     if not len(sampled):
         return None
-    difference = sampled - (sampled @ np.array(_LUMA, np.float32))[:, None]
+    grey = sampled @ np.array(_LUMA, np.float32)
+    difference = sampled - grey[:, None]
     tint = np.median(difference, 0)
-    other = np.mean(np.abs(difference - tint).max(1) > _MONOCHROME_NOISE)
-    return None if other > outliers else tint
+    for line in (np.stack([tint, np.zeros(3)]), _line(grey, difference)):
+        expected = line[0] + grey[:, None] * line[1]
+        if np.mean(np.abs(difference - expected).max(1) > _MONOCHROME_NOISE) <= outliers:
+            return line
+    return None
+
+
+def _line(grey: np.ndarray, difference: np.ndarray) -> np.ndarray:
+    """(2,3) the straight lines through differences (N,3) over grey levels (N,)."""
+    matrix = np.column_stack([np.ones_like(grey), grey])
+    return np.asarray(np.linalg.lstsq(matrix, difference, rcond=None)[0], np.float32)
 
 
 def moments(lab: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

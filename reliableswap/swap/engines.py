@@ -13,6 +13,7 @@ from .job import FaceJob
 from .steps.attributes import keep_attributes, put_on_glasses
 from .steps.bands import bands
 from .steps.compose import compose
+from .steps.contrast import contrast
 from .steps.detail import detail
 from .steps.expression import expression
 from .steps.generate import generate
@@ -40,7 +41,7 @@ def together(one: Step, other: Step) -> Step:
     return both
 
 
-_END: tuple[Step, ...] = (expression, keep_attributes, put_on_glasses, tint)
+_END: tuple[Step, ...] = (contrast, expression, keep_attributes, put_on_glasses, tint)
 BLEND: tuple[Step, ...] = (reshape, texture, recolour, bands, *_END)
 NEURAL: tuple[Step, ...] = (reshape, together(generate, detail), glasses, compose, *_END)
 ENGINES: Mapping[str, tuple[Step, ...]] = {"blend": BLEND, "neural": NEURAL}

@@ -97,3 +97,11 @@ def test_local_means_without_weight_come_from_the_nearest_that_has_some() -> Non
     (mean,) = colour.local_means([picture], weight, sigma=3)
     np.testing.assert_allclose(mean[:, :16], picture[:, :16], atol=0.05)
     np.testing.assert_allclose(mean[:, 48:], picture[:, :16], atol=0.5)
+
+
+def test_a_tint_may_change_with_the_brightness() -> None:
+    paper = np.array([250, 235, 205], np.float32) / 255
+    grey = portrait(2, 96).mean(2, keepdims=True)
+    made = colour.match_monochrome(portrait(1, 96), np.rint(grey * paper).astype(np.uint8)).astype(float)
+    inside = (made.min(2) > 20) & (made.max(2) < 255)
+    assert np.abs(made[inside] / made[inside].mean(1, keepdims=True) - paper / paper.mean()).max() < 0.05
