@@ -71,7 +71,11 @@ table.report th { font-weight: 600; overflow-wrap: normal; }
 #clip button[aria-label="Reset video to initial value"] { display: none; }
 .verdict { font-size: 1.1rem; margin: 0.4rem 0; }
 .figure .panel-column { max-width: 240px; }
-@media (max-width: 640px) { .figure .panel-column { max-width: calc(50% - 8px); } }
+@media (max-width: 640px) {
+  .figure .panel-column { max-width: calc(50% - 8px); }
+  .tab-wrapper { height: auto !important; }
+  .tab-container:not(.visually-hidden) { flex-wrap: wrap; height: auto !important; }
+}
 .figure .caption p { font-size: 0.9rem; margin: 0.2rem 0 0; }
 :focus-visible { outline: 2px solid var(--primary-500) !important; outline-offset: 2px; }
 """
