@@ -11,9 +11,9 @@ from reliableswap.space.consent import RULES
 from reliableswap.space.device import lends_gpus
 from reliableswap.space.events import PAGE_ONLY
 from reliableswap.space.limits import (
+    KEEP_SECONDS,
     MAX_CLIP_MEGABYTES,
     MAX_CLIP_SECONDS,
-    KEEP_SECONDS,
     MAX_FACES,
     MAX_MEGABYTES,
     MAX_MEGAPIXELS,
@@ -43,19 +43,21 @@ _SMALL_PRINT = f"""
 **Not allowed.** Children's faces. Anything sexual. Making others believe that somebody did or said something they did
 not. Impersonation, fraud, harassment. You are responsible for what you make.
 
-**Refused.** Pictures and clips that seem to show nudity, and faces that may be those of people under 18. The checks err now and
-then: if they refused you wrongly, please say so, without the picture ({report_address()}).
+**Refused.** Pictures and clips that seem to show nudity, and faces that may be those of people under 18. The checks err
+now and then: if they refused you wrongly, please say so, without the picture ({report_address()}).
 
 **Marks.** Every result carries a visible note in its corner and a watermark in its pixels, clips in every frame. Its
-metadata carries the IPTC mark for media made with AI, a signature (C2PA), checksums of your pictures and the statement you confirmed. Please
-leave them in place.
+metadata carries the IPTC mark for media made with AI, a signature (C2PA), checksums of your pictures and the statement
+you confirmed. Please leave them in place.
 
 **Your files.** Uploads and results are deleted from this server after {_KEPT_MINUTES} minutes at most. Until then they
-have addresses that nobody can guess. The webcam's frames are not stored. Nothing is kept in the browser, and the page loads nothing from other servers.
+have addresses that nobody can guess. The webcam's frames are not stored. Nothing is kept in the browser, and the page
+loads nothing from other servers.
 
 **Limits.** Pictures up to {MAX_MEGABYTES} MB and {MAX_MEGAPIXELS} megapixels, {MAX_SOURCES} sources, {MAX_FACES} faces
-on this page. Clips up to {MAX_CLIP_MEGABYTES} MB and {MAX_CLIP_SECONDS} seconds. One job runs at a time, and up to {QUEUE_SIZE} may wait. Results are weaker when the two heads are turned
-very differently, or with rimless glasses, loose hair over the face or strongly coloured light.
+on this page. Clips up to {MAX_CLIP_MEGABYTES} MB and {MAX_CLIP_SECONDS} seconds. One job runs at a time, and up to
+{QUEUE_SIZE} may wait. Results are weaker when the two heads are turned very differently, or with rimless glasses, loose
+hair over the face or strongly coloured light.
 """
 
 

@@ -136,7 +136,9 @@ JS = """
     after.addEventListener("timeupdate", mirror(after, before, begin));
     mirror(before, after, () => -begin());
   };
-  const update = () => { addControls(); linkPlayers(); };
+  const nameMenu = () => document.querySelectorAll(".overflow-menu > button:not([aria-label])").forEach(
+    (button) => button.setAttribute("aria-label", "More tabs"));
+  const update = () => { addControls(); linkPlayers(); nameMenu(); };
   new MutationObserver(update).observe(document.body, { childList: true, subtree: true });
   update();
 }
