@@ -94,7 +94,7 @@ class Worker:
             output,
             people={person: used[source] for person, source in people.items()},
             engine=engine,
-            settings=SwapSettings(**strengths),
+            settings=SwapSettings(**dict[str, Any](strengths)),
             video=video,
             consent=STATEMENT,
         )
