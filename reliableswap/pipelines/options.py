@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
 from reliableswap.errors import ReliableSwapError
 from reliableswap.safety.consent import Consent
@@ -35,7 +35,7 @@ class SwapOptions(TypedDict, total=False):
 
 def merged_settings(settings: SwapSettings | None, given: Mapping[str, float | None]) -> SwapSettings:
     """The settings, or those made of single values; both together contradict each other."""
-    named = {name: value for name, value in given.items() if value is not None}
+    named: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if settings is None:
         return replace(SwapSettings(), **named)
     if named:

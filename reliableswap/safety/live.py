@@ -46,7 +46,7 @@ class LiveGates:
         return len(self._ages) < _FIRST or self._age_looks.due(time)
 
     def add_face(self, seen: SeenFace) -> None:
-        """Look at the age of the current track's face; raise RefusedError where the looks say that it may be a minor."""
+        """Look at the age of the current track's face; raise RefusedError where it may be a minor's."""
         with self._gates.refusing("age"):
             self._ages.append(age_nets().estimate(seen))
         if len(self._ages) >= _FIRST and not self.sees_adult:

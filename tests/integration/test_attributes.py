@@ -84,7 +84,9 @@ def test_the_command_keeps_and_takes_parts(
     assert "face 0: brows of the target; lips of the target" in capsys.readouterr().err
     given = {"brows": "target", "lips": "target"}
     wanted = pipe(*pictures, attributes=given).pictures[0].pixels
-    assert np.abs(np.asarray(Image.open(tmp_path / "out.png").convert("RGB")).astype(int) - wanted).mean() < 4  # the watermark
+    assert (
+        np.abs(np.asarray(Image.open(tmp_path / "out.png").convert("RGB")).astype(int) - wanted).mean() < 4
+    )  # the watermark
     assert parts("skin", "glasses") == Attributes(skin="target", glasses="source")
 
 

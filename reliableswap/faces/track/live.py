@@ -108,7 +108,7 @@ def _moved(before: Face, after: Face) -> float:
 
 
 def _steadied(before: np.ndarray, now: np.ndarray) -> np.ndarray:
-    """(468,3) the mesh of now; each point that hardly moved stays partly where it was, so that a still face is still."""
+    """(468,3) the mesh of now; points that hardly moved stay partly where they were: a still face is still."""
     motion = np.linalg.norm(now[:, :2] - before[:, :2], axis=1, keepdims=True) / max(eye_distance(now), 1e-6)
     counts = np.clip(motion / _STILL, 0, 1)
     weight = _LEAST + (1 - _LEAST) * counts

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -52,7 +53,7 @@ class Surrogate:
 
 def draw_recipe(variation: Variation, rng: np.random.Generator, girth_share: float = 1.0) -> Recipe:
     """Draw every setting uniformly from its range; the girth changes in a share of the recipes."""
-    drawn = {name: float(rng.uniform(*getattr(variation, name))) for name in _DRAWN}
+    drawn: dict[str, Any] = {name: float(rng.uniform(*getattr(variation, name))) for name in _DRAWN}
     girth = float(rng.uniform(*variation.girth))
     if girth and rng.random() >= girth_share:
         girth = 0.0
