@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,3 +47,12 @@ def people_of_clip(
         with WorkFolder(Path(check_clip_output(output, overwrite=True))) as folder:
             _, faces = yield from find_people(folder, reader, networks, video, job, clock)
     yield faces
+
+
+def carry_people(kept: str | os.PathLike[str], output: str | os.PathLike[str]) -> None:
+    """Give what was kept beside one output to another one, if it is still there."""
+    known, new = WorkFolder(Path(kept)), WorkFolder(Path(output))
+    if known.faces.is_file() and known.times.is_file():
+        new.path.mkdir(exist_ok=True)
+        shutil.copyfile(known.times, new.times)
+        shutil.copyfile(known.faces, new.faces)
