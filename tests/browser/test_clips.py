@@ -150,9 +150,11 @@ def test_a_part_is_shown_beside_the_same_part_of_the_original(
     tab.close()
 
 
-def test_a_cancelled_clip_leaves_nothing(browser: Browser, page: gr.Blocks, clip: Path) -> None:
+def test_a_cancelled_clip_leaves_nothing(browser: Browser, page: gr.Blocks, tmp_path: Path) -> None:
+    frames = list(moving_portrait(4, 25, 240, 320))
+    long = Made(frames * 10).write(tmp_path / "long.mp4")  # a short one is done before it can be cancelled
     tab = Tab(browser, page, WIDE)
-    find_people(tab, clip)
+    find_people(tab, long)
     tab.page.locator("#agreed-clip input").check()
     before = folders()
     tab.page.locator("#swap-clip").click()

@@ -65,6 +65,7 @@ def test_eight_triplets_can_be_learnt_by_heart(triplets: Path, encoders: Path) -
     task.frozen.identity = nn.Sequential(
         nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(48, 16)
     )  # a quick one
+    task.frozen.identity.embedding_size = 16
     torch.manual_seed(0)
     network = LightGenerator(channels=(16, 24, 32, 48), block_count=2, identity_dim=16)
     batch = torch.utils.data.default_collate([task.samples[i] for i in range(8)])
