@@ -11,12 +11,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from reliableswap.data.storage import as_path
 
 
 @contextmanager
 def s3_bucket(cache: Path) -> Iterator[Path]:
     """An empty bucket, s3://bucket, for this process and those that it starts meanwhile."""
+    for needed in ("moto", "s3fs"):
+        pytest.importorskip(needed)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
