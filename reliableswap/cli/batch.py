@@ -20,7 +20,7 @@ from reliableswap.media.video.outputs import is_clip_name
 from reliableswap.provenance.credentials import Credentials, credentials
 from reliableswap.swap.settings import SwapSettings
 
-from .common import add_photo_arguments, load_pipeline, say
+from .common import add_photo_arguments, add_signer_arguments, load_pipeline, say
 from .swap import STRENGTHS, parse_numbers
 
 if TYPE_CHECKING:
@@ -63,8 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", required=True, metavar="DIR", help=f"the results' folder, with {REPORT} in it"
     )
     parser.add_argument("--consent", metavar="TEXT", help="for rows without an own statement")
-    parser.add_argument("--cert", metavar="PEM", help="certificate that signs the results")
-    parser.add_argument("--key", metavar="PEM", help="its key (default: $RELIABLESWAP_KEY)")
+    add_signer_arguments(parser)
     parser.add_argument(
         "--fresh", action="store_true", help="throw away what interrupted clips left in OUT.parts"
     )

@@ -50,6 +50,16 @@ def add_photo_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print a report as JSON")
 
 
+def add_signer_arguments(parser: argparse.ArgumentParser) -> None:
+    """Who signs the results."""
+    parser.add_argument(
+        "--cert",
+        metavar="PEM",
+        help="certificate that signs the results (default: $RELIABLESWAP_CERT or a local one)",
+    )
+    parser.add_argument("--key", metavar="PEM", help="its key (default: $RELIABLESWAP_KEY)")
+
+
 def load_pipeline(arguments: argparse.Namespace) -> ReliableSwapPipeline:
     """The pipeline of --pipeline, or the bundled one, on --device and with --analyser."""
     from reliableswap.pipelines.image import ReliableSwapPipeline

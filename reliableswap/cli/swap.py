@@ -13,7 +13,7 @@ from reliableswap.provenance.credentials import credentials
 from reliableswap.swap.attributes import Attributes
 from reliableswap.swap.settings import SwapSettings
 
-from .common import add_photo_arguments, is_number, load_pipeline, quality, say, share
+from .common import add_photo_arguments, add_signer_arguments, is_number, load_pipeline, quality, say, share
 
 # SwapSettings' fields that the command line offers, and what they do.
 STRENGTHS = {
@@ -74,12 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--label", action="store_true", help='write "Made by AI" into the lower right corner too'
     )
-    parser.add_argument(
-        "--cert",
-        metavar="PEM",
-        help="certificate that signs the result (default: $RELIABLESWAP_CERT or a local one)",
-    )
-    parser.add_argument("--key", metavar="PEM", help="its key (default: $RELIABLESWAP_KEY)")
+    add_signer_arguments(parser)
     add_photo_arguments(parser)
 
 

@@ -14,7 +14,7 @@ from reliableswap.media import read_picture
 from reliableswap.provenance.credentials import credentials
 from reliableswap.swap.settings import SwapSettings
 
-from .common import add_photo_arguments, load_pipeline, quality, say, share
+from .common import add_photo_arguments, add_signer_arguments, load_pipeline, quality, say, share
 from .swap import STRENGTHS, parse_mapping, parse_numbers
 
 if TYPE_CHECKING:
@@ -72,8 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help='write "Made by AI" into the lower right corner of every frame too',
     )
-    parser.add_argument("--cert", metavar="PEM", help="certificate that signs the result")
-    parser.add_argument("--key", metavar="PEM", help="its key (default: $RELIABLESWAP_KEY)")
+    add_signer_arguments(parser)
     add_photo_arguments(parser)
 
 

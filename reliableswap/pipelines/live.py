@@ -152,12 +152,11 @@ class LiveSwap:
             self._gates.add_face(subject)
         known = self._vectors
         if known is not None and known.track == self._track and time - known.time < _VECTORS_EVERY:
-            subject.__dict__.update(known.values)
+            subject = subject.knowing(**known.values)
         elif self._networks.identity is not None:
             self._vectors = _Vectors(self._track, time, {"v_id": subject.v_id, "v_fix": subject.v_fix})
         covers = self._covers(self._track, self._frame, subject.pixels, subject.mesh, self._networks.glasses)
-        subject.__dict__["covers"] = covers
-        return subject
+        return subject.knowing(covers=covers)
 
     def _put_on(self, subject: Subject, out: np.ndarray) -> None:
         job = run(self._engine, FaceJob.start(subject, self._person, self._settings, self._networks))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +27,7 @@ from reliableswap.models.base import Network
 logger = logging.getLogger(__name__)
 
 _KEPT = 40  # entries; the ones used longest ago go first
+_DRAFT = ".draft-"
 
 
 @contextmanager
@@ -39,32 +41,40 @@ def converted(
     key = conversion_key(version, network, shapes)
     try:
         entry = cached_assets_path("reliableswap", runtime) / key
-        if not entry.is_dir():
-            _fill(entry, convert)
-        entry.touch()
+        draft = None if entry.is_dir() else Path(tempfile.mkdtemp(prefix=_DRAFT, dir=entry.parent))
     except (OSError, ValueError) as error:
         logger.warning("converted networks can't be kept: %s", error)
         with tempfile.TemporaryDirectory() as folder:
             convert(Path(folder))
             yield Path(folder)
         return
-    yield entry
-
-
-def _fill(entry: Path, convert: Callable[[Path], None]) -> None:
-    """Convert beside the entry and rename, so that it exists whole or not at all."""
-    draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=entry.parent))
+    if draft is None:
+        with suppress(OSError):  # somebody else's, or read-only
+            entry.touch()
+        yield entry
+        return
     try:
         convert(draft)
-        with suppress(OSError):  # another process was quicker
-            draft.rename(entry)
+        yield _kept(draft, entry)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    if not entry.is_dir():
-        raise OSError(f"{entry.parent} took no entry")
-    used = sorted(entry.parent.iterdir(), key=lambda one: one.stat().st_mtime)
-    for old in used[:-_KEPT]:
-        shutil.rmtree(old, ignore_errors=True)
+
+
+def _kept(draft: Path, entry: Path) -> Path:
+    """The draft under the entry's name, or where it is if that can't be; entries used longest ago go."""
+    try:
+        for file in draft.iterdir():
+            with file.open("rb+") as stream:  # an entry exists whole or not at all, also after a power cut
+                os.fsync(stream.fileno())
+        draft.rename(entry)
+    except OSError as error:  # another process was quicker, most likely
+        logger.debug("%s was not kept: %s", draft, error)
+        return draft
+    with suppress(OSError):
+        entries = [one for one in entry.parent.iterdir() if not one.name.startswith(_DRAFT)]
+        for old in sorted(entries, key=lambda one: one.stat().st_mtime)[:-_KEPT]:
+            shutil.rmtree(old, ignore_errors=True)
+    return entry
 
 
 def conversion_key(version: str, network: Network, shapes: Sequence[Any]) -> str:

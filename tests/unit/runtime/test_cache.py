@@ -69,6 +69,22 @@ def test_a_failed_conversion_leaves_nothing(network: FixerNet, place: Path) -> N
     assert not list(place.iterdir())
 
 
+def test_an_error_of_the_conversion_is_not_taken_for_the_caches(network: FixerNet, place: Path) -> None:
+    calls = []
+
+    def broken(folder: Path) -> None:
+        calls.append(folder)
+        raise ValueError("no such operator")
+
+    with (
+        pytest.raises(ValueError, match="no such operator"),
+        cache.converted("some", "1", network, [], broken),
+    ):
+        pass
+    assert len(calls) == 1
+    assert not list(place.iterdir())
+
+
 def test_without_a_cache_the_network_still_runs(
     network: FixerNet, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -112,8 +112,8 @@ def test_an_address_in_a_file_field_is_refused(address: str, storage: Storage) -
 
 def test_the_address_of_an_upload_becomes_its_path(storage: Storage) -> None:
     app = App()
-    address = "http://here.invalid/gradio_api/file=/tmp/a%20b.png"
+    address = "http://here.invalid/gradio_api/file=/uploads/a%20b.png"
     post(app, storage, "/gradio_api/queue/join", json.dumps({"data": [{"path": address}]}).encode())
-    assert json.loads(app.bodies[0]) == {"data": [{"path": "/tmp/a b.png", "url": None}]}
+    assert json.loads(app.bodies[0]) == {"data": [{"path": "/uploads/a b.png", "url": None}]}
     nested = json.dumps({"data": [{"path": "http://a/gradio_api/file=http://b.invalid/"}]}).encode()
     assert post(app, storage, "/gradio_api/queue/join", nested)[0] == 422
