@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reliableswap.errors import ClipError, NoFaceError, RefusedError
+from reliableswap.errors import ClipError, NoFaceError, RefusedError, ReliableSwapError
 from reliableswap.faces.track import ClipFaces, find_faces
 from reliableswap.media.video.library import clip_errors
 from reliableswap.media.video.reader import ClipReader
@@ -98,7 +98,7 @@ def first_pass(
         while True:
             said = done.get()
             if isinstance(said, BaseException):
-                if not stamps and not isinstance(said, ClipError):
+                if not stamps and type(said) is ReliableSwapError:  # nothing to look at; others say what it is
                     raise ClipError(
                         f"{info.name} has no frame between start and end; choose another part"
                     ) from said

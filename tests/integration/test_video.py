@@ -85,3 +85,8 @@ def test_a_renamed_text_is_one_line_of_error(tmp_path: Path, capsys: pytest.Capt
     said = capsys.readouterr().err.strip()
     assert "not a clip that can be read" in said
     assert "\n" not in said
+
+
+def test_a_part_without_frames_is_told(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["faces", str(clip), "--start", "900"]) == 2
+    assert "has no frame between start and end; choose another part" in capsys.readouterr().err
