@@ -98,7 +98,9 @@ def first_pass(
         while True:
             said = done.get()
             if isinstance(said, BaseException):
-                if not stamps and type(said) is ReliableSwapError:  # nothing to look at; others say what it is
+                if (
+                    not stamps and type(said) is ReliableSwapError
+                ):  # nothing to look at; others say what it is
                     raise ClipError(
                         f"{info.name} has no frame between start and end; choose another part"
                     ) from said
