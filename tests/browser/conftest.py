@@ -1,4 +1,8 @@
-"""A browser that all files of tests here share."""
+"""A browser for each file of tests here.
+
+Playwright keeps an event loop running in this thread until it is stopped. It is therefore stopped after each file:
+tests that start a loop of their own may follow.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +12,13 @@ import pytest
 from support.browser import CHROMIUM, Browser, Playwright, sync_playwright
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def playwright() -> Iterator[Playwright]:
     with sync_playwright() as started:
         yield started
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(playwright: Playwright) -> Iterator[Browser]:
     # Chromium needs --no-sandbox as root and in containers; it only opens our own page.
     browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])

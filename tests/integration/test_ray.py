@@ -85,8 +85,7 @@ def test_a_node_that_dies_in_the_middle_changes_nothing(
 
 
 def test_no_cluster_is_an_error_that_says_what_to_do() -> None:
-    import ray
-
+    ray = pytest.importorskip("ray")
     ray.shutdown()
     with pytest.raises(ReliableSwapError, match="no Ray cluster at"):
         connect("127.0.0.1:1")
