@@ -9,6 +9,8 @@ from reliableswap.lazy import lazy_names
 # The networks that may be loaded by name, and their modules; no other class is ever looked up. Those of NETWORKS are
 # layers of torch, those of ONNX_NETWORKS others' ONNX files.
 NETWORKS = {
+    "CombAutoencoder": "comb_autoencoder",
+    "CombDecoder": "comb_decoder",
     "FaceDetector": "detector",
     "FaceShifterGenerator": "faceshifter",
     "FixerNet": "fixer",
@@ -21,6 +23,7 @@ NETWORKS = {
     "PerceptualFeatures": "perceptual",
     "ProjectedDiscriminator": "projected",
     "SimSwapGenerator": "simswap",
+    "VisibilityNet": "visibility",
 }
 ONNX_NETWORKS = {"OnnxGenerator": "onnx_generator", "OnnxIdentityEncoder": "onnx_identity"}
 _MODULES = (
@@ -41,6 +44,8 @@ __all__ = sorted(set(_MODULES) - {"ModelMixin"})
 if TYPE_CHECKING:
     from .base import ModelMixin as ModelMixin
     from .base import Network as Network
+    from .comb_autoencoder import CombAutoencoder as CombAutoencoder
+    from .comb_decoder import CombDecoder as CombDecoder
     from .compat import check_encoder as check_encoder
     from .detector import FaceDetector as FaceDetector
     from .discriminator import PatchDiscriminator as PatchDiscriminator
@@ -59,5 +64,6 @@ if TYPE_CHECKING:
     from .perceptual import PerceptualFeatures as PerceptualFeatures
     from .projected import ProjectedDiscriminator as ProjectedDiscriminator
     from .simswap import SimSwapGenerator as SimSwapGenerator
+    from .visibility import VisibilityNet as VisibilityNet
 
 __getattr__, __dir__ = lazy_names(__name__, globals(), _MODULES)

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from reliableswap.models import (
+    CombAutoencoder,
+    CombDecoder,
     FaceDetector,
     FaceShifterGenerator,
     FixerNet,
@@ -22,6 +24,7 @@ from reliableswap.models import (
     PerceptualFeatures,
     ProjectedDiscriminator,
     SimSwapGenerator,
+    VisibilityNet,
 )
 from reliableswap.models.generator import GeneratorOutput
 
@@ -50,6 +53,12 @@ CASES = {
     "mesh": Case(MeshNet, ((3, 128, 128),), (1, 3, 112, 112), r"\(any, 3, 128, 128\)", True),
     "glasses": Case(
         lambda: GlassesNet(channels=(4, 8, 16)), ((3, 64, 128),), (1, 3, 128, 64), r"\(any, 3, 64, 128\)"
+    ),
+    "visibility": Case(
+        lambda: VisibilityNet(widths=(4, 4, 8, 8), deep=8),
+        ((3, 128, 128),),
+        (1, 3, 112, 112),
+        r"\(any, 3, 128, 128\)",
     ),
     "mobilefacenet": Case(IdentityEncoder, ((3, 112, 112),), (1, 3, 128, 128), r"\(any, 3, 112, 112\)"),
     "iresnet18": Case(
@@ -103,6 +112,18 @@ CASES = {
     ),
     "projected": Case(
         lambda: ProjectedDiscriminator(channels=8), ((3, 64, 64),), (1, 3, 72, 72), "divisible by 32"
+    ),
+    "comb": Case(
+        lambda: CombAutoencoder(size=16, latent=12, base_channels=1, max_channels=8, norm="batch"),
+        ((3, 16, 16),),
+        (1, 3, 24, 24),
+        "one of 4, 8, 16",
+    ),
+    "comb_decoder": Case(
+        lambda: CombDecoder(size=16, latent=12, base_channels=1, max_channels=8),
+        ((12,),),
+        (1, 13),
+        r"\(any, 12\)",
     ),
     "perceptual": Case(PerceptualFeatures, ((3, 64, 64),), (1, 3, 72, 72), "divisible by 32"),
 }

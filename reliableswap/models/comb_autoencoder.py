@@ -1,0 +1,174 @@
+"""CombAutoencoder: one encoder for all people and a decoder for each, grown level by level (Naruniec et al., 2020).
+
+The encoder sees everybody, so its latent holds what people share: pose, expression, light and gaze. A decoder has seen
+one person only, so whatever it is asked for, it draws that person. A face is swapped by another person's decoder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from reliableswap.errors import ReliableSwapError, WeightsError
+
+from .base import Network, register_to_config
+from .comb_decoder import COARSEST, SLOPE, CombDecoder, Stage, channels_at, initialised, level, sides
+from .compat import weights_checksum
+
+_SHARED = ("size", "latent", "base_channels", "max_channels", "norm", "template")
+
+
+class CombEncoder(nn.Module):
+    """(B,3,S,S) in [-1,1] -> (B,latent), for S of any level."""
+
+    def __init__(self, size: int, latent: int, base_channels: int, max_channels: int, norm: str) -> None:
+        super().__init__()
+        self.sides = sides(size)
+        widths = {side: channels_at(side, base_channels, max_channels) for side in self.sides}
+        self.levels, self.from_rgb = nn.ModuleDict(), nn.ModuleDict()
+        for side in self.sides:
+            after = widths[max(side // 2, COARSEST)]
+            self.levels[str(side)] = level(widths[side], widths[side], after, norm)
+            self.from_rgb[str(side)] = initialised(nn.Conv2d(3, widths[side], 1))
+        self.last = nn.Linear(widths[COARSEST] * COARSEST**2, latent)
+        self.stage = Stage()
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        side = pictures.shape[-1]
+        if pictures.ndim != 4 or tuple(pictures.shape[1:]) != (3, side, side) or side not in self.sides:
+            raise ValueError(
+                f"pictures has shape {tuple(pictures.shape)}; expected (any, 3, S, S) with S one of "
+                f"{', '.join(map(str, self.sides))}"
+            )
+        x = self._seen(pictures)
+        for step in reversed(self.sides[: self.sides.index(side) + 1]):
+            x = self.levels[str(step)](x)
+            if step > COARSEST:
+                x = F.avg_pool2d(x, 2)
+            if step == side and step > COARSEST:
+                x = self.stage(self._seen(F.avg_pool2d(pictures, 2)), x)
+        latents: Tensor = self.last(x.flatten(1))
+        return latents
+
+    def _seen(self, pictures: Tensor) -> Tensor:
+        return F.leaky_relu(self.from_rgb[str(pictures.shape[-1])](pictures), SLOPE)
+
+
+class CombAutoencoder(Network):
+    """(B,3,S,S) in [-1,1] -> (B,3,S,S): the face of a person, in the pose, expression and light of the pictures.
+
+    S is 4, 8, ... size; `side_of` is the side that a person was trained at. The paper's widths are 16 channels at 1024
+    px (base_channels), twice as many at each smaller level, at most 512 (max_channels). norm: "none", "batch" or
+    "group", after each 3x3 convolution. template: how pictures are aligned.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        people: Sequence[str] = ("one", "other"),
+        size: int = 128,
+        latent: int = 512,
+        base_channels: int = 16,
+        max_channels: int = 512,
+        norm: str = "none",
+        template: str = "arcface_128",
+    ) -> None:
+        super().__init__()
+        if len(set(people)) < len(people):
+            raise ReliableSwapError(f"people are {', '.join(people)}; give each another name")
+        self.encoder = CombEncoder(size, latent, base_channels, max_channels, norm)
+        shared = (size, latent, base_channels, max_channels, norm, template)
+        self.decoders = nn.ModuleDict({name: CombDecoder(name, *shared) for name in people})
+
+    def forward(self, pictures: Tensor, person: str | None = None) -> Tensor:
+        """(B,3,S,S) in [-1,1] -> (B,3,S,S) in about [-1,1], by the person's decoder; the first one's by default."""
+        name = next(iter(self.decoders)) if person is None else person
+        if name not in self.decoders:
+            raise self._unknown(name)
+        made: Tensor = self.decoders[name](self.encoder(pictures), pictures.shape[-1])
+        return made
+
+    @property
+    def people(self) -> list[str]:
+        """The names of the decoders."""
+        return list(self.decoders)
+
+    @property
+    def trained(self) -> list[str]:
+        """The people whose decoders have been trained; others have no portrait."""
+        return [name for name in self.decoders if not self.decoder(name).portrait.empty]
+
+    def decoder(self, person: str) -> CombDecoder:
+        """A person's decoder, as it is in this network."""
+        if person not in self.decoders:
+            raise self._unknown(person)
+        found = self.decoders[person]
+        assert isinstance(found, CombDecoder)
+        return found
+
+    def side_of(self, person: str) -> int:
+        """The side of the pictures that a person's decoder was trained at."""
+        return int(self.decoder(person).stage.side)
+
+    def grow(self, side: int, fade: float = 1.0, people: Sequence[str] | None = None) -> None:
+        """Say which level is trained, and how far it takes part, in the encoder and people's decoders."""
+        for half in (self.encoder, *(self.decoder(name) for name in people or self.decoders)):
+            half.stage.grow(side, fade)
+
+    def encoder_checksum(self) -> str:
+        """A fingerprint of the encoder: decoders fit the one that they were trained with."""
+        return weights_checksum(_Weights(self), ())  # type: ignore[arg-type]
+
+    def export_decoder(self, person: str) -> CombDecoder:
+        """A copy of a person's decoder that remembers this encoder; `save_pretrained` writes it alone."""
+        inside = self.decoder(person)
+        alone = CombDecoder(person, *self._shared, encoder_checksum=self.encoder_checksum())
+        alone.load_state_dict(inside.state_dict())
+        return alone.to(inside.first.weight).train(self.training)
+
+    def add_decoder(self, decoder: CombDecoder) -> None:
+        """Add a decoder that was exported from a network with this encoder, or take the place of the person's older."""
+        wanted, given = dict(zip(_SHARED, self._shared, strict=True)), decoder.config
+        differing = [name for name in _SHARED if given[name] != wanted[name]]
+        if differing:
+            raise WeightsError(
+                f"the decoder of {given.person} has another {' and '.join(differing)}; add it to the network that it "
+                "was trained in"
+            )
+        if given.encoder_checksum != self.encoder_checksum():
+            raise WeightsError(
+                f"the decoder of {given.person} was trained with another encoder (checksum "
+                f"{given.encoder_checksum or 'unknown'}, this one has {self.encoder_checksum()}); use it with that one"
+            )
+        self.decoders[given.person] = decoder.to(self.encoder.last.weight).train(self.training)
+        self.register_to_config(people=self.people)
+
+    def checksum(self) -> str:
+        """A fingerprint of the weights."""
+        return weights_checksum(self, ())
+
+    @property
+    def _shared(self) -> tuple[Any, ...]:
+        return tuple(self.config[name] for name in _SHARED)
+
+    def _unknown(self, person: str) -> ReliableSwapError:
+        known = ", ".join(self.decoders) or "nobody"
+        return ReliableSwapError(f"no decoder of {person!r}; there are those of {known}")
+
+
+class _Weights:
+    """An encoder's weights as `weights_checksum` asks for them; how far it has faded in is none of them."""
+
+    def __init__(self, network: CombAutoencoder) -> None:
+        self.config: dict[str, Any] = {}
+        self._tensors = {
+            name: tensor
+            for name, tensor in network.encoder.state_dict().items()
+            if not name.startswith("stage.")
+        }
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return self._tensors

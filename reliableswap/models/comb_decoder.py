@@ -1,0 +1,178 @@
+"""CombDecoder: one person's decoder of a comb autoencoder (Naruniec et al., 2020), which can be shared alone."""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from reliableswap.errors import ReliableSwapError
+
+from .base import Network, check_shape, register_to_config
+
+COARSEST = 4  # side of the smallest level
+LARGEST = 1024
+SLOPE = 0.2  # of the leaky ReLU
+PORTRAIT = 128  # side of the portrait
+MESH_STEPS = 1000  # a portrait's mesh is stored in steps of this fraction of a pixel
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_GROUPS = 8
+_NORMS = ("none", "batch", "group")
+
+
+class CombDecoder(Network):
+    """(B,latent) -> (B,3,side,side) in [-1,1]: a person's face in the pose and expression that the latent holds.
+
+    stage: the level that was trained last. portrait: a real frame of the person, for what needs a picture: gates,
+    likeness, shape. Its latents are those of one encoder, whose checksum is `encoder_checksum`.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        person: str = "somebody",
+        size: int = 128,
+        latent: int = 512,
+        base_channels: int = 16,
+        max_channels: int = 512,
+        norm: str = "none",
+        template: str = "arcface_128",
+        encoder_checksum: str = "",
+    ) -> None:
+        super().__init__()
+        check_name(person)
+        self.sides = sides(size)
+        widths = {side: channels_at(side, base_channels, max_channels) for side in self.sides}
+        self.first = nn.Linear(latent, widths[COARSEST] * COARSEST**2)
+        self.levels, self.to_rgb = nn.ModuleDict(), nn.ModuleDict()
+        for side in self.sides:
+            before = widths[max(side // 2, COARSEST)]
+            self.levels[str(side)] = level(before, widths[side], widths[side], norm)
+            self.to_rgb[str(side)] = nn.Conv2d(widths[side], 3, 1)
+        self.stage, self.portrait = Stage(), Portrait()
+
+    def forward(self, latents: Tensor, side: int | None = None) -> Tensor:
+        """(B,latent) -> (B,3,side,side) in [-1,1]; side: one of the levels, the largest by default."""
+        side = self.sides[-1] if side is None else side
+        check_shape("latents", latents, (None, self.first.in_features))
+        if side not in self.sides:
+            raise ValueError(f"side is {side}; expected one of {', '.join(map(str, self.sides))}")
+        x = F.leaky_relu(self.first(latents), SLOPE).unflatten(1, (-1, COARSEST, COARSEST))
+        x = self.levels[str(COARSEST)](x)
+        before = x
+        for step in self.sides[1 : self.sides.index(side) + 1]:
+            before = F.interpolate(x, scale_factor=2.0, mode="nearest")
+            x = self.levels[str(step)](before)
+        picture: Tensor = self.to_rgb[str(side)](x)
+        if side > COARSEST:
+            coarse = self.to_rgb[str(side // 2)](before)
+            picture = self.stage(coarse, picture)
+        return picture
+
+    def checksum(self) -> str:
+        """A fingerprint of the weights."""
+        from .compat import weights_checksum
+
+        return weights_checksum(self, ())
+
+
+class Stage(nn.Module):
+    """side: of the level that was trained last. fade: how far its layers take part, from 0 to 1.
+
+    A module of its own, because loading goes by the type of a network's first tensor.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("side", torch.tensor(COARSEST, dtype=torch.int64))
+        self.register_buffer("fade", torch.tensor(1.0))
+
+    side: Tensor
+    fade: Tensor
+
+    def forward(self, without: Tensor, with_level: Tensor) -> Tensor:
+        """What comes without the level's layers, faded into what comes with them."""
+        return torch.lerp(without, with_level, self.fade)
+
+    def grow(self, side: int, fade: float) -> None:
+        """Set both."""
+        self.side.fill_(side)
+        self.fade.fill_(fade)
+
+
+class Portrait(nn.Module):
+    """A real frame of a person: picture (128,128,3) uint8, an aligned crop, black if there is none; mesh (468,3)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("picture", torch.zeros(PORTRAIT, PORTRAIT, 3, dtype=torch.uint8))
+        self.register_buffer("steps", torch.zeros(468, 3, dtype=torch.int32))
+
+    picture: Tensor
+    steps: Tensor
+
+    def keep(self, picture: Tensor, mesh: Tensor) -> None:
+        """Store a picture and its mesh."""
+        self.picture.copy_(picture)
+        self.steps.copy_((mesh * MESH_STEPS).round())
+
+    @property
+    def mesh(self) -> Tensor:
+        """(468,3) float32, in the picture's pixels."""
+        return self.steps.float() / MESH_STEPS
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is none."""
+        return not bool(self.steps.any())
+
+
+def check_name(person: str) -> None:
+    """Raise unless the name can be a part of weights' names."""
+    if not _NAME.fullmatch(person) or hasattr(nn.ModuleDict, person) or person == "training":
+        raise ReliableSwapError(
+            f"a person can't be called {person!r}; use letters, digits, - and _, and no word of Python's such as 'keys'"
+        )
+
+
+def sides(size: int) -> tuple[int, ...]:
+    """The sides of the levels: 4, 8, ... size."""
+    found = tuple(2**k for k in range(2, 11) if 2**k <= size)
+    if not found or found[-1] != size:
+        raise ReliableSwapError(f"size is {size}; choose a power of two from {COARSEST} to {LARGEST}")
+    return found
+
+
+def channels_at(side: int, base: int, most: int) -> int:
+    """Channels of a level; the paper's have 16 at 1024 px and 512 from 32 px down."""
+    return min(most, base * LARGEST // side)
+
+
+def level(before: int, between: int, after: int, norm: str) -> nn.Sequential:
+    """(B,before,S,S) -> (B,after,S,S): two 3x3 convolutions, each with its norm and a leaky ReLU."""
+    layers: list[tuple[str, nn.Module]] = []
+    for number, (wide, out) in enumerate(((before, between), (between, after)), 1):
+        layers.append((f"conv{number}", initialised(nn.Conv2d(wide, out, 3, padding=1, bias=norm == "none"))))
+        if norm != "none":
+            layers.append((f"norm{number}", _norm(norm, out)))
+        layers.append((f"act{number}", nn.LeakyReLU(SLOPE)))
+    return nn.Sequential(OrderedDict(layers))
+
+
+def initialised(layer: nn.Conv2d) -> nn.Conv2d:
+    """The layer with weights that keep the variance through a leaky ReLU."""
+    nn.init.kaiming_normal_(layer.weight, a=SLOPE)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
+def _norm(kind: str, channels: int) -> nn.Module:
+    if kind not in _NORMS:
+        raise ReliableSwapError(f"unknown norm {kind!r}; choose {', '.join(_NORMS)}")
+    if kind == "batch":
+        return nn.BatchNorm2d(channels)
+    return nn.GroupNorm(_GROUPS if channels % _GROUPS == 0 else 1, channels)
