@@ -43,6 +43,16 @@ TASKS = {
         "GlassesSettings",
         "the segmentation of glasses, from glasses painted on faces without any",
     ),
+    "person": (
+        "reliableswap.training.tasks.person.task",
+        "PersonSettings",
+        "one network per person: a shared encoder and a decoder for each, from clips and photos",
+    ),
+    "visibility": (
+        "reliableswap.training.tasks.faces.visibility",
+        "VisibilitySettings",
+        "the network of what every pixel of a face shows, from label maps and things pasted in front",
+    ),
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -24,10 +24,11 @@ _HAIR = np.array(
 
 @dataclass(frozen=True, eq=False)
 class Occluder:
-    """Something in front of a face: its picture (S,S,3) uint8 and its opacity (S,S) in 0..1."""
+    """Something in front of a face: its picture (S,S,3) uint8 and its opacity (S,S) in 0..1. hair: it is hair."""
 
     picture: np.ndarray
     opacity: np.ndarray
+    hair: bool = False
 
     def over(self, picture: np.ndarray, shadow: float, shift: Sequence[float]) -> np.ndarray:
         """(S,S,3) uint8 with this in front of it, and its soft shadow, shifted by `shift` pixels, under it."""
@@ -107,7 +108,8 @@ def _placed(name: str, cutout: np.ndarray, mesh: np.ndarray, size: int, rng: Rng
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), angle, float(scale))
     matrix[:, 2] += place - (width / 2, height / 2)
     laid = cv2.warpAffine(np.ascontiguousarray(cutout), matrix, (size, size), flags=cv2.INTER_AREA)
-    return Occluder(np.ascontiguousarray(laid[..., :3]), laid[..., 3].astype(np.float32) / 255)
+    opacity = laid[..., 3].astype(np.float32) / 255
+    return Occluder(np.ascontiguousarray(laid[..., :3]), opacity, hair=name.startswith("hair"))
 
 
 def _direction(rng: Rng) -> np.ndarray:
@@ -136,9 +138,8 @@ def _lit_like(occluder: Occluder, picture: np.ndarray, name: str, rng: Rng) -> O
     elif rng.random() < 0.7:
         shift[0] = rng.normal(0.3 * (skin[0] - 60), 8)
         shift[1:] = rng.normal(0, 4, 2)
-    return Occluder(
-        np.rint(to_rgb((lab + shift).astype(np.float32))).clip(0, 255).astype(np.uint8), occluder.opacity
-    )
+    shown = np.rint(to_rgb((lab + shift).astype(np.float32))).clip(0, 255).astype(np.uint8)
+    return replace(occluder, picture=shown)
 
 
 def _shape(mesh: np.ndarray, size: int, rng: Rng) -> Occluder:
@@ -189,7 +190,7 @@ def _strands(mesh: np.ndarray, size: int, rng: Rng) -> Occluder:
         cv2.polylines(opacity, [points], False, 1.0, thick, cv2.LINE_AA, 4)
     small = cv2.resize(picture.clip(0, 255), (size, size), interpolation=cv2.INTER_AREA)
     reduced = cv2.resize(opacity, (size, size), interpolation=cv2.INTER_AREA)
-    return Occluder(np.rint(small).astype(np.uint8), reduced)
+    return Occluder(np.rint(small).astype(np.uint8), reduced, hair=True)
 
 
 def _blurred(occluder: Occluder, rng: Rng) -> Occluder:
@@ -208,4 +209,4 @@ def _blurred(occluder: Occluder, rng: Rng) -> Occluder:
         cv2.line(kernel, (length // 2, length // 2), (int(end[0]), int(end[1])), 1.0)
         kernel /= kernel.sum()
         picture, opacity = cv2.filter2D(picture, -1, kernel), cv2.filter2D(opacity, -1, kernel)
-    return Occluder(picture, np.clip(opacity, 0, 1))
+    return replace(occluder, picture=picture, opacity=np.clip(opacity, 0, 1))

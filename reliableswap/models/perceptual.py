@@ -44,7 +44,8 @@ class SameConv(nn.Conv2d):
         return super().forward(F.pad(x, (before, total - before, before, total - before)))
 
 
-def _conv_norm(before: int, after: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
+def conv_norm(before: int, after: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
+    """(B,C,H,W) -> (B,C',H/stride,W/stride): a convolution without bias, and its batch norm."""
     conv = SameConv(before, after, kernel, stride, groups=groups, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(after, eps=1e-3))
 
@@ -55,9 +56,9 @@ class MBConv(nn.Module):
     def __init__(self, before: int, after: int, expansion: int, kernel: int, stride: int) -> None:
         super().__init__()
         wide = before * expansion
-        self.expand = _conv_norm(before, wide, 1) if expansion > 1 else None
-        self.depthwise = _conv_norm(wide, wide, kernel, stride, groups=wide)
-        self.project = _conv_norm(wide, after, 1)
+        self.expand = conv_norm(before, wide, 1) if expansion > 1 else None
+        self.depthwise = conv_norm(wide, wide, kernel, stride, groups=wide)
+        self.project = conv_norm(wide, after, 1)
         self.shortcut = stride == 1 and before == after
 
     def forward(self, x: Tensor) -> Tensor:
@@ -83,7 +84,7 @@ class PerceptualFeatures(Network):
         width, depth = VARIANTS[variant]
         # (pixel - 127) / 128 for pixels in 0..255.
         self.normalise = Normalise((127 / 255,) * 3, (128 / 255,) * 3)
-        self.stem = _conv_norm(3, 32, 3, stride=2)
+        self.stem = conv_norm(3, 32, 3, stride=2)
         blocks: list[MBConv] = []
         before, self.channels, self.taps = 32, [], []
         for group, (channels, expansion, kernel, first_stride, repeats) in enumerate(_GROUPS):

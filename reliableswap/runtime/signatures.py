@@ -33,6 +33,7 @@ _OTHERS = {
     "FaceDetector": _picture("answers", size=640, width=480, steps=32),
     "MeshNet": _picture("mesh", "presence", size=128),
     "GlassesNet": _picture("glasses", size=64, width=128),
+    "VisibilityNet": _picture("classes", size=128),
     "IdentityEncoder": _picture("vector", size=112),
     "FixerNet": _picture("vector", size=56),
     "PatchDiscriminator": _picture("*", size=128),

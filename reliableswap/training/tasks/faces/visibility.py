@@ -1,0 +1,264 @@
+"""Train VisibilityNet on labelled and unlabelled photos with things pasted in front of their faces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from reliableswap.convert.perceptual import pretrained_perceptual_features
+from reliableswap.faces.parts import SIZE
+from reliableswap.geometry import regions
+from reliableswap.geometry.topology import topology
+from reliableswap.imaging.degrade import Rng, degrade
+from reliableswap.imaging.occluders import Occluders, paste
+from reliableswap.imaging.painted_glasses import paint_glasses
+from reliableswap.models.base import Network
+from reliableswap.models.visibility import CLASSES, VisibilityNet
+from reliableswap.training.core.settings import RunSettings, TeacherSettings, setting
+from reliableswap.training.core.task import Task
+from reliableswap.training.core.trainer import train
+from reliableswap.training.tasks.pixels import to_network
+
+from .crop_jitter import jitter_crop
+from .part_labels import BIT
+from .part_records import PAD, PartsRecords, labelled_parts, plain_parts
+
+_EDGE, _OPAQUE = 0.15, 0.5  # opacities from which a pixel may be, and is, what was pasted over it
+_NO_GLASSES = -1.0  # a face below these log odds surely wears no glasses
+_RARE = {
+    "brows": 2.0,
+    "eyes": 2.0,
+    "lips": 2.0,
+    "inner mouth": 2.0,
+    "beard": 2.0,
+    "glasses": 3.0,
+    "front": 1.5,
+}
+_UNSURE = 0.3  # weight of a pixel that may have several classes
+_OUTSIDE = 0.4  # weight of a pixel outside of the face's outline
+_GRID = 16  # faces in the grid
+COVERING = ("hair", "glasses", "front")  # what hides a face inside its outline
+COLOURS = np.array(
+    [(60, 60, 60), (205, 165, 135), (120, 70, 20), (40, 120, 255), (255, 70, 110), (255, 255, 255), (130, 30, 160),
+     (20, 150, 20), (0, 220, 220), (255, 230, 0)], np.uint8
+)  # fmt: skip
+
+
+@dataclass
+class VisibilitySettings(RunSettings, TeacherSettings):
+    train_batch_size: int = setting(16, "samples per batch and process")
+    parsing: Path = setting(
+        Path("parsing"),
+        "folder of photos with label maps: folders named *hair hold hair masks, others FASSEG's numbers",
+        on_resume="any",
+    )
+    occluders: Path | None = setting(
+        None, "folder of cut-outs with alpha; None: strands of hair and shapes only"
+    )
+    labelled_share: float = setting(0.6, "share of the samples that have a label map")
+    occluded_share: float = setting(0.5, "share of the faces with something pasted in front of them")
+    painted_share: float = setting(0.25, "share of the faces that get glasses")
+    from_features: bool = setting(True, "start from EfficientNet-Lite0 as ImageNet trained it")
+    validation_pictures: int = setting(256, "held-out faces per validation", on_resume="any")
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """crop (S,S,3) uint8, the classes that each pixel may have (S,S) uint16, and the mesh (468,3)."""
+
+    crop: np.ndarray
+    sets: np.ndarray
+    mesh: np.ndarray
+
+    def flipped(self) -> Parts:
+        mesh = self.mesh[topology().mirror].copy()
+        mesh[:, 0] = self.crop.shape[1] - 1 - mesh[:, 0]
+        return Parts(np.ascontiguousarray(self.crop[:, ::-1]), np.ascontiguousarray(self.sets[:, ::-1]), mesh)
+
+    def with_over(self, crop: np.ndarray, opacity: np.ndarray, name: str) -> Parts:
+        """Something of a class in front, whose picture is in `crop` already."""
+        sets = np.where(opacity > _EDGE, self.sets | BIT[name], self.sets)
+        return Parts(crop, np.where(opacity > _OPAQUE, BIT[name], sets).astype(np.uint16), self.mesh)
+
+
+class CoveredFaces(Dataset[dict[str, Tensor]]):
+    """Sample i: picture (128,128,3) uint8; sets (128,128), one bit for each class that a pixel may have; face
+    (128,128), one inside the outline."""
+
+    def __init__(
+        self, settings: VisibilitySettings, labelled: PartsRecords, plain: PartsRecords | None, training: bool
+    ) -> None:
+        self.settings, self.training = settings, training
+        self.groups = [(labelled, labelled.rows(training, labelled=True))]
+        if plain is not None and training:
+            self.groups.append((plain, plain.rows(training, labelled=False)))
+        self.occluders = Occluders(settings.occluders)
+
+    def __len__(self) -> int:
+        return 2**31
+
+    def __getitem__(self, i: int) -> dict[str, Tensor]:
+        rng = np.random.default_rng([self.settings.seed, int(self.training), i])
+        plain = len(self.groups) > 1 and rng.random() >= self.settings.labelled_share
+        records, rows = self.groups[int(plain)]
+        # Held-out faces come one after the other.
+        row = rows[int(rng.integers(len(rows))) if self.training else i % len(rows)]
+        entry = records.entries[row]
+        parts = Parts(np.array(entry["crop"]), np.array(entry["sets"]), np.array(entry["mesh"]))
+        parts = self.covered(parts, bool(records.glasses[row] < _NO_GLASSES), rng)
+        return self.cut(parts, rng)
+
+    def covered(self, parts: Parts, bare: bool, rng: Rng) -> Parts:
+        """The face with glasses, if it has none, and with things in front of it."""
+        if self.training and rng.random() < 0.5:
+            parts = parts.flipped()
+        if bare and rng.random() < self.settings.painted_share:
+            picture, worn = paint_glasses(parts.crop, parts.mesh, rng)
+            parts = parts.with_over(picture, worn, "glasses")
+        for share in (self.settings.occluded_share, 0.2 * self.settings.occluded_share):
+            if rng.random() < share:
+                thing = self.occluders.draw(parts.crop, parts.mesh, rng)
+                picture = paste(parts.crop, thing, rng)
+                parts = parts.with_over(picture, thing.opacity, "hair" if thing.hair else "front")
+        return parts
+
+    def cut(self, parts: Parts, rng: Rng) -> dict[str, Tensor]:
+        """The network's crop as an inexact mesh cuts it, under worse conditions."""
+        matrix = np.array([[1, 0, -PAD], [0, 1, -PAD]], np.float64)
+        if self.training:
+            matrix = jitter_crop(matrix, (SIZE, SIZE), rng, degrees=8, size=0.08, shift=0.03)
+        size = (SIZE, SIZE)
+        picture = cv2.warpAffine(parts.crop, matrix, size, borderMode=cv2.BORDER_REPLICATE)
+        sets = cv2.warpAffine(
+            parts.sets, matrix, size, flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE
+        )
+        face = regions.oval(cv2.transform(parts.mesh[None, :, :2], matrix)[0], size)
+        if self.training:
+            picture = degrade(picture, rng, strength=0.7)
+        return {
+            "picture": torch.from_numpy(picture),
+            "sets": torch.from_numpy(sets.astype(np.int32)),
+            "face": torch.from_numpy(face),
+        }
+
+
+def members(sets: Tensor) -> Tensor:
+    """(B,H,W) bits -> (B,10,H,W) bool."""
+    bits = torch.arange(len(CLASSES), device=sets.device).view(1, -1, 1, 1)
+    return (sets[:, None] >> bits) & 1 > 0
+
+
+class VisibilityTask(Task):
+    """The likelihood of the allowed classes, and the overlap of what hides the face; validation measures overlaps."""
+
+    def __init__(
+        self, settings: VisibilitySettings, labelled: PartsRecords, plain: PartsRecords | None
+    ) -> None:
+        super().__init__()
+        self.settings, self.labelled, self.plain = settings, labelled, plain
+        self.dataset = CoveredFaces(settings, labelled, plain, training=True)
+        self.held_out = CoveredFaces(settings, labelled, None, training=False)
+        self.weights = torch.tensor([_RARE.get(name, 1.0) for name in CLASSES])
+        self.covering = torch.tensor([name in COVERING for name in CLASSES])
+
+    def losses(self, network: torch.nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        logs = F.log_softmax(network(to_network(batch["picture"])).float(), 1)
+        allowed = members(batch["sets"])
+        each = -torch.logsumexp(logs.masked_fill(~allowed, -1e4), 1)
+        count = allowed.sum(1)
+        rare = (allowed * self.weights.to(logs)[None, :, None, None]).sum(1)
+        weight = torch.where(count == 1, rare, _UNSURE) * (_OUTSIDE + (1 - _OUTSIDE) * batch["face"])
+        covering = self.covering.to(logs.device)
+        known = (
+            (allowed & covering[:, None, None]).any(1) != (allowed & ~covering[:, None, None]).any(1)
+        ) * batch["face"]
+        hidden = allowed[:, covering].any(1) * known
+        odds = logs.exp()[:, covering].sum(1) * known
+        overlap = 2 * (odds * hidden).sum() / (odds.sum() + hidden.sum()).clamp(min=1)
+        return {
+            "pixels": (each * weight).sum() / weight.sum().clamp(min=1),
+            "overlap": 0.3 * (1 - overlap),
+        }
+
+    @cached_property
+    def fixed(self) -> dict[str, Tensor]:
+        """The held-out faces, the same at every validation."""
+        return torch.utils.data.default_collate(
+            [self.held_out[i] for i in range(self.settings.validation_pictures)]
+        )
+
+    def validate(self, network: Network) -> dict[str, float]:
+        """On pixels with one label: overlap (intersection over union) of every class, their mean, and the overlap of
+        what hides the face inside its outline."""
+        found = self._answer(network, self.fixed["picture"])
+        allowed, face = members(self.fixed["sets"]), self.fixed["face"] > 0
+        known = allowed.sum(1) == 1
+        figures = {
+            name: overlap(found == n, allowed[:, n], known)
+            for n, name in enumerate(CLASSES)
+            if (allowed[:, n] & known).any()
+        }
+        hidden = allowed[:, self.covering].any(1)
+        return {
+            "mean": float(np.mean(list(figures.values()))),
+            "hidden": overlap(torch.isin(found, self.covering.nonzero()[:, 0]), hidden, known & face),
+            **{name.replace(" ", "_"): value for name, value in figures.items()},
+        }
+
+    @staticmethod
+    @torch.no_grad()
+    def _answer(network: Network, pictures: Tensor) -> Tensor:
+        """(N,128,128,3) -> (N,128,128) the likeliest classes."""
+        parts = [network(to_network(part.to(network.device))).argmax(1).cpu() for part in pictures.split(32)]
+        return torch.cat(parts)
+
+    def grid(self, network: Network) -> np.ndarray | None:
+        pictures = self.fixed["picture"][:_GRID]
+        allowed = members(self.fixed["sets"][:_GRID]).permute(0, 2, 3, 1).float().numpy()
+        truth = allowed @ COLOURS.astype(np.float32) / allowed.sum(-1, keepdims=True)
+        found = COLOURS[self._answer(network, pictures).numpy()]
+        rows = np.concatenate([pictures.numpy(), truth.astype(np.uint8), found], 2)
+        half = len(rows) // 2
+        return np.concatenate(
+            [np.concatenate(list(part)) for part in (rows[:half], rows[half : 2 * half])], 1
+        )
+
+    def facts(self) -> dict[str, str]:
+        found = {"labelled photos": f"{int(self.labelled.found.sum()):,} of {self.settings.parsing.name}"}
+        if self.plain is not None:
+            found["photos without labels"] = f"{int(self.plain.found.sum()):,}"
+        found["pasted"] = "painted glasses, made-up shapes and strands of hair" + (
+            f", cut-outs of {self.settings.occluders.name}" if self.settings.occluders else ""
+        )
+        return found
+
+    def fingerprint(self) -> dict[str, str]:
+        return {"labelled": self.labelled.key, "photos": self.plain.key if self.plain is not None else ""}
+
+
+def overlap(found: Tensor, true: Tensor, known: Tensor) -> float:
+    """Intersection over union of bool maps, counted where the truth is known."""
+    return float((found & true & known).sum() / ((found | true) & known).sum().clamp(min=1))
+
+
+def run(settings: VisibilitySettings) -> dict[str, Any]:
+    """Label the photos, train and save; returns the figures on held-out people."""
+    folder, workers = settings.labels_folder, max(1, settings.dataloader_num_workers)
+    labelled = labelled_parts(settings.parsing, settings.teachers, folder / "parsing", workers)
+    plain = None
+    if settings.labelled_share < 1:
+        plain = plain_parts(settings.faces, settings.flat, settings.teachers, folder / "faces", workers)
+    torch.manual_seed(settings.seed)
+    network = VisibilityNet()
+    if settings.from_features:
+        network.start_from(pretrained_perceptual_features())
+    return train(network, VisibilityTask(settings, labelled, plain), settings)
