@@ -115,8 +115,9 @@ class CombAutoencoder(Network):
 
     def grow(self, side: int, fade: float = 1.0, people: Sequence[str] | None = None) -> None:
         """Say which level is trained, and how far it takes part, in the encoder and people's decoders."""
-        for half in (self.encoder, *(self.decoder(name) for name in people or self.decoders)):
-            half.stage.grow(side, fade)
+        self.encoder.stage.grow(side, fade)
+        for name in people or self.decoders:
+            self.decoder(name).stage.grow(side, fade)
 
     def encoder_checksum(self) -> str:
         """A fingerprint of the encoder: decoders fit the one that they were trained with."""

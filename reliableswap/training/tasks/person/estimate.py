@@ -1,0 +1,150 @@
+"""How long a run takes on this machine, and how large its files and its memory get: measured before it starts."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from reliableswap.models.comb_autoencoder import CombAutoencoder
+from reliableswap.training.core.batches import to_device
+
+from .settings import PersonSettings
+
+if TYPE_CHECKING:
+    from .task import PersonTask
+
+_LONG = 6.0  # seconds of a step from which on larger levels are not measured but calculated
+_QUICK = 0.3  # a step that is measured again, because the first one of a level warms up
+_COPIES = 5  # of the weights in memory: themselves, gradients, two of AdamW, and the average
+_MIB = 2**20
+
+
+@dataclass(frozen=True)
+class Level:
+    """A level of a run: steps from `first` to `end` - 1, seconds a step, and whether these were measured."""
+
+    side: int
+    first: int
+    end: int
+    seconds: float
+    measured: bool
+
+
+def plan(sides: tuple[int, ...], first: int, settings: PersonSettings) -> list[tuple[int, int, int]]:
+    """(side, first step, end) of the levels that a run reaches; with a plateau, at the latest."""
+    wanted, step, found = sides[sides.index(first) :], 0, []
+    for side in wanted:
+        end = settings.max_train_steps if side == wanted[-1] else step + settings.level_steps
+        if step < settings.max_train_steps:
+            found.append((side, step, min(end, settings.max_train_steps)))
+        step = end
+    return found
+
+
+def estimate(network: CombAutoencoder, task: PersonTask, settings: PersonSettings) -> Iterator[str]:
+    """Measure a step of each level; yield lines that say what comes when, and how large it is."""
+    device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    device = device or torch.device("cpu")
+    yield _sizes(network, settings)
+    yield f"on {device.type}, {settings.train_batch_size} frames a batch:"
+    clock, found = 0.0, measure(network, task, settings, device)
+    for level in found:
+        start, clock = clock, clock + (level.end - level.first) * level.seconds
+        each = f"{level.seconds:.2f} s a step" + ("" if level.measured else " (calculated)")
+        yield f"  {level.side:>4} px from step {level.first:,} on, after {span(start)}; {each}"
+    latest = " at most" if settings.growth == "plateau" else ""
+    yield f"  step {found[-1].end:,} after {span(clock)}{latest}, without checkpoints and validations"
+    if found[-1].side < settings.size:
+        yield f"  {settings.size} px are not reached: raise --max_train_steps or lower --level_steps"
+
+
+def measure(
+    network: CombAutoencoder, task: PersonTask, settings: PersonSettings, device: torch.device
+) -> list[Level]:
+    """The levels of the run with the seconds that a step takes."""
+    trial = copy.deepcopy(network).to(memory_format=torch.channels_last).to(device).train()
+    task.frozen.to(device)
+    samples = [task.dataset[i] for i in range(settings.train_batch_size)]
+    batch = to_device(torch.utils.data.default_collate(samples), device)
+    found: list[Level] = []
+    for side, first, end in plan(network.encoder.sides, task.levels.first, settings):
+        if found and found[-1].seconds > _LONG:
+            seconds = found[-1].seconds * _work(network, side) / _work(network, found[-1].side)
+            found.append(Level(side, first, end, seconds, False))
+            continue
+        seconds = _seconds(trial, task, settings, batch, side)
+        if seconds < _QUICK:
+            seconds = min(_seconds(trial, task, settings, batch, side) for _ in range(2))
+        found.append(Level(side, first, end, seconds * settings.gradient_accumulation_steps, True))
+    return found
+
+
+def _seconds(
+    trial: nn.Module, task: PersonTask, settings: PersonSettings, batch: dict[str, torch.Tensor], side: int
+) -> float:
+    """What a batch of a level takes, forwards and backwards."""
+    kind = batch["picture"].device.type
+    dtype = torch.float16 if settings.mixed_precision == "fp16" else torch.bfloat16
+    began = time.perf_counter()
+    with torch.autocast(kind, dtype, enabled=settings.mixed_precision != "no"):
+        losses = task.losses_at(trial, batch, side)
+    torch.stack(list(losses.values())).sum().backward()
+    if kind != "cpu":
+        torch.accelerator.synchronize()
+    trial.zero_grad(set_to_none=True)
+    return time.perf_counter() - began
+
+
+def _work(network: CombAutoencoder, side: int) -> int:
+    """Multiplications of a picture's way through the network at a level."""
+    halves = (network.encoder, network.decoder(network.people[0]))
+    return sum(
+        layer.weight.numel() * int(name) ** 2
+        for half in halves
+        for name, level in half.levels.items()
+        if int(name) <= side
+        for layer in level.modules()
+        if isinstance(layer, nn.Conv2d)
+    )
+
+
+def _activations(network: CombAutoencoder, settings: PersonSettings) -> float:
+    """MiB that a batch's maps take at the largest level: of each convolution, its norm and its leaky ReLU."""
+    halves = (network.encoder, network.decoder(network.people[0]))
+    maps = sum(
+        layer.out_channels * int(name) ** 2
+        for half in halves
+        for name, level in half.levels.items()
+        for layer in level.modules()
+        if isinstance(layer, nn.Conv2d)
+    )
+    kept = 2 if settings.norm == "none" else 3
+    size = 4 if settings.mixed_precision == "no" else 2
+    return maps * kept * size * settings.train_batch_size / _MIB
+
+
+def _sizes(network: CombAutoencoder, settings: PersonSettings) -> str:
+    weights = network.parameter_count * 4 / _MIB
+    one = network.decoder(network.people[0]).parameter_count * 2 / _MIB
+    people = len(network.people)
+    return (
+        f"{people} decoder{'s' * (people != 1)}, {network.parameter_count / 1e6:.1f} million parameters: "
+        f"{weights:,.0f} MiB on the disk, {weights / 2:,.0f} in float16 ({one:,.1f} a decoder); checkpoints "
+        f"{weights * (_COPIES - 1) * settings.checkpoints_total_limit:,.0f} MiB; memory about "
+        f"{(weights * _COPIES + _activations(network, settings)) / 1024:,.1f} GiB"
+    )
+
+
+def span(seconds: float) -> str:
+    """Seconds in words."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"

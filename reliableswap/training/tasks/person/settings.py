@@ -1,0 +1,116 @@
+"""Settings of the training of people's decoders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from reliableswap.data.storage import work_folder
+from reliableswap.errors import ReliableSwapError
+from reliableswap.faces.align import TEMPLATES
+from reliableswap.models.comb_decoder import COARSEST, LARGEST, check_name, sides
+from reliableswap.training.core.settings import RunSettings, Schedule, setting
+
+
+@dataclass
+class PersonSettings(RunSettings):
+    """The paper's network at 128 px; `base_channels` and `max_channels` make it small enough for a CPU."""
+
+    people: str = setting(
+        "",
+        "NAME=SOURCE with commas between: a clip, clip.mp4#2 for its second person, a photo or a folder of photos; a "
+        "name may occur several times",
+        on_resume="any",
+    )
+    crops: Path | None = setting(
+        None, "folder that keeps the aligned frames; None: crops in output_dir", on_resume="any"
+    )
+    frames: int = setting(1000, "frames to keep of a person: the sharpest and the most varied")
+    held_out: float = setting(
+        0.1, "share of every clip, its end, that is kept for the figures; 0: none, and no figures"
+    )
+    initial: Path | None = setting(
+        None, "folder of an earlier training to start from; people who are new to it start as its first one"
+    )
+    train_encoder: bool = setting(
+        True, "train the encoder too; with --no-train-encoder the decoders of --initial go on fitting it"
+    )
+    size: int = setting(128, f"side of the finished faces, a power of two from {COARSEST} to {LARGEST}")
+    latent: int = setting(512, "numbers between encoder and decoder")
+    base_channels: int = setting(16, "channels at 1024 px; twice as many at each smaller level")
+    max_channels: int = setting(512, "channels of a level at most")
+    norm: Literal["none", "batch", "group"] = setting("none", "norm after each convolution")
+    template: str = setting("arcface_128", f"how faces are aligned: {', '.join(TEMPLATES)}")
+    first_size: int | None = setting(
+        None, "side of the level to begin with; None: 4, or what --initial was trained at"
+    )
+    growth: Literal["steps", "plateau"] = setting(
+        "steps",
+        "when the next level comes: after level_steps, or earlier, when the loss hardly falls any more",
+    )
+    level_steps: int = setting(2000, "steps at each level below the last, with plateau at most")
+    fade_steps: int = setting(500, "steps over which a level fades in")
+    plateau_window: int = setting(200, "steps whose mean loss is compared with that of as many before")
+    plateau_gain: float = setting(0.01, "share by which the loss has to fall for a level to go on")
+    warp: float = setting(0.04, "random warp of the encoder's input, as a share of its side; 0: none")
+    warp_until: float = setting(0.7, "share of the steps after which faces are no longer warped")
+    jitter: float = setting(1.0, "strength of random turns, sizes and shifts of input and truth; 0: none")
+    ssim_weight: float = setting(1.0, "weight of 1 - SSIM inside the mask")
+    l1_weight: float = setting(1.0, "weight of the pixels' difference inside the mask")
+    mesh_weight: float = setting(0.2, "weight of the openings of eyes and mouth, and of the eyes' pattern")
+    perceptual_weight: float = setting(0.1, "weight of the difference in EfficientNet-Lite0's features")
+    detail_size: int = setting(64, "side from which on the mesh and perceptual losses take part")
+    rarity: float = setting(
+        0.5, "exponent by which a frame weighs more, the seldomer its expression; 0: none"
+    )
+    estimate_only: bool = setting(
+        False, "find the frames, say how long the run would take, and stop", on_resume="any"
+    )
+    train_batch_size: int = setting(8, "samples per batch; every batch shows one person")
+    learning_rate: float = setting(1e-4, "peak learning rate")
+    lr_scheduler: Schedule = setting("constant_with_warmup", "learning rate schedule of diffusers")
+    lr_warmup_steps: int = setting(100, "steps of linear warm-up")
+    weight_decay: float = setting(0.0, "AdamW's weight decay")
+    max_train_steps: int = setting(30_000, "steps of the whole run, of all people together", on_resume="any")
+    validation_frames: int = setting(32, "held-out frames of a person per validation", on_resume="any")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.template not in TEMPLATES:
+            raise ReliableSwapError(
+                f"unknown template {self.template!r}; choose one of {', '.join(TEMPLATES)}"
+            )
+        known = sides(self.size)
+        if self.first_size is not None and self.first_size not in known:
+            raise ReliableSwapError(
+                f"--first_size is {self.first_size}; choose one of {', '.join(map(str, known))}"
+            )
+        for name in ("frames", "level_steps", "fade_steps", "plateau_window", "validation_frames"):
+            if getattr(self, name) < 1:
+                raise ReliableSwapError(f"--{name} is {getattr(self, name)}; choose 1 or more")
+        if not 0 <= self.held_out < 1:
+            raise ReliableSwapError(f"--held_out is {self.held_out}; choose a share from 0 to below 1")
+        if not self.train_encoder and self.initial is None:
+            raise ReliableSwapError("--no-train-encoder needs --initial with a trained encoder")
+
+    @property
+    def sources(self) -> dict[str, list[str]]:
+        """Each person's clips and folders."""
+        found: dict[str, list[str]] = {}
+        for pair in filter(None, (one.strip() for one in self.people.split(","))):
+            name, _, source = pair.partition("=")
+            if not name or not source:
+                raise ReliableSwapError(
+                    f"--people {pair} is not NAME=SOURCE; write for example --people alice=clip.mp4,bob=photos"
+                )
+            check_name(name)
+            found.setdefault(name, []).append(source)
+        if not found:
+            raise ReliableSwapError("nobody to train; write for example --people alice=clip.mp4,bob=photos")
+        return found
+
+    @property
+    def crops_folder(self) -> Path:
+        """The folder of the aligned frames."""
+        return self.crops or work_folder(self.output_dir) / "crops"

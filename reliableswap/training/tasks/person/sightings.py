@@ -1,0 +1,204 @@
+"""Where a person is seen: the faces of clips, followed and steadied, and of folders of photos."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from reliableswap.data.photos import PICTURES
+from reliableswap.errors import NoFaceError, ReliableSwapError
+from reliableswap.faces.align import IDENTITY_WINDOW, align, apply
+from reliableswap.faces.analysers.bundled import BundledAnalyser
+from reliableswap.faces.face import five_points
+from reliableswap.faces.track import ClipFaces, TrackSettings, find_faces
+from reliableswap.faces.visibility import Covers, Decided, find_covers, scores
+from reliableswap.media import read_picture
+from reliableswap.media.video.info import probe
+from reliableswap.media.video.reader import ClipReader
+from reliableswap.media.video.times import FrameTimes, times_of
+from reliableswap.swap.networks import Networks, embed
+from reliableswap.training.core.fingerprint import digest_of_files
+from reliableswap.triplets.quality import covered_share, light_slopes, sharpness
+
+_CROP = 128  # side at which frames are measured
+_SAME = 0.3  # least cosine of a photo's face to the folder's most typical one
+_SHARE_SEEN = 4  # frames of a clip that are measured for one that is kept
+_WINDOW = 9  # measured frames over which what says that a mouth is seen is steadied
+_MISSING = -1.5  # log odds below which a mouth counts as covered
+_MOUTH = 0.35  # share of the face that is covered with it
+
+
+@dataclass(frozen=True, eq=False)
+class Sighting:
+    """The person's face in one picture.
+
+    place: number of the frame or photo. mesh: (468,3) in the picture's pixels. width: pixels from cheek to cheek.
+    covered: share of the face behind hair and hands. mouth: log odds that it is seen. light: slopes of the brightness
+    to the right and downwards.
+    """
+
+    place: int
+    mesh: np.ndarray
+    width: float
+    sharpness: float
+    covered: float
+    mouth: float
+    light: tuple[float, float]
+
+    def covers(self, crop: np.ndarray, mesh: np.ndarray) -> Covers:
+        """What is in front of the face in a crop (H,W,3) uint8 with mesh (468,3); glasses belong to the person."""
+        return find_covers(crop, mesh, None, decided=Decided(False, self.mouth))
+
+
+class Source(Protocol):
+    """A clip or a folder. name: in messages. key: changes with the files. timed: whether places follow in time."""
+
+    name: str
+    key: str
+    timed: bool
+
+    def sightings(self, networks: Networks, wanted: int) -> list[Sighting]:
+        """The person's face in the pictures, in their order; about `_SHARE_SEEN` times as many as are wanted."""
+        ...
+
+    def pictures(self, places: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
+        """(place, (H,W,3) uint8) of rising places, after `sightings`."""
+        ...
+
+
+def open_source(text: str) -> Source:
+    """A clip, CLIP#NUMBER for one of its people, a photo, or a folder of photos."""
+    path = Path(text)
+    if path.is_dir():
+        return PhotoFolder(path)
+    if path.suffix.lower() in PICTURES:
+        return PhotoFolder(path)
+    name, _, number = text.rpartition("#")
+    if name and number.isascii() and number.isdigit() and not path.exists():
+        return Clip(Path(name), int(number))
+    return Clip(path, 1)
+
+
+def measured(place: int, picture: np.ndarray, mesh: np.ndarray) -> Sighting:
+    """The face with mesh (468,3) in a picture (H,W,3) uint8, with what decides whether it is kept."""
+    crop, matrix = align(picture, five_points(mesh), _CROP)
+    moved = apply(matrix, mesh)
+    right, down, _ = light_slopes(crop)
+    width = float(np.linalg.norm(mesh[234] - mesh[454]))
+    mouth = scores(crop, moved)[1]
+    seen = Sighting(place, mesh, width, sharpness(crop), 0.0, mouth, (right, down))
+    without_mouth = replace(seen, mouth=0.0).covers(crop, moved)
+    return replace(seen, covered=covered_share(without_mouth, moved, crop.shape[:2]))
+
+
+def decided(sightings: Sequence[Sighting], window: int) -> list[Sighting]:
+    """The sightings with what says whether the mouth is seen taken from the median of a window around each.
+
+    The classifier mistakes some pursed lips for none; a hand stays for longer.
+    """
+    odds = np.array([one.mouth for one in sightings])
+    half = window // 2
+    found = []
+    for i, one in enumerate(sightings):
+        mouth = float(np.median(odds[max(0, i - half) : i + half + 1]))
+        found.append(replace(one, mouth=mouth, covered=one.covered + _MOUTH * (mouth < _MISSING)))
+    return found
+
+
+class Clip:
+    """A clip's frames of the person of that number; people are numbered from 1, the most seen first."""
+
+    timed = True
+
+    def __init__(self, path: Path, number: int) -> None:
+        info = probe(path)
+        info.check()
+        self.reader, self.number, self.name = ClipReader(info), number, info.name
+        self.key = f"{digest_of_files([path])} {number}"
+        self._times: FrameTimes | None = None
+
+    def sightings(self, networks: Networks, wanted: int) -> list[Sighting]:
+        faces = self._faces(networks)
+        if not 1 <= self.number <= len(faces.people):
+            shows = f"persons 1 to {len(faces.people)}" if faces.people else "no face"
+            raise NoFaceError(
+                f"{self.name} has no person {self.number}; it shows {shows}, see `reliableswap faces {self.name}`"
+            )
+        seen = [
+            frame
+            for frame in range(faces.frames)
+            if any(one.person == self.number for one in faces.numbers(frame))
+        ]
+        every = max(1, len(seen) // (wanted * _SHARE_SEEN))
+        meshes = {
+            frame: one.face.mesh
+            for frame in seen[::every]
+            for one in faces.at(frame)
+            if one.person == self.number
+        }
+        found = [measured(place, picture, meshes[place]) for place, picture in self.pictures(list(meshes))]
+        return decided(found, _WINDOW)
+
+    def pictures(self, places: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
+        assert self._times is not None
+        for number, frame in self.reader.at(places, self._times):
+            yield number, frame.rgb
+
+    def _faces(self, networks: Networks) -> ClipFaces:
+        stamps, last = [], 1
+
+        def pixels() -> Iterator[np.ndarray]:
+            nonlocal last
+            for frame in self.reader.frames():
+                stamps.append(frame.pts)
+                last = frame.duration
+                yield frame.rgb
+
+        faces = find_faces(pixels(), networks, settings=TrackSettings(rate=float(self.reader.info.rate)))
+        self._times = times_of(stamps, last, self.reader.info.time_base)
+        return faces
+
+
+class PhotoFolder:
+    """The photos of a folder, or one photo; the person is the one whom most of them show."""
+
+    timed = False
+
+    def __init__(self, path: Path) -> None:
+        self.name = path.name
+        found = [path] if path.is_file() else sorted(path.rglob("*"))
+        self.paths = [one for one in found if one.suffix.lower() in PICTURES and one.is_file()]
+        if not self.paths:
+            raise ReliableSwapError(f"no pictures in {path}; give a clip or a folder of photos")
+        self.key = digest_of_files(self.paths)
+
+    def sightings(self, networks: Networks, wanted: int) -> list[Sighting]:
+        analyser = BundledAnalyser(networks.detector, networks.landmarks)
+        found, vectors = [], []
+        for place, picture in self.pictures(range(len(self.paths))):
+            faces = analyser(picture)
+            if not faces:
+                continue
+            found.append(measured(place, picture, faces[0].mesh))
+            crop = align(picture, faces[0].points5)[0]
+            vectors.append(embed(networks.identity, crop[IDENTITY_WINDOW]).numpy()[0])
+        if not found:
+            raise NoFaceError(f"no face found in {self.name}; give photos that show the person larger")
+        kept = alike(np.stack(vectors))
+        return decided([one for one, same in zip(found, kept, strict=True) if same], 1)
+
+    def pictures(self, places: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
+        for place in places:
+            yield place, read_picture(self.paths[place]).pixels
+
+
+def alike(vectors: np.ndarray) -> np.ndarray:
+    """(N,D) identity vectors -> (N,) bool, those of the person whom most of the photos show."""
+    unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+    cosines = unit @ unit.T
+    typical = int((cosines > _SAME).sum(1).argmax())
+    return np.asarray(cosines[typical] > _SAME)

