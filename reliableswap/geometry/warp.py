@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ from .topology import checked_mesh, checked_picture, topology
 from .trust import inside_lips, scale_between, trust
 
 _LIP_PULL = 0.45  # how far the lips' points move towards the outer ring to stay clear of the teeth
+_COPIES, _MOST_COPIES = 8, 4  # reduced copies of a source from one size to half of it, and how many are kept
 _ENOUGH = 0.9  # validity from which a pixel needs nothing of the face's other half
 
 # Positions (H,W,2) in the source -> (H,W) in 0..1 where something covers its face, and (H,W) where its skin is bare.
@@ -30,7 +32,7 @@ class Texture:
 
 
 def reenact(
-    source: np.ndarray,
+    source: np.ndarray | Copies,
     source_mesh: np.ndarray,
     target_mesh: np.ndarray,
     raster: Raster,
@@ -53,7 +55,7 @@ def reenact(
         shown = [shown[0] * (1 - hidden), shown[1] * (1 - hidden_mirrored)]
 
     validity = shown[0]
-    picture = Sampled(source, scale)
+    picture = source.at_scale(scale) if isinstance(source, Copies) else Sampled(source, scale)
     image = picture.at(positions[0])
     if np.count_nonzero(validity.flat[raster.pixels] < _ENOUGH) > 0.01 * len(raster.pixels):
         from_mirrored = shown[1] * (1 - validity)
@@ -113,3 +115,26 @@ class Sampled:
         if self.factor is not None:
             positions = (positions + 0.5) * self.factor - 0.5
         return cv2.remap(self.picture, positions, None, self.method, borderMode=cv2.BORDER_REPLICATE)
+
+
+@dataclass(eq=False)
+class Copies:
+    """A picture (H,W,C) that is read again and again at about one scale, as a clip's source: reduced copies are kept.
+
+    A copy is up to a twelfth larger than `Sampled` would make it, so that the next frames can use it too.
+    """
+
+    picture: np.ndarray
+    _kept: dict[int, Sampled] = field(default_factory=dict)
+
+    def at_scale(self, scale: float) -> Sampled:
+        """The picture, to be read where `scale` of its pixels fall into one."""
+        if scale <= 1.5:
+            return Sampled(self.picture, scale)
+        step = math.floor(_COPIES * math.log2(scale))
+        found = self._kept.get(step)
+        if found is None:
+            while len(self._kept) >= _MOST_COPIES:
+                self._kept.pop(next(iter(self._kept)), None)
+            found = self._kept[step] = Sampled(self.picture, 2 ** (step / _COPIES))
+        return found

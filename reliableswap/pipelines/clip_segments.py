@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,13 +25,14 @@ from reliableswap.safety.clip import ClipGates
 
 from .clip_folder import WorkFolder
 from .clip_passes import look_frames
-from .clip_swap import FrameSwapper, SwappedFrame
+from .clip_swap import BegunFace, FrameSwapper, SwappedFrame
 from .overlap import Ahead, Behind, Busy
 
 if TYPE_CHECKING:
     from .video import Clock, VideoProgress, VideoSettings
 
 _AHEAD = 4  # frames between two stages
+_BEGUN = 1  # frames that wait for their second half: what is begun takes more memory than a frame
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +121,8 @@ class Segments:
         part = second.times.part(begin, end)
         with (
             SegmentWriter(second.folder.current, second.encoding, info, colours, self._length) as writer,
-            Ahead(busy.each("decode", second.reader.part(part)), _AHEAD) as frames,
+            Ahead(busy.each("decode", second.reader.part(part)), _AHEAD) as decoded,
+            Ahead(self._begun(decoded, begin), _BEGUN) as frames,
         ):
 
             def encode(item: tuple[ClipFrame, SwappedFrame]) -> None:
@@ -136,12 +138,12 @@ class Segments:
 
             with Behind(encode, _AHEAD) as behind:
                 try:
-                    for index, frame in enumerate(frames, begin):
+                    for index, (frame, begun) in enumerate(frames, begin):
                         if index < first:
                             with busy("swap"):
-                                second.swapper(frame.rgb, second.faces.at(index))
+                                second.swapper(frame.rgb, second.faces.at(index), begun)
                             continue
-                        behind.put((frame, self._swapped(index, frame, facts)))
+                        behind.put((frame, self._swapped(index, frame, begun, facts)))
                         facts["frames"] += 1
                         yield self.clock("swap", index + 1, len(second.times))
                 except (KeyboardInterrupt, GeneratorExit) as error:
@@ -153,10 +155,22 @@ class Segments:
         if interrupt is not None:
             raise interrupt
 
-    def _swapped(self, index: int, frame: ClipFrame, facts: dict[str, Any]) -> SwappedFrame:
+    def _begun(
+        self, frames: Iterable[ClipFrame], begin: int
+    ) -> Iterator[tuple[ClipFrame, list[BegunFace]]]:
+        """The frames from number `begin` on, and what can be done of each while the one before is swapped."""
+        second = self.second
+        for index, frame in enumerate(frames, begin):
+            with second.busy("fit"):
+                begun = second.swapper.begin(frame.rgb, second.faces.at(index))
+            yield frame, begun
+
+    def _swapped(
+        self, index: int, frame: ClipFrame, begun: list[BegunFace], facts: dict[str, Any]
+    ) -> SwappedFrame:
         second = self.second
         with second.busy("swap"):
-            swapped = second.swapper(frame.rgb, second.faces.at(index))
+            swapped = second.swapper(frame.rgb, second.faces.at(index), begun)
             if self._label is not None:
                 swapped.add(self._label)
         if index in self._looks:

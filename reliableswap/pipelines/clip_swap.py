@@ -14,12 +14,12 @@ import torch
 from reliableswap.errors import ReliableSwapError
 from reliableswap.faces.track import TrackedFace
 from reliableswap.provenance.label import FrameLabel
-from reliableswap.swap.engines import ENGINES, run
+from reliableswap.swap.engines import HALVES, run
 from reliableswap.swap.job import FaceJob
 from reliableswap.swap.networks import Networks
 from reliableswap.swap.person import Person
 from reliableswap.swap.settings import SwapSettings
-from reliableswap.swap.subject import Subject
+from reliableswap.swap.subject import MARGIN, Subject
 
 from .clip_steady import ClipSteady, TargetVectors
 
@@ -55,6 +55,19 @@ class SwappedFrame:
 
 
 @dataclass(frozen=True, eq=False)
+class BegunFace:
+    """A face of a frame, as far as it could be worked on by itself. job: None where it touches another face.
+
+    error: why it can't be swapped.
+    """
+
+    one: TrackedFace
+    subject: Subject | None = None
+    job: FaceJob | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True, eq=False)
 class FrameSwapper:
     """Puts people's sources on their faces, in frames that come in their order.
 
@@ -84,26 +97,54 @@ class FrameSwapper:
         """The faces that are to be swapped."""
         return [one for one in faces if one.person in self.sources and one.track not in self.refused]
 
-    def __call__(self, pixels: np.ndarray, faces: Iterable[TrackedFace]) -> SwappedFrame:
-        """Swap the faces of a frame (H,W,3) uint8; one that can't be swapped is left alone and counted."""
+    def begin(self, pixels: np.ndarray, faces: Iterable[TrackedFace]) -> list[BegunFace]:
+        """What can be done of a frame (H,W,3) uint8 before the frames before it are swapped."""
+        wanted = self.wanted(faces)
+        with torch.inference_mode():
+            return [self._begun(pixels, one, wanted) for one in wanted]
+
+    def __call__(
+        self, pixels: np.ndarray, faces: Iterable[TrackedFace], begun: Iterable[BegunFace] | None = None
+    ) -> SwappedFrame:
+        """Swap the faces of a frame (H,W,3) uint8; one that can't be swapped is left alone and counted.
+
+        begun: what `begin` gave for the frame.
+        """
         result = SwappedFrame(pixels)
         with torch.inference_mode():
-            for one in self.wanted(faces):
+            for face in self.begin(pixels, faces) if begun is None else begun:
                 try:
-                    self._swap(result, pixels, one)
+                    self._finish(result, face)
                 except ReliableSwapError as error:
                     result.failed[str(error)] += 1
         return result
 
-    def _swap(self, result: SwappedFrame, pixels: np.ndarray, one: TrackedFace) -> None:
-        subject = Subject.around(result.pixels, one.face, self.name, self.networks)
-        # A face that was swapped beside this one must not change what is taken for a cover.
-        own = Subject.around(pixels, one.face, self.name, self.networks) if result.changed else subject
-        subject = self._steady.subject(own.pixels, subject, one, self.networks)
-        subject = self.vectors.on(subject, one.person)
+    def _begun(self, pixels: np.ndarray, one: TrackedFace, wanted: list[TrackedFace]) -> BegunFace:
+        try:
+            subject = Subject.around(pixels, one.face, self.name, self.networks)
+            # A face that was swapped beside this one must not change what is taken for a cover.
+            subject = self._steady.subject(subject.pixels, subject, one, self.networks)
+            if any(_touch(subject, other) for other in wanted if other is not one):
+                return BegunFace(one, subject)
+            subject = self.vectors.on(subject, one.person)
+            return BegunFace(one, subject, run(HALVES[self.engine][0], self._job(subject, one)))
+        except ReliableSwapError as error:
+            return BegunFace(one, error=str(error))
+
+    def _job(self, subject: Subject, one: TrackedFace) -> FaceJob:
         person = self.sources[one.person]
-        job = FaceJob.start(subject, person, self.settings, self.networks, self._steady.of(one))
-        job = run(ENGINES[self.engine], job)
+        return FaceJob.start(subject, person, self.settings, self.networks, self._steady.of(one))
+
+    def _finish(self, result: SwappedFrame, face: BegunFace) -> None:
+        if face.subject is None:
+            raise ReliableSwapError(face.error)
+        subject, one, job = face.subject, face.one, face.job
+        first, second = HALVES[self.engine]
+        if job is None:  # the faces beside it may have been swapped by now
+            seen = Subject.around(result.pixels, one.face, self.name, self.networks)
+            subject = self.vectors.on(seen.knowing(covers=subject.covers), one.person)
+            job = run(first, self._job(subject, one))
+        job = run(second, job)
         if not result.changed:
             result.pixels = result.pixels.copy()
         subject.put_back(result.pixels, job.image, job.mask)
@@ -115,3 +156,13 @@ class FrameSwapper:
         if job.mask.shape != (whole_height, whole_width):  # a large face was worked on at a smaller size
             x, y, width, height = 0, 0, whole_width, whole_height
         result.changed.append((left + x, top + y, left + x + width, top + y + height))
+
+
+def _touch(subject: Subject, other: TrackedFace) -> bool:
+    """Whether the region around a face and that of another one share pixels."""
+    (left, top), (width, height) = subject.corner, subject.extent
+    low, high = other.face.mesh[:, :2].min(0), other.face.mesh[:, :2].max(0)
+    room = MARGIN * (high - low).max() + 2
+    x0, y0 = low - room
+    x1, y1 = high + room
+    return bool(left < x1 and x0 < left + width and top < y1 and y0 < top + height)

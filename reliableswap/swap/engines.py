@@ -16,7 +16,7 @@ from .steps.compose import compose
 from .steps.contrast import contrast
 from .steps.detail import detail
 from .steps.expression import expression
-from .steps.generate import generate
+from .steps.generate import generate, guide
 from .steps.glasses import glasses
 from .steps.recolour import recolour
 from .steps.reshape import reshape
@@ -45,6 +45,11 @@ _END: tuple[Step, ...] = (contrast, expression, keep_attributes, put_on_glasses,
 BLEND: tuple[Step, ...] = (reshape, texture, recolour, bands, *_END)
 NEURAL: tuple[Step, ...] = (reshape, together(generate, detail), glasses, compose, *_END)
 ENGINES: Mapping[str, tuple[Step, ...]] = {"blend": BLEND, "neural": NEURAL}
+# The same in two halves of about equal cost, for clips: the first half of a frame does not need the frames before.
+HALVES: Mapping[str, tuple[tuple[Step, ...], tuple[Step, ...]]] = {
+    "blend": ((reshape, texture, recolour, bands), _END),
+    "neural": ((reshape, detail, guide), (generate, glasses, compose, *_END)),
+}
 
 
 def run(steps: tuple[Step, ...], job: FaceJob) -> FaceJob:

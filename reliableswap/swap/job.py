@@ -14,6 +14,7 @@ from reliableswap.geometry.shape import MIN_MOVE, displacement, origins, shaped_
 
 from .networks import Networks
 from .person import Person
+from .place import CropPlace
 from .settings import SwapSettings
 from .subject import Subject
 
@@ -93,6 +94,11 @@ class FaceJob:
         """(468,3) the target's mesh in its pose and expression, moved towards the source's proportions."""
         strength = self.settings.shape * self.settings.likeness
         return shaped_mesh(self.target.mesh, self.person.shape_mesh, strength)
+
+    @cached_property
+    def crop(self) -> CropPlace:
+        """Where the generator's crop lies."""
+        return CropPlace.of(self.target, self.networks.generator)
 
     @cached_property
     def move(self) -> np.ndarray:

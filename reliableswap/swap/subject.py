@@ -15,6 +15,7 @@ from reliableswap.faces.align import FIXER_WINDOW, IDENTITY_WINDOW, TEMPLATES, a
 from reliableswap.faces.detect import to_tensor
 from reliableswap.faces.face import Face
 from reliableswap.faces.visibility import Covers, find_covers
+from reliableswap.geometry.warp import Copies
 
 from .networks import Networks
 
@@ -106,6 +107,11 @@ class Subject:
         return find_covers(self.pixels, self.mesh, self.networks.glasses, strict=True)
 
     @cached_property
+    def copies(self) -> Copies:
+        """The region, to be read at many positions: as a source's texture is."""
+        return Copies(self.pixels)
+
+    @cached_property
     def crop(self) -> np.ndarray:
         """(128,128,3) uint8 the aligned crop that the encoders see."""
         return self.aligned(128, "arcface_128")[0]
@@ -155,10 +161,9 @@ class Subject:
             adapted: torch.Tensor = self.networks.adapter(window.to(generator.device, generator.dtype))
         return adapted.float().cpu()
 
-    def crop_scale(self, size: int, template: str) -> float:
-        """Pixels of an aligned crop with that side for one pixel of the region."""
-        matrix = similarity(self.face.points5, TEMPLATES[template].at(size))
-        return float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+    def crop_matrix(self, size: int, template: str) -> np.ndarray:
+        """(2,3) from the region to an aligned crop with that side."""
+        return similarity(self.face.points5, TEMPLATES[template].at(size))
 
     def put_back(self, photo: np.ndarray, pixels: np.ndarray, mask: np.ndarray) -> None:
         """Write the swapped region into the photo in place, where the mask (H,W) says that it changed."""

@@ -1,12 +1,14 @@
 """Runs of a clip whose wiring is tested: real reading, segments, marks and joining; painted instead of swapped faces.
 
-As a program: `python -m support.clip_runs CLIP OUT [SECONDS_PER_FRAME]`, to be killed.
+As a program: `python -m support.clip_runs CLIP OUT SECONDS_PER_FRAME`, whose runs are to be killed.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import time
+import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -101,7 +103,8 @@ class Run:
         return [
             (clip_passes, "find_faces", self._find),
             (clip_passes, "Subject", SimpleNamespace(around=lambda pixels, face, *_: self._person_at(face))),
-            (FrameSwapper, "__call__", lambda *given: self._swap(*given)),
+            (FrameSwapper, "begin", lambda *_: []),
+            (FrameSwapper, "__call__", lambda swapper, pixels, faces, _: self._swap(swapper, pixels, faces)),
             (clip_gates, "nudity_net", lambda: nets),
             (clip_gates, "age_nets", lambda: ages),
             (video, "Record", partial(Record, id=self.identifier, time="2026-01-01T00:00:00Z")),
@@ -149,10 +152,25 @@ class Kept(StandingFaces):
 
 
 def main() -> None:
-    """Print each frame's stage, so that whoever reads it can kill the program at a chosen place."""
-    run = Run(pause=float(sys.argv[3]) if len(sys.argv) > 3 else 0.0)
-    for step in run(Path(sys.argv[1]), Path(sys.argv[2])):
-        print(step.stage if isinstance(step, VideoProgress) else step.path, flush=True)
+    """Run once for every line of the input, in a fork, which spares each run the imports.
+
+    A run prints its process id and then each frame's stage, so that whoever reads it can kill it at a chosen place.
+    When it has ended, its status is printed.
+    """
+    for _ in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                print(os.getpid(), flush=True)
+                for step in Run(pause=float(sys.argv[3]))(Path(sys.argv[1]), Path(sys.argv[2])):
+                    print(step.stage if isinstance(step, VideoProgress) else step.path, flush=True)
+                status = 0
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(status)
+        print("ended", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 
 
 if __name__ == "__main__":

@@ -10,13 +10,14 @@ from reliableswap.geometry.shape import origins
 from reliableswap.imaging.bands import three_channels
 from reliableswap.imaging.grain import match_detail
 from reliableswap.swap.job import FaceJob
+from reliableswap.swap.place import Window
 
-from .crop import Window, crop_window, enlarged, face_in_crop_window, in_region
+from .crop import enlarged, face_in_crop_window, in_region
 
 
 def compose(job: FaceJob) -> FaceJob:
     """Layers `image` and `mask`: the generated face in the photo."""
-    where, alpha = crop_window(job), job.layer("alpha")
+    where, alpha = job.crop.window, job.layer("alpha")
     face = enlarged(job, job.layer("generated"))
     if "fine" in job.layers:
         face += job.layer("fine")

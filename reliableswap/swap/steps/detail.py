@@ -8,7 +8,7 @@ from reliableswap.faces.align import crop
 from reliableswap.swap.job import FaceJob
 
 from .bands import blend
-from .crop import crop_matrix, crop_size, crop_window, enlarged, holds_all
+from .crop import enlarged
 from .recolour import recolour
 from .texture import texture
 
@@ -19,10 +19,11 @@ def detail(job: FaceJob) -> FaceJob:
     There is none where the crop holds all that the photo shows, or where the generator's layers bring their own.
     """
     strength = job.settings.detail
-    if strength == 0 or holds_all(job) or job.networks.generator.config.get("layers"):
+    if strength == 0 or job.crop.holds_all or job.networks.generator.config.get("layers"):
         return job
     job = recolour(texture(job))
     blended = job.layer("reshaped").copy()
     blended[job.window] = blend(job, likeness=1.0)[0]
-    coarse = enlarged(job, crop(blended, crop_matrix(job), crop_size(job)).astype(np.float32))
-    return job.with_layers(fine=(blended[crop_window(job)] - coarse) * np.float32(strength))
+    place = job.crop
+    coarse = enlarged(job, crop(blended, place.matrix, place.size).astype(np.float32))
+    return job.with_layers(fine=(blended[place.window] - coarse) * np.float32(strength))

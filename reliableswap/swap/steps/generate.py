@@ -9,24 +9,31 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from reliableswap.faces.align import align, apply
+from reliableswap.faces.align import apply, crop
 from reliableswap.faces.detect import to_tensor
 from reliableswap.geometry.regions import disc, eyes, feathered
 from reliableswap.imaging.colour import local_means, to_lab, to_rgb
 from reliableswap.swap.guidance import guidance_texture
 from reliableswap.swap.job import FaceJob
 
-from .crop import crop_size, template
-
 _NEARBY = 0.04  # of the crop's side: the distance within which a colour must be seen to be allowed
+
+
+def guide(job: FaceJob) -> FaceJob:
+    """Layers of the crop: `seen` (S,S,3) uint8 the target, and `guidance` (1,4,S,S), if the generator takes one."""
+    place = job.crop
+    seen = crop(job.layer("reshaped"), place.matrix, place.size)
+    if not job.networks.generator.guidance_channels:
+        return job.with_layers(seen=seen)
+    return job.with_layers(seen=seen, guidance=_guidance(job, seen, apply(place.matrix, job.goal)))
 
 
 def generate(job: FaceJob) -> FaceJob:
     """Layers of the crop: `generated` (S,S,3) float32 RGB in 0..255, and `cover` (S,S) in 0..1, where it counts."""
-    generator = job.networks.generator
-    picture, matrix = align(job.layer("reshaped"), job.target.face.points5, crop_size(job), template(job))
-    mesh = apply(matrix, job.goal)
-    guidance = _guidance(job, picture, mesh) if generator.guidance_channels else None
+    if "seen" not in job.layers:
+        job = guide(job)
+    generator, picture, mesh = job.networks.generator, job.layer("seen"), apply(job.crop.matrix, job.goal)
+    guidance = torch.from_numpy(job.layer("guidance")) if generator.guidance_channels else None
     low, high = generator.config["value_range"]
     seen = (to_tensor(picture) + 1) * ((high - low) / 2) + low
     inputs = (seen, identity_request(job), guidance)
@@ -66,19 +73,19 @@ def _turned_away(vector: torch.Tensor, other: torch.Tensor, share: float) -> tor
     return (F.normalize(direction - share * under) * length).to(vector.dtype)
 
 
-def _guidance(job: FaceJob, picture: np.ndarray, mesh: np.ndarray) -> torch.Tensor:
+def _guidance(job: FaceJob, picture: np.ndarray, mesh: np.ndarray) -> np.ndarray:
     """(1,4,S,S) the source's texture on the target's crop in [-1,1], and its validity in [0,1].
 
     The source goes through a crop of the same size first, as in training: a larger photo would give a sharper
     guidance than the generator has learnt from.
     """
     source = job.source
-    view = picture.shape[0], template(job)
+    view = job.crop.size, job.crop.template
     seen, matrix = source.aligned(*view)
     texture, validity = guidance_texture(
         seen, apply(matrix, source.mesh), picture, mesh, job.networks.glasses, source.covers_in_crop(*view)
     )
-    return torch.cat([to_tensor(texture), torch.from_numpy(validity)[None, None].float()], 1)
+    return torch.cat([to_tensor(texture), torch.from_numpy(validity)[None, None].float()], 1).numpy()
 
 
 def _faded(mask: np.ndarray) -> np.ndarray:

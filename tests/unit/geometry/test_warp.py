@@ -12,7 +12,7 @@ from support.blend_faces import SMILE, WOMAN, face
 from reliableswap.geometry import regions
 from reliableswap.geometry.topology import topology
 from reliableswap.geometry.trust import trust
-from reliableswap.geometry.warp import open_lips, warp_texture
+from reliableswap.geometry.warp import Copies, Sampled, open_lips, warp_texture
 
 CHEEKS = np.array([234, 454])
 
@@ -103,3 +103,19 @@ def test_a_source_of_another_size_gives_the_same_texture(scale: float) -> None:
     texture, _ = warp_texture(resized, resized_mesh.astype(np.float32), mesh, (192, 192))
     certain = validity > 0.99
     assert np.abs(texture[certain].astype(int) - wanted[certain]).mean() < 4
+
+
+def test_copies_of_a_source_are_kept_and_show_what_the_source_shows() -> None:
+    picture = cv2.GaussianBlur(np.random.default_rng(3).uniform(0, 255, (240, 320, 3)), (0, 0), 6)
+    picture = np.clip(128 + 8 * (picture - 128), 0, 255).astype(np.uint8)
+    y, x = np.mgrid[5:230:3.1, 5:310:3.1].astype(np.float32)
+    positions = np.dstack([x, y])
+    copies = Copies(picture)
+    for scale in (0.6, 1.2, 1.6, 3.1, 3.2, 3.3):
+        mine, exact = copies.at_scale(scale).at(positions), Sampled(picture, scale).at(positions)
+        assert np.abs(mine.astype(int) - exact).max() <= 3, scale
+    assert copies.at_scale(3.13) is copies.at_scale(3.2)  # neighbouring frames use one copy
+    assert copies.at_scale(1.2).picture is picture
+    for scale in np.linspace(1.6, 12, 40):
+        assert copies.at_scale(scale).picture.shape[0] >= 240 / scale - 1
+    assert len(copies._kept) <= 4

@@ -26,7 +26,6 @@ from reliableswap.swap.networks import Networks, Running
 from reliableswap.swap.person import Person
 from reliableswap.swap.settings import SwapSettings
 from reliableswap.swap.steps.compose import compose
-from reliableswap.swap.steps.crop import crop_size
 from reliableswap.swap.steps.detail import detail
 from reliableswap.swap.steps.expression import corrected, correction
 from reliableswap.swap.steps.generate import generate, identity_request
@@ -162,9 +161,9 @@ def test_a_generator_works_at_the_smallest_of_its_sizes_that_holds_the_photo(
     networks = {"generator": tiny(sizes=(256, 128)), "identity": identity, "fixer": None}
     photos = [portrait(1, side) for side in (150, 400, 1600)]
     jobs = [job(pipe, photo, portrait(2, 150), **networks) for photo in photos]
-    assert [crop_size(one) for one in jobs] == [128, 256, 256]
+    assert [one.crop.size for one in jobs] == [128, 256, 256]
     small = job(pipe, photos[2], photos[0], generator=tiny(), identity=identity, fixer=None)
-    assert crop_size(small) == 128
+    assert small.crop.size == 128
     done = run(GENERATED, jobs[1])
     assert done.image.shape == done.target.pixels.shape
     assert done.mask.max() > 0
