@@ -15,7 +15,7 @@ SIZES = (128, 256, 512, 1024)  # sides of the crops that a swap applies the maps
 _SCORES, _FLOWS, _COLOURS, _FINE = 3, 4, 6, 2
 CHANNELS = _SCORES + _FLOWS + _COLOURS + _FINE
 _REACH = 0.03  # fraction of the crop's side that a flow moves a picture at most
-_CELLS = 32  # cells a side of the map that relights the texture
+_CELLS = 16  # cells a side of the map that relights the texture
 _TINT = 0.3  # factor on how far relighting may turn a colour: encoders like stains of colour, people do not
 _INVALID = 8.0  # the texture's score falls by this much where the texture is not valid
 
