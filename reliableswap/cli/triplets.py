@@ -45,7 +45,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", type=Path, required=True, metavar="DIR", help="folder or URL of the shards"
     )
     parser.add_argument(
-        "--size", type=int, default=128, help="side of the crops in pixels: 128, 256, 512 (default: 128)"
+        "--size",
+        type=int,
+        default=128,
+        help="side of the crops in pixels, a multiple of 32 from 64 on (default: 128)",
     )
     parser.add_argument("--pairs", type=int, default=1000, metavar="N", help="pairs to make (default: 1000)")
     parser.add_argument("--seed", type=int, default=0, help="decides all that is random (default: 0)")

@@ -35,6 +35,7 @@ def simswap(tensors: Tensors) -> Layout:
         "channels": tensors["down1.0.weight"].shape[1],
         "levels": levels,
         "block_count": blocks,
+        "sizes": [512] if levels == 4 else [224, 256],
         "template": "ffhq_512" if levels == 4 else "arcface_112_v1",
         "value_range": (-1.0, 1.0) if vector["fixer_dim"] else (0.0, 1.0),
     }

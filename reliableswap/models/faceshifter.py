@@ -12,9 +12,11 @@ from .base import check_shape, register_to_config
 from .generator import Generator, GeneratorOutput
 from .norms import per_channel_norm
 
+SIZES = (64, 96, 128, 192, 256, 384, 512)  # a power of two times 2 or 3
+
 
 class AttributeEncoder(nn.Module):
-    """(B,3,S,S) -> attribute maps from 2x2 up to SxS: a U-Net that returns every level of its decoder."""
+    """(B,3,S,S) -> attribute maps from 2x2 or 3x3 up to SxS: a U-Net that returns every level of its decoder."""
 
     def __init__(self, widths: Sequence[int]) -> None:
         super().__init__()
@@ -85,9 +87,11 @@ class AADBlock(nn.Module):
 
 
 class FaceShifterGenerator(Generator):
-    """(B,3,S,S), (B,D) -> GeneratorOutput whose mask is all ones; S is 256 (eight attribute maps) or 512 (nine).
+    """(B,3,S,S), (B,D) -> GeneratorOutput whose mask is all ones.
 
-    `channels` is the width of the widest maps (1024 as published); the other widths follow from it.
+    S is 256 (eight attribute maps) or 512 (nine) as published. The same layout exists for every S of SIZES, which is
+    halved down to 2x2 or 3x3, with an attribute map for each level. `channels` is the width of the widest maps (1024
+    as published); the other widths follow from it. `coarse_heads`: see SimSwapGenerator.
     """
 
     @register_to_config
@@ -103,13 +107,22 @@ class FaceShifterGenerator(Generator):
         identity_checksum: str = "",
         fixer_checksum: str = "",
         held_out: float = 10.0,
+        coarse_heads: int = 0,
     ) -> None:
         super().__init__()
-        if size not in (256, 512):
-            raise ValueError(f"FaceShifterGenerator has no variant for {size} px; choose 256 or 512")
+        if size not in SIZES:
+            raise ValueError(
+                f"FaceShifterGenerator has no variant for {size} px; choose one of {', '.join(map(str, SIZES))}"
+            )
         self.size = size
         self.vector_size = identity_dim + fixer_dim
-        halvings = 7 if size == 256 else 8
+        halvings = (size // 2).bit_length() - 1  # down to `base` pixels: 7 for 256 px, 8 for 512 px
+        base = size >> halvings
+        if channels % (1 << (halvings - 2)):
+            raise ValueError(
+                f"FaceShifterGenerator for {size} px halves its width {halvings - 2} times, which {channels} channels "
+                f"do not allow; choose a multiple of {1 << (halvings - 2)}"
+            )
         # As published: 32, 64, ..., 1024, 1024 for 256 px, and one level of 16 before them for 512 px.
         widths = [channels >> max(halvings - 2 - level, 0) for level in range(halvings)]
         self.encoder = AttributeEncoder(widths)
@@ -117,10 +130,14 @@ class FaceShifterGenerator(Generator):
         # The first three blocks keep the full width; each later one has the width of the attribute map at its size.
         outs = [channels] * 3 + maps[3:-1] + [3]
         ins = [channels, *outs[:-1]]
-        self.seed = nn.ConvTranspose2d(self.vector_size, channels, 2)
+        self.seed = nn.ConvTranspose2d(self.vector_size, channels, base)
         self.blocks = nn.ModuleList(
             AADBlock(i, o, a, self.vector_size) for i, o, a in zip(ins, outs, maps, strict=True)
         )
+        if not 0 <= coarse_heads < len(outs):
+            raise ValueError(f"coarse_heads is {coarse_heads}; {size} px allow 0 to {len(outs) - 1}")
+        # The n-th is for 1/2^n of the size.
+        self.coarse = nn.ModuleList(nn.Conv2d(outs[-1 - n], 3, 1) for n in range(1, coarse_heads + 1))
 
     def attributes(self, target: Tensor) -> list[Tensor]:
         """(B,3,S,S) -> the attribute maps z_att, coarse to fine, for the attribute loss."""
@@ -132,9 +149,13 @@ class FaceShifterGenerator(Generator):
         self.check_inputs(target, identity, guidance)
         maps = self.encoder(target)
         x = self.seed(identity[:, :, None, None])
+        coarse = []
         for number, (block, attributes) in enumerate(zip(self.blocks, maps, strict=True)):
             x = block(x if number == 0 else _upsampled(x), attributes, identity)
-        return self.without_mask(torch.tanh(x))
+            level = len(self.blocks) - 1 - number
+            if self.training and 0 < level <= len(self.coarse):
+                coarse.append(torch.tanh(self.coarse[level - 1](x)))
+        return self.without_mask(torch.tanh(x), tuple(reversed(coarse)) or None)
 
 
 def _upsampled(x: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ class GeneratorOutput(BaseOutput):
     mask_logits: (B,1,H,W) the mask before its sigmoid, for losses; None if the network predicts no mask.
     layers: (B,3,H,W) the weights of texture, target and drawn picture, for losses; None without layers.
     drawn: (B,3,128,128) the drawn picture by itself, for losses; None without layers.
+    coarse: the same picture at 1/2, 1/4, ... of the size, for losses; None out of training or without coarse heads.
     """
 
     image: Tensor
@@ -27,6 +28,7 @@ class GeneratorOutput(BaseOutput):
     mask_logits: Tensor | None = None
     layers: Tensor | None = None
     drawn: Tensor | None = None
+    coarse: tuple[Tensor, ...] | None = None
 
     def __iter__(self) -> Iterator[Tensor]:
         return iter((self.image, self.mask))
@@ -60,6 +62,6 @@ class Generator(Network):
         check_shape("guidance", guidance, (batch, self.guidance_channels, height, width))
 
     @staticmethod
-    def without_mask(image: Tensor) -> GeneratorOutput:
+    def without_mask(image: Tensor, coarse: tuple[Tensor, ...] | None = None) -> GeneratorOutput:
         """Return the output of a network that predicts no mask: use the whole image."""
-        return GeneratorOutput(image=image, mask=ones_like(image[:, :1]))
+        return GeneratorOutput(image=image, mask=ones_like(image[:, :1]), coarse=coarse)

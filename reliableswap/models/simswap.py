@@ -37,7 +37,9 @@ class SimSwapGenerator(Generator):
     """(B,3,H,W), (B,D) -> GeneratorOutput whose mask is all ones.
 
     `channels` is the width at full resolution. `levels` is the number of halvings: 3 for 224 and 256 px, 4 for 512 px.
-    The width doubles with each, up to eight times `channels` (512 as published).
+    The width doubles with each, up to eight times `channels` (512 as published). `sizes` are the crop sizes that it was
+    trained at. `coarse_heads` (0 as published) answer in training with the picture at 1/2, 1/4, ... of the size too, so
+    that losses reach the coarser levels directly.
     """
 
     @register_to_config
@@ -54,8 +56,12 @@ class SimSwapGenerator(Generator):
         identity_checksum: str = "",
         fixer_checksum: str = "",
         held_out: float = 10.0,
+        sizes: Sequence[int] = (128,),
+        coarse_heads: int = 0,
     ) -> None:
         super().__init__()
+        if not 0 <= coarse_heads < levels:
+            raise ValueError(f"coarse_heads is {coarse_heads}; {levels} levels allow 0 to {levels - 1}")
         self.multiple = 2**levels
         self.vector_size = identity_dim + fixer_dim
         widths = [channels * min(2**level, 8) for level in range(levels + 1)]
@@ -66,6 +72,11 @@ class SimSwapGenerator(Generator):
         self.blocks = nn.ModuleList(IdentityBlock(widths[-1], self.vector_size) for _ in range(block_count))
         self.up = nn.ModuleList(_conv(after, before, stride=1) for before, after in reversed(steps))
         self.head = nn.Conv2d(channels, 3, 7, padding=3, padding_mode="reflect")
+        # The n-th is for 1/2^n of the size.
+        self.coarse = nn.ModuleList(
+            nn.Conv2d(widths[level], 3, 3, padding=1, padding_mode="reflect")
+            for level in range(1, coarse_heads + 1)
+        )
 
     def forward(self, target: Tensor, identity: Tensor, guidance: Tensor | None = None) -> GeneratorOutput:
         """(B,3,H,W) in the config's value range, (B,D) -> image of the same shape, mask of ones."""
@@ -75,9 +86,12 @@ class SimSwapGenerator(Generator):
             x = down(x)
         for block in self.blocks:
             x = block(x, identity)
-        for up in self.up:
+        coarse = []
+        for level, up in zip(reversed(range(len(self.up))), self.up, strict=True):
             x = up(F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False))
-        return self.without_mask(self.head(x))
+            if self.training and 0 < level <= len(self.coarse):
+                coarse.append(self.coarse[level - 1](x))
+        return self.without_mask(self.head(x), tuple(reversed(coarse)) or None)
 
 
 def _conv(before: int, after: int, stride: int) -> nn.Sequential:

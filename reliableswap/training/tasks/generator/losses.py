@@ -18,9 +18,13 @@ def mean_over(values: Tensor, weights: Tensor) -> Tensor:
     return (values * weights).sum() / weights.sum().clamp(min=1e-6)
 
 
-def identity_loss(output: Tensor, source: Tensor) -> Tensor:
-    """(B,D) vectors of the output and of the source face, of any length -> one minus their cosine."""
-    return 1 - F.cosine_similarity(output, source, dim=1)
+def identity_loss(output: Tensor, source: Tensor, margin: float = 0.0) -> Tensor:
+    """(B,D) vectors of the output and of the source face, of any length -> one minus their cosine, less the margin.
+
+    A face that is within the margin is alike enough: its loss is 0, and so is its gradient.
+    """
+    away = 1 - F.cosine_similarity(output, source, dim=1)
+    return F.relu(away - margin) if margin else away
 
 
 def proxy_fit(source: Tensor, truth: Tensor, has_truth: Tensor, beta: float) -> Tensor:

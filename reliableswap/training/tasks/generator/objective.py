@@ -17,11 +17,11 @@ from reliableswap.data.mix import KINDS, PHOTO_TRUTH
 from reliableswap.errors import ReliableSwapError
 from reliableswap.geometry.measures_torch import eye_patches, openings
 from reliableswap.models import FaceShifterGenerator
-from reliableswap.models.generator import GeneratorOutput
 from reliableswap.models.layers import reduced
 
 from . import losses as loss
 from .frozen import FrozenNetworks
+from .running import enlarged, generate, in_own_range, unwrapped
 from .settings import GeneratorSettings
 from .views import identity_window, jitter
 
@@ -60,17 +60,19 @@ class Step:
             source_vector[:, :size], self.wanted_vector[:, :size], self.has_truth, settings.proxy_beta
         )
         self.image = self.output.image.float()
-        self.seen = self._as_encoders_see_it() if judged else self.image
-        self.vector = frozen.embed(self.seen) if judged else source_vector
+        coarse = self.output.coarse or ()
+        self.pictures = [self.image, *(enlarged(one.float(), self.image) for one in coarse)]
+        self.seen = [self._as_encoders_see_it(one) for one in self.pictures] if judged else []
+        self.vectors = [frozen.embed(one) for one in self.seen]
 
-    def _as_encoders_see_it(self) -> Tensor:
-        """(B,3,S,S) the output with the target's and the source's glasses on, and jittered.
+    def _as_encoders_see_it(self, picture: Tensor) -> Tensor:
+        """(B,3,S,S) the output, or a coarser one, with the target's and the source's glasses on, and jittered.
 
         In use the target's glasses stay on, so the rest of the face has to show the identity. With the source's on,
         drawing them gains nothing.
         """
         worn, opacity = self.batch["glasses"].split([3, 1], 1)
-        seen = self.image + (worn - self.image) * (self.settings.glasses * opacity)
+        seen = picture + (worn - picture) * (self.settings.glasses * opacity)
         return jitter(seen, self.settings.identity_jitter) if self.settings.identity_jitter else seen
 
     @cached_property
@@ -144,20 +146,23 @@ def generator_losses(step: Step) -> dict[str, Tensor]:
 
 
 def _l1(step: Step) -> tuple[Tensor, Tensor | None]:
-    return loss.l1_loss(step.image, step.reference, step.reference_weight), None
+    each = [loss.l1_loss(one, step.reference, step.reference_weight) for one in step.pictures]
+    return torch.stack(each).mean(0), None
 
 
 def _identity(step: Step) -> tuple[Tensor, Tensor | None]:
+    """The mean over all encoders and, with coarse heads, over all sizes."""
     size = step.frozen.identity.embedding_size
-    values = loss.identity_loss(step.vector[:, :size], step.wanted_vector[:, :size])
-    if not step.frozen.more_identities:
-        return step.fit * values, None
     wanted = identity_window(step.batch["who"])
-    each = [values]
-    for encoder in step.frozen.more_identities:
+    asked: list[tuple[nn.Module | None, Tensor]] = [(None, step.wanted_vector[:, :size])]
+    for further in step.frozen.more_identities:
         with torch.no_grad():
-            person = encoder(wanted).float()
-        each.append(loss.identity_loss(encoder(identity_window(step.seen)).float(), person))
+            asked.append((further, further(wanted).float()))
+    each = []
+    for seen, vector in zip(step.seen, step.vectors, strict=True):
+        for encoder, person in asked:
+            found = vector[:, :size] if encoder is None else encoder(identity_window(seen)).float()
+            each.append(loss.identity_loss(found, person, step.settings.identity_margin))
     return step.fit * torch.stack(each).mean(0), None
 
 
@@ -165,7 +170,7 @@ def _lower_face(step: Step) -> tuple[Tensor, Tensor | None] | None:
     if step.frozen.fixer is None:
         return None
     size = step.frozen.identity.embedding_size
-    return loss.identity_loss(step.vector[:, size:], step.wanted_vector[:, size:]), None
+    return loss.identity_loss(step.vectors[0][:, size:], step.wanted_vector[:, size:]), None
 
 
 def _gradient(step: Step) -> tuple[Tensor, Tensor | None]:
@@ -252,7 +257,8 @@ def _attribute(step: Step) -> tuple[Tensor, Tensor | None]:
     inner = unwrapped(step.network)
     if not isinstance(inner, FaceShifterGenerator):
         raise ReliableSwapError("--attribute_weight needs --base faceshifter: only it has attribute maps")
-    return loss.attribute_loss(inner.attributes(step.image), inner.attributes(step.plain)), None
+    ours, theirs = (inner.attributes(in_own_range(inner, one)) for one in (step.image, step.plain))
+    return loss.attribute_loss(ours, theirs), None
 
 
 def _cycle(step: Step) -> tuple[Tensor, Tensor | None]:
@@ -318,19 +324,3 @@ def discriminator_losses(
 def truth_is_photo(batch: Batch) -> Tensor:
     """(B,) whether the sample has a truth that is a real photo."""
     return torch.isin(batch["kind"], torch.tensor(_PHOTO_TRUTH, device=batch["kind"].device))
-
-
-def generate(
-    network: nn.Module, target: Tensor, vector: Tensor, guidance: Tensor | None, source: Tensor
-) -> GeneratorOutput:
-    """Run the generator; one that takes no guidance gets none, and an adapter sees the source's crop (B,3,S,S)."""
-    inner = unwrapped(network)
-    wants = guidance if inner.guidance_channels else None
-    adapted = () if getattr(inner, "adapter", None) is None else (identity_window(source),)
-    output: GeneratorOutput = network(target, vector, wants, *adapted)
-    return output
-
-
-def unwrapped(network: nn.Module) -> Any:
-    """The network itself if it is wrapped for distributed training."""
-    return getattr(network, "module", network)

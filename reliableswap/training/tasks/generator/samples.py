@@ -38,8 +38,8 @@ SUPERVISION = {
 class GeneratorSamples(Dataset[dict[str, Tensor]]):
     """Sample i as TripletDataset gives it, and `plain` (3,S,S), the target without painted glasses.
 
-    corruption: how often guidance is corrupted, never if None. painted: how often glasses are painted on a target
-    without truth; a truth would not have them.
+    guidance: whether there is any. corruption: how often it is corrupted, never if None. painted: how often glasses are
+    painted on a target without truth; a truth would not have them.
     """
 
     def __init__(
@@ -56,10 +56,11 @@ class GeneratorSamples(Dataset[dict[str, Tensor]]):
         painted: float = 0.0,
         augmentation: Augmentation | None = None,
         alternate: bool = False,
+        guidance: bool = True,
     ) -> None:
         if not 0 <= painted <= 1:
             raise ReliableSwapError(f"--painted_glasses is {painted}; choose a share from 0 to 1")
-        self.seed, self.corruption, self.painted = seed, corruption, painted
+        self.seed, self.corruption, self.painted = seed, corruption if guidance else None, painted
         self.triplets = TripletFolders(
             folders,
             "train",
@@ -71,6 +72,7 @@ class GeneratorSamples(Dataset[dict[str, Tensor]]):
             shares=shares,
             augmentation=augmentation,
             alternate=alternate,
+            guidance=guidance,
         )
 
     def __len__(self) -> int:

@@ -51,7 +51,14 @@ class GeneratorSettings(AdversarialSettings):
     channels: int | None = setting(
         None, "width of SimSwap's first or FaceShifter's widest maps; None: as published"
     )
-    initial: Path | None = setting(None, "folder of a generator to start from")
+    coarse_heads: int = setting(
+        0,
+        "coarser pictures, each half as large as the one before, that SimSwap or FaceShifter also answers with in "
+        "training; pixel and identity loss are the mean over all sizes",
+    )
+    initial: Path | None = setting(
+        None, "folder of a generator to start from: of an earlier training, or of `reliableswap convert`"
+    )
     supervision: Literal["vanilla", "naive", "cycle", "real_source", "surrogate_source"] = setting(
         "real_source", "mix of sample kinds, named after the kind of truth"
     )
@@ -90,6 +97,9 @@ class GeneratorSettings(AdversarialSettings):
         on_resume="any",
     )
     identity_weight: float = setting(8.0, "weight of the identity loss")
+    identity_margin: float = setting(
+        0.0, "distance (1 - cosine) within which a face is alike enough for the identity loss"
+    )
     proxy_beta: float = setting(
         0.0,
         "exponent of cos(source, truth), the identity loss's factor for samples with a truth; 0: always 1",

@@ -50,6 +50,7 @@ class GeneratorTask(Task):
             corruption=CorruptionRates().scaled(settings.guidance_corruption),
             painted=settings.painted_glasses,
             alternate=settings.alternate,
+            guidance=settings.base == "light",
             augmentation=Augmentation(
                 light=settings.light, occluded=settings.occluded, occluders=settings.occluders
             ),

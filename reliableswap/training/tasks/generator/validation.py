@@ -16,7 +16,7 @@ from reliableswap.geometry.measures import pose_error
 from reliableswap.geometry.measures_torch import openings
 from reliableswap.models import FixerNet, Generator, IdentityEncoder
 
-from .objective import generate
+from .running import generate
 from .views import MeshReader, fixer_window, identity_window
 
 Batch = dict[str, Tensor]

@@ -24,6 +24,7 @@ from reliableswap.errors import ReliableSwapError
 from reliableswap.models import FaceShifterGenerator, GeneratorOutput
 from reliableswap.models.layers import reduced
 from reliableswap.models.light import no_guidance
+from reliableswap.training.tasks.generator import losses
 from reliableswap.training.tasks.generator.task import run
 
 
@@ -40,6 +41,7 @@ def test_every_loss_moves_the_generator_and_leaves_its_inputs_alone(triplets: Pa
     assert all(torch.equal(batch[name], value) for name, value in before.items())
 
 
+@pytest.mark.slow
 def test_further_encoders_take_part_in_the_identity_loss_alone(triplets: Path, encoders: Path) -> None:
     same, other = str(encoders / "identity"), str(bundled("identity"))
     values = dict.fromkeys(EVERY_LOSS, 0.0) | {
@@ -253,3 +255,41 @@ class LayeredAnswer(nn.Module):
         return GeneratorOutput(
             image=target, mask=mask, mask_logits=mask, layers=weights, drawn=reduced(target)
         )
+
+
+def test_coarse_pictures_share_pixel_and_identity_loss(triplets: Path, encoders: Path) -> None:
+    values = dict.fromkeys(EVERY_LOSS, 0.0) | {
+        "identity_weight": 1.0,
+        "l1_weight": 1.0,
+        "identity_jitter": 0.0,
+    }
+    task = task_for(settings_for(triplets, **values, supervision="cycle"), encoders)
+    batch = torch.utils.data.default_collate([task.samples[i] for i in range(2)])
+    fine = torch.rand(2, 3, SIZE, SIZE, generator=torch.manual_seed(0)) * 2 - 1
+    coarse = nn.functional.interpolate(fine, scale_factor=0.5)
+
+    def found(image: Tensor, *smaller: Tensor) -> dict[str, Tensor]:
+        class Painter(nn.Module):
+            guidance_channels = 0
+
+            def forward(self, *_: Any) -> GeneratorOutput:
+                return GeneratorOutput(image=image, mask=torch.ones(2, 1, SIZE, SIZE), coarse=smaller or None)
+
+        return task.losses(Painter(), batch)
+
+    enlarged = nn.functional.interpolate(coarse, size=(SIZE, SIZE), mode="bilinear", align_corners=False)
+    alone, small, both = found(fine), found(enlarged), found(fine, coarse)
+    for name in ("identity", "l1"):
+        assert both[name] == pytest.approx(float(alone[name] + small[name]) / 2, abs=1e-5)
+        assert abs(float(alone[name] - small[name])) > 1e-4
+
+
+def test_within_the_margin_a_face_is_alike_enough() -> None:
+    ours = torch.tensor([[1.0, 0.1], [1.0, 3.0]], requires_grad=True)
+    theirs = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
+    plain, spared = losses.identity_loss(ours, theirs), losses.identity_loss(ours, theirs, margin=0.1)
+    assert spared[0] == 0
+    assert spared[1] == pytest.approx(float(plain[1].detach()) - 0.1)
+    spared.sum().backward()
+    assert ours.grad is not None
+    assert ours.grad[0].abs().sum() == 0 < ours.grad[1].abs().sum()
