@@ -12,21 +12,15 @@ OUT/report holds the report, OUT/table.md the means over the seeds.
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import shlex
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 
-from ablation import BLEND, COLUMNS, ROOT, evaluate
+from rows import BLEND, ROOT, cell, evaluate, is_done, known_columns, run, save_pipeline
 
-from reliableswap import ReliableSwapPipeline
 from reliableswap.bundled import bundled
-from reliableswap.models import load_network
 
 _OWN = "--target-surrogate-share"
 
@@ -85,23 +79,17 @@ def trained(row: Row, seed: int, arguments: argparse.Namespace) -> Path:
 
 
 def commands(rows: list[Row], arguments: argparse.Namespace) -> Iterator[tuple[list[str], Path | None]]:
-    """Every command in order, and the folder that is there when a training is done."""
+    """Every command in order, and the folder of what it trains."""
     for row in {row.folder: row for row in reversed(rows)}.values():
         yield triplets_command(row, arguments), None
     for seed in arguments.seeds:
         for row in rows:
-            done = trained(row, seed, arguments) / f"checkpoint-{arguments.steps:07d}"
-            yield training_command(row, seed, arguments), done
-
-
-def save_pipeline(generator: Path, folder: Path) -> None:
-    """Save the generator with the bundled encoders and face networks."""
-    ReliableSwapPipeline.bundled(generator=load_network(generator)).save_pretrained(folder)
+            yield training_command(row, seed, arguments), trained(row, seed, arguments)
 
 
 def table(rows: list[Row], measured: dict[str, dict], arguments: argparse.Namespace) -> str:
     """One line per row: the mean over the seeds, and the lowest and highest end of the seeds' intervals."""
-    columns = [column for column in COLUMNS if column.key in measured[BLEND]["figures"]]
+    columns = known_columns(measured)
     lines = [
         "| row | " + " | ".join(column.heading for column in columns) + " |",
         "|---|" + "---:|" * len(columns),
@@ -110,12 +98,9 @@ def table(rows: list[Row], measured: dict[str, dict], arguments: argparse.Namesp
         (row.name, [f"{trained(row, s, arguments).name}/neural" for s in arguments.seeds]) for row in rows
     ]
     for name, methods in [*named, ("the blend engine", [BLEND])]:
-        cells = []
-        for column in columns:
-            found = [measured[one]["figures"][column.key] for one in methods]
-            low, high = min(one["low"] for one in found), max(one["high"] for one in found)
-            mean = fmean(one["value"] for one in found)
-            cells.append(f"{column.show(mean)} [{column.show(low)}, {column.show(high)}]")
+        cells = [
+            cell(column, [measured[one]["figures"][column.key] for one in methods]) for column in columns
+        ]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
@@ -150,18 +135,31 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     arguments = parse()
     rows = [row for row in ROWS if not arguments.rows or row.name in arguments.rows]
-    for command, done in commands(rows, arguments):
+    for command, folder in commands(rows, arguments):
         if arguments.dry_run:
             print(shlex.join(command))
-        elif done is None or not done.is_dir():
-            subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+        elif folder is None or not is_done(folder, arguments.steps):
+            run(command)
     if arguments.dry_run:
         return
     names = [trained(row, seed, arguments).name for seed in arguments.seeds for row in rows]
     for name in names:
-        save_pipeline(arguments.output / name, arguments.output / "pipelines" / name)
-    report = evaluate(names, arguments)
-    text = table(rows, json.loads((report / "report.json").read_text())["methods"], arguments)
+        save_pipeline(
+            arguments.output / name,
+            arguments.output / "pipelines" / name,
+            bundled("identity"),
+            bundled("fixer"),
+        )
+    measured = evaluate(
+        [arguments.output / "pipelines" / name for name in names],
+        arguments.faces,
+        arguments.output / "report",
+        pairs=arguments.pairs,
+        judge=arguments.judge,
+        features=arguments.features,
+        lower_judge=arguments.lower_judge,
+    )
+    text = table(rows, measured, arguments)
     (arguments.output / "table.md").write_text(text, encoding="utf-8")
     print(text)
 

@@ -1,0 +1,283 @@
+"""The paper's claim on the paper's own networks: what cycle triplets and FixerNet are worth to SimSwap and FaceShifter.
+
+    python benchmarks/papers_claim.py PHOTOS FACES -o runs/claim --steps 8000 --seeds 0 1 2 [--processes 2]
+
+makes everything from nothing: small triplets of PHOTOS, a FixerNet of another seed as the lower face's judge, then each
+row of each base with each seed. Rows have the same steps, samples per step, losses and seeds; only the row's samples,
+or its FixerNet, differ. Identity comes by the vector alone. One process trains after the other; an interrupted run goes
+on where it was, and --dry-run prints the commands. At the end `reliableswap evaluate` measures all networks on the same
+held-out pairs of FACES, with judges that no loss used.
+
+OUT/table.md has the figures, the differences to vanilla over the same pairs with intervals over people, and how much
+each row still gained in its last quarter; OUT/curves.csv and OUT/curves-BASE.png show the figures of held-out people
+over the steps (by the encoder of the loss), OUT/sheet-BASE.png the same pairs by every row, OUT/report the report.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from curves import Curve, last_quarter, plot, read_curve, sheet, write_csv
+from rows import (
+    BLEND,
+    cell,
+    differences,
+    evaluate,
+    frechet_cell,
+    is_done,
+    known_columns,
+    read_pairs,
+    run,
+    save_pipeline,
+    training_command,
+)
+
+from reliableswap.bundled import bundled
+from reliableswap.errors import ReliableSwapError
+
+
+@dataclass(frozen=True)
+class Row:
+    """A kind of supervision, with or without FixerNet."""
+
+    name: str
+    supervision: str
+    fixer: bool = False
+
+    @property
+    def slug(self) -> str:
+        return self.name.replace("+ ", "").replace(" ", "-")
+
+
+ROWS = (
+    Row("vanilla", "vanilla"),
+    Row("+ naive triplets", "naive"),
+    Row("+ cycle triplets", "cycle"),
+    Row("+ cycle triplets + FixerNet", "cycle", fixer=True),
+    Row("+ real source", "real_source"),
+)
+CHANNELS = {"simswap": 12, "faceshifter": 128}
+# What all rows of all bases have in common, beside the base's preset. Identity by the vector alone takes thousands of
+# steps, and the losses that sharpen only slow it down; --set changes any of them for all rows.
+RECIPE: dict[str, Any] = {
+    "identity_weight": 10.0, "l1_weight": 10.0, "adversarial_weight": 0.0, "feature_matching_weight": 0.0,
+    "penalty_weight": 0.0, "perceptual_weight": 0.0, "learning_rate": 1e-3, "lr_scheduler": "cosine", "glasses": 0.0,
+    "dataloader_num_workers": 1, "checkpointing_steps": 500, "report_to": "none",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training."""
+
+    base: str
+    row: Row
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.base}-{self.row.slug}-{self.seed}"
+
+    @property
+    def method(self) -> str:
+        """What the report calls it."""
+        return f"{self.name}/neural"
+
+
+def runs_of(arguments: argparse.Namespace) -> list[Run]:
+    """All trainings; each row once before any row twice, so that an interrupted run can be looked at."""
+    rows = [row for row in ROWS if not arguments.rows or row.slug in arguments.rows]
+    return [Run(base, row, seed) for seed in arguments.seeds for base in arguments.bases for row in rows]
+
+
+def commands(arguments: argparse.Namespace) -> Iterator[tuple[list[str], bool]]:
+    """Every command in order, and whether what it makes is there."""
+    if arguments.triplets is None:
+        yield triplets_command(arguments), (arguments.output / "triplets" / "README.md").is_file()
+    if arguments.lower_judge is None:
+        yield judge_command(arguments), (arguments.output / "judge" / "config.json").is_file()
+    for one in runs_of(arguments):
+        done = is_done(arguments.output / one.name, arguments.steps)
+        yield training_command(options(one, arguments), arguments.processes), done
+
+
+def triplets_command(arguments: argparse.Namespace) -> list[str]:
+    """Make small triplets of the photos."""
+    return [
+        sys.executable, "-m", "reliableswap", "triplets", str(arguments.photos), "-o",
+        str(arguments.output / "triplets"), "--size", str(arguments.size), "--pairs", str(arguments.triplet_pairs),
+        "--flat", arguments.flat, "--device", arguments.device, "--preview", str(arguments.output / "triplets.png"),
+    ]  # fmt: skip
+
+
+def judge_command(arguments: argparse.Namespace) -> list[str]:
+    """Train the lower face's judge: a FixerNet that no row is trained with."""
+    return [
+        sys.executable, "-m", "reliableswap", "train", "fixer", "--faces", str(arguments.photos),
+        "--flat_folders", arguments.flat, "--teacher", str(bundled("identity")), "--initial", str(bundled("identity")),
+        "--max_train_steps", str(arguments.judge_steps), "--ema_decay", "0.99", "--seed", "1", "--report_to", "none",
+        "--resume_from_checkpoint", "latest", "--output_dir", str(arguments.output / "judge"),
+    ]  # fmt: skip
+
+
+def options(one: Run, arguments: argparse.Namespace) -> dict[str, Any]:
+    """The settings of a training."""
+    result: dict[str, Any] = {
+        "preset": one.base,
+        "channels": arguments.channels[one.base],
+        "triplets": arguments.triplets or arguments.output / "triplets",
+        "identity": bundled("identity"),
+        "supervision": one.row.supervision,
+        "output_dir": arguments.output / one.name,
+        "max_train_steps": arguments.steps,
+        "validation_steps": max(1, arguments.steps // 20),
+        "lr_warmup_steps": min(200, arguments.steps // 8),
+        "train_batch_size": arguments.batch // arguments.processes,
+        "seed": one.seed,
+        **RECIPE,
+        **arguments.changes,
+    }
+    if one.row.fixer:
+        result |= {"fixer": bundled("fixer"), "lower_face_weight": arguments.lower_face_weight}
+    return result
+
+
+def table(runs: list[Run], measured: dict[str, Any], curves: dict[str, Curve]) -> str:
+    """One line per base and row: the mean over the seeds, and the lowest and highest end of their intervals."""
+    columns = known_columns(measured)
+    headings = [*(column.heading for column in columns), "Fréchet to the targets", "last quarter, points"]
+    lines = [
+        "| base | row | seeds | " + " | ".join(headings) + " |",
+        "|---|---|---:|" + "---:|" * len(headings),
+    ]
+    for (base, row), group in grouped(runs).items():
+        found = [measured[one.method] for one in group]
+        cells = [cell(column, [one["figures"][column.key] for one in found]) for column in columns]
+        cells.append(frechet_cell([one["frechet"] for one in found]))
+        cells.append(", ".join(f"{last_quarter(curves[one.name]):+.1f}" for one in group))
+        lines.append(f"| {base} | {row.name} | {len(group)} | " + " | ".join(cells) + " |")
+    blend = measured[BLEND]
+    cells = [cell(column, [blend["figures"][column.key]]) for column in columns]
+    lines.append(
+        "| – | the blend engine | – | " + " | ".join([*cells, frechet_cell([blend["frechet"]]), "–"]) + " |"
+    )
+    return "\n".join(lines) + "\n"
+
+
+def grouped(runs: list[Run]) -> dict[tuple[str, Row], list[Run]]:
+    """The seeds of each row of each base."""
+    result: dict[tuple[str, Row], list[Run]] = {}
+    for one in sorted(runs, key=lambda run: (run.base, ROWS.index(run.row), run.seed)):
+        result.setdefault((one.base, one.row), []).append(one)
+    return result
+
+
+def claims(runs: list[Run], pairs: Path) -> Iterator[str]:
+    """Yield what each row changes against vanilla over the same pairs, and FixerNet against the same without it."""
+    measured, groups = read_pairs(pairs), grouped(runs)
+    for (base, row), group in groups.items():
+        for other in ROWS:
+            against = groups.get((base, other))
+            without = row.fixer and other.supervision == row.supervision and not other.fixer
+            if against is None or row is other or not (other is ROWS[0] or without):
+                continue
+            for column, words in differences(
+                measured, [r.method for r in group], [r.method for r in against]
+            ):
+                yield f"- {base}, {row.name} minus {other.name}: {column.heading} {words}"
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("photos", type=Path, help="folder of photos to make triplets and the lower face's judge of")
+    add("faces", type=Path, help="folder with one sub-folder per person, for held-out pairs")
+    add("-o", "--output", type=Path, required=True, help="folder for everything that is made")
+    add("--bases", nargs="+", choices=list(CHANNELS), default=list(CHANNELS), help="default: both")
+    add("--rows", nargs="+", choices=[row.slug for row in ROWS], help="default: all")
+    add("--seeds", type=int, nargs="+", default=[0, 1, 2], help="default: 0 1 2")
+    add("--steps", type=int, default=8000, help="default: %(default)s")
+    add("--batch", type=int, default=32, help="samples per step of all processes (default: %(default)s)")
+    add("--processes", type=int, default=1, help="of one training (default: %(default)s)")
+    add("--size", type=int, default=64, help="side of the crops (default: %(default)s)")
+    add("--triplets", type=Path, help="triplets of that size, instead of making some")
+    add("--triplet-pairs", type=int, default=6000, help="default: %(default)s")
+    add("--flat", default="", help="as for reliableswap triplets")
+    add("--device", default="openvino", help="of the triplets' encoder (default: %(default)s)")
+    add("--lower-judge", type=Path, help="a FixerNet that no row is trained with, instead of training one")
+    add("--judge-steps", type=int, default=600, help="default: %(default)s")
+    add("--lower-face-weight", type=float, default=3.0, help="of FixerNet's loss (default: %(default)s)")
+    for base, width in CHANNELS.items():
+        add(f"--{base}-channels", type=int, default=width, help="default: %(default)s")
+    add(
+        "--set",
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUE",
+        help="settings of all trainings, over the recipe",
+    )
+    add("--pairs", type=int, default=400, help="held-out pairs (default: %(default)s)")
+    add("--judge", default="dlib", help="as for reliableswap evaluate (default: %(default)s)")
+    add("--features", default="efficientnet-lite2", help="of the Fréchet distance (default: %(default)s)")
+    add("--dry-run", action="store_true", help="print the commands and stop")
+    arguments = parser.parse_args()
+    arguments.channels = {base: getattr(arguments, f"{base}_channels") for base in CHANNELS}
+    if wrong := [one for one in arguments.set if "=" not in one]:
+        parser.error(f"--set {wrong[0]}: write NAME=VALUE")
+    arguments.changes = dict(one.split("=", 1) for one in arguments.set)
+    if arguments.batch % arguments.processes:
+        parser.error(f"--batch {arguments.batch} can't be shared among {arguments.processes} processes")
+    return arguments
+
+
+def main() -> None:
+    arguments = parse()
+    for command, done in commands(arguments):
+        if arguments.dry_run:
+            print(shlex.join(command))
+        elif not done:
+            run(command)
+    if arguments.dry_run:
+        return
+    output, runs = arguments.output, runs_of(arguments)
+    curves = {one.name: read_curve(output / one.name) for one in runs}
+    write_csv(curves, output / "curves.csv")
+    for base in arguments.bases:
+        own = {row.name: group for (of, row), group in grouped(runs).items() if of == base}
+        plot(
+            {row: [curves[one.name] for one in group] for row, group in own.items()},
+            output / f"curves-{base}.png",
+        )
+        sheet({row: output / group[0].name for row, group in own.items()}, output / f"sheet-{base}.png")
+    for one in runs:
+        fixer = bundled("fixer") if one.row.fixer else None
+        save_pipeline(output / one.name, output / "pipelines" / one.name, bundled("identity"), fixer)
+    measured = evaluate(
+        [output / "pipelines" / one.name for one in runs],
+        arguments.faces,
+        output / "report",
+        pairs=arguments.pairs,
+        judge=arguments.judge,
+        features=arguments.features,
+        lower_judge=arguments.lower_judge or output / "judge",
+    )
+    text = table(runs, measured, curves)
+    text += "\nOver the same pairs, with 95 % intervals over people:\n\n"
+    text += "\n".join(claims(runs, output / "report" / "pairs.csv")) + "\n"
+    (output / "table.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except ReliableSwapError as error:
+        sys.exit(f"error: {error}")

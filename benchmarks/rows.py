@@ -1,0 +1,166 @@
+"""What benchmarks of trainings at equal budget share: train rows, measure them on the same pairs, compare them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from reliableswap import ReliableSwapPipeline
+from reliableswap.bundled import bundled
+from reliableswap.evaluation.metrics.intervals import Estimate, bootstrap
+from reliableswap.models import FixerNet, IdentityEncoder, load_network
+
+ROOT = Path(__file__).parent.parent
+BLEND = "bundled/blend"  # the method that rows are compared with
+
+Measured = dict[tuple[str, str], dict[str, str]]  # the report's values by method and pair
+
+
+@dataclass(frozen=True)
+class Column:
+    """A metric of the report, how the table calls it, and how its values are shown."""
+
+    key: str
+    heading: str
+    factor: int = 1
+    decimals: int = 3
+
+    def show(self, value: float, sign: str = "") -> str:
+        return f"{self.factor * value:{sign}.{self.decimals}f}"
+
+
+COLUMNS = [
+    Column("top1", "source first, %", 100, 1),
+    Column("cos_source", "cos to source"),
+    Column("cos_target", "cos to target"),
+    Column("copied", "copied, %", 100, 1),
+    Column("lower_cos_source", "lower face to source"),
+    Column("pose", "pose, °", 1, 2),
+    Column("expression", "expression, %", 100, 2),
+]
+
+
+def training_command(options: Mapping[str, Any], processes: int = 1) -> list[str]:
+    """Train a generator; a finished or interrupted one goes on where it was. A flag's value is True or False."""
+    command = [sys.executable]
+    if processes > 1:
+        command += ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
+    command += [str(ROOT / "train_accelerate.py"), "generator"]
+    for name, value in (dict(options) | {"resume_from_checkpoint": "latest"}).items():
+        command += (
+            [f"--{name}" if value else f"--no-{name}"]
+            if isinstance(value, bool)
+            else [f"--{name}", str(value)]
+        )
+    return command
+
+
+def is_done(folder: Path, steps: int) -> bool:
+    """Whether a training has saved its last step."""
+    return (folder / f"checkpoint-{steps:07d}").is_dir()
+
+
+def run(command: Sequence[str]) -> None:
+    """Run a command of this repository."""
+    subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+
+
+def save_pipeline(trained: Path, folder: Path, identity: Path, fixer: Path | None) -> None:
+    """Save a generator with the encoders that it was trained on, and the bundled face networks."""
+    ReliableSwapPipeline(
+        load_network(bundled("detector")),
+        load_network(bundled("landmarks")),
+        IdentityEncoder.from_pretrained(identity),
+        FixerNet.from_pretrained(fixer) if fixer is not None else None,
+        load_network(trained),
+        load_network(bundled("glasses")),
+    ).save_pretrained(folder)
+
+
+def evaluate(
+    pipelines: Sequence[Path],
+    faces: Path,
+    report: Path,
+    *,
+    pairs: int,
+    judge: str,
+    features: str,
+    lower_judge: Path | None = None,
+) -> dict[str, Any]:
+    """Measure pipelines and the blend engine on the same held-out pairs; return the report's methods by name."""
+    compared: list[str] = []
+    for pipeline in pipelines:
+        compared += ["--pipeline", str(pipeline), "--engine", "neural"]
+    command = [
+        sys.executable, "-m", "reliableswap", "evaluate", *compared, "--pipeline", "bundled", "--engine", "blend",
+        "--controls", "--protocol", "identity-folders", "--faces", str(faces),
+        "--pairs", str(pairs), "--judge", judge, "--features", features,
+        *(["--lower-judge", str(lower_judge)] if lower_judge else []),
+        "-o", str(report), "--overwrite",
+    ]  # fmt: skip
+    run(command)
+    methods: dict[str, Any] = json.loads((report / "report.json").read_text())["methods"]
+    return methods
+
+
+def known_columns(methods: Mapping[str, Any]) -> list[Column]:
+    """The columns that the report has values for."""
+    return [column for column in COLUMNS if column.key in methods[BLEND]["figures"]]
+
+
+def cell(column: Column, seeds: Sequence[Mapping[str, float]]) -> str:
+    """The mean over the seeds, and the lowest and highest end of the seeds' intervals."""
+    mean = fmean(one["value"] for one in seeds)
+    low, high = min(one["low"] for one in seeds), max(one["high"] for one in seeds)
+    return f"{column.show(mean)} [{column.show(low)}, {column.show(high)}]"
+
+
+def frechet_cell(distances: Sequence[float | None]) -> str:
+    """The mean over the seeds; with too few pictures there is none."""
+    known = [one for one in distances if one is not None]
+    return "–" if len(known) < len(distances) else f"{fmean(known):.1f}"
+
+
+def read_pairs(table: Path) -> Measured:
+    """The values of pairs.csv."""
+    with table.open(newline="") as stream:
+        return {(line["method"], line["pair"]): line for line in csv.DictReader(stream)}
+
+
+def difference(
+    measured: Measured, ours: Sequence[str], theirs: Sequence[str], column: Column
+) -> Estimate | None:
+    """The mean difference of two rows over the same pairs, with its 95 % interval over people.
+
+    ours, theirs: the rows' methods, one for each seed; a pair's value is the mean over the seeds.
+    """
+    names = sorted({pair for _, pair in measured})
+    values, sources, targets = [], [], []
+    for name in names:
+        lines = [measured.get((method, name), {}) for method in (*ours, *theirs)]
+        if not all(line.get(column.key) for line in lines):
+            continue
+        each = [float(line[column.key]) for line in lines]
+        values.append(fmean(each[: len(ours)]) - fmean(each[len(ours) :]))
+        sources.append(lines[0]["source_person"])
+        targets.append(lines[0]["target_person"])
+    return bootstrap(values, 0, crossed=[sources, targets])
+
+
+def differences(
+    measured: Measured, ours: Sequence[str], theirs: Sequence[str]
+) -> Iterator[tuple[Column, str]]:
+    """Yield each column with its difference in words."""
+    for column in COLUMNS:
+        found = difference(measured, ours, theirs, column)
+        if found is not None:
+            value, low, high = (column.show(one, "+") for one in (found.value, found.low, found.high))
+            yield column, f"{value} [{low}, {high}]"

@@ -1,0 +1,142 @@
+"""The benchmark of the paper's claim runs commands that exist, and compares rows pair by pair."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import shlex
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from reliableswap.cli import train, triplets
+
+sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
+import curves
+import papers_claim
+import rows
+
+
+def commands(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *more: str
+) -> list[list[str]]:
+    monkeypatch.setattr(sys, "argv", ["papers_claim.py", "photos", "faces", "-o", "out", "--dry-run", *more])
+    papers_claim.main()
+    return [shlex.split(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_every_command_parses_and_rows_differ_in_what_they_name_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made, judge, *trainings = commands(monkeypatch, capsys, "--set", "identity_margin=0.2", "--size", "96")
+    parser = argparse.ArgumentParser()
+    triplets.add_arguments(parser)
+    found = parser.parse_args(made[made.index("triplets") + 1 :])
+    assert triplets.settings_of(found).size == 96
+    assert train.parse("fixer", judge[judge.index("fixer") + 1 :]).seed == 1
+    settings = [train.parse("generator", line[line.index("generator") + 1 :]) for line in trainings]
+    assert len(settings) == 2 * 5 * 3
+    assert {one.base for one in settings} == {"simswap", "faceshifter"}
+    names = (
+        "base",
+        "seed",
+        "supervision",
+        "output_dir",
+        "fixer",
+        "lower_face_weight",
+        "channels",
+        "identity_margin",
+    )
+    alike = {
+        (
+            one.base,
+            tuple(
+                (k, str(v))
+                for k, v in sorted(vars(one).items())
+                if k not in names and k != "attribute_weight"
+            ),
+        )
+        for one in settings
+    }
+    assert len({base for base, _ in alike}) == len(alike) == 2
+    assert {one.identity_margin for one in settings} == {0.2}
+    assert all((one.fixer is not None) == ("FixerNet" in str(one.output_dir)) for one in settings)
+
+
+def test_processes_share_the_batch(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = (
+        "--triplets",
+        "t",
+        "--lower-judge",
+        "j",
+        "--bases",
+        "simswap",
+        "--rows",
+        "vanilla",
+        "--seeds",
+        "4",
+    )
+    (only,) = commands(monkeypatch, capsys, *more, "--processes", "2", "--batch", "16")
+    assert only[only.index("--nproc_per_node") + 1] == "2"
+    found = train.parse("generator", only[only.index("generator") + 1 :])
+    assert (found.train_batch_size, found.seed, found.triplets) == (8, 4, "t")
+    with pytest.raises(SystemExit):
+        commands(monkeypatch, capsys, *more, "--processes", "3", "--batch", "16")
+
+
+def test_a_difference_is_taken_over_the_same_pairs_and_the_seeds_mean(tmp_path: Path) -> None:
+    lines = [
+        {
+            "method": method,
+            "pair": str(pair),
+            "cos_source": "" if (method, pair) == ("a1", 3) else str(value + pair / 100),
+            "source_person": f"s{pair % 7}",
+            "target_person": f"t{pair % 5}",
+        }
+        for method, value in (("a0", 0.3), ("a1", 0.5), ("b0", 0.1), ("b1", 0.1))
+        for pair in range(40)
+    ]
+    with (tmp_path / "pairs.csv").open("w", newline="") as stream:
+        table = csv.DictWriter(stream, list(lines[0]))
+        table.writeheader()
+        table.writerows(lines)
+    measured = rows.read_pairs(tmp_path / "pairs.csv")
+    column = next(one for one in rows.COLUMNS if one.key == "cos_source")
+    found = rows.difference(measured, ["a0", "a1"], ["b0", "b1"], column)
+    assert found is not None
+    assert found.value == pytest.approx(0.3)
+    assert found.count == 39
+    assert [words for _, words in rows.differences(measured, ["a0", "a1"], ["b0", "b1"])] == [
+        "+0.300 [+0.300, +0.300]"
+    ]
+
+
+def test_curves_count_a_repeated_validation_once_and_are_drawn(tmp_path: Path) -> None:
+    for number, run in enumerate(("one", "two")):
+        (tmp_path / run / "grids").mkdir(parents=True)
+        lines = [
+            {"step": step, "source_first": share + number / 10, "identity": share, "pose": 3.0}
+            for step, share in ((10, 0.1), (20, 0.2), (20, 0.25), (30, 0.4), (40, 0.5))
+        ]
+        (tmp_path / run / "figures.jsonl").write_text("\n".join(map(json.dumps, lines)))
+        picture = np.repeat(np.arange(5, dtype=np.uint8) * 40 + number, 8)[None, :, None]
+        grid = np.broadcast_to(picture, (16, 40, 3))
+        Image.fromarray(np.ascontiguousarray(grid)).save(tmp_path / run / "grids" / "step-0000040.png")
+    read = [curves.read_curve(tmp_path / run) for run in ("one", "two")]
+    assert [one["step"] for one in read[0]] == [10, 20, 30, 40]
+    assert read[0][1]["source_first"] == 0.25
+    assert curves.last_quarter(read[0]) == pytest.approx(10)
+    curves.write_csv(dict(zip("ab", read, strict=True)), tmp_path / "curves.csv")
+    assert len((tmp_path / "curves.csv").read_text().splitlines()) == 9
+    curves.plot({"vanilla": read, "cycle": read[:1]}, tmp_path / "curves.png")
+    assert Image.open(tmp_path / "curves.png").width > 400
+    curves.sheet({"vanilla": tmp_path / "one", "cycle": tmp_path / "two"}, tmp_path / "sheet.png")
+    sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
+    assert sheet.shape == (36, 32, 3)
+    assert sheet[-1, ::8, 0].tolist() == [0, 40, 120, 121]  # source, target and both outputs
