@@ -17,7 +17,7 @@ CHANNELS = _SCORES + _FLOWS + _COLOURS + _FINE
 _REACH = 0.03  # fraction of the crop's side that a flow moves a picture at most
 _CELLS = 16  # cells a side of the map that relights the texture
 _TINT = 0.3  # factor on how far relighting may turn a colour: encoders like stains of colour, people do not
-_INVALID = 8.0  # the texture's score falls by this much where the texture is not valid
+INVALID = 8.0  # the texture's score falls by this much where the texture is not valid
 
 
 class LayerHead(nn.Conv2d):
@@ -61,7 +61,7 @@ def compose(made: Tensor, maps: Tensor, target: Tensor, guidance: Tensor) -> tup
     texture, valid = moved[:, :3], moved[:, 3:]
     relit = (texture * (1 + 0.5 * gain) + 0.6 * bias).clamp(-1, 1)
     under = _moved(target.float(), flows[:, 2:])
-    scores = torch.cat([scores[:, :1] - _INVALID * (1 - valid), scores[:, 1:]], 1)
+    scores = torch.cat([scores[:, :1] - INVALID * (1 - valid), scores[:, 1:]], 1)
     weights = torch.softmax(scores, 1)
     if size[0] > SIDE:
         drawn = drawn + fine[:, :1] * valid * _fine(relit) + fine[:, 1:] * _fine(under)

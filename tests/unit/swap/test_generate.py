@@ -1,0 +1,40 @@
+"""What a generator is given: the texture's weight falls to zero where the face's mesh ends."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from support.evaluation_people import mesh_of
+
+from reliableswap.geometry.regions import oval
+from reliableswap.models.layers import CHANNELS, INVALID, SIDE, compose
+from reliableswap.swap.steps.generate import _fading_outwards
+
+
+@pytest.fixture(scope="module")
+def mesh() -> np.ndarray:
+    mesh = mesh_of().copy()
+    mesh[:, :2] -= mesh[:, :2].min(0)
+    return mesh * (0.8 * SIDE / np.ptp(mesh[:, 1])) + np.float32(0.1 * SIDE)
+
+
+def test_the_texture_fades_towards_the_outline(mesh: np.ndarray) -> None:
+    factor = _fading_outwards(mesh, SIDE)
+    inside = oval(mesh, (SIDE, SIDE)) > 0.5
+    centre = mesh[:, :2].mean(0).astype(int)
+    assert factor[centre[1], centre[0]] == pytest.approx(1)
+    assert factor[~inside].max() < 0.8 and factor[0, 0] == pytest.approx(0, abs=1e-6)
+    assert 0.02 < ((factor > 0.05) & (factor < 0.95) & inside).sum() / inside.sum() < 0.3
+
+
+def test_a_layered_generator_shows_the_texture_in_this_share(mesh: np.ndarray) -> None:
+    """White texture over a black target, equal scores: the weight of the texture is share / (share + 1)."""
+    factor = torch.from_numpy(_fading_outwards(mesh, SIDE))
+    maps = torch.zeros(1, CHANNELS, SIDE, SIDE)
+    maps[:, 2] = -30  # nothing is drawn
+    guidance = torch.cat([torch.ones(1, 3, SIDE, SIDE), factor[None, None]], 1)
+    black = -torch.ones(1, 3, SIDE, SIDE)
+    _, weights = compose(black, maps, black, guidance)
+    share = torch.exp(INVALID * (factor - 1))
+    torch.testing.assert_close(weights[0, 0], share / (share + 1), atol=1e-4, rtol=1e-3)
