@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import random
@@ -242,21 +241,26 @@ def test_a_run_that_is_killed_again_and_again_ends_in_the_same_frames(
     output, chance = tmp_path / "out.mp4", random.Random(0)
     command = [sys.executable, "-m", "support.clip_runs", str(clip), str(output), "0.01"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])}
-    killed, finished = 0, set()
-    for after in [chance.randrange(1, 18) for _ in range(6)] + [1000]:  # frames of the second pass
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None
-        for _ in itertools.islice((line for line in process.stdout if line == "swap\n"), after):
-            pass
-        if after == 1000 or process.poll() is not None:
-            process.wait()
-            break
-        time.sleep(chance.uniform(0, 0.03))
-        process.kill()
-        process.wait()
-        killed += 1
-        finished |= {path.name for path in output.with_name("out.mp4.parts").glob("0*.mkv")}
-    assert process.returncode == 0
+    killed, finished, ended = 0, set(), ""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=environment, **pipes) as runs:  # type: ignore[call-overload]
+        for after in [chance.randrange(1, 18) for _ in range(6)] + [1000]:  # frames of the second pass
+            print("run", file=runs.stdin, flush=True)
+            child, swapped = int(runs.stdout.readline()), 0
+            for line in runs.stdout:
+                if line.startswith("ended"):
+                    ended = line.strip()
+                    break
+                swapped += line == "swap\n"
+                if line == "swap\n" and swapped == after:
+                    time.sleep(chance.uniform(0, 0.03))
+                    os.kill(child, signal.SIGKILL)
+            if ended == "ended 0":
+                break
+            assert ended == "ended -9"
+            killed += 1
+            finished |= {path.name for path in output.with_name("out.mp4.parts").glob("0*.mkv")}
+    assert ended == "ended 0"
     assert killed >= 3
     assert finished
     assert stamps(output) == stamps(whole)
