@@ -30,7 +30,7 @@ from reliableswap.provenance.checksums import write_checksums
 
 from .common import say
 
-COMPONENTS = ("detector", "landmarks", "identity", "fixer", "generator", "glasses")
+COMPONENTS = ("detector", "landmarks", "identity", "fixer", "generator", "glasses", "visibility")
 LICENSE_NAME = "non-commercial-research"  # as in weights/LICENSE: the photos' terms
 MAX_BYTES = 60 * 2**20  # of all networks together, so that a clone stays small
 

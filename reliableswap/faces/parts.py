@@ -2,13 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
 import numpy as np
 
-from .align import upright
+from reliableswap.models.visibility import CLASSES
+
+from .align import crop, inverse, upright
 from .face import five_points
 
 SIZE = 128  # side of the crop in pixels
 SCALE = 3.4  # the crop's side in distances from eyes to mouth
+OWN = ("skin", "brows", "eyes", "lips", "inner mouth", "beard")  # what belongs to the face
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """odds: (10,128,128) in 0..1, of each of CLASSES. matrix: (2,3) from the picture to that crop."""
+
+    odds: np.ndarray
+    matrix: np.ndarray
+
+    def of(self, *names: str) -> np.ndarray:
+        """(128,128) in 0..1: a pixel of the crop shows one of these classes."""
+        return np.asarray(self.odds[[CLASSES.index(name) for name in names]].sum(0))
+
+    def on(
+        self, plane: np.ndarray, shape_hw: tuple[int, int], scale: float, shift: np.ndarray | float
+    ) -> np.ndarray:
+        """(H,W) a plane of the crop in a copy of the picture, whose position p lies at (p + 0.5) * scale + shift - 0.5;
+        beyond the crop its edge goes on."""
+        there = np.array([[scale, 0, 0], [0, scale, 0]], np.float64)
+        there[:, 2] = 0.5 * scale + shift - 0.5
+        back = there @ np.vstack([inverse(self.matrix), (0, 0, 1)])
+        return cv2.warpAffine(plane, back, shape_hw[::-1], borderMode=cv2.BORDER_REPLICATE)
+
+    def moved(self, matrix: np.ndarray) -> Parts:
+        """The same in another picture, to which the similarity `matrix` (2,3) leads."""
+        return Parts(self.odds, self.matrix @ np.vstack([inverse(matrix), (0, 0, 1)]))
 
 
 def to_crop(mesh: np.ndarray, pad: int = 0) -> np.ndarray:
@@ -16,3 +49,15 @@ def to_crop(mesh: np.ndarray, pad: int = 0) -> np.ndarray:
     matrix = upright(five_points(mesh), SIZE, SCALE)
     matrix[:, 2] += pad
     return matrix
+
+
+def find_parts(picture: np.ndarray, mesh: np.ndarray, network: Any) -> Parts:
+    """What the face in a picture (H,W,3) uint8 shows, by a VisibilityNet."""
+    import torch
+
+    matrix = to_crop(mesh)
+    seen = torch.from_numpy(crop(picture, matrix, SIZE)).permute(2, 0, 1)[None].float() / 127.5 - 1
+    with torch.inference_mode():
+        logits = network(seen.to(network.device, network.dtype))
+        odds = torch.softmax(logits.float(), 1)[0].cpu().numpy()
+    return Parts(odds, matrix)

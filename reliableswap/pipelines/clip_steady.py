@@ -34,7 +34,8 @@ class ClipSteady:
 
     def subject(self, pixels: np.ndarray, subject: Subject, one: TrackedFace, networks: Networks) -> Subject:
         """A face with its steadied covers; pixels (H,W,3) uint8: its region as the clip shows it, without swaps."""
-        covers = self._covers(one.track, one.frame, pixels, subject.mesh, networks.glasses)
+        nets = networks.glasses, networks.visibility
+        covers = self._covers(one.track, one.frame, pixels, subject.mesh, *nets)
         return subject.knowing(covers=covers)
 
     def of(self, one: TrackedFace) -> Steady:

@@ -38,9 +38,11 @@ class Networks:
     detector: Any = None
     landmarks: Any = None
     glasses: Any = None
+    visibility: Any = None
     identity: Any = None
     fixer: Any = None
     generator: Any = None
+    people: Any = None
 
     @property
     def adapter(self) -> Any:
@@ -57,7 +59,7 @@ class Networks:
             return False
         return all(
             getattr(getattr(self, name), "runs", None) is getattr(getattr(other, name), "runs", None)
-            for name in ("identity", "fixer", "glasses")
+            for name in ("identity", "fixer", "glasses", "visibility")
         )
 
     @property

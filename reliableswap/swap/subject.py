@@ -14,6 +14,7 @@ from reliableswap.errors import NoFaceError
 from reliableswap.faces.align import FIXER_WINDOW, IDENTITY_WINDOW, TEMPLATES, align, apply, similarity
 from reliableswap.faces.detect import to_tensor
 from reliableswap.faces.face import Face
+from reliableswap.faces.parts import Parts, find_parts
 from reliableswap.faces.visibility import Covers, find_covers
 from reliableswap.geometry.warp import Copies
 
@@ -97,14 +98,20 @@ class Subject:
         return height, width
 
     @cached_property
+    def parts(self) -> Parts | None:
+        """What the region's pixels show; None without a VisibilityNet."""
+        network = self.networks.visibility
+        return None if network is None else find_parts(self.pixels, self.mesh, network)
+
+    @cached_property
     def covers(self) -> Covers:
         """What is in front of the face, judged as a target: only what certainly covers it."""
-        return find_covers(self.pixels, self.mesh, self.networks.glasses)
+        return find_covers(self.pixels, self.mesh, self.networks.glasses, parts=self.parts)
 
     @cached_property
     def strict_covers(self) -> Covers:
         """What is in front of the face, judged as a source: hair that is let in shows as a stain on the target."""
-        return find_covers(self.pixels, self.mesh, self.networks.glasses, strict=True)
+        return find_covers(self.pixels, self.mesh, self.networks.glasses, strict=True, parts=self.parts)
 
     @cached_property
     def copies(self) -> Copies:
@@ -126,7 +133,9 @@ class Subject:
         """What is in front of the face in an aligned crop, judged as a source."""
         if (size, template) not in self._crop_covers:
             seen, matrix = self.aligned(size, template)
-            found = find_covers(seen, apply(matrix, self.mesh), self.networks.glasses, strict=True)
+            mesh = apply(matrix, self.mesh)
+            parts = None if self.parts is None else self.parts.moved(matrix)
+            found = find_covers(seen, mesh, self.networks.glasses, strict=True, parts=parts)
             self._crop_covers[size, template] = found
         return self._crop_covers[size, template]
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from reliableswap.faces.face import five_points
 from reliableswap.faces.glasses import Glasses, to_patch
+from reliableswap.faces.parts import find_parts
 from reliableswap.faces.visibility import Covers, Decided, find_covers, scores
 
 from .steady import Hysteresis, MaskSmoother, TrackSmoother
@@ -31,12 +32,19 @@ class SteadyCovers:
         self._odds = TrackSmoother(min(window, 4), half_life=1.0)
 
     def __call__(
-        self, track: int, frame: int, picture: np.ndarray, mesh: np.ndarray, glasses_net: Any
+        self,
+        track: int,
+        frame: int,
+        picture: np.ndarray,
+        mesh: np.ndarray,
+        glasses_net: Any,
+        visibility_net: Any = None,
     ) -> Covers:
-        """The covers of a track's face with a mesh (468,3) in a picture (H,W,3) uint8 around it."""
+        """The covers of a track's face with a mesh (468,3) in a picture (H,W,3) uint8 around it; see find_covers."""
+        parts = None if visibility_net is None else find_parts(picture, mesh, visibility_net)
         glasses, mouth = scores(picture, mesh)
         decided = Decided(self._glasses(track, frame, glasses), float(self._mouth(track, frame, mouth)))
-        found = find_covers(picture, mesh, glasses_net, decided=decided)
+        found = find_covers(picture, mesh, glasses_net, decided=decided, parts=parts)
         points = (five_points(mesh) + 0.5) * found.scale + found.shift
         maps = self._maps(track, frame, found.maps, points)
         # The patch of glasses is aligned with the face already, so it needs no moving.

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 
 from reliableswap.faces import glasses
+from reliableswap.faces.by_colour import hairlike, skin_distance
 from reliableswap.faces.glasses import bundled_glasses
 from reliableswap.faces.looks import GLASSES, MOUTH
-from reliableswap.faces.visibility import skin_distance
 from reliableswap.geometry import regions
 from reliableswap.geometry.topology import topology
 from reliableswap.imaging import colour
@@ -36,8 +36,9 @@ _FASSEG = {
 _SURE_SKIN = 2.5  # distance from the skin model up to which a pixel of an unlabelled face is skin
 _NO_SKIN = 5.0  # distance from which a pixel that is not labelled as hair may be something else than skin
 _MOUTH_HIDDEN = -1.0  # log odds of a mouth that is seen, below which something may be in front of it
+_MOUTH_SEEN = 0.0  # log odds of a mouth that is seen, from which nothing is in front of the lower face
 _TURNED = 0.5  # sine of the yaw from which the mouth is not judged
-_NO_GLASSES, _GLASSES = -2.5, -0.85  # log odds between which a face may wear glasses
+_NO_GLASSES, _GLASSES = -1.5, -0.85  # log odds between which a face may wear glasses
 _WORN = (0.15, 0.7)  # odds of a pixel between which it may be glasses
 
 
@@ -48,6 +49,7 @@ def of_hair_mask(mask: np.ndarray, crop: np.ndarray, mesh: np.ndarray) -> np.nda
     sets = np.full(shape, BIT["background"] | BIT["skin"] | BIT["glasses"] | BIT["front"], np.uint16)
     sets[face] = BIT["skin"]
     sets[face & (distance > _NO_SKIN)] = BIT["skin"] | BIT["front"] | BIT["hair"] | BIT["beard"]
+    sets[_beard(crop, mesh, distance)] = BIT["beard"]
     sets = _with_hair(sets, mask > 0, mesh)
     return _with_features(_widened(sets, 2), crop, mesh)
 
@@ -65,13 +67,30 @@ def of_photo(crop: np.ndarray, mesh: np.ndarray) -> np.ndarray:
     """(S,S) uint16 the sets of classes of a crop (S,S,3) without a label map: skin only where its colour says so."""
     shape = crop.shape[:2]
     sets = np.where(regions.oval(mesh, shape) > 0, _INSIDE, _BESIDE).astype(np.uint16)
-    sets[(regions.skin(mesh, shape) > 0) & (_distance(crop, mesh) < _SURE_SKIN)] = BIT["skin"]
+    distance = _distance(crop, mesh)
+    sets[(regions.skin(mesh, shape) > 0) & (distance < _SURE_SKIN)] = BIT["skin"]
+    sets[_beard(crop, mesh, distance)] = BIT["beard"]
     return _with_features(_widened(sets, 1), crop, mesh)
 
 
 def _distance(crop: np.ndarray, mesh: np.ndarray) -> np.ndarray:
     distance = skin_distance(colour.to_lab(crop), mesh)
     return np.full(crop.shape[:2], np.inf) if distance is None else distance
+
+
+def _beard(crop: np.ndarray, mesh: np.ndarray, distance: np.ndarray) -> np.ndarray:
+    """(S,S) bool: dark and pale as hair, on a lower face with nothing in front of it; few photos have their beard
+    labelled."""
+    shape, width = crop.shape[:2], regions.face_width(mesh)
+    if _turned(mesh) or MOUTH.score(crop, mesh) < _MOUTH_SEEN:
+        return np.zeros(shape, bool)
+    inner = regions.eroded(regions.oval(mesh, shape), 0.06 * width) * regions.lower_face(mesh, shape)
+    far = np.isfinite(distance) & (distance > _NO_SKIN)
+    return (inner > 0) & far & (hairlike(colour.to_lab(crop)) > 0)
+
+
+def _turned(mesh: np.ndarray) -> bool:
+    return bool(abs(mesh[234, 2] - mesh[454, 2]) > _TURNED * regions.face_width(mesh))
 
 
 def _with_hair(sets: np.ndarray, hair: np.ndarray, mesh: np.ndarray) -> np.ndarray:
@@ -95,8 +114,7 @@ def _with_features(
     shape, sets = sets.shape, sets.copy()
     bare = sets & BIT["hair"] == 0  # a fringe hides brows and eyes
     unsure = ~bare & (sets != BIT["hair"])
-    turned = abs(mesh[234, 2] - mesh[454, 2]) > _TURNED * regions.face_width(mesh)
-    hidden_mouth = not turned and MOUTH.score(crop, mesh) < _MOUTH_HIDDEN
+    hidden_mouth = not _turned(mesh) and MOUTH.score(crop, mesh) < _MOUTH_HIDDEN
     if hidden_mouth:
         sets[regions.lower_face(mesh, shape) > 0] |= BIT["front"] | BIT["skin"]
     rings = [(ring, BIT["brows"], 1.3, 0.95) for ring in topology().brows]

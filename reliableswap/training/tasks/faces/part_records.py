@@ -29,7 +29,7 @@ PAD = 16  # pixels around the network's crop, from which a shifted or turned one
 SIDE = SIZE + 2 * PAD
 _SURE = 0.6  # detector score from which a face counts
 _LARGEST_SCALE = 2.0  # a face is enlarged by this factor at most
-_FORMAT = 1  # of the records; with another number all are made anew
+_FORMAT = 2  # of the records; with another number all are made anew
 _TAKES = re.compile(r"_\d{4}$|(?<=personne\d\d).*$|^.*(?=personne\d\d)")
 
 

@@ -67,7 +67,10 @@ class VisibilitySettings(RunSettings, TeacherSettings):
     labelled_share: float = setting(0.6, "share of the samples that have a label map")
     occluded_share: float = setting(0.5, "share of the faces with something pasted in front of them")
     painted_share: float = setting(0.25, "share of the faces that get glasses")
-    from_features: bool = setting(True, "start from EfficientNet-Lite0 as ImageNet trained it")
+    initial: Path | None = setting(None, "folder of a VisibilityNet to start from")
+    from_features: bool = setting(
+        True, "start from EfficientNet-Lite0 as ImageNet trained it, without --initial"
+    )
     validation_pictures: int = setting(256, "held-out faces per validation", on_resume="any")
 
 
@@ -258,7 +261,7 @@ def run(settings: VisibilitySettings) -> dict[str, Any]:
     if settings.labelled_share < 1:
         plain = plain_parts(settings.faces, settings.flat, settings.teachers, folder / "faces", workers)
     torch.manual_seed(settings.seed)
-    network = VisibilityNet()
-    if settings.from_features:
+    network = VisibilityNet() if settings.initial is None else VisibilityNet.from_pretrained(settings.initial)
+    if settings.from_features and settings.initial is None:
         network.start_from(pretrained_perceptual_features())
     return train(network, VisibilityTask(settings, labelled, plain), settings)

@@ -1,0 +1,171 @@
+"""Judge by colour what covers a face.
+
+A skin model is fitted to each face: a robust Gaussian in Lab over cheeks, nose and chin, with a linear change of light
+across the face removed. Pixels far from the model count as covered; the limit is lower on the forehead and at the
+temples, where hair hangs. Brows, eyes and lips belong to the face whatever their colour, and so does dark hair on the
+lower face: a beard is part of the person. The model cannot see what has the colour of skin, such as a hand; over the
+mouth a classifier notices that the mouth is missing.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from reliableswap.geometry import regions
+from reliableswap.geometry.topology import topology
+from reliableswap.imaging import colour
+
+from .looks import MOUTH
+
+_SAMPLE = [  # mesh points around skin that hair seldom reaches: two cheeks and the nose
+    [116, 117, 118, 101, 36, 206, 216, 192, 213, 147, 123],
+    [345, 346, 347, 330, 266, 426, 436, 416, 433, 376, 352],
+    [6, 122, 3, 51, 48, 4, 278, 281, 248, 351],
+]
+# Distances from the skin model, in its standard deviations, at which a pixel is covered with probability 0.5.
+_LIMIT_CENTRE, _LIMIT_FOREHEAD, _LIMIT_SIDE = 5.0, 3.0, 3.2
+_BARE_LIMIT = 3.0  # distances up to here are skin tone, shadow and blush
+_HIGHLIGHT = 0.6  # factor on the distance of pixels that are brighter than the model: skin shines
+_MOUTH_MISSING = (-1.0, -2.0)  # classifier scores between which a mouth goes from visible to covered
+_MOUTH_MISSING_STRICT = (-2.0, -3.0)  # leaving out a source's mouth costs the most likeness
+_PROFILE = 0.5  # sine of the yaw from which the mouth is not judged
+_TURNED = 0.3  # sine of the yaw from which the head counts as turned
+_COVERED = 0.3  # a pixel covered by more than this belongs to a cover's shape
+_SURE = 1.6  # some pixel of a cover exceeds the limit by this factor; a shadow's seldom do
+_FLOOR = np.array([5.0, 2.2, 2.6])  # least standard deviations of L, a, b: grain and JPEG are not hair
+
+
+def covered_by_colour(
+    picture: np.ndarray, mesh: np.ndarray, worn: np.ndarray, strict: bool, mouth: float | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """(H,W), (H,W) `hidden` and `bare` of the face in a picture (H,W,3) uint8, as visibility.Covers has them.
+
+    worn: (H,W) its glasses. mouth: the log odds that the mouth is seen; None: they are looked for.
+    """
+    shape = picture.shape[:2]
+    width = regions.face_width(mesh)
+    lab = colour.to_lab(picture)
+    distance = skin_distance(lab, mesh)
+    if distance is None:
+        worn = worn * regions.oval(mesh, shape)
+        return worn, regions.skin(mesh, shape) * (1 - worn)
+    face = regions.oval(mesh, shape)
+    bare = regions.skin(mesh, shape) * np.clip(_BARE_LIMIT + 0.5 - distance, 0, 1)
+    limits = _limits(mesh, shape, width)
+    odds = (distance - limits) * 2.0
+    hair = 1 / (1 + np.exp(-np.clip(odds, -30, 30)))
+    own = np.maximum(_free_brows(hair, mesh, shape, width), regions.lips(mesh, shape))
+    own = np.maximum(own, regions.eyes(mesh, shape, 1.5))
+    turned = abs(mesh[234, 2] - mesh[454, 2]) > _TURNED * width
+    if not (strict and turned):  # behind a turned nose the background would pass for a nostril
+        own = np.maximum(own, regions.nostrils(mesh, shape))
+    own = regions.feathered(cv2.dilate(own, regions.disc(0.02 * width)), 0.015 * width)
+    beard = regions.lower_face(mesh, shape) * hairlike(lab)
+    if strict and turned:
+        # At the outline of a turned head, dark pixels may be the background.
+        beard *= cv2.erode(face, regions.disc(0.04 * width))
+    hair *= (1 - own) * (1 - beard)
+    hair = cv2.morphologyEx(hair.astype(np.float32), cv2.MORPH_OPEN, regions.disc(0.012 * width))
+    hair = _from_outside(hair, distance > _SURE * limits, face, width)
+    if strict:  # include the shadow that glasses cast
+        hair = cv2.dilate(hair, regions.disc(0.015 * width))
+        worn = cv2.dilate(worn, regions.disc(0.02 * width))
+    hair = np.maximum(hair, worn)
+    hair = np.maximum(
+        hair, _over_mouth(picture, mesh, width, _MOUTH_MISSING_STRICT if strict else _MOUTH_MISSING, mouth)
+    )
+    hair = regions.feathered(hair * face, 0.008 * width)
+    return hair, bare * (1 - hair)
+
+
+def _from_outside(hair: np.ndarray, sure: np.ndarray, face: np.ndarray, width: float) -> np.ndarray:
+    """(H,W) the covers that reach in over the outline, as hair, hats and hands do, and are more than a faint shadow."""
+    count, pieces = cv2.connectedComponents((hair * face > _COVERED).astype(np.uint8))
+    inner = cv2.erode(face, regions.disc(0.04 * width), borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    kept = np.zeros(count, np.float32)
+    kept[np.intersect1d(pieces[(inner == 0) & (face > 0)], pieces[sure])] = 1
+    kept[0] = 0
+    return hair * cv2.dilate(kept[pieces], regions.disc(1))
+
+
+def _over_mouth(
+    picture: np.ndarray, mesh: np.ndarray, width: float, limits: tuple[float, float], score: float | None
+) -> np.ndarray:
+    """(H,W) the face below the nose where no mouth is visible: a hand, a cup or a microphone is in front of it.
+
+    A hand has the colour of skin, so the skin model cannot see it. Profiles are not judged.
+    """
+    shape = picture.shape[:2]
+    if abs(mesh[234, 2] - mesh[454, 2]) > _PROFILE * width:
+        return np.zeros(shape, np.float32)
+    high, low = limits
+    score = MOUTH.score(picture, mesh) if score is None else score
+    missing = float(np.clip((high - score) / (high - low), 0, 1))
+    if missing == 0:
+        return np.zeros(shape, np.float32)
+    return missing * regions.feathered(regions.lower_face(mesh, shape), 0.03 * width)
+
+
+def _free_brows(hair: np.ndarray, mesh: np.ndarray, shape: tuple[int, int], width: float) -> np.ndarray:
+    """(H,W) the brows that are not under a fringe: those with skin above them."""
+    out = np.zeros(shape, np.float32)
+    up = mesh[9, :2] - mesh[168, :2]
+    up = up / max(float(np.linalg.norm(up)), 1e-6)
+    for ring in topology().brows:
+        brow = regions.scaled_ring(mesh[ring], 1.1)
+        above = regions.polygon_mask(brow + 0.09 * width * up, shape)
+        covered = float((hair * above).sum() / max(float(above.sum()), 1.0))
+        out = np.maximum(out, regions.polygon_mask(brow, shape) * np.clip((0.75 - covered) / 0.3, 0, 1))
+    return out
+
+
+def skin_distance(lab: np.ndarray, mesh: np.ndarray) -> np.ndarray | None:
+    """(H,W) each pixel's distance from the skin model in standard deviations; None if too little skin is visible."""
+    shape = lab.shape[:2]
+    sample = np.zeros(shape, np.float32)
+    for ring in _SAMPLE:
+        sample = np.maximum(sample, regions.polygon_mask(mesh[ring], shape))
+    y, x = np.nonzero(sample)
+    if len(x) < 12:
+        return None
+    step = 1 + len(x) // 500  # 500 pixels are enough for a plane and a covariance
+    y, x = y[::step], x[::step]
+    centre, unit = mesh[:, :2].mean(0), regions.face_width(mesh)
+    terms = np.column_stack([np.ones(len(x)), (x - centre[0]) / unit, (y - centre[1]) / unit])
+    pixels = lab[y, x].astype(np.float64)
+    keep = np.ones(len(x), bool)
+    ridge = np.diag([1e-6, 0.02, 0.02]) * len(x)
+    for _ in range(3):
+        a = terms[keep]
+        plane = np.linalg.solve(a.T @ a + ridge, a.T @ pixels[keep])
+        rest = pixels - terms @ plane
+        kept = rest[keep]
+        covariance = kept.T @ kept / len(kept) + np.diag(_FLOOR**2)
+        distance = ((rest @ np.linalg.inv(covariance)) * rest).sum(1)
+        keep = distance <= max(float(np.partition(distance, (n := len(x) * 3 // 5))[n]), 4.0)
+    columns = ((np.arange(shape[1]) - centre[0]) / unit).astype(np.float32)
+    rows = ((np.arange(shape[0]) - centre[1]) / unit).astype(np.float32)
+    # Beyond the sampled skin the slope is a guess, so it is limited.
+    columns, rows = np.clip(columns, -0.4, 0.4), np.clip(rows, -0.4, 0.4)[:, None]
+    light = [flat + columns * across + rows * down for flat, across, down in plane.T.astype(np.float32)]
+    rest = [seen - lit for seen, lit in zip(cv2.split(lab), light, strict=True)]
+    bright = np.clip(rest[0] * np.float32(1 / _FLOOR[0]), 0, 1)
+    root = np.linalg.cholesky(np.linalg.inv(covariance)).astype(np.float32)  # lower triangular
+    square = sum(sum(root[i, j] * rest[i] for i in range(j, 3)) ** 2 for j in range(3))
+    return np.sqrt(square) * (1 - (1 - _HIGHLIGHT) * bright)
+
+
+def _limits(mesh: np.ndarray, shape: tuple[int, int], width: float) -> np.ndarray:
+    """(H,W) the distance from the skin model at which a pixel counts as covered."""
+    ring = mesh[topology().oval, :2]
+    middle = regions.polygon_mask(regions.scaled_ring(ring, 0.72), shape)
+    limits = _LIMIT_SIDE + (_LIMIT_CENTRE - _LIMIT_SIDE) * regions.feathered(middle, 0.06 * width)
+    forehead = regions.feathered(regions.forehead(mesh, shape), 0.03 * width)
+    return limits + forehead * (_LIMIT_FOREHEAD - limits)
+
+
+def hairlike(lab: np.ndarray) -> np.ndarray:
+    """(H,W) one where a pixel is dark and pale enough for a beard."""
+    chroma = np.hypot(lab[..., 1], lab[..., 2])
+    return ((lab[..., 0] < 70) & (chroma < 32)).astype(np.float32)

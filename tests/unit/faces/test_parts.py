@@ -1,0 +1,109 @@
+"""What the pixels of a face show, and the covers that follow from it."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from support.blend_faces import BEARD, WOMAN, face
+
+from reliableswap.faces.align import apply, similarity
+from reliableswap.faces.parts import OWN, SIZE, Parts, find_parts, to_crop
+from reliableswap.faces.visibility import find_covers
+from reliableswap.geometry import regions
+from reliableswap.models.visibility import CLASSES, VisibilityNet
+
+SHAPE = (192, 192)
+
+
+def told(picture: np.ndarray, mesh: np.ndarray, **classes: np.ndarray) -> Parts:
+    """Parts that show skin, but a class where its mask (H,W) of the picture says so."""
+    matrix = to_crop(mesh)
+    number = np.full(SHAPE, CLASSES.index("skin"), np.uint8)
+    for name, mask in classes.items():
+        number[mask > 0] = CLASSES.index(name)
+    seen = cv2.warpAffine(number, matrix, (SIZE, SIZE), flags=cv2.INTER_NEAREST)
+    return Parts((seen == np.arange(len(CLASSES))[:, None, None]).astype(np.float32), matrix)
+
+
+class Painter(torch.nn.Module):
+    """A network that calls red pixels hair and all others skin."""
+
+    device, dtype = torch.device("cpu"), torch.float32
+
+    def forward(self, picture: torch.Tensor) -> torch.Tensor:
+        red = (picture[:, :1] > 0.9) & (picture[:, 1:2] < -0.9)
+        scores = torch.zeros(1, len(CLASSES), SIZE, SIZE)
+        scores[:, CLASSES.index("hair") :][:, :1] = red * 20.0
+        scores[:, CLASSES.index("skin") :][:, :1] = ~red * 20.0
+        return scores
+
+
+def test_parts_lie_where_the_picture_shows_them() -> None:
+    picture, mesh = face(WOMAN)
+    marked = picture.copy()
+    x, y = np.rint(mesh[151, :2]).astype(int).tolist()
+    cv2.circle(marked, (x, y), 14, (255, 0, 0), -1)
+    parts = find_parts(marked, mesh, Painter())
+    there = parts.on(parts.of("hair"), SHAPE, 1.0, 0.0)
+    wanted = cv2.circle(np.zeros(SHAPE, np.uint8), (x, y), 14, 1, -1)
+    assert np.abs(there - wanted).mean() < 0.004
+    half = parts.on(parts.of("hair"), (96, 96), 0.5, 0.0)
+    assert np.abs(half - cv2.resize(there, (96, 96), interpolation=cv2.INTER_AREA)).mean() < 0.006
+    assert parts.of(*OWN) + parts.of("hair") == pytest.approx(1, abs=1e-4)
+
+
+def test_parts_move_with_the_picture() -> None:
+    picture, mesh = face(WOMAN)
+    parts = told(picture, mesh, hair=regions.forehead(mesh, SHAPE))
+    turn = similarity(np.array([[0, 0], [100, 0]]), np.array([[20, 10], [90, 30]]))
+    moved = parts.moved(turn)
+    there = moved.on(moved.of("hair"), SHAPE, 1.0, 0.0)
+    expected = regions.forehead(apply(turn, mesh), SHAPE)
+    assert np.abs(there - expected).mean() < 0.006
+
+
+def test_hair_glasses_things_and_the_background_cover_a_face_and_its_own_parts_never_do() -> None:
+    picture, mesh = face(BEARD)
+    lower, brow = regions.lower_face(mesh, SHAPE), regions.forehead(mesh, SHAPE)
+    inside = cv2.erode(brow, np.ones((9, 9))) > 0
+    for name in ("hair", "glasses", "front", "background"):
+        parts = told(picture, mesh, **{name: brow})
+        for strict in (False, True):
+            hidden, bare = find_covers(picture, mesh, None, strict=strict, parts=parts).on(SHAPE)
+            assert hidden[inside].min() > 0.9
+            assert bare[inside].max() < 0.1
+            assert hidden[lower > 0].mean() < 0.05
+            assert hidden[cv2.dilate(regions.oval(mesh, SHAPE), np.ones((9, 9))) == 0].max() < 0.05
+    for name in set(OWN) - {"skin"}:
+        hidden, bare = find_covers(picture, mesh, None, parts=told(picture, mesh, **{name: lower})).on(SHAPE)
+        assert hidden.max() < 0.05
+        assert bare[cv2.erode(lower, np.ones((9, 9))) > 0].max() < 0.1
+        assert bare[inside].min() > 0.9
+
+
+def test_a_source_is_judged_more_strictly_than_a_target() -> None:
+    picture, mesh = face(WOMAN)
+    parts = told(picture, mesh, front=regions.forehead(mesh, SHAPE))
+    target, source = (
+        find_covers(picture, mesh, None, strict=strict, parts=parts) for strict in (False, True)
+    )
+    assert source.on(SHAPE)[0].sum() > 1.05 * target.on(SHAPE)[0].sum()
+
+
+def test_the_way_down_starts_as_the_features_it_is_given() -> None:
+    from reliableswap.models import PerceptualFeatures
+
+    torch.manual_seed(0)
+    features, network = PerceptualFeatures(), VisibilityNet().eval()
+    picture = torch.rand(1, 3, 128, 128) * 2 - 1
+    with torch.inference_mode():
+        before = network.stages[2](network.stages[1](network.stages[0](network.stem(picture))))
+        network.start_from(features)
+        x = torch.nn.functional.relu6(network.stem(network.normalise(picture)))
+        for stage in network.stages[:3]:
+            x = stage(x)
+        assert torch.allclose(x, features(picture)[1], atol=1e-4)
+        assert before.shape == x.shape
+    assert network.parameter_count <= 1_000_000
