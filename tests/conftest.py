@@ -7,6 +7,10 @@ import tempfile
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+# Small arrays gain nothing from more threads, and those of several processes wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Each of pytest-xdist's processes has a hundred ports to serve the Space on.
+os.environ["GRADIO_SERVER_PORT"] = str(7860 + 100 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]))
 # The user's own signing key and cache stay untouched, and the user's trust is not asked.
 os.environ["RELIABLESWAP_CONFIG"] = tempfile.mkdtemp(prefix="reliableswap-tests-")
 os.environ["HF_ASSETS_CACHE"] = tempfile.mkdtemp(prefix="reliableswap-tests-")
@@ -15,8 +19,6 @@ os.environ["RELIABLESWAP_CERT"] = os.environ["RELIABLESWAP_KEY"] = os.environ["R
 import itertools
 import logging
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
     import gradio as gr
     from gradio_client import Client
 
+OWN_FOLDERS = [os.environ["RELIABLESWAP_CONFIG"], os.environ["HF_ASSETS_CACHE"]]
+WORKER_BYTES = 5 * 2**29  # what a process of tests takes at most, and some
+
 # The same examples everywhere, however busy the machine is.
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.load_profile("steady")
@@ -46,35 +51,22 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _no_key_is_left_behind() -> Iterator[None]:
-    yield
-    shutil.rmtree(os.environ["RELIABLESWAP_CONFIG"], ignore_errors=True)
+def pytest_unconfigure() -> None:
+    for folder in OWN_FOLDERS:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the runtimes' tests last: they run meanwhile in a process of their own."""
-    items.sort(key=lambda item: item.path.name == "test_runtimes.py")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def runtime_checks(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[subprocess.Popen[bytes], Path] | None]:
-    """Run the runtimes' tests in a process; yields it and the file of its output, or None if nothing waits for it."""
-    if not any(item.path.name == "test_runtimes.py" for item in request.session.items):
-        yield None
-        return
-    checks, said = (
-        Path(__file__).parent / "support" / "runtime_checks.py",
-        tmp_path_factory.mktemp("runtimes") / "said",
-    )
-    command = [sys.executable, "-m", "pytest", "--show-capture=no", str(checks)]
-    with said.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, cwd=checks.parents[2])
-        yield process, said
-        process.kill()
-        process.wait()
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """One process for each core, but no more than four or than the memory holds; none for single files."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None
+    if all(Path(one.split("::")[0]).suffix == ".py" for one in config.args):
+        return 0
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    known = os.sysconf_names if hasattr(os, "sysconf_names") else {}
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if "SC_PHYS_PAGES" in known else 2**32
+    count = min(4, cores, memory // WORKER_BYTES)
+    return count if count > 1 else 0
 
 
 @pytest.fixture(autouse=True)

@@ -32,7 +32,8 @@ def python(code: str) -> str:
 
 
 def test_importing_the_package_is_quick() -> None:
-    code = "import time; start = time.perf_counter(); import reliableswap; print(time.perf_counter() - start)"
+    # Of the processor, which other processes of tests keep busy.
+    code = "import time; start = time.process_time(); import reliableswap; print(time.process_time() - start)"
     assert min(float(python(code)) for _ in range(3)) < 0.3
 
 

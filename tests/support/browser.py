@@ -34,6 +34,7 @@ if CHROMIUM is None:
         )
     pytest.skip("the browser test needs chromium: apt-get install chromium", allow_module_level=True)
 
+expect.set_options(timeout=20_000)  # a busy machine takes its time
 WIDE, PHONE = {"width": 1360, "height": 900}, {"width": 390, "height": 844}
 
 

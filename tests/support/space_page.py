@@ -45,7 +45,7 @@ def ask(page: gr.Blocks, endpoint: str, *data: Any) -> httpx.Response:
     answer = httpx.post(url, json={"data": list(data)})
     if answer.status_code != 200:
         return answer
-    return httpx.get(f"{url}/{answer.json()['event_id']}", timeout=30)
+    return httpx.get(f"{url}/{answer.json()['event_id']}", timeout=60)
 
 
 def as_file(path: str) -> dict[str, Any]:
