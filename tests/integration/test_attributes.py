@@ -34,6 +34,7 @@ def cores(mesh: np.ndarray, shape: tuple[int, int]) -> dict[str, np.ndarray]:
     return {name: area > 0.5 for name, area in (narrow | wide).items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["neural", "blend"])
 def test_the_named_part_changes_and_the_others_less_than_a_third_as_much(
     pipe: ReliableSwapPipeline, engine: str

@@ -23,6 +23,7 @@ from tools.blend_data import main
 from tools.mean_face import aligned
 from tools.triangulate import RINGS
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 FILES = ("geometry/topology.json", "geometry/shape.json", "faces/looks.json")
 

@@ -100,6 +100,7 @@ def group(tmp_path: Path) -> Path:
     return tmp_path / "group.png"
 
 
+@pytest.mark.slow
 def test_all_faces_numbers_and_a_mapping(
     small: dict[str, str], group: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -198,6 +199,7 @@ def test_hostile_files_end_in_one_clear_line(
     assert (case.message if case.outcome == "error" else "no face found in") in printed.err
 
 
+@pytest.mark.slow
 def test_many_faces_are_all_found_and_swapped(
     tmp_path: Path, small: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -232,6 +234,7 @@ def test_convert_is_reached_and_its_errors_are_one_line(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_cold_swap_of_two_portraits_takes_seconds_not_minutes(tmp_path: Path) -> None:
     """The goal is 4 s on two free cores; shared ones vary, so here only a hang would fail."""
     out = tmp_path / "out.jpg"

@@ -80,6 +80,7 @@ def test_a_swap_changes_the_face_and_nothing_else(pipe: ReliableSwapPipeline, gr
     json.dumps(report.to_dict())
 
 
+@pytest.mark.slow
 def test_all_chosen_and_mapped_faces(pipe: ReliableSwapPipeline, group: np.ndarray) -> None:
     assert pipe(portrait(1), group, faces="all").report.swapped == [0, 1, 2]
     assert pipe(portrait(1), group, faces=[2]).report.swapped == [2]
@@ -101,6 +102,7 @@ def test_likeness_zero_is_the_photo_itself_and_more_changes_more(pipe: ReliableS
     assert 0 < np.abs(half - target).sum() < np.abs(full - target).sum()
 
 
+@pytest.mark.slow
 def test_what_the_result_saves_is_marked(pipe: ReliableSwapPipeline, tmp_path: Path) -> None:
     result = pipe(person(1), person(2))
     for name in ("swapped.png", "swapped.jpg"):

@@ -134,6 +134,7 @@ def test_a_pipeline_without_the_optional_networks_blends(pipe: ReliableSwapPipel
     assert bare(portrait(1, 200), portrait(2, 200)).report.engine == "blend"
 
 
+@pytest.mark.slow
 def test_a_compiled_generator_is_called_as_it_is(pipe: ReliableSwapPipeline) -> None:
     before = swapped(pipe)
     pipe.generator = torch.compile(pipe.generator, backend="eager")

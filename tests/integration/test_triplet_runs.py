@@ -212,6 +212,7 @@ def test_a_photo_that_can_not_be_read_for_a_while_is_not_lost(
     assert shard_bytes(tmp_path / "out") == shard_bytes(made)
 
 
+@pytest.mark.slow
 def test_an_encoder_fills_vectors_and_drops_pairs(
     people: tuple[Path, partial[Known]], made: Path, tmp_path: Path
 ) -> None:

@@ -24,6 +24,7 @@ from reliableswap.evaluation.report.json_csv import as_json
 from reliableswap.evaluation.report.texts import markdown
 from reliableswap.evaluation.results import Evaluation
 
+pytestmark = pytest.mark.slow
 INFO = RunInfo("identity-folders", "people", 0, "untrained", features="colours")
 
 

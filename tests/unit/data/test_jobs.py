@@ -42,6 +42,7 @@ def test_the_units_of_a_rank_that_died_are_made_by_another() -> None:
     assert sorted(made) == [0, 2, 4]
 
 
+@pytest.mark.slow
 def test_all_units_are_made_whatever_the_number_of_processes() -> None:
     assert sorted(make_all(abs, [-1, 2, -3], workers=1)) == [1, 2, 3]
     assert sorted(make_all(abs, [-1, 2, -3], workers=2)) == [1, 2, 3]

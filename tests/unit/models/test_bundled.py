@@ -82,6 +82,7 @@ def test_the_encoders_know_a_person_in_another_photo(
     assert (similar.argmax(1) == np.arange(len(similar))).mean() >= 0.75
 
 
+@pytest.mark.slow
 def test_a_neural_swap_brings_the_source_and_keeps_pose_and_expression(pipe: ReliableSwapPipeline) -> None:
     for source, target in PAIRS:
         before = photo(target)
