@@ -50,6 +50,20 @@ def add_photo_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print a report as JSON")
 
 
+def add_person_arguments(parser: argparse.ArgumentParser) -> None:
+    """Somebody with a decoder of their own, in place of a source."""
+    parser.add_argument(
+        "--person",
+        metavar="NAME",
+        help="in place of SOURCE, somebody whose decoder `reliableswap train person` has trained",
+    )
+    parser.add_argument(
+        "--trained",
+        metavar="DIR",
+        help="folder or Hub id of the training that knows NAME (default: the pipeline's)",
+    )
+
+
 def add_signer_arguments(parser: argparse.ArgumentParser) -> None:
     """Who signs the results."""
     parser.add_argument(
@@ -68,6 +82,10 @@ def load_pipeline(arguments: argparse.Namespace) -> ReliableSwapPipeline:
         pipe = ReliableSwapPipeline.bundled()
     else:
         pipe = ReliableSwapPipeline.from_pretrained(arguments.pipeline)
+    if getattr(arguments, "trained", None):
+        from reliableswap.models.comb_autoencoder import CombAutoencoder
+
+        pipe.people = CombAutoencoder.from_pretrained(arguments.trained)
     if arguments.device:
         pipe.on(arguments.device)
     if arguments.analyser != "bundled":

@@ -13,7 +13,16 @@ from reliableswap.provenance.credentials import credentials
 from reliableswap.swap.attributes import Attributes
 from reliableswap.swap.settings import SwapSettings
 
-from .common import add_photo_arguments, add_signer_arguments, is_number, load_pipeline, quality, say, share
+from .common import (
+    add_person_arguments,
+    add_photo_arguments,
+    add_signer_arguments,
+    is_number,
+    load_pipeline,
+    quality,
+    say,
+    share,
+)
 
 # SwapSettings' fields that the command line offers, and what they do.
 STRENGTHS = {
@@ -27,17 +36,21 @@ STRENGTHS = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "pictures", nargs="+", metavar="SOURCE TARGET", help="two pictures; only TARGET with --map"
+        "pictures",
+        nargs="+",
+        metavar="SOURCE TARGET",
+        help="two pictures; only TARGET with --map or --person",
     )
     parser.add_argument(
         "-o", "--output", required=True, metavar="OUT", help="the result; its extension is its format"
     )
     parser.add_argument(
         "--engine",
-        choices=("auto", "blend", "neural"),
+        choices=("auto", "blend", "neural", "person"),
         default="auto",
-        help="auto: neural if the pipeline has a generator, else blend (default: auto)",
+        help="auto: person with --person, neural if the pipeline has a generator, else blend (default: auto)",
     )
+    add_person_arguments(parser)
     parser.add_argument(
         "--faces",
         default="largest",
@@ -53,18 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, text in STRENGTHS.items():
         default = getattr(SwapSettings, name)
         parser.add_argument(f"--{name}", type=share, default=default, help=f"{text} (default: {default})")
-    parser.add_argument(
-        "--keep",
-        default="",
-        metavar="PARTS",
-        help="parts that stay the target's: beard, brows, lips, shape, skin, with commas between",
-    )
-    parser.add_argument(
-        "--take",
-        default="",
-        metavar="PARTS",
-        help="parts that come from the source though they usually stay: glasses",
-    )
+    add_attribute_arguments(parser)
     parser.add_argument(
         "--quality", type=quality, default=95, help="of JPEG and WebP, 1 to 100 (default: 95)"
     )
@@ -82,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
     mapping = parse_mapping(arguments.map)
     if mapping and arguments.faces != "largest":
         raise ReliableSwapError(f"--faces {arguments.faces} and --map both choose faces; give one of them")
-    source, target = source_and_target(arguments.pictures, mapping)
+    source, target = source_and_target(arguments.pictures, mapping, arguments.person)
     faces: Any = arguments.faces
     if faces not in ("largest", "all"):
         faces = parse_numbers(faces)
@@ -95,14 +97,16 @@ def run(arguments: argparse.Namespace) -> int:
     source_picture = None if source is None else read_picture(source, max_pixels=limit)
 
     pipe = load_pipeline(arguments)
-    say(f"engine {pipe.choose_engine(arguments.engine)} on {pipe.place}, analyser {pipe.analyser.name}")
+    engine = "person" if arguments.person and arguments.engine == "auto" else arguments.engine
+    say(f"engine {pipe.choose_engine(engine)} on {pipe.place}, analyser {pipe.analyser.name}")
     settings = SwapSettings(**{name: getattr(arguments, name) for name in STRENGTHS})
     settings = settings.with_attributes(parts(arguments.keep, arguments.take))
     result = pipe(
         source_picture,
         target_picture,
         faces=faces,
-        engine=arguments.engine,
+        person=arguments.person,
+        engine=engine,
         settings=settings,
         consent=arguments.consent,
     )
@@ -146,6 +150,22 @@ def parse_mapping(pairs: Sequence[str], what: str = "face") -> dict[int, str]:
     return mapping
 
 
+def add_attribute_arguments(parser: argparse.ArgumentParser) -> None:
+    """--keep and --take, for `parts`."""
+    parser.add_argument(
+        "--keep",
+        default="",
+        metavar="PARTS",
+        help="parts that stay the target's: beard, brows, lips, shape, skin, with commas between",
+    )
+    parser.add_argument(
+        "--take",
+        default="",
+        metavar="PARTS",
+        help="parts that come from the source though they usually stay: glasses",
+    )
+
+
 def parts(keep: str, take: str) -> Attributes:
     """--keep brows,lips and --take glasses as attributes."""
     chosen: dict[str, str] = {}
@@ -157,8 +177,16 @@ def parts(keep: str, take: str) -> Attributes:
     return Attributes.of(chosen)
 
 
-def source_and_target(pictures: Sequence[str], mapping: dict[int, str]) -> tuple[str | None, str]:
-    """SOURCE TARGET, or only TARGET where --map names the sources."""
+def source_and_target(
+    pictures: Sequence[str], mapping: dict[int, str], person: str | None = None
+) -> tuple[str | None, str]:
+    """SOURCE TARGET, or only TARGET where --map or --person names the sources."""
+    if mapping and person:
+        raise ReliableSwapError("--map and --person both name sources; give one of them")
+    if person:
+        if len(pictures) != 1:
+            raise ReliableSwapError(f"with --person give only the TARGET; the source is {person}'s decoder")
+        return None, pictures[0]
     if mapping:
         if len(pictures) != 1:
             raise ReliableSwapError("with --map give only the TARGET; the sources are the mapped pictures")

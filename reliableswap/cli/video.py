@@ -14,8 +14,16 @@ from reliableswap.media import read_picture
 from reliableswap.provenance.credentials import credentials
 from reliableswap.swap.settings import SwapSettings
 
-from .common import add_photo_arguments, add_signer_arguments, load_pipeline, quality, say, share
-from .swap import STRENGTHS, parse_mapping, parse_numbers
+from .common import (
+    add_person_arguments,
+    add_photo_arguments,
+    add_signer_arguments,
+    load_pipeline,
+    quality,
+    say,
+    share,
+)
+from .swap import STRENGTHS, add_attribute_arguments, parse_mapping, parse_numbers, parts
 
 if TYPE_CHECKING:
     from reliableswap.pipelines.video import VideoProgress
@@ -26,7 +34,7 @@ _SAY_EVERY = 5.0  # seconds between lines of progress where there is no terminal
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "files", nargs="+", metavar="SOURCE CLIP", help="photo and clip; only CLIP with --map"
+        "files", nargs="+", metavar="SOURCE CLIP", help="photo and clip; only CLIP with --map or --person"
     )
     parser.add_argument("-o", "--output", required=True, metavar="OUT", help="the result: .mp4, .mov or .mkv")
     parser.add_argument(
@@ -43,13 +51,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--engine",
-        choices=("auto", "blend", "neural"),
+        choices=("auto", "blend", "neural", "person"),
         default="auto",
-        help="auto: neural if the pipeline has a generator, else blend (default: auto)",
+        help="auto: person with --person, neural if the pipeline has a generator, else blend (default: auto)",
     )
+    add_person_arguments(parser)
     for name, text in STRENGTHS.items():
         default = getattr(SwapSettings, name)
         parser.add_argument(f"--{name}", type=share, default=default, help=f"{text} (default: {default})")
+    add_attribute_arguments(parser)
     add_range(parser)
     parser.add_argument("--quality", type=quality, default=85, help="of the encoder, 1 to 100 (default: 85)")
     parser.add_argument(
@@ -95,15 +105,18 @@ def run(arguments: argparse.Namespace) -> int:
     mapping = parse_mapping(arguments.map, "person")
     if mapping and arguments.people != "first":
         raise ReliableSwapError(f"--people {arguments.people} and --map both choose people; give one of them")
-    if len(arguments.files) != (1 if mapping else 2):
-        raise ReliableSwapError("give SOURCE and CLIP (or --map NUMBER=PHOTO and the CLIP)")
+    if mapping and arguments.person:
+        raise ReliableSwapError("--map and --person both name sources; give one of them")
+    alone = bool(mapping or arguments.person)
+    if len(arguments.files) != (1 if alone else 2):
+        raise ReliableSwapError("give SOURCE and CLIP (or --map NUMBER=PHOTO or --person NAME, and the CLIP)")
     limit = int(arguments.max_megapixels * 1e6)
     people: Any = arguments.people
     if mapping:
         people = {number: read_picture(path, max_pixels=limit) for number, path in mapping.items()}
     elif people not in ("first", "all"):
         people = parse_numbers(people, "--people")
-    source = None if mapping else read_picture(arguments.files[0], max_pixels=limit)
+    source = None if alone else read_picture(arguments.files[0], max_pixels=limit)
     video = VideoSettings(
         start=arguments.start,
         end=arguments.end,
@@ -115,15 +128,18 @@ def run(arguments: argparse.Namespace) -> int:
     )
     signer = credentials(arguments.cert, arguments.key)
     pipe = load_pipeline(arguments)
-    say(f"engine {pipe.choose_engine(arguments.engine)} on {pipe.place}")
+    engine = "person" if arguments.person and arguments.engine == "auto" else arguments.engine
+    say(f"engine {pipe.choose_engine(engine)} on {pipe.place}")
     settings = SwapSettings(**{name: getattr(arguments, name) for name in STRENGTHS})
+    settings = settings.with_attributes(parts(arguments.keep, arguments.take))
     shown = Shown()
     steps = pipe.video(
         source,
         arguments.files[-1],
         arguments.output,
         people=people,
-        engine=arguments.engine,
+        person=arguments.person,
+        engine=engine,
         settings=settings,
         video=video,
         consent=arguments.consent,

@@ -52,6 +52,7 @@ class CombDecoder(Network):
             before = widths[max(side // 2, COARSEST)]
             self.levels[str(side)] = level(before, widths[side], widths[side], norm)
             self.to_rgb[str(side)] = nn.Conv2d(widths[side], 3, 1)
+            nn.init.normal_(self.to_rgb[str(side)].weight, std=0.01)  # a new level begins with its bias
         self.stage, self.portrait = Stage(), Portrait()
 
     def forward(self, latents: Tensor, side: int | None = None) -> Tensor:
@@ -71,6 +72,14 @@ class CombDecoder(Network):
             coarse = self.to_rgb[str(side // 2)](before)
             picture = self.stage(coarse, picture)
         return picture
+
+    @torch.no_grad()
+    def begin_with(self, colour: Tensor) -> None:
+        """Let every level begin with a colour (3,) in [-1,1], such as the mean of the person's faces."""
+        for layer in self.to_rgb.values():
+            assert isinstance(layer, nn.Conv2d)
+            assert layer.bias is not None
+            layer.bias.copy_(colour)
 
     def checksum(self) -> str:
         """A fingerprint of the weights."""

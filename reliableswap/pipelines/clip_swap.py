@@ -14,7 +14,7 @@ import torch
 from reliableswap.errors import ReliableSwapError
 from reliableswap.faces.track import TrackedFace
 from reliableswap.provenance.label import FrameLabel
-from reliableswap.swap.engines import HALVES, run
+from reliableswap.swap.engines import HALVES, Step, engine_of, run
 from reliableswap.swap.job import FaceJob
 from reliableswap.swap.networks import Networks
 from reliableswap.swap.person import Person
@@ -127,9 +127,12 @@ class FrameSwapper:
             if any(_touch(subject, other) for other in wanted if other is not one):
                 return BegunFace(one, subject)
             subject = self.vectors.on(subject, one.person)
-            return BegunFace(one, subject, run(HALVES[self.engine][0], self._job(subject, one)))
+            return BegunFace(one, subject, run(self._halves(one)[0], self._job(subject, one)))
         except ReliableSwapError as error:
             return BegunFace(one, error=str(error))
+
+    def _halves(self, one: TrackedFace) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
+        return HALVES[engine_of(self.sources[one.person], self.engine)]
 
     def _job(self, subject: Subject, one: TrackedFace) -> FaceJob:
         person = self.sources[one.person]
@@ -139,7 +142,7 @@ class FrameSwapper:
         if face.subject is None:
             raise ReliableSwapError(face.error)
         subject, one, job = face.subject, face.one, face.job
-        first, second = HALVES[self.engine]
+        first, second = self._halves(one)
         if job is None:  # the faces beside it may have been swapped by now
             seen = Subject.around(result.pixels, one.face, self.name, self.networks)
             subject = self.vectors.on(seen.knowing(covers=subject.covers), one.person)

@@ -21,9 +21,10 @@ from reliableswap.swap.networks import Networks, Running
 if TYPE_CHECKING:
     from .image import ReliableSwapPipeline
 
-_NAMES = ("detector", "landmarks", "glasses", "identity", "fixer", "generator")
+_NAMES = ("detector", "landmarks", "glasses", "visibility", "identity", "fixer", "generator", "people")
 _ENCODERS = ("identity", "fixer")
-_BY_RUNTIME = ("landmarks", "glasses", "identity", "fixer", "generator")  # the detector's inputs vary in size
+# Not the detector, whose inputs vary in size.
+_BY_RUNTIME = ("landmarks", "glasses", "visibility", "identity", "fixer", "generator")
 
 
 class Components:

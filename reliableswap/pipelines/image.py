@@ -8,10 +8,11 @@ from typing import Any, Literal, Unpack, overload
 
 import torch
 
-from reliableswap.errors import ReliableSwapError, WeightsError
+from reliableswap.errors import ReliableSwapError
 from reliableswap.faces.analysers.base import FaceAnalyser
 from reliableswap.faces.analysers.bundled import BundledAnalyser
 from reliableswap.faces.face import Face
+from reliableswap.models.comb_autoencoder import CombAutoencoder
 from reliableswap.models.detector import FaceDetector
 from reliableswap.models.fixer import FixerNet
 from reliableswap.models.generator import Generator
@@ -19,6 +20,7 @@ from reliableswap.models.glasses import GlassesNet
 from reliableswap.models.identity import IdentityEncoder
 from reliableswap.models.landmarks import MeshNet
 from reliableswap.models.onnx_identity import OnnxIdentityEncoder
+from reliableswap.models.visibility import VisibilityNet
 from reliableswap.provenance.credentials import Credentials
 from reliableswap.safety.consent import Consent
 from reliableswap.safety.gates import Gates
@@ -28,12 +30,13 @@ from reliableswap.swap.settings import SwapSettings
 
 from .components import Components
 from .inputs import Faces, PictureLike, Source, as_list, pairs, to_picture
+from .options import ChosenEngine, SwapOptions, chosen_engine, merged_settings
 from .options import Engine as Engine
-from .options import SwapOptions, merged_settings
 from .output import Images, OutputType, SwapOutput, SwapReport, as_images
 from .people import find_faces, prepared
 from .stored import StoredPipeline
 from .swapping import Call, Progress
+from .trained import one_source, trained_person
 from .video import People, VideoProgress, VideoResult, VideoSettings, swap_clip
 
 
@@ -45,11 +48,13 @@ class ReliableSwapPipeline(StoredPipeline):
     result.save("swapped.png")
 
     Every network is a registered component: replacing one, changing its weights, `to`, `enable_model_cpu_offload` and
-    `save_pretrained` apply to all of them. Without a `glasses` network, glasses are not looked for.
+    `save_pretrained` apply to all of them. Without a `glasses` network, glasses are not looked for;
+    without a `visibility` network, what covers a face is judged by colour. `people` holds people with a decoder of
+    their own, see docs/person.md.
     """
 
-    model_cpu_offload_seq = "detector->landmarks->glasses->identity->fixer->generator"
-    _optional_components = ["identity", "fixer", "generator", "glasses"]  # noqa: RUF012 (the base class's own convention)
+    model_cpu_offload_seq = "detector->landmarks->glasses->visibility->identity->fixer->generator->people"
+    _optional_components = ["identity", "fixer", "generator", "glasses", "visibility", "people"]  # noqa: RUF012 (the base class's own convention)
 
     def __init__(
         self,
@@ -59,6 +64,8 @@ class ReliableSwapPipeline(StoredPipeline):
         fixer: FixerNet | None = None,
         generator: Generator | None = None,
         glasses: GlassesNet | None = None,
+        visibility: VisibilityNet | None = None,
+        people: CombAutoencoder | None = None,
     ) -> None:
         super().__init__()
         self.register_modules(
@@ -68,6 +75,8 @@ class ReliableSwapPipeline(StoredPipeline):
             fixer=fixer,
             generator=generator,
             glasses=glasses,
+            visibility=visibility,
+            people=people,
         )
         self._analyser: FaceAnalyser | None = None
         self._running = Components(self)
@@ -131,6 +140,20 @@ class ReliableSwapPipeline(StoredPipeline):
         networks = self.networks()
         return prepared(given, networks, self._analyser_of(networks))
 
+    def trained(self, name: str) -> Person:
+        """Somebody whose decoder `people` holds, as a source."""
+        return trained_person(self.people, name, self.networks())
+
+    def swap(
+        self,
+        *,
+        target: PictureLike | Sequence[PictureLike],
+        source: Source | Sequence[Source] | None = None,
+        **options: Unpack[SwapOptions],
+    ) -> SwapOutput:
+        """A call with everything by name: `pipe.swap(person="alice", target="photo.jpg")`."""
+        return self(source, target, **options)
+
     def _analyser_of(self, networks: Networks) -> FaceAnalyser:
         """The analyser, with networks that were looked up once for all pictures of a call."""
         return self._analyser or BundledAnalyser(networks.detector, networks.landmarks)
@@ -162,6 +185,7 @@ class ReliableSwapPipeline(StoredPipeline):
         target: PictureLike | Sequence[PictureLike],
         *,
         faces: Faces = "largest",
+        person: str | None = None,
         engine: Engine = "auto",
         likeness: float | None = None,
         shape: float | None = None,
@@ -181,6 +205,7 @@ class ReliableSwapPipeline(StoredPipeline):
         of these: one source for all targets, or one for each.
         faces: "largest", "all", numbers as `find` orders them (0 is the largest), or a mapping from number to source
         (then `source` may be None). "all" reports faces that fail and goes on.
+        person: the name of somebody trained, in place of a source (None).
         likeness, shape, expression, glasses, detail: 0 to 1, see SwapSettings; or `settings` with all of them.
         attributes: which parts come from whom, as in {"brows": "target", "glasses": "source"}; see swap.attributes.
         consent: a sentence that says who agreed to what; it is recorded in the report with the time.
@@ -204,6 +229,7 @@ class ReliableSwapPipeline(StoredPipeline):
         networks = self.networks()
         call = Call(
             engine=chosen,
+            asked=engine,
             settings=settings,
             networks=networks,
             analyser=self._analyser_of(networks),
@@ -213,6 +239,7 @@ class ReliableSwapPipeline(StoredPipeline):
             place=self.place,
             checksums=self._running.checksums,
         )
+        source = one_source(source, None if person is None else trained_person(self.people, person, networks))
         results = [call.swap(one, picture, faces) for one, picture in pairs(source, target)]
         pictures, reports, records = (list(part) for part in zip(*results, strict=True))
         images = as_images(pictures, output_type)
@@ -227,6 +254,7 @@ class ReliableSwapPipeline(StoredPipeline):
         output: str | os.PathLike[str],
         *,
         people: People = "first",
+        person: str | None = None,
         engine: Engine = "auto",
         settings: SwapSettings | None = None,
         video: VideoSettings | None = None,
@@ -239,13 +267,14 @@ class ReliableSwapPipeline(StoredPipeline):
         source: as in a call; several photos are one person. output: .mp4, .mov or .mkv.
         people: "first" (who is seen most), "all", numbers as `reliableswap faces CLIP` shows them, or a mapping from
         number to source (then `source` may be None). "all" leaves people alone whom the gates refuse.
+        person: the name of somebody trained, in place of a source (None).
 
         Frames, time stamps, sound and everything else stay the clip's. Finished segments are kept in OUTPUT.parts, so
         the same call goes on where a run was interrupted. See docs/video.md.
         """
         return swap_clip(
             self,
-            source,
+            one_source(source, None if person is None else self.trained(person)),
             clip,
             output,
             people=people,
@@ -261,15 +290,6 @@ class ReliableSwapPipeline(StoredPipeline):
         """Class and weights' checksum of every network by its name."""
         return self._running.checksums()
 
-    def choose_engine(self, engine: Engine) -> Literal["blend", "neural"]:
-        """The engine that will run; `auto` is neural where the pipeline has a generator."""
-        if engine == "auto":
-            return "blend" if self.generator is None else "neural"
-        if engine == "neural" and self.generator is None:
-            raise WeightsError(
-                "engine='neural' needs a generator, and this pipeline holds none; load one with from_pretrained "
-                "or use engine='blend'"
-            )
-        if engine not in ("blend", "neural"):
-            raise ReliableSwapError(f"unknown engine {engine!r}; choose auto, blend or neural")
-        return engine
+    def choose_engine(self, engine: Engine) -> ChosenEngine:
+        """The engine of photos; `auto` is neural where the pipeline has a generator. Who is trained has an own one."""
+        return chosen_engine(engine, generator=self.generator is not None, people=self.people is not None)

@@ -6,20 +6,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Literal, TypedDict
 
-from reliableswap.errors import ReliableSwapError
+from reliableswap.errors import ReliableSwapError, WeightsError
 from reliableswap.safety.consent import Consent
 from reliableswap.swap.settings import SwapSettings
 
 from .inputs import Faces
 from .output import OutputType
 
-Engine = Literal["auto", "blend", "neural"]
+Engine = Literal["auto", "blend", "neural", "person"]
+ChosenEngine = Literal["blend", "neural", "person"]
 
 
 class SwapOptions(TypedDict, total=False):
     """The keyword arguments of a call; see `ReliableSwapPipeline.__call__`."""
 
     faces: Faces
+    person: str | None
     engine: Engine
     likeness: float | None
     shape: float | None
@@ -43,3 +45,22 @@ def merged_settings(settings: SwapSettings | None, given: Mapping[str, float | N
             f"settings= and {', '.join(f'{name}=' for name in named)} were both given; put all of them into settings"
         )
     return settings
+
+
+def chosen_engine(engine: Engine, *, generator: bool, people: bool) -> ChosenEngine:
+    """The engine that runs in a pipeline with a generator, or with people who have decoders; `auto` chooses."""
+    if engine == "auto":
+        return "neural" if generator else "blend"
+    if engine == "neural" and not generator:
+        raise WeightsError(
+            "engine='neural' needs a generator, and this pipeline holds none; load one with from_pretrained or use "
+            "engine='blend'"
+        )
+    if engine == "person" and not people:
+        raise WeightsError(
+            "engine='person' needs somebody trained, and this pipeline holds nobody; set pipe.people = "
+            "CombAutoencoder.from_pretrained(folder), or give --trained FOLDER"
+        )
+    if engine not in ("blend", "neural", "person"):
+        raise ReliableSwapError(f"unknown engine {engine!r}; choose auto, blend, neural or person")
+    return engine

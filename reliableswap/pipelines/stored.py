@@ -26,6 +26,14 @@ _HUB = ("repo_id", "private", "token", "commit_message", "revision")
 class StoredPipeline(DiffusionPipeline):
     """A pipeline in a folder or on the Hub: networks as safetensors, model_index.json and a card."""
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Register a component where there was none: diffusers would leave it out of what is saved."""
+        optional = name in self._optional_components and name in self.__dict__
+        if optional and value is not None and self.config[name][0] is None:
+            self.register_modules(**{name: value})
+        else:
+            super().__setattr__(name, value)
+
     @classmethod
     def bundled(cls, **kwargs: Any) -> Self:
         """The pipeline with the networks that ship with the package."""

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from reliableswap.media import Picture
 from reliableswap.provenance.record import Record
 from reliableswap.safety.consent import Consent
 from reliableswap.safety.gates import Gates
-from reliableswap.swap.engines import ENGINES, run
+from reliableswap.swap.engines import ENGINES, engine_of, run
 from reliableswap.swap.job import FaceJob
 from reliableswap.swap.networks import Networks
 from reliableswap.swap.person import Person
@@ -26,8 +25,10 @@ from reliableswap.swap.settings import SwapSettings
 from reliableswap.swap.subject import Subject
 
 from .inputs import Faces, PictureLike, Source, assign, source_name, to_picture
+from .options import ChosenEngine, Engine
 from .output import FaceReport, SwapReport, record_of
 from .people import find_faces, person_of
+from .trained import engines_of, for_engine
 
 
 class Progress:
@@ -49,11 +50,12 @@ class Progress:
 class Call:
     """What all targets of one call share.
 
+    engine, asked: the engine of photos, and what the caller said.
     place: where the networks run, as reports name it. checksums: gives class and checksum of every network by name.
     people: the prepared sources, by the identity of what was given.
     """
 
-    engine: Literal["blend", "neural"]
+    engine: ChosenEngine
     settings: SwapSettings
     networks: Networks
     analyser: FaceAnalyser
@@ -63,6 +65,7 @@ class Call:
     place: str
     checksums: Callable[[], Mapping[str, tuple[str, str]]]
     people: dict[int, Person] = field(default_factory=dict)
+    asked: Engine = "auto"
 
     def swap(
         self, source: Source | None, target: PictureLike, faces: Faces
@@ -75,7 +78,8 @@ class Call:
             looking = pool.submit(self.gates.shows_nudity, picture.pixels)
             for given in faces.values() if isinstance(faces, Mapping) else [source]:
                 if given is not None and id(given) not in self.people:
-                    self.people[id(given)] = person_of(given, self.networks, self.analyser)
+                    person = person_of(given, self.networks, self.analyser)
+                    self.people[id(given)] = for_engine(person, self.asked)
         found = finding.result()
         wanted = assign(source, faces, len(found), picture.name)
         self.progress.more(len(wanted))
@@ -86,7 +90,8 @@ class Call:
             picture.pixels, picture.name, subjects, sources.values(), looking.result()
         )
 
-        report = SwapReport(picture.name, self.engine, self.place, self.analyser.name, consent=self.consent)
+        engine = engines_of([self.people[id(given)] for given in wanted.values()], self.engine)
+        report = SwapReport(picture.name, engine, self.place, self.analyser.name, consent=self.consent)
         report.faces = [FaceReport(i, _box(face), round(face.score, 4)) for i, face in enumerate(found)]
         pixels = picture.pixels.copy()
         failure: ReliableSwapError | None = None
@@ -98,10 +103,12 @@ class Call:
                 subject = Subject.around(pixels, found[index], picture.name, self.networks)
                 if np.array_equal(subject.pixels, subjects[index].pixels):  # no earlier swap reached it
                     subject = subjects[index]
-                job = FaceJob.start(subject, self.people[id(given)], self.settings, self.networks)
-                job = run(ENGINES[self.engine], job)
+                person = self.people[id(given)]
+                job = FaceJob.start(subject, person, self.settings, self.networks)
+                engine = engine_of(person, self.engine)
+                job = run(ENGINES[engine], job)
                 subject.put_back(pixels, job.image, job.mask)
-                entry.swapped, entry.engine, entry.source = True, self.engine, source_name(given)
+                entry.swapped, entry.engine, entry.source = True, engine, source_name(given)
                 entry.attributes = _attributes(job)
                 _measure(entry, job)
             except ReliableSwapError as error:

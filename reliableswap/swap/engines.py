@@ -2,6 +2,7 @@
 
 blend   the source's own texture, warped onto the target's face and blended into its photo; needs no generator
 neural  the generator's answer at 128 px, with finer detail from the blend
+person  the face as a decoder that was trained for one person draws it
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from .job import FaceJob
+from .person import Person
 from .steps.attributes import keep_attributes, put_on_glasses
 from .steps.bands import bands
 from .steps.compose import compose
@@ -18,6 +20,8 @@ from .steps.detail import detail
 from .steps.expression import expression
 from .steps.generate import generate, guide
 from .steps.glasses import glasses
+from .steps.merge import merge
+from .steps.rebuild import rebuild
 from .steps.recolour import recolour
 from .steps.reshape import reshape
 from .steps.texture import texture
@@ -44,12 +48,19 @@ def together(one: Step, other: Step) -> Step:
 _END: tuple[Step, ...] = (contrast, expression, keep_attributes, put_on_glasses, tint)
 BLEND: tuple[Step, ...] = (reshape, texture, recolour, bands, *_END)
 NEURAL: tuple[Step, ...] = (reshape, together(generate, detail), glasses, compose, *_END)
-ENGINES: Mapping[str, tuple[Step, ...]] = {"blend": BLEND, "neural": NEURAL}
+PERSON: tuple[Step, ...] = (reshape, rebuild, merge, *_END)
+ENGINES: Mapping[str, tuple[Step, ...]] = {"blend": BLEND, "neural": NEURAL, "person": PERSON}
 # The same in two halves of about equal cost, for clips: the first half of a frame does not need the frames before.
 HALVES: Mapping[str, tuple[tuple[Step, ...], tuple[Step, ...]]] = {
     "blend": ((reshape, texture, recolour, bands), _END),
     "neural": ((reshape, detail, guide), (generate, glasses, compose, *_END)),
+    "person": ((reshape, rebuild), (merge, *_END)),
 }
+
+
+def engine_of(person: Person, engine: str) -> str:
+    """The engine that swaps a person: their own decoder's, if they have one."""
+    return engine if person.decoder is None else "person"
 
 
 def run(steps: tuple[Step, ...], job: FaceJob) -> FaceJob:

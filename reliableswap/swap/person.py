@@ -22,12 +22,13 @@ class Person:
     """The identity of one person; vectors and face shape are averages over the photos.
 
     name: what reports call the source. subjects: the face in each photo, at least one. origins: what the photos were
-    read from, for the record of provenance.
+    read from, for the record of provenance. decoder: the name of the decoder that was trained for this person.
     """
 
     name: str
     subjects: tuple[Subject, ...]
     origins: tuple[Origin, ...] = ()
+    decoder: str | None = None
 
     def bound_to(self, networks: Networks) -> Person:
         """The same person for these networks; what other encoders said of the photos is forgotten."""

@@ -27,6 +27,8 @@ def build_network(settings: PersonSettings, people: Sequence[Frames]) -> tuple[C
     shared = {name: getattr(settings, name) for name in _SAME}
     network = CombAutoencoder([*names, *kept], size=settings.size, **shared)
     first = settings.first_size or network.encoder.sides[0]
+    for one in people:
+        network.decoder(one.person).begin_with(torch.from_numpy(one.colour))
     if earlier is not None:
         _check_same(earlier, settings)
         _copy(earlier.encoder, network.encoder)

@@ -8,6 +8,7 @@ import logging
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import cv2
@@ -38,6 +39,7 @@ logger = logging.getLogger(__name__)
 _VERSION = 1  # of what is made of the same files
 _LOOKS = 5  # at the person's age
 _PORTRAIT = 128
+_COLOURS = 32  # frames whose mean colour is taken
 _SHEET = (12, 4, 96)  # columns, rows and side of a contact sheet
 
 
@@ -62,6 +64,17 @@ class Frames:
     key: str
     width: float
     described: str
+
+    @cached_property
+    def colour(self) -> np.ndarray:
+        """(3,) float32 in [-1,1] the mean colour of the face."""
+        rows = self.rows[:: max(1, len(self.rows) // _COLOURS)]
+        total, weight = np.zeros(3), 1e-6
+        for row in rows:
+            mask = self.masks[row].astype(np.float64) / 255
+            total += np.einsum("hwc,hw->c", self.pictures[row].astype(np.float64), mask)
+            weight += float(mask.sum())
+        return np.asarray(total / weight / 127.5 - 1, np.float32)
 
     @classmethod
     def load(cls, person: str, folder: Path) -> Frames:

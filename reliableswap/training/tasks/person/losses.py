@@ -15,7 +15,12 @@ _LUMA = (0.299, 0.587, 0.114)
 
 def ssim_loss(output: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
     """(B,3,S,S) twice in [-1,1], (B,1,S,S) in 0..1 -> one minus the mean SSIM of the masked pictures in the mask."""
-    return 1 - masked_mean(ssim_map(output * mask, truth * mask), mask)
+    return 1 - masked_ssim(output, truth, mask)
+
+
+def masked_ssim(output: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
+    """(B,3,S,S) twice in [-1,1], (B,1,S,S) -> (B,) the mean SSIM in the mask of pictures that are black beside it."""
+    return masked_mean(ssim_map((output + 1) / 2 * mask, (truth + 1) / 2 * mask), mask)
 
 
 def l1_loss(output: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
@@ -29,7 +34,7 @@ def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
 
 
 def ssim_map(output: Tensor, truth: Tensor) -> Tensor:
-    """(B,C,S,S) twice in [-1,1] -> (B,C,S,S) structural similarity."""
+    """(B,C,S,S) twice in [0,1] -> (B,C,S,S) structural similarity."""
     x, y = output.float(), truth.float()
     channels, side = x.shape[1], x.shape[-1]
     window = _window(min(_LARGEST, side // 2 * 2 - 1)).to(x)
@@ -40,7 +45,7 @@ def ssim_map(output: Tensor, truth: Tensor) -> Tensor:
         values = F.conv2d(values, window.view(1, 1, 1, -1).expand(channels, 1, 1, -1), groups=channels)
         return F.conv2d(values, window.view(1, 1, -1, 1).expand(channels, 1, -1, 1), groups=channels)
 
-    c1, c2 = (0.01 * 2) ** 2, (0.03 * 2) ** 2  # values span 2
+    c1, c2 = 0.01**2, 0.03**2
     mx, my = mean(x), mean(y)
     vx, vy, cov = mean(x * x) - mx * mx, mean(y * y) - my * my, mean(x * y) - mx * my
     return (2 * mx * my + c1) * (2 * cov + c2) / ((mx * mx + my * my + c1) * (vx + vy + c2))

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from reliableswap.models.comb_autoencoder import CombAutoencoder
 
 from .frames import Frames
-from .losses import masked_mean, psnr, ssim_map
+from .losses import masked_ssim, psnr
 from .warp import to_pictures
 
 _BATCH = 8
@@ -38,7 +38,7 @@ class Validation:
             made = self._made(network, truth, one.person)
             values = {
                 "psnr": float(psnr(made, truth, mask).mean()),
-                "ssim": float(masked_mean(ssim_map(made * mask, truth * mask), mask).mean()),
+                "ssim": float(masked_ssim(made, truth, mask).mean()),
             }
             for name, value in values.items():
                 found[name].append(value)

@@ -1,0 +1,54 @@
+"""People with a decoder of their own: `reliableswap train person` makes them, a CombAutoencoder holds them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from reliableswap.errors import ReliableSwapError, WeightsError
+from reliableswap.models.comb_autoencoder import CombAutoencoder
+from reliableswap.provenance.origin import origin_of_pixels
+from reliableswap.swap.engines import engine_of
+from reliableswap.swap.networks import Networks
+from reliableswap.swap.person import Person
+from reliableswap.swap.subject import Subject
+
+from .options import Engine
+
+
+def trained_person(network: CombAutoencoder | None, name: str, networks: Networks) -> Person:
+    """The person of that name. The portrait in the weights is what the gates and the report look at."""
+    if network is None:
+        raise WeightsError(
+            "this pipeline holds nobody trained; set pipe.people = CombAutoencoder.from_pretrained(folder), or give "
+            "--trained FOLDER"
+        )
+    portrait = network.decoder(name).portrait
+    if portrait.empty:
+        raise WeightsError(f"the decoder of {name} has not been trained: it holds no portrait")
+    picture = portrait.picture.cpu().numpy()
+    subject = Subject.of_crop(picture, portrait.mesh.cpu().numpy(), networks)
+    return Person(name, (subject,), (origin_of_pixels(picture),), decoder=name)
+
+
+def one_source(source: Any, person: Person | None) -> Any:
+    """The source, or the trained person in its place."""
+    if person is None:
+        return source
+    if source is not None:
+        raise ReliableSwapError(f"a source and person={person.name!r} were both given; pass one of them")
+    return person
+
+
+def for_engine(person: Person, engine: Engine) -> Person:
+    """The person as the engine that was asked for takes it: without a decoder, a trained one is their portrait."""
+    if engine == "person" and person.decoder is None:
+        raise ReliableSwapError(
+            f"engine='person' needs somebody trained, and {person.name} is a photo; give person=NAME, or another engine"
+        )
+    return replace(person, decoder=None) if engine in ("blend", "neural") else person
+
+
+def engines_of(people: list[Person], engine: str) -> str:
+    """The name of the engine that people are swapped with; of several, all names."""
+    return ", ".join(sorted({engine_of(person, engine) for person in people})) or engine

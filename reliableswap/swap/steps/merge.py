@@ -1,0 +1,130 @@
+"""Blend the rebuilt face into the photo as Naruniec et al. (2020) do.
+
+The two coarsest levels of the Laplacian pyramid stay the target's: its light and tone stay, and no seam shows, however
+the decoder's own light differs. The finer levels come from the rebuilt face. They were drawn for its brightness, and
+where the target is darker or brighter they would be too strong or too weak: so they are scaled with the brightness.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from reliableswap.faces.align import inverse
+from reliableswap.geometry import regions
+from reliableswap.geometry.regions import window
+from reliableswap.geometry.shape import origins
+from reliableswap.imaging.bands import (
+    bands_for,
+    collapse,
+    gaussian_pyramid,
+    laplacian_pyramid,
+    three_channels,
+)
+from reliableswap.imaging.grain import match_detail
+from reliableswap.swap.job import COARSE_REACH, FaceJob
+
+from .rebuild import rebuilt_matrix
+
+_COARSEST = 4  # pixels of the crop's side at the coarsest level
+_KEPT = 2  # levels that stay the target's
+_GAINS = (0.5, 2.0)  # of the finer levels
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+def merge(job: FaceJob) -> FaceJob:
+    """Layers `image` and `mask`: the rebuilt face in the photo."""
+    place = _Place(job)
+    under = job.layer("reshaped")[place.window].astype(np.float32)
+    over = under + three_channels(place.known) * (place.enlarged(job.layer("rebuilt")) - under)
+    made = blend(over, under, place.alpha, place.bands)
+    made += three_channels(place.alpha) * three_channels(_missing_grain(job, made, under, place))
+    # Middle levels reach beyond the mask; they may, a little way, but not onto what covers the face.
+    reach = np.clip(4 * regions.feathered(place.alpha, COARSE_REACH / 2.5 * job.width), 0, 1) * place.open
+    mask = np.where(reach < 1 / 64, 0, np.clip(np.maximum(reach, place.alpha), 0, 1)).astype(np.float32)
+    made = under + three_channels(mask) * (made - under)
+    image, changed = job.layer("reshaped").copy(), job.moved.copy()
+    image[place.window] = np.clip(np.rint(made), 0, 255).astype(np.uint8)
+    changed[place.window] = np.maximum(changed[place.window], mask)
+    image = cv2.copyTo(job.target.pixels, (changed == 0).astype(np.uint8), image)
+    return job.with_layers(image=image, mask=changed)
+
+
+def blend(over: np.ndarray, under: np.ndarray, alpha: np.ndarray, bands: int) -> np.ndarray:
+    """(H,W,3) float32 `under` with the finer levels of `over` where alpha (H,W) is one; bands: of the pyramid.
+
+    Computed as under + alpha * difference, so that an empty alpha returns `under` bit by bit.
+    """
+    bands = bands_for(alpha.shape, bands)
+    fine = bands + 1 - _KEPT
+    if fine < 1:
+        return under.copy()
+    ours, theirs = laplacian_pyramid(over, bands), laplacian_pyramid(under, bands)
+    gain = _brightness(theirs) / np.maximum(_brightness(ours), 1.0)
+    gain = np.clip(gain, *_GAINS)
+    difference = []
+    for level in range(fine):
+        sized = cv2.resize(gain, ours[level].shape[1::-1], interpolation=cv2.INTER_LINEAR)
+        difference.append(three_channels(sized) * ours[level] - theirs[level])
+    difference += [np.zeros_like(level) for level in ours[fine:]]
+    masks = gaussian_pyramid(alpha, bands)
+    return under + collapse([d * three_channels(m) for d, m in zip(difference, masks, strict=True)])
+
+
+def _brightness(pyramid: list[np.ndarray]) -> np.ndarray:
+    """(h,w) float32 the lightness of what the levels that stay hold."""
+    return np.asarray(collapse(pyramid[-_KEPT:]) @ _LUMA, np.float32)
+
+
+class _Place:
+    """Where the rebuilt crop lies in the region, and how opaque it is there.
+
+    window: rows and columns. bands: of the pyramid. known (h,w): where the decoder has learnt what it draws. open
+    (h,w): where nothing covers the face. alpha (h,w).
+    """
+
+    def __init__(self, job: FaceJob) -> None:
+        side, matrix = job.layer("rebuilt").shape[0], rebuilt_matrix(job)
+        self.back = inverse(matrix)
+        corners = np.array([[[0, 0], [side, 0], [0, side], [side, side]]], np.float64) - 0.5
+        self.window = window(cv2.transform(corners, self.back)[0], job.target.shape, 1)
+        rows, columns = self.window
+        self.back[:, 2] -= columns.start, rows.start
+        self.shape = rows.stop - rows.start, columns.stop - columns.start
+        pixels = side / float(np.hypot(matrix[0, 0], matrix[1, 0]))
+        self.bands = max(1, round(np.log2(max(pixels / _COARSEST, 2))))
+        mesh = job.goal - np.array([columns.start, rows.start, 0], np.float32)
+        oval = regions.oval(mesh, self.shape)
+        margin, feather = (length * job.width for length in (job.settings.margin, job.settings.feather))
+        self.known = regions.feathered(oval, feather) * self._inside(side)
+        self.open, self.bare = _open(job, self.window)
+        inside = regions.feathered(regions.eroded(oval, margin + feather), feather)
+        self.alpha = (inside * self._inside(side) * self.open * job.settings.likeness).astype(np.float32)
+
+    def enlarged(self, crop: np.ndarray) -> np.ndarray:
+        """(S,S,3) float32 -> (h,w,3), laid where the crop came from."""
+        flags, border = cv2.INTER_CUBIC, cv2.BORDER_REPLICATE
+        return np.asarray(cv2.warpAffine(crop, self.back, self.shape[::-1], flags=flags, borderMode=border))
+
+    def _inside(self, side: int) -> np.ndarray:
+        """(h,w) one inside the crop, falling to zero at its edge."""
+        square = np.zeros((side, side), np.float32)
+        edge = max(1, side // 32)
+        square[edge:-edge, edge:-edge] = 1
+        return np.asarray(cv2.warpAffine(square, self.back, self.shape[::-1], flags=cv2.INTER_LINEAR))
+
+
+def _open(job: FaceJob, where: tuple[slice, slice]) -> tuple[np.ndarray, np.ndarray]:
+    """(h,w), (h,w) where nothing stays in front of the face, and the target's bare skin."""
+    seen_at = origins(job.move, where)
+    hidden, bare = job.target.covers.at(seen_at)
+    worn = job.target.covers.glasses.at(seen_at)
+    return 1 - (hidden - (1 - job.settings.glasses) * np.minimum(hidden, worn)), bare
+
+
+def _missing_grain(job: FaceJob, made: np.ndarray, under: np.ndarray, place: _Place) -> np.ndarray:
+    """(h,w) the lightness to add: a decoder draws skin smoother than the photo's, and at its own resolution."""
+    light, reference = (cv2.cvtColor(np.asarray(p, np.float32), cv2.COLOR_RGB2GRAY) for p in (made, under))
+    inside = (place.alpha > 0.9).astype(np.float32)
+    strength = job.settings.detail
+    return match_detail(light, reference, inside, place.bare, job.width, strength, equal=1.0, least=1) - light
