@@ -40,6 +40,7 @@ from .inputs import PictureLike, Source
 from .options import Engine
 from .overlap import Busy
 from .people import person_of
+from .trained import engines_of, for_engine
 
 if TYPE_CHECKING:
     from .image import ReliableSwapPipeline
@@ -140,11 +141,12 @@ def swap_clip(
         given: Mapping[int, Any] = people if isinstance(people, Mapping) else {0: source}
         if any(one is None for one in given.values()) or not given:
             raise ReliableSwapError("no source was given; pass one, or people={1: a photo} for each person")
-        prepared = {number: _person(pipe, one, networks) for number, one in given.items()}
+        prepared = {number: for_engine(_person(pipe, one, networks), engine) for number, one in given.items()}
         gates.check_sources(prepared.values())
         origin = clip_origin(info)
     with folder:
-        job = _job(pipe, info, origin, chosen, settings, video, encoding, people, prepared)
+        used = engines_of(list(prepared.values()), chosen)
+        job = _job(pipe, info, origin, used, settings, video, encoding, people, prepared)
         stated = Consent.of(consent)
         fresh_record = Record()
         said = None if stated is None else asdict(stated)
@@ -164,7 +166,7 @@ def swap_clip(
         record = Record(
             target=origin,
             sources=list({one.sha256: one for person in sources.values() for one in person.origins}.values()),
-            engine=chosen,
+            engine=used,
             settings=asdict(settings),
             networks=pipe.checksums(),
             consent=kept["consent"],
@@ -191,7 +193,8 @@ def swap_clip(
         report = {
             "clip": info.name,
             "output": str(output),
-            "engine": chosen,
+            "engine": used,
+            "attributes": settings.attributes.changed,
             "device": pipe.place,
             "frames": len(times),
             "width": info.width,
