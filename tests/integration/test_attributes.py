@@ -58,6 +58,7 @@ def test_the_named_part_changes_and_the_others_less_than_a_third_as_much(
         assert np.abs(made - target)[areas[part]].mean() < np.abs(plain - target)[areas[part]].mean()
 
 
+@pytest.mark.slow
 def test_shape_and_glasses_change_the_settings_of_a_swap(pipe: ReliableSwapPipeline) -> None:
     settings = SwapSettings(shape=0.7).with_attributes({"shape": "target", "glasses": "source"})
     assert (settings.shape, settings.glasses) == (0.0, 0.0)
@@ -75,6 +76,7 @@ def test_shape_and_glasses_change_the_settings_of_a_swap(pipe: ReliableSwapPipel
     assert none.report.faces[0].attributes == {"glasses": "source, who wears none"}
 
 
+@pytest.mark.slow
 def test_the_command_keeps_and_takes_parts(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], pipe: ReliableSwapPipeline
 ) -> None:

@@ -62,6 +62,7 @@ def test_swap_writes_a_marked_picture_and_says_what_it_did(
     assert (read_picture(out).pixels != read_picture(small["bob"]).pixels).any()
 
 
+@pytest.mark.slow
 def test_detail_and_quality_reach_the_result(small: dict[str, str], tmp_path: Path) -> None:
     sizes = {}
     for quality in (30, 95):

@@ -114,6 +114,7 @@ def test_what_the_result_saves_is_marked(pipe: ReliableSwapPipeline, tmp_path: P
     assert result.save(tmp_path / "swapped.png", overwrite=True).is_file()
 
 
+@pytest.mark.slow
 def test_a_larger_limit_lets_a_larger_picture_in(
     pipe: ReliableSwapPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -203,6 +204,7 @@ def test_choices_that_make_no_sense_are_refused(pipe: ReliableSwapPipeline) -> N
         without(portrait(1), target, engine="neural")
 
 
+@pytest.mark.slow
 def test_in_bfloat16_it_loads_and_swaps_and_is_not_saved(tmp_path: Path) -> None:
     for name in ("torch_dtype", "dtype"):
         rounded = ReliableSwapPipeline.bundled(**{name: torch.bfloat16})

@@ -39,6 +39,7 @@ def test_a_replaced_detector_finds_the_faces(pipe: ReliableSwapPipeline) -> None
         pipe.find(portrait(1, 200))
 
 
+@pytest.mark.slow
 def test_weights_that_change_in_place_are_what_runs(pipe: ReliableSwapPipeline) -> None:
     assert pipe.generator is not None
     before = swapped(pipe)
@@ -64,6 +65,7 @@ def adapted(pipe: ReliableSwapPipeline, join: str, scale: float) -> LightGenerat
     return made.eval()
 
 
+@pytest.mark.slow
 def test_an_adapter_swaps_and_is_saved_with_its_generator(pipe: ReliableSwapPipeline, tmp_path: Path) -> None:
     before = swapped(pipe)
     person = pipe.prepare(portrait(1, 200))

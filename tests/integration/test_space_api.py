@@ -39,6 +39,7 @@ def test_a_result_is_marked_noted_and_reported(client: Client, pictures: list[st
     assert (after[-8:, -40:] != before[-8:, -40:]).any()  # the note in the corner
 
 
+@pytest.mark.slow
 def test_each_face_gets_the_source_it_is_mapped_to(client: Client, pictures: list[str], couple: str) -> None:
     _, faces = client.predict(target=handle_file(couple), api_name="/faces")
     assert [face["index"] for face in faces] == [0, 1]
@@ -160,6 +161,7 @@ def test_clients_at_once_each_get_their_own_answer(
         assert np.abs(result.astype(int) - add_label(alone).pixels).mean() < 2  # the watermark
 
 
+@pytest.mark.slow
 def test_the_triplets_end_in_a_real_photo(client: Client, pictures: list[str]) -> None:
     a, b = (handle_file(picture) for picture in pictures[:2])
     answer = client.predict(a=a, b=b, agreed=True, api_name="/triplets")

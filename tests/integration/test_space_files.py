@@ -67,6 +67,7 @@ def test_a_picture_that_is_too_large_is_not_read() -> None:
     path.unlink()
 
 
+@pytest.mark.slow
 def test_the_largest_result_can_be_verified() -> None:
     """A result may be larger than an upload to swap: noise does not compress."""
     noise = np.random.default_rng(0).integers(0, 256, (2700, 2700, 3), np.uint8)

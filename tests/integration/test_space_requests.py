@@ -113,6 +113,7 @@ def page_with(analyser: FaceAnalyser) -> Iterator[gr.Blocks]:
         page.close()
 
 
+@pytest.mark.slow
 def test_one_job_runs_at_a_time_and_the_queue_has_an_end(
     pictures: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,6 +133,7 @@ def test_one_job_runs_at_a_time_and_the_queue_has_an_end(
     assert sum("the analyser was released" in one for one in said) == len(jobs) - len(refused)
 
 
+@pytest.mark.slow
 def test_an_unexpected_error_is_an_apology_without_details(pictures: list[str]) -> None:
     with (
         page_with(BrokenAnalyser()) as page,

@@ -38,6 +38,7 @@ def at_every_fourth(picture: np.ndarray) -> np.ndarray:
     return numbers[[0, 1, numbers.size // 2, -2, -1]]
 
 
+@pytest.mark.slow
 def test_published_fixer_net(tmp_path: Path) -> None:
     shapes = published.iresnet(embedding=128, side=4)
     vector = made("fixer", shapes, ["image(seed=0, 3, 56, 56)"], tmp_path)[0]
@@ -46,6 +47,7 @@ def test_published_fixer_net(tmp_path: Path) -> None:
     assert vector.mean() == pytest.approx(22.547119, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_published_hear_net(tmp_path: Path) -> None:
     picture = made("hear", published.hear(), ["image(seed=0, 6, 256, 256)"], tmp_path)
     expected = [-0.157817513, -0.173931286, -0.013073763, -0.196526781, -0.111961864]

@@ -52,6 +52,7 @@ def test_every_light_weight_learns() -> None:
     assert idle == []
 
 
+@pytest.mark.slow
 def test_light_learns_to_use_its_guidance() -> None:
     network = CASES["light"].build()
     optimiser = torch.optim.Adam(network.parameters(), lr=3e-3)

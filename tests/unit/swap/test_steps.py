@@ -235,6 +235,7 @@ def test_a_generator_without_the_setting_is_asked_for_the_plain_vector(
     assert torch.allclose(identity_request(asked), asked.person.v_id, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_glasses_of_the_target_stay_in_front_of_the_made_face(pipe: ReliableSwapPipeline) -> None:
     picture, mesh = blend_faces.face(blend_faces.WOMAN, 320)
     worn = blend_faces.painted_glasses(picture, mesh)
@@ -255,6 +256,7 @@ def test_glasses_of_the_target_stay_in_front_of_the_made_face(pipe: ReliableSwap
         pipe(source, worn, glasses=-1)
 
 
+@pytest.mark.slow
 def test_the_made_face_gets_the_targets_expression_back(pipe: ReliableSwapPipeline) -> None:
     def read(image: np.ndarray) -> np.ndarray:
         return pipe.find(image)[0].mesh

@@ -26,6 +26,7 @@ def test_mirrored_features_are_the_features_of_the_mirrored_patch(rng: np.random
     np.testing.assert_allclose(mirrored_features(looks.features(patch)[None])[0], mirrored, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_regression_finds_the_odds_and_does_not_mind_the_side(rng: np.random.Generator) -> None:
     samples = rng.normal(0, 1, (400, 896))
     samples[:, [800, 815]] *= 12  # two cells that are each other's mirror

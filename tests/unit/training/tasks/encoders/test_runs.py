@@ -23,6 +23,7 @@ def command(kind: str, photos: Path, crops: Crops, teacher: Path, output: Path, 
     ]
 
 
+@pytest.mark.slow
 def test_identity_from_nothing_to_a_folder_that_loads(
     photos: Path, crops: Crops, teacher: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -43,6 +44,7 @@ def test_identity_from_nothing_to_a_folder_that_loads(
         assert figure in said
 
 
+@pytest.mark.slow
 def test_fixer_from_nothing_to_a_folder_that_loads(
     photos: Path, crops: Crops, teacher: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

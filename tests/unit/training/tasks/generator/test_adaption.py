@@ -20,6 +20,7 @@ from reliableswap.training.tasks.generator.losses import proxy_fit
 NO_LOSS = dict.fromkeys(EVERY_LOSS, 0.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("join", ["add", "concat", "replace"])
 def test_the_adapter_learns_and_the_frozen_encoder_judges(triplets: Path, encoders: Path, join: Any) -> None:
     values: dict[str, Any] = {

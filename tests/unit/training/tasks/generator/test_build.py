@@ -64,6 +64,7 @@ def test_layers_can_be_added_to_a_generator_without(triplets: Path, encoders: Pa
     assert (again.layer_head.bias == layered.layer_head.bias).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("join", ["add", "concat", "replace"])
 def test_an_adapter_can_be_added_and_changes_nothing_at_first(
     triplets: Path, encoders: Path, tmp_path: Path, join: Any

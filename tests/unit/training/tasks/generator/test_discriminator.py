@@ -22,6 +22,7 @@ from reliableswap.errors import ReliableSwapError
 from reliableswap.models import PatchDiscriminator, ProjectedDiscriminator
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [PatchDiscriminator, ProjectedDiscriminator])
 def test_the_discriminator_learns_from_its_own_loss_and_teaches_nobody_else(
     kind: type, triplets: Path, encoders: Path
