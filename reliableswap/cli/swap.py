@@ -97,7 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
     source_picture = None if source is None else read_picture(source, max_pixels=limit)
 
     pipe = load_pipeline(arguments)
-    engine = "person" if arguments.person and arguments.engine == "auto" else arguments.engine
+    engine: Any = "person" if arguments.person and arguments.engine == "auto" else arguments.engine
     say(f"engine {pipe.choose_engine(engine)} on {pipe.place}, analyser {pipe.analyser.name}")
     settings = SwapSettings(**{name: getattr(arguments, name) for name in STRENGTHS})
     settings = settings.with_attributes(parts(arguments.keep, arguments.take))

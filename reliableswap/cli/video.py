@@ -128,7 +128,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     signer = credentials(arguments.cert, arguments.key)
     pipe = load_pipeline(arguments)
-    engine = "person" if arguments.person and arguments.engine == "auto" else arguments.engine
+    engine: Any = "person" if arguments.person and arguments.engine == "auto" else arguments.engine
     say(f"engine {pipe.choose_engine(engine)} on {pipe.place}")
     settings = SwapSettings(**{name: getattr(arguments, name) for name in STRENGTHS})
     settings = settings.with_attributes(parts(arguments.keep, arguments.take))

@@ -51,8 +51,9 @@ class CombDecoder(Network):
         for side in self.sides:
             before = widths[max(side // 2, COARSEST)]
             self.levels[str(side)] = level(before, widths[side], widths[side], norm)
-            self.to_rgb[str(side)] = nn.Conv2d(widths[side], 3, 1)
-            nn.init.normal_(self.to_rgb[str(side)].weight, std=0.01)  # a new level begins with its bias
+            last = nn.Conv2d(widths[side], 3, 1)
+            nn.init.normal_(last.weight, std=0.01)  # a new level begins with its bias
+            self.to_rgb[str(side)] = last
         self.stage, self.portrait = Stage(), Portrait()
 
     def forward(self, latents: Tensor, side: int | None = None) -> Tensor:

@@ -18,7 +18,7 @@ from reliableswap.provenance.label import FrameLabel
 from reliableswap.provenance.record import Record
 from reliableswap.safety.consent import Consent
 from reliableswap.safety.live import LiveGates
-from reliableswap.swap.engines import ENGINES, run
+from reliableswap.swap.engines import ENGINES, engine_of, run
 from reliableswap.swap.job import FaceJob
 from reliableswap.swap.person import Person
 from reliableswap.swap.settings import SwapSettings
@@ -27,6 +27,7 @@ from reliableswap.swap.subject import Subject
 from .inputs import Source
 from .options import Engine
 from .people import person_of
+from .trained import for_engine
 
 if TYPE_CHECKING:
     from .image import ReliableSwapPipeline
@@ -75,16 +76,17 @@ class LiveSwap:
         consent: str | Consent,
     ) -> None:
         """Prepare the source; raise RefusedError if it may be a minor. consent: who agreed to what."""
-        self._engine = ENGINES[pipe.choose_engine(engine)]
         self._settings, self._networks = settings or SwapSettings(), pipe.networks()
         self._gates = LiveGates(pipe.safety, _NAME)
         with torch.inference_mode():
-            self._person: Person = person_of(source, self._networks, pipe.analyser)
+            self._person: Person = for_engine(person_of(source, self._networks, pipe.analyser), engine)
+        name = engine_of(self._person, pipe.choose_engine(engine))
+        self._engine = ENGINES[name]
         self._gates.check_sources([self._person])
         stated = Consent.of(consent)
         self.record = Record(
             sources=list(self._person.origins),
-            engine=pipe.choose_engine(engine),
+            engine=name,
             settings=asdict(self._settings),
             networks=pipe.checksums(),
             consent=None if stated is None else asdict(stated),

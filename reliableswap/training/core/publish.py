@@ -31,7 +31,7 @@ def publish(network: Network, task: Task, settings: RunSettings, step: int) -> N
             repo_id=repository,
             folder_path=folder,
             # Grids, crops and labels show people; settings hold paths of this machine.
-            ignore_patterns=["checkpoint-*", "*.np[yz]", "tracker/*", "grids/*", CONFIG_FILE],
+            ignore_patterns=["checkpoint-*", "*.np[yz]", "crops/*", "tracker/*", "grids/*", CONFIG_FILE],
             commit_message=f"{type(network).__name__} after {step} steps",
         )
 
@@ -48,7 +48,7 @@ def card(network: Network, task: Task, settings: RunSettings, step: int, place: 
         f"samples per process.", "",
         "```python", f"from reliableswap.models import {name}", "",
         f'network = {name}.from_pretrained("{place}")', "```", "",
-        "## Measured on held-out people", "",
+        f"## Measured on {task.measured_on}", "",
     ]  # fmt: skip
     if figures:
         lines += [f"After {figures.pop('step'):.0f} steps.", "", "| figure | value |", "|---|---|"]

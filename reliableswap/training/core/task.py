@@ -20,6 +20,9 @@ class Task:
 
     collate: Any = None
 
+    measured_on: str = "held-out people"
+    """What `validate` looks at, for the card."""
+
     companions: dict[str, torch.nn.Module]
     """Modules trained with the network by the same optimizer and never shipped, such as a margin head. The loop
     replaces each by its distributed wrapper."""

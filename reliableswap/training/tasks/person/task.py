@@ -44,6 +44,8 @@ logger = logging.getLogger(__name__)
 class PersonTask(Task):
     """A step trains the encoder with one person's decoder; people take turns."""
 
+    measured_on = "held-out frames"
+
     def __init__(self, settings: PersonSettings, people: Sequence[Frames], first: int) -> None:
         super().__init__()
         self.settings, self.people = settings, list(people)

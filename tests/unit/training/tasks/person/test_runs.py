@@ -47,7 +47,9 @@ def test_a_run_grows_through_the_levels_and_leaves_a_folder(tmp_path: Path) -> N
     assert last["psnr"] == pytest.approx((last["psnr_alice"] + last["psnr_bob"]) / 2)
     assert 0 < last["psnr_alice"] < 60
     assert (tmp_path / "run" / "grids" / "step-0000008.png").is_file()
-    assert "drawn frames" in (tmp_path / "run" / "README.md").read_text()
+    card = (tmp_path / "run" / "README.md").read_text()
+    assert "drawn frames" in card
+    assert "Measured on held-out frames" in card
 
 
 @pytest.mark.usefixtures("drawn")
