@@ -130,6 +130,8 @@ CASES = {
 GENERATORS = ["simswap", "simswap_deep", "faceshifter", "faceshifter_512", "light", "light_without_guidance"]
 # One of each class: a variant of the same code compiles alike.
 CLASSES = sorted(CASES.keys() - {"simswap_deep", "faceshifter_512", "light_without_guidance"})
+# One of each body: FixerNet is the identity encoder's, and ProjectedDiscriminator holds PerceptualFeatures.
+BODIES = [name for name in CLASSES if name not in ("fixer", "perceptual")]
 
 
 def tensors(output: Any) -> list[Tensor]:

@@ -15,6 +15,7 @@ from support.evaluation_people import encoder
 from reliableswap.bundled import bundled
 from reliableswap.cli import evaluate as command
 from reliableswap.errors import ReliableSwapError
+from reliableswap.evaluation.metrics import frechet
 from reliableswap.evaluation.protocols.pairs import make_pairs
 from reliableswap.evaluation.report.write import FILES
 from reliableswap.evaluation.run import open_pipelines
@@ -43,6 +44,7 @@ def methods_in(report: Path) -> dict[str, dict]:
     return found
 
 
+@pytest.mark.slow
 def test_the_command_compares_an_engine_with_a_folder(
     portraits: Path, judge: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -76,6 +78,7 @@ def test_an_earlier_report_is_kept(portraits: Path, judge: Path, tmp_path: Path)
         run(*words)
 
 
+@pytest.mark.slow
 def test_the_swap_options_reach_the_pipelines(portraits: Path, judge: Path, tmp_path: Path) -> None:
     common = ("--protocol", "identity-folders", "--faces", portraits, "--pairs", 1, "--features", "none")
     common = (*common, "--judge", judge, "--pipeline", "bundled", "--engine", "blend")
@@ -94,9 +97,9 @@ def test_swap_options_lie_between_0_and_1(option: str, value: float) -> None:
 
 @pytest.fixture(scope="module")
 def photos(portraits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Thirty people with two photos each: copies of the five people's photos."""
+    """Fifteen people with two photos each: copies of the five people's photos."""
     folder = tmp_path_factory.mktemp("photos")
-    for number in range(30):
+    for number in range(15):
         shutil.copytree(portraits / f"P{1 + number % 5:03d}", folder / f"person{number}")
     return folder
 
@@ -108,9 +111,10 @@ def features(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_real_photos_replace_the_protocols_own(
-    photos: Path, portraits: Path, judge: Path, features: Path, tmp_path: Path
+    photos: Path, judge: Path, features: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    common = ("--protocol", "identity-folders", "--faces", photos, "--pairs", 16, "--controls")
+    monkeypatch.setattr(frechet, "MIN_PICTURES", 8)
+    common = ("--protocol", "identity-folders", "--faces", photos, "--pairs", 8, "--controls")
     common = (*common, "--judge", judge, "--features", features, "-o", tmp_path, "--overwrite")
     distances = []
     for real in ((), ("--real", photos)):

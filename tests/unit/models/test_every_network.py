@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from support.networks import CASES, CLASSES, outputs, tensors
+from support.networks import BODIES, CASES, outputs, tensors
 
 from reliableswap.models import NETWORKS, load_network
 from reliableswap.runtime.torch import inference_copy
@@ -75,7 +75,7 @@ def test_runs_in_bfloat16(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", CLASSES)
+@pytest.mark.parametrize("name", BODIES)
 def test_compiles_in_one_graph(name: str) -> None:
     torch._dynamo.reset()
     network = CASES[name].build().eval()
