@@ -7,6 +7,8 @@ from typing import Any
 
 from reliableswap.errors import ReliableSwapError
 from reliableswap.models.base import Network
+from reliableswap.models.comb_autoencoder import CombAutoencoder
+from reliableswap.models.comb_decoder import CombDecoder
 from reliableswap.models.generator import Generator
 
 
@@ -48,6 +50,10 @@ def signatures(network: Network) -> list[Signature]:
     name = type(network).__name__
     if network.runs_itself:
         raise ReliableSwapError(f"a {name} is an ONNX file already; copy it")
+    if isinstance(network, CombAutoencoder):  # by the first person's decoder
+        return _picture("face", size=network.side_of(network.people[0]))
+    if isinstance(network, CombDecoder):
+        return [Signature({"latent": (1, network.config["latent"])}, ("face",))]
     if not isinstance(network, Generator):
         if name not in _OTHERS:
             raise ReliableSwapError(
