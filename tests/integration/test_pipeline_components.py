@@ -104,6 +104,7 @@ def test_an_encoder_whose_weights_change_is_checked(pipe: ReliableSwapPipeline) 
         swapped(pipe)
 
 
+@pytest.mark.slow
 def test_moving_keeps_what_was_checked(pipe: ReliableSwapPipeline) -> None:
     before = swapped(pipe)
     pipe.to(torch.bfloat16)  # the encoders' checksums are not those that were trained with any more

@@ -26,6 +26,7 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RELIABLESWAP_CACHE", str(tmp_path / "copies"))
 
 
+@pytest.mark.slow
 def test_a_run_to_memory_and_a_training_from_it(
     made: Path, people: tuple[Path, partial[Known]], tmp_path: Path
 ) -> None:

@@ -43,6 +43,7 @@ def by_generator(
     return folder
 
 
+@pytest.mark.slow
 def test_a_generator_makes_the_surrogates_of_a_share_of_the_pairs(by_generator: Path) -> None:
     rows = all_rows(by_generator)
     makers = [row["surrogate_ab"] for row in rows]
@@ -84,6 +85,7 @@ def test_a_run_goes_on_with_its_own_generator_only(
         SurrogateSettings(target_surrogate_share=2)
 
 
+@pytest.mark.slow
 def test_single_photos_give_sources_and_truths(
     people: tuple[Path, partial[Known]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -114,6 +116,7 @@ def test_single_photos_give_sources_and_truths(
     assert kinds["surrogate_source"] > kinds["cycle"]  # a row without one gives a cycle triplet
 
 
+@pytest.mark.slow
 def test_the_command_takes_a_generator(
     people: tuple[Path, partial[Known]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

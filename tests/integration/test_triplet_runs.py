@@ -133,6 +133,7 @@ def test_killed_and_started_again_it_goes_on(
     assert shard_bytes(tmp_path) == shard_bytes(made)
 
 
+@pytest.mark.slow
 def test_finished_photos_are_not_looked_at_again(people: tuple[Path, partial[Known]], tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     shutil.copytree(people[0], photos)
@@ -198,6 +199,7 @@ class Hiding:
         return self.known(image)
 
 
+@pytest.mark.slow
 def test_a_photo_that_can_not_be_read_for_a_while_is_not_lost(
     people: tuple[Path, partial[Known]], made: Path, tmp_path: Path
 ) -> None:
@@ -248,6 +250,7 @@ def test_too_few_people_is_an_error_that_says_why(
         make_triplets(people[0], tmp_path, strict, analyser=people[1], progress=False)
 
 
+@pytest.mark.slow
 def test_the_command_makes_triplets_with_the_bundled_analyser(
     people: tuple[Path, partial[Known]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

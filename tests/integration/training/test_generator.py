@@ -27,6 +27,7 @@ def options(triplets: Path, encoders: Path, output: Path, *more: str) -> list[st
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("more", "kind"),
     [

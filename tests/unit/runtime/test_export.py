@@ -78,6 +78,7 @@ def test_a_generator_has_a_file_for_each_of_its_sizes() -> None:
     assert signatures(network)[1].inputs["guidance"] == (1, 4, 256, 256)
 
 
+@pytest.mark.slow
 def test_a_difference_from_torch_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     network = CASES["glasses"].build().eval()
     other = CASES["glasses"].build().eval()
