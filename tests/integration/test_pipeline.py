@@ -92,6 +92,7 @@ def test_all_chosen_and_mapped_faces(pipe: ReliableSwapPipeline, group: np.ndarr
     assert not np.array_equal(np.asarray(one.images[0]), np.asarray(mapped.images[0]))
 
 
+@pytest.mark.slow
 def test_likeness_zero_is_the_photo_itself_and_more_changes_more(pipe: ReliableSwapPipeline) -> None:
     target = portrait(2)
     none, half, full = (
@@ -244,6 +245,7 @@ def generator_for(identity: IdentityEncoder, fixer: FixerNet | None) -> LightGen
     ).eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_fixer", [True, False])
 def test_a_pipeline_with_a_generator_saves_loads_and_swaps_the_same(
     pipe: ReliableSwapPipeline, small: dict[str, torch.nn.Module], with_fixer: bool, tmp_path: Path
@@ -301,6 +303,7 @@ def test_any_analyser_that_keeps_the_protocol_serves(pipe: ReliableSwapPipeline)
     assert other(portrait(1), portrait(2)).report.analyser == "mine"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["blend", "neural"])
 def test_in_a_black_and_white_photo_the_face_has_no_colours(pipe: ReliableSwapPipeline, engine: str) -> None:
     grey = cv2.cvtColor(portrait(2, 300), cv2.COLOR_RGB2GRAY)

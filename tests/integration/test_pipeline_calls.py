@@ -31,6 +31,7 @@ def couple() -> np.ndarray:
     return canvas
 
 
+@pytest.mark.slow
 def test_lists_give_the_results_of_single_calls_in_their_order(
     pipe: ReliableSwapPipeline, tmp_path: Path
 ) -> None:
@@ -45,6 +46,7 @@ def test_lists_give_the_results_of_single_calls_in_their_order(
         both.save(tmp_path / "one.png")
 
 
+@pytest.mark.slow
 def test_output_types_hold_the_same_picture(pipe: ReliableSwapPipeline) -> None:
     source, target = portrait(1, 200), portrait(2, 200)
     wanted = np.asarray(pipe(source, target).images[0])
@@ -90,6 +92,7 @@ def test_all_goes_on_when_one_face_fails_and_says_why(
         pipe(portrait(1, 200), couple, faces=[0])
 
 
+@pytest.mark.slow
 def test_a_prepared_person_swaps_like_its_photo_and_is_not_analysed_again(
     pipe: ReliableSwapPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:

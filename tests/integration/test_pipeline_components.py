@@ -112,6 +112,7 @@ def test_moving_keeps_what_was_checked(pipe: ReliableSwapPipeline) -> None:
     assert np.abs(swapped(pipe).astype(int) - before).mean() < 2
 
 
+@pytest.mark.slow
 def test_glasses_that_the_component_does_not_know_are_not_kept(pipe: ReliableSwapPipeline) -> None:
     assert isinstance(pipe.glasses, GlassesNet)
     worn = blend_faces.painted_glasses(*blend_faces.face(blend_faces.WOMAN, 320))

@@ -62,6 +62,7 @@ def test_likeness_zero_changes_nothing(client: Client, pictures: list[str]) -> N
     assert difference.max() < 32
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["shape", "expression"])
 def test_strengths_change_the_result(client: Client, pictures: list[str], name: str) -> None:
     none, full = (swap(client, pictures[:1], pictures[1], **{name: value})[0] for value in (0.0, 1.0))

@@ -60,6 +60,7 @@ def inline(path: str) -> str:
     return "data:image/png;base64," + base64.b64encode(Path(path).read_bytes()).decode()
 
 
+@pytest.mark.slow
 def test_an_agent_can_swap(page: gr.Blocks, pictures: list[str]) -> None:
     answer = call(page, "swap", source=inline(pictures[0]), target=inline(pictures[1]), agreed=True)
     assert not answer.isError

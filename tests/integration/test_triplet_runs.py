@@ -89,6 +89,7 @@ def test_the_number_of_processes_changes_nothing(
     assert shard_bytes(tmp_path) == shard_bytes(made)
 
 
+@pytest.mark.slow
 def test_ranks_share_the_work_and_change_nothing(
     made: Path, people: tuple[Path, partial[Known]], tmp_path: Path
 ) -> None:
@@ -165,6 +166,7 @@ def test_the_marks_tell_synthetic_pictures_from_photos(made: Path) -> None:
         assert all(read_mark(row[name]["bytes"]) is None for name in ("c_a", "c_b", "other_a", "other_b"))
 
 
+@pytest.mark.slow
 def test_a_split_without_triplets_is_told_at_the_end(
     people: tuple[Path, partial[Known]], made: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

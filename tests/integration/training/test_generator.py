@@ -85,6 +85,7 @@ def test_eight_triplets_can_be_learnt_by_heart(triplets: Path, encoders: Path) -
     assert trace[-1] < trace[0] / 5
 
 
+@pytest.mark.slow
 def test_a_run_without_validation_has_no_figures(triplets: Path, encoders: Path, tmp_path: Path) -> None:
     more = ("--validation_pairs", "0", "--max_train_steps", "1")
     assert main(options(triplets, encoders, tmp_path, *more)) == 0

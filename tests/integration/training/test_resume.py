@@ -23,6 +23,7 @@ def test_a_resumed_generator_equals_one_that_was_not_stopped(
     assert same_run(tmp_path / "whole", tmp_path / "halves")
 
 
+@pytest.mark.slow
 def test_other_triplets_are_an_error(
     triplets: Path, encoders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -43,6 +43,7 @@ def toy_run(
     return train(toy_network(batch_norm=batch_norm), task, toy_settings(output, **settings))
 
 
+@pytest.mark.slow
 def test_the_default_path_learns_in_bf16_with_workers_and_averaged_weights(tmp_path: Path) -> None:
     chosen = RunSettings(
         output_dir=tmp_path, max_train_steps=60, learning_rate=3e-2, lr_warmup_steps=5, report_to="none"
@@ -61,6 +62,7 @@ def test_the_default_path_learns_in_bf16_with_workers_and_averaged_weights(tmp_p
     assert all(torch.equal(published[name], averaged[name]) for name in published)
 
 
+@pytest.mark.slow
 def test_the_default_path_resumes_exactly(tmp_path: Path) -> None:
     default = {"mixed_precision": "bf16", "dataloader_num_workers": 2, "batch_norm": True}
     toy_run(tmp_path / "whole", **default)

@@ -37,6 +37,7 @@ def test_equal_values_that_are_no_share_have_no_interval() -> None:
     assert width(estimate([0.0] * 10)) == 0
 
 
+@pytest.mark.slow
 def test_pairs_that_share_people_need_wider_intervals() -> None:
     """Results of one person, as source or as target, go well or badly together."""
     rng, people, count, trials = np.random.default_rng(2), 30, 300, 120

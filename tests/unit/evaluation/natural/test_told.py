@@ -35,6 +35,7 @@ def test_the_auc_of_gaussians_is_found(rng: np.random.Generator) -> None:
     assert estimate.count == PAIRS
 
 
+@pytest.mark.slow
 def test_the_interval_of_photos_holds_a_half_mostly(rng: np.random.Generator) -> None:
     held = []
     for _ in range(12):

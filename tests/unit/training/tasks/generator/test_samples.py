@@ -23,6 +23,7 @@ def test_supervision_is_a_mix_and_shares_change_it(triplets: Path) -> None:
         settings_for(triplets, supervision="magic").mix  # noqa: B018
 
 
+@pytest.mark.slow
 def test_targets_without_truth_get_glasses_as_often_as_asked(triplets: Path) -> None:
     mix, count = settings_for(triplets, vanilla_share=0.7).mix, 40
     plain, painted = (GeneratorSamples([triplets], mix, 2, 0, painted=share) for share in (0.0, 0.6))
