@@ -45,7 +45,7 @@ class Evidence:
 
 def luminance(pixels: np.ndarray) -> np.ndarray:
     """(H,W) float32 luminance (BT.601) of (H,W,3) uint8 RGB."""
-    return cv2.transform(pixels, np.array([[0.299, 0.587, 0.114]], np.float32)).astype(np.float32)
+    return cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY).astype(np.float32)
 
 
 def local_detail(pixels: np.ndarray) -> np.ndarray:

@@ -28,7 +28,10 @@ class MovingMark:
             self._noise = dither(height, width)
 
     def change(self, pixels: np.ndarray, faces: Sequence[Box] = ()) -> np.ndarray | None:
-        """(H,W) float32 grey levels to add to a frame (H,W,3) uint8, the next in order; None for small frames."""
+        """(H,W) float32 grey levels to add to a frame (H,W,3) uint8, the next in order; None for small frames.
+
+        The same array for as long as the change is the same.
+        """
         if not self.fits:
             return None
         if self._count % EVERY == 0:

@@ -20,10 +20,11 @@ _PSNR, _PSNR_STEP, _LOWEST_PSNR, _HIGHEST_PSNR = 42.0, 1.5, 40.3, 44.0
 _FLAT = 0.66  # grey levels of the mark where there is no texture
 _TEXTURE = 0.21  # further grey levels of the mark for each grey level of texture
 _MOST_TEXTURE = 12.0  # grey levels; an edge is not taken for texture
-_WINDOW = (11, 11)  # pixels over which texture is averaged
-# The mark in grey levels that is not seen where nothing hides it, in a picture of FULL_AREA; smaller pictures hold
-# fewer tiles and need more. Then what each grey level of texture hides.
-_UNSEEN, _HIDDEN = 0.45, 1.0
+_STEP = 4  # pixels for one of the maps of strength, which is smooth
+_WINDOW = (3, 3)  # of that map's pixels: over which texture is averaged
+# The mark in grey levels that is not seen where nothing hides it, in pictures up to _USUAL_AREA; larger ones are looked
+# at reduced, and read from more tiles. Then what each grey level of texture hides.
+_UNSEEN, _USUAL_AREA, _HIDDEN = 0.35, 1 << 22, 1.0
 
 
 def write(pixels: np.ndarray, payload: int, faces: Sequence[Box] = ()) -> np.ndarray:
@@ -57,23 +58,27 @@ def wave_strength(grey: np.ndarray, faces: Sequence[Box], zoom: float) -> np.nda
     if zoom > 1:
         size = max(1, round(width / zoom)), max(1, round(height / zoom))
         grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
-    detail = np.abs(grey - cv2.GaussianBlur(grey, (0, 0), 2.0))
-    texture = cv2.blur(np.minimum(detail, _MOST_TEXTURE), _WINDOW)
-    strength = _FLAT + _TEXTURE * texture
-    gain = _face_gain(strength.shape, faces, zoom) if len(faces) else np.float32(1)
+    detail = cv2.absdiff(grey, cv2.GaussianBlur(grey, (0, 0), 2.0))
+    small = max(1, round(grey.shape[1] / _STEP)), max(1, round(grey.shape[0] / _STEP))
+    texture = cv2.resize(cv2.min(detail, _MOST_TEXTURE), small, interpolation=cv2.INTER_AREA)
+    strength = _FLAT + _TEXTURE * cv2.blur(texture, _WINDOW)
+    gain = _face_gain(strength.shape, faces, zoom * _STEP) if len(faces) else np.float32(1)
     strength *= gain
     strength *= _level(strength, height * width)
-    unseen = _UNSEEN * (FULL_AREA / (height * width)) ** 0.25 + _HIDDEN * _cover(grey)
+    unseen = _UNSEEN * min(1.0, _USUAL_AREA / (height * width)) ** 0.25 + _HIDDEN * _cover(grey, small)
     strength = np.minimum(strength, gain * unseen) / np.float32(np.sqrt(len(carriers().phases) / 2))
-    return cv2.resize(strength, (width, height)) if zoom > 1 else strength
+    return cv2.resize(strength.astype(np.float32), (width, height))
 
 
-def _cover(grey: np.ndarray) -> np.ndarray:
-    """(H,W) float32 grey levels of what the picture itself has at the waves' frequencies.
+def _cover(grey: np.ndarray, small: tuple[int, int]) -> np.ndarray:
+    """(h,w) float32 grey levels of what the picture itself has at the waves' frequencies; small: width, height.
 
     Finer noise does not hide them. An edge hides nothing beside itself, so what counts is what all around has.
     """
-    band = np.abs(cv2.GaussianBlur(grey, (0, 0), 1.0) - cv2.GaussianBlur(grey, (0, 0), 4.0))
+    half = cv2.resize(grey, (-(-grey.shape[1] // 2), -(-grey.shape[0] // 2)), interpolation=cv2.INTER_AREA)
+    # Blurs of 1 and 4 pixels of the picture itself; reducing it blurred by half a pixel.
+    band = cv2.absdiff(cv2.GaussianBlur(half, (0, 0), 0.43), cv2.GaussianBlur(half, (0, 0), 1.98))
+    band = cv2.resize(band, small, interpolation=cv2.INTER_AREA)
     return cv2.erode(cv2.blur(band, _WINDOW), np.ones(_WINDOW))
 
 
@@ -91,7 +96,7 @@ def _face_gain(shape: tuple[int, ...], faces: Sequence[Box], zoom: float) -> np.
     for box in faces:
         left, top, right, bottom = (max(0, round(float(side) / zoom)) for side in box)
         inside[top:bottom, left:right] = 1
-    return 1 + (FACE_GAIN - 1) * cv2.blur(inside, (31, 31))
+    return 1 + (FACE_GAIN - 1) * cv2.blur(inside, (7, 7))
 
 
 @functools.cache

@@ -122,6 +122,14 @@ def test_plain_areas_of_a_large_picture_show_nothing_and_the_message_survives() 
     assert payload_of(MARK.read(resized(marked, 0.5))) == PAYLOAD
 
 
+@pytest.mark.parametrize("shape", [(180, 180), (480, 640)])
+def test_plain_areas_of_a_small_picture_show_next_to_nothing(shape: tuple[int, int]) -> None:
+    plain = np.full((*shape, 3), 128, np.uint8)
+    change = MARK.embed(plain, PAYLOAD).astype(int) - 128
+    assert np.abs(change).max() <= 2
+    assert 0.05 < np.mean(change[..., 0] ** 2) < 0.36
+
+
 def test_faces_carry_more(photo: np.ndarray, marked: np.ndarray) -> None:
     boxed = MARK.embed(photo, PAYLOAD, [np.array([150.0, 100.0, 350.0, 380.0])])
     inside = np.s_[130:350, 180:320]
