@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .video import Clock, VideoProgress, VideoSettings
 
 _DECIDES_FACES = ("clip", "start", "end", "networks", "analyser", "device", "tracking", "version")
-_READ_MARKS = 16  # frames in which an earlier watermark is looked for
+_READ_MARKS = 6  # frames in which an earlier watermark is looked for
 
 
 def find_people(
@@ -176,20 +176,23 @@ def check_clip(
     every = max(1, len(wanted) // _READ_MARKS)
     with Ahead(clock.busy.each("decode", reader.at(wanted, times)), 2) as looks:
         for done, (number, frame) in enumerate(looks, 1):
-            with clock.busy("gates"):
-                found = swapper.wanted(faces.at(number))
-                if number in nudity:
-                    gates.add_target(gates.score(frame.rgb, [one.face.box for one in found]))
-                for one in found:
-                    if one.track in ages.get(number, ()):
-                        with suppress(NoFaceError):
-                            subject = Subject.around(frame.rgb, one.face, reader.info.name, swapper.networks)
-                            gates.add_face(one.track, one.person, subject)
-                            if swapper.uses_vectors:
+            found = swapper.wanted(faces.at(number))
+            if number in nudity:
+                with clock.busy("gates"):
+                    gates.add_target(gates.score(frame.rgb, [one.face.box for one in found]), number)
+            for one in found:
+                if one.track in ages.get(number, ()):
+                    with suppress(NoFaceError):
+                        subject = Subject.around(frame.rgb, one.face, reader.info.name, swapper.networks)
+                        if swapper.uses_vectors:
+                            with clock.busy("vectors"):  # the age gate takes them too
                                 vectors.add(one.person, subject)
+                        with clock.busy("gates"):
+                            gates.add_face(one.track, one.person, subject)
             if done % every == 0 and len(marks) < _READ_MARKS:
                 marks.append(frame.rgb)
             yield clock("check", done, len(wanted))
-    with clock.busy("gates"):
+    with clock.busy("marks"):
         earlier = default_watermark().read_many(marks) is not None
+    with clock.busy("gates"):
         return Checked(gates.refused_tracks(frames_of), earlier, vectors)

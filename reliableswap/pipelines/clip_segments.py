@@ -155,9 +155,7 @@ class Segments:
         if interrupt is not None:
             raise interrupt
 
-    def _begun(
-        self, frames: Iterable[ClipFrame], begin: int
-    ) -> Iterator[tuple[ClipFrame, list[BegunFace]]]:
+    def _begun(self, frames: Iterable[ClipFrame], begin: int) -> Iterator[tuple[ClipFrame, list[BegunFace]]]:
         """The frames from number `begin` on, and what can be done of each while the one before is swapped."""
         second = self.second
         for index, frame in enumerate(frames, begin):
@@ -175,7 +173,9 @@ class Segments:
                 swapped.add(self._label)
         if index in self._looks:
             with second.busy("gates"):
-                score = second.gates.score(swapped.pixels, list(swapped.people.values()))
+                score = second.gates.score_result(
+                    swapped.pixels, list(swapped.people.values()), frame.rgb, index
+                )
                 facts["scores"].append(score)
                 second.gates.add_result(score)
         facts["swapped"].update(str(person) for person in swapped.people)

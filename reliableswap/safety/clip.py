@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from reliableswap.errors import RefusedError
 
 from .age import SeenFace, age_nets
-from .gates import Gates, Source
+from .gates import SAME_VIEW, Gates, Source
 from .nudity import around, nudity_net
 from .track import AgeTrack, NudityTrack
+from .views import HARMLESS, Views
 
 LOOKS = 5  # at each face's age, spread over its track
 
@@ -23,6 +23,8 @@ class ClipGates:
     def __init__(self, gates: Gates, name: str) -> None:
         self._gates, self._name = gates, name
         self._target, self._result = NudityTrack(), NudityTrack()
+        self._target_views, self._result_views = Views(), Views()
+        self._target_scores: dict[int, float] = {}
         self._tracks: dict[int, AgeTrack] = {}
         self._people: dict[int, AgeTrack] = {}
         self._person_of: dict[int, int] = {}
@@ -36,15 +38,39 @@ class ClipGates:
                     "age", f"the swap was refused: {_minor(f'the face in {source.name}')}"
                 )
 
-    def score(self, pixels: np.ndarray, boxes: Sequence[np.ndarray]) -> float:
-        """The highest score of nudity of a frame (H,W,3) uint8, as a whole and around each face's box (4,)."""
-        with self._gates.refusing("nudity"), ThreadPoolExecutor(2) as pool:
-            views = [pixels, *(around(pixels, box) for box in boxes)]
-            scores = list(pool.map(nudity_net().score, views))
-        return float("nan") if any(not score <= 1 for score in scores) else max(scores)
+    def score(self, pixels: np.ndarray, boxes: Sequence[np.ndarray], *, afresh: bool = False) -> float:
+        """The highest score of nudity of a frame (H,W,3) uint8, as a whole and around each face's box (4,).
 
-    def add_target(self, score: float) -> None:
+        A view that hardly changed since it was found harmless is not looked at again, four times in a row at most.
+        afresh: look at all of them.
+        """
+        with self._gates.refusing("nudity"):
+            if afresh:
+                return _highest(map(nudity_net().score, _views(pixels, boxes)))
+            views = _views(pixels, boxes)
+            return _highest(
+                self._target_views.score(n, one, nudity_net().score) for n, one in enumerate(views)
+            )
+
+    def score_result(
+        self, pixels: np.ndarray, boxes: Sequence[np.ndarray], target: np.ndarray, frame: int
+    ) -> float:
+        """The same of a swapped frame by its number. target (H,W,3) uint8: the frame before the swap.
+
+        A view that looks like the target's needs no second look where the target was found harmless.
+        """
+        harmless = self._target_scores.get(frame, 1.0) < HARMLESS
+        with self._gates.refusing("nudity"):
+            views, before = _views(pixels, boxes), _views(target, boxes)
+            return _highest(
+                self._result_views.score(n, one, nudity_net().score, same if harmless else None)
+                for n, (one, same) in enumerate(zip(views, before, strict=True))
+            )
+
+    def add_target(self, score: float, frame: int | None = None) -> None:
         """Take a look at the target, in the order of time; raise RefusedError where the looks add up to nudity."""
+        if frame is not None:
+            self._target_scores[frame] = score
         if self._target.add(score):
             raise self._gates.refusal("nudity", f"the swap was refused: {self._name} seems to show nudity")
 
@@ -77,6 +103,19 @@ class ClipGates:
     def passed(self) -> None:
         """Count a finished result."""
         self._gates.counts["results"] += 1
+
+
+def _views(pixels: np.ndarray, boxes: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The whole frame, and each face with its upper body, unless that is nearly the frame itself."""
+    area = pixels.shape[0] * pixels.shape[1]
+    faces = (around(pixels, box) for box in boxes)
+    return [pixels, *(one for one in faces if one.shape[0] * one.shape[1] < SAME_VIEW * area)]
+
+
+def _highest(scores: Iterable[float]) -> float:
+    """The highest score; one that is no number is the highest."""
+    known = list(scores)
+    return float("nan") if any(not score <= 1 for score in known) else max(known)
 
 
 def _minor(who: str) -> str:

@@ -21,7 +21,7 @@ from .nudity import BODY_LIMIT, WHOLE_LIMIT, around, nudity_net
 logger = logging.getLogger(__name__)
 
 _THREADS = 2
-_SAME = 0.8  # a view that covers this share of the picture shows nothing else
+SAME_VIEW = 0.8  # a view that covers this share of the picture shows nothing else
 
 
 class Source(Protocol):
@@ -105,7 +105,7 @@ class Gates:
         """Look at each face with its upper body, unless that is nearly the picture itself."""
         area = pixels.shape[0] * pixels.shape[1]
         views = [around(pixels, box) for box in boxes]
-        smaller = [view for view in views if view.shape[0] * view.shape[1] < _SAME * area]
+        smaller = [view for view in views if view.shape[0] * view.shape[1] < SAME_VIEW * area]
         return [pool.submit(self._nude, view, BODY_LIMIT) for view in smaller]
 
     def _nude(self, view: np.ndarray, limit: float) -> bool:

@@ -84,7 +84,7 @@ class LiveGates:
     def _submit(
         self, pixels: np.ndarray, boxes: Sequence[np.ndarray], add: Callable[[float], None], wait: bool
     ) -> None:
-        self._pending.append((self._pool.submit(self._clip.score, pixels, boxes), add))
+        self._pending.append((self._pool.submit(self._clip.score, pixels, boxes, afresh=True), add))
         self._settle(wait)
 
     def _settle(self, wait: bool) -> None:

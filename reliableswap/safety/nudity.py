@@ -7,6 +7,7 @@ from functools import cached_property, lru_cache
 from threading import Lock
 from typing import Any
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -17,6 +18,7 @@ from .session import file_of_package, open_session
 WHOLE_LIMIT, BODY_LIMIT = 0.8, 0.8
 _SHA256 = "864bb37bf8863564b87eb330ab8c785a79a773f4e7c43cb96db52ed8611305fa"
 _SIDE, _MARGIN = 256, 16  # the network sees the middle 224 of 256 pixels
+_ENOUGH = 2 * _SIDE  # a larger picture is reduced to this side first, which is several times as quick
 _MEAN = np.array([104, 117, 123], np.float32)  # BGR
 
 
@@ -40,11 +42,9 @@ class NudityNet:
 
 def prepare(pixels: np.ndarray) -> np.ndarray:
     """(1,224,224,3) float32 BGR, as the network was trained: squeezed to a square, and once through JPEG."""
-    square = Image.fromarray(pixels).resize(
-        (_SIDE, _SIDE),
-        Image.Resampling.BILINEAR,
-        reducing_gap=3.0,  # twice as quick for large photos
-    )
+    if min(pixels.shape[:2]) > _ENOUGH:
+        pixels = cv2.resize(pixels, (_ENOUGH, _ENOUGH), interpolation=cv2.INTER_AREA)
+    square = Image.fromarray(pixels).resize((_SIDE, _SIDE), Image.Resampling.BILINEAR)
     file = io.BytesIO()
     square.crop((_MARGIN, _MARGIN, _SIDE - _MARGIN, _SIDE - _MARGIN)).save(file, "JPEG")
     bgr = np.asarray(Image.open(file), np.float32)[..., ::-1]

@@ -15,7 +15,7 @@ from reliableswap.safety.age import AgeEstimate
 from reliableswap.safety.gates import Gates
 from reliableswap.safety.live import LiveGates
 
-PIXELS, BOX = np.zeros((40, 60, 3), np.uint8), np.array([10.0, 10, 30, 30])
+PIXELS, BOX = np.zeros((400, 600, 3), np.uint8), np.array([10.0, 10, 30, 30])
 ADULT, CHILD = AgeEstimate(30.0), AgeEstimate(10.0)
 
 

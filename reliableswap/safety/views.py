@@ -1,0 +1,80 @@
+"""Views that are looked at again and again: one that hardly changed needs no second run of the network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+_SIDE, _BLOCK = 64, 8  # pixels of the reduced copies that are compared, and of the blocks in them
+# Views are alike if their grey levels differ by no more than this: on average, and in every block.
+_MEAN, _IN_BLOCK = 5.0, 20.0
+HARMLESS = 0.2  # only the answer about a view below this score is used again
+_MOST = 4  # times in a row
+
+
+@dataclass(frozen=True, eq=False)
+class Reduced:
+    """A view, small enough to keep and to compare."""
+
+    pixels: np.ndarray
+
+    @classmethod
+    def of(cls, view: np.ndarray) -> Reduced:
+        """Reduce a view (H,W,3) uint8."""
+        return cls(cv2.resize(view, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.int16))
+
+    def alike(self, other: Reduced) -> bool:
+        """Whether the two show the same: no part of them differs much."""
+        far = np.abs(self.pixels - other.pixels).mean(2, dtype=np.float32)
+        blocks = far.reshape(_SIDE // _BLOCK, _BLOCK, _SIDE // _BLOCK, _BLOCK).mean((1, 3))
+        return bool(blocks.mean() <= _MEAN and blocks.max() <= _IN_BLOCK)
+
+
+@dataclass(eq=False)
+class Answer:
+    """What the network said of a view, and how often that was used since."""
+
+    view: Reduced
+    score: float
+    used: int = 0
+
+    def holds_for(self, view: Reduced) -> bool:
+        """Whether a view need not be looked at. A score that is no number never holds."""
+        if not (self.score < HARMLESS and self.used < _MOST and self.view.alike(view)):
+            return False
+        self.used += 1
+        return True
+
+
+class Views:
+    """The last answers about the views of a clip, by what they show: the whole frame, or a face's surroundings."""
+
+    def __init__(self) -> None:
+        self._answers: dict[int, Answer] = {}
+
+    def score(
+        self,
+        number: int,
+        view: np.ndarray,
+        look: Callable[[np.ndarray], float],
+        same: np.ndarray | None = None,
+    ) -> float:
+        """The score of a view (H,W,3) uint8, by the network only where no earlier answer holds.
+
+        same: a view that was found harmless already, such as the target's of a result.
+        """
+        reduced = Reduced.of(view)
+        last = self._answers.get(number)
+        if last is not None and last.holds_for(reduced):
+            return last.score
+        if same is not None and last is not None and last.used < _MOST:
+            known = Answer(Reduced.of(same), 0.0, last.used)
+            if known.holds_for(reduced):
+                self._answers[number] = known
+                return 0.0
+        score = look(view)
+        self._answers[number] = Answer(reduced, score)
+        return score
