@@ -37,8 +37,8 @@ def test_every_command_parses_and_rows_differ_in_what_they_name_alone(
     triplets.add_arguments(parser)
     found = parser.parse_args(made[made.index("triplets") + 1 :])
     assert triplets.settings_of(found).size == 96
-    assert train.parse("fixer", judge[judge.index("fixer") + 1 :]).seed == 1
-    settings = [train.parse("generator", line[line.index("generator") + 1 :]) for line in trainings]
+    assert train.parse("fixer", judge[judge.index("fixer") + 1 :])[1].seed == 1
+    settings = [train.parse("generator", line[line.index("generator") + 1 :])[1] for line in trainings]
     assert len(settings) == 2 * 5 * 3
     assert {one.base for one in settings} == {"simswap", "faceshifter"}
     names = (
@@ -84,7 +84,7 @@ def test_processes_share_the_batch(
     )
     (only,) = commands(monkeypatch, capsys, *more, "--processes", "2", "--batch", "16")
     assert only[only.index("--nproc_per_node") + 1] == "2"
-    found = train.parse("generator", only[only.index("generator") + 1 :])
+    found = train.parse("generator", only[only.index("generator") + 1 :])[1]
     assert (found.train_batch_size, found.seed, found.triplets) == (8, 4, "t")
     with pytest.raises(SystemExit):
         commands(monkeypatch, capsys, *more, "--processes", "3", "--batch", "16")

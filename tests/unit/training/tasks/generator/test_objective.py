@@ -28,6 +28,7 @@ from reliableswap.training.tasks.generator import losses
 from reliableswap.training.tasks.generator.task import run
 
 
+@pytest.mark.slow
 def test_every_loss_moves_the_generator_and_leaves_its_inputs_alone(triplets: Path, encoders: Path) -> None:
     task = task_for(settings_for(triplets, **EVERY_LOSS, **ALL_KINDS), encoders)
     network = small_light(task)
@@ -102,6 +103,7 @@ def test_without_a_truth_the_face_is_free_and_only_the_background_is_held(
     assert float(image.grad[..., sample["face_mask"][0] == 0].abs().min()) > 0
 
 
+@pytest.mark.slow
 def test_what_glasses_of_the_target_hide_is_no_matter_to_the_identity_losses(
     triplets: Path, encoders: Path
 ) -> None:
@@ -264,9 +266,12 @@ def test_coarse_pictures_share_pixel_and_identity_loss(triplets: Path, encoders:
         "identity_jitter": 0.0,
     }
     task = task_for(settings_for(triplets, **values, supervision="cycle"), encoders)
+    layers = nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(48, 16)
+    task.frozen.identity = nn.Sequential(*layers)  # unlike a random encoder it tells pictures apart
+    task.frozen.identity.embedding_size = 16
     batch = torch.utils.data.default_collate([task.samples[i] for i in range(2)])
     fine = torch.rand(2, 3, SIZE, SIZE, generator=torch.manual_seed(0)) * 2 - 1
-    coarse = nn.functional.interpolate(fine, scale_factor=0.5)
+    coarse = -nn.functional.interpolate(fine, scale_factor=0.5)
 
     def found(image: Tensor, *smaller: Tensor) -> dict[str, Tensor]:
         class Painter(nn.Module):
@@ -280,16 +285,17 @@ def test_coarse_pictures_share_pixel_and_identity_loss(triplets: Path, encoders:
     enlarged = nn.functional.interpolate(coarse, size=(SIZE, SIZE), mode="bilinear", align_corners=False)
     alone, small, both = found(fine), found(enlarged), found(fine, coarse)
     for name in ("identity", "l1"):
-        assert both[name] == pytest.approx(float(alone[name] + small[name]) / 2, abs=1e-5)
-        assert abs(float(alone[name] - small[name])) > 1e-4
+        values = [float(one[name].detach()) for one in (alone, small, both)]
+        assert values[2] == pytest.approx((values[0] + values[1]) / 2, abs=1e-5)
+        assert abs(values[0] - values[1]) > 1e-3
 
 
 def test_within_the_margin_a_face_is_alike_enough() -> None:
     ours = torch.tensor([[1.0, 0.1], [1.0, 3.0]], requires_grad=True)
     theirs = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
     plain, spared = losses.identity_loss(ours, theirs), losses.identity_loss(ours, theirs, margin=0.1)
-    assert spared[0] == 0
-    assert spared[1] == pytest.approx(float(plain[1].detach()) - 0.1)
+    assert float(spared[0]) == 0
+    assert float(spared[1]) == pytest.approx(float(plain[1]) - 0.1)
     spared.sum().backward()
     assert ours.grad is not None
-    assert ours.grad[0].abs().sum() == 0 < ours.grad[1].abs().sum()
+    assert float(ours.grad[0].abs().sum()) == 0 < float(ours.grad[1].abs().sum())
