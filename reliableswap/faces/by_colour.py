@@ -55,7 +55,7 @@ def covered_by_colour(
     limits = _limits(mesh, shape, width)
     odds = (distance - limits) * 2.0
     hair = 1 / (1 + np.exp(-np.clip(odds, -30, 30)))
-    own = np.maximum(_free_brows(hair, mesh, shape, width), regions.lips(mesh, shape))
+    own = np.maximum(free_brows(hair, mesh, shape, width), regions.lips(mesh, shape))
     own = np.maximum(own, regions.eyes(mesh, shape, 1.5))
     turned = abs(mesh[234, 2] - mesh[454, 2]) > _TURNED * width
     if not (strict and turned):  # behind a turned nose the background would pass for a nostril
@@ -107,7 +107,7 @@ def _over_mouth(
     return missing * regions.feathered(regions.lower_face(mesh, shape), 0.03 * width)
 
 
-def _free_brows(hair: np.ndarray, mesh: np.ndarray, shape: tuple[int, int], width: float) -> np.ndarray:
+def free_brows(hair: np.ndarray, mesh: np.ndarray, shape: tuple[int, int], width: float) -> np.ndarray:
     """(H,W) the brows that are not under a fringe: those with skin above them."""
     out = np.zeros(shape, np.float32)
     up = mesh[9, :2] - mesh[168, :2]

@@ -39,6 +39,11 @@ class Parts:
         back = there @ np.vstack([inverse(self.matrix), (0, 0, 1)])
         return cv2.warpAffine(plane, back, shape_hw[::-1], borderMode=cv2.BORDER_REPLICATE)
 
+    def reduced(self, shape_hw: tuple[int, int], scale: float, shift: np.ndarray) -> dict[str, np.ndarray]:
+        """(H,W) the odds of each class in a copy of the picture, as `on` places them."""
+        planes = zip(CLASSES, self.odds, strict=True)
+        return {name: self.on(plane, shape_hw, scale, shift) for name, plane in planes}
+
     def moved(self, matrix: np.ndarray) -> Parts:
         """The same in another picture, to which the similarity `matrix` (2,3) leads."""
         return Parts(self.odds, self.matrix @ np.vstack([inverse(matrix), (0, 0, 1)]))

@@ -16,14 +16,12 @@ from reliableswap.geometry import regions
 
 from . import glasses
 from .by_colour import covered_by_colour
+from .by_parts import covered_by_parts
 from .looks import GLASSES, MOUTH
-from .parts import OWN, Parts
+from .parts import Parts
 
 _WORK = 64.0  # width in pixels that faces are reduced to before covers are looked for
 _WEARS = 0.3  # probability from which a face wears glasses; rimless ones score low
-# Odds that a pixel is not the face's own between which it goes from visible to covered: of a target, of a source.
-_FOREIGN, _FOREIGN_STRICT = (0.35, 0.65), (0.25, 0.55)
-_BARE = (0.5, 0.8)  # odds of skin between which a pixel goes from other things to bare
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,12 +31,14 @@ class Covers:
     maps: (h,w,2) in 0..1. `hidden`: something is in front of the face. `bare`: skin, not hair, beard or lips. Both are
     zero outside the face. A position p of the picture lies at (p + 0.5) * scale + shift on the maps.
     glasses: frames and dark lenses, also outside the face.
+    told: by a VisibilityNet; rules of colour are wrong too often for a generated face to give way to them.
     """
 
     maps: np.ndarray
     scale: float
     shift: np.ndarray
     glasses: glasses.Glasses
+    told: bool = False
 
     def at(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(H,W), (H,W) `hidden` and `bare` at positions (H,W,2) of the picture."""
@@ -97,11 +97,12 @@ def find_covers(
         )  # in the picture itself: frames are too thin for the copy
     there = worn.on(piece.shape[:2], scale, corner)
     if parts is not None:
-        hidden, bare = _covered_by_parts(parts, moved, there, strict, scale, corner)
+        seen = parts.reduced(piece.shape[:2], scale, corner)
+        hidden, bare = covered_by_parts(seen, piece, moved, there, strict)
     else:
         mouth = decided.mouth if decided else None
         hidden, bare = covered_by_colour(piece, moved, there, strict, mouth)
-    return Covers(np.dstack([hidden, bare]), scale, corner - 0.5, worn)
+    return Covers(np.dstack([hidden, bare]), scale, corner - 0.5, worn, told=parts is not None)
 
 
 def find_glasses(picture: np.ndarray, mesh: np.ndarray, glasses_net: Any) -> np.ndarray:
@@ -129,21 +130,3 @@ def _reduced(picture: np.ndarray, mesh: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 def _wears_glasses(picture: np.ndarray, mesh: np.ndarray) -> bool:
     return float(1 / (1 + np.exp(-GLASSES.score(picture, mesh)))) > _WEARS
-
-
-def _covered_by_parts(
-    parts: Parts, mesh: np.ndarray, worn: np.ndarray, strict: bool, scale: float, shift: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """(H,W), (H,W) `hidden` and `bare` on a reduced copy of the picture, with the mesh in it."""
-    shape, width = worn.shape, regions.face_width(mesh)
-    own, skin = (parts.on(plane, shape, scale, shift) for plane in (parts.of(*OWN), parts.of("skin")))
-    low, high = _FOREIGN_STRICT if strict else _FOREIGN
-    hidden = np.clip((1 - own - low) / (high - low), 0, 1)
-    if strict:  # include the shadow that covers cast
-        hidden = cv2.dilate(hidden, regions.disc(0.015 * width))
-        worn = cv2.dilate(worn, regions.disc(0.02 * width))
-    face = regions.oval(mesh, shape)
-    hidden = regions.feathered(np.maximum(hidden, worn) * face, 0.008 * width)
-    low, high = _BARE
-    bare = face * np.clip((skin - low) / (high - low), 0, 1)
-    return hidden, bare * (1 - hidden)

@@ -49,4 +49,4 @@ class SteadyCovers:
         maps = self._maps(track, frame, found.maps, points)
         # The patch of glasses is aligned with the face already, so it needs no moving.
         odds = self._odds(track, frame, found.glasses.odds)
-        return Covers(maps, found.scale, found.shift, Glasses(odds, to_patch(mesh)))
+        return Covers(maps, found.scale, found.shift, Glasses(odds, to_patch(mesh)), found.told)

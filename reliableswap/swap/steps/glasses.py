@@ -1,6 +1,8 @@
-"""Keep the target's glasses in front of the generated face."""
+"""Keep the target's glasses, and whatever else hides its face, in front of the generated face."""
 
 from __future__ import annotations
+
+import numpy as np
 
 from reliableswap.geometry.shape import origins
 from reliableswap.swap.job import FaceJob
@@ -11,10 +13,15 @@ from .crop import enlarged, face_in_crop_window, in_region
 def glasses(job: FaceJob) -> FaceJob:
     """Layer of the crop's window: `alpha` (h,w), the opacity of the generated face.
 
-    Hair and hands the generator leaves out by itself.
+    Without a VisibilityNet, hair and hands are left to the generator, which leaves most of them out by itself.
     """
     alpha = enlarged(job, job.layer("cover") * job.settings.likeness)
     piece = face_in_crop_window(job)
-    worn = job.target.covers.glasses.at(origins(job.move, in_region(job, piece)))
-    alpha[piece] *= 1 - job.settings.glasses * worn
+    covers, seen_at = job.target.covers, origins(job.move, in_region(job, piece))
+    worn = covers.glasses.at(seen_at)
+    front = job.settings.glasses * worn
+    if covers.told:
+        hidden, _ = covers.at(seen_at)
+        front = np.maximum(front, hidden - np.minimum(hidden, worn))
+    alpha[piece] *= 1 - front
     return job.with_layers(alpha=alpha)

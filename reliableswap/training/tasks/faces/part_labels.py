@@ -51,7 +51,8 @@ def of_hair_mask(mask: np.ndarray, crop: np.ndarray, mesh: np.ndarray) -> np.nda
     sets[face & (distance > _NO_SKIN)] = BIT["skin"] | BIT["front"] | BIT["hair"] | BIT["beard"]
     sets[_beard(crop, mesh, distance)] = BIT["beard"]
     sets = _with_hair(sets, mask > 0, mesh)
-    return _with_features(_widened(sets, 2), crop, mesh)
+    hair = cv2.dilate((mask > 0).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    return _with_features(_widened(sets, 2), crop, mesh, bare=~hair)
 
 
 def of_fasseg(labels: np.ndarray, crop: np.ndarray, mesh: np.ndarray) -> np.ndarray:
@@ -108,11 +109,19 @@ def _with_hair(sets: np.ndarray, hair: np.ndarray, mesh: np.ndarray) -> np.ndarr
 
 
 def _with_features(
-    sets: np.ndarray, crop: np.ndarray, mesh: np.ndarray, eyes: np.ndarray | None = None
+    sets: np.ndarray,
+    crop: np.ndarray,
+    mesh: np.ndarray,
+    eyes: np.ndarray | None = None,
+    bare: np.ndarray | None = None,
 ) -> np.ndarray:
-    """The sets with brows, eyes and lips from the mesh, or `eyes` (S,S) from labels, and glasses that are worn."""
+    """The sets with brows, eyes and lips from the mesh, or `eyes` (S,S) from labels, and glasses that are worn.
+
+    bare: (S,S) where there is no hair for certain; None: where the sets have none.
+    """
     shape, sets = sets.shape, sets.copy()
-    bare = sets & BIT["hair"] == 0  # a fringe hides brows and eyes
+    if bare is None:
+        bare = sets & BIT["hair"] == 0  # a fringe hides brows and eyes
     unsure = ~bare & (sets != BIT["hair"])
     hidden_mouth = not _turned(mesh) and MOUTH.score(crop, mesh) < _MOUTH_HIDDEN
     if hidden_mouth:

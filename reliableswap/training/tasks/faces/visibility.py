@@ -39,7 +39,7 @@ _RARE = {
     "eyes": 2.0,
     "lips": 2.0,
     "inner mouth": 2.0,
-    "beard": 2.0,
+    "beard": 6.0,
     "glasses": 3.0,
     "front": 1.5,
 }

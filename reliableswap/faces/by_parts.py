@@ -1,0 +1,66 @@
+"""What covers a face, from what a VisibilityNet says that its pixels show.
+
+The network is sure of fringes, glasses and things, and calls many beards hair or a thing, for few photos have a
+labelled beard. So the mesh says which hair is the face's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import cv2
+import numpy as np
+
+from reliableswap.geometry import regions
+from reliableswap.imaging import colour
+
+from .by_colour import free_brows, hairlike
+from .parts import OWN
+
+# Odds that a pixel is not the face's own between which it goes from visible to covered: of a target, of a source.
+_FOREIGN, _FOREIGN_STRICT = (0.35, 0.65), (0.25, 0.55)
+_BARE = (0.5, 0.8)  # odds of skin between which a pixel goes from other things to bare
+_TURNED = 0.3  # sine of the yaw from which the head counts as turned
+_BEARDED = (0.25, 0.4)  # share of hair on chin and upper lip between which a face goes from shaven to bearded
+
+
+def covered_by_parts(
+    odds: Mapping[str, np.ndarray], picture: np.ndarray, mesh: np.ndarray, worn: np.ndarray, strict: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """(H,W), (H,W) `hidden` and `bare` of the face in a picture (H,W,3) uint8, as visibility.Covers has them.
+
+    odds: (H,W) in 0..1 of each class, by name. worn: (H,W) its glasses.
+    """
+    shape, width, face = worn.shape, regions.face_width(mesh), regions.oval(mesh, worn.shape)
+    own = sum((odds[name] for name in OWN), np.zeros(shape, np.float32))
+    eyes = np.maximum(free_brows(odds["hair"], mesh, shape, width), regions.eyes(mesh, shape, 1.5))
+    beard = _beard(odds, picture, mesh, strict)
+    own = own + odds["hair"] * regions.feathered(np.maximum(eyes, beard), 0.015 * width)
+    # On a beard a dark thing would be taken for one, as by the rules of colour.
+    own = own + odds["front"] * regions.feathered(beard * hairlike(colour.to_lab(picture)), 0.01 * width)
+    if worn.any() and not strict:  # GlassesNet tells clear lenses, behind which the eyes are seen
+        own = own + odds["glasses"]
+    low, high = _FOREIGN_STRICT if strict else _FOREIGN
+    hidden = np.clip((1 - own - low) / (high - low), 0, 1)
+    if strict:  # include the shadow that covers cast
+        hidden = cv2.dilate(hidden, regions.disc(0.015 * width))
+        worn = cv2.dilate(worn, regions.disc(0.02 * width))
+    hidden = regions.feathered(np.maximum(hidden, worn) * face, 0.008 * width)
+    low, high = _BARE
+    bare = face * np.clip((odds["skin"] - low) / (high - low), 0, 1)
+    return hidden, bare * (1 - hidden)
+
+
+def _beard(odds: Mapping[str, np.ndarray], picture: np.ndarray, mesh: np.ndarray, strict: bool) -> np.ndarray:
+    """(H,W) where hair is a beard: the lower face, without its edge where none grows on chin and upper lip; there long
+    hair hangs. At the edge of a turned source it may be the background."""
+    shape, width = picture.shape[:2], regions.face_width(mesh)
+    face, lower = regions.oval(mesh, shape), regions.lower_face(mesh, shape)
+    middle = lower * regions.eroded(face, 0.1 * width) * (1 - regions.lips(mesh, shape))
+    hair = odds["hair"] + odds["beard"] + odds["front"] * hairlike(colour.to_lab(picture))
+    share = float((hair * middle).sum() / max(float(middle.sum()), 1.0))
+    low, high = _BEARDED
+    grown = float(np.clip((share - low) / (high - low), 0, 1))
+    turned = abs(mesh[234, 2] - mesh[454, 2]) > _TURNED * width
+    edge = regions.eroded(face, 0.04 * width) if strict and turned else face
+    return np.asarray(lower * np.maximum(grown * edge, regions.eroded(face, 0.06 * width)))

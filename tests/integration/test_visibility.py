@@ -1,0 +1,80 @@
+"""The VisibilityNet as a component: what it says covers a face stays, and it is moved, saved and replaced."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from support.people import portrait
+
+from reliableswap import ReliableSwapPipeline
+from reliableswap.models.visibility import CLASSES, VisibilityNet
+
+
+@pytest.fixture
+def pipe() -> ReliableSwapPipeline:
+    return ReliableSwapPipeline.bundled()
+
+
+def sees_only(name: str) -> VisibilityNet:
+    """A network that calls every pixel by that class."""
+    network = VisibilityNet(widths=(4, 4, 8, 8), deep=8).eval()
+    torch.nn.init.zeros_(network.last.weight)
+    with torch.no_grad():
+        network.last.bias.copy_(20.0 * (torch.arange(len(CLASSES)) == CLASSES.index(name)))
+    return network
+
+
+def change(pipe: ReliableSwapPipeline, engine: str) -> np.ndarray:
+    """(H,W) how much a swap changes the target; its shape and expression are left alone."""
+    target = portrait(2, 260)
+    result = pipe(portrait(1, 260), target, engine=engine, shape=0.0, expression=0.0)  # type: ignore[call-overload]
+    return np.asarray(np.abs(result.pictures[0].pixels.astype(float) - target).mean(2))
+
+
+@pytest.mark.parametrize("engine", ["blend", "neural"])
+def test_what_hides_the_target_stays_in_front_of_the_new_face(
+    pipe: ReliableSwapPipeline, engine: str
+) -> None:
+    face = pipe.find(portrait(2, 260))[0]
+    x0, y0, x1, y1 = face.box.astype(int)
+    cheeks = slice((y0 + y1) // 2, (y0 + 2 * y1) // 3), slice((3 * x0 + x1) // 4, (x0 + 3 * x1) // 4)
+    pipe.visibility = sees_only("skin")
+    bare = change(pipe, engine)[cheeks].mean()
+    pipe.visibility = sees_only("front")
+    hidden = change(pipe, engine)[cheeks].mean()
+    assert bare > 4
+    assert hidden < 0.3 * bare
+
+
+def test_what_hides_the_source_is_no_texture(pipe: ReliableSwapPipeline) -> None:
+    networks = {}
+    for name in ("skin", "front"):
+        pipe.visibility = sees_only(name)
+        networks[name] = pipe.prepare(portrait(1, 260)).subjects[0]
+    inside = networks["skin"].strict_covers.on(networks["skin"].shape)[1] > 0.9
+    assert inside.mean() > 0.05
+    assert networks["skin"].strict_covers.on(networks["skin"].shape)[0][inside].max() < 0.05
+    assert networks["front"].strict_covers.on(networks["front"].shape)[0][inside].min() > 0.95
+    crop = networks["front"].covers_in_crop(128, "arcface_128").on((128, 128))[0]
+    assert crop[60:80, 50:78].min() > 0.95
+
+
+def test_it_is_moved_saved_and_counted_with_the_others(pipe: ReliableSwapPipeline, tmp_path: Path) -> None:
+    pipe.visibility = VisibilityNet(widths=(4, 4, 8, 8), deep=8)
+    assert pipe.checksums()["visibility"][0] == "VisibilityNet"
+    pipe.to(torch.float16)
+    assert next(pipe.visibility.parameters()).dtype == torch.float16
+    pipe.save_pretrained(tmp_path)
+    assert "visibility" in json.loads((tmp_path / "model_index.json").read_text())
+    assert isinstance(ReliableSwapPipeline.from_pretrained(tmp_path).visibility, VisibilityNet)
+
+
+def test_without_one_covers_are_judged_by_colour(pipe: ReliableSwapPipeline) -> None:
+    pipe.visibility = None
+    assert not pipe.prepare(portrait(1, 260)).subjects[0].covers.told
+    pipe.visibility = sees_only("skin")
+    assert pipe.prepare(portrait(1, 260)).subjects[0].covers.told
