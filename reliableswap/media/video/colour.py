@@ -116,10 +116,13 @@ class Colours:
                 plane = cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
             self._add_plane(frame, index, plane, small)
 
-    def add_grey(self, frame: Any, change: np.ndarray) -> None:
-        """Add a change (h,w) float32 that red, green and blue share to the whole picture, in place."""
-        height, width = change.shape
-        steps = np.rint(change * np.float32(self._luma_scale)).astype(np.int16)
+    def grey_steps(self, change: np.ndarray) -> np.ndarray:
+        """(h,w) int16 steps of the luma samples for a change (h,w) float32 that red, green and blue share."""
+        return np.rint(change * np.float32(self._luma_scale)).astype(np.int16)
+
+    def add_grey(self, frame: Any, steps: np.ndarray) -> None:
+        """Add `grey_steps` (h,w) to the whole picture, in place."""
+        height, width = steps.shape
         self._add_plane(frame, 0, steps, (0, 0, width, height))
 
     def _add_plane(self, frame: Any, index: int, change: np.ndarray, box: Box) -> None:

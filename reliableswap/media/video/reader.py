@@ -39,12 +39,19 @@ class ClipReader:
 
     def __init__(self, info: ClipInfo) -> None:
         self.info, self.colours = info, Colours.of(info)
+        self._grey: np.ndarray | None = None  # what `with_changes` added last, and its steps
+        self._steps = np.zeros((0, 0), np.int16)
 
     def frames(self, begin: int | None = None, end: int | None = None) -> Iterator[ClipFrame]:
         """Yield the frames with begin <= pts < end; None stands for the clip's own begin and end.
 
         A clip that ends before its container says, or that can't be decoded on the way, raises ClipError.
         """
+        for pts, duration, frame in self._stored(begin, end):
+            yield self._frame(pts, duration, frame)
+
+    def _stored(self, begin: int | None, end: int | None) -> Iterator[tuple[int, int, Any]]:
+        """Yield (pts, duration, frame) of the same frames as `frames`, as they are stored."""
         decoded = self._decoded(None)
         try:
             if begin is not None and self.info.first_pts is not None and begin > self.info.first_pts:
@@ -55,12 +62,12 @@ class ClipReader:
                     decoded.close()
                     decoded = self._decoded(None)
                 elif first is not None and first[0] == begin:
-                    yield self._frame(*first)
+                    yield first
             for pts, duration, frame in decoded:
                 if end is not None and pts >= end:
                     return
                 if begin is None or pts >= begin:
-                    yield self._frame(pts, duration, frame)
+                    yield pts, duration, frame
         finally:
             decoded.close()
 
@@ -119,10 +126,11 @@ class ClipReader:
                 run.append(waiting.pop(0))
             wanted = {int(times.pts[number]): number for number in run}
             found = 0
-            for frame in self.frames(int(times.pts[run[0]]), int(times.pts[run[-1]]) + 1):
-                if frame.pts in wanted:
+            stored = self._stored(int(times.pts[run[0]]), int(times.pts[run[-1]]) + 1)
+            for pts, duration, frame in stored:
+                if pts in wanted:
                     found += 1
-                    yield wanted[frame.pts], frame
+                    yield wanted[pts], self._frame(pts, duration, frame)
             if found != len(run):
                 raise ClipError(
                     f"{self.info.name} was read differently than before; was it changed meanwhile?"
@@ -144,7 +152,8 @@ class ClipReader:
     ) -> Any:
         """PyAV's frame with what changed from `frame.rgb` to `after` (H,W,3) inside the boxes, and with `grey` added.
 
-        boxes: upright, inside the picture. grey (H,W) float32: a change of all three channels, or None.
+        boxes: upright, inside the picture. grey (H,W) float32: a change of all three channels, or None; an array that
+        is given again has to be the same.
         """
         stored = self.colours.planes(frame.stored)
         height, width = after.shape[:2]
@@ -155,7 +164,9 @@ class ClipReader:
             change = cv2.subtract(after[y0:y1, x0:x1], frame.rgb[y0:y1, x0:x1], dtype=cv2.CV_16S)
             self.colours.add(stored, turn.stored(change), turn.stored_box((x0, y0, x1, y1), height, width))
         if grey is not None:
-            self.colours.add_grey(stored, turn.stored(grey))
+            if grey is not self._grey:  # a watermark is the same for several frames
+                self._grey, self._steps = grey, self.colours.grey_steps(turn.stored(grey))
+            self.colours.add_grey(stored, self._steps)
         return stored
 
     def _whole_samples(self, box: Box, height: int, width: int) -> Box:

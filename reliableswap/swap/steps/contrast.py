@@ -47,6 +47,10 @@ def _grey(picture: np.ndarray) -> np.ndarray:
 
 
 def _local(plane: np.ndarray, weight: np.ndarray, sigma: float) -> np.ndarray:
-    """(H,W) the plane's weighted means nearby."""
-    total = cv2.GaussianBlur(weight, (0, 0), sigma) + 1e-3
-    return (cv2.GaussianBlur(plane * weight, (0, 0), sigma) + 1e-3 * float(plane.mean())) / total
+    """(H,W) the plane's weighted means nearby, computed on a reduced copy: they are smooth."""
+    height, width = plane.shape
+    k = max(1.0, sigma / 4)
+    size = max(2, round(width / k)), max(2, round(height / k))
+    both = cv2.resize(cv2.merge([plane * weight, weight]), size, interpolation=cv2.INTER_AREA)
+    light, total = cv2.split(cv2.GaussianBlur(both, (0, 0), sigma / k))
+    return cv2.resize((light + 1e-3 * float(plane.mean())) / (total + 1e-3), (width, height))
