@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 import gradio as gr
 import numpy as np
 import pytest
+import torch
 from support.space_page import as_file
 
 from reliableswap import ReliableSwapPipeline
@@ -37,6 +39,11 @@ def worker(pipe: ReliableSwapPipeline) -> Worker:
 
 def figure_pictures(worker: Worker) -> list[str]:
     return [panel.picture for row in figure_rows(worker).values() for panel in row]
+
+
+def test_the_page_runs_on_the_quickest_runtime_that_is_installed() -> None:
+    quickest = "openvino" if find_spec("openvino") else "cpu"
+    assert Worker().pipe.place == ("cuda:0" if torch.cuda.is_available() else quickest)
 
 
 def test_neural_is_offered_with_a_generator(worker: Worker) -> None:
