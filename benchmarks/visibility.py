@@ -132,7 +132,9 @@ def report(tables: dict[str, Counts]) -> str:
             lines.append(line(f"{name}: found", lambda t, name=name: t.recall(name)))
     for name in first.true:
         if name.startswith("false"):
-            lines.append(line(f"hidden {name}", lambda t, name=name: t.recall(name)))
+            lines.append(
+                line(name.replace("false on", "wrongly hidden:"), lambda t, name=name: t.recall(name))
+            )
     return "\n".join(lines)
 
 

