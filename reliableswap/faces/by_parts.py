@@ -20,6 +20,7 @@ from .parts import OWN
 # Odds that a pixel is not the face's own between which it goes from visible to covered: of a target, of a source.
 _FOREIGN, _FOREIGN_STRICT = (0.35, 0.65), (0.25, 0.55)
 _BARE = (0.5, 0.8)  # odds of skin between which a pixel goes from other things to bare
+_GLASSES = (0.01, 0.02)  # share of a face that looks like glasses between which it may wear some after all
 _NO_SKIN = 4.0  # distance from the skin model from which a pixel is not skin
 _TURNED = 0.3  # sine of the yaw from which the head counts as turned
 _BEARDED = (0.25, 0.4)  # share of hair on chin and upper lip between which a face goes from shaven to bearded
@@ -35,13 +36,13 @@ def covered_by_parts(
     shape, width, face = worn.shape, regions.face_width(mesh), regions.oval(mesh, worn.shape)
     own = sum((odds[name] for name in OWN), np.zeros(shape, np.float32))
     eyes = np.maximum(free_brows(odds["hair"], mesh, shape, width), regions.eyes(mesh, shape, 1.5))
+    eyes = cv2.dilate(eyes, regions.disc(0.02 * width))
     dark = _dark(picture, mesh)
     beard = _beard(odds, dark, mesh, strict)
     own = own + odds["hair"] * regions.feathered(np.maximum(eyes, beard), 0.015 * width)
     # On a beard a dark thing would be taken for one, as by the rules of colour.
     own = own + odds["front"] * regions.feathered(beard * dark, 0.01 * width)
-    if worn.any() and not strict:  # GlassesNet tells clear lenses, behind which the eyes are seen
-        own = own + odds["glasses"]
+    own = own + odds["glasses"] * (1 - _trust_in_glasses(odds["glasses"], face, bool(worn.any()), strict))
     low, high = _FOREIGN_STRICT if strict else _FOREIGN
     hidden = np.clip((1 - own - low) / (high - low), 0, 1)
     if strict:  # include the shadow that covers cast
@@ -51,6 +52,16 @@ def covered_by_parts(
     low, high = _BARE
     bare = face * np.clip((odds["skin"] - low) / (high - low), 0, 1)
     return hidden, bare * (1 - hidden)
+
+
+def _trust_in_glasses(odds: np.ndarray, face: np.ndarray, worn: bool, strict: bool) -> float:
+    """How far the class glasses counts beside what GlassesNet found, which knows that clear lenses show the eyes: for a
+    source, and where there is more than a corner of an eye that looks like glasses."""
+    if worn:
+        return float(strict)
+    share = float((odds * face).sum() / max(float(face.sum()), 1.0))
+    low, high = _GLASSES
+    return float(np.clip((share - low) / (high - low), 0, 1))
 
 
 def _dark(picture: np.ndarray, mesh: np.ndarray) -> np.ndarray:
