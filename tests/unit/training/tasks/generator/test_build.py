@@ -90,3 +90,23 @@ def test_an_adapter_can_be_added_and_changes_nothing_at_first(
         )
     with pytest.raises(ReliableSwapError, match="--adapter is for the light generator"):
         build_generator(settings_for(triplets, base="simswap", adapter=join), identity, None, [SIZE], 10.0)
+
+
+def test_small_bases_take_the_triplets_size(triplets: Path, encoders: Path) -> None:
+    identity = IdentityEncoder.from_pretrained(encoders / "identity")
+
+    def build(sizes: list[int], **values: Any) -> Any:
+        return build_generator(settings_for(triplets, **values), identity, None, sizes, 10.0)
+
+    small = build([96], base="faceshifter", channels=16, coarse_heads=1)
+    assert (small.size, small.config["channels"], len(small.coarse)) == (96, 16, 1)
+    assert build([64, 96], base="simswap", channels=4).config["sizes"] == [64, 96]
+    for sizes, values, expected in (
+        ([224], {"base": "faceshifter"}, "no variant for 224 px"),
+        ([64, 96], {"base": "faceshifter"}, "takes crops of 64 px only, and the triplets have 96"),
+        ([64], {"base": "faceshifter", "channels": 12}, "choose a multiple of 8"),
+        ([64], {"base": "simswap", "coarse_heads": 3}, "allow 0 to 2"),
+        ([64], {"coarse_heads": 1}, "the light generator has one width"),
+    ):
+        with pytest.raises(ReliableSwapError, match=expected):
+            build(sizes, **values)
