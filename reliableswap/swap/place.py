@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -33,11 +34,11 @@ class CropPlace:
     holds_all: bool
 
     @classmethod
-    def of(cls, target: Subject, generator: object) -> CropPlace:
+    def of(cls, target: Subject, generator: Any) -> CropPlace:
         """The crop's side is the smallest of the generator's sizes that holds all the photo shows, or its largest."""
-        config = generator.config  # type: ignore[attr-defined]
+        config = generator.config
         template = str(config["template"])
-        own = generator.size  # type: ignore[attr-defined]
+        own = generator.size
         sizes = sorted([own] if own else config.get("sizes", [128]))
         for size in sizes:
             matrix = target.crop_matrix(size, template)

@@ -60,7 +60,7 @@ def wave_strength(grey: np.ndarray, faces: Sequence[Box], zoom: float) -> np.nda
         grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
     detail = cv2.absdiff(grey, cv2.GaussianBlur(grey, (0, 0), 2.0))
     small = max(1, round(grey.shape[1] / _STEP)), max(1, round(grey.shape[0] / _STEP))
-    texture = cv2.resize(cv2.min(detail, _MOST_TEXTURE), small, interpolation=cv2.INTER_AREA)
+    texture = cv2.resize(np.minimum(detail, np.float32(_MOST_TEXTURE)), small, interpolation=cv2.INTER_AREA)
     strength = _FLAT + _TEXTURE * cv2.blur(texture, _WINDOW)
     gain = _face_gain(strength.shape, faces, zoom * _STEP) if len(faces) else np.float32(1)
     strength *= gain
