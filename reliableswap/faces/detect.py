@@ -99,6 +99,9 @@ def _search(detector: FaceDetector, image: np.ndarray, settings: SearchSettings)
     found = [_pass(detector, image, settings.side, settings.score)]
     # In a smaller copy, a face that fills the photo has a size that the network detects best.
     found.append(_pass(detector, image, settings.side * 2 // 5, settings.score))
+    if not any((rows[:, 14] >= settings.sure).any() for rows in found):
+        # A face that fills a photo to its edges is still too large there; its eyes and mouth look like small faces.
+        found.append(_pass(detector, image, settings.side // 4, settings.score))
     longest = max(image.shape[:2])
     if settings.fine_side and longest > 2 * settings.side:
         found.append(_small_faces(detector, image, settings))

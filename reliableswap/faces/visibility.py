@@ -22,6 +22,7 @@ from .parts import Parts
 
 _WORK = 64.0  # width in pixels that faces are reduced to before covers are looked for
 _WEARS = 0.3  # probability from which a face wears glasses; rimless ones score low
+_AGREED = 0.67  # mean odds of glasses, by a VisibilityNet, where GlassesNet sees some; wrinkles and shadows have 0.6
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +99,8 @@ def find_covers(
     there = worn.on(piece.shape[:2], scale, corner)
     if parts is not None:
         seen = parts.reduced(piece.shape[:2], scale, corner)
+        if float((seen["glasses"] * there).sum()) < _AGREED * float(there.sum()):
+            worn, there = glasses.NONE, np.zeros_like(there)
         hidden, bare = covered_by_parts(seen, piece, moved, there, strict)
     else:
         mouth = decided.mouth if decided else None
