@@ -57,7 +57,7 @@ def write_csv(curves: Mapping[str, Curve], path: Path) -> None:
 
 
 def plot(rows: Mapping[str, Sequence[Curve]], path: Path) -> None:
-    """A panel for each figure, a line for each row: the mean over its seeds, in a band from the lowest to the highest."""
+    """A panel for each figure, a line for each row: the mean over its seeds, in a band from lowest to highest."""
     import matplotlib
 
     matplotlib.use("Agg")
