@@ -36,7 +36,7 @@ def merge(job: FaceJob) -> FaceJob:
     """Layers `image` and `mask`: the rebuilt face in the photo."""
     place = _Place(job)
     under = job.layer("reshaped")[place.window].astype(np.float32)
-    over = under + three_channels(place.known) * (place.enlarged(job.layer("rebuilt")) - under)
+    over = extended(place.enlarged(job.layer("rebuilt")), place.known)
     made = blend(over, under, place.alpha, place.bands)
     made += three_channels(place.alpha) * three_channels(_missing_grain(job, made, under, place))
     # Middle levels reach beyond the mask; they may, a little way, but not onto what covers the face.
@@ -69,6 +69,21 @@ def blend(over: np.ndarray, under: np.ndarray, alpha: np.ndarray, bands: int) ->
     difference += [np.zeros_like(level) for level in ours[fine:]]
     masks = gaussian_pyramid(alpha, bands)
     return under + collapse([d * three_channels(m) for d, m in zip(difference, masks, strict=True)])
+
+
+def extended(picture: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """(H,W,3) float32 the picture where `known` (H,W) is one, smoothly continued where it is zero.
+
+    What a decoder draws beside the face was never learnt, and an edge to anything else would show in all levels.
+    """
+    if min(known.shape) <= _COARSEST:
+        weight = known[..., None] / max(float(known.sum()), 1e-6)
+        return np.full_like(picture, (picture * weight).sum((0, 1)))
+    weight = cv2.pyrDown(known)
+    coarse = cv2.pyrDown(picture * three_channels(known)) / three_channels(np.maximum(weight, 1e-6))
+    filled = extended(coarse, np.minimum(4 * weight, 1))
+    beside = cv2.pyrUp(filled, dstsize=picture.shape[1::-1])
+    return np.asarray(beside + three_channels(known) * (picture - beside), np.float32)
 
 
 def _brightness(pyramid: list[np.ndarray]) -> np.ndarray:

@@ -19,7 +19,7 @@ from reliableswap.swap.job import FaceJob
 from reliableswap.swap.networks import Networks, Running
 from reliableswap.swap.person import Person
 from reliableswap.swap.settings import SwapSettings
-from reliableswap.swap.steps.merge import blend, merge
+from reliableswap.swap.steps.merge import blend, extended, merge
 from reliableswap.swap.steps.rebuild import rebuild
 from reliableswap.swap.steps.reshape import reshape
 from reliableswap.swap.subject import Subject
@@ -91,6 +91,27 @@ def test_light_and_tone_stay_the_targets(shade: float) -> None:
     inside = regions.eroded(regions.oval(job.target.mesh, job.target.shape), 0.1 * job.width) > 0
     before, after = (one[inside].mean(0) for one in (job.target.pixels.astype(float), job.image))
     assert np.abs(before - after).max() < 4
+
+
+def test_another_tone_leaves_no_ring() -> None:
+    """A decoder of another skin tone: neither the face nor its rim takes the tone on."""
+    job = run(
+        STEPS, job_of(lambda pictures: torch.tensor([0.6, -0.2, -0.6]).view(1, 3, 1, 1).expand(1, 3, 64, 64))
+    )
+    oval = regions.oval(job.target.mesh, job.target.shape)
+    tint = (job.image.astype(float) - job.target.pixels) @ [0.5, 0, -0.5]
+    for near, far in ((0.03, 0.08), (0.08, 0.15)):
+        rim = (regions.eroded(oval, near * job.width) > 0) & (regions.eroded(oval, far * job.width) == 0)
+        assert abs(tint[rim].mean()) < 8  # the rim is a mixture with what lies beside the face
+
+
+def test_what_is_not_known_is_continued() -> None:
+    picture = np.full((50, 40, 3), (200, 100, 50), np.float32)
+    known = np.zeros((50, 40), np.float32)
+    known[10:40, 10:30] = 1
+    picture[known == 0] = 0
+    assert np.abs(extended(picture, known) - (200, 100, 50)).max() < 2
+    assert np.isfinite(extended(picture, np.zeros_like(known))).all()
 
 
 def test_contrast_follows_the_brightness() -> None:
