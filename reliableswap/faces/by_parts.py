@@ -21,7 +21,7 @@ from .parts import OWN
 _FOREIGN, _FOREIGN_STRICT = (0.35, 0.65), (0.25, 0.55)
 _BARE = (0.5, 0.8)  # odds of skin between which a pixel goes from other things to bare
 _GLASSES = (0.01, 0.02)  # share of a face that looks like glasses between which it may wear some after all
-_NO_SKIN = 4.0  # distance from the skin model from which a pixel is not skin
+_NO_SKIN = 3.0  # distance from the skin model from which a pixel is not skin
 _TURNED = 0.3  # sine of the yaw from which the head counts as turned
 _BEARDED = (0.25, 0.4)  # share of hair on chin and upper lip between which a face goes from shaven to bearded
 
