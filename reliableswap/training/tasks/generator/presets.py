@@ -1,4 +1,4 @@
-"""Published training recipes for the generator, as differences from GeneratorSettings' defaults.
+"""Training recipes for the generator, as differences from GeneratorSettings' defaults.
 
 The defaults themselves are the light generator's recipe.
 """
@@ -59,4 +59,38 @@ _FACESHIFTER: dict[str, Any] = {
     "adversarial_weight": 1.0,
 }
 
-PRESETS: Mapping[str, Mapping[str, Any]] = {"light": {}, "simswap": _SIMSWAP, "faceshifter": _FACESHIFTER}
+# The last leg of the bundled generator: it starts from a light generator without layers (--initial).
+_LAYERED: dict[str, Any] = {
+    "layers": True,
+    "train_batch_size": 12,
+    "learning_rate": 4e-4,
+    "lr_scheduler": "cosine",
+    "lr_warmup_steps": 10,
+    "ema_decay": 0.99,
+    "supervision": "cycle",
+    "cycle_share": 0.3,
+    "real_source_share": 0.1,
+    "reconstruction_share": 0.1,
+    "vanilla_share": 0.5,
+    "strangers": 0.6,
+    "light": 0.2,
+    "occluded": 0.3,
+    "painted_glasses": 0.15,
+    "identity_weight": 20.0,
+    "lower_face_weight": 2.0,
+    "colour_weight": 12.0,
+    "drawn_weight": 5.0,
+    "drawn_truth_weight": 4.0,
+    "expression_weight": 8.0,
+    "pose_weight": 5.0,
+    "discriminator": "projected",
+    "discriminator_channels": 64,
+    "adversarial_weight": 0.35,
+}
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "light": {},
+    "layered": _LAYERED,
+    "simswap": _SIMSWAP,
+    "faceshifter": _FACESHIFTER,
+}
