@@ -226,7 +226,7 @@ def parse() -> argparse.Namespace:
     )
     add("--pairs", type=int, default=400, help="held-out pairs (default: %(default)s)")
     add("--judge", default="dlib", help="as for reliableswap evaluate (default: %(default)s)")
-    add("--features", default="efficientnet-lite2", help="of the Fréchet distance (default: %(default)s)")
+    add("--features", help="of the Fréchet distance (default: that of `reliableswap evaluate`)")
     add("--dry-run", action="store_true", help="print the commands and stop")
     arguments = parser.parse_args()
     arguments.channels = {base: getattr(arguments, f"{base}_channels") for base in CHANNELS}

@@ -92,7 +92,7 @@ def evaluate(
     *,
     pairs: int,
     judge: str,
-    features: str,
+    features: str | None = None,
     lower_judge: Path | None = None,
 ) -> dict[str, Any]:
     """Measure pipelines and the blend engine on the same held-out pairs; return the report's methods by name."""
@@ -102,7 +102,8 @@ def evaluate(
     command = [
         sys.executable, "-m", "reliableswap", "evaluate", *compared, "--pipeline", "bundled", "--engine", "blend",
         "--controls", "--protocol", "identity-folders", "--faces", str(faces),
-        "--pairs", str(pairs), "--judge", judge, "--features", features,
+        "--pairs", str(pairs), "--judge", judge,
+        *(["--features", features] if features else []),
         *(["--lower-judge", str(lower_judge)] if lower_judge else []),
         "-o", str(report), "--overwrite",
     ]  # fmt: skip

@@ -54,7 +54,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("-o", "--output", type=Path, required=True, help="picture file to write")
-    parser.add_argument("--side", type=int, default=180, help="pixels per face (default: %(default)s)")
+    parser.add_argument("--side", type=int, default=240, help="pixels per face (default: %(default)s)")
     arguments = parser.parse_args()
     pipe = ReliableSwapPipeline.bundled()
     pipe.set_progress_bar_config(disable=True)

@@ -59,7 +59,7 @@ def test_what_ships_is_small_has_a_card_and_loads_as_a_pipeline() -> None:
     for name in names:
         card = (bundled(name) / "README.md").read_text()
         assert "Measured on held-out people" in card
-        assert "train_accelerate.py" in card
+        assert "train_accelerate.py" in card or "reliableswap train" in card
         assert "/" + "tmp" not in card
         assert "\nlicense_name: non-commercial-research\n" in card
         assert f'from_pretrained(bundled("{name}"))' in card
