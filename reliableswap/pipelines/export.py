@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 from reliableswap import __version__
 from reliableswap.errors import NoFaceError, RefusedError, ReliableSwapError
@@ -133,7 +134,7 @@ def _export_one(
         return ExportedNetwork(
             precision="float32", difference=export(network, signature, path, form), **about
         )
-    rows = [row for row in rows if [one.shape for one in row] == list(signature.inputs.values())]
+    rows = [_sized(row, tuple(signature.inputs.values())) for row in rows]
     with tempfile.TemporaryDirectory() as folder:
         exact, rounded = Path(folder, "float32.onnx"), Path(folder, "int8.onnx")
         write_onnx(network, signature, exact)
@@ -146,6 +147,19 @@ def _export_one(
         difference = float(np.mean([np.abs(runs[0](*row)[0] - runs[1](*row)[0]).mean() for row in rows]))
         figures: dict[str, Any] = _compared(*runs, crops) if name == "identity" else {}
     return ExportedNetwork(precision="int8", difference=difference, **about, **figures)
+
+
+def _sized(row: Sequence[np.ndarray], shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
+    """The inputs, pictures (1,C,H,W) enlarged or reduced to these shapes: swaps show a network a few of its sizes."""
+    sized = []
+    for one, shape in zip(row, shapes, strict=True):
+        if one.ndim == 4 and one.shape != shape:
+            picture = torch.from_numpy(one)
+            one = F.interpolate(
+                picture, shape[-2:], mode="bilinear", align_corners=False, antialias=True
+            ).numpy()
+        sized.append(one)
+    return sized
 
 
 def _compared(

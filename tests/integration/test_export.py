@@ -29,20 +29,20 @@ def photos(tmp_path: Path) -> Path:
 def test_the_bundled_pipeline_in_eight_bits(
     photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = tmp_path / "out"
+    out, sizes = tmp_path / "out", [f"generator_{side}" for side in (128, 256, 512, 1024)]
     assert main(["export", "bundled", "-o", str(out), "--int8", "--photos", str(photos)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in lines if "int8" in line] == [
         "identity.onnx",
-        "generator.onnx",
+        *(f"{name}.onnx" for name in sizes),
     ]
     assert sum("identity top-1" in line for line in lines) == 1
     folder = ExportedFolder(out)
-    assert set(folder) == {"detector", "landmarks", "glasses", "visibility", "identity", "fixer", "generator"}
+    assert set(folder) == {"detector", "landmarks", "glasses", "visibility", "identity", "fixer", *sizes}
     assert folder.about["identity"]["agreement"] > 0.9
     assert folder.about["detector"]["difference"] < 1e-3
-    assert folder.about["generator"]["difference"] < 0.1
-    assert folder.about["generator"]["config"]["template"] == "arcface_128"
+    assert all(folder.about[name]["difference"] < 0.02 for name in sizes)
+    assert folder.about["generator_512"]["config"]["template"] == "arcface_128"
     assert (folder["detector"](np.zeros((1, 3, 64, 96)))[0]).shape == (1, 21 * 6, 15)
     assert json.loads((out / "exported.json").read_text())["format"] == "onnx"
     assert main(["export", "bundled", "-o", str(out)]) == 2  # it is not empty
