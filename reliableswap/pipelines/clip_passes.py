@@ -98,9 +98,8 @@ def first_pass(
         while True:
             said = done.get()
             if isinstance(said, BaseException):
-                if (
-                    not stamps and type(said) is ReliableSwapError
-                ):  # nothing to look at; others say what it is
+                # The plain error means that there was nothing to look at; its subclasses say what is wrong.
+                if not stamps and type(said) is ReliableSwapError:
                     raise ClipError(
                         f"{info.name} has no frame between start and end; choose another part"
                     ) from said

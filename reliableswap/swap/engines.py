@@ -1,7 +1,7 @@
 """The engines: what happens to a face, step by step.
 
 blend   the source's own texture, warped onto the target's face and blended into its photo; needs no generator
-neural  the generator's answer at 128 px, with finer detail from the blend
+neural  the generator's answer: layers applied at the photo's size, or a picture with finer detail from the blend
 person  the face as a decoder that was trained for one person draws it
 """
 

@@ -17,9 +17,7 @@ from reliableswap.models.layers import INVALID
 from reliableswap.swap.guidance import guidance_texture
 from reliableswap.swap.job import FaceJob
 
-_FADE = (
-    0.03  # of the crop's side: the width in which a layered generator's texture fades to the face's outline
-)
+_FADE = 0.03  # of the crop's side: the width in which a layered generator's texture fades to the outline
 _NEARBY = 0.04  # of the crop's side: the distance within which a colour must be seen to be allowed
 
 

@@ -79,6 +79,21 @@ def test_small_faces_of_large_photos_are_found_in_tiles_only() -> None:
         assert min(np.abs(face.box - (x, y, x + side, y + side)).max() for face in found) < 2.5
 
 
+class ShortSighted(BrightBlobDetector):
+    """Like the real one, to which faces of more than about 200 px are too large."""
+
+    def above(self, image: torch.Tensor, logit: float) -> torch.Tensor:
+        answers = super().above(image, logit)
+        return answers[answers[:, 3] < np.log(200)]
+
+
+@pytest.mark.parametrize("side", [100, 560])
+def test_a_face_that_fills_the_photo_is_found_in_a_small_copy(side: int) -> None:
+    photo = photo_with((640, 640), [(40, 40, side)])
+    (found,) = find_faces(ShortSighted(), photo, SearchSettings())
+    np.testing.assert_allclose(found.box, np.array([40, 40, 40 + side, 40 + side]) - 0.5, atol=8)
+
+
 def test_faces_come_largest_first() -> None:
     image = photo_with((640, 480), [(20, 20, 40), (200, 100, 120), (500, 300, 70)])
     assert [round(face.size / 10) for face in find(image)] == [12, 7, 4]

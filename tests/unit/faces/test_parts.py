@@ -6,9 +6,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from support.blend_faces import BEARD, WOMAN, face
+from support.blend_faces import BEARD, WOMAN, face, painted_glasses
 
 from reliableswap.faces.align import apply, similarity
+from reliableswap.faces.glasses import bundled_glasses
 from reliableswap.faces.parts import OWN, SIZE, Parts, find_parts, to_crop
 from reliableswap.faces.visibility import find_covers
 from reliableswap.geometry import regions
@@ -38,6 +39,15 @@ class Painter(torch.nn.Module):
         scores[:, CLASSES.index("hair") :][:, :1] = red * 20.0
         scores[:, CLASSES.index("skin") :][:, :1] = ~red * 20.0
         return scores
+
+
+def test_glasses_count_only_where_both_networks_see_them() -> None:
+    picture, mesh = face(WOMAN)
+    worn = painted_glasses(picture, mesh)
+    frames = cv2.dilate((np.abs(worn.astype(int) - picture).max(2) > 40).astype(np.uint8), np.ones((5, 5)))
+    agreed, denied = told(worn, mesh, glasses=frames), told(worn, mesh)
+    assert find_covers(worn, mesh, bundled_glasses(), parts=agreed).glasses.odds.any()
+    assert not find_covers(worn, mesh, bundled_glasses(), parts=denied).glasses.odds.any()
 
 
 def test_parts_lie_where_the_picture_shows_them() -> None:
