@@ -192,13 +192,13 @@ def encoders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def page() -> Iterator[gr.Blocks]:
     """The Space, served; with `client` and `pictures` what tests of it share."""
-    from support.space_page import served
+    from support.space_page import close, served
 
     from reliableswap.space import build
 
     page = served(build())
     yield page
-    page.close()
+    close(page)
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ import httpx
 import numpy as np
 import pytest
 from gradio_client import Client, handle_file
-from support.space_page import as_file, ask, connect, counting_server, served
+from support.space_page import as_file, ask, close, connect, counting_server, served
 
 from reliableswap import FaceAnalyser, ReliableSwapPipeline
 from reliableswap.errors import ReliableSwapError
@@ -110,7 +110,7 @@ def page_with(analyser: FaceAnalyser) -> Iterator[gr.Blocks]:
     try:
         yield page
     finally:
-        page.close()
+        close(page)
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -19,6 +19,17 @@ from reliableswap.space import launch, limits
 
 def served(page: gr.Blocks) -> gr.Blocks:
     return launch(page, prevent_thread_lock=True, quiet=True, server_port=None)
+
+
+def close(page: gr.Blocks) -> None:
+    """Stop a served page.
+
+    Gradio sets an asyncio event of the server's thread from this one,
+    which raises where a client's heartbeat ends at that moment. The server stops all the same.
+    """
+    with suppress(RuntimeError):
+        page.close(verbose=False)
+    page.server.close()
 
 
 def connect(page: gr.Blocks) -> Client:
