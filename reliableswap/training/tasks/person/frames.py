@@ -32,11 +32,11 @@ from reliableswap.swap.subject import Subject
 
 from .choice import choose, weights_of
 from .settings import PersonSettings
-from .sightings import Sighting, Source, open_source
+from .sightings import Sighting, Source, open_source, person_covers
 
 logger = logging.getLogger(__name__)
 
-_VERSION = 1  # of what is made of the same files
+_VERSION = 2  # of what is made of the same files
 _LOOKS = 5  # at the person's age
 _PORTRAIT = 128
 _COLOURS = 32  # frames whose mean colour is taken
@@ -119,8 +119,9 @@ def frames_of(settings: PersonSettings) -> list[Frames]:
 
 
 def bundled_networks() -> Networks:
-    """The bundled networks that find and tell apart faces."""
-    loaded = {name: load_network(bundled(name)) for name in ("detector", "landmarks", "identity", "fixer")}
+    """The bundled networks that find faces, tell them apart, and see what covers them."""
+    names = ("detector", "landmarks", "identity", "fixer", "visibility")
+    loaded = {name: load_network(bundled(name)) for name in names}
     return Networks(**{name: Running(network, compiled(network)) for name, network in loaded.items()})
 
 
@@ -151,7 +152,7 @@ def make_frames(
     part_folder = folder.with_name(folder.name + ".part")
     shutil.rmtree(part_folder, ignore_errors=True)
     part_folder.mkdir(parents=True)
-    _write(part_folder, training, held_out, settings)
+    _write(part_folder, training, held_out, networks, settings)
     kept = [one for _, few in training for one in few]
     ends_kept = sum(len(few) for _, few in held_out)
     width = float(np.median([one.width for one in kept]))
@@ -182,9 +183,9 @@ def check_age(source: Source, sightings: Sequence[Sighting], networks: Networks)
         )
 
 
-def mask_of(one: Sighting, crop: np.ndarray, mesh: np.ndarray) -> np.ndarray:
+def mask_of(crop: np.ndarray, mesh: np.ndarray, networks: Networks) -> np.ndarray:
     """(S,S) uint8 the face without what covers it."""
-    hidden, _ = one.covers(crop, mesh).on(crop.shape[:2])
+    hidden, _ = person_covers(crop, mesh, networks).on(crop.shape[:2])
     return np.rint(255 * regions.oval(mesh, crop.shape[:2]) * (1 - hidden)).astype(np.uint8)
 
 
@@ -192,6 +193,7 @@ def _write(
     folder: Path,
     training: Sequence[tuple[Source, list[Sighting]]],
     held_out: Sequence[tuple[Source, list[Sighting]]],
+    networks: Networks,
     settings: PersonSettings,
 ) -> None:
     """The arrays and a contact sheet."""
@@ -208,7 +210,7 @@ def _write(
         for (_, picture), one in zip(source.pictures([one.place for one in few]), few, strict=True):
             crop, matrix = align(picture, five_points(one.mesh), size, settings.template)
             pictures[row], meshes[row] = crop, apply(matrix, one.mesh)
-            masks[row] = mask_of(one, crop, meshes[row])
+            masks[row] = mask_of(crop, meshes[row], networks)
             score = one.sharpness * (1 - one.covered) / (1 + np.abs(pose_of(one.mesh)[:2]).max() / 10)
             if best is None or score > best[0]:
                 portrait, to_portrait = align(picture, five_points(one.mesh), _PORTRAIT)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -15,11 +15,13 @@ from reliableswap.faces.align import IDENTITY_WINDOW, align, apply
 from reliableswap.faces.analysers.bundled import BundledAnalyser
 from reliableswap.faces.face import five_points
 from reliableswap.faces.track import ClipFaces, TrackSettings, find_faces
-from reliableswap.faces.visibility import Covers, Decided, find_covers, scores
+from reliableswap.faces.parts import Parts, find_parts
+from reliableswap.faces.visibility import Covers, find_covers
 from reliableswap.media import read_picture
 from reliableswap.media.video.info import probe
 from reliableswap.media.video.reader import ClipReader
 from reliableswap.media.video.times import FrameTimes, times_of
+from reliableswap.models.visibility import CLASSES
 from reliableswap.swap.networks import Networks, embed
 from reliableswap.training.core.fingerprint import digest_of_files
 from reliableswap.triplets.quality import covered_share, light_slopes, sharpness
@@ -27,9 +29,6 @@ from reliableswap.triplets.quality import covered_share, light_slopes, sharpness
 _CROP = 128  # side at which frames are measured
 _SAME = 0.3  # least cosine of a photo's face to the folder's most typical one
 _SHARE_SEEN = 4  # frames of a clip that are measured for one that is kept
-_WINDOW = 9  # measured frames over which what says that a mouth is seen is steadied
-_MISSING = -1.5  # log odds below which a mouth counts as covered
-_MOUTH = 0.35  # share of the face that is covered with it
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +36,7 @@ class Sighting:
     """The person's face in one picture.
 
     place: number of the frame or photo. mesh: (468,3) in the picture's pixels. width: pixels from cheek to cheek.
-    covered: share of the face behind hair and hands. mouth: log odds that it is seen. light: slopes of the brightness
-    to the right and downwards.
+    covered: share of the face behind hair and hands. light: slopes of the brightness to the right and downwards.
     """
 
     place: int
@@ -46,12 +44,7 @@ class Sighting:
     width: float
     sharpness: float
     covered: float
-    mouth: float
     light: tuple[float, float]
-
-    def covers(self, crop: np.ndarray, mesh: np.ndarray) -> Covers:
-        """What is in front of the face in a crop (H,W,3) uint8 with mesh (468,3); glasses belong to the person."""
-        return find_covers(crop, mesh, None, decided=Decided(False, self.mouth))
 
 
 class Source(Protocol):
@@ -83,30 +76,27 @@ def open_source(text: str) -> Source:
     return Clip(path, 1)
 
 
-def measured(place: int, picture: np.ndarray, mesh: np.ndarray) -> Sighting:
+def measured(place: int, picture: np.ndarray, mesh: np.ndarray, networks: Networks) -> Sighting:
     """The face with mesh (468,3) in a picture (H,W,3) uint8, with what decides whether it is kept."""
     crop, matrix = align(picture, five_points(mesh), _CROP)
     moved = apply(matrix, mesh)
     right, down, _ = light_slopes(crop)
     width = float(np.linalg.norm(mesh[234] - mesh[454]))
-    mouth = scores(crop, moved)[1]
-    seen = Sighting(place, mesh, width, sharpness(crop), 0.0, mouth, (right, down))
-    without_mouth = replace(seen, mouth=0.0).covers(crop, moved)
-    return replace(seen, covered=covered_share(without_mouth, moved, crop.shape[:2]))
+    covered = covered_share(person_covers(crop, moved, networks), moved, crop.shape[:2])
+    return Sighting(place, mesh, width, sharpness(crop), covered, (right, down))
 
 
-def decided(sightings: Sequence[Sighting], window: int) -> list[Sighting]:
-    """The sightings with what says whether the mouth is seen taken from the median of a window around each.
+def person_covers(crop: np.ndarray, mesh: np.ndarray, networks: Networks) -> Covers:
+    """What is in front of the face in a crop (H,W,3) uint8 with mesh (468,3), by the VisibilityNet.
 
-    The classifier mistakes some pursed lips for none; a hand stays for longer.
+    Glasses belong to the person, as eyes do: a decoder is to draw them.
     """
-    odds = np.array([one.mouth for one in sightings])
-    half = window // 2
-    found = []
-    for i, one in enumerate(sightings):
-        mouth = float(np.median(odds[max(0, i - half) : i + half + 1]))
-        found.append(replace(one, mouth=mouth, covered=one.covered + _MOUTH * (mouth < _MISSING)))
-    return found
+    seen = find_parts(crop, mesh, networks.visibility)
+    odds = seen.odds.copy()
+    eyes, glasses = CLASSES.index("eyes"), CLASSES.index("glasses")
+    odds[eyes] += odds[glasses]
+    odds[glasses] = 0
+    return find_covers(crop, mesh, None, parts=Parts(odds, seen.matrix))
 
 
 class Clip:
@@ -140,8 +130,8 @@ class Clip:
             for one in faces.at(frame)
             if one.person == self.number
         }
-        found = [measured(place, picture, meshes[place]) for place, picture in self.pictures(list(meshes))]
-        return decided(found, _WINDOW)
+        pictures = self.pictures(list(meshes))
+        return [measured(place, picture, meshes[place], networks) for place, picture in pictures]
 
     def pictures(self, places: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
         assert self._times is not None
@@ -183,13 +173,13 @@ class PhotoFolder:
             faces = analyser(picture)
             if not faces:
                 continue
-            found.append(measured(place, picture, faces[0].mesh))
+            found.append(measured(place, picture, faces[0].mesh, networks))
             crop = align(picture, faces[0].points5)[0]
             vectors.append(embed(networks.identity, crop[IDENTITY_WINDOW]).numpy()[0])
         if not found:
             raise NoFaceError(f"no face found in {self.name}; give photos that show the person larger")
         kept = alike(np.stack(vectors))
-        return decided([one for one, same in zip(found, kept, strict=True) if same], 1)
+        return [one for one, same in zip(found, kept, strict=True) if same]
 
     def pictures(self, places: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
         for place in places:

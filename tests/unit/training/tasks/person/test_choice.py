@@ -17,7 +17,7 @@ from reliableswap.training.tasks.person.choice import choose, expressions, weigh
 from reliableswap.training.tasks.person.estimate import plan, span
 from reliableswap.training.tasks.person.levels import LevelManager
 from reliableswap.training.tasks.person.losses import l1_loss, psnr, ssim_loss, ssim_map
-from reliableswap.training.tasks.person.sightings import Sighting, alike, decided
+from reliableswap.training.tasks.person.sightings import Sighting, alike
 from reliableswap.training.tasks.person.warp import draw_jitter, draw_warp, places, read_at
 
 
@@ -27,7 +27,7 @@ def sighting(
     """A face from the front, its mouth as open as said."""
     mesh = (100 * topology().canonical).astype(np.float32)
     mesh[topology().regions["inner_lips"], 1] += open_mouth * 20
-    return Sighting(place, mesh, 150.0, sharpness, covered, 2.0, (0.0, 0.0))
+    return Sighting(place, mesh, 150.0, sharpness, covered, (0.0, 0.0))
 
 
 def test_blurred_and_covered_frames_are_left_out_and_rare_ones_kept() -> None:
@@ -55,15 +55,6 @@ def test_seldom_expressions_weigh_more() -> None:
     assert weights[30] > 1.4
     assert np.array_equal(weights_of(seen, 0), np.ones(31, np.float32))
     assert expressions(seen).shape[0] == 31
-
-
-def test_a_moment_without_a_mouth_is_not_believed() -> None:
-    seen = [replace(sighting(i), mouth=-5.0 if i == 10 or i > 20 else 2.0) for i in range(30)]
-    steadied = decided(seen, 9)
-    assert steadied[10].mouth == 2.0
-    assert steadied[10].covered == 0
-    assert steadied[27].mouth == -5.0
-    assert steadied[27].covered > 0.3
 
 
 def test_strangers_in_a_folder_are_left_out() -> None:
