@@ -14,8 +14,8 @@ from reliableswap.errors import NoFaceError, ReliableSwapError
 from reliableswap.faces.align import IDENTITY_WINDOW, align, apply
 from reliableswap.faces.analysers.bundled import BundledAnalyser
 from reliableswap.faces.face import five_points
-from reliableswap.faces.track import ClipFaces, TrackSettings, find_faces
 from reliableswap.faces.parts import Parts, find_parts
+from reliableswap.faces.track import ClipFaces, TrackSettings, find_faces
 from reliableswap.faces.visibility import Covers, find_covers
 from reliableswap.media import read_picture
 from reliableswap.media.video.info import probe
