@@ -12,6 +12,7 @@ from reliableswap import __version__
 from reliableswap.errors import ReliableSwapError
 
 from .common import say
+from .quick_start import import_diffusers
 
 # Sub-command: (module with `add_arguments(parser)` and `run(arguments)`, what it does).
 COMMANDS = {
@@ -20,6 +21,10 @@ COMMANDS = {
     "faces": ("reliableswap.cli.faces", "list the faces of a photo, or the people of a clip"),
     "batch": ("reliableswap.cli.batch", "swap the pictures and clips of a list"),
     "triplets": ("reliableswap.cli.triplets", "make naive and cycle triplets from a folder of photos"),
+    "describe-data": (
+        "reliableswap.cli.describe_data",
+        "make captions, questions and answers about photos of faces",
+    ),
     "train": ("reliableswap.cli.train", "train a network"),
     "evaluate": ("reliableswap.cli.evaluate", "measure pipelines and folders of results, side by side"),
     "verify": ("reliableswap.cli.verify", "say whether files are marked as made by AI, and by what"),
@@ -27,6 +32,7 @@ COMMANDS = {
     "export": ("reliableswap.cli.export", "write a pipeline or a network as ONNX or OpenVINO files"),
     "release": ("reliableswap.cli.release", "put trained networks among those that ship with the package"),
 }
+_QUICK = ("swap", "faces", "video")  # they use little of diffusers
 
 
 def make_parser(command: str | None) -> argparse.ArgumentParser:
@@ -48,10 +54,13 @@ def make_parser(command: str | None) -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    own_process = argv is None
     argv = sys.argv[1:] if argv is None else list(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # the Hub's client logs every request
     command = next((word for word in argv if not word.startswith("-")), None)
+    if own_process and command in _QUICK and not {"-h", "--help"}.intersection(argv):
+        import_diffusers()
     arguments = make_parser(command).parse_args(argv)
     run: Callable[[argparse.Namespace], int] = arguments.run
     try:

@@ -48,6 +48,16 @@ TASKS = {
         "PersonSettings",
         "one network per person: a shared encoder and a decoder for each, from clips and photos",
     ),
+    "tokeniser": (
+        "reliableswap.training.tasks.unified.tokeniser",
+        "TokeniserSettings",
+        "the tokeniser of faces: 128 px as 64 numbers of a codebook",
+    ),
+    "unified": (
+        "reliableswap.training.tasks.unified.unified",
+        "UnifiedSettings",
+        "the transformer that describes, answers and draws, on described faces",
+    ),
     "visibility": (
         "reliableswap.training.tasks.faces.visibility",
         "VisibilitySettings",

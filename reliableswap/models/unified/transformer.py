@@ -1,0 +1,179 @@
+"""UnifiedTransformer: one network that answers questions about a face and draws faces, over words and picture tokens."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from diffusers.utils import BaseOutput
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..base import Network, check_shape, register_to_config
+from .experts import GroupedExperts, PlainExpert, Resampler, SequenceExperts
+from .words import MARKS
+
+PLACES = 64  # tokens of a picture
+
+
+@dataclass
+class UnifiedOutput(BaseOutput):
+    """words (B,T,V): logits of the word after each. picture (B,64,K): logits of each token. balance: a loss."""
+
+    words: Tensor
+    picture: Tensor
+    balance: Tensor
+
+
+class TransformerBlock(nn.Module):
+    """(B,L,W) -> (B,L,W): attention, then experts of tokens."""
+
+    def __init__(self, width: int, heads: int, experts: nn.Module, dropout: float) -> None:
+        super().__init__()
+        self.heads, self.dropout = heads, nn.Dropout(dropout)
+        self.first, self.second = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.to_all, self.back = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.experts = experts
+
+    def forward(self, x: Tensor, mask: Tensor, drawing: Tensor) -> tuple[Tensor, Tensor]:
+        """mask (B,1,L,L): True where a row's place looks at a column's."""
+        batch, length, width = x.shape
+        parts = self.to_all(self.first(x)).view(batch, length, 3, self.heads, width // self.heads)
+        q, k, v = parts.permute(2, 0, 3, 1, 4)
+        seen = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        x = x + self.dropout(self.back(seen.transpose(1, 2).reshape(batch, length, width)))
+        made, balance = self.experts(self.second(x), drawing)
+        return x + self.dropout(made), balance
+
+
+class UnifiedTransformer(Network):
+    """Words (B,T), picture tokens (B,64) and the task of each row -> UnifiedOutput.
+
+    A question's row is: task, picture, words. A drawing's row is: task, words, picture, some of whose tokens are the
+    mask `codes`. Words look at what comes before them, picture tokens at what comes before and at the whole picture.
+
+    vocabulary: the words; their numbers follow those of words.MARKS. codes: size of the tokeniser's codebook.
+    token_experts: routed experts of each task group; 0: a plain MLP. identity: length of identity vectors.
+    tokeniser_checksum, identity_checksum: the networks that it was trained with.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        vocabulary: Sequence[str] = (),
+        codes: int = 512,
+        layers: int = 6,
+        width: int = 256,
+        heads: int = 4,
+        token_experts: int = 4,
+        top_k: int = 1,
+        expert_width: int = 256,
+        sequence_experts: bool = True,
+        identity: int = 128,
+        max_words: int = 96,
+        dropout: float = 0.1,
+        tokeniser_checksum: str = "",
+        identity_checksum: str = "",
+    ) -> None:
+        super().__init__()
+        self.vocabulary, self.codes, self.max_words = list(vocabulary), codes, max_words
+        self.identity_size = identity
+        count = len(MARKS) + len(self.vocabulary)
+        self.words = nn.Embedding(count, width)
+        self.pieces = nn.Embedding(codes + 1, width)
+        self.tasks = nn.Embedding(2, width)
+        self.word_places = nn.Embedding(max_words, width)
+        self.piece_places = nn.Embedding(PLACES, width)
+        for table in (self.words, self.pieces, self.tasks, self.word_places, self.piece_places):
+            nn.init.normal_(table.weight, std=0.02)
+        self.resampler = Resampler(identity, width) if sequence_experts else None
+        self.blocks = nn.ModuleList()
+        self.sequence = nn.ModuleList()
+        for _ in range(layers):
+            if token_experts:
+                experts: nn.Module = GroupedExperts(width, expert_width, token_experts, top_k)
+            else:
+                experts = PlainExpert(width, expert_width * (1 + top_k))
+            self.blocks.append(TransformerBlock(width, heads, experts, dropout))
+            if sequence_experts:
+                self.sequence.append(SequenceExperts(width))
+        self.norm = nn.LayerNorm(width)
+        self.to_words, self.to_pieces = nn.Linear(width, count), nn.Linear(width, codes)
+        # Scores are the exponentials of these logits: sum to one at the start.
+        nn.init.constant_(self.to_pieces.bias, -math.log(codes))
+        nn.init.normal_(self.to_pieces.weight, std=0.02)
+
+    @property
+    def mask(self) -> int:
+        """The number of a picture token that is not drawn yet."""
+        return self.codes
+
+    def forward(
+        self, words: Tensor, picture: Tensor, drawing: Tensor, identity: Tensor, identified: Tensor
+    ) -> UnifiedOutput:
+        """words (B,T), 0 where there are no more; picture (B,64); drawing (B,) bool; identity (B,D) and whether it
+        counts, (B,) bool."""
+        self._check(words, picture, identity)
+        x, places = self._sequence(words, picture, drawing)
+        mask = self._looks(words, drawing)
+        level = self._level((picture == self.mask).float().mean(1))
+        told = self.resampler(identity) if self.resampler is not None else None
+        balance = x.new_zeros((), dtype=torch.float32)
+        for number, block in enumerate(self.blocks):
+            before = x
+            x, uneven = block(x, mask, drawing)
+            balance = balance + uneven / len(self.blocks)
+            if told is not None:
+                pooled = x.gather(1, places[:, :, None].expand(-1, -1, x.shape[2])).mean(1)
+                x = self.sequence[number](before, x, pooled, drawing, level, told, identified)
+        x = self.norm(x)
+        split = words.shape[1]
+        ask, draw = x[:, 1 + PLACES :], x[:, 1 : 1 + split]
+        to_words = torch.where(drawing[:, None, None], draw, ask)
+        pieces = torch.where(drawing[:, None, None], x[:, 1 + split :], x[:, 1 : 1 + PLACES])
+        return UnifiedOutput(self.to_words(to_words), self.to_pieces(pieces), balance)
+
+    def _sequence(self, words: Tensor, picture: Tensor, drawing: Tensor) -> tuple[Tensor, Tensor]:
+        """(B,1+64+T,W) the embedded rows, and (B,64) where their pictures are."""
+        count = words.shape[1]
+        text = self.words(words) + self.word_places.weight[:count]
+        pieces = self.pieces(picture) + self.piece_places.weight
+        start = self.tasks(drawing.long())[:, None]
+        ask, draw = torch.cat([start, pieces, text], 1), torch.cat([start, text, pieces], 1)
+        numbers = torch.arange(PLACES, device=words.device) + 1
+        places = numbers + drawing[:, None].long() * count
+        return torch.where(drawing[:, None, None], draw, ask), places
+
+    def _looks(self, words: Tensor, drawing: Tensor) -> Tensor:
+        """(B,1,L,L) True where the row's place looks at the column's."""
+        count = words.shape[1]
+        length = 1 + PLACES + count
+        shape = {"dtype": torch.bool, "device": words.device}
+        base = torch.ones(length, length, **shape).tril()
+        ask, draw = base.clone(), base.clone()
+        ask[1 : 1 + PLACES, 1 : 1 + PLACES] = True
+        draw[1 + count :, 1 + count :] = True
+        there = words != 0
+        # A padded word sees itself, so that no row of the attention is empty.
+        padded = torch.ones(len(words), length, **shape)
+        padded[drawing, 1 : 1 + count] = there[drawing]
+        mask = torch.where(drawing[:, None, None], draw, ask) & padded[:, None]
+        return (mask | torch.eye(length, **shape))[:, None]
+
+    def _level(self, share: Tensor) -> Tensor:
+        """(B,) share of the picture that is masked -> (B,W) sines and cosines of it."""
+        half = self.words.embedding_dim // 2
+        rates = torch.exp(torch.arange(half, device=share.device) * (math.log(100.0) / half)) * math.pi / 2
+        angles = share[:, None] * rates
+        return torch.cat([angles.sin(), angles.cos()], 1)
+
+    def _check(self, words: Tensor, picture: Tensor, identity: Tensor) -> None:
+        check_shape("words", words, (None, None))
+        if words.shape[1] > self.max_words:
+            raise ValueError(
+                f"words has {words.shape[1]} words a row; this network reads {self.max_words} at most"
+            )
+        check_shape("picture", picture, (len(words), PLACES))
+        check_shape("identity", identity, (len(words), self.identity_size))

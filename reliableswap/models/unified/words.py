@@ -1,0 +1,46 @@
+"""The words that the unified model reads and writes, and its marks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+PAD, UNKNOWN, ANSWER, END = "<pad>", "<unknown>", "<answer>", "<end>"
+MARKS = (PAD, UNKNOWN, ANSWER, END)  # the first numbers of every vocabulary, in this order
+_WORD = re.compile(r"[a-z]+|'s|[?,]")
+_SAME = {
+    "spectacles": "glasses", "specs": "glasses", "shades": "sunglasses", "gray": "grey", "blonde": "blond",
+    "color": "colour", "female": "woman", "male": "man", "laughing": "smiling", "smile": "smile", "cap": "hat",
+    "tan": "tanned", "elder": "old", "elderly": "elderly", "photograph": "photo", "image": "picture",
+}  # fmt: skip
+
+
+def split_words(text: str) -> list[str]:
+    """The words of a text in lower case, with question marks and commas; synonyms become the templates' word."""
+    return [_SAME.get(word, word) for word in _WORD.findall(text.lower())]
+
+
+def number_words(text: str, vocabulary: Sequence[str]) -> list[int]:
+    """The numbers of a text's words; a word that is not in the vocabulary becomes UNKNOWN."""
+    known = {word: number for number, word in enumerate(vocabulary, len(MARKS))}
+    return [known.get(word, MARKS.index(UNKNOWN)) for word in split_words(text)]
+
+
+def unknown_words(text: str, vocabulary: Sequence[str]) -> list[str]:
+    """The words of a text that the vocabulary lacks, in order."""
+    known = set(vocabulary)
+    return [word for word in split_words(text) if word not in known]
+
+
+def written(numbers: Sequence[int], vocabulary: Sequence[str]) -> str:
+    """The text of word numbers up to END, as people write it."""
+    words = []
+    for number in numbers:
+        if number == MARKS.index(END):
+            break
+        if number >= len(MARKS):
+            words.append(vocabulary[number - len(MARKS)])
+    text = " ".join(words)
+    for mark in (",", "?", "'s"):
+        text = text.replace(f" {mark}", mark)
+    return text

@@ -1,0 +1,181 @@
+"""Train the tokeniser of faces: pixels, features and, late, a discriminator; the codes follow by moving averages."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from reliableswap.convert.perceptual import pretrained_perceptual_features
+from reliableswap.data.describe.rows import DescribedFaces, read_rows
+from reliableswap.models.base import Network
+from reliableswap.models.discriminator import PatchDiscriminator
+from reliableswap.models.unified.tokeniser import FaceTokeniser
+from reliableswap.runtime.torch import frozen_copy
+from reliableswap.training.core.task import Task
+from reliableswap.training.core.trainer import train
+from reliableswap.training.tasks.generator.losses import adversarial_loss, hinge_loss, perceptual_loss
+from reliableswap.training.tasks.pixels import to_network
+
+from .settings import TokeniserSettings
+
+__all__ = ["TokeniserSettings", "TokeniserTask", "codebook_use", "run"]
+
+_GRID = 16  # faces in the grid
+
+
+class Pictures(Dataset[Tensor]):
+    """Sample i: a crop (128,128,3) uint8 or its mirror image; it follows from the seed and i."""
+
+    def __init__(self, faces: DescribedFaces, seed: int) -> None:
+        self.faces, self.seed = faces, seed
+
+    def __len__(self) -> int:
+        return 2**31
+
+    def __getitem__(self, i: int) -> Tensor:
+        count = len(self.faces)
+        epoch, place = divmod(i, count)
+        order = np.random.default_rng([self.seed, 2, epoch]).permutation(count)
+        picture = self.faces.crop(int(order[place]))
+        if np.random.default_rng([self.seed, 3, i]).random() < 0.5:
+            picture = picture[:, ::-1]
+        return torch.from_numpy(np.ascontiguousarray(picture))
+
+
+class TokeniserTask(Task):
+    """Losses of the pictures from their tokens; validation measures them on held-out people."""
+
+    def __init__(self, settings: TokeniserSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        self.faces, self.held_out = read_rows(settings.data, "train"), read_rows(settings.data, "validation")
+        self.dataset = Pictures(self.faces, settings.seed)
+        dtype = torch.bfloat16 if settings.mixed_precision == "bf16" else torch.float32
+        self.features: nn.Module | None = None
+        if settings.perceptual_weight:
+            self.features = frozen_copy(pretrained_perceptual_features(), dtype)
+        if settings.adversarial_weight:
+            self.discriminator = PatchDiscriminator(settings.discr_channels, halvings=3, scales=2)
+        self.step = 0
+        self.pictures = self.made = torch.empty(0)
+
+    def start(self, step: int, device: torch.device) -> None:
+        self.step = step
+        if self.features is not None:
+            self.features.to(device)
+
+    @property
+    def adversarial(self) -> bool:
+        """Whether the discriminator takes part in this step."""
+        return self.discriminator is not None and self.step >= self.settings.discr_start_step
+
+    def losses(self, network: nn.Module, batch: Tensor) -> dict[str, Tensor]:
+        settings, pictures = self.settings, to_network(batch)
+        output = network(pictures)
+        made = output.picture.float()
+        self.pictures, self.made = pictures, made.detach()
+        found = {
+            "l1": settings.l1_weight * (made - pictures).abs().mean(),
+            "commitment": settings.commitment_weight * output.commitment,
+        }
+        if self.features is not None:
+            with torch.no_grad():
+                wanted = self.features(pictures)
+            found["perceptual"] = (
+                settings.perceptual_weight * perceptual_loss(self.features(made), wanted).mean()
+            )
+        if self.adversarial:
+            assert self.discriminator is not None
+            logits = self.discriminator(made).logits
+            found["adversarial"] = settings.adversarial_weight * adversarial_loss(logits).mean()
+        return found
+
+    def discriminator_losses(self, discriminator: nn.Module, batch: Tensor) -> dict[str, Tensor]:
+        if not self.adversarial:
+            return {}
+        count = len(self.made)
+        logits = discriminator(torch.cat([self.pictures, self.made])).logits
+        real, made = [one[:count] for one in logits], [one[count:] for one in logits]
+        return {"discriminator": hinge_loss(real, made).mean()}
+
+    @cached_property
+    def fixed(self) -> Tensor:
+        """(N,128,128,3) the held-out faces, the same at every validation."""
+        count = min(self.settings.validation_pictures, len(self.held_out))
+        return torch.from_numpy(np.stack([self.held_out.crop(i) for i in range(count)]))
+
+    def validate(self, network: Network) -> dict[str, float]:
+        """l1 and perceptual distance of held-out faces, and how much of the codebook they use."""
+        assert isinstance(network, FaceTokeniser)
+        l1, perceptual, tokens = [], [], []
+        half = self.settings.mixed_precision == "bf16"  # the features' weights are, too
+        for part in self.fixed.split(32):
+            pictures = to_network(part.to(network.device))
+            with torch.autocast(network.device.type, torch.bfloat16, enabled=half):
+                output = network(pictures)
+                made = output.picture.float().clamp(-1, 1)
+                if self.features is not None:
+                    perceptual.append(perceptual_loss(self.features(made), self.features(pictures)).cpu())
+            tokens.append(output.tokens.cpu())
+            l1.append((made - pictures).abs().mean((1, 2, 3)).cpu())
+        figures = {"l1": float(torch.cat(l1).mean()), **codebook_use(torch.cat(tokens), network.code_count)}
+        if perceptual:
+            figures["perceptual"] = float(torch.cat(perceptual).mean())
+        return figures
+
+    def grid(self, network: Network) -> np.ndarray | None:
+        """Held-out faces above what their tokens give."""
+        assert isinstance(network, FaceTokeniser)
+        pictures = self.fixed[:_GRID]
+        made = network(to_network(pictures.to(network.device))).picture.clamp(-1, 1)
+        seen = ((made + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).cpu()
+        rows = [
+            torch.cat(list(part), 1)
+            for pair in zip(pictures.split(8), seen.split(8), strict=True)
+            for part in pair
+        ]
+        if len(pictures) % 8:
+            rows = [torch.cat(list(part), 1) for part in (pictures, seen)]
+        return torch.cat(rows).numpy()
+
+    def warnings(self, figures: dict[str, float]) -> list[str]:
+        if figures["codes_used"] < 0.5:
+            return [
+                f"held-out faces use {figures['codes_used']:.0%} of the codes; lower --learning_rate or --codes"
+            ]
+        return []
+
+    def facts(self) -> dict[str, str]:
+        return {
+            "faces": f"{len(self.faces):,} described faces of adults, mirrored at random",
+            "held out": f"{len(self.held_out):,} faces of other people",
+        }
+
+    def fingerprint(self) -> dict[str, str]:
+        return {"faces": self.faces.key}
+
+
+def codebook_use(tokens: Tensor, codes: int) -> dict[str, float]:
+    """codes_used: the share of the codes that occur. perplexity: how many codes would occur, were all as frequent."""
+    counts = torch.bincount(tokens.flatten(), minlength=codes).double()
+    odds = counts / counts.sum()
+    entropy = -(odds * odds.clamp(min=1e-12).log()).sum()
+    return {"codes_used": float((counts > 0).double().mean()), "perplexity": float(entropy.exp())}
+
+
+def run(settings: TokeniserSettings) -> dict[str, Any]:
+    """Train and save; returns the figures on held-out people."""
+    shapes = settings.shapes
+    torch.manual_seed(settings.seed)
+    task = TokeniserTask(settings)
+    torch.manual_seed(settings.seed)
+    if settings.initial is not None:
+        network = FaceTokeniser.from_pretrained(settings.initial)
+    else:
+        network = FaceTokeniser(**shapes, codes=settings.codes, code_width=settings.code_width)
+    return train(network, task, settings)
