@@ -21,6 +21,9 @@ COMMANDS = {
     "faces": ("reliableswap.cli.faces", "list the faces of a photo, or the people of a clip"),
     "batch": ("reliableswap.cli.batch", "swap the pictures and clips of a list"),
     "triplets": ("reliableswap.cli.triplets", "make naive and cycle triplets from a folder of photos"),
+    "describe": ("reliableswap.cli.describe", "say what a face looks like"),
+    "ask": ("reliableswap.cli.ask", "answer a question about a face"),
+    "draw": ("reliableswap.cli.draw", "draw a face of a person who does not exist"),
     "describe-data": (
         "reliableswap.cli.describe_data",
         "make captions, questions and answers about photos of faces",

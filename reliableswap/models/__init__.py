@@ -26,9 +26,12 @@ NETWORKS = {
     "VisibilityNet": "visibility",
 }
 ONNX_NETWORKS = {"OnnxGenerator": "onnx_generator", "OnnxIdentityEncoder": "onnx_identity"}
+# Networks of words and picture tokens, whose inputs or outputs are whole numbers.
+TOKEN_NETWORKS = {"FaceTokeniser": "unified.tokeniser", "UnifiedTransformer": "unified.transformer"}
 _MODULES = (
     NETWORKS
     | ONNX_NETWORKS
+    | TOKEN_NETWORKS
     | {
         "Generator": "generator",
         "GeneratorOutput": "generator",
@@ -64,6 +67,8 @@ if TYPE_CHECKING:
     from .perceptual import PerceptualFeatures as PerceptualFeatures
     from .projected import ProjectedDiscriminator as ProjectedDiscriminator
     from .simswap import SimSwapGenerator as SimSwapGenerator
+    from .unified.tokeniser import FaceTokeniser as FaceTokeniser
+    from .unified.transformer import UnifiedTransformer as UnifiedTransformer
     from .visibility import VisibilityNet as VisibilityNet
 
 __getattr__, __dir__ = lazy_names(__name__, globals(), _MODULES)

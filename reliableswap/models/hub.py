@@ -9,7 +9,7 @@ from typing import Any
 from huggingface_hub.errors import HFValidationError
 
 from reliableswap.errors import WeightsError
-from reliableswap.models import NETWORKS, ONNX_NETWORKS
+from reliableswap.models import NETWORKS, ONNX_NETWORKS, TOKEN_NETWORKS
 
 from .base import Network
 from .messages import explain_loading
@@ -30,7 +30,7 @@ def load_network(
     except (OSError, HFValidationError) as error:
         raise WeightsError(explain_loading("network", place, options, error)) from error
     name = config.get("_class_name")
-    known = NETWORKS | ONNX_NETWORKS
+    known = NETWORKS | ONNX_NETWORKS | TOKEN_NETWORKS
     if name not in known:
         raise WeightsError(f"{place} holds {name!r}, not one of our networks ({', '.join(known)})")
     network_class: type[Network] = getattr(import_module(f".{known[name]}", __package__), name)

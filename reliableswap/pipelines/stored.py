@@ -88,7 +88,7 @@ class StoredPipeline(DiffusionPipeline):
         super().save_pretrained(save_directory, **kwargs)
         folder = Path(save_directory)
         place = str(hub.get("repo_id") or folder.name)
-        (folder / "README.md").write_text(pipeline_card(self.components, place, figures), encoding="utf-8")
+        (folder / "README.md").write_text(self.card(place, figures), encoding="utf-8")
         if push_to_hub:
             api = HfApi(token=hub.get("token"))
             repo = api.create_repo(place, private=hub.get("private"), exist_ok=True).repo_id
@@ -98,6 +98,10 @@ class StoredPipeline(DiffusionPipeline):
                 commit_message=hub.get("commit_message") or "Upload a ReliableSwap pipeline",
                 revision=hub.get("revision"),
             )
+
+    def card(self, place: str, figures: Mapping[str, float | str] | None) -> str:
+        """The text of the card; `place` is what its example loads, `figures` are measured values by name."""
+        return pipeline_card(self.components, place, figures)
 
     def push_to_hub(self, repo_id: str, **kwargs: Any) -> None:
         """Save to a temporary folder and upload it; takes what save_pretrained takes."""

@@ -53,8 +53,8 @@ Splits are by person: nobody is in two of them. Photos that were not used: {gone
 ## Values
 
 An attribute that was not measured, or whose measure lies between two values, is left out. left and right are the
-viewer's. Where `labelled` names an attribute, its value is the label that came with the photo; else our networks measured
-it: age and gender by the age gate's network, glasses by their edges, pose, smile and mouth by the mesh, hair and
+viewer's. Where `labelled` names an attribute, its value is the label that came with the photo; else our networks
+measured it: age and gender by the age gate's network, glasses by their edges, pose, smile and mouth by the mesh, hair and
 skin tone by their colour.
 
 | attribute | values |
@@ -65,7 +65,8 @@ skin tone by their colour.
 
 - `picture`: the 128 px crop of the template ffhq_512. `v_id`: the vector of the bundled identity encoder.
 - one column an attribute; `labelled`: the attributes that came as labels; `measures`: the numbers, as JSON.
-- `captions`: the first half states everything that is known, the others a part of it. `questions`: with attribute and answer.
+- `captions`: the first half states everything that is known, the others a part of it.
+- `questions`: with the attribute that they are about, and the answer.
 - `person`, `photo`, `id`, `seed`.
 
 ## Settings

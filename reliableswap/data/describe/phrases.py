@@ -156,7 +156,7 @@ PERSONS = {
 # Words that people use and no template has.
 MORE_WORDS = (
     "he she they it his her their him them a an the of and or with in on at to is are was has have had "
-    "spectacles moustache mustache hat cap face photo picture portrait guy girl boy lady gentleman person people "
+    "spectacles moustache mustache hat cap face photo picture portrait guy lady gentleman person people "
     "color colour blonde gray dark light pale tanned skin tone hair long short eyes eye lips mouth nose cheeks "
     "happy sad angry surprised neutral laughing grinning frowning looking look looks left right up down front side "
     "turned tilted wearing wears wear big small thick thin full very not no yes any some old young older younger "

@@ -1,4 +1,4 @@
-"""Masked discrete diffusion: masks, the two losses that D3Diff adds up, and drawing step by step. See docs/unified.md."""
+"""Masked discrete diffusion: masks, the two losses that D3Diff adds up, and drawing. See docs/unified.md."""
 
 from __future__ import annotations
 

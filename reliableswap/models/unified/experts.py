@@ -133,7 +133,7 @@ class SequenceExperts(nn.Module):
         identity: Tensor,
         identified: Tensor,
     ) -> Tensor:
-        """level (B,W): the noise level's embedding. identity (B,M,W): of the Resampler. identified (B,): is it given."""
+        """level (B,W): the noise level's embedding. identity (B,M,W): of the Resampler, if identified (B,)."""
         weights = self.weights(pooled, drawing, identified).to(after.dtype)[:, :, None, None]
         keys, values = self.tells(identity).chunk(2, -1)
         found = F.scaled_dot_product_attention(self.asks(self.norm(after)), keys, values)

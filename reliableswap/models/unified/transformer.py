@@ -1,4 +1,4 @@
-"""UnifiedTransformer: one network that answers questions about a face and draws faces, over words and picture tokens."""
+"""UnifiedTransformer: one network over words and picture tokens that answers about faces and draws them."""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@ MARKS = (PAD, UNKNOWN, ANSWER, END)  # the first numbers of every vocabulary, in
 _WORD = re.compile(r"[a-z]+|'s|[?,]")
 _SAME = {
     "spectacles": "glasses", "specs": "glasses", "shades": "sunglasses", "gray": "grey", "blonde": "blond",
-    "color": "colour", "female": "woman", "male": "man", "laughing": "smiling", "smile": "smile", "cap": "hat",
-    "tan": "tanned", "elder": "old", "elderly": "elderly", "photograph": "photo", "image": "picture",
+    "color": "colour", "female": "woman", "male": "man", "laughing": "smiling", "cap": "hat", "tan": "tanned",
+    "elder": "old", "photograph": "photo", "image": "picture",
 }  # fmt: skip
 
 

@@ -1,0 +1,300 @@
+"""UnifiedFacePipeline: a face in, words out; or words in, a face of nobody out."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from diffusers.utils import BaseOutput
+from PIL import Image
+
+from reliableswap import __version__
+from reliableswap.bundled import bundled
+from reliableswap.errors import NoFaceError, ReliableSwapError, WeightsError
+from reliableswap.faces.align import IDENTITY_WINDOW, align
+from reliableswap.faces.analysers.base import FaceAnalyser
+from reliableswap.faces.analysers.bundled import BundledAnalyser
+from reliableswap.faces.detect import to_tensor
+from reliableswap.faces.face import Face
+from reliableswap.media import Picture, check_output
+from reliableswap.models.compat import weights_checksum
+from reliableswap.models.detector import FaceDetector
+from reliableswap.models.identity import IdentityEncoder
+from reliableswap.models.landmarks import MeshNet
+from reliableswap.models.unified.generate import answer, caption_words, draw, question_words
+from reliableswap.models.unified.tokeniser import SIZE, FaceTokeniser
+from reliableswap.models.unified.transformer import UnifiedTransformer
+from reliableswap.models.unified.words import unknown_words, written
+from reliableswap.provenance.credentials import Credentials
+from reliableswap.provenance.record import Record
+from reliableswap.provenance.seal import LAYERS, seal
+from reliableswap.runtime.torch import compiled
+from reliableswap.safety.gates import Gates
+
+from .inputs import PictureLike, to_picture
+from .stored import StoredPipeline
+
+logger = logging.getLogger(__name__)
+
+TEMPLATE = "ffhq_512"  # the crop that tokens show
+DESCRIBE = "describe this face"
+DRAWN = "face drawing"
+_LONGEST = 95  # words of a description or a question
+
+
+@dataclass
+class DrawnFaces(BaseOutput):
+    """Faces of people who do not exist. images: Pillow's. pictures, records: the same as `save` writes and marks them.
+
+    What Pillow saves of `images` is not marked.
+    """
+
+    images: list[Image.Image]
+    pictures: list[Picture]
+    records: list[Record]
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        index: int = 0,
+        *,
+        overwrite: bool = False,
+        quality: int = 95,
+        label: bool = False,
+        layers: Collection[str] = LAYERS,
+        signer: Credentials | None = None,
+    ) -> Path:
+        """Write one of the faces, marked as made by AI; the extension is the format. See `provenance.seal.seal`."""
+        output = check_output(path, overwrite=overwrite)
+        options: dict[str, Any] = {
+            "overwrite": overwrite,
+            "quality": quality,
+            "label": label,
+            "layers": layers,
+        }
+        return seal(self.pictures[index], output, self.records[index].again(), signer=signer, **options)
+
+
+class UnifiedFacePipeline(StoredPipeline):
+    """Describes faces, answers questions about them, and draws faces of people who do not exist:
+
+    pipe = UnifiedFacePipeline.from_pretrained(folder)
+    pipe.describe("photo.jpg"); pipe.ask("photo.jpg", "does she wear glasses?")
+    pipe.draw("a bearded man with glasses, smiling", seed=0).save("drawn.png")
+
+    Without a detector, landmarks or an identity encoder, the bundled ones are used. What it says is an estimate from
+    one small network: see docs/unified.md for how often it is right.
+    """
+
+    model_cpu_offload_seq = "detector->landmarks->identity->tokeniser->transformer"
+    _optional_components = ["detector", "landmarks", "identity"]  # noqa: RUF012 (the base class's own convention)
+
+    def __init__(
+        self,
+        tokeniser: FaceTokeniser,
+        transformer: UnifiedTransformer,
+        identity: IdentityEncoder | None = None,
+        detector: FaceDetector | None = None,
+        landmarks: MeshNet | None = None,
+    ) -> None:
+        super().__init__()
+        self.register_modules(
+            tokeniser=tokeniser,
+            transformer=transformer,
+            identity=identity,
+            detector=detector,
+            landmarks=landmarks,
+        )
+        self._analyser: FaceAnalyser | None = None
+        self._encoder: IdentityEncoder | None = None
+        self._gates = Gates()
+        _check(tokeniser, transformer)
+
+    @classmethod
+    def bundled(cls, **kwargs: Any) -> Self:
+        """The pipeline with the networks that ship with the package, if they do."""
+        return cls.from_pretrained(bundled("unified"), **kwargs)
+
+    @property
+    def analyser(self) -> FaceAnalyser:
+        """What finds faces."""
+        if self._analyser is None:
+            self._analyser = BundledAnalyser(self.detector, self.landmarks)
+        return self._analyser
+
+    @analyser.setter
+    def analyser(self, analyser: FaceAnalyser | None) -> None:
+        self._analyser = analyser
+
+    @property
+    def encoder(self) -> IdentityEncoder:
+        """The identity encoder that the transformer was trained with."""
+        if self.identity is not None:
+            encoder: IdentityEncoder = self.identity
+        else:
+            if self._encoder is None:
+                self._encoder = IdentityEncoder.from_pretrained(bundled("identity")).to(self.device)
+            encoder = self._encoder
+        wanted = self.transformer.config["identity_checksum"]
+        if wanted and encoder.checksum() != wanted:
+            raise WeightsError(
+                "the identity encoder is not the one that this transformer was trained with; pass identity= with "
+                f"checksum {wanted[:16]}"
+            )
+        return encoder
+
+    def describe(self, picture: PictureLike, face: int = 0) -> str:
+        """Describe a face of a picture; 0 is the largest."""
+        return self._answers(picture, [face], DESCRIBE)[0]
+
+    def describe_faces(self, picture: PictureLike, faces: Sequence[Face]) -> list[str]:
+        """Describe faces that were found already."""
+        pixels = to_picture(picture).pixels
+        return self._said(pixels, faces, DESCRIBE) if faces else []
+
+    def ask(self, picture: PictureLike, question: str, face: int = 0) -> str:
+        """Answer a question about a face of a picture; 0 is the largest."""
+        self._check_words(question, "a question")
+        return self._answers(picture, [face], question if "?" in question else f"{question} ?")[0]
+
+    @torch.inference_mode()
+    def draw(
+        self,
+        description: str = "",
+        *,
+        seed: int = 0,
+        steps: int = 16,
+        guidance: float = 2.0,
+        temperature: float = 1.0,
+        count: int = 1,
+    ) -> DrawnFaces:
+        """Draw faces of people who do not exist, of 128 px.
+
+        steps: passes of the network. guidance: how strictly to keep to the description; 0: just as it was learnt.
+        temperature: below 1, likelier and less varied faces. The same seed gives the same faces on the same machine.
+        """
+        for name, value, least in (("steps", steps, 1), ("count", count, 1), ("guidance", guidance, 0)):
+            if value < least:
+                raise ReliableSwapError(f"{name} is {value}; give {least} or more")
+        if not 0 < temperature < 10:
+            raise ReliableSwapError(f"temperature is {temperature}; give a number above 0, such as 0.9")
+        if description:
+            self._check_words(description, "a description")
+        words = caption_words(description, self.transformer.vocabulary)
+        generator = torch.Generator().manual_seed(seed)
+        tokens = draw(
+            self.transformer, [words] * count, steps=steps, guidance=guidance, generator=generator,
+            temperature=temperature,
+        )  # fmt: skip
+        made = self.tokeniser.decode(tokens.to(self.tokeniser.device)).float()
+        pixels = ((made + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+        settings = {"seed": seed, "steps": steps, "guidance": guidance, "temperature": temperature}
+        checksums = self.checksums()
+        pictures, records = [], []
+        for number, one in enumerate(pixels):
+            self._refuse(one)
+            pictures.append(Picture(np.ascontiguousarray(one), name=f"drawn {number}"))
+            records.append(Record(DRAWN, engine="unified", settings=settings, networks=checksums))
+        return DrawnFaces([picture.to_pil() for picture in pictures], pictures, records)
+
+    def checksums(self) -> dict[str, tuple[str, str]]:
+        """Class and weights' checksum of the networks that draw."""
+        parts = {"tokeniser": self.tokeniser, "transformer": self.transformer}
+        return {name: (type(one).__name__, weights_checksum(one, ())) for name, one in parts.items()}
+
+    def card(self, place: str, figures: Mapping[str, float | str] | None) -> str:
+        """The text of the card."""
+        return _card(self, place, figures)
+
+    def _answers(self, picture: PictureLike, numbers: Sequence[int], question: str) -> list[str]:
+        given = to_picture(picture)
+        faces = self.analyser(given.pixels)
+        if not faces:
+            raise NoFaceError(f"no face found in {given.name}; use a sharper or larger photo of the face")
+        for number in numbers:
+            if not 0 <= number < len(faces):
+                raise NoFaceError(f"{given.name} has no face {number}; it has {len(faces)}, numbered from 0")
+        return self._said(given.pixels, [faces[number] for number in numbers], question)
+
+    @torch.inference_mode()
+    def _said(self, pixels: np.ndarray, faces: Sequence[Face], question: str) -> list[str]:
+        """What is answered to one question about each of some faces of a picture (H,W,3)."""
+        rows, columns = IDENTITY_WINDOW
+        crops = torch.cat([to_tensor(align(pixels, face.points5, SIZE, TEMPLATE)[0]) for face in faces])
+        windows = torch.cat([to_tensor(align(pixels, face.points5, 128)[0][rows, columns]) for face in faces])
+        encoder, tokeniser = self.encoder, self.tokeniser
+        tokens = tokeniser.encode(crops.to(tokeniser.device, tokeniser.dtype))
+        vectors = compiled(encoder)(windows.to(encoder.device, encoder.dtype)).to(self.transformer.dtype)
+        words = question_words(question, self.transformer.vocabulary)
+        known = torch.ones(len(faces), dtype=torch.bool)
+        found = answer(
+            self.transformer, tokens, [words] * len(faces), vectors, known, self.transformer.max_words
+        )
+        return [written(one, self.transformer.vocabulary) for one in found]
+
+    def _check_words(self, text: str, what: str) -> None:
+        """Raise if the network knows no word of a text; say which it does not know."""
+        vocabulary = self.transformer.vocabulary
+        numbers = question_words(text, vocabulary)
+        unknown = unknown_words(text, vocabulary)
+        if len(numbers) - 1 <= len(unknown):
+            raise ReliableSwapError(
+                f"{text!r} has no word that this network knows; write {what} such as "
+                f"{'`does she wear glasses?`' if what == 'a question' else '`a bearded man with glasses, smiling`'}"
+            )
+        if len(numbers) > self.transformer.max_words - 8:
+            raise ReliableSwapError(
+                f"{what} of {len(numbers)} words is too long; use {_LONGEST // 2} at most"
+            )
+        if unknown:
+            logger.warning(
+                "warning: this network does not know the words %s", ", ".join(dict.fromkeys(unknown))
+            )
+
+    def _refuse(self, pixels: np.ndarray) -> None:
+        """Raise RefusedError for a drawn picture that the nudity gate refuses."""
+        if self._gates.shows_nudity(pixels):
+            raise self._gates.refusal("nudity", "the drawing was refused: it seems to show nudity")
+
+
+def _check(tokeniser: Any, transformer: Any) -> None:
+    """Raise WeightsError unless the transformer was trained on this tokeniser's tokens."""
+    wanted = transformer.config["tokeniser_checksum"]
+    if wanted and weights_checksum(tokeniser, ()) != wanted:
+        raise WeightsError(
+            "the tokeniser is not the one that this transformer was trained with; load both from one folder"
+        )
+
+
+def _card(pipe: UnifiedFacePipeline, place: str, figures: Mapping[str, float | str] | None) -> str:
+    lines = [
+        "---", "license: other", "library_name: reliableswap", "tags: [faces, reliableswap]", "---", "",
+        "# ReliableSwap: a unified face model", "",
+        f"Saved with ReliableSwap {__version__}. It describes faces of adults, answers questions about them, and draws "
+        "faces of people who do not exist. Pictures saved as below are marked as made by AI.", "",
+        "```python", "from reliableswap.pipelines.unified import UnifiedFacePipeline", "",
+        f'pipe = UnifiedFacePipeline.from_pretrained("{place}")', 'print(pipe.describe("photo.jpg"))',
+        'pipe.draw("a bearded man with glasses").save("drawn.png")', "```", "",
+        "| component | class | parameters |", "|---|---|---|",
+    ]  # fmt: skip
+    for name, network in pipe.components.items():
+        if network is not None:
+            lines.append(f"| `{name}` | {type(network).__name__} | {network.parameter_count:,} |")
+    lines += ["", "## Measured", ""]
+    if figures:
+        lines += [
+            "| figure | value |",
+            "|---|---|",
+            *(f"| {name} | {value} |" for name, value in figures.items()),
+        ]
+    else:
+        lines.append(
+            "Nothing has been measured of this pipeline yet; `python benchmarks/unified.py` measures it."
+        )
+    return "\n".join([*lines, ""])
