@@ -1,0 +1,123 @@
+"""Import diffusers without those of its parts that a swap never uses: that saves half of a command's start.
+
+diffusers' pipeline class imports 70 transformers, and with them SciPy and torch's compiler. Here their packages and the
+compiler run when something of them is asked for, and what diffusers can do without counts as not installed. Only for a
+process that is a command of ours: in other people's processes, diffusers is theirs.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+from typing import Any
+
+# Packages whose own code imports all their modules.
+PACKAGES = tuple(f"diffusers.models.{name}" for name in ("autoencoders", "transformers", "unets"))
+OPTIONAL = ("accelerate", "peft", "scipy", "transformers")
+_COMPILER = "torch._dynamo"
+
+
+def import_diffusers() -> None:
+    """Import diffusers' pipeline class quickly, unless diffusers is imported already."""
+    if "diffusers" in sys.modules:
+        return
+    with _later(PACKAGES), _missing(OPTIONAL), _no_compiler():
+        from diffusers.utils import torch_utils
+
+        torch_utils.is_compiled_module = _only_if_loaded(torch_utils.is_compiled_module)
+        import diffusers.pipelines.pipeline_utils  # noqa: F401
+
+
+class _Later(ModuleType):
+    """A package whose code runs when a name that it does not have yet is asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        loader = None if self.__spec__ is None else self.__spec__.loader
+        if name.startswith("__") or not isinstance(loader, _LaterLoader):
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        self.__class__ = ModuleType  # type: ignore[assignment]  # from here on, it is an ordinary module
+        loader.original.exec_module(self)
+        return getattr(self, name)
+
+
+class _LaterLoader:
+    """Makes a `_Later` module of what `original` would load."""
+
+    def __init__(self, original: Any) -> None:
+        self.original = original
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return _Later(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run nothing yet."""
+
+
+class _LaterFinder:
+    """Finds packages whose code is to run later."""
+
+    def __init__(self, packages: Sequence[str]) -> None:
+        self.packages = packages
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name not in self.packages:
+            return None
+        spec = PathFinder.find_spec(name, path)
+        if spec is not None:
+            spec.loader = _LaterLoader(spec.loader)  # type: ignore[assignment]  # Python asks for these two methods
+        return spec
+
+
+@contextmanager
+def _later(packages: Sequence[str]) -> Iterator[None]:
+    """Inside, the code of these packages does not run when they or their modules are imported."""
+    finder = _LaterFinder(packages)
+    sys.meta_path.insert(0, finder)  # type: ignore[arg-type]  # Python asks for this one method
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)  # type: ignore[arg-type]
+
+
+@contextmanager
+def _missing(packages: Sequence[str]) -> Iterator[None]:
+    """Inside, these packages are not installed, unless they are imported already."""
+    hidden = [name for name in packages if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # Python's way to say that there is no module
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+
+
+@contextmanager
+def _no_compiler() -> Iterator[None]:
+    """Inside, torch's compiler is a stand-in that leaves functions and classes as they are: none is compiled here."""
+    import torch
+
+    if _COMPILER in sys.modules:
+        yield
+        return
+    sys.modules[_COMPILER] = stand_in = ModuleType(_COMPILER)
+    stand_in.__dict__.update(allow_in_graph=_unchanged, disable=_unchanged)
+    try:
+        yield
+    finally:
+        del sys.modules[_COMPILER]
+        vars(torch).pop(_COMPILER.partition(".")[2], None)
+
+
+def _unchanged(function: Any = None, *args: Any, **kwargs: Any) -> Any:
+    """As a decorator with or without arguments, change nothing."""
+    return _unchanged if function is None else function
+
+
+def _only_if_loaded(is_compiled: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """The same question, which is answered without importing the compiler while nobody has compiled anything."""
+    return lambda module: _COMPILER in sys.modules and is_compiled(module)

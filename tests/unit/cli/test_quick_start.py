@@ -1,0 +1,75 @@
+"""A command's start: what of diffusers and torch is not imported, and that all of it works when it is asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+
+import pytest
+
+from reliableswap.cli import main as command
+from reliableswap.cli.quick_start import import_diffusers
+
+SCRIPT = """
+import sys
+from reliableswap.cli.quick_start import OPTIONAL, PACKAGES, import_diffusers
+
+import_diffusers()
+from reliableswap.pipelines.image import ReliableSwapPipeline
+from reliableswap.models import GlassesNet
+import torch
+
+pipe = ReliableSwapPipeline.bundled()
+heavy = {"sympy", "torch._dynamo", "torch._inductor", *OPTIONAL}.intersection(sys.modules)
+assert not heavy, heavy
+assert sum(name.startswith("diffusers.models.transformers.") for name in sys.modules) < 9
+
+# What was left out is there when somebody asks for it.
+from diffusers.models.transformers import FluxTransformer2DModel
+from diffusers.models.autoencoders import AutoencoderKL
+import diffusers.models.unets as unets
+assert unets.UNet2DModel.__name__ == "UNet2DModel"
+assert issubclass(AutoencoderKL, torch.nn.Module) and issubclass(FluxTransformer2DModel, torch.nn.Module)
+import torch._dynamo
+assert torch._dynamo.config is not None and torch._dynamo.allow_in_graph.__module__.startswith("torch._dynamo")
+from diffusers.utils.torch_utils import is_compiled_module
+assert is_compiled_module(torch.compile(GlassesNet())) and not is_compiled_module(GlassesNet())
+print("all there")
+"""
+
+
+@pytest.mark.slow
+def test_what_a_swap_does_not_use_is_imported_when_it_is_asked_for() -> None:
+    run = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True)
+    assert run.stdout == "all there\n", run.stderr
+
+
+def test_diffusers_that_is_imported_stays_as_it_is() -> None:
+    import diffusers
+
+    finders, known = list(sys.meta_path), diffusers.utils.is_accelerate_available()
+    import_diffusers()
+    assert sys.meta_path == finders
+    assert diffusers.utils.is_accelerate_available() == known
+
+
+@pytest.mark.parametrize(
+    ("words", "quick"),
+    [(["faces", "no.png"], True), (["faces", "--help"], False), (["verify", "no.png"], False)],
+)
+def test_only_the_own_process_of_a_swap_starts_quickly(
+    words: list[str], quick: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[None] = []
+    monkeypatch.setattr(command, "import_diffusers", lambda: calls.append(None))
+    monkeypatch.setattr(sys, "argv", ["reliableswap", *words])
+
+    def run(argv: list[str] | None) -> None:
+        with contextlib.suppress(SystemExit):
+            command.main(argv)
+
+    run(words)  # called by another program
+    assert calls == []
+    run(None)
+    assert len(calls) == quick
