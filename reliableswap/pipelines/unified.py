@@ -30,7 +30,7 @@ from reliableswap.models.landmarks import MeshNet
 from reliableswap.models.unified.generate import answer, caption_words, draw, question_words
 from reliableswap.models.unified.tokeniser import SIZE, FaceTokeniser
 from reliableswap.models.unified.transformer import UnifiedTransformer
-from reliableswap.models.unified.words import unknown_words, written
+from reliableswap.models.unified.words import split_words, unknown_words, written
 from reliableswap.provenance.credentials import Credentials
 from reliableswap.provenance.record import Record
 from reliableswap.provenance.seal import LAYERS, seal
@@ -243,7 +243,7 @@ class UnifiedFacePipeline(StoredPipeline):
         vocabulary = self.transformer.vocabulary
         numbers = question_words(text, vocabulary)
         unknown = unknown_words(text, vocabulary)
-        if len(numbers) - 1 <= len(unknown):
+        if not any(word.isalpha() and word not in unknown for word in split_words(text)):
             raise ReliableSwapError(
                 f"{text!r} has no word that this network knows; write {what} such as "
                 f"{'`does she wear glasses?`' if what == 'a question' else '`a bearded man with glasses, smiling`'}"

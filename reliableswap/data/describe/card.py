@@ -54,8 +54,8 @@ Splits are by person: nobody is in two of them. Photos that were not used: {gone
 
 An attribute that was not measured, or whose measure lies between two values, is left out. left and right are the
 viewer's. Where `labelled` names an attribute, its value is the label that came with the photo; else our networks
-measured it: age and gender by the age gate's network, glasses by their edges, pose, smile and mouth by the mesh, hair and
-skin tone by their colour.
+measured it: age and gender by the age gate's network, glasses by their edges, pose, smile and mouth by the mesh,
+hair and skin tone by their colour.
 
 | attribute | values |
 |---|---|

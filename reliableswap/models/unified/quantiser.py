@@ -51,8 +51,9 @@ class Quantiser(nn.Module):
             flat = F.normalize(x.float().permute(0, 2, 3, 1).reshape(-1, width), dim=1)
             if self.training:
                 self._begin(flat.detach())
-            tokens = (flat.detach() @ self.codes.t()).argmax(1)
-            found = self.codes[tokens]
+            codes = self.codes.float()
+            tokens = (flat.detach() @ codes.t()).argmax(1)
+            found = codes[tokens]
             commitment = (flat - found).square().sum(1).mean()
             if self.training:
                 self._move(flat.detach(), tokens)

@@ -134,7 +134,7 @@ class FaceTokeniser(Network):
         """(B,3,128,128) in [-1,1] -> the pictures by their tokens."""
         check_shape("pictures", pictures, (None, 3, SIZE, SIZE))
         found = self.quantiser(self.encoder(pictures))
-        return TokeniserOutput(self.decoder(found.vectors), found.tokens.flatten(1), found.commitment)
+        return TokeniserOutput(self._decoded(found.vectors), found.tokens.flatten(1), found.commitment)
 
     def encode(self, pictures: Tensor) -> Tensor:
         """(B,3,128,128) in [-1,1] -> (B,64) tokens, row by row."""
@@ -145,7 +145,11 @@ class FaceTokeniser(Network):
         """(B,64) tokens -> (B,3,128,128) in [-1,1]."""
         check_shape("tokens", tokens, (None, GRID * GRID))
         vectors = self.quantiser.look_up(tokens.view(-1, GRID, GRID))
-        return self.decoder(vectors).clamp(-1, 1)
+        return self._decoded(vectors).clamp(-1, 1)
+
+    def _decoded(self, vectors: Tensor) -> Tensor:
+        made: Tensor = self.decoder(vectors.to(self.dtype))
+        return made
 
 
 def _doubled(before: int, after: int) -> tuple[nn.Module, ...]:

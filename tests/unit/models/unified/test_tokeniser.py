@@ -1,0 +1,88 @@
+"""The tokeniser of faces and its codebook."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from support.described import tiny_tokeniser
+from torch.nn import functional as F
+
+from reliableswap.models import load_network
+from reliableswap.models.unified.quantiser import Quantiser
+
+
+def pictures(count: int = 2) -> torch.Tensor:
+    return torch.rand(count, 3, 128, 128, generator=torch.Generator().manual_seed(0)) * 2 - 1
+
+
+def test_tokens_give_the_picture_of_the_whole_network() -> None:
+    network = tiny_tokeniser()
+    with torch.no_grad():
+        output = network(pictures())
+        tokens = network.encode(pictures())
+        made = network.decode(tokens)
+    assert tokens.shape == (2, 64)
+    assert torch.equal(tokens, output.tokens)
+    assert torch.allclose(made, output.picture.clamp(-1, 1), atol=1e-5)
+
+
+def test_it_comes_back_bit_equal(tmp_path: Path) -> None:
+    network = tiny_tokeniser()
+    network.save_pretrained(tmp_path)
+    loaded = load_network(tmp_path)
+    assert type(loaded) is type(network)
+    with torch.no_grad():
+        assert torch.equal(network(pictures()).picture, loaded(pictures()).picture)
+
+
+def test_it_runs_in_bfloat16() -> None:
+    network = tiny_tokeniser().to(torch.bfloat16)
+    with torch.no_grad():
+        tokens = network.encode(pictures().bfloat16())
+        assert network.decode(tokens).dtype == torch.bfloat16
+
+
+def test_the_gradient_reaches_the_encoder_through_the_codes() -> None:
+    network = tiny_tokeniser().train()
+    network(pictures()).picture.square().mean().backward()
+    weight = network.encoder[1].weight
+    assert weight.grad is not None
+    assert float(weight.grad.abs().sum()) > 0
+
+
+def test_wrong_shapes_are_named() -> None:
+    with pytest.raises(ValueError, match=r"pictures has shape \(1, 3, 64, 64\)"):
+        tiny_tokeniser()(torch.zeros(1, 3, 64, 64))
+    with pytest.raises(ValueError, match="tokens has shape"):
+        tiny_tokeniser().decode(torch.zeros(1, 9, dtype=torch.long))
+
+
+def test_codes_move_to_the_vectors_they_stand_for() -> None:
+    torch.manual_seed(0)
+    quantiser = Quantiser(16, 2).train()
+    centres = F.normalize(torch.tensor([[1.0, 0], [-1, 0], [0, 1], [0, -1]]), dim=1)
+    for _ in range(300):
+        chosen = centres[torch.randint(4, (64,))]
+        noise = 0.05 * torch.randn(64, 2)
+        found = quantiser((chosen + noise).t().reshape(1, 2, 8, 8))
+    nearest = (centres @ quantiser.codes.t()).max(1).values
+    assert float(nearest.min()) > 0.98
+    assert float(found.commitment) < 0.05
+
+
+def test_codes_that_are_not_used_any_more_move() -> None:
+    torch.manual_seed(0)
+    quantiser = Quantiser(16, 2).train()
+    for _ in range(400):  # all vectors are the same
+        found = quantiser(torch.ones(1, 2, 8, 8))
+    assert torch.allclose(quantiser.codes, torch.full((16, 2), 0.5**0.5), atol=0.2)
+    assert found.tokens.unique().numel() == 1
+
+
+def test_codes_stay_out_of_training() -> None:
+    quantiser = Quantiser(8, 4).eval()
+    before = quantiser.codes.clone()
+    quantiser(torch.randn(2, 4, 8, 8))
+    assert torch.equal(before, quantiser.codes)

@@ -1,0 +1,27 @@
+"""The words of the unified model."""
+
+from __future__ import annotations
+
+from reliableswap.models.unified.words import MARKS, number_words, split_words, unknown_words, written
+
+WORDS = ["glasses", "man", "with", "?", ","]
+
+
+def test_texts_become_words() -> None:
+    assert split_words("A man, with Spectacles?") == ["a", "man", ",", "with", "glasses", "?"]
+
+
+def test_words_become_numbers_and_come_back() -> None:
+    numbers = number_words("man with glasses?", WORDS)
+    assert written(numbers, WORDS) == "man with glasses?"
+    assert min(numbers) >= len(MARKS)
+
+
+def test_what_is_not_known_is_said() -> None:
+    assert unknown_words("a man with a hat", WORDS) == ["a", "a", "hat"]
+    assert number_words("hat", WORDS) == [MARKS.index("<unknown>")]
+
+
+def test_nothing_is_written_after_the_end() -> None:
+    man = number_words("man", WORDS)
+    assert written([*man, MARKS.index("<end>"), *man], WORDS) == "man"
