@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from reliableswap.faces.glasses import bundled_glasses
-from reliableswap.faces.visibility import find_glasses
+from reliableswap.faces.parts import bundled_visibility, find_parts
+from reliableswap.faces.visibility import find_covers, find_glasses
 from reliableswap.geometry import regions
 from reliableswap.swap.guidance import carried_glasses, guidance_texture
 
@@ -68,9 +69,9 @@ def sample_tensors(sample: Sample, guidance: bool = True) -> dict[str, Tensor]:
 def _guidance(sample: Sample) -> Tensor:
     """(4,S,S) the source's texture on the target's mesh, and its validity."""
     source, target = sample.source, sample.target
-    texture, validity = guidance_texture(
-        source.crop, source.mesh, target.crop, target.mesh, bundled_glasses()
-    )
+    parts = find_parts(source.crop, source.mesh, bundled_visibility())
+    covers = find_covers(source.crop, source.mesh, bundled_glasses(), strict=True, parts=parts)
+    texture, validity = guidance_texture(source.crop, source.mesh, target.crop, target.mesh, covers)
     return torch.cat([to_tensor(texture), torch.from_numpy(validity)[None]])
 
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
+from reliableswap.bundled import bundled
 from reliableswap.models.visibility import CLASSES
 
 from .align import crop, inverse, upright
 from .face import five_points
+
+if TYPE_CHECKING:
+    from reliableswap.models.visibility import VisibilityNet
 
 SIZE = 128  # side of the crop in pixels
 SCALE = 3.4  # the crop's side in distances from eyes to mouth
@@ -54,6 +59,17 @@ def to_crop(mesh: np.ndarray, pad: int = 0) -> np.ndarray:
     matrix = upright(five_points(mesh), SIZE, SCALE)
     matrix[:, 2] += pad
     return matrix
+
+
+@lru_cache(maxsize=1)
+def bundled_visibility() -> VisibilityNet:
+    """The VisibilityNet that ships with the package, loaded once a process.
+
+    For training, whose workers share it; a pipeline has a VisibilityNet among its components.
+    """
+    from reliableswap.models.visibility import VisibilityNet
+
+    return VisibilityNet.from_pretrained(bundled("visibility")).float().eval()
 
 
 def find_parts(picture: np.ndarray, mesh: np.ndarray, network: Any) -> Parts:

@@ -7,15 +7,17 @@ from typing import Any
 import cv2
 import numpy as np
 
-from reliableswap.faces.visibility import Covers, find_covers, find_glasses
+from reliableswap.faces.visibility import Covers, find_glasses
 from reliableswap.geometry import regions
 from reliableswap.geometry.raster import rasterise
 from reliableswap.geometry.topology import checked_mesh, checked_picture
 from reliableswap.geometry.warp import reenact
 from reliableswap.imaging import colour
+from reliableswap.models.layers import INVALID
 
 _EYE_OPENING = 0.95  # fraction of the opening between the lids that is the target's
 _LIGHT_REACH = 0.22  # of the face's width: slower changes of brightness count as light, which is the target's
+_FADE = 0.05  # of the face's width: the distance in which the texture fades to the outline
 _LEAST_VALID = 0.02  # guidance with a lower validity is left out
 
 
@@ -24,25 +26,23 @@ def guidance_texture(
     source_mesh: np.ndarray,
     target: np.ndarray,
     target_mesh: np.ndarray,
-    glasses_net: Any,
-    source_covers: Covers | None = None,
+    covers: Covers,
 ) -> tuple[np.ndarray, np.ndarray]:
     """(H,W,3) uint8 the source's texture on the target's mesh, in the target's light, and its validity (H,W) in 0..1.
 
     Both are zero where the source's photo does not show its skin, where something covers the source's face, and where
     the picture is always the target's: between lids and between lips.
 
-    source_covers: find_covers(source, source_mesh, glasses_net, strict=True) of a source that is used many times.
+    covers: what covers the source, strictly judged.
     """
     source, target = checked_picture(source, "source"), checked_picture(target, "target")
     source_mesh, target_mesh = checked_mesh(source_mesh, "source"), checked_mesh(target_mesh, "target")
-    covers = source_covers or find_covers(source, source_mesh, glasses_net, strict=True)
     toned, valid = np.zeros_like(target), np.zeros(target.shape[:2], np.float32)
     room = 0.08 * regions.face_width(target_mesh)  # local means need some surroundings
     where = regions.window(target_mesh, target.shape[:2], room)  # both are zero beside the mesh
     corner = np.array([where[1].start, where[0].start, 0], np.float32)
     toned[where], valid[where] = _in_window(source, source_mesh, target[where], target_mesh - corner, covers)
-    return toned, valid
+    return toned, valid * _fading_outwards(target_mesh, valid.shape)
 
 
 def _in_window(
@@ -59,6 +59,17 @@ def _in_window(
     shown = ((own < 0.5) & (texture.validity > _LEAST_VALID)).astype(np.float32)
     toned = np.rint(colour.to_rgb(lab) * shown[..., None]).astype(np.uint8)
     return toned, texture.validity * shown
+
+
+def _fading_outwards(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
+    """(H,W) a factor on the texture's validity with which a layered generator's texture falls evenly to zero at the
+    face's outline.
+
+    The mesh ends on the forehead and at the temples, where nothing in a photo ends.
+    """
+    soft = regions.feathered(regions.oval(mesh, shape_hw), _FADE * regions.face_width(mesh))
+    weight = np.clip(2 * soft - 1, np.exp(-INVALID), 1)
+    return np.asarray(1 + np.log(weight) / INVALID, np.float32)
 
 
 def carried_glasses(

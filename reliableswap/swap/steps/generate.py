@@ -11,13 +11,11 @@ from torch.nn import functional as F
 
 from reliableswap.faces.align import apply, crop
 from reliableswap.faces.detect import to_tensor
-from reliableswap.geometry.regions import disc, eyes, feathered, oval
+from reliableswap.geometry.regions import disc, eyes, feathered
 from reliableswap.imaging.colour import local_means, to_lab, to_rgb
-from reliableswap.models.layers import INVALID
 from reliableswap.swap.guidance import guidance_texture
 from reliableswap.swap.job import FaceJob
 
-_FADE = 0.03  # of the crop's side: the width in which a layered generator's texture fades to the outline
 _NEARBY = 0.04  # of the crop's side: the distance within which a colour must be seen to be allowed
 
 
@@ -85,20 +83,9 @@ def _guidance(job: FaceJob, picture: np.ndarray, mesh: np.ndarray) -> np.ndarray
     view = job.crop.size, job.crop.template
     seen, matrix = source.aligned(*view)
     texture, validity = guidance_texture(
-        seen, apply(matrix, source.mesh), picture, mesh, job.networks.glasses, source.covers_in_crop(*view)
+        seen, apply(matrix, source.mesh), picture, mesh, source.covers_in_crop(*view)
     )
-    if job.networks.generator.config.get("layers"):
-        validity = validity * _fading_outwards(mesh, job.crop.size)
     return torch.cat([to_tensor(texture), torch.from_numpy(validity)[None, None].float()], 1).numpy()
-
-
-def _fading_outwards(mesh: np.ndarray, size: int) -> np.ndarray:
-    """(S,S) a factor on the texture's validity with which its weight falls evenly to zero at the face's outline.
-
-    The mesh ends on the forehead and at the temples, where nothing in a photo ends.
-    """
-    weight = np.clip(2 * feathered(oval(mesh, (size, size)), _FADE * size) - 1, np.exp(-INVALID), 1)
-    return (1 + np.log(weight) / INVALID).astype(np.float32)
 
 
 def _faded(mask: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from support.evaluation_people import mesh_of
 
 from reliableswap.geometry.regions import oval
 from reliableswap.models.layers import CHANNELS, INVALID, SIDE, compose
-from reliableswap.swap.steps.generate import _fading_outwards
+from reliableswap.swap.guidance import _fading_outwards
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def mesh() -> np.ndarray:
 
 
 def test_the_texture_fades_towards_the_outline(mesh: np.ndarray) -> None:
-    factor = _fading_outwards(mesh, SIDE)
+    factor = _fading_outwards(mesh, (SIDE, SIDE))
     inside = oval(mesh, (SIDE, SIDE)) > 0.5
     centre = mesh[:, :2].mean(0).astype(int)
     assert factor[centre[1], centre[0]] == pytest.approx(1)
@@ -31,7 +31,7 @@ def test_the_texture_fades_towards_the_outline(mesh: np.ndarray) -> None:
 
 def test_a_layered_generator_shows_the_texture_in_this_share(mesh: np.ndarray) -> None:
     """White texture over a black target, equal scores: the weight of the texture is share / (share + 1)."""
-    factor = torch.from_numpy(_fading_outwards(mesh, SIDE))
+    factor = torch.from_numpy(_fading_outwards(mesh, (SIDE, SIDE)))
     maps = torch.zeros(1, CHANNELS, SIDE, SIDE)
     maps[:, 2] = -30  # nothing is drawn
     guidance = torch.cat([torch.ones(1, 3, SIDE, SIDE), factor[None, None]], 1)

@@ -7,16 +7,25 @@ import numpy as np
 from support.blend_faces import SMILE, face
 
 from reliableswap.faces.glasses import bundled_glasses
+from reliableswap.faces.parts import Parts, bundled_visibility, find_parts
+from reliableswap.faces.visibility import find_covers
 from reliableswap.geometry import regions
 from reliableswap.geometry.warp import warp_texture
 from reliableswap.swap.guidance import guidance_texture
+
+
+def guidance(
+    source: np.ndarray, target: np.ndarray, mesh: np.ndarray, parts: Parts | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    covers = find_covers(source, mesh, bundled_glasses(), strict=True, parts=parts)
+    return guidance_texture(source, mesh, target, mesh, covers)
 
 
 def test_guidance_leaves_what_is_between_lids_and_lips_to_the_target() -> None:
     picture, mesh = face(SMILE)
     shape = picture.shape[:2]
     whole, everywhere = warp_texture(picture, mesh, mesh, shape)
-    texture, validity = guidance_texture(picture, mesh, picture, mesh, bundled_glasses())
+    texture, validity = guidance(picture, picture, mesh)
     own = np.maximum(regions.eyes(mesh, shape, 0.8), regions.inner_mouth(mesh, shape)) > 0
     near = np.maximum(regions.eyes(mesh, shape, 1.1), regions.inner_mouth(mesh, shape)) > 0
     assert own.sum() > 50
@@ -31,7 +40,7 @@ def test_guidance_leaves_what_is_between_lids_and_lips_to_the_target() -> None:
 def test_guidance_has_the_skin_tone_of_the_target() -> None:
     picture, mesh = face(SMILE)
     warm = np.rint(picture * np.array([1.0, 0.7, 0.45])).astype(np.uint8)
-    texture, validity = guidance_texture(picture, mesh, warm, mesh, bundled_glasses())
+    texture, validity = guidance(picture, warm, mesh)
     skin = (regions.skin(mesh, picture.shape[:2]) > 0.9) & (validity > 0.9)
     assert np.abs(texture[skin].mean(0) - warm[skin].mean(0)).max() < 6
     assert np.abs(picture[skin].mean(0) - warm[skin].mean(0)).max() > 25
@@ -49,7 +58,7 @@ def test_guidance_stands_in_the_light_of_the_target() -> None:
         light = photo.mean(2)
         return float(light[sure & (across < -0.15)].mean() / light[sure & (across > 0.15)].mean())
 
-    texture, validity = guidance_texture(picture, mesh, sunny, mesh, bundled_glasses())
+    texture, validity = guidance(picture, sunny, mesh)
     own, wanted, given = (left_against_right(p, skin & (validity > 0.9)) for p in (picture, sunny, texture))
     assert wanted > own * 1.5
     assert abs(np.log(given / wanted)) < 0.35 * abs(np.log(own / wanted))
@@ -63,8 +72,8 @@ def test_guidance_leaves_out_what_covers_the_source() -> None:
     covered[top] = (25, 18, 14)  # a fringe
     inner = cv2.erode(top.astype(np.uint8), np.ones((5, 5))) > 0
     assert inner.sum() > 50
-    before, after = (
-        guidance_texture(p, mesh, picture, mesh, bundled_glasses())[1] for p in (picture, covered)
-    )
+    before, after = (guidance(p, picture, mesh)[1] for p in (picture, covered))
     assert before[inner].mean() > 0.8
     assert after[inner].mean() < 0.2
+    told = guidance(covered, picture, mesh, find_parts(covered, mesh, bundled_visibility()))[1]
+    assert told[inner].mean() < 0.2
