@@ -32,6 +32,7 @@ _TURNED, _FRONT = (
     12.0,
 )  # degrees of yaw from which a head is turned, and up to which it faces the camera
 _OPEN, _CLOSED = 0.18, 0.08  # gap between the lips in mouth widths
+_BEARDED = 0.08  # share of the lower face that is hair
 _HAIR_COLOURS = {
     "brown": "brown",
     "black": "black",
@@ -57,16 +58,14 @@ def of_measures(measures: Mapping[str, float | None]) -> dict[str, str]:
         "gender": _two(measures.get("male"), 0.25, "woman", 0.75, "man"),
         "age": _age(measures.get("years")),
         "glasses": _glasses(measures.get("glasses"), measures.get("dark_lenses")),
-        "smile": _two(measures.get("smile"), -0.02, "serious", 0.06, "smiling"),
+        "smile": _two(measures.get("smile"), -0.01, "serious", 0.04, "smiling"),
         "mouth": _two(measures.get("mouth"), _CLOSED, "closed", _OPEN, "open"),
         "pose": _pose(measures.get("yaw")),
         "skin": _skin(measures.get("skin_l"), measures.get("skin_b")),
         "hair": _hair(measures),
     }
-    if found["gender"] == "woman":
-        found["beard"] = "none"
-    else:
-        found["beard"] = _two(measures.get("beard"), 0.05, "none", 0.4, "beard")
+    # Few men who show no beard by this measure are shaven: stubble is hardly seen.
+    found["beard"] = "none" if found["gender"] == "woman" else _bearded(measures.get("beard"))
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -90,6 +89,10 @@ def of_label(label: Mapping[str, Any]) -> dict[str, str]:
         "headwear": "hat" if covered else "none",
     }
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _bearded(share: float | None) -> str | None:
+    return "beard" if share is not None and share > _BEARDED else None
 
 
 def _two(value: float | None, low: float, below: str, high: float, above: str) -> str | None:
@@ -141,13 +144,13 @@ def _hair(measures: Mapping[str, float | None]) -> str | None:
     share, lightness, a, b = (measures.get(name) for name in ("hair", "hair_l", "hair_a", "hair_b"))
     if share is None or lightness is None or a is None or b is None or share < 0.05:
         return None
-    if lightness < 18:
+    if lightness < 12 and b < 3:
         return "black"
-    if lightness > 45 and abs(a) < 4 and b < 8:
+    if lightness > 40 and abs(a) < 4 and abs(b) < 6:
         return "grey"
     if lightness > 42 and b > 14 and a < 12:
         return "blond"
-    if 22 < lightness < 38 and b > 5 and a < 14:
+    if 18 < lightness < 36 and b > 6 and 3 < a < 14:
         return "brown"
     return None
 

@@ -44,7 +44,7 @@ def test_measures_become_values() -> None:
     found = of_measures(MEASURES)
     assert found == {
         "gender": "man", "age": "middle-aged", "glasses": "none", "smile": "smiling", "mouth": "open", "pose": "left",
-        "skin": "light", "hair": "black", "beard": "none",
+        "skin": "light", "hair": "black",
     }  # fmt: skip
     assert all(value in ATTRIBUTES[name] for name, value in found.items())
 
@@ -54,6 +54,12 @@ def test_measures_between_two_values_say_nothing() -> None:
     assert "pose" not in of_measures({**MEASURES, "yaw": -16.0})
     assert "glasses" not in of_measures({**MEASURES, "glasses": 0.5})
     assert of_measures({}) == {}
+
+
+def test_a_beard_has_to_be_seen_and_a_woman_has_none() -> None:
+    assert of_measures({**MEASURES, "beard": 0.2})["beard"] == "beard"
+    assert "beard" not in of_measures({**MEASURES, "beard": 0.05})
+    assert of_measures({**MEASURES, "male": 0.1, "beard": 0.2})["beard"] == "none"
 
 
 def test_dark_lenses_make_sunglasses() -> None:
