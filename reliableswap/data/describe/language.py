@@ -141,7 +141,7 @@ def _texts() -> Iterator[str]:
         for said in values.values():
             yield from said
     for group in (NOUNS, AGES):
-        for said in group.values():  # type: ignore[attr-defined]
+        for said in group.values():
             yield from said
     for persons in PERSONS.values():
         for words in persons:

@@ -107,7 +107,7 @@ class UnifiedTransformer(Network):
 
     @property
     def mask(self) -> int:
-        """The number of a picture token that is not drawn yet."""
+        """The number of a picture token that is not drawn yet; it follows those of the codebook."""
         return self.codes
 
     def forward(
@@ -150,17 +150,16 @@ class UnifiedTransformer(Network):
         """(B,1,L,L) True where the row's place looks at the column's."""
         count = words.shape[1]
         length = 1 + PLACES + count
-        shape = {"dtype": torch.bool, "device": words.device}
-        base = torch.ones(length, length, **shape).tril()
+        base = torch.ones(length, length, dtype=torch.bool, device=words.device).tril()
         ask, draw = base.clone(), base.clone()
         ask[1 : 1 + PLACES, 1 : 1 + PLACES] = True
         draw[1 + count :, 1 + count :] = True
         there = words != 0
         # A padded word sees itself, so that no row of the attention is empty.
-        padded = torch.ones(len(words), length, **shape)
+        padded = base.new_ones(len(words), length)
         padded[drawing, 1 : 1 + count] = there[drawing]
         mask = torch.where(drawing[:, None, None], draw, ask) & padded[:, None]
-        return (mask | torch.eye(length, **shape))[:, None]
+        return (mask | torch.eye(length, dtype=torch.bool, device=words.device))[:, None]
 
     def _level(self, share: Tensor) -> Tensor:
         """(B,) share of the picture that is masked -> (B,W) sines and cosines of it."""

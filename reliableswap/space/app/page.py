@@ -21,8 +21,10 @@ from reliableswap.space.limits import (
     QUEUE_SIZE,
     SWEEP_SECONDS,
 )
+from reliableswap.space.unified import model_place
 from reliableswap.space.work import Worker
 
+from .describing import describing_tab
 from .live import live_tab
 from .making import making_tab
 from .photo import example_thumbnails, photo_tab
@@ -78,6 +80,9 @@ def build(pipe: ReliableSwapPipeline | None = None) -> gr.Blocks:
                     live_tab(worker)
             with gr.Tab("How it is made", id="making"):
                 making_tab(worker)
+            if model_place() is not None:
+                with gr.Tab("Describe and draw", id="describing"):
+                    describing_tab()
             with gr.Tab("Verify", id="verify"):
                 verify_tab()
         with gr.Accordion("Rules, your files and limits", open=False):

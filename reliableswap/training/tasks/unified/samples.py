@@ -67,10 +67,7 @@ class UnifiedSamples(Dataset[dict[str, Any]]):
         row = int(np.random.default_rng([settings.seed, 5, epoch]).permutation(len(self.faces))[place])
         mirror = settings.mirror and bool(rng.random() < 0.5)
         drawing = bool(rng.random() < settings.drawing_share)
-        if drawing:
-            words, wanted = self._caption(row, mirror, rng), []
-        else:
-            words, wanted = self._question(row, mirror, rng)
+        words, wanted = (self._caption if drawing else self._question)(row, mirror, rng)
         return {
             "words": words,
             "wanted": wanted,
@@ -80,14 +77,16 @@ class UnifiedSamples(Dataset[dict[str, Any]]):
             "identified": not drawing and bool(rng.random() >= settings.no_identity),
         }
 
-    def _caption(self, row: int, mirror: bool, rng: np.random.Generator) -> list[int]:
+    def _caption(self, row: int, mirror: bool, rng: np.random.Generator) -> tuple[list[int], list[int]]:
+        """The words of a caption, of which none is wanted."""
         captions = self.faces.captions[row]
         if rng.random() < self.settings.no_caption or not captions:
-            return []
+            return [], []
         text = captions[int(rng.integers(len(captions)))]
-        return caption_words(mirrored_text(text) if mirror else text, self.vocabulary)
+        return caption_words(mirrored_text(text) if mirror else text, self.vocabulary), []
 
     def _question(self, row: int, mirror: bool, rng: np.random.Generator) -> tuple[list[int], list[int]]:
+        """The words of a question with its answer, and what is wanted after each."""
         asked, captions = self.faces.questions[row], self.faces.captions[row]
         if not asked or rng.random() < self.settings.described_share:
             # The first half of the captions states everything that is known.

@@ -53,7 +53,7 @@ class UnifiedTask(Task):
     def losses(self, network: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         settings, drawing, tokens = self.settings, batch["drawing"], batch["picture"]
         share = mask_share(torch.rand(len(tokens), device=tokens.device))
-        hidden, where = masked(tokens, share, settings_mask(network))
+        hidden, where = masked(tokens, share, self.tokeniser.code_count)
         picture = torch.where(drawing[:, None], hidden, tokens)
         output = network(batch["words"], picture, drawing, batch["identity"], batch["identified"])
         found = {"balance": settings.balance_weight * output.balance}
@@ -85,12 +85,6 @@ class UnifiedTask(Task):
 
     def fingerprint(self) -> dict[str, str]:
         return {"faces": self.faces.key, "tokeniser": self.checksum}
-
-
-def settings_mask(network: nn.Module) -> int:
-    """The mask's number, of a network that several processes may have wrapped."""
-    inside: UnifiedTransformer = getattr(network, "module", network)  # type: ignore[assignment]
-    return inside.mask
 
 
 def words_loss(logits: Tensor, wanted: Tensor) -> Tensor:
