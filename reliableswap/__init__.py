@@ -16,6 +16,7 @@ _MODULES = {
     "FaceDetector": "models.detector",
     "MeshNet": "models.landmarks",
     "ReliableSwapError": "errors",
+    "UnifiedFacePipeline": "pipelines.unified",
     "verify": "provenance.verify",
 }
 

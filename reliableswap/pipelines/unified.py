@@ -278,7 +278,7 @@ def _card(pipe: UnifiedFacePipeline, place: str, figures: Mapping[str, float | s
         "# ReliableSwap: a unified face model", "",
         f"Saved with ReliableSwap {__version__}. It describes faces of adults, answers questions about them, and draws "
         "faces of people who do not exist. Pictures saved as below are marked as made by AI.", "",
-        "```python", "from reliableswap.pipelines.unified import UnifiedFacePipeline", "",
+        "```python", "from reliableswap import UnifiedFacePipeline", "",
         f'pipe = UnifiedFacePipeline.from_pretrained("{place}")', 'print(pipe.describe("photo.jpg"))',
         'pipe.draw("a bearded man with glasses").save("drawn.png")', "```", "",
         "| component | class | parameters |", "|---|---|---|",

@@ -35,6 +35,7 @@ from .session import open_session
 # measures the error rates, and docs/safety.md has them.
 MINOR, MINOR_YEARS = 16.6, 21.0
 DOUBT, DOUBT_YEARS = 17.4, 25.0
+YOUNGEST = 25.0  # years by the second network; nobody is made to look younger than that
 CLEARLY_ADULT = 21.0  # the probe's score for one crop; averages differ from it by 0.9 (standard deviation)
 _SHA256 = "d40cd84bace011448b88ceb34b5594823df24f26f190312ef55fd9c7f560ab7e"
 _MOVE = 4.0, 1.04, (1, 1)  # turn in degrees, scale, and shift in pixels of the moved crop
@@ -74,6 +75,16 @@ class AgeEstimate:
         adult = self.probe >= MINOR and years >= MINOR_YEARS
         return not (adult and (self.probe >= DOUBT or years >= DOUBT_YEARS))
 
+    def too_young(self, change: float) -> bool:
+        """Whether to refuse a face that was made older by `change` years, or younger if that is negative."""
+        looks = math.nan if self.years is None else self.years
+        return self.may_be_minor or (change < 0 and not looks >= YOUNGEST)
+
+
+def open_age_network() -> Any:
+    """The second network: (1,224,224,3) float32 in 0..255 -> `age_pred/Softmax:0` and `gender_pred/Sigmoid:0`."""
+    return open_session(WEIGHTS / "age" / "faceres_fp16.onnx", _SHA256)
+
 
 class AgeNets:
     """The probe with its encoders, and the second network; each is loaded when it is first needed."""
@@ -82,11 +93,11 @@ class AgeNets:
         self._lock = Lock()
         self._known: WeakKeyDictionary[nn.Module, tuple[WeightsState, bool]] = WeakKeyDictionary()
 
-    def estimate(self, seen: SeenFace) -> AgeEstimate:
-        """Estimate the age of a face."""
+    def estimate(self, seen: SeenFace, both: bool = False) -> AgeEstimate:
+        """Estimate the age of a face. both: ask the second network also where the probe finds the face adult."""
         first = self._first_vector(seen)
         if self._score(first) >= CLEARLY_ADULT:
-            return AgeEstimate(self._score(first))
+            return AgeEstimate(self._score(first), self._years(seen) if both else None)
         return AgeEstimate(self._mean_score(seen, first), self._years(seen))
 
     def _score(self, vector: np.ndarray) -> float:
@@ -161,7 +172,7 @@ class AgeNets:
 
     @cached_property
     def _session(self) -> Any:
-        return open_session(WEIGHTS / "age" / "faceres_fp16.onnx", _SHA256)
+        return open_age_network()
 
 
 def _aligned(

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from reliableswap.bundled import WEIGHTS, bundled
+from reliableswap.bundled import bundled
 from reliableswap.data.encoders import EncoderChoice
 from reliableswap.data.photos import Photo, read_photo
 from reliableswap.data.records import Record, analyser_label
@@ -29,8 +29,7 @@ from reliableswap.faces.parts import Parts, bundled_visibility, find_parts
 from reliableswap.geometry import regions
 from reliableswap.geometry.measures import frontal, mouth_opening, pose_of
 from reliableswap.imaging.colour import to_lab
-from reliableswap.safety.age import _SHA256, age_nets
-from reliableswap.safety.session import open_session
+from reliableswap.safety.age import age_nets, open_age_network
 
 SIDE = 128
 TEMPLATE = "ffhq_512"  # wide enough for hair and hats
@@ -130,7 +129,7 @@ def years_and_gender(image: np.ndarray, face: Face) -> tuple[float, float]:
 
 @lru_cache(maxsize=1)
 def _age_session() -> Any:
-    return open_session(WEIGHTS / "age" / "faceres_fp16.onnx", _SHA256)
+    return open_age_network()
 
 
 def _glasses(image: np.ndarray, face: Face) -> dict[str, float | None]:

@@ -37,9 +37,10 @@ class TokenExperts(nn.Module):
             rows, rank = torch.where(chosen == number)
             made = expert(x[rows]) * best[rows, rank, None].to(out.dtype)
             out = out.index_add(0, rows, made.to(out.dtype))
-        share = F.one_hot(chosen, len(self.experts)).float().mean((0, 1))
+        count = max(1, len(x))  # a batch may hold no row of this group; its experts take part all the same
+        share = F.one_hot(chosen, len(self.experts)).float().sum((0, 1)) / (count * self.top_k)
         # 1 if tokens spread evenly, up to the number of experts if one gets all (Switch Transformers).
-        return out, len(self.experts) * (share * odds.mean(0)).sum()
+        return out, len(self.experts) * (share * odds.sum(0) / count).sum()
 
 
 class GroupedExperts(nn.Module):
@@ -53,10 +54,9 @@ class GroupedExperts(nn.Module):
         out, balance = torch.zeros_like(x), x.new_zeros((), dtype=torch.float32)
         for number, group in enumerate(self.groups):
             rows = torch.where(drawing == bool(number))[0]
-            if len(rows):
-                made, uneven = group(x[rows].flatten(0, 1))
-                out = out.index_copy(0, rows, made.view(len(rows), *x.shape[1:]).to(out.dtype))
-                balance = balance + uneven
+            made, uneven = group(x[rows].flatten(0, 1))
+            out = out.index_copy(0, rows, made.view(len(rows), *x.shape[1:]).to(out.dtype))
+            balance = balance + uneven
         return out, balance
 
 

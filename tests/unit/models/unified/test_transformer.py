@@ -143,6 +143,19 @@ def test_the_balance_is_one_if_tokens_spread_and_the_count_if_not() -> None:
         assert float(experts(x)[1]) == pytest.approx(4, abs=1e-3)
 
 
+def test_every_weight_has_a_gradient_in_a_batch_of_one_task() -> None:
+    """Ranks exchange gradients, and wait for one that never comes."""
+    network = tiny_transformer().train()
+    rows = {"words": torch.ones(2, 5, dtype=torch.long), "picture": torch.zeros(2, 64, dtype=torch.long)}
+    known = torch.zeros(2, dtype=torch.bool)
+    output = network(
+        **rows, drawing=torch.ones(2, dtype=torch.bool), identity=torch.zeros(2, 128), identified=known
+    )
+    (output.words.sum() + output.picture.sum() + output.balance).backward()
+    assert [name for name, p in network.named_parameters() if p.grad is None] == []
+    assert all(torch.isfinite(p.grad).all() for p in network.parameters() if p.grad is not None)
+
+
 def test_a_token_goes_to_its_best_experts_alone() -> None:
     torch.manual_seed(0)
     experts = TokenExperts(4, 8, experts=3, top_k=2)

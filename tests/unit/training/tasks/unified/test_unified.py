@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from support.described import TINY, TINY_TOKENISER, tiny_tokeniser, tiny_transformer, write_described
-from support.toy_training import figures_of_run, same_run
+from support.toy_training import same_run
 
 from reliableswap.data.describe.language import vocabulary
 from reliableswap.data.describe.rows import read_rows
@@ -154,21 +154,20 @@ def test_the_losses_of_drawing_can_be_chosen(data: Path, tmp_path: Path, loss: A
 
 @pytest.mark.slow
 def test_both_trainings_go_on_exactly(data: Path, tmp_path: Path) -> None:
-    whole = tokeniser_settings(data, tmp_path / "whole")
-    figures = tokeniser_task.run(whole)
-    assert {"l1", "codes_used", "perplexity"} <= figures.keys()
-    tokeniser_task.run(tokeniser_settings(data, tmp_path / "parts", max_train_steps=2))
-    tokeniser_task.run(tokeniser_settings(data, tmp_path / "parts", resume_from_checkpoint="latest"))
-    assert whole.lr_scheduler == "cosine"  # which follows from the last step, so only the data is the same
-    assert figures_of_run(tmp_path / "parts")[-1]["step"] == 4
+    runs = {"lr_scheduler": "constant_with_warmup", "resume_from_checkpoint": "latest"}
+    for name, steps in (("whole", (4,)), ("parts", (2, 4))):
+        for last in steps:
+            figures = tokeniser_task.run(
+                tokeniser_settings(data, tmp_path / name, max_train_steps=last, **runs)
+            )
+    assert {"l1", "codes_used", "perplexity"} == figures.keys()
+    assert same_run(tmp_path / "whole", tmp_path / "parts")
     place = tmp_path / "whole"
     for name, steps in (("u", (4,)), ("v", (2, 4))):
         for last in steps:
-            settings = unified_settings(
-                data, tmp_path / name, place, max_train_steps=last, resume_from_checkpoint="latest",
-                lr_scheduler="constant_with_warmup",
-            )  # fmt: skip
-            found = unified_task.run(settings)
+            found = unified_task.run(
+                unified_settings(data, tmp_path / name, place, max_train_steps=last, **runs)
+            )
     assert same_run(tmp_path / "u", tmp_path / "v")
     assert {"answers", "majority", "mask_90", "mask_50"} == found.keys()
     loaded = UnifiedTransformer.from_pretrained(tmp_path / "u")
