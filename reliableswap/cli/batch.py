@@ -20,8 +20,8 @@ from reliableswap.media.video.outputs import is_clip_name
 from reliableswap.provenance.credentials import Credentials, credentials
 from reliableswap.swap.settings import SwapSettings
 
-from .common import add_photo_arguments, add_signer_arguments, load_pipeline, say
-from .swap import STRENGTHS, parse_numbers
+from .common import add_photo_arguments, add_signer_arguments, add_trained_argument, load_pipeline, say
+from .swap import STRENGTHS, parse_numbers, parts
 
 if TYPE_CHECKING:
     from reliableswap.pipelines.image import ReliableSwapPipeline
@@ -31,9 +31,9 @@ logger = logging.getLogger(__name__)
 
 REPORT = "report.csv"
 _NEEDED = ("source", "target", "output")
-_PLAIN = ("engine", "faces", "people", "encoder", "consent")
+_PLAIN = ("person", "engine", "faces", "people", "keep", "take", "encoder", "consent")
 _NUMBERS: Mapping[str, Callable[[str], Any]] = {
-    **dict.fromkeys(STRENGTHS, float), "quality": int, "start": float, "end": float
+    **dict.fromkeys((*STRENGTHS, "age"), float), "quality": int, "start": float, "end": float
 }  # fmt: skip
 _CLIP_ONLY = ("people", "encoder", "start", "end")
 
@@ -56,13 +56,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "list",
         metavar="LIST.csv",
-        help="columns source, target and output; optional: engine, faces (pictures), people, encoder, start, end "
-        f"(clips), quality, consent, {', '.join(STRENGTHS)}; several photos of one source are separated by ;",
+        help="columns source, target and output; optional: person (in place of source), engine, faces (pictures), "
+        "people, encoder, start, end (clips), quality, consent, age, keep, take, "
+        f"{', '.join(STRENGTHS)}; several photos of one source or several parts are separated by ;",
     )
     parser.add_argument(
         "-o", "--output", required=True, metavar="DIR", help=f"the results' folder, with {REPORT} in it"
     )
     parser.add_argument("--consent", metavar="TEXT", help="for rows without an own statement")
+    add_trained_argument(parser)
     add_signer_arguments(parser)
     parser.add_argument(
         "--fresh", action="store_true", help="throw away what interrupted clips left in OUT.parts"
@@ -85,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.consent and not row.get("consent"):
             row["consent"] = arguments.consent
         facts = (number, row["source"], row["target"], row["output"])
-        key = _key(row, home)
+        key = _key(row, home, arguments.trained)
         began = time.perf_counter()
         if known.get(row["output"]) == key and (folder / row["output"]).is_file():
             entries.append(Entry(*facts, "kept", key=key))
@@ -118,14 +120,16 @@ def read_list(path: Path) -> list[dict[str, str]]:
             reader = csv.DictReader(stream)
             columns = [name.strip().lower() for name in reader.fieldnames or ()]
             reader.fieldnames = columns
-            rows = [{name: (row[name] or "").strip() for name in columns} for row in reader]
+            rows = [{"source": "", **{name: (row[name] or "").strip() for name in columns}} for row in reader]
     except FileNotFoundError as error:
         raise ReliableSwapError(f"there is no file {path}; check the name") from error
     except (OSError, UnicodeError, csv.Error) as error:
         raise ReliableSwapError(
             f"{path} can't be read as a list ({error}); save it as CSV in UTF-8"
         ) from error
-    missing = [name for name in _NEEDED if name not in columns]
+    missing = [
+        name for name in _NEEDED if name not in columns and not (name == "source" and "person" in columns)
+    ]
     unknown = [name for name in columns if name not in (*_NEEDED, *_PLAIN, *_NUMBERS)]
     if missing or unknown:
         wrong = f"lacks {', '.join(missing)}" if missing else f"has the unknown {', '.join(unknown)}"
@@ -137,8 +141,10 @@ def read_list(path: Path) -> list[dict[str, str]]:
     outputs = [row["output"] for row in rows]
     for number, row in enumerate(rows, 1):
         name = Path(row["output"])
-        if not row["source"] or not row["target"] or not row["output"]:
-            raise ReliableSwapError(f"{path}, row {number}: give source, target and output")
+        if not row["target"] or not row["output"]:
+            raise ReliableSwapError(f"{path}, row {number}: give target and output")
+        if bool(row["source"]) == bool(row.get("person")):
+            raise ReliableSwapError(f"{path}, row {number}: give either a source or a person")
         if name.is_absolute() or ".." in name.parts:
             raise ReliableSwapError(
                 f"{path}, row {number}: the output {name} leaves the folder; give a plain name"
@@ -166,7 +172,10 @@ class _Batch:
     def make(self, row: dict[str, str], *, replace: bool) -> None:
         """Make one result. replace: an earlier run wrote it by other settings."""
         values = {name: _number(name, row[name]) for name in _NUMBERS if row.get(name)}
-        settings = SwapSettings(**{name: values[name] for name in STRENGTHS if name in values})
+        settings = SwapSettings(**{name: values[name] for name in (*STRENGTHS, "age") if name in values})
+        kept, taken = (row.get(name, "").replace(";", ",") for name in ("keep", "take"))
+        if kept or taken:
+            settings = settings.with_attributes(parts(kept, taken))
         clip = is_clip_name(row["target"])
         misplaced = [name for name in _CLIP_ONLY if row.get(name) and not clip]
         misplaced += ["faces"] if clip and row.get("faces") else []
@@ -182,7 +191,7 @@ class _Batch:
             "consent": row.get("consent") or None,
         }
         overwrite = self._overwrite or replace
-        source = self._source(row["source"])
+        source = self._source(row)
         if clip:
             self._clip(row, values, source, target, output, settings, overwrite, common)
             return
@@ -226,7 +235,10 @@ class _Batch:
         ):
             pass
 
-    def _source(self, cell: str) -> Person:
+    def _source(self, row: Mapping[str, str]) -> Person:
+        if row.get("person"):
+            return self._pipe.trained(row["person"])
+        cell = row["source"]
         if cell not in self._people:
             self._people[cell] = self._pipe.prepare([self._home / one.strip() for one in cell.split(";")])
         return self._people[cell]
@@ -239,15 +251,19 @@ def _number(name: str, text: str) -> Any:
         raise ReliableSwapError(f"{name} is {text!r}, which is no number") from error
 
 
-def _key(row: Mapping[str, str], home: Path) -> str:
-    """What decides a row's result: its cells, and the sizes and times of its files."""
+def _key(row: Mapping[str, str], home: Path, trained: str | None = None) -> str:
+    """What decides a row's result: its cells, and the sizes and times of its files. trained: folder of the person."""
     facts = [sorted(row.items())]
-    for cell in (*row["source"].split(";"), row["target"]):
+    files = [home / cell.strip() for cell in (*row["source"].split(";"), row["target"]) if cell]
+    if row.get("person") and trained:
+        facts.append([("trained", trained)])
+        files += sorted(Path(trained).glob("*.safetensors"))
+    for file in files:
         try:
-            state = (home / cell.strip()).stat()
+            state = file.stat()
             facts.append([(str(state.st_size), str(state.st_mtime_ns))])
         except OSError:
-            facts.append([("missing", cell)])
+            facts.append([("missing", file.name)])
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 

@@ -57,10 +57,15 @@ def add_person_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="in place of SOURCE, somebody whose decoder `reliableswap train person` has trained",
     )
+    add_trained_argument(parser)
+
+
+def add_trained_argument(parser: argparse.ArgumentParser) -> None:
+    """Where people with a decoder of their own come from."""
     parser.add_argument(
         "--trained",
         metavar="DIR",
-        help="folder or Hub id of the training that knows NAME (default: the pipeline's)",
+        help="folder or Hub id of the training that knows the person by name (default: the pipeline's)",
     )
 
 

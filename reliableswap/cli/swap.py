@@ -11,7 +11,7 @@ from reliableswap.errors import ReliableSwapError
 from reliableswap.media import check_output, read_picture
 from reliableswap.provenance.credentials import credentials
 from reliableswap.swap.attributes import Attributes
-from reliableswap.swap.settings import SwapSettings
+from reliableswap.swap.settings import MOST_YEARS, SwapSettings
 
 from .common import (
     add_person_arguments,
@@ -66,6 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, text in STRENGTHS.items():
         default = getattr(SwapSettings, name)
         parser.add_argument(f"--{name}", type=share, default=default, help=f"{text} (default: {default})")
+    add_age_argument(parser)
     add_attribute_arguments(parser)
     parser.add_argument(
         "--quality", type=quality, default=95, help="of JPEG and WebP, 1 to 100 (default: 95)"
@@ -99,7 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
     pipe = load_pipeline(arguments)
     engine: Any = "person" if arguments.person and arguments.engine == "auto" else arguments.engine
     say(f"engine {pipe.choose_engine(engine)} on {pipe.place}, analyser {pipe.analyser.name}")
-    settings = SwapSettings(**{name: getattr(arguments, name) for name in STRENGTHS})
+    settings = SwapSettings(**{name: getattr(arguments, name) for name in (*STRENGTHS, "age")})
     settings = settings.with_attributes(parts(arguments.keep, arguments.take))
     result = pipe(
         source_picture,
@@ -121,6 +122,11 @@ def run(arguments: argparse.Namespace) -> int:
     for face in report.faces:
         if face.error is not None:
             say(f"face {face.index} was left alone: {face.error}")
+        if face.apparent_age is not None:
+            word = "older" if face.age > 0 else "younger"
+            say(
+                f"face {face.index}: made {abs(face.age):g} years {word}; it looks about {face.apparent_age:.0f}"
+            )
         if face.attributes:
             say(
                 f"face {face.index}: "
@@ -148,6 +154,24 @@ def parse_mapping(pairs: Sequence[str], what: str = "face") -> dict[int, str]:
             raise ReliableSwapError(f"{what} {number} is mapped twice; give each {what} one --map")
         mapping[int(number)] = path
     return mapping
+
+
+def add_age_argument(parser: argparse.ArgumentParser) -> None:
+    """--age."""
+    parser.add_argument(
+        "--age",
+        type=years,
+        default=0.0,
+        metavar="YEARS",
+        help=f"make the new face look older (such as +10) or younger (-10), by {MOST_YEARS:g} years at most",
+    )
+
+
+def years(text: str) -> float:
+    value = float(text)
+    if not -MOST_YEARS <= value <= MOST_YEARS:
+        raise argparse.ArgumentTypeError(f"{text} is not between -{MOST_YEARS:g} and {MOST_YEARS:g} years")
+    return value
 
 
 def add_attribute_arguments(parser: argparse.ArgumentParser) -> None:

@@ -23,7 +23,7 @@ from .common import (
     say,
     share,
 )
-from .swap import STRENGTHS, add_attribute_arguments, parse_mapping, parse_numbers, parts
+from .swap import STRENGTHS, add_age_argument, add_attribute_arguments, parse_mapping, parse_numbers, parts
 
 if TYPE_CHECKING:
     from reliableswap.pipelines.video import VideoProgress
@@ -59,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, text in STRENGTHS.items():
         default = getattr(SwapSettings, name)
         parser.add_argument(f"--{name}", type=share, default=default, help=f"{text} (default: {default})")
+    add_age_argument(parser)
     add_attribute_arguments(parser)
     add_range(parser)
     parser.add_argument("--quality", type=quality, default=85, help="of the encoder, 1 to 100 (default: 85)")
@@ -130,7 +131,7 @@ def run(arguments: argparse.Namespace) -> int:
     pipe = load_pipeline(arguments)
     engine: Any = "person" if arguments.person and arguments.engine == "auto" else arguments.engine
     say(f"engine {pipe.choose_engine(engine)} on {pipe.place}")
-    settings = SwapSettings(**{name: getattr(arguments, name) for name in STRENGTHS})
+    settings = SwapSettings(**{name: getattr(arguments, name) for name in (*STRENGTHS, "age")})
     settings = settings.with_attributes(parts(arguments.keep, arguments.take))
     shown = Shown()
     steps = pipe.video(

@@ -188,10 +188,13 @@ def check_clip(
                                 vectors.add(one.person, subject)
                         with clock.busy("gates"):
                             gates.add_face(one.track, one.person, subject)
+                            if swapper.years:
+                                gates.add_aged(one.person, swapper.alone(subject, one.person))
             if done % every == 0 and len(marks) < _READ_MARKS:
                 marks.append(frame.rgb)
             yield clock("check", done, len(wanted))
     with clock.busy("marks"):
         earlier = default_watermark().read_many(marks) is not None
     with clock.busy("gates"):
+        gates.check_aged(swapper.years)
         return Checked(gates.refused_tracks(frames_of), earlier, vectors)

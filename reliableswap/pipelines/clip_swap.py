@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
 import cv2
@@ -14,7 +14,7 @@ import torch
 from reliableswap.errors import ReliableSwapError
 from reliableswap.faces.track import TrackedFace
 from reliableswap.provenance.label import FrameLabel
-from reliableswap.swap.engines import HALVES, Step, engine_of, run
+from reliableswap.swap.engines import ENGINES, HALVES, Step, engine_of, run
 from reliableswap.swap.job import FaceJob
 from reliableswap.swap.networks import Networks
 from reliableswap.swap.person import Person
@@ -92,6 +92,18 @@ class FrameSwapper:
     def uses_vectors(self) -> bool:
         """Whether the engine asks who the target is."""
         return self.engine == "neural"
+
+    @property
+    def years(self) -> float:
+        """By how many years faces get older."""
+        return self.settings.age * self.settings.likeness
+
+    def alone(self, subject: Subject, person: int) -> Subject:
+        """A person's face after the swap, of one frame by itself."""
+        source = self.sources[person]
+        with torch.inference_mode():
+            job = FaceJob.start(subject, source, self.settings, self.networks)
+            return replace(subject, pixels=run(ENGINES[engine_of(source, self.engine)], job).image)
 
     def wanted(self, faces: Iterable[Numbered]) -> list[Numbered]:
         """The faces that are to be swapped."""

@@ -193,6 +193,7 @@ class ReliableSwapPipeline(StoredPipeline):
         expression: float | None = None,
         glasses: float | None = None,
         detail: float | None = None,
+        age: float | None = None,
         attributes: Mapping[str, str] | None = None,
         consent: str | Consent | None = None,
         output_type: OutputType = "pil",
@@ -207,6 +208,7 @@ class ReliableSwapPipeline(StoredPipeline):
         (then `source` may be None). "all" reports faces that fail and goes on.
         person: the name of somebody trained, in place of a source (None).
         likeness, shape, expression, glasses, detail: 0 to 1, see SwapSettings; or `settings` with all of them.
+        age: years by which the face looks older (15 at most) or younger (-15) than in a plain swap; see docs/ageing.md.
         attributes: which parts come from whom, as in {"brows": "target", "glasses": "source"}; see swap.attributes.
         consent: a sentence that says who agreed to what; it is recorded in the report with the time.
         output_type: "pil", "np" or "pt". return_dict: False returns the tuple (images, reports).
@@ -220,6 +222,7 @@ class ReliableSwapPipeline(StoredPipeline):
             "expression": expression,
             "glasses": glasses,
             "detail": detail,
+            "age": age,
         }
         settings = merged_settings(settings, given)
         if attributes is not None:

@@ -29,6 +29,7 @@ class SwapOptions(TypedDict, total=False):
     expression: float | None
     glasses: float | None
     detail: float | None
+    age: float | None
     attributes: Mapping[str, str] | None
     consent: str | Consent | None
     output_type: OutputType

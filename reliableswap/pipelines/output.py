@@ -31,6 +31,8 @@ class FaceReport:
     """One face of a target photo. Similarities are cosines, None without an identity encoder.
 
     attributes: what came from whom, where that differs from a plain swap.
+    age: years by which the face was made older, or younger if negative. apparent_age: of the result by the age gate's
+    second network, where the age was changed.
     error: why this face could not be swapped, where `faces="all"` went on with the others.
     """
 
@@ -43,6 +45,8 @@ class FaceReport:
     identity_before: float | None = None  # the target's face and the source's
     identity_after: float | None = None  # the result's face and the source's
     attributes: dict[str, str] = field(default_factory=dict)
+    age: float = 0.0
+    apparent_age: float | None = None
     error: str | None = None
 
 

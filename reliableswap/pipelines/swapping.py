@@ -107,10 +107,14 @@ class Call:
                 job = FaceJob.start(subject, person, self.settings, self.networks)
                 engine = engine_of(person, self.engine)
                 job = run(ENGINES[engine], job)
+                after = replace(job.target, pixels=job.image)
+                if job.years:
+                    looks = self.gates.check_aged(after, picture.name, job.years)
+                    entry.age, entry.apparent_age = job.years, round(looks, 1)
                 subject.put_back(pixels, job.image, job.mask)
                 entry.swapped, entry.engine, entry.source = True, engine, source_name(given)
                 entry.attributes = _attributes(job)
-                _measure(entry, job)
+                _measure(entry, job, after)
             except ReliableSwapError as error:
                 if not (isinstance(faces, str) and faces == "all"):
                     raise
@@ -142,11 +146,10 @@ def _attributes(job: FaceJob) -> dict[str, str]:
     return chosen
 
 
-def _measure(entry: FaceReport, job: FaceJob) -> None:
+def _measure(entry: FaceReport, job: FaceJob, after: Subject) -> None:
     """Cosines to the source before and after, where there is an encoder."""
     if job.networks.identity is None:
         return
-    after = replace(job.target, pixels=job.image)
     entry.identity_before = round(float((job.target.v_id * job.person.v_id).sum()), 4)
     entry.identity_after = round(float((after.v_id * job.person.v_id).sum()), 4)
 

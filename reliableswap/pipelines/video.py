@@ -195,6 +195,7 @@ def swap_clip(
             "output": str(output),
             "engine": used,
             "attributes": settings.attributes.changed,
+            "age": settings.age,
             "device": pipe.place,
             "frames": len(times),
             "width": info.width,

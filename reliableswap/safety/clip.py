@@ -9,7 +9,7 @@ import numpy as np
 from reliableswap.errors import RefusedError
 
 from .age import SeenFace, age_nets
-from .gates import SAME_VIEW, Gates, Source
+from .gates import SAME_VIEW, Gates, Source, aged_refusal
 from .nudity import around, nudity_net
 from .track import AgeTrack, NudityTrack
 from .views import HARMLESS, Views
@@ -28,6 +28,7 @@ class ClipGates:
         self._tracks: dict[int, AgeTrack] = {}
         self._people: dict[int, AgeTrack] = {}
         self._person_of: dict[int, int] = {}
+        self._aged: dict[int, AgeTrack] = {}
         gates.counts["targets"] += 1
 
     def check_sources(self, sources: Iterable[Source]) -> None:
@@ -87,6 +88,18 @@ class ClipGates:
         self._tracks.setdefault(track, AgeTrack()).add(estimate)
         self._people.setdefault(person, AgeTrack()).add(estimate)
         self._person_of[track] = person
+
+    def add_aged(self, person: int, seen: SeenFace) -> None:
+        """Look at a swapped face of a person whose age is changed."""
+        with self._gates.refusing("age"):
+            self._aged.setdefault(person, AgeTrack()).add(age_nets().estimate(seen, both=True))
+
+    def check_aged(self, change: float) -> None:
+        """Raise RefusedError if the looks at a person, made `change` years older or younger, find them too young."""
+        for person, track in self._aged.items():
+            if track.estimate.too_young(change):
+                text = aged_refusal(f"person {person} in {self._name}", change, track.estimate)
+                raise self._gates.refusal("age", text, report=False)
 
     def refused_tracks(self, tracks: Iterable[int]) -> dict[int, RefusedError]:
         """The tracks whose face may be a minor's, by their own looks or by all of their person; unseen ones too."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from reliableswap.errors import RefusedError
 
-from .age import AgeEstimate, SeenFace, age_nets
+from .age import YOUNGEST, AgeEstimate, SeenFace, age_nets
 from .nudity import BODY_LIMIT, WHOLE_LIMIT, around, nudity_net
 
 logger = logging.getLogger(__name__)
@@ -93,6 +93,18 @@ class Gates:
         if any(found):
             raise self.refusal("nudity", f"the result was refused: the swap into {name} seems to show nudity")
 
+    def check_aged(self, seen: SeenFace, name: str, change: float) -> float:
+        """Check a swapped face that was made `change` years older, or younger; return how many years it seems to have.
+
+        Raise RefusedError if it may be a minor's, or was made younger and looks younger than YOUNGEST.
+        """
+        with self.refusing("age"):
+            estimate = age_nets().estimate(seen, both=True)
+            assert estimate.years is not None
+        if estimate.too_young(change):
+            raise self.refusal("age", aged_refusal(name, change, estimate), report=False)
+        return estimate.years
+
     def may_be_minor(self, seen: SeenFace) -> bool:
         """Whether a face may be a minor's; the estimate is kept as long as the face is."""
         with self.refusing("age"):
@@ -134,6 +146,16 @@ class Gates:
         return RefusedError(
             f"{text}; if that is wrong, please report it: {report_address()}" if report else text
         )
+
+
+def aged_refusal(name: str, change: float, estimate: AgeEstimate) -> str:
+    """What is said of a result whose face was made too young."""
+    if estimate.may_be_minor:
+        return f"the result was refused: after a change of {change:+g} years, {_may_be_minor(name)}"
+    return (
+        f"the result was refused: {-change:g} years younger the face in {name} looks {estimate.years:.0f}, and "
+        f"results look {YOUNGEST:.0f} or older; choose fewer years"
+    )
 
 
 def report_address() -> str:

@@ -54,6 +54,8 @@ def add_endpoints(worker: Worker) -> None:
         source_3: File | None = None,
         source_4: File | None = None,
         source_5: File | None = None,
+        attributes: str = "",
+        age: float = 0,
     ) -> tuple[str, dict[str, Any]]:
         """Put the face of one source, or of several, into the target photo. The result says that AI made it.
 
@@ -73,6 +75,9 @@ def add_endpoints(worker: Worker) -> None:
             source_3: a further source; give it to a face with `faces`.
             source_4: a further source; give it to a face with `faces`.
             source_5: a further source; give it to a face with `faces`.
+            attributes: part=side pairs such as "brows=target, glasses=source". Parts are beard, brows, glasses, lips,
+                shape and skin; without a pair, glasses are the target's and everything else is the source's.
+            age: years by which the new face looks older, up to 15, or younger, down to -15; never under 25.
 
         Returns:
             The result, a PNG that says that AI made it: in its corner, its metadata and its pixels.
@@ -81,7 +86,9 @@ def add_endpoints(worker: Worker) -> None:
         given = enumerate((source, source_1, source_2, source_3, source_4, source_5))
         sources = {number: file for number, file in given if file}
         strengths = (likeness, shape, detail, expression, glasses)
-        path, done = handlers.swap_faces(worker, sources, target, agreed, faces, engine, *strengths)
+        path, done = handlers.swap_faces(
+            worker, sources, target, agreed, faces, engine, *strengths, attributes=attributes, age=age
+        )
         return path, handlers.swap_facts(done)
 
     @show_errors
@@ -215,6 +222,8 @@ def add_endpoints(worker: Worker) -> None:
             gr.Dropdown(worker.engines, value="auto", label="engine", visible=False),
             *strengths,
             *(picture(f"source_{number}") for number in range(1, MAX_SOURCES)),
+            gr.Textbox("", label="attributes", visible=False),
+            gr.Number(0, label="age", visible=False),
         ],
         [picture("result"), gr.JSON(label="report", visible=False)],
         **ONE_AT_A_TIME,

@@ -15,7 +15,7 @@ from reliableswap.provenance.verify import verify as verification
 
 from .consent import NOTE, STATEMENT, require_consent
 from .files import File, publish, read_upload, upload_name, uploaded_path
-from .inputs import check_engine, check_strengths, parse_faces
+from .inputs import check_age, check_engine, check_strengths, parse_attributes, parse_faces
 from .limits import MAX_PIXELS, MAX_RESULT_BYTES, MAX_RESULT_MEGABYTES
 from .views import opaque
 from .work import Swap, Worker
@@ -31,17 +31,21 @@ def swap_faces(
     faces: object,
     engine: Engine,
     *strengths: object,
+    attributes: object = None,
+    age: object = 0,
 ) -> tuple[str, Swap]:
     """Swap, and return the path of the marked result and what was done; no file is opened without consent.
 
-    faces: see `inputs.parse_faces`; strengths: in the order of `inputs.STRENGTHS`.
+    faces: see `inputs.parse_faces`; strengths: in the order of `inputs.STRENGTHS`; attributes: see
+    `inputs.parse_attributes`; age: years older, or younger if negative.
     """
     require_consent(agreed)
     checked, mapping = check_strengths(*strengths), parse_faces(faces)
+    options: dict[str, Any] = {**checked, "attributes": parse_attributes(attributes), "age": check_age(age)}
     check_engine(engine)
     photo = read_upload(target, "target photo")
     pictures = {number: read_upload(file, f"source {number}") for number, file in sources.items()}
-    swap = worker.swap(pictures, photo, mapping, engine, checked)
+    swap = worker.swap(pictures, photo, mapping, engine, options)
     return publish(replace(swap.after, name=photo.name), "swapped.png", swap.record), swap
 
 

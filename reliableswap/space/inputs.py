@@ -1,14 +1,16 @@
-"""What a client may choose: the engine, the strengths, and which face gets which source."""
+"""What a client may choose: the engine, strengths, whose the parts are, the age, and which face gets which source."""
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Collection, Mapping
+from dataclasses import fields
 from typing import Any
 
 from reliableswap.errors import ReliableSwapError
 from reliableswap.pipelines.image import Engine
-from reliableswap.swap.settings import SwapSettings
+from reliableswap.swap.attributes import Attributes
+from reliableswap.swap.settings import MOST_YEARS, SwapSettings
 
 from .limits import MAX_SOURCES
 
@@ -21,7 +23,15 @@ STRENGTHS: dict[str, str] = {
     "expression": "How far mouth, eyelids and brows keep the target's expression.",
     "glasses": "How far the target's glasses stay on.",
 }
-
+# In the order of the page: a field of Attributes, and what the page calls it.
+PARTS: dict[str, str] = {
+    "brows": "Brows",
+    "lips": "Lips",
+    "beard": "Beard and chin",
+    "skin": "Skin",
+    "shape": "Shape of the face",
+    "glasses": "Glasses",
+}
 
 _PLURALS = {"face": "faces", "person": "people"}
 _COUNTED = {
@@ -42,6 +52,43 @@ def check_strengths(*given: Any) -> dict[str, float]:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
             raise ReliableSwapError(f"{name} is {value!r}; choose a number from 0 to 1")
     return values
+
+
+def plain_side(part: str) -> str:
+    """Return whose a part is in a plain swap."""
+    return str(getattr(Attributes(), part))
+
+
+def parse_attributes(given: Any) -> dict[str, str]:
+    """Return {part: side} for "brows=target, glasses=source" or for a mapping; only what differs from a plain swap."""
+    try:
+        if given is None or isinstance(given, str):
+            pairs: list[Any] = [pair.split("=") for pair in (given or "").split(",") if pair.strip()]
+            chosen = {part.strip(): side.strip() for part, side in pairs}
+        else:
+            pairs = list(dict(given).items())
+            chosen = dict(given)
+    except (TypeError, ValueError):
+        raise ReliableSwapError(
+            "attributes must be pairs of a part and source or target, such as brows=target, glasses=source; parts are "
+            f"{', '.join(one.name for one in fields(Attributes))}"
+        ) from None
+    if len(chosen) < len(pairs):
+        raise ReliableSwapError(f"attributes {given} names a part twice; give each part one side")
+    return Attributes.of(chosen).changed
+
+
+def check_age(years: Any) -> float:
+    """Return a client's change of age; raise unless it is a number in the range."""
+    if (
+        isinstance(years, bool)
+        or not isinstance(years, (int, float))
+        or not -MOST_YEARS <= years <= MOST_YEARS
+    ):
+        raise ReliableSwapError(
+            f"age is {years!r}; choose a number of years from {-MOST_YEARS:g} to {MOST_YEARS:g}"
+        )
+    return float(years)
 
 
 def parse_faces(faces: Any, who: str = "face", first: int = 0) -> dict[int, int]:

@@ -42,6 +42,7 @@ def report_html(report: SwapReport) -> str:
         caption += " Likeness is not measured: this pipeline has no identity network."
     head = "".join(f"<th scope='col'>{name}</th>" for name in columns)
     rows = [_row(f"Face {face.index}", _cells(face, measured)) for face in report.faces]
+    rows += [_row("Changed", [said], len(columns) - 1) for face in report.faces for said in _changes(face)]
     return (
         f"<table class='report'><caption>{html.escape(caption)}</caption>"
         f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
@@ -53,6 +54,17 @@ def _cells(face: FaceReport, measured: bool) -> list[str]:
     if measured:
         cells += ["" if v is None else f"{v:.2f}" for v in (face.identity_before, face.identity_after)]
     return cells
+
+
+def _changes(face: FaceReport) -> list[str]:
+    """What else was asked for one face, in words."""
+    said = [f"Face {face.index}: {part} of the {side}." for part, side in face.attributes.items()]
+    if face.apparent_age is not None:
+        word = "older" if face.age > 0 else "younger"
+        said.append(
+            f"Face {face.index}: {abs(face.age):g} years {word}; it looks about {face.apparent_age:.0f}."
+        )
+    return said
 
 
 _STAGES = {"find": "Finding people", "check": "Checking", "swap": "Swapping", "join": "Writing the clip"}
@@ -121,7 +133,8 @@ def verification_html(facts: Mapping[str, Any]) -> str:
     return f"<p class='verdict'><strong>{name}: {html.escape(facts['verdict'])}</strong></p><ul>{said}</ul>{table}"
 
 
-def _row(title: str, cells: Sequence[str]) -> str:
-    """One row of a table, with everything escaped: names come from clients."""
-    rest = "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)
+def _row(title: str, cells: Sequence[str], columns: int = 1) -> str:
+    """One row of a table, with everything escaped: names come from clients. columns: that each cell takes."""
+    span = f" colspan='{columns}'" if columns > 1 else ""
+    rest = "".join(f"<td{span}>{html.escape(cell)}</td>" for cell in cells)
     return f"<tr><th scope='row'>{html.escape(title)}</th>{rest}</tr>"

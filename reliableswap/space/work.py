@@ -66,14 +66,12 @@ class Worker:
         target: Picture,
         faces: Mapping[int, int],
         engine: Engine,
-        strengths: Mapping[str, float],
+        options: Mapping[str, Any],
     ) -> Swap:
-        """faces: {number of the target's face: number of its source}; strengths: fields of SwapSettings by name."""
+        """faces: {number of the target's face: number of its source}; options: of a pipeline's call by name."""
         check_sources(sources, faces)
         mapping = {face: sources[source] for face, source in faces.items()}
-        result = self.pipe(
-            None, target, faces=mapping, engine=engine, consent=STATEMENT, **dict[str, Any](strengths)
-        )
+        result = self.pipe(None, target, faces=mapping, engine=engine, consent=STATEMENT, **options)
         return Swap(target, result.pictures[0], result.report, result.records[0])
 
     def _people(self, clip: Path, video: VideoSettings, output: Path) -> Iterator[VideoProgress | ClipFaces]:

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from .job import FaceJob
 from .person import Person
+from .steps.age import age
 from .steps.attributes import keep_attributes, put_on_glasses
 from .steps.bands import bands
 from .steps.compose import compose
@@ -20,6 +21,7 @@ from .steps.detail import detail
 from .steps.expression import expression
 from .steps.generate import generate, guide
 from .steps.glasses import glasses
+from .steps.grain import grain
 from .steps.merge import merge
 from .steps.rebuild import rebuild
 from .steps.recolour import recolour
@@ -45,7 +47,7 @@ def together(one: Step, other: Step) -> Step:
     return both
 
 
-_END: tuple[Step, ...] = (contrast, expression, keep_attributes, put_on_glasses, tint)
+_END: tuple[Step, ...] = (contrast, expression, grain, age, keep_attributes, put_on_glasses, tint)
 BLEND: tuple[Step, ...] = (reshape, texture, recolour, bands, *_END)
 NEURAL: tuple[Step, ...] = (reshape, together(generate, detail), glasses, compose, *_END)
 PERSON: tuple[Step, ...] = (reshape, rebuild, merge, *_END)

@@ -9,6 +9,7 @@ from functools import cached_property
 import cv2
 import numpy as np
 
+from reliableswap.faces.ageing import ageing
 from reliableswap.geometry.regions import face_width, window
 from reliableswap.geometry.shape import MIN_MOVE, displacement, origins, shaped_mesh
 
@@ -89,11 +90,22 @@ class FaceJob:
         """The target's face width in pixels."""
         return face_width(self.target.mesh)
 
+    @property
+    def years(self) -> float:
+        """By how many years the face gets older."""
+        return self.settings.age * self.settings.likeness
+
     @cached_property
     def goal(self) -> np.ndarray:
-        """(468,3) the target's mesh in its pose and expression, moved towards the source's proportions."""
+        """(468,3) the target's mesh in its pose and expression, moved towards the source's proportions and age.
+
+        A shape that is the target's does not age.
+        """
         strength = self.settings.shape * self.settings.likeness
-        return shaped_mesh(self.target.mesh, self.person.shape_mesh, strength)
+        shaped = shaped_mesh(self.target.mesh, self.person.shape_mesh, strength)
+        if self.years == 0 or self.settings.attributes.shape == "target":
+            return shaped
+        return ageing().mesh(shaped, self.years)
 
     @cached_property
     def crop(self) -> CropPlace:

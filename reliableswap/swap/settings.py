@@ -10,6 +10,7 @@ from reliableswap.errors import ReliableSwapError
 from .attributes import Attributes
 
 _SHARES = ("likeness", "shape", "colour", "light", "detail", "glasses", "expression")
+MOST_YEARS = 15.0  # the range of `age`, which is what benchmarks/ageing.py measures
 _LENGTHS = ("light_reach", "band_reach", "margin", "feather")
 
 
@@ -28,6 +29,7 @@ class SwapSettings:
     band_reach: the width over which the coarsest frequency band is blended.
     margin: how far inside the outline the blend ends.
     feather: the width of the blend's soft edge.
+    age: by how many years the face looks older (or younger, if negative) than in a plain swap, -15 to 15.
     attributes: which parts of the face are whose; set them by `with_attributes`.
     """
 
@@ -42,6 +44,7 @@ class SwapSettings:
     band_reach: float = 0.12
     margin: float = 0.015
     feather: float = 0.012
+    age: float = 0.0
     attributes: Attributes = Attributes()
 
     def __post_init__(self) -> None:
@@ -49,6 +52,10 @@ class SwapSettings:
             value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise ReliableSwapError(f"{name} is {value}; choose a value from 0 to 1")
+        if not -MOST_YEARS <= self.age <= MOST_YEARS:
+            raise ReliableSwapError(
+                f"age is {self.age:g}; choose from -{MOST_YEARS:g} to {MOST_YEARS:g} years"
+            )
         for name in _LENGTHS:
             value = getattr(self, name)
             if not 0 <= value <= 1:

@@ -69,6 +69,17 @@ def test_strengths_change_the_result(client: Client, pictures: list[str], name: 
     assert not np.array_equal(pixels(none), pixels(full))
 
 
+@pytest.mark.slow
+def test_parts_and_age_change_the_result_and_are_reported(client: Client, pictures: list[str]) -> None:
+    plain, _ = swap(client, pictures[:1], pictures[1])
+    path, report = swap(client, pictures[:1], pictures[1], attributes="brows=target, glasses=target", age=12)
+    (face,) = report["faces"]
+    assert face["attributes"] == {"brows": "target"}  # glasses always are
+    assert face["age"] == 12
+    assert 25 < face["apparent_age"] < 90
+    assert np.abs(pixels(path).astype(int) - pixels(plain)).mean() > 0.2
+
+
 @pytest.mark.parametrize("agreed", [False, None, "true", 1, "false"])
 def test_without_consent_nothing_is_made(client: Client, pictures: list[str], agreed: Any) -> None:
     with pytest.raises(Exception, match="confirm that the people shown agreed"):
@@ -115,6 +126,10 @@ def test_a_bad_target_is_one_clear_line(
         ({"engine": "best"}, "unknown engine 'best'"),
         ({"likeness": 7}, "likeness is 7"),
         ({"glasses": -1}, "glasses is -1"),
+        ({"attributes": "nose=target"}, "unknown attribute nose"),
+        ({"attributes": "brows"}, "attributes must be pairs"),
+        ({"attributes": "brows=both"}, "attribute brows is 'both'"),
+        ({"age": 40}, "age is 40; choose a number of years from -15 to 15"),
         ({"shape": "wide"}, "shape is 'wide'"),
     ],
     ids=str,

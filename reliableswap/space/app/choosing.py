@@ -9,9 +9,10 @@ import gradio as gr
 
 from reliableswap.space.events import PAGE_ONLY, UNCHECKED
 from reliableswap.space.files import File
-from reliableswap.space.inputs import ENGINES, STRENGTHS, default_strength
+from reliableswap.space.inputs import ENGINES, PARTS, STRENGTHS, default_strength, plain_side
 from reliableswap.space.limits import MAX_SOURCES
 from reliableswap.space.work import Worker
+from reliableswap.swap.settings import MOST_YEARS
 
 LEAVE_ALONE = -1  # the choice of a face that gets no source
 LETTERS = "ABCDEFGHIJ"[:MAX_SOURCES]  # the names of the sources
@@ -86,6 +87,28 @@ def strength_sliders() -> list[gr.Slider]:
         gr.Slider(0, 1, default_strength(name), step=0.05, label=name.capitalize(), info=info)
         for name, info in STRENGTHS.items()
     ]
+
+
+def part_choices() -> list[gr.Radio]:
+    """Build a choice of side for each part of the face."""
+    sides = [("Source", "source"), ("Target", "target")]
+    return [
+        gr.Radio(sides, value=plain_side(part), label=f"{title}: whose", elem_id=f"part-{part}")
+        for part, title in PARTS.items()
+    ]
+
+
+def age_slider() -> gr.Slider:
+    """Build the age dial."""
+    return gr.Slider(
+        -MOST_YEARS,
+        MOST_YEARS,
+        0,
+        step=1,
+        label="Years older or younger",
+        info="How much older the new face looks; below 0 younger, but never under 25.",
+        elem_id="age",
+    )
 
 
 def label_sources(gallery: Uploads | None) -> list[tuple[str, str]]:

@@ -21,19 +21,21 @@ from reliableswap.space.events import (
 )
 from reliableswap.space.files import File, read_upload
 from reliableswap.space.handlers import publish_before, swap_faces
-from reliableswap.space.inputs import STRENGTHS
+from reliableswap.space.inputs import PARTS, STRENGTHS
 from reliableswap.space.limits import MAX_FACES, MAX_MEGABYTES, MAX_MEGAPIXELS
 from reliableswap.space.views import face_crop, report_html
 from reliableswap.space.work import Worker
 
 from .choosing import (
     Uploads,
+    age_slider,
     dropdowns,
     engine_choice,
     face_cards,
     labelled,
     mapping_of,
     one_each,
+    part_choices,
     sources_gallery,
     strength_sliders,
     update_choices,
@@ -54,7 +56,7 @@ def photo_tab(worker: Worker) -> gr.Gallery | None:
             gr.Markdown("### 2 · Faces", elem_classes="step")
             found = gr.Markdown(_NO_TARGET, elem_classes="quiet", elem_id="found")
             cards, portraits, choices = face_cards("Face", MAX_FACES, 0, "of the target photo")
-            engine, strengths = _settings(worker)
+            engine, strengths, parts, age = _settings(worker)
             agreed = gr.Checkbox(label=STATEMENT, value=False, elem_classes="consent", elem_id="agreed")
             button = gr.Button("Swap", variant="primary", size="lg", elem_id="swap")
         with gr.Column(min_width=300):
@@ -72,7 +74,7 @@ def photo_tab(worker: Worker) -> gr.Gallery | None:
     )
     button.click(
         functools.partial(_swap, worker),
-        [sources, target, agreed, engine, *strengths, *choices],
+        [sources, target, agreed, engine, age, *strengths, *parts, *choices],
         result,
         api_visibility="private",
         **UNCHECKED,
@@ -120,11 +122,16 @@ def _examples() -> gr.Gallery | None:
     )
 
 
-def _settings(worker: Worker) -> tuple[gr.Radio, list[gr.Slider]]:
+def _settings(worker: Worker) -> tuple[gr.Radio, list[gr.Slider], list[gr.Radio], gr.Slider]:
     engine = engine_choice(worker, "engine")
     with gr.Accordion("Likeness, shape and more", open=False):
         strengths = strength_sliders()
-    return engine, strengths
+    with gr.Accordion("Advanced: whose parts, and age", open=False, elem_id="advanced"):
+        age = age_slider()
+        gr.Markdown("What of the face is the source's, and what stays the target's:", elem_classes="quiet")
+        with gr.Row():
+            parts = part_choices()
+    return engine, strengths, parts, age
 
 
 def _result() -> list[Any]:
@@ -193,15 +200,19 @@ def _swap(
     target: File | None,
     agreed: bool,
     engine: Engine,
+    age: float,
     *given: Any,
 ) -> tuple[Any, ...]:
-    """given: the strengths, and then the source chosen for each face."""
-    sources = uploaded(gallery)
-    strengths, chosen = given[: len(STRENGTHS)], given[len(STRENGTHS) :]
-    faces = mapping_of(chosen)
+    """given: the strengths, whose each part is, and then the source chosen for each face."""
+    sources, first, second = uploaded(gallery), len(STRENGTHS), len(STRENGTHS) + len(PARTS)
+    strengths, parts = given[:first], dict(zip(PARTS, given[first:second], strict=True))
+    faces = mapping_of(given[second:])
     if sources and target and not faces:
         raise ReliableSwapError("every face is left alone; choose a source for at least one")
-    path, swap = swap_faces(worker, dict(enumerate(sources)), target, agreed, faces, engine, *strengths)
+    pictures = dict(enumerate(sources))
+    path, swap = swap_faces(
+        worker, pictures, target, agreed, faces, engine, *strengths, attributes=parts, age=age
+    )
     return (
         (publish_before(swap), path),
         f"**{NOTE}. This picture does not show what happened.** Move the line to compare.",

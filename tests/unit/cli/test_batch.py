@@ -26,6 +26,9 @@ class Made:
         self.prepared.append([photo.name for photo in photos])
         return "+".join(photo.name for photo in photos)
 
+    def trained(self, name: str) -> str:
+        return f"trained {name}"
+
     def __call__(self, source: str, target: Path, **options: Any) -> Any:
         self._ask(target, options)
 
@@ -99,6 +102,34 @@ def test_running_again_makes_only_what_is_missing_or_changed(tmp_path: Path, pip
     assert [target for target, _ in pipe.asked] == ["one.jpg", "clip.mp4"]
 
 
+def test_rows_name_trained_people_parts_and_ages(tmp_path: Path, pipe: Made) -> None:
+    header = "person,target,output,keep,take,age"
+    rows = ("alice,one.jpg,1.png,brows;lips,glasses,12", "bob,clip.mp4,2.mp4,,,", "bob,one.jpg,3.png,nose,,",
+            "bob,one.jpg,4.png,,,old")  # fmt: skip
+    trained = tmp_path / "people"
+    trained.mkdir()
+    weights = trained / "model.safetensors"
+    weights.write_bytes(b"weights")
+    command = ["batch", str(write(tmp_path, *rows, header=header)), "-o", str(tmp_path / "out"),
+               "--trained", str(trained)]  # fmt: skip
+    assert main(command) == 1
+    found = report(tmp_path / "out")
+    assert [row["status"] for row in found] == ["made", "made", "failed", "failed"]
+    assert "unknown attribute nose" in found[2]["reason"]
+    assert "age is 'old', which is no number" in found[3]["reason"]
+    assert (tmp_path / "out/1.png").read_text() == "trained alice on one.jpg"
+    settings = pipe.asked[0][1]["settings"]
+    assert settings.attributes.changed == {"brows": "target", "glasses": "source", "lips": "target"}
+    assert (settings.age, settings.glasses) == (12, 0)
+    assert (tmp_path / "out/2.mp4").read_text() == "trained bob on clip.mp4"
+    pipe.asked.clear()
+    main(command)
+    assert not pipe.asked
+    weights.write_bytes(b"trained further")
+    main(command)
+    assert [target for target, _ in pipe.asked] == ["one.jpg", "clip.mp4"]
+
+
 @pytest.mark.parametrize(
     ("rows", "header", "said"),
     [
@@ -107,7 +138,9 @@ def test_running_again_makes_only_what_is_missing_or_changed(tmp_path: Path, pip
         (("a,b,c,d",), "source,target,output,colour", "unknown colour"),
         (("a,b,../c.png",), "source,target,output", "leaves the folder"),
         (("a,b,c.png", "a,d,c.png"), "source,target,output", "several rows"),
-        (("a,,c.png",), "source,target,output", "row 1: give source"),
+        (("a,,c.png",), "source,target,output", "row 1: give target"),
+        ((",b,c.png",), "source,target,output", "row 1: give either a source or a person"),
+        (("a,alice,b,c.png",), "source,person,target,output", "row 1: give either a source or a person"),
     ],
 )
 def test_a_wrong_list_is_refused_before_anything_is_made(

@@ -9,7 +9,7 @@ import pytest
 from reliableswap.errors import ReliableSwapError
 from reliableswap.space.app.choosing import LEAVE_ALONE as ALONE
 from reliableswap.space.app.choosing import keep_choices, label_sources
-from reliableswap.space.inputs import check_sources, parse_faces
+from reliableswap.space.inputs import check_age, check_sources, parse_attributes, parse_faces
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,31 @@ def test_a_mapping_names_sources_that_were_given() -> None:
         check_sources({0, 2}, {0: 1})
     with pytest.raises(ReliableSwapError, match="7 sources are too many"):
         check_sources(range(7), {0: 0})
+
+
+@pytest.mark.parametrize(
+    ("given", "changed"),
+    [
+        (None, {}),
+        (" ", {}),
+        ("brows=target, glasses = source", {"brows": "target", "glasses": "source"}),
+        ({"skin": "target", "lips": "source"}, {"skin": "target"}),
+    ],
+)
+def test_parts_are_read(given: Any, changed: dict[str, str]) -> None:
+    assert parse_attributes(given) == changed
+
+
+@pytest.mark.parametrize("given", ["brows", "brows=target=source", 5, [1, 2]])
+def test_what_names_no_parts_is_refused(given: Any) -> None:
+    with pytest.raises(ReliableSwapError, match="attributes must be pairs of a part and source or target"):
+        parse_attributes(given)
+
+
+def test_a_part_has_one_side_and_years_are_numbers() -> None:
+    with pytest.raises(ReliableSwapError, match="names a part twice"):
+        parse_attributes("brows=target, brows=source")
+    assert check_age(-3) == -3.0
+    for years in (True, "5", None, 15.5, float("nan")):
+        with pytest.raises(ReliableSwapError, match="choose a number of years"):
+            check_age(years)
