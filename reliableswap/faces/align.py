@@ -100,14 +100,21 @@ def apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
     return moved.astype(np.float32)
 
 
-def crop(image: np.ndarray, matrix: np.ndarray, size: int, border: int = cv2.BORDER_REPLICATE) -> np.ndarray:
+def crop(
+    image: np.ndarray,
+    matrix: np.ndarray,
+    size: int,
+    border: int = cv2.BORDER_REPLICATE,
+    method: int = cv2.INTER_LINEAR,
+) -> np.ndarray:
     """(size,size,C) the photo warped by the matrix (2,3) photo -> crop, averaged where it is reduced.
 
-    Bilinear sampling alone aliases when a large photo goes into a small crop, which changes identity vectors.
+    Bilinear sampling alone aliases when a large photo goes into a small crop, which changes identity vectors. Networks
+    have learnt from it; for crops that people will look at, method is geometry.resampling.SHARP.
     """
     shrink = 1.0 / np.sqrt(abs(np.linalg.det(matrix[:, :2])))
     if shrink <= 2.0:
-        return cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=border)
+        return cv2.warpAffine(image, matrix, (size, size), flags=method, borderMode=border)
     # Warp to a multiple of the size, then average blocks: area sampling at any angle.
     factor = int(np.ceil(shrink / 1.5))
     finer = np.array(matrix, np.float64) * factor

@@ -22,6 +22,7 @@ import numpy as np
 
 from .raster import rasterise
 from .regions import face_width
+from .resampling import SHARP
 from .topology import POINTS, topology
 
 # The filter gives an expectation, which is shrunk by what one photo cannot tell; this undoes about half of that.
@@ -142,6 +143,6 @@ def reshape(picture: np.ndarray, move: np.ndarray) -> np.ndarray:
     x = dx[rows, columns] + np.arange(left, left + width, dtype=np.float32)
     y = dy[rows, columns] + np.arange(top, top + height, dtype=np.float32)[:, None]
     # Not BORDER_REFLECT: OpenCV never returns from that on a picture one pixel wide.
-    warped = cv2.remap(picture, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    warped = cv2.remap(picture, x, y, SHARP, borderMode=cv2.BORDER_REPLICATE)
     out[rows, columns] = cv2.copyTo(warped, moved[rows, columns], out[rows, columns])
     return out

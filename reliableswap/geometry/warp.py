@@ -11,6 +11,7 @@ import numpy as np
 
 from .raster import Raster, rasterise
 from .regions import mouth_opening
+from .resampling import SHARP
 from .topology import checked_mesh, checked_picture, topology
 from .trust import inside_lips, scale_between, trust
 
@@ -103,7 +104,6 @@ class Sampled:
     def __init__(self, picture: np.ndarray, scale: float) -> None:
         self.picture = picture
         self.factor: np.ndarray | None = None
-        self.method = cv2.INTER_CUBIC if scale < 0.75 else cv2.INTER_LINEAR
         if scale > 1.5:
             height, width = picture.shape[:2]
             size = (max(1, round(width / scale)), max(1, round(height / scale)))
@@ -114,7 +114,7 @@ class Sampled:
         """(h,w,C) the picture at positions (h,w,2) of the picture as it was given."""
         if self.factor is not None:
             positions = (positions + 0.5) * self.factor - 0.5
-        return cv2.remap(self.picture, positions, None, self.method, borderMode=cv2.BORDER_REPLICATE)
+        return cv2.remap(self.picture, positions, None, SHARP, borderMode=cv2.BORDER_REPLICATE)
 
 
 @dataclass(eq=False)

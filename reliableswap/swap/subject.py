@@ -11,11 +11,12 @@ import numpy as np
 import torch
 
 from reliableswap.errors import NoFaceError
-from reliableswap.faces.align import FIXER_WINDOW, IDENTITY_WINDOW, TEMPLATES, align, apply, similarity
+from reliableswap.faces.align import FIXER_WINDOW, IDENTITY_WINDOW, TEMPLATES, apply, crop, similarity
 from reliableswap.faces.detect import to_tensor
 from reliableswap.faces.face import Face
 from reliableswap.faces.parts import Parts, find_parts
 from reliableswap.faces.visibility import Covers, find_covers
+from reliableswap.geometry.resampling import crop_method
 from reliableswap.geometry.warp import Copies
 
 from .networks import Networks
@@ -126,7 +127,8 @@ class Subject:
     def aligned(self, size: int, template: str) -> tuple[np.ndarray, np.ndarray]:
         """(size,size,3) uint8 an aligned crop, and the matrix (2,3) from the region to it."""
         if (size, template) not in self._crops:
-            self._crops[size, template] = align(self.pixels, self.face.points5, size, template)
+            matrix = self.crop_matrix(size, template)
+            self._crops[size, template] = crop(self.pixels, matrix, size, method=crop_method(size)), matrix
         return self._crops[size, template]
 
     def covers_in_crop(self, size: int, template: str) -> Covers:

@@ -8,8 +8,7 @@ import numpy as np
 from reliableswap.geometry import regions
 from reliableswap.imaging.bands import blend_bands, three_channels
 from reliableswap.swap.job import COARSE_REACH, FaceJob
-
-_EYE_OPENING = 0.85  # fraction of the opening between the lids that stays the target's: its gaze
+from reliableswap.swap.own import targets_own
 
 
 def bands(job: FaceJob) -> FaceJob:
@@ -25,7 +24,7 @@ def bands(job: FaceJob) -> FaceJob:
 def blend(job: FaceJob, likeness: float) -> tuple[np.ndarray, np.ndarray]:
     """(h,w,3) uint8 the blended window and (h,w) where it differs from the reshaped photo."""
     below, valid = job.layer("reshaped")[job.window].astype(np.float32), job.layer("validity")
-    kept = _targets_own(job)
+    kept = 1 - targets_own(job.goal_in_window, valid.shape)
     alpha = (_inside(job) * kept * valid * (1 - job.target_covers[0]) * likeness).astype(np.float32)
     over = below + three_channels(np.minimum(valid * 4, 1)) * (job.layer("recoloured") - below)
     octaves = round(np.log2(max(job.settings.band_reach * job.width, 1)))
@@ -42,15 +41,6 @@ def shown_share(job: FaceJob) -> float:
     validity = job.layer("validity")
     oval = regions.oval(job.goal_in_window, validity.shape)
     return float(validity[oval > 0].sum() / max(np.count_nonzero(oval), 1))
-
-
-def _targets_own(job: FaceJob) -> np.ndarray:
-    """(h,w) zero between the target's lids and lips, whose gaze and teeth stay."""
-    shape = job.layer("validity").shape
-    own = np.maximum(
-        regions.eyes(job.goal_in_window, shape, _EYE_OPENING), regions.inner_mouth(job.goal_in_window, shape)
-    )
-    return 1 - regions.feathered(own, 0.008 * job.width)
 
 
 def _inside(job: FaceJob) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Keep the target's glasses, and whatever else hides its face, in front of the generated face."""
+"""Keep what stays the target's in front of the generated face: its gaze, its teeth, glasses, and whatever hides it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 
 from reliableswap.geometry.shape import origins
 from reliableswap.swap.job import FaceJob
+from reliableswap.swap.own import targets_own
 
 from .crop import enlarged, face_in_crop_window, in_region
 
@@ -17,11 +18,13 @@ def glasses(job: FaceJob) -> FaceJob:
     """
     alpha = enlarged(job, job.layer("cover") * job.settings.likeness)
     piece = face_in_crop_window(job)
-    covers, seen_at = job.target.covers, origins(job.move, in_region(job, piece))
+    there = in_region(job, piece)
+    covers, seen_at = job.target.covers, origins(job.move, there)
     worn = covers.glasses.at(seen_at)
     front = job.settings.glasses * worn
     if covers.told:
         hidden, _ = covers.at(seen_at)
         front = np.maximum(front, hidden - np.minimum(hidden, worn))
-    alpha[piece] *= 1 - front
+    corner = np.array([there[1].start, there[0].start, 0], np.float32)
+    alpha[piece] *= (1 - front) * (1 - targets_own(job.goal - corner, worn.shape))
     return job.with_layers(alpha=alpha)

@@ -21,7 +21,6 @@ from reliableswap.imaging.bands import (
     laplacian_pyramid,
     three_channels,
 )
-from reliableswap.imaging.grain import match_detail
 from reliableswap.swap.job import COARSE_REACH, FaceJob
 
 from .rebuild import rebuilt_matrix
@@ -38,7 +37,6 @@ def merge(job: FaceJob) -> FaceJob:
     under = job.layer("reshaped")[place.window].astype(np.float32)
     over = extended(place.enlarged(job.layer("rebuilt")), place.known)
     made = blend(over, under, place.alpha, place.bands)
-    made += three_channels(place.alpha) * three_channels(_missing_grain(job, made, under, place))
     # Middle levels reach beyond the mask; they may, a little way, but not onto what covers the face.
     reach = np.clip(4 * regions.feathered(place.alpha, COARSE_REACH / 2.5 * job.width), 0, 1) * place.open
     mask = np.where(reach < 1 / 64, 0, np.clip(np.maximum(reach, place.alpha), 0, 1)).astype(np.float32)
@@ -112,7 +110,7 @@ class _Place:
         oval = regions.oval(mesh, self.shape)
         margin, feather = (length * job.width for length in (job.settings.margin, job.settings.feather))
         self.known = regions.feathered(oval, feather) * self._inside(side)
-        self.open, self.bare = _open(job, self.window)
+        self.open = _open(job, self.window)
         inside = regions.feathered(regions.eroded(oval, margin + feather), feather)
         self.alpha = (inside * self._inside(side) * self.open * job.settings.likeness).astype(np.float32)
 
@@ -129,17 +127,9 @@ class _Place:
         return np.asarray(cv2.warpAffine(square, self.back, self.shape[::-1], flags=cv2.INTER_LINEAR))
 
 
-def _open(job: FaceJob, where: tuple[slice, slice]) -> tuple[np.ndarray, np.ndarray]:
-    """(h,w), (h,w) where nothing stays in front of the face, and the target's bare skin."""
+def _open(job: FaceJob, where: tuple[slice, slice]) -> np.ndarray:
+    """(h,w) where nothing stays in front of the face."""
     seen_at = origins(job.move, where)
-    hidden, bare = job.target.covers.at(seen_at)
+    hidden, _ = job.target.covers.at(seen_at)
     worn = job.target.covers.glasses.at(seen_at)
-    return 1 - (hidden - (1 - job.settings.glasses) * np.minimum(hidden, worn)), bare
-
-
-def _missing_grain(job: FaceJob, made: np.ndarray, under: np.ndarray, place: _Place) -> np.ndarray:
-    """(h,w) the lightness to add: a decoder draws skin smoother than the photo's, and at its own resolution."""
-    light, reference = (cv2.cvtColor(np.asarray(p, np.float32), cv2.COLOR_RGB2GRAY) for p in (made, under))
-    inside = (place.alpha > 0.9).astype(np.float32)
-    strength = job.settings.detail
-    return match_detail(light, reference, inside, place.bare, job.width, strength, equal=1.0, least=1) - light
+    return np.asarray(1 - (hidden - (1 - job.settings.glasses) * np.minimum(hidden, worn)))

@@ -1,0 +1,34 @@
+"""Make the fine detail of the swapped face as strong as the target's was, in brightness and colours."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from reliableswap.geometry import regions
+from reliableswap.geometry.shape import origins
+from reliableswap.imaging.bands import three_channels
+from reliableswap.imaging.grain import band_gains, scaled_bands
+from reliableswap.swap.job import FaceJob
+
+_EDGE, _SOFT = (
+    0.06,
+    0.03,
+)  # of the face's width: distance of the change from the outline, and width of its soft edge
+
+
+def grain(job: FaceJob) -> FaceJob:
+    """Layer `image`: its face as sharp and as grainy as the photo. It comes after every step that resamples."""
+    if job.settings.detail == 0:
+        return job
+    where = regions.window(job.goal, job.target.shape, 0)
+    made, own = (layer[where].astype(np.float32) for layer in (job.image, job.layer("reshaped")))
+    mesh = job.goal - np.array([where[1].start, where[0].start, 0], np.float32)
+    hidden, bare = job.target.covers.at(origins(job.move, where))
+    shown = job.mask[where] * (1 - hidden)
+    face = regions.eroded(regions.oval(mesh, shown.shape), _EDGE * job.width)
+    gains = band_gains(made, own, face * (shown > 0.9), job.width)
+    change = scaled_bands(made, own, gains, bare, job.width)
+    change *= three_channels(job.settings.detail * shown * regions.feathered(face, _SOFT * job.width))
+    image = job.image.copy()
+    image[where] = np.clip(np.rint(made + change), 0, 255).astype(np.uint8)
+    return job.with_layers(image=image)
