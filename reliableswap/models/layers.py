@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from . import layers_cpu
+
 SIDE = 128  # the size at which the network sees pictures and answers with maps
 SIZES = (128, 256, 512, 1024)  # sides of the crops that a swap applies the maps to
 _SCORES, _FLOWS, _COLOURS, _FINE = 3, 4, 6, 2
@@ -56,6 +58,9 @@ def compose(made: Tensor, maps: Tensor, target: Tensor, guidance: Tensor) -> tup
     colours = enlarged(F.adaptive_avg_pool2d(colours, _CELLS), maps.shape[-2:]).tanh()
     gain, bias = (_less_tinted(one) for one in colours.split(3, 1))
     small = torch.cat([scores, _REACH * flows.tanh(), gain, bias, fine.sigmoid(), made.float()], 1)
+    if size[0] == size[1] and layers_cpu.applies(small, target, guidance):
+        image, weights = layers_cpu.compose(small, target, guidance, invalid=INVALID, fine=size[0] > SIDE)
+        return image.to(made.dtype), weights
     scores, flows, gain, bias, fine, drawn = enlarged(small, size).split((_SCORES, _FLOWS, 3, 3, _FINE, 3), 1)
     moved = _moved(guidance.float(), flows[:, :2])
     texture, valid = moved[:, :3], moved[:, 3:]

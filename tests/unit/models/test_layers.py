@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from reliableswap.models import LightGenerator
+from reliableswap.models import LightGenerator, layers_cpu
 from reliableswap.models.layers import CHANNELS, LayerHead, compose, enlarged, reduced
 
 
@@ -84,3 +84,43 @@ def test_a_generator_with_layers_takes_weights_without_and_works_at_several_size
         output.image.mean().backward()
     assert layered.layer_head is not None
     assert layered.layer_head.weight.grad is not None
+
+
+@pytest.mark.parametrize("size", [128, 256, 512])
+def test_without_gradients_the_same_is_computed_in_another_way(size: int) -> None:
+    made, target, guidance = (torch.cat([one, one.flip(-1)]) for one in inputs(size))
+    maps = 3 * torch.randn(2, CHANNELS, 128, 128, generator=torch.Generator().manual_seed(1))
+    given = [made, maps, target, guidance]
+    kept = [one.clone() for one in given]
+    with torch.inference_mode():
+        image, weights = compose(*given)
+        assert layers_cpu.applies(*given)
+    assert all(torch.equal(one, before) for one, before in zip(given, kept, strict=True))
+    expected, expected_weights = compose(made, maps.requires_grad_(), target, guidance)
+    assert not layers_cpu.applies(*given)
+    assert expected.requires_grad
+    assert torch.allclose(image, expected, atol=5e-4)
+    assert torch.allclose(weights, expected_weights, atol=5e-4)
+
+
+def test_pictures_in_channels_last_memory_give_the_same() -> None:
+    made, target, guidance = inputs(256)
+    maps = torch.randn(1, CHANNELS, 128, 128, generator=torch.Generator().manual_seed(1))
+    given = [one.contiguous(memory_format=torch.channels_last) for one in (made, maps, target, guidance)]
+    for one, other in zip(compose(*given), compose(made, maps, target, guidance), strict=True):
+        assert torch.allclose(one, other, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_an_exported_graph_has_the_layers_of_torch() -> None:
+    class Composed(torch.nn.Module):
+        def forward(self, *inputs: Tensor) -> Tensor:
+            return compose(*inputs)[0]
+
+    made, target, guidance = inputs(256)
+    maps = torch.randn(1, CHANNELS, 128, 128, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        graph = torch.export.export(Composed(), (made, maps, target, guidance))
+        assert any("grid_sampler" in str(node.target) for node in graph.graph.nodes)
+        exported = graph.module()(made, 0.5 * maps, target, guidance)
+        assert torch.allclose(exported, compose(made, 0.5 * maps, target, guidance)[0], atol=5e-4)
