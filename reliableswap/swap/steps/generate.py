@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from reliableswap.faces.align import apply, crop
 from reliableswap.faces.detect import to_tensor
+from reliableswap.geometry.regions import disc
 from reliableswap.geometry.resampling import crop_method
-from reliableswap.geometry.regions import disc, eyes, feathered
 from reliableswap.imaging.colour import local_means, to_lab, to_rgb
 from reliableswap.swap.guidance import guidance_texture
 from reliableswap.swap.job import FaceJob
@@ -33,7 +33,7 @@ def generate(job: FaceJob) -> FaceJob:
     """Layers of the crop: `generated` (S,S,3) float32 RGB in 0..255, and `cover` (S,S) in 0..1, where it counts."""
     if "seen" not in job.layers:
         job = guide(job)
-    generator, picture, mesh = job.networks.generator, job.layer("seen"), apply(job.crop.matrix, job.goal)
+    generator, picture = job.networks.generator, job.layer("seen")
     guidance = torch.from_numpy(job.layer("guidance")) if generator.guidance_channels else None
     low, high = generator.config["value_range"]
     seen = (to_tensor(picture) + 1) * ((high - low) / 2) + low
@@ -44,10 +44,8 @@ def generate(job: FaceJob) -> FaceJob:
         )
     levels = (image[0].float().clamp(low, high) - low) * (255 / (high - low))
     made = np.ascontiguousarray(levels.permute(1, 2, 0).cpu().numpy())
-    if not generator.config.get("layers"):  # layers are the photos' own colours
-        if guidance is not None:
-            made = _within_seen_colours(made, picture, guidance)
-        made = _with_eye_colours(made, picture, mesh)
+    if guidance is not None and not generator.config.get("layers"):  # layers are the photos' own colours
+        made = _within_seen_colours(made, picture, guidance)
     cover = job.steadied("cover", _faded(mask[0, 0].float().cpu().numpy()))
     return job.with_layers(generated=made, cover=cover)
 
@@ -102,17 +100,6 @@ def _inside(size: int) -> np.ndarray:
     side[:, border:-border] = 1
     side = cv2.GaussianBlur(side, (0, 0), border / 2)  # a blurred square is the product of its blurred sides
     return np.clip(side.T * side * 2 - 1, 0, 1)
-
-
-def _with_eye_colours(made: np.ndarray, picture: np.ndarray, mesh: np.ndarray) -> np.ndarray:
-    """(S,S,3) the generated crop with the target's colours between the lids; its lightness stays.
-
-    The gaze is the target's, and a generator that is free to draws specks there that please an encoder.
-    """
-    inside = feathered(eyes(mesh, made.shape[:2], 1.1), 0.01 * made.shape[0])[..., None]
-    seen = picture.astype(np.float32)
-    lighter = cv2.cvtColor(made, cv2.COLOR_RGB2GRAY) - cv2.cvtColor(seen, cv2.COLOR_RGB2GRAY)
-    return made + inside * (np.clip(seen + lighter[..., None], 0, 255) - made)
 
 
 def _within_seen_colours(made: np.ndarray, picture: np.ndarray, guidance: torch.Tensor) -> np.ndarray:
