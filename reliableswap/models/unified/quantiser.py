@@ -10,8 +10,8 @@ import torch.distributed
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-_DECAY = 0.99  # of the averages that a code is made of
-_DEAD = 0.05  # uses a step, on average, below which a code is moved to a vector of the batch
+_DECAY = 0.97  # of the averages that a code is made of
+_DEAD = 0.1  # share of the mean use below which a code is moved to a vector of the batch
 
 
 class Quantised(NamedTuple):
@@ -29,35 +29,38 @@ class Quantiser(nn.Module):
     """(B,D,h,w) -> Quantised. Vectors are compared by direction, so that codes compete on equal terms.
 
     In training each call moves the codes: no gradient reaches them. A code that is hardly used any more is moved to a
-    random vector of the batch. Ranks share their sums, so that all have the same codes.
+    random vector of the batch. The first `warm_up` calls let the vectors pass as they are, and the codes begin with
+    vectors of the last of them: those of a new encoder are all alike, and it would never leave the few codes that it
+    begins with. Ranks share their sums, so that all have the same codes.
     """
 
     codes: Tensor
     sums: Tensor
     uses: Tensor
-    ready: Tensor
+    calls: Tensor
 
-    def __init__(self, codes: int, width: int) -> None:
+    def __init__(self, codes: int, width: int, warm_up: int = 0) -> None:
         super().__init__()
+        self.warm_up = warm_up
         start = F.normalize(torch.randn(codes, width), dim=1)
         self.register_buffer("codes", start)
         self.register_buffer("sums", start.clone())
         self.register_buffer("uses", torch.ones(codes))
-        self.register_buffer("ready", torch.zeros(()))
+        self.register_buffer("calls", torch.zeros(()))
 
     def forward(self, x: Tensor) -> Quantised:
         batch, width, height, columns = x.shape
         with torch.autocast(x.device.type, enabled=False):
             flat = F.normalize(x.float().permute(0, 2, 3, 1).reshape(-1, width), dim=1)
-            if self.training:
-                self._begin(flat.detach())
+            early = self.training and self._begin(flat.detach())
             codes = self.codes.float()
             tokens = (flat.detach() @ codes.t()).argmax(1)
             found = codes[tokens]
             commitment = (flat - found).square().sum(1).mean()
-            if self.training:
+            if self.training and not early:
                 self._move(flat.detach(), tokens)
-            passed = flat + (found - flat).detach()
+            passed = flat if early else flat + (found - flat).detach()
+            commitment = commitment * (0.0 if early else 1.0)
         vectors = passed.view(batch, height, columns, width).permute(0, 3, 1, 2)
         return Quantised(vectors, tokens.view(batch, height, columns), commitment)
 
@@ -66,16 +69,20 @@ class Quantiser(nn.Module):
         return self.codes[tokens].permute(0, 3, 1, 2)
 
     @torch.no_grad()
-    def _begin(self, flat: Tensor) -> None:
-        """Start with vectors of the first batch."""
-        if self.ready.item():
-            return
+    def _begin(self, flat: Tensor) -> bool:
+        """Count the call; whether it is one of the first. The last of these gives the codes."""
+        if self.calls > self.warm_up:
+            return False
+        self.calls += 1
+        if self.calls <= self.warm_up:
+            return True
         chosen = flat[torch.randint(len(flat), (len(self.codes),), device=flat.device)]
         chosen = F.normalize(chosen + 0.05 * torch.randn_like(chosen) / math.sqrt(flat.shape[1]), dim=1)
         self._from_first(chosen)
         self.codes.copy_(chosen)
-        self.sums.copy_(chosen)
-        self.ready.fill_(1.0)
+        self.uses.fill_(len(flat) / len(self.codes))
+        self.sums.copy_(chosen * self.uses[:, None])
+        return False
 
     @torch.no_grad()
     def _move(self, flat: Tensor, tokens: Tensor) -> None:
@@ -87,11 +94,12 @@ class Quantiser(nn.Module):
             torch.distributed.all_reduce(sums)
         self.uses.lerp_(uses, 1 - _DECAY)
         self.sums.lerp_(sums, 1 - _DECAY)
-        dead = self.uses < _DEAD
+        mean = uses.sum() / len(uses)
+        dead = self.uses < _DEAD * mean
         chosen = flat[torch.randint(len(flat), (len(self.codes),), device=flat.device)]
         self._from_first(chosen)
-        self.sums[dead] = chosen[dead]
-        self.uses[dead] = 1.0
+        self.sums[dead] = chosen[dead] * mean
+        self.uses[dead] = mean
         self.codes.copy_(F.normalize(self.sums, dim=1))
 
     @staticmethod

@@ -80,7 +80,7 @@ class FaceTokeniser(Network):
     """(B,3,128,128) in [-1,1] -> TokeniserOutput.
 
     widths: channels at 32, 16 and 8 px of the encoder. decoder_widths: at 8, 16, 32 and 64 px. codes: size of the
-    codebook. code_width: numbers of a code.
+    codebook. code_width: numbers of a code. warm_up: steps of training without a codebook at first.
     """
 
     @register_to_config
@@ -90,6 +90,7 @@ class FaceTokeniser(Network):
         decoder_widths: Sequence[int] = (160, 128, 96, 48),
         codes: int = 512,
         code_width: int = 32,
+        warm_up: int = 0,
     ) -> None:
         super().__init__()
         first, second, third = widths
@@ -106,7 +107,7 @@ class FaceTokeniser(Network):
             PixelNorm(third),
             nn.Conv2d(third, code_width, 1),
         )
-        self.quantiser = Quantiser(codes, code_width)
+        self.quantiser = Quantiser(codes, code_width, warm_up)
         a, b, c, d = decoder_widths
         self.decoder = nn.Sequential(
             nn.Conv2d(code_width, a, 3, padding=1),

@@ -31,6 +31,7 @@ class TokeniserSettings(AdversarialSettings):
     decoder_widths: str = setting("160,128,96,48", "channels of the decoder at 8, 16, 32 and 64 px")
     codes: int = setting(512, "size of the codebook")
     code_width: int = setting(32, "numbers of a code")
+    warm_up_steps: int = setting(300, "steps without a codebook at first, so that codes begin apart")
     l1_weight: float = setting(1.0, "weight of the pixels' difference")
     perceptual_weight: float = setting(0.5, "weight of the difference in EfficientNet-Lite0's features")
     commitment_weight: float = setting(0.25, "weight that draws the encoder's vectors to their codes")

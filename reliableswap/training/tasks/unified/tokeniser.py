@@ -177,5 +177,7 @@ def run(settings: TokeniserSettings) -> dict[str, Any]:
     if settings.initial is not None:
         network = FaceTokeniser.from_pretrained(settings.initial)
     else:
-        network = FaceTokeniser(**shapes, codes=settings.codes, code_width=settings.code_width)
+        network = FaceTokeniser(
+            **shapes, codes=settings.codes, code_width=settings.code_width, warm_up=settings.warm_up_steps
+        )
     return train(network, task, settings)

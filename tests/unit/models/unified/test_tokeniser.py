@@ -72,6 +72,21 @@ def test_codes_move_to_the_vectors_they_stand_for() -> None:
     assert float(found.commitment) < 0.05
 
 
+def test_the_first_calls_pass_vectors_and_the_last_of_them_gives_the_codes() -> None:
+    torch.manual_seed(0)
+    quantiser = Quantiser(16, 2, warm_up=2).train()
+    x = torch.randn(1, 2, 8, 8)
+    for _ in range(2):
+        found = quantiser(x)
+        assert torch.allclose(found.vectors, F.normalize(x, dim=1), atol=1e-6)
+        assert float(found.commitment) == 0
+    codes = quantiser.codes.clone()
+    found = quantiser(x)
+    assert not torch.equal(quantiser.codes, codes)
+    assert not torch.allclose(found.vectors, F.normalize(x, dim=1), atol=1e-3)
+    assert float(found.commitment) > 0
+
+
 def test_codes_that_are_not_used_any_more_move() -> None:
     torch.manual_seed(0)
     quantiser = Quantiser(16, 2).train()
