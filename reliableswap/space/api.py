@@ -30,6 +30,7 @@ _CAPTIONS = {
     "recoloured": "Step 3: skin tone and light of a's photo.",
     "ab": "C_ab, a's attributes and b's identity; synthetic.",
     "ba": "C_ba, b's attributes and a's identity; synthetic.",
+    "source": "Another picture of a, made of C_a alone: the source surrogate; synthetic.",
     "network": "The generator's answer to the cycle triplet's input.",
 }
 

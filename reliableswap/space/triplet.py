@@ -1,4 +1,4 @@
-"""The figure "How it is made": both surrogates of two photos, with the steps to the first."""
+"""The figure "How it is made": the surrogates of two photos, with the steps to the first."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from reliableswap.data.aligned import AlignedFace
 from reliableswap.faces.align import TEMPLATES, apply, crop, similarity
 from reliableswap.faces.face import Face
 from reliableswap.media import Picture
@@ -14,10 +15,16 @@ from reliableswap.swap.blend import blend_face
 from reliableswap.swap.person import Person
 from reliableswap.swap.settings import SwapSettings
 from reliableswap.swap.subject import Subject
+from reliableswap.triplets.settings import SourceVariation
+from reliableswap.triplets.surrogates.source import another_picture
 
 SIZE = 256  # side of the crops; training uses the same template at a smaller size
 _PAD = SIZE // 8  # surroundings, for reshaping to draw from
 _SETTINGS = SwapSettings(shape=0.75)  # the middle of what triplets are made with
+
+# Light, colours, pose and expression show best what a source surrogate is.
+_VARIATION = SourceVariation(lit=1.0, recoloured=1.0, softened=0.0, background=0.0, glasses=0.0)
+_TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,7 @@ class Triplet:
     recoloured: np.ndarray
     ab: np.ndarray
     ba: np.ndarray
+    source: np.ndarray
     network: np.ndarray | None
 
 
@@ -42,8 +50,9 @@ def make_triplet(pipe: ReliableSwapPipeline, a: Picture, b: Picture) -> Triplet:
     glasses = pipe.networks().glasses
     ab = blend_face(*one, *two, _SETTINGS, glasses=glasses)
     ba = blend_face(*two, *one, _SETTINGS, glasses=glasses)
-    for made, photo in ((ab, a), (ba, b)):
-        pipe.safety.check_result(made.image, photo.name, [])
+    source = _source(one, two)
+    for made, photo in ((ab.image, a), (ba.image, b), (source, a)):
+        pipe.safety.check_result(made, photo.name, [])
     network = None
     if pipe.generator is not None:
         network = _without_pad(pipe(ba.image, ab.image, engine="neural").pictures[0].pixels)
@@ -55,8 +64,21 @@ def make_triplet(pipe: ReliableSwapPipeline, a: Picture, b: Picture) -> Triplet:
         recoloured=_without_pad(ab.steps["recoloured"]),
         ab=_without_pad(ab.image),
         ba=_without_pad(ba.image),
+        source=source,
         network=network,
     )
+
+
+def _source(one: tuple[np.ndarray, np.ndarray], two: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """(256,256,3) another picture of the first crop's person, in a pose and with an expression after the second's.
+
+    Always the same one of two crops, the best of a few.
+    """
+    face, other = AlignedFace(*one), AlignedFace(*two)
+    drawn = (
+        another_picture(face, other, SIZE, _VARIATION, np.random.default_rng(seed)) for seed in range(_TRIES)
+    )
+    return min(drawn, key=lambda made: made.folded).face.crop
 
 
 def _check(pipe: ReliableSwapPipeline, photos: tuple[Picture, Picture], faces: tuple[Face, Face]) -> None:

@@ -75,6 +75,25 @@ def test_an_example_from_consent_to_the_checked_download(
     tab.close()
 
 
+def test_parts_stay_the_targets_and_the_face_gets_older(browser: Browser, page: gr.Blocks) -> None:
+    tab = Tab(browser, page, WIDE)
+    tab.take_example(0)
+    expect(tab.page.locator("#part-brows")).to_be_hidden()
+    tab.page.get_by_text("Advanced: whose parts, and age").click()
+    expect(tab.page.locator("#part-glasses").get_by_label("Target")).to_be_checked()
+    expect(tab.page.locator("#part-brows").get_by_label("Source")).to_be_checked()
+    tab.page.locator("#part-brows").get_by_label("Target").check()
+    years = tab.page.locator("#age input[type=number]")
+    years.fill("12")
+    years.press("Enter")
+    tab.page.locator("#agreed input").check()
+    tab.page.locator("#swap").click()
+    report = tab.page.locator("#report")
+    expect(report).to_contain_text("brows of the target", timeout=120_000)
+    expect(report).to_contain_text("12 years older; it looks about")
+    tab.close()
+
+
 def test_one_face_can_be_left_alone(browser: Browser, page: gr.Blocks) -> None:
     tab = Tab(browser, page, WIDE)
     tab.take_example(2)
@@ -125,12 +144,18 @@ def test_the_figure_ends_in_the_real_photo(browser: Browser, page: gr.Blocks) ->
     tab.page.locator("#agreed-making input").check()
     tab.page.locator("#make").click()
     pictures = tab.page.locator("#figure img")
-    expect(pictures).to_have_count(13, timeout=60_000)
+    expect(pictures).to_have_count(16, timeout=60_000)
     said = [picture.get_attribute("alt") or "" for picture in pictures.all()]
     assert said[0].startswith("C_a, a real photo")
-    assert said[-2].startswith("Truth C_a, real")
-    assert said[-1].startswith("The network's answer")
-    first, truth, answer = (pictures.nth(n).get_attribute("src") for n in (0, -2, -1))
+    assert said[-5].startswith("Truth C_a, real")
+    assert said[-4].startswith("The network's answer")
+    assert [one.split(":")[0] for one in said[-3:]] == [
+        "Target surrogate",
+        "Source surrogate",
+        "Truth C_a, real",
+    ]
+    first, truth, answer, source = (pictures.nth(n).get_attribute("src") for n in (0, 11, 12, 14))
+    assert source not in (truth, answer)
     assert first == truth, "the cycle triplet's truth is the photo itself"
     assert answer != truth
     tab.close()
@@ -166,6 +191,7 @@ def test_a_phone_shows_every_tab_whole_and_every_control_has_a_name(
     tab.page.locator("#swap").click()
     expect(tab.page.locator("#slider img")).to_have_count(2, timeout=60_000)
     tab.page.get_by_text("Likeness, shape and more").click()
+    tab.page.get_by_text("Advanced: whose parts, and age").click()
     tab.page.get_by_text("Rules, your files and limits").click()
     for name in TABS:
         tab.open(name)

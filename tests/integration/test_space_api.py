@@ -182,7 +182,7 @@ def test_the_triplets_end_in_a_real_photo(client: Client, pictures: list[str]) -
     a, b = (handle_file(picture) for picture in pictures[:2])
     answer = client.predict(a=a, b=b, agreed=True, api_name="/triplets")
     made = {entry["caption"].split(":")[0]: entry["image"] for entry in answer}
-    assert list(made) == ["a", "b", "reshaped", "reenacted", "recoloured", "ab", "ba", "network"]
+    assert list(made) == ["a", "b", "reshaped", "reenacted", "recoloured", "ab", "ba", "source", "network"]
     for name, path in made.items():
         assert (read_mark(path) is None) == (name in ("a", "b")), "AI made all but the two photos"
     ab, ba, one, two = (pixels(made[name]).astype(int) for name in ("ab", "ba", "a", "b"))

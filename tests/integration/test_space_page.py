@@ -48,7 +48,7 @@ def test_the_page_runs_on_the_quickest_runtime_that_is_installed() -> None:
 
 def test_neural_is_offered_with_a_generator(worker: Worker) -> None:
     assert worker.engines == ["auto", "blend", "neural"]
-    assert figure_pictures(worker)[-2:] == ["a", "network"]
+    assert figure_pictures(worker)[-5:] == ["a", "network", "ab", "source", "a"]
 
 
 def test_neural_is_not_offered_without_a_generator(pipe: ReliableSwapPipeline, pictures: list[str]) -> None:
@@ -64,6 +64,17 @@ def test_the_figure_has_the_networks_answer(worker: Worker, pictures: list[str])
     assert triplet.network is not None
     assert triplet.network.shape == triplet.a.shape
     assert not np.array_equal(triplet.network, triplet.ab)
+
+
+def test_the_figure_has_a_source_surrogate_of_the_first_person(worker: Worker, pictures: list[str]) -> None:
+    photos = [read_picture(picture) for picture in pictures[:2]]
+    triplet = worker.triplet(*photos)
+    assert triplet.source.shape == triplet.a.shape
+    assert np.abs(triplet.source.astype(int) - triplet.a).mean() > 5
+    assert np.array_equal(triplet.source, worker.triplet(*photos).source)
+    person, other = (worker.pipe.prepare(one).v_id for one in (triplet.a, triplet.b))
+    shown = worker.pipe.prepare(triplet.source).v_id
+    assert float((shown * person).sum()) > float((shown * other).sum()) + 0.3
 
 
 def cards(worker: Worker, photo: Picture) -> tuple[str, list[gr.Column], list[Any], list[gr.Dropdown]]:

@@ -93,7 +93,7 @@ def part_choices() -> list[gr.Radio]:
     """Build a choice of side for each part of the face."""
     sides = [("Source", "source"), ("Target", "target")]
     return [
-        gr.Radio(sides, value=plain_side(part), label=f"{title}: whose", elem_id=f"part-{part}")
+        gr.Radio(sides, value=plain_side(part), label=title, elem_id=f"part-{part}")
         for part, title in PARTS.items()
     ]
 

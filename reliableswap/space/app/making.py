@@ -1,4 +1,4 @@
-"""The tab "How it is made": two photos become a naive triplet and a cycle triplet, step by step."""
+"""The tab "How it is made": two photos become triplets, step by step, and one photo both surrogates."""
 
 from __future__ import annotations
 
@@ -44,18 +44,27 @@ _ROWS: dict[str, tuple[Panel, ...]] = {
         Panel("ba", "Source C_ba, synthetic", "It gets the identity of a, from the other synthetic picture."),
         Panel("a", "Truth C_a, real", "The right answer is the real photo, true in every pixel."),
     ),
+    "Both surrogates: one photo of a is enough": (
+        Panel("ab", "Target surrogate", "a's attributes with another identity: C_ab, as above."),
+        Panel(
+            "source",
+            "Source surrogate",
+            "a's identity with other attributes, made of C_a: another pose, expression, light and colours.",
+        ),
+        Panel("a", "Truth C_a, real", "So people of whom there is one photo only can be learnt from too."),
+    ),
 }
+_CYCLE = "Cycle triplet: the answer is a real photo"
 _NETWORK = Panel(
     "network", "The network's answer", "What this page's generator makes of the cycle triplet's input."
 )
 
 
 def figure_rows(worker: Worker) -> dict[str, tuple[Panel, ...]]:
-    """Return the figure's rows by title; with a generator, its answer is the last panel, beside the truth."""
+    """Return the figure's rows by title; with a generator, its answer stands beside the cycle triplet's truth."""
     if worker.pipe.generator is None:
         return _ROWS
-    *_, last = _ROWS
-    return {**_ROWS, last: (*_ROWS[last], _NETWORK)}
+    return {**_ROWS, _CYCLE: (*_ROWS[_CYCLE], _NETWORK)}
 
 
 def making_tab(worker: Worker) -> None:
