@@ -21,6 +21,7 @@ from .parts import OWN
 _FOREIGN, _FOREIGN_STRICT = (0.35, 0.65), (0.25, 0.55)
 _BARE = (0.5, 0.8)  # odds of skin between which a pixel goes from other things to bare
 _GLASSES = (0.01, 0.02)  # share of a face that looks like glasses between which it may wear some after all
+_BEHIND = 0.04  # of the face's width: how far beside the background a source's pixel is not trusted
 _NO_SKIN = 3.0  # distance from the skin model from which a pixel is not skin
 _TURNED = 0.3  # sine of the yaw from which the head counts as turned
 _BEARDED = (0.25, 0.4)  # share of hair on chin and upper lip between which a face goes from shaven to bearded
@@ -47,6 +48,9 @@ def covered_by_parts(
     hidden = np.clip((1 - own - low) / (high - low), 0, 1)
     if strict:  # include the shadow that covers cast
         hidden = cv2.dilate(hidden, regions.disc(0.015 * width))
+        # Where the mesh reaches over the outline, the edge of what is behind the face is stretched with the skin.
+        behind = np.clip((odds["background"] - low) / (high - low), 0, 1)
+        hidden = np.maximum(hidden, cv2.dilate(behind, regions.disc(_BEHIND * width)))
         worn = cv2.dilate(worn, regions.disc(0.02 * width))
     hidden = regions.feathered(np.maximum(hidden, worn) * face, 0.008 * width)
     low, high = _BARE

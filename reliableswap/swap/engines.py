@@ -20,9 +20,9 @@ from .steps.contrast import contrast
 from .steps.detail import detail
 from .steps.expression import expression
 from .steps.generate import generate, guide
-from .steps.glasses import glasses
 from .steps.grain import grain
 from .steps.merge import merge
+from .steps.opacity import opacity
 from .steps.rebuild import rebuild
 from .steps.recolour import recolour
 from .steps.reshape import reshape
@@ -49,13 +49,13 @@ def together(one: Step, other: Step) -> Step:
 
 _END: tuple[Step, ...] = (contrast, expression, grain, age, keep_attributes, put_on_glasses, tint)
 BLEND: tuple[Step, ...] = (reshape, texture, recolour, bands, *_END)
-NEURAL: tuple[Step, ...] = (reshape, together(generate, detail), glasses, compose, *_END)
+NEURAL: tuple[Step, ...] = (reshape, together(generate, detail), opacity, compose, *_END)
 PERSON: tuple[Step, ...] = (reshape, rebuild, merge, *_END)
 ENGINES: Mapping[str, tuple[Step, ...]] = {"blend": BLEND, "neural": NEURAL, "person": PERSON}
 # The same in two halves of about equal cost, for clips: the first half of a frame does not need the frames before.
 HALVES: Mapping[str, tuple[tuple[Step, ...], tuple[Step, ...]]] = {
     "blend": ((reshape, texture, recolour, bands), _END),
-    "neural": ((reshape, detail, guide), (generate, glasses, compose, *_END)),
+    "neural": ((reshape, detail, guide), (generate, opacity, compose, *_END)),
     "person": ((reshape, rebuild), (merge, *_END)),
 }
 

@@ -11,13 +11,13 @@ from reliableswap.faces.visibility import Covers, find_glasses
 from reliableswap.geometry import regions
 from reliableswap.geometry.raster import rasterise
 from reliableswap.geometry.topology import checked_mesh, checked_picture
-from reliableswap.geometry.warp import reenact
+from reliableswap.geometry.warp import open_lips, reenact
 from reliableswap.imaging import colour
 from reliableswap.models.layers import INVALID
 
 _EYE_OPENING = 0.95  # fraction of the opening between the lids that is the target's
 _LIGHT_REACH = 0.22  # of the face's width: slower changes of brightness count as light, which is the target's
-_FADE = 0.05  # of the face's width: the distance in which the texture fades to the outline
+_FADE = 0.06  # of the face's width: the distance in which the texture fades to the outline
 _LEAST_VALID = 0.02  # guidance with a lower validity is left out
 
 
@@ -42,7 +42,7 @@ def guidance_texture(
     where = regions.window(target_mesh, target.shape[:2], room)  # both are zero beside the mesh
     corner = np.array([where[1].start, where[0].start, 0], np.float32)
     toned[where], valid[where] = _in_window(source, source_mesh, target[where], target_mesh - corner, covers)
-    return toned, valid * _fading_outwards(target_mesh, valid.shape)
+    return toned, valid * _fading_outwards(target_mesh, target.shape[:2])
 
 
 def _in_window(
@@ -50,7 +50,8 @@ def _in_window(
 ) -> tuple[np.ndarray, np.ndarray]:
     """As guidance_texture, for a piece of the target that holds its mesh."""
     shape = target.shape[:2]
-    texture = reenact(source, source_mesh, target_mesh, rasterise(target_mesh, shape), covers.at)
+    seen_from = open_lips(source_mesh, target_mesh)
+    texture = reenact(source, seen_from, target_mesh, rasterise(target_mesh, shape), covers.at)
     skin = texture.bare * (texture.validity > 0.9) * regions.skin(target_mesh, shape)
     base = colour.to_lab(target)
     lab = colour.match(colour.to_lab(texture.image), base, skin)

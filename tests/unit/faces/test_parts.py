@@ -102,6 +102,23 @@ def test_a_source_is_judged_more_strictly_than_a_target() -> None:
     assert source.on(SHAPE)[0].sum() > 1.05 * target.on(SHAPE)[0].sum()
 
 
+def test_of_a_source_nothing_beside_the_background_is_trusted() -> None:
+    """A mesh reaches over the outline here and there, and what is behind the face would be stretched with the skin."""
+    picture, mesh = face(WOMAN)
+    width = regions.face_width(mesh)
+    x = np.arange(SHAPE[1]) - float(mesh[:, 0].max())
+    parts = told(picture, mesh, background=np.tile(x > -0.06 * width, (SHAPE[0], 1)))
+    target, source = (
+        find_covers(picture, mesh, None, strict=strict, parts=parts).on(SHAPE)[0] for strict in (False, True)
+    )
+    beside = (regions.oval(mesh, SHAPE) > 0) & (x > -0.085 * width) & (x < -0.075 * width)
+    assert beside.sum() > 20
+    assert source[beside].mean() > 0.8
+    assert target[beside].mean() < 0.2
+    inner = (regions.oval(mesh, SHAPE) > 0) & (x < -0.2 * width)
+    assert source[inner].mean() < 0.05
+
+
 def test_the_way_down_starts_as_the_features_it_is_given() -> None:
     from reliableswap.models import PerceptualFeatures
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from support.blend_faces import SMILE, face
+from support.blend_faces import SMILE, WOMAN, face
 
 from reliableswap.faces.glasses import bundled_glasses
 from reliableswap.faces.parts import Parts, bundled_visibility, find_parts
 from reliableswap.faces.visibility import find_covers
 from reliableswap.geometry import regions
+from reliableswap.geometry.regions import mouth_opening
 from reliableswap.geometry.warp import warp_texture
 from reliableswap.swap.guidance import guidance_texture
 
@@ -77,3 +78,21 @@ def test_guidance_leaves_out_what_covers_the_source() -> None:
     assert after[inner].mean() < 0.2
     told = guidance(covered, picture, mesh, find_parts(covered, mesh, bundled_visibility()))[1]
     assert told[inner].mean() < 0.2
+
+
+def test_a_smiling_sources_teeth_stay_out_of_closed_lips() -> None:
+    smiling, open_mouth = face(SMILE)
+    picture, mesh = face(WOMAN)
+    covers = find_covers(smiling, open_mouth, bundled_glasses(), strict=True)
+    texture, validity = guidance_texture(smiling, open_mouth, picture, mesh, covers)
+    lips = (regions.lips(mesh, picture.shape[:2]) > 0.9) & (validity > 0.5)
+    plain, _ = warp_texture(smiling, open_mouth, mesh, picture.shape[:2])
+    assert lips.sum() > 50
+
+    def bright(shown: np.ndarray) -> float:
+        """How much brighter the brightest tenth of the lips is than their middle: teeth are white."""
+        grey = shown[lips].astype(float).mean(1)
+        return float(np.quantile(grey, 0.95) - np.median(grey))
+
+    assert mouth_opening(open_mouth) > mouth_opening(mesh) + 0.02
+    assert bright(texture) < bright(plain)

@@ -12,7 +12,7 @@ from support.people import portrait
 from reliableswap import ReliableSwapPipeline
 from reliableswap.errors import ReliableSwapError
 from reliableswap.geometry.measures import expression_error
-from reliableswap.geometry.regions import eyes
+from reliableswap.geometry.regions import eyes, oval
 from reliableswap.geometry.shape import MIN_MOVE, displacement
 from reliableswap.geometry.shape import reshape as warped
 from reliableswap.models.fixer import FixerNet
@@ -29,8 +29,8 @@ from reliableswap.swap.steps.compose import compose
 from reliableswap.swap.steps.detail import detail
 from reliableswap.swap.steps.expression import corrected, correction
 from reliableswap.swap.steps.generate import generate, identity_request
-from reliableswap.swap.steps.glasses import glasses
 from reliableswap.swap.steps.grain import grain
+from reliableswap.swap.steps.opacity import opacity
 from reliableswap.swap.steps.reshape import reshape
 from reliableswap.swap.subject import Subject
 
@@ -46,14 +46,8 @@ def identity() -> IdentityEncoder:
     return IdentityEncoder(body="mobilefacenet", embedding_size=128).eval()
 
 
-GENERATED = (
-    reshape,
-    generate,
-    detail,
-    glasses,
-    compose,
-    grain,
-)  # the neural engine without the expression step
+# the neural engine without the expression step
+GENERATED = (reshape, generate, detail, opacity, compose, grain)
 
 
 def job(
@@ -161,6 +155,33 @@ def test_with_guidance_a_face_has_the_colours_that_it_or_the_target_show_nearby(
     assert abs(change[inside].mean()) < 10
     assert change[cheek] < 12
     assert change[temple] < 30
+
+
+class White(LightGenerator):
+    """Draws white everywhere."""
+
+    def forward(
+        self, target: torch.Tensor, identity: torch.Tensor, guidance: torch.Tensor | None = None
+    ) -> GeneratorOutput:
+        return GeneratorOutput(image=torch.ones_like(target), mask=torch.ones_like(target[:, :1]))
+
+
+def test_in_a_large_photo_a_layered_generator_draws_inside_the_outline_only(
+    pipe: ReliableSwapPipeline, identity: IdentityEncoder
+) -> None:
+    networks = {"generator": tiny(White, layers=True, sizes=(128, 256)), "identity": identity, "fixer": None}
+    outside = []
+    for side in (150, 400):
+        done = run(
+            GENERATED, job(pipe, portrait(1, side), portrait(2, 150), SwapSettings(shape=0), **networks)
+        )
+        face = oval(done.goal, done.image.shape[:2]) > 0
+        changed = np.abs(done.image.astype(int) - done.target.pixels).max(2) > 16
+        outside.append(int((changed & ~face).sum()))
+        x, y = np.rint(done.goal[4, :2]).astype(int)  # the nose
+        assert done.image[y, x].min() > 240
+    assert outside[0] > 100
+    assert outside[1] == 0
 
 
 def test_a_generator_works_at_the_smallest_of_its_sizes_that_holds_the_photo(

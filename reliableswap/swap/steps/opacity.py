@@ -1,0 +1,54 @@
+"""How opaque the generated face is: what stays the target's shows through it.
+
+That is its gaze and teeth, glasses, whatever hides the face and, in large photos, what lies at its outline.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from reliableswap.geometry import regions
+from reliableswap.geometry.shape import origins
+from reliableswap.models.layers import SIDE
+from reliableswap.swap.job import FaceJob
+from reliableswap.swap.own import targets_own
+
+from .crop import enlarged, face_in_crop_window, in_region
+
+_EDGE, _SOFT = 0.05, 0.03  # of the face's width: distance of a large face's edge from the outline, and its softness
+
+
+def opacity(job: FaceJob) -> FaceJob:
+    """Layer of the crop's window: `alpha` (h,w), the opacity of the generated face.
+
+    Without a VisibilityNet, hair and hands are left to the generator, which leaves most of them out by itself.
+    """
+    alpha = enlarged(job, job.layer("cover") * job.settings.likeness)
+    piece = face_in_crop_window(job)
+    there = in_region(job, piece)
+    covers, seen_at = job.target.covers, origins(job.move, there)
+    worn = covers.glasses.at(seen_at)
+    front = job.settings.glasses * worn
+    if covers.told:
+        hidden, _ = covers.at(seen_at)
+        front = np.maximum(front, hidden - np.minimum(hidden, worn))
+    mesh = job.goal - np.array([there[1].start, there[0].start, 0], np.float32)
+    shown = (1 - front) * (1 - targets_own(mesh, worn.shape))
+    if job.crop.size > SIDE and job.networks.generator.config.get("layers"):
+        shown *= _inside(mesh, worn.shape)
+        elsewhere = np.ones_like(alpha, bool)
+        elsewhere[piece] = False
+        alpha[elsewhere] = 0
+    alpha[piece] *= shown
+    return job.with_layers(alpha=alpha)
+
+
+def _inside(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
+    """(H,W) one inside the face, falling to zero before its outline.
+
+    Around the outline a layered generator has no texture of the source, and what it draws itself is soft beside a
+    photo of more than 128 px.
+    """
+    width = regions.face_width(mesh)
+    oval = regions.oval(mesh, shape_hw)
+    return regions.feathered(regions.eroded(oval, _EDGE * width), _SOFT * width)
