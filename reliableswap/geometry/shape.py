@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterator
 from functools import lru_cache
 from importlib.resources import files
 
@@ -29,6 +30,7 @@ from .topology import POINTS, topology
 PERSON_GAIN = 1.5
 MIN_MOVE = 1 / 64  # pixels; smaller displacements count as none
 _REACH = 0.45  # face widths from the outline over which the background moves along
+_TILE = 64  # pixels a side of the squares in which a picture is warped
 _FIELD_WIDTH = 40.0  # the face's width in pixels at which the displacement is computed: it is smooth
 
 
@@ -131,18 +133,34 @@ def origins(move: np.ndarray, window: tuple[slice, slice] | None = None) -> np.n
     return cv2.merge([x, y])
 
 
+def moved_pixels(move: np.ndarray) -> np.ndarray:
+    """(H,W) uint8, 1 where a displacement (H,W,2) is MIN_MOVE or more, else 0."""
+    most = float(np.nextafter(np.float32(MIN_MOVE), np.float32(0)))
+    still = cv2.inRange(move, (-most, -most), (most, most))
+    return cv2.threshold(still, 0, 1, cv2.THRESH_BINARY_INV)[1]
+
+
 def reshape(picture: np.ndarray, move: np.ndarray) -> np.ndarray:
     """(H,W,3) uint8 the picture warped by a displacement (H,W,2); bit-equal where that is below MIN_MOVE."""
-    dx, dy = cv2.split(move)
-    moved = (np.maximum(np.abs(dx), np.abs(dy)) >= MIN_MOVE).astype(np.uint8)
-    left, top, width, height = cv2.boundingRect(moved)
-    out = picture.copy()
-    if not width:
-        return out
-    rows, columns = slice(top, top + height), slice(left, left + width)
-    x = dx[rows, columns] + np.arange(left, left + width, dtype=np.float32)
-    y = dy[rows, columns] + np.arange(top, top + height, dtype=np.float32)[:, None]
-    # Not BORDER_REFLECT: OpenCV never returns from that on a picture one pixel wide.
-    warped = cv2.remap(picture, x, y, SHARP, borderMode=cv2.BORDER_REPLICATE)
-    out[rows, columns] = cv2.copyTo(warped, moved[rows, columns], out[rows, columns])
+    moved, out = moved_pixels(move), picture.copy()
+    for rows, columns in _tiles_with(moved):
+        x = move[rows, columns, 0] + np.arange(columns.start, columns.stop, dtype=np.float32)
+        y = move[rows, columns, 1] + np.arange(rows.start, rows.stop, dtype=np.float32)[:, None]
+        # Not BORDER_REFLECT: OpenCV never returns from that on a picture one pixel wide.
+        warped = cv2.remap(picture, x, y, SHARP, borderMode=cv2.BORDER_REPLICATE)
+        out[rows, columns] = cv2.copyTo(warped, moved[rows, columns], out[rows, columns])
     return out
+
+
+def _tiles_with(moved: np.ndarray) -> Iterator[tuple[slice, slice]]:
+    """Rows and columns of rectangles that together hold all pixels (H,W) that are not zero: most pixels are still, and
+    reading a picture by a good kernel takes long."""
+    height, width = moved.shape
+    for top in range(0, height, _TILE):
+        rows = slice(top, min(top + _TILE, height))
+        busy = [cv2.countNonZero(moved[rows, left : left + _TILE]) > 0 for left in range(0, width, _TILE)]
+        ends = (
+            np.flatnonzero(np.diff([False, *busy, False])) * _TILE
+        )  # where a run of tiles begins, and where it ends
+        for left, right in ends.reshape(-1, 2).tolist():
+            yield rows, slice(left, min(right, width))

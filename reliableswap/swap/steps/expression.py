@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-import cv2
 import numpy as np
 
 from reliableswap.faces.detect import add_meshes
 from reliableswap.geometry.measures import expressive_points, frontal, onto_mean_face
-from reliableswap.geometry.shape import MIN_MOVE, displacement, reshape
+from reliableswap.geometry.shape import displacement, moved_pixels, reshape
 from reliableswap.geometry.topology import topology
 from reliableswap.swap.job import FaceJob
 
@@ -32,8 +31,7 @@ def expression(job: FaceJob) -> FaceJob:
     mesh = made.mesh if made.confirmed else job.goal  # in a clip, the correction of the frames before fades
     step = job.steadied("expression", correction(mesh, job.goal))
     move = displacement(mesh, corrected(mesh, step, strength), job.target.shape)
-    dx, dy = cv2.split(move)
-    moved = (np.maximum(np.abs(dx), np.abs(dy)) >= MIN_MOVE).astype(np.float32)
+    moved = moved_pixels(move).astype(np.float32)
     return job.with_layers(image=reshape(job.image, move), mask=np.maximum(job.mask, moved))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from support.blend_faces import SMILE, WOMAN, face
@@ -58,3 +59,16 @@ def test_a_window_holds_the_mesh_and_stays_in_the_picture() -> None:
     assert columns.stop >= mesh[:, 0].max() + 5
     rows, columns = regions.window(mesh - (1000, 0, 0), picture.shape[:2], pad=5)
     assert (columns.start, columns.stop) == (0, 8)
+
+
+@pytest.mark.parametrize(
+    ("shape", "sigma"), [((300, 417), 9.0), ((300, 417), 30.0), ((40, 300), 12.0), ((9, 9), 5)]
+)
+def test_a_wide_feather_is_the_gaussian_blur(shape: tuple[int, int], sigma: float) -> None:
+    mask = np.zeros(shape, np.float32)
+    cv2.ellipse(mask, (shape[1] // 2, shape[0] // 2), (shape[1] // 3, shape[0] // 2), 20, 0, 360, 1, -1)
+    exact = cv2.GaussianBlur(mask, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
+    assert np.abs(regions.feathered(mask, sigma) - exact).max() < 3e-3
+    ones = np.ones(shape, np.float32)
+    assert np.allclose(regions.feathered(ones, sigma), 1, atol=1e-5)
+    assert not regions.feathered(0 * ones, sigma).any()

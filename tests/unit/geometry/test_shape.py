@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
+import pytest
 from support.blend_faces import BEARD, SMILE, WOMAN, face
 
 from reliableswap.geometry import regions
-from reliableswap.geometry.shape import MIN_MOVE, displacement, origins, reshape, shaped_mesh
+from reliableswap.geometry.resampling import SHARP
+from reliableswap.geometry.shape import (
+    MIN_MOVE,
+    displacement,
+    moved_pixels,
+    origins,
+    reshape,
+    shaped_mesh,
+)
 
 
 def test_no_strength_leaves_mesh_and_picture_as_they_are() -> None:
@@ -51,3 +61,16 @@ def test_positions_of_a_window_are_those_of_the_whole() -> None:
     move = displacement(mesh, shaped_mesh(mesh, face(BEARD)[1], 1.0), picture.shape[:2])
     window = (slice(20, 70), slice(33, 90))
     assert np.array_equal(origins(move, window), origins(move)[window])
+
+
+@pytest.mark.parametrize("size", [1, 50, 200, 64])
+def test_a_picture_warped_in_tiles_is_the_picture_warped_at_once(size: int, rng: np.random.Generator) -> None:
+    picture = rng.integers(0, 256, (size, size + 21, 3), np.uint8)
+    move = np.zeros((size, size + 21, 2), np.float32)
+    move[size // 3 : size // 2 + 1, 5 : size // 2 + 6] = 1.3, -0.6
+    move[-1, -1] = MIN_MOVE, 0
+    move[0, 0] = np.nextafter(np.float32(MIN_MOVE), np.float32(0)), 0
+    moved = np.abs(move).max(2) >= MIN_MOVE
+    assert np.array_equal(moved_pixels(move), moved)
+    at_once = cv2.remap(picture, origins(move), None, SHARP, borderMode=cv2.BORDER_REPLICATE)
+    assert np.array_equal(reshape(picture, move), np.where(moved[..., None], at_once, picture))
