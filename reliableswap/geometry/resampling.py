@@ -1,8 +1,9 @@
 """How pictures are resampled that people will look at.
 
-A face is resampled several times on its way into a photo. Bilinear sampling takes fine detail away each time, which is
-what a face swap is told by first: of photos whose face was warped three times and is else unchanged, a probe recognises
-81 to 84 % of the patches (chance is 50 %), and 54 to 56 % with Lanczos' kernel (`benchmarks/resampling.py`).
+A face is resampled several times on its way into a photo. Bilinear sampling takes fine detail away each time, and that
+is what a face swap is told by first. Photos whose face was only warped, three times, are told from untouched ones with
+an AUC of 0.82 to 0.84 for a single patch; with Lanczos' kernel it is 0.52 to 0.56, where 0.5 is chance
+(`benchmarks/resampling.py`).
 """
 
 from __future__ import annotations

@@ -48,6 +48,11 @@ def enlarged(maps: Tensor, size: torch.Size) -> Tensor:
     return F.interpolate(maps, size=size, mode="bilinear", align_corners=False)
 
 
+def leaning(maps: Tensor, towards_texture: float) -> Tensor:
+    """(B,CHANNELS,h,w) the maps, with that much added to the texture's score."""
+    return torch.cat([maps[:, :1] + towards_texture, maps[:, 1:]], 1)
+
+
 def compose(made: Tensor, maps: Tensor, target: Tensor, guidance: Tensor) -> tuple[Tensor, Tensor]:
     """Apply the maps: (B,3,S,S) the result, and (B,3,S,S) the weights of texture, target and generated picture.
 

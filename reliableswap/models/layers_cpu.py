@@ -1,4 +1,4 @@
-"""`layers.compose` without gradients on the CPU, by OpenCV: a quarter of the time, the same numbers.
+"""`layers.compose` without gradients on the CPU, by OpenCV: about a third of the time, the same numbers.
 
 torch enlarges maps and reads pictures along flows several times as slowly, and writing a temporary of every step takes
 longer than computing it. Here each channel is a plane of its own, changed in place.

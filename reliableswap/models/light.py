@@ -13,7 +13,7 @@ from .adapter import IdentityAdapter
 from .base import register_to_config
 from .colours import expected_colours, with_coarse_colours
 from .generator import Generator, GeneratorOutput
-from .layers import LayerHead, compose, enlarged, reduced
+from .layers import SIDE, LayerHead, compose, enlarged, leaning, reduced
 from .norms import modulated_norm
 
 _STYLE = 256  # size of the style vector that modulates every block
@@ -123,7 +123,8 @@ class LightGenerator(Generator):
     coarse colours, averaged over that many cells a side, are those that `expected_colours` gives. Encoders react to
     stains of colour too, and a network with free colours paints some. `sizes` are the crop sizes that it was trained
     at. With `layers` the network sees inputs of any size at 128 px, and the maps it answers with (models/layers.py)
-    are applied at the inputs' own size. `away` is the share of the target's vector that a swap subtracts from the
+    are applied at the inputs' own size; `lean` is added to the texture's score where that is above 128 px, because what
+    the network draws is soft there. `away` is the share of the target's vector that a swap subtracts from the
     source's (swap/steps/generate.py). `adapter_join` says how an IdentityAdapter is joined ("none": there is none), and
     `adapter_encoder` holds its encoder's settings.
     """
@@ -150,6 +151,7 @@ class LightGenerator(Generator):
         away: float = 0.35,
         held_out: float = 10.0,
         layers: bool = False,
+        lean: float = 0.0,
         adapter_join: str = "none",
         adapter_encoder: Mapping[str, Any] | None = None,
     ) -> None:
@@ -164,7 +166,7 @@ class LightGenerator(Generator):
             )
         if not sizes or any(size < self.multiple or size % self.multiple for size in sizes):
             raise ValueError(f"sizes {tuple(sizes)} are not all divisible by {self.multiple}")
-        self.guidance_channels, self.target_colours = guidance_channels, target_colours
+        self.guidance_channels, self.target_colours, self.lean = guidance_channels, target_colours, lean
         self.adapter = (
             None if adapter_join == "none" else IdentityAdapter(adapter_join, adapter_encoder or {})
         )
@@ -206,7 +208,10 @@ class LightGenerator(Generator):
     ) -> GeneratorOutput:
         """The network sees 128 px of the inputs; its maps are applied to the inputs themselves."""
         x, made, logits = self._drawn(reduced(target), identity, reduced(guidance))
-        image, weights = compose(made, head(x), target, guidance)
+        maps = head(x)
+        if target.shape[-1] > SIDE and self.lean:
+            maps = leaning(maps, self.lean)
+        image, weights = compose(made, maps, target, guidance)
         logits = enlarged(logits, target.shape[-2:])
         mask = torch.sigmoid(logits)
         return GeneratorOutput(image=image, mask=mask, mask_logits=logits, layers=weights, drawn=made)

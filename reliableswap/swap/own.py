@@ -6,11 +6,13 @@ import numpy as np
 
 from reliableswap.geometry import regions
 
-_EYE_OPENING = 0.95  # fraction of the opening between the lids
 _SOFT = 0.008  # of the face's width
 
 
-def targets_own(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
-    """(H,W) in 0..1: one between the lids and between the lips of a mesh (468,3), with soft edges."""
-    own = np.maximum(regions.eyes(mesh, shape_hw, _EYE_OPENING), regions.inner_mouth(mesh, shape_hw))
+def targets_own(mesh: np.ndarray, shape_hw: tuple[int, int], opening: float = 0.85) -> np.ndarray:
+    """(H,W) in 0..1: one between the lids and between the lips of a mesh (468,3), with soft edges.
+
+    opening: the fraction of the opening between the lids.
+    """
+    own = np.maximum(regions.eyes(mesh, shape_hw, opening), regions.inner_mouth(mesh, shape_hw))
     return regions.feathered(own, _SOFT * regions.face_width(mesh))

@@ -15,7 +15,10 @@ from reliableswap.swap.own import targets_own
 
 from .crop import enlarged, face_in_crop_window, in_region
 
-_EDGE, _SOFT = 0.05, 0.03  # of the face's width: distance of a large face's edge from the outline, and its softness
+# Fraction of the opening between the lids that stays the target's. In small photos, whose eyes are a few pixels high,
+# more of it costs likeness; in large ones the source's iris would show at the lids.
+_OPENING, _OPENING_LARGE = 0.7, 0.95
+_EDGE, _SOFT = 0.05, 0.03  # of the face's width: how far a large face ends inside the outline, and how softly
 
 
 def opacity(job: FaceJob) -> FaceJob:
@@ -33,8 +36,9 @@ def opacity(job: FaceJob) -> FaceJob:
         hidden, _ = covers.at(seen_at)
         front = np.maximum(front, hidden - np.minimum(hidden, worn))
     mesh = job.goal - np.array([there[1].start, there[0].start, 0], np.float32)
-    shown = (1 - front) * (1 - targets_own(mesh, worn.shape))
-    if job.crop.size > SIDE and job.networks.generator.config.get("layers"):
+    is_large = job.crop.size > SIDE and bool(job.networks.generator.config.get("layers"))
+    shown = (1 - front) * (1 - targets_own(mesh, worn.shape, _OPENING_LARGE if is_large else _OPENING))
+    if is_large:
         shown *= _inside(mesh, worn.shape)
         elsewhere = np.ones_like(alpha, bool)
         elsewhere[piece] = False

@@ -43,6 +43,7 @@ _ENCODERS = ("identity", "fixer")
 _DECIDE = (
     "away",
     "layers",
+    "lean",
     "sizes",
     "target_colours",
     "template",

@@ -124,3 +124,20 @@ def test_an_exported_graph_has_the_layers_of_torch() -> None:
         assert any("grid_sampler" in str(node.target) for node in graph.graph.nodes)
         exported = graph.module()(made, 0.5 * maps, target, guidance)
         assert torch.allclose(exported, compose(made, 0.5 * maps, target, guidance)[0], atol=5e-4)
+
+
+def test_a_generator_leans_towards_the_texture_where_photos_are_larger_than_what_it_sees() -> None:
+    torch.manual_seed(0)
+    settings = {"channels": (8, 8, 8, 8), "block_count": 1, "identity_dim": 16, "layers": True}
+    plain = LightGenerator(**settings).eval()
+    leaning = LightGenerator(**settings, lean=2.0).eval()
+    leaning.load_state_dict(plain.state_dict())
+    for size, leans in ((128, False), (256, True)):
+        _, target, guidance = inputs(size)
+        with torch.no_grad():
+            before, after = (one(target, torch.ones(1, 16), guidance).layers for one in (plain, leaning))
+        left = (0, 0, slice(None), slice(0, size // 2 - 2))
+        odds = [layers[left] / (1 - layers[left]) for layers in (before, after)]
+        torch.testing.assert_close(
+            odds[1] / odds[0], torch.full_like(odds[0], 7.389 if leans else 1.0), rtol=0.02, atol=0
+        )
