@@ -38,7 +38,7 @@ class _Later(ModuleType):
         loader = None if self.__spec__ is None else self.__spec__.loader
         if name.startswith("__") or not isinstance(loader, _LaterLoader):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-        self.__class__ = ModuleType  # type: ignore[assignment]  # from here on, it is an ordinary module
+        self.__class__ = ModuleType  # from here on, it is an ordinary module
         loader.original.exec_module(self)
         return getattr(self, name)
 
@@ -77,11 +77,11 @@ class _LaterFinder:
 def _later(packages: Sequence[str]) -> Iterator[None]:
     """Inside, the code of these packages does not run when they or their modules are imported."""
     finder = _LaterFinder(packages)
-    sys.meta_path.insert(0, finder)  # type: ignore[arg-type]  # Python asks for this one method
+    sys.meta_path.insert(0, finder)  # Python asks for this one method
     try:
         yield
     finally:
-        sys.meta_path.remove(finder)  # type: ignore[arg-type]
+        sys.meta_path.remove(finder)
 
 
 @contextmanager
