@@ -163,5 +163,5 @@ def test_options_that_documents_name_exist(document: Path) -> None:
     for command in documented_commands(document):
         words = command.split()[1:]
         text = help_text(*words[: 2 if words[0] == "train" else 1]).replace("_", "-")
-        for option in (word for word in words if re.match(r"--?[a-z]", word)):
+        for option in (word.split("=")[0] for word in words if re.match(r"--?[a-z]", word)):
             assert re.search(rf"{re.escape(option.replace('_', '-'))}(?![\w-])", text), command

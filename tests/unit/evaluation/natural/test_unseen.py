@@ -12,11 +12,13 @@ PACKAGE = Path(reliableswap.__file__).parent
 PROJECT = Path(__file__).parents[4]
 # convert reads every variant's published layout; evaluation judges by them.
 ALLOWED = ("evaluation", "convert", "cli/evaluate.py", "models/perceptual.py")
+MEASURES = ("unified.py",)  # benchmarks that train no network
 LOADERS = ("pretrained_perceptual_features", "PerceptualFeatures")
 
 
 def other_files() -> list[Path]:
-    files = [*PACKAGE.rglob("*.py"), *(PROJECT / "benchmarks").rglob("*.py"), PROJECT / "train_accelerate.py"]
+    benchmarks = [path for path in (PROJECT / "benchmarks").rglob("*.py") if path.name not in MEASURES]
+    files = [*PACKAGE.rglob("*.py"), *benchmarks, PROJECT / "train_accelerate.py"]
     allowed = tuple(str(PACKAGE / place) for place in ALLOWED)
     return [path for path in files if not str(path).startswith(allowed)]
 
