@@ -110,7 +110,7 @@ def crop(
     """(size,size,C) the photo warped by the matrix (2,3) photo -> crop, averaged where it is reduced.
 
     Bilinear sampling alone aliases when a large photo goes into a small crop, which changes identity vectors. Networks
-    have learnt from it; for crops that people will look at, method is geometry.resampling.SHARP.
+    have learnt from it; for crops that people will look at, method is that of geometry.resampling.
     """
     shrink = 1.0 / np.sqrt(abs(np.linalg.det(matrix[:, :2])))
     if shrink <= 2.0:

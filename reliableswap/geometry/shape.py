@@ -23,7 +23,7 @@ import numpy as np
 
 from .raster import rasterise
 from .regions import face_width
-from .resampling import SHARP
+from .resampling import sharp
 from .topology import POINTS, topology
 
 # The filter gives an expectation, which is shrunk by what one photo cannot tell; this undoes about half of that.
@@ -147,7 +147,7 @@ def reshape(picture: np.ndarray, move: np.ndarray) -> np.ndarray:
         x = move[rows, columns, 0] + np.arange(columns.start, columns.stop, dtype=np.float32)
         y = move[rows, columns, 1] + np.arange(rows.start, rows.stop, dtype=np.float32)[:, None]
         # Not BORDER_REFLECT: OpenCV never returns from that on a picture one pixel wide.
-        warped = cv2.remap(picture, x, y, SHARP, borderMode=cv2.BORDER_REPLICATE)
+        warped = cv2.remap(picture, x, y, sharp(picture.shape), borderMode=cv2.BORDER_REPLICATE)
         out[rows, columns] = cv2.copyTo(warped, moved[rows, columns], out[rows, columns])
     return out
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from .raster import Raster, rasterise
 from .regions import mouth_opening
-from .resampling import SHARP
+from .resampling import sharp
 from .topology import checked_mesh, checked_picture, topology
 from .trust import inside_lips, scale_between, trust
 
@@ -114,7 +114,9 @@ class Sampled:
         """(h,w,C) the picture at positions (h,w,2) of the picture as it was given."""
         if self.factor is not None:
             positions = (positions + 0.5) * self.factor - 0.5
-        return cv2.remap(self.picture, positions, None, SHARP, borderMode=cv2.BORDER_REPLICATE)
+        return cv2.remap(
+            self.picture, positions, None, sharp(positions.shape), borderMode=cv2.BORDER_REPLICATE
+        )
 
 
 @dataclass(eq=False)

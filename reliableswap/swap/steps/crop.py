@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from reliableswap.geometry.regions import window
-from reliableswap.geometry.resampling import SHARP
+from reliableswap.geometry.resampling import sharp
 from reliableswap.swap.job import FaceJob
 from reliableswap.swap.place import Window
 
@@ -16,7 +16,9 @@ def enlarged(job: FaceJob, crop: np.ndarray) -> np.ndarray:
     place = job.crop
     rows, columns = place.window
     size = (columns.stop - columns.start, rows.stop - rows.start)
-    return cv2.warpAffine(crop, place.back, size, flags=SHARP if crop.ndim == 3 else cv2.INTER_LINEAR)
+    return cv2.warpAffine(
+        crop, place.back, size, flags=sharp(crop.shape) if crop.ndim == 3 else cv2.INTER_LINEAR
+    )
 
 
 def face_in_crop_window(job: FaceJob) -> Window:

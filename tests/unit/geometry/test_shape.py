@@ -8,7 +8,7 @@ import pytest
 from support.blend_faces import BEARD, SMILE, WOMAN, face
 
 from reliableswap.geometry import regions
-from reliableswap.geometry.resampling import SHARP
+from reliableswap.geometry.resampling import sharp
 from reliableswap.geometry.shape import (
     MIN_MOVE,
     displacement,
@@ -72,5 +72,5 @@ def test_a_picture_warped_in_tiles_is_the_picture_warped_at_once(size: int, rng:
     move[0, 0] = np.nextafter(np.float32(MIN_MOVE), np.float32(0)), 0
     moved = np.abs(move).max(2) >= MIN_MOVE
     assert np.array_equal(moved_pixels(move), moved)
-    at_once = cv2.remap(picture, origins(move), None, SHARP, borderMode=cv2.BORDER_REPLICATE)
+    at_once = cv2.remap(picture, origins(move), None, sharp(picture.shape), borderMode=cv2.BORDER_REPLICATE)
     assert np.array_equal(reshape(picture, move), np.where(moved[..., None], at_once, picture))
