@@ -1,4 +1,4 @@
-"""What of a face always stays the target's: its gaze and its teeth."""
+"""What stays the target's inside a face that was blended or generated: its gaze and its teeth."""
 
 from __future__ import annotations
 

@@ -17,7 +17,10 @@ _EDGE, _SOFT = (
 
 
 def grain(job: FaceJob) -> FaceJob:
-    """Layer `image`: its face as sharp and as grainy as the photo. It comes after every step that resamples."""
+    """Layer `image`: its face as sharp and as grainy as the photo.
+
+    The step comes after those that resample, but before `age`, which changes detail on purpose.
+    """
     if job.settings.detail == 0:
         return job
     where = regions.window(job.goal, job.target.shape, 0)
