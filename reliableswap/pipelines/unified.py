@@ -32,6 +32,7 @@ from reliableswap.models.unified.tokeniser import SIZE, FaceTokeniser
 from reliableswap.models.unified.transformer import UnifiedTransformer
 from reliableswap.models.unified.words import split_words, unknown_words, written
 from reliableswap.provenance.credentials import Credentials
+from reliableswap.provenance.metadata import GENERATED
 from reliableswap.provenance.record import Record
 from reliableswap.provenance.seal import LAYERS, seal
 from reliableswap.runtime.torch import compiled
@@ -200,7 +201,9 @@ class UnifiedFacePipeline(StoredPipeline):
         for number, one in enumerate(pixels):
             self._refuse(one)
             pictures.append(Picture(np.ascontiguousarray(one), name=f"drawn {number}"))
-            records.append(Record(DRAWN, engine="unified", settings=settings, networks=checksums))
+            records.append(
+                Record(DRAWN, engine="unified", settings=settings, networks=checksums, source_type=GENERATED)
+            )
         return DrawnFaces([picture.to_pil() for picture in pictures], pictures, records)
 
     def checksums(self) -> dict[str, tuple[str, str]]:

@@ -19,7 +19,7 @@ from reliableswap import __version__
 from reliableswap.errors import PictureError
 
 from .credentials import Credentials
-from .metadata import NAME, SOURCE_TYPE, is_ai_source_type
+from .metadata import NAME, is_ai_source_type
 from .origin import Origin
 from .record import Record
 
@@ -134,23 +134,23 @@ def _definition(
     given: bool,
 ) -> dict[str, Any]:
     """given: the ingredient is in the definition; otherwise it is added from its file."""
-    first: dict[str, Any] = {"action": "c2pa.created", "digitalSourceType": SOURCE_TYPE, "when": record.time}
-    if ingredient is not None:
-        first = {"action": "c2pa.opened", "parameters": {"ingredientIds": [ingredient["instance_id"]]}}
-    edited = {
-        "action": "c2pa.edited",
+    made = {
         "description": record.action,
-        "digitalSourceType": SOURCE_TYPE,
+        "digitalSourceType": record.source_type,
         "softwareAgent": _AGENT,
         "when": record.time,
     }
+    actions: list[dict[str, Any]] = [{"action": "c2pa.created", **made}]
+    if ingredient is not None:
+        opened = {"action": "c2pa.opened", "parameters": {"ingredientIds": [ingredient["instance_id"]]}}
+        actions = [opened, {"action": "c2pa.edited", **made}]
     return {
         "label": record.id,
         "claim_generator_info": [_AGENT],
         "format": media_type,
         "title": record.action,
         "assertions": [
-            {"label": "c2pa.actions.v2", "data": {"actions": [first, edited]}},
+            {"label": "c2pa.actions.v2", "data": {"actions": actions}},
             {"label": ASSERTION, "data": statement},
         ],
         "ingredients": [ingredient] if ingredient is not None and given else [],

@@ -131,7 +131,7 @@ def _box(stream: BinaryIO) -> bytes | None:
 
 
 def _packet(record: Record) -> bytes:
-    return mark_xmp(record.details(), history=record.history())
+    return mark_xmp(record.details(), history=record.history(), source_type=record.source_type)
 
 
 def _pyav() -> Any:

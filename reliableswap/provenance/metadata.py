@@ -18,7 +18,8 @@ SOFTWARE = f"{NAME} {__version__}"
 # of which an algorithm made a part.
 _SCHEME = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 SOURCE_TYPE = _SCHEME + "compositeWithTrainedAlgorithmicMedia"
-_AI_SOURCE_TYPES = {SOURCE_TYPE, _SCHEME + "trainedAlgorithmicMedia", _SCHEME + "compositeSynthetic"}
+GENERATED = _SCHEME + "trainedAlgorithmicMedia"  # all of the picture
+_AI_SOURCE_TYPES = {SOURCE_TYPE, GENERATED, _SCHEME + "compositeSynthetic"}
 
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _RESOURCE = f"{{{_RDF}}}resource"  # an address may be in this attribute instead of in the element's text
@@ -85,14 +86,18 @@ def is_ai_source_type(address: str) -> bool:
 
 
 def mark_xmp(
-    details: Mapping[str, str] | None = None, *, software: str = SOFTWARE, history: Sequence[Event] = ()
+    details: Mapping[str, str] | None = None,
+    *,
+    software: str = SOFTWARE,
+    history: Sequence[Event] = (),
+    source_type: str = SOURCE_TYPE,
 ) -> bytes:
-    """Return an XMP packet that declares a composite with AI-made parts.
+    """Return an XMP packet that declares what AI made: a part of the picture, or with GENERATED all of it.
 
     details: further facts to store; a name holds letters, digits, _ and -, a value is any text.
     history: what was done to the picture, the latest last; of more than MAX_EVENTS the latest are written.
     """
-    lines = [f"<Iptc4xmpExt:DigitalSourceType>{SOURCE_TYPE}</Iptc4xmpExt:DigitalSourceType>"]
+    lines = [f"<Iptc4xmpExt:DigitalSourceType>{source_type}</Iptc4xmpExt:DigitalSourceType>"]
     lines.append(f"<xmp:CreatorTool>{_escape('software', software)}</xmp:CreatorTool>")
     for name, value in (details or {}).items():
         if not _NAME.fullmatch(name):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from .metadata import SOFTWARE, SOURCE_TYPE, Event
+from .metadata import GENERATED, SOFTWARE, SOURCE_TYPE, Event
 from .origin import Origin
 
 SWAP = "face swap"
@@ -37,7 +37,8 @@ class Record:
     target: the picture that was changed, which becomes the parent ingredient. sources: whose faces came in.
     settings: what decided the result, by name. networks: class and checksum of each network, by the component's name.
     faces: the boxes (x0, y0, x1, y1) of the changed faces. consent: a statement and its time.
-    watermark: the payload that the pixels carry, which `seal` fills in.
+    watermark: the payload that the pixels carry, which `seal` fills in. source_type: IPTC's digital source type;
+    GENERATED for a picture that was not made from another.
     """
 
     action: str = SWAP
@@ -49,6 +50,7 @@ class Record:
     faces: Sequence[Sequence[float]] = ()
     consent: Mapping[str, str] | None = None
     watermark: int | None = None
+    source_type: str = SOURCE_TYPE
     id: str = field(default_factory=new_id)
     time: str = field(default_factory=now)
 
@@ -79,7 +81,8 @@ class Record:
             payload_of(event.instanceID) == earlier_watermark for event in events
         ):
             events = (*events, Event("produced", "unknown", parameters=f"watermark {earlier_watermark:08x}"))
-        return (*events, Event("edited", SOFTWARE, self.time, f"{self.action}; {SOURCE_TYPE}", self.id))
+        done = "created" if self.source_type == GENERATED else "edited"
+        return (*events, Event(done, SOFTWARE, self.time, f"{self.action}; {self.source_type}", self.id))
 
     def statement(self) -> dict[str, Any]:
         """Return everything as JSON for C2PA, whose readers take lists of numbers for bytes: there are none."""

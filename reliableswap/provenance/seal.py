@@ -78,7 +78,7 @@ def seal(
         picture, record = replace(picture, pixels=pixels), replace(record, watermark=carried)
     xmp = b""
     if "xmp" in layers:
-        xmp = mark_xmp(record.details(), history=record.history(earlier))
+        xmp = mark_xmp(record.details(), history=record.history(earlier), source_type=record.source_type)
     content = encode_picture(picture, target, quality=quality, xmp=xmp)
     if "c2pa" in layers:
         media_type = _MEDIA_TYPES[target.suffix.lower()]

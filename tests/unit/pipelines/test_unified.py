@@ -15,6 +15,7 @@ from reliableswap.cli.main import main
 from reliableswap.errors import NoFaceError, RefusedError, ReliableSwapError, WeightsError
 from reliableswap.models.identity import IdentityEncoder
 from reliableswap.pipelines.unified import UnifiedFacePipeline
+from reliableswap.provenance.metadata import GENERATED
 from reliableswap.provenance.verify import verify
 
 
@@ -60,7 +61,9 @@ def test_a_drawn_picture_is_marked(pipe: UnifiedFacePipeline, tmp_path: Path) ->
     assert len(drawn.images) == 2
     found = verify(drawn.save(tmp_path / "drawn.png", 1))
     assert found.mark is not None
-    assert found.mark.ai_made
+    assert found.mark.source_type == GENERATED
+    assert found.manifest is not None
+    assert set(found.manifest.source_types) == {GENERATED}
     assert found.manifest is not None
     assert found.manifest.statement["action"] == "face drawing"
     assert found.manifest.statement["settings"]["steps"] == 2

@@ -19,7 +19,7 @@ from reliableswap.media.read import read_picture
 from reliableswap.media.write import encode_picture
 from reliableswap.provenance.c2pa import Manifest, read_manifest, sign
 from reliableswap.provenance.credentials import Credentials, credentials, parse_credentials
-from reliableswap.provenance.metadata import SOURCE_TYPE, Mark
+from reliableswap.provenance.metadata import GENERATED, SOURCE_TYPE, Mark
 from reliableswap.provenance.origin import Origin, origin_of_file, origin_of_pixels
 from reliableswap.provenance.record import Record
 
@@ -128,13 +128,17 @@ def test_a_target_s_damaged_manifest_is_said_and_not_carried_on() -> None:
 
 def test_the_actions_say_what_was_done() -> None:
     target = origin_of_pixels(photo())
-    for record, first in ((Record(target=target), "c2pa.opened"), (Record(), "c2pa.created")):
+    for record, done in (
+        (Record(target=target), ["c2pa.opened", "c2pa.edited"]),
+        (Record(), ["c2pa.created"]),
+        (Record(source_type=GENERATED), ["c2pa.created"]),
+    ):
         found = whole(signed("png", record))
         assertions = found["manifests"][found["active_manifest"]]["assertions"]
         (actions,) = (one["data"]["actions"] for one in assertions if one["label"] == "c2pa.actions.v2")
-        assert [action["action"] for action in actions] == [first, "c2pa.edited"]
-        assert actions[1]["digitalSourceType"] == SOURCE_TYPE
-        assert actions[1]["when"] == record.time
+        assert [action["action"] for action in actions] == done
+        assert actions[-1]["digitalSourceType"] == record.source_type
+        assert actions[-1]["when"] == record.time
 
 
 def test_of_sources_there_is_a_checksum_and_nothing_to_see() -> None:
