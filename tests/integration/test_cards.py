@@ -101,6 +101,7 @@ def test_a_trainings_card(network: Network, folder: Path) -> None:
     assert type(run_examples(card)["network"]) is type(network)
 
 
+@pytest.mark.slow
 def test_a_card_that_ships_after_a_training(folder: Path) -> None:
     glasses = GlassesNet(channels=(4, 8))
     glasses.save_pretrained(folder / "run")
@@ -112,6 +113,7 @@ def test_a_card_that_ships_after_a_training(folder: Path) -> None:
     assert isinstance(names["network"], GlassesNet)  # that of the package: only there does `bundled` look
 
 
+@pytest.mark.slow
 def test_a_pipelines_card(folder: Path) -> None:
     ReliableSwapPipeline.bundled().save_pretrained(folder / "mine")
     card = folder / "mine" / "README.md"

@@ -50,6 +50,7 @@ def test_the_gates_look_at_what_it_made(
         pipe(portrait(1, 200), target)
 
 
+@pytest.mark.slow
 def test_other_devices_leave_the_file_to_its_own_runtime(pipe: ReliableSwapPipeline) -> None:
     before = pipe(portrait(1, 200), portrait(2, 200)).pictures[0].pixels
     pipe.to(torch.float64)
@@ -60,6 +61,7 @@ def test_other_devices_leave_the_file_to_its_own_runtime(pipe: ReliableSwapPipel
     assert np.abs(after.astype(int) - before).mean() < 1
 
 
+@pytest.mark.slow
 def test_it_comes_back_from_a_folder(pipe: ReliableSwapPipeline, tmp_path: Path) -> None:
     before = pipe(portrait(1, 200), portrait(2, 200)).pictures[0].pixels
     pipe.save_pretrained(tmp_path)

@@ -41,6 +41,7 @@ def test_the_tab_is_there_with_a_model_alone(model: Path, monkeypatch: pytest.Mo
     assert (TAB in tabs(build())) is (unified.model_place() is not None)
 
 
+@pytest.mark.slow
 def test_a_photo_is_described_and_a_face_drawn(model: Path, pictures: list[str]) -> None:
     photo = as_file(files.publish(read_picture(pictures[0]), "me.png", None))
     pipe = UnifiedFacePipeline.from_pretrained(model)

@@ -23,6 +23,7 @@ from reliableswap.space.handlers import verify
 FOLDER = files.shared_storage().folder
 
 
+@pytest.mark.slow
 def test_no_path_from_a_client_is_trusted(page: gr.Blocks, pictures: list[str], tmp_path: Path) -> None:
     inside = FOLDER / ".." / ".." / "etc" / "hostname"
     for path in ("/etc/hostname", pictures[0], str(inside), __file__):

@@ -64,6 +64,7 @@ def test_what_hides_the_source_is_no_texture(pipe: ReliableSwapPipeline) -> None
     assert crop[50:70, 50:78].min() > 0.95
 
 
+@pytest.mark.slow
 def test_it_is_moved_saved_and_counted_with_the_others(pipe: ReliableSwapPipeline, tmp_path: Path) -> None:
     pipe.visibility = VisibilityNet(widths=(4, 4, 8, 8), deep=8)
     assert pipe.checksums()["visibility"][0] == "VisibilityNet"

@@ -169,6 +169,7 @@ def test_two_methods_of_one_name_are_refused(portraits: Path, judge: Path, tmp_p
         run(*words)
 
 
+@pytest.mark.slow
 def test_more_held_out_people_than_the_generator_left_out_are_refused(
     portraits: Path, judge: Path, tmp_path: Path
 ) -> None:

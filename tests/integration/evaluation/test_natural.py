@@ -138,6 +138,7 @@ def test_every_format_has_the_figures(found: Evaluation) -> None:
     assert set(KEYS) <= set(as_csv(found).splitlines()[0].split(","))
 
 
+@pytest.mark.slow
 def test_too_few_people_are_told_before_anything_is_swapped(portraits: Path) -> None:
     class Never(UnchangedTarget):
         def result(self, pair: Pair, target: Shot) -> Result:

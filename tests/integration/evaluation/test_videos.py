@@ -73,6 +73,7 @@ def test_a_video_gives_ten_pairs(pairs: list[Pair]) -> None:
     assert {pair.clip for pair in pairs} == {"000_003"}
 
 
+@pytest.mark.slow
 def test_videos_get_identity_variance_and_flicker(pairs: list[Pair]) -> None:
     found = evaluate([UnchangedTarget(), SourcePhoto()], pairs[:4], examiner())
     unchanged, still = ({k: e.value for k, e in m.estimates.items()} for m in found.methods)

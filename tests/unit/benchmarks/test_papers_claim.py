@@ -29,6 +29,7 @@ def commands(
     return [shlex.split(line) for line in capsys.readouterr().out.splitlines()]
 
 
+@pytest.mark.slow
 def test_every_command_parses_and_rows_differ_in_what_they_name_alone(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

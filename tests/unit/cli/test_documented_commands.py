@@ -68,6 +68,7 @@ def test_the_documents_show_most_sub_commands() -> None:
     assert shown <= set(COMMANDS)
 
 
+@pytest.mark.slow
 def test_every_option_that_a_sentence_names_exists_somewhere() -> None:
     """Options between backticks, such as `--faces all`."""
     known = {path: path.read_text(encoding="utf-8") for path in code_files()}

@@ -57,6 +57,7 @@ def test_perceptual_features_come_from_the_extra(tmp_path: Path, monkeypatch: py
     assert set(report.unused) == {"_fc.weight", "_conv_head.weight"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("variant", "channels"), [(1, [24, 40, 112, 320]), (2, [24, 48, 120, 352])])
 def test_the_deeper_features_are_told_apart(
     variant: int, channels: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -37,6 +37,7 @@ def test_other_sizes_follow_the_pixel_centre_rule() -> None:
     assert np.allclose(ARCFACE.at(256), (np.array(ARCFACE.points) + 0.5) * 2 - 0.5)
 
 
+@pytest.mark.slow
 @given(st.floats(-3.1, 3.1), st.floats(0.05, 20), st.floats(-500, 500), st.floats(-500, 500))
 def test_similarity_finds_the_motion_that_made_the_points(
     angle: float, scale: float, x: float, y: float

@@ -70,6 +70,7 @@ def test_a_drawn_picture_is_marked(pipe: UnifiedFacePipeline, tmp_path: Path) ->
     assert {one["name"] for one in found.manifest.statement["networks"]} == {"tokeniser", "transformer"}
 
 
+@pytest.mark.slow
 def test_faces_are_described_and_asked_about(pipe: UnifiedFacePipeline) -> None:
     photo = portrait(1)
     said = pipe.describe(photo)
@@ -123,6 +124,7 @@ def test_drawings_pass_the_nudity_gate(pipe: UnifiedFacePipeline, monkeypatch: p
         pipe.draw("a man", steps=1)
 
 
+@pytest.mark.slow
 def test_the_commands(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     photo, model = str(person(1)), ["--model", str(folder)]
     assert main(["describe", photo, *model]) == 0

@@ -143,6 +143,7 @@ def test_a_face_that_may_be_a_minor_s_is_left_alone_among_others(clip: Path, tmp
         Run(people=2, young=(2,)).result(clip, tmp_path / "other.mp4", people={1: "a", 2: "b"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [0, 7, 25, 43])
 def test_an_interrupted_run_goes_on(clip: Path, whole: Path, tmp_path: Path, after: int) -> None:
     output = tmp_path / "out.mp4"

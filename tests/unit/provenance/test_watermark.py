@@ -194,6 +194,7 @@ def psnr(before: np.ndarray, after: np.ndarray) -> float:
     return float(10 * np.log10(255**2 / np.mean(np.square(before.astype(float) - after))))
 
 
+@pytest.mark.slow
 def test_a_reader_made_from_the_documentation_finds_the_signs(photo: np.ndarray, marked: np.ndarray) -> None:
     """docs/provenance.md, "How it is made", in plain code."""
     span = range(-14, 15)

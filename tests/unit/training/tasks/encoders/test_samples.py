@@ -19,6 +19,7 @@ from reliableswap.training.tasks.encoders.settings import three
 from reliableswap.training.tasks.encoders.teacher import teacher_features
 
 
+@pytest.mark.slow
 def test_the_teacher_is_asked_once(crops: Crops, teacher: Path, features: np.ndarray) -> None:
     assert np.allclose(np.linalg.norm(features[crops.found], axis=1), 1, atol=1e-5)
     assert not features[~crops.found].any()

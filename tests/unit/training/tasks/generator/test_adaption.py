@@ -56,6 +56,7 @@ def test_a_proxy_identity_counts_as_much_as_its_source_is_like_the_truth() -> No
     assert not proxy_fit(source, truth, known, 2.0).requires_grad
 
 
+@pytest.mark.slow
 def test_the_proxy_exponent_changes_the_identity_loss_of_truths_alone(triplets: Path, encoders: Path) -> None:
     class Colours(nn.Module):
         """Tells people apart by the colours of their pictures."""

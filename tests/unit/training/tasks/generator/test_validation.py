@@ -61,6 +61,7 @@ def test_training_without_validation_is_possible_when_asked_for(no_validation: P
     assert task.warnings({}) == []
 
 
+@pytest.mark.slow
 def test_the_first_folder_with_a_validation_split_validates(
     no_validation: Path, triplets: Path, encoders: Path
 ) -> None:
