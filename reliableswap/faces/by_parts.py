@@ -24,7 +24,9 @@ _GLASSES = (0.01, 0.02)  # share of a face that looks like glasses between which
 _BEHIND = 0.04  # of the face's width: how far beside the background a source's pixel is not trusted
 _NO_SKIN = 3.0  # distance from the skin model from which a pixel is not skin
 _TURNED = 0.3  # sine of the yaw from which the head counts as turned
-_BEARDED = (0.25, 0.4)  # share of hair on chin and upper lip between which a face goes from shaven to bearded
+# Share of hair around the mouth from which a beard may have begun, and of hair on chin and upper lip from which a face is
+# bearded.
+_MOUSTACHE, _BEARDED = (0.03, 0.08), (0.25, 0.4)
 
 
 def covered_by_parts(
@@ -63,9 +65,7 @@ def _trust_in_glasses(odds: np.ndarray, face: np.ndarray, worn: bool, strict: bo
     source, and where there is more than a corner of an eye that looks like glasses."""
     if worn:
         return float(strict)
-    share = float((odds * face).sum() / max(float(face.sum()), 1.0))
-    low, high = _GLASSES
-    return float(np.clip((share - low) / (high - low), 0, 1))
+    return _rising(_share(odds, face), _GLASSES)
 
 
 def _dark(picture: np.ndarray, mesh: np.ndarray) -> np.ndarray:
@@ -78,15 +78,25 @@ def _dark(picture: np.ndarray, mesh: np.ndarray) -> np.ndarray:
 
 
 def _beard(odds: Mapping[str, np.ndarray], dark: np.ndarray, mesh: np.ndarray, strict: bool) -> np.ndarray:
-    """(H,W) where hair is a beard: the lower face, without its edge where none grows on chin and upper lip; there long
-    hair hangs. At the edge of a turned source it may be the background."""
+    """(H,W) where hair is a beard: nowhere if none grows around the mouth, and without the edge of the lower face if
+    none covers chin and upper lip; there long hair or a scarf hangs. At the edge of a turned source it may be the
+    background."""
     shape, width = dark.shape, regions.face_width(mesh)
-    face, lower = regions.oval(mesh, shape), regions.lower_face(mesh, shape)
-    middle = lower * regions.eroded(face, 0.1 * width) * (1 - regions.lips(mesh, shape))
+    face, lower, lips = regions.oval(mesh, shape), regions.lower_face(mesh, shape), regions.lips(mesh, shape)
     hair = odds["hair"] + odds["beard"] + odds["front"] * dark
-    share = float((hair * middle).sum() / max(float(middle.sum()), 1.0))
-    low, high = _BEARDED
-    grown = float(np.clip((share - low) / (high - low), 0, 1))
+    around_mouth = lower * cv2.dilate(lips, regions.disc(0.12 * width)) * (1 - lips)
+    begun = _rising(_share(hair, around_mouth), _MOUSTACHE)
+    grown = _rising(_share(hair, lower * regions.eroded(face, 0.1 * width) * (1 - lips)), _BEARDED)
     turned = abs(mesh[234, 2] - mesh[454, 2]) > _TURNED * width
     edge = regions.eroded(face, 0.04 * width) if strict and turned else face
-    return np.asarray(lower * np.maximum(grown * edge, regions.eroded(face, 0.06 * width)))
+    return np.asarray(lower * np.maximum(grown * edge, begun * regions.eroded(face, 0.06 * width)))
+
+
+def _share(odds: np.ndarray, region: np.ndarray) -> float:
+    """The mean of odds (H,W) in a region (H,W)."""
+    return float((odds * region).sum() / max(float(region.sum()), 1.0))
+
+
+def _rising(value: float, limits: tuple[float, float]) -> float:
+    """Zero below the limits, one above them."""
+    return float(np.clip((value - limits[0]) / (limits[1] - limits[0]), 0, 1))

@@ -93,6 +93,21 @@ def test_hair_glasses_things_and_the_background_cover_a_face_and_its_own_parts_n
         assert bare[inside].min() > 0.9
 
 
+def test_a_scarf_over_the_cheek_of_a_shaven_face_is_no_beard() -> None:
+    picture, mesh = face(WOMAN)
+    oval, lower = regions.oval(mesh, SHAPE), regions.lower_face(mesh, SHAPE)
+    width = regions.face_width(mesh)
+    side = np.zeros(SHAPE, np.float32)
+    side[:, : int(mesh[:, 0].min() + 0.2 * width)] = 1  # called hair by the network, as scarves are
+    scarf = side * lower * regions.eroded(oval, 0.08 * width)
+    chin = lower * regions.eroded(oval, 0.08 * width) * (1 - regions.lips(mesh, SHAPE))
+    assert scarf.sum() > 50
+    for hair, hides in ((side * oval, True), (chin, False)):
+        hidden, _ = find_covers(picture, mesh, None, parts=told(picture, mesh, hair=hair)).on(SHAPE)
+        share = float((hidden * scarf).sum() / scarf.sum())
+        assert share > 0.7 if hides else share < 0.1
+
+
 def test_a_source_is_judged_more_strictly_than_a_target() -> None:
     picture, mesh = face(WOMAN)
     parts = told(picture, mesh, front=regions.forehead(mesh, SHAPE))
