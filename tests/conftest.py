@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     import gradio as gr
     from gradio_client import Client
 
+    from reliableswap import ReliableSwapPipeline
+
 OWN_FOLDERS = [os.environ["RELIABLESWAP_CONFIG"], os.environ["HF_ASSETS_CACHE"]]
 WORKER_BYTES = 5 * 2**29  # what a process of tests takes at most, and some
 
@@ -190,13 +192,24 @@ def encoders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def page() -> Iterator[gr.Blocks]:
-    """The Space, served; with `client` and `pictures` what tests of it share."""
+def pipe() -> ReliableSwapPipeline:
+    """The bundled pipeline, read once. A test that changes its components or its device loads one of its own."""
+    from reliableswap import ReliableSwapPipeline
+
+    return ReliableSwapPipeline.bundled()
+
+
+@pytest.fixture(scope="session")
+def page(pipe: ReliableSwapPipeline) -> Iterator[gr.Blocks]:
+    """The Space, served; with `client` and `pictures` what tests of it share.
+
+    Its networks run by torch: to convert all of them for another runtime takes longer than all that is asked of them.
+    """
     from support.space_page import close, served
 
     from reliableswap.space import build
 
-    page = served(build())
+    page = served(build(pipe))
     yield page
     close(page)
 

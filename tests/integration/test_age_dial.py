@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from support.face_clips import Actor, scene, walking
-from support.people import person, portrait
+from support.people import portrait
 
 from reliableswap import ReliableSwapPipeline
 from reliableswap.cli.main import main, make_parser
@@ -21,11 +21,6 @@ from reliableswap.safety.clip import ClipGates
 from reliableswap.swap.settings import SwapSettings
 
 SOURCE, TARGET = 5, 8
-
-
-@pytest.fixture(scope="module")
-def pipe() -> ReliableSwapPipeline:
-    return ReliableSwapPipeline.bundled()
 
 
 @pytest.mark.slow
@@ -68,6 +63,7 @@ class Looks:
         )
 
 
+@pytest.mark.slow
 def test_a_result_that_looks_too_young_is_refused(
     pipe: ReliableSwapPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,7 +111,7 @@ def test_a_clip_whose_faces_get_too_young_is_refused(
 ) -> None:
     (pixels,) = scene([Actor(1, walking(140, 150, 1))], 1)
     face = TrackedFace(0, 1, 1, pipe.analyser(pixels)[0])
-    sources = {1: pipe.prepare(str(person(2)))}
+    sources = {1: pipe.prepare(portrait(2))}
     swapper = FrameSwapper("clip", sources, "blend", SwapSettings(age=-12), pipe.networks())
     (begun,) = swapper.begin(pixels, [face])
     assert begun.subject is not None

@@ -21,11 +21,6 @@ from reliableswap.swap.settings import SwapSettings
 SOURCE, TARGET = 5, 4  # a bearded man, a woman with dark brows
 
 
-@pytest.fixture(scope="module")
-def pipe() -> ReliableSwapPipeline:
-    return ReliableSwapPipeline.bundled()
-
-
 def cores(mesh: np.ndarray, shape: tuple[int, int]) -> dict[str, np.ndarray]:
     """Where each attribute certainly is."""
     narrow = {"brows": regions.brows(mesh, shape), "lips": regions.lips(mesh, shape)}

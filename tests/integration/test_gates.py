@@ -33,11 +33,6 @@ Refuse = Callable[..., None]
 
 
 @pytest.fixture(scope="module")
-def pipe() -> ReliableSwapPipeline:
-    return ReliableSwapPipeline.bundled()
-
-
-@pytest.fixture(scope="module")
 def alice(pipe: ReliableSwapPipeline) -> Person:
     return pipe.prepare(portrait(2, SIDE))
 
@@ -200,11 +195,11 @@ def test_the_environment_does_not_choose_the_networks(
 
 
 def test_the_command_line_refuses_in_one_line_and_writes_nothing(
-    nude: Refuse, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    nude: Refuse, pictures: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     nude(lambda pixels: True)
     output = tmp_path / "out.png"
-    assert main(["swap", str(person(2)), str(person(3)), "-o", str(output), "--consent", "agreed"]) != 0
+    assert main(["swap", *pictures[1:3], "-o", str(output), "--consent", "agreed"]) != 0
     assert "seems to show nudity" in capsys.readouterr().err.splitlines()[-1]
     assert list(tmp_path.iterdir()) == []
 

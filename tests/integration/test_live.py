@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.face_clips import Actor, background, scene, still, walking
-from support.people import person, portrait
+from support.people import portrait
 
 from reliableswap import ReliableSwapPipeline
 from reliableswap.errors import NoFaceError, RefusedError
@@ -18,11 +18,6 @@ from reliableswap.safety.age import AgeEstimate, AgeNets
 from reliableswap.safety.nudity import NudityNet
 
 SAID = "These people do not exist."
-
-
-@pytest.fixture(scope="module")
-def pipe() -> ReliableSwapPipeline:
-    return ReliableSwapPipeline.bundled()
 
 
 def labelled(pixels: np.ndarray) -> np.ndarray:
@@ -37,8 +32,9 @@ def inside(pixels: np.ndarray) -> np.ndarray:
     return pixels[y0:y1, x0:x1].astype(int)
 
 
+@pytest.mark.slow
 def test_a_moving_face_is_swapped_and_every_frame_is_marked(pipe: ReliableSwapPipeline) -> None:
-    live = LiveSwap(pipe, person(2), engine="blend", consent=SAID)
+    live = LiveSwap(pipe, portrait(2), engine="blend", consent=SAID)
     frames = scene([Actor(1, walking(120, 180, 6))], 6)
     for number, frame in enumerate(frames):
         sent = frame.copy()
@@ -56,7 +52,7 @@ def test_a_moving_face_is_swapped_and_every_frame_is_marked(pipe: ReliableSwapPi
 
 
 def test_frames_without_a_face_are_marked_too(pipe: ReliableSwapPipeline) -> None:
-    live = LiveSwap(pipe, person(2), engine="blend", consent=SAID)
+    live = LiveSwap(pipe, portrait(2), engine="blend", consent=SAID)
     photo = np.tile(portrait(3, 400)[:60, :60], (7, 11, 1))[:400, :640]  # hair and wall
     made = [live(photo, step / 10) for step in range(8)]
     assert not any(one.face or one.swapped for one in made)
@@ -70,7 +66,7 @@ def test_frames_without_a_face_are_marked_too(pipe: ReliableSwapPipeline) -> Non
 
 
 def test_a_frame_of_another_size_goes_on(pipe: ReliableSwapPipeline) -> None:
-    live = LiveSwap(pipe, person(2), engine="blend", consent=SAID)
+    live = LiveSwap(pipe, portrait(2), engine="blend", consent=SAID)
     (frame,) = scene([Actor(1, still(160))], 1)
     assert live(frame, 0.0).swapped
     larger = np.kron(frame, np.ones((2, 2, 1), np.uint8))
@@ -88,13 +84,13 @@ def test_a_source_without_a_face_or_too_young_is_refused(
         LiveSwap(pipe, background(0), consent=SAID)
     monkeypatch.setattr(AgeNets, "estimate", lambda nets, seen: AgeEstimate(10.0))
     with pytest.raises(RefusedError, match="may be that of a person under 18"):
-        LiveSwap(pipe, person(3), consent=SAID)
+        LiveSwap(pipe, portrait(3), consent=SAID)
 
 
 def test_a_young_face_before_the_webcam_is_never_shown(
     pipe: ReliableSwapPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    live = LiveSwap(pipe, person(2), engine="blend", consent=SAID)
+    live = LiveSwap(pipe, portrait(2), engine="blend", consent=SAID)
     monkeypatch.setattr(AgeNets, "estimate", lambda nets, seen: AgeEstimate(10.0))
     (frame,) = scene([Actor(1, still(160))], 1)
     assert live(frame, 0.0).pixels is None
@@ -107,8 +103,9 @@ def test_a_young_face_before_the_webcam_is_never_shown(
     live.close()
 
 
+@pytest.mark.slow
 def test_nudity_ends_the_stream(pipe: ReliableSwapPipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    live = LiveSwap(pipe, person(2), engine="blend", consent=SAID)
+    live = LiveSwap(pipe, portrait(2), engine="blend", consent=SAID)
     (frame,) = scene([Actor(1, still(160))], 1)
     assert live(frame, 0.0).pixels is not None
     monkeypatch.setattr(NudityNet, "score", lambda net, pixels: 0.99)

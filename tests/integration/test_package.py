@@ -44,6 +44,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert python(code) == "[]"
 
 
+@pytest.mark.slow
 def test_geometry_imaging_and_media_do_without_torch() -> None:
     code = """
 import importlib, pkgutil, sys
@@ -61,8 +62,8 @@ print(sorted({"torch", "diffusers", "gradio"} & set(sys.modules)))
 def test_a_swap_needs_no_extra() -> None:
     code = f"""
 import sys
-from support.people import person
-source, target = str(person(1)), str(person(2))
+from support.people import portrait
+source, target = portrait(1, 200), portrait(2, 200)
 for name in {EXTRAS}:
     sys.modules.pop(name, None)
     sys.modules[name] = None  # importing it now raises ModuleNotFoundError

@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from support.clips import Made, pictures
 from support.face_clips import Actor, scene, still, walking
-from support.people import person, portrait
+from support.people import portrait
 
 import reliableswap
 from reliableswap import ReliableSwapPipeline
@@ -25,11 +26,6 @@ from reliableswap.training.tasks.person.frames import Frames, frames_of
 from reliableswap.training.tasks.person.settings import PersonSettings
 
 TINY = {"size": 16, "latent": 8, "base_channels": 1, "max_channels": 8}
-
-
-@pytest.fixture(scope="module")
-def pipe() -> ReliableSwapPipeline:
-    return ReliableSwapPipeline.bundled()
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +53,7 @@ def ready(trained: Path) -> ReliableSwapPipeline:
     return pipe
 
 
+@pytest.mark.slow
 def test_a_person_is_put_on_by_name(ready: ReliableSwapPipeline, tmp_path: Path) -> None:
     target = portrait(2)
     result = ready.swap(person="alice", target=target, consent="Nobody real.")
@@ -77,6 +74,7 @@ def test_a_person_is_put_on_by_name(ready: ReliableSwapPipeline, tmp_path: Path)
     assert len(record.sources) == 1
 
 
+@pytest.mark.slow
 def test_a_trained_person_is_a_source_like_others(ready: ReliableSwapPipeline) -> None:
     target = portrait(2)
     by_name = ready(None, target, person="alice")
@@ -85,7 +83,7 @@ def test_a_trained_person_is_a_source_like_others(ready: ReliableSwapPipeline) -
     blended = ready(ready.trained("alice"), target, engine="blend")
     assert blended.report.engine == "blend"
     assert not np.array_equal(np.asarray(by_name.images[0]), np.asarray(blended.images[0]))
-    photo = ready(person(1), target)
+    photo = ready(portrait(1), target)
     assert photo.report.engine == "neural"
 
 
@@ -122,6 +120,7 @@ def test_the_gates_look_at_the_portrait(ready: ReliableSwapPipeline, monkeypatch
         ready(None, portrait(2), person="alice")
 
 
+@pytest.mark.slow
 def test_a_pipeline_keeps_its_people(ready: ReliableSwapPipeline, tmp_path: Path) -> None:
     ready.save_pretrained(tmp_path / "pipe")
     again = ReliableSwapPipeline.from_pretrained(tmp_path / "pipe")
@@ -131,8 +130,10 @@ def test_a_pipeline_keeps_its_people(ready: ReliableSwapPipeline, tmp_path: Path
     assert np.array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_the_command_takes_a_name(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    target, output = str(person(2)), tmp_path / "out.png"
+    target, output = str(tmp_path / "target.png"), tmp_path / "out.png"
+    Image.fromarray(portrait(2, 200)).save(target)
     command = ["swap", target, "-o", str(output), "--person", "alice", "--trained", str(trained), "--json"]
     assert main(command) == 0
     said = capsys.readouterr()

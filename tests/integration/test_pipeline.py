@@ -30,11 +30,6 @@ from reliableswap.swap.subject import Subject
 
 
 @pytest.fixture(scope="module")
-def pipe() -> ReliableSwapPipeline:
-    return ReliableSwapPipeline.bundled()
-
-
-@pytest.fixture(scope="module")
 def group() -> np.ndarray:
     """Three portraits side by side, the largest in the middle."""
     canvas = np.full((420, 1000, 3), 128, np.uint8)
@@ -84,7 +79,7 @@ def test_a_swap_changes_the_face_and_nothing_else(pipe: ReliableSwapPipeline, gr
 def test_all_chosen_and_mapped_faces(pipe: ReliableSwapPipeline, group: np.ndarray) -> None:
     assert pipe(portrait(1), group, faces="all").report.swapped == [0, 1, 2]
     assert pipe(portrait(1), group, faces=[2]).report.swapped == [2]
-    alice, bob = read_picture(person(1)), read_picture(person(5))
+    alice, bob = (Picture(portrait(number), name=f"{number}.png") for number in (1, 5))
     mapped = pipe(None, group, faces={0: alice, 2: bob})
     assert mapped.report.swapped == [0, 2]
     assert mapped.report.faces[2].source == bob.name
@@ -105,7 +100,7 @@ def test_likeness_zero_is_the_photo_itself_and_more_changes_more(pipe: ReliableS
 
 @pytest.mark.slow
 def test_what_the_result_saves_is_marked(pipe: ReliableSwapPipeline, tmp_path: Path) -> None:
-    result = pipe(person(1), person(2))
+    result = pipe(portrait(1, 200), portrait(2, 200))
     for name in ("swapped.png", "swapped.jpg"):
         mark = read_mark(result.save(tmp_path / name))
         assert mark is not None
@@ -132,6 +127,7 @@ def test_a_swap_is_deterministic(pipe: ReliableSwapPipeline) -> None:
     assert np.array_equal(first, second)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["blend", "neural"])
 def test_a_huge_face_is_worked_on_smaller_and_comes_back_in_its_place(
     pipe: ReliableSwapPipeline, engine: Engine, monkeypatch: pytest.MonkeyPatch
@@ -157,6 +153,7 @@ def test_a_huge_face_is_worked_on_smaller_and_comes_back_in_its_place(
     assert (smaller == target)[~around_it].all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("turn", [1, 2, 3])
 def test_a_photo_on_its_side_swaps_like_the_upright_one(pipe: ReliableSwapPipeline, turn: int) -> None:
     target = portrait(2)
@@ -320,6 +317,7 @@ def test_in_a_black_and_white_photo_the_face_has_no_colours(pipe: ReliableSwapPi
     assert np.ptp(in_colour[changed].astype(int), axis=1).mean() > 20
 
 
+@pytest.mark.slow
 def test_settings_and_single_values_mean_the_same_and_exclude_each_other(pipe: ReliableSwapPipeline) -> None:
     plain = pipe(portrait(1), portrait(2), likeness=0.5).images[0]
     same = pipe(portrait(1), portrait(2), settings=SwapSettings(likeness=0.5)).images[0]

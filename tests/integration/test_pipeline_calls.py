@@ -17,11 +17,6 @@ from reliableswap.swap.steps.reshape import reshape
 
 
 @pytest.fixture(scope="module")
-def pipe() -> ReliableSwapPipeline:
-    return ReliableSwapPipeline.bundled()
-
-
-@pytest.fixture(scope="module")
 def couple() -> np.ndarray:
     """Two portraits side by side; the face on the right is the larger one."""
     canvas = np.full((260, 520, 3), 128, np.uint8)

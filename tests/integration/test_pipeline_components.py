@@ -32,6 +32,7 @@ def swapped(pipe: ReliableSwapPipeline) -> np.ndarray:
     return pipe(portrait(1, 200), portrait(2, 200)).pictures[0].pixels
 
 
+@pytest.mark.slow
 def test_a_replaced_detector_finds_the_faces(pipe: ReliableSwapPipeline) -> None:
     torch.manual_seed(0)
     pipe.detector = FaceDetector()  # untrained: it finds nothing
@@ -145,6 +146,7 @@ def test_a_compiled_generator_is_called_as_it_is(pipe: ReliableSwapPipeline) -> 
     assert np.abs(swapped(pipe).astype(int) - before).max() <= 1
 
 
+@pytest.mark.slow
 def test_a_component_with_an_offload_hook_is_called_itself(pipe: ReliableSwapPipeline) -> None:
     """enable_model_cpu_offload lays such hooks over forward; a folded copy would pass them by."""
     from accelerate.hooks import ModelHook, add_hook_to_module

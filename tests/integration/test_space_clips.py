@@ -10,7 +10,6 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from support.clips import Made, stamps
 from support.face_clips import Actor, scene, still, walking
-from support.people import person
 from support.space_page import ask
 
 from reliableswap.provenance.verify import verify
@@ -24,13 +23,13 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.mark.slow
-def test_people_are_numbered_and_one_is_swapped(client: Client, clip: str) -> None:
+def test_people_are_numbered_and_one_is_swapped(client: Client, clip: str, pictures: list[str]) -> None:
     sheet, people = client.predict(clip=handle_file(clip), api_name="/people")
     assert Path(sheet).suffix == ".png"
     assert [one["person"] for one in people] == [1, 2]
     assert all(one["frames_seen"] == one["frames"] == 10 for one in people)
     path, report = client.predict(
-        source=handle_file(str(person(2))),
+        source=handle_file(pictures[1]),
         clip=handle_file(clip),
         agreed=True,
         people="2=0",
@@ -55,8 +54,10 @@ def test_people_are_numbered_and_one_is_swapped(client: Client, clip: str) -> No
         ({"quality": 0}, "quality is 0; choose a number from 1 to 100"),
     ],
 )
-def test_what_makes_no_sense_is_told(client: Client, clip: str, options: dict, said: str) -> None:
-    given = {"source": handle_file(str(person(2))), "clip": handle_file(clip), "agreed": True, **options}
+def test_what_makes_no_sense_is_told(
+    client: Client, clip: str, pictures: list[str], options: dict, said: str
+) -> None:
+    given = {"source": handle_file(pictures[1]), "clip": handle_file(clip), "agreed": True, **options}
     with pytest.raises(AppError, match=said):
         client.predict(**given, api_name="/video")
 

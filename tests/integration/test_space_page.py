@@ -28,11 +28,6 @@ def test_the_boxes_on_the_page_are_not_ticked(page: gr.Blocks) -> None:
 
 
 @pytest.fixture(scope="module")
-def pipe() -> ReliableSwapPipeline:
-    return ReliableSwapPipeline.bundled()
-
-
-@pytest.fixture(scope="module")
 def worker(pipe: ReliableSwapPipeline) -> Worker:
     return Worker(pipe)
 
@@ -59,6 +54,7 @@ def test_neural_is_not_offered_without_a_generator(pipe: ReliableSwapPipeline, p
         bare.swap({0: read_picture(pictures[0])}, read_picture(pictures[1]), {0: 0}, "neural", {})
 
 
+@pytest.mark.slow
 def test_the_figure_has_the_networks_answer(worker: Worker, pictures: list[str]) -> None:
     triplet = worker.triplet(*(read_picture(picture) for picture in pictures[:2]))
     assert triplet.network is not None
@@ -66,6 +62,7 @@ def test_the_figure_has_the_networks_answer(worker: Worker, pictures: list[str])
     assert not np.array_equal(triplet.network, triplet.ab)
 
 
+@pytest.mark.slow
 def test_the_figure_has_a_source_surrogate_of_the_first_person(worker: Worker, pictures: list[str]) -> None:
     photos = [read_picture(picture) for picture in pictures[:2]]
     triplet = worker.triplet(*photos)

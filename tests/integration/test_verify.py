@@ -42,8 +42,7 @@ def told(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, s
     return status, capsys.readouterr().out
 
 
-def test_a_swap_states_what_went_in(tmp_path: Path) -> None:
-    pipe = reliableswap.ReliableSwapPipeline.bundled()
+def test_a_swap_states_what_went_in(pipe: reliableswap.ReliableSwapPipeline, tmp_path: Path) -> None:
     Image.fromarray(portrait(1, 256)).save(tmp_path / "alice.png")
     Image.fromarray(portrait(2, 320)).save(tmp_path / "bob.png")
     result = pipe(tmp_path / "alice.png", tmp_path / "bob.png", likeness=0.8, consent="Alice and Bob agreed.")
@@ -192,9 +191,8 @@ def test_the_bundled_networks_are_those_that_were_signed() -> None:
     assert found.holds, f"{found}: run `reliableswap release` after changing networks"
 
 
-def test_arrays_in_and_files_out(tmp_path: Path) -> None:
+def test_arrays_in_and_files_out(pipe: reliableswap.ReliableSwapPipeline, tmp_path: Path) -> None:
     """A target without a file is named by the checksum of its pixels."""
-    pipe = reliableswap.ReliableSwapPipeline.bundled()
     target = portrait(2, 256)
     found = reliableswap.verify(pipe(portrait(1, 256), target).save(tmp_path / "out.png"))
     assert found.manifest.statement["target"]["of"] == "pixels"

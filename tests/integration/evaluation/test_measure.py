@@ -17,6 +17,7 @@ from reliableswap.evaluation.protocols.pairs import make_pairs
 from reliableswap.evaluation.protocols.shots import Pair, Shot
 from reliableswap.evaluation.results import Evaluation
 
+pytestmark = pytest.mark.slow
 ATTRIBUTES = ("pose", "expression", "gaze", "eyelid", "mouth")
 
 

@@ -22,6 +22,7 @@ from reliableswap.evaluation.report.json_csv import as_csv, as_json
 from reliableswap.evaluation.report.texts import markdown, model_index
 from reliableswap.evaluation.results import Evaluation
 
+pytestmark = pytest.mark.slow  # of the two evaluations that its tests look at
 INFO = RunInfo("identity-folders", "people", 0, "untrained", analyser="bundled", version="0", command="x")
 
 

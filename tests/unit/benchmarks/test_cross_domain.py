@@ -17,11 +17,6 @@ from cross_domain import domain
 from styles import STYLES
 
 
-@pytest.fixture(scope="module")
-def pipe() -> ReliableSwapPipeline:
-    return ReliableSwapPipeline.bundled()
-
-
 @pytest.mark.parametrize("style", sorted(STYLES))
 def test_a_rendered_picture_still_shows_a_face(pipe: ReliableSwapPipeline, style: str) -> None:
     photo = portrait(2, 300)
@@ -34,6 +29,7 @@ def test_a_rendered_picture_still_shows_a_face(pipe: ReliableSwapPipeline, style
     assert np.abs(mesh - wanted)[:, :2].mean() < 0.03 * np.ptp(wanted[:, 0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["neural", "blend"])
 def test_swaps_into_a_relief_keep_its_contrast_and_tint(pipe: ReliableSwapPipeline, engine: str) -> None:
     target = STYLES["stone"](portrait(2, 300))

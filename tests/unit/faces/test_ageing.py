@@ -17,9 +17,8 @@ Face = tuple[np.ndarray, np.ndarray]
 
 
 @pytest.fixture(scope="module")
-def face() -> Face:
+def face(pipe: ReliableSwapPipeline) -> Face:
     """A photo and its mesh (468,3)."""
-    pipe = ReliableSwapPipeline.bundled()
     photo = portrait(5, 300)
     return photo, pipe.find(photo)[0].mesh
 

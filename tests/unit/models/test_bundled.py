@@ -30,11 +30,6 @@ PEOPLE = range(1, 9)
 PAIRS = [(1, 2), (3, 4), (5, 6), (7, 8)]  # source, target
 
 
-@pytest.fixture(scope="module")
-def pipe() -> ReliableSwapPipeline:
-    return ReliableSwapPipeline.bundled()
-
-
 def photo(number: int, picture: str = "studio_portrait", side: int = 320) -> np.ndarray:
     image = Image.open(person(number, picture)).convert("RGB")
     image.thumbnail((side, side))

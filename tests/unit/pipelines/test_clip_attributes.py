@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from support.face_clips import Actor, scene, walking
-from support.people import person
+from support.people import portrait
 
 from reliableswap import ReliableSwapPipeline
 from reliableswap.cli.main import make_parser
@@ -19,13 +19,12 @@ from reliableswap.swap.settings import SwapSettings
 
 
 @pytest.mark.slow
-def test_lips_that_are_kept_are_the_clips_own_in_every_frame() -> None:
-    pipe = ReliableSwapPipeline.bundled()
+def test_lips_that_are_kept_are_the_clips_own_in_every_frame(pipe: ReliableSwapPipeline) -> None:
     networks = pipe.networks()
     frames = scene([Actor(1, walking(140, 150, 2))], 2)
     faces = [[TrackedFace(n, 1, 1, pipe.analyser(pixels)[0])] for n, pixels in enumerate(frames)]
     with torch.inference_mode():
-        sources = {1: person_of(str(person(2)), networks, pipe.analyser)}
+        sources = {1: person_of(portrait(2), networks, pipe.analyser)}
 
     def changes(settings: SwapSettings) -> list[float]:
         """How far the lips differ from the clip's, in each frame."""

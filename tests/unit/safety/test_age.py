@@ -20,11 +20,6 @@ from reliableswap.swap.networks import Networks, Running
 from reliableswap.swap.subject import Subject
 
 
-@pytest.fixture(scope="module")
-def pipe() -> ReliableSwapPipeline:
-    return ReliableSwapPipeline.bundled()
-
-
 def subject(pipe: ReliableSwapPipeline, number: int, picture: str = "studio_portrait") -> Subject:
     pixels = portrait(number, 400, picture)
     return Subject.around(pixels, pipe.find(pixels)[0], "photo", pipe.networks())

@@ -36,11 +36,6 @@ from reliableswap.swap.subject import Subject
 
 
 @pytest.fixture(scope="module")
-def pipe() -> ReliableSwapPipeline:
-    return ReliableSwapPipeline.bundled()
-
-
-@pytest.fixture(scope="module")
 def identity() -> IdentityEncoder:
     torch.manual_seed(0)
     return IdentityEncoder(body="mobilefacenet", embedding_size=128).eval()

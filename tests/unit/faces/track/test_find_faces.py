@@ -17,8 +17,8 @@ SETTINGS = TrackSettings(rate=25.0)
 
 
 @pytest.fixture(scope="module")
-def networks() -> Networks:
-    return ReliableSwapPipeline.bundled().networks()
+def networks(pipe: ReliableSwapPipeline) -> Networks:
+    return pipe.networks()
 
 
 def places(faces: ClipFaces, person: int) -> dict[int, float]:
