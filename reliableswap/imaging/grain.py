@@ -7,8 +7,13 @@ pixels, cannot be invented; there the target's own skin lends its grain.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from itertools import pairwise
+
 import cv2
 import numpy as np
+
+from .bands import three_channels
 
 EQUAL_RATIO = 1.3  # octaves whose strengths differ by less than this ratio count as equal: faces differ
 _FINEST = (
@@ -18,9 +23,13 @@ _COARSEST = 1 / 60  # face widths; what is wider is the face itself
 _MIN_GAIN = 0.15  # an octave is never scaled down further
 _LEAST_OCTAVES = 2
 _MOST_GAIN = 1.6  # an octave is never scaled up further
+_WHOLE = 4  # pictures of full size in Octaves
+# The blur of those of half the size in their own pixels: it doubles too, less what reducing and enlarging blur.
+_HALVED = float(np.sqrt((_FINEST * 2 ** (_WHOLE - 2)) ** 2 - 0.25))
 _LUMA = (0.299, 0.587, 0.114)
 _FROM_RGB = np.array([_LUMA, np.subtract((1, 0, 0), _LUMA), np.subtract((0, 0, 1), _LUMA)], np.float32)
 _TO_RGB = np.linalg.inv(_FROM_RGB)
+_GREY = np.ones((1, 1), np.float32)  # of a picture with a single channel
 _MIN_PIXELS = 64  # a smaller face says nothing about sharpness
 
 
@@ -38,79 +47,94 @@ def match_detail(
     lips, while smooth skin may mean a young face as well as a soft photo. Octaves whose strengths differ by less than
     `EQUAL_RATIO` are left alone.
     """
-    inside = face > 0.5
-    if strength == 0 or np.count_nonzero(inside) < _MIN_PIXELS:
+    if strength == 0 or np.count_nonzero(face > 0.5) < _MIN_PIXELS:
         return light
-    out = light.copy()
-    mine, theirs = light, reference
-    for sigma in _FINEST * 2.0 ** np.arange(_octave_count(face_width)):
-        mine_next, theirs_next = (cv2.GaussianBlur(plane, (0, 0), sigma) for plane in (mine, theirs))
-        own, lent = mine - mine_next, theirs - theirs_next
-        ratio = _rms(own[inside]) / max(_rms(lent[inside]), 1e-6)
-        if ratio > EQUAL_RATIO:
-            out += strength * (max(EQUAL_RATIO / ratio, _MIN_GAIN) - 1) * own
-        elif ratio < 1 / EQUAL_RATIO:
-            # The details of two faces are independent, so their variances add up.
-            out += strength * float(np.sqrt(1 - (ratio * EQUAL_RATIO) ** 2)) * lent * skin
-        mine, theirs = mine_next, theirs_next
-    return out
+    ours, theirs = Octaves.of(light, face_width), Octaves.of(reference, face_width)
+    ratio = (ours.strengths(face) / np.maximum(theirs.strengths(face), 1e-6))[:, 0]
+    softened = np.where(ratio > EQUAL_RATIO, np.maximum(EQUAL_RATIO / ratio, _MIN_GAIN) - 1, 0)
+    # The details of two faces are independent, so their variances add up.
+    lent = np.sqrt(np.clip(1 - np.square(ratio * EQUAL_RATIO), 0, 1))
+    if softened.any():
+        light = light + strength * ours.weighted(softened[:, None, None])
+    if lent.any():
+        light = light + strength * skin * theirs.weighted(lent[:, None, None])
+    return light
 
 
-def band_gains(picture: np.ndarray, reference: np.ndarray, face: np.ndarray, face_width: float) -> np.ndarray:
-    """(octaves,3) how much stronger the reference's octaves are than the picture's over the face, finest first: of
-    brightness and of the two colours. One where the face is too small to say.
+@dataclass(frozen=True, eq=False)
+class Octaves:
+    """The finest octaves of a picture; each is what two neighbours in `smooth` differ in.
 
-    picture, reference: (H,W,3) float32 RGB in 0..255. face: a mask (H,W).
+    smooth: (h,w) or (h,w,C) float32 each, the picture itself and smoother and smoother ones. The first `_WHOLE` have
+    its size, and every further one is smooth enough for half the size of the one before.
     """
-    inside = face > 0.5
-    if np.count_nonzero(inside) < _MIN_PIXELS:
-        return np.ones((1, 3))
-    gains = []
-    for mine, theirs in zip(*(_octaves(one, face_width) for one in (picture, reference)), strict=True):
-        own, wanted = (np.sqrt(np.square(band[inside]).mean(0)) for band in (mine, theirs))
-        gains.append(wanted / np.maximum(own, 1e-3))
-    return np.array(gains)
+
+    smooth: tuple[np.ndarray, ...]
+
+    @classmethod
+    def of(cls, picture: np.ndarray, face_width: float) -> Octaves:
+        """Of a picture (H,W) or (H,W,C)."""
+        smooth = [np.asarray(picture, np.float32)]
+        for number in range(_octave_count(face_width)):
+            last = smooth[-1]
+            if number + 1 < _WHOLE:
+                smooth.append(cv2.GaussianBlur(last, (0, 0), _FINEST * 2.0**number))
+                continue
+            half = -(-last.shape[1] // 2), -(-last.shape[0] // 2)
+            smaller = cv2.resize(last, half, interpolation=cv2.INTER_AREA)
+            smooth.append(cv2.GaussianBlur(smaller, (0, 0), _HALVED))
+        return cls(tuple(smooth))
+
+    def strengths(self, face: np.ndarray, colours: np.ndarray = _GREY) -> np.ndarray:
+        """(octaves,K) root mean squares over the face (H,W); colours (K,C): what is measured of the channels."""
+        found = []
+        for one, smoother in pairwise(self.smooth):
+            band = cv2.transform(one - _enlarged(smoother, one), colours)
+            inside = cv2.resize(face.astype(np.float32), one.shape[1::-1], interpolation=cv2.INTER_AREA) > 0.5
+            mean, deviation = cv2.meanStdDev(band, mask=inside.astype(np.uint8))
+            found.append(np.hypot(mean, deviation)[:, 0])
+        return np.array(found)
+
+    def weighted(self, weights: np.ndarray) -> np.ndarray:
+        """(H,W) or (H,W,C) float32 the sum of the octaves, each times its weights (octaves,C,C)."""
+        around = np.concatenate([0 * weights[:1], weights, 0 * weights[:1]])
+        total = np.zeros_like(self.smooth[-1])
+        for one, weight in zip(self.smooth[::-1], np.diff(around, axis=0)[::-1], strict=True):
+            total = _enlarged(total, one) + cv2.transform(one, weight.astype(np.float32))
+        return total
 
 
-def scaled_bands(
-    picture: np.ndarray, reference: np.ndarray, gains: np.ndarray, skin: np.ndarray, face_width: float
+def _enlarged(picture: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The picture as large as another."""
+    if picture.shape == other.shape:
+        return picture
+    return cv2.resize(picture, other.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def detail_change(
+    picture: np.ndarray, reference: np.ndarray, face: np.ndarray, skin: np.ndarray, face_width: float
 ) -> np.ndarray:
-    """(H,W,3) float32 what to add to a picture to make its finest octaves stronger by `gains`, see band_gains.
+    """(H,W,3) float32 what to add to a picture to make its finest octaves as strong as the reference's over the face.
+
+    picture, reference: (H,W,3) RGB in 0..255. face, skin: masks (H,W). Faces of a few pixels stay.
 
     A warped face has lost fine detail; one that was rounded to 8 bits several times has more noise in its colours than
     a photo, whose file keeps colours at half its size. Beyond `_MOST_GAIN` noise would be amplified: what is still
-    missing then is lent by the reference, in brightness and on the skin (H,W) alone.
+    missing then is lent by the reference, in brightness and on the skin alone.
     """
-    change = np.zeros_like(picture)
-    lent = np.zeros(picture.shape[:2], np.float32)
+    if np.count_nonzero(face > 0.5) < _MIN_PIXELS:
+        return np.zeros(picture.shape, np.float32)
+    ours, theirs = Octaves.of(picture, face_width), Octaves.of(reference, face_width)
+    gains = theirs.strengths(face, _FROM_RGB) / np.maximum(ours.strengths(face, _FROM_RGB), 1e-3)
     limited = np.clip(gains, _MIN_GAIN, _MOST_GAIN)
+    change = ours.weighted(_TO_RGB @ ((limited - 1)[..., None] * _FROM_RGB))
     # The details of two faces are independent, so their variances add up.
     missing = np.sqrt(np.clip(1 - np.square(limited[:, 0] / gains[:, 0]), 0, 1))
-    for number, band in enumerate(_octaves(picture, face_width, len(gains))):
-        change += (limited[number] - 1).astype(np.float32) * band
     if missing.any():
-        for share, band in zip(missing, _octaves(reference, face_width, len(gains)), strict=True):
-            lent += np.float32(share) * band[..., 0]
-    change[..., 0] += lent * skin
-    return np.asarray(cv2.transform(change, _TO_RGB), np.float32)
-
-
-def _octaves(picture: np.ndarray, face_width: float, count: int | None = None) -> list[np.ndarray]:
-    """The finest octaves (H,W,3) of brightness, and of red and blue less it."""
-    rest = cv2.transform(picture, _FROM_RGB)
-    count = count or _octave_count(face_width)
-    found = []
-    for sigma in _FINEST * 2.0 ** np.arange(count):
-        smooth = cv2.GaussianBlur(rest, (0, 0), sigma)
-        found.append(rest - smooth)
-        rest = smooth
-    return found
+        change += three_channels(skin) * theirs.weighted(missing[:, None, None] * np.tile(_LUMA, (3, 1)))
+    return change
 
 
 def _octave_count(face_width: float) -> int:
     """How many octaves are finer than a face's features."""
     return max(_LEAST_OCTAVES, 1 + int(np.log2(max(_COARSEST * face_width / _FINEST, 1))))
-
-
-def _rms(values: np.ndarray) -> float:
-    return float(np.sqrt(np.mean(np.square(values))))

@@ -7,7 +7,7 @@ import numpy as np
 from reliableswap.geometry import regions
 from reliableswap.geometry.shape import origins
 from reliableswap.imaging.bands import three_channels
-from reliableswap.imaging.grain import band_gains, scaled_bands
+from reliableswap.imaging.grain import detail_change
 from reliableswap.swap.job import FaceJob
 
 _EDGE, _SOFT = (
@@ -29,8 +29,7 @@ def grain(job: FaceJob) -> FaceJob:
     hidden, bare = job.target.covers.at(origins(job.move, where))
     shown = job.mask[where] * (1 - hidden)
     face = regions.eroded(regions.oval(mesh, shown.shape), _EDGE * job.width)
-    gains = band_gains(made, own, face * (shown > 0.9), job.width)
-    change = scaled_bands(made, own, gains, bare, job.width)
+    change = detail_change(made, own, face * (shown > 0.9), bare, job.width)
     change *= three_channels(job.settings.detail * shown * regions.feathered(face, _SOFT * job.width))
     image = job.image.copy()
     image[where] = np.clip(np.rint(made + change), 0, 255).astype(np.uint8)

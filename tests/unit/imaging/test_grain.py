@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 import pytest
 
-from reliableswap.imaging.grain import band_gains, match_detail, scaled_bands
+from reliableswap.imaging.grain import Octaves, detail_change, match_detail
 
 WHOLE = np.ones((64, 64), np.float32)
 
@@ -60,8 +62,7 @@ def colour_noise(picture: np.ndarray) -> float:
 def test_octaves_are_scaled_to_the_references_strength(sharp: np.ndarray, rng: np.random.Generator) -> None:
     reference = in_colours(cv2.GaussianBlur(sharp, (0, 0), 0.6), rng, 0.5)
     soft = in_colours(cv2.GaussianBlur(sharp[::-1].copy(), (0, 0), 0.75), rng, 2.0)
-    gains = band_gains(soft, reference, WHOLE, 60)
-    made = soft + scaled_bands(soft, reference, gains, WHOLE, 60)
+    made = soft + detail_change(soft, reference, WHOLE, WHOLE, 60)
     assert fine(soft.mean(2)) < 0.85 * fine(reference.mean(2))
     assert fine(made.mean(2)) == pytest.approx(fine(reference.mean(2)), rel=0.1)
     assert colour_noise(soft) > 3 * colour_noise(reference)
@@ -74,7 +75,7 @@ def test_a_face_without_detail_borrows_it_on_the_skin_alone(
     reference, flat = in_colours(sharp, rng, 0.5), np.full((64, 64, 3), 60, np.float32)
     skin = WHOLE.copy()
     skin[:, 32:] = 0
-    change = scaled_bands(flat, reference, band_gains(flat, reference, WHOLE, 60), skin, 60)
+    change = detail_change(flat, reference, WHOLE, skin, 60)
     assert np.abs(change[:, 32:]).max() < 1e-3
     lent = (flat + change)[:, :32].mean(2)
     assert fine(lent) == pytest.approx(fine(reference[:, :32].mean(2)), rel=0.1)
@@ -83,9 +84,22 @@ def test_a_face_without_detail_borrows_it_on_the_skin_alone(
 
 def test_equal_pictures_and_faces_of_a_few_pixels_stay(sharp: np.ndarray, rng: np.random.Generator) -> None:
     picture = in_colours(sharp, rng, 0.5)
-    same = band_gains(picture, picture, WHOLE, 60)
-    np.testing.assert_allclose(same, 1)
-    np.testing.assert_allclose(scaled_bands(picture, picture, same, WHOLE, 60), 0, atol=1e-3)
+    np.testing.assert_allclose(detail_change(picture, picture, WHOLE, WHOLE, 60), 0, atol=1e-3)
     few = np.zeros_like(WHOLE)
     few[:5, :5] = 1
-    np.testing.assert_array_equal(band_gains(picture, 2 * picture, few, 60), np.ones((1, 3)))
+    assert not detail_change(picture, 2 * picture, few, WHOLE, 60).any()
+
+
+def test_wide_octaves_on_reduced_copies_are_those_of_the_whole_picture(rng: np.random.Generator) -> None:
+    picture = rng.normal(120, 20, (301, 260, 3)).astype(np.float32)
+    octaves = Octaves.of(picture, face_width=900)
+    assert len(octaves.smooth) == 6
+    smooth = [picture]
+    for sigma in 0.7 * 2.0 ** np.arange(5):
+        smooth.append(cv2.GaussianBlur(smooth[-1], (0, 0), sigma))
+    weights = np.array([0.5, 0.2, 0.6, 0.4, 0.3])
+    wanted = sum(k * (a - b) for k, (a, b) in zip(weights, pairwise(smooth), strict=True))
+    np.testing.assert_allclose(octaves.weighted(weights[:, None, None] * np.eye(3)), wanted, atol=0.25)
+    whole = [np.sqrt(np.mean(np.square(a - b), (0, 1))) for a, b in pairwise(smooth)]
+    measured = octaves.strengths(np.ones(picture.shape[:2], np.float32), np.eye(3, dtype=np.float32))
+    np.testing.assert_allclose(measured, whole, rtol=0.05)
