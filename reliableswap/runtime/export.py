@@ -92,7 +92,7 @@ def parity(network: Network, signature: Signature, path: Path) -> float:
     inputs = [torch.rand(shape, generator=generator) * 2 - 1 for shape in _tried(signature)]
     with torch.no_grad():
         wanted = _Flat(network.float().cpu().eval())(*inputs)
-    found = ExportedFile(path)(*(one.numpy() for one in inputs))
+    found = ExportedFile(path, torch.get_num_threads())(*(one.numpy() for one in inputs))
     worst = 0.0
     for one, other in zip(wanted, found, strict=True):
         scale = max(1.0, float(one.abs().max()))

@@ -12,8 +12,6 @@ import numpy as np
 
 from reliableswap.errors import ReliableSwapError
 
-from .exported import ExportedFile
-
 
 def quantise(source: Path, target: Path, rows: Sequence[Sequence[np.ndarray]]) -> None:
     """Write an 8-bit copy of an ONNX file; its scales come from `rows`, inputs that the network sees in use.
@@ -21,12 +19,13 @@ def quantise(source: Path, target: Path, rows: Sequence[Sequence[np.ndarray]]) -
     Weights are rounded channel by channel, and what flows between layers tensor by tensor. Depthwise convolutions stay
     in float32: their channels differ in range, and they take little time. The file keeps float inputs and outputs.
     """
+    import onnx
     from onnxruntime import quantization as tools
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     if not rows:
         raise ReliableSwapError(f"no example inputs to quantise {source.name} with; give photos with faces")
-    names = ExportedFile(source).inputs
+    names = [one.name for one in onnx.load(str(source), load_external_data=False).graph.input]
     quiet = logging.getLogger().level
     logging.getLogger().setLevel(
         logging.ERROR
