@@ -25,7 +25,7 @@ CoversAt = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 @dataclass(frozen=True, eq=False)
 class Texture:
-    """image: (H,W,3) uint8. validity: (H,W) in 0..1. bare: (H,W) in 0..1, bare skin on the source's unmirrored side."""
+    """image: (H,W,3) uint8. validity: (H,W) in 0..1. bare: (H,W) in 0..1, where the image shows bare skin."""
 
     image: np.ndarray
     validity: np.ndarray
@@ -50,9 +50,9 @@ def reenact(
     planes = raster.planes(points, outside=-1.0)
     positions = [cv2.merge(planes[k : k + 2]) for k in (0, 3)]
     shown = [np.maximum(planes[k], 0) for k in (2, 5)]
-    bare = np.ones_like(shown[0])
+    bare = bare_mirrored = np.ones_like(shown[0])
     if covers_at is not None:
-        (hidden, bare), (hidden_mirrored, _) = map(covers_at, positions)
+        (hidden, bare), (hidden_mirrored, bare_mirrored) = map(covers_at, positions)
         shown = [shown[0] * (1 - hidden), shown[1] * (1 - hidden_mirrored)]
 
     validity = shown[0]
@@ -65,6 +65,7 @@ def reenact(
         other = picture.at(positions[1])
         mixed = other + cv2.merge([share] * 3) * (image.astype(np.float32) - other)
         image, validity = np.rint(mixed).astype(np.uint8), both
+        bare = bare_mirrored + share * (bare - bare_mirrored)
     image = cv2.bitwise_and(image, image, mask=raster.covered.astype(np.uint8))
     return Texture(image, validity.astype(np.float32), bare)
 

@@ -15,6 +15,8 @@ import numpy as np
 # Skin of one person varies about as much as that of another; a larger ratio of deviations is light or hair.
 _DEVIATION_RATIOS = (0.8, 1.25)
 _LIGHT_RATIOS = (0.4, 2.5)
+# Local means of two faces in the same light differ by so much: log of L's ratio, and units of a and b.
+_LIGHT_LIMIT, _TINT_LIMIT = 0.07, 3.0
 _MIN_CHROMA = 2.0  # the chroma that skin has at least, even in a black and white photo
 _SKIN_LIKE = 0.5  # of the skin's tint; pixels with at least this much take a shift in full
 _MONOCHROME_NOISE = 4  # grey levels by which JPEG may separate the channels of a black and white photo
@@ -127,6 +129,28 @@ def match_light(
     light = light + np.float32(strength) * (light * gain - light)
     shifts = [share * (b - a) for a, b in zip(own[1:], wanted[1:], strict=True)]
     return cv2.merge([light, *_shift_tint(tint, shifts, own[1:])])
+
+
+def limit_light(lab: np.ndarray, reference: np.ndarray, weight: np.ndarray, sigma: float) -> np.ndarray:
+    """(H,W,3) Lab without the hard light of another photo: where its local means over the weighted pixels are far from
+    the reference's, they are moved until they are no further away than faces in the same light are.
+
+    sigma: pixels over which a mean is local; shorter than match_light's, whose means are equal already.
+    """
+    if weight.sum() < 1e-3:
+        return lab
+    own, wanted = map(cv2.split, local_means([lab, reference], weight.astype(np.float32), sigma))
+    light, *tint = cv2.split(lab)
+    ratio = np.log(np.maximum(own[0], 1.0) / np.maximum(wanted[0], 1.0))
+    share = np.clip(light / np.maximum(0.7 * own[0], 1.0), 0, 1)
+    light = light * np.exp(-_beyond(ratio, _LIGHT_LIMIT))
+    shifts = [-share * _beyond(a - b, _TINT_LIMIT) for a, b in zip(own[1:], wanted[1:], strict=True)]
+    return cv2.merge([light, *_shift_tint(tint, shifts, own[1:])])
+
+
+def _beyond(values: np.ndarray, limit: float) -> np.ndarray:
+    """How far values lie beyond -limit or limit; zero between them."""
+    return np.asarray(values - np.clip(values, -limit, limit))
 
 
 def local_means(pictures: Sequence[np.ndarray], weight: np.ndarray, sigma: float) -> list[np.ndarray]:

@@ -17,6 +17,9 @@ from reliableswap.models.layers import INVALID
 
 _EYE_OPENING = 0.95  # fraction of the opening between the lids that is the target's
 _LIGHT_REACH = 0.22  # of the face's width: slower changes of brightness count as light, which is the target's
+_HARD_LIGHT = (
+    0.08  # of the face's width: the scale at which hard light, of which faces have little, is taken away
+)
 _FADE = 0.06  # of the face's width: the distance in which the texture fades to the outline
 _LEAST_VALID = 0.02  # guidance with a lower validity is left out
 
@@ -27,13 +30,16 @@ def guidance_texture(
     target: np.ndarray,
     target_mesh: np.ndarray,
     covers: Covers,
+    *,
+    soft_light: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """(H,W,3) uint8 the source's texture on the target's mesh, in the target's light, and its validity (H,W) in 0..1.
 
     Both are zero where the source's photo does not show its skin, where something covers the source's face, and where
     the picture is always the target's: between lids and between lips.
 
-    covers: what covers the source, strictly judged.
+    covers: what covers the source, strictly judged. soft_light: take the source's hard light away, which costs a little of
+    its likeness.
     """
     source, target = checked_picture(source, "source"), checked_picture(target, "target")
     source_mesh, target_mesh = checked_mesh(source_mesh, "source"), checked_mesh(target_mesh, "target")
@@ -41,12 +47,19 @@ def guidance_texture(
     room = 0.08 * regions.face_width(target_mesh)  # local means need some surroundings
     where = regions.window(target_mesh, target.shape[:2], room)  # both are zero beside the mesh
     corner = np.array([where[1].start, where[0].start, 0], np.float32)
-    toned[where], valid[where] = _in_window(source, source_mesh, target[where], target_mesh - corner, covers)
+    toned[where], valid[where] = _in_window(
+        source, source_mesh, target[where], target_mesh - corner, covers, soft_light
+    )
     return toned, valid * _fading_outwards(target_mesh, target.shape[:2])
 
 
 def _in_window(
-    source: np.ndarray, source_mesh: np.ndarray, target: np.ndarray, target_mesh: np.ndarray, covers: Covers
+    source: np.ndarray,
+    source_mesh: np.ndarray,
+    target: np.ndarray,
+    target_mesh: np.ndarray,
+    covers: Covers,
+    soft_light: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
     """As guidance_texture, for a piece of the target that holds its mesh."""
     shape = target.shape[:2]
@@ -55,7 +68,10 @@ def _in_window(
     skin = texture.bare * (texture.validity > 0.9) * regions.skin(target_mesh, shape)
     base = colour.to_lab(target)
     lab = colour.match(colour.to_lab(texture.image), base, skin)
-    lab = colour.match_light(lab, base, skin, _LIGHT_REACH * regions.face_width(target_mesh))
+    width = regions.face_width(target_mesh)
+    lab = colour.match_light(lab, base, skin, _LIGHT_REACH * width)
+    if soft_light:
+        lab = colour.limit_light(lab, base, skin, _HARD_LIGHT * width)
     own = np.maximum(regions.eyes(target_mesh, shape, _EYE_OPENING), regions.inner_mouth(target_mesh, shape))
     shown = ((own < 0.5) & (texture.validity > _LEAST_VALID)).astype(np.float32)
     toned = np.rint(colour.to_rgb(lab) * shown[..., None]).astype(np.uint8)

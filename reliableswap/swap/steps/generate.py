@@ -14,6 +14,7 @@ from reliableswap.faces.detect import to_tensor
 from reliableswap.geometry.regions import disc
 from reliableswap.geometry.resampling import crop_method
 from reliableswap.imaging.colour import local_means, to_lab, to_rgb
+from reliableswap.models.layers import SIDE
 from reliableswap.swap.guidance import guidance_texture
 from reliableswap.swap.job import FaceJob
 
@@ -81,8 +82,14 @@ def _guidance(job: FaceJob, picture: np.ndarray, mesh: np.ndarray) -> np.ndarray
     source = job.source
     view = job.crop.size, job.crop.template
     seen, matrix = source.aligned(*view)
+    # In small photos hard light is no more than a few pixels, and likeness counts.
     texture, validity = guidance_texture(
-        seen, apply(matrix, source.mesh), picture, mesh, source.covers_in_crop(*view)
+        seen,
+        apply(matrix, source.mesh),
+        picture,
+        mesh,
+        source.covers_in_crop(*view),
+        soft_light=job.crop.size > SIDE,
     )
     return torch.cat([to_tensor(texture), torch.from_numpy(validity)[None, None].float()], 1).numpy()
 

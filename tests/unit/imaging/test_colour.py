@@ -47,6 +47,24 @@ def test_light_is_the_targets_and_detail_the_sources() -> None:
     assert np.corrcoef(fine[inner].ravel(), grain[..., 0][inner].ravel())[0, 1] > 0.95
 
 
+def test_hard_light_is_limited_and_the_light_of_other_faces_is_not() -> None:
+    weight = np.ones((96, 96), np.float32)
+    target = np.dstack([np.full((96, 96), v, np.float32) for v in (60, 12, 14)])
+    across = np.sin(np.linspace(0, 6 * np.pi, 96, dtype=np.float32))[None, :]
+    for contrast, tint in ((0.05, 2.0), (0.4, 12.0)):
+        texture = target.copy()
+        texture[..., 0] *= np.exp(contrast * across)
+        texture[..., 1] += tint * across
+        out = colour.limit_light(texture, target, weight, sigma=3)
+        if contrast < 0.07:
+            np.testing.assert_allclose(out, texture, atol=1e-3)
+        else:
+            left = np.abs(out - target)[16:-16, 16:-16].max((0, 1))
+            was = np.abs(texture - target)[16:-16, 16:-16].max((0, 1))
+            assert left[0] < 0.4 * was[0]
+            assert left[1] < 0.5 * was[1]
+
+
 def test_a_beard_outside_the_weight_does_not_change_the_light_beside_it() -> None:
     texture = np.dstack([np.full((64, 64), v, np.float32) for v in (60, 12, 14)])
     bearded = texture.copy()

@@ -96,3 +96,22 @@ def test_a_smiling_sources_teeth_stay_out_of_closed_lips() -> None:
 
     assert mouth_opening(open_mouth) > mouth_opening(mesh) + 0.02
     assert bright(texture) < bright(plain)
+
+
+def test_soft_light_takes_a_hard_shadow_of_the_source_away() -> None:
+    picture, mesh = face(WOMAN)
+    width = regions.face_width(mesh)
+    x = np.arange(picture.shape[1], dtype=np.float32)[None, :, None]
+    stripe = 1 - 0.5 * np.exp(-(((x - mesh[:, 0].mean() - 0.25 * width) / (0.09 * width)) ** 2))
+    shadowed = np.rint(picture * stripe).astype(np.uint8)
+    covers = find_covers(shadowed, mesh, None)
+    skin = regions.skin(mesh, picture.shape[:2]) * (
+        np.abs(x[..., 0] - mesh[:, 0].mean() - 0.25 * width) < 0.09 * width
+    )
+    left = []
+    for soft in (False, True):
+        texture, validity = guidance_texture(shadowed, mesh, picture, mesh, covers, soft_light=soft)
+        there = (skin > 0.5) & (validity > 0.9)
+        assert there.sum() > 100
+        left.append(float(np.abs(texture.astype(float) - picture).mean(2)[there].mean()))
+    assert left[1] < 0.8 * left[0]
