@@ -1,0 +1,143 @@
+"""Swap the beginnings of real clips and measure the results: sheets to look at, and `reliableswap evaluate`'s figures.
+
+    python benchmarks/clip_figures.py CLIP... -o OUT [--frames 48] [--every 10] [--engine auto] [--judge dlib]
+    python benchmarks/clip_figures.py CLIP... -o OUT --alone      # and every frame swapped by itself, for comparison
+
+Each clip is cut to its first frames, with their time stamps, and stored again with hardly a loss. Sources are the
+studio portraits of openpeople, in turn. OUT/sheets holds every tenth frame of each clip above its swapped version,
+OUT/report what `evaluate --protocol video` measures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import subprocess
+import sys
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+from people import PEOPLE, photo_of
+from PIL import Image
+
+from reliableswap import ReliableSwapPipeline
+from reliableswap.errors import ReliableSwapError
+from reliableswap.pipelines.video import VideoResult, VideoSettings
+
+_ROW, _COLUMNS = 320, 5  # pixels of a frame's height on a sheet, and frames beside each other
+
+
+def cut(clip: Path, out: Path, frames: int) -> None:
+    """Store the first frames of a clip as H.264 of high quality, without sound."""
+    with av.open(str(clip)) as source, av.open(str(out), "w") as target:
+        given = source.streams.video[0]
+        stream: Any = target.add_stream(
+            "libx264", rate=given.average_rate, options={"crf": "10", "preset": "veryfast"}
+        )
+        stream.width, stream.height, stream.pix_fmt = given.width // 2 * 2, given.height // 2 * 2, "yuv420p"
+        stream.time_base = given.time_base
+        for frame in islice(source.decode(given), frames):
+            moved = frame.reformat(stream.width, stream.height, "yuv420p")
+            moved.pts, moved.time_base = frame.pts, frame.time_base
+            target.mux(stream.encode(moved))
+        target.mux(stream.encode(None))
+
+
+def swap(pipe: ReliableSwapPipeline, source: Path, clip: Path, out: Path, engine: Any) -> dict[str, Any]:
+    """Swap everybody in a clip, and return the report."""
+    consent = "The source does not exist; the clips are examples for research."
+    for step in pipe.video(
+        source,
+        clip,
+        out,
+        people="all",
+        engine=engine,
+        consent=consent,
+        overwrite=True,
+        video=VideoSettings(quality=100),
+    ):
+        if isinstance(step, VideoResult):
+            return dict(step.report)
+    raise RuntimeError(f"{clip} ended without a result")
+
+
+def sheet(before: Path, after: Path, out: Path, every: int) -> None:
+    """Every so many frames of a clip, each above its swapped version."""
+    rows = [[_small(frame) for frame in islice(_frames(path), 0, None, every)] for path in (before, after)]
+    count = min(map(len, rows))
+    bands = []
+    for first in range(0, count, _COLUMNS):
+        pair = [np.hstack(row[first : min(first + _COLUMNS, count)]) for row in rows]
+        bands.append(np.vstack(pair))
+    widest = max(band.shape[1] for band in bands)
+    padded = [np.pad(band, ((0, 6), (0, widest - band.shape[1]), (0, 0))) for band in bands]
+    Image.fromarray(np.vstack(padded)).save(out)
+
+
+def _frames(path: Path) -> Any:
+    with av.open(str(path)) as clip:
+        for frame in clip.decode(clip.streams.video[0]):
+            yield frame.to_ndarray(format="rgb24")
+
+
+def _small(frame: np.ndarray) -> np.ndarray:
+    scale = _ROW / frame.shape[0]
+    return cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("clips", type=Path, nargs="+", help="clips to swap, one row of the report each")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, help="folder for clips, sheets and report"
+    )
+    parser.add_argument("--frames", type=int, default=48, help="of each clip (default: %(default)s)")
+    parser.add_argument("--every", type=int, default=10, help="frames between those of a sheet")
+    parser.add_argument("--engine", default="auto", help="auto, blend or neural (default: %(default)s)")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or openvino (default: %(default)s)")
+    parser.add_argument("--judge", default="dlib", help="as for reliableswap evaluate (default: %(default)s)")
+    parser.add_argument(
+        "--alone", action="store_true", help="compare with frames that are swapped by themselves"
+    )
+    options = parser.parse_args()
+    folders = {name: options.output / name for name in ("cut", "swapped", "sheets")}
+    for folder in folders.values():
+        folder.mkdir(parents=True, exist_ok=True)
+    pipe = ReliableSwapPipeline.bundled().on(options.device)
+    rows: list[tuple[str, Path, Path]] = []
+    for number, clip in enumerate(options.clips):
+        source = photo_of(PEOPLE[number % len(PEOPLE)])
+        before, after = (folders[name] / f"{clip.stem}.mp4" for name in ("cut", "swapped"))
+        cut(clip, before, options.frames)
+        try:
+            report = swap(pipe, source, before, after, options.engine)
+        except ReliableSwapError as error:  # such as a refusal by a gate
+            print(f"{clip.name}: {error}", flush=True)
+            continue
+        print(f"{clip.name}: swapped {report['frames_swapped']} of {report['frames']} frames", flush=True)
+        sheet(before, after, folders["sheets"] / f"{clip.stem}.png", options.every)
+        rows.append((clip.stem, source.resolve(), before.resolve()))
+    if not rows:
+        raise SystemExit("no clip could be swapped")
+    table = options.output / "clips.tsv"
+    with table.open("w", newline="") as stream:
+        writer = csv.writer(stream, delimiter="\t")
+        writer.writerows([("name", "source", "target"), *rows])
+    command = [
+        sys.executable, "-m", "reliableswap", "evaluate", "--protocol", "video", "--faces", str(table),
+        "--outputs", f"clip={folders['swapped']}", "--frames", "0", "--judge", options.judge, "--features", "none",
+        "-o", str(options.output / "report"), "--overwrite",
+    ]  # fmt: skip
+    if options.alone:
+        command += ["--pipeline", "bundled", "--engine", options.engine]
+    subprocess.run(command, check=True)
+
+
+if __name__ == "__main__":
+    main()
