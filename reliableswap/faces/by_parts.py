@@ -24,7 +24,7 @@ _GLASSES = (0.01, 0.02)  # share of a face that looks like glasses between which
 _BEHIND = 0.04  # of the face's width: how far beside background and hair a source's pixel is not trusted
 _NO_SKIN = 3.0  # distance from the skin model from which a pixel is not skin
 _TURNED = 0.3  # sine of the yaw from which the head counts as turned
-# Shares of hair: around the mouth, from which a beard may have begun; on chin and upper lip, from which a face is bearded.
+# Shares of hair around the mouth from which a beard may have begun, and on chin and upper lip from which one has grown.
 _MOUSTACHE, _BEARDED = (0.03, 0.08), (0.25, 0.4)
 
 
@@ -49,8 +49,8 @@ def covered_by_parts(
     hidden = np.clip((1 - own - low) / (high - low), 0, 1)
     if strict:  # include the shadow that covers cast
         hidden = cv2.dilate(hidden, regions.disc(0.015 * width))
-        # Where the mesh reaches over the outline, the edge of what is behind the face is stretched with the skin. Beside
-        # hair single strands lie on the skin.
+        # Where the mesh reaches over the outline, the edge of what is behind the face is stretched with the skin.
+        # Beside hair single strands lie on the skin.
         hair = odds["hair"] * (1 - np.maximum(eyes, beard))
         behind = np.clip((odds["background"] + hair - low) / (high - low), 0, 1)
         hidden = np.maximum(hidden, cv2.dilate(behind, regions.disc(_BEHIND * width)))

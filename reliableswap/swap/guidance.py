@@ -38,8 +38,8 @@ def guidance_texture(
     Both are zero where the source's photo does not show its skin, where something covers the source's face, and where
     the picture is always the target's: between lids and between lips.
 
-    covers: what covers the source, strictly judged. soft_light: take the source's hard light away, which costs a little of
-    its likeness.
+    covers: what covers the source, strictly judged. soft_light: take the source's hard light away, which costs a little
+    of its likeness.
     """
     source, target = checked_picture(source, "source"), checked_picture(target, "target")
     source_mesh, target_mesh = checked_mesh(source_mesh, "source"), checked_mesh(target_mesh, "target")
