@@ -7,9 +7,9 @@ from pathlib import Path
 from reliableswap.cli.main import main
 
 OPTIONS = (
-    "--train_batch_size", "2", "--dataloader_num_workers", "0", "--validation_pairs", "4", "--mixed_precision", "no",
+    "--train_batch_size", "2", "--dataloader_num_workers", "0", "--validation_pairs", "2", "--mixed_precision", "no",
     "--lr_warmup_steps", "0", "--perceptual_weight", "0", "--report_to", "none", "--adversarial_weight", "0.1",
-    "--discriminator_channels", "4", "--penalty_weight", "0.1", "--max_train_steps", "3", "--validation_steps", "100",
+    "--discriminator_channels", "4", "--penalty_weight", "0.1", "--max_train_steps", "2", "--validation_steps", "100",
 )  # fmt: skip
 HALVES = (("--max_train_minutes", "0"), ("--resume_from_checkpoint", "latest"))
 

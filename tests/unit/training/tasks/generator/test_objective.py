@@ -51,10 +51,11 @@ def test_further_encoders_take_part_in_the_identity_loss_alone(triplets: Path, e
         "identity_jitter": 0.0,
     }
     found = {}
+    batch = batch_of_every_kind(task_for(settings_for(triplets, **values, **ALL_KINDS), encoders))
     for more in ("", same, other, f"{same}, {other}"):
         task = task_for(settings_for(triplets, **values, **ALL_KINDS, more_identities=more), encoders)
         network = small_light(task)
-        found[more] = task.losses(network, batch_of_every_kind(task))
+        found[more] = task.losses(network, batch)
         assert sizes_of_gradients(found[more]["identity"], network) > 0
         assert ("also asks" in task.facts().get("identity encoder", "")) == bool(more)
     identity = {more: float(one["identity"].detach()) for more, one in found.items()}
@@ -137,6 +138,7 @@ def test_what_glasses_of_the_target_hide_is_no_matter_to_the_identity_losses(
     assert found[0.0] != found[1.0]
 
 
+@pytest.mark.slow
 def test_what_is_painted_on_a_target_is_no_example_of_a_photo(triplets: Path, encoders: Path) -> None:
     values = EVERY_LOSS | {"cycle_weight": 0.0, "feature_matching_weight": 0.0}
     shares = dict.fromkeys(ALL_KINDS, 0.0) | {"vanilla_share": 1.0}
