@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from support.browser import CHROMIUM, PHONE, WIDE, Browser, Playwright, Tab, expect
 from support.clips import Made, stamps
-from support.people import person, portrait
+from support.people import portrait
 
 from reliableswap.provenance.verify import verify
 from reliableswap.safety.nudity import NudityNet
@@ -61,9 +61,14 @@ def webcam(playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) -> 
     browser.close()
 
 
-def find_people(tab: Tab, clip: Path) -> None:
+@pytest.fixture(scope="module")
+def source(pictures: list[str]) -> Path:
+    return Path(pictures[1])
+
+
+def find_people(tab: Tab, source: Path, clip: Path) -> None:
     tab.open("Video")
-    tab.page.locator("#clip-sources input[type=file]").set_input_files(person(2))
+    tab.page.locator("#clip-sources input[type=file]").set_input_files(source)
     tab.page.locator("#clip input[type=file]").set_input_files(clip)
     expect(tab.page.locator("#clip video")).to_be_visible(timeout=20_000)
     tab.page.locator("#find-people").click()
@@ -99,10 +104,10 @@ async () => {
 
 
 def test_a_clip_from_its_people_to_the_checked_download(
-    browser: Browser, page: gr.Blocks, clip: Path, tmp_path: Path
+    browser: Browser, page: gr.Blocks, source: Path, clip: Path, tmp_path: Path
 ) -> None:
     tab = Tab(browser, page, WIDE)
-    find_people(tab, clip)
+    find_people(tab, source, clip)
     tab.page.locator("#swap-clip").click()
     expect(tab.page.get_by_text("Nothing was swapped: please confirm").first).to_be_visible(timeout=20_000)
     expect(tab.page.locator("#clip-after video")).to_have_count(0)
@@ -135,13 +140,13 @@ def test_a_clip_from_its_people_to_the_checked_download(
 
 
 def test_a_part_is_shown_beside_the_same_part_of_the_original(
-    browser: Browser, page: gr.Blocks, clip: Path
+    browser: Browser, page: gr.Blocks, source: Path, clip: Path
 ) -> None:
     tab = Tab(browser, page, WIDE)
     tab.open("Video")
     tab.page.locator("#clip-start input").fill("0.4")
     tab.page.locator("#clip-start input").press("Tab")
-    find_people(tab, clip)
+    find_people(tab, source, clip)
     tab.page.locator("#clip-engine").get_by_label("Blend").check()
     tab.page.locator("#agreed-clip input").check()
     tab.page.locator("#swap-clip").click()
@@ -150,11 +155,13 @@ def test_a_part_is_shown_beside_the_same_part_of_the_original(
     tab.close()
 
 
-def test_a_cancelled_clip_leaves_nothing(browser: Browser, page: gr.Blocks, tmp_path: Path) -> None:
+def test_a_cancelled_clip_leaves_nothing(
+    browser: Browser, page: gr.Blocks, source: Path, tmp_path: Path
+) -> None:
     frames = list(moving_portrait(4, 25, 240, 320))
-    long = Made(frames * 10).write(tmp_path / "long.mp4")  # a short one is done before it can be cancelled
+    long = Made(frames * 5).write(tmp_path / "long.mp4")  # a short one is done before it can be cancelled
     tab = Tab(browser, page, WIDE)
-    find_people(tab, long)
+    find_people(tab, source, long)
     tab.page.locator("#agreed-clip input").check()
     before = folders()
     tab.page.locator("#swap-clip").click()
@@ -181,10 +188,10 @@ def test_text_that_is_named_like_a_clip_is_told(browser: Browser, page: gr.Block
 
 
 def test_a_refused_clip_is_a_quiet_notice(
-    browser: Browser, page: gr.Blocks, clip: Path, monkeypatch: pytest.MonkeyPatch
+    browser: Browser, page: gr.Blocks, source: Path, clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tab = Tab(browser, page, WIDE)
-    find_people(tab, clip)
+    find_people(tab, source, clip)
     tab.page.locator("#agreed-clip input").check()
     monkeypatch.setattr(NudityNet, "score", lambda net, pixels: 0.99)
     tab.page.locator("#swap-clip").click()
@@ -215,9 +222,9 @@ def shown(tab: Tab) -> np.ndarray | None:
     return decode_frame(address)
 
 
-def test_the_webcam_comes_back_with_another_face(webcam: Browser, page: gr.Blocks) -> None:
+def test_the_webcam_comes_back_with_another_face(webcam: Browser, page: gr.Blocks, source: Path) -> None:
     tab = Tab(webcam, page, WIDE)
-    start_webcam(tab, person(2))
+    start_webcam(tab, source)
     expect(tab.page.locator("#live-words")).to_contain_text("please confirm", timeout=LONG)
     expect(tab.page.locator("#live-result img")).to_have_count(0)
 
@@ -248,11 +255,11 @@ def test_the_webcam_comes_back_with_another_face(webcam: Browser, page: gr.Block
 
 
 def test_a_refused_webcam_is_a_quiet_notice(
-    webcam: Browser, page: gr.Blocks, monkeypatch: pytest.MonkeyPatch
+    webcam: Browser, page: gr.Blocks, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tab = Tab(webcam, page, PHONE)
     monkeypatch.setattr(NudityNet, "score", lambda net, pixels: 0.99)
-    start_webcam(tab, person(2))
+    start_webcam(tab, source)
     tab.page.locator("#agreed-live input").check()
     notice = tab.page.get_by_test_id("toast-body")
     expect(notice).to_contain_text("the live picture seems to show nudity", timeout=LONG)

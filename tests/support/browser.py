@@ -39,13 +39,18 @@ WIDE, PHONE = {"width": 1360, "height": 900}, {"width": 390, "height": 844}
 
 
 class Tab:
-    """A browser tab with the Space; `close` fails if the page logged an error or asked another server for anything."""
+    """A browser tab with the Space; `close` fails if the page logged an error or asked another server for anything.
+
+    All tabs of a browser share its cache: loading the page anew takes most of a short test's time.
+    """
 
     def __init__(
         self, browser: Browser, page: gr.Blocks, size: dict[str, int], scheme: str = "light"
     ) -> None:
-        context = browser.new_context(viewport=size, color_scheme=scheme)  # type: ignore[arg-type]
+        context = browser.contexts[0] if browser.contexts else browser.new_context()
         self.page: Page = context.new_page()
+        self.page.set_viewport_size(size)  # type: ignore[arg-type]
+        self.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
         self.home = page.local_url
         self.complaints: list[str] = []
         self.page.on("console", lambda said: said.type == "error" and self.complaints.append(said.text))
@@ -70,10 +75,14 @@ class Tab:
         self.page.locator("#examples button").nth(number).click()
         expect(self.page.locator("#face-0")).to_be_visible(timeout=20_000)
 
+    def is_dark(self) -> bool:
+        dark: bool = self.page.evaluate("document.body.classList.contains('dark')")
+        return dark
+
     def overflow(self) -> int:
         wide: int = self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
         return wide
 
     def close(self) -> None:
-        self.page.context.close()
+        self.page.close()
         assert self.complaints == []
