@@ -29,7 +29,7 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def cluster(bucket: Path) -> Iterator[Any]:
-    """A head without processors, for this process alone, and three nodes with one processor each."""
+    """A head without processors, for this process alone, and two nodes with one processor each."""
     ray = pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
 
@@ -37,7 +37,7 @@ def cluster(bucket: Path) -> Iterator[Any]:
     before = dict(os.environ)
     os.environ |= {"PYTHONPATH": paths, "RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0"}
     made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    made.nodes = [made.add_node(num_cpus=1, object_store_memory=80 * 2**20) for _ in range(3)]
+    made.nodes = [made.add_node(num_cpus=1, object_store_memory=80 * 2**20) for _ in range(2)]
     try:
         yield made
     finally:
@@ -57,7 +57,7 @@ def slow_square(unit: int) -> int:
 def test_every_unit_is_made_and_errors_come_back(cluster: Any) -> None:
     executor = RayCluster(cluster.address)
     assert list(executor(slow_square, [])) == []
-    assert sorted(executor(slow_square, range(5))) == [0, 1, 4, 9, 16]
+    assert sorted(executor(slow_square, range(4))) == [0, 1, 4, 9]
     with pytest.raises(ReliableSwapError, match="unit -1 is negative"):
         list(executor(slow_square, [1, -1]))
 
