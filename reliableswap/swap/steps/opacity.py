@@ -12,6 +12,7 @@ from reliableswap.geometry.shape import origins
 from reliableswap.models.layers import SIDE
 from reliableswap.swap.job import FaceJob
 from reliableswap.swap.own import targets_own
+from reliableswap.swap.place import Window
 
 from .crop import enlarged, face_in_crop_window, in_region
 
@@ -19,6 +20,8 @@ from .crop import enlarged, face_in_crop_window, in_region
 # more of it costs likeness; in large ones the source's iris would show at the lids.
 _OPENING, _OPENING_LARGE = 0.7, 0.95
 _EDGE, _SOFT = 0.05, 0.03  # of the face's width: how far a large face ends inside the outline, and how softly
+_MIDDLE = 0.2  # of the face's width: further inside, a large face is drawn where no texture is valid
+_VALID = (0.2, 0.6)  # validity between which a texture begins to count
 
 
 def opacity(job: FaceJob) -> FaceJob:
@@ -39,7 +42,7 @@ def opacity(job: FaceJob) -> FaceJob:
     is_large = job.crop.size > SIDE and bool(job.networks.generator.config.get("layers"))
     shown = (1 - front) * (1 - targets_own(mesh, worn.shape, _OPENING_LARGE if is_large else _OPENING))
     if is_large:
-        shown *= _inside(mesh, worn.shape)
+        shown *= _inside(mesh, worn.shape, _validity(job, piece))
         elsewhere = np.ones_like(alpha, bool)
         elsewhere[piece] = False
         alpha[elsewhere] = 0
@@ -47,12 +50,21 @@ def opacity(job: FaceJob) -> FaceJob:
     return job.with_layers(alpha=alpha)
 
 
-def _inside(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
-    """(H,W) one inside the face, falling to zero before its outline.
+def _validity(job: FaceJob, piece: Window) -> np.ndarray:
+    """(H,W) in 0..1 how far the source's texture counts, in a piece of the crop's window."""
+    low, high = _VALID
+    valid = enlarged(job, np.ascontiguousarray(job.layer("guidance")[0, 3]))[piece]
+    return np.clip((valid - low) / (high - low), 0, 1)
 
-    Around the outline a layered generator has no texture of the source, and what it draws itself is soft beside a
-    photo of more than 128 px.
+
+def _inside(mesh: np.ndarray, shape_hw: tuple[int, int], valid: np.ndarray) -> np.ndarray:
+    """(H,W) one inside the face, falling to zero before its outline, and near it where no texture is valid.
+
+    What a layered generator draws itself is soft beside a photo of more than 128 px, and where the source's face is
+    behind hair it draws a stain: the target's own cheek and temple look better.
     """
     width = regions.face_width(mesh)
     oval = regions.oval(mesh, shape_hw)
-    return regions.feathered(regions.eroded(oval, _EDGE * width), _SOFT * width)
+    middle = regions.eroded(oval, _MIDDLE * width)
+    there = regions.eroded(oval, _EDGE * width) * np.maximum(valid, middle)
+    return regions.feathered(there, _SOFT * width)

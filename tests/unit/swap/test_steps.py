@@ -28,7 +28,7 @@ from reliableswap.swap.settings import SwapSettings
 from reliableswap.swap.steps.compose import compose
 from reliableswap.swap.steps.detail import detail
 from reliableswap.swap.steps.expression import corrected, correction
-from reliableswap.swap.steps.generate import generate, identity_request
+from reliableswap.swap.steps.generate import generate, guide, identity_request
 from reliableswap.swap.steps.grain import grain
 from reliableswap.swap.steps.opacity import opacity
 from reliableswap.swap.steps.reshape import reshape
@@ -177,6 +177,22 @@ def test_in_a_large_photo_a_layered_generator_draws_inside_the_outline_only(
         assert done.image[y, x].min() > 240
     assert outside[0] > 100
     assert outside[1] == 0
+
+
+def test_in_a_large_photo_a_cheek_that_no_texture_shows_stays_the_targets(
+    pipe: ReliableSwapPipeline, identity: IdentityEncoder
+) -> None:
+    networks = {"generator": tiny(White, layers=True, sizes=(128, 256)), "identity": identity, "fixer": None}
+    one = guide(reshape(job(pipe, portrait(1, 400), portrait(2, 150), SwapSettings(shape=0), **networks)))
+    guidance = one.layer("guidance").copy()
+    guidance[0, 3, :, : guidance.shape[3] // 2] = 0
+    done = run((generate, detail, opacity, compose), one.with_layers(guidance=guidance))
+    cheeks = done.goal[[116, 345]]
+    cheek, nose = (
+        tuple(np.rint(p[1::-1]).astype(int)) for p in (cheeks[np.argmin(cheeks[:, 0])], done.goal[4])
+    )
+    assert np.abs(done.image[cheek].astype(int) - done.target.pixels[cheek]).max() < 16
+    assert done.image[nose].min() > 230
 
 
 def test_a_generator_works_at_the_smallest_of_its_sizes_that_holds_the_photo(
