@@ -77,7 +77,8 @@ class FrameReader:
             self._rewind()
         while index not in self.recent:
             self._decode_next(index)
-        return np.asarray(self.recent[index].to_ndarray(format="rgb24"))
+        # Of frames whose rows PyAV pads it gives a view, which dlib does not take.
+        return np.ascontiguousarray(self.recent[index].to_ndarray(format="rgb24"))
 
     def _decode_next(self, wanted: int) -> None:
         try:
