@@ -13,13 +13,15 @@ import multiprocessing
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 import cv2
 import torch
 
 from reliableswap.errors import ReliableSwapError
+
+_ONCE = 10  # times the patience, for what takes rank 0 longer than a unit
 
 Unit = TypeVar("Unit")
 Made = TypeVar("Made", covariant=True)
@@ -117,8 +119,8 @@ class Crew(Generic[Unit]):
     """All ranks that work on one list of units, with `workers` processes each: rank r of R makes every R-th unit.
 
     executor: makes a rank's units instead of `workers` processes.
-    patience: after so many seconds without a newly finished unit, other ranks' units are made here. A rank may have
-    died.
+    patience: after so many seconds without a newly finished unit, or three times as long as a unit took here where that
+    is more, other ranks' units are made here. A rank may have died.
     """
 
     place: Place
@@ -126,6 +128,9 @@ class Crew(Generic[Unit]):
     patience: float = 60.0
     look_every: float = 0.5  # seconds
     executor: Executor | None = None
+    _seconds: list[float] = field(
+        default_factory=list, compare=False, repr=False
+    )  # of a unit, by list of units
 
     def mine(self, units: Sequence[Unit]) -> Sequence[Unit]:
         """This rank's units."""
@@ -136,7 +141,26 @@ class Crew(Generic[Unit]):
     ) -> Iterator[Made]:
         """Make this rank's units that are not done."""
         executor = self.executor or Processes(self.workers)
-        return executor(maker, [unit for unit in self.mine(units) if not done(unit)])
+        todo = [unit for unit in self.mine(units) if not done(unit)]
+        began, made = time.monotonic(), 0
+        for result in executor(maker, todo):
+            made += 1
+            yield result
+        if made:
+            self._seconds.append((time.monotonic() - began) / made * min(self.workers, made))
+
+    def once(self, make: Callable[[], object], done: Callable[[], bool]) -> None:
+        """Let rank 0 make one thing for all ranks, and wait for it; another rank makes it where rank 0 is silent."""
+        if self.place.first:
+            if not done():
+                make()
+            return
+        since = time.monotonic()
+        while not done():
+            if time.monotonic() - since > _ONCE * self.patience:
+                make()
+                return
+            time.sleep(self.look_every)
 
     def wait_for_others(
         self, maker: Maker[Made], units: Sequence[Unit], done: Callable[[Unit], bool]
@@ -144,12 +168,13 @@ class Crew(Generic[Unit]):
         """Wait until the units of all ranks are done, and make those that nobody makes; yields what is made here."""
         missing = [unit for unit in units if not done(unit)]
         since = time.monotonic()
+        patience = max(self.patience, *(3 * seconds for seconds in self._seconds[-1:]), 0.0)
         while missing:
             time.sleep(self.look_every)
             left = [unit for unit in missing if not done(unit)]
             if len(left) < len(missing):
                 missing, since = left, time.monotonic()
-            while missing and time.monotonic() - since > self.patience:
+            while missing and time.monotonic() - since > patience:
                 # Once the others are silent, go on with their units until one of them finishes another.
                 with one_thread():
                     yield maker(missing.pop())

@@ -1,7 +1,8 @@
-"""One long array whose rows lie in several files, mapped into memory."""
+"""One long array whose rows lie in many files, mapped into memory."""
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from .storage import local_copy
+
+_OPEN = 256  # files mapped at a time; each takes one of the process's file descriptors
 
 
 class MappedRows:
@@ -19,7 +22,7 @@ class MappedRows:
 
     def __init__(self, files: Sequence[Path], place: np.ndarray) -> None:
         self.files, self.place = list(files), place
-        self._maps: dict[int, np.ndarray] = {}
+        self._maps: OrderedDict[int, np.ndarray] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self.place)
@@ -30,9 +33,12 @@ class MappedRows:
             return np.stack([self[int(row)] for row in rows])
         file, row = (int(number) for number in self.place[rows])
         if file not in self._maps:
+            if len(self._maps) >= _OPEN:
+                self._maps.popitem(last=False)
             self._maps[file] = np.load(local_copy(self.files[file]), mmap_mode="r")
+        self._maps.move_to_end(file)
         return self._maps[file][row]
 
     def __getstate__(self) -> dict[str, Any]:
         """Another process maps the files itself; a pickled map would be a copy."""
-        return {**self.__dict__, "_maps": {}}
+        return {**self.__dict__, "_maps": OrderedDict()}

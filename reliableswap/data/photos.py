@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import errno
 import io
+import itertools
 import os
 import time
 from collections.abc import Collection, Iterator
@@ -42,81 +43,121 @@ class Photo:
         return f"{self.bytes} {self.modified}"
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a scan finds of a photo; see Photo."""
+
+    name: str
+    identity: str
+    bytes: int = -1
+    modified: int = 0
+
+
 def list_photos(root: Path, flat: Collection[str] = ()) -> list[Photo]:
     """List the photos of a folder, or of a .csv or .parquet table with columns path and identity, sorted by name.
 
     A sub-folder is a person. Every photo directly in the folder, or in a sub-folder whose name is in `flat`, shows
     another person, who is called after the file; so a photo with a copy in a second flat folder stays one person.
     """
+    base, found = scan(root, flat)
+    photos = sorted(
+        (Photo(one.name, one.identity, base / one.name, one.bytes, one.modified) for one in found),
+        key=lambda photo: photo.name,
+    )
+    for one, other in itertools.pairwise(photos):
+        if one.name == other.name:
+            raise ReliableSwapError(f"{root} lists {one.name} twice; list each photo once")
+    return photos
+
+
+def scan(root: Path, flat: Collection[str] = ()) -> tuple[Path, Iterator[Found]]:
+    """The folder that photos' names are relative to, and the photos in any order; see list_photos."""
     root = as_path(root)
     if root.is_dir():
-        found = (
-            _remote_photos(root, flat)
-            if is_remote(root)
-            else [_in_folder(root, p, flat) for p in _files(root)]
-        )
-        missing = set(flat) - {part for photo in found for part in photo.name.split("/")[:-1]}
-        if missing:
-            raise ReliableSwapError(
-                f"--flat names {', '.join(sorted(missing))}, but there are no photos in such a folder of {root}"
-            )
-    elif root.suffix.lower() in {".csv", ".parquet"} and root.is_file():
-        rows = _csv_rows(root) if root.suffix.lower() == ".csv" else _parquet_rows(root)
-        found = [_photo(name, identity, root.parent / name) for name, identity in rows]
-        if len({photo.name for photo in found}) < len(found):
-            raise ReliableSwapError(f"{root} lists a path twice; list each photo once")
-    else:
-        raise ReliableSwapError(
-            f"{root} is neither a folder of photos nor a .csv or .parquet table of path and identity"
-        )
-    if not found:
-        raise ReliableSwapError(f"no pictures in {root}; put one sub-folder of photos for each person there")
-    return sorted(found, key=lambda photo: photo.name)
+        return root, _in_folder(root, flat)
+    if root.suffix.lower() in {".csv", ".parquet"} and root.is_file():
+        return root.parent, _in_table(root)
+    raise ReliableSwapError(
+        f"{root} is neither a folder of photos nor a .csv or .parquet table of path and identity"
+    )
 
 
-def _photo(name: str, identity: str, path: Path) -> Photo:
-    try:
-        about = path.stat()
-    except OSError:
-        return Photo(name, identity, path)
-    return Photo(name, identity, path, about.st_size, about.st_mtime_ns)
-
-
-def _files(root: Path) -> Iterator[Path]:
-    """Picture files below the root. Linked folders are followed, each folder once."""
-    seen = set()
-    for folder, below, names in os.walk(root, followlinks=True):
-        if os.path.realpath(folder) in seen:
-            below.clear()
+def _in_folder(root: Path, flat: Collection[str]) -> Iterator[Found]:
+    missing, empty = set(flat), True
+    for name, size, changed in _remote_files(root) if is_remote(root) else _local_files(root):
+        folder, _, file = name.rpartition("/")
+        if file.startswith(".") or _stem_and_ending(file)[1].lower() not in PICTURES:
             continue
-        seen.add(os.path.realpath(folder))
-        below[:] = sorted(name for name in below if not name.startswith("."))
-        for name in names:
-            if Path(name).suffix.lower() in PICTURES and not name.startswith("."):
-                yield Path(folder, name)
+        if missing:
+            missing.difference_update(folder.split("/"))
+        empty = False
+        yield Found(name, _identity(folder, file, flat), size, changed)
+    if missing:
+        raise ReliableSwapError(
+            f"--flat names {', '.join(sorted(missing))}, but there are no photos in such a folder of {root}"
+        )
+    if empty:
+        raise _nothing(root)
 
 
-def _in_folder(root: Path, path: Path, flat: Collection[str]) -> Photo:
-    name = path.relative_to(root).as_posix()
-    return _photo(name, _identity(name, flat), path)
+def _in_table(table: Path) -> Iterator[Found]:
+    rows = _csv_rows(table) if table.suffix.lower() == ".csv" else _parquet_rows(table)
+    if not rows:
+        raise _nothing(table)
+    for name, identity in rows:
+        try:
+            about = (table.parent / name).stat()
+            yield Found(name, identity, about.st_size, about.st_mtime_ns)
+        except OSError:
+            yield Found(name, identity)
 
 
-def _remote_photos(root: Path, flat: Collection[str]) -> list[Photo]:
-    """The photos below a remote folder, from one listing."""
-    found = []
-    for path, size, version in remote_files(root):
-        name = path.relative_to(root).as_posix()
-        hidden = any(part.startswith(".") for part in name.split("/"))
-        if Path(name).suffix.lower() in PICTURES and not hidden:
-            found.append(Photo(name, _identity(name, flat), path, size, version))
-    return found
+def _nothing(root: Path) -> ReliableSwapError:
+    return ReliableSwapError(f"no pictures in {root}; put one sub-folder of photos for each person there")
 
 
-def _identity(name: str, flat: Collection[str]) -> str:
-    """Whose face a photo of that name below the root shows."""
-    folder, _, file = name.rpartition("/")
+def _local_files(root: Path) -> Iterator[tuple[str, int, int]]:
+    """Name, bytes and time of all files below the root. Linked folders are followed, each folder once."""
+    seen, left = set(), [""]
+    while left:
+        below = left.pop()
+        folder = f"{root}/{below}"
+        if (real := os.path.realpath(folder)) in seen:
+            continue
+        seen.add(real)
+        try:
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name, reverse=True)
+        except OSError:
+            continue
+        for entry in entries:
+            if entry.is_dir():
+                if not entry.name.startswith("."):
+                    left.append(f"{below}{entry.name}/")
+                continue
+            try:
+                about = entry.stat()
+                yield f"{below}{entry.name}", about.st_size, about.st_mtime_ns
+            except OSError:
+                yield f"{below}{entry.name}", -1, 0
+
+
+def _remote_files(root: Path) -> Iterator[tuple[str, int, int]]:
+    """The same below a remote folder, from one listing."""
+    for name, size, changed in remote_files(root):
+        if not any(part.startswith(".") for part in name.split("/")):
+            yield name, size, changed
+
+
+def _identity(folder: str, file: str, flat: Collection[str]) -> str:
+    """Whose face a photo shows; folder: the names of the folders below the root."""
     alone = not folder or folder.rpartition("/")[2] in flat
-    return Path(file).stem if alone else folder
+    return _stem_and_ending(file)[0] if alone else folder
+
+
+def _stem_and_ending(file: str) -> tuple[str, str]:
+    """As pathlib's stem and suffix, and several times as quick."""
+    stem, dot, ending = file.rpartition(".")
+    return (stem, dot + ending) if stem else (file, "")
 
 
 def _csv_rows(table: Path) -> list[tuple[str, str]]:

@@ -1,8 +1,8 @@
 """Records of photos, made once and kept in a folder: some columns and one array entry for each photo.
 
-Photos are spread over buckets by a hash of their name, so a photo that is added or changed leaves most buckets as they
-are, and the other photos of its own bucket are not looked at again. A bucket is a Parquet file of columns beside an
-.npy file of entries. The Parquet file is written last and whole, so a bucket is done or not there.
+Photos are spread over buckets (buckets.py). A bucket is a Parquet file of columns beside an .npy file of entries, both
+named by a digest of the photos and of the recipe. The Parquet file is written last and whole, so a bucket is done or
+not there. While a bucket is made, one entry is in memory.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import zlib
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,14 +25,15 @@ from tqdm import tqdm
 from reliableswap.errors import PictureError, ReliableSwapError, WeightsError
 from reliableswap.faces.analysers.base import FaceAnalyser
 
+from .array_file import ArrayFile
+from .buckets import Bucket, digest, known_tables, spread
 from .jobs import Crew
 from .mapped import MappedRows
 from .photos import Photo
-from .storage import local_copy, readable, write_array, write_whole
+from .storage import Names, draft_beside, local_copy, put_draft, readable, remove, write_whole
 
 logger = logging.getLogger(__name__)
 
-BUCKETS = 256
 _ABOUT = b"reliableswap"
 _PASSING = (OSError, MemoryError, torch.OutOfMemoryError)  # they say nothing about the photo
 _COLUMNS = [("name", pa.string()), ("stamp", pa.string()), ("row", pa.int32())]
@@ -81,36 +80,48 @@ class Made:
 
 @dataclass(frozen=True)
 class RecordCache:
-    """The records of `photos` in `folder`; called with a bucket's number, it makes that bucket."""
+    """The records of `photos` in `folder`; called with a bucket, it makes that bucket."""
 
     folder: Path
     kind: RecordKind
     photos: Sequence[Photo]
 
-    def complete(self, crew: Crew[int], *, progress: bool = False) -> None:
+    def complete(self, crew: Crew[Bucket], *, progress: bool = False) -> None:
         """Make the missing records, all ranks together; raise if photos could not be read."""
-        buckets = list(self.buckets)
-        todo = sum(len(self.buckets[b]) for b in crew.mine(buckets) if not self.done(b))
+        todo = sum(len(bucket) for bucket in crew.mine(self.buckets) if not self.done(bucket))
         unread: list[str] = []
         with tqdm(total=todo, desc="faces", unit=" photos", disable=not progress or not todo) as bar:
-            for made in crew.make_own(self, buckets, self.done):
+            for made in crew.make_own(self, self.buckets, self.done):
                 bar.update(made.photos)
                 unread += made.unread
         _check(unread)
-        for made in crew.wait_for_others(self, buckets, self.done):
+        for made in crew.wait_for_others(self, self.buckets, self.done):
             _check(made.unread)
+        if crew.place.first:
+            for path in self.folder.glob("faces-*-of-*"):
+                if f"-of-{self.buckets[0].count:05d}-" not in path.name:  # outgrown
+                    remove(path)
 
-    def __call__(self, bucket: int) -> Made:
+    def __call__(self, bucket: Bucket) -> Made:
         known = self._known(bucket)
-        records: dict[Photo, Record] = {}
-        unread = []
-        for photo in self.buckets[bucket]:
-            try:
-                records[photo] = known.get((photo.name, photo.stamp)) or self._look(photo)
-            except _PASSING as error:
-                unread.append(f"{photo.name} ({error or type(error).__name__})")
-        self._write(bucket, records)
-        return Made(len(self.buckets[bucket]), unread)
+        photos, unread, rows = [], [], []
+        with draft_beside(self.array(bucket)) as draft:
+            with ArrayFile(draft, self.kind.entry) as entries:
+                for photo in (self.photos[i] for i in bucket.photos):
+                    try:
+                        record = known.get((photo.name, photo.stamp)) or self._look(photo)
+                    except _PASSING as error:
+                        unread.append(f"{photo.name} ({error or type(error).__name__})")
+                        continue
+                    photos.append(photo)
+                    rows.append(self._row(photo, record, len(entries)))
+                    if record.entry is not None:
+                        entries.append(record.entry)
+            # Without those that could not be read, the bucket has another key, so it is not done.
+            kept = bucket if not unread else bucket.of(photos, self.kind.recipe)
+            put_draft(draft, self.array(kept))
+        self._write(kept, rows)
+        return Made(len(bucket), unread)
 
     def _look(self, photo: Photo) -> Record:
         """The record of a photo. Whatever is wrong with its content is a record without entry and stops nothing."""
@@ -124,74 +135,75 @@ class RecordCache:
             logger.debug("%s failed", photo.name, exc_info=True)
             return Record(None, {}, "failed", _line(f"{type(error).__name__}: {error}"))
 
-    def done(self, bucket: int) -> bool:
-        """Whether a bucket holds the records of its photos as they are now."""
-        stored = _stored(self._table(bucket)).get("key")
-        return stored == self._key(self.buckets[bucket]) and self._array(bucket, stored).is_file()
+    def done(self, bucket: Bucket) -> bool:
+        """Whether the records of a bucket's photos, as they are now, are there."""
+        return self.table(bucket).name in self._names and self.array(bucket).name in self._names
 
     @cached_property
-    def buckets(self) -> dict[int, list[Photo]]:
+    def buckets(self) -> list[Bucket]:
         """The photos by bucket."""
-        buckets: dict[int, list[Photo]] = defaultdict(list)
-        for photo in self.photos:
-            buckets[zlib.crc32(photo.name.encode()) % BUCKETS].append(photo)
-        return dict(sorted(buckets.items()))
+        return spread(self.photos, self.kind.recipe)
+
+    @cached_property
+    def _names(self) -> Names:
+        return Names(self.folder)
 
     @property
     def key(self) -> str:
         """A digest of the recipe and of all photos."""
-        return self._key(self.photos)
+        return digest(self.kind.recipe, self.photos)
 
-    def _key(self, photos: Sequence[Photo]) -> str:
-        text = "\n".join([self.kind.recipe, *(f"{p.name}\t{p.stamp}" for p in photos)])
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+    def columns(self) -> Iterator[tuple[Bucket, pa.Table]]:
+        """The columns of each bucket, in the order of its photos."""
+        for bucket in self.buckets:
+            yield bucket, _read(self.table(bucket))
 
     def rows(self) -> Iterator[tuple[int, Path, dict[str, Any]]]:
         """Every photo's position, the file of its entry, and its columns; `row` is its row in that file or -1."""
-        position = {photo.name: i for i, photo in enumerate(self.photos)}
-        for bucket, photos in self.buckets.items():
-            array = self._array(bucket, self._key(photos))
-            for row in pq.read_table(readable(self._table(bucket))).to_pylist():
-                yield position[row["name"]], array, row
+        for bucket, table in self.columns():
+            for i, row in zip(bucket.photos.tolist(), table.to_pylist(), strict=True):
+                yield i, self.array(bucket), row
 
-    def _table(self, bucket: int) -> Path:
-        return self.folder / f"faces-{bucket:03d}.parquet"
+    def schema(self, bucket: Bucket) -> pa.Schema:
+        """Of a bucket's columns."""
+        about = {_ABOUT: json.dumps({"key": bucket.key, "recipe": self.kind.recipe})}
+        return pa.schema([*_COLUMNS, *self.kind.columns.items()], metadata=about)
 
-    def _array(self, bucket: int, key: str) -> Path:
-        return self.folder / f"faces-{bucket:03d}-{key}.npy"
+    def table(self, bucket: Bucket) -> Path:
+        return self.folder / f"{bucket.stem}-{bucket.key}.parquet"
 
-    def _known(self, bucket: int) -> dict[tuple[str, str], Record]:
-        """The records of an earlier run with the same recipe, by photo and stamp."""
-        about = _stored(self._table(bucket))
-        if about.get("recipe") != self.kind.recipe or not self._array(bucket, about["key"]).is_file():
-            return {}
-        entries = np.load(local_copy(self._array(bucket, about["key"])), mmap_mode="r")
+    def array(self, bucket: Bucket) -> Path:
+        return self.folder / f"{bucket.stem}-{bucket.key}.npy"
+
+    def _known(self, bucket: Bucket) -> dict[tuple[str, str], Record]:
+        """The records of earlier runs with the same recipe, by photo and stamp."""
         known = {}
-        for row in pq.read_table(readable(self._table(bucket))).to_pylist():
-            entry = entries[row["row"]] if row["row"] >= 0 else None
-            columns = {name: row[name] for name in self.kind.columns}
-            known[row["name"], row["stamp"]] = Record(entry, columns, row["reason"], row["message"])
+        for path in (path for pattern in known_tables(bucket) for path in self.folder.glob(pattern)):
+            about = json.loads((pq.read_schema(readable(path)).metadata or {})[_ABOUT])
+            array = path.with_name(f"{path.stem.removesuffix('-' + about['key'])}-{about['key']}.npy")
+            if about["recipe"] != self.kind.recipe or not array.is_file():
+                continue
+            entries = np.load(local_copy(array), mmap_mode="r")
+            for row in _read(path).to_pylist():
+                entry = entries[row["row"]] if row["row"] >= 0 else None
+                columns = {name: row[name] for name in self.kind.columns}
+                known[row["name"], row["stamp"]] = Record(entry, columns, row["reason"], row["message"])
         return known
 
-    def _write(self, bucket: int, records: Mapping[Photo, Record]) -> None:
-        key = self._key(list(records))  # without those that could not be read, the bucket is not done
-        entries = [record.entry for record in records.values() if record.entry is not None]
-        path = self._array(bucket, key)
-        write_array(path, np.stack(entries) if entries else np.zeros(0, self.kind.entry))
-        rows, count = [], 0
-        for photo, record in records.items():
-            row = {"name": photo.name, "stamp": photo.stamp, "row": -1, **record.columns}
-            row |= {"reason": record.reason, "message": record.message}
-            if record.entry is not None:
-                row["row"], count = count, count + 1
-            rows.append(row)
-        about = {_ABOUT: json.dumps({"key": key, "recipe": self.kind.recipe})}
-        schema = pa.schema([*_COLUMNS, *self.kind.columns.items()], metadata=about)
-        table = pa.Table.from_pylist(rows, schema=schema)
-        write_whole(self._table(bucket), lambda draft: pq.write_table(table, draft, compression="zstd"))
-        for old in self.folder.glob(f"faces-{bucket:03d}-*.npy"):
-            if old != path:
-                old.unlink(missing_ok=True)
+    def _row(self, photo: Photo, record: Record, row: int) -> dict[str, Any]:
+        found = {"name": photo.name, "stamp": photo.stamp, "row": -1 if record.entry is None else row}
+        return {**found, **record.columns, "reason": record.reason, "message": record.message}
+
+    def _write(self, bucket: Bucket, rows: Sequence[Mapping[str, Any]]) -> None:
+        table = pa.Table.from_pylist(list(rows), schema=self.schema(bucket))
+        write_whole(self.table(bucket), lambda draft: pq.write_table(table, draft, compression="zstd"))
+        for old in self.folder.glob(f"{bucket.stem}-*"):
+            if bucket.key not in old.name:
+                remove(old)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Another process is told its buckets one by one."""
+        return {name: value for name, value in self.__dict__.items() if name not in ("buckets", "_names")}
 
 
 class Records:
@@ -200,7 +212,7 @@ class Records:
     def __init__(self, cache: RecordCache) -> None:
         self.photos = cache.photos
         self.reasons, self.messages = [""] * len(cache.photos), [""] * len(cache.photos)
-        place = np.full((len(cache.photos), 2), -1, np.int64)
+        place = np.full((len(cache.photos), 2), -1, np.int32)
         files: dict[Path, int] = {}
         for i, file, row in cache.rows():
             self.reasons[i], self.messages[i] = row["reason"], row["message"]
@@ -214,6 +226,11 @@ class Records:
         """Called with the columns of every photo that has an entry; a kind's own records keep theirs here."""
 
 
+def _read(path: Path) -> pa.Table:
+    """A small table, fetched in one piece."""
+    return pq.read_table(pa.BufferReader(path.read_bytes()))
+
+
 def _check(unread: Sequence[str]) -> None:
     if unread:
         more = f" and {len(unread) - 3} more" if len(unread) > 3 else ""
@@ -225,13 +242,6 @@ def _check(unread: Sequence[str]) -> None:
 
 def _line(text: object) -> str:
     return " ".join(str(text).split())
-
-
-def _stored(table: Path) -> dict[str, str]:
-    """What a bucket says about its making; empty if it is not there."""
-    if not table.is_file():
-        return {}
-    return dict(json.loads((pq.read_schema(readable(table)).metadata or {})[_ABOUT]))
 
 
 def analyser_label(analyser: FaceAnalyser) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -71,23 +72,25 @@ def split_of_folder(folder: Path) -> Split:
     )
 
 
-def write_shard(path: Path, rows: Sequence[Mapping[str, Any]], about: Mapping[str, Any]) -> None:
-    """Write one Parquet file. The same rows give the same bytes.
+def write_shard(path: Path, rows: Iterable[Mapping[str, Any]], about: Mapping[str, Any]) -> None:
+    """Write one Parquet file, with one group of rows in memory. The same rows give the same bytes.
 
     about: what the shard says about its making, which `read_about` returns.
     """
-    table = pa.Table.from_pylist(list(rows), schema=schema(about))
-    write_whole(
-        path,
-        lambda draft: pq.write_table(
-            table,
+    columns, left = schema(about), iter(rows)
+
+    def write(draft: Path) -> None:
+        with pq.ParquetWriter(
             draft,
+            columns,
             compression="zstd",
-            row_group_size=_ROWS_PER_GROUP,
             use_dictionary=["version", "identity_a", "identity_b"],
             write_page_index=True,
-        ),
-    )
+        ) as out:
+            while group := list(itertools.islice(left, _ROWS_PER_GROUP)):
+                out.write_table(pa.Table.from_pylist(group, schema=columns))
+
+    write_whole(path, write)
 
 
 def picture_cell(data: bytes, name: str, form: str) -> dict[str, Any]:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import os
 import re
 import secrets
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -70,21 +72,34 @@ def readable(path: Path) -> Path | BinaryIO:
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a local draft, then put it into its place: the file is complete or not there."""
+    with draft_beside(path) as draft:
+        write(draft)
+        put_draft(draft, path)
+
+
+@contextlib.contextmanager
+def draft_beside(path: Path) -> Iterator[Path]:
+    """The name of a local draft of a file, for `put_draft`; a draft that is not put is removed."""
     if is_remote(path):
         with tempfile.TemporaryDirectory() as folder:
-            draft = Path(folder, path.name)
-            write(draft)
-            upload(draft, path)
+            yield Path(folder, path.name)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     try:
-        write(draft)
-        with draft.open("rb") as stream:
-            os.fsync(stream.fileno())
-        draft.replace(path)
+        yield draft
     finally:
         draft.unlink(missing_ok=True)
+
+
+def put_draft(draft: Path, path: Path) -> None:
+    """Put a finished draft into its place, which may have another name in the same folder."""
+    if is_remote(path):
+        upload(draft, path)
+        return
+    with draft.open("rb") as stream:
+        os.fsync(stream.fileno())
+    draft.replace(path)
 
 
 def write_named(path: Path, write: Callable[[Path], object]) -> None:
@@ -127,13 +142,50 @@ def upload(file: Path, path: Path) -> None:
             files.rm_file(draft)
 
 
-def remote_files(folder: Path) -> Iterator[tuple[Path, int, int]]:
-    """Every file below a remote folder: its path, its bytes, and a number that changes with its content."""
+def remote_files(folder: Path) -> Iterator[tuple[str, int, int]]:
+    """Every file below a remote folder: its name below it, its bytes, and a number that changes with its content."""
     files, root = _files(folder)
     base = root.strip("/")
     for name, about in files.find(root, detail=True).items():
         below = name.strip("/").removeprefix(base).strip("/")
-        yield folder / below, int(about["size"] or 0), version(about)
+        if ".." in below.split("/"):
+            raise ReliableSwapError(f"{folder} holds a file called {below}; rename it without ..")
+        yield below, int(about["size"] or 0), version(about)
+
+
+class Names:
+    """The names of a folder's files: `name in names`. The folder is listed again where a name is missing and the last
+    listing is older than `age` seconds, so that many questions cost one listing."""
+
+    def __init__(self, folder: Path, age: float = 0.4) -> None:
+        self.folder, self.age = folder, age
+        self._found: set[str] = set()
+        self._at = -math.inf
+
+    def __contains__(self, name: str) -> bool:
+        if name not in self._found and time.monotonic() - self._at > self.age:
+            self._found = self._listed()
+            self._at = time.monotonic()
+        return name in self._found
+
+    def _listed(self) -> set[str]:
+        try:
+            if is_remote(self.folder):
+                files, folder = _files(self.folder)
+                return {name.rstrip("/").rpartition("/")[2] for name in files.ls(folder, detail=False)}
+            return {path.name for path in self.folder.iterdir()}
+        except FileNotFoundError:
+            return set()
+
+
+def remove(path: Path) -> None:
+    """Remove a file, if it is there; not every store's paths have `unlink`."""
+    if not is_remote(path):
+        path.unlink(missing_ok=True)
+        return
+    files, name = _files(path)
+    with contextlib.suppress(FileNotFoundError):
+        files.rm_file(name)
 
 
 def remove_folder(folder: Path) -> None:
@@ -167,6 +219,25 @@ def local_copy(path: Path) -> Path:
     return kept
 
 
+def local_folder(path: Path) -> Path:
+    """The folder itself, or of a remote one a copy on this machine with all files below it, as `local_copy`."""
+    if not is_remote(path):
+        return path
+    listed = sorted(remote_files(path))
+    key = hashlib.sha256(f"{path} {listed}".encode()).hexdigest()[:24]
+    kept = cache_folder() / "folders" / key / (path.name or "folder")
+    if not kept.is_dir():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=kept.parent, prefix=".") as scratch:
+            for name, _, _ in listed:
+                target = Path(scratch, kept.name, name)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                path.fs.get_file(str((path / name).path), str(target))  # type: ignore[attr-defined]
+            with contextlib.suppress(OSError):  # another process was quicker
+                Path(scratch, kept.name).rename(kept)
+    return kept
+
+
 def cache_folder() -> Path:
     """Where copies of remote files are kept."""
     return Path(os.environ.get("RELIABLESWAP_CACHE") or Path.home() / ".cache" / "reliableswap")
@@ -186,7 +257,7 @@ def sweep(folder: Path, before: float) -> None:
     for draft in folder.glob(".*.tmp"):
         with contextlib.suppress(FileNotFoundError):
             if 0 < draft.stat().st_mtime < before:  # some stores tell no time
-                draft.unlink()
+                remove(draft)
 
 
 def _files(path: Path) -> tuple[Any, str]:

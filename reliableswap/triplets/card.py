@@ -126,7 +126,8 @@ given up after {settings["pairing"]["tries"]} partners.
 - `surrogate_*`: what made each synthetic picture, the blend or a generator. `settings_*`: with which settings.
 - `attempt`: how many partners were dropped before.
 
-`cache/`, where it is still here, holds the photos' found faces and serves to make more; it need not be published.
+`cache/` and `plan/`, where they are still here, hold the photos' found faces and serve to make more; they need not be
+published.
 
 ## Settings
 

@@ -3,91 +3,103 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from reliableswap.data.splits import NAMES
+from reliableswap.data.splits import NAMES, Split
 from reliableswap.errors import ReliableSwapError
 
 from .duplicates import duplicates
-from .quality import quality, reason_against
-from .records import FaceRecords
+from .quality import faults, quality
 from .settings import TripletSettings
 
+_CHUNK = 65_536  # photos at a time
 _OFTEN = 50  # pairs a photo; more add little
+USED, DUPLICATE = "", "duplicate"
 
 
 @dataclass(frozen=True)
 class Choice:
-    """members: the positions of each split's photos; dropped: the reason of every other photo, by position.
+    """members: the positions of each split's photos; reasons: why photos are dropped, "" first, for those that are
+    used; why (N,) uint8: the reason of each photo, as a number among them."""
 
-    quality (N,) of all photos; person (N,): a number for the identity of each photo.
-    """
-
-    members: dict[str, np.ndarray]
-    dropped: dict[int, str]
-    quality: np.ndarray
-    person: np.ndarray
+    members: Mapping[str, np.ndarray]
+    reasons: Sequence[str]
+    why: np.ndarray
 
     @property
     def counts(self) -> Counter[str]:
-        """Dropped photos by reason."""
-        return Counter(self.dropped.values())
-
-    @property
-    def people(self) -> dict[str, int]:
-        """People with usable photos by split."""
-        return {name: len(set(self.person[members].tolist())) for name, members in self.members.items()}
+        """Dropped photos by reason, in the order of the first photo of each; duplicates last."""
+        first = {name: int(np.argmax(self.why == k)) for k, name in enumerate(self.reasons) if k in self.why}
+        names = sorted(first, key=lambda name: (name == DUPLICATE, first[name]))
+        numbers = np.bincount(self.why, minlength=len(self.reasons))
+        return Counter({n: int(numbers[self.reasons.index(n)]) for n in names if n != USED})
 
 
-def choose_photos(records: FaceRecords, settings: TripletSettings) -> Choice:
-    """Take the good photos without near-duplicates, split by identity."""
-    dropped: dict[int, str] = {}
-    score = np.zeros(len(records.photos))
-    for i, measures in enumerate(records.measures):
-        if measures is None:
-            dropped[i] = records.reasons[i]
-            continue
-        score[i] = quality(measures)
-        reason = reason_against(measures, settings.quality)
-        if reason:
-            dropped[i] = reason
-    good = np.array([i for i in range(len(records.photos)) if i not in dropped], np.int64)
-    double = duplicates(records.hashes[good], score[good], settings.quality.duplicate_bits)
-    dropped |= dict.fromkeys((int(i) for i in good[double]), "duplicate")
-    splits = [settings.split.of(photo.identity) for photo in records.photos]
-    members = {name: np.array([i for i in good[~double] if splits[i] == name], np.int64) for name in NAMES}
-    names = sorted({photo.identity for photo in records.photos})
-    number = {name: k for k, name in enumerate(names)}
-    person = np.array([number[photo.identity] for photo in records.photos])
-    return Choice(members, dropped, score, person)
+def choose_photos(
+    faces: np.recarray, reasons: Sequence[str], split: np.ndarray, settings: TripletSettings
+) -> Choice:
+    """Take the good photos without near-duplicates.
+
+    faces: the measures and hashes of all photos, and in `why` the number among `reasons` of those without a face. Their
+    `quality` and `why` are filled in. split (N,): the number of each photo's part.
+    """
+    names = [*reasons]
+    for start in range(0, len(faces), _CHUNK):
+        some = faces[start : start + _CHUNK].view(np.recarray)
+        some.quality[:] = np.where(some.why == 0, quality(some), 0.0)
+        for reason, faulty in faults(some, settings.quality).items():
+            if (new := faulty & (some.why == 0)).any():
+                some.why[new] = _number(names, reason)
+    good = np.flatnonzero(faces.why == 0)
+    double = duplicates(faces.hash[good], faces.quality[good], settings.quality.duplicate_bits)
+    if double.any():
+        faces.why[good[double]] = _number(names, DUPLICATE)
+    good = good[~double]
+    members = {name: good[split[good] == k].astype(np.int32) for k, name in enumerate(NAMES)}
+    return Choice(members, names, faces.why)
 
 
-def overused(choice: Choice, slots: dict[str, int]) -> str | None:
-    """Explain which splits would show the same few photos again and again; None if none does."""
+def _number(names: list[str], name: str) -> int:
+    if name not in names:
+        names.append(name)
+    return names.index(name)
+
+
+def parts(split: Split, people: Sequence[str]) -> np.ndarray:
+    """(P,) uint8, the number of each person's part among the names of parts."""
+    return np.fromiter((NAMES.index(split.of(person)) for person in people), np.uint8, len(people))
+
+
+def overused(photos: Mapping[str, int], slots: Mapping[str, int]) -> str | None:
+    """Explain which splits would show the same few photos again and again; None if none does. photos and slots: the
+    number of photos and pairs by split."""
     often = {}
     for name, pairs in slots.items():
-        photos = len(choice.members[name])
-        if 2 * pairs > _OFTEN * photos:
-            often[name] = (
-                f"{pairs:,} pairs of {photos} photos in {name}, each about {2 * pairs // photos} times"
-            )
+        if 2 * pairs > _OFTEN * photos[name]:
+            times = 2 * pairs // photos[name]
+            often[name] = f"{pairs:,} pairs of {photos[name]} photos in {name}, each about {times} times"
     if not often:
         return None
-    enough = sum(min(pairs, _OFTEN * len(choice.members[name]) // 2) for name, pairs in slots.items())
+    enough = sum(min(pairs, _OFTEN * photos[name] // 2) for name, pairs in slots.items())
     return (
         f"few photos for so many pairs: {'; '.join(often.values())}; a network learns these faces by heart, so add "
         f"photos or make fewer pairs (--pairs {enough})"
     )
 
 
-def slots_by_split(choice: Choice, settings: TripletSettings) -> dict[str, int]:
-    """The number of pairs of each split: its share, if two people or more fell into it."""
-    people = choice.people
+def slots_by_split(
+    people: Mapping[str, int], dropped: Counter[str], settings: TripletSettings
+) -> dict[str, int]:
+    """The number of pairs of each split: its share, if two people or more fell into it.
+
+    people: those with usable photos by split; dropped: photos by reason.
+    """
     shares = {n: share for n, share in asdict(settings.split).items() if share > 0 and people[n] > 1}
     if not shares:
-        why = ", ".join(f"{n} {reason}" for reason, n in choice.counts.most_common()) or "none was dropped"
+        why = ", ".join(f"{n} {reason}" for reason, n in dropped.most_common()) or "none was dropped"
         raise ReliableSwapError(
             f"no split has two people to pair ({sum(people.values())} people with usable photos; photos dropped: "
             f"{why}); add photos of more people or loosen the limits"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import itertools
 
 import cv2
 import numpy as np
@@ -11,6 +11,7 @@ from reliableswap.errors import ReliableSwapError
 
 _SIDE = 16
 BITS = _SIDE * _SIDE
+_COMPARED = 1 << 18  # pairs of hashes at a time
 
 
 def perceptual_hash(crop: np.ndarray) -> np.ndarray:
@@ -28,18 +29,48 @@ def duplicates(hashes: np.ndarray, quality: np.ndarray, bits: int) -> np.ndarray
     """
     if not 0 <= bits < BITS // 8:
         raise ReliableSwapError(f"duplicate_bits is {bits}; choose 0 to {BITS // 8 - 1}")
-    text = np.unpackbits(np.ascontiguousarray(hashes).view(np.uint8).reshape(-1, BITS // 8), axis=1)
-    pieces = [np.packbits(piece, axis=1) for piece in np.array_split(text, bits + 1, axis=1)]
-    kept: list[dict[bytes, list[int]]] = [defaultdict(list) for _ in pieces]
     double = np.zeros(len(hashes), bool)
     # Best first, and by position where quality is equal.
-    for photo in np.lexsort((np.arange(len(hashes)), -quality)):
-        keys = [piece[photo].tobytes() for piece in pieces]
-        near = sorted({other for table, key in zip(kept, keys, strict=True) for other in table.get(key, ())})
-        if near:
-            distance = np.bitwise_count(hashes[near] ^ hashes[photo]).sum(1)
-            double[photo] = bool((distance <= bits).any())
-        if not double[photo]:
-            for table, key in zip(kept, keys, strict=True):
-                table[key].append(int(photo))
+    order = np.lexsort((np.arange(len(hashes)), -quality))
+    # Of equal hashes only the best can be kept: what is near to it is near to the others, too.
+    first = np.unique(np.ascontiguousarray(hashes[order]).view("V32").ravel(), return_index=True)[1]
+    double[order] = True
+    best = order[np.sort(first)]
+    double[best] = False
+    for better, worse in _near(hashes[best], bits):
+        if not double[best[better]]:
+            double[best[worse]] = True
     return double
+
+
+def _near(hashes: np.ndarray, bits: int) -> list[tuple[int, int]]:
+    """The pairs (i, j), i < j, of hashes that differ in at most `bits` bits, by j."""
+    found = np.zeros(0, np.int64)
+    edges = np.linspace(0, BITS, bits + 2).astype(int)
+    for start, stop in itertools.pairwise(edges):
+        key = _piece(hashes, start, stop)
+        order = np.argsort(key, kind="stable")
+        key = key[order]
+        left, step, parts = np.arange(len(key)), 1, [found]
+        while len(left := left[: np.searchsorted(left, len(key) - step)]):
+            left = left[key[left] == key[left + step]]
+            for some in np.array_split(left, len(left) // _COMPARED + 1):
+                i, j = order[some], order[some + step]
+                close = np.bitwise_count(hashes[i] ^ hashes[j]).sum(1) <= bits
+                low, high = np.minimum(i, j)[close], np.maximum(i, j)[close]
+                parts.append(high * len(hashes) + low)
+            step += 1
+        found = np.unique(np.concatenate(parts))
+    return [(int(pair % len(hashes)), int(pair // len(hashes))) for pair in found]
+
+
+def _piece(hashes: np.ndarray, start: int, stop: int) -> np.ndarray:
+    """(N,) uint64, the bits from start to stop of each hash, or the first of them where they are many."""
+    stop = min(stop, start + 56)
+    columns = (
+        np.ascontiguousarray(hashes).view(np.uint8).reshape(-1, BITS // 8)[:, start // 8 : -(-stop // 8)]
+    )
+    key = np.zeros(len(hashes), np.uint64)
+    for column in columns.T:
+        key = key << np.uint64(8) | column
+    return key >> np.uint64(-stop % 8) & np.uint64((1 << (stop - start)) - 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,17 +11,22 @@ from reliableswap.data.splits import Split
 
 
 def empty_splits(
-    people: Collection[str], split: Split, slots: Mapping[str, int], rows: Mapping[str, int], cache: Path
+    usable: Callable[[], Collection[str]],
+    split: Split,
+    slots: Mapping[str, int],
+    rows: Mapping[str, int],
+    cache: Path,
 ) -> str | None:
     """Explain which splits that were asked for have no rows; None if all have some.
 
-    people: the names of those with usable photos; slots: pairs to make by split; rows: pairs kept by split;
+    usable: gives the names of those with usable photos; slots: pairs to make by split; rows: pairs kept by split;
     cache: folder of the photos' records.
     """
-    parts = Counter(map(split.of, people))
     empty = [name for name, share in asdict(split).items() if share > 0 and not rows.get(name)]
     if not empty:
         return None
+    people = usable()
+    parts = Counter(map(split.of, people))
     reasons, advice = [], []
     for name in empty:
         if parts[name] < 2:

@@ -1,4 +1,4 @@
-"""A run of the factory: photos -> records -> pairs -> shards -> card. A run that was stopped goes on where it was."""
+"""A run of the factory: photos -> records -> plan -> shards -> card. A run that was stopped goes on where it was."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from reliableswap.data.encoders import EncoderChoice
 from reliableswap.data.jobs import Crew, Executor, Place
-from reliableswap.data.photos import list_photos
+from reliableswap.data.photo_list import PhotoList, scan_photos
 from reliableswap.data.records import RecordCache, analyser_label
 from reliableswap.data.shards import read_about
 from reliableswap.data.storage import as_path, sweep
@@ -22,17 +22,19 @@ from reliableswap.faces.analysers.base import FaceAnalyser
 from reliableswap.faces.analysers.bundled import BundledAnalyser
 
 from .card import write_card
-from .choice import choose_photos, overused, slots_by_split
+from .choice import overused
 from .empty_splits import empty_splits
-from .photo_table import write_photo_table
-from .plan import Shard, Tally, plan
-from .records import FaceKind, FaceRecords, recipe
+from .plan import Shard, Tally, cut
+from .planning import Planner
+from .records import FaceKind, recipe
 from .run_file import begin_run
 from .settings import TripletSettings
 from .shards import ShardMaker
 from .surrogates.swapped import GeneratorChoice
 
 logger = logging.getLogger(__name__)
+
+PLAN = "plan"  # folder of what is decided before shards are made
 
 
 @dataclass
@@ -92,6 +94,7 @@ def make_triplets(
     executor: Executor | None = None,
     licence: str = "other",
     preview: Path | None = None,
+    patience: float = 60.0,
     progress: bool = True,
 ) -> RunReport:
     """Turn photos into shards of triplets below `output`, and return what this rank did.
@@ -109,18 +112,20 @@ def make_triplets(
         encoder: without one, the filter does not look at identity.
         generator: makes the surrogates of a share of the pairs (default: the blend makes all).
         preview: also write the contact sheet to this file.
+        patience: seconds without news after which other ranks' work is done here, see Crew.
     """
     began = time.time()
     settings = settings or TripletSettings()
-    output, cache = as_path(output), as_path(cache) if cache else None
-    crew: Crew[Any] = Crew(place or Place.from_environment(), workers, executor=executor)
+    output = as_path(output)
+    crew: Crew[Any] = Crew(place or Place.from_environment(), workers, patience, executor=executor)
     show = progress and crew.place.first
-    listed = list_photos(photos, flat)
     analyser_name, encoder_name = analyser_label(analyser()), encoder.load().label if encoder else None
     made_with = {"analyser": analyser_name, "encoder": encoder_name}
     if generator is not None:
         made_with["generator"] = generator.load().label
-    begin_run(output, settings, listed, made_with)
+    listed = _list_once(
+        photos, flat, output, crew, lambda found: begin_run(output, settings, found, made_with)
+    )
 
     kind = FaceKind(
         recipe(settings.size, settings.pad, analyser_name, encoder_name),
@@ -129,33 +134,51 @@ def make_triplets(
         analyser,
         encoder,
     )
-    record_cache = RecordCache(cache or output / "cache", kind, listed)
-    record_cache.complete(crew, progress=show)
-    records = FaceRecords(record_cache)
-    choice = choose_photos(records, settings)
-    if crew.place.first:
-        write_photo_table(output / "photos.csv", records, choice, settings)
-    slots = slots_by_split(choice, settings)
-    few = overused(choice, slots)
+    records = RecordCache(as_path(cache) if cache else output / "cache", kind, listed)
+    records.complete(crew, progress=show)
+    planner = Planner(output / PLAN, listed, records, settings)
+    crew.once(planner, planner.done)
+    plan = planner.plan
+    few = overused(plan.members, plan.slots)
     if few and crew.place.first:
         logger.warning(few)
-    shards = plan(slots, settings.shard_pairs)
-    people = {listed[i].identity for members in choice.members.values() for i in members}
-    del records
+    shards = cut(plan.slots, settings.shard_pairs)
 
-    maker = ShardMaker(output / "data", settings, record_cache, encoder, made_with, generator)
-    report = RunReport(len(shards), choice.counts)
+    maker = ShardMaker(output / "data", settings, plan, encoder, made_with, generator)
+    report = RunReport(len(shards), plan.dropped)
     report.tallies = _make_shards(maker, shards, crew, show)
     if crew.place.first:
-        for folder in (maker.folder, record_cache.folder):
+        for folder in (maker.folder, records.folder, planner.folder):
             sweep(folder, began)
         sheets = [output / "contact_sheet.jpg", *([as_path(preview)] if preview else [])]
         paths = [maker.path(shard) for shard in shards]
-        write_card(output, paths, choice.counts, len(listed), licence, sheets)
-        warning = empty_splits(people, settings.split, slots, _rows_by_split(paths), record_cache.folder)
+        write_card(output, paths, plan.dropped, len(listed), licence, sheets)
+        warning = empty_splits(plan.people, settings.split, plan.slots, _rows_by_split(paths), records.folder)
         if warning:
             logger.warning(warning)
     return report
+
+
+def _list_once(
+    photos: Path, flat: Collection[str], output: Path, crew: Crew[Any], check: Callable[[PhotoList], None]
+) -> PhotoList:
+    """The list of photos, which rank 0 makes and checks at every start. All ranks use the one that the run began with,
+    so that photos have the same stamps for all."""
+    file = output / PLAN / "photos.arrow"
+
+    def make() -> None:
+        listed = scan_photos(photos, flat)
+        check(listed)
+        if not file.is_file() or PhotoList.open(file).digest != listed.digest:
+            listed.save(file)
+
+    if crew.place.first:
+        make()
+    else:
+        crew.once(make, file.is_file)
+    listed = PhotoList.open(file)
+    check(listed)
+    return listed
 
 
 def _make_shards(maker: ShardMaker, shards: Sequence[Shard], crew: Crew[Shard], show: bool) -> list[Tally]:

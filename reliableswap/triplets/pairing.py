@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
-from .choice import Choice
-from .records import FaceRecords
 from .settings import TripletSettings
+
+MEMBER = np.dtype(
+    [
+        ("photo", "<i4"),
+        ("person", "<i4"),
+        ("yaw", "<f8"),
+        ("pitch", "<f8"),
+        ("light", "<f8", (3,)),
+        ("same", "<i4", (2,)),
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -24,20 +31,51 @@ class Pair:
     other_b: int | None
 
 
-class Pairing:
-    """The pairs of one split. A pair follows from the seed, the number of its slot and the attempt alone."""
+@dataclass(frozen=True, eq=False)
+class Members:
+    """The photos of a split, and who is `a` in each of its slots. These arrays may be mapped files: a pair reads a few
+    rows of them.
 
-    def __init__(self, records: FaceRecords, choice: Choice, settings: TripletSettings, split: str) -> None:
-        self.settings, self.split = settings, split
-        self.members = choice.members[split]
-        self.person = choice.person[self.members]
-        found = [records.measures[i] for i in self.members]
-        self.angles = np.array([(m.yaw, m.pitch) for m in found if m], np.float64).reshape(-1, 2)
-        self.light = np.array([m.light for m in found if m], np.float64).reshape(-1, 3)
-        self.embeddings = None if records.embeddings is None else records.embeddings[self.members]
-        order = np.argsort(self.person, kind="stable")
-        self._by_person = {int(self.person[run[0]]): run for run in _runs(self.person, order)}
-        self._order = lru_cache(maxsize=4)(self._new_order)
+    photos (M,) of type MEMBER: position, person, pose and light of each photo; the photos of its person are those from
+    same[0] to same[1] in by_person (M,). first (slots,): the member that is `a`.
+    """
+
+    photos: np.ndarray
+    by_person: np.ndarray
+    first: np.ndarray
+
+    @classmethod
+    def of(
+        cls, positions: np.ndarray, faces: np.ndarray, person: np.ndarray, slots: int, seed: int, split: str
+    ) -> Members:
+        """The members at `positions` among all faces, sorted. Every photo is `a` once before any photo is `a` twice."""
+        members = np.zeros(len(positions), MEMBER)
+        members["photo"], members["person"] = positions, person[positions]
+        for name in ("yaw", "pitch", "light"):
+            members[name] = faces[name][positions]
+        by_person = np.argsort(members["person"], kind="stable").astype(np.int32)
+        sorted_person = members["person"][by_person]
+        members["same"][:, 0] = np.searchsorted(sorted_person, members["person"], "left")
+        members["same"][:, 1] = np.searchsorted(sorted_person, members["person"], "right")
+        first = np.zeros(slots, np.int32)
+        purpose = 1 << 32 | zlib.crc32(split.encode())
+        for epoch, start in enumerate(range(0, slots, max(len(members), 1))):
+            order = np.random.default_rng([seed, purpose, epoch]).permutation(len(members))
+            first[start : start + len(members)] = order[: slots - start]
+        return cls(members, by_person, first)
+
+
+class Pairing:
+    """The pairs of one split. A pair follows from the seed, the number of its slot and the attempt alone.
+
+    embeddings (N,D): of all photos, if there are any.
+    """
+
+    def __init__(
+        self, settings: TripletSettings, split: str, members: Members, embeddings: np.ndarray | None
+    ) -> None:
+        self.settings, self.split, self.embeddings = settings, split, embeddings
+        self.members, self._by_person, self._first = members.photos, members.by_person, members.first
 
     def rng(self, slot: int, attempt: int, purpose: int = 0) -> np.random.Generator:
         """Random numbers for one attempt at one slot."""
@@ -46,30 +84,31 @@ class Pairing:
         )
 
     def pair(self, slot: int, attempt: int = 0) -> Pair:
-        """The pair of a slot. Every photo is `a` once before any photo is `a` twice."""
+        """The pair of a slot."""
         rng = self.rng(slot, attempt)
-        epoch, place = divmod(slot, len(self.members))
-        a = int(self._order(epoch)[place])
+        a = int(self._first[slot])
         b = self._partner(a, rng)
-        return Pair(int(self.members[a]), int(self.members[b]), self._another(a, rng), self._another(b, rng))
+        return Pair(self._photo(a), self._photo(b), self._another(a, rng), self._another(b, rng))
 
     def another_photo(self, photo: int, rng: np.random.Generator) -> int:
         """Any other photo of the split."""
-        others = self.members[self.members != photo]
-        return int(others[rng.integers(len(others))])
+        place = int(np.searchsorted(self.members["photo"], photo))
+        other = int(rng.integers(len(self.members) - 1))
+        return self._photo(other + (other >= place))
 
-    def _new_order(self, epoch: int) -> np.ndarray:
-        purpose = 1 << 32 | zlib.crc32(self.split.encode())
-        return np.random.default_rng([self.settings.seed, purpose, epoch]).permutation(len(self.members))
+    def _photo(self, member: int) -> int:
+        return int(self.members[member]["photo"])
 
     def _partner(self, a: int, rng: np.random.Generator) -> int:
-        limits = self.settings.pairing
+        limits, me = self.settings.pairing, self.members[a]
         candidates = rng.integers(0, len(self.members), limits.candidates)
-        candidates = candidates[self.person[candidates] != self.person[a]]
+        candidates = candidates[self.members[candidates]["person"] != me["person"]]
         if not len(candidates):  # one person has nearly all the photos
-            candidates = rng.permutation(np.flatnonzero(self.person != self.person[a]))[: limits.candidates]
-        turn = np.linalg.norm(self.angles[candidates] - self.angles[a], axis=1)
-        light = np.linalg.norm(self.light[candidates] - self.light[a], axis=1)
+            others = np.flatnonzero(self.members["person"] != me["person"])
+            candidates = rng.permutation(others)[: limits.candidates]
+        rows = self.members[candidates]
+        turn = np.linalg.norm(_angles(rows) - _angles(me), axis=1)
+        light = np.linalg.norm(rows["light"] - me["light"], axis=1)
         excess = np.maximum(turn / limits.max_turn, light / limits.max_light)
         within = np.flatnonzero(excess <= 1)
         return int(candidates[within[0] if len(within) else excess.argmin()])
@@ -78,16 +117,14 @@ class Pairing:
         """Another photo of the same person; with an encoder, only one that it finds similar enough."""
         if self.settings.surrogates.singles:
             return None
-        same = self._by_person[int(self.person[one])]
-        same = same[same != one]
+        start, stop = self.members[one]["same"]
+        same = self._by_person[start:stop]
+        same = self.members[same[same != one]]["photo"]
         if len(same) and self.embeddings is not None:
-            alike = self.embeddings[same] @ self.embeddings[one]
+            alike = self.embeddings[same] @ self.embeddings[self._photo(one)]
             same = same[alike >= self.settings.filter.min_same]
-        return int(self.members[same[rng.integers(len(same))]]) if len(same) else None
+        return int(same[rng.integers(len(same))]) if len(same) else None
 
 
-def _runs(person: np.ndarray, order: np.ndarray) -> Sequence[np.ndarray]:
-    """The order, cut where the person changes."""
-    if not len(order):
-        return []
-    return np.split(order, np.flatnonzero(np.diff(person[order])) + 1)
+def _angles(rows: np.ndarray) -> np.ndarray:
+    return np.stack([rows["yaw"], rows["pitch"]], axis=-1)

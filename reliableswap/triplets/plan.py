@@ -27,7 +27,7 @@ class Shard:
         return shard_name(self.split, self.number, self.count)
 
 
-def plan(slots: Mapping[str, int], shard_pairs: int) -> list[Shard]:
+def cut(slots: Mapping[str, int], shard_pairs: int) -> list[Shard]:
     """All shards of a run. slots: the number of pairs of each split."""
     shards = []
     for split, pairs in slots.items():

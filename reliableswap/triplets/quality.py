@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -92,27 +93,30 @@ def light_slopes(crop: np.ndarray) -> tuple[float, float, float]:
     return right, down, float(cells.std())
 
 
-def reason_against(measures: Measures, settings: QualitySettings) -> str | None:
-    """Why the photo can't be ground truth, or None."""
-    if measures.enlargement > settings.max_enlargement:
-        return "small"
-    if measures.score < settings.min_score:
-        return "unsure"
-    if abs(measures.yaw) > settings.max_yaw or abs(measures.pitch) > settings.max_pitch:
-        return "turned"
-    if measures.clipped > settings.max_clipped:
-        return "clipped"
-    if measures.covered > settings.max_covered:
-        return "covered"
-    if measures.sharpness < settings.min_sharpness:
-        return "blurred"
-    return None
+def faults(measures: Any, settings: QualitySettings) -> dict[str, Any]:
+    """Why a photo can't be ground truth, the first reason first: whether it has that fault.
+
+    measures: `Measures`, or the same fields of many photos as columns by attribute.
+    """
+    m = measures
+    return {
+        "small": m.enlargement > settings.max_enlargement,
+        "unsure": m.score < settings.min_score,
+        "turned": (abs(m.yaw) > settings.max_yaw) | (abs(m.pitch) > settings.max_pitch),
+        "clipped": m.clipped > settings.max_clipped,
+        "covered": m.covered > settings.max_covered,
+        "blurred": m.sharpness < settings.min_sharpness,
+    }
 
 
-def quality(measures: Measures) -> float:
-    """0..1, for the better of two photos. It is a product: one bad measure makes a bad photo."""
-    size = min(1.0, 1.0 / max(measures.enlargement, 1e-6))
-    sharp = min(1.0, measures.sharpness / 0.45)
-    frontal = float(np.cos(np.radians(measures.yaw)) * np.cos(np.radians(measures.pitch)))
-    seen = (1 - measures.clipped) * (1 - measures.covered)
-    return max(size * sharp * max(frontal, 0.0) * measures.score * seen, 0.0)
+def quality(measures: Any) -> Any:
+    """0..1, for the better of two photos. It is a product: one bad measure makes a bad photo.
+
+    measures: as for `faults`.
+    """
+    m = measures
+    size = np.minimum(1.0, 1.0 / np.maximum(m.enlargement, 1e-6))
+    sharp = np.minimum(1.0, m.sharpness / 0.45)
+    frontal = np.cos(np.radians(m.yaw)) * np.cos(np.radians(m.pitch))
+    seen = (1 - m.clipped) * (1 - m.covered)
+    return np.maximum(size * sharp * np.maximum(frontal, 0.0) * m.score * seen, 0.0)

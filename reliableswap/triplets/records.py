@@ -18,8 +18,7 @@ from reliableswap.bundled import bundled
 from reliableswap.data.aligned import AlignedFace
 from reliableswap.data.encoders import Encoder, EncoderChoice
 from reliableswap.data.photos import Photo, read_photo
-from reliableswap.data.records import Record, RecordCache, Records
-from reliableswap.errors import ReliableSwapError
+from reliableswap.data.records import Record
 from reliableswap.faces import glasses
 from reliableswap.faces.align import TEMPLATES, apply, crop, similarity
 from reliableswap.faces.analysers.base import FaceAnalyser
@@ -32,7 +31,7 @@ from .quality import Measures, covered_share, measure
 _FORMAT = 7  # of the records; with another number all are made anew
 _COVERS = 120  # side in cells of the stored covers
 
-_MEASURES = [name for name in Measures.__dataclass_fields__ if name != "light"]
+MEASURES = [name for name in Measures.__dataclass_fields__ if name != "light"]
 
 
 def recipe(size: int, pad: int, analyser: str, encoder: str | None) -> str:
@@ -56,7 +55,7 @@ class FaceKind:
     encoder: EncoderChoice | None
 
     columns: ClassVar[Mapping[str, pa.DataType]] = {
-        **dict.fromkeys(_MEASURES, pa.float64()),
+        **dict.fromkeys(MEASURES, pa.float64()),
         "light": pa.list_(pa.float64(), 3),
         "hash": pa.binary(),
         "embedding": pa.list_(pa.float32()),
@@ -124,34 +123,8 @@ def unpack_covers(maps: np.ndarray, side: int) -> Covers:
     return Covers(np.float32(1 / 255) * maps, scale, np.full(2, -0.5), glasses.NONE)
 
 
-class FaceRecords(Records):
-    """The records of all photos, by position: `measures`, `hashes` (N,4), and `embeddings` (N,D) if there are any."""
-
-    def __init__(self, cache: RecordCache) -> None:
-        count = len(cache.photos)
-        self.measures: list[Measures | None] = [None] * count
-        self.hashes = np.zeros((count, 4), np.uint64)
-        self._vectors: dict[int, np.ndarray] = {}
-        super().__init__(cache)
-        self.embeddings: np.ndarray | None = None
-        if self._vectors:
-            self.embeddings = np.zeros((count, len(next(iter(self._vectors.values())))), np.float32)
-            for i, vector in self._vectors.items():
-                self.embeddings[i] = vector
-        self._vectors.clear()
-
-    def keep(self, i: int, columns: Mapping[str, Any]) -> None:
-        light = tuple(columns["light"])
-        self.measures[i] = Measures(**{name: columns[name] for name in _MEASURES}, light=light)
-        self.hashes[i] = np.frombuffer(columns["hash"], np.uint64)
-        if columns["embedding"] is not None:
-            self._vectors[i] = np.asarray(columns["embedding"], np.float32)
-
-    def face(self, i: int) -> AlignedFace:
-        """The padded crop of photo i with its mesh and covers."""
-        if not self.found[i]:
-            raise ReliableSwapError(f"{self.photos[i].name} has no face, so it has no crop")
-        entry = self.entries[i]
-        side = entry["crop"].shape[0]
-        covers, target_covers = (unpack_covers(entry[name], side) for name in ("covers", "target_covers"))
-        return AlignedFace(np.array(entry["crop"]), np.array(entry["mesh"]), covers, target_covers)
+def stored_face(entry: np.ndarray | np.void) -> AlignedFace:
+    """The padded crop of an entry with its mesh and covers."""
+    side = entry["crop"].shape[0]
+    covers, target_covers = (unpack_covers(entry[name], side) for name in ("covers", "target_covers"))
+    return AlignedFace(np.array(entry["crop"]), np.array(entry["mesh"]), covers, target_covers)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from reliableswap import __version__
-from reliableswap.data.photos import Photo
+from reliableswap.data.photo_list import PhotoList
 from reliableswap.data.storage import write_text
 from reliableswap.errors import ReliableSwapError
 
@@ -19,14 +18,13 @@ _NAME = "run.json"
 
 
 def begin_run(
-    output: Path, settings: TripletSettings, photos: Sequence[Photo], made_with: Mapping[str, str | None]
+    output: Path, settings: TripletSettings, photos: PhotoList, made_with: Mapping[str, str | None]
 ) -> None:
     """Note what the folder is made of, or raise if it was begun with something else."""
-    text = "\n".join(f"{p.name}\t{p.identity}\t{p.bytes}" for p in photos)
     this = {
         "version": __version__,
         "settings": json.loads(settings.to_json()),
-        "photos": {"count": len(photos), "sha256": hashlib.sha256(text.encode()).hexdigest()},
+        "photos": {"count": len(photos), "sha256": photos.digest},
         **made_with,
     }
     path = output / _NAME

@@ -11,24 +11,27 @@ from typing import Any
 
 from reliableswap import __version__
 from reliableswap.data.encoders import Encoder, EncoderChoice
-from reliableswap.data.records import RecordCache
 from reliableswap.data.shards import write_shard
+from reliableswap.data.storage import Names
 
 from .candidate import Candidate, Identities
-from .choice import Choice, choose_photos
 from .filter import reason_by_picture
 from .pairing import Pairing
 from .plan import Shard, Tally
-from .records import FaceRecords
+from .row_store import RowStore
+from .run_plan import RunPlan
 from .settings import TripletSettings
 from .sources import Source, Sources
 from .surrogates.swapped import GeneratorChoice, GeneratorSwap
 from .surrogates.target import draw_recipe, synthesise
 
+# Candidates whose identities are judged together. An encoder takes 16 faces at a time, and two are of one candidate.
+_TOGETHER = 8
+
 
 @dataclass(frozen=True)
 class ShardMaker:
-    """Makes one shard from the records, which must be complete.
+    """Makes one shard by a run's plan. Few of its faces are in memory at a time.
 
     made_with: analyser, encoder and generator, for the shard's metadata. generator: makes the surrogates of a share of
     the pairs.
@@ -36,7 +39,7 @@ class ShardMaker:
 
     folder: Path
     settings: TripletSettings
-    cache: RecordCache
+    plan: RunPlan
     encoder: EncoderChoice | None
     made_with: Mapping[str, Any]
     generator: GeneratorChoice | None = None
@@ -45,51 +48,66 @@ class ShardMaker:
         return self.folder / shard.name
 
     def done(self, shard: Shard) -> bool:
-        return self.path(shard).is_file()
+        return shard.name in self._names
 
     def __call__(self, shard: Shard) -> Tally:
         tally = Tally(shard)
-        rows: dict[int, dict[str, Any]] = {}
-        pending: Sequence[int] = range(shard.start, shard.stop)
-        for attempt in range(self.settings.pairing.tries):
-            rows |= self._attempt(shard, pending, attempt, tally)
-            pending = [slot for slot in pending if slot not in rows]
-            if not pending:
-                break
-        tally.kept = len(rows)
-        tally.drops["given up"] += len(pending)
-        about = {"version": __version__, "settings": json.loads(self.settings.to_json()), **self.made_with}
-        with tally.step("store"):
-            write_shard(self.path(shard), [rows[slot] for slot in sorted(rows)], {**about, **tally.about()})
+        with RowStore() as rows:
+            pending: Sequence[int] = range(shard.start, shard.stop)
+            for attempt in range(self.settings.pairing.tries):
+                self._attempt(shard, pending, attempt, tally, rows)
+                pending = [slot for slot in pending if slot not in rows]
+                if not pending:
+                    break
+            tally.kept = len(rows)
+            tally.drops["given up"] += len(pending)
+            about = {
+                "version": __version__,
+                "settings": json.loads(self.settings.to_json()),
+                **self.made_with,
+            }
+            with tally.step("store"):
+                write_shard(self.path(shard), rows.rows(), {**about, **tally.about()})
         return tally
 
     def _attempt(
-        self, shard: Shard, slots: Sequence[int], attempt: int, tally: Tally
-    ) -> dict[int, dict[str, Any]]:
-        """The rows of those slots whose pairs pass the filter."""
+        self, shard: Shard, slots: Sequence[int], attempt: int, tally: Tally, rows: RowStore
+    ) -> None:
+        """Store the rows of those slots whose pairs pass the filter."""
         pairing = self._pairing(shard.split)
-        candidates = [self._candidate(pairing, slot, attempt, tally) for slot in slots]
-        tally.attempts += len(candidates)
-        reasons = {one.slot: one.reason for one in candidates}
-        good = [one for one in candidates if one.reason is None]
-        rows = {}
-        for one, identities in zip(good, self._identities(good, tally), strict=True):
+        good: list[Candidate] = []
+        for slot in slots:
+            one = self._candidate(pairing, slot, attempt, tally)
+            tally.attempts += 1
+            if one.reason is not None:
+                tally.drops[one.reason] += 1
+                continue
+            good.append(one)
+            if len(good) == _TOGETHER:
+                self._keep(shard, pairing, good, tally, rows)
+                good.clear()
+        self._keep(shard, pairing, good, tally, rows)
+
+    def _keep(
+        self, shard: Shard, pairing: Pairing, candidates: Sequence[Candidate], tally: Tally, rows: RowStore
+    ) -> None:
+        """Judge the identities of some candidates, and store the rows of those that pass."""
+        for one, identities in zip(candidates, self._identities(candidates, tally), strict=True):
             reason = identities.reason(self.settings.filter) if identities else None
-            reasons[one.slot] = reason
-            if reason is None:
-                tally.made_by[one.ab.made_by] += 1
-                with tally.step("source"):
-                    sources = self._sources(pairing, one, tally)
-                with tally.step("store"):
-                    rows[one.slot] = self._row(shard.split, one, identities, sources)
-        tally.drops.update(reason for reason in reasons.values() if reason is not None)
-        return rows
+            if reason is not None:
+                tally.drops[reason] += 1
+                continue
+            tally.made_by[one.ab.made_by] += 1
+            with tally.step("source"):
+                sources = self._sources(pairing, one, tally)
+            with tally.step("store"):
+                rows.add(one.slot, self._row(shard.split, one, identities, sources))
 
     def _candidate(self, pairing: Pairing, slot: int, attempt: int, tally: Tally) -> Candidate:
         settings, pad = self.settings, self.settings.pad
         with tally.step("pair"):
             pair = pairing.pair(slot, attempt)
-            a, b = self._records.face(pair.a), self._records.face(pair.b)
+            a, b = self.plan.face(pair.a), self.plan.face(pair.b)
             rng = pairing.rng(slot, attempt, purpose=1)
             girth_share = settings.surrogates.girth_share
             recipes = [draw_recipe(settings.variation, rng, girth_share) for _ in range(2)]
@@ -114,7 +132,7 @@ class ShardMaker:
 
     def _identities(self, candidates: Sequence[Candidate], tally: Tally) -> list[Identities | None]:
         """Encode both surrogates of every candidate together: the encoder is quicker with many."""
-        known = self._records.embeddings
+        known = self.plan.vectors
         if self._encoder is None or known is None or not candidates:
             return [None] * len(candidates)
         with tally.step("encode"):
@@ -128,7 +146,7 @@ class ShardMaker:
         """The source surrogates of a pair that is kept, where the settings ask for them."""
         if not self.settings.surrogates.makes_sources:
             return {}
-        maker = Sources(self._records, self.settings, pairing, self._encoder)
+        maker = Sources(self.plan, self.settings, pairing, self._encoder)
         return maker.of(one.pair, one.slot, one.attempt, tally)
 
     def _row(
@@ -136,31 +154,31 @@ class ShardMaker:
     ) -> dict[str, Any]:
         pair = candidate.pair
         others = {
-            name: self._records.face(photo).inner(self.settings.pad)
+            name: self.plan.face(photo).inner(self.settings.pad)
             for name, photo in (("other_a", pair.other_a), ("other_b", pair.other_b))
             if photo is not None
         }
         return candidate.row(
-            split, self.settings.format, self.cache.photos, self._choice.quality, others, identities, sources
+            split,
+            self.settings.format,
+            self.plan.photos,
+            self.plan.faces["quality"],
+            others,
+            identities,
+            sources,
         )
 
     def _sharpness(self, photo: int) -> float:
-        measures = self._records.measures[photo]
-        assert measures is not None  # only photos with a face are paired
-        return measures.sharpness
+        return float(self.plan.faces[photo]["sharpness"])
 
     def _pairing(self, split: str) -> Pairing:
         if split not in self._pairings:
-            self._pairings[split] = Pairing(self._records, self._choice, self.settings, split)
+            self._pairings[split] = self.plan.pairing(split, self.settings)
         return self._pairings[split]
 
     @cached_property
-    def _records(self) -> FaceRecords:
-        return FaceRecords(self.cache)
-
-    @cached_property
-    def _choice(self) -> Choice:
-        return choose_photos(self._records, self.settings)
+    def _names(self) -> Names:
+        return Names(self.folder)
 
     @cached_property
     def _pairings(self) -> dict[str, Pairing]:
@@ -176,6 +194,6 @@ class ShardMaker:
         return self.generator.load()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Another process reads the records and loads the networks itself."""
-        lazy = ("_records", "_choice", "_pairings", "_encoder", "_swap")
+        """Another process loads the networks itself."""
+        lazy = ("_names", "_pairings", "_encoder", "_swap")
         return {name: value for name, value in self.__dict__.items() if name not in lazy}

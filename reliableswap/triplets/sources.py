@@ -10,7 +10,7 @@ from reliableswap.data.encoders import Encoder
 
 from .pairing import Pair, Pairing
 from .plan import Tally
-from .records import FaceRecords
+from .run_plan import RunPlan
 from .settings import TripletSettings
 from .surrogates.source import SourceSurrogate, another_picture
 
@@ -27,7 +27,7 @@ class Source:
 class Sources:
     """Makes the source surrogates of a split's pairs."""
 
-    records: FaceRecords
+    plan: RunPlan
     settings: TripletSettings
     pairing: Pairing
     encoder: Encoder | None
@@ -46,9 +46,9 @@ class Sources:
     def _draw(self, photo: int, rng: np.random.Generator) -> Source | None:
         """The first of some draws that keeps the identity and turns no part of the face over."""
         settings = self.settings
-        face = self.records.face(photo)
+        face = self.plan.face(photo)
         for _ in range(settings.surrogates.source_tries):
-            other = self.records.face(self.pairing.another_photo(photo, rng))
+            other = self.plan.face(self.pairing.another_photo(photo, rng))
             made = another_picture(face, other, settings.size, settings.sources, rng)
             if made.folded > settings.filter.max_folded:
                 continue
@@ -58,6 +58,6 @@ class Sources:
         return None
 
     def _alike(self, made: SourceSurrogate, photo: int) -> float | None:
-        if self.encoder is None or self.records.embeddings is None:
+        if self.encoder is None or self.plan.vectors is None:
             return None
-        return float(self.encoder([made.face.crop])[0] @ self.records.embeddings[photo])
+        return float(self.encoder([made.face.crop])[0] @ self.plan.vectors[photo])

@@ -18,7 +18,7 @@ from reliableswap.data.photos import Photo, list_photos
 from reliableswap.data.records import RecordCache, Records
 from reliableswap.data.shards import picture_cell, shard_name
 from reliableswap.data.splits import NAMES, Split, holds_out
-from reliableswap.data.storage import as_path, write_text
+from reliableswap.data.storage import as_path, remove, write_text
 from reliableswap.errors import ReliableSwapError
 
 from .attributes import ATTRIBUTES, of_label, of_measures
@@ -201,7 +201,7 @@ def _write(
         },
     }
     for old in (output / "data").glob("*.parquet"):
-        old.unlink()
+        remove(old)
     for split, own in rows.items():
         count = -(-len(own) // settings.shard_rows)
         for number in range(count):

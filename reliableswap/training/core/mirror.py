@@ -12,7 +12,15 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from reliableswap.data.storage import as_path, is_remote, remote_files, remove_folder, upload, work_folder
+from reliableswap.data.storage import (
+    as_path,
+    is_remote,
+    remote_files,
+    remove,
+    remove_folder,
+    upload,
+    work_folder,
+)
 
 from .settings import RunSettings
 from .state import POSITION_FILE, checkpoints
@@ -40,10 +48,9 @@ class Mirror:
         logger.info("fetching %s from %s", steps[-1], self.remote)
         self.local.mkdir(parents=True, exist_ok=True)
         fetch_folder(self.remote / steps[-1], self.local / steps[-1])
-        for path, _, _ in remote_files(self.remote):
-            name = path.relative_to(self.remote).as_posix()
+        for name, _, _ in remote_files(self.remote):
             if "/" not in name:
-                (self.local / name).write_bytes(path.read_bytes())
+                (self.local / name).write_bytes((self.remote / name).read_bytes())
 
     def push(self) -> None:
         """Upload what changed since the last time, and remove the checkpoints that are no more."""
@@ -72,7 +79,7 @@ class Mirror:
             self._sent[name] = stamp
 
     def _remove(self, folder: Path) -> None:
-        (folder / POSITION_FILE).unlink(missing_ok=True)
+        remove(folder / POSITION_FILE)
         remove_folder(folder)
 
 
@@ -95,9 +102,9 @@ def fetch_folder(remote: Path, local: Path) -> None:
     """Copy a remote folder beside the local place, then rename it."""
     part = local.with_name(local.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
-    for path, _, _ in remote_files(remote):
-        target = part / path.relative_to(remote).as_posix()
+    for name, _, _ in remote_files(remote):
+        target = part / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(path.read_bytes())
+        target.write_bytes((remote / name).read_bytes())
     part.mkdir(parents=True, exist_ok=True)
     part.replace(local)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -60,3 +61,35 @@ def test_the_place_comes_from_the_launcher(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(ReliableSwapError, match="RANK is 3 of WORLD_SIZE 2"):
         Place.from_environment()
+
+
+def test_one_thing_is_made_by_rank_0_for_all() -> None:
+    made: list[int] = []
+    ranks: list[Crew[int]] = [Crew(Place(rank, 2), 1, patience=5, look_every=0.01) for rank in range(2)]
+    threading.Timer(0.05, lambda: ranks[0].once(lambda: made.append(0), lambda: bool(made))).start()
+    ranks[1].once(lambda: made.append(1), lambda: bool(made))
+    assert made == [0]
+    ranks[0].once(lambda: made.append(0), lambda: bool(made))
+    assert made == [0]
+
+
+def test_one_thing_is_made_by_another_rank_where_rank_0_is_silent() -> None:
+    made: list[int] = []
+    crew: Crew[int] = Crew(Place(1, 2), 1, patience=0.001, look_every=0.001)
+    crew.once(lambda: made.append(1), lambda: False)
+    assert made == [1]
+
+
+class Slow(Ticks):
+    def __call__(self, unit: int) -> int:
+        time.sleep(0.1)
+        return super().__call__(unit)
+
+
+def test_a_rank_is_as_patient_as_its_own_units_were_long() -> None:
+    maker, other = Slow(), Ticks()
+    crew: Crew[int] = Crew(Place(0, 2), 1, patience=0.001, look_every=0.01)
+    assert list(crew.make_own(maker, range(4), lambda _: False)) == [0, 2]
+    threading.Timer(0.15, lambda: [other(unit) for unit in (1, 3)]).start()
+    assert list(crew.wait_for_others(maker, range(4), lambda unit: unit in maker.made + other.made)) == []
+    assert maker.made == [0, 2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,10 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
+from reliableswap.data import buckets
+from reliableswap.data.buckets import Bucket
 from reliableswap.data.jobs import Crew, Place
+from reliableswap.data.photo_list import scan_photos
 from reliableswap.data.photos import Photo, list_photos, read_photo
 from reliableswap.data.records import Record, RecordCache, Records
 from reliableswap.errors import ReliableSwapError
@@ -47,7 +51,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "photos"
 
 
-def complete(folder: Path, recipe: str = "mean", crew: Crew[int] | None = None) -> tuple[Records, list[str]]:
+def complete(
+    folder: Path, recipe: str = "mean", crew: Crew[Bucket] | None = None
+) -> tuple[Records, list[str]]:
     """The records of a folder's photos, and which photos were looked at for it."""
     kind = MeanColour(recipe=recipe)
     cache = RecordCache(folder.parent / "cache", kind, list_photos(folder))
@@ -122,3 +128,43 @@ def test_ranks_share_the_photos(folder: Path) -> None:
     assert kinds[0].seen
     assert kinds[1].seen
     assert complete(folder)[1] == []
+
+
+def test_a_list_that_grows_keeps_its_records(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    complete(folder)
+    monkeypatch.setattr(buckets, "_PHOTOS", 0.01)  # as if there were far more photos: 512 buckets
+    shutil.copy(folder / "ann/1.png", folder / "ann/3.png")
+    records, seen = complete(folder)
+    assert seen == ["ann/3.png"]
+    assert records.found.all()
+    assert {path.name.split("-")[3] for path in (folder.parent / "cache").iterdir()} == {"00512"}
+    assert complete(folder)[1] == []
+
+
+def test_records_of_earlier_versions_are_taken_over(folder: Path) -> None:
+    complete(folder)
+    for path in sorted((folder.parent / "cache").iterdir()):  # faces-00012-of-00256-KEY.parquet
+        _, number, _, _, rest = path.name.split("-")
+        key, kind = rest.split(".")
+        path.rename(
+            path.with_name(
+                f"faces-{number[2:]}.parquet" if kind == "parquet" else f"faces-{number[2:]}-{key}.npy"
+            )
+        )
+    records, seen = complete(folder)
+    assert seen == []
+    assert [float(records.entries[i][0]) for i in range(4)] == [COLOURS[p.name] for p in records.photos]
+
+
+def test_other_processes_are_sent_a_bucket_and_no_list(folder: Path) -> None:
+    photos = scan_photos(folder).save(folder.parent / "photos.arrow")
+    cache = RecordCache(folder.parent / "cache", MeanColour(), photos)
+    assert [one.key for one in cache.buckets] == [
+        one.key for one in RecordCache(folder.parent, MeanColour(), list_photos(folder)).buckets
+    ]
+    assert cache.key == RecordCache(folder.parent, MeanColour(), list_photos(folder)).key
+    sent = pickle.dumps(cache)
+    assert b"ann/1" not in sent
+    for bucket in cache.buckets:
+        pickle.loads(sent)(pickle.loads(pickle.dumps(bucket)))
+    assert all(map(cache.done, cache.buckets))

@@ -5,18 +5,24 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import fsspec
 import numpy as np
 import pytest
+from fsspec.registry import _registry
 from PIL import Image
 
 from reliableswap.data.photos import list_photos, read_photo
 from reliableswap.data.storage import (
+    Names,
     as_path,
     is_remote,
     local_copy,
+    local_folder,
     readable,
+    remote_files,
+    remove,
     sweep,
     write_array,
     write_text,
@@ -136,3 +142,53 @@ def test_photos_are_listed_and_read(bucket: Path) -> None:
     assert (listed.identity, int(read_photo(listed)[0, 0, 0])) == ("Ann", 9)
     with pytest.raises(ReliableSwapError, match=r"no pictures in|neither a folder"):
         list_photos(as_path("memory://bucket/none"))
+
+
+@pytest.fixture(params=["gs", "hf"])
+def cloud(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A store in memory in place of the client of gs:// or hf://, which can't be reached here."""
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    class Cloud(MemoryFileSystem):
+        protocol = request.param
+        store: ClassVar[dict] = {}
+        pseudo_dirs: ClassVar[list] = [""]
+
+        def mv(self, *_: object, **__: object) -> None:
+            raise AssertionError("an upload is whole by itself, and a move would copy it")
+
+    monkeypatch.setenv("RELIABLESWAP_CACHE", str(tmp_path / "cache"))
+    before = dict(_registry)
+    fsspec.register_implementation(request.param, Cloud, clobber=True)
+    yield as_path(f"{request.param}://datasets/owner/name")
+    _registry.clear()
+    _registry.update(before)
+
+
+def test_other_stores_go_the_same_way(cloud: Path) -> None:
+    write_text(cloud / "data/a.txt", "whole")
+    write_array(cloud / "rows.npy", np.arange(4))
+    assert (cloud / "data/a.txt").read_text() == "whole"
+    assert np.load(local_copy(cloud / "rows.npy")).tolist() == [0, 1, 2, 3]
+    assert sorted(name for name, _, _ in remote_files(cloud)) == ["data/a.txt", "rows.npy"]
+    copy = local_folder(cloud)
+    assert (copy / "data/a.txt").read_text() == "whole"
+    assert local_folder(cloud) == copy
+    write_text(cloud / "data/a.txt", "another")
+    assert (local_folder(cloud) / "data/a.txt").read_text() == "another"
+    write_whole(cloud / "ann/1.png", lambda draft: draft.write_bytes(picture(7)))
+    (photo,) = list_photos(cloud)
+    assert (photo.identity, int(read_photo(photo)[0, 0, 0])) == ("ann", 7)
+    names = Names(cloud / "data", age=0)
+    assert "a.txt" in names
+    assert "b.txt" not in names
+    for _ in range(2):
+        remove(cloud / "rows.npy")
+        assert not (cloud / "rows.npy").exists()
+
+
+def test_a_name_that_leaves_its_folder_is_refused(bucket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listing = {"/bucket/run/../x.txt": {"size": 1}}
+    monkeypatch.setattr(type(bucket.fs), "find", lambda *_, **__: listing)  # type: ignore[attr-defined]
+    with pytest.raises(ReliableSwapError, match=r"holds a file called \.\./x\.txt"):
+        list(remote_files(bucket))

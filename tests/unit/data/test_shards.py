@@ -42,3 +42,14 @@ def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
         write_shard(tmp_path / name, rows, {"kept": 2})
     assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
     assert read_about(tmp_path / "one") == {"kept": 2}
+
+
+def test_rows_are_written_in_groups(tmp_path: Path) -> None:
+    rows = [{"id": str(i), "attempt": i} for i in range(150)]
+    write_shard(tmp_path / "shard", iter(rows), {"kept": 150})
+    stored = pq.ParquetFile(tmp_path / "shard")
+    assert [stored.metadata.row_group(k).num_rows for k in range(3)] == [64, 64, 22]
+    assert stored.read(columns=["id", "attempt"]).to_pylist() == rows
+    write_shard(tmp_path / "none", [], {"kept": 0})
+    assert pq.read_table(tmp_path / "none").num_rows == 0
+    assert read_about(tmp_path / "none") == {"kept": 0}

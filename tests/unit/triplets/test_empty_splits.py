@@ -22,13 +22,13 @@ def people(train: int, validation: int, test: int) -> list[str]:
 
 def test_nothing_is_said_when_every_part_has_rows() -> None:
     rows = {"train": 9, "validation": 1, "test": 1}
-    assert empty_splits(people(20, 2, 2), Split(), rows, rows, CACHE) is None
-    assert empty_splits(people(20, 0, 0), Split(100, 0, 0), {"train": 9}, {"train": 9}, CACHE) is None
+    assert empty_splits(lambda: people(20, 2, 2), Split(), rows, rows, CACHE) is None
+    assert empty_splits(lambda: people(20, 0, 0), Split(100, 0, 0), {"train": 9}, {"train": 9}, CACHE) is None
 
 
 def test_a_part_with_too_few_people_comes_with_a_split_that_has_enough() -> None:
     some = people(56, 1, 3)
-    text = empty_splits(some, Split(), {"train": 90, "test": 10}, {"train": 90, "test": 10}, CACHE)
+    text = empty_splits(lambda: some, Split(), {"train": 90, "test": 10}, {"train": 90, "test": 10}, CACHE)
     assert text is not None
     assert "validation: 1 person of 60 fell into it, and a pair needs two people" in text
     assert "test:" not in text
@@ -41,14 +41,14 @@ def test_a_part_with_too_few_people_comes_with_a_split_that_has_enough() -> None
 
 def test_few_people_get_a_split_without_test() -> None:
     some = people(6, 0, 0)
-    text = empty_splits(some, Split(), {"train": 9}, {"train": 9}, CACHE)
+    text = empty_splits(lambda: some, Split(), {"train": 9}, {"train": 9}, CACHE)
     assert text is not None
     better = Split.parse(re.findall(r"--split (\d+/\d+/0)", text)[-1])
     assert min(sum(better.of(name) == part for name in some) for part in ("train", "validation")) > 1
 
 
 def test_parts_that_got_no_pairs_or_kept_none_are_told_apart() -> None:
-    text = empty_splits(people(20, 2, 2), Split(), {"train": 9, "test": 1}, {"train": 9}, CACHE)
+    text = empty_splits(lambda: people(20, 2, 2), Split(), {"train": 9, "test": 1}, {"train": 9}, CACHE)
     assert text is not None
     assert "validation: its share of the pairs is less than one" in text
     assert "test: the filter dropped all of its pairs" in text
@@ -56,6 +56,6 @@ def test_parts_that_got_no_pairs_or_kept_none_are_told_apart() -> None:
 
 
 def test_two_people_can_not_be_split() -> None:
-    text = empty_splits(people(2, 0, 0), Split(), {"train": 9}, {"train": 9}, CACHE)
+    text = empty_splits(lambda: people(2, 0, 0), Split(), {"train": 9}, {"train": 9}, CACHE)
     assert text is not None
     assert "photos of more people" in text

@@ -53,12 +53,12 @@ def test_light_is_told_from_its_side() -> None:
 def test_each_fault_has_its_reason() -> None:
     face, limits = aligned(1), QualitySettings()
     fine = quality.measure(face.crop, face.mesh, 0.6, 0.9, 0.05)
-    assert quality.reason_against(fine, limits) is None
+    assert not any(quality.faults(fine, limits).values())
     faults = {"small": 1.6, "unsure": 0.5, "turned": 50.0, "clipped": 0.2, "covered": 0.5, "blurred": 0.1}
     fields = ("enlargement", "score", "yaw", "clipped", "covered", "sharpness")
     for (reason, value), name in zip(faults.items(), fields, strict=True):
         worse = dataclasses.replace(fine, **{name: value})
-        assert quality.reason_against(worse, limits) == reason
+        assert [name for name, faulty in quality.faults(worse, limits).items() if faulty] == [reason]
         assert quality.quality(worse) < quality.quality(fine)
     fringe = face.crop.copy()
     fringe[: int(face.mesh[9, 1])] = (30, 20, 15)
@@ -68,3 +68,17 @@ def test_each_fault_has_its_reason() -> None:
     burnt = np.full_like(face.crop, 255)
     assert quality.clipped_share(burnt, face.mesh) == 1
     assert quality.clipped_share(face.crop, face.mesh) < 0.05
+
+
+def test_many_photos_are_judged_as_one_is(rng: np.random.Generator) -> None:
+    names = [one.name for one in dataclasses.fields(quality.Measures) if one.name != "light"]
+    values = {name: rng.uniform(0, 2, 300) for name in names}
+    values["yaw"], values["pitch"] = rng.normal(0, 40, 300), rng.normal(0, 30, 300)
+    values["clipped"], values["covered"] = rng.uniform(0, 0.2, (2, 300))
+    many = quality.Measures(**values, light=(0.0, 0.0, 0.0))
+    found, limits = quality.quality(many), QualitySettings()
+    for i in range(300):
+        one = quality.Measures(**{k: float(v[i]) for k, v in values.items()}, light=(0.0, 0.0, 0.0))
+        assert found[i] == quality.quality(one)
+        for reason, faulty in quality.faults(many, limits).items():
+            assert faulty[i] == quality.faults(one, limits)[reason]

@@ -1,0 +1,216 @@
+"""Measure how the triplet factory grows with the number of photos: memory and time of its coordinator and of a worker.
+
+    python benchmarks/factory_scale.py [--photos 100000,1000000] [--pairs 300000] [--size 128]
+
+The records are made up, so no photo is looked at: measures, hashes and vectors are random, and every crop is that of
+one portrait. So a worker's shard is real work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import pickle
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from people import photo_of
+
+from reliableswap.data.array_file import ArrayFile
+from reliableswap.data.jobs import one_thread
+from reliableswap.data.photo_list import PhotoList
+from reliableswap.data.photos import Found, Photo
+from reliableswap.data.records import RecordCache
+from reliableswap.faces.analysers.bundled import BundledAnalyser
+from reliableswap.triplets.factory import PLAN
+from reliableswap.triplets.plan import cut
+from reliableswap.triplets.planning import Planner
+from reliableswap.triplets.records import FaceKind
+from reliableswap.triplets.settings import FilterSettings, QualitySettings, TripletSettings
+from reliableswap.triplets.shards import ShardMaker
+
+MEBI = 2**20
+EACH = 3  # photos of a person
+VECTOR = 128  # of the bundled encoder
+
+
+@dataclass
+class Step:
+    """What a step took: processor seconds, and the peak of the memory that is the process's own, in bytes."""
+
+    seconds: float = 0.0
+    peak: float = 0.0
+
+
+def own_memory() -> int:
+    """Bytes of memory that no other process could share; pages of mapped files are the system's."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("RssAnon:"):
+            return int(line.split()[1]) * 1024
+    raise SystemExit("this benchmark needs Linux")
+
+
+@contextmanager
+def measured(name: str, steps: dict[str, Step]) -> Iterator[None]:
+    """Time a block, and watch the memory from another thread."""
+    step, over = steps.setdefault(name, Step()), threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.05):
+            step.peak = max(step.peak, own_memory())
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    began = time.process_time()
+    try:
+        yield
+    finally:
+        step.seconds = time.process_time() - began
+        over.set()
+        thread.join()
+        step.peak = max(step.peak, own_memory())
+
+
+def settings_for(arguments: argparse.Namespace) -> TripletSettings:
+    """Every face is good enough, and every surrogate is kept."""
+    return TripletSettings(
+        size=arguments.size,
+        pairs=arguments.pairs,
+        quality=QualitySettings(max_enlargement=9, min_sharpness=0.0, max_covered=1.0),
+        filter=FilterSettings(min_sharpness_kept=0.0, min_shown=0.0, max_folded=1.0),
+    )
+
+
+def kind_for(size: int) -> FaceKind:
+    return FaceKind("made up", size, size // 8, BundledAnalyser, None)
+
+
+def made_up_list(folder: Path, photos: int) -> PhotoList:
+    """The list of photos that are nowhere."""
+    found = (
+        Found(f"person{i // EACH:07d}/{i % EACH}.jpg", f"person{i // EACH:07d}", 100_000 + i, i)
+        for i in range(photos)
+    )
+    return PhotoList.of(Path("/photos"), found).save(folder / PLAN / "photos.arrow")
+
+
+def make_up_records(folder: Path, photos: int, arguments: argparse.Namespace) -> None:
+    """Records of all photos, as if they had been looked at."""
+    kind, rng = kind_for(arguments.size), np.random.default_rng(0)
+    cache = RecordCache(folder / "cache", kind, made_up_list(folder, photos))
+    portrait = kind(Photo("portrait", "nobody", photo_of("P001"))).entry
+    assert portrait is not None
+    crops = folder / "crops.npy"
+    with ArrayFile(crops, kind.entry) as out:
+        for _ in range(max(map(len, cache.buckets))):
+            out.append(portrait)
+    cache.folder.mkdir(parents=True)
+    for bucket in cache.buckets:
+        count = len(bucket)
+        plain = dict.fromkeys(kind.columns, np.full(count, 0.05))
+        plain |= {"sharpness": rng.uniform(0.25, 0.5, count), "score": rng.uniform(0.8, 1, count)}
+        plain |= {"yaw": rng.normal(0, 15, count), "pitch": rng.normal(0, 8, count)}
+        vectors = rng.normal(size=(count, VECTOR)).astype(np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        columns: dict[str, Any] = {
+            "name": list(cache.photos.names(bucket.photos)),
+            "stamp": [cache.photos[i].stamp for i in bucket.photos],
+            "row": np.arange(count, dtype=np.int32),
+            "reason": [""] * count,
+            "message": [""] * count,
+            **plain,
+            "light": list(rng.normal(0, 8, (count, 3))),
+            "hash": [rng.bytes(32) for _ in range(count)],
+            "embedding": list(vectors),
+        }
+        table = pa.table(columns, schema=cache.schema(bucket))
+        pq.write_table(table, cache.table(bucket), compression="zstd")
+        os.link(crops, cache.array(bucket))
+
+
+def coordinate(folder: Path, photos: int, arguments: argparse.Namespace) -> dict[str, Step]:
+    """What rank 0 does before the first shard, and in a second run."""
+    steps: dict[str, Step] = {}
+    with measured("list of photos (from memory)", steps):
+        made_up_list(folder, photos)
+    cache = None
+    with measured("which records are there", steps):
+        listed = PhotoList.open(folder / PLAN / "photos.arrow")
+        cache = RecordCache(folder / "cache", kind_for(arguments.size), listed)
+        if not all(map(cache.done, cache.buckets)):
+            raise SystemExit("records are missing")
+    planner = Planner(folder / PLAN, listed, cache, settings_for(arguments))
+    with measured("plan", steps):
+        planner()
+    with measured("plan, once more (a run that goes on)", steps):
+        planner.done()
+        plan = planner.plan
+        shards = cut(plan.slots, settings_for(arguments).shard_pairs)
+    maker = ShardMaker(folder / "data", settings_for(arguments), plan, None, {})
+    (folder / "maker.pickle").write_bytes(pickle.dumps((maker, shards[1 % len(shards)])))
+    return steps
+
+
+def work(folder: Path, arguments: argparse.Namespace) -> dict[str, Step]:
+    """What a worker does: take the maker, find the pairs of a shard, and make part of it."""
+    steps: dict[str, Step] = {}
+    with measured("imports and nothing more", steps):
+        pass
+    with measured("start (receive the maker, map the plan)", steps):
+        maker, shard = pickle.loads((folder / "maker.pickle").read_bytes())
+        pairing = maker._pairing(shard.split)
+    with measured("pairs of a shard (256)", steps):
+        for slot in range(shard.start, shard.stop):
+            pairing.pair(slot)
+    with one_thread(), measured(f"a shard of {arguments.shard_pairs} pairs at {arguments.size} px", steps):
+        maker(type(shard)("train", 0, 1, shard.start, shard.start + arguments.shard_pairs))
+    return steps
+
+
+def apart(work: Callable[..., Any], *arguments: Any) -> Any:
+    """The result of a call in a process of its own."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(work, arguments)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--photos", default="100000,1000000", help="numbers of photos, with commas")
+    parser.add_argument("--pairs", type=int, default=300_000)
+    parser.add_argument("--size", type=int, default=128)
+    parser.add_argument("--shard-pairs", type=int, default=16, help="pairs of the shard that is made")
+    parser.add_argument("--json", type=Path, help="also write the figures here")
+    arguments = parser.parse_args()
+    figures: dict[str, dict[str, tuple[float, float]]] = {}
+    print("| photos | who | step | processor seconds | own memory, MiB |\n|---|---|---|---|---|", flush=True)
+    for photos in map(int, arguments.photos.split(",")):
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch)
+            apart(make_up_records, folder, photos, arguments)
+            for who, steps in (
+                ("coordinator", apart(coordinate, folder, photos, arguments)),
+                ("worker", apart(work, folder, arguments)),
+            ):
+                for name, step in steps.items():
+                    print(
+                        f"| {photos:,} | {who} | {name} | {step.seconds:.1f} | {step.peak / MEBI:.0f} |",
+                        flush=True,
+                    )
+                    figures.setdefault(str(photos), {})[f"{who}: {name}"] = (step.seconds, step.peak)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

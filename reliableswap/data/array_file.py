@@ -1,0 +1,52 @@
+"""An .npy file written row by row."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from reliableswap.errors import ReliableSwapError
+
+
+class ArrayFile:
+    """Rows of type `kind` are appended to a file, which is an array when it is closed; one row is in memory."""
+
+    def __init__(self, file: Path, kind: np.dtype) -> None:
+        shape = np.zeros(0, kind)
+        self._kind, self._rest = shape.dtype, shape.shape[1:]
+        self._count = 0
+        self._stream = file.open("wb")
+        self._header()
+        self._start = self._stream.tell()
+
+    def __len__(self) -> int:
+        return self._count
+
+    def append(self, row: np.ndarray | np.void) -> None:
+        """Add a row."""
+        row = np.asarray(row)
+        if row.dtype != self._kind or row.shape != self._rest:
+            raise ReliableSwapError(
+                f"a row {row.shape} of {row.dtype} is no row {self._rest} of {self._kind}; make it so"
+            )
+        self._stream.write(row.tobytes())
+        self._count += 1
+
+    def _header(self) -> None:
+        about = {"descr": np.lib.format.dtype_to_descr(self._kind), "fortran_order": False}
+        # NumPy pads headers so that the first axis can grow.
+        np.lib.format.write_array_header_1_0(self._stream, {**about, "shape": (self._count, *self._rest)})
+
+    def __enter__(self) -> ArrayFile:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._stream:
+            if error is None:
+                self._stream.seek(0)
+                self._header()
+                assert self._stream.tell() == self._start
