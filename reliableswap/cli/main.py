@@ -13,6 +13,7 @@ from reliableswap.errors import ReliableSwapError
 
 from .common import say
 from .quick_start import import_diffusers
+from .remote import run_here
 
 # Sub-command: (module with `add_arguments(parser)` and `run(arguments)`, what it does).
 COMMANDS = {
@@ -67,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = make_parser(command).parse_args(argv)
     run: Callable[[argparse.Namespace], int] = arguments.run
     try:
-        return run(arguments)
+        return run_here(run, arguments)
     except ReliableSwapError as error:
         if arguments.debug:
             raise

@@ -64,12 +64,12 @@ def test_a_generator_makes_the_surrogates_of_a_share_of_the_pairs(by_generator: 
 
 
 @pytest.mark.slow
-def test_processes_change_nothing_with_a_generator(
-    by_generator: Path, people: tuple[Path, partial[Known]], made: Path, tmp_path: Path
+def test_the_number_of_processes_changes_nothing(
+    by_generator: Path, people: tuple[Path, partial[Known]], tmp_path: Path
 ) -> None:
+    """Neither of records nor of pairs, by the blend or by a generator."""
     choice = GeneratorChoice(bundled())  # the pipeline holds the same generator
-    args = {"analyser": people[1], "cache": made / "cache", "progress": False}
-    make_triplets(people[0], tmp_path, FEW, generator=choice, workers=2, **args)
+    make_triplets(people[0], tmp_path, FEW, analyser=people[1], generator=choice, workers=2, progress=False)
     assert shard_bytes(tmp_path) == shard_bytes(by_generator)
 
 
