@@ -87,6 +87,7 @@ def test_an_adapter_swaps_and_is_saved_with_its_generator(pipe: ReliableSwapPipe
         signatures(pipe.generator)
 
 
+@pytest.mark.slow
 def test_a_replaced_encoder_is_checked(pipe: ReliableSwapPipeline) -> None:
     swapped(pipe)
     assert pipe.identity is not None
@@ -96,6 +97,7 @@ def test_a_replaced_encoder_is_checked(pipe: ReliableSwapPipeline) -> None:
         swapped(pipe)
 
 
+@pytest.mark.slow
 def test_an_encoder_whose_weights_change_is_checked(pipe: ReliableSwapPipeline) -> None:
     swapped(pipe)
     assert pipe.identity is not None

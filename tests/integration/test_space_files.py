@@ -117,6 +117,7 @@ def test_an_upload_makes_room_by_deleting_what_is_unused(
     assert not Path(old).exists()
 
 
+@pytest.mark.slow
 def test_old_files_go_while_the_page_is_served_and_the_sweeper_stops_with_it(
     page: gr.Blocks, pictures: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,6 +35,7 @@ def change(pipe: ReliableSwapPipeline, engine: str) -> np.ndarray:
     return np.asarray(np.abs(result.pictures[0].pixels.astype(float) - target).mean(2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["blend", "neural"])
 def test_what_hides_the_target_stays_in_front_of_the_new_face(
     pipe: ReliableSwapPipeline, engine: str

@@ -199,6 +199,7 @@ def test_no_jitter_is_no_change(rng: np.random.Generator) -> None:
     assert Jitter(1, 0.5, 1, 0)(picture).std() < 0.6 * picture.std()
 
 
+@pytest.mark.slow
 def test_something_in_front_stays_with_target_and_truth_and_leaves_the_wanted_face_alone(made: Path) -> None:
     limits = dataclasses.replace(NONE, occluded=1.0)
     plain = TripletDataset(

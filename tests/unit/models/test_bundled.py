@@ -129,6 +129,7 @@ class Recorder:
         return getattr(self.network, name)
 
 
+@pytest.mark.slow
 def test_the_generator_uses_both_its_identity_and_its_guidance(pipe: ReliableSwapPipeline) -> None:
     """With the texture hidden the vector alone still moves the face; with the vector alone changed it moves less."""
     recorder = Recorder(pipe.networks().generator)

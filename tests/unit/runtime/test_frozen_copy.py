@@ -12,6 +12,7 @@ from reliableswap.models import FixerNet, IdentityEncoder, MeshNet, PerceptualFe
 from reliableswap.runtime.torch import frozen_copy
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("network", "size"),
     [

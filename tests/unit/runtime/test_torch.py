@@ -75,6 +75,7 @@ def test_the_copy_follows_the_weights(
     assert compiled(network) is compiled(network)
 
 
+@pytest.mark.slow
 def test_the_copy_follows_dtype_and_device(network: FixerNet) -> None:
     compiled(network)
     assert compiled(network.to(torch.bfloat16)).dtype == torch.bfloat16

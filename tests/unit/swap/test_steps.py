@@ -195,6 +195,7 @@ def test_in_a_large_photo_a_cheek_that_no_texture_shows_stays_the_targets(
     assert done.image[nose].min() > 230
 
 
+@pytest.mark.slow
 def test_a_generator_works_at_the_smallest_of_its_sizes_that_holds_the_photo(
     pipe: ReliableSwapPipeline, identity: IdentityEncoder
 ) -> None:

@@ -194,6 +194,7 @@ def test_overlap_counts_only_where_the_truth_is_known() -> None:
     assert overlap(found, true, torch.tensor([True, True, False, False])) == pytest.approx(1 / 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", ["--from_features", "--no-from_features"])
 def test_two_steps_give_a_folder_that_loads(folder: Path, tmp_path: Path, start: str) -> None:
     more = ["--parsing", str(folder / "parsing"), "--faces", str(folder / "faces"), "--teachers", str(folder)]

@@ -52,6 +52,7 @@ def test_a_run_grows_through_the_levels_and_leaves_a_folder(tmp_path: Path) -> N
     assert "Measured on held-out frames" in card
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("drawn")
 @pytest.mark.parametrize(
     ("stop", "more"),
