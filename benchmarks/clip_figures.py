@@ -4,8 +4,8 @@
     python benchmarks/clip_figures.py CLIP... -o OUT --alone      # and every frame swapped by itself, for comparison
 
 Each clip is cut to its first frames, with their time stamps, and stored again with hardly a loss. Sources are the
-studio portraits of openpeople, in turn. OUT/sheets holds every tenth frame of each clip above its swapped version,
-OUT/report what `evaluate --protocol video` measures.
+studio portraits of openpeople, in turn. OUT/sheets holds the face in every tenth frame of each clip above its
+swapped version, OUT/report what `evaluate --protocol video` measures.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import argparse
 import csv
 import subprocess
 import sys
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from reliableswap import ReliableSwapPipeline
 from reliableswap.errors import ReliableSwapError
 from reliableswap.pipelines.video import VideoResult, VideoSettings
 
-_ROW, _COLUMNS = 320, 5  # pixels of a frame's height on a sheet, and frames beside each other
+_ROW = 400  # pixels of a frame's height on a sheet
 
 
 def cut(clip: Path, out: Path, frames: int) -> None:
@@ -65,20 +66,22 @@ def swap(pipe: ReliableSwapPipeline, source: Path, clip: Path, out: Path, engine
     raise RuntimeError(f"{clip} ended without a result")
 
 
-def sheet(before: Path, after: Path, out: Path, every: int) -> None:
-    """Every so many frames of a clip, each above its swapped version."""
-    rows = [[_small(frame) for frame in islice(_frames(path), 0, None, every)] for path in (before, after)]
-    count = min(map(len, rows))
-    bands = []
-    for first in range(0, count, _COLUMNS):
-        pair = [np.hstack(row[first : min(first + _COLUMNS, count)]) for row in rows]
-        bands.append(np.vstack(pair))
-    widest = max(band.shape[1] for band in bands)
-    padded = [np.pad(band, ((0, 6), (0, widest - band.shape[1]), (0, 0))) for band in bands]
-    Image.fromarray(np.vstack(padded)).save(out)
+def sheet(pipe: ReliableSwapPipeline, before: Path, after: Path, out: Path, every: int) -> None:
+    """Every so many frames of a clip, cut to the faces' surroundings, each above its swapped version."""
+    rows = [list(islice(_frames(path), 0, None, every)) for path in (before, after)]
+    boxes = [face.box for frame in rows[0] for face in pipe.find(frame)[:1]]
+    if not boxes:
+        raise SystemExit(f"no face found in the frames of {before}")
+    low, high = np.min(boxes, 0)[:2], np.max(boxes, 0)[2:]
+    room = 0.4 * float(max(high - low))
+    height, width = rows[0][0].shape[:2]
+    x0, y0 = np.maximum(low - room, 0).astype(int)
+    x1, y1 = np.minimum(high + room, (width, height)).astype(int)
+    pairs = [np.vstack([_small(frame[y0:y1, x0:x1]) for frame in pair]) for pair in zip(*rows, strict=False)]
+    Image.fromarray(np.hstack(pairs)).save(out)
 
 
-def _frames(path: Path) -> Any:
+def _frames(path: Path) -> Iterator[np.ndarray]:
     with av.open(str(path)) as clip:
         for frame in clip.decode(clip.streams.video[0]):
             yield frame.to_ndarray(format="rgb24")
@@ -86,7 +89,8 @@ def _frames(path: Path) -> Any:
 
 def _small(frame: np.ndarray) -> np.ndarray:
     scale = _ROW / frame.shape[0]
-    return cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return cv2.resize(frame, None, fx=scale, fy=scale, interpolation=method)
 
 
 def main() -> None:
@@ -121,7 +125,7 @@ def main() -> None:
             print(f"{clip.name}: {error}", flush=True)
             continue
         print(f"{clip.name}: swapped {report['frames_swapped']} of {report['frames']} frames", flush=True)
-        sheet(before, after, folders["sheets"] / f"{clip.stem}.png", options.every)
+        sheet(pipe, before, after, folders["sheets"] / f"{clip.stem}.png", options.every)
         rows.append((clip.stem, source.resolve(), before.resolve()))
     if not rows:
         raise SystemExit("no clip could be swapped")

@@ -130,6 +130,12 @@ def lower_face(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
     return polygon_mask(mesh[[*ring, 425, 327, 2, 98, 205]], shape_hw)
 
 
+def features(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
+    """(H,W) the hull of brows, eyes, nose and mouth."""
+    above, below = [70, 63, 105, 66, 107, 9, 336, 296, 334, 293, 300], [263, 291, 18, 61, 33]
+    return polygon_mask(mesh[[*above, *below]], shape_hw)
+
+
 def forehead(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
     """(H,W) from the upper edges of the brows to the top of the outline, with the temples."""
     top = [127, 162, 21, 54, 103, 67, 109, 10, 338, 297, 332, 284, 251, 389, 356]

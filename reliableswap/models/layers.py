@@ -49,8 +49,9 @@ def enlarged(maps: Tensor, size: torch.Size) -> Tensor:
 
 
 def leaning(maps: Tensor, towards_texture: float) -> Tensor:
-    """(B,CHANNELS,h,w) the maps, with that much added to the texture's score."""
-    return torch.cat([maps[:, :1] + towards_texture, maps[:, 1:]], 1)
+    """(B,CHANNELS,h,w) the maps, with that much added to the texture's score, and without changes of its colours."""
+    scores, flows, colours, fine = maps.split((_SCORES, _FLOWS, _COLOURS, _FINE), 1)
+    return torch.cat([scores[:, :1] + towards_texture, scores[:, 1:], flows, 0 * colours, fine], 1)
 
 
 def compose(made: Tensor, maps: Tensor, target: Tensor, guidance: Tensor) -> tuple[Tensor, Tensor]:

@@ -124,7 +124,8 @@ class LightGenerator(Generator):
     stains of colour too, and a network with free colours paints some. `sizes` are the crop sizes that it was trained
     at. With `layers` the network sees inputs of any size at 128 px, and the maps it answers with (models/layers.py)
     are applied at the inputs' own size; `lean` is added to the texture's score where that is above 128 px, because what
-    the network draws is soft there. `away` is the share of the target's vector that a swap subtracts from the
+    the network draws is soft there, and the texture keeps its colours, because the network's changes of them show as
+    stains. `away` is the share of the target's vector that a swap subtracts from the
     source's (swap/steps/generate.py). `adapter_join` says how an IdentityAdapter is joined ("none": there is none), and
     `adapter_encoder` holds its encoder's settings.
     """

@@ -20,8 +20,7 @@ from .crop import enlarged, face_in_crop_window, in_region
 # more of it costs likeness; in large ones the source's iris would show at the lids.
 _OPENING, _OPENING_LARGE = 0.7, 0.95
 _EDGE, _SOFT = 0.05, 0.03  # of the face's width: how far a large face ends inside the outline, and how softly
-_MIDDLE = 0.2  # of the face's width: further inside, a large face is drawn where no texture is valid
-_VALID = (0.2, 0.6)  # validity between which a texture begins to count
+_VALID = (0.5, 0.9)  # validity between which a texture begins to count
 
 
 def opacity(job: FaceJob) -> FaceJob:
@@ -58,13 +57,12 @@ def _validity(job: FaceJob, piece: Window) -> np.ndarray:
 
 
 def _inside(mesh: np.ndarray, shape_hw: tuple[int, int], valid: np.ndarray) -> np.ndarray:
-    """(H,W) one inside the face, falling to zero before its outline, and near it where no texture is valid.
+    """(H,W) one inside the face, falling to zero before its outline, and beside its features where no texture is valid.
 
     What a layered generator draws itself is soft beside a photo of more than 128 px, and where the source's face is
     behind hair it draws a stain: the target's own cheek and temple look better.
     """
     width = regions.face_width(mesh)
     oval = regions.oval(mesh, shape_hw)
-    middle = regions.eroded(oval, _MIDDLE * width)
-    there = regions.eroded(oval, _EDGE * width) * np.maximum(valid, middle)
+    there = regions.eroded(oval, _EDGE * width) * np.maximum(valid, regions.features(mesh, shape_hw))
     return regions.feathered(there, _SOFT * width)

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from reliableswap.models import LightGenerator, layers_cpu
-from reliableswap.models.layers import CHANNELS, LayerHead, compose, enlarged, reduced
+from reliableswap.models.layers import CHANNELS, LayerHead, compose, enlarged, leaning, reduced
 
 
 def inputs(size: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -126,16 +126,26 @@ def test_an_exported_graph_has_the_layers_of_torch() -> None:
         assert torch.allclose(exported, compose(made, 0.5 * maps, target, guidance)[0], atol=5e-4)
 
 
+def test_a_texture_that_is_leant_towards_keeps_its_colours() -> None:
+    made, target, guidance = inputs(256)
+    maps = maps_for(0)
+    maps[:, 7:13] = torch.linspace(-2, 2, 6)[:, None, None]  # gain and bias of each channel
+    changed, kept = (compose(made, one, target, guidance)[0] for one in (maps, leaning(maps, 2.0)))
+    left = (slice(None), slice(None), slice(None), slice(0, 120))
+    assert (changed - guidance[:, :3])[left].abs().max() > 0.3
+    torch.testing.assert_close(kept[left], guidance[:, :3][left], rtol=0, atol=1e-3)
+
+
 def test_a_generator_leans_towards_the_texture_where_photos_are_larger_than_what_it_sees() -> None:
     torch.manual_seed(0)
     settings = {"channels": (8, 8, 8, 8), "block_count": 1, "identity_dim": 16, "layers": True}
     plain = LightGenerator(**settings).eval()
-    leaning = LightGenerator(**settings, lean=2.0).eval()
-    leaning.load_state_dict(plain.state_dict())
+    leant = LightGenerator(**settings, lean=2.0).eval()
+    leant.load_state_dict(plain.state_dict())
     for size, leans in ((128, False), (256, True)):
         _, target, guidance = inputs(size)
         with torch.no_grad():
-            before, after = (one(target, torch.ones(1, 16), guidance).layers for one in (plain, leaning))
+            before, after = (one(target, torch.ones(1, 16), guidance).layers for one in (plain, leant))
         left = (0, 0, slice(None), slice(0, size // 2 - 2))
         odds = [layers[left] / (1 - layers[left]) for layers in (before, after)]
         torch.testing.assert_close(
