@@ -3,7 +3,8 @@
 #
 #   docker build -t reliableswap .
 #   docker run --rm -p 127.0.0.1:7860:7860 reliableswap
-#   docker run --rm -v "$PWD:/work" -w /work -u "$(id -u)" reliableswap reliableswap swap ME.jpg THEM.jpg -o OUT.png
+#   docker run --rm -v "$PWD:/work" -w /work -u "$(id -u)" -e HOME=/tmp reliableswap \
+#     reliableswap swap ME.jpg THEM.jpg -o OUT.png
 
 ARG PYTHON=3.11.13-slim-bookworm
 

@@ -2,7 +2,7 @@
 # CUDA's libraries come with torch. See docs/scale.md.
 #
 #   docker build -f docker/cuda.Dockerfile -t reliableswap:cuda .
-#   docker run --rm --gpus all --ipc host -v "$PWD/runs:/work" -w /work reliableswap:cuda \
+#   docker run --rm --gpus all --ipc host -v "$PWD:/work" -w /work -u "$(id -u)" -e HOME=/tmp reliableswap:cuda \
 #     reliableswap train generator --triplets s3://triplets/first --output_dir runs/generator
 
 ARG PYTHON=3.11.13-slim-bookworm
