@@ -105,7 +105,8 @@ def find_covers(
     else:
         mouth = decided.mouth if decided else None
         hidden, bare = covered_by_colour(piece, moved, there, strict, mouth)
-    return Covers(np.dstack([hidden, bare]), scale, corner - 0.5, worn, told=parts is not None)
+    maps = np.dstack([hidden, bare]).astype(np.float32)
+    return Covers(maps, scale, corner - 0.5, worn, told=parts is not None)
 
 
 def find_glasses(picture: np.ndarray, mesh: np.ndarray, glasses_net: Any) -> np.ndarray:

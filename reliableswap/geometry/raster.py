@@ -8,7 +8,7 @@ pixels and not with the triangles. Depth z grows away from the camera; pixel cen
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 import cv2
@@ -47,6 +47,10 @@ class Raster:
         covered = np.zeros(self.shape[0] * self.shape[1], bool)
         covered[self.pixels] = True
         return covered.reshape(self.shape)
+
+    def only(self, kept: np.ndarray) -> Raster:
+        """Of its covered pixels those where `kept` (N,) is true."""
+        return replace(self, pixels=self.pixels[kept], triangles=self.triangles[kept])
 
     def interpolate(self, values: np.ndarray) -> Iterator[np.ndarray]:
         """(N,) float32 for each column of point values (P,C): the values at the covered pixels."""

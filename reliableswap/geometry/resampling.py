@@ -8,10 +8,12 @@ an AUC of 0.82 to 0.84 for a single patch; with Lanczos' kernel it is 0.52 to 0.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import cv2
+import numpy as np
 
+_TILE = 64  # pixels a side of the squares in which a picture is read
 _LARGE = 1_000_000  # pixels from which a picture is resampled by cubics: that takes a quarter of the time
 _NETWORKS = 128  # side of the crops that networks see; they have learnt from bilinear ones
 
@@ -24,3 +26,37 @@ def sharp(shape: Sequence[int]) -> int:
 def crop_method(size: int) -> int:
     """How a photo is resampled into a crop of that side."""
     return cv2.INTER_LINEAR if size <= _NETWORKS else sharp((size, size))
+
+
+def read_at(picture: np.ndarray, positions: np.ndarray, needed: np.ndarray | None = None) -> np.ndarray:
+    """(h,w,C) a picture (H,W,C) read at positions (h,w,2); beyond its edges they go on.
+
+    needed: (h,w) uint8; where it is zero, the result may be zero too. A good kernel takes long, so only tiles are
+    read in which something is needed.
+    """
+    kernel = sharp(positions.shape)
+    if needed is None:
+        return cv2.remap(picture, positions, None, kernel, borderMode=cv2.BORDER_REPLICATE)
+    out = np.zeros((*positions.shape[:2], *picture.shape[2:]), picture.dtype)
+    for tile in tiles_with(needed):
+        # Not BORDER_REFLECT: OpenCV never returns from that on a picture one pixel wide.
+        out[tile] = cv2.remap(picture, positions[tile], None, kernel, borderMode=cv2.BORDER_REPLICATE)
+    return out
+
+
+def to_bytes(picture: np.ndarray) -> np.ndarray:
+    """(H,W) or (H,W,C) uint8 the picture rounded, and limited to 0 to 255: in a fifth of NumPy's time."""
+    return cv2.addWeighted(picture, 1, picture, 0, 0, dtype=cv2.CV_8U)
+
+
+def tiles_with(needed: np.ndarray) -> Iterator[tuple[slice, slice]]:
+    """Rows and columns of rectangles that together hold all pixels (H,W) that are not zero."""
+    height, width = needed.shape
+    for top in range(0, height, _TILE):
+        rows = slice(top, min(top + _TILE, height))
+        busy = [cv2.countNonZero(needed[rows, left : left + _TILE]) > 0 for left in range(0, width, _TILE)]
+        ends = (
+            np.flatnonzero(np.diff([False, *busy, False])) * _TILE
+        )  # where a run of tiles begins, and where it ends
+        for left, right in ends.reshape(-1, 2).tolist():
+            yield rows, slice(left, min(right, width))

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
 from functools import lru_cache
 from importlib.resources import files
 
@@ -23,14 +22,13 @@ import numpy as np
 
 from .raster import rasterise
 from .regions import face_width
-from .resampling import sharp
+from .resampling import read_at
 from .topology import POINTS, topology
 
 # The filter gives an expectation, which is shrunk by what one photo cannot tell; this undoes about half of that.
 PERSON_GAIN = 1.5
 MIN_MOVE = 1 / 64  # pixels; smaller displacements count as none
 _REACH = 0.45  # face widths from the outline over which the background moves along
-_TILE = 64  # pixels a side of the squares in which a picture is warped
 _FIELD_WIDTH = 40.0  # the face's width in pixels at which the displacement is computed: it is smooth
 
 
@@ -133,34 +131,21 @@ def origins(move: np.ndarray, window: tuple[slice, slice] | None = None) -> np.n
     return cv2.merge([x, y])
 
 
+def moved_share(move: np.ndarray) -> np.ndarray:
+    """(H,W) float32 how far a displacement (H,W,2) moves pixels along its longer axis, one pixel at most; zero where
+    that is less than MIN_MOVE."""
+    dx, dy = (np.abs(plane) for plane in cv2.split(move))
+    far = np.minimum(np.maximum(dx, dy), np.float32(1))
+    far[far < MIN_MOVE] = 0
+    return far
+
+
 def moved_pixels(move: np.ndarray) -> np.ndarray:
     """(H,W) uint8, 1 where a displacement (H,W,2) is MIN_MOVE or more, else 0."""
-    most = float(np.nextafter(np.float32(MIN_MOVE), np.float32(0)))
-    still = cv2.inRange(move, (-most, -most), (most, most))
-    return cv2.threshold(still, 0, 1, cv2.THRESH_BINARY_INV)[1]
+    return (moved_share(move) > 0).view(np.uint8)
 
 
 def reshape(picture: np.ndarray, move: np.ndarray) -> np.ndarray:
     """(H,W,3) uint8 the picture warped by a displacement (H,W,2); bit-equal where that is below MIN_MOVE."""
-    moved, out = moved_pixels(move), picture.copy()
-    for rows, columns in _tiles_with(moved):
-        x = move[rows, columns, 0] + np.arange(columns.start, columns.stop, dtype=np.float32)
-        y = move[rows, columns, 1] + np.arange(rows.start, rows.stop, dtype=np.float32)[:, None]
-        # Not BORDER_REFLECT: OpenCV never returns from that on a picture one pixel wide.
-        warped = cv2.remap(picture, x, y, sharp(picture.shape), borderMode=cv2.BORDER_REPLICATE)
-        out[rows, columns] = cv2.copyTo(warped, moved[rows, columns], out[rows, columns])
-    return out
-
-
-def _tiles_with(moved: np.ndarray) -> Iterator[tuple[slice, slice]]:
-    """Rows and columns of rectangles that together hold all pixels (H,W) that are not zero: most pixels are still, and
-    reading a picture by a good kernel takes long."""
-    height, width = moved.shape
-    for top in range(0, height, _TILE):
-        rows = slice(top, min(top + _TILE, height))
-        busy = [cv2.countNonZero(moved[rows, left : left + _TILE]) > 0 for left in range(0, width, _TILE)]
-        ends = (
-            np.flatnonzero(np.diff([False, *busy, False])) * _TILE
-        )  # where a run of tiles begins, and where it ends
-        for left, right in ends.reshape(-1, 2).tolist():
-            yield rows, slice(left, min(right, width))
+    moved = moved_pixels(move)
+    return cv2.copyTo(read_at(picture, origins(move), moved), moved, picture.copy())

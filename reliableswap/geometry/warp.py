@@ -11,7 +11,7 @@ import numpy as np
 
 from .raster import Raster, rasterise
 from .regions import mouth_opening
-from .resampling import sharp
+from .resampling import read_at, to_bytes
 from .topology import checked_mesh, checked_picture, topology
 from .trust import inside_lips, scale_between, trust
 
@@ -46,28 +46,34 @@ def reenact(
     """
     scale = scale_between(source_mesh, target_mesh)
     own, mirrored = trust(source_mesh, target_mesh)
-    points = np.column_stack([source_mesh[:, :2], own, source_mesh[topology().mirror, :2], mirrored])
-    planes = raster.planes(points, outside=-1.0)
-    positions = [cv2.merge(planes[k : k + 2]) for k in (0, 3)]
-    shown = [np.maximum(planes[k], 0) for k in (2, 5)]
-    bare = bare_mirrored = np.ones_like(shown[0])
-    if covers_at is not None:
-        (hidden, bare), (hidden_mirrored, bare_mirrored) = map(covers_at, positions)
-        shown = [shown[0] * (1 - hidden), shown[1] * (1 - hidden_mirrored)]
-
-    validity = shown[0]
     picture = source.at_scale(scale) if isinstance(source, Copies) else Sampled(source, scale)
-    image = picture.at(positions[0])
-    if np.count_nonzero(validity.flat[raster.pixels] < _ENOUGH) > 0.01 * len(raster.pixels):
-        from_mirrored = shown[1] * (1 - validity)
-        both = validity + from_mirrored
+    covered = raster.covered.view(np.uint8)
+    positions, validity, bare = _shown(raster, source_mesh, own, covers_at)
+    image = picture.at(positions, covered)
+    lacking = validity.take(raster.pixels)
+    if np.count_nonzero(lacking < _ENOUGH) > 0.01 * len(raster.pixels):
+        beside = raster.only(lacking < 1)
+        positions, shown, bare_mirrored = _shown(beside, source_mesh[topology().mirror], mirrored, covers_at)
+        other = picture.at(positions, beside.covered.view(np.uint8))
+        both = validity + shown * (1 - validity)
         share = validity / np.maximum(both, 1e-6)
-        other = picture.at(positions[1])
         mixed = other + cv2.merge([share] * 3) * (image.astype(np.float32) - other)
-        image, validity = np.rint(mixed).astype(np.uint8), both
+        image, validity = to_bytes(mixed), both
         bare = bare_mirrored + share * (bare - bare_mirrored)
-    image = cv2.bitwise_and(image, image, mask=raster.covered.astype(np.uint8))
+    image = cv2.bitwise_and(image, image, mask=covered)
     return Texture(image, validity.astype(np.float32), bare)
+
+
+def _shown(
+    raster: Raster, source_mesh: np.ndarray, trusted: np.ndarray, covers_at: CoversAt | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where to read the source (H,W,2), how far it shows the face there (H,W), and where its skin is bare (H,W)."""
+    x, y, shown = raster.planes(np.column_stack([source_mesh[:, :2], trusted]), outside=-1.0)
+    positions, shown = cv2.merge([x, y]), np.maximum(shown, 0)
+    if covers_at is None:
+        return positions, shown, np.ones_like(shown)
+    hidden, bare = covers_at(positions)
+    return positions, shown * (1 - hidden), bare
 
 
 def warp_texture(
@@ -104,20 +110,19 @@ class Sampled:
 
     def __init__(self, picture: np.ndarray, scale: float) -> None:
         self.picture = picture
-        self.factor: np.ndarray | None = None
+        self.matrix: np.ndarray | None = None  # from the picture to its reduced copy
         if scale > 1.5:
             height, width = picture.shape[:2]
             size = (max(1, round(width / scale)), max(1, round(height / scale)))
             self.picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-            self.factor = np.array([size[0] / width, size[1] / height], np.float32)
+            kx, ky = size[0] / width, size[1] / height
+            self.matrix = np.array([[kx, 0, 0.5 * kx - 0.5], [0, ky, 0.5 * ky - 0.5]])
 
-    def at(self, positions: np.ndarray) -> np.ndarray:
-        """(h,w,C) the picture at positions (h,w,2) of the picture as it was given."""
-        if self.factor is not None:
-            positions = (positions + 0.5) * self.factor - 0.5
-        return cv2.remap(
-            self.picture, positions, None, sharp(positions.shape), borderMode=cv2.BORDER_REPLICATE
-        )
+    def at(self, positions: np.ndarray, needed: np.ndarray | None = None) -> np.ndarray:
+        """(h,w,C) the picture at positions (h,w,2) of the picture as it was given; see `read_at`."""
+        if self.matrix is not None:
+            positions = cv2.transform(positions, self.matrix)
+        return read_at(self.picture, positions, needed)
 
 
 @dataclass(eq=False)

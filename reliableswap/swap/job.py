@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-import cv2
 import numpy as np
 
 from reliableswap.faces.ageing import ageing
 from reliableswap.geometry.regions import face_width, window
-from reliableswap.geometry.shape import MIN_MOVE, displacement, origins, shaped_mesh
+from reliableswap.geometry.shape import displacement, moved_share, origins, shaped_mesh
 
 from .networks import Networks
 from .person import Person
@@ -61,8 +60,8 @@ class FaceJob:
     def with_layers(self, **layers: np.ndarray) -> FaceJob:
         """The job with these layers added or replaced."""
         job = replace(self, layers={**self.layers, **layers})
-        # The inputs are the same, so what was computed from them is kept.
-        kept = {k: v for k, v in self.__dict__.items() if k not in self.__dataclass_fields__}
+        # The inputs are the same, so what was computed from them is kept. Another step may add to it meanwhile.
+        kept = {k: v for k, v in dict(self.__dict__).items() if k not in self.__dataclass_fields__}
         job.__dict__.update(kept)
         return job
 
@@ -120,9 +119,7 @@ class FaceJob:
     @cached_property
     def moved(self) -> np.ndarray:
         """(H,W) in 0..1 where reshaping changes the target."""
-        dx, dy = cv2.split(self.move)
-        far = np.maximum(np.abs(dx), np.abs(dy))
-        return np.where(far < MIN_MOVE, 0, np.minimum(far, 1)).astype(np.float32)
+        return moved_share(self.move)
 
     @cached_property
     def window(self) -> tuple[slice, slice]:

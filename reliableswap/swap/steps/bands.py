@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from reliableswap.geometry import regions
+from reliableswap.geometry.resampling import to_bytes
 from reliableswap.imaging.bands import blend_bands, three_channels
 from reliableswap.swap.job import COARSE_REACH, FaceJob
 from reliableswap.swap.own import targets_own
@@ -33,7 +34,7 @@ def blend(job: FaceJob, likeness: float) -> tuple[np.ndarray, np.ndarray]:
     reach = np.clip(4 * regions.feathered(alpha, COARSE_REACH / 2.5 * job.width), 0, 1)
     mask = np.where(reach < 1 / 64, 0, np.clip(np.maximum(reach * kept, alpha), 0, 1)).astype(np.float32)
     blended = below + three_channels(mask) * (blended - below)
-    return np.clip(np.rint(blended), 0, 255).astype(np.uint8), mask
+    return to_bytes(blended), mask
 
 
 def shown_share(job: FaceJob) -> float:

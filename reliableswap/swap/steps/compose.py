@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from reliableswap.geometry.resampling import to_bytes
 from reliableswap.imaging.bands import three_channels
 from reliableswap.swap.job import FaceJob
 
@@ -22,7 +23,7 @@ def compose(job: FaceJob) -> FaceJob:
     face *= three_channels(alpha)
     face += under
     image, mask = job.layer("reshaped").copy(), job.moved.copy()
-    image[where] = np.clip(np.rint(face), 0, 255).astype(np.uint8)
+    image[where] = to_bytes(face)
     mask[where] = np.maximum(mask[where], alpha)
     image = cv2.copyTo(job.target.pixels, (mask == 0).astype(np.uint8), image)
     return job.with_layers(image=image, mask=mask)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from reliableswap.geometry import regions
+from reliableswap.geometry.resampling import to_bytes
 from reliableswap.geometry.shape import origins
 from reliableswap.imaging.bands import three_channels
 from reliableswap.imaging.grain import detail_change
@@ -32,5 +33,5 @@ def grain(job: FaceJob) -> FaceJob:
     change = detail_change(made, own, face * (shown > 0.9), bare, job.width)
     change *= three_channels(job.settings.detail * shown * regions.feathered(face, _SOFT * job.width))
     image = job.image.copy()
-    image[where] = np.clip(np.rint(made + change), 0, 255).astype(np.uint8)
+    image[where] = to_bytes(made + change)
     return job.with_layers(image=image)
