@@ -21,6 +21,7 @@ from .steps.detail import detail
 from .steps.expression import expression
 from .steps.generate import generate, guide
 from .steps.grain import grain
+from .steps.look import look_for_guidance, look_for_texture
 from .steps.merge import merge
 from .steps.opacity import opacity
 from .steps.rebuild import rebuild
@@ -48,8 +49,14 @@ def together(one: Step, other: Step) -> Step:
 
 
 _END: tuple[Step, ...] = (contrast, expression, grain, age, keep_attributes, put_on_glasses, tint)
-BLEND: tuple[Step, ...] = (reshape, texture, recolour, bands, *_END)
-NEURAL: tuple[Step, ...] = (reshape, together(generate, detail), opacity, compose, *_END)
+BLEND: tuple[Step, ...] = (together(reshape, look_for_texture), texture, recolour, bands, *_END)
+NEURAL: tuple[Step, ...] = (
+    together(reshape, look_for_guidance),
+    together(generate, detail),
+    opacity,
+    compose,
+    *_END,
+)
 PERSON: tuple[Step, ...] = (reshape, rebuild, merge, *_END)
 ENGINES: Mapping[str, tuple[Step, ...]] = {"blend": BLEND, "neural": NEURAL, "person": PERSON}
 # The same in two halves of about equal cost, for clips: the first half of a frame does not need the frames before.
