@@ -123,3 +123,14 @@ def test_the_original_stays(network: FixerNet) -> None:
         assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in ready.modules())
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert all(parameter.requires_grad for parameter in network.parameters())
+
+
+def test_a_copy_shares_neither_weights_nor_hooks_with_its_network() -> None:
+    one = torch.nn.Conv2d(3, 3, 1)
+    network = torch.nn.Sequential(one, torch.nn.ReLU(), one)  # a module at two places
+    twin = inference_copy(network)
+    assert twin[0] is twin[2]
+    assert torch.equal(twin[0].weight, one.weight)
+    assert twin[0].weight.data_ptr() != one.weight.data_ptr()
+    one.register_forward_hook(lambda *_: torch.zeros(0))
+    assert twin(torch.zeros(1, 3, 2, 2)).shape == (1, 3, 2, 2)
