@@ -107,7 +107,7 @@ class SequenceExperts(nn.Module):
             nn.init.zeros_(router.weight)
             nn.init.zeros_(router.bias)
             with torch.no_grad():
-                router.bias[COPY] = _COPY_FIRST
+                router.bias[[COPY, IDENTITY]] = _COPY_FIRST  # with a small share the vector would be found late
         self.noise = Mlp(width, width)
         self.norm = nn.LayerNorm(width)
         self.asks = nn.Linear(width, width)
