@@ -36,7 +36,7 @@ def s3_bucket(cache: Path) -> Iterator[Path]:
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 60
-        while _refuses(port):
+        while refuses(port):
             assert time.monotonic() < deadline
             assert server.poll() is None
             time.sleep(0.1)
@@ -52,7 +52,8 @@ def s3_bucket(cache: Path) -> Iterator[Path]:
         os.environ.update(before)
 
 
-def _refuses(port: int) -> bool:
+def refuses(port: int) -> bool:
+    """Whether nobody listens at that port of this machine."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) != 0
 
