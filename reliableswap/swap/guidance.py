@@ -17,7 +17,7 @@ from reliableswap.models.layers import INVALID
 
 _EYE_OPENING = 0.95  # fraction of the opening between the lids that is the target's
 _LIGHT_REACH = 0.22  # of the face's width: slower changes of brightness count as light, which is the target's
-_HARD_LIGHT = 0.05  # of the face's width: the scale at which hard light, of which faces have little, is limited
+_HARD_LIGHT = 0.05  # of the face's width: the scale at which hard light is limited
 _FADE = 0.06  # of the face's width: the distance in which the texture fades to the outline
 _LEAST_VALID = 0.02  # guidance with a lower validity is left out
 
