@@ -106,8 +106,9 @@ class SequenceExperts(nn.Module):
             assert isinstance(router, nn.Linear)
             nn.init.zeros_(router.weight)
             nn.init.zeros_(router.bias)
+            # With a small share at the start, the identity vector would be found late.
             with torch.no_grad():
-                router.bias[[COPY, IDENTITY]] = _COPY_FIRST  # with a small share the vector would be found late
+                router.bias[[COPY, IDENTITY]] = _COPY_FIRST
         self.noise = Mlp(width, width)
         self.norm = nn.LayerNorm(width)
         self.asks = nn.Linear(width, width)
