@@ -40,7 +40,7 @@ def covered_by_parts(
     eyes = np.maximum(free_brows(odds["hair"], mesh, shape, width), regions.eyes(mesh, shape, 1.5))
     eyes = cv2.dilate(eyes, regions.disc(0.02 * width))
     dark = _dark(picture, mesh)
-    beard = _beard(odds, dark, mesh, strict)
+    beard, grown = _beard(odds, dark, mesh, strict)
     own = own + odds["hair"] * regions.feathered(np.maximum(eyes, beard), 0.015 * width)
     # On a beard a dark thing would be taken for one, as by the rules of colour.
     own = own + odds["front"] * regions.feathered(beard * dark, 0.01 * width)
@@ -58,7 +58,7 @@ def covered_by_parts(
     hidden = regions.feathered(np.maximum(hidden, worn) * face, 0.008 * width)
     low, high = _BARE
     bare = face * np.clip((odds["skin"] - low) / (high - low), 0, 1)
-    return hidden, bare * (1 - hidden)
+    return hidden, bare * (1 - hidden) * (1 - grown)
 
 
 def _trust_in_glasses(odds: np.ndarray, face: np.ndarray, worn: bool, strict: bool) -> float:
@@ -78,19 +78,25 @@ def _dark(picture: np.ndarray, mesh: np.ndarray) -> np.ndarray:
     return hairlike(lab) * (distance > _NO_SKIN).astype(np.float32)
 
 
-def _beard(odds: Mapping[str, np.ndarray], dark: np.ndarray, mesh: np.ndarray, strict: bool) -> np.ndarray:
-    """(H,W) where hair is a beard: nowhere if none grows around the mouth, and without the edge of the lower face if
-    none covers chin and upper lip; there long hair or a scarf hangs. At the edge of a turned source it may be the
-    background."""
+def _beard(
+    odds: Mapping[str, np.ndarray], dark: np.ndarray, mesh: np.ndarray, strict: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """(H,W) where hair is a beard, and (H,W) where one has grown: dark skin between its hairs is no bare skin.
+
+    Hair is none if nothing grows around the mouth, nor at the edge of the lower face if nothing covers chin and upper
+    lip: there long hair or a scarf hangs. At the edge of a turned source it may be the background.
+    """
     shape, width = dark.shape, regions.face_width(mesh)
     face, lower, lips = regions.oval(mesh, shape), regions.lower_face(mesh, shape), regions.lips(mesh, shape)
     hair = odds["hair"] + odds["beard"] + odds["front"] * dark
     around_mouth = lower * cv2.dilate(lips, regions.disc(0.12 * width)) * (1 - lips)
     begun = _rising(_share(hair, around_mouth), _MOUSTACHE)
-    grown = _rising(_share(hair, lower * regions.eroded(face, 0.1 * width) * (1 - lips)), _BEARDED)
+    middle = lower * regions.eroded(face, 0.1 * width) * (1 - lips)
+    grown, dense = (_rising(_share(one, middle), _BEARDED) for one in (hair, np.maximum(hair, dark)))
     turned = abs(mesh[234, 2] - mesh[454, 2]) > _TURNED * width
     edge = regions.eroded(face, 0.04 * width) if strict and turned else face
-    return np.asarray(lower * np.maximum(grown * edge, begun * regions.eroded(face, 0.06 * width)))
+    where = np.maximum(grown * edge, begun * regions.eroded(face, 0.06 * width))
+    return np.asarray(lower * where), lower * np.float32(dense)
 
 
 def _share(odds: np.ndarray, region: np.ndarray) -> float:

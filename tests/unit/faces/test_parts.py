@@ -93,6 +93,17 @@ def test_hair_glasses_things_and_the_background_cover_a_face_and_its_own_parts_n
         assert bare[inside].min() > 0.9
 
 
+def test_between_the_hairs_of_a_beard_there_is_no_bare_skin() -> None:
+    for name, grown in ((BEARD, True), (WOMAN, False)):
+        picture, mesh = face(name)
+        shape = picture.shape[:2]
+        hair = np.zeros(SHAPE, np.float32)  # a network that takes all of the face for skin
+        _, bare = find_covers(picture, mesh, None, parts=told(picture, mesh, hair=hair)).on(shape)
+        lower = regions.lower_face(mesh, shape) * (1 - regions.lips(mesh, shape))
+        share = float((bare * lower).sum() / lower.sum())
+        assert share < 0.1 if grown else share > 0.8
+
+
 def test_a_scarf_over_the_cheek_of_a_shaven_face_is_no_beard() -> None:
     picture, mesh = face(WOMAN)
     oval, lower = regions.oval(mesh, SHAPE), regions.lower_face(mesh, SHAPE)
