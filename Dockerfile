@@ -24,18 +24,18 @@ COPY reliableswap reliableswap
 RUN pip install --no-deps .
 
 FROM python:${PYTHON}
-COPY packages.txt /tmp/
+WORKDIR /app
+COPY packages.txt ./
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && xargs -a /tmp/packages.txt apt-get install -y --no-install-recommends \
-    && rm -rf /var/lib/apt/lists/* /tmp/packages.txt \
+    && xargs -a packages.txt apt-get install -y --no-install-recommends \
+    && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --create-home swapper
 COPY --from=build /opt/venv /opt/venv
-COPY app.py /app/
+COPY app.py ./
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 \
     GRADIO_SERVER_NAME=0.0.0.0 GRADIO_ANALYTICS_ENABLED=False HF_HUB_OFFLINE=1
 USER 10001
-WORKDIR /app
 EXPOSE 7860
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s \
     CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:7860/', timeout=4)"]

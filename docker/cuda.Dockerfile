@@ -22,21 +22,21 @@ COPY reliableswap reliableswap
 RUN pip install --no-deps .
 
 FROM python:${PYTHON}
-COPY packages.txt /tmp/
+WORKDIR /app
+COPY packages.txt ./
 # gcc: torch.compile builds its kernels' launchers with it.
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && xargs -a /tmp/packages.txt apt-get install -y --no-install-recommends gcc libc6-dev \
-    && rm -rf /var/lib/apt/lists/* /tmp/packages.txt \
+    && xargs -a packages.txt apt-get install -y --no-install-recommends gcc libc6-dev \
+    && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --create-home swapper
 COPY --from=build /opt/venv /opt/venv
-COPY app.py /app/
-COPY configs /app/configs
+COPY app.py ./
+COPY configs configs
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 \
     NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility \
     GRADIO_SERVER_NAME=0.0.0.0 GRADIO_ANALYTICS_ENABLED=False
 USER 10001
-WORKDIR /app
 EXPOSE 7860
 # Trainings serve no page: run them with --no-healthcheck where unhealthy containers are restarted.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s \

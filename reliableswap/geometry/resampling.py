@@ -55,8 +55,7 @@ def tiles_with(needed: np.ndarray) -> Iterator[tuple[slice, slice]]:
     for top in range(0, height, _TILE):
         rows = slice(top, min(top + _TILE, height))
         busy = [cv2.countNonZero(needed[rows, left : left + _TILE]) > 0 for left in range(0, width, _TILE)]
-        ends = (
-            np.flatnonzero(np.diff([False, *busy, False])) * _TILE
-        )  # where a run of tiles begins, and where it ends
+        # Where a run of tiles begins, and where it ends.
+        ends = np.flatnonzero(np.diff([False, *busy, False])) * _TILE
         for left, right in ends.reshape(-1, 2).tolist():
             yield rows, slice(left, min(right, width))

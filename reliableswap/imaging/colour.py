@@ -15,7 +15,7 @@ import numpy as np
 # Skin of one person varies about as much as that of another; a larger ratio of deviations is light or hair.
 _DEVIATION_RATIOS = (0.8, 1.25)
 _LIGHT_RATIOS = (0.4, 2.5)
-# Local means of two faces in the same light differ by so much: log of L's ratio, and units of a and b.
+# How far local means may be from another face's: log of L's ratio, and units of a and b. Chosen by eye on portraits.
 _LIGHT_LIMIT, _TINT_LIMIT = 0.07, 3.0
 _MIN_CHROMA = 2.0  # the chroma that skin has at least, even in a black and white photo
 _SKIN_LIKE = 0.5  # of the skin's tint; pixels with at least this much take a shift in full
@@ -132,8 +132,9 @@ def match_light(
 
 
 def limit_light(lab: np.ndarray, reference: np.ndarray, weight: np.ndarray, sigma: float) -> np.ndarray:
-    """(H,W,3) Lab without the hard light of another photo: where its local means over the weighted pixels are far from
-    the reference's, they are moved until they are no further away than faces in the same light are.
+    """(H,W,3) Lab whose local means over the weighted pixels are within limits of the reference's.
+
+    That takes hard light away; differences within the limits are the shape of the face, and stay.
 
     sigma: pixels over which a mean is local; shorter than match_light's, whose means are equal already.
     """

@@ -106,7 +106,7 @@ class SequenceExperts(nn.Module):
             assert isinstance(router, nn.Linear)
             nn.init.zeros_(router.weight)
             nn.init.zeros_(router.bias)
-            # With a small share at the start, the identity vector would be found late.
+            # Copying and the identity vector weigh most at the start.
             with torch.no_grad():
                 router.bias[[COPY, IDENTITY]] = _COPY_FIRST
         self.noise = Mlp(width, width)

@@ -82,7 +82,7 @@ def _guidance(job: FaceJob, picture: np.ndarray, mesh: np.ndarray) -> np.ndarray
     source = job.source
     view = job.crop.size, job.crop.template
     seen, matrix = source.aligned(*view)
-    # In small photos hard light is no more than a few pixels, and likeness counts.
+    # In small photos softer light costs likeness and shows little.
     texture, validity = guidance_texture(
         seen,
         apply(matrix, source.mesh),
