@@ -4,6 +4,7 @@
     python benchmarks/gates.py --faces FFHQ384 --labels ATTRIBUTES.json
     python benchmarks/gates.py --people                # the ten people of openpeople
     python benchmarks/gates.py --cost
+    python benchmarks/gates.py --clips CLIP...
 
 Every photo is taken for one of a dressed adult, so every refusal is a mistake. Each photo's largest face is used; with
 --people every face of a sheet. Ages come from names such as 25_0_3_x.jpg (UTKFace: age, sex, group) or from --labels,
@@ -22,6 +23,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import av
 import numpy as np
 
 from reliableswap import ReliableSwapPipeline
@@ -29,7 +31,12 @@ from reliableswap.data.photos import PICTURES
 from reliableswap.errors import NoFaceError
 from reliableswap.media import read_picture
 from reliableswap.safety.age import AgeEstimate, age_nets
-from reliableswap.safety.nudity import BODY_LIMIT, WHOLE_LIMIT, around, nudity_net
+from reliableswap.safety.clip import LOOKS, ClipGates
+from reliableswap.safety.nudity import LIMIT, around, nudity_net
+from reliableswap.safety.track import Looks
+from reliableswap.swap.engines import ENGINES, run
+from reliableswap.swap.job import FaceJob
+from reliableswap.swap.settings import SwapSettings
 from reliableswap.swap.subject import Subject
 
 SEXES, GROUPS = ("male", "female"), ("White", "Black", "Asian", "Indian", "other")
@@ -53,7 +60,7 @@ class Look:
 
     @property
     def nude(self) -> bool:
-        return self.whole >= WHOLE_LIMIT or self.body >= BODY_LIMIT
+        return max(self.whole, self.body) >= LIMIT
 
 
 def label_of(path: Path, labels: dict[str, dict]) -> dict[str, object]:
@@ -110,7 +117,7 @@ def report(found: list[Look]) -> None:
     print(f"\nhighest score for nudity: {highest:.3f}; the second age network was asked about {asked} faces")
 
 
-def measure_cost(pipe: ReliableSwapPipeline, photo: Path, repeats: int = 25) -> None:
+def measure_cost(pipe: ReliableSwapPipeline, source: Path, photo: Path, repeats: int = 25) -> None:
     """Print what each check of a swap takes: the least wall time, and the median CPU time over all threads."""
     picture, networks = read_picture(photo), pipe.networks()
     face = pipe.find(picture)[0]
@@ -128,12 +135,47 @@ def measure_cost(pipe: ReliableSwapPipeline, photo: Path, repeats: int = 25) -> 
         print(f"  {name}: {1000 * min(walls):.0f} ms, CPU {1000 * statistics.median(works[2:]):.0f} ms")
 
     print(f"{photo.name} ({picture.width}x{picture.height}), largest face {face.size:.0f} px")
-    measure("target as a whole, while its faces are searched", lambda _: gates.shows_nudity(picture.pixels))
+    measure("target as a whole, while its faces are searched", lambda _: gates.score(picture.pixels))
     measure(
         "target, around the face and its age",
-        lambda subject: gates.check_inputs(picture.pixels, "photo", {0: subject}, [], nude=False),
+        lambda subject: gates.check_inputs(picture.pixels, "photo", {0: subject}, [], score=0.0),
     )
-    measure("result", lambda _: gates.check_result(picture.pixels, "photo", [face.box]))
+    result = pipe(source, picture.pixels).pictures[0].pixels
+    measure("result", lambda _: gates.check_result(result, "photo", [face.box], picture.pixels))
+
+
+def measure_clip(pipe: ReliableSwapPipeline, source: Path, clip: Path) -> float:
+    """Print and return the CPU milliseconds a frame that the gates take of a clip whose largest face is swapped.
+
+    They look at each second's first frame and at its swap, and five times at the face's age.
+    """
+    gates, looks, networks = ClipGates(pipe.safety, clip.name), Looks(), pipe.networks()
+    person = pipe.prepare(source)
+    spent, count, seen = 0.0, 0, list[Subject]()
+    with av.open(str(clip)) as file:
+        for count, frame in enumerate(file.decode(video=0), 1):
+            if not looks.due(float(frame.time)):
+                continue
+            pixels = frame.to_ndarray(format="rgb24")
+            faces = pipe.find(pixels)[:1]
+            result = pixels.copy()
+            for face in faces:
+                subject = Subject.around(pixels, face, clip.name, networks)
+                job = run(ENGINES["blend"], FaceJob.start(subject, person, SwapSettings(), networks))
+                subject.put_back(result, job.image, job.mask)
+                seen.append(subject)
+            boxes = [face.box for face in faces]
+            began = time.thread_time()
+            gates.add_target(gates.score(pixels, boxes), count)
+            gates.add_result(gates.score_result(result, boxes, pixels, count))
+            spent += time.thread_time() - began
+    for subject in seen[:: -(-len(seen) // LOOKS)]:
+        _ = subject.v_id, subject.v_fix  # by the pass that prepares the targets
+        began = time.thread_time()
+        gates.add_face(0, 0, subject)
+        spent += time.thread_time() - began
+    print(f"  {clip.name}: {count} frames, {1000 * spent / count:.2f} ms a frame", flush=True)
+    return 1000 * spent / count
 
 
 def main() -> None:
@@ -149,6 +191,7 @@ def main() -> None:
         "--people", action="store_true", help="the people of openpeople, every face of every sheet"
     )
     parser.add_argument("--cost", action="store_true", help="milliseconds a picture")
+    parser.add_argument("--clips", type=Path, nargs="+", default=[], help="clips of one person each")
     arguments = parser.parse_args()
     pipe = ReliableSwapPipeline.bundled()
     labels = json.loads(arguments.labels.read_text()) if arguments.labels else {}
@@ -157,15 +200,21 @@ def main() -> None:
         if 0 < arguments.count < len(paths):
             paths = [paths[i] for i in np.random.default_rng(0).permutation(len(paths))[: arguments.count]]
         report(list(looks(pipe, paths, labels, every_face=False)))
-    if arguments.people or arguments.cost:
+    if arguments.people or arguments.cost or arguments.clips:
         import openpeople
 
         people = Path(openpeople.__file__).parent / "data" / "curated"
+        source = people / "P001" / "assets" / "studio_portrait.jpg"
         if arguments.people:
             report(list(looks(pipe, sorted(people.glob("P*/assets/*.jpg")), {}, every_face=True)))
         if arguments.cost:
             for name in ("studio_portrait", "amateur_posture"):
-                measure_cost(pipe, people / "P002" / "assets" / f"{name}.jpg")
+                measure_cost(pipe, source, people / "P002" / "assets" / f"{name}.jpg")
+        if arguments.clips:
+            spent = [measure_clip(pipe, source, clip) for clip in arguments.clips]
+            print(
+                f"mean of {len(spent)} clips: {statistics.mean(spent):.2f} ms a frame, highest {max(spent):.2f}"
+            )
 
 
 if __name__ == "__main__":

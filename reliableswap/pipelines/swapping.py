@@ -75,7 +75,7 @@ class Call:
         picture = to_picture(target)
         with ThreadPoolExecutor(2) as pool:
             finding = pool.submit(find_faces, picture, self.analyser)
-            looking = pool.submit(self.gates.shows_nudity, picture.pixels)
+            looking = pool.submit(self.gates.score, picture.pixels)
             for given in faces.values() if isinstance(faces, Mapping) else [source]:
                 if given is not None and id(given) not in self.people:
                     person = person_of(given, self.networks, self.analyser)
@@ -86,7 +86,7 @@ class Call:
 
         subjects = _subjects(picture, {index: found[index] for index in wanted}, self.networks)
         sources = {id(given): self.people[id(given)] for given in wanted.values()}
-        refused = self.gates.check_inputs(
+        checked = self.gates.check_inputs(
             picture.pixels, picture.name, subjects, sources.values(), looking.result()
         )
 
@@ -99,8 +99,8 @@ class Call:
         for index, given in wanted.items():
             entry = report.faces[index]
             try:
-                if index in refused:
-                    raise refused[index]
+                if index in checked.refused:
+                    raise checked.refused[index]
                 subject = Subject.around(pixels, found[index], picture.name, self.networks)
                 if np.array_equal(subject.pixels, subjects[index].pixels):  # no earlier swap reached it
                     subject = subjects[index]
@@ -125,7 +125,8 @@ class Call:
             raise failure
         boxes = [found[index].box for index in report.swapped]
         with ThreadPoolExecutor(1) as pool:
-            looking_again = pool.submit(self.gates.check_result, pixels, picture.name, boxes)
+            before = picture.pixels if checked.harmless else None
+            looking_again = pool.submit(self.gates.check_result, pixels, picture.name, boxes, before)
             for swapped in made:
                 _measure(*swapped)
             used = [self.people[id(wanted[index])] for index in report.swapped]

@@ -9,12 +9,12 @@ import numpy as np
 from reliableswap.errors import RefusedError
 
 from .age import SeenFace, age_nets
-from .gates import SAME_VIEW, Gates, Source, aged_refusal
-from .nudity import around, nudity_net
+from .gates import Gates, Source, aged_refusal
+from .nudity import nudity_net, views_of
 from .track import AgeTrack, NudityTrack
 from .views import HARMLESS, Views
 
-LOOKS = 5  # at each face's age, spread over its track
+LOOKS = 5  # at each face's age at most, spread over its track
 
 
 class ClipGates:
@@ -47,8 +47,8 @@ class ClipGates:
         """
         with self._gates.refusing("nudity"):
             if afresh:
-                return _highest(map(nudity_net().score, _views(pixels, boxes)))
-            views = _views(pixels, boxes)
+                return _highest(map(nudity_net().score, views_of(pixels, boxes)))
+            views = views_of(pixels, boxes)
             return _highest(
                 self._target_views.score(n, one, nudity_net().score) for n, one in enumerate(views)
             )
@@ -58,11 +58,11 @@ class ClipGates:
     ) -> float:
         """The same of a swapped frame by its number. target (H,W,3) uint8: the frame before the swap.
 
-        A view that looks like the target's needs no second look where the target was found harmless.
+        A view that looks like the target's needs no look of its own where the target was found harmless.
         """
         harmless = self._target_scores.get(frame, 1.0) < HARMLESS
         with self._gates.refusing("nudity"):
-            views, before = _views(pixels, boxes), _views(target, boxes)
+            views, before = views_of(pixels, boxes), views_of(target, boxes)
             return _highest(
                 self._result_views.score(n, one, nudity_net().score, same if harmless else None)
                 for n, (one, same) in enumerate(zip(views, before, strict=True))
@@ -82,12 +82,14 @@ class ClipGates:
             raise self._gates.refusal("nudity", text)
 
     def add_face(self, track: int, person: int, seen: SeenFace) -> None:
-        """Look at the age of a face of a track."""
+        """Look at the age of a face of a track, unless the looks so far decide it."""
+        self._person_of[track] = person
+        if self._tracks.setdefault(track, AgeTrack()).surely_adult(LOOKS):
+            return
         with self._gates.refusing("age"):
             estimate = age_nets().estimate(seen)
-        self._tracks.setdefault(track, AgeTrack()).add(estimate)
+        self._tracks[track].add(estimate)
         self._people.setdefault(person, AgeTrack()).add(estimate)
-        self._person_of[track] = person
 
     def add_aged(self, person: int, seen: SeenFace) -> None:
         """Look at a swapped face of a person whose age is changed."""
@@ -116,13 +118,6 @@ class ClipGates:
     def passed(self) -> None:
         """Count a finished result."""
         self._gates.counts["results"] += 1
-
-
-def _views(pixels: np.ndarray, boxes: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """The whole frame, and each face with its upper body, unless that is nearly the frame itself."""
-    area = pixels.shape[0] * pixels.shape[1]
-    faces = (around(pixels, box) for box in boxes)
-    return [pixels, *(one for one in faces if one.shape[0] * one.shape[1] < SAME_VIEW * area)]
 
 
 def _highest(scores: Iterable[float]) -> float:

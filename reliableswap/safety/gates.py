@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
@@ -16,12 +17,12 @@ import numpy as np
 from reliableswap.errors import RefusedError
 
 from .age import YOUNGEST, AgeEstimate, SeenFace, age_nets
-from .nudity import BODY_LIMIT, WHOLE_LIMIT, around, nudity_net
+from .nudity import LIMIT, nudity_net, views_of
+from .views import HARMLESS, alike
 
 logger = logging.getLogger(__name__)
 
 _THREADS = 2
-SAME_VIEW = 0.8  # a view that covers this share of the picture shows nothing else
 
 
 class Source(Protocol):
@@ -34,6 +35,17 @@ class Source(Protocol):
     def subjects(self) -> tuple[SeenFace, ...]: ...
 
 
+@dataclass(frozen=True)
+class CheckedTarget:
+    """What the gates said of a target that may be swapped.
+
+    refused: faces by number that must be left alone. harmless: no view of the target scored near nudity.
+    """
+
+    refused: dict[int, RefusedError]
+    harmless: bool
+
+
 class Gates:
     """Refuses nudity and faces that may be a minor's; if it can't look, it refuses too.
 
@@ -44,9 +56,14 @@ class Gates:
         self.counts: Counter[str] = Counter()
         self._ages: WeakKeyDictionary[SeenFace, AgeEstimate] = WeakKeyDictionary()
 
+    def score(self, pixels: np.ndarray) -> float:
+        """How likely a picture (H,W,3) uint8 as a whole shows nudity; NaN counts as nudity."""
+        with self.refusing("nudity"):
+            return nudity_net().score(pixels)
+
     def shows_nudity(self, pixels: np.ndarray) -> bool:
         """Whether a picture (H,W,3) uint8 as a whole shows nudity."""
-        return self._nude(pixels, WHOLE_LIMIT)
+        return not self.score(pixels) < LIMIT
 
     def check_inputs(
         self,
@@ -54,43 +71,56 @@ class Gates:
         name: str,
         faces: Mapping[int, SeenFace],
         sources: Iterable[Source],
-        nude: bool | None = None,
-    ) -> dict[int, RefusedError]:
+        score: float | None = None,
+    ) -> CheckedTarget:
         """Check a target (H,W,3) uint8 with its chosen faces by number, and the sources.
 
-        Raise RefusedError for nudity and for a source that may be a minor. Return the refusals of target faces, so
-        that a caller can leave these alone and swap others. nude: what `shows_nudity` said of the target, if it was
-        asked already.
+        Raise RefusedError for nudity and for a source that may be a minor. Target faces that may be minors' are
+        returned, so that a caller can leave these alone and swap others. score: what `score` said of the target, if it
+        was asked already.
         """
         self.counts["targets"] += 1
         sources = list(sources)
         seen = [*faces.values(), *(subject for source in sources for subject in source.subjects)]
         with ThreadPoolExecutor(_THREADS) as pool:
-            looks = self._look(pool, pixels, [one.face.box for one in faces.values()])
-            if nude is None:
-                looks.append(pool.submit(self.shows_nudity, pixels))
+            whole, *bodies = views_of(pixels, (one.face.box for one in faces.values()))
+            looks = [
+                pool.submit(self.score, view) for view in (bodies if score is not None else [whole, *bodies])
+            ]
             minors = {one for one in seen if self.may_be_minor(one)}
-            found = [nude, *(look.result() for look in looks)]
-        if any(found) and minors:
+            scores = [*([] if score is None else [score]), *(look.result() for look in looks)]
+        nude = _any_nude(scores)
+        if nude and minors:
             raise self.refusal("both", "the swap was refused", report=False)
-        if any(found):
+        if nude:
             raise self.refusal("nudity", f"the swap was refused: {name} seems to show nudity")
         for source in sources:
             if minors.intersection(source.subjects):
                 raise self.refusal("age", f"the swap was refused: {_may_be_minor(source.name)}")
-        return {
+        refused = {
             number: self.refusal("age", f"the swap was refused: {_may_be_minor(name, number)}")
             for number, one in faces.items()
             if one in minors
         }
+        return CheckedTarget(refused, all(one < HARMLESS for one in scores))
 
-    def check_result(self, pixels: np.ndarray, name: str, boxes: Iterable[np.ndarray]) -> None:
-        """Raise RefusedError if a result (H,W,3) uint8 shows nudity; boxes (4,): the swapped faces."""
+    def check_result(
+        self, pixels: np.ndarray, name: str, boxes: Sequence[np.ndarray], harmless: np.ndarray | None = None
+    ) -> None:
+        """Raise RefusedError if a result (H,W,3) uint8 shows nudity; boxes (4,): the swapped faces.
+
+        harmless (H,W,3) uint8: the target, if it was found harmless. A view that looks like the target's needs no look
+        of its own.
+        """
         self.counts["results"] += 1
+        views = views_of(pixels, boxes)
+        if harmless is not None:
+            before = views_of(harmless, boxes)
+            views = [one for one, old in zip(views, before, strict=True) if not alike(one, old)]
         with ThreadPoolExecutor(_THREADS) as pool:
-            looks = [pool.submit(self.shows_nudity, pixels), *self._look(pool, pixels, boxes)]
-            found = [look.result() for look in looks]
-        if any(found):
+            looks = [pool.submit(self.score, view) for view in views]
+            scores = [look.result() for look in looks]
+        if _any_nude(scores):
             raise self.refusal("nudity", f"the result was refused: the swap into {name} seems to show nudity")
 
     def check_aged(self, seen: SeenFace, name: str, change: float) -> float:
@@ -113,18 +143,6 @@ class Gates:
                 estimate = self._ages[seen] = age_nets().estimate(seen)
             return estimate.may_be_minor
 
-    def _look(self, pool: Executor, pixels: np.ndarray, boxes: Iterable[np.ndarray]) -> list[Future[bool]]:
-        """Look at each face with its upper body, unless that is nearly the picture itself."""
-        area = pixels.shape[0] * pixels.shape[1]
-        views = [around(pixels, box) for box in boxes]
-        smaller = [view for view in views if view.shape[0] * view.shape[1] < SAME_VIEW * area]
-        return [pool.submit(self._nude, view, BODY_LIMIT) for view in smaller]
-
-    def _nude(self, view: np.ndarray, limit: float) -> bool:
-        """Whether a view shows nudity; a score that is no number counts as nudity."""
-        with self.refusing("nudity"):
-            return not nudity_net().score(view) < limit
-
     @contextmanager
     def refusing(self, gate: str) -> Iterator[None]:
         """Inside, any failure is a refusal: a gate that can't look lets nothing through."""
@@ -146,6 +164,11 @@ class Gates:
         return RefusedError(
             f"{text}; if that is wrong, please report it: {report_address()}" if report else text
         )
+
+
+def _any_nude(scores: Iterable[float]) -> bool:
+    """Whether any score is that of nudity; a score that is no number is."""
+    return any(not score < LIMIT for score in scores)
 
 
 def aged_refusal(name: str, change: float, estimate: AgeEstimate) -> str:

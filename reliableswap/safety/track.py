@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from statistics import median
 
-from .age import AgeEstimate
+from .age import DOUBT, DOUBT_YEARS, MINOR, MINOR_YEARS, AgeEstimate
 
 ENTER, LEAVE = 0.8, 0.5  # nudity starts and ends at these scores
 CERTAIN = 0.95  # one look at this score is enough
@@ -73,3 +73,10 @@ class AgeTrack:
     @property
     def may_be_minor(self) -> bool:
         return self.estimate.may_be_minor
+
+    def surely_adult(self, looks: int) -> bool:
+        """Whether the medians of so many looks will find an adult, whatever the looks to come say."""
+        known = [(one.probe, math.inf if one.years is None else one.years) for one in self.estimates]
+        by_probe = sum(probe >= DOUBT and years >= MINOR_YEARS for probe, years in known)
+        by_years = sum(probe >= MINOR and years >= DOUBT_YEARS for probe, years in known)
+        return 2 * max(by_probe, by_years) > looks

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from .nudity import coarser
+
 _SIDE, _BLOCK = 64, 8  # pixels of the reduced copies that are compared, and of the blocks in them
 # Views are alike if their grey levels differ by no more than this: on average, and in every block.
 _MEAN, _IN_BLOCK = 5.0, 20.0
@@ -24,6 +26,7 @@ class Reduced:
     @classmethod
     def of(cls, view: np.ndarray) -> Reduced:
         """Reduce a view (H,W,3) uint8."""
+        view = coarser(view, 4 * _SIDE)
         return cls(cv2.resize(view, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.int16))
 
     def alike(self, other: Reduced) -> bool:
@@ -31,6 +34,11 @@ class Reduced:
         far = np.abs(self.pixels - other.pixels).mean(2, dtype=np.float32)
         blocks = far.reshape(_SIDE // _BLOCK, _BLOCK, _SIDE // _BLOCK, _BLOCK).mean((1, 3))
         return bool(blocks.mean() <= _MEAN and blocks.max() <= _IN_BLOCK)
+
+
+def alike(view: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two views (H,W,3) uint8 show the same: no part of them differs much."""
+    return Reduced.of(view).alike(Reduced.of(other))
 
 
 @dataclass(eq=False)
@@ -60,21 +68,18 @@ class Views:
         number: int,
         view: np.ndarray,
         look: Callable[[np.ndarray], float],
-        same: np.ndarray | None = None,
+        harmless: np.ndarray | None = None,
     ) -> float:
         """The score of a view (H,W,3) uint8, by the network only where no earlier answer holds.
 
-        same: a view that was found harmless already, such as the target's of a result.
+        harmless: what the view was before the swap, if the network found that harmless.
         """
         reduced = Reduced.of(view)
+        if harmless is not None and reduced.alike(Reduced.of(harmless)):
+            return 0.0
         last = self._answers.get(number)
         if last is not None and last.holds_for(reduced):
             return last.score
-        if same is not None and last is not None and last.used < _MOST:
-            known = Answer(Reduced.of(same), 0.0, last.used)
-            if known.holds_for(reduced):
-                self._answers[number] = known
-                return 0.0
         score = look(view)
         self._answers[number] = Answer(reduced, score)
         return score

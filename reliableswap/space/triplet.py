@@ -91,9 +91,8 @@ def _check(pipe: ReliableSwapPipeline, photos: tuple[Picture, Picture], faces: t
     for target, source in ((0, 1), (1, 0)):
         person = Person(photos[source].name, (subjects[source],))
         photo = photos[target]
-        for error in pipe.safety.check_inputs(
-            photo.pixels, photo.name, {0: subjects[target]}, [person]
-        ).values():
+        checked = pipe.safety.check_inputs(photo.pixels, photo.name, {0: subjects[target]}, [person])
+        for error in checked.refused.values():
             raise error
 
 

@@ -59,7 +59,7 @@ def somebody(*probes: float) -> Somebody:
 
 
 def test_adults_pass(gates: Gates) -> None:
-    assert gates.check_inputs(PHOTO, "photo.jpg", {0: Seen()}, [somebody(30.0)]) == {}
+    assert gates.check_inputs(PHOTO, "photo.jpg", {0: Seen()}, [somebody(30.0)]).refused == {}
     gates.check_result(PHOTO, "photo.jpg", [Seen().face.box])
     assert gates.counts == {"targets": 1, "results": 1}
 
@@ -80,7 +80,7 @@ def test_one_young_photo_among_a_persons_photos_is_enough(gates: Gates) -> None:
 
 
 def test_young_faces_of_a_target_are_named_and_others_are_not(gates: Gates) -> None:
-    refused = gates.check_inputs(PHOTO, "photo.jpg", {0: Seen(), 2: Seen(10.0)}, [somebody(30.0)])
+    refused = gates.check_inputs(PHOTO, "photo.jpg", {0: Seen(), 2: Seen(10.0)}, [somebody(30.0)]).refused
     assert list(refused) == [2]
     assert "face 2 in photo.jpg may be that of a person under 18" in str(refused[2])
 
@@ -103,7 +103,28 @@ def test_nudity_around_a_face_is_refused(gates: Gates) -> None:
 
 def test_what_was_said_of_the_whole_picture_counts(gates: Gates) -> None:
     with pytest.raises(RefusedError, match="seems to show nudity"):
-        gates.check_inputs(PHOTO, "photo.jpg", {0: Seen()}, [], nude=True)
+        gates.check_inputs(PHOTO, "photo.jpg", {0: Seen()}, [], score=0.9)
+
+
+def test_a_result_like_its_harmless_target_is_not_looked_at(
+    gates: Gates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[np.ndarray] = []
+    monkeypatch.setattr(NudityNet, "score", lambda net, pixels: looked.append(pixels) or 0.0)  # type: ignore[func-returns-value]
+    result, box = PHOTO.copy(), Seen().face.box
+    result[120:160, 110:150] += 30  # a face of another colour
+    gates.check_result(result, "photo.jpg", [box], PHOTO)
+    assert not looked
+    gates.check_result(result, "photo.jpg", [box])
+    assert len(looked) == 2
+    result[:, :340] = 255  # the face's surroundings, and most of them
+    gates.check_result(result, "photo.jpg", [box], PHOTO)
+    assert len(looked) == 4
+
+
+@pytest.mark.parametrize(("score", "harmless"), [(0.1, True), (0.3, False), (0.7, False)])
+def test_only_a_target_far_from_the_limit_is_harmless(gates: Gates, score: float, harmless: bool) -> None:
+    assert gates.check_inputs(PHOTO, "photo.jpg", {0: Seen()}, [], score=score).harmless is harmless
 
 
 @pytest.mark.parametrize(("target", "source"), [(10.0, 30.0), (30.0, 10.0), (10.0, 10.0)])
@@ -140,7 +161,7 @@ def test_a_gate_that_cannot_run_refuses_and_says_why(
 
 
 def test_scores_that_are_no_numbers_refuse(gates: Gates, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert 0 in gates.check_inputs(PHOTO, "photo.jpg", {0: Seen(math.nan)}, [])
+    assert 0 in gates.check_inputs(PHOTO, "photo.jpg", {0: Seen(math.nan)}, []).refused
     monkeypatch.setattr(NudityNet, "score", lambda net, pixels: math.nan)
     with pytest.raises(RefusedError, match="seems to show nudity"):
         gates.check_result(PHOTO, "photo.jpg", [])

@@ -11,7 +11,7 @@ from PIL import Image
 from support.people import portrait
 
 from reliableswap.safety import session
-from reliableswap.safety.nudity import BODY_LIMIT, WHOLE_LIMIT, NudityNet, around, nudity_net
+from reliableswap.safety.nudity import LIMIT, NudityNet, around, nudity_net
 
 
 def textures(rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -34,7 +34,7 @@ def test_scores_are_those_of_the_package(rng: np.random.Generator) -> None:
 
 def test_tones_of_skin_alone_are_not_refused(rng: np.random.Generator) -> None:
     for name, pixels in textures(rng).items():
-        assert nudity_net().score(pixels) < min(WHOLE_LIMIT, BODY_LIMIT), name
+        assert nudity_net().score(pixels) < LIMIT, name
 
 
 def test_a_large_photo_scores_like_its_small_copy() -> None:

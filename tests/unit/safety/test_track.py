@@ -51,6 +51,20 @@ def test_the_median_of_a_track_decides() -> None:
     assert track.may_be_minor
 
 
+def test_looks_end_when_they_decide_the_median() -> None:
+    clear, doubtful = AgeEstimate(18.0, 21.5), AgeEstimate(17.0, 22.0)
+    assert not AgeTrack([ADULT, clear]).surely_adult(5)
+    assert AgeTrack([ADULT, clear, doubtful, ADULT]).surely_adult(5)
+    assert not AgeTrack([ADULT, clear, doubtful]).surely_adult(5)
+    decided = AgeTrack([ADULT, clear, ADULT])
+    assert decided.surely_adult(5)
+    for worst in (CHILD, AgeEstimate(16.0, 40.0), AgeEstimate(40.0, 5.0)):
+        assert not AgeTrack([*decided.estimates, worst, worst]).may_be_minor
+    # Of these three each is adult for another reason, so two children would move the medians.
+    mixed = AgeTrack([AgeEstimate(17.5, 21.0), AgeEstimate(16.7, 26.0), AgeEstimate(17.5, 21.0)])
+    assert not mixed.surely_adult(5)
+
+
 def test_a_track_without_a_look_or_without_a_number_refuses() -> None:
     assert AgeTrack().may_be_minor
     assert AgeTrack([ADULT, ADULT, AgeEstimate(math.nan)]).may_be_minor

@@ -63,11 +63,11 @@ def test_a_change_in_one_place_counts() -> None:
     assert not Reduced.of(pixels).alike(Reduced.of(changed))
 
 
-def test_a_result_that_looks_like_its_harmless_target_is_looked_at_every_fifth_time() -> None:
+def test_a_result_that_looks_like_its_harmless_target_is_not_looked_at() -> None:
     eye, views = Eye(0.0), Views()
     for number in range(10):
         pixels = portrait(1 + number % 4, 256)
-        views.score(0, np.clip(pixels.astype(int) + 2, 0, 255).astype(np.uint8), eye, same=pixels)
-    assert eye.asked == 2
-    views.score(0, portrait(1, 256), eye, same=portrait(2, 256))
-    assert eye.asked == 3
+        views.score(0, np.clip(pixels.astype(int) + 2, 0, 255).astype(np.uint8), eye, harmless=pixels)
+    assert eye.asked == 0
+    views.score(0, portrait(1, 256), eye, harmless=portrait(2, 256))
+    assert eye.asked == 1
