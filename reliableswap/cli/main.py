@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -37,6 +38,10 @@ COMMANDS = {
     "release": ("reliableswap.cli.release", "put trained networks among those that ship with the package"),
 }
 _QUICK = ("swap", "faces", "video")  # they use little of diffusers
+_SIDE_BY_SIDE = (
+    "video",
+    "batch",
+)  # several threads work at once; those of OpenMP shall not wait busily beside them
 
 
 def make_parser(command: str | None) -> argparse.ArgumentParser:
@@ -63,6 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # the Hub's client logs every request
     command = next((word for word in argv if not word.startswith("-")), None)
+    if own_process and command in _SIDE_BY_SIDE:
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if own_process and command in _QUICK and not {"-h", "--help"}.intersection(argv):
         import_diffusers()
     arguments = make_parser(command).parse_args(argv)

@@ -14,27 +14,32 @@ import cv2
 import numpy as np
 
 _TILE = 64  # pixels a side of the squares in which a picture is read
-_LARGE = 1_000_000  # pixels from which a picture is resampled by cubics: that takes a quarter of the time
+_LARGE = 1_000_000  # pixels from which a picture is resampled by cubics: that takes a fifth of the time
 _NETWORKS = 128  # side of the crops that networks see; they have learnt from bilinear ones
 
 
-def sharp(shape: Sequence[int]) -> int:
-    """How a picture (H,W,...) that people will look at is resampled. A large one is rarely sharp to the pixel."""
-    return cv2.INTER_LANCZOS4 if shape[0] * shape[1] < _LARGE else cv2.INTER_CUBIC
+def sharp(shape: Sequence[int], quick: bool = False) -> int:
+    """How a picture (H,W,...) that people will look at is resampled. A large one is rarely sharp to the pixel.
+
+    quick: by cubics in any case, as the frames of clips, which are compressed and seen for a moment.
+    """
+    return cv2.INTER_CUBIC if quick or shape[0] * shape[1] >= _LARGE else cv2.INTER_LANCZOS4
 
 
-def crop_method(size: int) -> int:
-    """How a photo is resampled into a crop of that side."""
-    return cv2.INTER_LINEAR if size <= _NETWORKS else sharp((size, size))
+def crop_method(size: int, quick: bool = False) -> int:
+    """How a photo is resampled into a crop of that side; `quick` as for `sharp`."""
+    return cv2.INTER_LINEAR if size <= _NETWORKS else sharp((size, size), quick)
 
 
-def read_at(picture: np.ndarray, positions: np.ndarray, needed: np.ndarray | None = None) -> np.ndarray:
+def read_at(
+    picture: np.ndarray, positions: np.ndarray, needed: np.ndarray | None = None, quick: bool = False
+) -> np.ndarray:
     """(h,w,C) a picture (H,W,C) read at positions (h,w,2); beyond its edges they go on.
 
     needed: (h,w) uint8; where it is zero, the result may be zero too. A good kernel takes long, so only tiles are
-    read in which something is needed.
+    read in which something is needed. quick: as for `sharp`.
     """
-    kernel = sharp(positions.shape)
+    kernel = sharp(positions.shape, quick)
     if needed is None:
         return cv2.remap(picture, positions, None, kernel, borderMode=cv2.BORDER_REPLICATE)
     out = np.zeros((*positions.shape[:2], *picture.shape[2:]), picture.dtype)

@@ -145,7 +145,10 @@ def moved_pixels(move: np.ndarray) -> np.ndarray:
     return (moved_share(move) > 0).view(np.uint8)
 
 
-def reshape(picture: np.ndarray, move: np.ndarray) -> np.ndarray:
-    """(H,W,3) uint8 the picture warped by a displacement (H,W,2); bit-equal where that is below MIN_MOVE."""
+def reshape(picture: np.ndarray, move: np.ndarray, quick: bool = False) -> np.ndarray:
+    """(H,W,3) uint8 the picture warped by a displacement (H,W,2); bit-equal where that is below MIN_MOVE.
+
+    quick: as for `resampling.sharp`.
+    """
     moved = moved_pixels(move)
-    return cv2.copyTo(read_at(picture, origins(move), moved), moved, picture.copy())
+    return cv2.copyTo(read_at(picture, origins(move), moved, quick), moved, picture.copy())

@@ -38,23 +38,24 @@ def reenact(
     target_mesh: np.ndarray,
     raster: Raster,
     covers_at: CoversAt | None = None,
+    quick: bool = False,
 ) -> Texture:
     """The source's texture on the target's mesh, whose raster is given.
 
     What is covered, hidden or turned away in the source is taken from the mirrored half of its face where that shows
-    it, and is not valid otherwise.
+    it, and is not valid otherwise. quick: as for `resampling.sharp`.
     """
     scale = scale_between(source_mesh, target_mesh)
     own, mirrored = trust(source_mesh, target_mesh)
     picture = source.at_scale(scale) if isinstance(source, Copies) else Sampled(source, scale)
     covered = raster.covered.view(np.uint8)
     positions, validity, bare = _shown(raster, source_mesh, own, covers_at)
-    image = picture.at(positions, covered)
+    image = picture.at(positions, covered, quick)
     lacking = validity.take(raster.pixels)
     if np.count_nonzero(lacking < _ENOUGH) > 0.01 * len(raster.pixels):
         beside = raster.only(lacking < 1)
         positions, shown, bare_mirrored = _shown(beside, source_mesh[topology().mirror], mirrored, covers_at)
-        other = picture.at(positions, beside.covered.view(np.uint8))
+        other = picture.at(positions, beside.covered.view(np.uint8), quick)
         both = validity + shown * (1 - validity)
         share = validity / np.maximum(both, 1e-6)
         mixed = other + cv2.merge([share] * 3) * (image.astype(np.float32) - other)
@@ -118,11 +119,11 @@ class Sampled:
             kx, ky = size[0] / width, size[1] / height
             self.matrix = np.array([[kx, 0, 0.5 * kx - 0.5], [0, ky, 0.5 * ky - 0.5]])
 
-    def at(self, positions: np.ndarray, needed: np.ndarray | None = None) -> np.ndarray:
+    def at(self, positions: np.ndarray, needed: np.ndarray | None = None, quick: bool = False) -> np.ndarray:
         """(h,w,C) the picture at positions (h,w,2) of the picture as it was given; see `read_at`."""
         if self.matrix is not None:
             positions = cv2.transform(positions, self.matrix)
-        return read_at(self.picture, positions, needed)
+        return read_at(self.picture, positions, needed, quick)
 
 
 @dataclass(eq=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -18,6 +18,10 @@ from .norms import modulated_norm
 
 _STYLE = 256  # size of the style vector that modulates every block
 _SLOPE = 0.2  # of all leaky ReLUs
+
+
+# Target, identity and guidance at 128 px -> the drawn picture, the layers' maps, the mask's logits.
+Maps = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
 
 
 class IdentityStyle(nn.Module):
@@ -200,19 +204,25 @@ class LightGenerator(Generator):
         if guidance is None and self.guidance_channels:
             guidance = no_guidance(target)
         if self.layer_head is not None and guidance is not None:
-            return self._layered(target, identity, guidance, self.layer_head)
+            return self.layered(self.maps, target, identity, guidance)
         _, image, logits = self._drawn(target, identity, guidance)
         return GeneratorOutput(image=image, mask=torch.sigmoid(logits), mask_logits=logits)
 
-    def _layered(
-        self, target: Tensor, identity: Tensor, guidance: Tensor, head: LayerHead
-    ) -> GeneratorOutput:
-        """The network sees 128 px of the inputs; its maps are applied to the inputs themselves."""
-        x, made, logits = self._drawn(reduced(target), identity, reduced(guidance))
-        maps = head(x)
+    def maps(self, target: Tensor, identity: Tensor, guidance: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Inputs of 128 px -> (B,3,128,128) the drawn picture, (B,17,128,128) maps, (B,1,128,128) the mask's logits."""
+        assert self.layer_head is not None
+        x, made, logits = self._drawn(target, identity, guidance)
+        return made, self.layer_head(x), logits
+
+    def layered(self, maps: Maps, target: Tensor, identity: Tensor, guidance: Tensor) -> GeneratorOutput:
+        """The network sees 128 px of the inputs; its maps are applied to the inputs themselves.
+
+        maps: `self.maps`, or what runs it. Applying them is quicker outside of a converted network.
+        """
+        made, answer, logits = maps(reduced(target), identity, reduced(guidance))
         if target.shape[-1] > SIDE and self.lean:
-            maps = leaning(maps, self.lean)
-        image, weights = compose(made, maps, target, guidance)
+            answer = leaning(answer, self.lean)
+        image, weights = compose(made, answer, target, guidance)
         logits = enlarged(logits, target.shape[-2:])
         mask = torch.sigmoid(logits)
         return GeneratorOutput(image=image, mask=mask, mask_logits=logits, layers=weights, drawn=made)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from .video import Clock, VideoProgress, VideoSettings
 
 _AHEAD = 4  # frames between two stages
-_BEGUN = 1  # frames that wait for their second half: what is begun takes more memory than a frame
+_BEGUN = 1  # frames that wait for their next part: what is begun takes more memory than a frame
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +122,8 @@ class Segments:
         with (
             SegmentWriter(second.folder.current, second.encoding, info, colours, self._length) as writer,
             Ahead(busy.each("decode", second.reader.part(part)), _AHEAD) as decoded,
-            Ahead(self._begun(decoded, begin), _BEGUN) as frames,
+            Ahead(self._begun(decoded, begin), _BEGUN) as begun_frames,
+            Ahead(self._drawn(begun_frames), _BEGUN) as frames,
         ):
 
             def encode(item: tuple[ClipFrame, SwappedFrame]) -> None:
@@ -156,12 +157,21 @@ class Segments:
             raise interrupt
 
     def _begun(self, frames: Iterable[ClipFrame], begin: int) -> Iterator[tuple[ClipFrame, list[BegunFace]]]:
-        """The frames from number `begin` on, and what can be done of each while the one before is swapped."""
+        """The frames from number `begin` on, with the first part of each swap."""
         second = self.second
         for index, frame in enumerate(frames, begin):
             with second.busy("fit"):
                 begun = second.swapper.begin(frame.rgb, second.faces.at(index))
             yield frame, begun
+
+    def _drawn(
+        self, frames: Iterable[tuple[ClipFrame, list[BegunFace]]]
+    ) -> Iterator[tuple[ClipFrame, list[BegunFace]]]:
+        """The frames, with the second part of each swap."""
+        for frame, begun in frames:
+            with self.second.busy("draw"):
+                drawn = self.second.swapper.draw(begun)
+            yield frame, drawn
 
     def _swapped(
         self, index: int, frame: ClipFrame, begun: list[BegunFace], facts: dict[str, Any]

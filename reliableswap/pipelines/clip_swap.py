@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Protocol, TypeVar
 
 import cv2
@@ -14,7 +15,7 @@ import torch
 from reliableswap.errors import ReliableSwapError
 from reliableswap.faces.track import TrackedFace
 from reliableswap.provenance.label import FrameLabel
-from reliableswap.swap.engines import ENGINES, HALVES, Step, engine_of, run
+from reliableswap.swap.engines import ENGINES, PARTS, Step, engine_of, run
 from reliableswap.swap.job import FaceJob
 from reliableswap.swap.networks import Networks
 from reliableswap.swap.person import Person
@@ -110,21 +111,26 @@ class FrameSwapper:
         return [one for one in faces if one.person in self.sources and one.track not in self.refused]
 
     def begin(self, pixels: np.ndarray, faces: Iterable[TrackedFace]) -> list[BegunFace]:
-        """What can be done of a frame (H,W,3) uint8 before the frames before it are swapped."""
+        """The first part of a frame's swap, which does not need the frames before, but comes in their order."""
         wanted = self.wanted(faces)
         with torch.inference_mode():
             return [self._begun(pixels, one, wanted) for one in wanted]
+
+    def draw(self, begun: Iterable[BegunFace]) -> list[BegunFace]:
+        """The second part, which needs nothing of other frames."""
+        with torch.inference_mode():
+            return [self._drawn(face) for face in begun]
 
     def __call__(
         self, pixels: np.ndarray, faces: Iterable[TrackedFace], begun: Iterable[BegunFace] | None = None
     ) -> SwappedFrame:
         """Swap the faces of a frame (H,W,3) uint8; one that can't be swapped is left alone and counted.
 
-        begun: what `begin` gave for the frame.
+        begun: what `begin` and `draw` gave for the frame.
         """
         result = SwappedFrame(pixels)
         with torch.inference_mode():
-            for face in self.begin(pixels, faces) if begun is None else begun:
+            for face in self.draw(self.begin(pixels, faces)) if begun is None else begun:
                 try:
                     self._finish(result, face)
                 except ReliableSwapError as error:
@@ -139,27 +145,35 @@ class FrameSwapper:
             if any(_touch(subject, other) for other in wanted if other is not one):
                 return BegunFace(one, subject)
             subject = self.vectors.on(subject, one.person)
-            return BegunFace(one, subject, run(self._halves(one)[0], self._job(subject, one)))
+            return BegunFace(one, subject, run(self._parts(one)[0], self._job(subject, one)))
         except ReliableSwapError as error:
             return BegunFace(one, error=str(error))
 
-    def _halves(self, one: TrackedFace) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
-        return HALVES[engine_of(self.sources[one.person], self.engine)]
+    def _drawn(self, face: BegunFace) -> BegunFace:
+        if face.job is None:
+            return face
+        try:
+            return replace(face, job=run(self._parts(face.one)[1], face.job))
+        except ReliableSwapError as error:
+            return BegunFace(face.one, error=str(error))
+
+    def _parts(self, one: TrackedFace) -> tuple[tuple[Step, ...], ...]:
+        return PARTS[engine_of(self.sources[one.person], self.engine)]
 
     def _job(self, subject: Subject, one: TrackedFace) -> FaceJob:
         person = self.sources[one.person]
-        return FaceJob.start(subject, person, self.settings, self.networks, self._steady.of(one))
+        return FaceJob.start(subject, person, self.settings, self.networks, self._steady.of(one), quick=True)
 
     def _finish(self, result: SwappedFrame, face: BegunFace) -> None:
         if face.subject is None:
             raise ReliableSwapError(face.error)
         subject, one, job = face.subject, face.one, face.job
-        first, second = self._halves(one)
+        *before, last = self._parts(one)
         if job is None:  # the faces beside it may have been swapped by now
             seen = Subject.around(result.pixels, one.face, self.name, self.networks)
             subject = self.vectors.on(seen.knowing(covers=subject.covers), one.person)
-            job = run(first, self._job(subject, one))
-        job = run(second, job)
+            job = run(tuple(chain(*before)), self._job(subject, one))
+        job = run(last, job)
         if not result.changed:
             result.pixels = result.pixels.copy()
         subject.put_back(result.pixels, job.image, job.mask)

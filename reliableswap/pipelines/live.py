@@ -162,7 +162,9 @@ class LiveSwap:
         return subject.knowing(covers=covers)
 
     def _put_on(self, subject: Subject, out: np.ndarray) -> None:
-        job = run(self._engine, FaceJob.start(subject, self._person, self._settings, self._networks))
+        job = run(
+            self._engine, FaceJob.start(subject, self._person, self._settings, self._networks, quick=True)
+        )
         subject.put_back(out, job.image, job.mask)
 
     def _marked(self, pixels: np.ndarray, boxes: list[np.ndarray]) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,6 +17,7 @@ from torch.export import ExportedProgram
 from reliableswap.errors import ReliableSwapError
 from reliableswap.models.base import Network
 from reliableswap.models.generator import Generator, GeneratorOutput
+from reliableswap.models.light import LightGenerator
 
 from .cache import converted
 from .state import WeightsState
@@ -54,15 +56,28 @@ class Runtime(ABC):
 
     def run(self, *inputs: Tensor | None) -> Any:
         """As a call, for a caller that has checked `is_current`: the check takes about a millisecond."""
+        network = self.network
+        if isinstance(network, LightGenerator) and network.layer_head is not None and inputs[2] is not None:
+            target, identity, guidance = (one for one in inputs if one is not None)
+            network.check_inputs(target, identity, guidance)
+            return network.layered(self._maps, target, identity, guidance)
+        outputs = self._outputs(network, inputs)
+        if isinstance(network, Generator):
+            return GeneratorOutput(image=outputs[0], mask=outputs[1])
+        return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+    def _maps(self, *inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The part of a layered generator that is a network."""
+        made, maps, logits = self._outputs(_LayerMaps(self.network), inputs)
+        return made, maps, logits
+
+    def _outputs(self, module: nn.Module, inputs: Sequence[Tensor | None]) -> list[Tensor]:
         shapes = tuple(None if x is None else x.shape for x in inputs)
         arrays = [x.float().contiguous().numpy() for x in inputs if x is not None]
         with self._lock:
             if shapes not in self._compiled:
-                self._compiled[shapes] = self._compile_for(shapes)
-            outputs = [torch.from_numpy(array) for array in self.infer(self._compiled[shapes], arrays)]
-        if isinstance(self.network, Generator):
-            return GeneratorOutput(image=outputs[0], mask=outputs[1])
-        return outputs[0] if len(outputs) == 1 else tuple(outputs)
+                self._compiled[shapes] = self._compile_for(module, shapes)
+            return [torch.from_numpy(array) for array in self.infer(self._compiled[shapes], arrays)]
 
     def is_current(self) -> bool:
         """Whether the network's weights are still those that were compiled."""
@@ -89,12 +104,12 @@ class Runtime(ABC):
             )
         return WeightsState(network)
 
-    def _compile_for(self, shapes: tuple[torch.Size | None, ...]) -> Any:
+    def _compile_for(self, module: nn.Module, shapes: tuple[torch.Size | None, ...]) -> Any:
         given = tuple(shape is not None for shape in shapes)
         examples = tuple(torch.zeros(shape) for shape in shapes if shape is not None)
 
         def convert(folder: Path) -> None:
-            graph = torch.export.export(_TensorsOnly(self.network, given).eval(), examples)
+            graph = torch.export.export(_TensorsOnly(module, given).eval(), examples)
             self.convert(graph, [example.shape for example in examples], folder)
 
         try:
@@ -128,6 +143,17 @@ class OneByOne:
         if isinstance(answers[0], Tensor):
             return torch.cat(answers)
         return tuple(torch.cat(parts) for parts in zip(*answers, strict=True))
+
+
+class _LayerMaps(nn.Module):
+    """A layered generator's `maps` as a network."""
+
+    def __init__(self, generator: nn.Module) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def forward(self, *inputs: Tensor) -> Any:
+        return self.generator.maps(*inputs)  # type: ignore[operator]
 
 
 class _TensorsOnly(nn.Module):

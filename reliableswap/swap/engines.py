@@ -59,11 +59,11 @@ NEURAL: tuple[Step, ...] = (
 )
 PERSON: tuple[Step, ...] = (reshape, rebuild, merge, *_END)
 ENGINES: Mapping[str, tuple[Step, ...]] = {"blend": BLEND, "neural": NEURAL, "person": PERSON}
-# The same in two halves of about equal cost, for clips: the first half of a frame does not need the frames before.
-HALVES: Mapping[str, tuple[tuple[Step, ...], tuple[Step, ...]]] = {
-    "blend": ((reshape, texture, recolour, bands), _END),
-    "neural": ((reshape, detail, guide), (generate, opacity, compose, *_END)),
-    "person": ((reshape, rebuild), (merge, *_END)),
+# The same in three parts, for clips: only the last part of a frame needs the frames before.
+PARTS: Mapping[str, tuple[tuple[Step, ...], tuple[Step, ...], tuple[Step, ...]]] = {
+    "blend": ((reshape, texture), (recolour, bands), _END),
+    "neural": ((reshape, detail, guide), (generate,), (opacity, compose, *_END)),
+    "person": ((reshape,), (rebuild,), (merge, *_END)),
 }
 
 

@@ -10,14 +10,17 @@ import numpy as np
 from reliableswap.faces.visibility import Covers, find_glasses
 from reliableswap.geometry import regions
 from reliableswap.geometry.raster import rasterise
+from reliableswap.geometry.resampling import to_bytes
 from reliableswap.geometry.topology import checked_mesh, checked_picture
 from reliableswap.geometry.warp import open_lips, reenact
 from reliableswap.imaging import colour
+from reliableswap.imaging.bands import three_channels
 from reliableswap.models.layers import INVALID
 
 _EYE_OPENING = 0.95  # fraction of the opening between the lids that is the target's
 _LIGHT_REACH = 0.22  # of the face's width: slower changes of brightness count as light, which is the target's
 _HARD_LIGHT = 0.05  # of the face's width: the scale at which hard light is limited
+_COARSE_TONES = 100  # pixels of a face's width from which a clip's tones are worked out at half the size
 _FADE = 0.06  # of the face's width: the distance in which the texture fades to the outline
 _LEAST_VALID = 0.02  # guidance with a lower validity is left out
 
@@ -30,6 +33,7 @@ def guidance_texture(
     covers: Covers,
     *,
     soft_light: bool = False,
+    quick: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """(H,W,3) uint8 the source's texture on the target's mesh, in the target's light, and its validity (H,W) in 0..1.
 
@@ -37,7 +41,7 @@ def guidance_texture(
     the picture is always the target's: between lids and between lips.
 
     covers: what covers the source, strictly judged. soft_light: take the source's hard light away, which costs a little
-    of its likeness.
+    of its likeness. quick: as for `resampling.sharp`.
     """
     source, target = checked_picture(source, "source"), checked_picture(target, "target")
     source_mesh, target_mesh = checked_mesh(source_mesh, "source"), checked_mesh(target_mesh, "target")
@@ -46,7 +50,7 @@ def guidance_texture(
     where = regions.window(target_mesh, target.shape[:2], room)  # both are zero beside the mesh
     corner = np.array([where[1].start, where[0].start, 0], np.float32)
     toned[where], valid[where] = _in_window(
-        source, source_mesh, target[where], target_mesh - corner, covers, soft_light
+        source, source_mesh, target[where], target_mesh - corner, covers, soft_light, quick
     )
     return toned, valid * _fading_outwards(target_mesh, target.shape[:2])
 
@@ -58,22 +62,43 @@ def _in_window(
     target_mesh: np.ndarray,
     covers: Covers,
     soft_light: bool,
+    quick: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
     """As guidance_texture, for a piece of the target that holds its mesh."""
     shape = target.shape[:2]
     seen_from = open_lips(source_mesh, target_mesh)
-    texture = reenact(source, seen_from, target_mesh, rasterise(target_mesh, shape), covers.at)
+    texture = reenact(source, seen_from, target_mesh, rasterise(target_mesh, shape), covers.at, quick)
     skin = texture.bare * (texture.validity > 0.9) * regions.skin(target_mesh, shape)
-    base = colour.to_lab(target)
-    lab = colour.match(colour.to_lab(texture.image), base, skin)
     width = regions.face_width(target_mesh)
+    if quick and width > _COARSE_TONES:
+        toned = _toned_coarsely(texture.image, target, skin, width, soft_light)
+    else:
+        toned = _toned(texture.image, target, skin, width, soft_light)
+    own = np.maximum(regions.eyes(target_mesh, shape, _EYE_OPENING), regions.inner_mouth(target_mesh, shape))
+    shown = ((own < 0.5) & (texture.validity > _LEAST_VALID)).astype(np.float32)
+    return to_bytes(toned * three_channels(shown)), texture.validity * shown
+
+
+def _toned(
+    texture: np.ndarray, target: np.ndarray, skin: np.ndarray, width: float, soft_light: bool
+) -> np.ndarray:
+    """(H,W,3) float32 RGB a texture in the target's tone and light, by the pixels of skin (H,W) that both show."""
+    base = colour.to_lab(target)
+    lab = colour.match(colour.to_lab(texture), base, skin)
     lab = colour.match_light(lab, base, skin, _LIGHT_REACH * width)
     if soft_light:
         lab = colour.limit_light(lab, base, skin, _HARD_LIGHT * width)
-    own = np.maximum(regions.eyes(target_mesh, shape, _EYE_OPENING), regions.inner_mouth(target_mesh, shape))
-    shown = ((own < 0.5) & (texture.validity > _LEAST_VALID)).astype(np.float32)
-    toned = np.rint(colour.to_rgb(lab) * shown[..., None]).astype(np.uint8)
-    return toned, texture.validity * shown
+    return colour.to_rgb(lab)
+
+
+def _toned_coarsely(
+    texture: np.ndarray, target: np.ndarray, skin: np.ndarray, width: float, soft_light: bool
+) -> np.ndarray:
+    """As `_toned`, whose changes are worked out at half the size."""
+    size = (texture.shape[1] // 2, texture.shape[0] // 2)
+    small, seen, bare = (cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in (texture, target, skin))
+    change = _toned(small, seen, bare, width / 2, soft_light) - small
+    return texture + cv2.resize(change, texture.shape[1::-1], interpolation=cv2.INTER_LINEAR)
 
 
 def _fading_outwards(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:

@@ -31,6 +31,7 @@ class FaceJob:
     is the target's region as it stands, `mask` (H,W) in 0..1 says where it differs from the photo. Other layers are
     named by the step that makes them. What follows from the inputs alone is computed once, when first asked for.
     steady: for a face of a clip, steadies what a step decides in every frame.
+    quick: for a moving picture: cubics resample it (`resampling.sharp`), and its crop is no larger than needed.
     """
 
     target: Subject
@@ -39,6 +40,7 @@ class FaceJob:
     networks: Networks
     layers: Mapping[str, np.ndarray] = field(default_factory=dict)
     steady: Steady | None = None
+    quick: bool = False
 
     @classmethod
     def start(
@@ -48,10 +50,11 @@ class FaceJob:
         settings: SwapSettings,
         networks: Networks,
         steady: Steady | None = None,
+        quick: bool = False,
     ) -> FaceJob:
         """A job in which nothing has changed yet."""
         untouched = {"image": target.pixels, "mask": np.zeros(target.shape, np.float32)}
-        return cls(target, person, settings, networks, untouched, steady)
+        return cls(target, person, settings, networks, untouched, steady, quick)
 
     def steadied(self, name: str, value: np.ndarray) -> np.ndarray:
         """What a step decided, as it is used: in clips with what it decided in the frames before."""
@@ -109,7 +112,7 @@ class FaceJob:
     @cached_property
     def crop(self) -> CropPlace:
         """Where the generator's crop lies."""
-        return CropPlace.of(self.target, self.networks.generator)
+        return CropPlace.of(self.target, self.networks.generator, in_between=self.quick)
 
     @cached_property
     def move(self) -> np.ndarray:

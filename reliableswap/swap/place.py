@@ -10,6 +10,7 @@ import numpy as np
 
 from reliableswap.faces.align import inverse
 from reliableswap.geometry.regions import window
+from reliableswap.models.layers import SIDE
 
 from .subject import Subject
 
@@ -34,12 +35,17 @@ class CropPlace:
     holds_all: bool
 
     @classmethod
-    def of(cls, target: Subject, generator: Any) -> CropPlace:
-        """The crop's side is the smallest of the generator's sizes that holds all the photo shows, or its largest."""
+    def of(cls, target: Subject, generator: Any, in_between: bool = False) -> CropPlace:
+        """The crop's side is the smallest of the generator's sizes that holds all the photo shows, or its largest.
+
+        in_between: a layered generator, whose maps fit any size, may also use sizes that it was not trained at.
+        """
         config = generator.config
         template = str(config["template"])
         own = generator.size
-        sizes = sorted([own] if own else config.get("sizes", [128]))
+        sizes = sorted([own] if own else config.get("sizes", [SIDE]))
+        if in_between and config.get("layers"):
+            sizes = list(range(SIDE, sizes[-1] + 1, SIDE))
         for size in sizes:
             matrix = target.crop_matrix(size, template)
             holds_all = float(np.hypot(matrix[0, 0], matrix[1, 0])) >= ENOUGH

@@ -69,6 +69,24 @@ def test_a_generator_answers_as_by_torch(device: str, inputs: tuple[torch.Tensor
         assert (made.mask - wanted.mask).abs().max() < 1e-3
 
 
+@each_device
+def test_a_layered_generator_is_compiled_once_for_all_sizes(device: str) -> None:
+    torch.manual_seed(0)
+    network = LightGenerator(**SMALL, layers=True, lean=2.0).eval()
+    torch.nn.init.normal_(network.layer_head.weight, std=0.05)
+    runtime = exact(device, network)
+    identity = torch.nn.functional.normalize(torch.randn(1, 16))
+    for size in (128, 256, 384):
+        target, guidance = torch.rand(1, 3, size, size) * 2 - 1, torch.rand(1, 4, size, size)
+        with torch.inference_mode():
+            wanted, made = network(target, identity, guidance), runtime(target, identity, guidance)
+        assert (made.image - wanted.image).abs().max() < 1e-3
+        assert (made.mask - wanted.mask).abs().max() < 1e-3
+    assert len(runtime._compiled) == 1
+    with pytest.raises(ValueError, match="identity has shape"):
+        runtime(target, identity[:, :7], guidance)
+
+
 # tests/unit/runtime/test_export.py exports every class by the exporter that the device onnx has, too.
 @pytest.mark.parametrize(
     ("device", "build", "size"),

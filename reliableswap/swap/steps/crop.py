@@ -17,7 +17,7 @@ def enlarged(job: FaceJob, crop: np.ndarray) -> np.ndarray:
     rows, columns = place.window
     size = (columns.stop - columns.start, rows.stop - rows.start)
     return cv2.warpAffine(
-        crop, place.back, size, flags=sharp(crop.shape) if crop.ndim == 3 else cv2.INTER_LINEAR
+        crop, place.back, size, flags=sharp(crop.shape, job.quick) if crop.ndim == 3 else cv2.INTER_LINEAR
     )
 
 

@@ -32,7 +32,7 @@ def expression(job: FaceJob) -> FaceJob:
     step = job.steadied("expression", correction(mesh, job.goal))
     move = displacement(mesh, corrected(mesh, step, strength), job.target.shape)
     moved = moved_pixels(move).astype(np.float32)
-    return job.with_layers(image=reshape(job.image, move), mask=np.maximum(job.mask, moved))
+    return job.with_layers(image=reshape(job.image, move, job.quick), mask=np.maximum(job.mask, moved))
 
 
 def correction(mesh: np.ndarray, goal: np.ndarray) -> np.ndarray:

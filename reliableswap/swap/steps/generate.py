@@ -24,7 +24,7 @@ _NEARBY = 0.04  # of the crop's side: the distance within which a colour must be
 def guide(job: FaceJob) -> FaceJob:
     """Layers of the crop: `seen` (S,S,3) uint8 the target, and `guidance` (1,4,S,S), if the generator takes one."""
     place = job.crop
-    seen = crop(job.layer("reshaped"), place.matrix, place.size, method=crop_method(place.size))
+    seen = crop(job.layer("reshaped"), place.matrix, place.size, method=crop_method(place.size, job.quick))
     if not job.networks.generator.guidance_channels:
         return job.with_layers(seen=seen)
     return job.with_layers(seen=seen, guidance=_guidance(job, seen, apply(place.matrix, job.goal)))
@@ -47,7 +47,7 @@ def generate(job: FaceJob) -> FaceJob:
     made = np.ascontiguousarray(levels.permute(1, 2, 0).cpu().numpy())
     if guidance is not None and not generator.config.get("layers"):  # layers are the photos' own colours
         made = _within_seen_colours(made, picture, guidance)
-    cover = job.steadied("cover", _faded(mask[0, 0].float().cpu().numpy()))
+    cover = _faded(mask[0, 0].float().cpu().numpy())
     return job.with_layers(generated=made, cover=cover)
 
 
@@ -90,6 +90,7 @@ def _guidance(job: FaceJob, picture: np.ndarray, mesh: np.ndarray) -> np.ndarray
         mesh,
         source.covers_in_crop(*view),
         soft_light=job.crop.size > SIDE,
+        quick=job.quick,
     )
     return torch.cat([to_tensor(texture), torch.from_numpy(validity)[None, None].float()], 1).numpy()
 

@@ -28,7 +28,7 @@ def opacity(job: FaceJob) -> FaceJob:
 
     Without a VisibilityNet, hair and hands are left to the generator, which leaves most of them out by itself.
     """
-    alpha = enlarged(job, job.layer("cover") * job.settings.likeness)
+    alpha = enlarged(job, job.steadied("cover", job.layer("cover")) * job.settings.likeness)
     piece = face_in_crop_window(job)
     there = in_region(job, piece)
     covers, seen_at = job.target.covers, origins(job.move, there)

@@ -12,5 +12,7 @@ def texture(job: FaceJob) -> FaceJob:
     rows, columns = job.window
     goal, source = job.goal_in_window, job.source
     raster = rasterise(goal, (rows.stop - rows.start, columns.stop - columns.start))
-    made = reenact(source.copies, open_lips(source.mesh, goal), goal, raster, source.strict_covers.at)
+    made = reenact(
+        source.copies, open_lips(source.mesh, goal), goal, raster, source.strict_covers.at, job.quick
+    )
     return job.with_layers(texture=made.image, validity=made.validity, bare=made.bare)

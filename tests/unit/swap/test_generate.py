@@ -1,15 +1,22 @@
-"""What a generator is given: the texture's weight falls to zero where the face's mesh ends."""
+"""What a generator is given: the crop's size, and a texture whose weight falls to zero where the face's mesh ends."""
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import cv2
 import numpy as np
 import pytest
 import torch
+from support.blend_faces import SMILE, face
 from support.evaluation_people import mesh_of
 
 from reliableswap.geometry.regions import oval
-from reliableswap.models.layers import CHANNELS, INVALID, SIDE, compose
+from reliableswap.models.layers import CHANNELS, INVALID, SIDE, SIZES, compose
 from reliableswap.swap.guidance import _fading_outwards
+from reliableswap.swap.networks import Networks
+from reliableswap.swap.place import CropPlace
+from reliableswap.swap.subject import Subject
 
 
 @pytest.fixture(scope="module")
@@ -39,3 +46,19 @@ def test_a_layered_generator_shows_the_texture_in_this_share(mesh: np.ndarray) -
     _, weights = compose(black, maps, black, guidance)
     share = torch.exp(INVALID * (factor - 1))
     torch.testing.assert_close(weights[0, 0], share / (share + 1), atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("layers", "in_between", "size"), [(True, True, 384), (True, False, 512), (False, True, 512)]
+)
+def test_the_crop_of_a_clip_is_no_larger_than_needed(layers: bool, in_between: bool, size: int) -> None:
+    picture, mesh = face(SMILE)
+    scale = 300 / np.ptp(mesh[:, 1])
+    picture = cv2.resize(picture, None, fx=scale, fy=scale)
+    subject = Subject.of_crop(picture, mesh * np.float32(scale), Networks())
+    generator = SimpleNamespace(
+        size=None, config={"template": "arcface_128", "sizes": list(SIZES), "layers": layers}
+    )
+    place = CropPlace.of(subject, generator, in_between)
+    assert place.size == size
+    assert place.holds_all

@@ -38,6 +38,25 @@ def test_guidance_leaves_what_is_between_lids_and_lips_to_the_target() -> None:
     assert np.quantile(np.abs(texture[shown].astype(int) - whole[shown]), 0.9) <= 2
 
 
+def test_quick_guidance_hardly_differs() -> None:
+    picture, mesh = (
+        cv2.resize(face(SMILE)[0], None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC),
+        2 * face(SMILE)[1],
+    )
+    warm = np.rint(picture * np.array([1.0, 0.7, 0.45])).astype(np.uint8)
+    covers = find_covers(picture, mesh, bundled_glasses(), strict=True)
+    exact, quick = (
+        guidance_texture(picture, mesh, warm, mesh, covers, soft_light=True, quick=quick)
+        for quick in (False, True)
+    )
+    assert regions.face_width(mesh) > 100
+    assert np.array_equal(exact[1], quick[1])
+    shown = exact[1] > 0.5
+    off = np.abs(exact[0][shown].astype(int) - quick[0][shown])
+    assert 0 < off.mean() < 1
+    assert np.quantile(off, 0.99) < 8
+
+
 def test_guidance_has_the_skin_tone_of_the_target() -> None:
     picture, mesh = face(SMILE)
     warm = np.rint(picture * np.array([1.0, 0.7, 0.45])).astype(np.uint8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from reliableswap.faces.glasses import NONE
 from reliableswap.faces.visibility import Covers
 from reliableswap.geometry import regions
 from reliableswap.models import CombAutoencoder
-from reliableswap.swap.engines import ENGINES, HALVES, engine_of, run
+from reliableswap.swap.engines import ENGINES, PARTS, engine_of, run
 from reliableswap.swap.job import FaceJob
 from reliableswap.swap.networks import Networks, Running
 from reliableswap.swap.person import Person
@@ -171,8 +172,8 @@ def test_who_is_trained_has_the_person_engine() -> None:
     trained, plain = Person("a", (subject,), decoder="a"), Person("b", (subject,))
     assert engine_of(trained, "neural") == "person"
     assert engine_of(plain, "neural") == "neural"
-    assert HALVES.keys() == ENGINES.keys()
-    assert (*HALVES["person"][0], *HALVES["person"][1]) == ENGINES["person"]
+    assert PARTS.keys() == ENGINES.keys()
+    assert tuple(chain(*PARTS["person"])) == ENGINES["person"]
 
 
 def test_a_real_network_runs() -> None:
