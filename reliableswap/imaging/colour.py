@@ -18,7 +18,8 @@ _LIGHT_RATIOS = (0.4, 2.5)
 # How far local means may be from another face's: log of L's ratio, and units of a and b. Chosen by eye on portraits.
 _LIGHT_LIMIT, _TINT_LIMIT = 0.07, 3.0
 _MIN_CHROMA = 2.0  # the chroma that skin has at least, even in a black and white photo
-_SKIN_LIKE = 0.5  # of the skin's tint; pixels with at least this much take a shift in full
+_SKIN_LIKE = 0.3  # of the skin's tint: shifts smaller than this are taken as if they were this large
+_KEPT_TINT = 0.9  # of the tint that scaling would leave a pixel, stays at least
 _MONOCHROME_NOISE = 4  # grey levels by which JPEG may separate the channels of a black and white photo
 _MONOCHROME_OUTLIERS = 0.01  # fraction of pixels that may differ by more
 _LUMA = (0.299, 0.587, 0.114)
@@ -131,12 +132,15 @@ def match_light(
     return cv2.merge([light, *_shift_tint(tint, shifts, own[1:])])
 
 
-def limit_light(lab: np.ndarray, reference: np.ndarray, weight: np.ndarray, sigma: float) -> np.ndarray:
+def limit_light(
+    lab: np.ndarray, reference: np.ndarray, weight: np.ndarray, sigma: float, room: np.ndarray | float = 1.0
+) -> np.ndarray:
     """(H,W,3) Lab whose local means over the weighted pixels are within limits of the reference's.
 
     That takes hard light away; differences within the limits are the shape of the face, and stay.
 
-    sigma: pixels over which a mean is local; shorter than match_light's, whose means are equal already.
+    sigma: pixels over which a mean is local; shorter than match_light's, whose means are equal already. room (H,W): a
+    factor on the limits; where it is 0, the means become equal.
     """
     if weight.sum() < 1e-3:
         return lab
@@ -144,12 +148,12 @@ def limit_light(lab: np.ndarray, reference: np.ndarray, weight: np.ndarray, sigm
     light, *tint = cv2.split(lab)
     ratio = np.log(np.maximum(own[0], 1.0) / np.maximum(wanted[0], 1.0))
     share = np.clip(light / np.maximum(0.7 * own[0], 1.0), 0, 1)
-    light = light * np.exp(-_beyond(ratio, _LIGHT_LIMIT))
-    shifts = [-share * _beyond(a - b, _TINT_LIMIT) for a, b in zip(own[1:], wanted[1:], strict=True)]
+    light = light * np.exp(-_beyond(ratio, _LIGHT_LIMIT * room))
+    shifts = [-share * _beyond(a - b, _TINT_LIMIT * room) for a, b in zip(own[1:], wanted[1:], strict=True)]
     return cv2.merge([light, *_shift_tint(tint, shifts, own[1:])])
 
 
-def _beyond(values: np.ndarray, limit: float) -> np.ndarray:
+def _beyond(values: np.ndarray, limit: np.ndarray | float) -> np.ndarray:
     """How far values lie beyond -limit or limit; zero between them."""
     return np.asarray(values - np.clip(values, -limit, limit))
 
@@ -185,11 +189,13 @@ def _shift_tint(
 ) -> list[np.ndarray]:
     """(H,W), (H,W) the planes a and b after shifts that are meant for skin of the given tint.
 
-    A shift that takes tint away from skin would turn what has none, such as hair or a wall behind the chin, blue. So
-    pixels take it only as far as they have the skin's tint.
+    A shift that takes tint away from skin would turn what has none, such as hair or a wall behind the chin, blue, and
+    shaded skin, which has less, grey. So pixels take it only as far as they have the skin's tint, and keep a part of
+    what scaling would leave them.
     """
     length = np.maximum(np.square(skin[0]) + np.square(skin[1]), _MIN_CHROMA**2)
     own, gained = ((a * skin[0] + b * skin[1]) / length for a, b in (tint, shifts))
     lost = np.maximum(-gained, 0)
-    share = np.where(lost > 0, np.clip(own / np.maximum(lost, _SKIN_LIKE), 0, 1), 1).astype(np.float32)
+    kept = 1 - _KEPT_TINT * np.maximum(1 - lost, 0)
+    share = np.where(lost > 0, np.clip(own * kept / np.maximum(lost, _SKIN_LIKE), 0, 1), 1).astype(np.float32)
     return [plane + share * shift for plane, shift in zip(tint, shifts, strict=True)]

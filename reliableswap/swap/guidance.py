@@ -19,7 +19,11 @@ from reliableswap.models.layers import INVALID
 
 _EYE_OPENING = 0.95  # fraction of the opening between the lids that is the target's
 _LIGHT_REACH = 0.22  # of the face's width: slower changes of brightness count as light, which is the target's
-_HARD_LIGHT = 0.05  # of the face's width: the scale at which hard light is limited
+_HARD_LIGHT, _MEETING = (
+    0.05,
+    0.025,
+)  # of the face's width: the scales at which hard light is limited, in this order
+_END = 0.1  # of the face's width: the distance from the texture's end from which the limits hold in full
 _COARSE_TONES = 100  # pixels of a face's width from which a clip's tones are worked out at half the size
 _FADE = 0.06  # of the face's width: the distance in which the texture fades to the outline
 _LEAST_VALID = 0.02  # guidance with a lower validity is left out
@@ -68,36 +72,52 @@ def _in_window(
     shape = target.shape[:2]
     seen_from = open_lips(source_mesh, target_mesh)
     texture = reenact(source, seen_from, target_mesh, rasterise(target_mesh, shape), covers.at, quick)
-    skin = texture.bare * (texture.validity > 0.9) * regions.skin(target_mesh, shape)
+    valid = texture.validity > 0.9
+    skin = texture.bare * valid * regions.skin(target_mesh, shape)
     width = regions.face_width(target_mesh)
+    room = _room(valid * regions.oval(target_mesh, shape), width) if soft_light else None
     if quick and width > _COARSE_TONES:
-        toned = _toned_coarsely(texture.image, target, skin, width, soft_light)
+        toned = _toned_coarsely(texture.image, target, skin, width, room)
     else:
-        toned = _toned(texture.image, target, skin, width, soft_light)
+        toned = _toned(texture.image, target, skin, width, room)
     own = np.maximum(regions.eyes(target_mesh, shape, _EYE_OPENING), regions.inner_mouth(target_mesh, shape))
     shown = ((own < 0.5) & (texture.validity > _LEAST_VALID)).astype(np.float32)
     return to_bytes(toned * three_channels(shown)), texture.validity * shown
 
 
 def _toned(
-    texture: np.ndarray, target: np.ndarray, skin: np.ndarray, width: float, soft_light: bool
+    texture: np.ndarray, target: np.ndarray, skin: np.ndarray, width: float, room: np.ndarray | None
 ) -> np.ndarray:
-    """(H,W,3) float32 RGB a texture in the target's tone and light, by the pixels of skin (H,W) that both show."""
+    """(H,W,3) float32 RGB a texture in the target's tone and light, by the pixels of skin (H,W) that both show.
+
+    room: as `_room` gives, to soften the light; None: it stays hard.
+    """
     base = colour.to_lab(target)
     lab = colour.match(colour.to_lab(texture), base, skin)
     lab = colour.match_light(lab, base, skin, _LIGHT_REACH * width)
-    if soft_light:
-        lab = colour.limit_light(lab, base, skin, _HARD_LIGHT * width)
+    if room is not None:
+        lab = colour.limit_light(lab, base, skin, _HARD_LIGHT * width, room)
+        lab = colour.limit_light(lab, base, skin, _MEETING * width, room / (1.001 - room))
     return colour.to_rgb(lab)
 
 
+def _room(shown: np.ndarray, width: float) -> np.ndarray:
+    """(H,W) in 0..1 how far the texture's light may differ: not at all where it ends beside the target's own skin.
+
+    shown (H,W): where the texture shows the face.
+    """
+    ends = cv2.distanceTransform((shown > 0.5).astype(np.uint8), cv2.DIST_L2, 5)
+    return np.minimum(ends / np.float32(_END * width), 1)
+
+
 def _toned_coarsely(
-    texture: np.ndarray, target: np.ndarray, skin: np.ndarray, width: float, soft_light: bool
+    texture: np.ndarray, target: np.ndarray, skin: np.ndarray, width: float, room: np.ndarray | None
 ) -> np.ndarray:
     """As `_toned`, whose changes are worked out at half the size."""
     size = (texture.shape[1] // 2, texture.shape[0] // 2)
     small, seen, bare = (cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in (texture, target, skin))
-    change = _toned(small, seen, bare, width / 2, soft_light) - small
+    room = None if room is None else cv2.resize(room, size, interpolation=cv2.INTER_AREA)
+    change = _toned(small, seen, bare, width / 2, room) - small
     return texture + cv2.resize(change, texture.shape[1::-1], interpolation=cv2.INTER_LINEAR)
 
 
