@@ -18,7 +18,7 @@ _LIGHT_RATIOS = (0.4, 2.5)
 # How far local means may be from another face's: log of L's ratio, and units of a and b. Chosen by eye on portraits.
 _LIGHT_LIMIT, _TINT_LIMIT = 0.07, 3.0
 _MIN_CHROMA = 2.0  # the chroma that skin has at least, even in a black and white photo
-_SKIN_LIKE = 0.3  # of the skin's tint: shifts smaller than this are taken as if they were this large
+_SKIN_LIKE = 0.5  # of the skin's tint; pixels with at least this much take a small shift in full
 _KEPT_TINT = 0.9  # of the tint that scaling would leave a pixel, stays at least
 _MONOCHROME_NOISE = 4  # grey levels by which JPEG may separate the channels of a black and white photo
 _MONOCHROME_OUTLIERS = 0.01  # fraction of pixels that may differ by more
@@ -197,5 +197,6 @@ def _shift_tint(
     own, gained = ((a * skin[0] + b * skin[1]) / length for a, b in (tint, shifts))
     lost = np.maximum(-gained, 0)
     kept = 1 - _KEPT_TINT * np.maximum(1 - lost, 0)
-    share = np.where(lost > 0, np.clip(own * kept / np.maximum(lost, _SKIN_LIKE), 0, 1), 1).astype(np.float32)
+    most = np.minimum(kept / np.maximum(lost, 1e-3), 1 / _SKIN_LIKE)
+    share = np.where(lost > 0, np.clip(own * most, 0, 1), 1).astype(np.float32)
     return [plane + share * shift for plane, shift in zip(tint, shifts, strict=True)]
