@@ -14,7 +14,7 @@ from .evidence import local_detail, luminance
 from .protocol import Box
 from .read import Found, find_unchanged
 
-FACE_GAIN = 1.5  # amplitude on a face relative to the same texture elsewhere
+FACE_GAIN = 1.1  # amplitude on a face relative to the same texture elsewhere
 # dB: the mark of a picture of 512 x 512, how much weaker it gets when the area doubles, and the limits.
 _PSNR, _PSNR_STEP, _LOWEST_PSNR, _HIGHEST_PSNR = 42.0, 1.5, 40.3, 44.0
 _FLAT = 0.66  # grey levels of the mark where there is no texture

@@ -47,6 +47,20 @@ def test_light_is_the_targets_and_detail_the_sources() -> None:
     assert np.corrcoef(fine[inner].ravel(), grain[..., 0][inner].ravel())[0, 1] > 0.95
 
 
+def test_what_was_dark_gets_light_without_getting_noisy() -> None:
+    rng = np.random.default_rng(0)
+    grain = rng.normal(0, 1, (96, 96)).astype(np.float32)
+    dark, bright = (np.dstack([np.full((96, 96), v, np.float32) for v in (lab, 10, 10)]) for lab in (30, 60))
+    dark[..., 0] += grain
+    for out in (
+        colour.match_light(dark, bright, np.ones((96, 96), np.float32), sigma=12),
+        colour.limit_light(dark, bright, np.ones((96, 96), np.float32), sigma=12, room=0.0),
+    ):
+        inner = out[16:-16, 16:-16, 0]
+        assert abs(inner.mean() - 60) < 1
+        assert 0.9 < inner.std() / grain[16:-16, 16:-16].std() < 1.35
+
+
 def test_hard_light_is_limited_and_the_light_of_other_faces_is_not() -> None:
     weight = np.ones((96, 96), np.float32)
     target = np.dstack([np.full((96, 96), v, np.float32) for v in (60, 12, 14)])
