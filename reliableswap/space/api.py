@@ -156,6 +156,8 @@ def add_endpoints(worker: Worker) -> None:
         source_3: File | None = None,
         source_4: File | None = None,
         source_5: File | None = None,
+        attributes: str = "",
+        age: float = 0,
     ) -> tuple[str, dict[str, Any]]:
         """Put the face of one source, or of several, on people of a clip. Every frame says that AI made it.
 
@@ -178,6 +180,8 @@ def add_endpoints(worker: Worker) -> None:
             source_3: a further source; give it to a person with `people`.
             source_4: a further source; give it to a person with `people`.
             source_5: a further source; give it to a person with `people`.
+            attributes: part=side pairs such as "brows=target, glasses=source", as for `swap`.
+            age: years by which the new face looks older, up to 15, or younger, down to -15; never under 25.
 
         Returns:
             The result, an MP4 that says that AI made it: in every frame's corner, its metadata and its pixels.
@@ -189,7 +193,9 @@ def add_endpoints(worker: Worker) -> None:
         part = clips.ClipPart.of(clip, start, end)
         mapping = parse_faces(people, "person", 1)
         strengths = (likeness, shape, detail, expression, glasses)
-        steps = clips.swap_people(worker, sources, part, True, mapping, engine, strengths, quality, Event())
+        steps = clips.swap_people(
+            worker, sources, part, True, mapping, engine, strengths, quality, Event(), attributes, age
+        )
         done = clips.at_once(steps)
         return str(done.path), clips.clip_facts(done)
 
@@ -209,6 +215,9 @@ def add_endpoints(worker: Worker) -> None:
     def picture(label: str) -> gr.File:
         return gr.File(label=label, type="filepath", visible=False)
 
+    def parts_and_age() -> list[Any]:
+        return [gr.Textbox("", label="attributes", visible=False), gr.Number(0, label="age", visible=False)]
+
     agreed = gr.Checkbox(label="agreed", visible=False)
     agreed.value = None  # no default: the caller must give it
     strengths = [gr.Slider(0, 1, default_strength(name), label=name, visible=False) for name in STRENGTHS]
@@ -223,8 +232,7 @@ def add_endpoints(worker: Worker) -> None:
             gr.Dropdown(worker.engines, value="auto", label="engine", visible=False),
             *strengths,
             *(picture(f"source_{number}") for number in range(1, MAX_SOURCES)),
-            gr.Textbox("", label="attributes", visible=False),
-            gr.Number(0, label="age", visible=False),
+            *parts_and_age(),
         ],
         [picture("result"), gr.JSON(label="report", visible=False)],
         **ONE_AT_A_TIME,
@@ -259,6 +267,7 @@ def add_endpoints(worker: Worker) -> None:
             *part,
             gr.Number(85, label="quality", visible=False),
             *(picture(f"source_{number}") for number in range(1, MAX_SOURCES)),
+            *parts_and_age(),
         ],
         [picture("result"), gr.JSON(label="report", visible=False)],
         **ONE_AT_A_TIME,

@@ -26,7 +26,7 @@ from reliableswap.pipelines.video import VideoProgress, VideoResult, VideoSettin
 
 from .consent import NOTE, require_consent
 from .files import File, publish, read_upload, shared_storage, upload_name, uploaded_path
-from .inputs import check_engine, check_sources, check_strengths
+from .inputs import check_engine, check_sources, swap_options
 from .limits import (
     MAX_CLIP_BYTES,
     MAX_CLIP_FRAMES,
@@ -141,15 +141,17 @@ def swap_people(
     strengths: tuple[object, ...],
     quality: object,
     cancelled: threading.Event,
+    attributes: object = None,
+    age: object = 0,
 ) -> Iterator[VideoProgress | VideoResult]:
     """Swap people of a clip; yields progress and, last, the result. Cancelled or failed, it leaves nothing behind.
 
-    people: {number of the person, from 1: number of the source}; strengths: in the order of `inputs.STRENGTHS`.
+    people: {number of the person, from 1: number of the source}; strengths, attributes, age: see `inputs.swap_options`.
     """
     require_consent(agreed)
     found = part if isinstance(part, FoundPeople) else None
     part = part.part if isinstance(part, FoundPeople) else part
-    checked, settings = check_strengths(*strengths), part.settings(quality)
+    options, settings = swap_options(strengths, attributes, age), part.settings(quality)
     check_engine(engine)
     check_sources(sources, people, "person")
     pictures = {number: read_upload(file, f"source {number}") for number, file in sources.items()}
@@ -158,7 +160,7 @@ def swap_people(
         output = place / _RESULT
         if found is not None:
             carry_people(found.kept, output)
-        job = worker.clip(pictures, part.path, output, people, engine, checked, settings)
+        job = worker.clip(pictures, part.path, output, people, engine, options, settings)
         with _until(cancelled, job) as steps:
             for step in steps:
                 if isinstance(step, VideoProgress):

@@ -15,7 +15,7 @@ from reliableswap.provenance.verify import verify as verification
 
 from .consent import NOTE, STATEMENT, require_consent
 from .files import File, publish, read_upload, upload_name, uploaded_path
-from .inputs import check_age, check_engine, check_strengths, parse_attributes, parse_faces
+from .inputs import check_engine, parse_faces, swap_options
 from .limits import MAX_PIXELS, MAX_RESULT_BYTES, MAX_RESULT_MEGABYTES
 from .views import opaque
 from .work import Swap, Worker
@@ -40,8 +40,7 @@ def swap_faces(
     `inputs.parse_attributes`; age: years older, or younger if negative.
     """
     require_consent(agreed)
-    checked, mapping = check_strengths(*strengths), parse_faces(faces)
-    options: dict[str, Any] = {**checked, "attributes": parse_attributes(attributes), "age": check_age(age)}
+    options, mapping = swap_options(strengths, attributes, age), parse_faces(faces)
     check_engine(engine)
     photo = read_upload(target, "target photo")
     pictures = {number: read_upload(file, f"source {number}") for number, file in sources.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -89,6 +89,15 @@ def check_age(years: Any) -> float:
             f"age is {years!r}; choose a number of years from {-MOST_YEARS:g} to {MOST_YEARS:g}"
         )
     return float(years)
+
+
+def swap_options(strengths: Iterable[object], attributes: object, age: object) -> dict[str, Any]:
+    """Return a pipeline's options by name: strengths in the order of STRENGTHS, whose the parts are, and the age."""
+    return {
+        **check_strengths(*strengths),
+        "attributes": parse_attributes(attributes),
+        "age": check_age(age),
+    }
 
 
 def parse_faces(faces: Any, who: str = "face", first: int = 0) -> dict[int, int]:

@@ -84,10 +84,11 @@ class Worker:
         output: Path,
         people: Mapping[int, int],
         engine: Engine,
-        strengths: Mapping[str, float],
+        options: Mapping[str, Any],
         video: VideoSettings,
     ) -> Iterator[VideoProgress | VideoResult]:
-        """people: {number of the person in the clip: number of its source}."""
+        """people: {number of the person in the clip: number of its source}; options: of `inputs.swap_options`."""
+        strengths = {name: value for name, value in options.items() if name != "attributes"}
         used = {number: self.pipe.prepare(sources[number]) for number in sorted(set(people.values()))}
         yield from self.pipe.video(
             None,
@@ -95,7 +96,7 @@ class Worker:
             output,
             people={person: used[source] for person, source in people.items()},
             engine=engine,
-            settings=SwapSettings(**dict[str, Any](strengths)),
+            settings=SwapSettings(**strengths).with_attributes(options["attributes"]),
             video=video,
             consent=STATEMENT,
         )

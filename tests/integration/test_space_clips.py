@@ -52,6 +52,8 @@ def test_people_are_numbered_and_one_is_swapped(client: Client, clip: str, pictu
         ({"people": "1=3"}, "person 1 is mapped to source 3, which was not given"),
         ({"end": -2}, "give a later end"),
         ({"quality": 0}, "quality is 0; choose a number from 1 to 100"),
+        ({"age": 16}, "age is 16; choose a number of years from -15 to 15"),
+        ({"attributes": "nose=target"}, "nose"),
     ],
 )
 def test_what_makes_no_sense_is_told(

@@ -89,17 +89,21 @@ def strength_sliders() -> list[gr.Slider]:
     ]
 
 
-def part_choices() -> list[gr.Radio]:
-    """Build a choice of side for each part of the face."""
+def parts_and_age(prefix: str = "") -> tuple[list[gr.Radio], gr.Slider]:
+    """Build a choice of side for each part of the face, and the age dial; prefix: of their elements' ids."""
     sides = [("Source", "source"), ("Target", "target")]
-    return [
-        gr.Radio(sides, value=plain_side(part), label=title, elem_id=f"part-{part}")
-        for part, title in PARTS.items()
-    ]
+    with gr.Accordion("Advanced: whose parts, and age", open=False, elem_id=f"{prefix}advanced"):
+        age = _age_slider(prefix)
+        gr.Markdown("What of the face is the source's, and what stays the target's:", elem_classes="quiet")
+        with gr.Row():
+            parts = [
+                gr.Radio(sides, value=plain_side(part), label=title, elem_id=f"{prefix}part-{part}")
+                for part, title in PARTS.items()
+            ]
+    return parts, age
 
 
-def age_slider() -> gr.Slider:
-    """Build the age dial."""
+def _age_slider(prefix: str) -> gr.Slider:
     return gr.Slider(
         -MOST_YEARS,
         MOST_YEARS,
@@ -107,7 +111,7 @@ def age_slider() -> gr.Slider:
         step=1,
         label="Years older or younger",
         info="How much older the new face looks; below 0 younger, but never under 25.",
-        elem_id="age",
+        elem_id=f"{prefix}age",
     )
 
 

@@ -28,14 +28,13 @@ from reliableswap.space.work import Worker
 
 from .choosing import (
     Uploads,
-    age_slider,
     dropdowns,
     engine_choice,
     face_cards,
     labelled,
     mapping_of,
     one_each,
-    part_choices,
+    parts_and_age,
     sources_gallery,
     strength_sliders,
     update_choices,
@@ -126,12 +125,7 @@ def _settings(worker: Worker) -> tuple[gr.Radio, list[gr.Slider], list[gr.Radio]
     engine = engine_choice(worker, "engine")
     with gr.Accordion("Likeness, shape and more", open=False):
         strengths = strength_sliders()
-    with gr.Accordion("Advanced: whose parts, and age", open=False, elem_id="advanced"):
-        age = age_slider()
-        gr.Markdown("What of the face is the source's, and what stays the target's:", elem_classes="quiet")
-        with gr.Row():
-            parts = part_choices()
-    return engine, strengths, parts, age
+    return engine, strengths, *parts_and_age()
 
 
 def _result() -> list[Any]:

@@ -17,7 +17,7 @@ from reliableswap.space.clips import ClipPart, FoundPeople, find_people, swap_pe
 from reliableswap.space.consent import NOTE, STATEMENT, require_consent
 from reliableswap.space.events import ONE_AT_A_TIME, PAGE_ONLY, UNCHECKED, show_errors_of_steps, tell_refusal
 from reliableswap.space.files import File
-from reliableswap.space.inputs import STRENGTHS
+from reliableswap.space.inputs import PARTS, STRENGTHS
 from reliableswap.space.limits import (
     MAX_CLIP_FRAMES,
     MAX_CLIP_MEGABYTES,
@@ -36,6 +36,7 @@ from .choosing import (
     face_cards,
     mapping_of,
     one_each,
+    parts_and_age,
     sources_gallery,
     strength_sliders,
     update_choices,
@@ -67,6 +68,7 @@ def video_tab(worker: Worker) -> None:
                     1, 100, 85, step=1, label="Quality", info="Of the picture; higher makes larger files."
                 )
                 strengths = strength_sliders()
+            parts, age = parts_and_age("clip-")
             agreed = gr.Checkbox(label=STATEMENT, value=False, elem_classes="consent", elem_id="agreed-clip")
             swap = gr.Button("Swap", variant="primary", size="lg", elem_id="swap-clip")
             progress = gr.HTML(elem_id="clip-progress")
@@ -105,10 +107,12 @@ def video_tab(worker: Worker) -> None:
         agreed: bool,
         engine: Engine,
         quality: Any,
+        age: float,
         *given: Any,
     ) -> Iterator[list[Any]]:
-        strengths, chosen = given[: len(STRENGTHS)], given[len(STRENGTHS) :]
-        files, mapping = dict(enumerate(uploaded(sources))), mapping_of(chosen, 1)
+        first, second = len(STRENGTHS), len(STRENGTHS) + len(PARTS)
+        strengths, attributes = given[:first], dict(zip(PARTS, given[first:second], strict=True))
+        files, mapping = dict(enumerate(uploaded(sources))), mapping_of(given[second:], 1)
 
         def work(cancelled: Event) -> Iterator[Any]:
             require_consent(agreed)
@@ -117,7 +121,7 @@ def video_tab(worker: Worker) -> None:
             if files and not mapping:
                 raise ReliableSwapError("every person is left alone; choose a source for at least one")
             yield from swap_people(
-                worker, files, found, agreed, mapping, engine, strengths, quality, cancelled
+                worker, files, found, agreed, mapping, engine, strengths, quality, cancelled, attributes, age
             )
 
         def clips(step: VideoResult) -> list[Any]:
@@ -138,7 +142,7 @@ def video_tab(worker: Worker) -> None:
     )
     swap.click(
         show_result,
-        [sources, found, clip, start, end, agreed, engine, quality, *strengths, *choices],
+        [sources, found, clip, start, end, agreed, engine, quality, age, *strengths, *parts, *choices],
         [*result, progress, cancel],
         api_visibility="private",
         show_progress="hidden",

@@ -15,10 +15,12 @@ from PIL import Image
 from support.clips import Made, moving
 
 from reliableswap.errors import ClipError, PictureError, RefusedError, ReliableSwapError
-from reliableswap.pipelines.video import VideoProgress, VideoResult
+from reliableswap.pipelines.video import VideoProgress, VideoResult, VideoSettings
 from reliableswap.space import clips, files
 from reliableswap.space.clips import ClipPart, FoundPeople, find_people, swap_people
+from reliableswap.space.inputs import swap_options
 from reliableswap.space.running import Running
+from reliableswap.space.work import Worker
 
 
 def stored(name: str) -> Path:
@@ -130,6 +132,7 @@ class Work:
     def __init__(self, count: int = 6, fails: Exception | None = None) -> None:
         self.count, self.fails, self.closed, self.place = count, fails, False, Path()
         self.people_given: Any = None
+        self.options: Any = None
 
     def people(self, path: Path, settings: Any, output: Path) -> Iterator[Any]:
         parts = self._parts(output)
@@ -138,8 +141,10 @@ class Work:
         yield from self._steps("find")
         yield SimpleNamespace(people=(), frames=self.count)
 
-    def clip(self, sources: Any, path: Path, output: Path, people: Any, *given: Any) -> Iterator[Any]:
-        self.people_given = people
+    def clip(
+        self, sources: Any, path: Path, output: Path, people: Any, engine: Any, options: Any, video: Any
+    ) -> Iterator[Any]:
+        self.people_given, self.options = people, options
         yield from self._steps("swap", self._parts(output))
         output.write_bytes(b"clip")
         yield VideoResult(output, {})
@@ -184,6 +189,30 @@ def test_a_finished_job_leaves_its_result(clip: Any, source: Any) -> None:
     assert last.path.read_bytes() == b"clip"
     assert last.path.is_relative_to(files.shared_storage().folder)
     assert work.people_given == {1: 0}
+
+
+def test_parts_and_age_reach_the_job(clip: Any, source: Any) -> None:
+    work: Any = Work()
+    given = (work, {0: source}, ClipPart.of(clip), True, {1: 0}, "auto", STRENGTHS, 85, Event())
+    list(swap_people(*given, attributes="brows=target", age=8))
+    assert work.options["attributes"] == {"brows": "target"}
+    assert (work.options["age"], work.options["shape"]) == (8.0, 0.5)
+    with pytest.raises(ReliableSwapError, match="age is 16"):
+        list(swap_people(*given, age=16))
+
+
+def test_a_clips_options_become_settings(tmp_path: Path) -> None:
+    seen: dict[str, Any] = {}
+    pipe: Any = SimpleNamespace(
+        prepare=lambda picture: picture, video=lambda *_, **given: seen.update(given) or ()
+    )
+    worker = object.__new__(Worker)
+    worker.pipe = pipe
+    options = swap_options(STRENGTHS, {"brows": "target"}, -5)
+    list(worker._clip({0: "photo"}, tmp_path, tmp_path, {2: 0}, "blend", options, VideoSettings()))  # type: ignore[dict-item]
+    settings = seen["settings"]
+    assert (settings.age, settings.shape, settings.attributes.brows) == (-5, 0.5, "target")
+    assert seen["people"] == {2: "photo"}
 
 
 def test_a_cancelled_job_leaves_nothing(clip: Any, source: Any) -> None:
