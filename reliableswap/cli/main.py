@@ -38,10 +38,8 @@ COMMANDS = {
     "release": ("reliableswap.cli.release", "put trained networks among those that ship with the package"),
 }
 _QUICK = ("swap", "faces", "video")  # they use little of diffusers
-_SIDE_BY_SIDE = (
-    "video",
-    "batch",
-)  # several threads work at once; those of OpenMP shall not wait busily beside them
+# Several threads of ours work at once, beside which those of OpenMP shall not wait busily.
+_SIDE_BY_SIDE = ("video", "batch")
 
 
 def make_parser(command: str | None) -> argparse.ArgumentParser:

@@ -7,7 +7,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeGuard
 
 import numpy as np
 import torch
@@ -57,8 +57,8 @@ class Runtime(ABC):
     def run(self, *inputs: Tensor | None) -> Any:
         """As a call, for a caller that has checked `is_current`: the check takes about a millisecond."""
         network = self.network
-        if isinstance(network, LightGenerator) and network.layer_head is not None and inputs[2] is not None:
-            target, identity, guidance = (one for one in inputs if one is not None)
+        if isinstance(network, LightGenerator) and network.layer_head is not None and _complete(inputs):
+            target, identity, guidance = inputs
             network.check_inputs(target, identity, guidance)
             return network.layered(self._maps, target, identity, guidance)
         outputs = self._outputs(network, inputs)
@@ -125,6 +125,11 @@ class Runtime(ABC):
                 f"{self.name} can't run {type(self.network).__name__} on inputs of {sizes}: {reason}; choose "
                 "the device cpu"
             ) from error
+
+
+def _complete(inputs: Sequence[Tensor | None]) -> TypeGuard[Sequence[Tensor]]:
+    """Whether target, identity and guidance are all given."""
+    return len(inputs) == 3 and all(one is not None for one in inputs)
 
 
 class OneByOne:

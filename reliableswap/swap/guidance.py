@@ -19,11 +19,9 @@ from reliableswap.models.layers import INVALID
 
 _EYE_OPENING = 0.95  # fraction of the opening between the lids that is the target's
 _LIGHT_REACH = 0.22  # of the face's width: slower changes of brightness count as light, which is the target's
-_HARD_LIGHT, _MEETING = (
-    0.05,
-    0.025,
-)  # of the face's width: the scales at which hard light is limited, in this order
-_END = 0.1  # of the face's width: the distance from the texture's end from which the limits hold in full
+_HARD_LIGHT = 0.05  # of the face's width: the scale at which hard light is limited
+_MEETING = 0.025  # of the face's width: the scale at which the texture's light meets the target's at its end
+_END = 0.1  # of the face's width: the distance from the texture's end within which it does
 _COARSE_TONES = 100  # pixels of a face's width from which a clip's tones are worked out at half the size
 _FADE = 0.06  # of the face's width: the distance in which the texture fades to the outline
 _LEAST_VALID = 0.02  # guidance with a lower validity is left out
