@@ -17,7 +17,7 @@ _DEVIATION_RATIOS = (0.8, 1.25)
 _LIGHT_RATIOS = (0.4, 2.5)
 # How far local means may be from another face's: log of L's ratio, and units of a and b. Chosen by eye on portraits.
 _LIGHT_LIMIT, _TINT_LIMIT = 0.07, 3.0
-_MOST_DETAIL = 1.2  # times
+MOST_DETAIL = 1.2  # by which detail grows in soft light
 _MIN_CHROMA = 2.0  # the chroma that skin has at least, even in a black and white photo
 _SKIN_LIKE = 0.5  # of the skin's tint; pixels with at least this much take a small shift in full
 _KEPT_TINT = 0.9  # of the tint that scaling would leave a pixel, stays at least
@@ -114,11 +114,16 @@ def match(
 
 
 def match_light(
-    lab: np.ndarray, reference: np.ndarray, weight: np.ndarray, sigma: float, strength: float = 1.0
+    lab: np.ndarray,
+    reference: np.ndarray,
+    weight: np.ndarray,
+    sigma: float,
+    strength: float = 1.0,
+    most_detail: float = np.inf,
 ) -> np.ndarray:
     """(H,W,3) Lab with the reference's local means over the weighted pixels; detail is scaled with the light.
 
-    sigma: pixels over which a mean is local.
+    sigma: pixels over which a mean is local. most_detail: by how much detail grows at most; what was dark is noisy.
     """
     if weight.sum() < 1e-3 or strength == 0:
         return lab
@@ -128,7 +133,7 @@ def match_light(
     # Light multiplies what skin reflects. L is close to a cube root of that, so a ratio of light is a ratio of L.
     gain = np.clip(wanted[0] / np.maximum(own[0], 1.0), *_LIGHT_RATIOS)
     share = np.clip(light / np.maximum(0.7 * own[0], 1.0), 0, 1) * np.float32(strength)
-    light = light + np.float32(strength) * (_lit(light, own[0], gain) - light)
+    light = light + np.float32(strength) * (_lit(light, own[0], gain, most_detail) - light)
     shifts = [share * (b - a) for a, b in zip(own[1:], wanted[1:], strict=True)]
     return cv2.merge([light, *_shift_tint(tint, shifts, own[1:])])
 
@@ -149,14 +154,14 @@ def limit_light(
     light, *tint = cv2.split(lab)
     ratio = np.log(np.maximum(own[0], 1.0) / np.maximum(wanted[0], 1.0))
     share = np.clip(light / np.maximum(0.7 * own[0], 1.0), 0, 1)
-    light = _lit(light, own[0], np.exp(-_beyond(ratio, _LIGHT_LIMIT * room)))
+    light = _lit(light, own[0], np.exp(-_beyond(ratio, _LIGHT_LIMIT * room)), MOST_DETAIL)
     shifts = [-share * _beyond(a - b, _TINT_LIMIT * room) for a, b in zip(own[1:], wanted[1:], strict=True)]
     return cv2.merge([light, *_shift_tint(tint, shifts, own[1:])])
 
 
-def _lit(light: np.ndarray, mean: np.ndarray, gain: np.ndarray) -> np.ndarray:
-    """(H,W) L times a gain. Detail about the local mean grows by _MOST_DETAIL at most: what was dark is noisy."""
-    most = np.minimum(gain, np.float32(_MOST_DETAIL))
+def _lit(light: np.ndarray, mean: np.ndarray, gain: np.ndarray, most_detail: float) -> np.ndarray:
+    """(H,W) L times a gain, by which detail about the local mean grows less."""
+    most = np.minimum(gain, np.float32(most_detail))
     return np.asarray(light * most + mean * (gain - most), np.float32)
 
 

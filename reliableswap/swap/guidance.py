@@ -92,7 +92,9 @@ def _toned(
     """
     base = colour.to_lab(target)
     lab = colour.match(colour.to_lab(texture), base, skin)
-    lab = colour.match_light(lab, base, skin, _LIGHT_REACH * width)
+    # In small photos scaled detail is likeness.
+    most_detail = np.inf if room is None else colour.MOST_DETAIL
+    lab = colour.match_light(lab, base, skin, _LIGHT_REACH * width, most_detail=most_detail)
     if room is not None:
         lab = colour.limit_light(lab, base, skin, _HARD_LIGHT * width, room)
         lab = colour.limit_light(lab, base, skin, _MEETING * width, room / (1.001 - room))

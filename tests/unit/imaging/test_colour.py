@@ -53,7 +53,7 @@ def test_what_was_dark_gets_light_without_getting_noisy() -> None:
     dark, bright = (np.dstack([np.full((96, 96), v, np.float32) for v in (lab, 10, 10)]) for lab in (30, 60))
     dark[..., 0] += grain
     for out in (
-        colour.match_light(dark, bright, np.ones((96, 96), np.float32), sigma=12),
+        colour.match_light(dark, bright, np.ones((96, 96), np.float32), sigma=12, most_detail=1.2),
         colour.limit_light(dark, bright, np.ones((96, 96), np.float32), sigma=12, room=0.0),
     ):
         inner = out[16:-16, 16:-16, 0]
