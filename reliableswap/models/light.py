@@ -209,7 +209,7 @@ class LightGenerator(Generator):
         return GeneratorOutput(image=image, mask=torch.sigmoid(logits), mask_logits=logits)
 
     def maps(self, target: Tensor, identity: Tensor, guidance: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Inputs of 128 px -> (B,3,128,128) the drawn picture, (B,17,128,128) maps, (B,1,128,128) the mask's logits."""
+        """Inputs of 128 px -> (B,3,128,128) the drawn picture, (B,15,128,128) maps, (B,1,128,128) the mask's logits."""
         assert self.layer_head is not None
         x, made, logits = self._drawn(target, identity, guidance)
         return made, self.layer_head(x), logits

@@ -84,11 +84,12 @@ class Gates:
         seen = [*faces.values(), *(subject for source in sources for subject in source.subjects)]
         with ThreadPoolExecutor(_THREADS) as pool:
             whole, *bodies = views_of(pixels, (one.face.box for one in faces.values()))
-            looks = [
-                pool.submit(self.score, view) for view in (bodies if score is not None else [whole, *bodies])
-            ]
+            views = [whole, *bodies] if score is None else bodies
+            looks = [pool.submit(self.score, view) for view in views]
             minors = {one for one in seen if self.may_be_minor(one)}
-            scores = [*([] if score is None else [score]), *(look.result() for look in looks)]
+            scores = [look.result() for look in looks]
+        if score is not None:
+            scores.append(score)
         nude = _any_nude(scores)
         if nude and minors:
             raise self.refusal("both", "the swap was refused", report=False)
