@@ -20,9 +20,7 @@ _LIGHT_LIMIT, _TINT_LIMIT = 0.07, 3.0
 MOST_DETAIL = 1.2  # factor by which fine detail may grow with the light in large photos
 _MIN_CHROMA = 2.0  # the chroma that skin has at least, even in a black and white photo
 _SKIN_LIKE = 0.5  # of the skin's tint; pixels with at least this much take a small shift in full
-_KEPT_TINT = (
-    0.9  # of the tint that scaling all tints alike would leave a pixel, it keeps at least this fraction
-)
+_KEPT_TINT = 0.9  # what a pixel keeps at least, of the tint that scaling would leave it
 _MONOCHROME_NOISE = 4  # grey levels by which JPEG may separate the channels of a black and white photo
 _MONOCHROME_OUTLIERS = 0.01  # fraction of pixels that may differ by more
 _LUMA = (0.299, 0.587, 0.114)
