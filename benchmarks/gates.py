@@ -74,8 +74,10 @@ def label_of(path: Path, labels: dict[str, dict]) -> dict[str, object]:
     return {"age": age, "sex": SEXES[sex], "group": GROUPS[group]}
 
 
-def looks(pipe: ReliableSwapPipeline, paths: list[Path], labels: dict, every_face: bool) -> Iterator[Look]:
-    """Look at the photos as the gates do; a photo without a face is left out."""
+def looks(
+    pipe: ReliableSwapPipeline, paths: list[Path], labels: dict, every_face: bool, brief: bool
+) -> Iterator[Look]:
+    """Look at the photos as the gates do; a photo without a face is left out. brief: as at one frame of a clip."""
     networks = pipe.networks()
     for path in paths:
         picture = read_picture(path)
@@ -87,7 +89,7 @@ def looks(pipe: ReliableSwapPipeline, paths: list[Path], labels: dict, every_fac
         for face in faces if every_face else faces[:1]:
             subject = Subject.around(picture.pixels, face, path.name, networks)
             body = nudity_net().score(around(picture.pixels, face.box))
-            yield Look(age_nets().estimate(subject), whole, body, **label_of(path, labels))  # type: ignore[arg-type]
+            yield Look(age_nets().estimate(subject, brief=brief), whole, body, **label_of(path, labels))  # type: ignore[arg-type]
 
 
 def row(name: str, chosen: list[Look]) -> str:
@@ -147,35 +149,41 @@ def measure_cost(pipe: ReliableSwapPipeline, source: Path, photo: Path, repeats:
 def measure_clip(pipe: ReliableSwapPipeline, source: Path, clip: Path) -> float:
     """Print and return the CPU milliseconds a frame that the gates take of a clip whose largest face is swapped.
 
-    They look at each second's first frame and at its swap, and five times at the face's age.
+    They look at each second's first frame and at its swap, and at the face's age in five frames.
     """
     gates, looks, networks = ClipGates(pipe.safety, clip.name), Looks(), pipe.networks()
     person = pipe.prepare(source)
-    spent, count, seen = 0.0, 0, list[Subject]()
-    with av.open(str(clip)) as file:
-        for count, frame in enumerate(file.decode(video=0), 1):
-            if not looks.due(float(frame.time)):
-                continue
-            pixels = frame.to_ndarray(format="rgb24")
-            faces = pipe.find(pixels)[:1]
-            result = pixels.copy()
-            for face in faces:
-                subject = Subject.around(pixels, face, clip.name, networks)
-                job = run(ENGINES["blend"], FaceJob.start(subject, person, SwapSettings(), networks))
-                subject.put_back(result, job.image, job.mask)
-                seen.append(subject)
-            boxes = [face.box for face in faces]
-            began = time.thread_time()
-            gates.add_target(gates.score(pixels, boxes), count)
-            gates.add_result(gates.score_result(result, boxes, pixels, count))
-            spent += time.thread_time() - began
-    for subject in seen[:: -(-len(seen) // LOOKS)]:
-        _ = subject.v_id, subject.v_fix  # by the pass that prepares the targets
+    count = sum(1 for _ in frames_of(clip))
+    ages = {(2 * step + 1) * count // (2 * LOOKS) for step in range(LOOKS)}
+    spent = 0.0
+    for number, frame in enumerate(frames_of(clip)):
+        due = looks.due(float(frame.time))
+        if not due and number not in ages:
+            continue
+        pixels = frame.to_ndarray(format="rgb24")
+        faces = pipe.find(pixels)[:1]
+        boxes = [face.box for face in faces]
+        subjects = [Subject.around(pixels, face, clip.name, networks) for face in faces]
+        result = pixels.copy()
+        for subject in subjects:
+            job = run(ENGINES["blend"], FaceJob.start(subject, person, SwapSettings(), networks))
+            subject.put_back(result, job.image, job.mask)
+            _ = subject.v_id, subject.v_fix  # by the pass that prepares the targets
         began = time.thread_time()
-        gates.add_face(0, 0, subject)
+        if due:
+            gates.add_target(gates.score(pixels, boxes), number)
+            gates.add_result(gates.score_result(result, boxes, pixels, number))
+        if number in ages:
+            for subject in subjects:
+                gates.add_face(0, 0, subject)
         spent += time.thread_time() - began
     print(f"  {clip.name}: {count} frames, {1000 * spent / count:.2f} ms a frame", flush=True)
     return 1000 * spent / count
+
+
+def frames_of(clip: Path) -> Iterator[av.VideoFrame]:
+    with av.open(str(clip)) as file:
+        yield from file.decode(video=0)
 
 
 def main() -> None:
@@ -190,6 +198,9 @@ def main() -> None:
     parser.add_argument(
         "--people", action="store_true", help="the people of openpeople, every face of every sheet"
     )
+    parser.add_argument(
+        "--brief", action="store_true", help="look at ages as at each of five frames of a clip's face"
+    )
     parser.add_argument("--cost", action="store_true", help="milliseconds a picture")
     parser.add_argument("--clips", type=Path, nargs="+", default=[], help="clips of one person each")
     arguments = parser.parse_args()
@@ -199,14 +210,14 @@ def main() -> None:
         paths = sorted(p for p in arguments.faces.rglob("*") if p.suffix.lower() in PICTURES)
         if 0 < arguments.count < len(paths):
             paths = [paths[i] for i in np.random.default_rng(0).permutation(len(paths))[: arguments.count]]
-        report(list(looks(pipe, paths, labels, every_face=False)))
+        report(list(looks(pipe, paths, labels, False, arguments.brief)))
     if arguments.people or arguments.cost or arguments.clips:
         import openpeople
 
         people = Path(openpeople.__file__).parent / "data" / "curated"
         source = people / "P001" / "assets" / "studio_portrait.jpg"
         if arguments.people:
-            report(list(looks(pipe, sorted(people.glob("P*/assets/*.jpg")), {}, every_face=True)))
+            report(list(looks(pipe, sorted(people.glob("P*/assets/*.jpg")), {}, True, arguments.brief)))
         if arguments.cost:
             for name in ("studio_portrait", "amateur_posture"):
                 measure_cost(pipe, source, people / "P002" / "assets" / f"{name}.jpg")

@@ -164,8 +164,9 @@ def check_clip(
         for face in swapper.wanted(faces.numbers(number)):
             frames_of.setdefault(face.track, []).append(number)
     ages: dict[int, set[int]] = {}
+    looks_at = {track: min(LOOKS, len(seen)) for track, seen in frames_of.items()}
     for track, seen in frames_of.items():
-        count = min(LOOKS, len(seen))
+        count = looks_at[track]
         for step in range(count):
             ages.setdefault(seen[(2 * step + 1) * len(seen) // (2 * count)], set()).add(track)
     nudity = set(look_frames(times, faces))
@@ -187,7 +188,7 @@ def check_clip(
                             with clock.busy("vectors"):  # the age gate takes them too
                                 vectors.add(one.person, subject)
                         with clock.busy("gates"):
-                            gates.add_face(one.track, one.person, subject)
+                            gates.add_face(one.track, one.person, subject, looks_at[one.track])
                             if swapper.years:
                                 gates.add_aged(one.person, swapper.alone(subject, one.person))
             if done % every == 0 and len(marks) < _READ_MARKS:

@@ -93,12 +93,16 @@ class AgeNets:
         self._lock = Lock()
         self._known: WeakKeyDictionary[nn.Module, tuple[WeightsState, bool]] = WeakKeyDictionary()
 
-    def estimate(self, seen: SeenFace, both: bool = False) -> AgeEstimate:
-        """Estimate the age of a face. both: ask the second network also where the probe finds the face adult."""
+    def estimate(self, seen: SeenFace, both: bool = False, brief: bool = False) -> AgeEstimate:
+        """Estimate the age of a face.
+
+        both: ask the second network also where the probe finds the face adult. brief: average over fewer crops, for one
+        of several looks whose median decides.
+        """
         first = self._first_vector(seen)
         if self._score(first) >= CLEARLY_ADULT:
-            return AgeEstimate(self._score(first), self._years(seen) if both else None)
-        return AgeEstimate(self._mean_score(seen, first), self._years(seen))
+            return AgeEstimate(self._score(first), self._years(seen, brief) if both else None)
+        return AgeEstimate(self._mean_score(seen, first, brief), self._years(seen, brief))
 
     def _score(self, vector: np.ndarray) -> float:
         """The probe's score of a vector (256,)."""
@@ -123,10 +127,11 @@ class AgeNets:
                 known = self._known[network] = WeightsState(network), same
         return known[1]
 
-    def _mean_score(self, seen: SeenFace, first: np.ndarray) -> float:
-        """The mean score of the crop, a moved crop, and both mirrored."""
-        still, moved = _aligned(seen), _aligned(seen, *_MOVE)
-        others = self._embed([_mirrored(still), moved, _mirrored(moved)])
+    def _mean_score(self, seen: SeenFace, first: np.ndarray, brief: bool) -> float:
+        """The mean score of the crop and a moved, mirrored one; unless brief, of all four of that kind."""
+        moved = _aligned(seen, *_MOVE)
+        crops = [_mirrored(moved)] if brief else [_mirrored(_aligned(seen)), moved, _mirrored(moved)]
+        others = self._embed(crops)
         return float(np.mean([self._score(vector) for vector in (first, *others)]))
 
     def _embed(self, crops: list[np.ndarray]) -> np.ndarray:
@@ -137,15 +142,17 @@ class AgeNets:
             v_fix = fixer(torch.cat([to_tensor(one[FIXER_WINDOW]) for one in crops]))
             return np.asarray(torch.cat([v_id, v_fix], 1).double())
 
-    def _years(self, seen: SeenFace) -> float:
-        """The mean of the second network's 100 probabilities, over the crop and its mirror image."""
+    def _years(self, seen: SeenFace, brief: bool) -> float:
+        """The mean of the second network's 100 probabilities, over the crop and, unless brief, its mirror image."""
         face = seen.face
         matrix = upright(face.points5, 224)
         factor = 224 / (_FACE_IN_CROP * face.size) / np.sqrt(np.linalg.det(matrix[:, :2]))
         view = crop(seen.pixels, _moved(matrix, 0.0, float(factor), (0, 0), 224), 224)
-        pair = [one[None].astype(np.float32) for one in (view, _mirrored(view))]
-        name = self._session.get_inputs()[0].name
-        chances = np.concatenate([self._session.run(["age_pred/Softmax:0"], {name: one})[0] for one in pair])
+        views = [view] if brief else [view, _mirrored(view)]
+        name, output = self._session.get_inputs()[0].name, ["age_pred/Softmax:0"]
+        chances = np.concatenate(
+            [self._session.run(output, {name: one[None].astype(np.float32)})[0] for one in views]
+        )
         return float((chances @ np.arange(100)).mean())
 
     @cached_property

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .nudity import coarser
-
 _SIDE, _BLOCK = 64, 8  # pixels of the reduced copies that are compared, and of the blocks in them
 # Views are alike if their grey levels differ by no more than this: on average, and in every block.
 _MEAN, _IN_BLOCK = 5.0, 20.0
@@ -26,8 +24,9 @@ class Reduced:
     @classmethod
     def of(cls, view: np.ndarray) -> Reduced:
         """Reduce a view (H,W,3) uint8."""
-        view = coarser(view, 4 * _SIDE)
-        return cls(cv2.resize(view, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.int16))
+        # Of a large view 256x256 samples are enough, which read a part of its pixels.
+        samples = cv2.resize(view, (4 * _SIDE, 4 * _SIDE), interpolation=cv2.INTER_LINEAR)
+        return cls(cv2.resize(samples, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.int16))
 
     def alike(self, other: Reduced) -> bool:
         """Whether the two show the same: no part of them differs much."""

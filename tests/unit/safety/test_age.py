@@ -58,6 +58,19 @@ def test_in_doubt_both_networks_are_asked(pipe: ReliableSwapPipeline) -> None:
     assert 18 < estimate.years < 60
 
 
+def test_a_brief_look_gives_nearly_the_same_for_half_the_runs(
+    pipe: ReliableSwapPipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, nets, crops = subject(pipe, 6, "amateur_selfie"), age_nets(), list[int]()
+    embed = nets._embed
+    monkeypatch.setattr(nets, "_embed", lambda views: (crops.append(len(views)), embed(views))[1])
+    whole, brief = nets.estimate(one), nets.estimate(one, brief=True)
+    assert crops == [3, 1]
+    assert brief != whole
+    assert brief.probe == pytest.approx(whole.probe, abs=1.0)
+    assert brief.years == pytest.approx(whole.years, abs=2.0)
+
+
 def test_a_mirrored_photo_gets_nearly_the_same_estimate(pipe: ReliableSwapPipeline) -> None:
     pixels = portrait(6, 400, "amateur_selfie")
     both = [
