@@ -20,7 +20,7 @@ from reliableswap.errors import ReliableSwapError
 from reliableswap.media import read_picture
 from reliableswap.training.core.settings import DistilSettings
 
-from .teachers import DETECTOR_FILE, MESH_FILE, Teachers
+from .teachers import Teachers, teacher_files
 
 _SURE = 0.6  # detector score below which a photo's best face gets no mesh
 
@@ -89,14 +89,13 @@ def label_photos(
 def labels_key(photos: Sequence[Photo], teachers: Path) -> str:
     """A digest of the photos' names and sizes and of the teachers' sizes."""
     sizes = [f"{Path(photo.name).name} {photo.bytes}" for photo in photos]
-    sizes += teacher_files(teachers)
+    sizes += _sizes(teachers)
     return hashlib.sha256("\n".join([*(photo.name for photo in photos), *sizes]).encode()).hexdigest()
 
 
-def teacher_files(teachers: Path) -> list[str]:
-    """The name and size of each teacher's file that is there."""
-    files = [path for name in (DETECTOR_FILE, MESH_FILE) if (path := teachers / name).is_file()]
-    return [f"{path.name} {path.stat().st_size}" for path in files]
+def _sizes(teachers: Path) -> list[str]:
+    """The name and size of each teacher's file that is used."""
+    return [f"{path.name} {path.stat().st_size}" for path in teacher_files(teachers)]
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ class TeacherKind:
 
     @property
     def recipe(self) -> str:
-        return "\n".join(teacher_files(self.teachers))
+        return "\n".join(_sizes(self.teachers))
 
     def __call__(self, photo: Photo) -> Record:
         image = read_photo(photo)
@@ -164,7 +163,7 @@ def facts(settings: DistilSettings, labels: Labels) -> dict[str, str]:
     learnt, kept = len(labels.rows(training=True)), len(labels.rows(training=False))
     found = {
         "photos": f"{len(labels.photos):,}; {learnt:,} with a face to learn from, {kept:,} of held-out people",
-        "teachers": "YuNet for boxes and five points, MediaPipe FaceMesh for meshes",
+        "teachers": ", ".join(path.name for path in teacher_files(settings.teachers)),
     }
     if settings.backgrounds:
         found["without faces"] = settings.backgrounds.name

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -30,6 +32,7 @@ from .profile import rotated_to_yaw
 
 @dataclass
 class LandmarksSettings(DistilSettings):
+    initial: Path | None = setting(None, "folder of a MeshNet to start from")
     profiles: float = setting(0.3, "share of the faces that are rotated to a profile")
     validation_pictures: int = setting(400, "held-out faces per validation", on_resume="any")
 
@@ -119,8 +122,19 @@ EYES_AND_LIPS = (
 )  # fmt: skip
 
 
+# Pairs of points on opposite lips and lids: their distance says how far a mouth and an eye are open.
+_LIPS_APART = ((13, 14), (82, 87), (312, 317), (81, 178), (311, 402), (80, 88), (310, 318))
+_LIDS_APART = ((159, 145), (160, 144), (158, 153), (386, 374), (385, 380), (387, 373))
+
+
+def openings(mesh: Tensor, pairs: Sequence[tuple[int, int]]) -> Tensor:
+    """(B,468,3) -> (B,N,2) the way from one lip or lid to the other in the picture."""
+    upper, lower = ([pair[n] for pair in pairs] for n in (0, 1))
+    return mesh[:, lower, :2] - mesh[:, upper, :2]
+
+
 class LandmarksTask(Task):
-    """Losses of mesh and presence; validation measures mesh errors on held-out people in eye distances."""
+    """Losses of mesh, openings and presence; validation measures mesh errors on held-out people in eye distances."""
 
     def __init__(self, settings: LandmarksSettings, labels: Labels, size: int, scale: float) -> None:
         super().__init__()
@@ -135,8 +149,12 @@ class LandmarksTask(Task):
         error = (mesh - true) / eye_distances(true)[:, None, None]
         distance = (error[..., :2].square().sum(-1) + 1e-6).sqrt() + 0.5 * error[..., 2].abs()
         each = (distance * self.weights.to(distance)).mean(1)
+        pairs = _LIPS_APART + _LIDS_APART
+        apart = (openings(mesh, pairs) - openings(true, pairs)).abs().sum(-1).mean(1) / eye_distances(true)
+        faces = face.sum().clamp(min=1)
         return {
-            "mesh": 10 * (each * face).sum() / face.sum().clamp(min=1),
+            "mesh": 10 * (each * face).sum() / faces,
+            "openings": 20 * (apart * face).sum() / faces,
             "presence": 0.2 * F.binary_cross_entropy_with_logits(presence, face),
         }
 
@@ -174,6 +192,8 @@ class LandmarksTask(Task):
         return {
             "error": mean_distance(meshes[0], truth) / unit,
             "error_profile": mean_distance(meshes[3], side_truth) / side_unit,
+            "lips_apart": _apart_error(meshes[:1], truth[None], _LIPS_APART) / unit,
+            "lids_apart": _apart_error(meshes[:1], truth[None], _LIDS_APART) / unit,
             "jitter": mean_distance(meshes[0], meshes[1]) / unit,
             "presence_right": float((presence[0] > 0) & (presence[2] < 0)),
         }
@@ -184,13 +204,19 @@ def mean_distance(mesh: Tensor, other: Tensor) -> float:
     return float((mesh - other)[:, :2].norm(dim=-1).mean())
 
 
+def _apart_error(mesh: Tensor, truth: Tensor, pairs: Sequence[tuple[int, int]]) -> float:
+    """The mean error of openings, in pixels."""
+    return float((openings(mesh, pairs) - openings(truth, pairs)).norm(dim=-1).mean())
+
+
 def run(settings: LandmarksSettings) -> dict[str, Any]:
     """Label the photos, train, save; returns the figures on held-out people."""
     labels = label_photos(settings.faces, settings.teachers, settings.labels_folder, settings.flat)
     torch.manual_seed(settings.seed)
-    network = MeshNet()
+    network = MeshNet() if settings.initial is None else MeshNet.from_pretrained(settings.initial)
     size, scale = network.config["size"], network.config["crop_scale"]
-    meshes = labels.meshes[labels.rows(training=True)]
-    crops = [apply(upright(five_points(mesh), size, scale), mesh) for mesh in meshes]
-    network.init_shape_model(torch.from_numpy(np.stack(crops)))
+    if settings.initial is None:
+        meshes = labels.meshes[labels.rows(training=True)]
+        crops = [apply(upright(five_points(mesh), size, scale), mesh) for mesh in meshes]
+        network.init_shape_model(torch.from_numpy(np.stack(crops)))
     return train(network, LandmarksTask(settings, labels, size, scale), settings)

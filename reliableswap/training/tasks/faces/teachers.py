@@ -11,7 +11,8 @@ from reliableswap.errors import ReliableSwapError
 from reliableswap.faces.analysers.facemesh import FaceMesh
 
 DETECTOR_FILE = "yunet_n_dynamic.onnx"
-MESH_FILE = "facemesh_468.onnx"
+# The first that is there makes the meshes: that with attention tells closed lips and lids from open ones.
+MESH_FILES = ("facemesh_attention_fp16.onnx", "facemesh_468.onnx")
 _MIN_SCORE = 0.3
 
 
@@ -19,13 +20,13 @@ class Teachers:
     """Both teachers, with one thread each."""
 
     def __init__(self, folder: Path) -> None:
-        for name in (DETECTOR_FILE, MESH_FILE):
-            if not (folder / name).is_file():
+        for names in ((DETECTOR_FILE,), MESH_FILES):
+            if not any((folder / name).is_file() for name in names):
                 raise ReliableSwapError(
-                    f"no teacher {name} in {folder}; pass --teachers with the folder that holds it"
+                    f"no teacher {' or '.join(names)} in {folder}; pass --teachers with the folder that holds it"
                 )
         self.detector = cv2.FaceDetectorYN.create(str(folder / DETECTOR_FILE), "", (320, 320), _MIN_SCORE)
-        self.mesh = FaceMesh(folder / MESH_FILE)
+        self.mesh = FaceMesh(teacher_files(folder)[-1])
 
     def detect(self, image: np.ndarray) -> np.ndarray:
         """(H,W,3) RGB -> (N,15) box x0 y0 x1 y1, five points and score of each face, best score first."""
@@ -37,3 +38,9 @@ class Teachers:
         found = found[np.argsort(-found[:, 14])].astype(np.float32)
         found[:, 2:4] += found[:, :2]
         return found
+
+
+def teacher_files(folder: Path) -> list[Path]:
+    """The teachers' files that are there: the detector's, then the mesh's that is used."""
+    meshes = [path for name in MESH_FILES if (path := folder / name).is_file()]
+    return [*(path for path in (folder / DETECTOR_FILE,) if path.is_file()), *meshes[:1]]

@@ -11,6 +11,7 @@ from reliableswap.data.photos import list_photos
 from reliableswap.data.splits import holds_out
 from reliableswap.errors import ReliableSwapError
 from reliableswap.training.tasks.faces.labels import label_photos, labels_key
+from reliableswap.training.tasks.faces.teachers import teacher_files
 
 
 def test_held_out_people_are_those_of_the_one_rule(photos: Path) -> None:
@@ -38,3 +39,7 @@ def test_the_key_follows_names_and_sizes_of_photos_and_teachers(photos: Path, tm
     assert labels_key(found[1:], tmp_path) != key
     (tmp_path / "facemesh_468.onnx").write_bytes(b"weights")
     assert labels_key(found, tmp_path) != key
+    key = labels_key(found, tmp_path)
+    (tmp_path / "facemesh_attention_fp16.onnx").write_bytes(b"others")  # this one makes the meshes then
+    assert labels_key(found, tmp_path) != key
+    assert [path.name for path in teacher_files(tmp_path)] == ["facemesh_attention_fp16.onnx"]

@@ -26,6 +26,18 @@ def test_two_steps_from_nothing_give_a_folder_that_loads(
     assert figures["step"] == 2
 
 
+def test_landmarks_go_on_from_another_network(photos: Path, tmp_path: Path) -> None:
+    first = ("--max_train_steps", "1", "--learning_rate", "1e-9", "--no-use-ema")
+    assert main(arguments("landmarks", photos, tmp_path / "a", *first)) == 0
+    more = (*first, "--initial", str(tmp_path / "a"))
+    assert main(arguments("landmarks", photos, tmp_path / "b", *more)) == 0
+    one, other = (MeshNet.from_pretrained(tmp_path / name).shape_model.weight for name in "ab")
+    assert torch.allclose(one, other, atol=1e-6)
+    figures = json.loads((tmp_path / "b" / "figures.jsonl").read_text().splitlines()[-1])
+    assert figures["lips_apart"] > 0
+    assert figures["lids_apart"] > 0
+
+
 def test_a_missing_teacher_and_an_empty_folder_are_one_line(
     photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
