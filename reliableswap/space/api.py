@@ -82,8 +82,8 @@ def add_endpoints(worker: Worker) -> None:
             attributes: part=side pairs such as "brows=target, glasses=source". Parts are beard, brows, glasses, lips,
                 shape and skin; without a pair, glasses are the target's and everything else is the source's.
             age: years by which the new face looks older, up to 15, or younger, down to -15; never under 25.
-            person: somebody trained, by name, in place of every source. Engine auto takes their own network; blend and
-                neural take their portrait as a photo.
+            person: the name of somebody trained, in place of every source; leave `source` out then. Engine auto takes
+                their own network; blend and neural take their portrait as a photo.
 
         Returns:
             The result, a PNG that says that AI made it: in its corner, its metadata and its pixels.
@@ -188,8 +188,8 @@ def add_endpoints(worker: Worker) -> None:
             source_5: a further source; give it to a person with `people`.
             attributes: part=side pairs such as "brows=target, glasses=source", as for `swap`.
             age: years by which the new face looks older, up to 15, or younger, down to -15; never under 25.
-            person: somebody trained, by name, in place of every source. Engine auto takes their own network; blend and
-                neural take their portrait as a photo.
+            person: the name of somebody trained, in place of every source; leave `source` out then. Engine auto takes
+                their own network; blend and neural take their portrait as a photo.
 
         Returns:
             The result, an MP4 that says that AI made it: in every frame's corner, its metadata and its pixels.
