@@ -7,6 +7,7 @@ tools can't take lists of files.
 
 from __future__ import annotations
 
+import inspect
 from threading import Event
 from typing import Any
 
@@ -20,6 +21,7 @@ from .events import ONE_AT_A_TIME, UNCHECKED, show_errors
 from .files import File
 from .inputs import STRENGTHS, default_strength, parse_faces
 from .limits import MAX_SOURCES
+from .people import with_person
 from .work import Worker
 
 _CAPTIONS = {
@@ -40,7 +42,7 @@ def add_endpoints(worker: Worker) -> None:
 
     @show_errors
     def swap(
-        source: File,
+        source: File | None,
         target: File,
         agreed: bool,
         faces: str,
@@ -57,6 +59,7 @@ def add_endpoints(worker: Worker) -> None:
         source_5: File | None = None,
         attributes: str = "",
         age: float = 0,
+        person: str = "",
     ) -> tuple[str, dict[str, Any]]:
         """Put the face of one source, or of several, into the target photo. The result says that AI made it.
 
@@ -79,13 +82,15 @@ def add_endpoints(worker: Worker) -> None:
             attributes: part=side pairs such as "brows=target, glasses=source". Parts are beard, brows, glasses, lips,
                 shape and skin; without a pair, glasses are the target's and everything else is the source's.
             age: years by which the new face looks older, up to 15, or younger, down to -15; never under 25.
+            person: the name of somebody trained, in place of every source; leave `source` out then. Engine auto takes
+                their own network; blend and neural take their portrait as a photo.
 
         Returns:
             The result, a PNG that says that AI made it: in its corner, its metadata and its pixels.
             The report: engine, device, seconds, and for each face its box, source and likeness before and after.
         """
         given = enumerate((source, source_1, source_2, source_3, source_4, source_5))
-        sources = {number: file for number, file in given if file}
+        sources = with_person(person, {number: file for number, file in given if file})
         strengths = (likeness, shape, detail, expression, glasses)
         path, done = handlers.swap_faces(
             worker, sources, target, agreed, faces, engine, *strengths, attributes=attributes, age=age
@@ -138,7 +143,7 @@ def add_endpoints(worker: Worker) -> None:
 
     @show_errors
     def video(
-        source: File,
+        source: File | None,
         clip: File,
         agreed: bool,
         people: str,
@@ -158,6 +163,7 @@ def add_endpoints(worker: Worker) -> None:
         source_5: File | None = None,
         attributes: str = "",
         age: float = 0,
+        person: str = "",
     ) -> tuple[str, dict[str, Any]]:
         """Put the face of one source, or of several, on people of a clip. Every frame says that AI made it.
 
@@ -182,6 +188,8 @@ def add_endpoints(worker: Worker) -> None:
             source_5: a further source; give it to a person with `people`.
             attributes: part=side pairs such as "brows=target, glasses=source", as for `swap`.
             age: years by which the new face looks older, up to 15, or younger, down to -15; never under 25.
+            person: the name of somebody trained, in place of every source; leave `source` out then. Engine auto takes
+                their own network; blend and neural take their portrait as a photo.
 
         Returns:
             The result, an MP4 that says that AI made it: in every frame's corner, its metadata and its pixels.
@@ -189,7 +197,7 @@ def add_endpoints(worker: Worker) -> None:
         """
         require_consent(agreed)
         given = enumerate((source, source_1, source_2, source_3, source_4, source_5))
-        sources = {number: file for number, file in given if file}
+        sources = with_person(person, {number: file for number, file in given if file})
         part = clips.ClipPart.of(clip, start, end)
         mapping = parse_faces(people, "person", 1)
         strengths = (likeness, shape, detail, expression, glasses)
@@ -218,6 +226,15 @@ def add_endpoints(worker: Worker) -> None:
     def parts_and_age() -> list[Any]:
         return [gr.Textbox("", label="attributes", visible=False), gr.Number(0, label="age", visible=False)]
 
+    def person() -> list[Any]:
+        if not worker.trained:
+            return []
+        return [gr.Dropdown(["", *worker.trained], value="", label="person", visible=False)]
+
+    if worker.trained:
+        _make_source_optional(swap)
+        _make_source_optional(video)
+
     agreed = gr.Checkbox(label="agreed", visible=False)
     agreed.value = None  # no default: the caller must give it
     strengths = [gr.Slider(0, 1, default_strength(name), label=name, visible=False) for name in STRENGTHS]
@@ -233,6 +250,7 @@ def add_endpoints(worker: Worker) -> None:
             *strengths,
             *(picture(f"source_{number}") for number in range(1, MAX_SOURCES)),
             *parts_and_age(),
+            *person(),
         ],
         [picture("result"), gr.JSON(label="report", visible=False)],
         **ONE_AT_A_TIME,
@@ -268,11 +286,27 @@ def add_endpoints(worker: Worker) -> None:
             gr.Number(85, label="quality", visible=False),
             *(picture(f"source_{number}") for number in range(1, MAX_SOURCES)),
             *parts_and_age(),
+            *person(),
         ],
         [picture("result"), gr.JSON(label="report", visible=False)],
         **ONE_AT_A_TIME,
     )
     _endpoint(verify, [picture("file")], [gr.JSON(label="marks", visible=False)])
+
+
+def _make_source_optional(function: Any) -> None:
+    """Let callers leave out `source`: Gradio reads from the signature that its default is None.
+
+    No parameter without a default may follow. So the others get a default too, which Gradio does not use: not None.
+    """
+    signature = inspect.signature(function)
+    parameters = [
+        one.replace(
+            default=None if one.name == "source" else ... if one.default is one.empty else one.default
+        )
+        for one in signature.parameters.values()
+    ]
+    function.__signature__ = signature.replace(parameters=parameters)
 
 
 def _endpoint(function: Any, inputs: list[Any], outputs: list[Any], **limits: Any) -> None:

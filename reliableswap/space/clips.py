@@ -25,7 +25,7 @@ from reliableswap.pipelines.image import Engine
 from reliableswap.pipelines.video import VideoProgress, VideoResult, VideoSettings
 
 from .consent import NOTE, require_consent
-from .files import File, publish, read_upload, shared_storage, upload_name, uploaded_path
+from .files import File, publish, shared_storage, upload_name, uploaded_path
 from .inputs import check_engine, check_sources, swap_options
 from .limits import (
     MAX_CLIP_BYTES,
@@ -34,6 +34,7 @@ from .limits import (
     MAX_CLIP_MEGAPIXELS,
     MAX_CLIP_SECONDS,
 )
+from .people import Trained, read_sources
 from .work import Worker
 
 _RESULT = "swapped.mp4"
@@ -133,7 +134,7 @@ def find_people(
 
 def swap_people(
     worker: Worker,
-    sources: Mapping[int, File],
+    sources: Mapping[int, File | Trained],
     part: ClipPart | FoundPeople,
     agreed: object,
     people: Mapping[int, int],
@@ -154,13 +155,13 @@ def swap_people(
     options, settings = swap_options(strengths, attributes, age), part.settings(quality)
     check_engine(engine)
     check_sources(sources, people, "person")
-    pictures = {number: read_upload(file, f"source {number}") for number, file in sources.items()}
+    given = read_sources(sources)
     result = None
     with _place(_ROOM) as place, part.named():
         output = place / _RESULT
         if found is not None:
             carry_people(found.kept, output)
-        job = worker.clip(pictures, part.path, output, people, engine, options, settings)
+        job = worker.clip(given, part.path, output, people, engine, options, settings)
         with _until(cancelled, job) as steps:
             for step in steps:
                 if isinstance(step, VideoProgress):

@@ -17,6 +17,7 @@ from .consent import NOTE, STATEMENT, require_consent
 from .files import File, publish, read_upload, upload_name, uploaded_path
 from .inputs import check_engine, parse_faces, swap_options
 from .limits import MAX_PIXELS, MAX_RESULT_BYTES, MAX_RESULT_MEGABYTES
+from .people import Trained, read_sources
 from .views import opaque
 from .work import Swap, Worker
 
@@ -25,7 +26,7 @@ _PHOTOS = ("a", "b")  # the pictures of a triplet that are real
 
 def swap_faces(
     worker: Worker,
-    sources: Mapping[int, File],
+    sources: Mapping[int, File | Trained],
     target: File | None,
     agreed: object,
     faces: object,
@@ -43,8 +44,7 @@ def swap_faces(
     options, mapping = swap_options(strengths, attributes, age), parse_faces(faces)
     check_engine(engine)
     photo = read_upload(target, "target photo")
-    pictures = {number: read_upload(file, f"source {number}") for number, file in sources.items()}
-    swap = worker.swap(pictures, photo, mapping, engine, options)
+    swap = worker.swap(read_sources(sources), photo, mapping, engine, options)
     return publish(replace(swap.after, name=photo.name), "swapped.png", swap.record), swap
 
 

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from reliableswap.faces.face import Face
@@ -19,11 +20,13 @@ from reliableswap.pipelines.live import LiveSwap
 from reliableswap.pipelines.output import SwapReport
 from reliableswap.pipelines.video import VideoProgress, VideoResult, VideoSettings
 from reliableswap.provenance.record import Record
+from reliableswap.swap.person import Person
 from reliableswap.swap.settings import SwapSettings
 
 from .consent import STATEMENT
 from .device import on_gpu
 from .inputs import ENGINES, check_sources
+from .people import Trained, trained_people
 from .triplet import Triplet, make_triplet
 
 
@@ -42,6 +45,9 @@ class Worker:
 
     def __init__(self, pipe: ReliableSwapPipeline | None = None) -> None:
         self.pipe = pipe or ReliableSwapPipeline.bundled()
+        people = trained_people()
+        if people is not None:
+            self.pipe.people = people
         if torch.cuda.is_available():
             self.pipe.to("cuda")
         elif pipe is None and find_spec("openvino") is not None:
@@ -57,12 +63,21 @@ class Worker:
         """The engines that this pipeline can run: `neural` only with a generator."""
         return [name for name in ENGINES if name != "neural" or self.pipe.generator is not None]
 
+    @property
+    def trained(self) -> list[str]:
+        """The names of the trained people that this pipeline holds."""
+        return [] if self.pipe.people is None else self.pipe.people.trained
+
+    def portrait(self, name: str) -> np.ndarray:
+        """(128,128,3) uint8 the picture of a trained person that the weights carry."""
+        return np.asarray(self.pipe.people.decoder(name).portrait.picture.cpu())
+
     def _find(self, picture: Picture) -> list[Face]:
         return self.pipe.find(picture)
 
     def _swap(
         self,
-        sources: Mapping[int, Picture],
+        sources: Mapping[int, Picture | Trained],
         target: Picture,
         faces: Mapping[int, int],
         engine: Engine,
@@ -70,7 +85,8 @@ class Worker:
     ) -> Swap:
         """faces: {number of the target's face: number of its source}; options: of a pipeline's call by name."""
         check_sources(sources, faces)
-        mapping = {face: sources[source] for face, source in faces.items()}
+        used = {number: self._source(given) for number, given in sources.items()}
+        mapping = {face: used[source] for face, source in faces.items()}
         result = self.pipe(None, target, faces=mapping, engine=engine, consent=STATEMENT, **options)
         return Swap(target, result.pictures[0], result.report, result.records[0])
 
@@ -79,7 +95,7 @@ class Worker:
 
     def _clip(
         self,
-        sources: Mapping[int, Picture],
+        sources: Mapping[int, Picture | Trained],
         clip: Path,
         output: Path,
         people: Mapping[int, int],
@@ -89,7 +105,7 @@ class Worker:
     ) -> Iterator[VideoProgress | VideoResult]:
         """people: {number of the person in the clip: number of its source}; options: of `inputs.swap_options`."""
         strengths = {name: value for name, value in options.items() if name != "attributes"}
-        used = {number: self.pipe.prepare(sources[number]) for number in sorted(set(people.values()))}
+        used = {number: self._person(sources[number]) for number in sorted(set(people.values()))}
         yield from self.pipe.video(
             None,
             clip,
@@ -100,6 +116,13 @@ class Worker:
             video=video,
             consent=STATEMENT,
         )
+
+    def _source(self, given: Picture | Trained) -> Picture | Person:
+        return self.pipe.trained(given.name) if isinstance(given, Trained) else given
+
+    def _person(self, given: Picture | Trained) -> Person:
+        source = self._source(given)
+        return source if isinstance(source, Person) else self.pipe.prepare(source)
 
     def live(self, source: Picture, engine: Engine) -> LiveSwap:
         """Prepare a source for the webcam. Not on a lent GPU, which a stream would hold all the time."""

@@ -15,6 +15,8 @@ import pytest
 import yaml
 from support.s3 import refuses
 
+from reliableswap.space.people import PEOPLE
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -50,6 +52,17 @@ def test_it_starts_offline_and_leaves_no_files(tmp_path: Path) -> None:
         output = app.communicate(timeout=120)[0].decode()
     assert "Traceback" not in output
     assert not list(tmp_path.glob("reliableswap-*")), "which is deleted at exit"
+
+
+@pytest.mark.slow
+def test_a_wrong_folder_of_people_ends_the_start_with_one_line(tmp_path: Path) -> None:
+    environment = os.environ | {PEOPLE: str(tmp_path / "missing"), "TMPDIR": str(tmp_path)}
+    ended = subprocess.run(
+        [sys.executable, "app.py"], cwd=ROOT, env=environment, capture_output=True, check=False
+    )
+    assert ended.returncode == 1
+    assert f"{PEOPLE}={tmp_path / 'missing'}: " in ended.stderr.decode()
+    assert b"Traceback" not in ended.stderr
 
 
 def test_the_front_matter_is_what_a_space_needs() -> None:

@@ -9,40 +9,26 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from support.clips import Made, pictures
 from support.face_clips import Actor, scene, still, walking
 from support.people import portrait
+from support.person_runs import TINY, tiny_people
 
 import reliableswap
 from reliableswap import ReliableSwapPipeline
 from reliableswap.cli.main import main
 from reliableswap.errors import RefusedError, ReliableSwapError, WeightsError
-from reliableswap.faces.align import align, apply
 from reliableswap.models import CombAutoencoder
 from reliableswap.safety.age import AgeEstimate, AgeNets
 from reliableswap.training.tasks.person.frames import Frames, frames_of
 from reliableswap.training.tasks.person.settings import PersonSettings
 
-TINY = {"size": 16, "latent": 8, "base_channels": 1, "max_channels": 8}
-
 
 @pytest.fixture(scope="module")
 def trained(pipe: ReliableSwapPipeline, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of two people as a training leaves it; what their decoders draw is noise."""
-    torch.manual_seed(0)
-    network = CombAutoencoder(("alice", "bob"), **TINY)
-    for name, number in (("alice", 1), ("bob", 3)):
-        picture = portrait(number)
-        face = pipe.find(picture)[0]
-        crop, matrix = align(picture, face.points5)
-        mesh = apply(matrix, face.mesh)
-        network.decoder(name).portrait.keep(torch.from_numpy(crop), torch.from_numpy(mesh))
-        torch.nn.init.normal_(network.decoder(name).to_rgb["16"].weight, std=0.5)
-    network.grow(16)
     folder = tmp_path_factory.mktemp("trained")
-    network.save_pretrained(folder)
+    tiny_people(pipe).save_pretrained(folder)
     return folder
 
 

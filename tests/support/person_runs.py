@@ -1,17 +1,41 @@
-"""People for short trainings of decoders: frames of drawn faces, in a folder as `make_frames` leaves it."""
+"""People with decoders of their own, and frames of drawn faces for short trainings of them."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
+from reliableswap import ReliableSwapPipeline
+from reliableswap.faces.align import align, apply
+from reliableswap.models import CombAutoencoder
 from reliableswap.training.tasks.person.frames import Frames
 from reliableswap.training.tasks.person.settings import PersonSettings
 
+from .people import portrait
+
 SIDE = 16
+TINY = {"size": SIDE, "latent": 8, "base_channels": 1, "max_channels": 8}
+
+
+def tiny_people(pipe: ReliableSwapPipeline, people: Mapping[str, int] | None = None) -> CombAutoencoder:
+    """Two people, or {name: number of the photo}, as a training leaves them; what their decoders draw is noise."""
+    torch.manual_seed(0)
+    known = people or {"alice": 1, "bob": 3}
+    network = CombAutoencoder(tuple(known), **TINY)
+    for name, number in known.items():
+        picture = portrait(number)
+        face = pipe.find(picture)[0]
+        crop, matrix = align(picture, face.points5)
+        mesh = apply(matrix, face.mesh)
+        network.decoder(name).portrait.keep(torch.from_numpy(crop), torch.from_numpy(mesh))
+        torch.nn.init.normal_(network.decoder(name).to_rgb[str(SIDE)].weight, std=0.5)
+    network.grow(SIDE)
+    return network
 
 
 def drawn_frames(person: str, folder: Path, *, count: int = 12, side: int = SIDE, seed: int = 0) -> Frames:

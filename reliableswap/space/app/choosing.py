@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
 
-from reliableswap.space.events import PAGE_ONLY, UNCHECKED
+from reliableswap.space.events import PAGE_ONLY, UNCHECKED, show_errors
 from reliableswap.space.files import File
 from reliableswap.space.inputs import ENGINES, PARTS, STRENGTHS, default_strength, plain_side
 from reliableswap.space.limits import MAX_SOURCES
+from reliableswap.space.people import Trained, with_person
 from reliableswap.space.work import Worker
 from reliableswap.swap.settings import MOST_YEARS
 
 LEAVE_ALONE = -1  # the choice of a face that gets no source
+PHOTOS = ""  # in place of the name of a trained person
 LETTERS = "ABCDEFGHIJ"[:MAX_SOURCES]  # the names of the sources
 Uploads = Sequence[File]  # as Gradio passes a gallery: one entry a picture, with its file under "image"
 
@@ -58,7 +61,7 @@ def face_cards(name: str, count: int, first: int, where: str) -> tuple[list[Any]
                 )
                 choices.append(
                     gr.Dropdown(
-                        _options(0),
+                        _options(()),
                         value=LEAVE_ALONE,
                         label=f"{name} {number} gets",
                         filterable=False,
@@ -115,6 +118,80 @@ def _age_slider(prefix: str) -> gr.Slider:
     )
 
 
+def person_choice(worker: Worker, elem_id: str) -> tuple[gr.Dropdown | gr.State, gr.Image | None]:
+    """Build the choice of a trained person in place of photos, and their portrait.
+
+    Without trained people the page shows nothing, and the choice stays PHOTOS.
+    """
+    if not worker.trained:
+        return gr.State(PHOTOS), None
+    with gr.Row(equal_height=True):
+        person = gr.Dropdown(
+            [("Photos", PHOTOS), *((name, name) for name in worker.trained)],
+            value=PHOTOS,
+            label="Photos or a trained person",
+            info="A trained person needs no photos and has an engine of their own.",
+            filterable=False,
+            min_width=180,
+            elem_id=elem_id,
+        )
+        portrait = gr.Image(
+            show_label=False,
+            interactive=False,
+            visible=False,
+            height=110,
+            min_width=110,
+            scale=0,
+            buttons=[],
+            alt_text="The trained person",
+            elem_id=f"{elem_id}-portrait",
+        )
+    return person, portrait
+
+
+def follow_person(
+    worker: Worker,
+    person: gr.Dropdown | gr.State,
+    portrait: gr.Image | None,
+    sources: gr.Gallery,
+    engine: gr.Radio,
+    choices: Sequence[gr.Dropdown],
+) -> None:
+    """Let the page show what fits the choice of a trained person, if there is one."""
+    if portrait is not None:
+        person.change(
+            functools.partial(show_person, worker),
+            [person, sources, *choices],
+            [portrait, sources, engine, *choices],
+            **PAGE_ONLY,
+            **UNCHECKED,
+        )
+
+
+@show_errors
+def show_person(worker: Worker, person: str, gallery: Uploads | None, *chosen: int) -> list[Any]:
+    """While a trained person is chosen, hide the photos and the engine, and offer the person to the faces."""
+    photos = person == PHOTOS
+    return [
+        gr.Image(None if photos else worker.portrait(person), visible=not photos),
+        gr.Gallery(visible=photos),
+        gr.Radio(value="auto", visible=photos),
+        *update_choices(person, gallery, *chosen),
+    ]
+
+
+def chosen_sources(person: str, gallery: Uploads | None) -> dict[int, File | Trained]:
+    """The trained person as the only source, or the photos."""
+    return with_person(person, dict(enumerate(uploaded(gallery))) if person == PHOTOS else {})
+
+
+def source_names(person: str, gallery: Uploads | None) -> list[str]:
+    """What the faces' choices call the sources."""
+    if person != PHOTOS:
+        return [person]
+    return [f"Source {letter}" for letter in LETTERS[: len(uploaded(gallery))]]
+
+
 def label_sources(gallery: Uploads | None) -> list[tuple[str, str]]:
     """Label the pictures A, B, C, ... in their order, and drop those over the limit."""
     files = uploaded(gallery)
@@ -123,10 +200,10 @@ def label_sources(gallery: Uploads | None) -> list[tuple[str, str]]:
     return labelled([str(file.get("path")) for file in files])
 
 
-def update_choices(gallery: Uploads | None, *chosen: int) -> list[gr.Dropdown]:
-    """Update the faces' choices after sources were added or removed."""
-    sources = len(uploaded(gallery))
-    return dropdowns(sources, keep_choices(sources, chosen))
+def update_choices(person: str, gallery: Uploads | None, *chosen: int) -> list[gr.Dropdown]:
+    """Update the faces' choices after sources were added or removed, or a trained person was chosen."""
+    names = source_names(person, gallery)
+    return dropdowns(names, keep_choices(len(names), chosen))
 
 
 def keep_choices(sources: int, chosen: Sequence[int]) -> list[int]:
@@ -157,11 +234,10 @@ def one_each(faces: int, count: int) -> list[int]:
     return [number if number < faces else LEAVE_ALONE for number in range(count)]
 
 
-def dropdowns(sources: int, choices: Sequence[int]) -> list[gr.Dropdown]:
-    """The faces' choices when there are so many sources."""
-    return [gr.Dropdown(choices=_options(sources), value=choice) for choice in choices]
+def dropdowns(names: Sequence[str], choices: Sequence[int]) -> list[gr.Dropdown]:
+    """The faces' choices among sources of these names."""
+    return [gr.Dropdown(choices=_options(names), value=choice) for choice in choices]
 
 
-def _options(sources: int) -> list[tuple[str, int]]:
-    named = [(f"Source {letter}", number) for number, letter in enumerate(LETTERS[:sources])]
-    return [("Leave alone", LEAVE_ALONE), *named]
+def _options(names: Sequence[str]) -> list[tuple[str, int]]:
+    return [("Leave alone", LEAVE_ALONE), *((name, number) for number, name in enumerate(names))]

@@ -27,18 +27,22 @@ from reliableswap.space.views import face_crop, report_html
 from reliableswap.space.work import Worker
 
 from .choosing import (
+    PHOTOS,
     Uploads,
+    chosen_sources,
     dropdowns,
     engine_choice,
     face_cards,
+    follow_person,
     labelled,
     mapping_of,
     one_each,
     parts_and_age,
+    person_choice,
+    source_names,
     sources_gallery,
     strength_sliders,
     update_choices,
-    uploaded,
 )
 
 _NO_TARGET = "The faces of the target photo will appear here, each with a choice of source."
@@ -49,6 +53,7 @@ def photo_tab(worker: Worker) -> gr.Gallery | None:
     with gr.Row(equal_height=False):
         with gr.Column(min_width=300):
             gr.Markdown("### 1 · Pictures", elem_classes="step")
+            person, portrait = person_choice(worker, "person")
             sources, target = _uploads()
             example_gallery = _examples()
         with gr.Column(min_width=300):
@@ -62,10 +67,11 @@ def photo_tab(worker: Worker) -> gr.Gallery | None:
             gr.Markdown("### 3 · Result", elem_classes="step")
             result = _result()
 
-    sources.change(update_choices, [sources, *choices], choices, **PAGE_ONLY, **UNCHECKED)
+    follow_person(worker, person, portrait, sources, engine, choices)
+    sources.change(update_choices, [person, sources, *choices], choices, **PAGE_ONLY, **UNCHECKED)
     target.change(
         functools.partial(show_faces, worker),
-        [target, sources],
+        [target, sources, person],
         [found, *cards, *portraits, *choices],
         api_visibility="private",
         **UNCHECKED,
@@ -73,14 +79,14 @@ def photo_tab(worker: Worker) -> gr.Gallery | None:
     )
     button.click(
         functools.partial(_swap, worker),
-        [sources, target, agreed, engine, age, *strengths, *parts, *choices],
+        [person, sources, target, agreed, engine, age, *strengths, *parts, *choices],
         result,
         api_visibility="private",
         **UNCHECKED,
         **ONE_AT_A_TIME,
     )
     if example_gallery is not None:
-        example_gallery.select(load_example, None, [sources, target, *choices], **PAGE_ONLY)
+        example_gallery.select(load_example, person, [sources, target, *choices], **PAGE_ONLY)
     return example_gallery
 
 
@@ -149,14 +155,18 @@ def example_thumbnails() -> list[tuple[str, str]]:
     return [(examples.shared.thumbnail(i), example.caption) for i, example in enumerate(examples.EXAMPLES)]
 
 
-def load_example(event: gr.SelectData) -> list[Any]:
-    """Fill in the example that was chosen, with one source for each face."""
+def load_example(person: str, event: gr.SelectData) -> list[Any]:
+    """Fill in the example that was chosen, with one source for each face; a trained person stays the source."""
     sources, target = examples.shared.pictures(int(event.index))
-    return [labelled(sources), target, *dropdowns(len(sources), one_each(len(sources), MAX_FACES))]
+    gallery = labelled(sources)
+    names = [person] if person != PHOTOS else [name for _, name in gallery]
+    return [gallery, target, *dropdowns(names, one_each(len(names), MAX_FACES))]
 
 
 @show_errors
-def show_faces(worker: Worker, target: File | None, gallery: Uploads | None) -> list[Any]:
+def show_faces(
+    worker: Worker, target: File | None, gallery: Uploads | None, person: str = PHOTOS
+) -> list[Any]:
     """Show a card for each face of a new target photo."""
     message, crops = _NO_TARGET, []
     if target:
@@ -168,12 +178,12 @@ def show_faces(worker: Worker, target: File | None, gallery: Uploads | None) -> 
         except ReliableSwapError as error:
             message = one_line(error)
             gr.Warning(message, title="Please choose another photo")
-    sources = len(uploaded(gallery))
+    names = source_names(person, gallery)
     return [
         message,
         *(gr.Column(visible=number < len(crops)) for number in range(MAX_FACES)),
         *(crops[number] if number < len(crops) else None for number in range(MAX_FACES)),
-        *dropdowns(sources, one_each(min(sources, len(crops)), MAX_FACES)),
+        *dropdowns(names, one_each(min(len(names), len(crops)), MAX_FACES)),
     ]
 
 
@@ -190,6 +200,7 @@ def _count(faces: int) -> str:
 @show_refusals
 def _swap(
     worker: Worker,
+    person: str,
     gallery: Uploads | None,
     target: File | None,
     agreed: bool,
@@ -198,14 +209,13 @@ def _swap(
     *given: Any,
 ) -> tuple[Any, ...]:
     """given: the strengths, whose each part is, and then the source chosen for each face."""
-    sources, first, second = uploaded(gallery), len(STRENGTHS), len(STRENGTHS) + len(PARTS)
+    sources, first, second = chosen_sources(person, gallery), len(STRENGTHS), len(STRENGTHS) + len(PARTS)
     strengths, parts = given[:first], dict(zip(PARTS, given[first:second], strict=True))
     faces = mapping_of(given[second:])
     if sources and target and not faces:
         raise ReliableSwapError("every face is left alone; choose a source for at least one")
-    pictures = dict(enumerate(sources))
     path, swap = swap_faces(
-        worker, pictures, target, agreed, faces, engine, *strengths, attributes=parts, age=age
+        worker, sources, target, agreed, faces, engine, *strengths, attributes=parts, age=age
     )
     return (
         (publish_before(swap), path),

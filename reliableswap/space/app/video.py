@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from threading import Event
 from typing import Any
 
@@ -31,16 +31,19 @@ from reliableswap.space.work import Worker
 
 from .choosing import (
     Uploads,
+    chosen_sources,
     dropdowns,
     engine_choice,
     face_cards,
+    follow_person,
     mapping_of,
     one_each,
     parts_and_age,
+    person_choice,
+    source_names,
     sources_gallery,
     strength_sliders,
     update_choices,
-    uploaded,
 )
 
 _NOBODY = "The people of the clip will appear here, each with a choice of source."
@@ -55,6 +58,7 @@ def video_tab(worker: Worker) -> None:
     with gr.Row(equal_height=False):
         with gr.Column(min_width=300):
             gr.Markdown("### 1 · Clip and sources", elem_classes="step")
+            person, portrait = person_choice(worker, "clip-person")
             sources = sources_gallery("clip-sources")
             clip, start, end = _clip_inputs()
             find = gr.Button("Find people", size="lg", elem_id="find-people")
@@ -78,20 +82,21 @@ def video_tab(worker: Worker) -> None:
             result = _result()
 
     # PAGE_ONLY's events see the files' names only, and run beside the queue, so that they work during a job.
-    sources.change(update_choices, [sources, *choices], choices, **PAGE_ONLY, **UNCHECKED)
+    follow_person(worker, person, portrait, sources, engine, choices)
+    sources.change(update_choices, [person, sources, *choices], choices, **PAGE_ONLY, **UNCHECKED)
     shown = [found, message, *cards, *portraits, *choices]
     for changed in (clip.change, start.change, end.change):
-        changed(forget_people, sources, shown, **PAGE_ONLY, **UNCHECKED)
+        changed(forget_people, [person, sources], shown, **PAGE_ONLY, **UNCHECKED)
 
     @show_errors_of_steps
     def show_people(
-        request: gr.Request, clip: File | None, start: Any, end: Any, sources: Uploads | None
+        request: gr.Request, clip: File | None, start: Any, end: Any, person: str, sources: Uploads | None
     ) -> Iterator[list[Any]]:
         def work(cancelled: Event) -> Iterator[Any]:
             yield from find_people(worker, ClipPart.of(clip, start, end), cancelled)
 
         def people(step: FoundPeople) -> list[Any]:
-            return _people_shown(step, len(uploaded(sources)), _count(step))
+            return _people_shown(step, source_names(person, sources), _count(step))
 
         with running.job(str(request.session_hash)) as cancelled:
             yield from _told(work(cancelled), people, len(shown))
@@ -99,6 +104,7 @@ def video_tab(worker: Worker) -> None:
     @show_errors_of_steps
     def show_result(
         request: gr.Request,
+        person: str,
         sources: Uploads | None,
         found: FoundPeople | None,
         clip: File | None,
@@ -112,16 +118,16 @@ def video_tab(worker: Worker) -> None:
     ) -> Iterator[list[Any]]:
         first, second = len(STRENGTHS), len(STRENGTHS) + len(PARTS)
         strengths, attributes = given[:first], dict(zip(PARTS, given[first:second], strict=True))
-        files, mapping = dict(enumerate(uploaded(sources))), mapping_of(given[second:], 1)
+        chosen, mapping = chosen_sources(person, sources), mapping_of(given[second:], 1)
 
         def work(cancelled: Event) -> Iterator[Any]:
             require_consent(agreed)
             if found is None or found.part != ClipPart.of(clip, start, end):
                 raise ReliableSwapError("first find the people of the clip, and choose who gets which source")
-            if files and not mapping:
+            if chosen and not mapping:
                 raise ReliableSwapError("every person is left alone; choose a source for at least one")
             yield from swap_people(
-                worker, files, found, agreed, mapping, engine, strengths, quality, cancelled, attributes, age
+                worker, chosen, found, agreed, mapping, engine, strengths, quality, cancelled, attributes, age
             )
 
         def clips(step: VideoResult) -> list[Any]:
@@ -133,7 +139,7 @@ def video_tab(worker: Worker) -> None:
 
     find.click(
         show_people,
-        [clip, start, end, sources],
+        [clip, start, end, person, sources],
         [*shown, progress, cancel],
         api_visibility="private",
         show_progress="hidden",
@@ -142,7 +148,21 @@ def video_tab(worker: Worker) -> None:
     )
     swap.click(
         show_result,
-        [sources, found, clip, start, end, agreed, engine, quality, age, *strengths, *parts, *choices],
+        [
+            person,
+            sources,
+            found,
+            clip,
+            start,
+            end,
+            agreed,
+            engine,
+            quality,
+            age,
+            *strengths,
+            *parts,
+            *choices,
+        ],
         [*result, progress, cancel],
         api_visibility="private",
         show_progress="hidden",
@@ -156,9 +176,9 @@ def video_tab(worker: Worker) -> None:
     cancel.click(stop, None, None, **PAGE_ONLY)
 
 
-def forget_people(sources: Uploads | None) -> list[Any]:
+def forget_people(person: str, sources: Uploads | None) -> list[Any]:
     """Clear the people of another clip, or of another part of it."""
-    return _people_shown(None, len(uploaded(sources)), _NOBODY)
+    return _people_shown(None, source_names(person, sources), _NOBODY)
 
 
 def _clip_inputs() -> tuple[gr.Video, gr.Number, gr.Number]:
@@ -223,16 +243,16 @@ def _told(work: Iterator[Any], shown: Callable[[Any], list[Any]], outputs: int) 
     yield [*unchanged, _CANCELLED, hidden]
 
 
-def _people_shown(found: FoundPeople | None, sources: int, message: str) -> list[Any]:
+def _people_shown(found: FoundPeople | None, names: Sequence[str], message: str) -> list[Any]:
     """What the page shows of the people: the first gets the first source, and so on."""
     people = found.faces.people[:MAX_PEOPLE] if found is not None else ()
-    chosen = one_each(min(sources, len(people)), MAX_PEOPLE)
+    chosen = one_each(min(len(names), len(people)), MAX_PEOPLE)
     return [
         found,
         message,
         *(gr.Column(visible=number < len(people)) for number in range(MAX_PEOPLE)),
         *(people[number].thumbnail if number < len(people) else None for number in range(MAX_PEOPLE)),
-        *dropdowns(sources, chosen),
+        *dropdowns(names, chosen),
     ]
 
 
