@@ -14,8 +14,8 @@ import pytest
 from support.s3 import remote_shards, s3_bucket
 from support.triplet_people import SETTINGS, Known, shard_bytes
 
-from reliableswap.data.ray_jobs import RayCluster, connect
 from reliableswap.errors import ReliableSwapError
+from reliableswap.jobs.ray_cluster import RayCluster, connect
 from reliableswap.triplets.factory import make_triplets
 
 pytestmark = pytest.mark.slow

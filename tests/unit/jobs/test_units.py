@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from reliableswap.data.jobs import Crew, Place, make_all
 from reliableswap.errors import ReliableSwapError
+from reliableswap.jobs.units import Crew, Place, make_all
 
 
 class Ticks:
