@@ -7,6 +7,7 @@ import logging
 import os
 import secrets
 import socket
+import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,10 +61,7 @@ class RayCluster:
                 running.discard(done)
                 yield _answer(ray, done)
         finally:
-            for one in running:
-                ray.cancel(one, force=True)
-            if running:  # nothing may be written any more when this returns
-                ray.wait(list(running), num_returns=len(running), timeout=_STOP)
+            _stop(ray, running)
 
 
 def connect(address: str) -> Any:
@@ -92,6 +90,15 @@ def _require_answer(address: str) -> None:
     host, _, port = address.rpartition(":")
     if host and port.isdigit():
         socket.create_connection((host, int(port)), timeout=10).close()
+
+
+def _stop(ray: Any, running: set[Any]) -> None:
+    """Cancel units, and wait until nothing is written any more."""
+    end = time.monotonic() + _STOP
+    while running and time.monotonic() < end:
+        for one in running:  # again: one that is just on its way to a node is missed
+            ray.cancel(one, force=True)
+        running = set(ray.wait(list(running), num_returns=len(running), timeout=0.5)[1])
 
 
 def _answer(ray: Any, reference: Any) -> Any:
