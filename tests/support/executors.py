@@ -17,10 +17,9 @@ class Backwards:
 
     def __init__(self, *, copies: bool = True) -> None:
         self.units: list[Any] = []
-        self.calls, self._copies = 0, copies
+        self._copies = copies
 
     def __call__(self, maker: Maker[Made], units: Sequence[Any]) -> Generator[Made, None, None]:
-        self.calls += 1
         sent: Maker[Made] = pickle.loads(pickle.dumps(maker)) if self._copies else maker
         for unit in reversed(pickle.loads(pickle.dumps(list(units)))):
             self.units.append(unit)
