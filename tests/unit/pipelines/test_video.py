@@ -213,25 +213,28 @@ def test_what_a_node_refuses_leaves_nothing(clip: Path, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_node_that_sees_other_files_says_so(clip: Path, tmp_path: Path) -> None:
+def test_a_node_that_would_make_something_else_says_so(clip: Path, tmp_path: Path) -> None:
     class Elsewhere(Backwards):
-        """A node where `change` was done to the files."""
+        """A node where `change` was done to the files, or to the maker."""
 
-        def __init__(self, change: Callable[[], object]) -> None:
+        def __init__(self, change: Callable[[Any], object]) -> None:
             super().__init__(copies=False)
             self.change = change
 
         def __call__(self, maker: Maker[Result], units: Sequence[Any]) -> Generator[Result, None, None]:
-            self.change()
+            self.change(maker)
             return super().__call__(maker, units)
 
     output, copy = tmp_path / "out.mp4", tmp_path / "copy.mp4"
     begun = output.with_name("out.mp4.parts") / "job.json"
     with pytest.raises(ClipError, match=r"sees another .*out\.mp4\.parts"):
-        Run().result(clip, output, executor=Elsewhere(begun.unlink))
+        Run().result(clip, output, executor=Elsewhere(lambda _: begun.unlink()))
     copy.write_bytes(clip.read_bytes())
     with pytest.raises(ReliableSwapError, match=r"does not see .*copy\.mp4"):
-        Run().result(copy, output, video=FRESH, executor=Elsewhere(copy.unlink))
+        Run().result(copy, output, video=FRESH, executor=Elsewhere(lambda _: copy.unlink()))
+    other = Elsewhere(lambda maker: maker.load().__dict__.update(place="openvino"))
+    with pytest.raises(ClipError, match=r"would make another result \(device\)"):
+        Run().result(clip, output, video=FRESH, executor=other)
 
 
 def test_other_settings_do_not_go_on_with_what_is_there(clip: Path, tmp_path: Path) -> None:
