@@ -97,11 +97,12 @@ def add_executor_arguments(
 
 
 def executor_of(arguments: argparse.Namespace) -> Executor | None:
-    """The executor of --executor; None for this machine."""
+    """The executor of --executor; None for this machine. Raise now if there is no cluster, before any work is done."""
     if arguments.executor == "processes":
         return None
-    from reliableswap.jobs.ray_cluster import RayCluster
+    from reliableswap.jobs.ray_cluster import RayCluster, connect
 
+    connect(arguments.address)
     return RayCluster(arguments.address)
 
 

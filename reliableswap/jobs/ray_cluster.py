@@ -81,7 +81,8 @@ def connect(address: str) -> Any:
                 f"no Ray cluster at {address}: {' '.join(str(error).split())[:200]}; start one with "
                 "`ray start --head`, or give its host:port with --address"
             ) from error
-    logger.info("%d nodes with %d processors", len(ray.nodes()), int(ray.cluster_resources().get("CPU", 0)))
+        processors = int(ray.cluster_resources().get("CPU", 0))
+        logger.info("%d nodes with %d processors", len(ray.nodes()), processors)
     return ray
 
 
