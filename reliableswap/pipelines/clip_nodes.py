@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 class Nodes:
     """The nodes that make a clip's segments. All of them must see the clip and the output's folder.
 
-    executor: of jobs. load: opens the caller's pipeline on a node; it is sent there.
+    executor: makes the segments as units of work. load: opens the caller's pipeline on a node; it is sent there.
     """
 
     executor: Executor
@@ -170,6 +170,10 @@ class SegmentMaker:
                 "version and the same networks on every node"
             )
         networks, info = pipe.networks(), probe(order.clip)
+        photos = [
+            one for given in order.given.values() for one in (given if isinstance(given, list) else [given])
+        ]
+        require_shared(one for one in photos if isinstance(one, Path))
         given = {
             number: pipe.trained(one.name) if isinstance(one, _Trained) else one
             for number, one in order.given.items()

@@ -100,6 +100,7 @@ def swap_clip(
         given: Mapping[int, Any] = people if isinstance(people, Mapping) else {0: source}
         if any(one is None for one in given.values()) or not given:
             raise ReliableSwapError("no source was given; pass one, or people={1: a photo} for each person")
+        sent = None if nodes is None else sendable(given)
         prepared = prepare_sources(pipe, given, engine, networks)
         gates.check_sources(prepared.values())
         origin = clip_origin(info)
@@ -148,13 +149,13 @@ def swap_clip(
             busy,
         )
         elsewhere = None
-        if nodes is not None:
+        if nodes is not None and sent is not None:
             order = SegmentOrder(
                 info.path.absolute(),
                 target,
                 job,
-                sendable(given),
-                people,
+                sent,
+                sent if isinstance(people, Mapping) else people,
                 engine,
                 settings,
                 replace(video, on_interrupt="resume"),

@@ -21,6 +21,7 @@ import numpy as np
 
 from reliableswap.faces.track import ClipFaces, TrackedFace, TrackSmoother
 from reliableswap.jobs.units import Executor
+from reliableswap.media import Picture
 from reliableswap.pipelines import clip_job, clip_passes, video
 from reliableswap.pipelines.clip_nodes import Nodes
 from reliableswap.pipelines.clip_swap import FrameSwapper, SwappedFrame
@@ -34,6 +35,7 @@ from reliableswap.swap.person import Person
 from reliableswap.swap.settings import SwapSettings
 from support.clips import StandingFaces
 
+SOURCE = Picture(np.zeros((8, 8, 3), np.uint8), name="source")
 BOX = (20, 16, 60, 64)  # of the first face; the second is 40 pixels to the right
 
 
@@ -94,7 +96,7 @@ class Run:
         with ExitStack() as stack:
             for target, name, value in self._patches():
                 stack.enter_context(patch.object(target, name, value))
-            yield from swap_clip(pipe, "source", clip, output, **settings)
+            yield from swap_clip(pipe, SOURCE, clip, output, **settings)
 
     def result(self, clip: Path, output: Path, **options: Any) -> VideoResult:
         """Run to the end."""
@@ -113,7 +115,11 @@ class Run:
             (clip_gates, "nudity_net", lambda: nets),
             (clip_gates, "age_nets", lambda: ages),
             (video, "Record", partial(Record, id=self.identifier, time="2026-01-01T00:00:00Z")),
-            (clip_job, "_person", lambda pipe, given, networks: Person(str(given), (), (Origin("0" * 64),))),
+            (
+                clip_job,
+                "_person",
+                lambda pipe, given, networks: Person(getattr(given, "name", given), (), (Origin("0" * 64),)),
+            ),
         ]
 
     def _find(self, frames: Iterable[np.ndarray], networks: Any, *, progress: Any, **_: Any) -> ClipFaces:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import random
 import resource
 import signal
@@ -23,9 +24,12 @@ from support.executors import Backwards
 import reliableswap
 from reliableswap.errors import ClipError, NoFaceError, RefusedError, ReliableSwapError
 from reliableswap.jobs.units import Maker
+from reliableswap.pipelines.clip_nodes import SegmentMaker
 from reliableswap.pipelines.clip_segments import Segments
 from reliableswap.pipelines.clip_steady import ClipSteady
 from reliableswap.pipelines.video import VideoProgress, VideoResult, VideoSettings
+from reliableswap.provenance.origin import Origin
+from reliableswap.swap.person import Person
 
 RED = (250, 20, 20)
 SHORT = VideoSettings(segment=0.4)  # ten frames
@@ -193,6 +197,24 @@ def test_segments_made_elsewhere_are_the_same(clip: Path, whole: Path, tmp_path:
     assert stamps(output) == stamps(whole)
     assert same_pictures(output, whole)
     assert reliableswap.verify(output).agree is True
+
+
+def test_nodes_get_the_sources_of_several_people(clip: Path, tmp_path: Path) -> None:
+    people = {1: "a.jpg", 2: Person("alice", (), (Origin("0" * 64),), decoder="alice")}
+    seen: list[Any] = []
+
+    class Looking(Backwards):
+        def __call__(self, maker: Maker[Result], units: Sequence[Any]) -> Generator[Result, None, None]:
+            assert isinstance(maker, SegmentMaker)
+            seen.append(pickle.loads(pickle.dumps((maker.order.given, maker.order.people))))
+            raise ReliableSwapError("that was all")
+
+    with pytest.raises(ReliableSwapError, match="that was all"):
+        Run(people=2).result(clip, tmp_path / "out.mp4", people=people, executor=Looking())
+    given, asked = seen[0]
+    assert given.keys() == asked.keys() == {1, 2}
+    assert given[1] == Path("a.jpg").absolute()
+    assert asked[2].name == "alice"
 
 
 def test_segments_that_are_there_are_not_made_elsewhere(clip: Path, whole: Path, tmp_path: Path) -> None:
