@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from reliableswap.errors import ReliableSwapError
 from reliableswap.jobs.shared import existing, require_shared, wait_for
-from reliableswap.jobs.units import Executor
 from reliableswap.media.video.outputs import is_clip_name
 from reliableswap.provenance.credentials import Credentials, credentials
 from reliableswap.swap.settings import SwapSettings
@@ -34,6 +33,7 @@ from .common import (
 from .swap import STRENGTHS, parse_numbers, parts
 
 if TYPE_CHECKING:
+    from reliableswap.jobs.units import Executor
     from reliableswap.pipelines.image import ReliableSwapPipeline
     from reliableswap.swap.person import Person
 
