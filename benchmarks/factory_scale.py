@@ -28,11 +28,11 @@ import pyarrow.parquet as pq
 from people import photo_of
 
 from reliableswap.data.array_file import ArrayFile
-from reliableswap.data.jobs import one_thread
 from reliableswap.data.photo_list import PhotoList
 from reliableswap.data.photos import Found, Photo
 from reliableswap.data.records import RecordCache
 from reliableswap.faces.analysers.bundled import BundledAnalyser
+from reliableswap.jobs.units import one_thread
 from reliableswap.triplets.factory import PLAN
 from reliableswap.triplets.plan import cut
 from reliableswap.triplets.planning import Planner

@@ -17,10 +17,10 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from reliableswap.data.cells import decode_mesh, decode_picture
-from reliableswap.data.jobs import one_thread
 from reliableswap.data.shards import read_about, shards_of
 from reliableswap.faces.analysers.bundled import BundledAnalyser
 from reliableswap.geometry import regions
+from reliableswap.jobs.units import one_thread
 from reliableswap.triplets.card import mean_similarities
 from reliableswap.triplets.quality import head_angles
 

@@ -25,10 +25,10 @@ import numpy as np
 
 from reliableswap.bundled import bundled
 from reliableswap.data.encoders import PRECISIONS, EncoderChoice
-from reliableswap.data.jobs import one_thread
 from reliableswap.data.photos import list_photos
 from reliableswap.data.splits import Split
 from reliableswap.data.triplet_dataset import TripletDataset
+from reliableswap.jobs.units import one_thread
 from reliableswap.triplets.factory import RunReport, make_triplets
 from reliableswap.triplets.settings import QualitySettings, TripletSettings
 

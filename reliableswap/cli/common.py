@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from reliableswap.jobs.units import Executor
     from reliableswap.pipelines.image import ReliableSwapPipeline
 
 
@@ -77,6 +78,32 @@ def add_signer_arguments(parser: argparse.ArgumentParser) -> None:
         help="certificate that signs the results (default: $RELIABLESWAP_CERT or a local one)",
     )
     parser.add_argument("--key", metavar="PEM", help="its key (default: $RELIABLESWAP_KEY)")
+
+
+def add_executor_arguments(
+    parser: argparse._ActionsContainer, units: str, here: str = "this process"
+) -> None:
+    """Who makes the units of a command. units: what one of them is; here: who makes them without a cluster."""
+    parser.add_argument(
+        "--executor",
+        choices=("processes", "ray"),
+        default="processes",
+        help=f"who works: {here}, or a Ray cluster, where each {units} is a unit and all nodes must see the files "
+        "under the same names (extra `ray`; default: processes)",
+    )
+    parser.add_argument(
+        "--address", default="auto", help="of the Ray cluster; auto: the one of this machine (default: auto)"
+    )
+
+
+def executor_of(arguments: argparse.Namespace) -> Executor | None:
+    """The executor of --executor; None for this machine. Raise now if there is no cluster, before any work is done."""
+    if arguments.executor == "processes":
+        return None
+    from reliableswap.jobs.ray_cluster import RayCluster, connect
+
+    connect(arguments.address)
+    return RayCluster(arguments.address)
 
 
 def load_pipeline(arguments: argparse.Namespace) -> ReliableSwapPipeline:

@@ -14,6 +14,8 @@ from reliableswap.errors import ReliableSwapError
 from reliableswap.evaluation.protocols import clips, ffpp, pairs
 from reliableswap.evaluation.settings import EvaluationSettings, PipelineChoice
 
+from .common import add_executor_arguments, executor_of
+
 if TYPE_CHECKING:
     from reliableswap.evaluation.report.info import RunInfo
     from reliableswap.evaluation.results import Evaluation
@@ -48,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_protocol(parser.add_argument_group("on which pairs"))
     _add_judges(parser.add_argument_group("by which judges"))
     _add_output(parser.add_argument_group("where to write"))
+    add_executor_arguments(parser.add_argument_group("who measures"), "chunk of pairs and each clip")
     parser.set_defaults(pipelines=[])  # filled by --pipeline and --engine
 
 
@@ -188,7 +191,7 @@ def run(arguments: argparse.Namespace) -> int:
         logger.info("wrote %d pairs to %s", len(found), arguments.list_pairs)
         return 0
     output = check_output(arguments.output, arguments.overwrite)
-    evaluation, info = evaluation_run.run(settings, _command())
+    evaluation, info = evaluation_run.run(settings, _command(), executor_of(arguments))
     write_report(evaluation, info, output)
     logger.info("wrote %s in %s", ", ".join(FILES), output)
     print(_answer(evaluation, info))

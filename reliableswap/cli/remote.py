@@ -36,6 +36,11 @@ def run_here(run: Callable[[argparse.Namespace], int], arguments: argparse.Names
             f"batch works on local files only, not on {next(u for v in vars(arguments).values() for u in _urls(v))}; "
             "copy the list with its pictures here, and the results back"
         )
+    if getattr(arguments, "executor", "processes") == "ray":
+        raise ReliableSwapError(
+            f"{arguments.command} on a Ray cluster works on shared folders, not on "
+            f"{next(u for v in vars(arguments).values() for u in _urls(v))}; copy the files into one"
+        )
     with _local(arguments) as (local, written):
         status = run(local)
         if status == 0:

@@ -10,7 +10,6 @@ from typing import Any
 from reliableswap.bundled import bundled
 from reliableswap.data.cells import EXTENSIONS
 from reliableswap.data.encoders import PRECISIONS, EncoderChoice
-from reliableswap.data.jobs import Executor
 from reliableswap.data.splits import Split
 from reliableswap.errors import ReliableSwapError
 from reliableswap.triplets.settings import (
@@ -22,7 +21,7 @@ from reliableswap.triplets.settings import (
     Variation,
 )
 
-from .common import say
+from .common import add_executor_arguments, executor_of, say
 
 _GROUPS = {
     "quality": ("which photos are good enough", QualitySettings),
@@ -114,15 +113,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of an encoder from a folder; auto: bfloat16 on processors that multiply it natively, else float32",
     )
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default: 1)")
-    parser.add_argument(
-        "--executor",
-        choices=("processes", "ray"),
-        default="processes",
-        help="who works: processes on this machine, or a Ray cluster (extra `ray`; default: processes)",
-    )
-    parser.add_argument(
-        "--address", default="auto", help="of the Ray cluster; auto: the one of this machine (default: auto)"
-    )
+    add_executor_arguments(parser, "bucket of photos and each shard", "processes on this machine")
     parser.add_argument(
         "--license", default="other", metavar="ID", help="licence in the dataset card (default: other)"
     )
@@ -143,15 +134,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                 metavar="N",
                 help=f"{one.metadata['help']} (default: {one.default})",
             )
-
-
-def executor_of(arguments: argparse.Namespace) -> Executor | None:
-    """The executor of --executor; None for processes here."""
-    if arguments.executor == "processes":
-        return None
-    from reliableswap.data.ray_jobs import RayCluster
-
-    return RayCluster(arguments.address)
 
 
 def _option(name: str) -> str:

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,11 @@ from reliableswap.provenance.credentials import credentials
 from reliableswap.swap.settings import SwapSettings
 
 from .common import (
+    add_executor_arguments,
     add_person_arguments,
     add_photo_arguments,
     add_signer_arguments,
+    executor_of,
     load_pipeline,
     quality,
     say,
@@ -84,6 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='write "Made by AI" into the lower right corner of every frame too',
     )
     add_signer_arguments(parser)
+    add_executor_arguments(parser, "segment of four seconds")
     add_photo_arguments(parser)
 
 
@@ -101,6 +105,7 @@ def add_range(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from reliableswap.pipelines.clip_nodes import Nodes
     from reliableswap.pipelines.video import VideoResult, VideoSettings
 
     mapping = parse_mapping(arguments.map, "person")
@@ -133,6 +138,7 @@ def run(arguments: argparse.Namespace) -> int:
     say(f"engine {pipe.choose_engine(engine)} on {pipe.place}")
     settings = SwapSettings(**{name: getattr(arguments, name) for name in (*STRENGTHS, "age")})
     settings = settings.with_attributes(parts(arguments.keep, arguments.take))
+    executor = executor_of(arguments)
     shown = Shown()
     steps = pipe.video(
         source,
@@ -146,6 +152,7 @@ def run(arguments: argparse.Namespace) -> int:
         consent=arguments.consent,
         overwrite=arguments.overwrite,
         signer=signer,
+        nodes=None if executor is None else Nodes(executor, partial(load_pipeline, arguments)),
     )
     try:
         for step in steps:

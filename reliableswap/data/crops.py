@@ -19,9 +19,9 @@ from reliableswap.errors import ReliableSwapError
 from reliableswap.faces.align import align
 from reliableswap.faces.analysers.base import FaceAnalyser
 from reliableswap.faces.analysers.bundled import BundledAnalyser
+from reliableswap.jobs.units import Crew, Place
 
 from .cells import decode_picture
-from .jobs import Crew, Place
 from .mapped import MappedRows
 from .photos import Photo, list_photos, read_photo
 from .records import Record, RecordCache, Records, analyser_label

@@ -24,10 +24,10 @@ from tqdm import tqdm
 
 from reliableswap.errors import PictureError, ReliableSwapError, WeightsError
 from reliableswap.faces.analysers.base import FaceAnalyser
+from reliableswap.jobs.units import Crew
 
 from .array_file import ArrayFile
 from .buckets import Bucket, digest, known_tables, spread
-from .jobs import Crew
 from .mapped import MappedRows
 from .photos import Photo
 from .storage import Names, draft_beside, local_copy, put_draft, readable, remove, write_whole

@@ -19,6 +19,7 @@ from .judges.base import Judge
 from .metrics.features import Features
 from .protocols.shots import Pair, Shot
 from .results import ExaminedFace
+from .work import Instruments, Work
 
 THUMBNAIL = 160  # pixels on each side
 _SAME_PLACE = 0.3  # overlap of a face in two neighbouring frames
@@ -88,21 +89,28 @@ class Examiner:
         return min(faces, key=lambda one: float(np.linalg.norm(_centre(one) - _centre(near))))
 
 
-def examine_pairs(
-    pairs: Sequence[Pair], examiner: Examiner
-) -> tuple[dict[Shot, ExaminedFace], dict[Shot, str]]:
+def examine_pairs(pairs: Sequence[Pair], work: Work) -> tuple[dict[Shot, ExaminedFace], dict[Shot, str]]:
     """Examine all sources, targets and references; return their faces, and for the others the reason."""
-    wanted = dict.fromkeys(s for p in pairs for s in (p.source, p.target, p.reference) if s is not None)
+    wanted = list(dict.fromkeys(s for p in pairs for s in (p.source, p.target, p.reference) if s is not None))
     faces: dict[Shot, ExaminedFace] = {}
     problems: dict[Shot, str] = {}
-    for number, shot in enumerate(wanted, 1):
-        try:
-            faces[shot] = examiner.examine(shot.read(), str(shot.path))
-        except ReliableSwapError as error:
-            problems[shot] = str(error)
+    examined = work(_examined, wanted, lambda shot: (shot,))
+    for number, (shot, found) in enumerate(zip(wanted, examined, strict=True), 1):
+        if isinstance(found, str):
+            problems[shot] = found
+        else:
+            faces[shot] = found
         if number % _LOG_EVERY == 0 or number == len(wanted):
             logger.info("examined %d of %d photos", number, len(wanted))
     return faces, problems
+
+
+def _examined(instruments: Instruments, shot: Shot) -> ExaminedFace | str:
+    """A task: the face of a shot, or why there is none."""
+    try:
+        return instruments.examiner.examine(shot.read(), str(shot.path))
+    except ReliableSwapError as error:
+        return str(error)
 
 
 def thumbnail(image: np.ndarray, face: Detection) -> bytes:

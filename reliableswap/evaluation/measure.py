@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -27,6 +27,7 @@ from .natural.natural import Natural, add_told, see_photos
 from .natural.views import Viewer
 from .protocols.shots import Pair, Shot
 from .results import Evaluation, ExaminedFace, MethodResult, PairResult
+from .work import Here, Instruments, Work
 
 _LOG_EVERY = 50  # pairs
 
@@ -40,13 +41,16 @@ def evaluate(
     seed: int = 0,
     others: Sequence[Shot] = (),
     natural: Natural | None = None,
+    work: Work | None = None,
 ) -> Evaluation:
     """Measure every metric of every method on the same pairs.
 
     others: real photos that no pair uses, for the Fréchet distance; seed: of the bootstrap and of the probes' folds;
-    natural: what to tell results from photos with.
+    natural: what to tell results from photos with; work: who measures, with the same methods and examiner (default:
+    this process).
     """
-    faces, problems = examine_pairs(pairs, examiner)
+    work = work or Here(Instruments(examiner, methods, None if natural is None else natural.viewer))
+    faces, problems = examine_pairs(pairs, work)
     left_out = {
         pair.name: problems[shot] for pair in pairs for shot in (pair.target, pair.source) if shot in problems
     }
@@ -57,12 +61,11 @@ def evaluate(
             f"none of the {len(pairs)} pairs can be measured: {reason}; give photos that show faces"
         )
     kept = [replace(p, reference=None) if p.reference in problems else p for p in kept]
-    real = examiner.features_of(others)
+    real = [one for found in work(_features, others, lambda shot: (shot,)) for one in found]
     if real:
         logger.info("examined %d photos that no pair uses", len(real))
-    photos = None if natural is None else see_photos(natural, kept, faces, examiner, seed)
-    viewer = None if natural is None else natural.viewer
-    results = [_measure(method, kept, faces, examiner, viewer) for method in methods]
+    photos = None if natural is None else see_photos(natural, kept, faces, work, seed)
+    results = [_measure(number, method, kept, faces, work) for number, method in enumerate(methods)]
     for result in results:
         add_retrieval(result.pairs, faces)
         add_identity_variance(result.pairs)
@@ -84,19 +87,41 @@ def evaluate(
     )
 
 
+@dataclass(frozen=True, eq=False)
+class _PairItem:
+    """A pair for a method by its number, with the faces of its photos."""
+
+    method: int
+    pair: Pair
+    faces: dict[Shot, ExaminedFace]
+
+
 def _measure(
-    method: Method,
-    pairs: Sequence[Pair],
-    faces: dict[Shot, ExaminedFace],
-    examiner: Examiner,
-    viewer: Viewer | None,
+    number: int, method: Method, pairs: Sequence[Pair], faces: dict[Shot, ExaminedFace], work: Work
 ) -> MethodResult:
+    items = [_PairItem(number, pair, {shot: faces[shot] for shot in _shots(pair)}) for pair in pairs]
     results = []
-    for number, pair in enumerate(pairs, 1):
-        results.append(measure_pair(method, pair, faces, examiner, viewer))
-        if number % _LOG_EVERY == 0 or number == len(pairs):
-            logger.info("%s: %d of %d pairs", method.name, number, len(pairs))
+    for count, result in enumerate(work(_measured, items, lambda item: _shots(item.pair)), 1):
+        results.append(result)
+        if count % _LOG_EVERY == 0 or count == len(pairs):
+            logger.info("%s: %d of %d pairs", method.name, count, len(pairs))
     return MethodResult(method.name, method.control, results)
+
+
+def _shots(pair: Pair) -> list[Shot]:
+    """The pair's photos, its target last."""
+    return [shot for shot in (pair.reference, pair.source, pair.target) if shot is not None]
+
+
+def _measured(instruments: Instruments, item: _PairItem) -> PairResult:
+    """A task: one result."""
+    method = instruments.methods[item.method]
+    return measure_pair(method, item.pair, item.faces, instruments.examiner, instruments.viewer)
+
+
+def _features(instruments: Instruments, shot: Shot) -> list[np.ndarray]:
+    """A task: the features of a photo's face, if it shows one."""
+    return instruments.examiner.features_of([shot])
 
 
 def measure_pair(

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -15,6 +16,8 @@ from reliableswap import __version__
 from reliableswap.errors import ReliableSwapError
 from reliableswap.faces.analysers.base import FaceAnalyser
 from reliableswap.faces.analysers.bundled import BundledAnalyser
+from reliableswap.jobs.shared import existing
+from reliableswap.jobs.units import Executor
 from reliableswap.pipelines.image import Engine, ReliableSwapPipeline
 
 from .examine import Examiner
@@ -39,14 +42,17 @@ from .protocols.shots import Pair, Shot
 from .report.info import RunInfo
 from .results import Evaluation
 from .settings import EvaluationSettings
+from .work import ChunkMaker, Instruments, Spread
 
 
-def run(settings: EvaluationSettings, command: str = "") -> tuple[Evaluation, RunInfo]:
-    """Evaluate; command: how the run was started, for the report."""
+def run(
+    settings: EvaluationSettings, command: str = "", executor: Executor | None = None
+) -> tuple[Evaluation, RunInfo]:
+    """Evaluate; command: how the run was started, for the report; executor: who measures (default: this process)."""
     started = time.perf_counter()
     settings.check_complete()
     examiner = open_examiner(settings)
-    viewer = Viewer() if settings.natural else None
+    viewer = open_viewer(settings)
     pipelines = open_pipelines(settings)
     networks = {method.name: method.networks for method in pipelines}
     shared = check_judges(examiner.judge, examiner.lower, networks, settings.allow_same_judge)
@@ -54,10 +60,18 @@ def run(settings: EvaluationSettings, command: str = "") -> tuple[Evaluation, Ru
     pairs = make_pairs(
         settings.protocol, settings.faces, settings.pairs, settings.seed, held_out, settings.frames
     )
-    methods = all_methods(settings, pipelines, pairs, examiner.analyser)
+    methods = all_methods(settings, pipelines, examiner.analyser)
+    for method in methods:
+        if isinstance(method, FolderMethod):
+            method.check(pairs)
     others = other_photos(settings, pairs, held_out)
     natural = None if viewer is None else Natural(viewer, natural_photos(settings, pairs, held_out))
-    evaluation = evaluate(methods, pairs, examiner, settings.seed, others, natural)
+    work = (
+        None
+        if executor is None
+        else Spread(executor, ChunkMaker(partial(open_instruments, settings), shared_by(settings)))
+    )
+    evaluation = evaluate(methods, pairs, examiner, settings.seed, others, natural, work)
     info = RunInfo(
         protocol=settings.protocol,
         faces=settings.faces.resolve().name,
@@ -155,17 +169,12 @@ def open_examiner(settings: EvaluationSettings) -> Examiner:
 
 
 def all_methods(
-    settings: EvaluationSettings,
-    pipelines: Sequence[PipelineMethod],
-    pairs: Sequence[Pair],
-    analyser: FaceAnalyser,
+    settings: EvaluationSettings, pipelines: Sequence[PipelineMethod], analyser: FaceAnalyser
 ) -> list[Method]:
     """Pipelines, folders of results and controls; raise if two have the same name."""
     methods: list[Method] = list(pipelines)
     for name, folder in settings.outputs:
-        method = FolderMethod(name, folder)
-        method.check(pairs)
-        methods.append(method)
+        methods.append(FolderMethod(name, folder))
     if settings.controls or settings.natural:
         methods.append(UnchangedTarget())
     if settings.natural:
@@ -176,6 +185,26 @@ def all_methods(
     if count > 1:
         raise ReliableSwapError(f"two methods are called {name}; rename a folder or an --outputs")
     return methods
+
+
+def open_viewer(settings: EvaluationSettings) -> Viewer | None:
+    """What --natural looks with."""
+    return Viewer() if settings.natural else None
+
+
+def open_instruments(settings: EvaluationSettings) -> Instruments:
+    """Open on a node what `run` measures with."""
+    examiner = open_examiner(settings)
+    methods = all_methods(settings, open_pipelines(settings), examiner.analyser)
+    return Instruments(examiner, methods, open_viewer(settings))
+
+
+def shared_by(settings: EvaluationSettings) -> tuple[Path, ...]:
+    """The files and folders that every node has to see; that of --keep is made."""
+    if settings.keep is not None:
+        settings.keep.mkdir(parents=True, exist_ok=True)
+    paths = [settings.faces, *(folder for _, folder in settings.outputs), settings.real, settings.keep]
+    return existing(path for path in paths if path is not None)
 
 
 def other_photos(settings: EvaluationSettings, pairs: Sequence[Pair], held_out: float | None) -> list[Shot]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import secrets
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -19,17 +20,22 @@ logger = logging.getLogger(__name__)
 
 SUFFIX = ".parts"
 _JOB, _KEPT, _LOCK = "job.json", "kept.json", "lock"
+_CURRENT = "current-"
 
 
 class WorkFolder:
     """OUT.parts: job.json (what is being made), the faces, the frame times, and a file with its facts per segment.
 
-    Use it in a `with` statement: it is locked against other processes.
+    Use it in a `with` statement: it is locked against other processes. Nodes that make segments for its holder need no
+    lock.
     """
 
     def __init__(self, output: Path) -> None:
         self.output, self.path = output, output.with_name(output.name + SUFFIX)
         self._lock: int | None = None
+        self._current = (
+            f"{_CURRENT}{secrets.token_hex(4)}.mkv"  # of this process: a node may make a segment too
+        )
 
     @property
     def faces(self) -> Path:
@@ -46,7 +52,7 @@ class WorkFolder:
     @property
     def current(self) -> Path:
         """The segment that was made last, before it gets its number; or the beginning of one, after an interrupt."""
-        return self.path / "current.mkv"
+        return self.path / self._current
 
     def segment(self, number: int) -> Path:
         """The file of a finished segment."""
@@ -67,8 +73,8 @@ class WorkFolder:
         with clip_errors(self.path.name, "made"):
             self.path.mkdir(exist_ok=True)
         self._lock = _locked(self.path / _LOCK, self.output.name)
-        for draft in self.path.glob(".reliableswap-*.tmp"):  # of a killed run
-            draft.unlink()
+        for draft in (*self.path.glob(".reliableswap-*.tmp"), *self.path.glob(f"{_CURRENT}*")):
+            draft.unlink()  # of a killed run
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -103,6 +109,11 @@ class WorkFolder:
         self._empty()
         self._write(_JOB, {"job": job, "new": new})
         return dict(new)
+
+    def is_for(self, job: Mapping[str, Any]) -> bool:
+        """Whether this is the folder where the job was begun."""
+        known = self._read(_JOB)
+        return known is not None and known.get("job") == json.loads(json.dumps(job))
 
     def note_kept(self) -> None:
         """Remember that the output is that of an interrupted run, which the next run may replace."""

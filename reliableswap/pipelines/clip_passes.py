@@ -30,7 +30,8 @@ from .clip_swap import FrameSwapper
 from .overlap import Ahead
 
 if TYPE_CHECKING:
-    from .video import Clock, VideoProgress, VideoSettings
+    from .clip_progress import Clock, VideoProgress
+    from .video import VideoSettings
 
 _DECIDES_FACES = ("clip", "start", "end", "networks", "analyser", "device", "tracking", "version")
 _READ_MARKS = 6  # frames in which an earlier watermark is looked for

@@ -15,9 +15,11 @@ from reliableswap.media.video.outputs import check_clip_output
 from reliableswap.media.video.reader import ClipReader
 
 from .clip_folder import WorkFolder
+from .clip_job import clip_origin, faces_job
 from .clip_passes import find_people, first_pass
+from .clip_progress import Clock, VideoProgress
 from .overlap import Busy
-from .video import Clock, VideoProgress, VideoSettings, clip_origin, faces_job
+from .video import VideoSettings
 
 if TYPE_CHECKING:
     from .image import ReliableSwapPipeline

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reliableswap.errors import RefusedError
 from reliableswap.faces.track import ClipFaces
+from reliableswap.jobs.shared import wait_for
+from reliableswap.jobs.units import in_order
 from reliableswap.media.video.encoders import Encoding
 from reliableswap.media.video.join import Joined, Segment, join
 from reliableswap.media.video.library import clip_errors
@@ -29,7 +32,11 @@ from .clip_swap import BegunFace, FrameSwapper, SwappedFrame
 from .overlap import Ahead, Behind, Busy
 
 if TYPE_CHECKING:
-    from .video import Clock, VideoProgress, VideoSettings
+    from .clip_progress import Clock, VideoProgress
+    from .video import VideoSettings
+
+# Makes segments by their numbers on other machines; yields each number, and how long the stages were busy.
+Elsewhere = Callable[[Sequence[int]], Generator[tuple[int, Mapping[str, float]], None, None]]
 
 _AHEAD = 4  # frames between two stages
 _BEGUN = 1  # frames that wait for their next part: what is begun takes more memory than a frame
@@ -55,10 +62,12 @@ class Second:
 
 
 class Segments:
-    """Makes the segments that are not there yet, and the clip from all of them."""
+    """Makes the segments that are not there yet, here or elsewhere, and the clip from all of them."""
 
-    def __init__(self, second: Second, clock: Clock, overwrite: bool) -> None:
-        self.second, self.clock, self.overwrite = second, clock, overwrite
+    def __init__(
+        self, second: Second, clock: Clock, overwrite: bool, elsewhere: Elsewhere | None = None
+    ) -> None:
+        self.second, self.clock, self.overwrite, self._elsewhere = second, clock, overwrite, elsewhere
         info = second.reader.info
         self._mark = ClipMark(second.record, info.height, info.width, earlier=second.earlier_mark)
         self._label = FrameLabel(info.height, info.width) if second.video.label else None
@@ -72,8 +81,7 @@ class Segments:
         """Make everything; after an interrupt, what is done becomes a playable file if the settings say so."""
         second = self.second
         try:
-            for number in range(-(-len(second.times) // self._length)):
-                yield from self._segment(number)
+            yield from self._all()
         except RefusedError:
             second.folder.remove()  # nothing of a refused result stays
             raise
@@ -87,13 +95,33 @@ class Segments:
         yield self.clock("join", 1, 1)
         return self._summary(joined)
 
+    def make(self, number: int) -> None:
+        """Make one segment, if it is not there."""
+        for _ in self._segment(number):
+            pass
+
+    def _all(self) -> Generator[VideoProgress, None, None]:
+        second, numbers = self.second, range(-(-len(self.second.times) // self._length))
+        missing = [number for number in numbers if second.folder.facts(number) is None]
+        self._resumed = len(numbers) - len(missing)
+        if self._elsewhere is None:
+            for number in numbers:
+                yield from self._segment(number)
+            return
+        with closing(self._elsewhere(missing)) as made:
+            arrived = in_order(made, missing)
+            for number in numbers:
+                if number in missing:
+                    second.busy.add(next(arrived))
+                    wait_for(second.folder.segment(number))
+                yield from self._segment(number)
+
     def _segment(self, number: int) -> Generator[VideoProgress, None, None]:
         second, first = self.second, number * self._length
         end = min(first + self._length, len(second.times))
         facts = second.folder.facts(number)
         if facts is not None:
             packets_of(second.folder.segment(number), end - first)
-            self._resumed += 1
             for score in facts["scores"]:
                 second.gates.add_result(score)
             self._facts.append(facts)

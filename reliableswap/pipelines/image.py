@@ -28,6 +28,7 @@ from reliableswap.swap.networks import Networks
 from reliableswap.swap.person import Person
 from reliableswap.swap.settings import SwapSettings
 
+from .clip_nodes import Nodes
 from .components import Components
 from .inputs import Faces, PictureLike, Source, as_list, pairs, to_picture
 from .options import ChosenEngine, SwapOptions, chosen_engine, merged_settings
@@ -264,6 +265,7 @@ class ReliableSwapPipeline(StoredPipeline):
         consent: str | Consent | None = None,
         overwrite: bool = False,
         signer: Credentials | None = None,
+        nodes: Nodes | None = None,
     ) -> Iterator[VideoProgress | VideoResult]:
         """Put the source's face on people of a clip; yields progress and, last, the result. Needs the extra `video`.
 
@@ -271,6 +273,7 @@ class ReliableSwapPipeline(StoredPipeline):
         people: "first" (who is seen most), "all", numbers as `reliableswap faces CLIP` shows them, or a mapping from
         number to source (then `source` may be None). "all" leaves people alone whom the gates refuse.
         person: the name of somebody trained, in place of a source (None).
+        nodes: who makes the segments in place of this process; see docs/scale.md.
 
         Frames, time stamps, sound and everything else stay the clip's. Finished segments are kept in OUTPUT.parts, so
         the same call goes on where a run was interrupted. See docs/video.md.
@@ -287,6 +290,7 @@ class ReliableSwapPipeline(StoredPipeline):
             consent=consent,
             overwrite=overwrite,
             signer=signer,
+            nodes=nodes,
         )
 
     def checksums(self) -> dict[str, tuple[str, str]]:

@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
@@ -44,6 +44,11 @@ class Busy:
             close = getattr(iterator, "close", None)
             if close is not None:
                 close()
+
+    def add(self, seconds: Mapping[str, float]) -> None:
+        """Add what was measured elsewhere."""
+        for stage, value in seconds.items():
+            self.seconds[stage] += value
 
     def shares(self) -> dict[str, float]:
         """Each stage's seconds, rounded."""

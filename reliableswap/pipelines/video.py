@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import torch
-
-from reliableswap import __version__
 from reliableswap.errors import ClipError, ReliableSwapError
 from reliableswap.faces.track import TrackSettings
 from reliableswap.media.video.colour import check_depth
@@ -20,32 +18,30 @@ from reliableswap.media.video.info import ClipInfo, probe
 from reliableswap.media.video.join import check_streams
 from reliableswap.media.video.outputs import check_clip_output
 from reliableswap.media.video.reader import ClipReader
-from reliableswap.provenance.clip import read_clip_mark
 from reliableswap.provenance.credentials import Credentials
-from reliableswap.provenance.origin import Origin, origin_of_file
 from reliableswap.provenance.record import Record
 from reliableswap.safety.clip import ClipGates
 from reliableswap.safety.consent import Consent
-from reliableswap.swap.networks import Networks
-from reliableswap.swap.person import Person
 from reliableswap.swap.settings import SwapSettings
 
 from .clip_choice import People as People
 from .clip_choice import left_alone, people_report, sources_of
 from .clip_folder import WorkFolder
+from .clip_job import clip_job, clip_origin, prepare_sources
+from .clip_nodes import Nodes, SegmentMaker, SegmentOrder, sendable
 from .clip_passes import check_clip, find_people
+from .clip_progress import Clock as Clock
+from .clip_progress import VideoProgress as VideoProgress
+from .clip_progress import VideoResult as VideoResult
 from .clip_segments import Second, Segments
 from .clip_swap import FrameSwapper
 from .inputs import PictureLike, Source
 from .options import Engine
 from .overlap import Busy
-from .people import person_of
-from .trained import engines_of, for_engine
+from .trained import engines_of
 
 if TYPE_CHECKING:
     from .image import ReliableSwapPipeline
-
-Stage = Literal["find", "check", "swap", "join"]
 
 
 @dataclass(frozen=True)
@@ -80,44 +76,6 @@ class VideoSettings:
             raise ReliableSwapError(f"unknown on_interrupt {self.on_interrupt!r}; choose resume or keep")
 
 
-@dataclass(frozen=True)
-class VideoProgress:
-    """Where a run is. frame of frames: of this stage; frames is None while the clip's length is not known.
-
-    seconds_left: until the stage ends, None at its beginning. seconds: how long each part of the work was busy; parts
-    overlap.
-    """
-
-    stage: Stage
-    frame: int
-    frames: int | None
-    seconds_left: float | None
-    seconds: Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class VideoResult:
-    """The finished clip, and what was done as plain values, ready for JSON."""
-
-    path: Path
-    report: Mapping[str, Any]
-
-
-class Clock:
-    """Makes progress reports with the time left."""
-
-    def __init__(self, busy: Busy) -> None:
-        self.busy, self._stage, self._began, self._first = busy, "", 0.0, 0
-
-    def __call__(self, stage: Stage, frame: int, frames: int | None) -> VideoProgress:
-        now = time.perf_counter()
-        if stage != self._stage:
-            self._stage, self._began, self._first = stage, now, frame
-        done = frame - self._first
-        left = None if frames is None or not done else round((now - self._began) / done * (frames - frame), 1)
-        return VideoProgress(stage, frame, frames, left, self.busy.shares())
-
-
 def swap_clip(
     pipe: ReliableSwapPipeline,
     source: Source | Sequence[PictureLike] | None,
@@ -131,6 +89,7 @@ def swap_clip(
     consent: str | Consent | None,
     overwrite: bool,
     signer: Credentials | None,
+    nodes: Nodes | None = None,
 ) -> Iterator[VideoProgress | VideoResult]:
     """What `ReliableSwapPipeline.video` does."""
     began, busy = time.perf_counter(), Busy()
@@ -141,12 +100,13 @@ def swap_clip(
         given: Mapping[int, Any] = people if isinstance(people, Mapping) else {0: source}
         if any(one is None for one in given.values()) or not given:
             raise ReliableSwapError("no source was given; pass one, or people={1: a photo} for each person")
-        prepared = {number: for_engine(_person(pipe, one, networks), engine) for number, one in given.items()}
+        sent = None if nodes is None else sendable(given)
+        prepared = prepare_sources(pipe, given, engine, networks)
         gates.check_sources(prepared.values())
         origin = clip_origin(info)
     with folder:
         used = engines_of(list(prepared.values()), chosen)
-        job = _job(pipe, info, origin, used, settings, video, encoding, people, prepared)
+        job = clip_job(pipe, info, origin, used, settings, video, encoding, people, prepared)
         stated = Consent.of(consent)
         fresh_record = Record()
         said = None if stated is None else asdict(stated)
@@ -188,7 +148,28 @@ def swap_clip(
             signer,
             busy,
         )
-        facts = yield from Segments(second, clock, overwrite or folder.may_replace()).run()
+        elsewhere = None
+        if nodes is not None and sent is not None:
+            order = SegmentOrder(
+                info.path.absolute(),
+                target,
+                job,
+                sent,
+                sent if isinstance(people, Mapping) else people,
+                engine,
+                settings,
+                replace(video, on_interrupt="resume"),
+                times,
+                faces,
+                refused,
+                checked,
+                gates.target_scores,
+                encoding,
+                record,
+            )
+            elsewhere = partial(nodes.executor, SegmentMaker(nodes.load, order))
+        segments = Segments(second, clock, overwrite or folder.may_replace(), elsewhere)
+        facts = yield from segments.run()
         gates.passed()
         report = {
             "clip": info.name,
@@ -231,61 +212,3 @@ def _checked(
     encoding = Encoding.choose(video.encoder, video.quality, info, ClipReader(info).colours)
     check_streams(info, target)
     return info, target, folder, encoding
-
-
-def _person(pipe: ReliableSwapPipeline, given: Any, networks: Networks) -> Person:
-    """A source; a list of photos is one person."""
-    with torch.inference_mode():
-        if isinstance(given, (list, tuple)):
-            given = pipe.prepare(list(given))
-        person: Person = person_of(given, networks, pipe.analyser)
-        return person
-
-
-def clip_origin(info: ClipInfo) -> Origin:
-    """The clip as the record of provenance names it."""
-    kinds = {"mov,mp4,m4a,3gp,3g2,mj2": "video/mp4", "matroska,webm": "video/x-matroska"}
-    kind = "video/quicktime" if info.path.suffix.lower() == ".mov" else kinds.get(info.container, "")
-    with info.path.open("rb") as stream:
-        return origin_of_file(stream, kind, read_clip_mark(stream))
-
-
-def _job(
-    pipe: ReliableSwapPipeline,
-    info: ClipInfo,
-    origin: Origin,
-    engine: str,
-    settings: SwapSettings,
-    video: VideoSettings,
-    encoding: Encoding,
-    people: People,
-    prepared: Mapping[int, Person],
-) -> dict[str, Any]:
-    """Everything that decides the result; a run goes on only where all of it is the same."""
-    return {
-        **faces_job(pipe, origin, video),
-        "people": people if isinstance(people, str) else sorted(people),
-        "sources": {
-            str(number): [one.sha256 for one in person.origins] for number, person in prepared.items()
-        },
-        "engine": engine,
-        "settings": asdict(settings),
-        "encoder": encoding.key,
-        "quality": encoding.quality,
-        "segment": video.segment,
-        "label": video.label,
-    }
-
-
-def faces_job(pipe: ReliableSwapPipeline, origin: Origin, video: VideoSettings) -> dict[str, Any]:
-    """Everything that decides which faces are found."""
-    return {
-        "clip": origin.sha256,
-        "start": video.start,
-        "end": video.end,
-        "networks": {name: list(known) for name, known in pipe.checksums().items()},
-        "analyser": pipe.analyser.name,
-        "device": pipe.place,
-        "tracking": asdict(video.track),
-        "version": __version__,
-    }

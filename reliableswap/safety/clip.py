@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -19,13 +19,16 @@ _MANY_LOOKS = 3  # so many average by their median, and need fewer crops each
 
 
 class ClipGates:
-    """Refuses a clip for nudity, sources and faces that may be minors'. name: of the clip, in refusals."""
+    """Refuses a clip for nudity, sources and faces that may be minors'. name: of the clip, in refusals.
 
-    def __init__(self, gates: Gates, name: str) -> None:
+    target_scores: what `score` said of the target's frames by their number, where that is known already.
+    """
+
+    def __init__(self, gates: Gates, name: str, target_scores: Mapping[int, float] | None = None) -> None:
         self._gates, self._name = gates, name
         self._target, self._result = NudityTrack(), NudityTrack()
         self._target_views, self._result_views = Views(), Views()
-        self._target_scores: dict[int, float] = {}
+        self.target_scores: dict[int, float] = dict(target_scores or {})
         self._tracks: dict[int, AgeTrack] = {}
         self._people: dict[int, AgeTrack] = {}
         self._person_of: dict[int, int] = {}
@@ -61,7 +64,7 @@ class ClipGates:
 
         A view that looks like the target's needs no look of its own where the target was found harmless.
         """
-        harmless = self._target_scores.get(frame, 1.0) < HARMLESS
+        harmless = self.target_scores.get(frame, 1.0) < HARMLESS
         with self._gates.refusing("nudity"):
             views, before = views_of(pixels, boxes), views_of(target, boxes)
             return _highest(
@@ -72,7 +75,7 @@ class ClipGates:
     def add_target(self, score: float, frame: int | None = None) -> None:
         """Take a look at the target, in the order of time; raise RefusedError where the looks add up to nudity."""
         if frame is not None:
-            self._target_scores[frame] = score
+            self.target_scores[frame] = score
         if self._target.add(score):
             raise self._gates.refusal("nudity", f"the swap was refused: {self._name} seems to show nudity")
 

@@ -13,13 +13,13 @@ from typing import Any
 from tqdm import tqdm
 
 from reliableswap.data.encoders import EncoderChoice
-from reliableswap.data.jobs import Crew, Executor, Place
 from reliableswap.data.photo_list import PhotoList, scan_photos
 from reliableswap.data.records import RecordCache, analyser_label
 from reliableswap.data.shards import read_about
 from reliableswap.data.storage import as_path, sweep
 from reliableswap.faces.analysers.base import FaceAnalyser
 from reliableswap.faces.analysers.bundled import BundledAnalyser
+from reliableswap.jobs.units import Crew, Executor, Place
 
 from .card import write_card
 from .choice import overused

@@ -24,13 +24,13 @@ from support.triplet_people import SETTINGS, SIZE, Known, all_rows, shard_bytes
 from reliableswap.cli import triplets as command
 from reliableswap.data.cells import decode_mesh, decode_picture
 from reliableswap.data.encoders import EncoderChoice
-from reliableswap.data.jobs import Place
 from reliableswap.data.shards import read_about
 from reliableswap.data.splits import Split
 from reliableswap.data.triplet_dataset import TripletDataset
 from reliableswap.errors import ReliableSwapError, WeightsError
 from reliableswap.faces.align import TEMPLATES
 from reliableswap.faces.face import Face, five_points
+from reliableswap.jobs.units import Place
 from reliableswap.models.identity import IdentityEncoder
 from reliableswap.provenance import read_mark
 from reliableswap.triplets.factory import make_triplets

@@ -20,7 +20,10 @@ from unittest.mock import patch
 import numpy as np
 
 from reliableswap.faces.track import ClipFaces, TrackedFace, TrackSmoother
-from reliableswap.pipelines import clip_passes, video
+from reliableswap.jobs.units import Executor
+from reliableswap.media import Picture
+from reliableswap.pipelines import clip_job, clip_passes, video
+from reliableswap.pipelines.clip_nodes import Nodes
 from reliableswap.pipelines.clip_swap import FrameSwapper, SwappedFrame
 from reliableswap.pipelines.video import VideoProgress, VideoResult, VideoSettings, swap_clip
 from reliableswap.provenance.origin import Origin
@@ -32,6 +35,7 @@ from reliableswap.swap.person import Person
 from reliableswap.swap.settings import SwapSettings
 from support.clips import StandingFaces
 
+SOURCE = Picture(np.zeros((8, 8, 3), np.uint8), name="source")
 BOX = (20, 16, 60, 64)  # of the first face; the second is 40 pixels to the right
 
 
@@ -64,10 +68,12 @@ class Run:
         self.people, self.young, self.pause, self.stop_after = people, young, pause, stop_after
         self.nude_target, self.nude_result = nude_target, nude_result
         self.swapped, self.passes, self.gates = 0, 0, Gates()
-        self._steady: TrackSmoother | None = None
+        self._steady: dict[FrameSwapper, TrackSmoother] = {}
 
-    def __call__(self, clip: Path, output: Path, **options: Any) -> Iterator[VideoProgress | VideoResult]:
-        """Run; options: of swap_clip."""
+    def __call__(
+        self, clip: Path, output: Path, executor: Executor | None = None, **options: Any
+    ) -> Iterator[VideoProgress | VideoResult]:
+        """Run; executor: makes the segments; options: of swap_clip."""
         pipe: Any = SimpleNamespace(
             choose_engine=lambda engine: "blend",
             networks=lambda: None,
@@ -84,12 +90,13 @@ class Run:
             "consent": "Everybody agreed.",
             "overwrite": False,
             "signer": None,
+            "nodes": None if executor is None else Nodes(executor, lambda: pipe),
             **options,
         }
         with ExitStack() as stack:
             for target, name, value in self._patches():
                 stack.enter_context(patch.object(target, name, value))
-            yield from swap_clip(pipe, "source", clip, output, **settings)
+            yield from swap_clip(pipe, SOURCE, clip, output, **settings)
 
     def result(self, clip: Path, output: Path, **options: Any) -> VideoResult:
         """Run to the end."""
@@ -99,7 +106,7 @@ class Run:
 
     def _patches(self) -> list[tuple[Any, str, Any]]:
         nets = SimpleNamespace(score=self._score)
-        ages = SimpleNamespace(estimate=lambda seen: AgeEstimate(10.0 if seen in self.young else 40.0))
+        ages = SimpleNamespace(estimate=lambda seen, **_: AgeEstimate(10.0 if seen in self.young else 40.0))
         return [
             (clip_passes, "find_faces", self._find),
             (clip_passes, "Subject", SimpleNamespace(around=lambda pixels, face, *_: self._person_at(face))),
@@ -108,7 +115,11 @@ class Run:
             (clip_gates, "nudity_net", lambda: nets),
             (clip_gates, "age_nets", lambda: ages),
             (video, "Record", partial(Record, id=self.identifier, time="2026-01-01T00:00:00Z")),
-            (video, "_person", lambda pipe, given, networks: Person(str(given), (), (Origin("0" * 64),))),
+            (
+                clip_job,
+                "_person",
+                lambda pipe, given, networks: Person(getattr(given, "name", given), (), (Origin("0" * 64),)),
+            ),
         ]
 
     def _find(self, frames: Iterable[np.ndarray], networks: Any, *, progress: Any, **_: Any) -> ClipFaces:
@@ -133,11 +144,11 @@ class Run:
             raise KeyboardInterrupt
         self.swapped += 1
         result = SwappedFrame(pixels.copy())
-        self._steady = self._steady or TrackSmoother(swapper.run_up + 1, half_life=swapper.run_up)
+        steady = self._steady.setdefault(swapper, TrackSmoother(swapper.run_up + 1, half_life=swapper.run_up))
         for one in swapper.wanted(faces):
             x0, y0, x1, y1 = (int(v) for v in one.face.box)
             result.pixels[y0:y1, x0:x1] = (250, 20, 20)
-            colour = self._steady(one.track, one.frame, pixels[:8, :8].mean((0, 1)))
+            colour = steady(one.track, one.frame, pixels[:8, :8].mean((0, 1)))
             result.pixels[y0 : y0 + 8, x0 : x0 + 8] = colour.astype(np.uint8)
             result.changed.append((x0, y0, x1, y1))
             result.people[one.person] = one.face.box

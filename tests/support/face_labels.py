@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from reliableswap.data.jobs import Crew, Place
 from reliableswap.data.photos import Photo, list_photos
 from reliableswap.data.records import Record, RecordCache
+from reliableswap.jobs.units import Crew, Place
 from reliableswap.training.tasks.faces.labels import TeacherKind, teacher_record
 from reliableswap.training.tasks.faces.mosaic import LabelledFace, LabelledPhoto
 

@@ -13,13 +13,13 @@ import numpy as np
 
 from reliableswap import __version__
 from reliableswap.data.cells import encode_picture
-from reliableswap.data.jobs import Crew, Place
 from reliableswap.data.photos import Photo, list_photos
 from reliableswap.data.records import RecordCache, Records
 from reliableswap.data.shards import picture_cell, shard_name
 from reliableswap.data.splits import NAMES, Split, holds_out
 from reliableswap.data.storage import as_path, remove, write_text
 from reliableswap.errors import ReliableSwapError
+from reliableswap.jobs.units import Crew, Place
 
 from .attributes import ATTRIBUTES, of_label, of_measures
 from .card import card

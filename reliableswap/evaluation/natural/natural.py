@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from reliableswap.evaluation.examine import Examiner
 from reliableswap.evaluation.protocols.shots import Pair, Shot
 from reliableswap.evaluation.results import ExaminedFace, MethodResult
+from reliableswap.evaluation.work import Instruments, Work
+from reliableswap.faces.face import Face
 
 from .told import Plan, told
 from .views import FaceViews, Viewer
@@ -41,20 +42,34 @@ class RealPhotos:
 
 
 def see_photos(
-    natural: Natural, pairs: Sequence[Pair], faces: Mapping[Shot, ExaminedFace], examiner: Examiner, seed: int
+    natural: Natural, pairs: Sequence[Pair], faces: Mapping[Shot, ExaminedFace], work: Work, seed: int
 ) -> RealPhotos:
     """Plan the comparisons and look at the photos that they need; raise if there are too few."""
     found = {shot: examined.face for shot, examined in faces.items()}
-    found |= examiner.find_all([shot for shot in natural.photos if shot not in found])
+    for one in work(_found, [shot for shot in natural.photos if shot not in found], lambda shot: (shot,)):
+        found |= one
     shots = list(found)
     cast = [(pair.source.person, pair.target.person) for pair in pairs]
     plan = Plan.make(cast, [shot.person for shot in shots], seed)
     views = {}
-    for count, number in enumerate(plan.used, 1):
-        views[number] = natural.viewer(shots[number].read(), found[shots[number]])
+    seen = work(_viewed, [(shots[n], found[shots[n]]) for n in plan.used], lambda item: item[:1])
+    for count, (number, one_view) in enumerate(zip(plan.used, seen, strict=True), 1):
+        views[number] = one_view
         if count % _LOG_EVERY == 0 or count == len(plan.used):
             logger.info("looked at %d of %d real photos", count, len(plan.used))
     return RealPhotos(plan, views)
+
+
+def _found(instruments: Instruments, shot: Shot) -> dict[Shot, Face]:
+    """A task: the face of a photo, if it shows one."""
+    return instruments.examiner.find_all([shot])
+
+
+def _viewed(instruments: Instruments, item: tuple[Shot, Face]) -> FaceViews:
+    """A task: what the probes see of a photo's face."""
+    assert instruments.viewer is not None
+    shot, face = item
+    return instruments.viewer(shot.read(), face)
 
 
 def add_told(result: MethodResult, real: RealPhotos, seed: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from reliableswap.errors import ClipError
@@ -76,11 +76,15 @@ def _has(encoder: Encoder) -> bool:
 
 @dataclass(frozen=True)
 class Encoding:
-    """How a clip is encoded. key: of ENCODERS. format: the frames' working format."""
+    """How a clip is encoded. key: of ENCODERS. format: the frames' working format.
+
+    threads: of the encoder, whose pictures depend on them; nodes of a cluster take those of the caller.
+    """
 
     key: str
     quality: int
     format: str
+    threads: int = field(default_factory=lambda: min(8, os.cpu_count() or 1))
 
     @classmethod
     def choose(cls, encoder: str, quality: int, info: ClipInfo, colours: Colours) -> Encoding:
@@ -130,6 +134,6 @@ class Encoding:
         tags = info.colour
         context.color_primaries, context.color_trc = tags.primaries, tags.transfer
         context.colorspace = tags.matrix if tags.matrix not in (0, 3) else 2
-        context.thread_count = min(8, os.cpu_count() or 1)
+        context.thread_count = self.threads
         context.thread_type = "FRAME"
         return stream

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from support.evaluation_people import examiner
+from support.executors import Backwards
 from support.people import portrait
 
 from reliableswap.errors import RefusedError, ReliableSwapError
@@ -24,6 +25,7 @@ from reliableswap.evaluation.report.info import RunInfo
 from reliableswap.evaluation.report.json_csv import as_csv, as_json
 from reliableswap.evaluation.report.texts import markdown
 from reliableswap.evaluation.results import Evaluation
+from reliableswap.evaluation.work import ChunkMaker, Instruments, Spread
 from reliableswap.faces.align import align, apply
 from reliableswap.faces.face import Face
 
@@ -85,6 +87,19 @@ def found(crowd: Path) -> Evaluation:
     natural = Natural(Edges(), photos_of_others("identity-folders", crowd, pairs, 0))
     methods = [UnchangedTarget(), RecompressedTarget(looks.analyser), Blurred()]
     return evaluate(methods, pairs, looks, 0, natural=natural)
+
+
+@pytest.mark.slow
+def test_nodes_measure_the_same(crowd: Path, found: Evaluation) -> None:
+    pairs, looks, viewer = make_pairs("identity-folders", crowd, 18, 0), examiner(), Edges()
+    methods = [UnchangedTarget(), RecompressedTarget(looks.analyser), Blurred()]
+    maker = ChunkMaker(lambda: Instruments(looks, methods, viewer))
+    natural = Natural(viewer, photos_of_others("identity-folders", crowd, pairs, 0))
+    executor = Backwards(copies=False)
+    there = evaluate(methods, pairs, looks, 0, natural=natural, work=Spread(executor, maker))
+    assert executor.units
+    assert as_csv(there) == as_csv(found)
+    assert as_json(there, INFO) == as_json(found, INFO)
 
 
 @pytest.mark.slow

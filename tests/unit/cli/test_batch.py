@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from support.executors import Backwards
 
 from reliableswap.cli import batch
 from reliableswap.cli.main import main
 from reliableswap.errors import NoFaceError, ReliableSwapError
+from reliableswap.jobs.units import Maker
 
 
 class Made:
@@ -100,6 +102,59 @@ def test_running_again_makes_only_what_is_missing_or_changed(tmp_path: Path, pip
     assert path.name == "list.csv"
     assert main(command) == 0
     assert [target for target, _ in pipe.asked] == ["one.jpg", "clip.mp4"]
+
+
+def test_an_executor_makes_the_same_rows(tmp_path: Path, pipe: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [
+        "a.jpg,one.jpg,1.png,0.5,,",
+        "a.jpg,bad.jpg,2.png,,,",
+        "b.jpg,clip.mp4,sub/3.mp4,,,",
+        "a.jpg,one.jpg,4.png,,,",
+    ]
+    listed = str(write(tmp_path, *rows))
+    main(["batch", listed, "-o", str(tmp_path / "here")])
+    executor = Backwards()
+    monkeypatch.setattr(batch, "executor_of", lambda _: executor)
+    command = ["batch", listed, "-o", str(tmp_path / "there"), "--executor", "ray"]
+    assert main(command) == 1
+    assert [row.number for row in executor.units] == [4, 3, 2, 1]
+    here, there = ([{**row, "seconds": ""} for row in report(tmp_path / name)] for name in ("here", "there"))
+    assert here == there
+    assert (tmp_path / "there/sub/3.mp4").read_text() == "b.jpg on clip.mp4"
+    executor.units.clear()
+    assert main(command) == 1
+    assert [row.number for row in executor.units] == [2]
+    assert [row["status"] for row in report(tmp_path / "there")] == ["kept", "failed", "kept", "kept"]
+
+
+def test_a_row_whose_node_died_late_is_made_again_and_files_of_others_stay(
+    tmp_path: Path, pipe: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executor = Backwards()
+    monkeypatch.setattr(batch, "executor_of", lambda _: executor)
+    output = tmp_path / "out"
+    output.mkdir()
+    (output / "1.png").write_text("somebody's")
+    rows = ("a.jpg,one.jpg,1.png,,,", "a.jpg,one.jpg,2.png,,,")
+    main(["batch", str(write(tmp_path, *rows)), "-o", str(output), "--executor", "ray"])
+    assert {row.number: row.replace for row in executor.units} == {1: False, 2: True}
+
+
+def test_a_node_that_does_not_see_the_pictures_ends_the_run(
+    tmp_path: Path, pipe: Made, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Elsewhere(Backwards):
+        def __call__(self, maker: Maker[Any], units: Sequence[Any]) -> Generator[Any, None, None]:
+            (tmp_path / "one.jpg").unlink()
+            return super().__call__(maker, units)
+
+    monkeypatch.setattr(batch, "executor_of", lambda _: Elsewhere())
+    listed = write(tmp_path, "a.jpg,one.jpg,1.png,,,", "a.jpg,missing.jpg,2.png,,,")
+    assert main(["batch", str(listed), "-o", str(tmp_path / "out"), "--executor", "ray"]) == 2
+    assert "does not see" in capsys.readouterr().err
+    assert [row["output"] for row in report(tmp_path / "out")] == [
+        "2.png"
+    ]  # what is nowhere is no fault of a node
 
 
 def test_rows_name_trained_people_parts_and_ages(tmp_path: Path, pipe: Made) -> None:

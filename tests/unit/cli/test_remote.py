@@ -89,6 +89,11 @@ def test_what_can_not_be_read_is_an_error_in_one_line(capsys: pytest.CaptureFixt
     assert "2=memory://bucket/a.jpg can't be read from there" in capsys.readouterr().err
 
 
+def test_a_cluster_works_on_shared_folders(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["video", "memory://bucket/a.jpg", "b.mp4", "-o", "c.mp4", "--executor", "ray"]) == 2
+    assert "shared folders, not on memory://bucket/a.jpg" in capsys.readouterr().err
+
+
 def test_commands_for_object_storage_get_their_urls() -> None:
     for given in (
         told(command="triplets", photos=Path("memory://bucket")),

@@ -16,11 +16,11 @@ from PIL import Image
 
 from reliableswap.data import buckets
 from reliableswap.data.buckets import Bucket
-from reliableswap.data.jobs import Crew, Place
 from reliableswap.data.photo_list import scan_photos
 from reliableswap.data.photos import Photo, list_photos, read_photo
 from reliableswap.data.records import Record, RecordCache, Records
 from reliableswap.errors import ReliableSwapError
+from reliableswap.jobs.units import Crew, Place
 
 COLOURS = {"ann/1.png": 10, "ann/2.png": 20, "bob/1.png": 30, "bob/2.png": 40}
 

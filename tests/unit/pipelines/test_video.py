@@ -4,27 +4,37 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import random
 import resource
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
 from support.clip_runs import BOX, Run
 from support.clips import Made, moving, packets, pictures, stamps
+from support.executors import Backwards
 
 import reliableswap
 from reliableswap.errors import ClipError, NoFaceError, RefusedError, ReliableSwapError
+from reliableswap.jobs.units import Maker
+from reliableswap.pipelines.clip_nodes import SegmentMaker
 from reliableswap.pipelines.clip_segments import Segments
 from reliableswap.pipelines.clip_steady import ClipSteady
 from reliableswap.pipelines.video import VideoProgress, VideoResult, VideoSettings
+from reliableswap.provenance.origin import Origin
+from reliableswap.swap.person import Person
 
 RED = (250, 20, 20)
 SHORT = VideoSettings(segment=0.4)  # ten frames
+FRESH = VideoSettings(segment=0.4, fresh=True)
+Result = TypeVar("Result")
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +185,78 @@ def test_an_interrupt_can_leave_a_playable_file(clip: Path, whole: Path, tmp_pat
     assert same_pictures(output, whole)
     with pytest.raises(ClipError, match="exists already"):
         Run().result(clip, output, video=keep)
+
+
+def test_segments_made_elsewhere_are_the_same(clip: Path, whole: Path, tmp_path: Path) -> None:
+    output, executor, run = tmp_path / "out.mp4", Backwards(copies=False), Run()
+    report = run.result(clip, output, executor=executor).report
+    assert executor.units == [4, 3, 2, 1, 0]
+    assert run.passes == 1
+    assert (report["frames_swapped"], report["resumed_segments"]) == (44, 0)
+    assert {"swap", "encode", "join"} <= report["stages"].keys()
+    assert stamps(output) == stamps(whole)
+    assert same_pictures(output, whole)
+    assert reliableswap.verify(output).agree is True
+
+
+def test_nodes_get_the_sources_of_several_people(clip: Path, tmp_path: Path) -> None:
+    people = {1: "a.jpg", 2: Person("alice", (), (Origin("0" * 64),), decoder="alice")}
+    seen: list[Any] = []
+
+    class Looking(Backwards):
+        def __call__(self, maker: Maker[Result], units: Sequence[Any]) -> Generator[Result, None, None]:
+            assert isinstance(maker, SegmentMaker)
+            seen.append(pickle.loads(pickle.dumps((maker.order.given, maker.order.people))))
+            raise ReliableSwapError("that was all")
+
+    with pytest.raises(ReliableSwapError, match="that was all"):
+        Run(people=2).result(clip, tmp_path / "out.mp4", people=people, executor=Looking())
+    given, asked = seen[0]
+    assert given.keys() == asked.keys() == {1, 2}
+    assert given[1] == Path("a.jpg").absolute()
+    assert asked[2].name == "alice"
+
+
+def test_segments_that_are_there_are_not_made_elsewhere(clip: Path, whole: Path, tmp_path: Path) -> None:
+    output, executor = tmp_path / "out.mp4", Backwards(copies=False)
+    with pytest.raises(KeyboardInterrupt):
+        Run(stop_after=25).result(clip, output)
+    report = Run().result(clip, output, executor=executor).report
+    assert executor.units == [4, 3, 2]
+    assert report["resumed_segments"] == 2
+    assert same_pictures(output, whole)
+
+
+def test_what_a_node_refuses_leaves_nothing(clip: Path, tmp_path: Path) -> None:
+    output, executor = tmp_path / "out.mp4", Backwards(copies=False)
+    with pytest.raises(RefusedError, match="the result was"):
+        Run(nude_result=True).result(clip, output, executor=executor)
+    assert 0 not in executor.units  # what was not begun is not made
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_node_that_would_make_something_else_says_so(clip: Path, tmp_path: Path) -> None:
+    class Elsewhere(Backwards):
+        """A node where `change` was done to the files, or to the maker."""
+
+        def __init__(self, change: Callable[[Any], object]) -> None:
+            super().__init__(copies=False)
+            self.change = change
+
+        def __call__(self, maker: Maker[Result], units: Sequence[Any]) -> Generator[Result, None, None]:
+            self.change(maker)
+            return super().__call__(maker, units)
+
+    output, copy = tmp_path / "out.mp4", tmp_path / "copy.mp4"
+    begun = output.with_name("out.mp4.parts") / "job.json"
+    with pytest.raises(ClipError, match=r"sees another .*out\.mp4\.parts"):
+        Run().result(clip, output, executor=Elsewhere(lambda _: begun.unlink()))
+    copy.write_bytes(clip.read_bytes())
+    with pytest.raises(ReliableSwapError, match=r"does not see .*copy\.mp4"):
+        Run().result(copy, output, video=FRESH, executor=Elsewhere(lambda _: copy.unlink()))
+    other = Elsewhere(lambda maker: maker.load().__dict__.update(place="openvino"))
+    with pytest.raises(ClipError, match=r"would make another result \(device\)"):
+        Run().result(clip, output, video=FRESH, executor=other)
 
 
 def test_other_settings_do_not_go_on_with_what_is_there(clip: Path, tmp_path: Path) -> None:

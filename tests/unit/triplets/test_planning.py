@@ -13,12 +13,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from reliableswap.data.jobs import Crew, Place
 from reliableswap.data.photo_list import PhotoList
 from reliableswap.data.photos import Found, Photo
 from reliableswap.data.records import Record, RecordCache
 from reliableswap.data.splits import Split
 from reliableswap.errors import ReliableSwapError
+from reliableswap.jobs.units import Crew, Place
 from reliableswap.triplets.planning import Planner
 from reliableswap.triplets.records import MEASURES, FaceKind
 from reliableswap.triplets.run_plan import RunPlan

@@ -12,8 +12,8 @@ from accelerate.utils import tqdm
 
 from reliableswap.data.crops import Crops
 from reliableswap.data.encoders import Encoder, EncoderChoice
-from reliableswap.data.jobs import make_all
 from reliableswap.data.storage import write_array
+from reliableswap.jobs.units import make_all
 from reliableswap.models.base import Network
 from reliableswap.training.core.distributed import processes
 from reliableswap.training.tasks.pixels import to_network

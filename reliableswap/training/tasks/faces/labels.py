@@ -12,11 +12,11 @@ from typing import Any, ClassVar
 import numpy as np
 import pyarrow as pa
 
-from reliableswap.data.jobs import Crew, Place
 from reliableswap.data.photos import Photo, list_photos, read_photo
 from reliableswap.data.records import Record, RecordCache, Records
 from reliableswap.data.splits import HELD_OUT, holds_out
 from reliableswap.errors import ReliableSwapError
+from reliableswap.jobs.units import Crew, Place
 from reliableswap.media import read_picture
 from reliableswap.training.core.settings import DistilSettings
 

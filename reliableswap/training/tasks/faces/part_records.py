@@ -13,7 +13,6 @@ import cv2
 import numpy as np
 import pyarrow as pa
 
-from reliableswap.data.jobs import Crew, Place
 from reliableswap.data.photos import Photo, list_photos, read_photo
 from reliableswap.data.records import Record, RecordCache, Records
 from reliableswap.data.splits import holds_out
@@ -21,6 +20,7 @@ from reliableswap.errors import PictureError, ReliableSwapError
 from reliableswap.faces.align import apply, crop
 from reliableswap.faces.looks import GLASSES
 from reliableswap.faces.parts import SIZE, to_crop
+from reliableswap.jobs.units import Crew, Place
 
 from .part_labels import ANY, of_fasseg, of_hair_mask, of_photo
 from .teachers import Teachers

@@ -14,12 +14,12 @@ from support.blend_faces import BEARD, MESHES, WOMAN, face
 from torch.utils.data import default_collate
 
 from reliableswap.cli.main import main
-from reliableswap.data.jobs import Crew, Place
 from reliableswap.data.photos import Photo, list_photos
 from reliableswap.data.records import RecordCache
 from reliableswap.data.splits import holds_out
 from reliableswap.errors import ReliableSwapError
 from reliableswap.geometry import regions
+from reliableswap.jobs.units import Crew, Place
 from reliableswap.models import VisibilityNet
 from reliableswap.training.tasks.faces.part_labels import ANY, BIT, of_fasseg, of_hair_mask, of_photo
 from reliableswap.training.tasks.faces.part_records import (

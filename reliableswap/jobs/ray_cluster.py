@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import secrets
 import socket
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -14,12 +18,13 @@ import torch
 
 from reliableswap.errors import ReliableSwapError
 
-from .jobs import Made, Maker
+from .units import Made, Maker
 
 logger = logging.getLogger(__name__)
 
 _AHEAD = 2  # units that wait for each processor, so that none is idle
 _RETRIES = 10  # of a unit whose node or process died
+_STOP = 30.0  # seconds that units may take to stop
 _makers: dict[str, Maker[Any]] = {}  # of this worker process
 
 
@@ -28,18 +33,21 @@ class RayCluster:
     """The executor of a Ray cluster: one unit a processor.
 
     address: of a running cluster, host:port; "auto" finds the one that `ray start` began on this machine.
-    All nodes need this package, and the photos and the output folder under the same paths or URLs.
+    All nodes need this package, and what is read and written under the same paths or URLs. Relative paths are those of
+    this process, where a node has its working folder. A maker stays loaded for the next call with the same one.
     """
 
     address: str = "auto"
+    _tokens: dict[int, tuple[str, Maker[Any]]] = field(default_factory=dict, compare=False, repr=False)
 
-    def __call__(self, maker: Maker[Made], units: Sequence[Any]) -> Iterator[Made]:
+    def __call__(self, maker: Maker[Made], units: Sequence[Any]) -> Generator[Made, None, None]:
         if not units:
             return
         ray = connect(self.address)
         make = ray.remote(num_cpus=1, max_retries=_RETRIES)(_make)
+        token, _ = self._tokens.setdefault(id(maker), (secrets.token_hex(8), maker))
         # In a list, which Ray does not unpack for every unit.
-        token, kept = secrets.token_hex(8), [ray.put(maker)]
+        kept = [ray.put((maker, Path.cwd()))]
         left = iter(units)
         running: set[Any] = set()
         limit = _AHEAD * max(1, int(ray.cluster_resources().get("CPU", 1)))
@@ -53,8 +61,7 @@ class RayCluster:
                 running.discard(done)
                 yield _answer(ray, done)
         finally:
-            for one in running:
-                ray.cancel(one, force=True)
+            _stop(ray, running)
 
 
 def connect(address: str) -> Any:
@@ -74,7 +81,8 @@ def connect(address: str) -> Any:
                 f"no Ray cluster at {address}: {' '.join(str(error).split())[:200]}; start one with "
                 "`ray start --head`, or give its host:port with --address"
             ) from error
-    logger.info("%d nodes with %d processors", len(ray.nodes()), int(ray.cluster_resources().get("CPU", 0)))
+        processors = int(ray.cluster_resources().get("CPU", 0))
+        logger.info("%d nodes with %d processors", len(ray.nodes()), processors)
     return ray
 
 
@@ -83,6 +91,15 @@ def _require_answer(address: str) -> None:
     host, _, port = address.rpartition(":")
     if host and port.isdigit():
         socket.create_connection((host, int(port)), timeout=10).close()
+
+
+def _stop(ray: Any, running: set[Any]) -> None:
+    """Cancel units, and wait until nothing is written any more."""
+    end = time.monotonic() + _STOP
+    while running and time.monotonic() < end:
+        for one in running:  # again: one that is just on its way to a node is missed
+            ray.cancel(one, force=True)
+        running = set(ray.wait(list(running), num_returns=len(running), timeout=0.5)[1])
 
 
 def _answer(ray: Any, reference: Any) -> Any:
@@ -107,5 +124,7 @@ def _make(token: str, kept: Sequence[Any], unit: Any) -> Any:
         cv2.setNumThreads(1)
         torch.set_num_threads(1)
         _makers.clear()
-        _makers[token] = ray.get(kept[0])
+        _makers[token], folder = ray.get(kept[0])
+        with contextlib.suppress(OSError):  # only relative paths need it
+            os.chdir(folder)
     return _makers[token](unit)

@@ -3,7 +3,9 @@
 One contract: units are numbered, what is made of a unit follows from its number and the run's seed alone, it is
 written beside its place and renamed, and it is skipped where it is there. So it does not matter who makes a unit, a
 stopped run goes on where it was, and making a unit twice does no harm. An executor makes units: `Processes` on this
-machine, or `ray_jobs.RayCluster` on several.
+machine, or `ray_cluster.RayCluster` on several.
+
+Small results, such as measures, may also go back to the caller in place of a file; a stopped run then begins anew.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import contextlib
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -34,9 +36,12 @@ class Maker(Protocol[Made]):
 
 
 class Executor(Protocol):
-    """Makes every unit, wherever, and yields each result when it is there, in any order."""
+    """Makes every unit, wherever, and yields each result when it is there, in any order.
 
-    def __call__(self, maker: Maker[Made], units: Sequence[Any], /) -> Iterator[Made]: ...
+    Closing the generator ends the work: what was begun is stopped.
+    """
+
+    def __call__(self, maker: Maker[Made], units: Sequence[Any], /) -> Generator[Made, None, None]: ...
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,7 @@ def _make(unit: Any) -> Any:
     return _maker(unit)
 
 
-def make_all(maker: Maker[Made], units: Sequence[Any], workers: int) -> Iterator[Made]:
+def make_all(maker: Maker[Made], units: Sequence[Any], workers: int) -> Generator[Made, None, None]:
     """Make every unit with `workers` processes; yields each result when it is there, in any order."""
     if workers < 1:
         raise ReliableSwapError(f"workers is {workers}; give at least 1")
@@ -110,8 +115,20 @@ class Processes:
 
     workers: int
 
-    def __call__(self, maker: Maker[Made], units: Sequence[Any]) -> Iterator[Made]:
+    def __call__(self, maker: Maker[Made], units: Sequence[Any]) -> Generator[Made, None, None]:
         return make_all(maker, units, self.workers)
+
+
+def in_order(made: Iterable[tuple[Unit, Made]], units: Iterable[Unit]) -> Iterator[Made]:
+    """Yield the results of a maker that returns (unit, result) in the order of `units`, each as soon as it can be."""
+    waiting: dict[Unit, Made] = {}
+    order = iter(units)
+    next_unit = next(order, None)
+    for unit, result in made:
+        waiting[unit] = result
+        while next_unit in waiting:
+            yield waiting.pop(next_unit)
+            next_unit = next(order, None)
 
 
 @dataclass(frozen=True)

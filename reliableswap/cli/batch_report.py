@@ -1,0 +1,58 @@
+"""The report of `reliableswap batch`: what was made, what is kept, and what failed why."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from reliableswap.errors import ReliableSwapError
+from reliableswap.media.atomic import atomic_file
+
+REPORT = "report.csv"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the report. status: made, kept (from an earlier run) or failed. row: 1 for the list's first."""
+
+    row: int
+    source: str
+    target: str
+    output: str
+    status: str
+    reason: str = ""
+    seconds: float = 0.0
+    key: str = ""
+
+
+def earlier(path: Path) -> dict[str, str]:
+    """Output -> key of the rows that an earlier run finished."""
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            return {
+                row["output"]: row["key"]
+                for row in csv.DictReader(stream)
+                if row["status"] in ("made", "kept")
+            }
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeError, csv.Error, KeyError) as error:
+        raise ReliableSwapError(f"{path} is no report of this command ({error}); move it away") from error
+
+
+def write_report(path: Path, entries: Mapping[int, Entry]) -> None:
+    """Write the entries, by the number of their row, in the order of the list."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(Entry.__dataclass_fields__), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(entries[number]) for number in sorted(entries))
+    try:
+        with atomic_file(path, overwrite=True) as stream:
+            stream.write(text.getvalue().encode())
+    except OSError as error:
+        raise ReliableSwapError(
+            f"{path} can't be written ({error.strerror or error}); free some space"
+        ) from error

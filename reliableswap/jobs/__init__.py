@@ -1,0 +1,1 @@
+"""Work cut into units: the contract, and who makes the units."""

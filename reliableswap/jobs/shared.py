@@ -1,0 +1,39 @@
+"""Files that all machines of a cluster must see under the same names."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from reliableswap.errors import ReliableSwapError
+
+_LOOK = 0.2  # seconds between two looks
+
+
+def existing(paths: Iterable[Path]) -> tuple[Path, ...]:
+    """Those of the caller's paths that are there, each once: what a node can be required to see."""
+    return tuple(path for path in dict.fromkeys(paths) if path.exists())
+
+
+def require_shared(paths: Iterable[Path]) -> None:
+    """Raise for a path that this node does not see."""
+    for path in paths:
+        if not path.exists():
+            raise ReliableSwapError(
+                f"the node {socket.gethostname()} does not see {path} (its working folder is {Path.cwd()}); use a "
+                "folder that every node of the cluster sees under the same name"
+            )
+
+
+def wait_for(path: Path, patience: float = 60.0) -> None:
+    """Wait for a file that a node wrote; raise if it does not show up here: file servers may tell of it late."""
+    end = time.monotonic() + patience
+    while not path.exists():
+        if time.monotonic() > end:
+            raise ReliableSwapError(
+                f"a node wrote {path}, which {socket.gethostname()} does not see; use a folder that every node of the "
+                "cluster sees under the same name"
+            )
+        time.sleep(_LOOK)

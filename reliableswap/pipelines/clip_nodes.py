@@ -1,0 +1,184 @@
+"""Segments of a clip made by the nodes of a cluster. Each is what a run that goes on there would make."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reliableswap.errors import ClipError, ReliableSwapError
+from reliableswap.faces.track import ClipFaces
+from reliableswap.jobs.shared import require_shared
+from reliableswap.jobs.units import Executor
+from reliableswap.media.video.encoders import Encoding
+from reliableswap.media.video.info import probe
+from reliableswap.media.video.reader import ClipReader
+from reliableswap.media.video.times import FrameTimes
+from reliableswap.provenance.record import Record
+from reliableswap.safety.clip import ClipGates
+from reliableswap.swap.networks import Networks
+from reliableswap.swap.person import Person
+from reliableswap.swap.settings import SwapSettings
+
+from .clip_choice import People, sources_of
+from .clip_folder import WorkFolder
+from .clip_job import faces_job, prepare_sources
+from .clip_passes import Checked
+from .clip_progress import Clock
+from .clip_segments import Second, Segments
+from .clip_swap import FrameSwapper
+from .options import Engine
+from .overlap import Busy
+
+if TYPE_CHECKING:
+    from .image import ReliableSwapPipeline
+    from .video import VideoSettings
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """The nodes that make a clip's segments. All of them must see the clip and the output's folder.
+
+    executor: makes the segments as units of work. load: opens the caller's pipeline on a node; it is sent there.
+    """
+
+    executor: Executor
+    load: Callable[[], ReliableSwapPipeline]
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """The name of somebody trained, whom a node's pipeline knows too."""
+
+    name: str
+
+
+def sendable(given: Mapping[int, Any]) -> dict[int, Any]:
+    """The sources as they can be sent to a node: photos, or names of those who are trained."""
+    return {
+        number: [_sent(photo) for photo in one] if isinstance(one, (list, tuple)) else _sent(one)
+        for number, one in given.items()
+    }
+
+
+def _sent(one: Any) -> Any:
+    if isinstance(one, Person):
+        if one.decoder is None:
+            raise ReliableSwapError(
+                f"{one.name} was prepared here, which nodes can't use; give the photos instead"
+            )
+        return _Trained(one.decoder)
+    if hasattr(one, "read"):
+        raise ReliableSwapError(
+            "an open file can't be sent to nodes as a source; give its path or its content"
+        )
+    return Path(one).absolute() if isinstance(one, (str, os.PathLike)) else one
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentOrder:
+    """What a node needs to make segments, beside the pipeline. given: the sources, as `sendable` returns them.
+
+    output: of the caller, in whose work folder `job` was begun. target_scores: what the gates said of its frames.
+    """
+
+    clip: Path
+    output: Path
+    job: Mapping[str, Any]
+    given: Mapping[int, Any]
+    people: People
+    engine: Engine
+    settings: SwapSettings
+    video: VideoSettings
+    times: FrameTimes
+    faces: ClipFaces
+    refused: frozenset[int]
+    checked: Checked
+    target_scores: Mapping[int, float]
+    encoding: Encoding
+    record: Record
+
+
+@dataclass(frozen=True, eq=False)
+class _Opened:
+    """What a node keeps from one segment to the next."""
+
+    pipe: ReliableSwapPipeline
+    networks: Networks
+    reader: ClipReader
+    sources: Mapping[int, Person]
+
+
+@dataclass(eq=False)
+class SegmentMaker:
+    """Makes segments by their number in the caller's work folder, and returns how long each stage was busy."""
+
+    load: Callable[[], ReliableSwapPipeline]
+    order: SegmentOrder
+    _opened: _Opened | None = field(default=None, init=False, repr=False)
+
+    def __call__(self, number: int) -> tuple[int, dict[str, float]]:
+        order, folder = self.order, WorkFolder(self.order.output)
+        require_shared((order.clip, folder.path))
+        if not folder.is_for(order.job):
+            raise ClipError(
+                f"the node {socket.gethostname()} sees another {folder.path} than the caller; give an output in a "
+                "folder that every node of the cluster sees under the same name"
+            )
+        if self._opened is None:
+            self._opened = self._open()
+        opened, busy = self._opened, Busy()
+        # Nothing is carried over from another segment: units come in any order.
+        swapper = FrameSwapper(
+            opened.reader.info.name,
+            opened.sources,
+            opened.pipe.choose_engine(order.engine),
+            order.settings,
+            opened.networks,
+            order.refused,
+            order.checked.vectors,
+        )
+        second = Second(
+            folder,
+            opened.reader,
+            order.times,
+            order.faces,
+            swapper,
+            ClipGates(opened.pipe.safety, opened.reader.info.name, order.target_scores),
+            order.encoding,
+            order.record,
+            order.checked.earlier_mark,
+            order.video,
+            order.output,
+            None,
+            busy,
+        )
+        Segments(second, Clock(busy), overwrite=False).make(number)
+        return number, dict(busy.seconds)
+
+    def _open(self) -> _Opened:
+        order, pipe = self.order, self.load()
+        assert order.record.target is not None
+        here = faces_job(pipe, order.record.target, order.video)
+        differing = sorted(name for name, value in here.items() if order.job[name] != value)
+        if differing:
+            raise ClipError(
+                f"the node {socket.gethostname()} would make another result ({', '.join(differing)}); install the same "
+                "version and the same networks on every node"
+            )
+        networks, info = pipe.networks(), probe(order.clip)
+        photos = [
+            one for given in order.given.values() for one in (given if isinstance(given, list) else [given])
+        ]
+        require_shared(one for one in photos if isinstance(one, Path))
+        given = {
+            number: pipe.trained(one.name) if isinstance(one, _Trained) else one
+            for number, one in order.given.items()
+        }
+        prepared = prepare_sources(pipe, given, order.engine, networks)
+        return _Opened(
+            pipe, networks, ClipReader(info), sources_of(order.people, prepared, order.faces, info)
+        )
