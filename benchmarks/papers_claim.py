@@ -18,7 +18,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -187,10 +187,15 @@ def claims(runs: list[Run], pairs: Path) -> Iterator[str]:
             without = row.fixer and other.supervision == row.supervision and not other.fixer
             if against is None or row is other or not (other is ROWS[0] or without):
                 continue
-            for column, words in differences(
-                measured, [r.method for r in group], [r.method for r in against]
-            ):
-                yield f"- {base}, {row.name} minus {other.name}: {column.heading} {words}"
+            seeds = sorted({one.seed for one in group} & {one.seed for one in against})
+            ours, theirs = ([one.method for one in runs if one.seed in seeds] for runs in (group, against))
+            for column, words in differences(measured, ours, theirs) if seeds else ():
+                yield f"- {base}, {row.name} minus {other.name}, {_seeds(seeds)}: {column.heading} {words}"
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    """Which seeds these are, in words."""
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
 
 
 def parse() -> argparse.Namespace:
@@ -227,6 +232,9 @@ def parse() -> argparse.Namespace:
     add("--pairs", type=int, default=400, help="held-out pairs (default: %(default)s)")
     add("--judge", default="dlib", help="as for reliableswap evaluate (default: %(default)s)")
     add("--features", help="of the Fréchet distance (default: that of `reliableswap evaluate`)")
+    add(
+        "--trained-only", action="store_true", help="train nothing: measure the rows and seeds that are there"
+    )
     add("--dry-run", action="store_true", help="print the commands and stop")
     arguments = parser.parse_args()
     arguments.channels = {base: getattr(arguments, f"{base}_channels") for base in CHANNELS}
@@ -240,18 +248,25 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     arguments = parse()
-    for command, done in commands(arguments):
-        if arguments.dry_run:
-            print(shlex.join(command))
-        elif not done:
-            run(command)
-    if arguments.dry_run:
-        return
     output, runs = arguments.output, runs_of(arguments)
+    if arguments.trained_only:
+        runs = [one for one in runs if is_done(output / one.name, arguments.steps)]
+        if not runs:
+            raise ReliableSwapError(f"no row in {output} has been trained for {arguments.steps} steps")
+    else:
+        for command, done in commands(arguments):
+            if arguments.dry_run:
+                print(shlex.join(command))
+            elif not done:
+                run(command)
+        if arguments.dry_run:
+            return
     curves = {one.name: read_curve(output / one.name) for one in runs}
     write_csv(curves, output / "curves.csv")
     for base in arguments.bases:
         own = {row.name: group for (of, row), group in grouped(runs).items() if of == base}
+        if not own:
+            continue
         plot(
             {row: [curves[one.name] for one in group] for row, group in own.items()},
             output / f"curves-{base}.png",

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from reliableswap.cli import train, triplets
+from reliableswap.errors import ReliableSwapError
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
 import curves
@@ -116,6 +117,35 @@ def test_a_difference_is_taken_over_the_same_pairs_and_the_seeds_mean(tmp_path: 
     assert [words for _, words in rows.differences(measured, ["a0", "a1"], ["b0", "b1"])] == [
         "+0.300 [+0.300, +0.300]"
     ]
+
+
+def test_rows_are_compared_by_the_seeds_that_both_have(tmp_path: Path) -> None:
+    vanilla, cycle = papers_claim.ROWS[0], papers_claim.ROWS[2]
+    runs = [papers_claim.Run("simswap", row, seed) for row, seed in ((vanilla, 0), (cycle, 0), (cycle, 1))]
+    lines = [
+        {
+            "method": one.method,
+            "pair": str(pair),
+            "cos_source": str(pair / 100 + 0.1 * (one.row is cycle) + one.seed),
+            "source_person": f"s{pair % 7}",
+            "target_person": f"t{pair % 5}",
+        }
+        for one in runs
+        for pair in range(40)
+    ]
+    with (tmp_path / "pairs.csv").open("w", newline="") as stream:
+        table = csv.DictWriter(stream, list(lines[0]))
+        table.writeheader()
+        table.writerows(lines)
+    (claim,) = papers_claim.claims(runs, tmp_path / "pairs.csv")
+    assert "+ cycle triplets minus vanilla, seed 0: cos to source +0.100 [+0.100, +0.100]" in claim
+
+
+def test_without_a_trained_row_nothing_is_measured(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with pytest.raises(ReliableSwapError, match="no row in .* has been trained"):
+        commands(monkeypatch, capsys, "-o", str(tmp_path), "--trained-only")
 
 
 def test_curves_count_a_repeated_validation_once_and_are_drawn(tmp_path: Path) -> None:
