@@ -144,7 +144,7 @@ def test_rows_are_compared_by_the_seeds_that_both_have(tmp_path: Path) -> None:
 def test_without_a_trained_row_nothing_is_measured(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    with pytest.raises(ReliableSwapError, match="no row in .* has been trained"):
+    with pytest.raises(ReliableSwapError, match=r"no row in .* has been trained"):
         commands(monkeypatch, capsys, "-o", str(tmp_path), "--trained-only")
 
 
