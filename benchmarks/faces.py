@@ -26,6 +26,7 @@ from reliableswap.faces.align import apply, crop, upright
 from reliableswap.faces.analysers.bundled import BundledAnalyser
 from reliableswap.faces.detect import SearchSettings, add_meshes, find_faces
 from reliableswap.faces.face import Detection, eye_distance, five_points
+from reliableswap.geometry.measures import eye_openings, mouth_opening
 from reliableswap.models.detector import FaceDetector
 from reliableswap.models.landmarks import MeshNet
 from reliableswap.runtime.torch import compiled
@@ -136,9 +137,12 @@ def meshes(detector: FaceDetector, landmarks: MeshNet, held_out: Crops, photos: 
     order = rng.permutation(len(held_out.indices))[:photos].tolist()
     errors: dict[str, list[float]] = {"given points": [], "detected": [], "profile": []}
     jitter: list[float] = []
+    openings: list[tuple[float, float]] = []
     for position in order:
         image, mesh = held_out.labelled(position, mirror=False)
-        errors["given points"].append(mesh_error(landmarks, image, mesh))
+        given = mesh_by_points(landmarks, image, mesh)
+        errors["given points"].append(distance_of(given, mesh))
+        openings.append(opening_errors(given, mesh))
         errors["profile"].append(mesh_error(landmarks, *rotated_to_yaw(image, mesh, 60.0)))
         unit, centre = eye_distance(mesh), mesh[:, :2].mean(0)
         found = add_meshes(landmarks, image, find_faces(detector, image), passes=2)
@@ -150,13 +154,27 @@ def meshes(detector: FaceDetector, landmarks: MeshNet, held_out: Crops, photos: 
     line(f"mesh error, % of eye distance, {len(order)} photos", means["given points"], Target(2))
     line(f"  behind our own detector ({len(errors['detected'])} found)", means["detected"], Target(2))
     line("  heads rotated to 60 degrees of yaw (faces/profile.py)", means["profile"], Target(4))
+    mouth, eyes = 100 * np.mean(openings, 0)
+    line("  mouth's opening, error in % of its width", float(mouth))
+    line("  eyes' openings, error in % of their width", float(eyes))
     line("mesh jitter, % of eye distance, noise of 4 grey levels", 100 * float(np.mean(jitter)), Target(0.5))
 
 
 def mesh_error(landmarks: MeshNet, image: np.ndarray, mesh: np.ndarray) -> float:
     """The mesh's error in eye distances, if the face is found by the true mesh's five points."""
+    return distance_of(mesh_by_points(landmarks, image, mesh), mesh)
+
+
+def mesh_by_points(landmarks: MeshNet, image: np.ndarray, mesh: np.ndarray) -> np.ndarray:
+    """(468,3) the network's mesh of a face that is found by the true mesh's five points."""
     face = Detection(np.zeros(4, np.float32), five_points(mesh), 1.0)
-    return distance_of(add_meshes(landmarks, image, [face])[0].mesh, mesh)
+    return np.asarray(add_meshes(landmarks, image, [face])[0].mesh)
+
+
+def opening_errors(found: np.ndarray, mesh: np.ndarray) -> tuple[float, float]:
+    """How far the openings of the mouth and of the eyes are off, in widths of the mouth and of an eye."""
+    eyes = np.abs(eye_openings(found) - eye_openings(mesh)).mean()
+    return abs(mouth_opening(found) - mouth_opening(mesh)), float(eyes)
 
 
 def distance_of(found: np.ndarray, mesh: np.ndarray) -> float:
