@@ -1,6 +1,6 @@
 """Measure what the triplet factory's look at a photo costs: milliseconds of one core, by stage.
 
-    python benchmarks/photo_scan.py PHOTOS [--sizes 250,1024] [--photos 100] [--size 128] [--save FIGURES.npz]
+    python benchmarks/photo_scan.py PHOTOS [--sizes 250,1024] [--photos 100] [--device openvino] [--save FIGURES.npz]
 
 Photos are read as JPEG files whose longer side is scaled to each size, from a temporary folder. `--save` keeps every
 record's measures, meshes and vectors; `--compare` says how far this run's are from such a file's.
@@ -138,16 +138,12 @@ def main() -> None:
     )
     parser.add_argument("--photos", type=int, default=100, help="how many of each size")
     parser.add_argument("--size", type=int, default=128, help="side of the records' crops")
+    parser.add_argument("--device", default="cpu", help="the identity encoder's: cpu or openvino")
     parser.add_argument("--save", type=Path, help="keep what was found in this .npz file")
     parser.add_argument("--compare", type=Path, help="a file of --save to compare with")
     arguments = parser.parse_args()
-    kind = FaceKind(
-        "benchmark",
-        arguments.size,
-        arguments.size // 8,
-        BundledAnalyser,
-        EncoderChoice(bundled("identity"), precision="auto"),
-    )
+    encoder = EncoderChoice(bundled("identity"), device=arguments.device, precision="auto")
+    kind = FaceKind("benchmark", arguments.size, arguments.size // 8, BundledAnalyser, encoder)
     kept: dict[str, np.ndarray] = {}
     with tempfile.TemporaryDirectory() as scratch, one_thread():
         for side in map(int, arguments.sizes.split(",")):
