@@ -181,14 +181,22 @@ def _check_columns(table: Path, names: Collection[str]) -> None:
 
 
 def read_photo(photo: Photo) -> np.ndarray:
-    """(H,W,3) uint8 RGB of a photo.
+    """(H,W,3) uint8 RGB of a photo; see read_reduced."""
+    return read_reduced(photo, None)[0]
+
+
+def read_reduced(photo: Photo, least_side: int | None) -> tuple[np.ndarray, int]:
+    """(H,W,3) uint8 RGB of a photo, and by how much it is reduced: by 2, 4 or 8 if it is a large JPEG file whose longer
+    side keeps `least_side` pixels.
 
     A file whose content is no picture raises PictureError, every time. A file that can't be read just now (network
     drives, permissions, memory) is tried again, then raises OSError or MemoryError.
     """
     for wait in (*_WAITS, None):
         try:
-            return read_picture(_content(photo.path) if is_remote(photo.path) else photo.path).pixels
+            content = _content(photo.path) if is_remote(photo.path) else photo.path
+            picture = read_picture(content, least_side=least_side)
+            return picture.pixels, picture.reduction
         except PictureError as error:
             trouble = _trouble(error)
             if (

@@ -9,6 +9,8 @@ mouth a classifier notices that the mouth is missing.
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import cv2
 import numpy as np
 
@@ -36,47 +38,85 @@ _SURE = 1.6  # some pixel of a cover exceeds the limit by this factor; a shadow'
 _FLOOR = np.array([5.0, 2.2, 2.6])  # least standard deviations of L, a, b: grain and JPEG are not hair
 
 
-def covered_by_colour(
-    picture: np.ndarray, mesh: np.ndarray, worn: np.ndarray, strict: bool, mouth: float | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """(H,W), (H,W) `hidden` and `bare` of the face in a picture (H,W,3) uint8, as visibility.Covers has them.
+class Colours:
+    """What the judgements of a face in a picture (H,W,3) uint8 share, each computed when it is first asked for.
 
-    worn: (H,W) its glasses. mouth: the log odds that the mouth is seen; None: they are looked for.
+    mouth: the log odds that the mouth is seen; None: they are looked for.
     """
-    shape = picture.shape[:2]
-    width = regions.face_width(mesh)
-    lab = colour.to_lab(picture)
-    distance = skin_distance(lab, mesh)
-    if distance is None:
-        worn = worn * regions.oval(mesh, shape)
+
+    def __init__(self, picture: np.ndarray, mesh: np.ndarray, mouth: float | None = None) -> None:
+        self.picture, self.mesh, self._mouth = picture, mesh, mouth
+        self.shape, self.width = picture.shape[:2], regions.face_width(mesh)
+
+    @cached_property
+    def lab(self) -> np.ndarray:
+        return colour.to_lab(self.picture)
+
+    @cached_property
+    def distance(self) -> np.ndarray | None:
+        return skin_distance(self.lab, self.mesh)
+
+    @cached_property
+    def face(self) -> np.ndarray:
+        return regions.oval(self.mesh, self.shape)
+
+    @cached_property
+    def limits(self) -> np.ndarray:
+        return _limits(self.mesh, self.shape, self.width)
+
+    @cached_property
+    def mouth(self) -> float:
+        return MOUTH.score(self.picture, self.mesh) if self._mouth is None else self._mouth
+
+    @cached_property
+    def hair(self) -> np.ndarray:
+        """(H,W) the odds that a pixel is not skin; only where there is a `distance`."""
+        assert self.distance is not None
+        odds = (self.distance - self.limits) * 2.0
+        return np.asarray(1 / (1 + np.exp(-np.clip(odds, -30, 30))))
+
+    @cached_property
+    def features(self) -> np.ndarray:
+        """(H,W) brows, eyes and lips, which belong to the face whatever their colour."""
+        brows = free_brows(self.hair, self.mesh, self.shape, self.width)
+        own = np.maximum(brows, regions.lips(self.mesh, self.shape))
+        return np.maximum(own, regions.eyes(self.mesh, self.shape, 1.5))
+
+    @cached_property
+    def beard(self) -> np.ndarray:
+        return regions.lower_face(self.mesh, self.shape) * hairlike(self.lab)
+
+    @cached_property
+    def bare(self) -> np.ndarray:
+        """(H,W) skin by its tone; only where there is a `distance`."""
+        assert self.distance is not None
+        return regions.skin(self.mesh, self.shape) * np.clip(_BARE_LIMIT + 0.5 - self.distance, 0, 1)
+
+
+def covered_by_colour(seen: Colours, worn: np.ndarray, strict: bool) -> tuple[np.ndarray, np.ndarray]:
+    """(H,W), (H,W) `hidden` and `bare` of a face, as visibility.Covers has them; worn: (H,W) its glasses."""
+    mesh, shape, width, face = seen.mesh, seen.shape, seen.width, seen.face
+    if seen.distance is None:
+        worn = worn * face
         return worn, regions.skin(mesh, shape) * (1 - worn)
-    face = regions.oval(mesh, shape)
-    bare = regions.skin(mesh, shape) * np.clip(_BARE_LIMIT + 0.5 - distance, 0, 1)
-    limits = _limits(mesh, shape, width)
-    odds = (distance - limits) * 2.0
-    hair = 1 / (1 + np.exp(-np.clip(odds, -30, 30)))
-    own = np.maximum(free_brows(hair, mesh, shape, width), regions.lips(mesh, shape))
-    own = np.maximum(own, regions.eyes(mesh, shape, 1.5))
+    own, beard = seen.features, seen.beard
     turned = abs(mesh[234, 2] - mesh[454, 2]) > _TURNED * width
     if not (strict and turned):  # behind a turned nose the background would pass for a nostril
         own = np.maximum(own, regions.nostrils(mesh, shape))
     own = regions.feathered(cv2.dilate(own, regions.disc(0.02 * width)), 0.015 * width)
-    beard = regions.lower_face(mesh, shape) * hairlike(lab)
     if strict and turned:
         # At the outline of a turned head, dark pixels may be the background.
-        beard *= cv2.erode(face, regions.disc(0.04 * width))
-    hair *= (1 - own) * (1 - beard)
+        beard = beard * cv2.erode(face, regions.disc(0.04 * width))
+    hair = seen.hair * (1 - own) * (1 - beard)
     hair = cv2.morphologyEx(hair.astype(np.float32), cv2.MORPH_OPEN, regions.disc(0.012 * width))
-    hair = _from_outside(hair, distance > _SURE * limits, face, width)
+    hair = _from_outside(hair, seen.distance > _SURE * seen.limits, face, width)
     if strict:  # include the shadow that glasses cast
         hair = cv2.dilate(hair, regions.disc(0.015 * width))
         worn = cv2.dilate(worn, regions.disc(0.02 * width))
     hair = np.maximum(hair, worn)
-    hair = np.maximum(
-        hair, _over_mouth(picture, mesh, width, _MOUTH_MISSING_STRICT if strict else _MOUTH_MISSING, mouth)
-    )
+    hair = np.maximum(hair, _over_mouth(seen, _MOUTH_MISSING_STRICT if strict else _MOUTH_MISSING))
     hair = regions.feathered(hair * face, 0.008 * width)
-    return hair, bare * (1 - hair)
+    return hair, seen.bare * (1 - hair)
 
 
 def _from_outside(hair: np.ndarray, sure: np.ndarray, face: np.ndarray, width: float) -> np.ndarray:
@@ -89,19 +129,16 @@ def _from_outside(hair: np.ndarray, sure: np.ndarray, face: np.ndarray, width: f
     return hair * cv2.dilate(kept[pieces], regions.disc(1))
 
 
-def _over_mouth(
-    picture: np.ndarray, mesh: np.ndarray, width: float, limits: tuple[float, float], score: float | None
-) -> np.ndarray:
+def _over_mouth(seen: Colours, limits: tuple[float, float]) -> np.ndarray:
     """(H,W) the face below the nose where no mouth is visible: a hand, a cup or a microphone is in front of it.
 
     A hand has the colour of skin, so the skin model cannot see it. Profiles are not judged.
     """
-    shape = picture.shape[:2]
+    mesh, shape, width = seen.mesh, seen.shape, seen.width
     if abs(mesh[234, 2] - mesh[454, 2]) > _PROFILE * width:
         return np.zeros(shape, np.float32)
     high, low = limits
-    score = MOUTH.score(picture, mesh) if score is None else score
-    missing = float(np.clip((high - score) / (high - low), 0, 1))
+    missing = float(np.clip((high - seen.mouth) / (high - low), 0, 1))
     if missing == 0:
         return np.zeros(shape, np.float32)
     return missing * regions.feathered(regions.lower_face(mesh, shape), 0.03 * width)

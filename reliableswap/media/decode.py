@@ -92,6 +92,20 @@ def open_image(stream: BinaryIO, name: str, max_pixels: int) -> Image.Image:
         return image
 
 
+def reduce(image: Image.Image, least: int) -> int:
+    """Let a JPEG decode to a half, quarter or eighth of its width and height, in a fraction of the time.
+
+    Return by how much: 2, 4 or 8. The longer side keeps `least` pixels or more. Smaller files and other formats are not
+    reduced, which is 1. The whole file is read in any case, so damage is found.
+    """
+    longest = max(image.size)
+    factor = next((n for n in (8, 4, 2) if longest >= n * least), 1)
+    if factor == 1 or image.format not in ("JPEG", "MPO"):
+        return 1
+    image.draft(image.mode, (image.width // factor, image.height // factor))
+    return round(longest / max(image.size))
+
+
 def load(image: Image.Image, name: str, max_pixels: int) -> None:
     """Decode an opened picture's pixels; raise for an animation and for a file that does not decode completely."""
     with strict_pillow(max_pixels), decoder_errors(name, image.format or "image"):

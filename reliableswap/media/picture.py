@@ -24,6 +24,7 @@ class Picture:
     name: str = "array"  # for error messages
     format: str | None = None  # of the file it was read from, by Pillow's name
     origin: Origin | None = None
+    reduction: int = 1  # the file's picture is so many times as wide and high
 
     def __post_init__(self) -> None:
         check_array(self.pixels, self.name)

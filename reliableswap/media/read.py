@@ -18,7 +18,7 @@ from reliableswap.provenance.metadata import parse_xmp
 from reliableswap.provenance.origin import origin_of_file, origin_of_pixels
 from reliableswap.provenance.reading import xmp_packet
 
-from .decode import check_limit, decoder_errors, load, open_image, strict_pillow
+from .decode import check_limit, decoder_errors, load, open_image, reduce, strict_pillow
 from .modes import scale_key_colour, to_planes
 from .picture import Picture, from_array, printable
 
@@ -30,12 +30,16 @@ def read_picture(
     source: str | os.PathLike[str] | bytes | BinaryIO | Image.Image | np.ndarray | Picture,
     *,
     max_pixels: int | None = None,
+    least_side: int | None = None,
 ) -> Picture:
     """Return the source as a Picture: upright (H,W,3) uint8 RGB with alpha and colour profile.
 
     A string is a path, bytes are a file's content, and an array is uint8 RGB, RGBA or grey. The pixel limit
     (default: MAX_PIXELS) is checked on the file's header, before anything is decoded. A Picture is checked only if
     `max_pixels` is given. A source that can't be read completely raises PictureError.
+
+    least_side: a JPEG file may be decoded at a half, quarter or eighth of its size, which is quicker, as long as its
+    longer side keeps so many pixels; see Picture.reduction.
     """
     if isinstance(source, Picture) and max_pixels is None:
         return source
@@ -52,19 +56,19 @@ def read_picture(
     if isinstance(source, Image.Image):
         return _from_image(source, "PIL image", max_pixels)
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return _from_stream(io.BytesIO(source), "bytes", max_pixels)
+        return _from_stream(io.BytesIO(source), "bytes", max_pixels, least_side=least_side)
     if isinstance(source, (str, os.PathLike)):
-        return _from_path(os.fsdecode(source), max_pixels)
+        return _from_path(os.fsdecode(source), max_pixels, least_side)
     if hasattr(source, "read"):
         name = printable(str(getattr(source, "name", "stream")))
-        return _from_stream(_read_stream(source, name, max_pixels), name, max_pixels)
+        return _from_stream(_read_stream(source, name, max_pixels), name, max_pixels, least_side=least_side)
     raise PictureError(
         f"a picture can't be a {type(source).__name__}; give a path, bytes, a binary stream, a PIL image or "
         "a uint8 numpy array"
     )
 
 
-def _from_path(path: str, max_pixels: int) -> Picture:
+def _from_path(path: str, max_pixels: int, least_side: int | None) -> Picture:
     shown = printable(path)
     if not path:
         raise PictureError("the picture's file name is empty; give the path of a local file")
@@ -81,7 +85,7 @@ def _from_path(path: str, max_pixels: int) -> Picture:
         kind = "a folder" if stat.S_ISDIR(mode) else "a device, pipe or socket"
         raise PictureError(f"{shown} is {kind}, not a picture; give one image file")
     with os.fdopen(handle, "rb") as stream:
-        return _from_stream(stream, shown, max_pixels, printable(Path(path).name))
+        return _from_stream(stream, shown, max_pixels, printable(Path(path).name), least_side)
 
 
 def _open_error(path: str, shown: str, error: OSError | ValueError) -> str:
@@ -107,14 +111,19 @@ def _read_stream(source: Any, name: str, max_pixels: int) -> BinaryIO:
     return io.BytesIO(content)
 
 
-def _from_stream(stream: BinaryIO, shown: str, max_pixels: int, name: str | None = None) -> Picture:
+def _from_stream(
+    stream: BinaryIO, shown: str, max_pixels: int, name: str | None = None, least_side: int | None = None
+) -> Picture:
     """shown: the full path, for error messages; name: the file's name, for the Picture."""
     with open_image(stream, shown, max_pixels) as image:
+        reduction = reduce(image, least_side) if least_side else 1
         picture = _decoded(image, shown, max_pixels, name)
         form = "JPEG" if image.format == "MPO" else image.format or ""
         mark = parse_xmp(xmp_packet(image))
     with decoder_errors(shown, "file"):
-        return replace(picture, origin=origin_of_file(stream, Image.MIME.get(form, ""), mark))
+        return replace(
+            picture, reduction=reduction, origin=origin_of_file(stream, Image.MIME.get(form, ""), mark)
+        )
 
 
 def _from_image(image: Image.Image, shown: str, max_pixels: int) -> Picture:

@@ -17,19 +17,23 @@ from reliableswap import __version__
 from reliableswap.bundled import bundled
 from reliableswap.data.aligned import AlignedFace
 from reliableswap.data.encoders import Encoder, EncoderChoice
-from reliableswap.data.photos import Photo, read_photo
+from reliableswap.data.photos import Photo, read_reduced
 from reliableswap.data.records import Record
 from reliableswap.faces import glasses
 from reliableswap.faces.align import TEMPLATES, apply, crop, similarity
-from reliableswap.faces.analysers.base import FaceAnalyser
+from reliableswap.faces.analysers.base import FaceAnalyser, largest_face
+from reliableswap.faces.face import Face
 from reliableswap.faces.glasses import bundled_glasses
-from reliableswap.faces.visibility import Covers, find_covers
+from reliableswap.faces.visibility import Covers, source_and_target_covers
 
 from .duplicates import perceptual_hash
 from .quality import Measures, covered_share, measure
 
-_FORMAT = 7  # of the records; with another number all are made anew
+_FORMAT = 8  # of the records; with another number all are made anew
 _COVERS = 120  # side in cells of the stored covers
+# A reduced photo is good enough where a face is found with this score, and each crop's pixel has 1.5 of its own.
+_SURE, _FINE = 0.9, 1 / 1.5
+_LEAST_SIDE = 512  # of a reduced photo in pixels
 
 MEASURES = [name for name in Measures.__dataclass_fields__ if name != "light"]
 
@@ -70,17 +74,15 @@ class FaceKind:
 
     def __call__(self, photo: Photo) -> Record:
         analyser, encoder = self._networks
-        image = read_photo(photo)
-        found = analyser(image)
-        if not found:
+        image, reduction, face = self._look(photo, analyser)
+        if face is None:
             return Record(None, {}, "no face", "the analyser found no face")
-        face = found[0]
-        matrix = similarity(face.points5, TEMPLATES["arcface_128"].at(self.size) + self.pad)
+        matrix = self._matrix(face)
         mesh = np.asarray(apply(matrix, face.mesh), np.float32)
         padded = AlignedFace(crop(image, matrix, self.size + 2 * self.pad), mesh)
         covers, target_covers = self._covers(padded)
         inner = padded.inner(self.pad)
-        enlargement = float(np.sqrt(np.linalg.det(matrix[:, :2])))
+        enlargement = _scale(matrix) / reduction
         covered = covered_share(covers, padded.mesh, padded.crop.shape[:2])
         measures = measure(inner.crop, inner.mesh, enlargement, face.score, covered)
         columns = asdict(measures) | {
@@ -90,10 +92,22 @@ class FaceKind:
         }
         return Record(self._entry(padded, covers, target_covers), columns)
 
+    def _look(self, photo: Photo, analyser: FaceAnalyser) -> tuple[np.ndarray, int, Face | None]:
+        """The photo, reduced if that shows the face as well, by how much it is reduced, and its largest face."""
+        image, reduction = read_reduced(photo, max(_LEAST_SIDE, 4 * self.size))
+        face = largest_face(analyser, image)
+        if reduction > 1 and (face is None or face.score < _SURE or _scale(self._matrix(face)) > _FINE):
+            image, reduction = read_reduced(photo, None)
+            face = largest_face(analyser, image)
+        return image, reduction, face
+
+    def _matrix(self, face: Face) -> np.ndarray:
+        """(2,3) from the photo to the padded crop."""
+        return similarity(face.points5, TEMPLATES["arcface_128"].at(self.size) + self.pad)
+
     def _covers(self, face: AlignedFace) -> tuple[Covers, Covers]:
         """What covers the face as a source and as a target."""
-        strict = find_covers(face.crop, face.mesh, bundled_glasses(), strict=True)
-        return strict, find_covers(face.crop, face.mesh, bundled_glasses())
+        return source_and_target_covers(face.crop, face.mesh, bundled_glasses())
 
     def _entry(self, face: AlignedFace, covers: Covers, target_covers: Covers) -> np.ndarray:
         entry, side = np.zeros((), self.entry), face.crop.shape[0]
@@ -108,6 +122,10 @@ class FaceKind:
     def __getstate__(self) -> dict[str, Any]:
         """Another process loads the networks itself."""
         return {name: value for name, value in self.__dict__.items() if name != "_networks"}
+
+
+def _scale(matrix: np.ndarray) -> float:
+    return float(np.sqrt(np.linalg.det(matrix[:, :2])))
 
 
 def pack_covers(covers: Covers, side: int) -> np.ndarray:

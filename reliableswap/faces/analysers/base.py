@@ -16,3 +16,17 @@ class FaceAnalyser(Protocol):
     name: str
 
     def __call__(self, image: np.ndarray) -> list[Face]: ...
+
+
+@runtime_checkable
+class LargestFaceAnalyser(FaceAnalyser, Protocol):
+    """A FaceAnalyser that finds the largest face in less time than all faces."""
+
+    def largest(self, image: np.ndarray) -> Face | None: ...
+
+
+def largest_face(analyser: FaceAnalyser, image: np.ndarray) -> Face | None:
+    """The largest face of an RGB photo (H,W,3) uint8."""
+    if isinstance(analyser, LargestFaceAnalyser):
+        return analyser.largest(image)
+    return next(iter(analyser(image)), None)

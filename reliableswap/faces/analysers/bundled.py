@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,8 +10,8 @@ import numpy as np
 from torch import nn
 
 from reliableswap.bundled import bundled
-from reliableswap.faces.detect import SearchSettings, add_meshes, find_faces
-from reliableswap.faces.face import Face, five_points
+from reliableswap.faces.detect import SearchSettings, add_meshes, find_faces, find_large_face
+from reliableswap.faces.face import Detection, Face, five_points
 from reliableswap.models.detector import FaceDetector
 from reliableswap.models.landmarks import MeshNet
 from reliableswap.runtime.torch import compiled
@@ -37,11 +38,25 @@ class BundledAnalyser:
         self.settings = settings or SearchSettings()
 
     def __call__(self, image: np.ndarray) -> list[Face]:
-        detections = find_faces(_runnable(self.detector), image, self.settings)
+        faces = self._with_meshes(image, find_faces(_runnable(self.detector), image, self.settings))
+        return _certain(faces, self.settings.sure)
+
+    def largest(self, image: np.ndarray) -> Face | None:
+        """The largest face of an RGB photo, in less time than all faces.
+
+        A large face of which the detector is sure in a small copy of the photo ends the search. Its score and points
+        are then those of that copy alone, so its mesh differs a little from the one among all faces.
+        """
+        large = find_large_face(_runnable(self.detector), image, self.settings)
+        for face in self._with_meshes(image, [large] if large else []):
+            return face
+        return next(iter(self(image)), None)
+
+    def _with_meshes(self, image: np.ndarray, detections: Sequence[Detection]) -> list[Face]:
+        """The detections that the mesh network confirms."""
         # The detector's points are rough, so the mesh is read twice: the second crop follows the first mesh.
         faces = add_meshes(_runnable(self.landmarks), image, detections, passes=2)
-        faces = [face for face in faces if face.confirmed]
-        return [replace(face, points5=five_points(face.mesh)) for face in _certain(faces, self.settings.sure)]
+        return [replace(face, points5=five_points(face.mesh)) for face in faces if face.confirmed]
 
 
 def _certain(faces: list[Face], sure: float) -> list[Face]:

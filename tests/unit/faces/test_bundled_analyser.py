@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from support.people import portrait
 
-from reliableswap.faces.analysers.base import FaceAnalyser
+from reliableswap.faces.analysers.base import FaceAnalyser, largest_face
 from reliableswap.faces.analysers.bundled import BundledAnalyser
-from reliableswap.faces.face import Detection
+from reliableswap.faces.face import Detection, Face
 from reliableswap.models.detector import FaceDetector
 from reliableswap.models.landmarks import MeshNet
 
@@ -85,3 +86,31 @@ def test_beside_a_sure_face_a_doubtful_one_needs_a_high_presence(
     assert [face.score for face in analyser(IMAGE)] == [0.98]
     scores[0] = 0.8
     assert len(analyser(IMAGE)) == 2
+
+
+@pytest.mark.parametrize(("picture", "quick"), [("studio_portrait", True), ("emotions_sheet", False)])
+def test_the_largest_face_is_the_first_of_all(
+    picture: str, quick: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundled, image = BundledAnalyser(), portrait(1, 900, picture)
+    first, *_ = bundled(image)
+    if quick:
+        monkeypatch.setattr("reliableswap.faces.analysers.bundled.find_faces", None)
+    found = largest_face(bundled, image)
+    assert found is not None
+    assert np.abs(found.mesh - first.mesh).max() < 0.02 * first.size
+
+
+def test_an_analyser_without_a_quick_look_is_asked_for_all_faces() -> None:
+    class Plain:
+        name = "plain"
+
+        def __call__(self, image: np.ndarray) -> list[Face]:
+            return (
+                [] if image[0, 0, 0] else [Face.from_mesh(np.ones((468, 3), np.float32) * n) for n in (1, 2)]
+            )
+
+    assert largest_face(Plain(), np.ones((9, 9, 3), np.uint8)) is None
+    found = largest_face(Plain(), np.zeros((9, 9, 3), np.uint8))
+    assert found is not None
+    assert found.mesh[0, 0] == 1

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from reliableswap.faces.detect import SearchSettings, add_meshes, find_faces, merge, overlaps
+from reliableswap.faces.detect import SearchSettings, add_meshes, find_faces, find_large_face, merge, overlaps
 from reliableswap.faces.face import Detection
 
 
@@ -219,3 +219,39 @@ def test_where_nothing_is_sure_the_largest_face_needs_only_to_be_possible(
     closely: float, expected: int
 ) -> None:
     assert SeesFixedFaces([BUTTON, (1.0, (100, 100, 160, 160))], closely).finds() == expected
+
+
+def test_a_large_sure_face_is_found_in_a_small_copy_alone() -> None:
+    detector, image = BrightBlobDetector(), photo_with((1000, 800), [(100, 80, 300), (700, 500, 100)])
+    found = find_large_face(detector, image)  # type: ignore[arg-type]
+    assert found is not None
+    expected = find(image)[0]
+    assert np.abs(found.box - expected.box).max() < 4
+    assert np.abs(found.points5 - expected.points5).max() < 4
+
+
+@pytest.mark.parametrize(
+    "settings", [SearchSettings(), SearchSettings(sure=0.99), SearchSettings(min_size=200)]
+)
+def test_small_and_doubtful_faces_are_left_to_the_whole_search(settings: SearchSettings) -> None:
+    side = 190 if settings == SearchSettings() else 197  # a fifth of the longer side is 194
+    image = photo_with((970, 800), [(100, 80, side - 4 if side == 190 else side)])
+    assert find_large_face(BrightBlobDetector(), image, settings) is None  # type: ignore[arg-type]
+    assert find_large_face(BrightBlobDetector(), np.zeros((90, 90, 3), np.uint8)) is None  # type: ignore[arg-type]
+
+
+def test_a_photo_is_looked_at_once_in_each_size() -> None:
+    class Noting(BrightBlobDetector):
+        def __init__(self) -> None:
+            self.sizes: list[int] = []
+
+        def above(self, image: torch.Tensor, logit: float) -> torch.Tensor:
+            self.sizes.append(image.shape[3])
+            return super().above(image, logit)
+
+    for side, sizes in ((250, [256]), (320, [320, 256]), (640, [640, 256])):
+        detector = Noting()
+        image = photo_with((side, side), [(side // 4, side // 4, side // 2)])
+        (face,) = find_faces(detector, image)  # type: ignore[arg-type]
+        assert detector.sizes == sizes
+        assert abs(face.size - side // 2) < 4

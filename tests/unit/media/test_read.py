@@ -173,3 +173,40 @@ def test_importing_media_brings_no_framework() -> None:
     # Either room first: each uses the other, so a circle of imports would show here.
     subprocess.run([sys.executable, "-c", "import reliableswap.provenance.metadata"], check=True)
     subprocess.run([sys.executable, "-c", "import reliableswap.media.write"], check=True)
+
+
+def large_jpeg(size: tuple[int, int] = (2048, 1200), **options: object) -> bytes:
+    """Smooth colours, darker to the left."""
+    across = np.linspace(20, 230, size[0], dtype=np.float32)
+    pixels = np.dstack([np.tile(across, (size[1], 1))] * 3).astype(np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "JPEG", quality=95, **options)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("least", "reduction"), [(2048, 1), (1024, 2), (700, 2), (512, 4), (100, 8), (None, 1)]
+)
+def test_a_large_jpeg_may_be_read_reduced(least: int | None, reduction: int) -> None:
+    picture = read_picture(large_jpeg(), least_side=least)
+    assert (picture.width, picture.height) == (2048 // reduction, 1200 // reduction)
+    assert picture.reduction == reduction
+    whole = read_picture(large_jpeg()).pixels[::reduction, ::reduction].astype(int)
+    assert np.abs(picture.pixels.astype(int) - whole).max() <= 3
+
+
+def test_a_reduced_picture_is_upright() -> None:
+    exif = Image.Exif()
+    exif[274] = 6  # turned clockwise to be upright
+    picture = read_picture(large_jpeg(exif=exif.tobytes()), least_side=512)
+    assert (picture.width, picture.height, picture.reduction) == (300, 512, 4)
+    assert picture.pixels[0].mean() < 40 < 200 < picture.pixels[-1].mean()
+
+
+def test_only_jpeg_is_reduced_and_damage_is_found(tmp_path: Path) -> None:
+    content = encoded(Image.new("RGB", (2048, 100)), "PNG")
+    assert read_picture(content, least_side=100).reduction == 1
+    damaged = tmp_path / "damaged.jpg"
+    damaged.write_bytes(large_jpeg()[:-2000])
+    with pytest.raises(PictureError, match="damaged or incomplete"):
+        read_picture(damaged, least_side=256)

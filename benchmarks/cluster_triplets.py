@@ -1,0 +1,244 @@
+"""Make triplets on a Ray cluster with S3, kill a node in the middle, and compare the shards with a local run's.
+
+    python benchmarks/cluster_triplets.py PHOTOS [--pairs 2000] [--size 64] [--nodes 3] [--kill-after 0.5]
+
+An S3 server (moto) and the cluster's nodes run on this machine, each node with one processor. Both runs look at the
+photos themselves; the cluster keeps records, plan and shards in the bucket. It needs the extras `s3` and `ray`, and
+"moto[server]". The exit status is 1 if a shard differs by a byte.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import resource
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reliableswap.bundled import bundled
+from reliableswap.data.encoders import EncoderChoice
+from reliableswap.data.splits import Split
+from reliableswap.data.storage import as_path
+from reliableswap.jobs.ray_cluster import RayCluster
+from reliableswap.triplets.factory import RunReport, make_triplets
+from reliableswap.triplets.settings import TripletSettings
+
+MEBI = 2**20
+STORE = 100 * MEBI  # Ray's shared memory, for each node
+
+
+@dataclass(frozen=True)
+class Run:
+    """The same triplets, wherever they are made."""
+
+    photos: Path
+    flat: tuple[str, ...]
+    settings: TripletSettings
+
+    def __call__(self, output: Path, executor: RayCluster | None = None) -> RunReport:
+        encoder = EncoderChoice(bundled("identity"), precision="auto")
+        return make_triplets(
+            self.photos,
+            output,
+            self.settings,
+            flat=self.flat,
+            encoder=encoder,
+            executor=executor,
+            progress=False,
+        )
+
+
+@dataclass(frozen=True)
+class Noting:
+    """A maker that leaves an empty file in `folder` for each unit that it begins."""
+
+    maker: Callable[[Any], Any]
+    folder: Path
+
+    def __call__(self, unit: Any) -> Any:
+        (self.folder / uuid.uuid4().hex).touch()
+        return self.maker(unit)
+
+
+@dataclass(frozen=True)
+class NotingCluster(RayCluster):
+    """A cluster whose nodes note the units that they begin; `units` counts those that were asked for."""
+
+    noted: Path = Path()
+
+    def __call__(self, maker: Any, units: Sequence[Any]) -> Generator[Any, None, None]:
+        (self.noted / "units").open("a").write("." * len(units))
+        yield from super().__call__(Noting(maker, self.noted / "begun"), units)
+
+    @property
+    def remade(self) -> int:
+        """How many units were begun once more."""
+        return len(list((self.noted / "begun").iterdir())) - (self.noted / "units").stat().st_size
+
+
+def peak_memory() -> int:
+    """The peak of this process's memory in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+@contextmanager
+def s3_bucket(cache: Path) -> Iterator[Path]:
+    """An empty bucket on a server of this machine, for this process and those that it starts."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    os.environ |= {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "RELIABLESWAP_CACHE": str(cache),
+    }
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        end = time.monotonic() + 60
+        while not answers(port):
+            if time.monotonic() > end or server.poll() is not None:
+                raise SystemExit('no S3 server; run: pip install -e ".[s3,ray]" "moto[server]"')
+            time.sleep(0.1)
+        bucket = as_path("s3://bucket")
+        bucket.fs.mkdir("bucket")  # type: ignore[attr-defined]
+        yield bucket
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+
+
+def answers(port: int) -> bool:
+    """Whether somebody listens at that port of this machine."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextmanager
+def ray_nodes(count: int) -> Iterator[Any]:
+    """A cluster of `count` nodes with a processor each, and a head without one."""
+    try:
+        import ray
+        from ray.cluster_utils import Cluster
+    except ImportError:
+        raise SystemExit('no Ray; run: pip install -e ".[s3,ray]" "moto[server]"') from None
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0"}
+    head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": STORE}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    try:
+        cluster.nodes = [cluster.add_node(num_cpus=1, object_store_memory=STORE) for _ in range(count)]
+        yield cluster
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+
+
+@contextmanager
+def a_node_dies(cluster: Any, made: Callable[[], int], after: int) -> Iterator[list[int]]:
+    """Kill a node once `after` shards are made; the list then holds how many were."""
+    then: list[int] = []
+    over = threading.Event()
+
+    def kill() -> None:
+        while not over.wait(0.2):
+            if made() >= after:
+                cluster.remove_node(cluster.nodes.pop(), allow_graceful=False)
+                then.append(made())
+                return
+
+    killer = threading.Thread(target=kill, daemon=True)
+    killer.start()
+    try:
+        yield then
+    finally:
+        over.set()
+        killer.join(60)
+
+
+def shards(output: Path) -> dict[str, bytes]:
+    """The shards of a run by name."""
+    return {path.name: path.read_bytes() for path in output.glob("data/*.parquet")}
+
+
+def here(run: Run, output: Path) -> tuple[RunReport, float, float]:
+    """The local run: its report, seconds, and its peak memory in bytes."""
+    began = time.monotonic()
+    report = run(output)
+    return report, time.monotonic() - began, peak_memory()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("photos", type=Path, metavar="PHOTOS", help="folder with one sub-folder per person")
+    parser.add_argument("--flat", default="", help="sub-folders in which every photo shows another person")
+    parser.add_argument("--pairs", type=int, default=2000)
+    parser.add_argument("--size", type=int, default=64, help="side of the crops in pixels")
+    parser.add_argument("--shard-pairs", type=int, default=50, help="pairs a unit")
+    parser.add_argument("--nodes", type=int, default=3, help="of the cluster, with a processor each")
+    parser.add_argument(
+        "--kill-after",
+        type=float,
+        default=0.5,
+        help="share of the shards that are made when a node is killed",
+    )
+    arguments = parser.parse_args()
+    if arguments.nodes < 2:
+        parser.error("one node dies, so give at least --nodes 2")
+    flat = tuple(name for name in arguments.flat.split(",") if name)
+    settings = TripletSettings(
+        size=arguments.size, pairs=arguments.pairs, shard_pairs=arguments.shard_pairs, split=Split(100, 0, 0)
+    )
+    run = Run(arguments.photos.resolve(), flat, settings)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            report, seconds, peak = pool.apply(here, (run, folder / "local"))
+        wanted = shards(folder / "local")
+        print(
+            f"local: {len(wanted)} shards, {report.kept} of {arguments.pairs} pairs kept, {seconds:.0f} s, "
+            f"peak {peak / MEBI:.0f} MiB",
+            flush=True,
+        )
+        (folder / "begun").mkdir()
+        after = max(1, round(arguments.kill_after * len(wanted)))
+        with s3_bucket(folder / "copies") as bucket, ray_nodes(arguments.nodes) as cluster:
+            output = bucket / "triplets"
+            executor = NotingCluster(cluster.address, noted=folder)
+            began = time.monotonic()
+            with a_node_dies(cluster, lambda: len(list(output.glob("data/*.parquet"))), after) as made_then:
+                run(output, executor)
+            seconds = time.monotonic() - began
+            found = shards(output)
+        different = sorted(
+            name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name)
+        )
+        killed = f"one killed with {made_then[0]} shards made" if made_then else "NONE KILLED"
+        print(
+            f"{arguments.nodes} nodes, {killed}: {len(found)} shards, {sum(map(len, found.values())) / MEBI:.0f} MiB, "
+            f"{seconds:.0f} s, units begun once more: {executor.remade}, "
+            f"peak of the driver {peak_memory() / MEBI:.0f} MiB"
+        )
+        print(
+            f"{len(different)} shards differ {different[:5]}"
+            if different
+            else "every shard has the same bytes"
+        )
+        if different or not made_then:
+            sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
