@@ -22,7 +22,7 @@ import numpy as np
 
 from .raster import rasterise
 from .regions import face_width
-from .resampling import read_at
+from .resampling import put, read_points, sharp
 from .topology import POINTS, topology
 
 # The filter gives an expectation, which is shrunk by what one photo cannot tell; this undoes about half of that.
@@ -140,15 +140,16 @@ def moved_share(move: np.ndarray) -> np.ndarray:
     return far
 
 
-def moved_pixels(move: np.ndarray) -> np.ndarray:
-    """(H,W) uint8, 1 where a displacement (H,W,2) is MIN_MOVE or more, else 0."""
-    return (moved_share(move) > 0).view(np.uint8)
-
-
-def reshape(picture: np.ndarray, move: np.ndarray, quick: bool = False) -> np.ndarray:
+def reshape(
+    picture: np.ndarray, move: np.ndarray, quick: bool = False, share: np.ndarray | None = None
+) -> np.ndarray:
     """(H,W,3) uint8 the picture warped by a displacement (H,W,2); bit-equal where that is below MIN_MOVE.
 
-    quick: as for `resampling.sharp`.
+    quick: as for `resampling.sharp`. share: moved_share's (H,W), if it is known.
     """
-    moved = moved_pixels(move)
-    return cv2.copyTo(read_at(picture, origins(move), moved, quick), moved, picture.copy())
+    moved = np.flatnonzero((moved_share(move) if share is None else share) > 0)
+    warped = picture.copy()
+    if len(moved):
+        positions = origins(move).reshape(-1, 2).take(moved, axis=0)
+        put(warped, moved, read_points(picture, positions, sharp(picture.shape, quick)))
+    return warped
