@@ -61,8 +61,11 @@ def reenact(
         other = picture.at(positions, kernel)
         both = before + shown * (1 - before)
         share = before / np.maximum(both, 1e-6)
-        mixed = other + share[:, None] * (image[lacking].astype(np.float32) - other)
-        image[lacking], validity[lacking] = to_bytes(mixed), both
+        mixed = image.take(lacking, axis=0).astype(np.float32) - other
+        mixed *= share[:, None]
+        mixed += other
+        put(image[None], lacking, to_bytes(mixed))
+        validity[lacking] = both
         bare[lacking] = bare_mirrored + share * (bare[lacking] - bare_mirrored)
     whole = np.zeros((*raster.shape, 3), np.uint8)
     put(whole, raster.pixels, image)
