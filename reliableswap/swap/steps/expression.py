@@ -31,7 +31,7 @@ def expression(job: FaceJob) -> FaceJob:
     mesh = made.mesh if made.confirmed else job.goal  # in a clip, the correction of the frames before fades
     step = job.steadied("expression", correction(mesh, job.goal))
     move = displacement(mesh, corrected(mesh, step, strength), job.target.shape)
-    moved = moved_share(move)
+    moved = moved_share(move, job.quick)
     image = reshape(job.image, move, job.quick, moved)
     return job.with_layers(image=image, mask=np.maximum(job.mask, moved > 0))
 
