@@ -11,7 +11,9 @@ from reliableswap.geometry.resampling import put, read_points, to_bytes
 
 @pytest.mark.parametrize("kernel", [cv2.INTER_CUBIC, cv2.INTER_LANCZOS4])
 @pytest.mark.parametrize("count", [0, 1, 1024, 1500])
-def test_some_points_are_read_as_in_a_whole_picture(count: int, kernel: int, rng: np.random.Generator) -> None:
+def test_some_points_are_read_as_in_a_whole_picture(
+    count: int, kernel: int, rng: np.random.Generator
+) -> None:
     picture = rng.integers(0, 256, (90, 120, 3), np.uint8)
     y, x = np.mgrid[:150, :201].astype(np.float32)
     positions = np.dstack([x * 0.6 - 3, y * 0.55 + 1.3])

@@ -64,7 +64,9 @@ def test_positions_of_a_window_are_those_of_the_whole() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 50, 200, 64])
-def test_a_picture_warped_point_by_point_is_the_picture_warped_at_once(size: int, rng: np.random.Generator) -> None:
+def test_a_picture_warped_point_by_point_is_the_picture_warped_at_once(
+    size: int, rng: np.random.Generator
+) -> None:
     picture = rng.integers(0, 256, (size, size + 21, 3), np.uint8)
     move = np.zeros((size, size + 21, 2), np.float32)
     move[size // 3 : size // 2 + 1, 5 : size // 2 + 6] = 1.3, -0.6
