@@ -55,8 +55,7 @@ def guidance_texture(
     toned[where], valid[where] = _in_window(
         source, source_mesh, target[where], target_mesh - corner, covers, soft_light, quick
     )
-    valid[where] *= _fading_outwards(target_mesh, target.shape[:2], where)
-    return toned, valid
+    return toned, valid * _fading_outwards(target_mesh, target.shape[:2])
 
 
 def _in_window(
@@ -124,14 +123,14 @@ def _toned_coarsely(
     return texture + cv2.resize(change, texture.shape[1::-1], interpolation=cv2.INTER_LINEAR)
 
 
-def _fading_outwards(mesh: np.ndarray, shape_hw: tuple[int, int], where: tuple[slice, slice]) -> np.ndarray:
-    """(h,w) in a window of a picture (H,W), a factor on the texture's validity with which a layered generator's texture falls evenly to zero at the
+def _fading_outwards(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
+    """(H,W) a factor on the texture's validity with which a layered generator's texture falls evenly to zero at the
     face's outline.
 
     The mesh ends on the forehead and at the temples, where nothing in a photo ends.
     """
     soft = regions.feathered(regions.oval(mesh, shape_hw), _FADE * regions.face_width(mesh))
-    weight = np.clip(2 * soft[where] - 1, np.exp(-INVALID), 1)
+    weight = np.clip(2 * soft - 1, np.exp(-INVALID), 1)
     return np.asarray(1 + np.log(weight) / INVALID, np.float32)
 
 
