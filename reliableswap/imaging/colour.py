@@ -180,9 +180,9 @@ def local_means(pictures: Sequence[np.ndarray], weight: np.ndarray, sigma: float
     k = max(1.0, sigma / 3.0)
     size = (max(2, round(width / k)), max(2, round(height / k)))
     weighted = [cv2.merge([plane * weight for plane in cv2.split(picture)]) for picture in pictures]
-    reduced = [cv2.resize(one, size, interpolation=cv2.INTER_AREA) for one in (*weighted, weight)]
-    near = [_blurred(one, sigma / k) for one in reduced]
-    small, wider = cv2.merge(near), cv2.merge([_blurred_widely(one, 3 * sigma / k) for one in near])
+    small = cv2.merge([cv2.resize(one, size, interpolation=cv2.INTER_AREA) for one in (*weighted, weight)])
+    small = _blurred(small, sigma / k)
+    wider = _blurred(small, 3 * sigma / k)
     everywhere = small.reshape(-1, small.shape[2]).mean(0)
     *planes, mass = cv2.split(small + 1e-2 * wider + (1e-4 * everywhere + 1e-9))
     inverse = 1 / mass
@@ -194,16 +194,6 @@ def local_means(pictures: Sequence[np.ndarray], weight: np.ndarray, sigma: float
 
 def _blurred(picture: np.ndarray, sigma: float) -> np.ndarray:
     return cv2.GaussianBlur(picture, (0, 0), max(sigma, 0.3), borderType=cv2.BORDER_REPLICATE)
-
-
-def _blurred_widely(picture: np.ndarray, sigma: float) -> np.ndarray:
-    """As `_blurred`, on a reduced copy where that is as smooth."""
-    k = sigma / 3
-    height, width = picture.shape[:2]
-    if k < 2 or min(height, width) < 4 * k:
-        return _blurred(picture, sigma)
-    cells = cv2.resize(picture, (round(width / k), round(height / k)), interpolation=cv2.INTER_AREA)
-    return cv2.resize(_blurred(cells, 3), (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def _shift_tint(
