@@ -80,6 +80,8 @@ class Glasses:
 
     def at(self, positions: np.ndarray) -> np.ndarray:
         """(H,W) in 0..1: glasses at positions (H,W,2) of the picture."""
+        if not self.odds.any():
+            return np.zeros(positions.shape[:2], np.float32)
         places = cv2.transform(positions, self.matrix).astype(np.float32)
         return cv2.remap(self.odds, places, None, cv2.INTER_LINEAR)
 

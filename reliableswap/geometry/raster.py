@@ -49,7 +49,7 @@ class Raster:
         return covered.reshape(self.shape)
 
     def only(self, kept: np.ndarray) -> Raster:
-        """Of its covered pixels those where `kept` (N,) is true."""
+        """Of its covered pixels those where `kept` (N,) is true, or those of these numbers."""
         return replace(self, pixels=self.pixels[kept], triangles=self.triangles[kept])
 
     def interpolate(self, values: np.ndarray) -> Iterator[np.ndarray]:
@@ -66,10 +66,13 @@ class Raster:
 
     def planes(self, values: np.ndarray, outside: float = 0.0) -> list[np.ndarray]:
         """(H,W) float32 for each column of point values (P,C), `outside` where no triangle is."""
-        out = np.full((values.shape[1], self.shape[0] * self.shape[1]), outside, np.float32)
-        for plane, inside in zip(out, self.interpolate(values), strict=True):
-            plane[self.pixels] = inside
-        return list(out.reshape(-1, *self.shape))
+        return [self.plane(inside, outside) for inside in self.interpolate(values)]
+
+    def plane(self, inside: np.ndarray, outside: float = 0.0) -> np.ndarray:
+        """(H,W) float32 the values (N,) of the covered pixels, and `outside` elsewhere."""
+        plane = np.full(self.shape, outside, np.float32)
+        plane.ravel()[self.pixels] = inside
+        return plane
 
     def picture(self, values: np.ndarray, outside: float = 0.0) -> np.ndarray:
         """(H,W,C) float32: the planes merged."""

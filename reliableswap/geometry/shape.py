@@ -22,7 +22,7 @@ import numpy as np
 
 from .raster import rasterise
 from .regions import face_width
-from .resampling import read_at
+from .resampling import put, read_points, sharp
 from .topology import POINTS, topology
 
 # The filter gives an expectation, which is shrunk by what one photo cannot tell; this undoes about half of that.
@@ -131,24 +131,27 @@ def origins(move: np.ndarray, window: tuple[slice, slice] | None = None) -> np.n
     return cv2.merge([x, y])
 
 
-def moved_share(move: np.ndarray) -> np.ndarray:
+def moved_share(move: np.ndarray, quick: bool = False) -> np.ndarray:
     """(H,W) float32 how far a displacement (H,W,2) moves pixels along its longer axis, one pixel at most; zero where
-    that is less than MIN_MOVE."""
-    dx, dy = (np.abs(plane) for plane in cv2.split(move))
-    far = np.minimum(np.maximum(dx, dy), np.float32(1))
-    far[far < MIN_MOVE] = 0
-    return far
+    that is less than MIN_MOVE.
 
-
-def moved_pixels(move: np.ndarray) -> np.ndarray:
-    """(H,W) uint8, 1 where a displacement (H,W,2) is MIN_MOVE or more, else 0."""
-    return (moved_share(move) > 0).view(np.uint8)
-
-
-def reshape(picture: np.ndarray, move: np.ndarray, quick: bool = False) -> np.ndarray:
-    """(H,W,3) uint8 the picture warped by a displacement (H,W,2); bit-equal where that is below MIN_MOVE.
-
-    quick: as for `resampling.sharp`.
+    quick: for a frame of a clip, in which four times as much counts as none.
     """
-    moved = moved_pixels(move)
-    return cv2.copyTo(read_at(picture, origins(move), moved, quick), moved, picture.copy())
+    least = np.float32(4 * MIN_MOVE if quick else MIN_MOVE)
+    far = np.minimum(cv2.max(*cv2.split(np.abs(move))), np.float32(1))
+    return cv2.threshold(far, float(np.nextafter(least, np.float32(0))), 0, cv2.THRESH_TOZERO)[1]
+
+
+def reshape(
+    picture: np.ndarray, move: np.ndarray, quick: bool = False, share: np.ndarray | None = None
+) -> np.ndarray:
+    """(H,W,3) uint8 the picture warped by a displacement (H,W,2); bit-equal where that is as good as none.
+
+    quick: as for `resampling.sharp` and `moved_share`. share: what moved_share gives, if it is known.
+    """
+    moved = np.flatnonzero((moved_share(move, quick) if share is None else share) > 0)
+    warped = picture.copy()
+    if len(moved):
+        positions = origins(move).reshape(-1, 2).take(moved, axis=0)
+        put(warped, moved, read_points(picture, positions, sharp(picture.shape, quick)))
+    return warped

@@ -11,7 +11,7 @@ import numpy as np
 
 from .raster import Raster, rasterise
 from .regions import mouth_opening
-from .resampling import read_at, to_bytes
+from .resampling import in_rows, put, read_points, sharp, to_bytes
 from .topology import checked_mesh, checked_picture, topology
 from .trust import inside_lips, scale_between, trust
 
@@ -48,32 +48,40 @@ def reenact(
     scale = scale_between(source_mesh, target_mesh)
     own, mirrored = trust(source_mesh, target_mesh)
     picture = source.at_scale(scale) if isinstance(source, Copies) else Sampled(source, scale)
-    covered = raster.covered.view(np.uint8)
+    kernel = sharp(raster.shape, quick)
+    if not len(raster.pixels):
+        empty = np.zeros(raster.shape, np.float32)
+        return Texture(np.zeros((*raster.shape, 3), np.uint8), empty, empty)
     positions, validity, bare = _shown(raster, source_mesh, own, covers_at)
-    image = picture.at(positions, covered, quick)
-    lacking = validity.take(raster.pixels)
-    if np.count_nonzero(lacking < _ENOUGH) > 0.01 * len(raster.pixels):
-        beside = raster.only(lacking < 1)
+    image = picture.at(positions, kernel)
+    if np.count_nonzero(validity < _ENOUGH) > 0.01 * len(validity):
+        lacking = np.flatnonzero(validity < 1)
+        beside, before = raster.only(lacking), validity[lacking]
         positions, shown, bare_mirrored = _shown(beside, source_mesh[topology().mirror], mirrored, covers_at)
-        other = picture.at(positions, beside.covered.view(np.uint8), quick)
-        both = validity + shown * (1 - validity)
-        share = validity / np.maximum(both, 1e-6)
-        mixed = other + cv2.merge([share] * 3) * (image.astype(np.float32) - other)
-        image, validity = to_bytes(mixed), both
-        bare = bare_mirrored + share * (bare - bare_mirrored)
-    image = cv2.bitwise_and(image, image, mask=covered)
-    return Texture(image, validity.astype(np.float32), bare)
+        other = picture.at(positions, kernel)
+        both = before + shown * (1 - before)
+        share = before / np.maximum(both, 1e-6)
+        mixed = image.take(lacking, axis=0).astype(np.float32) - other
+        mixed *= share[:, None]
+        mixed += other
+        put(image[None], lacking, to_bytes(mixed))
+        validity[lacking] = both
+        bare[lacking] = bare_mirrored + share * (bare[lacking] - bare_mirrored)
+    whole = np.zeros((*raster.shape, 3), np.uint8)
+    put(whole, raster.pixels, image)
+    return Texture(whole, raster.plane(validity), raster.plane(bare))
 
 
 def _shown(
     raster: Raster, source_mesh: np.ndarray, trusted: np.ndarray, covers_at: CoversAt | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where to read the source (H,W,2), how far it shows the face there (H,W), and where its skin is bare (H,W)."""
-    x, y, shown = raster.planes(np.column_stack([source_mesh[:, :2], trusted]), outside=-1.0)
-    positions, shown = cv2.merge([x, y]), np.maximum(shown, 0)
+    """Of the raster's pixels where to read the source (N,2), how far it shows the face there (N,), and where its skin
+    is bare (N,)."""
+    x, y, shown = raster.interpolate(np.column_stack([source_mesh[:, :2], trusted]))
+    positions, shown = np.column_stack([x, y]), np.maximum(shown, 0)
     if covers_at is None:
         return positions, shown, np.ones_like(shown)
-    hidden, bare = covers_at(positions)
+    hidden, bare = (plane.ravel()[: len(shown)] for plane in covers_at(in_rows(positions)))
     return positions, shown * (1 - hidden), bare
 
 
@@ -119,11 +127,11 @@ class Sampled:
             kx, ky = size[0] / width, size[1] / height
             self.matrix = np.array([[kx, 0, 0.5 * kx - 0.5], [0, ky, 0.5 * ky - 0.5]])
 
-    def at(self, positions: np.ndarray, needed: np.ndarray | None = None, quick: bool = False) -> np.ndarray:
-        """(h,w,C) the picture at positions (h,w,2) of the picture as it was given; see `read_at`."""
+    def at(self, positions: np.ndarray, kernel: int) -> np.ndarray:
+        """(N,C) the picture at positions (N,2) of the picture as it was given."""
         if self.matrix is not None:
-            positions = cv2.transform(positions, self.matrix)
-        return read_at(self.picture, positions, needed, quick)
+            positions = cv2.transform(positions[None], self.matrix)[0]
+        return read_points(self.picture, positions, kernel)
 
 
 @dataclass(eq=False)

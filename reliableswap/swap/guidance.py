@@ -22,7 +22,8 @@ _LIGHT_REACH = 0.22  # of the face's width: slower changes of brightness count a
 _HARD_LIGHT = 0.05  # of the face's width: the scale at which hard light is limited
 _MEETING = 0.025  # of the face's width: the scale at which the texture's light meets the target's at its end
 _END = 0.1  # of the face's width: the distance from the texture's end within which it does
-_COARSE_TONES = 100  # pixels of a face's width from which a clip's tones are worked out at half the size
+# Pixels of a face's width from which a clip's tones are worked out at half the size, and at a third of it.
+_COARSE_TONES, _COARSER_TONES = 100, 200
 _FADE = 0.06  # of the face's width: the distance in which the texture fades to the outline
 _LEAST_VALID = 0.02  # guidance with a lower validity is left out
 
@@ -113,11 +114,12 @@ def _room(shown: np.ndarray, width: float) -> np.ndarray:
 def _toned_coarsely(
     texture: np.ndarray, target: np.ndarray, skin: np.ndarray, width: float, room: np.ndarray | None
 ) -> np.ndarray:
-    """As `_toned`, whose changes are worked out at half the size."""
-    size = (texture.shape[1] // 2, texture.shape[0] // 2)
+    """As `_toned`, whose changes are worked out at a half or a third of the size."""
+    k = 3 if width > _COARSER_TONES else 2
+    size = (texture.shape[1] // k, texture.shape[0] // k)
     small, seen, bare = (cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in (texture, target, skin))
     room = None if room is None else cv2.resize(room, size, interpolation=cv2.INTER_AREA)
-    change = _toned(small, seen, bare, width / 2, room) - small
+    change = _toned(small, seen, bare, width / k, room) - small
     return texture + cv2.resize(change, texture.shape[1::-1], interpolation=cv2.INTER_LINEAR)
 
 

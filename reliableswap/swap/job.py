@@ -14,12 +14,13 @@ from reliableswap.geometry.shape import displacement, moved_share, origins, shap
 
 from .networks import Networks
 from .person import Person
-from .place import CropPlace
+from .place import CropPlace, Window
 from .settings import SwapSettings
 from .subject import Subject
 
 Steady = Callable[[str, np.ndarray], np.ndarray]  # what is decided, by name -> the same, steadied in time
 
+NEAR = 0.1  # fraction of the face's width around its mesh within which steps ask what covers it
 COARSE_REACH = 0.05  # coarse bands may change pixels this fraction of the face's width beyond the mask
 
 
@@ -122,7 +123,19 @@ class FaceJob:
     @cached_property
     def moved(self) -> np.ndarray:
         """(H,W) in 0..1 where reshaping changes the target."""
-        return moved_share(self.move)
+        return moved_share(self.move, self.quick)
+
+    def covered(self, where: Window) -> tuple[np.ndarray, np.ndarray]:
+        """(h,w), (h,w) what hides the face, and its bare skin, in a window of the reshaped region near the face."""
+        (top, left), hidden, bare = self._covered
+        part = tuple(slice(s.start - at, s.stop - at) for s, at in zip(where, (top, left), strict=True))
+        return hidden[part], bare[part]
+
+    @cached_property
+    def _covered(self) -> tuple[tuple[int, int], np.ndarray, np.ndarray]:
+        around = window(self.goal, self.target.shape, NEAR * self.width + 8)
+        hidden, bare = self.target.covers.at(origins(self.move, around))
+        return (around[0].start, around[1].start), hidden, bare
 
     @cached_property
     def window(self) -> tuple[slice, slice]:

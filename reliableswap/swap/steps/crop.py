@@ -7,24 +7,31 @@ import numpy as np
 
 from reliableswap.geometry.regions import window
 from reliableswap.geometry.resampling import sharp
-from reliableswap.swap.job import FaceJob
+from reliableswap.swap.job import NEAR, FaceJob
 from reliableswap.swap.place import Window
 
 
-def enlarged(job: FaceJob, crop: np.ndarray) -> np.ndarray:
-    """(h,w) or (h,w,3) a picture of the crop's size, laid where the crop came from, in the crop's window."""
-    place = job.crop
-    rows, columns = place.window
+def enlarged(job: FaceJob, crop: np.ndarray, piece: Window | None = None) -> np.ndarray:
+    """(h,w) or (h,w,3) a picture of the crop's size, laid where the crop came from, in the crop's window or a piece of
+    it."""
+    rows, columns = piece or whole(job)
     size = (columns.stop - columns.start, rows.stop - rows.start)
+    back = job.crop.back - np.array([[0, 0, columns.start], [0, 0, rows.start]])
     return cv2.warpAffine(
-        crop, place.back, size, flags=sharp(crop.shape, job.quick) if crop.ndim == 3 else cv2.INTER_LINEAR
+        crop, back, size, flags=sharp(crop.shape, job.quick) if crop.ndim == 3 else cv2.INTER_LINEAR
     )
 
 
-def face_in_crop_window(job: FaceJob) -> Window:
-    """Rows and columns of the crop's window that hold the face's mesh and a tenth of its width around."""
+def whole(job: FaceJob) -> Window:
+    """The crop's window as a piece of itself."""
     rows, columns = job.crop.window
-    face = window(job.goal, job.target.shape, 0.1 * job.width)
+    return slice(0, rows.stop - rows.start), slice(0, columns.stop - columns.start)
+
+
+def face_in_crop_window(job: FaceJob) -> Window:
+    """Rows and columns of the crop's window that hold the face's mesh and some of its surroundings."""
+    rows, columns = job.crop.window
+    face = window(job.goal, job.target.shape, NEAR * job.width)
     return _within(face[0], rows), _within(face[1], columns)
 
 

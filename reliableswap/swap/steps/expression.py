@@ -12,7 +12,7 @@ import numpy as np
 
 from reliableswap.faces.detect import add_meshes
 from reliableswap.geometry.measures import expressive_points, frontal, onto_mean_face
-from reliableswap.geometry.shape import displacement, moved_pixels, reshape
+from reliableswap.geometry.shape import displacement, moved_share, reshape
 from reliableswap.geometry.topology import topology
 from reliableswap.swap.job import FaceJob
 
@@ -31,8 +31,9 @@ def expression(job: FaceJob) -> FaceJob:
     mesh = made.mesh if made.confirmed else job.goal  # in a clip, the correction of the frames before fades
     step = job.steadied("expression", correction(mesh, job.goal))
     move = displacement(mesh, corrected(mesh, step, strength), job.target.shape)
-    moved = moved_pixels(move).astype(np.float32)
-    return job.with_layers(image=reshape(job.image, move, job.quick), mask=np.maximum(job.mask, moved))
+    moved = moved_share(move, job.quick)
+    image = reshape(job.image, move, job.quick, moved)
+    return job.with_layers(image=image, mask=np.maximum(job.mask, moved > 0))
 
 
 def correction(mesh: np.ndarray, goal: np.ndarray) -> np.ndarray:

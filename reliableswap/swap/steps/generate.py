@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from reliableswap.faces.align import apply, crop
 from reliableswap.faces.detect import to_tensor
 from reliableswap.geometry.regions import disc
-from reliableswap.geometry.resampling import crop_method
+from reliableswap.geometry.resampling import crop_method, to_bytes
 from reliableswap.imaging.colour import local_means, to_lab, to_rgb
 from reliableswap.models.layers import SIDE
 from reliableswap.swap.guidance import guidance_texture
@@ -24,7 +24,10 @@ _NEARBY = 0.04  # of the crop's side: the distance within which a colour must be
 def guide(job: FaceJob) -> FaceJob:
     """Layers of the crop: `seen` (S,S,3) uint8 the target, and `guidance` (1,4,S,S), if the generator takes one."""
     place = job.crop
-    seen = crop(job.layer("reshaped"), place.matrix, place.size, method=crop_method(place.size, job.quick))
+    method, picture = crop_method(place.size, job.quick), job.layer("reshaped")
+    if method == cv2.INTER_CUBIC:  # OpenCV is faster with floats
+        picture = picture.astype(np.float32)
+    seen = to_bytes(crop(picture, place.matrix, place.size, method=method))
     if not job.networks.generator.guidance_channels:
         return job.with_layers(seen=seen)
     return job.with_layers(seen=seen, guidance=_guidance(job, seen, apply(place.matrix, job.goal)))

@@ -6,7 +6,6 @@ import numpy as np
 
 from reliableswap.geometry import regions
 from reliableswap.geometry.resampling import to_bytes
-from reliableswap.geometry.shape import origins
 from reliableswap.imaging.bands import three_channels
 from reliableswap.imaging.grain import detail_change
 from reliableswap.swap.job import FaceJob
@@ -27,7 +26,7 @@ def grain(job: FaceJob) -> FaceJob:
     where = regions.window(job.goal, job.target.shape, 0)
     made, own = (layer[where].astype(np.float32) for layer in (job.image, job.layer("reshaped")))
     mesh = job.goal - np.array([where[1].start, where[0].start, 0], np.float32)
-    hidden, bare = job.target.covers.at(origins(job.move, where))
+    hidden, bare = job.covered(where)
     shown = job.mask[where] * (1 - hidden)
     face = regions.eroded(regions.oval(mesh, shown.shape), _EDGE * job.width)
     change = detail_change(made, own, face * (shown > 0.9), bare, job.width)

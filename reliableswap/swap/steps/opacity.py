@@ -31,28 +31,29 @@ def opacity(job: FaceJob) -> FaceJob:
     alpha = enlarged(job, job.steadied("cover", job.layer("cover")) * job.settings.likeness)
     piece = face_in_crop_window(job)
     there = in_region(job, piece)
-    covers, seen_at = job.target.covers, origins(job.move, there)
-    worn = covers.glasses.at(seen_at)
+    covers = job.target.covers
+    worn = covers.glasses.at(origins(job.move, there))
     front = job.settings.glasses * worn
     if covers.told:
-        hidden, _ = covers.at(seen_at)
+        hidden, _ = job.covered(there)
         front = np.maximum(front, hidden - np.minimum(hidden, worn))
     mesh = job.goal - np.array([there[1].start, there[0].start, 0], np.float32)
     is_large = job.crop.size > SIDE and bool(job.networks.generator.config.get("layers"))
     shown = (1 - front) * (1 - targets_own(mesh, worn.shape, _OPENING_LARGE if is_large else _OPENING))
     if is_large:
         shown *= _inside(mesh, worn.shape, _validity(job, piece))
-        elsewhere = np.ones_like(alpha, bool)
-        elsewhere[piece] = False
-        alpha[elsewhere] = 0
-    alpha[piece] *= shown
+        shown *= alpha[piece]
+        alpha = np.zeros_like(alpha)
+        alpha[piece] = shown
+    else:
+        alpha[piece] *= shown
     return job.with_layers(alpha=alpha)
 
 
 def _validity(job: FaceJob, piece: Window) -> np.ndarray:
     """(H,W) in 0..1 how far the source's texture counts, in a piece of the crop's window."""
     low, high = _VALID
-    valid = enlarged(job, np.ascontiguousarray(job.layer("guidance")[0, 3]))[piece]
+    valid = enlarged(job, np.ascontiguousarray(job.layer("guidance")[0, 3]), piece)
     return np.clip((valid - low) / (high - low), 0, 1)
 
 

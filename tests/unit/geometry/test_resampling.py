@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
-from reliableswap.geometry.resampling import read_at, tiles_with, to_bytes
+from reliableswap.geometry.resampling import put, read_points, to_bytes
 
 
-@pytest.mark.parametrize(
-    "shape", [(150, 201), (1100, 950)]
-)  # small pictures and large ones have kernels of their own
-def test_where_something_is_needed_a_picture_is_read_as_a_whole_one_is(
-    shape: tuple[int, int], rng: np.random.Generator
+@pytest.mark.parametrize("kernel", [cv2.INTER_CUBIC, cv2.INTER_LANCZOS4])
+@pytest.mark.parametrize("count", [0, 1, 1024, 1500])
+def test_some_points_are_read_as_in_a_whole_picture(
+    count: int, kernel: int, rng: np.random.Generator
 ) -> None:
     picture = rng.integers(0, 256, (90, 120, 3), np.uint8)
-    y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
+    y, x = np.mgrid[:150, :201].astype(np.float32)
     positions = np.dstack([x * 0.6 - 3, y * 0.55 + 1.3])
-    needed = np.zeros(shape, np.uint8)
-    needed[10:20, 100:140] = needed[140:, 3] = 1
-    part, whole = read_at(picture, positions, needed), read_at(picture, positions)
-    assert np.array_equal(part[needed > 0], whole[needed > 0])
-    assert not part[64:128].any()
+    whole = cv2.remap(picture, positions, None, kernel, borderMode=cv2.BORDER_REPLICATE)
+    chosen = rng.permutation(150 * 201)[:count]
+    read = read_points(picture, positions.reshape(-1, 2)[chosen], kernel)
+    assert np.array_equal(read, whole.reshape(-1, 3)[chosen])
 
 
-def test_tiles_hold_all_that_is_needed_and_little_else() -> None:
-    needed = np.zeros((200, 300), np.uint8)
-    needed[5, 60:70] = needed[199, 299] = 1
-    held = np.zeros_like(needed)
-    for tile in tiles_with(needed):
-        held[tile] += 1
-    assert held.max() == 1
-    assert held[needed > 0].all()
-    assert held.sum() == 64 * 128 + (200 - 192) * (300 - 256)
+def test_values_are_put_where_they_belong(rng: np.random.Generator) -> None:
+    picture = rng.integers(0, 256, (9, 12, 3), np.uint8)
+    expected, values = picture.copy(), np.array([[1, 2, 3], [4, 5, 6]], np.uint8)
+    expected[0, 5], expected[8, 11] = values
+    put(picture, np.array([5, 9 * 12 - 1]), values)
+    assert np.array_equal(picture, expected)
 
 
 def test_bytes_are_rounded_and_limited() -> None:

@@ -109,10 +109,11 @@ def test_copies_of_a_source_are_kept_and_show_what_the_source_shows() -> None:
     picture = cv2.GaussianBlur(np.random.default_rng(3).uniform(0, 255, (240, 320, 3)), (0, 0), 6)
     picture = np.clip(128 + 8 * (picture - 128), 0, 255).astype(np.uint8)
     y, x = np.mgrid[5:230:3.1, 5:310:3.1].astype(np.float32)
-    positions = np.dstack([x, y])
+    positions = np.column_stack([x.ravel(), y.ravel()])
     copies = Copies(picture)
     for scale in (0.6, 1.2, 1.6, 3.1, 3.2, 3.3):
-        mine, exact = copies.at_scale(scale).at(positions), Sampled(picture, scale).at(positions)
+        mine = copies.at_scale(scale).at(positions, cv2.INTER_LANCZOS4)
+        exact = Sampled(picture, scale).at(positions, cv2.INTER_LANCZOS4)
         assert np.abs(mine.astype(int) - exact).max() <= 3, scale
     assert copies.at_scale(3.13) is copies.at_scale(3.2)  # neighbouring frames use one copy
     assert copies.at_scale(1.2).picture is picture
