@@ -326,7 +326,7 @@ def test_the_made_face_gets_the_targets_expression_back(pipe: ReliableSwapPipeli
 
 def test_what_is_the_targets_own_between_lids_and_lips_moves_along(pipe: ReliableSwapPipeline) -> None:
     """Where the blend leaves the target as it is, a drawn lip must not leave an edge: what is drawn is written."""
-    target = portrait(2, 320, "amateur_selfie")
+    target = portrait(3, 320, "amateur_selfie")
     plain, drawn = (
         pipe(portrait(1, 320), target, engine="blend", shape=0, expression=share).pictures[0].pixels
         for share in (0, 1)
