@@ -34,10 +34,16 @@ from reliableswap.errors import PictureError, ReliableSwapError
 @pytest.fixture
 def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("RELIABLESWAP_CACHE", str(tmp_path / "cache"))
+    _empty_memory()
+    yield as_path("memory://bucket/run")
+    _empty_memory()
+
+
+def _empty_memory() -> None:
+    """Empty the store of the whole process, which other tests may have used."""
     files = fsspec.filesystem("memory")
     files.store.clear()
-    yield as_path("memory://bucket/run")
-    files.store.clear()
+    files.pseudo_dirs[:] = [""]
 
 
 def names(folder: Path) -> list[str]:
