@@ -313,7 +313,7 @@ def test_the_made_face_gets_the_targets_expression_back(pipe: ReliableSwapPipeli
         rows, columns = (np.flatnonzero(swapped.any(axis)) for axis in (1, 0))
         assert changed.max() > 0
         # A soft edge ends somewhere.
-        changed[rows[0] - 2 : rows[-1] + 3, columns[0] - 2 : columns[-1] + 3] = 0
+        changed[rows[0] - 5 : rows[-1] + 6, columns[0] - 5 : columns[-1] + 6] = 0
         assert not changed.any()  # nothing beside the swapped face moves
     clear = [
         n for n, before in enumerate(errors[0.0]) if before > 0.01
