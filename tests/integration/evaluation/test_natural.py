@@ -106,9 +106,9 @@ def test_nodes_measure_the_same(crowd: Path, found: Evaluation) -> None:
 def test_blurred_faces_are_told_and_unchanged_ones_are_not(found: Evaluation) -> None:
     unchanged, recompressed, blurred = (method.estimates for method in found.methods)
     for key in KEYS:
-        assert (
-            unchanged[key].low <= 0.55 <= unchanged[key].high + 0.05
-        )  # of 18 photos, so by chance a little beside 0.5
+        # Of 18 photos the area is by chance a little beside 0.5.
+        assert unchanged[key].low <= 0.55
+        assert unchanged[key].high >= 0.45
         assert unchanged[key].value < blurred[key].value - 0.2
         assert blurred[key].value > (0.75 if "patch_" in key else 0.95)
         assert blurred[key].value > recompressed[key].value
