@@ -105,9 +105,7 @@ def _stop(ray: Any, running: set[Any]) -> None:
 def _answer(ray: Any, reference: Any) -> Any:
     try:
         return ray.get(reference)
-    except (
-        ray.exceptions.RayTaskError
-    ) as error:  # the maker's own error, wrapped with a traceback of the node
+    except ray.exceptions.RayTaskError as error:  # wraps the maker's own
         raise error.cause from error
     except ray.exceptions.RayError as error:
         raise ReliableSwapError(

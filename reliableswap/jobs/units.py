@@ -145,9 +145,8 @@ class Crew(Generic[Unit]):
     patience: float = 60.0
     look_every: float = 0.5  # seconds
     executor: Executor | None = None
-    _seconds: list[float] = field(
-        default_factory=list, compare=False, repr=False
-    )  # of a unit, by list of units
+    # Of a unit, by list of units.
+    _seconds: list[float] = field(default_factory=list, compare=False, repr=False)
 
     def mine(self, units: Sequence[Unit]) -> Sequence[Unit]:
         """This rank's units."""
