@@ -13,8 +13,6 @@ import argparse
 import multiprocessing
 import os
 import resource
-import socket
-import subprocess
 import sys
 import tempfile
 import threading
@@ -26,10 +24,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from s3_server import s3_bucket
+
 from reliableswap.bundled import bundled
 from reliableswap.data.encoders import EncoderChoice
 from reliableswap.data.splits import Split
-from reliableswap.data.storage import as_path
 from reliableswap.jobs.ray_cluster import RayCluster
 from reliableswap.triplets.factory import RunReport, make_triplets
 from reliableswap.triplets.settings import TripletSettings
@@ -90,41 +89,6 @@ class NotingCluster(RayCluster):
 def peak_memory() -> int:
     """The peak of this process's memory in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-@contextmanager
-def s3_bucket(cache: Path) -> Iterator[Path]:
-    """An empty bucket on a server of this machine, for this process and those that it starts."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    os.environ |= {
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "RELIABLESWAP_CACHE": str(cache),
-    }
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        end = time.monotonic() + 60
-        while not answers(port):
-            if time.monotonic() > end or server.poll() is not None:
-                raise SystemExit('no S3 server; run: pip install -e ".[s3,ray]" "moto[server]"')
-            time.sleep(0.1)
-        bucket = as_path("s3://bucket")
-        bucket.fs.mkdir("bucket")  # type: ignore[attr-defined]
-        yield bucket
-    finally:
-        server.terminate()
-        server.wait(timeout=30)
-
-
-def answers(port: int) -> bool:
-    """Whether somebody listens at that port of this machine."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @contextmanager

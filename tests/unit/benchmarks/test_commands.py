@@ -9,13 +9,8 @@ from pathlib import Path
 import pytest
 
 BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
-LIBRARIES = {
-    "attacks.py",
-    "curves.py",
-    "people.py",
-    "rows.py",
-    "styles.py",
-}  # imported by benchmarks, not run
+# Imported by benchmarks, not run.
+LIBRARIES = {"attacks.py", "curves.py", "people.py", "rows.py", "s3_server.py", "styles.py"}
 COMMANDS = sorted(path.name for path in BENCHMARKS.glob("*.py") if path.name not in LIBRARIES)
 
 
