@@ -18,6 +18,7 @@ from reliableswap.models.layers import SIDE
 from reliableswap.swap.guidance import guidance_texture
 from reliableswap.swap.job import FaceJob
 
+_DECISION = 3.0  # power of the mask's odds
 _NEARBY = 0.04  # of the crop's side: the distance within which a colour must be seen to be allowed
 
 
@@ -50,7 +51,7 @@ def generate(job: FaceJob) -> FaceJob:
     made = np.ascontiguousarray(levels.permute(1, 2, 0).cpu().numpy())
     if guidance is not None and not generator.config.get("layers"):  # layers are the photos' own colours
         made = _within_seen_colours(made, picture, guidance)
-    cover = _faded(mask[0, 0].float().cpu().numpy())
+    cover = _faded(_decided(mask[0, 0].float().cpu().numpy()))
     return job.with_layers(generated=made, cover=cover)
 
 
@@ -96,6 +97,16 @@ def _guidance(job: FaceJob, picture: np.ndarray, mesh: np.ndarray) -> np.ndarray
         quick=job.quick,
     )
     return torch.cat([to_tensor(texture), torch.from_numpy(validity)[None, None].float()], 1).numpy()
+
+
+def _decided(mask: np.ndarray) -> np.ndarray:
+    """(S,S) the mask with odds to the power of `_DECISION`.
+
+    It is the probability that the face is in front. As an opacity it would let the target's skin show through a
+    source's beard, about which the generator is not quite certain.
+    """
+    face, other = mask**_DECISION, (1 - mask) ** _DECISION
+    return face / np.maximum(face + other, 1e-6)
 
 
 def _faded(mask: np.ndarray) -> np.ndarray:

@@ -10,10 +10,8 @@ from reliableswap.imaging.bands import three_channels
 from reliableswap.imaging.grain import detail_change
 from reliableswap.swap.job import FaceJob
 
-_EDGE, _SOFT = (
-    0.06,
-    0.03,
-)  # of the face's width: distance of the change from the outline, and width of its soft edge
+_EDGE = 0.06  # of the face's width: how far inside the outline the change ends
+_SOFT = 0.03  # of the face's width: the soft edge of that
 
 
 def grain(job: FaceJob) -> FaceJob:

@@ -16,6 +16,7 @@ from reliableswap.models.layers import CHANNELS, INVALID, SIDE, SIZES, compose
 from reliableswap.swap.guidance import _fading_outwards
 from reliableswap.swap.networks import Networks
 from reliableswap.swap.place import CropPlace
+from reliableswap.swap.steps.generate import _decided
 from reliableswap.swap.subject import Subject
 
 
@@ -62,3 +63,8 @@ def test_the_crop_of_a_clip_is_no_larger_than_needed(layers: bool, in_between: b
     place = CropPlace.of(subject, generator, in_between)
     assert place.size == size
     assert place.holds_all
+
+
+def test_a_likely_face_is_opaque_and_a_likely_hand_is_not() -> None:
+    decided = _decided(np.array([[0, 0.25, 0.5, 0.75, 1]], np.float32))
+    assert decided[0] == pytest.approx([0, 0.036, 0.5, 0.964, 1], abs=1e-3)
