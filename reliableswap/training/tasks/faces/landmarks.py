@@ -14,8 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from reliableswap.errors import ReliableSwapError
 from reliableswap.faces.align import apply, crop, upright
 from reliableswap.faces.face import LEFT_EYE_OUTER, RIGHT_EYE_OUTER, five_points
+from reliableswap.geometry.measures import eye_openings
 from reliableswap.imaging.degrade import Rng, degrade, occlude, texture
 from reliableswap.models.base import Network
 from reliableswap.models.landmarks import MeshNet
@@ -34,6 +36,7 @@ from .profile import rotated_to_yaw
 class LandmarksSettings(DistilSettings):
     initial: Path | None = setting(None, "folder of a MeshNet to start from")
     profiles: float = setting(0.3, "share of the faces that are rotated to a profile")
+    shut_eyes: float = setting(0.0, "share of the samples that are drawn from photos with nearly shut eyes")
     validation_pictures: int = setting(400, "held-out faces per validation", on_resume="any")
 
 
@@ -46,6 +49,11 @@ class Crops(Dataset[dict[str, Tensor]]):
         self.settings, self.labels, self.training = settings, labels, training
         self.size, self.scale = size, scale
         self.indices = labels.rows(training)
+        self.shut = np.flatnonzero([_opening(labels.meshes[i]) < _SHUT for i in self.indices])
+        if training and settings.shut_eyes and not len(self.shut):
+            raise ReliableSwapError(
+                f"none of the {len(self.indices)} photos to learn from shows nearly shut eyes; leave out --shut_eyes"
+            )
         self.backgrounds = Backgrounds(settings.backgrounds) if settings.backgrounds else None
         self.photos = PhotoStore(labels.photos, self.indices)
 
@@ -54,7 +62,9 @@ class Crops(Dataset[dict[str, Tensor]]):
 
     def __getitem__(self, i: int) -> dict[str, Tensor]:
         rng = np.random.default_rng([self.settings.seed, int(self.training), i])
-        image, mesh = self.labelled(int(rng.integers(len(self.indices))), bool(rng.random() < 0.5))
+        shut = self.training and rng.random() < self.settings.shut_eyes
+        position = rng.choice(self.shut) if shut else rng.integers(len(self.indices))
+        image, mesh = self.labelled(int(position), bool(rng.random() < 0.5))
         if rng.random() < self.settings.profiles:
             image, mesh = rotated_to_yaw(image, mesh, rng.uniform(25, 75))
         face = rng.random() > 0.18
@@ -127,6 +137,13 @@ _LIPS_APART = ((13, 14), (82, 87), (312, 317), (81, 178), (311, 402), (80, 88), 
 _LIDS_APART = ((159, 145), (160, 144), (158, 153), (386, 374), (385, 380), (387, 373))
 
 
+_SHUT = 0.18  # opening of the narrower eye, in its width, below which eyes count as nearly shut
+
+
+def _opening(mesh: np.ndarray) -> float:
+    return float(eye_openings(mesh).min())
+
+
 def openings(mesh: Tensor, pairs: Sequence[tuple[int, int]]) -> Tensor:
     """(B,468,3) -> (B,N,2) the way from one lip or lid to the other in the picture."""
     upper, lower = ([pair[n] for pair in pairs] for n in (0, 1))
@@ -170,7 +187,11 @@ class LandmarksTask(Task):
         rng = np.random.default_rng(0)
         count = min(self.settings.validation_pictures, len(self.held_out.indices))
         found = [self._errors(network, position, rng) for position in range(count)]
-        return {name: float(np.mean([one[name] for one in found])) for name in found[0]} if found else {}
+        if not found:
+            return {}
+        shut = [self._errors(network, int(n), rng)["lids_apart"] for n in self.held_out.shut[:count]]
+        figures = {name: float(np.mean([one[name] for one in found])) for name in found[0]}
+        return figures | ({"lids_apart_shut": float(np.mean(shut))} if shut else {})
 
     def _errors(self, network: MeshNet, position: int, rng: Rng) -> dict[str, float]:
         """The figures of one held-out photo."""
