@@ -18,6 +18,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from people import PEOPLE, around_face, photo_of
 
 from reliableswap import ReliableSwapPipeline
 from reliableswap.data.photos import PICTURES
@@ -28,6 +29,7 @@ from reliableswap.faces.analysers.facemesh import FaceMesh, WithFaceMesh
 from reliableswap.faces.face import Face, eye_distance
 from reliableswap.geometry.measures import eye_openings
 from reliableswap.media import read_picture
+from reliableswap.swap.person import Person
 
 CLOSED, LOWERED = 0.12, 0.22  # openings below which lids are closed and lowered
 TENTH = 0.1  # of an open eye
@@ -72,32 +74,26 @@ def groups(eyes: list[Eyes], count: int) -> dict[str, list[Eyes]]:
 
 
 def measure(
-    pipe: ReliableSwapPipeline, targets: list[Eyes], sources: list[Eyes], engine: str, analyser: FaceAnalyser
+    pipe: ReliableSwapPipeline,
+    targets: list[Eyes],
+    sources: list[Person],
+    engine: str,
+    analyser: FaceAnalyser,
 ) -> tuple[list[tuple[float, float]], list[np.ndarray]]:
     """(target's opening, result's opening) of each target that is swapped, and pictures of target and result."""
     pairs, pictures = [], []
     for n, target in enumerate(targets):
-        source = next(one for one in sources[n % len(sources) :] + sources if one.path != target.path)
         photo = read_picture(target.path).pixels
         try:
-            swapped = pipe(source.path, target.path, engine=engine).pictures[0].pixels
+            swapped = pipe(sources[n % len(sources)], target.path, engine=engine).pictures[0].pixels
         except ReliableSwapError as error:
             logging.warning("%s: %s", target.path.name, error)
             continue
         face = largest_face(analyser, swapped)
         if face is not None:
             pairs.append((target.opening, opening(face)))
-            pictures.append(np.hstack([_cut(photo, face), _cut(swapped, face)]))
+            pictures.append(np.hstack([around_face(one, face.box, SIDE) for one in (photo, swapped)]))
     return pairs, pictures
-
-
-def _cut(image: np.ndarray, face: Face) -> np.ndarray:
-    """(SIDE,SIDE,3) the face's box and a little around it."""
-    x0, y0, x1, y1 = face.box
-    scale = SIDE / (1.2 * max(x1 - x0, y1 - y0))
-    shift = SIDE / 2 - scale * np.array([(x0 + x1) / 2, (y0 + y1) / 2])
-    matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
-    return cv2.warpAffine(image, matrix, (SIDE, SIDE), flags=cv2.INTER_AREA)
 
 
 def main() -> None:
@@ -119,11 +115,12 @@ def main() -> None:
     kinds = groups(eyes_of(arguments.folders, analyser, arguments.width), arguments.count)
     usual = float(np.median([one.opening for one in kinds["open"]]))
     pipe, rows = ReliableSwapPipeline.bundled(), []
+    sources = [pipe.prepare(photo_of(name)) for name in PEOPLE]
     print("| engine | lids | targets | target | result | difference | within a tenth |")
     print("|---|---|---:|---:|---:|---:|---:|")
     for engine in arguments.engines:
         for kind, targets in kinds.items():
-            pairs, pictures = measure(pipe, targets, kinds["open"], engine, analyser)
+            pairs, pictures = measure(pipe, targets, sources, engine, analyser)
             if engine == arguments.engines[0]:
                 rows += pictures
             if not pairs:

@@ -1,31 +1,55 @@
-"""What stays the target's inside a face that was blended or generated: its gaze and its teeth."""
+"""What stays the target's inside a face that was blended or generated: its gaze, shut lids and teeth."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 
 from reliableswap.geometry import regions
+from reliableswap.geometry.measures import eye_openings
 from reliableswap.geometry.topology import topology
 
-_SOFT = 0.008  # of the face's width
+# The upper lid up to its fold, and as much below the eye; the right eye's and the left eye's.
+_LIDS = np.array(
+    [
+        [130, 247, 30, 29, 27, 28, 56, 190, 243, 112, 26, 22, 23, 24, 110, 25],
+        [359, 467, 260, 259, 257, 258, 286, 414, 463, 341, 256, 252, 253, 254, 339, 255],
+    ]
+)
+_SHUT = 0.16, 0.2  # openings, in eye widths, up to which lids are the target's and from which they are not
+_SOFT, _SOFT_LIDS = 0.008, 0.02  # of the face's width
 _FAR = 6.0  # in widths of the soft edge: how far around eyes and mouth there is something of them
+
+Draw = Callable[[np.ndarray, tuple[int, int]], np.ndarray]  # a mesh and a picture's (H,W) -> a mask
 
 
 def targets_own(mesh: np.ndarray, shape_hw: tuple[int, int], opening: float = 0.85) -> np.ndarray:
-    """(H,W) in 0..1: one between the lids and between the lips of a mesh (468,3), with soft edges.
+    """(H,W) in 0..1: one between the lids, on shut lids and between the lips of a mesh (468,3), with soft edges.
 
-    opening: the fraction of the opening between the lids.
+    Shut lids are the target's because no texture of an open eye shows them. opening: the fraction of the opening
+    between the lids.
     """
-    soft = _SOFT * regions.face_width(mesh)
+    rings, width = topology().regions, regions.face_width(mesh)
     own = np.zeros(shape_hw, np.float32)
-    for name in ("right_eye", "left_eye", "inner_lips"):  # small beside the face
-        ring = topology().regions[name]
-        where = regions.window(mesh[ring], shape_hw, _FAR * soft)
-        near = mesh - np.array([where[1].start, where[0].start, 0], np.float32)
-        shape = own[where].shape
-        if name == "inner_lips":
-            inside = regions.inner_mouth(near, shape)
-        else:
-            inside = regions.polygon_mask(regions.scaled_ring(near[ring], opening), shape)
-        own[where] = np.maximum(own[where], regions.feathered(inside, soft))
+    _add(own, mesh, rings["inner_lips"], _SOFT * width, regions.inner_mouth)
+    for eye, lids, opened in zip(("right_eye", "left_eye"), _LIDS, eye_openings(mesh), strict=True):
+        _add(own, mesh, rings[eye], _SOFT * width, _polygon(rings[eye], opening))
+        shut = float(np.clip((_SHUT[1] - opened) / (_SHUT[1] - _SHUT[0]), 0, 1))
+        if shut > 0:
+            _add(own, mesh, lids, _SOFT_LIDS * width, _polygon(lids), shut)
     return own
+
+
+def _add(
+    own: np.ndarray, mesh: np.ndarray, ring: np.ndarray, soft: float, draw: Draw, share: float = 1.0
+) -> None:
+    """Raise `own` (H,W) to a share of a part with soft edges; the part is drawn in a window, as it is small."""
+    where = regions.window(mesh[ring], own.shape, _FAR * soft)
+    near = mesh - np.array([where[1].start, where[0].start, 0], np.float32)
+    part = regions.feathered(draw(near, own[where].shape), soft)
+    own[where] = np.maximum(own[where], share * part)
+
+
+def _polygon(ring: np.ndarray, scale: float = 1.0) -> Draw:
+    return lambda mesh, shape_hw: regions.polygon_mask(regions.scaled_ring(mesh[ring], scale), shape_hw)

@@ -21,3 +21,19 @@ def test_parts_drawn_in_their_windows_are_those_of_the_whole_picture(degrees: fl
     wanted = regions.feathered(whole, 0.008 * regions.face_width(mesh))
     assert wanted.max() > 0.9
     np.testing.assert_allclose(targets_own(mesh, (side, side), 0.9), wanted, atol=1e-3)
+
+
+@pytest.mark.parametrize(("opening", "share"), [(0.1, 1.0), (0.18, 0.5), (0.3, 0.0)])
+def test_shut_lids_are_the_targets(opening: float, share: float) -> None:
+    mesh = mesh_of().copy()
+    mesh = (mesh - mesh.min(0)) * np.float32(500 / np.ptp(mesh[:, 1]))
+    for upper, lower, outer, inner in ((159, 145, 33, 133), (386, 374, 362, 263)):
+        width = np.linalg.norm(mesh[outer] - mesh[inner])
+        mesh[upper] = mesh[lower] - np.float32([0, opening * width, 0])
+    own = targets_own(mesh, (520, 520))
+    for lid in (
+        27,
+        257,
+    ):  # the folds of the upper lids lie at the part's edge, a little below they are inside it
+        x, y = (0.6 * mesh[lid] + 0.4 * mesh[{27: 159, 257: 386}[lid]])[:2].round().astype(int)
+        assert own[y, x] == pytest.approx(share, abs=0.3)
