@@ -16,10 +16,11 @@ os.environ["RELIABLESWAP_CONFIG"] = tempfile.mkdtemp(prefix="reliableswap-tests-
 os.environ["HF_ASSETS_CACHE"] = tempfile.mkdtemp(prefix="reliableswap-tests-")
 os.environ["RELIABLESWAP_CERT"] = os.environ["RELIABLESWAP_KEY"] = os.environ["RELIABLESWAP_TRUST"] = ""
 
+import gc
 import itertools
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,6 +52,27 @@ def _one_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_wait_for_the_disk() -> Iterator[None]:
+    """A flush to the disk takes up to 20 ms, and only a power cut shows that it was left out."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(os, "fsync", os.fstat)  # which also fails for what is no open file
+    yield
+    patch.undo()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Importing makes a million objects that stay; it takes the garbage collector a second to go through them."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_unconfigure() -> None:
