@@ -16,7 +16,6 @@ os.environ["RELIABLESWAP_CONFIG"] = tempfile.mkdtemp(prefix="reliableswap-tests-
 os.environ["HF_ASSETS_CACHE"] = tempfile.mkdtemp(prefix="reliableswap-tests-")
 os.environ["RELIABLESWAP_CERT"] = os.environ["RELIABLESWAP_KEY"] = os.environ["RELIABLESWAP_TRUST"] = ""
 
-import gc
 import itertools
 import logging
 import shutil
@@ -31,6 +30,8 @@ import pytest
 from hypothesis import settings
 from PIL import Image
 from support.people import person
+
+from reliableswap.lazy import uncollected
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -65,14 +66,9 @@ def _no_wait_for_the_disk() -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Importing makes a million objects that stay; it takes the garbage collector a second to go through them."""
-    gc.disable()
-    try:
+    """What the tests' modules import stays."""
+    with uncollected():
         return (yield)
-    finally:
-        gc.collect()
-        gc.freeze()
-        gc.enable()
 
 
 def pytest_unconfigure() -> None:
