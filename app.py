@@ -4,7 +4,10 @@ import signal
 import sys
 
 from reliableswap.errors import ReliableSwapError
-from reliableswap.space import build, launch
+from reliableswap.lazy import uncollected
+
+with uncollected():
+    from reliableswap.space import build, launch
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # a normal exit, which deletes people's files

@@ -14,17 +14,15 @@ import multiprocessing
 import os
 import pickle
 import tempfile
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from memory import MEBI, Step, measured
 from people import photo_of
 
 from reliableswap.data.array_file import ArrayFile
@@ -40,46 +38,15 @@ from reliableswap.triplets.records import FaceKind
 from reliableswap.triplets.settings import FilterSettings, QualitySettings, TripletSettings
 from reliableswap.triplets.shards import ShardMaker
 
-MEBI = 2**20
 EACH = 3  # photos of a person
 VECTOR = 128  # of the bundled encoder
 
 
-@dataclass
-class Step:
-    """What a step took: processor seconds, and the peak of the memory that is the process's own, in bytes."""
-
-    seconds: float = 0.0
-    peak: float = 0.0
-
-
-def own_memory() -> int:
-    """Bytes of memory that no other process could share; pages of mapped files are the system's."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("RssAnon:"):
-            return int(line.split()[1]) * 1024
-    raise SystemExit("this benchmark needs Linux")
-
-
 @contextmanager
-def measured(name: str, steps: dict[str, Step]) -> Iterator[None]:
-    """Time a block, and watch the memory from another thread."""
-    step, over = steps.setdefault(name, Step()), threading.Event()
-
-    def watch() -> None:
-        while not over.wait(0.05):
-            step.peak = max(step.peak, own_memory())
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    began = time.process_time()
-    try:
+def named(name: str, steps: dict[str, Step]) -> Iterator[None]:
+    """Measure a block, and keep what it took under a name."""
+    with measured() as steps[name]:
         yield
-    finally:
-        step.seconds = time.process_time() - began
-        over.set()
-        thread.join()
-        step.peak = max(step.peak, own_memory())
 
 
 def settings_for(arguments: argparse.Namespace) -> TripletSettings:
@@ -142,18 +109,18 @@ def make_up_records(folder: Path, photos: int, arguments: argparse.Namespace) ->
 def coordinate(folder: Path, photos: int, arguments: argparse.Namespace) -> dict[str, Step]:
     """What rank 0 does before the first shard, and in a second run."""
     steps: dict[str, Step] = {}
-    with measured("list of photos (from memory)", steps):
+    with named("list of photos (from memory)", steps):
         made_up_list(folder, photos)
     cache = None
-    with measured("which records are there", steps):
+    with named("which records are there", steps):
         listed = PhotoList.open(folder / PLAN / "photos.arrow")
         cache = RecordCache(folder / "cache", kind_for(arguments.size), listed)
         if not all(map(cache.done, cache.buckets)):
             raise SystemExit("records are missing")
     planner = Planner(folder / PLAN, listed, cache, settings_for(arguments))
-    with measured("plan", steps):
+    with named("plan", steps):
         planner()
-    with measured("plan, once more (a run that goes on)", steps):
+    with named("plan, once more (a run that goes on)", steps):
         planner.done()
         plan = planner.plan
         shards = cut(plan.slots, settings_for(arguments).shard_pairs)
@@ -165,15 +132,15 @@ def coordinate(folder: Path, photos: int, arguments: argparse.Namespace) -> dict
 def work(folder: Path, arguments: argparse.Namespace) -> dict[str, Step]:
     """What a worker does: take the maker, find the pairs of a shard, and make part of it."""
     steps: dict[str, Step] = {}
-    with measured("imports and nothing more", steps):
+    with named("imports and nothing more", steps):
         pass
-    with measured("start (receive the maker, map the plan)", steps):
+    with named("start (receive the maker, map the plan)", steps):
         maker, shard = pickle.loads((folder / "maker.pickle").read_bytes())
         pairing = maker._pairing(shard.split)
-    with measured("pairs of a shard (256)", steps):
+    with named("pairs of a shard (256)", steps):
         for slot in range(shard.start, shard.stop):
             pairing.pair(slot)
-    with one_thread(), measured(f"a shard of {arguments.shard_pairs} pairs at {arguments.size} px", steps):
+    with one_thread(), named(f"a shard of {arguments.shard_pairs} pairs at {arguments.size} px", steps):
         maker(type(shard)("train", 0, 1, shard.start, shard.start + arguments.shard_pairs))
     return steps
 

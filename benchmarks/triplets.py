@@ -1,6 +1,7 @@
 """Measure the triplet factory on this machine: speed by step, scaling, memory, and a run that is killed and resumed.
 
     python benchmarks/triplets.py PHOTOS [--flat ffhq128] [--encoder PATH] [--photos 600] [--pairs 96]
+    python benchmarks/triplets.py PHOTOS --sizes 128,512 --memory 50,400    # only the memory, by the number of pairs
 
 All runs take a sample of the photos and work in a temporary folder.
 """
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from memory import MEBI, measured
 
 from reliableswap.bundled import bundled
 from reliableswap.data.encoders import PRECISIONS, EncoderChoice
@@ -33,7 +35,6 @@ from reliableswap.triplets.factory import RunReport, make_triplets
 from reliableswap.triplets.settings import QualitySettings, TripletSettings
 
 SHARD = 16  # pairs per shard where the work on shards is measured
-MEBI = 2**20
 
 
 def sample_table(arguments: argparse.Namespace, folder: Path) -> Path:
@@ -52,11 +53,11 @@ def sample_table(arguments: argparse.Namespace, folder: Path) -> Path:
     return table
 
 
-def settings_for(size: int, pairs: int, shard_pairs: int) -> TripletSettings:
+def settings_for(size: int, pairs: int, shard_pairs: int, form: str = "jpeg") -> TripletSettings:
     """All people in one split, so that all shards are alike; at sizes above 128 px small photos are accepted, too."""
     quality = QualitySettings(max_enlargement=np.inf, min_sharpness=0.0) if size > 128 else QualitySettings()
     return TripletSettings(
-        size=size, pairs=pairs, shard_pairs=shard_pairs, split=Split(100, 0, 0), quality=quality
+        size=size, pairs=pairs, shard_pairs=shard_pairs, format=form, split=Split(100, 0, 0), quality=quality
     )
 
 
@@ -72,12 +73,13 @@ class Job:
     encoder: EncoderChoice | None
     workers: int = 1
     shard_pairs: int = SHARD
+    form: str = "jpeg"
 
     def __call__(self) -> RunReport:
         return make_triplets(
             self.table,
             self.output,
-            settings_for(self.size, self.pairs, self.shard_pairs),
+            settings_for(self.size, self.pairs, self.shard_pairs, self.form),
             cache=self.cache,
             encoder=self.encoder,
             workers=self.workers,
@@ -165,6 +167,31 @@ def scaling_and_memory(job: Job) -> None:
         print(f"  peak of a process, {workers} process(es), {pairs} pairs: {peak / MEBI:.0f} MiB")
 
 
+def _watched(job: Job, queue: Any) -> None:
+    with measured() as step:
+        report = job()
+    queue.put((step.peak, report.kept))
+
+
+def memory(job: Job, counts: list[int]) -> None:
+    """Print the peak of the memory of one worker, which makes so many pairs."""
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    for pairs in counts:
+        output = job.output.with_name(f"{job.output.name}-memory-{pairs}")
+        longer = dataclasses.replace(job, pairs=pairs, output=output)
+        child = context.Process(target=_watched, args=(longer, queue))
+        child.start()
+        peak, kept = queue.get()
+        child.join()
+        stored = sum(path.stat().st_size for path in output.glob("data/*.parquet"))
+        print(
+            f"{job.size} px, {job.form}, {pairs} pairs ({kept} kept, {stored / MEBI:.0f} MiB of shards): "
+            f"own memory at its peak {peak / MEBI:.0f} MiB",
+            flush=True,
+        )
+
+
 def steady_rate(job: Job) -> float:
     """Pairs per second of a finished run, from the moment when every process had finished its second shard."""
     times = sorted(path.stat().st_mtime for path in job.output.glob("data/*.parquet"))
@@ -218,6 +245,11 @@ def main() -> None:
     parser.add_argument("--encoder-mean", default="0.485,0.456,0.406")
     parser.add_argument("--encoder-std", default="0.229,0.224,0.225")
     parser.add_argument("--skip-scaling", action="store_true", help="only speed, and kill and resume")
+    parser.add_argument("--memory", help="only a worker's memory, at these numbers of pairs, with commas")
+    parser.add_argument(
+        "--shard-pairs", type=int, default=TripletSettings().shard_pairs, help="pairs a shard, with --memory"
+    )
+    parser.add_argument("--format", choices=("jpeg", "png"), default="jpeg", help="how pictures are stored")
     arguments = parser.parse_args()
     mean, std = (
         tuple(map(float, text.split(","))) for text in (arguments.encoder_mean, arguments.encoder_std)
@@ -231,13 +263,18 @@ def main() -> None:
         table = sample_table(arguments, folder)
         for size in map(int, arguments.sizes.split(",")):
             cache = folder / f"cache-{size}"
-            job = Job(table, folder / f"first-{size}", cache, size, SHARD, encoder)
+            job = Job(table, folder / f"first-{size}", cache, size, SHARD, encoder, form=arguments.format)
             run(job)  # finds the faces, which is not what is measured
+            if arguments.memory:
+                counts = [int(count) for count in arguments.memory.split(",")]
+                memory(dataclasses.replace(job, shard_pairs=arguments.shard_pairs), counts)
+                continue
             job = dataclasses.replace(job, pairs=arguments.pairs, output=folder / f"speed-{size}")
             speed(job)
             if not arguments.skip_scaling:
                 scaling_and_memory(dataclasses.replace(job, output=folder / f"scale-{size}"))
-        kill_and_resume(dataclasses.replace(job, output=folder / "killed"))
+        if not arguments.memory:
+            kill_and_resume(dataclasses.replace(job, output=folder / "killed"))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
-"""Load public names of a package on first use, so that importing the package is quick."""
+"""Quick imports: public names of a package load on first use, and the garbage collector waits."""
 
 from __future__ import annotations
 
+import gc
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -23,3 +25,17 @@ def lazy_names(
         return sorted({*names, *modules})
 
     return get, listed
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """The garbage collector ignores objects that are made inside, then and later. Imports make many objects that stay,
+    and to go through them again and again takes a fifth of their time. Only for processes that are ours."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if enabled:
+            gc.enable()

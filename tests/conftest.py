@@ -19,7 +19,7 @@ os.environ["RELIABLESWAP_CERT"] = os.environ["RELIABLESWAP_KEY"] = os.environ["R
 import itertools
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +30,8 @@ import pytest
 from hypothesis import settings
 from PIL import Image
 from support.people import person
+
+from reliableswap.lazy import uncollected
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -51,6 +53,22 @@ def _one_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_wait_for_the_disk() -> Iterator[None]:
+    """A flush to the disk takes up to 20 ms, and only a power cut shows that it was left out."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(os, "fsync", os.fstat)  # which also fails for what is no open file
+    yield
+    patch.undo()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What the tests' modules import stays."""
+    with uncollected():
+        return (yield)
 
 
 def pytest_unconfigure() -> None:

@@ -8,9 +8,11 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 
 from reliableswap import __version__
 from reliableswap.errors import ReliableSwapError
+from reliableswap.lazy import uncollected
 
 from .common import say
 from .quick_start import import_diffusers
@@ -68,9 +70,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = next((word for word in argv if not word.startswith("-")), None)
     if own_process and command in _SIDE_BY_SIDE:
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    if own_process and command in _QUICK and not {"-h", "--help"}.intersection(argv):
-        import_diffusers()
-    arguments = make_parser(command).parse_args(argv)
+    with uncollected() if own_process else nullcontext():
+        if own_process and command in _QUICK and not {"-h", "--help"}.intersection(argv):
+            import_diffusers()
+        arguments = make_parser(command).parse_args(argv)
     run: Callable[[argparse.Namespace], int] = arguments.run
     try:
         return run_here(run, arguments)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,9 @@ from .cells import EXTENSIONS, MESH_LENGTH
 from .splits import Split
 from .storage import as_path, is_remote, local_copy, readable, write_whole
 
-_ROWS_PER_GROUP = 64  # a reader loads a whole group to see one row
+# A group of rows is in memory as a whole when it is written, and when one of its rows is read.
+_ROWS_PER_GROUP = 64
+_BYTES_PER_GROUP = 16 * 2**20  # of pictures: 64 rows of 128 px have less
 _ABOUT = b"reliableswap"  # the metadata key of what a shard says about its making
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -77,7 +78,7 @@ def write_shard(path: Path, rows: Iterable[Mapping[str, Any]], about: Mapping[st
 
     about: what the shard says about its making, which `read_about` returns.
     """
-    columns, left = schema(about), iter(rows)
+    columns = schema(about)
 
     def write(draft: Path) -> None:
         with pq.ParquetWriter(
@@ -87,10 +88,27 @@ def write_shard(path: Path, rows: Iterable[Mapping[str, Any]], about: Mapping[st
             use_dictionary=["version", "identity_a", "identity_b"],
             write_page_index=True,
         ) as out:
-            while group := list(itertools.islice(left, _ROWS_PER_GROUP)):
+            for group in _groups(rows):
                 out.write_table(pa.Table.from_pylist(group, schema=columns))
+                group.clear()  # before the next one is made
 
     write_whole(path, write)
+
+
+def _groups(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
+    """Cut rows into groups that are small enough."""
+    group: list[Mapping[str, Any]] = []
+    size = 0
+    for row in rows:
+        cells = (row.get(name) for name in PICTURES)
+        weight = sum(len(cell["bytes"]) for cell in cells if cell)
+        if group and (len(group) == _ROWS_PER_GROUP or size + weight > _BYTES_PER_GROUP):
+            yield group
+            group, size = [], 0
+        group.append(row)
+        size += weight
+    if group:
+        yield group
 
 
 def picture_cell(data: bytes, name: str, form: str) -> dict[str, Any]:

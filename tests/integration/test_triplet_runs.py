@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import gc
 import json
 import multiprocessing
 import os
@@ -11,11 +12,15 @@ import re
 import shutil
 import signal
 import time
+import tracemalloc
+from collections.abc import Generator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -30,7 +35,7 @@ from reliableswap.data.triplet_dataset import TripletDataset
 from reliableswap.errors import ReliableSwapError, WeightsError
 from reliableswap.faces.align import TEMPLATES
 from reliableswap.faces.face import Face, five_points
-from reliableswap.jobs.units import Place
+from reliableswap.jobs.units import Maker, Place
 from reliableswap.models.identity import IdentityEncoder
 from reliableswap.provenance import read_mark
 from reliableswap.triplets.factory import make_triplets
@@ -177,6 +182,31 @@ def test_a_split_without_triplets_is_told_at_the_end(
     )
     assert not caplog.records
     assert TripletDataset(tmp_path / "better", "validation").counts
+
+
+@pytest.mark.slow
+def test_shards_that_are_written_leave_the_memory(
+    people: tuple[Path, partial[Known]], made: Path, tmp_path: Path
+) -> None:
+    settings = dataclasses.replace(SETTINGS, pairs=10, shard_pairs=2, split=Split(1, 0, 0))
+    in_use = []
+
+    def watched(maker: Maker[Any], units: Sequence[Any]) -> Generator[Any, None, None]:
+        for unit in units:
+            yield maker(unit)
+            gc.collect()
+            in_use.append(tracemalloc.get_traced_memory()[0] + pa.total_allocated_bytes())
+
+    tracemalloc.start()
+    try:
+        args = {"analyser": people[1], "progress": False, "cache": made / "cache"}
+        make_triplets(people[0], tmp_path, settings, executor=watched, **args)
+    finally:
+        tracemalloc.stop()
+    written = [path.stat().st_size for path in sorted((tmp_path / "data").iterdir())]
+    assert len(in_use) == len(written) == 5
+    # Of the first two stays what is loaded once.
+    assert in_use[-1] - in_use[1] < sum(written[2:]) / 2
 
 
 class Hiding:

@@ -89,16 +89,15 @@ def test_a_layered_generator_is_compiled_once_for_all_sizes(device: str) -> None
 
 # tests/unit/runtime/test_export.py exports every class by the exporter that the device onnx has, too.
 @pytest.mark.parametrize(
-    ("device", "build", "size"),
+    ("build", "size"),
     [
-        ("openvino", lambda: SimSwapGenerator(channels=8, block_count=1, identity_dim=16), 64),
-        ("onnx", lambda: SimSwapGenerator(channels=8, block_count=1, identity_dim=16), 64),
-        ("openvino", lambda: FaceShifterGenerator(channels=32, identity_dim=16), 256),
+        (lambda: SimSwapGenerator(channels=8, block_count=1, identity_dim=16), 64),
+        (lambda: FaceShifterGenerator(channels=32, identity_dim=16), 256),
     ],
-    ids=["simswap-openvino", "simswap-onnx", "faceshifter-openvino"],
+    ids=["simswap", "faceshifter"],
 )
-def test_other_generators_answer_as_by_torch(
-    device: str, build: Callable[[], SimSwapGenerator | FaceShifterGenerator], size: int
+def test_openvino_runs_other_generators_as_torch_does(
+    build: Callable[[], SimSwapGenerator | FaceShifterGenerator], size: int
 ) -> None:
     torch.manual_seed(0)
     network = build().eval()
@@ -106,7 +105,7 @@ def test_other_generators_answer_as_by_torch(
     identity = torch.nn.functional.normalize(torch.randn(1, 16))
     with torch.inference_mode():
         wanted = network(target, identity).image
-        made = exact(device, network)(target, identity).image
+        made = exact("openvino", network)(target, identity).image
     assert wanted.std() > 0
     assert (made - wanted).abs().max() < 1e-2 * wanted.abs().max()
 
@@ -177,7 +176,7 @@ def test_the_answer_is_the_callers_own(device: str) -> None:
 
 
 def test_rounded_answers_are_near(inputs: tuple[torch.Tensor, ...]) -> None:
-    network = LightGenerator(**SMALL).eval()
+    network = LightGenerator(**SMALL, target_colours=16).eval()  # the same as above, so it is in the cache
     runtime = openvino.OpenVino(network)
     assert runtime.precision in ("float32", "bfloat16")
     with torch.inference_mode():

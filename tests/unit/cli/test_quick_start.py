@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ import pytest
 
 from reliableswap.cli import main as command
 from reliableswap.cli.quick_start import import_diffusers
+from reliableswap.lazy import uncollected
 
 SCRIPT = """
 import sys
@@ -45,6 +47,18 @@ def test_what_a_swap_does_not_use_is_imported_when_it_is_asked_for() -> None:
     assert run.stdout == "all there\n", run.stderr
 
 
+def test_the_garbage_collector_ignores_what_was_imported_and_works_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    enabled: list[bool] = []
+    monkeypatch.setattr(gc, "freeze", lambda: enabled.append(gc.isenabled()))
+    with contextlib.suppress(ImportError), uncollected():
+        enabled.append(gc.isenabled())
+        raise ImportError
+    assert enabled == [False, False]
+    assert gc.isenabled()
+
+
 def test_diffusers_that_is_imported_stays_as_it_is() -> None:
     import diffusers
 
@@ -61,8 +75,9 @@ def test_diffusers_that_is_imported_stays_as_it_is() -> None:
 def test_only_the_own_process_of_a_swap_starts_quickly(
     words: list[str], quick: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls: list[None] = []
-    monkeypatch.setattr(command, "import_diffusers", lambda: calls.append(None))
+    collecting: list[bool] = []
+    monkeypatch.setattr(command, "import_diffusers", lambda: collecting.append(gc.isenabled()))
+    monkeypatch.setattr(gc, "freeze", lambda: None)
     monkeypatch.setattr(sys, "argv", ["reliableswap", *words])
 
     def run(argv: list[str] | None) -> None:
@@ -70,6 +85,7 @@ def test_only_the_own_process_of_a_swap_starts_quickly(
             command.main(argv)
 
     run(words)  # called by another program
-    assert calls == []
+    assert collecting == []
     run(None)
-    assert len(calls) == quick
+    assert collecting == [False] * quick
+    assert gc.isenabled()

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from support.triplet_people import SETTINGS
 
-from reliableswap.data.shards import read_about, shards_of, split_of_folder, write_shard
+from reliableswap.data.shards import (
+    PICTURES,
+    picture_cell,
+    read_about,
+    shards_of,
+    split_of_folder,
+    write_shard,
+)
 from reliableswap.data.splits import Split
 from reliableswap.errors import ReliableSwapError
 
@@ -53,3 +64,30 @@ def test_rows_are_written_in_groups(tmp_path: Path) -> None:
     write_shard(tmp_path / "none", [], {"kept": 0})
     assert pq.read_table(tmp_path / "none").num_rows == 0
     assert read_about(tmp_path / "none") == {"kept": 0}
+
+
+class Row(dict[str, Any]):
+    """A row that can be watched."""
+
+
+def test_no_more_than_some_megabytes_of_a_shard_are_in_memory(tmp_path: Path) -> None:
+    """Rows of 4 MiB, as of pictures of 512 px in PNG: one group of them is in memory at a time."""
+    rng, mebi = np.random.default_rng(0), 2**20
+    made: list[weakref.ref[Row]] = []
+    most, before = [0, 0], pa.total_allocated_bytes()
+
+    def rows() -> Iterator[Row]:
+        for number in range(20):
+            cells = {name: picture_cell(rng.bytes(mebi // 2), name, "png") for name in PICTURES}
+            row = Row(id=str(number), **cells)
+            made.append(weakref.ref(row))
+            alive = sum(one() is not None for one in made)
+            most[:] = max(most[0], alive), max(most[1], pa.total_allocated_bytes() - before)
+            yield row
+            del row, cells
+
+    write_shard(tmp_path / "shard", rows(), {"kept": 20})
+    stored = pq.ParquetFile(tmp_path / "shard").metadata
+    assert [stored.row_group(k).num_rows for k in range(stored.num_row_groups)] == [4] * 5
+    assert most[0] <= 5
+    assert most[1] < 20 * mebi
