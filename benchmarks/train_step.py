@@ -70,9 +70,8 @@ class Step:
         if self.task.discriminator is not None:
             parameters += list(self.task.discriminator.parameters())
         self.optimizer = torch.optim.AdamW(parameters, lr=1e-4)
-        batch = torch.utils.data.default_collate(
-            [self.task.samples[i] for i in range(settings.train_batch_size)]
-        )
+        samples = [self.task.samples[i] for i in range(settings.train_batch_size)]
+        batch = self.task.prepare(self.task.collate(samples))
         for name, value in batch.items():
             if torch.is_tensor(value) and value.ndim == 4 and value.shape[-1] != size:
                 batch[name] = F.interpolate(value.float(), size=(size, size), mode="bilinear")

@@ -61,6 +61,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--format", choices=list(EXTENSIONS), default="jpeg", help="of the stored pictures (default: jpeg)"
     )
     parser.add_argument(
+        "--no-covers",
+        dest="covers",
+        action="store_false",
+        help="do not store what covers each face: made in less time, and each training looks for it again",
+    )
+    parser.add_argument(
         "--girth", type=float, default=0.0, metavar="SHARE",
         help="make jaws thinner or chubbier by up to this share of their width (default: 0)",
     )  # fmt: skip
@@ -154,6 +160,7 @@ def settings_of(arguments: argparse.Namespace) -> TripletSettings:
         split=Split.parse(arguments.split),
         shard_pairs=arguments.shard_pairs,
         format=arguments.format,
+        covers=arguments.covers,
         variation=Variation(girth=(-girth, girth)),
         **groups,
     )

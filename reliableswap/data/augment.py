@@ -11,7 +11,6 @@ import numpy as np
 from reliableswap.errors import ReliableSwapError
 from reliableswap.geometry.topology import topology
 from reliableswap.imaging.light import Light
-from reliableswap.imaging.occluders import Occluder, paste
 
 from .aligned import AlignedFace
 
@@ -60,9 +59,12 @@ class Jitter:
 
     def __call__(self, picture: np.ndarray) -> np.ndarray:
         """(H,W,3) uint8 -> the same with other colours, by one linear map of RGB."""
-        matrix = self._matrix()
+        return cv2.transform(picture, self.map())
+
+    def map(self) -> np.ndarray:
+        """(3,4) the linear map of RGB in 0..255."""
         shift = 128 * (1 - self.contrast) * self.brightness
-        return cv2.transform(picture, np.column_stack([matrix, np.full(3, shift)]))
+        return np.column_stack([self._matrix(), np.full(3, shift)])
 
     def _matrix(self) -> np.ndarray:
         """(3,3) brightness and contrast scale everything; saturation scales the difference from grey, hue turns it."""
@@ -81,7 +83,9 @@ def flipped(face: AlignedFace) -> AlignedFace:
     """The mirror image; mesh points of the left half become those of the right half."""
     mesh = face.mesh[topology().mirror].copy()
     mesh[:, 0] = face.crop.shape[1] - 1 - mesh[:, 0]
-    return AlignedFace(np.ascontiguousarray(face.crop[:, ::-1]), mesh)
+    return AlignedFace(
+        cv2.flip(face.crop, 1), mesh, seen=None if face.seen is None else cv2.flip(face.seen, 1)
+    )
 
 
 def recoloured(face: AlignedFace, jitter: Jitter) -> AlignedFace:
@@ -92,8 +96,3 @@ def recoloured(face: AlignedFace, jitter: Jitter) -> AlignedFace:
 def lit(face: AlignedFace, light: Light) -> AlignedFace:
     """The face under another light."""
     return replace(face, crop=light(face.crop))
-
-
-def occluded(face: AlignedFace, occluder: Occluder, seed: int) -> AlignedFace:
-    """The face with something in front of it; its shadow follows from the seed."""
-    return replace(face, crop=paste(face.crop, occluder, np.random.default_rng(seed)))

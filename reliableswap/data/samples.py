@@ -1,95 +1,131 @@
-"""The faces of a training sample -> tensors. The only module in data/ that knows how a swap uses them."""
+"""The faces of a training sample -> what a batch of them is made of. complete.py makes the networks' inputs of it.
+
+Here is what one core does for each sample: pictures stay bytes, and what changes them is drawn, not applied.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import default_collate
 
-from reliableswap.faces.glasses import bundled_glasses
-from reliableswap.faces.parts import bundled_visibility, find_parts
-from reliableswap.faces.visibility import find_covers, find_glasses
 from reliableswap.geometry import regions
-from reliableswap.swap.guidance import carried_glasses, guidance_texture
+from reliableswap.geometry.raster import shown_triangles
+from reliableswap.geometry.trust import hidden_points
+from reliableswap.imaging.light import Light
+from reliableswap.imaging.overlay import Overlay
+from reliableswap.swap.guidance_torch import target_regions
 
 from .aligned import AlignedFace
-from .mix import KINDS, PHOTO_TRUTH
+from .augment import Jitter
+from .mix import KINDS
+from .seen import GLASSES, SIDE, look_at, to_plane, worn_by
+
+FACE = 8  # bit of `places`, beside those of guidance_torch: the face of the target or of the truth
+CARRYING = ("vanilla", "naive")  # in the others a real photo without glasses gives the identity
+
+NO_LIGHT = np.array([0, 0, 0, 0, 0, 0, 0, 0, 1, 0], np.float64)  # numbers of a Light that changes nothing
+
+# What only some samples have. A batch holds it for these, and NAME_rows says which they are.
+SOME = ("worn", "carries", "front", "before_source", "kept", "stained", "softened", "painted")
+
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """How a picture is changed: its colours, its light, and what is pasted in front."""
+
+    jitter: Jitter = Jitter(1, 1, 1, 0)
+    light: Light | None = None
+    overlay: Overlay | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
     """The faces of one training sample; truth is None where there is no ground truth.
 
-    front: (S,S) in 0..1, what was pasted in front of target and truth. who: the face whose identity is wanted, without
-    what was pasted on it; None: as `wanted` says.
+    change: of target and truth alike; source_change: of the source.
     """
 
     kind: str
     target: AlignedFace
     source: AlignedFace
     truth: AlignedFace | None
-    front: np.ndarray | None = None
-    who: AlignedFace | None = None
-
-
-def wanted(kind: str, source: AlignedFace, truth: AlignedFace | None) -> AlignedFace:
-    """The face whose identity is wanted: a truth that is a real photo, else the source.
-
-    A surrogate source keeps traces of the other person.
-    """
-    return truth if truth is not None and kind in PHOTO_TRUTH else source
+    change: Change = Change()
+    source_change: Change = Change()
 
 
 def sample_tensors(sample: Sample, guidance: bool = True) -> dict[str, Tensor]:
-    """The sample as TripletDataset describes it; without `guidance` that is zero, which saves half of the time."""
+    """The tensors of one sample, for `collate`; without `guidance` it is not looked for what covers the source.
+
+    target, source, truth (S,S,3) uint8, truth zero if there is none
+    colours (2,3,4), light (2,10): Jitter.map and Light.numbers of target and truth, and of the source
+    triangles (S,S) int16 that show the target's mesh; places (S,S) uint8 of target_regions, and FACE
+    mesh, source_mesh (468,3); hidden_points (468,) of the source, with guidance only
+    seen (128,128,3) uint8 of the source, as seen.py has it
+    kind, has_truth as TripletDataset has them
+    worn (128,128) uint8: the target's glasses, if it wears some; carries: 1 if the source's glasses count
+    front, before_source (5,S,S) float16: Overlay.planes of what is before target and truth, and before the source
+    """
     source, target, truth = sample.source, sample.target, sample.truth
-    side = target.crop.shape[:2]
-    mask = regions.oval(target.mesh, side)
+    size = target.crop.shape[0]
+    places = target_regions(target.mesh, size)
+    places |= FACE * (places & 1)
     if truth is not None:
-        mask = np.maximum(mask, regions.oval(truth.mesh, side))
-    front = np.zeros(side, np.float32) if sample.front is None else sample.front
-    who = sample.who or wanted(sample.kind, source, truth)
-    return {
-        "target": to_tensor(target.crop),
-        "source": to_tensor(source.crop),
-        "who": to_tensor(who.crop),
-        "guidance": _guidance(sample) if guidance else torch.zeros(4, *side),
-        "truth": torch.zeros(3, *side) if truth is None else to_tensor(truth.crop),
-        "has_truth": torch.tensor(float(truth is not None)),
-        "face_mask": torch.from_numpy(mask * (1 - front))[None],
-        "front": torch.from_numpy(front)[None],
-        "glasses": _glasses(sample),
-        "mesh": torch.from_numpy(target.mesh.astype(np.float32)),
-        "kind": torch.tensor(KINDS.index(sample.kind)),
+        places |= np.uint8(FACE) * regions.oval(truth.mesh, (size, size)).astype(np.uint8)
+    worn = to_plane(worn_by(target)) if target.seen is None else target.seen[..., GLASSES]
+    seen = _seen(source, guidance)
+    changes = (sample.change, sample.source_change)
+    result = {
+        "target": target.crop,
+        "source": source.crop,
+        "truth": np.zeros_like(target.crop) if truth is None else truth.crop,
+        "colours": np.stack([one.jitter.map() for one in changes]).astype(np.float32),
+        "light": np.stack([one.light.numbers() if one.light else NO_LIGHT for one in changes]).astype(np.float32),
+        "triangles": shown_triangles(target.mesh, (size, size)),
+        "places": places,
+        "mesh": target.mesh.astype(np.float32),
+        "source_mesh": source.mesh.astype(np.float32),
+        "seen": seen,
     }
+    if guidance:
+        result["hidden_points"] = hidden_points(source.mesh).astype(np.float32)
+    if worn.any():
+        result["worn"] = np.ascontiguousarray(worn)
+    for name, change in zip(("front", "before_source"), changes, strict=True):
+        if change.overlay is not None:
+            result[name] = change.overlay.planes()
+    tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in result.items()}
+    if sample.kind in CARRYING and seen[..., GLASSES].any():
+        tensors["carries"] = torch.tensor(1.0)
+    tensors["has_truth"] = torch.tensor(float(truth is not None))
+    tensors["kind"] = torch.tensor(KINDS.index(sample.kind))
+    return tensors
 
 
-def _guidance(sample: Sample) -> Tensor:
-    """(4,S,S) the source's texture on the target's mesh, and its validity."""
-    source, target = sample.source, sample.target
-    parts = find_parts(source.crop, source.mesh, bundled_visibility())
-    covers = find_covers(source.crop, source.mesh, bundled_glasses(), strict=True, parts=parts)
-    texture, validity = guidance_texture(source.crop, source.mesh, target.crop, target.mesh, covers)
-    return torch.cat([to_tensor(texture), torch.from_numpy(validity)[None]])
+def collate(samples: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """A batch of samples, with the rows of what only some have, and the rows that have a truth."""
+    batch: dict[str, Tensor] = default_collate(
+        [{k: v for k, v in one.items() if k not in SOME} for one in samples]
+    )
+    for name in SOME:
+        rows = [number for number, one in enumerate(samples) if name in one]
+        if rows:
+            batch[name] = default_collate([samples[number][name] for number in rows])
+            batch[f"{name}_rows"] = torch.tensor(rows)
+    batch["truth_rows"] = batch["has_truth"].nonzero()[:, 0]
+    return batch
 
 
-def _glasses(sample: Sample) -> Tensor:
-    """(4,S,S) what lies in front of the generated face, glasses and pasted things, and how opaque it is."""
-    target, source = sample.target, sample.source
-    shape = target.crop.shape[:2]
-    picture, worn = target.crop, find_glasses(target.crop, target.mesh, bundled_glasses())
-    if sample.kind in ("vanilla", "naive"):  # in the others a real photo without glasses gives the identity
-        carried, theirs = carried_glasses(source.crop, source.mesh, target.mesh, shape, bundled_glasses())
-        picture = np.where((theirs > worn)[..., None], carried, picture)
-        worn = np.maximum(worn, theirs)
-    if sample.front is not None:
-        picture = np.where((sample.front > worn)[..., None], target.crop, picture)
-        worn = np.maximum(worn, sample.front)
-    return torch.cat([to_tensor(picture), torch.from_numpy(worn)[None]])
-
-
-def to_tensor(picture: np.ndarray) -> Tensor:
-    """(H,W,3) uint8 -> (3,H,W) float32 in [-1,1]."""
-    return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1))).float().div_(127.5).sub_(1.0)
+def _seen(face: AlignedFace, guidance: bool) -> np.ndarray:
+    """(128,128,3) uint8 what the source shows; without guidance only its glasses count."""
+    if face.seen is not None:
+        return face.seen
+    if guidance:
+        return look_at([face])[0]
+    seen = np.zeros((SIDE, SIDE, 3), np.uint8)
+    seen[..., GLASSES] = to_plane(worn_by(face))
+    return seen

@@ -25,7 +25,7 @@ _ABOUT = b"reliableswap"  # the metadata key of what a shard says about its maki
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 # The pictures of a row. a and b are real photos; ab has the attributes of a and the identity of b; source_a is made of
-# a and shows the same person. Every picture has a mesh, named without c_.
+# a and shows the same person. Every picture has a mesh, named without c_, and may have what seen.py finds in it.
 PICTURES = ("c_a", "c_b", "c_ab", "c_ba", "other_a", "other_b", "source_a", "source_b")
 
 
@@ -138,6 +138,7 @@ def features() -> dict[str, Any]:
         }
         for name in PICTURES
     }
+    columns |= {f"seen_{name.removeprefix('c_')}": {"_type": "Image"} for name in PICTURES}
     columns |= {f"identity_{side}": _value("string") for side in "ab"}
     columns |= {f"photo_{side}": _value("string") for side in ("a", "b", "other_a", "other_b")}
     columns |= {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,26 +16,32 @@ from torch.utils.data import Dataset
 
 from reliableswap.errors import ReliableSwapError
 from reliableswap.imaging.light import Light
-from reliableswap.imaging.occluders import Occluders
+from reliableswap.imaging.occluders import Occluders, cast
 
 from .aligned import AlignedFace
-from .augment import Augmentation, Jitter, flipped, lit, occluded, recoloured
+from .augment import Augmentation, Jitter, flipped, lit, recoloured
 from .cells import decode_mesh, decode_picture
 from .mix import Mix
 from .row_order import WINDOW, RowOrder
-from .samples import Sample, sample_tensors, wanted
+from .samples import Change, Sample, sample_tensors
 from .shards import read_about, shards_of, split_of_folder
 from .splits import NAMES
 
 _COLUMNS = [f"{kind}{name}" for kind in ("c_", "mesh_") for name in ("a", "b", "ab", "ba")]
 _COLUMNS += [f"{kind}_{side}" for kind in ("other", "mesh_other", "identity") for side in "ab"]
 _SOURCES = [f"{kind}_{side}" for kind in ("source", "mesh_source") for side in "ab"]  # not in older shards
+_SEEN = [
+    f"seen_{name}" for name in ("a", "b", "ab", "ba", "other_a", "other_b", "source_a", "source_b")
+]  # likewise
 _MIRROR = {"a": "b", "ab": "ba", "other_a": "other_b", "source_a": "source_b"}
 _MIRROR |= {mirrored: name for name, mirrored in _MIRROR.items()}
 
 
 class TripletDataset(Dataset[dict[str, Tensor]]):
     """Sample i follows from the seed and i alone. There is no last sample: a training just asks for the next one.
+
+    A sample is what `samples.sample_tensors` describes. `samples.collate` and `complete.complete` make a batch of some,
+    here without its first dimension:
 
     target, source, truth (3,S,S) in [-1,1]; truth is zero if has_truth is 0
     guidance (4,S,S): the source's texture on the target's mesh in [-1,1], and its validity in [0,1]
@@ -45,7 +52,7 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
         photo, the source's.
     face_mask (1,S,S): 1 on the face of the target and of the truth, where nothing was pasted
     mesh (468,3): the target's, in pixels
-    has_truth: 0 or 1; kind: a position in KINDS
+    has_truth: 0 or 1; kind: a position in KINDS; truth_rows: the samples that have one
 
     mix: how often each kind of sample comes; lanes, batch: see RowOrder. alternate: so many samples have no truth, so
     many have one, and so on; 0: kinds are mixed. guidance: False leaves it zero, for networks that take none.
@@ -98,20 +105,20 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
         def face(name: str) -> AlignedFace:
             return _face(row, _MIRROR[name] if mirrored else name)
 
-        a, b, ab, ba = face("a"), face("b"), face("ab"), face("ba")
         has_other = row["other_b" if mirrored else "other_a"].is_valid
         if kind == "vanilla":
-            return Sample(kind, a, self._stranger(i, row, rng) or b, None)
+            return Sample(kind, face("a"), self._stranger(i, row, rng) or face("b"), None)
         if kind == "naive":
-            return Sample(kind, a, b, ab)
+            return Sample(kind, face("a"), face("b"), face("ab"))
         if kind == "reconstruction":
+            a = face("a")
             return Sample(kind, a, face("other_a") if has_other and rng.random() < 0.5 else a, a)
         if kind == "real_source" and has_other:
-            return Sample(kind, ab, face("other_a"), a)
+            return Sample(kind, face("ab"), face("other_a"), face("a"))
         made = row.get("source_b" if mirrored else "source_a")
         if kind == "surrogate_source" and made is not None and made.is_valid:
-            return Sample(kind, ab, face("source_a"), a)
-        return Sample("cycle", ab, ba, a)
+            return Sample(kind, face("ab"), face("source_a"), face("a"))
+        return Sample("cycle", face("ab"), face("ba"), face("a"))
 
     def _stranger(self, i: int, row: dict[str, Any], rng: np.random.Generator) -> AlignedFace | None:
         """At the mix's rate, a real photo of another row that shows neither of this row's people."""
@@ -129,28 +136,22 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
         if rng.random() < self.augmentation.flip:
             target, source, truth = flipped(target), flipped(source), truth and flipped(truth)
         theirs, ours = Jitter.draw(self.augmentation, rng), Jitter.draw(self.augmentation, rng)
-        target, source, truth = (
-            recoloured(target, theirs),
-            recoloured(source, ours),
-            truth and recoloured(truth, theirs),
-        )
-        who = wanted(sample.kind, source, truth)
-        if rng.random() < self.augmentation.light:
-            light = Light.draw(rng)
-            target, truth = lit(target, light), truth and lit(truth, light)
-        if rng.random() < self.augmentation.light:
-            source = lit(source, Light.draw(rng))
-        front = None
-        if rng.random() < self.augmentation.occluded:
-            occluder = self.occluders.draw(target.crop, target.mesh, rng)
-            front, seed = occluder.opacity, int(rng.integers(2**31))
-            target = occluded(target, occluder, seed)
-            truth = truth and occluded(truth, occluder, seed)
-        if rng.random() < self.augmentation.occluded:
-            source = occluded(
-                source, self.occluders.draw(source.crop, source.mesh, rng), int(rng.integers(2**31))
-            )
-        return Sample(sample.kind, target, source, truth, front, who)
+        lights = [Light.draw(rng) if rng.random() < self.augmentation.light else None for _ in range(2)]
+        changes = [
+            self._occluded(face, Change(jitter, light), rng)
+            for face, jitter, light in ((target, theirs, lights[0]), (source, ours, lights[1]))
+        ]
+        return Sample(sample.kind, target, source, truth, *changes)
+
+    def _occluded(self, face: AlignedFace, change: Change, rng: np.random.Generator) -> Change:
+        """The change with something in front now and then, in the light of the changed picture."""
+        if rng.random() >= self.augmentation.occluded:
+            return change
+        shown = recoloured(face, change.jitter)
+        shown = shown if change.light is None else lit(shown, change.light)
+        occluder = self.occluders.draw(shown.crop, shown.mesh, rng)
+        seed = int(rng.integers(2**31))
+        return replace(change, overlay=cast(occluder, np.random.default_rng(seed)))
 
     @cached_property
     def occluders(self) -> Occluders:
@@ -158,9 +159,18 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
         return Occluders(self.augmentation.occluders)
 
     def _columns(self, shard: int) -> list[str]:
-        """What is read of a shard: source surrogates only where the mix uses them."""
-        wanted = set(pq.read_schema(self.shards[shard]).names) if self.mix.surrogate_source else set()
-        return [*_COLUMNS, *(name for name in _SOURCES if name in wanted)]
+        """What is read of a shard, and is in it: source surrogates only where the mix uses them."""
+        there = set(pq.read_schema(self.shards[shard]).names)
+        wanted = [*_SEEN, *(_SOURCES if self.mix.surrogate_source else ())]
+        return [*_COLUMNS, *(name for name in wanted if name in there)]
+
+    @cached_property
+    def knows_covers(self) -> bool:
+        """Whether what covers a face is stored with it. If not, to find it takes most of a sample's time."""
+        if "seen_a" not in pq.read_schema(self.shards[0]).names:
+            return False
+        column = pq.read_table(self.shards[0], columns=["seen_a"]).column(0)
+        return column.null_count < len(column)
 
     def _row(self, shard: int, row: int) -> dict[str, Any]:
         if shard not in self._tables:
@@ -179,7 +189,13 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
 def _face(row: dict[str, Any], name: str) -> AlignedFace:
     picture = row[name if name.startswith(("other", "source")) else f"c_{name}"]
     mesh = decode_mesh(row[f"mesh_{name}"].values.to_numpy())
-    return AlignedFace(decode_picture(picture["bytes"].as_buffer()), mesh)
+    seen = row.get(f"seen_{name}")
+    known = seen is not None and seen.is_valid
+    return AlignedFace(
+        decode_picture(picture["bytes"].as_buffer()),
+        mesh,
+        seen=decode_picture(seen["bytes"].as_buffer()) if known else None,
+    )
 
 
 def _no_rows(folder: Path, split: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -74,11 +75,20 @@ def bundled_visibility() -> VisibilityNet:
 
 def find_parts(picture: np.ndarray, mesh: np.ndarray, network: Any) -> Parts:
     """What the face in a picture (H,W,3) uint8 shows, by a VisibilityNet."""
+    (parts,) = find_parts_of_each([picture], [mesh], network)
+    return parts
+
+
+def find_parts_of_each(
+    pictures: Sequence[np.ndarray], meshes: Sequence[np.ndarray], network: Any
+) -> list[Parts]:
+    """What the faces in pictures (H,W,3) uint8 show, by a VisibilityNet that looks at all of them together."""
     import torch
 
-    matrix = to_crop(mesh)
-    seen = torch.from_numpy(crop(picture, matrix, SIZE)).permute(2, 0, 1)[None].float() / 127.5 - 1
+    matrices = [to_crop(mesh) for mesh in meshes]
+    crops = [crop(picture, matrix, SIZE) for picture, matrix in zip(pictures, matrices, strict=True)]
+    seen = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float() / 127.5 - 1
     with torch.inference_mode():
         logits = network(seen.to(network.device, network.dtype))
-        odds = torch.softmax(logits.float(), 1)[0].cpu().numpy()
-    return Parts(odds, matrix)
+        odds = torch.softmax(logits.float(), 1).cpu().numpy()
+    return [Parts(one, matrix) for one, matrix in zip(odds, matrices, strict=True)]

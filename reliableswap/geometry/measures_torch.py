@@ -5,13 +5,14 @@ Meshes are (B,468,3); lengths are in eye distances.
 
 from __future__ import annotations
 
-import numpy as np
+from functools import lru_cache
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .measures import expressive_points, rigid_points
-from .shape import PERSON_GAIN, person_modes, similarity3d
+from .shape import PERSON_GAIN, person_modes
 from .topology import topology
 
 # Pairs of points whose distances an expression changes.
@@ -23,6 +24,7 @@ OPENINGS = (
 )  # fmt: skip
 _EYES = ((33, 133), (362, 263))  # corners, from left to right
 _EYE_PATCH = (6, 12)  # rows and columns
+_NEWTON_STEPS = 12  # enough for faces that are nearly flat, to the last digits
 
 
 def no_autocast(tensor: Tensor) -> torch.autocast:
@@ -32,8 +34,15 @@ def no_autocast(tensor: Tensor) -> torch.autocast:
 
 def openings(mesh: Tensor) -> Tensor:
     """(B,468,3) -> (B,K) distances of lids, lips and brows, without depth."""
-    first, second = (torch.tensor(side, device=mesh.device) for side in zip(*OPENINGS, strict=True))
+    first, second = _opening_points(mesh.device)
     return (mesh[:, first, :2] - mesh[:, second, :2]).square().sum(2).add(1e-6).sqrt()
+
+
+@lru_cache(maxsize=8)
+def _opening_points(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Copied to a device once: a copy makes the program wait for the device."""
+    first, second = (torch.tensor(side).to(device) for side in zip(*OPENINGS, strict=True))
+    return first, second
 
 
 class MeshDifference(nn.Module):
@@ -48,10 +57,16 @@ class MeshDifference(nn.Module):
         analyse, synthesise = person_modes()
         self.register_buffer("analyse", torch.from_numpy(analyse).float(), persistent=False)
         self.register_buffer("synthesise", torch.from_numpy(synthesise).float(), persistent=False)
-        self.rigid, self.expressive = rigid_points(), expressive_points()
+        rigid = topology().canonical[rigid_points()]
+        self.register_buffer("mean_face", torch.from_numpy(rigid), persistent=False)
+        self.register_buffer("rigid", torch.from_numpy(rigid_points()), persistent=False)
+        self.register_buffer("expressive", torch.from_numpy(expressive_points()), persistent=False)
 
     analyse: Tensor
     synthesise: Tensor
+    mean_face: Tensor
+    rigid: Tensor
+    expressive: Tensor
 
     def expression(self, mesh: Tensor, other: Tensor) -> Tensor:
         """(B,468,3) twice -> (B,N,3) displacement of lips, lids and brows, without that of another person's shape."""
@@ -65,17 +80,41 @@ class MeshDifference(nn.Module):
         p, q = (one[:, self.rigid] - one[:, self.rigid].mean(1, keepdim=True) for one in (mesh, other))
         with no_autocast(mesh):
             inertia = q.square().sum((1, 2))[:, None, None] * torch.eye(3, device=q.device) - q.mT @ q
-            return torch.linalg.solve(inertia, torch.linalg.cross(q, p).sum(1))
+            return (inverse3(inertia) @ torch.linalg.cross(q, p).sum(1)[..., None])[..., 0]
 
     def _frontal(self, mesh: Tensor) -> Tensor:
         """(B,468,3) -> the mesh aligned to the mean face by a similarity that gets no gradient."""
         # A mesh that is not finite is aligned as zeros; the trainer reports the loss that follows from it.
-        rigid = mesh[:, self.rigid].detach().nan_to_num().cpu().numpy()
-        places = [similarity3d(one, topology().canonical[self.rigid]) for one in rigid]
-        linear = np.stack([scale * rotation for scale, rotation, _ in places])
-        shift = np.stack([shift for _, _, shift in places])
-        linear_, shift_ = (torch.from_numpy(x).to(mesh.device, mesh.dtype) for x in (linear, shift))
-        return mesh @ linear_ + shift_[:, None]
+        scale, rotation, shift = similarity3d(mesh[:, self.rigid].detach().nan_to_num(), self.mean_face)
+        return mesh @ (scale[:, None, None] * rotation) + shift[:, None]
+
+
+def similarity3d(points: Tensor, onto: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """scale (B,), rotation (B,3,3), shift (B,3) that take points (B,N,3) onto others (N,3), as shape.similarity3d.
+
+    The rotation is the polar factor of the covariance, by Newton's iteration (Higham 1986): PyTorch's singular value
+    decomposition makes the program wait for the device. Reflections are not considered: faces are not reflected.
+    """
+    a, b = points.mean(1, keepdim=True), onto.mean(0)
+    p, q = (points - a).double(), (onto - b).double()
+    covariance = p.mT @ q
+    size = covariance.square().sum((1, 2), keepdim=True).sqrt().clamp(min=1e-30)
+    rotation = covariance / size + 1e-12 * torch.eye(3, device=p.device, dtype=p.dtype)
+    for _ in range(_NEWTON_STEPS):
+        other = inverse3(rotation).mT
+        # Scaling brings the singular values to about 1 within a few steps.
+        k = (other.square().sum((1, 2), keepdim=True) / rotation.square().sum((1, 2), keepdim=True)) ** 0.25
+        rotation = 0.5 * (k * rotation + other / k)
+    scale = (rotation * covariance).sum((1, 2)) / p.square().sum((1, 2)).clamp(min=1e-30)
+    shift = b - (scale[:, None, None] * a.double() @ rotation)[:, 0]
+    return scale.to(points.dtype), rotation.to(points.dtype), shift.to(points.dtype)
+
+
+def inverse3(matrices: Tensor) -> Tensor:
+    """(B,3,3) -> their inverses, by cofactors; no matrix is checked, so nothing waits for the device."""
+    a, b, c = matrices.unbind(1)
+    cofactors = [torch.linalg.cross(b, c), torch.linalg.cross(c, a), torch.linalg.cross(a, b)]
+    return torch.stack(cofactors, 2) / (a * cofactors[0]).sum(1)[:, None, None]
 
 
 def eye_patches(pictures: Tensor, mesh: Tensor) -> Tensor:

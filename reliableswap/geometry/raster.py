@@ -88,11 +88,24 @@ def rasterise(mesh: np.ndarray, shape_hw: tuple[int, int], triangles: np.ndarray
     corners = topology().corners if triangles is None else _corners(triangles)
     outside_mouth = _outside_mouth() if triangles is None else np.ones(len(triangles), bool)
     x, y, z = mesh.T.astype(np.float64).take(corners, axis=1)  # (3,T) each
+    return _raster(_painted(x, y, z, outside_mouth, shape_hw), shape_hw, corners, _inverses(x, y))
+
+
+def shown_triangles(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
+    """(H,W) int16 the triangle of a face mesh (468,3) that each pixel shows, as `rasterise` finds it; -1: none."""
+    x, y, z = mesh.T.astype(np.float64).take(topology().corners, axis=1)
+    return _painted(x, y, z, _outside_mouth(), shape_hw).reshape(shape_hw).astype(np.int16)
+
+
+def _painted(
+    x: np.ndarray, y: np.ndarray, z: np.ndarray, outside_mouth: np.ndarray, shape_hw: tuple[int, int]
+) -> np.ndarray:
+    """Corners (3,T) each -> (H*W,) int32 the triangle painted last at each pixel, or -1."""
     order = np.lexsort((-z.sum(0), _doubled_areas(x, y) > 0, outside_mouth))
     pixels, painted = _covered_pixels(x[:, order], y[:, order], shape_hw)
     ids = np.full(shape_hw[0] * shape_hw[1], -1, np.int32)
     ids[pixels] = order.take(painted)  # where an index is repeated, NumPy keeps the last value: the nearest
-    return _raster(ids, shape_hw, corners, _inverses(x, y))
+    return ids
 
 
 def rasterise_solid(points: np.ndarray, shape_hw: tuple[int, int], triangles: np.ndarray) -> Raster:

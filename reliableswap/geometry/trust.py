@@ -18,7 +18,7 @@ _TURNED = 0.3  # sine of the yaw from which the nose can hide a cheek
 _SPREAD_STEPS = 4  # edges over which values spread: far enough to cross the lips
 _DEPTH_WIDTH = 80  # the face's width in pixels at which hidden points are looked for
 _DEPTH_STEP = 0.06  # face widths behind another surface from which a point starts to count as hidden
-_MIN_AREA = 1e-3  # square pixels, doubled; smaller triangles of the target face away or have no size
+MIN_AREA = 1e-3  # square pixels, doubled; smaller triangles of the target face away or have no size
 _SIDES = np.array([[1.0], [-1.0]])  # a mirrored mesh is wound the wrong way round
 
 
@@ -36,8 +36,8 @@ def trust(source_mesh: np.ndarray, target_mesh: np.ndarray) -> tuple[np.ndarray,
     """
     mirror = topology().mirror
     shares, areas = _triangle_trust(source_mesh, target_mesh)
-    value = np.clip(_point_means(shares, areas) @ _surroundings().T, 0, 1)
-    hidden = _hidden(source_mesh)
+    value = np.clip(_point_means(shares, areas) @ surroundings().T, 0, 1)
+    hidden = hidden_points(source_mesh)
     value *= np.stack([1 - hidden, 1 - hidden[mirror]])
     own, mirrored = (value * value * (3 - 2 * value)).astype(np.float32)
     return own, mirrored
@@ -62,7 +62,7 @@ def _target_to_source(
     """All triangles' 2x2 maps from target to source, four entries (N,T) row by row; (T,) twice the target's areas."""
     (ux, uy, vx, vy), (px, py, qx, qy) = _edge_vectors(target_mesh), _edge_vectors(source_meshes)
     det = ux * vy - uy * vx
-    k = 1 / np.where(det > _MIN_AREA, det, 1.0)
+    k = 1 / np.where(det > MIN_AREA, det, 1.0)
     ux, uy, vx, vy = ux * k, uy * k, vx * k, vy * k
     return (px * vy - qx * uy, qx * ux - px * vx, py * vy - qy * uy, qy * ux - py * vx), det
 
@@ -84,7 +84,7 @@ def _point_means(shares: np.ndarray, areas: np.ndarray) -> np.ndarray:
     Triangles at lips and eyelids, and those that the target does not show, do not count.
     """
     corners = topology().corners.ravel()
-    weight = np.where(_rigid_triangles() & (areas > _MIN_AREA), np.maximum(areas, 1e-6), 0.0)
+    weight = np.where(rigid_triangles() & (areas > MIN_AREA), np.maximum(areas, 1e-6), 0.0)
     mass = np.bincount(corners, np.tile(weight, 3), len(_moving()))
     total = np.stack([np.bincount(corners, np.tile(one, 3), len(_moving())) for one in shares * weight])
     return np.where(mass > 0, total / np.maximum(mass, 1e-12), 1.0).astype(np.float32)
@@ -115,13 +115,13 @@ def _moving() -> np.ndarray:
 
 
 @lru_cache(maxsize=1)
-def _rigid_triangles() -> np.ndarray:
+def rigid_triangles() -> np.ndarray:
     """(T,) bool, the triangles clear of lips and eyelids."""
     return ~_moving()[topology().triangles].any(axis=1)
 
 
 @lru_cache(maxsize=1)
-def _surroundings() -> np.ndarray:
+def surroundings() -> np.ndarray:
     """(468,468) float32 matrix that keeps the values of all points but lips and lids, and spreads them onto those."""
     triangles, moving = topology().triangles, _moving()
     beside = np.eye(len(moving))
@@ -139,7 +139,7 @@ def _surroundings() -> np.ndarray:
     return spread.astype(np.float32)
 
 
-def _hidden(mesh: np.ndarray) -> np.ndarray:
+def hidden_points(mesh: np.ndarray) -> np.ndarray:
     """(468,) 0..1, one for points that another part of the face hides, as a turned head's nose hides a cheek."""
     width = face_width(mesh)
     if abs(mesh[234, 2] - mesh[454, 2]) < _TURNED * width:

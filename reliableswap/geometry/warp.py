@@ -15,9 +15,9 @@ from .resampling import in_rows, put, read_points, sharp, to_bytes
 from .topology import checked_mesh, checked_picture, topology
 from .trust import inside_lips, scale_between, trust
 
-_LIP_PULL = 0.45  # how far the lips' points move towards the outer ring to stay clear of the teeth
+LIP_PULL = 0.45  # how far the lips' points move towards the outer ring to stay clear of the teeth
 _COPIES, _MOST_COPIES = 8, 4  # reduced copies of a source from one size to half of it, and how many are kept
-_ENOUGH = 0.9  # validity from which a pixel needs nothing of the face's other half
+ENOUGH = 0.9  # validity from which a pixel needs nothing of the face's other half
 
 # Positions (H,W,2) in the source -> (H,W) in 0..1 where something covers its face, and (H,W) where its skin is bare.
 CoversAt = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -54,7 +54,7 @@ def reenact(
         return Texture(np.zeros((*raster.shape, 3), np.uint8), empty, empty)
     positions, validity, bare = _shown(raster, source_mesh, own, covers_at)
     image = picture.at(positions, kernel)
-    if np.count_nonzero(validity < _ENOUGH) > 0.01 * len(validity):
+    if np.count_nonzero(validity < ENOUGH) > 0.01 * len(validity):
         lacking = np.flatnonzero(validity < 1)
         beside, before = raster.only(lacking), validity[lacking]
         positions, shown, bare_mirrored = _shown(beside, source_mesh[topology().mirror], mirrored, covers_at)
@@ -105,7 +105,7 @@ def open_lips(source_mesh: np.ndarray, target_mesh: np.ndarray) -> np.ndarray:
     the lips move towards the lips' outer ring, so that a little less of the lips fills the same place.
     """
     surplus = mouth_opening(source_mesh) - mouth_opening(target_mesh)
-    share = _LIP_PULL * float(np.clip(surplus / 0.1, 0, 1))
+    share = LIP_PULL * float(np.clip(surplus / 0.1, 0, 1))
     if share == 0:
         return source_mesh
     inside, ring = inside_lips()

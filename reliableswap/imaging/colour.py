@@ -13,14 +13,14 @@ import cv2
 import numpy as np
 
 # Skin of one person varies about as much as that of another; a larger ratio of deviations is light or hair.
-_DEVIATION_RATIOS = (0.8, 1.25)
-_LIGHT_RATIOS = (0.4, 2.5)
+DEVIATION_RATIOS = (0.8, 1.25)
+LIGHT_RATIOS = (0.4, 2.5)
 # How far local means may be from another face's: log of L's ratio, and units of a and b. Chosen by eye on portraits.
 _LIGHT_LIMIT, _TINT_LIMIT = 0.07, 3.0
 MOST_DETAIL = 1.2  # factor by which fine detail may grow with the light in large photos
-_MIN_CHROMA = 2.0  # the chroma that skin has at least, even in a black and white photo
-_SKIN_LIKE = 0.5  # of the skin's tint; pixels with at least this much take a small shift in full
-_KEPT_TINT = 0.9  # what a pixel keeps at least, of the tint that scaling would leave it
+MIN_CHROMA = 2.0  # the chroma that skin has at least, even in a black and white photo
+SKIN_LIKE = 0.5  # of the skin's tint; pixels with at least this much take a small shift in full
+KEPT_TINT = 0.9  # what a pixel keeps at least, of the tint that scaling would leave it
 _MONOCHROME_NOISE = 4  # grey levels by which JPEG may separate the channels of a black and white photo
 _MONOCHROME_OUTLIERS = 0.01  # fraction of pixels that may differ by more
 _LUMA = (0.299, 0.587, 0.114)
@@ -101,7 +101,7 @@ def match(
         return lab
     mean, deviation = moments(lab, weight)
     wanted_mean, wanted_deviation = moments(reference, reference_weight)
-    ratio = np.clip(wanted_deviation / np.maximum(deviation, 1e-3), *_DEVIATION_RATIOS)
+    ratio = np.clip(wanted_deviation / np.maximum(deviation, 1e-3), *DEVIATION_RATIOS)
     gain = 1 + strength * (ratio - 1)
     shift = mean + strength * (wanted_mean - mean) - gain * mean
     planes = cv2.split(lab)
@@ -131,7 +131,7 @@ def match_light(
     own, wanted = map(cv2.split, local_means([lab, reference], weight, sigma))
     light, *tint = cv2.split(lab)
     # Light multiplies what skin reflects. L is close to a cube root of that, so a ratio of light is a ratio of L.
-    gain = np.clip(wanted[0] / np.maximum(own[0], 1.0), *_LIGHT_RATIOS)
+    gain = np.clip(wanted[0] / np.maximum(own[0], 1.0), *LIGHT_RATIOS)
     share = np.clip(light / np.maximum(0.7 * own[0], 1.0), 0, 1) * np.float32(strength)
     light = light + np.float32(strength) * (_lit(light, own[0], gain, most_detail) - light)
     shifts = [share * (b - a) for a, b in zip(own[1:], wanted[1:], strict=True)]
@@ -205,10 +205,10 @@ def _shift_tint(
     shaded skin, which has less, grey. So pixels take it only as far as they have the skin's tint, and keep a part of
     what scaling would leave them.
     """
-    length = np.maximum(np.square(skin[0]) + np.square(skin[1]), _MIN_CHROMA**2)
+    length = np.maximum(np.square(skin[0]) + np.square(skin[1]), MIN_CHROMA**2)
     own, gained = ((a * skin[0] + b * skin[1]) / length for a, b in (tint, shifts))
     lost = np.maximum(-gained, 0)
-    kept = 1 - _KEPT_TINT * np.maximum(1 - lost, 0)
-    most = np.minimum(kept / np.maximum(lost, 1e-3), 1 / _SKIN_LIKE)
+    kept = 1 - KEPT_TINT * np.maximum(1 - lost, 0)
+    most = np.minimum(kept / np.maximum(lost, 1e-3), 1 / SKIN_LIKE)
     share = np.where(lost > 0, np.clip(own * most, 0, 1), 1).astype(np.float32)
     return [plane + share * shift for plane, shift in zip(tint, shifts, strict=True)]

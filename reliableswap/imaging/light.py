@@ -27,6 +27,10 @@ class Light:
         edge = float(rng.uniform(0.02, 0.4))
         return cls(slope, (float(rng.uniform(0, 2 * np.pi)), float(rng.uniform(-0.35, 0.35)), edge, dark))
 
+    def numbers(self) -> np.ndarray:
+        """(10,) the slope and the shadow; all zero but for the shadow's edge, it changes nothing."""
+        return np.concatenate([self.slope.ravel(), self.shadow])
+
     def __call__(self, picture: np.ndarray) -> np.ndarray:
         """(S,S,3) uint8 under this light."""
         size = picture.shape[0]

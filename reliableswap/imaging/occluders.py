@@ -13,6 +13,7 @@ from reliableswap.errors import ReliableSwapError
 
 from .colour import to_lab, to_rgb
 from .degrade import Rng, texture
+from .overlay import Overlay
 
 _SIDE = 256  # cut-outs are kept with this longer side
 _STRANDS = 0.25  # how often strands of hair are drawn instead of pasting a cut-out
@@ -30,13 +31,13 @@ class Occluder:
     opacity: np.ndarray
     hair: bool = False
 
-    def over(self, picture: np.ndarray, shadow: float, shift: Sequence[float]) -> np.ndarray:
-        """(S,S,3) uint8 with this in front of it, and its soft shadow, shifted by `shift` pixels, under it."""
-        size = picture.shape[0]
+    def cast(self, shadow: float, shift: Sequence[float]) -> Overlay:
+        """This in front of a picture, with its soft shadow of that strength, shifted by `shift` pixels, on it."""
+        size = self.opacity.shape[0]
         move = np.array([[1, 0, shift[0]], [0, 1, shift[1]]], np.float32)
         dark = cv2.GaussianBlur(cv2.warpAffine(self.opacity, move, (size, size)), (0, 0), 0.02 * size)
-        under = picture * (1 - shadow * dark)[..., None]
-        return np.rint(under + self.opacity[..., None] * (self.picture - under)).astype(np.uint8)
+        keep = (1 - np.float32(shadow) * dark) * (1 - self.opacity)
+        return Overlay(self.opacity[..., None] * self.picture, keep, self.opacity)
 
 
 class Occluders:
@@ -72,10 +73,15 @@ class Occluders:
         return _blurred(made, rng)
 
 
+def cast(occluder: Occluder, rng: Rng) -> Overlay:
+    """The occluder in front of a picture of its size, with a shadow more often than not."""
+    shadow = float(rng.uniform(0, 0.5)) if rng.random() < 0.7 else 0.0
+    return occluder.cast(shadow, (rng.normal(0, 0.02, 2) * occluder.opacity.shape[0]).tolist())
+
+
 def paste(picture: np.ndarray, occluder: Occluder, rng: Rng) -> np.ndarray:
     """(S,S,3) uint8 with the occluder in front of it, which may throw a shadow."""
-    shadow = float(rng.uniform(0, 0.5)) if rng.random() < 0.7 else 0.0
-    return occluder.over(picture, shadow, (rng.normal(0, 0.02, 2) * picture.shape[0]).tolist())
+    return cast(occluder, rng).over(picture)
 
 
 def _reduced(picture: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from reliableswap.geometry.raster import rasterise
 from reliableswap.geometry.topology import topology
 
 from .degrade import Rng
+from .overlay import Overlay
 
 _OVERSAMPLING = 3  # lines are drawn at so many times the picture's size, so that thin wire is thin
 _RIGID = (33, 133, 362, 263, 168, 6, 197, 8, 9, 70, 300, 127, 356, 234, 454, 117, 346, 4)
@@ -85,14 +86,23 @@ class Layers:
 
 def paint_glasses(picture: np.ndarray, mesh: np.ndarray, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
     """(H,W,3) uint8, the mesh in it -> the picture with glasses on the face, and their opacity (H,W) in [0,1]."""
+    glasses = draw_glasses(mesh, picture.shape[:2], rng)
+    return glasses.over(picture), glasses.opacity
+
+
+def draw_glasses(mesh: np.ndarray, shape_hw: tuple[int, int], rng: Rng) -> Overlay:
+    """Glasses for the face of a mesh in a picture of that size."""
     unit = float(np.linalg.norm(mesh[263] - mesh[33]))
     metal = rng.random() < 0.55
-    layers = _draw(random_frame(rng), mesh, picture.shape[:2], unit, metal, rng)
-    out = _shade(picture.astype(np.float32), layers, unit, rng)
+    layers = _draw(random_frame(rng), mesh, shape_hw, unit, metal, rng)
+    # Painted on black; the fourth channel is what is left of what is behind.
+    out = np.zeros((*shape_hw, 4), np.float32)
+    out[..., 3] = 1
+    out = _shade(out, layers, unit, rng)
     out, hiding = _add_lenses(out, layers, mesh, unit, rng)
     out = _add_frame(out, layers.solid, metal, rng)
     worn = np.maximum.reduce([layers.solid, hiding, np.clip(2 * layers.edge, 0, 1)])
-    return np.clip(out, 0, 255).astype(np.uint8), worn.astype(np.float32)
+    return Overlay(out[..., :3], out[..., 3], worn.astype(np.float32))
 
 
 def _draw(
@@ -139,17 +149,17 @@ def visible_part(temple: np.ndarray, place: np.ndarray, depth: np.ndarray, slack
 
 
 def _shade(out: np.ndarray, layers: Layers, unit: float, rng: Rng) -> np.ndarray:
-    """(H,W,3) the picture with the shadow of the glasses, which does not count as glasses."""
+    """(H,W,4) the picture with the shadow of the glasses, which does not count as glasses."""
     down = np.array([[1, 0, rng.normal(0, 0.03) * unit], [0, 1, rng.uniform(0.01, 0.07) * unit]])
     shadow = cv2.warpAffine(np.maximum(layers.solid, 0.4 * layers.lens), down, out.shape[1::-1])
     shadow = cv2.GaussianBlur(shadow, (0, 0), max(0.3, 0.015 * unit))
-    return out * (1 - rng.uniform(0, 0.4) * shadow[..., None])
+    return out * (1 - np.float32(rng.uniform(0, 0.4)) * shadow[..., None])
 
 
 def _add_lenses(
     out: np.ndarray, layers: Layers, mesh: np.ndarray, unit: float, rng: Rng
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(H,W,3) the picture with lenses, a quarter of them dark, and (H,W) where they hide the skin."""
+    """(H,W,4) the picture with lenses, a quarter of them dark, and (H,W) where they hide the skin."""
     height, width = layers.lens.shape
     sun = rng.random() < 0.25
     tint = rng.uniform(0.45, 0.98) if sun else rng.uniform(0, 0.2)
@@ -163,16 +173,18 @@ def _add_lenses(
 
 
 def _add_frame(out: np.ndarray, solid: np.ndarray, metal: bool, rng: Rng) -> np.ndarray:
-    """(H,W,3) the picture with the frame, shaded as round wire lit from above, sometimes glittering."""
+    """(H,W,4) the picture with the frame, shaded as round wire lit from above, sometimes glittering."""
     colours = _METAL if metal else _PLASTIC
     colour = colours[rng.integers(len(colours))] * rng.uniform(0.4, 1.3)
     colour = np.clip(colour + rng.normal(0, 10, 3), 5, 245)
-    light = 1 + rng.uniform(0, 0.5) * cv2.GaussianBlur(np.diff(solid, axis=0, prepend=0), (0, 0), 0.7)
+    light = 1 + np.float32(rng.uniform(0, 0.5)) * cv2.GaussianBlur(
+        np.diff(solid, axis=0, prepend=0), (0, 0), 0.7
+    )
     sparkle = rng.uniform(0, 300) if rng.random() < 0.3 else 0.0
-    glitter = cv2.GaussianBlur(rng.random(solid.shape, np.float32) ** 12, (0, 0), 0.8) * sparkle
-    shaded = np.clip(colour * light[..., None] + glitter[..., None], 0, 255)
-    over = solid[..., None] * rng.uniform(0.7, 1.0)
-    return np.asarray(out * (1 - over) + shaded * over)
+    glitter = cv2.GaussianBlur(rng.random(solid.shape, np.float32) ** 12, (0, 0), 0.8) * np.float32(sparkle)
+    shaded = np.zeros_like(out)
+    shaded[..., :3] = np.clip(colour.astype(np.float32) * light[..., None] + glitter[..., None], 0, 255)
+    return out + (shaded - out) * (solid * np.float32(rng.uniform(0.7, 1.0)))[..., None]
 
 
 def _downsample(fine: np.ndarray) -> np.ndarray:
@@ -183,8 +195,8 @@ def _downsample(fine: np.ndarray) -> np.ndarray:
 
 
 def _blend(picture: np.ndarray, over: np.ndarray, colour: np.ndarray) -> np.ndarray:
-    """(H,W,3) the picture under a colour (3,) of opacity (H,W)."""
-    return picture * (1 - over[..., None]) + colour.astype(np.float32) * over[..., None]
+    """(H,W,4) the picture under a colour (3,) of opacity (H,W)."""
+    return picture + (np.append(colour, 0).astype(np.float32) - picture) * over[..., None].astype(np.float32)
 
 
 def _reflections(shape_hw: tuple[int, int], unit: float, mesh: np.ndarray, rng: Rng) -> np.ndarray:

@@ -17,15 +17,15 @@ from reliableswap.imaging import colour
 from reliableswap.imaging.bands import three_channels
 from reliableswap.models.layers import INVALID
 
-_EYE_OPENING = 0.95  # fraction of the opening between the lids that is the target's
-_LIGHT_REACH = 0.22  # of the face's width: slower changes of brightness count as light, which is the target's
+EYE_OPENING = 0.95  # fraction of the opening between the lids that is the target's
+LIGHT_REACH = 0.22  # of the face's width: slower changes of brightness count as light, which is the target's
 _HARD_LIGHT = 0.05  # of the face's width: the scale at which hard light is limited
 _MEETING = 0.025  # of the face's width: the scale at which the texture's light meets the target's at its end
 _END = 0.1  # of the face's width: the distance from the texture's end within which it does
 # Pixels of a face's width from which a clip's tones are worked out at half the size, and at a third of it.
 _COARSE_TONES, _COARSER_TONES = 100, 200
-_FADE = 0.06  # of the face's width: the distance in which the texture fades to the outline
-_LEAST_VALID = 0.02  # guidance with a lower validity is left out
+FADE = 0.06  # of the face's width: the distance in which the texture fades to the outline
+LEAST_VALID = 0.02  # guidance with a lower validity is left out
 
 
 def guidance_texture(
@@ -79,8 +79,8 @@ def _in_window(
         toned = _toned_coarsely(texture.image, target, skin, width, room)
     else:
         toned = _toned(texture.image, target, skin, width, room)
-    own = np.maximum(regions.eyes(target_mesh, shape, _EYE_OPENING), regions.inner_mouth(target_mesh, shape))
-    shown = ((own < 0.5) & (texture.validity > _LEAST_VALID)).astype(np.float32)
+    own = np.maximum(regions.eyes(target_mesh, shape, EYE_OPENING), regions.inner_mouth(target_mesh, shape))
+    shown = ((own < 0.5) & (texture.validity > LEAST_VALID)).astype(np.float32)
     return to_bytes(toned * three_channels(shown)), texture.validity * shown
 
 
@@ -95,7 +95,7 @@ def _toned(
     lab = colour.match(colour.to_lab(texture), base, skin)
     # In small photos scaled detail is likeness.
     most_detail = np.inf if room is None else colour.MOST_DETAIL
-    lab = colour.match_light(lab, base, skin, _LIGHT_REACH * width, most_detail=most_detail)
+    lab = colour.match_light(lab, base, skin, LIGHT_REACH * width, most_detail=most_detail)
     if room is not None:
         lab = colour.limit_light(lab, base, skin, _HARD_LIGHT * width, room)
         lab = colour.limit_light(lab, base, skin, _MEETING * width, room / (1.001 - room))
@@ -129,7 +129,7 @@ def _fading_outwards(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
 
     The mesh ends on the forehead and at the temples, where nothing in a photo ends.
     """
-    soft = regions.feathered(regions.oval(mesh, shape_hw), _FADE * regions.face_width(mesh))
+    soft = regions.feathered(regions.oval(mesh, shape_hw), FADE * regions.face_width(mesh))
     weight = np.clip(2 * soft - 1, np.exp(-INVALID), 1)
     return np.asarray(1 + np.log(weight) / INVALID, np.float32)
 

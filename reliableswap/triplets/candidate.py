@@ -13,6 +13,7 @@ from reliableswap import __version__
 from reliableswap.data.aligned import AlignedFace
 from reliableswap.data.cells import encode_mesh, encode_picture
 from reliableswap.data.photos import Photo
+from reliableswap.data.seen import encode_seen, look_at
 from reliableswap.data.shards import picture_cell
 
 from .filter import Likeness, reason_by_identity
@@ -81,9 +82,10 @@ class Candidate:
         others: Mapping[str, AlignedFace],
         identities: Identities | None,
         sources: Mapping[str, Source],
+        look: bool,
     ) -> dict[str, Any]:
         """The row of a shard. photos and quality (N,) are of all photos; others: the faces other_a and other_b;
-        sources: the source surrogates by side."""
+        sources: the source surrogates by side; look: also store what covers each face."""
         pair, name = self.pair, f"{split}-{self.slot:08d}"
         row: dict[str, Any] = {"id": name, "attempt": self.attempt, "version": __version__}
         faces = {"c_a": self.a, "c_b": self.b, "c_ab": self.ab.face, "c_ba": self.ba.face, **others}
@@ -92,6 +94,11 @@ class Candidate:
             data = encode_picture(face.crop, form, ai_made=key in _SYNTHETIC)
             row[key] = picture_cell(data, f"{name}-{key}", form)
             row[f"mesh_{key.removeprefix('c_')}"] = encode_mesh(face.mesh)
+        seen = look_at(list(faces.values())) if look else []
+        for key, one in zip(faces, seen, strict=bool(seen)):
+            row[f"seen_{key.removeprefix('c_')}"] = picture_cell(
+                encode_seen(one), f"{name}-seen-{key}", "png"
+            )
         for side, photo, other in (("a", pair.a, pair.other_a), ("b", pair.b, pair.other_b)):
             row[f"photo_{side}"] = photos[photo].name
             row[f"photo_other_{side}"] = None if other is None else photos[other].name

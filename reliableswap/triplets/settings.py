@@ -143,6 +143,10 @@ class TripletSettings:
     split: Split = setting(Split(), "shares of the people in train, validation and test")
     shard_pairs: int = setting(256, "pairs a shard")
     format: str = setting("jpeg", "how pictures are stored: jpeg (quality 95, full colour) or png")
+    covers: bool = setting(
+        True,
+        "store what covers each face, which a training needs of its sources, and which takes longest to find",
+    )
     quality: QualitySettings = field(default_factory=QualitySettings)
     pairing: PairSettings = field(default_factory=PairSettings)
     variation: Variation = field(default_factory=Variation)

@@ -166,6 +166,7 @@ class ShardMaker:
             others,
             identities,
             sources,
+            self.settings.covers,
         )
 
     def _sharpness(self, photo: int) -> float:

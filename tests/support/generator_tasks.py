@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,11 @@ def small_light(task: GeneratorTask) -> LightGenerator:
     return LightGenerator(channels=SMALL, block_count=1, identity_dim=16, fixer_dim=fixer)
 
 
+def batch_of(task: GeneratorTask, numbers: Iterable[int]) -> dict[str, Tensor]:
+    """The samples of those numbers, as the losses get them."""
+    return task.prepare(task.collate([task.samples[i] for i in numbers]))
+
+
 def batch_of_every_kind(task: GeneratorTask) -> dict[str, Tensor]:
     """One sample of each kind, whichever come first."""
     found: dict[int, dict[str, Tensor]] = {}
@@ -59,7 +65,7 @@ def batch_of_every_kind(task: GeneratorTask) -> dict[str, Tensor]:
         sample = task.samples[i]
         found.setdefault(int(sample["kind"]), sample)
         if len(found) == len(KINDS):
-            return torch.utils.data.default_collate(list(found.values()))
+            return task.prepare(task.collate(list(found.values())))
     raise AssertionError(f"only kinds {sorted(found)} among 200 samples")
 
 

@@ -44,6 +44,9 @@ def make_loader(task: Task, settings: RunSettings, step: int, rank: int, ranks: 
         collate_fn=task.collate,
         prefetch_factor=4 if workers else None,
         worker_init_fn=_one_thread,
+        persistent_workers=workers > 0,
+        # From pinned memory a batch is copied while the device works on the one before.
+        pin_memory=torch.accelerator.is_available(),
     )
 
 

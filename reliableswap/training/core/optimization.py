@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import torch
@@ -33,7 +32,9 @@ def make_optimizers(
             {"params": [p for p in parameters if p.ndim > 1], "weight_decay": decay},
             {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
         ]
-        return torch.optim.AdamW(groups, lr=rate, betas=betas)
+        # A scaler asks every other optimizer of a GPU whether gradients are finite, and so waits for the device.
+        fused = {"fused": True} if settings.mixed_precision == "fp16" and parameters[0].is_cuda else {}
+        return torch.optim.AdamW(groups, lr=rate, betas=betas, **fused)
 
     optimizers = {"optimizer": adam([network, *companions], settings.learning_rate, settings.weight_decay)}
     if discriminator is not None:
@@ -84,25 +85,32 @@ class Stepper:
     """Clips each optimizer's gradients, steps it and zeroes its gradients; counts steps that fp16 overflow costs.
 
     Accelerate's optimizer wrappers share one scaler, and the second one would unscale the first one's gradients again.
+
+    Whether gradients are finite stays on the device: to look at once would wait for the device at every step. `check`
+    looks. Until then the network may be spoilt, so check before it is used or saved.
     """
 
     MAX_SKIPPED = 30  # in a row; each halves the loss scale, of 65536 at first, so that 1e-4 is left
 
     def __init__(self, optimizers: Sequence[Optimizer], max_norm: float, scaler: torch.amp.GradScaler | None):
         self.optimizers, self.max_norm, self.scaler = optimizers, max_norm, scaler
-        self.skipped = 0  # in a row
+        self.first_step: int | None = None  # since the last check
+        self.taken: list[Tensor] = []  # of the steps since then
+        self.losses: dict[str, Tensor] = {}  # of the first step since then that was not taken, or zeros
+        self.failed: Tensor | None = None
+        self.skipped = 0  # in a row, up to the last check
 
-    def __call__(self, losses: Mapping[str, Tensor]) -> bool:
-        """Whether the step was taken; `losses` are for the error message. All ranks see the same gradients."""
+    def __call__(self, losses: Mapping[str, Tensor], step: int = 0) -> Tensor:
+        """1 if the step is taken, 0 if not. All ranks see the same gradients."""
         active = [one for one in self.optimizers if any(p.grad is not None for p in parameters_of(one))]
         if self.scaler is not None:
             for optimizer in active:
                 self.scaler.unscale_(optimizer)
         norms = [nn.utils.clip_grad_norm_(parameters_of(one), self.max_norm) for one in active]
-        taken = all(math.isfinite(float(norm)) for norm in norms)
+        taken = torch.stack([norm.float().isfinite() for norm in norms]).all().float() if norms else None
+        if taken is None:  # nothing has a gradient
+            taken = torch.ones((), device=parameters_of(self.optimizers[0])[0].device)
         if self.scaler is None:
-            if not taken:
-                raise ReliableSwapError(f"gradients are not finite; {described(losses)}; {_ADVICE}")
             for optimizer in active:
                 optimizer.step()
         elif active:
@@ -111,13 +119,40 @@ class Stepper:
             self.scaler.update()
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
-        self.skipped = 0 if taken else self.skipped + 1
-        if self.skipped >= self.MAX_SKIPPED:
-            raise ReliableSwapError(
-                f"gradients were not finite in {self.skipped} steps in a row, for all that the loss scale fell; "
-                f"{described(losses)}; {_ADVICE}, or use --mixed_precision bf16"
-            )
+        self._note(taken, losses, step)
         return taken
+
+    def check(self) -> None:
+        """Raise if gradients were not finite: once without a scaler, many times in a row with one."""
+        if not self.taken:
+            return
+        taken, first = torch.stack(self.taken).tolist(), self.first_step or 0
+        self.taken = []
+        for number, one in enumerate(taken):
+            self.skipped = 0 if one else self.skipped + 1
+            where = f"step {first + number}: "
+            if self.skipped and self.scaler is None:
+                raise ReliableSwapError(
+                    f"{where}gradients are not finite; {described(self.losses)}; {_ADVICE}"
+                )
+            if self.skipped >= self.MAX_SKIPPED:
+                raise ReliableSwapError(
+                    f"{where}gradients were not finite in {self.skipped} steps in a row, for all that the loss scale "
+                    f"fell; {described(self.losses)}; {_ADVICE}, or use --mixed_precision bf16"
+                )
+
+    def _note(self, taken: Tensor, losses: Mapping[str, Tensor], step: int) -> None:
+        """Keep whether the step was taken, and the losses of the first one that was not."""
+        if not self.taken:
+            self.first_step, self.failed = step, torch.zeros_like(taken)
+            self.losses = {}
+        assert self.failed is not None
+        first = (taken == 0) & (self.failed == 0)
+        for name, value in losses.items():
+            value = value.detach().float()
+            self.losses[name] = torch.where(first, value, self.losses.get(name, torch.zeros_like(value)))
+        self.failed = torch.maximum(self.failed, 1 - taken)
+        self.taken.append(taken)
 
 
 _ADVICE = "lower --learning_rate or --max_grad_norm"

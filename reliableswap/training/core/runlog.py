@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
 from accelerate import Accelerator
 from torch import Tensor
 
@@ -48,37 +49,36 @@ class RunLog:
         """Begin a new interval to average over; leaves out the time that a validation took."""
         self.since, self.first_step = time.monotonic(), step
         self.sums: dict[str, Tensor] = {}
-        self.skipped = 0
+        self.taken: Tensor | None = None
 
     def info(self, text: str) -> None:
         if self.accelerator.is_main_process:
             logger.info(text)
 
-    def add(self, step: int, losses: Mapping[str, Tensor], taken: bool) -> None:
-        """Add the losses of a step, unless overflow cost it; log the means every `logging_steps`."""
-        if taken:
-            for name, value in losses.items():
-                self.sums[name] = self.sums.get(name, 0.0) + value.detach()
-        else:
-            self.skipped += 1
-        if step % self.settings.logging_steps == 0:
-            self._log_interval(step)
+    def add(self, step: int, losses: Mapping[str, Tensor], taken: Tensor) -> None:
+        """Add the losses of a step, unless overflow cost it (taken is 0); `log` gives their means."""
+        for name, value in losses.items():
+            value = torch.where(taken > 0, value.detach(), 0.0)
+            self.sums[name] = self.sums[name] + value if name in self.sums else value
+        self.taken = taken if self.taken is None else self.taken + taken
 
-    def _log_interval(self, step: int) -> None:
+    def log(self, step: int) -> None:
+        """Log the means since the last time; this waits for the device."""
         steps = step - self.first_step
+        taken = round(float(self.taken)) if self.taken is not None else 0
+        means = {name: float(value) / max(taken, 1) for name, value in self.sums.items()}
         seconds = time.monotonic() - self.since
-        means = {name: float(value) / (steps - self.skipped) for name, value in self.sums.items()}
         rate = steps * self.samples_per_step / seconds
         seconds_left = (self.settings.max_train_steps - step) * seconds / steps
         left = f"{seconds_left / 60:.0f} min" if seconds_left >= 90 else f"{seconds_left:.0f} s"
         text = " ".join(f"{name} {value:.4f}" for name, value in means.items())
-        if self.skipped:
-            text += f" ({self.skipped} steps skipped: fp16 overflow)"
+        if taken < steps:
+            text += f" ({steps - taken} steps skipped: fp16 overflow)"
         self.info(
             f"{self.accelerator.device} {self.settings.mixed_precision} step {step}/"
             f"{self.settings.max_train_steps} {text} | {rate:.0f} images/s, {left} left"
         )
-        self.accelerator.log({**means, "images_per_second": rate, "skipped_steps": self.skipped}, step=step)
+        self.accelerator.log({**means, "images_per_second": rate, "skipped_steps": steps - taken}, step=step)
         self.restart(step)
 
     def add_validation(

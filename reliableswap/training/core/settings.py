@@ -46,6 +46,10 @@ class RunSettings:
         None, "stop after this many minutes, resumably", on_resume="any"
     )
     mixed_precision: Literal["no", "fp16", "bf16"] = setting("bf16", "precision of autocast")
+    compile: Literal["no", "inductor", "aot_eager"] = setting(
+        "no",
+        "backend of torch.compile for the networks of a step; inductor makes kernels of its own, aot_eager only traces",
+    )
     use_ema: bool = setting(True, "average the weights; the average is validated and saved")
     ema_decay: float = setting(0.998, "decay of the averaged weights")
     checkpointing_steps: int = setting(1000, "steps between checkpoints", on_resume="any")

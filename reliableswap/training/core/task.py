@@ -33,6 +33,10 @@ class Task:
     def __init__(self) -> None:
         self.companions = {}
 
+    def prepare(self, batch: Any) -> Any:
+        """Complete a batch on the device, before its losses; what workers would take long for. Without gradients."""
+        return batch
+
     def losses(self, network: torch.nn.Module, batch: Any) -> dict[str, Tensor]:
         """Weighted losses by name; their sum is minimised."""
         raise NotImplementedError
@@ -47,6 +51,10 @@ class Task:
 
     def start(self, step: int, device: torch.device) -> None:
         """Prepare for a step or a validation: what depends on the step, and modules to move to the device."""
+
+    def frozen_networks(self) -> list[torch.nn.Module]:
+        """Networks that losses look through, for --compile."""
+        return []
 
     def grid(self, network: Network) -> np.ndarray | None:
         """(H,W,3) uint8 the network's results on held-out people, to look at."""

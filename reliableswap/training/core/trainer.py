@@ -34,6 +34,8 @@ from .task import Task
 
 __all__ = ["Task", "train"]
 
+_CLOCK_STEPS = 10  # steps after which several ranks compare their clocks
+
 logger = logging.getLogger(__name__)
 
 
@@ -69,7 +71,7 @@ class Trainer:
         self.state = TrainingState(self._networks(), self.optimizers, dict(task.companions))
         self.fingerprint = self._agreed_fingerprint()
         position = resume(settings, self.state, self.fingerprint) or {"step": 0, "scaler": None}
-        self.step = self.saved_step = int(position["step"])
+        self.step = self.saved_step = self.started_at = int(position["step"])
         self._wrap()
         if position["scaler"] and self.accelerator.scaler is not None:
             self.accelerator.scaler.load_state_dict(position["scaler"])
@@ -114,6 +116,9 @@ class Trainer:
             losses, taken = self._step(batches)
             self.step += 1
             self.log.add(self.step, losses, taken)
+            if self.step % settings.logging_steps == 0:
+                self.stepper.check()
+                self.log.log(self.step)
             if self.step % settings.validation_steps == 0 or self.step == settings.max_train_steps:
                 figures = self._validate()
             if self.step % settings.checkpointing_steps == 0:
@@ -122,12 +127,15 @@ class Trainer:
                 break
         return figures
 
-    def _step(self, batches: Iterator[Any]) -> tuple[dict[str, Tensor], bool]:
-        """One step of the network and the discriminator: mean losses, and whether it was taken (fp16 may skip it)."""
+    def _step(self, batches: Iterator[Any]) -> tuple[dict[str, Tensor], Tensor]:
+        """One step of the network and the discriminator: mean losses, and 1 if it was taken, 0 if fp16 skipped it.
+
+        Nothing here waits for the device, which would stand still while the next step is put together.
+        """
         pieces = self.settings.gradient_accumulation_steps
         sums: dict[str, Tensor] = {}
         for piece in range(pieces):
-            batch = to_device(next(batches), self.accelerator.device)
+            batch = self.task.prepare(to_device(next(batches), self.accelerator.device))
             with contextlib.ExitStack() as local:
                 if piece < pieces - 1:  # ranks exchange gradients once per step
                     for module in self._wrapped_modules():
@@ -135,10 +143,7 @@ class Trainer:
                 losses = self._backward(batch, pieces)
             for name, value in losses.items():
                 sums[name] = sums.get(name, 0.0) + value.detach() / pieces
-        try:
-            taken = self.stepper(sums)
-        except ReliableSwapError as error:
-            raise ReliableSwapError(f"step {self.step}: {error}") from error
+        taken = self.stepper(sums, self.step)
         for scheduler in self.schedulers:
             scheduler.step()
         if self.average is not None:
@@ -162,6 +167,7 @@ class Trainer:
         return {**losses, **judged}
 
     def _validate(self) -> dict[str, float]:
+        self.stepper.check()
         figures: dict[str, float] = {}
         if self.accelerator.is_main_process:
             was_training = self.averaged.training
@@ -181,6 +187,7 @@ class Trainer:
         """Save a checkpoint of this step on rank 0, unless there is one."""
         if self.saved_step == self.step:
             return
+        self.stepper.check()
         self.saved_step = self.step
         if self.accelerator.is_main_process:
             scaler = self.accelerator.scaler
@@ -198,12 +205,20 @@ class Trainer:
         self.accelerator.wait_for_everyone()
 
     def _out_of_time(self, seconds: float) -> bool:
-        """Whether to stop. Ranks decide together, because their clocks differ and one alone would wait for ever."""
+        """Whether to stop. Ranks decide together, because their clocks differ and one alone would wait for ever.
+
+        They ask each other at some steps only, as the answer waits for the device.
+        """
         limit = self.settings.max_train_minutes
         if limit is None:
             return False
-        late = torch.tensor([float(seconds >= limit * 60)], device=self.accelerator.device)
-        if self.accelerator.reduce(late, "sum").item() == 0:
+        late = seconds >= limit * 60
+        if self.accelerator.num_processes > 1:
+            if self.step % _CLOCK_STEPS and self.step != self.started_at + 1:
+                return False
+            flag = torch.tensor([float(late)], device=self.accelerator.device)
+            late = self.accelerator.reduce(flag, "sum").item() > 0
+        if not late:
             return False
         self.log.info(
             f"stopped after {seconds / 60:.0f} minutes at step {self.step}; --resume_from_checkpoint latest goes on"
@@ -232,6 +247,12 @@ class Trainer:
         self.wrapped_discriminator: nn.Module | None = None
         if self.discriminator is not None:
             self.wrapped_discriminator = prepare(self.discriminator)
+        if self.settings.compile != "no":
+            for module in (*self._networks_of_a_step(), *self.task.frozen_networks()):
+                module.compile(backend=self.settings.compile)
+
+    def _networks_of_a_step(self) -> list[nn.Module]:
+        return [self.network] if self.discriminator is None else [self.network, self.discriminator]
 
     def _wrapped_modules(self) -> list[nn.Module]:
         modules = [self.wrapped, *self.task.companions.values()]

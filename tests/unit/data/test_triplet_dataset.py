@@ -11,19 +11,21 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from support.completed import Completed
 from support.triplet_people import SIZE
 from torch.utils.data import DataLoader
 
 from reliableswap.data.augment import NONE, Augmentation, Jitter
 from reliableswap.data.cells import decode_picture
 from reliableswap.data.mix import KINDS, Mix
+from reliableswap.data.samples import collate
 from reliableswap.data.triplet_dataset import TripletDataset
 from reliableswap.errors import ReliableSwapError
 
 
 @pytest.fixture
 def plain(made: Path) -> TripletDataset:
-    return TripletDataset(made, augmentation=NONE, mix=Mix(1, 1, 1, 1, 1, 1))
+    return Completed(made, augmentation=NONE, mix=Mix(1, 1, 1, 1, 1, 1))
 
 
 def test_samples_have_their_shapes_and_ranges(plain: TripletDataset) -> None:
@@ -115,12 +117,16 @@ def test_a_loader_with_workers_gives_the_same_batches(made: Path) -> None:
 
     dataset = TripletDataset(made, lanes=2, batch=2)
     loader = DataLoader(
-        dataset, batch_sampler=Positions(1, 3, 2, 0, 1), num_workers=2, multiprocessing_context="fork"
+        dataset,
+        batch_sampler=Positions(1, 3, 2, 0, 1),
+        num_workers=2,
+        multiprocessing_context="fork",
+        collate_fn=collate,
     )
     for step, batch in enumerate(loader, start=1):
-        expected = [dataset[2 * step + k] for k in range(2)]
-        for name, value in batch.items():
-            assert torch.equal(value, torch.stack([one[name] for one in expected]))
+        expected = collate([dataset[2 * step + k] for k in range(2)])
+        assert batch.keys() == expected.keys()
+        assert all(torch.equal(value, expected[name]) for name, value in batch.items())
 
 
 def test_an_epoch_shows_every_row_once_and_lanes_keep_apart(made: Path) -> None:
@@ -164,7 +170,7 @@ def test_a_mix_that_can_not_be_drawn_is_an_error() -> None:
 def test_flips_mirror_everything(made: Path) -> None:
     turned = dataclasses.replace(NONE, flip=1.0)
     for i in range(4):
-        straight, mirrored = (TripletDataset(made, augmentation=a)[i] for a in (NONE, turned))
+        straight, mirrored = (Completed(made, augmentation=a)[i] for a in (NONE, turned))
         for name in ("target", "source", "truth"):
             assert torch.equal(mirrored[name], straight[name].flip(2))
         assert torch.equal(mirrored["kind"], straight["kind"])
@@ -178,8 +184,8 @@ def test_flips_mirror_everything(made: Path) -> None:
 def test_target_and_truth_change_colour_alike_and_the_source_by_itself(made: Path) -> None:
     strong = Augmentation(flip=0, brightness=0.4, contrast=0.3, saturation=0.5, hue=15)
     mix = Mix(0, 0, 0, 1, 0)  # reconstruction: target and truth are one picture
-    coloured = TripletDataset(made, augmentation=strong, mix=mix)
-    untouched = TripletDataset(made, augmentation=NONE, mix=mix)
+    coloured = Completed(made, augmentation=strong, mix=mix)
+    untouched = Completed(made, augmentation=NONE, mix=mix)
     apart = []
     for i in range(8):
         sample, before = coloured[i], untouched[i]
@@ -202,10 +208,10 @@ def test_no_jitter_is_no_change(rng: np.random.Generator) -> None:
 @pytest.mark.slow
 def test_something_in_front_stays_with_target_and_truth_and_leaves_the_wanted_face_alone(made: Path) -> None:
     limits = dataclasses.replace(NONE, occluded=1.0)
-    plain = TripletDataset(
+    plain = Completed(
         made, augmentation=NONE, mix=Mix(cycle=1, naive=0, real_source=0, reconstruction=0, vanilla=0)
     )
-    hidden = TripletDataset(made, augmentation=limits, mix=plain.mix)
+    hidden = Completed(made, augmentation=limits, mix=plain.mix)
     differing = 0
     for i in range(12):
         clean, sample = plain[i], hidden[i]
@@ -223,7 +229,7 @@ def test_something_in_front_stays_with_target_and_truth_and_leaves_the_wanted_fa
 
 def test_light_changes_target_and_truth_alike_and_the_source_by_itself(made: Path) -> None:
     mix = Mix(cycle=0, naive=0, real_source=0, reconstruction=1, vanilla=0)
-    lit = TripletDataset(made, augmentation=dataclasses.replace(NONE, light=1.0), mix=mix)
+    lit = Completed(made, augmentation=dataclasses.replace(NONE, light=1.0), mix=mix)
     for i in range(4):
         sample = lit[i]
         assert torch.equal(sample["target"], sample["truth"])

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from support.completed import Completed
 from torch import Tensor
 
 from reliableswap.data.mix import Mix
@@ -88,7 +89,7 @@ def test_gradients_reach_the_first_mesh(meshes: tuple[Tensor, Tensor]) -> None:
 
 
 def test_eye_patches_show_the_eyes(triplets: Path) -> None:
-    sample = TripletDataset(triplets, "train", mix=Mix(vanilla=1))[0]
+    sample = Completed(triplets, "train", mix=Mix(vanilla=1))[0]
     patches = eye_patches(sample["target"][None], sample["mesh"][None])
     assert patches.shape == (1, 2, 6, 12)
     assert float(patches.std(dim=(2, 3)).min()) > 0.02

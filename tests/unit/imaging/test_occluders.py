@@ -29,7 +29,7 @@ def test_paste_shows_the_occluder_where_it_is_opaque_and_darkens_around_it(
     opacity = np.zeros((128, 128), np.float32)
     opacity[40:60, 40:60] = 1
     occluder = Occluder(np.full_like(picture, 30), opacity)
-    made = occluder.over(picture, 0.5, (0.0, 4.0))
+    made = occluder.cast(0.5, (0.0, 4.0)).over(picture)
     assert (made[40:60, 40:60] == 30).all()
     assert made[62, 50].mean() < picture[62, 50].mean() - 20
     assert np.array_equal(made[100:], picture[100:])

@@ -5,10 +5,13 @@ Guidance is (4,S,S): the source's texture on the target's mesh in [-1,1], and it
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 import cv2
 import numpy as np
+import torch
+from torch import Tensor
 
 Rng = np.random.Generator
 
@@ -40,31 +43,60 @@ class CorruptionRates:
         return kinds[place] if place < len(kinds) else ""
 
 
-def corrupt_guidance(guidance: np.ndarray, kind: str, rng: Rng) -> np.ndarray:
-    """(4,S,S) float32 -> a corrupted copy."""
-    texture, validity = guidance[:3].transpose(1, 2, 0).copy(), guidance[3].copy()
-    size = validity.shape[0]
+def draw_corruption(kind: str, size: int, rng: Rng) -> dict[str, Tensor]:
+    """What corrupts guidance of that size in that way, for `corrupted`, by name:
+
+    kept (S,S) float16: a factor on the validity. stained (4,S,S) float16: what lies over the texture in [-1,1], times
+    its opacity, and what it leaves of the texture. softened (S,S): a matrix that every row and column is multiplied by.
+    """
     if kind == "missing":
-        validity[:] = 0
-    elif kind == "half":
-        validity *= _half_plane(size, rng)
-    elif kind == "parts":
-        for _ in range(int(rng.integers(1, 4))):
-            validity[_ellipse(size, rng) > 0.5] = 0
-    elif kind == "occluded":
-        shape = _ellipse(size, rng)[..., None]
-        texture += (_cloudy_colour(size, rng) - texture) * shape
-    elif kind == "blurred":
-        texture = cv2.GaussianBlur(texture, (0, 0), float(rng.uniform(0.8, 3.0)) * size / 128)
-    elif kind == "coarse":
+        return _half(kept=np.zeros((size, size)))
+    if kind == "half":
+        return _half(kept=_half_plane(size, rng))
+    if kind == "parts":
+        shapes = [_ellipse(size, rng) for _ in range(int(rng.integers(1, 4)))]
+        return _half(kept=np.max(shapes, 0) <= 0.5)
+    if kind == "occluded":
+        shape = _ellipse(size, rng)
+        colour = _cloudy_colour(size, rng).transpose(2, 0, 1)
+        return _half(stained=np.concatenate([colour * shape, 1 - shape[None]]))
+    points = np.eye(size, dtype=np.float32)
+    if kind == "blurred":
+        kernel = cv2.getGaussianKernel(-1, float(rng.uniform(0.8, 3.0)) * size / 128, cv2.CV_32F)
+        kernel = kernel if len(kernel) > 1 else np.ones((1, 1), np.float32)
+        return {
+            "softened": torch.from_numpy(cv2.sepFilter2D(points, -1, np.ones((1, 1), np.float32), kernel))
+        }
+    if kind == "coarse":
         small = max(8, int(size / rng.uniform(2.5, 7)))
-        tiny = cv2.resize(texture, (small, small), interpolation=cv2.INTER_AREA)
-        texture = cv2.resize(tiny, (size, size), interpolation=cv2.INTER_LINEAR)
-    else:
-        raise ValueError(f"unknown corruption {kind!r}")
+        reduced = cv2.resize(points, (size, small), interpolation=cv2.INTER_AREA)
+        return {
+            "softened": torch.from_numpy(cv2.resize(reduced, (size, size), interpolation=cv2.INTER_LINEAR))
+        }
+    raise ValueError(f"unknown corruption {kind!r}")
+
+
+def corrupted(guidance: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
+    """(B,4,S,S) guidance after the corruptions in a batch of `samples.collate`."""
+    texture, validity = guidance.split([3, 1], 1)
+    if "softened" in batch:
+        rows, matrix = batch["softened_rows"], batch["softened"][:, None]
+        texture = texture.index_copy(0, rows, matrix @ texture.index_select(0, rows) @ matrix.mT)
+    if "stained" in batch:
+        rows, planes = batch["stained_rows"], batch["stained"].float()
+        stained = texture.index_select(0, rows) * planes[:, 3:] + planes[:, :3]
+        texture = texture.index_copy(0, rows, stained)
+    if "kept" in batch:
+        rows = batch["kept_rows"]
+        validity = validity.index_copy(
+            0, rows, validity.index_select(0, rows) * batch["kept"][:, None].float()
+        )
     # Invalid texture is -1, as in guidance made from a photo.
-    texture = texture * (validity > 0)[..., None] - (validity <= 0)[..., None]
-    return np.concatenate([texture.transpose(2, 0, 1), validity[None]]).astype(np.float32)
+    return torch.cat([torch.where(validity > 0, texture, -1.0), validity], 1)
+
+
+def _half(**planes: np.ndarray) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(plane.astype(np.float16)) for name, plane in planes.items()}
 
 
 def _half_plane(size: int, rng: Rng) -> np.ndarray:

@@ -38,6 +38,11 @@ class FrozenNetworks(nn.Module):
         self.more_identities = nn.ModuleList(frozen_copy(one, dtype) for one in more_identities)
         self.mesh_difference = MeshDifference()
 
+    def networks(self) -> list[nn.Module]:
+        """Those that are there."""
+        some = (self.identity, self.fixer, self.features, self.mesh_reader, *self.more_identities)
+        return [one for one in some if one is not None]
+
     def embed(self, pictures: Tensor) -> Tensor:
         """(B,3,S,S) -> (B,D) v_full = [v_id ; v_fix], with gradients."""
         vectors = [self.identity(identity_window(pictures)).float()]

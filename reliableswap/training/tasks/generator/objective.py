@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from reliableswap.data.mix import KINDS, PHOTO_TRUTH
+from reliableswap.data.complete import truth_is_photo
 from reliableswap.errors import ReliableSwapError
 from reliableswap.geometry.measures_torch import eye_patches, openings
 from reliableswap.models import FaceShifterGenerator
@@ -24,8 +24,6 @@ from .frozen import FrozenNetworks
 from .running import enlarged, generate, in_own_range, unwrapped
 from .settings import GeneratorSettings
 from .views import identity_window, jitter
-
-_PHOTO_TRUTH = [KINDS.index(kind) for kind in PHOTO_TRUTH]
 
 Batch = dict[str, Tensor]
 
@@ -180,8 +178,8 @@ def _gradient(step: Step) -> tuple[Tensor, Tensor | None]:
 def _perceptual(step: Step) -> tuple[Tensor, Tensor | None] | None:
     if step.frozen.features is None:
         return None
-    # Only the samples with a truth, or one of weight 0 if there is none.
-    rows = step.has_truth.nonzero()[:, 0]
+    # Only the samples with a truth, or one of weight 0 if there is none. To find them here would wait for the device.
+    rows = step.batch["truth_rows"]
     if not len(rows):
         rows = torch.arange(1, device=step.image.device)
     with torch.no_grad():
@@ -310,7 +308,7 @@ def discriminator_losses(
 ) -> dict[str, Tensor]:
     """The discriminator's hinge loss and gradient penalty; image (B,3,S,S) is the generator's output, detached."""
     # Real is the truth where it is a photo, else the target as it was taken, which is a photo for all other kinds.
-    real = torch.where(truth_is_photo(batch)[:, None, None, None], batch["truth"], batch["plain"])
+    real = torch.where(truth_is_photo(batch["kind"])[:, None, None, None], batch["truth"], batch["plain"])
     real = real.detach().requires_grad_(penalty_weight > 0)
     judgement = discriminator(torch.cat([real, image]))
     ours = [scale[: len(real)] for scale in judgement.logits]
@@ -319,8 +317,3 @@ def discriminator_losses(
     if penalty_weight > 0:
         result["penalty"] = penalty_weight * loss.gradient_penalty(ours, real).mean()
     return result
-
-
-def truth_is_photo(batch: Batch) -> Tensor:
-    """(B,) whether the sample has a truth that is a real photo."""
-    return torch.isin(batch["kind"], torch.tensor(_PHOTO_TRUTH, device=batch["kind"].device))

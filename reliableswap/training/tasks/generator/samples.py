@@ -15,12 +15,13 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from reliableswap.data.augment import Augmentation
+from reliableswap.data.complete import Batch, behind, complete, to_unit
 from reliableswap.data.mix import Mix
 from reliableswap.errors import ReliableSwapError
-from reliableswap.imaging.painted_glasses import paint_glasses
+from reliableswap.imaging.painted_glasses import draw_glasses
 from reliableswap.training.tasks.triplet_folders import TripletFolders
 
-from .corruption import CorruptionRates, corrupt_guidance
+from .corruption import CorruptionRates, corrupted, draw_corruption
 
 # The mix that --supervision names. Reconstruction teaches to keep a face that is given its own identity; samples
 # without truth are the use case itself: a real target and another person's real source.
@@ -36,7 +37,8 @@ SUPERVISION = {
 
 
 class GeneratorSamples(Dataset[dict[str, Tensor]]):
-    """Sample i as TripletDataset gives it, and `plain` (3,S,S), the target without painted glasses.
+    """Sample i as TripletDataset gives it, and what corrupts its guidance and is painted on its target. `completed`
+    makes a batch of them, with `plain` (3,S,S), the target without painted glasses.
 
     guidance: whether there is any. corruption: how often it is corrupted, never if None. painted: how often glasses are
     painted on a target without truth; a truth would not have them.
@@ -83,20 +85,29 @@ class GeneratorSamples(Dataset[dict[str, Tensor]]):
         sample = dataset[number]
         rng = np.random.default_rng([self.seed, 3, i])
         kind = (self.corruption or _NEVER).draw(rng)
+        size = sample["target"].shape[0]
         if kind:
-            sample["guidance"] = torch.from_numpy(corrupt_guidance(sample["guidance"].numpy(), kind, rng))
-        sample["plain"] = sample["target"]
-        if rng.random() < self.painted and not sample["has_truth"] and not sample["glasses"][3].any():
-            sample.update(with_glasses(sample["target"], sample["mesh"], rng))
+            sample |= draw_corruption(kind, size, rng)
+        if rng.random() < self.painted and not sample["has_truth"] and not _GLASSES & sample.keys():
+            glasses = draw_glasses(sample["mesh"].numpy().astype(np.float64), (size, size), rng)
+            sample["painted"] = torch.from_numpy(glasses.planes())
         return sample
 
 
 _NEVER = CorruptionRates().scaled(0)
+_GLASSES = {"worn", "carries", "front"}  # what hides some of the face already
 
 
-def with_glasses(target: Tensor, mesh: Tensor, rng: np.random.Generator) -> dict[str, Tensor]:
-    """(3,S,S) in [-1,1], (468,3) -> the target with glasses painted on, and `glasses` (4,S,S) as in the dataset."""
-    picture = target.add(1).mul(127.5).round().byte().permute(1, 2, 0).numpy()
-    painted, worn = paint_glasses(picture, mesh.numpy().astype(np.float64), rng)
-    result = torch.from_numpy(painted).permute(2, 0, 1).float().div(127.5).sub(1)
-    return {"target": result, "glasses": torch.cat([result, torch.from_numpy(worn)[None]])}
+@torch.no_grad()
+def completed(batch: Batch) -> Batch:
+    """A batch of samples as TripletDataset describes it, and `plain`."""
+    with torch.autocast(batch["target"].device.type, enabled=False):
+        result = complete(batch)
+        result["guidance"] = corrupted(result["guidance"], batch)
+        result["plain"] = result["target"]
+        if "painted" in batch:
+            target = to_unit(behind(((result["target"] + 1) * 127.5).round(), batch, "painted"))
+            rows, planes = batch["painted_rows"], batch["painted"].float()
+            worn = torch.cat([target.index_select(0, rows), planes[:, 4:]], 1)
+            result |= {"target": target, "glasses": result["glasses"].index_copy(0, rows, worn)}
+    return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from reliableswap.data.augment import Augmentation
+from reliableswap.data.samples import collate
 from reliableswap.errors import ReliableSwapError
 from reliableswap.models import Generator
 from reliableswap.models.base import Network
@@ -27,10 +29,12 @@ from .build import LoadedNetworks, build_discriminator, build_generator
 from .corruption import CorruptionRates
 from .frozen import FrozenNetworks
 from .objective import Step, discriminator_losses, generator_losses
-from .samples import GeneratorSamples
+from .samples import GeneratorSamples, completed
 from .settings import GeneratorSettings
 from .validation import Validation
 from .views import MeshReader
+
+logger = logging.getLogger(__name__)
 
 
 class GeneratorTask(Task):
@@ -55,6 +59,13 @@ class GeneratorTask(Task):
                 light=settings.light, occluded=settings.occluded, occluders=settings.occluders
             ),
         )
+        for folder, one in zip(settings.folders, self.samples.triplets.datasets, strict=True):
+            if one.guidance and not one.knows_covers:
+                logger.warning(
+                    "warning: %s does not store what covers a face, and to find it takes most of a sample's time; "
+                    "triplets that are made anew store it",
+                    folder,
+                )
         self.sizes = [one.size for one in self.samples.triplets.datasets]
         self.held_out = held_out_percent(settings.folders)
         for network in (networks.identity, networks.fixer, networks.features, *networks.more_identities):
@@ -80,11 +91,19 @@ class GeneratorTask(Task):
         self.step = 0
         self.image: Tensor | None = None  # the generator's last output, for the discriminator's losses
 
+    collate = staticmethod(collate)
+
+    def prepare(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        return completed(batch)
+
     def start(self, step: int, device: torch.device) -> None:
         self.step = step
         self.frozen.to(device)
         if self.validation is not None:
             self.validation.to(device)
+
+    def frozen_networks(self) -> list[nn.Module]:
+        return self.frozen.networks()
 
     @property
     def adversarial(self) -> bool:

@@ -10,7 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from reliableswap.data.augment import NONE
+from reliableswap.data.complete import complete
 from reliableswap.data.mix import Mix
+from reliableswap.data.samples import collate
 from reliableswap.data.triplet_dataset import TripletDataset
 from reliableswap.geometry.measures import pose_error
 from reliableswap.geometry.measures_torch import openings
@@ -148,9 +150,7 @@ def _dataset(folder: Path, mix: Mix) -> TripletDataset:
 
 def _batches(samples: TripletDataset, count: int) -> list[Batch]:
     items = [samples[i] for i in range(count)]
-    return [
-        torch.utils.data.default_collate(items[start : start + _BATCH]) for start in range(0, count, _BATCH)
-    ]
+    return [complete(collate(items[start : start + _BATCH])) for start in range(0, count, _BATCH)]
 
 
 def _collect(found: dict[str, list[Tensor]], values: dict[str, Tensor]) -> None:

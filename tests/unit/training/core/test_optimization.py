@@ -53,6 +53,7 @@ def test_an_overflow_in_fp16_costs_a_step_and_no_more() -> None:
     scaler.scale(weights[0].sum()).backward()
     assert stepper({})
     assert weights[0].tolist() == [-1, -1, -1]
+    stepper.check()
     assert stepper.skipped == 0
 
 
@@ -63,20 +64,24 @@ def test_overflow_in_many_steps_in_a_row_stops_the_run() -> None:
         stepper.scaler.scale(weights[0].sum()).backward()
         weights[0].grad[0] = HUGE
         assert not stepper({})
+    stepper.check()
     stepper.scaler.scale(weights[0].sum()).backward()
     weights[0].grad[0] = HUGE
+    assert not stepper({"l1": torch.tensor(HUGE)})
     with pytest.raises(ReliableSwapError, match=r"30 steps in a row.*l1 inf.*lower --learning_rate"):
-        stepper({"l1": torch.tensor(HUGE)})
+        stepper.check()
 
 
-def test_without_a_scaler_the_first_one_stops_it() -> None:
+def test_without_a_scaler_the_first_one_stops_it_at_the_next_check() -> None:
     weights, optimizers = two_weights()
-    weights[0].grad = torch.full((3,), HUGE)
+    stepper = Stepper(optimizers, 5.0, None)
+    for step, (size, value) in enumerate(((1.0, 0.5), (HUGE, float("nan")), (1.0, 0.25)), start=7):
+        weights[0].grad = torch.full((3,), size)
+        stepper({"l1": torch.tensor(value)}, step)
     with pytest.raises(
-        ReliableSwapError, match="gradients are not finite; losses: l1 nan; lower --learning_rate"
+        ReliableSwapError, match="step 8: gradients are not finite; losses: l1 nan; lower --learning_rate"
     ):
-        Stepper(optimizers, 5.0, None)({"l1": torch.tensor(float("nan"))})
-    assert weights[0].tolist() == [0, 0, 0]
+        stepper.check()
 
 
 def rates(first: int, last: int, output: Path, **settings: Any) -> list[float]:

@@ -27,8 +27,9 @@ def test_means_leave_out_the_steps_that_overflow_cost(
 ) -> None:
     caplog.set_level(logging.INFO, "reliableswap")
     log = RunLog(Accelerator(cpu=True), toy_settings(tmp_path, logging_steps=3), 0)
-    log.add(1, {"l1": torch.tensor(2.0)}, taken=True)
-    log.add(2, {"l1": torch.tensor(float("inf"))}, taken=False)
+    log.add(1, {"l1": torch.tensor(2.0)}, torch.ones(()))
+    log.add(2, {"l1": torch.tensor(float("inf"))}, torch.zeros(()))
+    log.add(3, {"l1": torch.tensor(4.0)}, torch.ones(()))
     assert not caplog.messages
-    log.add(3, {"l1": torch.tensor(4.0)}, taken=True)
+    log.log(3)
     assert "step 3/4 l1 3.0000 (1 steps skipped: fp16 overflow) |" in caplog.messages[0]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support.generator_tasks import ALL_KINDS, EVERY_LOSS, SMALL, settings_for, task_for
+from support.generator_tasks import ALL_KINDS, EVERY_LOSS, SMALL, batch_of, settings_for, task_for
 from torch import Tensor, nn
 
 from reliableswap.data.mix import KINDS, Mix
@@ -33,7 +33,7 @@ def test_the_adapter_learns_and_the_frozen_encoder_judges(triplets: Path, encode
     settings = settings_for(triplets, **values, validation_pairs=0)
     task = task_for(settings, encoders)
     network: Any = build_generator(settings, task.networks.identity, task.networks.fixer, task.sizes, 10.0)
-    batch = torch.utils.data.default_collate([task.samples[i] for i in range(3)])
+    batch = batch_of(task, range(3))
     frozen = {name: value.clone() for name, value in task.frozen.state_dict().items()}
     optimiser = torch.optim.SGD(network.parameters(), lr=1e-2)
     before = {name: p.clone() for name, p in network.adapter.named_parameters()}
@@ -74,7 +74,7 @@ def test_the_proxy_exponent_changes_the_identity_loss_of_truths_alone(triplets: 
         torch.manual_seed(0)
         task.frozen.identity, task.frozen.fixer = Colours(), None
         network = LightGenerator(channels=SMALL, block_count=1, identity_dim=3)
-        batch = torch.utils.data.default_collate([task.samples[i] for i in range(3)])
+        batch = batch_of(task, range(3))
         return float(task.losses(network, batch)["identity"].detach())
 
     assert loss(4.0, "surrogate_source") < loss(0.0, "surrogate_source")

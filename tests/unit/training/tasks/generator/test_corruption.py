@@ -6,9 +6,10 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
 from support.generator_tasks import SIZE
 
-from reliableswap.training.tasks.generator.corruption import CorruptionRates, corrupt_guidance
+from reliableswap.training.tasks.generator.corruption import CorruptionRates, corrupted, draw_corruption
 
 
 @pytest.mark.parametrize("kind", [one.name for one in dataclasses.fields(CorruptionRates)])
@@ -16,10 +17,15 @@ def test_guidance_corruption_is_worse_and_the_given_stays(kind: str, rng: np.ran
     guidance = rng.uniform(-1, 1, (4, SIZE, SIZE)).astype(np.float32)
     guidance[3] = 1
     kept = guidance.copy()
-    made = corrupt_guidance(guidance, kind, rng)
+    drawn = {name: value[None] for name, value in draw_corruption(kind, SIZE, rng).items()}
+    (name,) = drawn
+    rows = {f"{name}_rows": torch.tensor([1])}
+    both = corrupted(torch.from_numpy(np.stack([guidance, guidance])), {**drawn, **rows}).numpy()
+    assert (both[0] == guidance).all()  # another sample of the batch
+    made = both[1]
     assert (guidance == kept).all()
     assert made.shape == guidance.shape
-    assert np.abs(made[:3]).max() <= 1
+    assert np.abs(made[:3]).max() <= 1.001
     assert (made != guidance).mean() > 0.01
     if kind == "missing":
         assert made[3].max() == 0

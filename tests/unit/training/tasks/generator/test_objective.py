@@ -11,6 +11,7 @@ from support.generator_tasks import (
     ALL_KINDS,
     EVERY_LOSS,
     SIZE,
+    batch_of,
     batch_of_every_kind,
     settings_for,
     sizes_of_gradients,
@@ -75,7 +76,7 @@ def test_the_attribute_loss_moves_faceshifter_and_no_other_base_takes_it(
     task = task_for(settings_for(triplets, **values), encoders)
     torch.manual_seed(0)
     network = FaceShifterGenerator(size=256, channels=32, identity_dim=16)
-    batch = torch.utils.data.default_collate([task.samples[i] for i in range(2)])
+    batch = batch_of(task, range(2))
     for name in ("target", "plain", "source", "truth", "guidance", "face_mask", "glasses", "front", "who"):
         batch[name] = nn.functional.interpolate(batch[name], size=(256, 256))
     assert 0 < sizes_of_gradients(task.losses(network, batch)["attribute"], network) < float("inf")
@@ -97,7 +98,7 @@ def test_without_a_truth_the_face_is_free_and_only_the_background_is_held(
         def forward(self, *_: Any) -> GeneratorOutput:
             return GeneratorOutput(image=image, mask=torch.ones(1, 1, SIZE, SIZE))
 
-    task.losses(Painter(), torch.utils.data.default_collate([sample]))["l1"].backward()
+    task.losses(Painter(), task.prepare(task.collate([sample])))["l1"].backward()
     assert image.grad is not None
     face = sample["face_mask"][0] == 1
     assert float(image.grad[..., face].abs().max()) == 0
@@ -123,7 +124,7 @@ def test_what_glasses_of_the_target_hide_is_no_matter_to_the_identity_losses(
     for glasses in (0.0, 1.0):
         values = dict.fromkeys(EVERY_LOSS, 0.0) | weights | {"glasses": glasses}
         task = task_for(settings_for(triplets, **values, **only_cycle), encoders)
-        batch = torch.utils.data.default_collate([task.samples[i] for i in range(2)])
+        batch = batch_of(task, range(2))
         batch["glasses"][:, 3] = 0
         batch["glasses"][0, 3, 20:45, 10:54] = 1
         result = task.losses(Painter(), batch)
@@ -144,7 +145,7 @@ def test_what_is_painted_on_a_target_is_no_example_of_a_photo(triplets: Path, en
     shares = dict.fromkeys(ALL_KINDS, 0.0) | {"vanilla_share": 1.0}
     task = task_for(settings_for(triplets, **values, **shares, painted_glasses=1.0), encoders)
     samples = [task.samples[i] for i in range(6)]
-    batch = torch.utils.data.default_collate(samples)
+    batch = task.prepare(task.collate(samples))
     changed = (batch["plain"] != batch["target"]).flatten(1).any(1)
     assert changed.any()
     network = small_light(task)
@@ -175,7 +176,7 @@ def test_the_cycle_loss_swaps_back_with_nothing_valid_as_guidance(triplets: Path
     values = dict.fromkeys(EVERY_LOSS, 0.0) | {"cycle_weight": 1.0}
     task = task_for(settings_for(triplets, **values, supervision="vanilla"), encoders)
     network = small_light(task)
-    batch = torch.utils.data.default_collate([task.samples[i] for i in range(3)])
+    batch = batch_of(task, range(3))
     found = task.losses(network, batch)["cycle"]
     with torch.no_grad():
         made = network(batch["target"], task.frozen.vectors(batch["source"]), batch["guidance"]).image
@@ -189,7 +190,7 @@ def test_the_cycle_loss_swaps_back_with_nothing_valid_as_guidance(triplets: Path
 
 def test_no_loss_at_all_is_an_error(triplets: Path, encoders: Path) -> None:
     task = task_for(settings_for(triplets, **dict.fromkeys(EVERY_LOSS, 0.0)), encoders)
-    batch = torch.utils.data.default_collate([task.samples[0]])
+    batch = batch_of(task, [0])
     with pytest.raises(ReliableSwapError, match="no loss is left"):
         task.losses(small_light(task), batch)
 
@@ -234,7 +235,7 @@ def test_colours_of_layers_are_those_of_the_texture_laid_over_the_target(
         "drawn_truth_weight": 0.0,
     }
     task = task_for(settings_for(triplets, **values, vanilla_share=1.0), encoders)
-    batch = torch.utils.data.default_collate([task.samples[i] for i in range(3)])
+    batch = batch_of(task, range(3))
     batch["has_truth"][:] = 0.0
     network = LayeredAnswer(drawn=0.5)
     assert float(task.losses(network, batch)["colour"].detach()) > 1e-3  # it answers with its target
@@ -271,7 +272,7 @@ def test_coarse_pictures_share_pixel_and_identity_loss(triplets: Path, encoders:
     layers = nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(48, 16)
     task.frozen.identity = nn.Sequential(*layers)  # unlike a random encoder it tells pictures apart
     task.frozen.identity.embedding_size = 16
-    batch = torch.utils.data.default_collate([task.samples[i] for i in range(2)])
+    batch = batch_of(task, range(2))
     fine = torch.rand(2, 3, SIZE, SIZE, generator=torch.manual_seed(0)) * 2 - 1
     coarse = -nn.functional.interpolate(fine, scale_factor=0.5)
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from support.completed import Completed
 
 from reliableswap.bundled import bundled
 from reliableswap.data.augment import NONE
 from reliableswap.data.mix import Mix
-from reliableswap.data.triplet_dataset import TripletDataset
 from reliableswap.geometry.measures_torch import openings
 from reliableswap.models import MeshNet
 from reliableswap.training.tasks.generator.views import MeshReader, fixer_window, identity_window, jitter
@@ -36,9 +36,9 @@ def test_a_jittered_crop_is_the_same_face_a_little_moved() -> None:
     assert float(torch.minimum(straight, mirrored).max()) < 0.3
 
 
-def vanilla_samples(triplets: Path, split: str) -> TripletDataset:
+def vanilla_samples(triplets: Path, split: str) -> Completed:
     mix = Mix(cycle=0, naive=0, real_source=0, reconstruction=0, vanilla=1)
-    return TripletDataset(triplets, split, mix=mix, augmentation=NONE)
+    return Completed(triplets, split, mix=mix, augmentation=NONE)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,182 @@
+"""How many training samples workers make, what the device completes, and how many cores would feed an accelerator.
+
+    python benchmarks/feeding.py TRIPLETS [TRIPLETS ...]
+    python benchmarks/feeding.py TRIPLETS --preset layered --occluders CUTOUTS
+
+For each folder: the processor milliseconds of one sample by part, on one core; those of completing a batch on this
+machine's device; and the samples a second of a data loader with one worker, two, ..., whose batches are thrown away.
+A network that takes --rates images a second needs so many cores beside it: rate * milliseconds of a sample / 1000. The
+rates are assumptions, to be replaced by those that a training logs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import cv2
+import torch
+from torch.utils.data import DataLoader
+
+from reliableswap.data import samples as parts_of_samples
+from reliableswap.data import triplet_dataset
+from reliableswap.data.augment import Augmentation
+from reliableswap.data.samples import collate
+from reliableswap.imaging.occluders import Occluders
+from reliableswap.training.core.batches import make_loader, start_loading, to_device
+from reliableswap.training.core.task import Task
+from reliableswap.training.tasks.generator import samples as generator_samples
+from reliableswap.training.tasks.generator.corruption import CorruptionRates
+from reliableswap.training.tasks.generator.samples import GeneratorSamples, completed
+from reliableswap.training.tasks.generator.settings import GeneratorSettings
+
+# The parts of a sample: where their function is looked up, and its name.
+PARTS: dict[str, tuple[Any, str]] = {
+    "read and decode": (triplet_dataset, "_face"),
+    "find covers": (parts_of_samples, "look_at"),
+    "find glasses": (parts_of_samples, "worn_by"),
+    "rasterise the mesh": (parts_of_samples, "shown_triangles"),
+    "hidden points": (parts_of_samples, "hidden_points"),
+    "regions": (parts_of_samples, "target_regions"),
+    "draw occluders": (Occluders, "draw"),
+    "their shadows": (triplet_dataset, "cast"),
+    "corrupt guidance": (generator_samples, "draw_corruption"),
+    "draw glasses": (generator_samples, "draw_glasses"),
+}
+
+
+def timed(function: Callable[..., Any], name: str, spent: Counter[str]) -> Callable[..., Any]:
+    """The function, which adds its processor nanoseconds."""
+
+    def call(*arguments: Any, **options: Any) -> Any:
+        started = time.process_time_ns()
+        try:
+            return function(*arguments, **options)
+        finally:
+            spent[name] += time.process_time_ns() - started
+
+    return call
+
+
+def by_part(samples: GeneratorSamples, count: int) -> Counter[str]:
+    """Processor milliseconds a sample, by part and of all parts ("together")."""
+    for i in range(10):  # networks and tables are loaded
+        samples[i]
+    spent: Counter[str] = Counter()
+    with ExitStack() as patched:
+        for name, (owner, function) in PARTS.items():
+            patched.enter_context(patch.object(owner, function, timed(getattr(owner, function), name, spent)))
+        started = time.process_time_ns()
+        for i in range(10, 10 + count):
+            samples[i]
+        spent["together"] = time.process_time_ns() - started
+    return Counter({name: value / count / 1e6 for name, value in spent.items()})
+
+
+def completing(samples: GeneratorSamples, batch: int, device: torch.device, rounds: int) -> float:
+    """Milliseconds a sample: the median of several batches, of the processor on a CPU, else by the clock."""
+    batches = [collate([samples[batch * n + i] for i in range(batch)]) for n in range(rounds)]
+    clock = time.process_time if device.type == "cpu" else time.perf_counter
+    times = []
+    for one in [batches[0], *batches]:
+        there = to_device(one, device)
+        started = clock()
+        completed(there)
+        if device.type != "cpu":
+            torch.accelerator.synchronize()
+        times.append(clock() - started)
+    return 1e3 * statistics.median(times[1:]) / batch
+
+
+def loading(samples: GeneratorSamples, settings: GeneratorSettings, batches: int) -> tuple[float, float]:
+    """Samples a second by the clock, and processor milliseconds of the workers a sample."""
+    task = Task()
+    task.dataset, task.collate = samples, collate
+    settings = replace(settings, max_train_steps=batches + 2)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    loader: DataLoader[Any] | None = make_loader(task, settings, 0, 0, 1)
+    assert loader is not None
+    stream: Iterator[Any] | None = start_loading(loader)
+    assert stream is not None
+    for _ in range(2):
+        next(stream)
+    started = time.perf_counter()
+    for _ in range(batches):
+        next(stream)
+    seconds = time.perf_counter() - started
+    del stream, loader  # the workers end, and their time is known
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    made = batches * settings.train_batch_size
+    return made / seconds, 1e3 * spent / (made + 2 * settings.train_batch_size)
+
+
+def measure(folder: Path, arguments: argparse.Namespace) -> None:
+    """Print everything about one folder."""
+    settings = GeneratorSettings.of(
+        arguments.preset, triplets=str(folder), train_batch_size=arguments.batch, occluders=arguments.occluders,
+        max_train_steps=10**6,
+    )  # fmt: skip
+
+    def samples(workers: int) -> GeneratorSamples:
+        return GeneratorSamples(
+            [folder], settings.mix, arguments.batch, settings.seed, workers=workers,
+            corruption=CorruptionRates().scaled(settings.guidance_corruption), painted=settings.painted_glasses,
+            augmentation=Augmentation(light=settings.light, occluded=settings.occluded, occluders=settings.occluders),
+            guidance=settings.base == "light",
+        )  # fmt: skip
+
+    one = samples(1)
+    (dataset,) = one.triplets.datasets
+    print(f"\n{folder.name}: {dataset.size} px, covers {'stored' if dataset.knows_covers else 'not stored'}")
+    spent = by_part(one, arguments.samples)
+    total = spent.pop("together")
+    spent["the rest"] = total - sum(spent.values())
+    for name, value in spent.most_common():
+        print(f"  {name:20s} {value:6.2f} ms")
+    goal = 1.5 if dataset.size <= 128 else 3.0
+    print(f"  {'a sample, one core':20s} {total:6.2f} ms (goal {goal} at 128 and 256 px)")
+    device = torch.accelerator.current_accelerator() or torch.device("cpu")
+    on_device = completing(one, arguments.batch, device, 5)
+    print(f"  completed on {device.type}: {on_device:.2f} ms a sample, batches of {arguments.batch}")
+    for workers in arguments.workers:
+        rate, processor = loading(
+            samples(workers), replace(settings, dataloader_num_workers=workers), arguments.batches
+        )
+        print(f"  {workers} workers: {rate:6.0f} samples/s, {processor:.2f} ms of a core each")
+    needs = ", ".join(f"{rate:,} images/s: {rate * total / 1000:.1f}" for rate in arguments.rates)
+    print(f"  cores that feed {needs}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("triplets", type=Path, nargs="+", help="folders of triplets")
+    parser.add_argument("--preset", default="light", help="whose samples (default: %(default)s)")
+    parser.add_argument("--occluders", type=Path, help="folder of cut-outs, as for the training")
+    parser.add_argument("--workers", type=int, nargs="*", default=[1, 2], help="default: 1 2")
+    parser.add_argument("--batch", type=int, default=16, help="default: %(default)s")
+    parser.add_argument("--batches", type=int, default=20, help="a loader makes (default: %(default)s)")
+    parser.add_argument("--samples", type=int, default=200, help="measured by part (default: %(default)s)")
+    parser.add_argument("--rates", type=int, nargs="+", default=[500, 1000, 2000, 4000], help="assumed images/s")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    print(f"torch {torch.__version__}, {len(os.sched_getaffinity(0))} cores, one thread")
+    for folder in arguments.triplets:
+        measure(folder, arguments)
+
+
+if __name__ == "__main__":
+    main()

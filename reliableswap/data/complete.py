@@ -1,0 +1,162 @@
+"""A batch as workers send it -> what networks and losses take. All in PyTorch, on the batch's device, sample by sample.
+
+Nothing here waits for the device, and no sample depends on its neighbours.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from reliableswap.geometry.warp_torch import places_in_source, read, warp
+from reliableswap.swap.guidance_torch import guidance_textures
+
+from .mix import KINDS, PHOTO_TRUTH
+from .samples import FACE
+from .seen import GLASSES, SIDE
+
+_TAKEN_FOR_COVER = (
+    0.25,
+    0.55,
+)  # opacities of a pasted thing between which a strict look sees it, as by_parts does
+
+Batch = dict[str, Tensor]
+
+
+@torch.no_grad()
+def complete(batch: Batch) -> Batch:
+    """The batch of `samples.collate` as TripletDataset describes it."""
+    with torch.autocast(batch["target"].device.type, enabled=False):
+        return _completed(batch)
+
+
+def _completed(batch: Batch) -> Batch:
+    known = batch["has_truth"][:, None, None, None]
+    target, source, truth = (to_float(batch[name]) for name in ("target", "source", "truth"))
+    target, truth = (recoloured(one, batch["colours"][:, 0]) for one in (target, truth))
+    source = recoloured(source, batch["colours"][:, 1])
+    photo = truth_is_photo(batch["kind"])[:, None, None, None] & (known > 0)
+    who = torch.where(photo, truth, source)
+    target, truth = (lit(one, batch["light"][:, 0]) for one in (target, truth))
+    source = lit(source, batch["light"][:, 1])
+    front = torch.zeros_like(target[:, :1])
+    if "front" in batch:
+        target, truth = (behind(one, batch, "front") for one in (target, truth))
+        front = front.index_copy(0, batch["front_rows"], batch["front"][:, 4:].float())
+    seen = batch["seen"].permute(0, 3, 1, 2).float() * (1 / 255)
+    if "before_source" in batch:
+        source, seen = behind(source, batch, "before_source"), _also_covered(seen, batch)
+    if "hidden_points" in batch:
+        texture = warp(
+            source, batch["source_mesh"], batch["mesh"], batch["triangles"],
+            seen[:, :GLASSES], batch["hidden_points"],
+        )  # fmt: skip
+        own, covered = texture.own, texture.covered
+        guidance = guidance_textures(texture, target, batch["mesh"], batch["places"])
+        guidance = torch.cat([to_unit(guidance[:, :3]), guidance[:, 3:]], 1)
+    else:
+        own, covered = places_in_source(batch["source_mesh"], batch["mesh"], batch["triangles"])
+        guidance = torch.zeros_like(torch.cat([target, front], 1))
+    picture, worn = _glasses(batch, target, source, seen[:, GLASSES:], own, covered, front)
+    face = (batch["places"] & FACE).ne(0).float()[:, None]
+    return {
+        "target": to_unit(target),
+        "source": to_unit(source),
+        "who": to_unit(who),
+        "guidance": guidance,
+        "truth": to_unit(truth) * known,
+        "has_truth": batch["has_truth"],
+        "truth_rows": batch["truth_rows"],
+        "face_mask": face * (1 - front),
+        "front": front,
+        "glasses": torch.cat([to_unit(picture), worn], 1),
+        "mesh": batch["mesh"],
+        "kind": batch["kind"],
+    }
+
+
+def to_float(pictures: Tensor) -> Tensor:
+    """(B,S,S,3) uint8 -> (B,3,S,S) float32 in 0..255."""
+    return pictures.permute(0, 3, 1, 2).float().contiguous()
+
+
+def to_unit(pictures: Tensor) -> Tensor:
+    """In 0..255 -> in [-1,1]."""
+    return pictures / 127.5 - 1
+
+
+def recoloured(pictures: Tensor, maps: Tensor) -> Tensor:
+    """(B,3,S,S) in 0..255 after linear maps of RGB (B,3,4), in whole numbers, as augment.Jitter."""
+    r, g, b = (pictures[:, k : k + 1] for k in range(3))
+    x, y, z, shift = maps[..., None, None].unbind(2)
+    return (x * r + y * g + z * b + shift).clamp(0, 255).round()
+
+
+def lit(pictures: Tensor, light: Tensor) -> Tensor:
+    """(B,3,S,S) in 0..255 under the light of Light.numbers (B,10), in whole numbers, as imaging.light."""
+    size = pictures.shape[-1]
+    place = (torch.arange(size, device=pictures.device, dtype=pictures.dtype) + 0.5) * (2 / size) - 1
+    x, y = place[None, None, None, :], place[None, None, :, None]
+    numbers = light[:, :, None, None, None]
+    field = torch.exp(x * light[:, 0:3, None, None] + y * light[:, 3:6, None, None])
+    angle, distance, edge, dark = (numbers[:, k] for k in range(6, 10))
+    across = x * angle.cos() + y * angle.sin() - distance
+    field = field * (1 - dark * (across / edge + 0.5).clamp(0, 1))
+    return (pictures * field).round().clamp(0, 255)
+
+
+def behind(pictures: Tensor, batch: Batch, name: str) -> Tensor:
+    """(B,3,S,S) in 0..255 with the batch's overlays of that name in front, in whole numbers, as Overlay.over."""
+    planes, rows = batch[name].float(), batch[f"{name}_rows"]
+    made = pictures.index_select(0, rows) * planes[:, 3:4] + planes[:, :3]
+    return pictures.index_copy(0, rows, made.round().clamp(0, 255))
+
+
+def truth_is_photo(kind: Tensor) -> Tensor:
+    """(B,) whether the truth of samples of those kinds is a real photo."""
+    return _photo_kinds(kind.device)[kind]
+
+
+@lru_cache(maxsize=8)
+def _photo_kinds(device: torch.device) -> Tensor:
+    return torch.tensor([kind in PHOTO_TRUTH for kind in KINDS]).to(device)
+
+
+def _also_covered(seen: Tensor, batch: Batch) -> Tensor:
+    """(B,3,128,128) what the sources show with something pasted in front of some."""
+    rows = batch["before_source_rows"]
+    opacity = batch["before_source"][:, 4:].float()
+    mode = "area" if opacity.shape[-1] >= SIDE else "bilinear"
+    opacity = F.interpolate(opacity, size=(SIDE, SIDE), mode=mode)
+    low, high = _TAKEN_FOR_COVER
+    cover = F.max_pool2d(((opacity - low) / (high - low)).clamp(0, 1), 3, 1, 1)
+    hidden, bare, glasses = seen.index_select(0, rows).split(1, 1)
+    left = torch.cat([torch.maximum(hidden, cover), bare * (1 - cover), glasses * (1 - opacity)], 1)
+    return seen.index_copy(0, rows, left)
+
+
+def _glasses(
+    batch: Batch, target: Tensor, source: Tensor, theirs: Tensor, own: Tensor, covered: Tensor, front: Tensor
+) -> tuple[Tensor, Tensor]:
+    """(B,3,S,S), (B,1,S,S) what lies in front of the generated face, glasses and pasted things, and its opacity.
+
+    theirs: (B,1,128,128) the sources' glasses. own, covered: as in warp_torch.Warped.
+    """
+    picture, worn = target, torch.zeros_like(front)
+    if "worn" in batch:
+        planes = batch["worn"][:, None].float() * (1 / 255)
+        planes = F.interpolate(planes, size=front.shape[2:], mode="bilinear")
+        worn = worn.index_copy(0, batch["worn_rows"], planes)
+    if "carries" in batch:
+        rows = batch["carries_rows"]
+        places, inside = own.index_select(0, rows), covered.index_select(0, rows)
+        over = read(theirs.index_select(0, rows), places, "bilinear", "zeros") * inside
+        carried = read(source.index_select(0, rows), places, "bilinear", "zeros") * inside
+        before = worn.index_select(0, rows)
+        shown = torch.where(over > before, carried.round(), picture.index_select(0, rows))
+        picture = picture.index_copy(0, rows, shown)
+        worn = worn.index_copy(0, rows, torch.maximum(before, over))
+    return torch.where(front > worn, target, picture), torch.maximum(worn, front)

@@ -1,0 +1,21 @@
+"""Samples of triplets as networks get them, one at a time."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from reliableswap.data.complete import complete
+from reliableswap.data.samples import collate
+from reliableswap.data.triplet_dataset import TripletDataset
+
+
+def completed(sample: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A sample as TripletDataset describes it."""
+    return {name: value[0] for name, value in complete(collate([sample])).items() if name != "truth_rows"}
+
+
+class Completed(TripletDataset):
+    """A TripletDataset whose samples are complete."""
+
+    def __getitem__(self, i: int) -> dict[str, Tensor]:
+        return completed(super().__getitem__(i))

@@ -1,0 +1,101 @@
+"""What PyTorch does to a batch is what is done to single pictures, and no sample depends on its neighbours."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from support.completed import Completed, completed
+from support.triplet_people import SIZE
+
+from reliableswap.data.augment import NONE, Augmentation, Jitter
+from reliableswap.data.complete import complete, lit, recoloured, to_float
+from reliableswap.data.mix import Mix
+from reliableswap.data.samples import collate, sample_tensors
+from reliableswap.data.seen import look_at
+from reliableswap.data.shards import read_about, write_shard
+from reliableswap.data.triplet_dataset import TripletDataset
+from reliableswap.imaging.light import Light
+
+EVERYTHING = Augmentation(light=0.5, occluded=0.5)
+ALL = Mix(1, 1, 1, 1, 1, 1)
+
+
+def test_colours_and_light_are_those_of_single_pictures(rng: np.random.Generator) -> None:
+    pictures = rng.integers(0, 256, (6, SIZE, SIZE, 3), dtype=np.uint8)
+    jitters = [Jitter.draw(Augmentation(brightness=0.4, contrast=0.4, hue=20), rng) for _ in pictures]
+    lights = [Light.draw(rng) for _ in pictures]
+    maps = torch.from_numpy(np.stack([one.map() for one in jitters])).float()
+    numbers = torch.from_numpy(np.stack([one.numbers() for one in lights])).float()
+    made = lit(recoloured(to_float(torch.from_numpy(pictures)), maps), numbers).permute(0, 2, 3, 1).numpy()
+    wanted = np.stack(
+        [light(jitter(one)) for one, jitter, light in zip(pictures, jitters, lights, strict=True)]
+    )
+    assert np.abs(made - wanted).max() <= 3  # a light of e times as much makes more of a last digit
+    assert (made != wanted).mean() < 0.02
+
+
+def test_a_sample_does_not_depend_on_its_batch(made: Path) -> None:
+    dataset = TripletDataset(made, mix=ALL, augmentation=EVERYTHING)
+    samples = [dataset[i] for i in range(16)]
+    assert any("front" in one for one in samples)
+    assert any("before_source" in one for one in samples)
+    whole = complete(collate(samples))
+    halves = [complete(collate(samples[start : start + 8])) for start in (0, 8)]
+    for name in whole.keys() - {"truth_rows"}:
+        assert torch.equal(whole[name], torch.cat([half[name] for half in halves])), name
+        single = torch.stack([completed(one)[name] for one in samples])
+        assert torch.equal(whole[name], single), name
+
+
+def test_rows_say_which_samples_have_what(made: Path) -> None:
+    dataset = TripletDataset(made, mix=ALL, augmentation=EVERYTHING)
+    samples = [dataset[i] for i in range(12)]
+    batch = collate(samples)
+    assert batch["front_rows"].tolist() == [i for i, one in enumerate(samples) if "front" in one]
+    assert len(batch["front"]) == len(batch["front_rows"])
+    assert batch["truth_rows"].tolist() == [i for i, one in enumerate(samples) if one["has_truth"]]
+    plain = collate([one for one in samples if "front" not in one])
+    assert "front" not in plain
+
+
+def test_covers_are_stored_with_their_faces(made: Path) -> None:
+    dataset = TripletDataset(made, mix=Mix(0, 0, 0, 0, 1), augmentation=NONE)
+    assert dataset.knows_covers
+    sample = dataset.sample(0, np.random.default_rng([0, 1, 0]))
+    assert sample.source.seen is not None
+    found = look_at([dataclasses.replace(sample.source, seen=None)])[0]
+    # The stored picture is what was looked at, but for what JPEG changed after it.
+    assert np.abs(found.astype(int) - sample.source.seen).mean() < 6
+
+
+@pytest.mark.slow
+def test_a_folder_without_covers_gives_nearly_the_same_samples(made: Path, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    shards = sorted((made / "data").glob("train-*.parquet"))
+    for shard in shards:
+        rows = [
+            {name: value for name, value in row.items() if not name.startswith("seen_")}
+            for row in pq.read_table(shard).to_pylist()
+        ]
+        write_shard(tmp_path / "data" / shard.name, rows, read_about(shard))
+    mix = Mix(0, 0, 0, 0, 1)
+    new, old = (Completed(folder, mix=mix, augmentation=NONE) for folder in (made, tmp_path))
+    assert not old.knows_covers
+    for i in range(4):
+        one, other = new[i], old[i]
+        assert torch.equal(one["target"], other["target"])
+        assert float((one["guidance"][3] - other["guidance"][3]).abs().mean()) < 0.02
+
+
+def test_without_guidance_nothing_is_looked_for_and_glasses_stay(made: Path) -> None:
+    dataset = TripletDataset(made, mix=ALL, augmentation=NONE)
+    sample = dataset.sample(0, np.random.default_rng([0, 1, 0]))
+    bare = completed(sample_tensors(sample, guidance=False))
+    assert not bare["guidance"].any()
+    whole = completed(sample_tensors(sample))
+    assert all(torch.equal(bare[name], whole[name]) for name in bare.keys() - {"guidance"})
