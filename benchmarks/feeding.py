@@ -169,7 +169,9 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16, help="default: %(default)s")
     parser.add_argument("--batches", type=int, default=20, help="a loader makes (default: %(default)s)")
     parser.add_argument("--samples", type=int, default=200, help="measured by part (default: %(default)s)")
-    parser.add_argument("--rates", type=int, nargs="+", default=[500, 1000, 2000, 4000], help="assumed images/s")
+    parser.add_argument(
+        "--rates", type=int, nargs="+", default=[500, 1000, 2000, 4000], help="assumed images/s"
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)

@@ -6,6 +6,7 @@ Nothing here waits for the device, and no sample depends on its neighbours.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,7 +24,7 @@ _TAKEN_FOR_COVER = (
     0.55,
 )  # opacities of a pasted thing between which a strict look sees it, as by_parts does
 
-Batch = dict[str, Tensor]
+Batch = dict[str, Any]
 
 
 @torch.no_grad()
@@ -50,17 +51,10 @@ def _completed(batch: Batch) -> Batch:
     if "before_source" in batch:
         source, seen = behind(source, batch, "before_source"), _also_covered(seen, batch)
     if "hidden_points" in batch:
-        texture = warp(
-            source, batch["source_mesh"], batch["mesh"], batch["triangles"],
-            seen[:, :GLASSES], batch["hidden_points"],
-        )  # fmt: skip
-        own, covered = texture.own, texture.covered
-        guidance = guidance_textures(texture, target, batch["mesh"], batch["places"])
-        guidance = torch.cat([to_unit(guidance[:, :3]), guidance[:, 3:]], 1)
+        guidance = _guidance(batch, target, source, seen[:, :GLASSES])
     else:
-        own, covered = places_in_source(batch["source_mesh"], batch["mesh"], batch["triangles"])
         guidance = torch.zeros_like(torch.cat([target, front], 1))
-    picture, worn = _glasses(batch, target, source, seen[:, GLASSES:], own, covered, front)
+    picture, worn = _glasses(batch, target, source, seen[:, GLASSES:], front)
     face = (batch["places"] & FACE).ne(0).float()[:, None]
     return {
         "target": to_unit(target),
@@ -125,6 +119,28 @@ def _photo_kinds(device: torch.device) -> Tensor:
     return torch.tensor([kind in PHOTO_TRUTH for kind in KINDS]).to(device)
 
 
+def _guidance(batch: Batch, target: Tensor, source: Tensor, seen: Tensor) -> Tensor:
+    """(B,4,S,S) the sources' textures on the targets' meshes in [-1,1], and their validity.
+
+    Worked out for the piece of the crops that holds the meshes; on a CPU sample by sample, which fits into its cache.
+    """
+    size = target.shape[-1]
+    top, bottom, left, right = batch["window"]
+    piece = (slice(top, bottom), slice(left, right))
+    meshes, triangles, places = batch["mesh"], batch["triangles"][:, *piece], batch["places"][:, *piece]
+    together = 1 if target.device.type == "cpu" else len(target)
+    made = []
+    for start in range(0, len(target), together):
+        rows = slice(start, start + together)
+        texture = warp(
+            source[rows], batch["source_mesh"][rows], meshes[rows], triangles[rows], seen[rows],
+            batch["hidden_points"][rows], (top, left),
+        )  # fmt: skip
+        made.append(guidance_textures(texture, target[rows, :, *piece], meshes[rows], places[rows], size))
+    guidance = F.pad(torch.cat(made), (left, size - right, top, size - bottom))
+    return torch.cat([to_unit(guidance[:, :3]), guidance[:, 3:]], 1)
+
+
 def _also_covered(seen: Tensor, batch: Batch) -> Tensor:
     """(B,3,128,128) what the sources show with something pasted in front of some."""
     rows = batch["before_source_rows"]
@@ -139,11 +155,11 @@ def _also_covered(seen: Tensor, batch: Batch) -> Tensor:
 
 
 def _glasses(
-    batch: Batch, target: Tensor, source: Tensor, theirs: Tensor, own: Tensor, covered: Tensor, front: Tensor
+    batch: Batch, target: Tensor, source: Tensor, theirs: Tensor, front: Tensor
 ) -> tuple[Tensor, Tensor]:
     """(B,3,S,S), (B,1,S,S) what lies in front of the generated face, glasses and pasted things, and its opacity.
 
-    theirs: (B,1,128,128) the sources' glasses. own, covered: as in warp_torch.Warped.
+    theirs: (B,1,128,128) the sources' glasses.
     """
     picture, worn = target, torch.zeros_like(front)
     if "worn" in batch:
@@ -152,7 +168,9 @@ def _glasses(
         worn = worn.index_copy(0, batch["worn_rows"], planes)
     if "carries" in batch:
         rows = batch["carries_rows"]
-        places, inside = own.index_select(0, rows), covered.index_select(0, rows)
+        places, inside = places_in_source(
+            *(batch[name].index_select(0, rows) for name in ("source_mesh", "mesh", "triangles"))
+        )
         over = read(theirs.index_select(0, rows), places, "bilinear", "zeros") * inside
         carried = read(source.index_select(0, rows), places, "bilinear", "zeros") * inside
         before = worn.index_select(0, rows)

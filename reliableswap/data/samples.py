@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from reliableswap.geometry.raster import shown_triangles
 from reliableswap.geometry.trust import hidden_points
 from reliableswap.imaging.light import Light
 from reliableswap.imaging.overlay import Overlay
-from reliableswap.swap.guidance_torch import target_regions
+from reliableswap.swap.guidance_torch import target_regions, window
 
 from .aligned import AlignedFace
 from .augment import Jitter
@@ -68,6 +69,7 @@ def sample_tensors(sample: Sample, guidance: bool = True) -> dict[str, Tensor]:
     seen (128,128,3) uint8 of the source, as seen.py has it
     kind, has_truth as TripletDataset has them
     worn (128,128) uint8: the target's glasses, if it wears some; carries: 1 if the source's glasses count
+    window (4,): guidance_torch.window of the triangles; in a batch, that of all, as four whole numbers
     front, before_source (5,S,S) float16: Overlay.planes of what is before target and truth, and before the source
     """
     source, target, truth = sample.source, sample.target, sample.truth
@@ -78,14 +80,18 @@ def sample_tensors(sample: Sample, guidance: bool = True) -> dict[str, Tensor]:
         places |= np.uint8(FACE) * regions.oval(truth.mesh, (size, size)).astype(np.uint8)
     worn = to_plane(worn_by(target)) if target.seen is None else target.seen[..., GLASSES]
     seen = _seen(source, guidance)
+    triangles = shown_triangles(target.mesh, (size, size))
     changes = (sample.change, sample.source_change)
     result = {
         "target": target.crop,
         "source": source.crop,
         "truth": np.zeros_like(target.crop) if truth is None else truth.crop,
         "colours": np.stack([one.jitter.map() for one in changes]).astype(np.float32),
-        "light": np.stack([one.light.numbers() if one.light else NO_LIGHT for one in changes]).astype(np.float32),
-        "triangles": shown_triangles(target.mesh, (size, size)),
+        "light": np.stack([one.light.numbers() if one.light else NO_LIGHT for one in changes]).astype(
+            np.float32
+        ),
+        "triangles": triangles,
+        "window": np.array(window(triangles)),
         "places": places,
         "mesh": target.mesh.astype(np.float32),
         "source_mesh": source.mesh.astype(np.float32),
@@ -106,9 +112,9 @@ def sample_tensors(sample: Sample, guidance: bool = True) -> dict[str, Tensor]:
     return tensors
 
 
-def collate(samples: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+def collate(samples: Sequence[dict[str, Tensor]]) -> dict[str, Any]:
     """A batch of samples, with the rows of what only some have, and the rows that have a truth."""
-    batch: dict[str, Tensor] = default_collate(
+    batch: dict[str, Any] = default_collate(
         [{k: v for k, v in one.items() if k not in SOME} for one in samples]
     )
     for name in SOME:
@@ -116,6 +122,10 @@ def collate(samples: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
         if rows:
             batch[name] = default_collate([samples[number][name] for number in rows])
             batch[f"{name}_rows"] = torch.tensor(rows)
+    (top, _, left, _), (_, bottom, _, right) = (
+        f(batch["window"], 0).values.tolist() for f in (torch.min, torch.max)
+    )
+    batch["window"] = (top, bottom, left, right)  # known on the CPU: what follows from it waits for nothing
     batch["truth_rows"] = batch["has_truth"].nonzero()[:, 0]
     return batch
 

@@ -23,7 +23,7 @@ _LIP_PAIRS = ((13, 82, 312), (14, 87, 317))  # upper and lower, as in regions.mo
 
 @dataclass(frozen=True, eq=False)
 class Warped:
-    """image (B,3,S,S) in 0..255; validity, bare, covered (B,1,S,S) in 0..1, as in warp.Texture; own (B,S,S,2) where in
+    """image (B,3,H,W) in 0..255; validity, bare, covered (B,1,H,W) in 0..1, as in warp.Texture; own (B,H,W,2) where in
     the source each pixel is read, in [-1,1] as for grid_sample; covered: 1 where the target's mesh is."""
 
     image: Tensor
@@ -34,26 +34,34 @@ class Warped:
 
 
 def warp(
-    source: Tensor, source_mesh: Tensor, target_mesh: Tensor, triangles: Tensor, seen: Tensor, hidden: Tensor
+    source: Tensor,
+    source_mesh: Tensor,
+    target_mesh: Tensor,
+    triangles: Tensor,
+    seen: Tensor,
+    hidden: Tensor,
+    corner: tuple[int, int] = (0, 0),
 ) -> Warped:
     """The texture of source (B,3,S,S) in 0..255 on the target's mesh, by cubics.
 
-    triangles: (B,S,S) of `raster.shown_triangles`. seen: (B,2,h,w) in 0..1 of a copy of the source at any size, where
-    something covers its face and where its skin is bare. hidden: (B,468), by `trust.hidden_points` of the source.
+    triangles: (B,H,W) of `raster.shown_triangles`, or a piece of it that begins at `corner`, a row and a column.
+    seen: (B,2,h,w) in 0..1 of a copy of the source at any size, where something covers its face and where its skin is
+    bare. hidden: (B,468), by `trust.hidden_points` of the source.
     """
-    size = source.shape[-1]
+    size, height = source.shape[-1], triangles.shape[1]
     top = _constants(source.device)
     source_mesh = open_lips(source_mesh, target_mesh)
     trusted = _trust(source_mesh, target_mesh, hidden)
     flat = _to_unit(source_mesh, size)
     values = torch.cat([flat, trusted[0][..., None], flat[:, top.mirror], trusted[1][..., None]], 2)
-    found, covered = interpolate(values, target_mesh, triangles)
+    found, covered = interpolate(values, target_mesh, triangles, corner)
     own, other = found[..., 0:2], found[..., 3:5]
     both = torch.cat([own, other], 1)
-    images = read(source, both, "bicubic", "border").clamp(0, 255).round()
+    images = read(source, both, "bicubic", "border").clamp(0, 255)
     covers = read(seen, both, "bilinear", "zeros")
     shown = found[..., 2::3].clamp(min=0).permute(0, 3, 1, 2)
-    first, second = shown[:, :1] * (1 - covers[:, :1, :size]), shown[:, 1:] * (1 - covers[:, :1, size:])
+    first = shown[:, :1] * (1 - covers[:, :1, :height])
+    second = shown[:, 1:] * (1 - covers[:, :1, height:])
     # A face that shows nearly all of itself takes nothing from its other half.
     lacking = ((first < ENOUGH) * covered).sum((1, 2, 3), keepdim=True) / covered.sum(
         (1, 2, 3), keepdim=True
@@ -62,9 +70,9 @@ def warp(
     validity = first + second * (1 - first)
     share = first / validity.clamp(min=1e-6)
     share = torch.where(lacking > 0.01, share, 1.0)
-    image = images[:, :, size:] + share * (images[:, :, :size] - images[:, :, size:])
-    bare = covers[:, 1:, size:] + share * (covers[:, 1:, :size] - covers[:, 1:, size:])
-    return Warped(image.round() * covered, validity * covered, bare * covered, covered, own)
+    image = images[:, :, height:].lerp(images[:, :, :height], share)
+    bare = covers[:, 1:, height:].lerp(covers[:, 1:, :height], share)
+    return Warped(image * covered, validity * covered, bare * covered, covered, own)
 
 
 def places_in_source(source_mesh: Tensor, target_mesh: Tensor, triangles: Tensor) -> tuple[Tensor, Tensor]:
@@ -82,12 +90,14 @@ def read(pictures: Tensor, places: Tensor, kernel: str, border: str) -> Tensor:
     return F.grid_sample(pictures, places, kernel, border, align_corners=False)
 
 
-def interpolate(values: Tensor, mesh: Tensor, triangles: Tensor) -> tuple[Tensor, Tensor]:
-    """(B,468,C) values of the mesh's points -> (B,S,S,C) of the pixels, and (B,1,S,S) one where there is a triangle.
+def interpolate(
+    values: Tensor, mesh: Tensor, triangles: Tensor, corner: tuple[int, int] = (0, 0)
+) -> tuple[Tensor, Tensor]:
+    """(B,468,C) values of the mesh's points -> (B,H,W,C) of the pixels, and (B,1,H,W) one where there is a triangle.
 
     Pixels without a triangle have the values of one.
     """
-    count, size, _ = triangles.shape
+    count, height, width = triangles.shape
     top = _constants(values.device)
     a, b, c = (mesh[:, top.corners[k], :2] for k in range(3))
     inverse = _inverse(b - a, c - a)  # (B,T,2,2)
@@ -100,9 +110,12 @@ def interpolate(values: Tensor, mesh: Tensor, triangles: Tensor) -> tuple[Tensor
     ids = triangles.long()
     offsets = torch.arange(count, device=values.device)[:, None, None] * table.shape[1]
     rows = table.flatten(0, 1).index_select(0, (ids.clamp(min=0) + offsets).flatten())
-    rows = rows.view(count, size, size, -1)
-    place = torch.arange(size, device=values.device, dtype=values.dtype)
-    x, y = place[None, None, :] - rows[..., 0], place[None, :, None] - rows[..., 1]
+    rows = rows.view(count, height, width, -1)
+    across, down = (
+        torch.arange(start, start + length, device=values.device, dtype=values.dtype)
+        for start, length in ((corner[1], width), (corner[0], height))
+    )
+    x, y = across[None, None, :] - rows[..., 0], down[None, :, None] - rows[..., 1]
     channels = values.shape[2]
     start, slope = rows[..., 2 : 2 + channels], rows[..., 2 + channels :]
     inside = start + slope[..., 0::2] * x[..., None] + slope[..., 1::2] * y[..., None]

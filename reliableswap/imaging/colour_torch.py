@@ -1,6 +1,6 @@
 """Colours and light of a batch of pictures: the twin of colour.py in PyTorch, and blurs whose width differs by sample.
 
-Pictures are (B,3,S,S) float32, S a multiple of 32, RGB in 0..255 or Lab as in colour.py.
+Pictures are (B,3,H,W) float32, RGB in 0..255 or Lab as in colour.py.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from torch.nn import functional as F
 
 from .colour import DEVIATION_RATIOS, KEPT_TINT, LIGHT_RATIOS, MIN_CHROMA, SKIN_LIKE
 
-_CELLS = 32  # per side, of the copy that local means are worked out on
 _REDUCTION = 3.0  # colour.local_means reduces until sigma is so many cells
 _XYZ = ((0.412453, 0.357580, 0.180423), (0.212671, 0.715160, 0.072169), (0.019334, 0.119193, 0.950227))
 _WHITE = (0.950456, 1.0, 1.088754)
@@ -73,9 +72,12 @@ def match(lab: Tensor, reference: Tensor, weight: Tensor) -> Tensor:
     return torch.where(_enough(weight), torch.cat([moved[:, :1], tint], 1), lab)
 
 
-def match_light(lab: Tensor, reference: Tensor, weight: Tensor, sigma: Tensor) -> Tensor:
-    """Lab with the reference's local means over weighted pixels, as colour.match_light; sigma: (B,) pixels."""
-    own, wanted = local_means(lab, reference, weight, sigma)
+def match_light(lab: Tensor, reference: Tensor, weight: Tensor, sigma: Tensor, cell: int) -> Tensor:
+    """Lab with the reference's local means over weighted pixels, as colour.match_light; sigma: (B,) pixels.
+
+    cell: pixels that fall into one where means are worked out, of which the pictures hold a whole number.
+    """
+    own, wanted = local_means(lab, reference, weight, sigma, cell)
     gain = (wanted[:, :1] / own[:, :1].clamp(min=1.0)).clamp(*LIGHT_RATIOS)
     share = (lab[:, :1] / (0.7 * own[:, :1]).clamp(min=1.0)).clamp(0, 1)
     tint = _shift_tint(lab[:, 1:], share * (wanted[:, 1:] - own[:, 1:]), own[:, 1:])
@@ -90,34 +92,38 @@ def moments(lab: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     return mean, square.clamp(min=0).sqrt()
 
 
-def local_means(one: Tensor, other: Tensor, weight: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
+def local_means(
+    one: Tensor, other: Tensor, weight: Tensor, sigma: Tensor, cell: int
+) -> tuple[Tensor, Tensor]:
     """The two pictures' weighted means within about `sigma` (B,) pixels of every pixel, as colour.local_means."""
-    size = weight.shape[-1]
-    cell = size // _CELLS
     small = F.avg_pool2d(torch.cat([one * weight, other * weight, weight], 1), cell)
     # Reducing and enlarging blur too, here by other cells than in colour.py.
     k = (sigma / _REDUCTION).clamp(min=1.0)
     more = (k.square() - cell**2) / 4
     near, wide = ((variance + more).clamp(min=0.01).sqrt() / cell for variance in (sigma**2, 9 * sigma**2))
     small, wider = blurred(small, near), blurred(small, wide)
-    everywhere = small.mean((2, 3), keepdim=True)
+    everywhere = small.sum((2, 3), keepdim=True) / 1000
     whole = small + 1e-2 * wider + (1e-4 * everywhere + 1e-9)
-    means = F.interpolate(whole[:, :6] / whole[:, 6:], size=(size, size), mode="bilinear")
+    means = F.interpolate(whole[:, :6] / whole[:, 6:], size=weight.shape[2:], mode="bilinear")
     return means[:, :3], means[:, 3:]
 
 
 def blurred(pictures: Tensor, sigma: Tensor) -> Tensor:
-    """(B,C,S,S) blurred by a Gaussian of `sigma` (B,) pixels; beyond the edges they go on."""
-    size = pictures.shape[-1]
-    device = pictures.device
+    """(B,C,H,W) blurred by a Gaussian of `sigma` (B,) pixels; beyond the edges they go on."""
+    rows, columns = (_kernels(sigma, size) for size in pictures.shape[2:])
+    return rows @ pictures @ columns.mT
+
+
+def _kernels(sigma: Tensor, size: int) -> Tensor:
+    """(B,1,S,S) matrices that blur S pixels by `sigma` (B,)."""
+    device = sigma.device
     reach = torch.arange(-_FURTHEST, size + _FURTHEST, device=device)
     away = reach[None] - torch.arange(size, device=device)[:, None]
     weights = torch.exp(-0.5 * (away[None] / sigma[:, None, None]).square())
     inner = weights[:, :, _FURTHEST : _FURTHEST + size].clone()
     inner[:, :, 0] += weights[:, :, :_FURTHEST].sum(2)
     inner[:, :, -1] += weights[:, :, _FURTHEST + size :].sum(2)
-    kernel = (inner / inner.sum(2, keepdim=True))[:, None]
-    return kernel @ pictures @ kernel.mT
+    return (inner / inner.sum(2, keepdim=True))[:, None]
 
 
 def _enough(weight: Tensor) -> Tensor:

@@ -47,7 +47,9 @@ class _Operators(TorchDispatchMode):
         name = func.overloadpacket.__name__
         if name in _OPERATORS or (name.startswith(_CHECKED) and name not in _UNCHECKED):
             _note(self.found, name)
-        if name in _INDEXING and any(one is not None and one.dtype in (torch.bool, torch.uint8) for one in args[1]):
+        if name in _INDEXING and any(
+            one is not None and one.dtype in (torch.bool, torch.uint8) for one in args[1]
+        ):
             _note(self.found, f"{name} by bool")
         return func(*args, **(kwargs or {}))
 

@@ -47,9 +47,12 @@ def test_a_sample_does_not_depend_on_its_batch(made: Path) -> None:
     whole = complete(collate(samples))
     halves = [complete(collate(samples[start : start + 8])) for start in (0, 8)]
     for name in whole.keys() - {"truth_rows"}:
-        assert torch.equal(whole[name], torch.cat([half[name] for half in halves])), name
-        single = torch.stack([completed(one)[name] for one in samples])
-        assert torch.equal(whole[name], single), name
+        # Guidance has sums, which in another order differ in their last digits.
+        off = 2e-5 if name == "guidance" else 0
+        in_halves = torch.cat([half[name] for half in halves])
+        alone = torch.stack([completed(one)[name] for one in samples])
+        for other in (in_halves, alone):
+            assert torch.allclose(whole[name].float(), other.float(), atol=off, rtol=0), name
 
 
 def test_rows_say_which_samples_have_what(made: Path) -> None:
