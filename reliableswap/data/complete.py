@@ -6,13 +6,12 @@ Nothing here waits for the device, and no sample depends on its neighbours.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from reliableswap.geometry.warp_torch import places_in_source, read, warp
+from reliableswap.geometry.warp_torch import put, read, read_places, warp
 from reliableswap.swap.guidance_torch import guidance_textures
 
 from .mix import KINDS, PHOTO_TRUTH
@@ -23,8 +22,9 @@ _TAKEN_FOR_COVER = (
     0.25,
     0.55,
 )  # opacities of a pasted thing between which a strict look sees it, as by_parts does
+_FITTING = 2**16  # pixels of meshes
 
-Batch = dict[str, Any]
+Batch = dict[str, Tensor]
 
 
 @torch.no_grad()
@@ -120,24 +120,19 @@ def _photo_kinds(device: torch.device) -> Tensor:
 
 
 def _guidance(batch: Batch, target: Tensor, source: Tensor, seen: Tensor) -> Tensor:
-    """(B,4,S,S) the sources' textures on the targets' meshes in [-1,1], and their validity.
-
-    Worked out for the piece of the crops that holds the meshes; on a CPU sample by sample, which fits into its cache.
-    """
-    size = target.shape[-1]
-    top, bottom, left, right = batch["window"]
-    piece = (slice(top, bottom), slice(left, right))
-    meshes, triangles, places = batch["mesh"], batch["triangles"][:, *piece], batch["places"][:, *piece]
-    together = 1 if target.device.type == "cpu" else len(target)
+    """(B,4,S,S) the sources' textures on the targets' meshes in [-1,1], and their validity."""
+    # On a CPU for as many samples at once as its cache holds.
+    fitting = max(1, _FITTING // batch["pixels"].shape[1]) if target.device.type == "cpu" else len(target)
     made = []
-    for start in range(0, len(target), together):
-        rows = slice(start, start + together)
+    for start in range(0, len(target), fitting):
+        rows = slice(start, start + fitting)
+        mesh, pixels = batch["mesh"][rows], batch["pixels"][rows]
         texture = warp(
-            source[rows], batch["source_mesh"][rows], meshes[rows], triangles[rows], seen[rows],
-            batch["hidden_points"][rows], (top, left),
+            source[rows], batch["source_mesh"][rows], mesh, pixels, batch["triangles"][rows], seen[rows],
+            batch["hidden_points"][rows],
         )  # fmt: skip
-        made.append(guidance_textures(texture, target[rows, :, *piece], meshes[rows], places[rows], size))
-    guidance = F.pad(torch.cat(made), (left, size - right, top, size - bottom))
+        made.append(guidance_textures(texture, target[rows], mesh, batch["places"][rows], pixels))
+    guidance = torch.cat(made)
     return torch.cat([to_unit(guidance[:, :3]), guidance[:, 3:]], 1)
 
 
@@ -168,11 +163,20 @@ def _glasses(
         worn = worn.index_copy(0, batch["worn_rows"], planes)
     if "carries" in batch:
         rows = batch["carries_rows"]
-        places, inside = places_in_source(
-            *(batch[name].index_select(0, rows) for name in ("source_mesh", "mesh", "triangles"))
+        size = target.shape[-1]
+        meshes = (
+            batch[name].index_select(0, rows) for name in ("source_mesh", "mesh", "pixels", "triangles")
         )
-        over = read(theirs.index_select(0, rows), places, "bilinear", "zeros") * inside
-        carried = read(source.index_select(0, rows), places, "bilinear", "zeros") * inside
+        source_mesh, mesh, pixels, triangles = meshes
+        places = read_places(source_mesh, mesh, pixels, triangles, size)
+        both = torch.cat(
+            [
+                read(source.index_select(0, rows), places, "bilinear", "zeros"),
+                read(theirs.index_select(0, rows), places, "bilinear", "zeros"),
+            ],
+            1,
+        )
+        carried, over = put(both, pixels, size).split([3, 1], 1)
         before = worn.index_select(0, rows)
         shown = torch.where(over > before, carried.round(), picture.index_select(0, rows))
         picture = picture.index_copy(0, rows, shown)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import default_collate
 
 from reliableswap.geometry import regions
@@ -19,7 +19,7 @@ from reliableswap.geometry.raster import shown_triangles
 from reliableswap.geometry.trust import hidden_points
 from reliableswap.imaging.light import Light
 from reliableswap.imaging.overlay import Overlay
-from reliableswap.swap.guidance_torch import target_regions, window
+from reliableswap.swap.guidance_torch import target_regions
 
 from .aligned import AlignedFace
 from .augment import Jitter
@@ -64,12 +64,12 @@ def sample_tensors(sample: Sample, guidance: bool = True) -> dict[str, Tensor]:
 
     target, source, truth (S,S,3) uint8, truth zero if there is none
     colours (2,3,4), light (2,10): Jitter.map and Light.numbers of target and truth, and of the source
-    triangles (S,S) int16 that show the target's mesh; places (S,S) uint8 of target_regions, and FACE
+    pixels (N,) int32 that the target's mesh covers, triangles (N,) int16 that they show
+    places (S,S) uint8 of target_regions, and FACE
     mesh, source_mesh (468,3); hidden_points (468,) of the source, with guidance only
     seen (128,128,3) uint8 of the source, as seen.py has it
     kind, has_truth as TripletDataset has them
     worn (128,128) uint8: the target's glasses, if it wears some; carries: 1 if the source's glasses count
-    window (4,): guidance_torch.window of the triangles; in a batch, that of all, as four whole numbers
     front, before_source (5,S,S) float16: Overlay.planes of what is before target and truth, and before the source
     """
     source, target, truth = sample.source, sample.target, sample.truth
@@ -80,7 +80,8 @@ def sample_tensors(sample: Sample, guidance: bool = True) -> dict[str, Tensor]:
         places |= np.uint8(FACE) * regions.oval(truth.mesh, (size, size)).astype(np.uint8)
     worn = to_plane(worn_by(target)) if target.seen is None else target.seen[..., GLASSES]
     seen = _seen(source, guidance)
-    triangles = shown_triangles(target.mesh, (size, size))
+    triangles = shown_triangles(target.mesh, (size, size)).ravel()
+    pixels = np.flatnonzero(triangles >= 0)
     changes = (sample.change, sample.source_change)
     result = {
         "target": target.crop,
@@ -90,8 +91,8 @@ def sample_tensors(sample: Sample, guidance: bool = True) -> dict[str, Tensor]:
         "light": np.stack([one.light.numbers() if one.light else NO_LIGHT for one in changes]).astype(
             np.float32
         ),
-        "triangles": triangles,
-        "window": np.array(window(triangles)),
+        "pixels": pixels.astype(np.int32),
+        "triangles": triangles.take(pixels),
         "places": places,
         "mesh": target.mesh.astype(np.float32),
         "source_mesh": source.mesh.astype(np.float32),
@@ -112,20 +113,23 @@ def sample_tensors(sample: Sample, guidance: bool = True) -> dict[str, Tensor]:
     return tensors
 
 
-def collate(samples: Sequence[dict[str, Tensor]]) -> dict[str, Any]:
-    """A batch of samples, with the rows of what only some have, and the rows that have a truth."""
-    batch: dict[str, Any] = default_collate(
-        [{k: v for k, v in one.items() if k not in SOME} for one in samples]
+def collate(samples: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """A batch of samples, with the rows of what only some have, and the rows that have a truth.
+
+    Lists of pixels are made equally long; index S*S and triangle -1 stand for none.
+    """
+    some = {*SOME, "pixels", "triangles"}
+    batch: dict[str, Tensor] = default_collate(
+        [{k: v for k, v in one.items() if k not in some} for one in samples]
     )
+    none = samples[0]["places"].numel()
+    batch["pixels"] = pad_sequence([one["pixels"] for one in samples], True, none)
+    batch["triangles"] = pad_sequence([one["triangles"] for one in samples], True, -1)
     for name in SOME:
         rows = [number for number, one in enumerate(samples) if name in one]
         if rows:
             batch[name] = default_collate([samples[number][name] for number in rows])
             batch[f"{name}_rows"] = torch.tensor(rows)
-    (top, _, left, _), (_, bottom, _, right) = (
-        f(batch["window"], 0).values.tolist() for f in (torch.min, torch.max)
-    )
-    batch["window"] = (top, bottom, left, right)  # known on the CPU: what follows from it waits for nothing
     batch["truth_rows"] = batch["has_truth"].nonzero()[:, 0]
     return batch
 

@@ -1,7 +1,9 @@
 """Warp textures of a batch from their own meshes onto others: the twin of warp.py and trust.py in PyTorch.
 
-A mesh is rasterised on the CPU (`raster.shown_triangles`). Everything per pixel is done here, on the batch's device.
-Meshes are (B,468,3) in pixels of square pictures, source and target of one size.
+A mesh is rasterised on the CPU (`raster.shown_triangles`). The work per pixel is done here, on the batch's device, for
+lists of pixels: of N covered pixels each sample has flat indices (B,N) and triangles (B,N), -1 where it has fewer.
+Meshes are (B,468,3) in pixels of square pictures, source and target of one size. Sums are in double precision: in
+single precision their last digits would depend on the batch.
 """
 
 from __future__ import annotations
@@ -23,61 +25,58 @@ _LIP_PAIRS = ((13, 82, 312), (14, 87, 317))  # upper and lower, as in regions.mo
 
 @dataclass(frozen=True, eq=False)
 class Warped:
-    """image (B,3,H,W) in 0..255; validity, bare, covered (B,1,H,W) in 0..1, as in warp.Texture; own (B,H,W,2) where in
-    the source each pixel is read, in [-1,1] as for grid_sample; covered: 1 where the target's mesh is."""
+    """Of N pixels: image (B,3,1,N) in 0..255; validity, bare and covered (B,1,1,N) in 0..1, as in warp.Texture; covered
+    is 0 for what is no pixel of the mesh."""
 
     image: Tensor
     validity: Tensor
     bare: Tensor
     covered: Tensor
-    own: Tensor
 
 
 def warp(
     source: Tensor,
     source_mesh: Tensor,
     target_mesh: Tensor,
+    pixels: Tensor,
     triangles: Tensor,
     seen: Tensor,
     hidden: Tensor,
-    corner: tuple[int, int] = (0, 0),
 ) -> Warped:
     """The texture of source (B,3,S,S) in 0..255 on the target's mesh, by cubics.
 
-    triangles: (B,H,W) of `raster.shown_triangles`, or a piece of it that begins at `corner`, a row and a column.
     seen: (B,2,h,w) in 0..1 of a copy of the source at any size, where something covers its face and where its skin is
     bare. hidden: (B,468), by `trust.hidden_points` of the source.
     """
-    size, height = source.shape[-1], triangles.shape[1]
+    size = source.shape[-1]
     top = _constants(source.device)
     source_mesh = open_lips(source_mesh, target_mesh)
-    trusted = _trust(source_mesh, target_mesh, hidden)
+    own_trust, other_trust = _trust(source_mesh, target_mesh, hidden)
     flat = _to_unit(source_mesh, size)
-    values = torch.cat([flat, trusted[0][..., None], flat[:, top.mirror], trusted[1][..., None]], 2)
-    found, covered = interpolate(values, target_mesh, triangles, corner)
-    own, other = found[..., 0:2], found[..., 3:5]
-    both = torch.cat([own, other], 1)
-    images = read(source, both, "bicubic", "border").clamp(0, 255)
-    covers = read(seen, both, "bilinear", "zeros")
-    shown = found[..., 2::3].clamp(min=0).permute(0, 3, 1, 2)
-    first = shown[:, :1] * (1 - covers[:, :1, :height])
-    second = shown[:, 1:] * (1 - covers[:, :1, height:])
+    values = torch.cat([flat, flat[:, top.mirror], own_trust[..., None], other_trust[..., None]], 2)
+    found = interpolate(values, target_mesh, pixels, triangles, size)
+    covered = (triangles >= 0).to(found.dtype)[:, None, None]
+    places = (
+        found[..., :4].unflatten(2, (2, 2)).transpose(1, 2)
+    )  # (B,2,N,2): of the face and of its other half
+    images = read(source, places, "bicubic", "border").clamp(0, 255)
+    covers = read(seen, places, "bilinear", "zeros")
+    shown = found[..., 4:].mT.clamp(min=0)[:, None] * (1 - covers[:, :1]) * covered
+    first, second = shown.split(1, 2)
     # A face that shows nearly all of itself takes nothing from its other half.
-    lacking = ((first < ENOUGH) * covered).sum((1, 2, 3), keepdim=True) / covered.sum(
-        (1, 2, 3), keepdim=True
-    ).clamp(min=1)
-    second = second * (lacking > 0.01)
+    lacking = ((first < ENOUGH) * covered).sum(3, keepdim=True) > 0.01 * covered.sum(3, keepdim=True)
+    second = second * lacking
     validity = first + second * (1 - first)
-    share = first / validity.clamp(min=1e-6)
-    share = torch.where(lacking > 0.01, share, 1.0)
-    image = images[:, :, height:].lerp(images[:, :, :height], share)
-    bare = covers[:, 1:, height:].lerp(covers[:, 1:, :height], share)
-    return Warped(image * covered, validity * covered, bare * covered, covered, own)
+    share = torch.where(lacking, first / validity.clamp(min=1e-6), 1.0)
+    image, bare = (one[:, :, 1:].lerp(one[:, :, :1], share) for one in (images, covers[:, 1:]))
+    return Warped(image, validity, bare * covered, covered)
 
 
-def places_in_source(source_mesh: Tensor, target_mesh: Tensor, triangles: Tensor) -> tuple[Tensor, Tensor]:
-    """(B,S,S,2), (B,1,S,S) where in the source each pixel is read, and where the target's mesh is, as in Warped."""
-    return interpolate(_to_unit(source_mesh, triangles.shape[-1]), target_mesh, triangles)
+def read_places(
+    source_mesh: Tensor, target_mesh: Tensor, pixels: Tensor, triangles: Tensor, size: int
+) -> Tensor:
+    """(B,1,N,2) where in the source each pixel is read, in [-1,1] as for `read`."""
+    return interpolate(_to_unit(source_mesh, size), target_mesh, pixels, triangles, size)[:, None]
 
 
 def _to_unit(mesh: Tensor, size: int) -> Tensor:
@@ -90,46 +89,46 @@ def read(pictures: Tensor, places: Tensor, kernel: str, border: str) -> Tensor:
     return F.grid_sample(pictures, places, kernel, border, align_corners=False)
 
 
-def interpolate(
-    values: Tensor, mesh: Tensor, triangles: Tensor, corner: tuple[int, int] = (0, 0)
-) -> tuple[Tensor, Tensor]:
-    """(B,468,C) values of the mesh's points -> (B,H,W,C) of the pixels, and (B,1,H,W) one where there is a triangle.
+def take(planes: Tensor, pixels: Tensor) -> Tensor:
+    """(B,C,S,S) at pixels (B,N) -> (B,C,1,N)."""
+    index = pixels.long().clamp(max=planes.shape[-1] ** 2 - 1)[:, None].expand(-1, planes.shape[1], -1)
+    return planes.flatten(2).gather(2, index)[:, :, None]
 
-    Pixels without a triangle have the values of one.
-    """
-    count, height, width = triangles.shape
+
+def put(values: Tensor, pixels: Tensor, size: int) -> Tensor:
+    """(B,C,1,N) -> (B,C,S,S) with these values at pixels (B,N), and zero elsewhere; index S*S: nowhere."""
+    count, channels = values.shape[:2]
+    planes = values.new_zeros(count, channels, size * size + 1)
+    planes.scatter_(2, pixels.long()[:, None].expand(-1, channels, -1), values[:, :, 0])
+    return planes[:, :, :-1].unflatten(2, (size, size))
+
+
+def interpolate(values: Tensor, mesh: Tensor, pixels: Tensor, triangles: Tensor, size: int) -> Tensor:
+    """(B,468,C) values of the mesh's points -> (B,N,C) of the pixels."""
+    count, channels = triangles.shape[0], values.shape[2]
     top = _constants(values.device)
-    a, b, c = (mesh[:, top.corners[k], :2] for k in range(3))
-    inverse = _inverse(b - a, c - a)  # (B,T,2,2)
-    first, second, third = (values[:, top.corners[k]] for k in range(3))
-    slopes = (second - first)[..., None] * inverse[:, :, None, 0] + (third - first)[..., None] * inverse[
-        :, :, None, 1
-    ]  # (B,T,C,2)
+    a, b, c = (mesh[:, corner, :2] for corner in top.corners)
+    second, third = _inverse(b - a, c - a)  # (B,T,2) each
+    start, *others = (values[:, corner] for corner in top.corners)
+    b, c = (other - start for other in others)
+    slopes = [b * second[..., k : k + 1] + c * third[..., k : k + 1] for k in range(2)]
     # Relative to the first corner: far from it float32 would lose what thin triangles need.
-    table = torch.cat([a, first, slopes.flatten(2)], 2)
-    ids = triangles.long()
-    offsets = torch.arange(count, device=values.device)[:, None, None] * table.shape[1]
-    rows = table.flatten(0, 1).index_select(0, (ids.clamp(min=0) + offsets).flatten())
-    rows = rows.view(count, height, width, -1)
-    across, down = (
-        torch.arange(start, start + length, device=values.device, dtype=values.dtype)
-        for start, length in ((corner[1], width), (corner[0], height))
-    )
-    x, y = across[None, None, :] - rows[..., 0], down[None, :, None] - rows[..., 1]
-    channels = values.shape[2]
-    start, slope = rows[..., 2 : 2 + channels], rows[..., 2 + channels :]
-    inside = start + slope[..., 0::2] * x[..., None] + slope[..., 1::2] * y[..., None]
-    return inside, (ids >= 0).to(values.dtype)[:, None]
+    table = torch.cat([a, start, *slopes], 2)
+    offsets = torch.arange(count, device=values.device)[:, None] * table.shape[1]
+    rows = table.flatten(0, 1).index_select(0, (triangles.long().clamp(min=0) + offsets).flatten())
+    corner, start, across, down = rows.view(count, -1, 2 + 3 * channels).split([2, *[channels] * 3], 2)
+    x, y = (pixels % size)[..., None] - corner[..., :1], (pixels // size)[..., None] - corner[..., 1:]
+    return start.addcmul(across, x).addcmul_(down, y)
 
 
-def _inverse(u: Tensor, v: Tensor) -> Tensor:
-    """Sides (B,T,2) twice -> (B,T,2,2) rows that give the weights of the second and third corner; thin: 1/3 each is
-    left out, the first corner's value holds."""
+def _inverse(u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """Sides (B,T,2) twice -> (B,T,2) twice: products with a place relative to the first corner are the weights of the
+    second and the third. Of thin triangles the first corner alone counts."""
     det = u[..., 0] * v[..., 1] - u[..., 1] * v[..., 0]
     k = torch.where(det.abs() < MIN_AREA, 0.0, 1 / det)
     second = torch.stack([v[..., 1] * k, -v[..., 0] * k], -1)
     third = torch.stack([-u[..., 1] * k, u[..., 0] * k], -1)
-    return torch.stack([second, third], -2)
+    return second, third
 
 
 def open_lips(source_mesh: Tensor, target_mesh: Tensor) -> Tensor:
@@ -152,8 +151,9 @@ def _mouth_opening(mesh: Tensor) -> Tensor:
 
 def scale_between(source_mesh: Tensor, target_mesh: Tensor) -> Tensor:
     """(B,), as trust.scale_between."""
-    source, target = ((m - m.mean(1, keepdim=True)).square().sum((1, 2)) for m in (source_mesh, target_mesh))
-    return (source / target.clamp(min=1e-12)).sqrt()
+    both = (mesh.double() for mesh in (source_mesh, target_mesh))
+    source, target = ((m - m.mean(1, keepdim=True)).square().sum((1, 2)) for m in both)
+    return (source / target.clamp(min=1e-12)).sqrt().float()
 
 
 def _trust(source_mesh: Tensor, target_mesh: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
@@ -168,6 +168,7 @@ def _trust(source_mesh: Tensor, target_mesh: Tensor, hidden: Tensor) -> tuple[Te
         torch.stack([-u[..., 1] * k, u[..., 0] * k], -1),
     )
     weight = torch.where(area > MIN_AREA, area.clamp(min=1e-6), 0.0) * top.rigid
+    weight = weight.double()
     mass = weight @ top.incidence
     low, high = STRETCH_LIMITS
     values = []
@@ -181,7 +182,7 @@ def _trust(source_mesh: Tensor, target_mesh: Tensor, hidden: Tensor) -> tuple[Te
         share = ((narrowest / scale - low) / (high - low)).clamp(0, 1)
         mean = torch.where(mass > 0, (share * weight) @ top.incidence / mass.clamp(min=1e-12), 1.0)
         away = hidden if side > 0 else hidden[:, top.mirror]
-        value = (mean @ top.surroundings).clamp(0, 1) * (1 - away)
+        value = (mean @ top.surroundings).float().clamp(0, 1) * (1 - away)
         values.append(value * value * (3 - 2 * value))
     return values[0], values[1]
 
@@ -210,7 +211,7 @@ class _Constants:
 def _constants(device: torch.device) -> _Constants:
     """Copied to a device once: a copy makes the program wait for the device."""
     top = topology()
-    incidence = np.zeros((len(top.triangles), len(top.canonical)), np.float32)
+    incidence = np.zeros((len(top.triangles), len(top.canonical)))
     for corner in top.corners:
         incidence[np.arange(len(corner)), corner] = 1
     inside, ring = inside_lips()
@@ -223,7 +224,7 @@ def _constants(device: torch.device) -> _Constants:
         on_device(top.mirror),
         on_device(rigid_triangles().astype(np.float32)),
         on_device(incidence),
-        on_device(surroundings().T),
+        on_device(surroundings().T.astype(np.float64)),
         on_device(inside),
         on_device(ring),
         on_device(np.array(_LIP_PAIRS)),

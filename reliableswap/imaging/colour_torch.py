@@ -1,6 +1,7 @@
 """Colours and light of a batch of pictures: the twin of colour.py in PyTorch, and blurs whose width differs by sample.
 
-Pictures are (B,3,H,W) float32, RGB in 0..255 or Lab as in colour.py.
+Pictures are (B,3,H,W) float32, RGB in 0..255 or Lab as in colour.py. They may be lists of N
+pixels (B,3,1,N), as in geometry/warp_torch.py, and sums are in double precision for the same reason.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from reliableswap.geometry.warp_torch import put, read
+
 from .colour import DEVIATION_RATIOS, KEPT_TINT, LIGHT_RATIOS, MIN_CHROMA, SKIN_LIKE
 
+_CELLS = 32  # per side, of the copy that local means are worked out on
 _REDUCTION = 3.0  # colour.local_means reduces until sigma is so many cells
 _XYZ = ((0.412453, 0.357580, 0.180423), (0.212671, 0.715160, 0.072169), (0.019334, 0.119193, 0.950227))
 _WHITE = (0.950456, 1.0, 1.088754)
@@ -72,12 +76,14 @@ def match(lab: Tensor, reference: Tensor, weight: Tensor) -> Tensor:
     return torch.where(_enough(weight), torch.cat([moved[:, :1], tint], 1), lab)
 
 
-def match_light(lab: Tensor, reference: Tensor, weight: Tensor, sigma: Tensor, cell: int) -> Tensor:
+def match_light(
+    lab: Tensor, reference: Tensor, weight: Tensor, sigma: Tensor, pixels: Tensor, size: int
+) -> Tensor:
     """Lab with the reference's local means over weighted pixels, as colour.match_light; sigma: (B,) pixels.
 
-    cell: pixels that fall into one where means are worked out, of which the pictures hold a whole number.
+    pixels: (B,N), which those of the lists are in pictures whose side is `size`, a multiple of 32.
     """
-    own, wanted = local_means(lab, reference, weight, sigma, cell)
+    own, wanted = local_means(lab, reference, weight, sigma, pixels, size)
     gain = (wanted[:, :1] / own[:, :1].clamp(min=1.0)).clamp(*LIGHT_RATIOS)
     share = (lab[:, :1] / (0.7 * own[:, :1]).clamp(min=1.0)).clamp(0, 1)
     tint = _shift_tint(lab[:, 1:], share * (wanted[:, 1:] - own[:, 1:]), own[:, 1:])
@@ -86,37 +92,39 @@ def match_light(lab: Tensor, reference: Tensor, weight: Tensor, sigma: Tensor, c
 
 def moments(lab: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     """(B,3,1,1), (B,3,1,1) mean and standard deviation over weighted pixels."""
-    total = weight.sum((2, 3), keepdim=True).clamp(min=1e-12)
-    mean = (lab * weight).sum((2, 3), keepdim=True) / total
-    square = ((lab - mean).square() * weight).sum((2, 3), keepdim=True) / total
+    total = _sum(weight).clamp(min=1e-12)
+    mean = _sum(lab * weight) / total
+    square = _sum((lab - mean).square() * weight) / total
     return mean, square.clamp(min=0).sqrt()
 
 
 def local_means(
-    one: Tensor, other: Tensor, weight: Tensor, sigma: Tensor, cell: int
+    one: Tensor, other: Tensor, weight: Tensor, sigma: Tensor, pixels: Tensor, size: int
 ) -> tuple[Tensor, Tensor]:
     """The two pictures' weighted means within about `sigma` (B,) pixels of every pixel, as colour.local_means."""
-    small = F.avg_pool2d(torch.cat([one * weight, other * weight, weight], 1), cell)
+    cell = size // _CELLS
+    small = F.avg_pool2d(put(torch.cat([one * weight, other * weight, weight], 1), pixels, size), cell)
     # Reducing and enlarging blur too, here by other cells than in colour.py.
     k = (sigma / _REDUCTION).clamp(min=1.0)
     more = (k.square() - cell**2) / 4
     near, wide = ((variance + more).clamp(min=0.01).sqrt() / cell for variance in (sigma**2, 9 * sigma**2))
     small, wider = blurred(small, near), blurred(small, wide)
-    everywhere = small.sum((2, 3), keepdim=True) / 1000
+    everywhere = _sum(small) / 1000
     whole = small + 1e-2 * wider + (1e-4 * everywhere + 1e-9)
-    means = F.interpolate(whole[:, :6] / whole[:, 6:], size=weight.shape[2:], mode="bilinear")
+    places = torch.stack([pixels % size, pixels // size], 2)[:, None] * (2 / size) + (1 / size - 1)
+    means = read(whole[:, :6] / whole[:, 6:], places, "bilinear", "border")
     return means[:, :3], means[:, 3:]
 
 
 def blurred(pictures: Tensor, sigma: Tensor) -> Tensor:
     """(B,C,H,W) blurred by a Gaussian of `sigma` (B,) pixels; beyond the edges they go on."""
     rows, columns = (_kernels(sigma, size) for size in pictures.shape[2:])
-    return rows @ pictures @ columns.mT
+    return (rows @ pictures.double() @ columns.mT).float()
 
 
 def _kernels(sigma: Tensor, size: int) -> Tensor:
     """(B,1,S,S) matrices that blur S pixels by `sigma` (B,)."""
-    device = sigma.device
+    device, sigma = sigma.device, sigma.double()
     reach = torch.arange(-_FURTHEST, size + _FURTHEST, device=device)
     away = reach[None] - torch.arange(size, device=device)[:, None]
     weights = torch.exp(-0.5 * (away[None] / sigma[:, None, None]).square())
@@ -127,7 +135,12 @@ def _kernels(sigma: Tensor, size: int) -> Tensor:
 
 
 def _enough(weight: Tensor) -> Tensor:
-    return weight.sum((1, 2, 3), keepdim=True) >= 1e-3
+    return _sum(weight) >= 1e-3
+
+
+def _sum(planes: Tensor) -> Tensor:
+    """(B,C,1,1)"""
+    return planes.sum((2, 3), keepdim=True, dtype=torch.float64).float()
 
 
 def _shift_tint(tint: Tensor, shifts: Tensor, skin: Tensor) -> Tensor:

@@ -8,14 +8,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from reliableswap.geometry import regions
-from reliableswap.geometry.warp_torch import Warped
+from reliableswap.geometry.warp_torch import Warped, put, take
 from reliableswap.imaging import colour_torch as colour
 from reliableswap.models.layers import INVALID
 
 from .guidance import EYE_OPENING, FADE, LEAST_VALID, LIGHT_REACH
 
 OVAL, SKIN, OWN = 1, 2, 4  # bits of `target_regions`
-CELLS = 32  # per side of a crop, in which local means are worked out
 _FINE = 128  # side of the copy that the outline's blur is worked out on, or up to twice that
 
 
@@ -28,40 +27,29 @@ def target_regions(mesh: np.ndarray, size: int) -> np.ndarray:
     return np.asarray(sum(np.uint8(bit) * plane.astype(np.uint8) for bit, plane in planes))
 
 
-def window(triangles: np.ndarray) -> tuple[int, int, int, int]:
-    """Rows and columns, each from and to, of a piece of a crop that holds a mesh, by its `shown_triangles` (S,S)."""
-    size = triangles.shape[0]
-    cell = size // CELLS
-    there = triangles >= 0
-    ends = []
-    for axis in (1, 0):
-        found = np.flatnonzero(there.any(axis))
-        first, last = (int(found[0]), int(found[-1])) if len(found) else (0, size - 1)
-        ends += [max(0, (first // cell - 1) * cell), min(size, (last // cell + 2) * cell)]
-    return ends[0], ends[1], ends[2], ends[3]
-
-
 def guidance_textures(
-    texture: Warped, target: Tensor, target_mesh: Tensor, places: Tensor, size: int
+    texture: Warped, target: Tensor, target_mesh: Tensor, places: Tensor, pixels: Tensor
 ) -> Tensor:
-    """(B,4,H,W) textures (B,3,H,W) in 0..255 in the light of targets of the same kind, and their validity in 0..1.
+    """(B,4,S,S) textures of N pixels in the light of targets (B,3,S,S) in 0..255, and their validity in 0..1.
 
-    places: (B,H,W) of `target_regions`. All may be a piece of the crop, whose side is `size`, as `window` gives it.
+    places: (B,S,S) of `target_regions`. pixels: (B,N), see warp_torch.
     """
+    size = target.shape[-1]
     width = (target_mesh[:, 234] - target_mesh[:, 454]).norm(dim=1)
-    skin, own = ((places & bit).ne(0).float()[:, None] for bit in (SKIN, OWN))
-    seen = texture.bare * (texture.validity > 0.9) * skin
-    base = colour.to_lab(target)
+    bits = take(places[:, None], pixels)
+    seen = texture.bare * (texture.validity > 0.9) * (bits & SKIN).ne(0)
+    base = colour.to_lab(take(target, pixels))
     lab = colour.match(colour.to_lab(texture.image), base, seen)
-    toned = colour.to_rgb(colour.match_light(lab, base, seen, LIGHT_REACH * width, size // CELLS))
-    shown = (own < 0.5) & (texture.validity > LEAST_VALID)
+    toned = colour.to_rgb(colour.match_light(lab, base, seen, LIGHT_REACH * width, pixels, size))
+    shown = (bits & OWN).eq(0) & (texture.validity > LEAST_VALID)
     oval = (places & OVAL).ne(0).float()[:, None]
-    validity = texture.validity * shown * _fading_outwards(oval, width, max(1, size // _FINE))
-    return torch.cat([toned * shown, validity], 1)
+    validity = texture.validity * take(_fading_outwards(oval, width), pixels)
+    return put(torch.cat([toned, validity], 1) * shown, pixels, size)
 
 
-def _fading_outwards(oval: Tensor, width: Tensor, k: int) -> Tensor:
-    """(B,1,H,W), as in guidance.py, of faces (B,1,H,W) and their widths (B,), worked out at a k-th of the size."""
+def _fading_outwards(oval: Tensor, width: Tensor) -> Tensor:
+    """(B,1,S,S), as in guidance.py, of faces (B,1,S,S) and their widths (B,)."""
+    k = max(1, oval.shape[-1] // _FINE)
     small = F.avg_pool2d(oval, k)
     sigma = ((FADE * width / k).square() - (0.25 if k > 1 else 0)).clamp(min=0.01).sqrt()
     soft = colour.blurred(small, sigma)

@@ -65,11 +65,9 @@ def start_loading(loader: DataLoader[Any]) -> Iterator[Any]:
 
 
 def to_device(batch: Any, device: torch.device) -> Any:
-    """A batch of tensors in dictionaries and lists, on the device; numbers and texts stay as they are."""
+    """A batch of tensors in dictionaries and lists, on the device."""
     if isinstance(batch, Tensor):
         return batch.to(device, non_blocking=True)
-    if isinstance(batch, int | float | str):
-        return batch
     if isinstance(batch, dict):
         return {key: to_device(value, device) for key, value in batch.items()}
     return [to_device(value, device) for value in batch]

@@ -36,7 +36,7 @@ def test_colours_and_light_are_those_of_single_pictures(rng: np.random.Generator
         [light(jitter(one)) for one, jitter, light in zip(pictures, jitters, lights, strict=True)]
     )
     assert np.abs(made - wanted).max() <= 3  # a light of e times as much makes more of a last digit
-    assert (made != wanted).mean() < 0.02
+    assert (made != wanted).mean() < 0.1  # OpenCV multiplies whole numbers by fractions of 1024
 
 
 def test_a_sample_does_not_depend_on_its_batch(made: Path) -> None:
@@ -47,12 +47,10 @@ def test_a_sample_does_not_depend_on_its_batch(made: Path) -> None:
     whole = complete(collate(samples))
     halves = [complete(collate(samples[start : start + 8])) for start in (0, 8)]
     for name in whole.keys() - {"truth_rows"}:
-        # Guidance has sums, which in another order differ in their last digits.
-        off = 2e-5 if name == "guidance" else 0
         in_halves = torch.cat([half[name] for half in halves])
         alone = torch.stack([completed(one)[name] for one in samples])
         for other in (in_halves, alone):
-            assert torch.allclose(whole[name].float(), other.float(), atol=off, rtol=0), name
+            assert torch.equal(whole[name], other), name
 
 
 def test_rows_say_which_samples_have_what(made: Path) -> None:

@@ -62,11 +62,9 @@ def draw_corruption(kind: str, size: int, rng: Rng) -> dict[str, Tensor]:
         return _half(stained=np.concatenate([colour * shape, 1 - shape[None]]))
     points = np.eye(size, dtype=np.float32)
     if kind == "blurred":
-        kernel = cv2.getGaussianKernel(-1, float(rng.uniform(0.8, 3.0)) * size / 128, cv2.CV_32F)
-        kernel = kernel if len(kernel) > 1 else np.ones((1, 1), np.float32)
-        return {
-            "softened": torch.from_numpy(cv2.sepFilter2D(points, -1, np.ones((1, 1), np.float32), kernel))
-        }
+        sigma = float(rng.uniform(0.8, 3.0)) * size / 128
+        soft = cv2.GaussianBlur(points, (1, 2 * round(4 * sigma) + 1), sigma)
+        return {"softened": torch.from_numpy(soft)}
     if kind == "coarse":
         small = max(8, int(size / rng.uniform(2.5, 7)))
         reduced = cv2.resize(points, (size, small), interpolation=cv2.INTER_AREA)
