@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import parse_flag_from_env
 from torch import Tensor, nn
 
 from reliableswap.errors import ReliableSwapError
@@ -270,6 +271,12 @@ class Trainer:
 
 def make_accelerator(settings: RunSettings) -> Accelerator:
     """Accelerate's front end; an error if it overlooks launched processes."""
+    for name in ("FSDP", "DEEPSPEED"):
+        if parse_flag_from_env(f"ACCELERATE_USE_{name}"):
+            raise ReliableSwapError(
+                f"{name} splits a network over ranks, which checkpoints and averaged weights here can't follow; "
+                "launch with configs/accelerate/eight_gpus.yaml: every rank holds the network, the largest in 3.4 GiB"
+            )
     tracker = find_tracker(settings.report_to)
     launched = int(os.environ.get("WORLD_SIZE", "1"))
     accelerator = Accelerator(

@@ -191,3 +191,18 @@ def test_a_finished_run_goes_to_the_hub_without_its_checkpoints(
     photos_and_paths = {"checkpoint-*", "grids/*", "*.np[yz]", "settings.yaml"}
     assert photos_and_paths <= set(calls["ignore_patterns"])
     assert 'from_pretrained("mine")' in (tmp_path / "README.md").read_text()
+
+
+def test_compiled_networks_learn_the_same(tmp_path: Path) -> None:
+    for name, backend in (("plain", "no"), ("compiled", "aot_eager")):
+        toy_run(tmp_path / name, compile=backend)
+    plain, compiled = (tensors_of_run(tmp_path / name) for name in ("plain", "compiled"))
+    assert plain.keys() == compiled.keys()
+    assert all(torch.allclose(plain[name], compiled[name], atol=1e-5) for name in plain)
+
+
+@pytest.mark.parametrize("name", ["FSDP", "DEEPSPEED"])
+def test_what_splits_networks_is_refused(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"ACCELERATE_USE_{name}", "true")
+    with pytest.raises(ReliableSwapError, match=f"{name} splits a network over ranks.*eight_gpus"):
+        toy_run(tmp_path)

@@ -50,7 +50,9 @@ def test_a_sample_does_not_depend_on_its_batch(made: Path) -> None:
         in_halves = torch.cat([half[name] for half in halves])
         alone = torch.stack([completed(one)[name] for one in samples])
         for other in (in_halves, alone):
-            assert torch.equal(whole[name], other), name
+            # A power's last digit follows from where in a vector of the processor its number lies.
+            off = 2e-5 if name == "guidance" else 0
+            assert torch.allclose(whole[name].float(), other.float(), atol=off, rtol=0), name
 
 
 def test_rows_say_which_samples_have_what(made: Path) -> None:
