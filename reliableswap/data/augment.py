@@ -14,6 +14,11 @@ from reliableswap.imaging.light import Light
 
 from .aligned import AlignedFace
 
+_SAME = np.eye(3)
+_GREY = np.tile([0.299, 0.587, 0.114], (3, 1))
+_CROSS = np.cross(_SAME, np.full(3, -1 / np.sqrt(3)))  # the product with the grey axis
+_CROSS_TWICE = _CROSS @ _CROSS
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -68,14 +73,10 @@ class Jitter:
 
     def _matrix(self) -> np.ndarray:
         """(3,3) brightness and contrast scale everything; saturation scales the difference from grey, hue turns it."""
-        luma = np.array([0.299, 0.587, 0.114])
-        grey = np.tile(luma, (3, 1))
         # Rodrigues' rotation about the grey axis.
         angle = np.radians(self.hue)
-        axis = np.full(3, 1 / np.sqrt(3))
-        cross = np.cross(np.eye(3), -axis)
-        turn = np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
-        colour = grey + self.saturation * (np.eye(3) - grey)
+        turn = _SAME + np.sin(angle) * _CROSS + (1 - np.cos(angle)) * _CROSS_TWICE
+        colour = _GREY + self.saturation * (_SAME - _GREY)
         return np.asarray(self.brightness * self.contrast * colour @ turn)
 
 

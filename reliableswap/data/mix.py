@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -44,7 +45,7 @@ class Mix:
         if not 0 <= self.strangers <= 1:
             raise ReliableSwapError(f"strangers is {self.strangers}; choose a share from 0 to 1")
 
-    @property
+    @cached_property
     def shares(self) -> np.ndarray:
         """(6,) in the order of KINDS, with sum 1."""
         weights = np.array([getattr(self, kind) for kind in KINDS], np.float64)

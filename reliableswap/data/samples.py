@@ -19,7 +19,7 @@ from reliableswap.geometry.raster import shown_triangles
 from reliableswap.geometry.trust import hidden_points
 from reliableswap.imaging.light import Light
 from reliableswap.imaging.overlay import Overlay
-from reliableswap.swap.guidance_torch import target_regions
+from reliableswap.swap.guidance_torch import OVAL, target_regions
 
 from .aligned import AlignedFace
 from .augment import Jitter
@@ -75,9 +75,10 @@ def sample_tensors(sample: Sample, guidance: bool = True) -> dict[str, Tensor]:
     source, target, truth = sample.source, sample.target, sample.truth
     size = target.crop.shape[0]
     places = target_regions(target.mesh, size)
-    places |= FACE * (places & 1)
+    face = places & OVAL
     if truth is not None:
-        places |= np.uint8(FACE) * regions.oval(truth.mesh, (size, size)).astype(np.uint8)
+        face |= regions.union([regions.outline(truth.mesh)], (size, size))
+    places |= FACE * face
     worn = to_plane(worn_by(target)) if target.seen is None else target.seen[..., GLASSES]
     seen = _seen(source, guidance)
     triangles = shown_triangles(target.mesh, (size, size)).ravel()

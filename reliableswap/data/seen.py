@@ -42,7 +42,7 @@ def worn_by(face: AlignedFace) -> np.ndarray:
 
 def encode_seen(seen: np.ndarray) -> bytes:
     """(128,128,3) uint8 -> a PNG file."""
-    return bytes(cv2.imencode(".png", seen[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])[1])
+    return bytes(cv2.imencode(".png", seen[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 4])[1])
 
 
 def to_plane(plane: np.ndarray) -> np.ndarray:

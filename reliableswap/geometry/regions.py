@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 
 import cv2
@@ -17,10 +18,16 @@ _SHIFT = 4  # fractional bits of polygon corners in OpenCV's fixed-point format
 
 def polygon_mask(points: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
     """(H,W) float32, one inside the polygon (N,2)."""
+    return union([points], shape_hw).astype(np.float32)
+
+
+def union(polygons: Iterable[np.ndarray], shape_hw: tuple[int, int]) -> np.ndarray:
+    """(H,W) uint8, one inside any of the polygons (N,2)."""
     mask = np.zeros(shape_hw, np.uint8)
-    corners = np.rint(np.asarray(points, np.float64)[:, :2] * (1 << _SHIFT)).astype(np.int32)
-    cv2.fillPoly(mask, [corners], 1, shift=_SHIFT)
-    return mask.astype(np.float32)
+    for points in polygons:
+        corners = np.rint(np.asarray(points, np.float64)[:, :2] * (1 << _SHIFT)).astype(np.int32)
+        cv2.fillPoly(mask, [corners], 1, shift=_SHIFT)
+    return mask
 
 
 def scaled_ring(points: np.ndarray, factor: float) -> np.ndarray:
@@ -94,8 +101,12 @@ def feathered(mask: np.ndarray, sigma: float) -> np.ndarray:
 
 def oval(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
     """(H,W) the face: the convex hull of its outline, which folds over itself in a profile."""
-    hull = cv2.convexHull(mesh[topology().oval, :2].astype(np.float32))[:, 0]
-    return polygon_mask(hull, shape_hw)
+    return polygon_mask(outline(mesh), shape_hw)
+
+
+def outline(mesh: np.ndarray) -> np.ndarray:
+    """(N,2) float32 the convex hull of the face's outline."""
+    return np.asarray(cv2.convexHull(mesh[topology().oval, :2].astype(np.float32))[:, 0])
 
 
 def inner_mouth(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
@@ -118,8 +129,12 @@ def mouth_opening(mesh: np.ndarray) -> float:
 
 def eyes(mesh: np.ndarray, shape_hw: tuple[int, int], grow: float = 1.0) -> np.ndarray:
     """(H,W) both eyes between the lids, whose rings are scaled by `grow`."""
-    masks = [polygon_mask(scaled_ring(mesh[ring], grow), shape_hw) for ring in topology().eyes]
-    return np.maximum(masks[0], masks[1])
+    return union(eye_rings(mesh, grow), shape_hw).astype(np.float32)
+
+
+def eye_rings(mesh: np.ndarray, grow: float) -> list[np.ndarray]:
+    """(N,2) twice, the rings between the lids, scaled."""
+    return [scaled_ring(mesh[ring], grow) for ring in topology().eyes]
 
 
 def lips(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
@@ -129,14 +144,22 @@ def lips(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
 
 def brows(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
     """(H,W) both eyebrows."""
-    masks = [polygon_mask(scaled_ring(mesh[ring], 1.1), shape_hw) for ring in topology().brows]
-    return np.maximum(masks[0], masks[1])
+    return union(brow_rings(mesh), shape_hw).astype(np.float32)
+
+
+def brow_rings(mesh: np.ndarray) -> list[np.ndarray]:
+    """(N,2) twice, the rings around the eyebrows."""
+    return [scaled_ring(mesh[ring], 1.1) for ring in topology().brows]
 
 
 def skin(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
     """(H,W) the face without eyes, brows and mouth."""
-    features = np.maximum(eyes(mesh, shape_hw, 1.3), np.maximum(brows(mesh, shape_hw), lips(mesh, shape_hw)))
-    return oval(mesh, shape_hw) * (1 - features)
+    return oval(mesh, shape_hw) * (1 - marks(mesh, shape_hw))
+
+
+def marks(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
+    """(H,W) uint8, one on what `skin` leaves out: eyes, brows and mouth."""
+    return union([*eye_rings(mesh, 1.3), *brow_rings(mesh), mesh[topology().regions["lips"]]], shape_hw)
 
 
 def lower_face(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:

@@ -128,11 +128,9 @@ def _lit_like(occluder: Occluder, picture: np.ndarray, name: str, rng: Rng) -> O
     inside = occluder.opacity > 0.5
     if not inside.any():
         return occluder
-    lab, face = to_lab(occluder.picture), to_lab(picture)
     size = picture.shape[0]
-    skin = (
-        face[int(0.45 * size) : int(0.6 * size), int(0.35 * size) : int(0.65 * size)].reshape(-1, 3).mean(0)
-    )
+    cheeks = picture[int(0.45 * size) : int(0.6 * size), int(0.35 * size) : int(0.65 * size)]
+    lab, skin = to_lab(occluder.picture), to_lab(cheeks).reshape(-1, 3).mean(0)
     shift = np.zeros(3)
     if name.startswith("hands"):
         tone = (
@@ -178,7 +176,7 @@ def _strands(mesh: np.ndarray, size: int, rng: Rng) -> Occluder:
     scale = 4 * 128 / size if size <= 256 else 1.0  # drawn larger, then reduced: hairs are thin
     side = round(size * scale)
     colour = _HAIR[int(rng.integers(len(_HAIR)))] * rng.uniform(0.7, 1.2)
-    picture = np.tile(colour, (side, side, 1))
+    picture = np.tile(colour.astype(np.float32), (side, side, 1))
     opacity = np.zeros((side, side), np.float32)
     root = np.array([rng.uniform(low[0], high[0]), low[1] - 0.1 * face])
     fall = np.array([rng.normal(0, 0.35), rng.uniform(0.5, 1.1)]) * face

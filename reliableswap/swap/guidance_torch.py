@@ -22,9 +22,11 @@ def target_regions(mesh: np.ndarray, size: int) -> np.ndarray:
     """(S,S) uint8 what guidance needs to know of a target with that mesh, one bit each: the face, its skin, and where
     the picture is always the target's."""
     shape = (size, size)
-    own = np.maximum(regions.eyes(mesh, shape, EYE_OPENING), regions.inner_mouth(mesh, shape))
-    planes = ((OVAL, regions.oval(mesh, shape)), (SKIN, regions.skin(mesh, shape)), (OWN, own))
-    return np.asarray(sum(np.uint8(bit) * plane.astype(np.uint8) for bit, plane in planes))
+    oval = regions.union([regions.outline(mesh)], shape)
+    own = regions.union(regions.eye_rings(mesh, EYE_OPENING), shape)
+    own |= regions.inner_mouth(mesh, shape).astype(np.uint8)
+    bits = OVAL * oval | SKIN * (oval & (1 - regions.marks(mesh, shape))) | OWN * own
+    return np.asarray(bits, np.uint8)
 
 
 def guidance_textures(

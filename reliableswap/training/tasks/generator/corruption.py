@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -37,10 +38,14 @@ class CorruptionRates:
 
     def draw(self, rng: Rng) -> str:
         """The name of a kind, or "" for none."""
-        kinds = [one.name for one in fields(self)]
-        chances = np.cumsum([getattr(self, kind) for kind in kinds])
+        kinds, chances = self._chances
         place = int(np.searchsorted(chances, rng.random(), side="right"))
         return kinds[place] if place < len(kinds) else ""
+
+    @cached_property
+    def _chances(self) -> tuple[list[str], np.ndarray]:
+        kinds = [one.name for one in fields(self)]
+        return kinds, np.cumsum([getattr(self, kind) for kind in kinds])
 
 
 def draw_corruption(kind: str, size: int, rng: Rng) -> dict[str, Tensor]:
@@ -76,6 +81,8 @@ def draw_corruption(kind: str, size: int, rng: Rng) -> dict[str, Tensor]:
 
 def corrupted(guidance: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
     """(B,4,S,S) guidance after the corruptions in a batch of `samples.collate`."""
+    if not {"softened", "stained", "kept"} & batch.keys():
+        return guidance
     texture, validity = guidance.split([3, 1], 1)
     if "softened" in batch:
         rows, matrix = batch["softened_rows"], batch["softened"][:, None]
