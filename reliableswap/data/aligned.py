@@ -8,20 +8,22 @@ import numpy as np
 
 from reliableswap.faces.visibility import Covers
 
+from .seen import Seen
+
 
 @dataclass(frozen=True, eq=False)
 class AlignedFace:
     """crop (P,P,3) uint8 and mesh (468,3) in the crop's pixels.
 
     covers and target_covers: what lies over the face when it is a source (the stricter test) and when it is a target;
-    None: not looked for yet. seen: (128,128,3) uint8 as seen.py has it, where it is stored with the face.
+    None: not looked for yet. seen: what is stored with the face about that.
     """
 
     crop: np.ndarray
     mesh: np.ndarray
     covers: Covers | None = None
     target_covers: Covers | None = None
-    seen: np.ndarray | None = None
+    seen: Seen | None = None
 
     def inner(self, pad: int) -> AlignedFace:
         """The face without `pad` pixels of padding on each side, and without covers."""

@@ -84,9 +84,7 @@ def flipped(face: AlignedFace) -> AlignedFace:
     """The mirror image; mesh points of the left half become those of the right half."""
     mesh = face.mesh[topology().mirror].copy()
     mesh[:, 0] = face.crop.shape[1] - 1 - mesh[:, 0]
-    return AlignedFace(
-        cv2.flip(face.crop, 1), mesh, seen=None if face.seen is None else cv2.flip(face.seen, 1)
-    )
+    return AlignedFace(cv2.flip(face.crop, 1), mesh, seen=face.seen and face.seen.flipped())
 
 
 def recoloured(face: AlignedFace, jitter: Jitter) -> AlignedFace:

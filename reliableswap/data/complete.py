@@ -41,13 +41,15 @@ def _completed(batch: Batch) -> Batch:
     source = recoloured(source, batch["colours"][:, 1])
     photo = truth_is_photo(batch["kind"])[:, None, None, None] & (known > 0)
     who = torch.where(photo, truth, source)
-    target, truth = (lit(one, batch["light"][:, 0]) for one in (target, truth))
-    source = lit(source, batch["light"][:, 1])
+    if "light" in batch:
+        target, truth = (_lit(one, batch, "light") for one in (target, truth))
+    if "source_light" in batch:
+        source = _lit(source, batch, "source_light")
     front = torch.zeros_like(target[:, :1])
     if "front" in batch:
         target, truth = (behind(one, batch, "front") for one in (target, truth))
         front = front.index_copy(0, batch["front_rows"], batch["front"][:, 4:].float())
-    seen = batch["seen"].permute(0, 3, 1, 2).float() * (1 / 255)
+    seen = batch["seen"].float() * (1 / 255)
     if "before_source" in batch:
         source, seen = behind(source, batch, "before_source"), _also_covered(seen, batch)
     if "hidden_points" in batch:
@@ -74,19 +76,19 @@ def _completed(batch: Batch) -> Batch:
 
 def to_float(pictures: Tensor) -> Tensor:
     """(B,S,S,3) uint8 -> (B,3,S,S) float32 in 0..255."""
-    return pictures.permute(0, 3, 1, 2).float().contiguous()
+    return pictures.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
 
 
 def to_unit(pictures: Tensor) -> Tensor:
     """In 0..255 -> in [-1,1]."""
-    return pictures / 127.5 - 1
+    return (pictures / 127.5).sub_(1)
 
 
 def recoloured(pictures: Tensor, maps: Tensor) -> Tensor:
     """(B,3,S,S) in 0..255 after linear maps of RGB (B,3,4), in whole numbers, as augment.Jitter."""
     r, g, b = (pictures[:, k : k + 1] for k in range(3))
     x, y, z, shift = maps[..., None, None].unbind(2)
-    return (x * r + y * g + z * b + shift).clamp(0, 255).round()
+    return (x * r).addcmul_(y, g).addcmul_(z, b).add_(shift).clamp_(0, 255).round_()
 
 
 def lit(pictures: Tensor, light: Tensor) -> Tensor:
@@ -99,7 +101,13 @@ def lit(pictures: Tensor, light: Tensor) -> Tensor:
     angle, distance, edge, dark = (numbers[:, k] for k in range(6, 10))
     across = x * angle.cos() + y * angle.sin() - distance
     field = field * (1 - dark * (across / edge + 0.5).clamp(0, 1))
-    return (pictures * field).round().clamp(0, 255)
+    return field.mul_(pictures).round_().clamp_(0, 255)
+
+
+def _lit(pictures: Tensor, batch: Batch, name: str) -> Tensor:
+    """(B,3,S,S) in 0..255, those that have a light of that name in the batch under it."""
+    rows = batch[f"{name}_rows"]
+    return pictures.index_copy(0, rows, lit(pictures.index_select(0, rows), batch[name]))
 
 
 def behind(pictures: Tensor, batch: Batch, name: str) -> Tensor:

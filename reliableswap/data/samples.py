@@ -29,10 +29,19 @@ from .seen import GLASSES, SIDE, look_at, to_plane, worn_by
 FACE = 8  # bit of `places`, beside those of guidance_torch: the face of the target or of the truth
 CARRYING = ("vanilla", "naive")  # in the others a real photo without glasses gives the identity
 
-NO_LIGHT = np.array([0, 0, 0, 0, 0, 0, 0, 0, 1, 0], np.float64)  # numbers of a Light that changes nothing
-
 # What only some samples have. A batch holds it for these, and NAME_rows says which they are.
-SOME = ("worn", "carries", "front", "before_source", "kept", "stained", "softened", "painted")
+SOME = (
+    "light",
+    "source_light",
+    "worn",
+    "carries",
+    "front",
+    "before_source",
+    "kept",
+    "stained",
+    "softened",
+    "painted",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,12 +72,13 @@ def sample_tensors(sample: Sample, guidance: bool = True) -> dict[str, Tensor]:
     """The tensors of one sample, for `collate`; without `guidance` it is not looked for what covers the source.
 
     target, source, truth (S,S,3) uint8, truth zero if there is none
-    colours (2,3,4), light (2,10): Jitter.map and Light.numbers of target and truth, and of the source
+    colours (2,3,4): Jitter.map of target and truth, and of the source
     pixels (N,) int32 that the target's mesh covers, triangles (N,) int16 that they show
     places (S,S) uint8 of target_regions, and FACE
     mesh, source_mesh (468,3); hidden_points (468,) of the source, with guidance only
-    seen (128,128,3) uint8 of the source, as seen.py has it
+    seen (3,128,128) uint8 of the source, as seen.py has it
     kind, has_truth as TripletDataset has them
+    light, source_light (10,): Light.numbers of target and truth, and of the source, if there is any
     worn (128,128) uint8: the target's glasses, if it wears some; carries: 1 if the source's glasses count
     front, before_source (5,S,S) float16: Overlay.planes of what is before target and truth, and before the source
     """
@@ -79,7 +89,7 @@ def sample_tensors(sample: Sample, guidance: bool = True) -> dict[str, Tensor]:
     if truth is not None:
         face |= regions.union([regions.outline(truth.mesh)], (size, size))
     places |= FACE * face
-    worn = to_plane(worn_by(target)) if target.seen is None else target.seen[..., GLASSES]
+    worn = _worn(target)
     seen = _seen(source, guidance)
     triangles = shown_triangles(target.mesh, (size, size)).ravel()
     pixels = np.flatnonzero(triangles >= 0)
@@ -89,9 +99,6 @@ def sample_tensors(sample: Sample, guidance: bool = True) -> dict[str, Tensor]:
         "source": source.crop,
         "truth": np.zeros_like(target.crop) if truth is None else truth.crop,
         "colours": np.stack([one.jitter.map() for one in changes]).astype(np.float32),
-        "light": np.stack([one.light.numbers() if one.light else NO_LIGHT for one in changes]).astype(
-            np.float32
-        ),
         "pixels": pixels.astype(np.int32),
         "triangles": triangles.take(pixels),
         "places": places,
@@ -101,13 +108,17 @@ def sample_tensors(sample: Sample, guidance: bool = True) -> dict[str, Tensor]:
     }
     if guidance:
         result["hidden_points"] = hidden_points(source.mesh).astype(np.float32)
-    if worn.any():
-        result["worn"] = np.ascontiguousarray(worn)
-    for name, change in zip(("front", "before_source"), changes, strict=True):
+    if worn is not None:
+        result["worn"] = worn
+    for change, light, overlay in zip(
+        changes, ("light", "source_light"), ("front", "before_source"), strict=True
+    ):
+        if change.light is not None:
+            result[light] = change.light.numbers().astype(np.float32)
         if change.overlay is not None:
-            result[name] = change.overlay.planes()
+            result[overlay] = change.overlay.planes()
     tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in result.items()}
-    if sample.kind in CARRYING and seen[..., GLASSES].any():
+    if sample.kind in CARRYING and seen[GLASSES].any():
         tensors["carries"] = torch.tensor(1.0)
     tensors["has_truth"] = torch.tensor(float(truth is not None))
     tensors["kind"] = torch.tensor(KINDS.index(sample.kind))
@@ -135,12 +146,18 @@ def collate(samples: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
     return batch
 
 
-def _seen(face: AlignedFace, guidance: bool) -> np.ndarray:
-    """(128,128,3) uint8 what the source shows; without guidance only its glasses count."""
+def _worn(face: AlignedFace) -> np.ndarray | None:
+    """(128,128) uint8 the target's glasses, None if it wears none."""
     if face.seen is not None:
-        return face.seen
+        return face.seen.planes()[GLASSES] if face.seen.wears_glasses else None
+    worn = to_plane(worn_by(face))
+    return worn if worn.any() else None
+
+
+def _seen(face: AlignedFace, guidance: bool) -> np.ndarray:
+    """(3,128,128) uint8 what the source shows; without guidance only its glasses count."""
+    if face.seen is not None:
+        return face.seen.planes()
     if guidance:
         return look_at([face])[0]
-    seen = np.zeros((SIDE, SIDE, 3), np.uint8)
-    seen[..., GLASSES] = to_plane(worn_by(face))
-    return seen
+    return np.stack([np.zeros((SIDE, SIDE), np.uint8)] * 2 + [to_plane(worn_by(face))])

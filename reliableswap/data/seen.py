@@ -1,37 +1,71 @@
 """What a face shows, found once and stored beside its picture: what covers it as a source, its bare skin, its glasses.
 
-It is (128,128,3) uint8 over the whole crop: `hidden`, `bare` (both as in visibility.Covers, strictly judged) and
-glasses, in sixteen steps, which a PNG file holds in a few kilobytes.
+These are three planes of 128x128 bytes over the whole crop: `hidden` and `bare` (as in visibility.Covers, strictly
+judged) and glasses, in sixteen steps. They are stored one above the other in a PNG file of a few kilobytes; a face
+without glasses has the first two only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
+from reliableswap.errors import ReliableSwapError
 from reliableswap.faces.glasses import bundled_glasses
 from reliableswap.faces.parts import bundled_visibility, find_parts_of_each
 from reliableswap.faces.visibility import find_covers, find_glasses
 from reliableswap.runtime.torch import frozen_copy
 
-from .aligned import AlignedFace
+if TYPE_CHECKING:
+    from .aligned import AlignedFace
 
 SIDE = 128
-GLASSES = 2  # channel, after `hidden` and `bare`
+GLASSES = 2  # the plane after `hidden` and `bare`
 _STEP = 17  # of 255: sixteen steps from 0 to 255
+_HEIGHT = slice(20, 24)  # bytes of a PNG file that say how high it is
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What is stored with one face: a PNG file, in any buffer, and whether the face was mirrored since."""
+
+    data: Any
+    mirrored: bool = False
+
+    @property
+    def wears_glasses(self) -> bool:
+        """Whether there are glasses; the file is not decoded for that."""
+        return int.from_bytes(memoryview(self.data)[_HEIGHT], "big") > GLASSES * SIDE
+
+    def planes(self) -> np.ndarray:
+        """(3,128,128) uint8"""
+        strip = cv2.imdecode(np.frombuffer(self.data, np.uint8), cv2.IMREAD_GRAYSCALE)
+        if strip is None or strip.shape not in ((2 * SIDE, SIDE), (3 * SIDE, SIDE)):
+            raise ReliableSwapError(
+                f"what covers a face, {len(self.data)} bytes, can't be decoded; make its shard again"
+            )
+        planes = np.zeros((3 * SIDE, SIDE), np.uint8)
+        planes[: len(strip)] = cv2.flip(strip, 1) if self.mirrored else strip
+        return planes.reshape(3, SIDE, SIDE)
+
+    def flipped(self) -> Seen:
+        """The same of the mirror image."""
+        return replace(self, mirrored=not self.mirrored)
 
 
 def look_at(faces: Sequence[AlignedFace]) -> list[np.ndarray]:
-    """(128,128,3) uint8 for each face."""
+    """(3,128,128) uint8 for each face."""
     parts = find_parts_of_each([face.crop for face in faces], [face.mesh for face in faces], _network())
     found = []
     for face, one in zip(faces, parts, strict=True):
         covers = find_covers(face.crop, face.mesh, bundled_glasses(), strict=True, parts=one)
-        found.append(_picture([*covers.on(face.crop.shape[:2]), worn_by(face)]))
+        planes = [*covers.on(face.crop.shape[:2]), worn_by(face)]
+        found.append(np.stack([to_plane(plane) for plane in planes]))
     return found
 
 
@@ -40,9 +74,10 @@ def worn_by(face: AlignedFace) -> np.ndarray:
     return find_glasses(face.crop, face.mesh, bundled_glasses())
 
 
-def encode_seen(seen: np.ndarray) -> bytes:
-    """(128,128,3) uint8 -> a PNG file."""
-    return bytes(cv2.imencode(".png", seen[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 4])[1])
+def encode_seen(planes: np.ndarray) -> bytes:
+    """(3,128,128) uint8 -> a PNG file."""
+    strip = planes if planes[GLASSES].any() else planes[:GLASSES]
+    return bytes(cv2.imencode(".png", strip.reshape(-1, SIDE), [cv2.IMWRITE_PNG_COMPRESSION, 4])[1])
 
 
 def to_plane(plane: np.ndarray) -> np.ndarray:
@@ -50,10 +85,6 @@ def to_plane(plane: np.ndarray) -> np.ndarray:
     method = cv2.INTER_AREA if len(plane) > SIDE else cv2.INTER_LINEAR
     small = plane if len(plane) == SIDE else cv2.resize(plane, (SIDE, SIDE), interpolation=method)
     return np.asarray(np.rint(np.clip(small, 0, 1) * 15) * _STEP, np.uint8)
-
-
-def _picture(planes: Sequence[np.ndarray]) -> np.ndarray:
-    return np.dstack([to_plane(plane) for plane in planes])
 
 
 @lru_cache(maxsize=1)

@@ -19,11 +19,12 @@ from reliableswap.imaging.light import Light
 from reliableswap.imaging.occluders import Occluders, cast
 
 from .aligned import AlignedFace
-from .augment import Augmentation, Jitter, flipped, lit, recoloured
+from .augment import Augmentation, Jitter, flipped
 from .cells import decode_mesh, decode_picture
 from .mix import Mix
 from .row_order import WINDOW, RowOrder
 from .samples import Change, Sample, sample_tensors
+from .seen import Seen
 from .shards import read_about, shards_of, split_of_folder
 from .splits import NAMES
 
@@ -144,12 +145,10 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
         return Sample(sample.kind, target, source, truth, *changes)
 
     def _occluded(self, face: AlignedFace, change: Change, rng: np.random.Generator) -> Change:
-        """The change with something in front now and then, in the light of the changed picture."""
+        """The change with something in front now and then, in the picture's colours but for its uneven light."""
         if rng.random() >= self.augmentation.occluded:
             return change
-        shown = recoloured(face, change.jitter)
-        shown = shown if change.light is None else lit(shown, change.light)
-        occluder = self.occluders.draw(shown.crop, shown.mesh, rng)
+        occluder = self.occluders.draw(change.jitter(face.crop), face.mesh, rng)
         seed = int(rng.integers(2**31))
         return replace(change, overlay=cast(occluder, np.random.default_rng(seed)))
 
@@ -190,11 +189,10 @@ def _face(row: dict[str, Any], name: str) -> AlignedFace:
     picture = row[name if name.startswith(("other", "source")) else f"c_{name}"]
     mesh = decode_mesh(row[f"mesh_{name}"].values.to_numpy())
     seen = row.get(f"seen_{name}")
-    known = seen is not None and seen.is_valid
     return AlignedFace(
         decode_picture(picture["bytes"].as_buffer()),
         mesh,
-        seen=decode_picture(seen["bytes"].as_buffer()) if known else None,
+        seen=Seen(seen["bytes"].as_buffer()) if seen is not None and seen.is_valid else None,
     )
 
 

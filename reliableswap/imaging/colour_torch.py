@@ -62,7 +62,7 @@ def _to_linear() -> list[list[float]]:
     matrix = torch.linalg.inv(torch.tensor(_XYZ, dtype=torch.float64)) * torch.tensor(
         _WHITE, dtype=torch.float64
     )
-    return matrix.tolist()  # type: ignore[no-any-return]
+    return matrix.tolist()
 
 
 def match(lab: Tensor, reference: Tensor, weight: Tensor) -> Tensor:

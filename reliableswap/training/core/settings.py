@@ -49,6 +49,7 @@ class RunSettings:
     compile: Literal["no", "inductor", "aot_eager"] = setting(
         "no",
         "backend of torch.compile for the networks of a step; inductor makes kernels of its own, aot_eager only traces",
+        on_resume="any",
     )
     use_ema: bool = setting(True, "average the weights; the average is validated and saved")
     ema_decay: float = setting(0.998, "decay of the averaged weights")

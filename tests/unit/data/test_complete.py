@@ -16,9 +16,11 @@ from reliableswap.data.augment import NONE, Augmentation, Jitter
 from reliableswap.data.complete import complete, lit, recoloured, to_float
 from reliableswap.data.mix import Mix
 from reliableswap.data.samples import collate, sample_tensors
-from reliableswap.data.seen import look_at
+from reliableswap.data.seen import SIDE as SIDE_SEEN
+from reliableswap.data.seen import Seen, encode_seen, look_at
 from reliableswap.data.shards import read_about, write_shard
 from reliableswap.data.triplet_dataset import TripletDataset
+from reliableswap.errors import ReliableSwapError
 from reliableswap.imaging.light import Light
 
 EVERYTHING = Augmentation(light=0.5, occluded=0.5)
@@ -73,7 +75,22 @@ def test_covers_are_stored_with_their_faces(made: Path) -> None:
     assert sample.source.seen is not None
     found = look_at([dataclasses.replace(sample.source, seen=None)])[0]
     # The stored picture is what was looked at, but for what JPEG changed after it.
-    assert np.abs(found.astype(int) - sample.source.seen).mean() < 6
+    assert np.abs(found.astype(int) - sample.source.seen.planes()).mean() < 6
+    mirror = sample.source.seen.flipped().planes()
+    assert np.array_equal(mirror, sample.source.seen.planes()[:, :, ::-1])
+
+
+def test_glasses_are_known_without_decoding() -> None:
+    planes = np.zeros((3, SIDE_SEEN, SIDE_SEEN), np.uint8)
+    planes[0, 40:60] = 255
+    bare = Seen(encode_seen(planes))
+    planes[2, 50:60, 30:90] = 17 * 9
+    worn = Seen(encode_seen(planes))
+    assert (bare.wears_glasses, worn.wears_glasses) == (False, True)
+    assert np.array_equal(worn.planes(), planes)
+    assert not bare.planes()[2].any()
+    with pytest.raises(ReliableSwapError, match="make its shard again"):
+        Seen(b"nothing").planes()
 
 
 @pytest.mark.slow
