@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -10,7 +10,6 @@ import numpy as np
 
 from reliableswap.errors import ReliableSwapError
 from reliableswap.geometry.topology import topology
-from reliableswap.imaging.light import Light
 
 from .aligned import AlignedFace
 
@@ -85,13 +84,3 @@ def flipped(face: AlignedFace) -> AlignedFace:
     mesh = face.mesh[topology().mirror].copy()
     mesh[:, 0] = face.crop.shape[1] - 1 - mesh[:, 0]
     return AlignedFace(cv2.flip(face.crop, 1), mesh, seen=face.seen and face.seen.flipped())
-
-
-def recoloured(face: AlignedFace, jitter: Jitter) -> AlignedFace:
-    """The face with other colours."""
-    return replace(face, crop=jitter(face.crop))
-
-
-def lit(face: AlignedFace, light: Light) -> AlignedFace:
-    """The face under another light."""
-    return replace(face, crop=light(face.crop))

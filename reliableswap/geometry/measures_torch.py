@@ -32,6 +32,11 @@ def no_autocast(tensor: Tensor) -> torch.autocast:
     return torch.autocast(tensor.device.type, enabled=False)
 
 
+def precise(device: torch.device) -> torch.dtype:
+    """The most precise numbers of a device: Apple's have no float64."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
 def openings(mesh: Tensor) -> Tensor:
     """(B,468,3) -> (B,K) distances of lids, lips and brows, without depth."""
     first, second = _opening_points(mesh.device)
@@ -96,7 +101,8 @@ def similarity3d(points: Tensor, onto: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     decomposition makes the program wait for the device. Reflections are not considered: faces are not reflected.
     """
     a, b = points.mean(1, keepdim=True), onto.mean(0)
-    p, q = (points - a).double(), (onto - b).double()
+    dtype = precise(points.device)
+    p, q = (points - a).to(dtype), (onto - b).to(dtype)
     covariance = p.mT @ q
     size = covariance.square().sum((1, 2), keepdim=True).sqrt().clamp(min=1e-30)
     rotation = covariance / size + 1e-12 * torch.eye(3, device=p.device, dtype=p.dtype)
@@ -106,7 +112,7 @@ def similarity3d(points: Tensor, onto: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         k = (other.square().sum((1, 2), keepdim=True) / rotation.square().sum((1, 2), keepdim=True)) ** 0.25
         rotation = 0.5 * (k * rotation + other / k)
     scale = (rotation * covariance).sum((1, 2)) / p.square().sum((1, 2)).clamp(min=1e-30)
-    shift = b - (scale[:, None, None] * a.double() @ rotation)[:, 0]
+    shift = b - (scale[:, None, None] * a.to(dtype) @ rotation)[:, 0]
     return scale.to(points.dtype), rotation.to(points.dtype), shift.to(points.dtype)
 
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .measures_torch import precise
 from .topology import topology
 from .trust import MIN_AREA, STRETCH_LIMITS, inside_lips, rigid_triangles, surroundings
 from .warp import ENOUGH, LIP_PULL
@@ -151,7 +152,7 @@ def _mouth_opening(mesh: Tensor) -> Tensor:
 
 def scale_between(source_mesh: Tensor, target_mesh: Tensor) -> Tensor:
     """(B,), as trust.scale_between."""
-    both = (mesh.double() for mesh in (source_mesh, target_mesh))
+    both = (mesh.to(precise(mesh.device)) for mesh in (source_mesh, target_mesh))
     source, target = ((m - m.mean(1, keepdim=True)).square().sum((1, 2)) for m in both)
     return (source / target.clamp(min=1e-12)).sqrt().float()
 
@@ -168,7 +169,6 @@ def _trust(source_mesh: Tensor, target_mesh: Tensor, hidden: Tensor) -> tuple[Te
         torch.stack([-u[..., 1] * k, u[..., 0] * k], -1),
     )
     weight = torch.where(area > MIN_AREA, area.clamp(min=1e-6), 0.0) * top.rigid
-    weight = weight.double()
     mass = weight @ top.incidence
     low, high = STRETCH_LIMITS
     values = []
@@ -217,14 +217,15 @@ def _constants(device: torch.device) -> _Constants:
     inside, ring = inside_lips()
 
     def on_device(array: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(array)).to(device)
+        tensor = torch.from_numpy(np.ascontiguousarray(array))
+        return tensor.to(device, precise(device) if tensor.is_floating_point() else None)
 
     return _Constants(
         on_device(top.corners),
         on_device(top.mirror),
-        on_device(rigid_triangles().astype(np.float32)),
+        on_device(rigid_triangles().astype(np.float64)),
         on_device(incidence),
-        on_device(surroundings().T.astype(np.float64)),
+        on_device(surroundings().T),
         on_device(inside),
         on_device(ring),
         on_device(np.array(_LIP_PAIRS)),

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from reliableswap.geometry.measures_torch import precise
 from reliableswap.geometry.warp_torch import put, read
 
 from .colour import DEVIATION_RATIOS, KEPT_TINT, LIGHT_RATIOS, MIN_CHROMA, SKIN_LIKE
@@ -119,12 +120,12 @@ def local_means(
 def blurred(pictures: Tensor, sigma: Tensor) -> Tensor:
     """(B,C,H,W) blurred by a Gaussian of `sigma` (B,) pixels; beyond the edges they go on."""
     rows, columns = (_kernels(sigma, size) for size in pictures.shape[2:])
-    return (rows @ pictures.double() @ columns.mT).float()
+    return (rows @ pictures.to(rows.dtype) @ columns.mT).float()
 
 
 def _kernels(sigma: Tensor, size: int) -> Tensor:
     """(B,1,S,S) matrices that blur S pixels by `sigma` (B,)."""
-    device, sigma = sigma.device, sigma.double()
+    device, sigma = sigma.device, sigma.to(precise(sigma.device))
     reach = torch.arange(-_FURTHEST, size + _FURTHEST, device=device)
     away = reach[None] - torch.arange(size, device=device)[:, None]
     weights = torch.exp(-0.5 * (away[None] / sigma[:, None, None]).square())
@@ -140,7 +141,7 @@ def _enough(weight: Tensor) -> Tensor:
 
 def _sum(planes: Tensor) -> Tensor:
     """(B,C,1,1)"""
-    return planes.sum((2, 3), keepdim=True, dtype=torch.float64).float()
+    return planes.sum((2, 3), keepdim=True, dtype=precise(planes.device)).float()
 
 
 def _shift_tint(tint: Tensor, shifts: Tensor, skin: Tensor) -> Tensor:
