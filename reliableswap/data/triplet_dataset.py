@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,7 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
         if alternate:
             self.mix.check_both()
         self.order = RowOrder(self.counts, seed, lanes, batch)
-        self._tables: OrderedDict[int, pa.Table] = OrderedDict()
+        self._tables: OrderedDict[int, dict[str, pa.ChunkedArray]] = OrderedDict()
 
     def __len__(self) -> int:
         return 2**31
@@ -121,7 +122,7 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
             return Sample(kind, face("ab"), face("source_a"), face("a"))
         return Sample("cycle", face("ab"), face("ba"), face("a"))
 
-    def _stranger(self, i: int, row: dict[str, Any], rng: np.random.Generator) -> AlignedFace | None:
+    def _stranger(self, i: int, row: _Row, rng: np.random.Generator) -> AlignedFace | None:
         """At the mix's rate, a real photo of another row that shows neither of this row's people."""
         if not self.mix.strangers or rng.random() >= self.mix.strangers:
             return None
@@ -171,21 +172,36 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
         column = pq.read_table(self.shards[0], columns=["seen_a"]).column(0)
         return column.null_count < len(column)
 
-    def _row(self, shard: int, row: int) -> dict[str, Any]:
+    def _row(self, shard: int, row: int) -> _Row:
         if shard not in self._tables:
-            self._tables[shard] = pq.read_table(self.shards[shard], columns=self._columns(shard))
+            table = pq.read_table(self.shards[shard], columns=self._columns(shard))
+            self._tables[shard] = dict(zip(table.column_names, table.columns, strict=True))
         self._tables.move_to_end(shard)
         while len(self._tables) > WINDOW:
             self._tables.popitem(last=False)
-        table = self._tables[shard]
-        return {name: table.column(name)[row] for name in table.column_names}
+        return _Row(self._tables[shard], row)
 
     def __getstate__(self) -> dict[str, Any]:
         """Worker processes open their shards themselves."""
         return {**self.__dict__, "_tables": OrderedDict()}
 
 
-def _face(row: dict[str, Any], name: str) -> AlignedFace:
+@dataclass(frozen=True, eq=False)
+class _Row:
+    """One row of a shard, of which cells are read as they are asked for."""
+
+    columns: Mapping[str, pa.ChunkedArray]
+    number: int
+
+    def __getitem__(self, name: str) -> Any:
+        return self.columns[name][self.number]
+
+    def get(self, name: str) -> Any:
+        """The cell, None if there is no such column."""
+        return self[name] if name in self.columns else None
+
+
+def _face(row: _Row, name: str) -> AlignedFace:
     picture = row[name if name.startswith(("other", "source")) else f"c_{name}"]
     mesh = decode_mesh(row[f"mesh_{name}"].values.to_numpy())
     seen = row.get(f"seen_{name}")
