@@ -103,7 +103,7 @@ def test_without_a_truth_the_face_is_free_and_only_the_background_is_held(
     assert image.grad is not None
     face = batch["face_mask"][0] == 1
     assert float(image.grad[..., face].abs().max()) == 0
-    assert float(image.grad[..., sample["face_mask"][0] == 0].abs().min()) > 0
+    assert float(image.grad[..., batch["face_mask"][0] == 0].abs().min()) > 0
 
 
 @pytest.mark.slow
