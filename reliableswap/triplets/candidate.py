@@ -95,10 +95,9 @@ class Candidate:
             row[key] = picture_cell(data, f"{name}-{key}", form)
             row[f"mesh_{key.removeprefix('c_')}"] = encode_mesh(face.mesh)
         seen = look_at(list(faces.values())) if look else []
-        for key, one in zip(faces, seen, strict=bool(seen)):
-            row[f"seen_{key.removeprefix('c_')}"] = picture_cell(
-                encode_seen(one), f"{name}-seen-{key}", "png"
-            )
+        for key, planes in zip(faces, seen, strict=bool(seen)):
+            data = encode_seen(planes)
+            row[f"seen_{key.removeprefix('c_')}"] = picture_cell(data, f"{name}-seen-{key}", "png")
         for side, photo, other in (("a", pair.a, pair.other_a), ("b", pair.b, pair.other_b)):
             row[f"photo_{side}"] = photos[photo].name
             row[f"photo_other_{side}"] = None if other is None else photos[other].name
