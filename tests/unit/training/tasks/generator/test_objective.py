@@ -101,9 +101,9 @@ def test_without_a_truth_the_face_is_free_and_only_the_background_is_held(
     batch = task.prepare(task.collate([sample]))
     task.losses(Painter(), batch)["l1"].backward()
     assert image.grad is not None
-    face = batch["face_mask"][0] == 1
+    face = batch["face_mask"][0, 0] == 1
     assert float(image.grad[..., face].abs().max()) == 0
-    assert float(image.grad[..., batch["face_mask"][0] == 0].abs().min()) > 0
+    assert float(image.grad[..., batch["face_mask"][0, 0] == 0].abs().min()) > 0
 
 
 @pytest.mark.slow
