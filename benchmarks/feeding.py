@@ -5,8 +5,8 @@
 
 For each folder: the processor milliseconds of one sample by part, on one core; those of completing a batch on this
 machine's device; and the samples a second of a data loader with one worker, two, ..., whose batches are thrown away.
-A network that takes --rates images a second needs so many cores beside it: rate * milliseconds of a sample / 1000. The
-rates are assumptions, to be replaced by those that a training logs.
+A network that takes --rates images a second needs so many cores beside it: the rate by what one worker makes, or without
+workers rate * milliseconds of a sample / 1000. The rates are assumptions, to be replaced by those that a training logs.
 """
 
 from __future__ import annotations
@@ -149,12 +149,16 @@ def measure(folder: Path, arguments: argparse.Namespace) -> None:
     device = torch.accelerator.current_accelerator() or torch.device("cpu")
     on_device = completing(one, arguments.batch, device, 5)
     print(f"  completed on {device.type}: {on_device:.2f} ms a sample, batches of {arguments.batch}")
+    needed = total / 1000  # seconds of a core a sample
     for workers in arguments.workers:
         rate, processor = loading(
             samples(workers), replace(settings, dataloader_num_workers=workers), arguments.batches
         )
-        print(f"  {workers} workers: {rate:6.0f} samples/s, {processor:.2f} ms of a core each")
-    needs = ", ".join(f"{rate:,} images/s: {rate * total / 1000:.1f}" for rate in arguments.rates)
+        print(
+            f"  {workers} workers: {rate:6.0f} samples/s, {processor:.2f} ms of a core each, start included"
+        )
+        needed = max(needed, workers / rate)
+    needs = ", ".join(f"{rate:,} images/s: {rate * needed:.1f}" for rate in arguments.rates)
     print(f"  cores that feed {needs}")
 
 
