@@ -5,8 +5,9 @@
 
 For each folder: the processor milliseconds of one sample by part, on one core; those of completing a batch on this
 machine's device; and the samples a second of a data loader with one worker, two, ..., whose batches are thrown away.
-A network that takes --rates images a second needs so many cores beside it: the rate by what one worker makes, or without
-workers rate * milliseconds of a sample / 1000. The rates are assumptions, to be replaced by those that a training logs.
+A network that takes --rates images a second needs so many cores beside it: the rate by what one worker makes, or
+without workers the rate times the milliseconds of a sample / 1000. The rates are assumptions, to be replaced by those
+that a training logs.
 """
 
 from __future__ import annotations
