@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
 from reliableswap.bundled import bundled
-from reliableswap.models.visibility import CLASSES
+from reliableswap.models.face_classes import CLASSES
+from reliableswap.runtime.arrays import ArrayNetwork
 
-from .align import crop, inverse, upright
+from .align import crop, inverse, to_planes, upright
 from .face import five_points
-
-if TYPE_CHECKING:
-    from reliableswap.models.visibility import VisibilityNet
+from .odds import softmax
 
 SIZE = 128  # side of the crop in pixels
 SCALE = 3.4  # the crop's side in distances from eyes to mouth
@@ -62,23 +60,19 @@ def to_crop(mesh: np.ndarray, pad: int = 0) -> np.ndarray:
 
 
 @lru_cache(maxsize=1)
-def bundled_visibility() -> VisibilityNet:
+def bundled_visibility() -> ArrayNetwork:
     """The VisibilityNet that ships with the package, loaded once a process.
 
     For training, whose workers share it; a pipeline has a VisibilityNet among its components.
     """
     from reliableswap.models.visibility import VisibilityNet
+    from reliableswap.runtime.torch_arrays import Running
 
-    return VisibilityNet.from_pretrained(bundled("visibility")).float().eval()
+    return Running(VisibilityNet.from_pretrained(bundled("visibility")).float().eval())
 
 
-def find_parts(picture: np.ndarray, mesh: np.ndarray, network: Any) -> Parts:
+def find_parts(picture: np.ndarray, mesh: np.ndarray, network: ArrayNetwork) -> Parts:
     """What the face in a picture (H,W,3) uint8 shows, by a VisibilityNet."""
-    import torch
-
     matrix = to_crop(mesh)
-    seen = torch.from_numpy(crop(picture, matrix, SIZE)).permute(2, 0, 1)[None].float() / 127.5 - 1
-    with torch.inference_mode():
-        logits = network(seen.to(network.device, network.dtype))
-        odds = torch.softmax(logits.float(), 1)[0].cpu().numpy()
-    return Parts(odds, matrix)
+    (logits,) = network(to_planes(crop(picture, matrix, SIZE)))
+    return Parts(softmax(logits[0], 0), matrix)

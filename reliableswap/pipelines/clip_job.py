@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from reliableswap import __version__
 from reliableswap.media.video.encoders import Encoding
 from reliableswap.media.video.info import ClipInfo
@@ -36,11 +34,10 @@ def prepare_sources(
 
 def _person(pipe: ReliableSwapPipeline, given: Any, networks: Networks) -> Person:
     """A source; a list of photos is one person."""
-    with torch.inference_mode():
-        if isinstance(given, (list, tuple)):
-            given = pipe.prepare(list(given))
-        person: Person = person_of(given, networks, pipe.analyser)
-        return person
+    if isinstance(given, (list, tuple)):
+        given = pipe.prepare(list(given))
+    person: Person = person_of(given, networks, pipe.analyser)
+    return person
 
 
 def clip_origin(info: ClipInfo) -> Origin:

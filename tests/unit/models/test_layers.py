@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from reliableswap.models import LightGenerator, layers_cpu
-from reliableswap.models.layers import CHANNELS, LayerHead, compose, enlarged, leaning, reduced
+from reliableswap.models import LightGenerator
+from reliableswap.models.layer_maps import CHANNELS
+from reliableswap.models.layers import LayerHead, by_opencv, compose, enlarged, leaning, reduced
 
 
 def inputs(size: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -94,10 +95,10 @@ def test_without_gradients_the_same_is_computed_in_another_way(size: int) -> Non
     kept = [one.clone() for one in given]
     with torch.inference_mode():
         image, weights = compose(*given)
-        assert layers_cpu.applies(*given)
+        assert by_opencv(*given)
     assert all(torch.equal(one, before) for one, before in zip(given, kept, strict=True))
     expected, expected_weights = compose(made, maps.requires_grad_(), target, guidance)
-    assert not layers_cpu.applies(*given)
+    assert not by_opencv(*given)
     assert expected.requires_grad
     assert torch.allclose(image, expected, atol=5e-4)
     assert torch.allclose(weights, expected_weights, atol=5e-4)

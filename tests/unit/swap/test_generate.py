@@ -12,7 +12,8 @@ from support.blend_faces import SMILE, face
 from support.evaluation_people import mesh_of
 
 from reliableswap.geometry.regions import oval
-from reliableswap.models.layers import CHANNELS, INVALID, SIDE, SIZES, compose
+from reliableswap.models.layer_maps import CHANNELS, INVALID, SIDE, SIZES
+from reliableswap.models.layers import compose
 from reliableswap.swap.guidance import _fading_outwards
 from reliableswap.swap.networks import Networks
 from reliableswap.swap.place import CropPlace
