@@ -2,10 +2,12 @@
 
     python benchmarks/swap_speed.py
     python benchmarks/swap_speed.py --against a9f1488 --devices cpu openvino
+    python benchmarks/swap_speed.py --rounds 0 --cold-rounds 11 --exported exported
 
 With `--against COMMIT` the package of that commit runs the same swaps in the same run, turn by turn, because other work
 on the machine slows both alike; the ratio is what to compare. A cold swap is the command line from start to exit, on
-two portraits of 1024 px.
+two portraits of 1024 px; with `--exported FOLDER`, also that of folders of `reliableswap export`, and the seconds that
+importing either pipeline takes.
 """
 
 from __future__ import annotations
@@ -83,18 +85,18 @@ class Package:
             raise SystemExit(f"the worker on {self.root} stopped; its error is above")
         return float(answer)
 
-    def cold(self, folder: Path) -> float:
+    def cold(self, folder: Path, *options: str) -> float:
         """Milliseconds of the command line, from start to exit."""
-        environment = {**os.environ, "PYTHONPATH": str(self.root), "HF_HUB_OFFLINE": "1"}
         pictures = [str(folder / f"{number}.png") for number in (1, 2)]
-        command = [sys.executable, "-m", "reliableswap", "swap", *pictures]
+        output = ["-o", str(folder / "out.png"), "--overwrite"]
+        return self.process_time("-m", "reliableswap", "swap", *pictures, *output, *options)
+
+    def process_time(self, *words: str) -> float:
+        """Milliseconds of a Python process, from start to exit."""
+        environment = {**os.environ, "PYTHONPATH": str(self.root), "HF_HUB_OFFLINE": "1"}
         started = time.perf_counter()
         subprocess.run(
-            [*command, "-o", str(folder / "out.png"), "--overwrite"],
-            check=True,
-            env=environment,
-            cwd=self.root,
-            capture_output=True,
+            [sys.executable, *words], check=True, env=environment, cwd=self.root, capture_output=True
         )
         return 1000 * (time.perf_counter() - started)
 
@@ -137,6 +139,9 @@ def main() -> None:
         "--rounds", type=int, default=11, help="swaps of each kind, of which the median counts"
     )
     parser.add_argument("--cold-rounds", type=int, default=3)
+    parser.add_argument(
+        "--exported", type=Path, nargs="+", default=[], metavar="FOLDER", help="also swap by these folders"
+    )
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -155,12 +160,13 @@ def main() -> None:
         rows = []
         for case in cases:
             spent: dict[str, list[float]] = {name: [] for name in packages}
-            for number in range(arguments.rounds + 2):
+            for number in range(arguments.rounds + 2 if arguments.rounds else 0):
                 for name, package in packages.items():
                     taken = package.swap(case)
                     if number >= 2:  # the first two load networks and compile
                         spent[name].append(taken)
-            rows.append((f"{case[0]} {case[1]} on {case[2]}", spent))
+            if arguments.rounds:
+                rows.append((f"{case[0]} {case[1]} on {case[2]}", spent))
         for package in packages.values():
             package.stop()
         spent = {name: [] for name in packages}
@@ -168,7 +174,25 @@ def main() -> None:
             for name, package in packages.items():
                 spent[name].append(package.cold(folder))
         rows.append(("command line, cold", spent))
+        if arguments.exported:
+            rows += exported_rows(packages["now"], arguments.exported, folder, arguments.cold_rounds)
     report(rows, as_json=arguments.json)
+
+
+def exported_rows(
+    package: Package, folders: list[Path], pictures: Path, rounds: int
+) -> list[tuple[str, dict[str, list[float]]]]:
+    """Cold swaps by exported folders and imports of both pipelines, turn by turn; the import of nothing is taken off."""
+    spent: dict[str, list[float]] = {}
+    for _ in range(rounds):
+        for folder in folders:
+            options = "--pipeline", str(folder.resolve())
+            spent.setdefault(f"command line, cold, {folder}", []).append(package.cold(pictures, *options))
+        empty = package.process_time("-c", "")
+        for name in ("ReliableSwapPipeline", "ExportedPipeline"):
+            taken = package.process_time("-c", f"from reliableswap import {name}")
+            spent.setdefault(f"import of {name}", []).append(taken - empty)
+    return [(case, {"now": taken}) for case, taken in spent.items()]
 
 
 def report(rows: list[tuple[str, dict[str, list[float]]]], as_json: bool) -> None:

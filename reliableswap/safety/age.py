@@ -109,14 +109,14 @@ class AgeNets:
         """(256,) float64 the vector of the aligned crop; the subject's own, if its encoders are the probe's."""
         networks = seen.networks
         parts = (("identity", networks.identity), ("fixer", networks.fixer))
-        if all(part is not None and self._belongs(name, part) for name, part in parts):
+        if all(part is not None and self.fitted_on(name, part.checksum()) for name, part in parts):
             assert seen.v_fix is not None
             return np.concatenate([seen.v_id, seen.v_fix], 1)[0].astype(np.float64)
         return self._embed([_aligned(seen)], networks.probe)[0]
 
-    def _belongs(self, name: str, encoder: ArrayEncoder) -> bool:
-        """Whether an encoder is the one that the probe was fitted on."""
-        return bool(encoder.checksum() == self._probe[f"{name}_checksum"])
+    def fitted_on(self, name: str, checksum: str) -> bool:
+        """Whether the probe was fitted on the vectors of an encoder, `identity` or `fixer`, with that checksum."""
+        return bool(checksum == self._probe[f"{name}_checksum"])
 
     def _mean_score(self, seen: SeenFace, first: np.ndarray, brief: bool) -> float:
         """The mean score of the crop and a moved, mirrored one; unless brief, of all four of that kind."""
@@ -135,7 +135,7 @@ class AgeNets:
         for name, encoder, window in zip(
             ("identity", "fixer"), probe or self._encoders, windows, strict=True
         ):
-            if not self._belongs(name, encoder):
+            if not self.fitted_on(name, encoder.checksum()):
                 raise OSError(f"this {name} network is not the one that minor_probe.json was fitted on")
             vectors += encoder(np.concatenate([to_planes(one[window]) for one in crops]))
         return np.concatenate(vectors, 1).astype(np.float64)
