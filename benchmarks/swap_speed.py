@@ -182,7 +182,7 @@ def main() -> None:
 def exported_rows(
     package: Package, folders: list[Path], pictures: Path, rounds: int
 ) -> list[tuple[str, dict[str, list[float]]]]:
-    """Cold swaps by exported folders and imports of both pipelines, turn by turn; the import of nothing is taken off."""
+    """Cold swaps by exported folders, and imports of both pipelines without the start of Python, turn by turn."""
     spent: dict[str, list[float]] = {}
     for _ in range(rounds):
         for folder in folders:

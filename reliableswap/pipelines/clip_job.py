@@ -21,18 +21,18 @@ from .people import person_of
 from .trained import for_engine
 
 if TYPE_CHECKING:
-    from .image import ReliableSwapPipeline
+    from .calls import SwapCalls
     from .video import VideoSettings
 
 
 def prepare_sources(
-    pipe: ReliableSwapPipeline, given: Mapping[int, Any], engine: Engine, networks: Networks
+    pipe: SwapCalls, given: Mapping[int, Any], engine: Engine, networks: Networks
 ) -> dict[int, Person]:
     """The sources by their numbers, as the engine that was asked for takes them."""
     return {number: for_engine(_person(pipe, one, networks), engine) for number, one in given.items()}
 
 
-def _person(pipe: ReliableSwapPipeline, given: Any, networks: Networks) -> Person:
+def _person(pipe: SwapCalls, given: Any, networks: Networks) -> Person:
     """A source; a list of photos is one person."""
     if isinstance(given, (list, tuple)):
         given = pipe.prepare(list(given))
@@ -49,7 +49,7 @@ def clip_origin(info: ClipInfo) -> Origin:
 
 
 def clip_job(
-    pipe: ReliableSwapPipeline,
+    pipe: SwapCalls,
     info: ClipInfo,
     origin: Origin,
     engine: str,
@@ -75,7 +75,7 @@ def clip_job(
     }
 
 
-def faces_job(pipe: ReliableSwapPipeline, origin: Origin, video: VideoSettings) -> dict[str, Any]:
+def faces_job(pipe: SwapCalls, origin: Origin, video: VideoSettings) -> dict[str, Any]:
     """Everything that decides which faces are found."""
     return {
         "clip": origin.sha256,

@@ -34,7 +34,7 @@ from .options import Engine
 from .overlap import Busy
 
 if TYPE_CHECKING:
-    from .image import ReliableSwapPipeline
+    from .calls import SwapCalls
     from .video import VideoSettings
 
 
@@ -46,7 +46,7 @@ class Nodes:
     """
 
     executor: Executor
-    load: Callable[[], ReliableSwapPipeline]
+    load: Callable[[], SwapCalls]
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class SegmentOrder:
 class _Opened:
     """What a node keeps from one segment to the next."""
 
-    pipe: ReliableSwapPipeline
+    pipe: SwapCalls
     networks: Networks
     reader: ClipReader
     sources: Mapping[int, Person]
@@ -116,7 +116,7 @@ class _Opened:
 class SegmentMaker:
     """Makes segments by their number in the caller's work folder, and returns how long each stage was busy."""
 
-    load: Callable[[], ReliableSwapPipeline]
+    load: Callable[[], SwapCalls]
     order: SegmentOrder
     _opened: _Opened | None = field(default=None, init=False, repr=False)
 

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeAlias
 
 import numpy as np
 from PIL import Image
@@ -28,7 +28,8 @@ Faces = Literal["largest", "all"] | int | Sequence[int] | Mapping[int, Source]
 
 def to_picture(given: PictureLike) -> Picture:
     """Read a file, or convert a picture in memory; a tensor is (3,H,W), uint8 or values in [0,1]."""
-    return read_picture(_to_array(given) if _is_tensor(given) else given)
+    picture: Any = given
+    return read_picture(_to_array(picture) if _is_tensor(picture) else picture)
 
 
 def as_list(given: Any) -> list[Any]:
@@ -84,7 +85,7 @@ def source_name(given: Source) -> str:
     return given.name if isinstance(given, (Picture, Person)) else type(given).__name__
 
 
-def _is_tensor(given: Any) -> TypeGuard[Tensor]:
+def _is_tensor(given: Any) -> bool:
     """Whether this is a tensor of torch's. Where torch is not imported, there is none."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(given, torch.Tensor)

@@ -29,7 +29,7 @@ from .people import person_of
 from .trained import for_engine
 
 if TYPE_CHECKING:
-    from .image import ReliableSwapPipeline
+    from .calls import SwapCalls
 
 _NAME = "the live picture"
 _VECTORS_EVERY = 1.0  # seconds for which the vectors of the face in the picture hold
@@ -67,7 +67,7 @@ class LiveSwap:
 
     def __init__(
         self,
-        pipe: ReliableSwapPipeline,
+        pipe: SwapCalls,
         source: Source,
         *,
         engine: Engine = "auto",

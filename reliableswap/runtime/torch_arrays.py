@@ -31,7 +31,7 @@ class Running:
     def __init__(self, network: Any, runs: Any = None) -> None:
         self.network, self.runs = network, network if runs is None else runs
         self.config = network.config
-        self._call = self.runs.run if isinstance(self.runs, Runtime) else self.runs
+        self._call: Any = self.runs.run if isinstance(self.runs, Runtime) else self.runs
         first = next(network.parameters())
         self.device, self.dtype = first.device, first.dtype
 

@@ -130,7 +130,7 @@ class AgeNets:
 
         probe: these encoders, if the pipeline brought them along.
         """
-        vectors = []
+        vectors: list[np.ndarray] = []
         windows = IDENTITY_WINDOW, FIXER_WINDOW
         for name, encoder, window in zip(
             ("identity", "fixer"), probe or self._encoders, windows, strict=True

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from reliableswap.faces.align import to_planes
-from reliableswap.runtime.arrays import ArrayAdapter, ArrayEncoder, ArrayNetwork
+from reliableswap.runtime.arrays import ArrayAdapter, ArrayNetwork
 
 
 @dataclass(frozen=True)
 class Networks:
     """The components that a swap uses, as runtime.arrays says; None where the pipeline has no such network.
 
-    probe: the two encoders of the age gate, where the pipeline brings them along; else the gate loads the bundled ones.
+    probe: the two encoders of the age gate, identity and fixer, where the pipeline brings them along; else the gate loads the bundled ones.
     """
 
     detector: Any = None
@@ -26,7 +26,7 @@ class Networks:
     fixer: Any = None
     generator: Any = None
     people: Any = None
-    probe: tuple[ArrayEncoder, ArrayEncoder] | None = None
+    probe: Any = None
 
     @property
     def adapter(self) -> ArrayAdapter | None:
