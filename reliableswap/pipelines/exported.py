@@ -7,7 +7,7 @@ from typing import Self
 
 from reliableswap.errors import ReliableSwapError, WeightsError
 from reliableswap.runtime.exported import ExportedFolder
-from reliableswap.runtime.exported_networks import ExportedGenerator, ExportedNetwork
+from reliableswap.runtime.exported_networks import FileGenerator, FileNetwork
 from reliableswap.safety.gates import Gates
 from reliableswap.swap.networks import Networks
 from reliableswap.swap.person import Person
@@ -39,9 +39,9 @@ class ExportedPipeline(SwapCalls):
                 "it was exported from, which needs torch"
             )
         self._folder, self._safety = folder, Gates()
-        alone = {name: ExportedNetwork(folder, name) for name in _ALONE if name in folder}
-        generator = ExportedGenerator(folder) if self.holds("generator") else None
-        identity, fixer = (ExportedNetwork(folder, name) for name in known["probe"])
+        alone = {name: FileNetwork(folder, name) for name in _ALONE if name in folder}
+        generator = FileGenerator(folder) if self.holds("generator") else None
+        identity, fixer = (FileNetwork(folder, name) for name in known["probe"])
         self._networks = Networks(**alone, generator=generator, probe=(identity, fixer))
 
     @classmethod

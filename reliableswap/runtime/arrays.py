@@ -1,6 +1,6 @@
 """A network as a swap calls it: arrays in, arrays out, whatever runs it.
 
-A network of torch's is one as `torch_arrays.Running`, an exported file as `exported.ExportedNetwork`. This module, and
+A network of torch's is one as `torch_arrays.Running`, an exported file as `exported_networks.FileNetwork`. This module, and
 all that calls networks this way, does without torch.
 """
 

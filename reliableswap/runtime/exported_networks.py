@@ -14,7 +14,7 @@ from .exported import ExportedFile, ExportedFolder
 MAPS = "generator_maps"  # the network of a layered generator, without what applies its maps
 
 
-class ExportedNetwork:
+class FileNetwork:
     """One network; its file is opened at the first call. A file takes one sample, so samples run one by one."""
 
     def __init__(self, folder: ExportedFolder, name: str) -> None:
@@ -35,7 +35,7 @@ class ExportedNetwork:
         return str(self.folder.about[self.name].get("encoder") or "")
 
 
-class ExportedGenerator:
+class FileGenerator:
     """A generator from its files: one of maps at 128 px, which are applied by OpenCV, or one for each size."""
 
     adapter = None  # generators with an adapter are not exported

@@ -15,7 +15,7 @@ from reliableswap.runtime.arrays import ArrayAdapter, ArrayNetwork
 class Networks:
     """The components that a swap uses, as runtime.arrays says; None where the pipeline has no such network.
 
-    probe: the two encoders of the age gate, identity and fixer, where the pipeline brings them along; else the gate loads the bundled ones.
+    probe: the two encoders of the age gate, identity and fixer, where the pipeline brings them along.
     """
 
     detector: Any = None

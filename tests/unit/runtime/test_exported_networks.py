@@ -11,7 +11,7 @@ import pytest
 from reliableswap.errors import WeightsError
 from reliableswap.models.layer_maps import CHANNELS
 from reliableswap.pipelines.exported import ExportedPipeline
-from reliableswap.runtime.exported_networks import ExportedGenerator, ExportedNetwork
+from reliableswap.runtime.exported_networks import FileGenerator, FileNetwork
 
 
 class Folder(dict[str, Callable[..., list[np.ndarray]]]):
@@ -32,7 +32,7 @@ def test_samples_run_one_by_one() -> None:
         sizes.append(len(crops))
         return [crops.mean((2, 3)), crops.max((1, 2, 3))]
 
-    network: Any = ExportedNetwork(Folder({"landmarks": mesh}, {"config": {"size": 128}}), "landmarks")  # type: ignore[arg-type]
+    network: Any = FileNetwork(Folder({"landmarks": mesh}, {"config": {"size": 128}}), "landmarks")  # type: ignore[arg-type]
     crops = np.random.default_rng(0).random((3, 3, 8, 8), np.float32)
     mean, highest = network(crops)
     np.testing.assert_array_equal(mean, crops.mean((2, 3)))
@@ -44,7 +44,7 @@ def test_samples_run_one_by_one() -> None:
 
 def test_a_detector_gives_what_is_above_a_logit() -> None:
     answers = np.arange(30, dtype=np.float32).reshape(1, 2, 15)
-    detector = ExportedNetwork(Folder({"detector": lambda _: [answers]}, {}), "detector")  # type: ignore[arg-type]
+    detector = FileNetwork(Folder({"detector": lambda _: [answers]}, {}), "detector")  # type: ignore[arg-type]
     assert detector.above(np.zeros((1, 3, 32, 32), np.float32), 5.0).tolist() == answers[0, 1:].tolist()
 
 
@@ -56,7 +56,7 @@ def test_a_generator_without_layers_has_a_file_for_each_size() -> None:
     for name, about in folder.about.items():
         size = int(name.rpartition("_")[2])
         about["inputs"] = {"target": [1, 3, size, size], "identity": [1, 16]}
-    generator = ExportedGenerator(folder)  # type: ignore[arg-type]
+    generator = FileGenerator(folder)  # type: ignore[arg-type]
     assert (list(generator.sizes), generator.guidance_channels) == ([128, 256], 0)
     image, _ = generator(np.zeros((1, 3, 256, 256), np.float32), np.zeros((1, 16), np.float32), None)
     assert image.shape == (1, 3, 256, 256)
@@ -77,7 +77,7 @@ def test_a_layered_generators_maps_are_applied_at_every_size() -> None:
         "inputs": {"target": [1, 3, 512, 512], "identity": [1, 16], "guidance": [1, 4, 512, 512]},
     }
     folder = Folder({"generator_512": None, "generator_maps": maps}, about)
-    generator = ExportedGenerator(folder)  # type: ignore[arg-type]
+    generator = FileGenerator(folder)  # type: ignore[arg-type]
     assert (list(generator.sizes), generator.guidance_channels) == ([512], 4)
     target = np.random.default_rng(0).uniform(-1, 1, (1, 3, 512, 512)).astype(np.float32)
     guidance = np.zeros((1, 4, 512, 512), np.float32)
