@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from reliableswap.errors import ClipError, ReliableSwapError
 from reliableswap.faces.track import ClipFaces
 from reliableswap.jobs.shared import require_shared
-from reliableswap.jobs.units import Executor
 from reliableswap.media.video.encoders import Encoding
 from reliableswap.media.video.info import probe
 from reliableswap.media.video.reader import ClipReader
@@ -34,6 +33,8 @@ from .options import Engine
 from .overlap import Busy
 
 if TYPE_CHECKING:
+    from reliableswap.jobs.units import Executor
+
     from .calls import SwapCalls
     from .video import VideoSettings
 

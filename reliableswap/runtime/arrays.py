@@ -1,7 +1,7 @@
 """A network as a swap calls it: arrays in, arrays out, whatever runs it.
 
-A network of torch's is one as `torch_arrays.Running`, an exported file as `exported_networks.FileNetwork`. This module, and
-all that calls networks this way, does without torch.
+A network of torch's is one as `torch_arrays.Running`, an exported file as `exported_networks.FileNetwork`. This module,
+and all that calls networks this way, does without torch.
 """
 
 from __future__ import annotations

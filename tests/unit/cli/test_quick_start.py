@@ -15,7 +15,7 @@ from reliableswap.cli import common
 from reliableswap.cli import main as command
 from reliableswap.cli.quick_start import import_diffusers
 from reliableswap.lazy import uncollected
-from reliableswap.media import write_picture
+from reliableswap.media import Picture, write_picture
 
 SCRIPT = """
 import sys
@@ -79,7 +79,7 @@ def test_diffusers_that_is_imported_stays_as_it_is() -> None:
 def test_only_the_own_process_of_a_swap_starts_quickly(
     words: list[str], quick: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_picture(np.zeros((32, 32, 3), np.uint8), tmp_path / "photo.png")
+    write_picture(Picture(np.zeros((32, 32, 3), np.uint8), name="photo"), tmp_path / "photo.png")
     words = [str(tmp_path / "photo.png") if word == "PHOTO" else word for word in words]
     words += ["--pipeline", str(tmp_path)]  # holds no pipeline
     collecting: list[bool] = []
