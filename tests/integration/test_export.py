@@ -13,7 +13,7 @@ from support.people import portrait
 from reliableswap import ReliableSwapPipeline
 from reliableswap.bundled import bundled
 from reliableswap.cli.main import main
-from reliableswap.pipelines.export import top1
+from reliableswap.pipelines.export_files import top1
 from reliableswap.runtime.exported import ExportedFolder
 from reliableswap.runtime.signatures import signatures
 
