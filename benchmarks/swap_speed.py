@@ -16,6 +16,7 @@ import argparse
 import io
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -85,20 +86,22 @@ class Package:
             raise SystemExit(f"the worker on {self.root} stopped; its error is above")
         return float(answer)
 
-    def cold(self, folder: Path, *options: str) -> float:
-        """Milliseconds of the command line, from start to exit."""
+    def cold(self, folder: Path, *options: str) -> tuple[float, float]:
+        """Milliseconds of the command line, and of the processor."""
         pictures = [str(folder / f"{number}.png") for number in (1, 2)]
         output = ["-o", str(folder / "out.png"), "--overwrite"]
-        return self.process_time("-m", "reliableswap", "swap", *pictures, *output, *options)
+        return self.whole("-m", "reliableswap", "swap", *pictures, *output, *options)
 
-    def process_time(self, *words: str) -> float:
-        """Milliseconds of a Python process, from start to exit."""
+    def whole(self, *words: str) -> tuple[float, float]:
+        """Milliseconds of a Python process from start to exit, and those of the processor."""
         environment = {**os.environ, "PYTHONPATH": str(self.root), "HF_HUB_OFFLINE": "1"}
-        started = time.perf_counter()
+        started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run(
             [sys.executable, *words], check=True, env=environment, cwd=self.root, capture_output=True
         )
-        return 1000 * (time.perf_counter() - started)
+        taken, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+        worked = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+        return 1000 * taken, 1000 * worked
 
     def stop(self) -> None:
         self._pipes()[0].close()
@@ -169,30 +172,33 @@ def main() -> None:
                 rows.append((f"{case[0]} {case[1]} on {case[2]}", spent))
         for package in packages.values():
             package.stop()
-        spent = {name: [] for name in packages}
-        for _ in range(arguments.cold_rounds):
-            for name, package in packages.items():
-                spent[name].append(package.cold(folder))
-        rows.append(("command line, cold", spent))
-        if arguments.exported:
-            rows += exported_rows(packages["now"], arguments.exported, folder, arguments.cold_rounds)
+        rows += cold_rows(packages, arguments.exported, folder, arguments.cold_rounds)
     report(rows, as_json=arguments.json)
 
 
-def exported_rows(
-    package: Package, folders: list[Path], pictures: Path, rounds: int
+def cold_rows(
+    packages: dict[str, Package], exported: list[Path], pictures: Path, rounds: int
 ) -> list[tuple[str, dict[str, list[float]]]]:
-    """Cold swaps by exported folders, and imports of both pipelines without the start of Python, turn by turn."""
-    spent: dict[str, list[float]] = {}
+    """Cold swaps, with `exported` folders too, and imports of both pipelines; each also in the processor's time."""
+    spent: dict[str, dict[str, list[float]]] = {}
+
+    def add(case: str, name: str, taken: tuple[float, float]) -> None:
+        for what, value in zip((case, f"{case}, processor"), taken, strict=True):
+            spent.setdefault(what, {}).setdefault(name, []).append(value)
+
     for _ in range(rounds):
-        for folder in folders:
-            options = "--pipeline", str(folder.resolve())
-            spent.setdefault(f"command line, cold, {folder}", []).append(package.cold(pictures, *options))
-        empty = package.process_time("-c", "")
-        for name in ("ReliableSwapPipeline", "ExportedPipeline"):
-            taken = package.process_time("-c", f"from reliableswap import {name}")
-            spent.setdefault(f"import of {name}", []).append(taken - empty)
-    return [(case, {"now": taken}) for case, taken in spent.items()]
+        for name, package in packages.items():
+            add("command line, cold", name, package.cold(pictures))
+        now = packages["now"]
+        for folder in exported:
+            add(
+                f"command line, cold, {folder}",
+                "now",
+                now.cold(pictures, "--pipeline", str(folder.resolve())),
+            )
+        for pipeline in ("ReliableSwapPipeline", "ExportedPipeline") if exported else ():
+            add(f"import of {pipeline}", "now", now.whole("-c", f"from reliableswap import {pipeline}"))
+    return list(spent.items())
 
 
 def report(rows: list[tuple[str, dict[str, list[float]]]], as_json: bool) -> None:

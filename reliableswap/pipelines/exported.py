@@ -13,6 +13,7 @@ from reliableswap.swap.networks import Networks
 from reliableswap.swap.person import Person
 
 from .calls import SwapCalls
+from .options import ChosenEngine, Engine
 
 _ALONE = ("detector", "landmarks", "glasses", "visibility", "identity", "fixer")
 
@@ -67,18 +68,27 @@ class ExportedPipeline(SwapCalls):
         """Whether the folder has a network of that name."""
         return name in self._folder.pipeline["networks"]
 
+    def choose_engine(self, engine: Engine) -> ChosenEngine:
+        """The engine of photos: blend or neural."""
+        if engine == "person":
+            raise _no_decoders("engine='person'")
+        return super().choose_engine(engine)
+
     def trained(self, name: str) -> Person:
         """Nobody: raise, and say what to use instead."""
-        raise ReliableSwapError(
-            f"an exported folder swaps no people with decoders of their own, such as {name}: that needs torch; use the "
-            "pipeline that was exported"
-        )
+        raise _no_decoders(f"person={name!r}")
 
     def checksums(self) -> dict[str, tuple[str, str]]:
         """Class and checksum of every network; of rounded ones, of the file."""
         return {
             name: (kind, checksum) for name, (kind, checksum) in self._folder.pipeline["networks"].items()
         }
+
+
+def _no_decoders(asked: str) -> ReliableSwapError:
+    return ReliableSwapError(
+        f"{asked} asks for somebody with a decoder of their own, which needs torch; use the pipeline that was exported"
+    )
 
 
 def _cores() -> int:

@@ -103,6 +103,9 @@ class ExportedFolder(Mapping[str, ExportedFile]):
                 self._opened[name] = ExportedFile(path, self.threads)
             return self._opened[name]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self.about  # without opening the file
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.about)
 
