@@ -2,10 +2,12 @@
 
     python benchmarks/swap_speed.py
     python benchmarks/swap_speed.py --against a9f1488 --devices cpu openvino
+    python benchmarks/swap_speed.py --rounds 0 --cold-rounds 11 --exported exported
 
 With `--against COMMIT` the package of that commit runs the same swaps in the same run, turn by turn, because other work
 on the machine slows both alike; the ratio is what to compare. A cold swap is the command line from start to exit, on
-two portraits of 1024 px.
+two portraits of 1024 px; with `--exported FOLDER`, also that of folders of `reliableswap export`, and the seconds that
+importing either pipeline takes.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import argparse
 import io
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -61,8 +64,9 @@ def worker() -> None:
 class Package:
     """A worker process that runs one state of the package."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, bytecode: Path) -> None:
+        """bytecode: a folder for the modules' compiled code."""
+        self.root, self.bytecode = root, bytecode
         environment = {**os.environ, "PYTHONPATH": str(root), "HF_HUB_OFFLINE": "1"}
         self.process = subprocess.Popen(
             [sys.executable, __file__, "--worker"],
@@ -83,20 +87,25 @@ class Package:
             raise SystemExit(f"the worker on {self.root} stopped; its error is above")
         return float(answer)
 
-    def cold(self, folder: Path) -> float:
-        """Milliseconds of the command line, from start to exit."""
-        environment = {**os.environ, "PYTHONPATH": str(self.root), "HF_HUB_OFFLINE": "1"}
+    def cold(self, folder: Path, *options: str) -> tuple[float, float]:
+        """Milliseconds of the command line, and of the processor."""
         pictures = [str(folder / f"{number}.png") for number in (1, 2)]
-        command = [sys.executable, "-m", "reliableswap", "swap", *pictures]
-        started = time.perf_counter()
+        output = ["-o", str(folder / "out.png"), "--overwrite"]
+        return self.whole("-m", "reliableswap", "swap", *pictures, *output, *options)
+
+    def whole(self, *words: str) -> tuple[float, float]:
+        """Milliseconds of a Python process from start to exit, and those of the processor."""
+        environment = {**os.environ, "PYTHONPATH": str(self.root), "HF_HUB_OFFLINE": "1"}
+        # An installed package is compiled: so are the modules here, by the first process.
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        environment["PYTHONPYCACHEPREFIX"] = str(self.bytecode)
+        started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run(
-            [*command, "-o", str(folder / "out.png"), "--overwrite"],
-            check=True,
-            env=environment,
-            cwd=self.root,
-            capture_output=True,
+            [sys.executable, *words], check=True, env=environment, cwd=self.root, capture_output=True
         )
-        return 1000 * (time.perf_counter() - started)
+        taken, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+        worked = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+        return 1000 * taken, 1000 * worked
 
     def stop(self) -> None:
         self._pipes()[0].close()
@@ -137,6 +146,9 @@ def main() -> None:
         "--rounds", type=int, default=11, help="swaps of each kind, of which the median counts"
     )
     parser.add_argument("--cold-rounds", type=int, default=3)
+    parser.add_argument(
+        "--exported", type=Path, nargs="+", default=[], metavar="FOLDER", help="also swap by these folders"
+    )
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -148,27 +160,51 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         portraits(folder)
-        packages = {"now": Package(ROOT)}
+        packages = {"now": Package(ROOT, folder / "bytecode")}
         if arguments.against:
             (folder / "before").mkdir()
-            packages["before"] = Package(extract(arguments.against, folder / "before"))
+            packages["before"] = Package(extract(arguments.against, folder / "before"), folder / "bytecode")
         rows = []
         for case in cases:
             spent: dict[str, list[float]] = {name: [] for name in packages}
-            for number in range(arguments.rounds + 2):
+            for number in range(arguments.rounds + 2 if arguments.rounds else 0):
                 for name, package in packages.items():
                     taken = package.swap(case)
                     if number >= 2:  # the first two load networks and compile
                         spent[name].append(taken)
-            rows.append((f"{case[0]} {case[1]} on {case[2]}", spent))
+            if arguments.rounds:
+                rows.append((f"{case[0]} {case[1]} on {case[2]}", spent))
         for package in packages.values():
             package.stop()
-        spent = {name: [] for name in packages}
-        for _ in range(arguments.cold_rounds):
-            for name, package in packages.items():
-                spent[name].append(package.cold(folder))
-        rows.append(("command line, cold", spent))
+        rows += cold_rows(packages, arguments.exported, folder, arguments.cold_rounds)
     report(rows, as_json=arguments.json)
+
+
+def cold_rows(
+    packages: dict[str, Package], exported: list[Path], pictures: Path, rounds: int
+) -> list[tuple[str, dict[str, list[float]]]]:
+    """Cold swaps, with `exported` folders too, and imports of both pipelines; each also in the processor's time."""
+    spent: dict[str, dict[str, list[float]]] = {}
+
+    def add(case: str, name: str, taken: tuple[float, float]) -> None:
+        for what, value in zip((case, f"{case}, processor"), taken, strict=True):
+            spent.setdefault(what, {}).setdefault(name, []).append(value)
+
+    for package in packages.values():
+        package.cold(pictures)  # compiles the modules
+    for _ in range(rounds):
+        for name, package in packages.items():
+            add("command line, cold", name, package.cold(pictures))
+        now = packages["now"]
+        for folder in exported:
+            add(
+                f"command line, cold, {folder}",
+                "now",
+                now.cold(pictures, "--pipeline", str(folder.resolve())),
+            )
+        for pipeline in ("ReliableSwapPipeline", "ExportedPipeline") if exported else ():
+            add(f"import of {pipeline}", "now", now.whole("-c", f"from reliableswap import {pipeline}"))
+    return list(spent.items())
 
 
 def report(rows: list[tuple[str, dict[str, list[float]]]], as_json: bool) -> None:

@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 _MODULES = {
     "ReliableSwapPipeline": "pipelines.image",
+    "ExportedPipeline": "pipelines.exported",
     "SwapOutput": "pipelines.output",
     "FaceAnalyser": "faces.analysers.base",
     "Face": "faces.face",

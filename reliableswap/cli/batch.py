@@ -34,7 +34,7 @@ from .swap import STRENGTHS, parse_numbers, parts
 
 if TYPE_CHECKING:
     from reliableswap.jobs.units import Executor
-    from reliableswap.pipelines.image import ReliableSwapPipeline
+    from reliableswap.pipelines.calls import SwapCalls
     from reliableswap.swap.person import Person
 
 logger = logging.getLogger(__name__)
@@ -175,14 +175,14 @@ class RowMaker:
         return row.entry("made", time.perf_counter() - began)
 
     @cached_property
-    def _pipe(self) -> ReliableSwapPipeline:
+    def _pipe(self) -> SwapCalls:
         return load_pipeline(self.arguments)
 
     @cached_property
     def _signer(self) -> Credentials:
         return credentials(self.arguments.cert, self.arguments.key)
 
-    def _make(self, pipe: ReliableSwapPipeline, wanted: Row) -> None:
+    def _make(self, pipe: SwapCalls, wanted: Row) -> None:
         row = wanted.cells
         values = {name: _number(name, row[name]) for name in NUMBERS if row.get(name)}
         settings = SwapSettings(**{name: values[name] for name in (*STRENGTHS, "age") if name in values})

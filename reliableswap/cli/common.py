@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
+
+from reliableswap.errors import ReliableSwapError
+from reliableswap.lazy import uncollected
+from reliableswap.runtime.exported import is_exported
+
+from .quick_start import import_diffusers
 
 if TYPE_CHECKING:
     from reliableswap.jobs.units import Executor
+    from reliableswap.pipelines.calls import SwapCalls
+    from reliableswap.pipelines.exported import ExportedPipeline
     from reliableswap.pipelines.image import ReliableSwapPipeline
 
 
@@ -19,7 +29,9 @@ def say(text: str) -> None:
 def add_photo_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of every command that works on photos with a pipeline."""
     parser.add_argument(
-        "--pipeline", metavar="DIR", help="a pipeline folder or Hub id (default: the bundled one)"
+        "--pipeline",
+        metavar="DIR",
+        help="a pipeline folder, an exported folder or a Hub id (default: the bundled pipeline)",
     )
     parser.add_argument(
         "--analyser",
@@ -106,9 +118,56 @@ def executor_of(arguments: argparse.Namespace) -> Executor | None:
     return RayCluster(arguments.address)
 
 
-def load_pipeline(arguments: argparse.Namespace) -> ReliableSwapPipeline:
+def load_pipeline(arguments: argparse.Namespace) -> SwapCalls:
     """The pipeline of --pipeline, or the bundled one, on --device and with --analyser."""
-    from reliableswap.pipelines.image import ReliableSwapPipeline
+    exported = is_exported(arguments.pipeline)
+    pipe: SwapCalls = _exported(arguments) if exported else _by_torch(arguments)
+    if arguments.analyser != "bundled":
+        from reliableswap.faces.analysers.insightface import InsightFaceAnalyser
+
+        pipe.analyser = InsightFaceAnalyser(
+            arguments.insightface_pack, root=arguments.insightface_root, landmarks=pipe.networks().landmarks
+        )
+    return pipe
+
+
+def on_a_node(arguments: argparse.Namespace) -> argparse.Namespace:
+    """The arguments as a node of a cluster loads the pipeline by: in a process that is not a command of ours."""
+    return argparse.Namespace(**{**vars(arguments), "quick": False})
+
+
+@contextmanager
+def _importing(arguments: argparse.Namespace) -> Iterator[bool]:
+    """For imports: the garbage collector waits in a process that is a command of ours. Whether it is one."""
+    quick = bool(getattr(arguments, "quick", False))
+    with uncollected() if quick else nullcontext():
+        yield quick
+
+
+def _exported(arguments: argparse.Namespace) -> ExportedPipeline:
+    """The pipeline of an exported folder."""
+    with _importing(arguments):
+        from reliableswap.pipelines.exported import ExportedPipeline
+
+    pipe = ExportedPipeline.from_pretrained(arguments.pipeline)
+    if arguments.device not in (None, pipe.form):
+        raise ReliableSwapError(
+            f"--device {arguments.device} needs torch, and {arguments.pipeline} is an exported folder of the format "
+            f"{pipe.form}; leave --device out, or give the folder that was exported"
+        )
+    if getattr(arguments, "trained", None):
+        raise ReliableSwapError(
+            f"--trained needs torch, and {arguments.pipeline} is an exported folder; give the folder that was exported"
+        )
+    return pipe
+
+
+def _by_torch(arguments: argparse.Namespace) -> ReliableSwapPipeline:
+    """The pipeline of a folder of save_pretrained or of the Hub, or the bundled one."""
+    with _importing(arguments) as quick:
+        if quick:
+            import_diffusers()
+        from reliableswap.pipelines.image import ReliableSwapPipeline
 
     if arguments.pipeline is None:
         pipe = ReliableSwapPipeline.bundled()
@@ -120,12 +179,6 @@ def load_pipeline(arguments: argparse.Namespace) -> ReliableSwapPipeline:
         pipe.people = CombAutoencoder.from_pretrained(arguments.trained)
     if arguments.device:
         pipe.on(arguments.device)
-    if arguments.analyser != "bundled":
-        from reliableswap.faces.analysers.insightface import InsightFaceAnalyser
-
-        pipe.analyser = InsightFaceAnalyser(
-            arguments.insightface_pack, root=arguments.insightface_root, landmarks=pipe.landmarks
-        )
     return pipe
 
 

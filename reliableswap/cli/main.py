@@ -15,7 +15,6 @@ from reliableswap.errors import ReliableSwapError
 from reliableswap.lazy import uncollected
 
 from .common import say
-from .quick_start import import_diffusers
 from .remote import run_here
 
 # Sub-command: (module with `add_arguments(parser)` and `run(arguments)`, what it does).
@@ -71,9 +70,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if own_process and command in _SIDE_BY_SIDE:
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with uncollected() if own_process else nullcontext():
-        if own_process and command in _QUICK and not {"-h", "--help"}.intersection(argv):
-            import_diffusers()
         arguments = make_parser(command).parse_args(argv)
+    arguments.quick = own_process and command in _QUICK
     run: Callable[[argparse.Namespace], int] = arguments.run
     try:
         return run_here(run, arguments)

@@ -22,6 +22,7 @@ from .common import (
     add_signer_arguments,
     executor_of,
     load_pipeline,
+    on_a_node,
     quality,
     say,
     share,
@@ -152,7 +153,7 @@ def run(arguments: argparse.Namespace) -> int:
         consent=arguments.consent,
         overwrite=arguments.overwrite,
         signer=signer,
-        nodes=None if executor is None else Nodes(executor, partial(load_pipeline, arguments)),
+        nodes=None if executor is None else Nodes(executor, partial(load_pipeline, on_a_node(arguments))),
     )
     try:
         for step in steps:

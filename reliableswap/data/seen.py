@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -19,7 +18,6 @@ from reliableswap.errors import ReliableSwapError
 from reliableswap.faces.glasses import bundled_glasses
 from reliableswap.faces.parts import bundled_visibility, find_parts_of_each
 from reliableswap.faces.visibility import find_covers, find_glasses
-from reliableswap.runtime.torch import frozen_copy
 
 if TYPE_CHECKING:
     from .aligned import AlignedFace
@@ -60,7 +58,9 @@ class Seen:
 
 def look_at(faces: Sequence[AlignedFace]) -> list[np.ndarray]:
     """(3,128,128) uint8 for each face."""
-    parts = find_parts_of_each([face.crop for face in faces], [face.mesh for face in faces], _network())
+    parts = find_parts_of_each(
+        [face.crop for face in faces], [face.mesh for face in faces], bundled_visibility()
+    )
     found = []
     for face, one in zip(faces, parts, strict=True):
         covers = find_covers(face.crop, face.mesh, bundled_glasses(), strict=True, parts=one)
@@ -85,9 +85,3 @@ def to_plane(plane: np.ndarray) -> np.ndarray:
     method = cv2.INTER_AREA if len(plane) > SIDE else cv2.INTER_LINEAR
     small = plane if len(plane) == SIDE else cv2.resize(plane, (SIDE, SIDE), interpolation=method)
     return np.asarray(np.rint(np.clip(small, 0, 1) * 15) * _STEP, np.uint8)
-
-
-@lru_cache(maxsize=1)
-def _network() -> Any:
-    """The bundled VisibilityNet with its norms folded, which takes half of the time."""
-    return frozen_copy(bundled_visibility(), gradients=False)

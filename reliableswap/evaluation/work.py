@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from reliableswap.jobs.order import in_order
 from reliableswap.jobs.shared import existing, require_shared
-from reliableswap.jobs.units import Executor, in_order
+from reliableswap.jobs.units import Executor
 
 if TYPE_CHECKING:
     from .examine import Examiner

@@ -71,6 +71,12 @@ IDENTITY_WINDOW = (slice(0, 112), slice(8, 120))
 FIXER_WINDOW = (slice(56, 112), slice(36, 92))  # rows 56:112, columns 28:84 of the identity window
 
 
+def to_planes(image: np.ndarray) -> np.ndarray:
+    """(H,W,3) uint8 -> (1,3,H,W) float32 in [-1,1], as networks take pictures; in channels-last memory."""
+    scaled = cv2.addWeighted(image, 1 / 127.5, image, 0.0, -1.0, dtype=cv2.CV_32F)
+    return scaled.transpose(2, 0, 1)[None]
+
+
 def similarity(points: np.ndarray, template: np.ndarray) -> np.ndarray:
     """(2,3) the least-squares similarity (rotation, scale and shift, never a reflection) from points to template.
 

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import torch
 
-from reliableswap.models.detector import FaceDetector
-from reliableswap.models.landmarks import MeshNet
+from reliableswap.runtime.arrays import ArrayDetector, ArrayNetwork
 
-from .align import apply, crop, inverse, upright
+from .align import apply, crop, inverse, to_planes, upright
 from .face import Detection, Face, five_points
+from .odds import sigmoid
 
 _VIEW = 192  # pixels; the side of the views of a second look
 _LOOKS = ((48, False), (72, True), (110, False))  # the face's size in each view, and whether it is mirrored
@@ -47,14 +46,8 @@ class SearchSettings:
     max_faces: int = 256
 
 
-def to_tensor(image: np.ndarray) -> torch.Tensor:
-    """(H,W,3) uint8 -> (1,3,H,W) float32 in [-1,1], in channels-last memory."""
-    scaled = cv2.addWeighted(image, 1 / 127.5, image, 0.0, -1.0, dtype=cv2.CV_32F)
-    return torch.from_numpy(scaled).permute(2, 0, 1)[None]
-
-
 def find_faces(
-    detector: FaceDetector, image: np.ndarray, settings: SearchSettings | None = None
+    detector: ArrayDetector, image: np.ndarray, settings: SearchSettings | None = None
 ) -> list[Detection]:
     """Return the faces in an RGB photo (H,W,3) uint8, largest first."""
     settings = settings or SearchSettings()
@@ -70,7 +63,7 @@ def find_faces(
 
 
 def find_large_face(
-    detector: FaceDetector, image: np.ndarray, settings: SearchSettings | None = None
+    detector: ArrayDetector, image: np.ndarray, settings: SearchSettings | None = None
 ) -> Detection | None:
     """Return the largest face of an RGB photo (H,W,3) uint8 if a look at a small copy finds it large and is sure of it.
 
@@ -87,7 +80,7 @@ def find_large_face(
 
 
 def add_meshes(
-    landmarks: MeshNet, image: np.ndarray, faces: Sequence[Detection], passes: int = 1
+    landmarks: ArrayNetwork, image: np.ndarray, faces: Sequence[Detection], passes: int = 1
 ) -> list[Face]:
     """Return the detections with their meshes and presence; all crops run in one batch.
 
@@ -98,21 +91,17 @@ def add_meshes(
     size, scale = landmarks.config["size"], landmarks.config["crop_scale"]
     matrices = [upright(face.points5, size, scale) for face in faces]
     for _ in range(passes):
-        crops = torch.cat([to_tensor(crop(image, m, size, cv2.BORDER_CONSTANT)) for m in matrices])
-        with torch.inference_mode():
-            meshes, presence = landmarks(crops.to(next(landmarks.parameters())))
-        photo_meshes = [
-            apply(inverse(m), mesh) for m, mesh in zip(matrices, meshes.float().cpu().numpy(), strict=True)
-        ]
+        crops = [to_planes(crop(image, m, size, cv2.BORDER_CONSTANT)) for m in matrices]
+        meshes, presence = landmarks(np.concatenate(crops))
+        photo_meshes = [apply(inverse(m), mesh) for m, mesh in zip(matrices, meshes, strict=True)]
         matrices = [upright(five_points(mesh), size, scale) for mesh in photo_meshes]
-    probabilities = torch.sigmoid(presence.float()).cpu().numpy()
     return [
         Face(face.box, face.points5, face.score, mesh, float(probability))
-        for face, mesh, probability in zip(faces, photo_meshes, probabilities, strict=True)
+        for face, mesh, probability in zip(faces, photo_meshes, sigmoid(presence), strict=True)
     ]
 
 
-def _search(detector: FaceDetector, image: np.ndarray, settings: SearchSettings) -> np.ndarray:
+def _search(detector: ArrayDetector, image: np.ndarray, settings: SearchSettings) -> np.ndarray:
     """(N,15) box, points, score in photo pixels from all passes over the photo as it is."""
     longest = max(image.shape[:2])
     found = [_pass(detector, image, settings.side, settings.score)]
@@ -133,7 +122,7 @@ def _small_side(settings: SearchSettings) -> int:
     return settings.side * 2 // 5
 
 
-def _pass(detector: FaceDetector, image: np.ndarray, side: int, score: float) -> np.ndarray:
+def _pass(detector: ArrayDetector, image: np.ndarray, side: int, score: float) -> np.ndarray:
     """(N,15) the detections with the photo's longer side reduced to `side`; smaller photos are not enlarged."""
     scale = min(1.0, side / max(image.shape[:2]))
     if scale < 1:
@@ -146,10 +135,8 @@ def _pass(detector: FaceDetector, image: np.ndarray, side: int, score: float) ->
     padded = cv2.copyMakeBorder(
         reduced, 0, -height % 32, 0, -width % 32, cv2.BORDER_CONSTANT, value=(127, 127, 127)
     )
-    with torch.inference_mode():
-        pixels = to_tensor(padded).to(next(detector.parameters()))
-        answers = detector.above(pixels, float(np.log(score / (1 - score))))
-    return to_photo(answers.cpu().numpy().astype(np.float64), ratio)
+    answers = detector.above(to_planes(padded), float(np.log(score / (1 - score))))
+    return to_photo(answers.astype(np.float64), ratio)
 
 
 def to_photo(answers: np.ndarray, ratio: np.ndarray) -> np.ndarray:
@@ -160,7 +147,7 @@ def to_photo(answers: np.ndarray, ratio: np.ndarray) -> np.ndarray:
     return np.concatenate([corners, 1 / (1 + np.exp(-answers[:, :1]))], 1)
 
 
-def _small_faces(detector: FaceDetector, image: np.ndarray, settings: SearchSettings) -> np.ndarray:
+def _small_faces(detector: ArrayDetector, image: np.ndarray, settings: SearchSettings) -> np.ndarray:
     """(N,15) the faces of a large photo that are too small for the main pass."""
     rows = _pass(detector, image, settings.fine_side, settings.score)
     ratio = max(1.0, max(image.shape[:2]) / settings.fine_side)
@@ -168,7 +155,7 @@ def _small_faces(detector: FaceDetector, image: np.ndarray, settings: SearchSett
 
 
 def _without_doubtful(
-    detector: FaceDetector, image: np.ndarray, rows: np.ndarray, settings: SearchSettings
+    detector: ArrayDetector, image: np.ndarray, rows: np.ndarray, settings: SearchSettings
 ) -> np.ndarray:
     """(M,15) the sure detections, and those of the others that a second look confirms and that are no part of one.
 
@@ -185,7 +172,7 @@ def _without_doubtful(
     return np.stack(kept) if kept else rows[:0]
 
 
-def _second_look(detector: FaceDetector, image: np.ndarray, row: np.ndarray) -> float:
+def _second_look(detector: ArrayDetector, image: np.ndarray, row: np.ndarray) -> float:
     """The mean logit of a detection (15,) in square views around it, in which the face has different sizes."""
     sides, middle = _sides(row), (row[:2] + row[2:4]) / 2
     logits = []
@@ -195,9 +182,7 @@ def _second_look(detector: FaceDetector, image: np.ndarray, row: np.ndarray) -> 
         view = crop(image, matrix, _VIEW)
         if mirrored:
             view = np.ascontiguousarray(view[:, ::-1])
-        with torch.inference_mode():
-            pixels = to_tensor(view).to(next(detector.parameters()))
-            answers = detector.above(pixels, _NEVER).cpu().numpy().astype(np.float64)
+        answers = detector.above(to_planes(view), _NEVER).astype(np.float64)
         half = scale * sides / 2
         here = (
             overlaps((_VIEW - 1) / 2 + np.concatenate([-half, half]), to_photo(answers, np.ones(2))) > _SAME
@@ -207,7 +192,7 @@ def _second_look(detector: FaceDetector, image: np.ndarray, row: np.ndarray) -> 
 
 
 def _search_turned(
-    detector: FaceDetector, image: np.ndarray, turn: int, settings: SearchSettings
+    detector: ArrayDetector, image: np.ndarray, turn: int, settings: SearchSettings
 ) -> np.ndarray:
     """(N,15) detections in the photo turned clockwise by 90, 180 or 270 degrees, in pixels of the unturned photo."""
     turned = np.ascontiguousarray(np.rot90(image, -turn // 90))

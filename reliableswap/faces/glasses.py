@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -16,11 +15,10 @@ import numpy as np
 from reliableswap.bundled import bundled
 from reliableswap.geometry.regions import disc
 from reliableswap.geometry.topology import topology
+from reliableswap.runtime.arrays import ArrayNetwork
 
-from .align import similarity
-
-if TYPE_CHECKING:  # torch is needed only once somebody wears glasses
-    from reliableswap.models.glasses import GlassesNet
+from .align import similarity, to_planes
+from .odds import sigmoid
 
 SIZE = (128, 64)  # width and height of the patch around the eyes
 # The patch on the canonical face, whose outer eye corners are 1 apart: left, top, pixels per unit.
@@ -61,14 +59,15 @@ def bounds(matrix: np.ndarray, shape_hw: tuple[int, int]) -> tuple[int, int, int
 
 
 @lru_cache(maxsize=1)
-def bundled_glasses() -> GlassesNet:
+def bundled_glasses() -> ArrayNetwork:
     """The GlassesNet that ships with the package, loaded once a process.
 
     For triplets and training, whose workers share it; a pipeline has a GlassesNet among its components.
     """
     from reliableswap.models.glasses import GlassesNet
+    from reliableswap.runtime.torch_arrays import Running
 
-    return GlassesNet.from_pretrained(bundled("glasses")).float().eval()
+    return Running(GlassesNet.from_pretrained(bundled("glasses")).float().eval())
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,15 +97,11 @@ class Glasses:
 NONE = Glasses(np.zeros(SIZE[::-1], np.float32), np.eye(2, 3))
 
 
-def find(picture: np.ndarray, mesh: np.ndarray, network: Any) -> Glasses:
+def find(picture: np.ndarray, mesh: np.ndarray, network: ArrayNetwork) -> Glasses:
     """Find the glasses of a face that wears some in a picture (H,W,3) uint8, with a GlassesNet."""
-    import torch
-
     matrix = to_patch(mesh)
-    piece = torch.from_numpy(patch(picture, matrix)).permute(2, 0, 1)[None].float() / 127.5 - 1
-    with torch.inference_mode():
-        logits = network(piece.to(network.device, network.dtype))
-        odds = torch.sigmoid(logits.float())[0, 0].cpu().numpy()
+    (logits,) = network(to_planes(patch(picture, matrix)))
+    odds = sigmoid(logits[0, 0])
     low, high = _SEEN
     worn = np.clip((odds - low) / (high - low), 0, 1)
     # Close the holes that reflections on lenses and faint pieces of the frame leave.

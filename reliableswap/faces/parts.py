@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
 from reliableswap.bundled import bundled
-from reliableswap.models.visibility import CLASSES
+from reliableswap.models.face_classes import CLASSES
+from reliableswap.runtime.arrays import ArrayNetwork, runnable
 
-from .align import crop, inverse, upright
+from .align import crop, inverse, to_planes, upright
 from .face import five_points
-
-if TYPE_CHECKING:
-    from reliableswap.models.visibility import VisibilityNet
+from .odds import softmax
 
 SIZE = 128  # side of the crop in pixels
 SCALE = 3.4  # the crop's side in distances from eyes to mouth
@@ -63,32 +61,28 @@ def to_crop(mesh: np.ndarray, pad: int = 0) -> np.ndarray:
 
 
 @lru_cache(maxsize=1)
-def bundled_visibility() -> VisibilityNet:
+def bundled_visibility() -> ArrayNetwork:
     """The VisibilityNet that ships with the package, loaded once a process.
 
     For training, whose workers share it; a pipeline has a VisibilityNet among its components.
     """
     from reliableswap.models.visibility import VisibilityNet
 
-    return VisibilityNet.from_pretrained(bundled("visibility")).float().eval()
+    network: ArrayNetwork = runnable(VisibilityNet.from_pretrained(bundled("visibility")).float().eval())
+    return network
 
 
-def find_parts(picture: np.ndarray, mesh: np.ndarray, network: Any) -> Parts:
+def find_parts(picture: np.ndarray, mesh: np.ndarray, network: ArrayNetwork) -> Parts:
     """What the face in a picture (H,W,3) uint8 shows, by a VisibilityNet."""
     (parts,) = find_parts_of_each([picture], [mesh], network)
     return parts
 
 
 def find_parts_of_each(
-    pictures: Sequence[np.ndarray], meshes: Sequence[np.ndarray], network: Any
+    pictures: Sequence[np.ndarray], meshes: Sequence[np.ndarray], network: ArrayNetwork
 ) -> list[Parts]:
     """What the faces in pictures (H,W,3) uint8 show, by a VisibilityNet that looks at all of them together."""
-    import torch
-
     matrices = [to_crop(mesh) for mesh in meshes]
-    crops = [crop(picture, matrix, SIZE) for picture, matrix in zip(pictures, matrices, strict=True)]
-    seen = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float() / 127.5 - 1
-    with torch.inference_mode():
-        logits = network(seen.to(network.device, network.dtype))
-        odds = torch.softmax(logits.float(), 1).cpu().numpy()
-    return [Parts(one, matrix) for one, matrix in zip(odds, matrices, strict=True)]
+    crops = [to_planes(crop(picture, m, SIZE)) for picture, m in zip(pictures, matrices, strict=True)]
+    (logits,) = network(np.concatenate(crops))
+    return [Parts(one, matrix) for one, matrix in zip(softmax(logits, 1), matrices, strict=True)]

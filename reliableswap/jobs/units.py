@@ -14,7 +14,7 @@ import contextlib
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -117,18 +117,6 @@ class Processes:
 
     def __call__(self, maker: Maker[Made], units: Sequence[Any]) -> Generator[Made, None, None]:
         return make_all(maker, units, self.workers)
-
-
-def in_order(made: Iterable[tuple[Unit, Made]], units: Iterable[Unit]) -> Iterator[Made]:
-    """Yield the results of a maker that returns (unit, result) in the order of `units`, each as soon as it can be."""
-    waiting: dict[Unit, Made] = {}
-    order = iter(units)
-    next_unit = next(order, None)
-    for unit, result in made:
-        waiting[unit] = result
-        while next_unit in waiting:
-            yield waiting.pop(next_unit)
-            next_unit = next(order, None)
 
 
 @dataclass(frozen=True)

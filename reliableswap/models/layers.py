@@ -11,15 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from . import layers_cpu
-
-SIDE = 128  # the size at which the network sees pictures and answers with maps
-SIZES = (128, 256, 512, 1024)  # sides of the crops that a swap applies the maps to
-_SCORES, _FLOWS, _COLOURS, _FINE = 3, 4, 6, 2
-CHANNELS = _SCORES + _FLOWS + _COLOURS + _FINE
-_REACH = 0.03  # fraction of the crop's side that a flow moves a picture at most
-_CELLS = 16  # cells a side of the map that relights the texture
-_TINT = 0.3  # factor on how far relighting may turn a colour: encoders like stains of colour, people do not
-INVALID = 8.0  # the texture's score falls by this much where the texture is not valid
+from .layer_maps import CELLS, CHANNELS, COLOURS, FINE, FLOWS, INVALID, REACH, SCORES, SIDE, TINT
 
 
 class LayerHead(nn.Conv2d):
@@ -29,8 +21,8 @@ class LayerHead(nn.Conv2d):
         super().__init__(channels, CHANNELS, 3, padding=1)
         nn.init.zeros_(self.weight)
         start = torch.zeros(CHANNELS)
-        start[:_SCORES] = torch.tensor([0.0, -2.0, 1.0])
-        start[-_FINE:] = -3.0
+        start[:SCORES] = torch.tensor([0.0, -2.0, 1.0])
+        start[-FINE:] = -3.0
         assert self.bias is not None
         with torch.no_grad():
             self.bias.copy_(start)
@@ -50,7 +42,7 @@ def enlarged(maps: Tensor, size: torch.Size) -> Tensor:
 
 def leaning(maps: Tensor, towards_texture: float) -> Tensor:
     """(B,CHANNELS,h,w) the maps, with that much added to the texture's score, and without changes of its colours."""
-    scores, flows, colours, fine = maps.split((_SCORES, _FLOWS, _COLOURS, _FINE), 1)
+    scores, flows, colours, fine = maps.split((SCORES, FLOWS, COLOURS, FINE), 1)
     return torch.cat([scores[:, :1] + towards_texture, scores[:, 1:], flows, 0 * colours, fine], 1)
 
 
@@ -60,14 +52,15 @@ def compose(made: Tensor, maps: Tensor, target: Tensor, guidance: Tensor) -> tup
     made: (B,3,128,128) in [-1,1]. maps: (B,CHANNELS,128,128). target: (B,3,S,S). guidance: (B,4,S,S).
     """
     size = target.shape[-2:]
-    scores, flows, colours, fine = maps.float().split((_SCORES, _FLOWS, _COLOURS, _FINE), 1)
-    colours = enlarged(F.adaptive_avg_pool2d(colours, _CELLS), maps.shape[-2:]).tanh()
+    scores, flows, colours, fine = maps.float().split((SCORES, FLOWS, COLOURS, FINE), 1)
+    colours = enlarged(F.adaptive_avg_pool2d(colours, CELLS), maps.shape[-2:]).tanh()
     gain, bias = (_less_tinted(one) for one in colours.split(3, 1))
-    small = torch.cat([scores, _REACH * flows.tanh(), gain, bias, fine.sigmoid(), made.float()], 1)
-    if size[0] == size[1] and layers_cpu.applies(small, target, guidance):
-        image, weights = layers_cpu.compose(small, target, guidance, invalid=INVALID, fine=size[0] > SIDE)
+    small = torch.cat([scores, REACH * flows.tanh(), gain, bias, fine.sigmoid(), made.float()], 1)
+    if size[0] == size[1] and by_opencv(small, target, guidance):
+        arrays = layers_cpu.compose(*(one.detach().float().numpy() for one in (small, target, guidance)))
+        image, weights = (torch.from_numpy(one) for one in arrays)
         return image.to(made.dtype), weights
-    scores, flows, gain, bias, fine, drawn = enlarged(small, size).split((_SCORES, _FLOWS, 3, 3, _FINE, 3), 1)
+    scores, flows, gain, bias, fine, drawn = enlarged(small, size).split((SCORES, FLOWS, 3, 3, FINE, 3), 1)
     moved = _moved(guidance.float(), flows[:, :2])
     texture, valid = moved[:, :3], moved[:, 3:]
     relit = (texture * (1 + 0.5 * gain) + 0.6 * bias).clamp(-1, 1)
@@ -80,10 +73,18 @@ def compose(made: Tensor, maps: Tensor, target: Tensor, guidance: Tensor) -> tup
     return image.to(made.dtype), weights
 
 
+def by_opencv(*tensors: Tensor) -> bool:
+    """Whether these are tensors on the CPU that nobody differentiates, traces or exports."""
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return False
+    differentiated = torch.is_grad_enabled() and any(x.requires_grad for x in tensors)
+    return not differentiated and all(type(x) is Tensor and x.device.type == "cpu" for x in tensors)
+
+
 def _less_tinted(change: Tensor) -> Tensor:
     """(B,3,h,w) a change of brightness by channel, with what differs between the channels reduced."""
     grey = change.mean(1, keepdim=True)
-    return grey + _TINT * (change - grey)
+    return grey + TINT * (change - grey)
 
 
 def _moved(picture: Tensor, flow: Tensor) -> Tensor:

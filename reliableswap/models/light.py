@@ -13,7 +13,8 @@ from .adapter import IdentityAdapter
 from .base import register_to_config
 from .colours import expected_colours, with_coarse_colours
 from .generator import Generator, GeneratorOutput
-from .layers import SIDE, LayerHead, compose, enlarged, leaning, reduced
+from .layer_maps import SIDE
+from .layers import LayerHead, compose, enlarged, leaning, reduced
 from .norms import modulated_norm
 
 _STYLE = 256  # size of the style vector that modulates every block

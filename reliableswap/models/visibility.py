@@ -7,12 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .base import Network, check_shape, register_to_config
+from .face_classes import CLASSES
 from .identity import Normalise
 from .perceptual import MBConv, PerceptualFeatures, conv_norm
-
-CLASSES = (
-    "background", "skin", "brows", "eyes", "lips", "inner mouth", "beard", "hair", "glasses", "front",
-)  # fmt: skip
 
 # EfficientNet-Lite0 down to stride 16: channels out, expansion, kernel, stride of the first, repeats.
 _STAGES = ((16, 1, 3, 1, 1), (24, 6, 3, 2, 2), (40, 6, 5, 2, 2), (80, 6, 3, 2, 3))

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from reliableswap import __version__
 from reliableswap.media.video.encoders import Encoding
 from reliableswap.media.video.info import ClipInfo
@@ -23,24 +21,23 @@ from .people import person_of
 from .trained import for_engine
 
 if TYPE_CHECKING:
-    from .image import ReliableSwapPipeline
+    from .calls import SwapCalls
     from .video import VideoSettings
 
 
 def prepare_sources(
-    pipe: ReliableSwapPipeline, given: Mapping[int, Any], engine: Engine, networks: Networks
+    pipe: SwapCalls, given: Mapping[int, Any], engine: Engine, networks: Networks
 ) -> dict[int, Person]:
     """The sources by their numbers, as the engine that was asked for takes them."""
     return {number: for_engine(_person(pipe, one, networks), engine) for number, one in given.items()}
 
 
-def _person(pipe: ReliableSwapPipeline, given: Any, networks: Networks) -> Person:
+def _person(pipe: SwapCalls, given: Any, networks: Networks) -> Person:
     """A source; a list of photos is one person."""
-    with torch.inference_mode():
-        if isinstance(given, (list, tuple)):
-            given = pipe.prepare(list(given))
-        person: Person = person_of(given, networks, pipe.analyser)
-        return person
+    if isinstance(given, (list, tuple)):
+        given = pipe.prepare(list(given))
+    person: Person = person_of(given, networks, pipe.analyser)
+    return person
 
 
 def clip_origin(info: ClipInfo) -> Origin:
@@ -52,7 +49,7 @@ def clip_origin(info: ClipInfo) -> Origin:
 
 
 def clip_job(
-    pipe: ReliableSwapPipeline,
+    pipe: SwapCalls,
     info: ClipInfo,
     origin: Origin,
     engine: str,
@@ -78,7 +75,7 @@ def clip_job(
     }
 
 
-def faces_job(pipe: ReliableSwapPipeline, origin: Origin, video: VideoSettings) -> dict[str, Any]:
+def faces_job(pipe: SwapCalls, origin: Origin, video: VideoSettings) -> dict[str, Any]:
     """Everything that decides which faces are found."""
     return {
         "clip": origin.sha256,

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from reliableswap.errors import ClipError, ReliableSwapError
 from reliableswap.faces.track import ClipFaces
 from reliableswap.jobs.shared import require_shared
-from reliableswap.jobs.units import Executor
 from reliableswap.media.video.encoders import Encoding
 from reliableswap.media.video.info import probe
 from reliableswap.media.video.reader import ClipReader
@@ -34,7 +33,9 @@ from .options import Engine
 from .overlap import Busy
 
 if TYPE_CHECKING:
-    from .image import ReliableSwapPipeline
+    from reliableswap.jobs.units import Executor
+
+    from .calls import SwapCalls
     from .video import VideoSettings
 
 
@@ -46,7 +47,7 @@ class Nodes:
     """
 
     executor: Executor
-    load: Callable[[], ReliableSwapPipeline]
+    load: Callable[[], SwapCalls]
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class SegmentOrder:
 class _Opened:
     """What a node keeps from one segment to the next."""
 
-    pipe: ReliableSwapPipeline
+    pipe: SwapCalls
     networks: Networks
     reader: ClipReader
     sources: Mapping[int, Person]
@@ -116,7 +117,7 @@ class _Opened:
 class SegmentMaker:
     """Makes segments by their number in the caller's work folder, and returns how long each stage was busy."""
 
-    load: Callable[[], ReliableSwapPipeline]
+    load: Callable[[], SwapCalls]
     order: SegmentOrder
     _opened: _Opened | None = field(default=None, init=False, repr=False)
 

@@ -22,11 +22,11 @@ from .overlap import Busy
 from .video import VideoSettings
 
 if TYPE_CHECKING:
-    from .image import ReliableSwapPipeline
+    from .calls import SwapCalls
 
 
 def people_of_clip(
-    pipe: ReliableSwapPipeline,
+    pipe: SwapCalls,
     clip: str | os.PathLike[str],
     *,
     video: VideoSettings | None = None,

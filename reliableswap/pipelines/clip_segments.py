@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from reliableswap.errors import RefusedError
 from reliableswap.faces.track import ClipFaces
+from reliableswap.jobs.order import in_order
 from reliableswap.jobs.shared import wait_for
-from reliableswap.jobs.units import in_order
 from reliableswap.media.video.encoders import Encoding
 from reliableswap.media.video.join import Joined, Segment, join
 from reliableswap.media.video.library import clip_errors

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 
 from reliableswap.faces.track import SteadyCovers, TrackedFace, TrackSmoother
 from reliableswap.swap.job import Steady
@@ -53,7 +52,7 @@ class ClipSteady:
 class TargetVectors:
     """What the encoders say of the people of a clip: one answer for all frames, the mean over looks."""
 
-    _found: dict[int, list[tuple[torch.Tensor, torch.Tensor | None]]] = field(default_factory=dict)
+    _found: dict[int, list[tuple[np.ndarray, np.ndarray | None]]] = field(default_factory=dict)
 
     def add(self, person: int, subject: Subject) -> None:
         """Take a look at a person."""

@@ -10,7 +10,6 @@ from typing import Protocol, TypeVar
 
 import cv2
 import numpy as np
-import torch
 
 from reliableswap.errors import ReliableSwapError
 from reliableswap.faces.track import TrackedFace
@@ -102,9 +101,8 @@ class FrameSwapper:
     def alone(self, subject: Subject, person: int) -> Subject:
         """A person's face after the swap, of one frame by itself."""
         source = self.sources[person]
-        with torch.inference_mode():
-            job = FaceJob.start(subject, source, self.settings, self.networks)
-            return replace(subject, pixels=run(ENGINES[engine_of(source, self.engine)], job).image)
+        job = FaceJob.start(subject, source, self.settings, self.networks)
+        return replace(subject, pixels=run(ENGINES[engine_of(source, self.engine)], job).image)
 
     def wanted(self, faces: Iterable[Numbered]) -> list[Numbered]:
         """The faces that are to be swapped."""
@@ -113,13 +111,11 @@ class FrameSwapper:
     def begin(self, pixels: np.ndarray, faces: Iterable[TrackedFace]) -> list[BegunFace]:
         """The first part of a frame's swap, which does not need the frames before, but comes in their order."""
         wanted = self.wanted(faces)
-        with torch.inference_mode():
-            return [self._begun(pixels, one, wanted) for one in wanted]
+        return [self._begun(pixels, one, wanted) for one in wanted]
 
     def draw(self, begun: Iterable[BegunFace]) -> list[BegunFace]:
         """The second part, which needs nothing of other frames."""
-        with torch.inference_mode():
-            return [self._drawn(face) for face in begun]
+        return [self._drawn(face) for face in begun]
 
     def __call__(
         self, pixels: np.ndarray, faces: Iterable[TrackedFace], begun: Iterable[BegunFace] | None = None
@@ -129,12 +125,11 @@ class FrameSwapper:
         begun: what `begin` and `draw` gave for the frame.
         """
         result = SwappedFrame(pixels)
-        with torch.inference_mode():
-            for face in self.draw(self.begin(pixels, faces)) if begun is None else begun:
-                try:
-                    self._finish(result, face)
-                except ReliableSwapError as error:
-                    result.failed[str(error)] += 1
+        for face in self.draw(self.begin(pixels, faces)) if begun is None else begun:
+            try:
+                self._finish(result, face)
+            except ReliableSwapError as error:
+                result.failed[str(error)] += 1
         return result
 
     def _begun(self, pixels: np.ndarray, one: TrackedFace, wanted: list[TrackedFace]) -> BegunFace:

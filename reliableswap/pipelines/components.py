@@ -16,7 +16,8 @@ from reliableswap.runtime import for_device
 from reliableswap.runtime.base import OneByOne, Runtime
 from reliableswap.runtime.state import WeightsState
 from reliableswap.runtime.torch import compiled
-from reliableswap.swap.networks import Networks, Running
+from reliableswap.runtime.torch_arrays import Running
+from reliableswap.swap.networks import Networks
 
 if TYPE_CHECKING:
     from .image import ReliableSwapPipeline
@@ -62,7 +63,7 @@ class Components:
         if network is None:
             return None
         if getattr(network, "runs_itself", False):
-            return Running(network, network)
+            return Running(network)
         if self._runtime is not None and name in _BY_RUNTIME:
             known = self._by_runtime.get(name)
             if known is None or known.network is not network or not known.is_current():

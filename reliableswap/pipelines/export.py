@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import json
 import logging
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 
 from reliableswap import __version__
+from reliableswap.bundled import bundled
 from reliableswap.errors import NoFaceError, RefusedError, ReliableSwapError
-from reliableswap.faces.align import IDENTITY_WINDOW, align
-from reliableswap.faces.detect import to_tensor
+from reliableswap.faces.align import align
 from reliableswap.models.base import Network
+from reliableswap.models.compat import weights_checksum
 from reliableswap.models.hub import load_network
-from reliableswap.runtime.export import export, write_onnx, write_openvino
-from reliableswap.runtime.exported import LIST, ExportedFile
-from reliableswap.runtime.quantise import quantise
-from reliableswap.runtime.signatures import Signature, signatures
+from reliableswap.runtime.exported import LIST
+from reliableswap.safety.age import age_nets
 
+from .export_files import Writer, WrittenFile
 from .image import ReliableSwapPipeline
 from .inputs import to_picture
 
@@ -33,37 +31,9 @@ logger = logging.getLogger(__name__)
 
 # Detector and landmarks answer with coordinates, and a FixerNet in 8 bits keeps a cosine of only 0.8.
 QUANTISED = ("identity", "generator")
-_SUFFIX = {"onnx": ".onnx", "openvino": ".xml"}
+# The age gate's encoders, which are the bundled ones: they come along where the pipeline has others.
+PROBE = ("identity", "fixer")
 _ROWS = 64  # example inputs of a network; more change the scales little
-
-
-@dataclass(frozen=True)
-class ExportedNetwork:
-    """One file. difference: the largest from torch, as a share of the largest answer or 1, on random inputs in float32;
-    for an 8-bit file, the mean absolute difference from the float32 file on inputs in use.
-
-    agreement: of the identity encoder's 8-bit file, the mean cosine with the float32 file's vectors. top1,
-    top1_float32: the share of photos whose nearest other photo shows the same person.
-    """
-
-    name: str
-    file: str
-    network: str
-    precision: str
-    difference: float
-    inputs: dict[str, list[int]]
-    config: dict[str, Any]
-    agreement: float | None = None
-    top1: float | None = None
-    top1_float32: float | None = None
-
-    def __str__(self) -> str:
-        words = f"{self.file}: {self.network}, {self.precision}, differs by {self.difference:.2g}"
-        if self.agreement is not None:
-            words += f", cosine {self.agreement:.4f} with float32"
-        if self.top1 is not None:
-            words += f", identity top-1 {self.top1:.1%} (float32 {self.top1_float32:.1%})"
-        return words
 
 
 def export_folder(
@@ -73,7 +43,7 @@ def export_folder(
     *,
     photos: Sequence[tuple[str, Path]] = (),
     int8: bool = False,
-) -> Iterator[ExportedNetwork]:
+) -> Iterator[WrittenFile]:
     """Export a pipeline or a network; yields what was written, file by file, and writes exported.json last.
 
     photos: (person, file) with faces: 8-bit files take their scales from swaps between them, and encoders are compared
@@ -92,99 +62,46 @@ def export_folder(
         )
     pipe = ReliableSwapPipeline.from_pretrained(place) if whole else None
     networks = dict(pipe.components) if pipe else {"network": load_network(place, dtype=torch.float32)}
+    left_out = [name for name, network in networks.items() if getattr(network, "runs_itself", False)]
+    for name in left_out:
+        logger.warning("%s is left out: it is an ONNX file already", name)
+    networks = {
+        name: network
+        for name, network in networks.items()
+        if isinstance(network, Network) and name not in left_out
+    }
     rows = examples(pipe, [path for _, path in photos]) if pipe and int8 else {}
     crops = aligned(pipe, photos) if pipe and int8 else []
     output.mkdir(parents=True, exist_ok=True)
-    files = {}
+    write = Writer(output, form, crops)
+    files: dict[str, WrittenFile] = {}
     for name, network in networks.items():
-        if not isinstance(network, Network) or network.runs_itself:
-            if network is not None:
-                logger.warning("%s is left out: it is an ONNX file already", name)
-            continue
-        for signature in signatures(network):
-            eight = int8 and name in QUANTISED
-            made = _export_one(
-                name, network, signature, output, form, rows.get(name, []) if eight else None, crops
-            )
-            files[name + signature.label] = asdict(made)
+        rounded = rows[name] if int8 and name in QUANTISED else None
+        for made in write(name, network, rounded):
+            files[made.name] = made
             yield made
-    about = {"version": __version__, "format": form, "files": files}
+    about: dict[str, Any] = {"version": __version__, "format": form}
+    if pipe is not None:
+        probe = []
+        for name in PROBE:
+            if not age_nets().fitted_on(name, files[name].encoder if name in files else ""):
+                (made,) = write(f"probe_{name}", load_network(bundled(name)), None)
+                files[made.name] = made
+                yield made
+                name = made.name
+            probe.append(name)
+        known = {name: _known(network, files, name) for name, network in networks.items() if name != "people"}
+        about["pipeline"] = {"networks": known, "probe": probe, "left_out": left_out}
+    about["files"] = {name: asdict(made) for name, made in files.items()}
     (output / LIST).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
 
-def _export_one(
-    name: str,
-    network: Network,
-    signature: Signature,
-    output: Path,
-    form: str,
-    rows: Sequence[Sequence[np.ndarray]] | None,
-    crops: Sequence[tuple[str, np.ndarray]],
-) -> ExportedNetwork:
-    path = output / f"{name}{signature.label}{_SUFFIX[form]}"
-    network.float()
-    about: dict[str, Any] = {
-        "name": name + signature.label,
-        "file": path.name,
-        "network": type(network).__name__,
-        "inputs": {key: list(shape) for key, shape in signature.inputs.items()},
-        "config": json.loads(network.to_json_string()),
-    }
-    if rows is None:
-        return ExportedNetwork(
-            precision="float32", difference=export(network, signature, path, form), **about
-        )
-    rows = [_sized(row, tuple(signature.inputs.values())) for row in rows]
-    with tempfile.TemporaryDirectory() as folder:
-        exact, rounded = Path(folder, "float32.onnx"), Path(folder, "int8.onnx")
-        write_onnx(network, signature, exact)
-        quantise(exact, rounded, rows)
-        if form == "onnx":
-            path.write_bytes(rounded.read_bytes())
-        else:
-            write_openvino(rounded, path)
-        runs = ExportedFile(exact), ExportedFile(path)
-        difference = float(np.mean([np.abs(runs[0](*row)[0] - runs[1](*row)[0]).mean() for row in rows]))
-        figures: dict[str, Any] = _compared(*runs, crops) if name == "identity" else {}
-    return ExportedNetwork(precision="int8", difference=difference, **about, **figures)
-
-
-def _sized(row: Sequence[np.ndarray], shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
-    """The inputs, pictures (1,C,H,W) enlarged or reduced to these shapes: swaps show a network a few of its sizes."""
-    sized = []
-    for one, shape in zip(row, shapes, strict=True):
-        if one.ndim == 4 and one.shape != shape:
-            picture = torch.from_numpy(one)
-            one = F.interpolate(
-                picture, shape[-2:], mode="bilinear", align_corners=False, antialias=True
-            ).numpy()
-        sized.append(one)
-    return sized
-
-
-def _compared(
-    exact: ExportedFile, rounded: ExportedFile, crops: Sequence[tuple[str, np.ndarray]]
-) -> dict[str, float]:
-    people = [person for person, _ in crops]
-    vectors = []
-    for run in (exact, rounded):
-        found = [run(to_tensor(crop[IDENTITY_WINDOW]).numpy())[0][0] for _, crop in crops]
-        vectors.append(np.stack([vector / np.linalg.norm(vector) for vector in found]))
-    return {
-        "agreement": float((vectors[0] * vectors[1]).sum(1).mean()),
-        "top1_float32": top1(vectors[0], people),
-        "top1": top1(vectors[1], people),
-    }
-
-
-def top1(vectors: np.ndarray, people: Sequence[str]) -> float:
-    """The share of unit vectors (N,D) whose nearest other one is of the same person, among people with several."""
-    cosines = vectors @ vectors.T
-    np.fill_diagonal(cosines, -2)
-    counted = [i for i, person in enumerate(people) if list(people).count(person) > 1]
-    if not counted:
-        return float("nan")
-    return float(np.mean([people[int(cosines[i].argmax())] == people[i] for i in counted]))
+def _known(network: Network, files: Mapping[str, WrittenFile], name: str) -> tuple[str, str]:
+    """What reports say of a network: its class, and the checksum of its weights; of rounded ones, of the file."""
+    made = next(one for one in files.values() if one.name == name or one.name.startswith(f"{name}_"))
+    if made.precision == "int8":
+        return made.network, made.sha256[:32]
+    return made.network, weights_checksum(network, network.checksum_settings)
 
 
 def aligned(pipe: ReliableSwapPipeline, photos: Sequence[tuple[str, Path]]) -> list[tuple[str, np.ndarray]]:

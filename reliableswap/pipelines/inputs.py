@@ -4,33 +4,39 @@ from __future__ import annotations
 
 import operator
 import os
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeAlias
 
 import numpy as np
-import torch
 from PIL import Image
 
 from reliableswap.errors import NoFaceError, ReliableSwapError
 from reliableswap.media import Picture, read_picture
 from reliableswap.swap.person import Person
 
-PictureLike = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | np.ndarray | torch.Tensor | Picture
-Source = PictureLike | Person
+if TYPE_CHECKING:  # exported networks swap without torch
+    from torch import Tensor
+
+PictureLike: TypeAlias = (
+    "str | os.PathLike[str] | bytes | BinaryIO | Image.Image | np.ndarray | Tensor | Picture"
+)
+Source: TypeAlias = "PictureLike | Person"
 Faces = Literal["largest", "all"] | int | Sequence[int] | Mapping[int, Source]
 
 
 def to_picture(given: PictureLike) -> Picture:
     """Read a file, or convert a picture in memory; a tensor is (3,H,W), uint8 or values in [0,1]."""
-    return read_picture(_to_array(given) if isinstance(given, torch.Tensor) else given)
+    picture: Any = given
+    return read_picture(_to_array(picture) if _is_tensor(picture) else picture)
 
 
 def as_list(given: Any) -> list[Any]:
     """One picture or source as a list of one; a batch (B,3,H,W) or (B,H,W,3) as a list of its pictures."""
     if isinstance(given, (list, tuple)):
         return list(given)
-    if isinstance(given, (torch.Tensor, np.ndarray)) and given.ndim == 4:
+    if (_is_tensor(given) or isinstance(given, np.ndarray)) and given.ndim == 4:
         return list(given)
     return [given]
 
@@ -79,7 +85,15 @@ def source_name(given: Source) -> str:
     return given.name if isinstance(given, (Picture, Person)) else type(given).__name__
 
 
-def _to_array(tensor: torch.Tensor) -> np.ndarray:
+def _is_tensor(given: Any) -> bool:
+    """Whether this is a tensor of torch's. Where torch is not imported, there is none."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(given, torch.Tensor)
+
+
+def _to_array(tensor: Tensor) -> np.ndarray:
+    import torch
+
     if tensor.ndim != 3 or tensor.shape[0] != 3:
         raise ReliableSwapError(f"a picture tensor has shape {tuple(tensor.shape)}; pass (3, H, W) RGB")
     if tensor.dtype != torch.uint8:

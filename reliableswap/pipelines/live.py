@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-import torch
 
 from reliableswap.errors import RefusedError, ReliableSwapError
 from reliableswap.faces.face import Face
@@ -30,7 +29,7 @@ from .people import person_of
 from .trained import for_engine
 
 if TYPE_CHECKING:
-    from .image import ReliableSwapPipeline
+    from .calls import SwapCalls
 
 _NAME = "the live picture"
 _VECTORS_EVERY = 1.0  # seconds for which the vectors of the face in the picture hold
@@ -68,7 +67,7 @@ class LiveSwap:
 
     def __init__(
         self,
-        pipe: ReliableSwapPipeline,
+        pipe: SwapCalls,
         source: Source,
         *,
         engine: Engine = "auto",
@@ -78,8 +77,7 @@ class LiveSwap:
         """Prepare the source; raise RefusedError if it may be a minor. consent: who agreed to what."""
         self._settings, self._networks = settings or SwapSettings(), pipe.networks()
         self._gates = LiveGates(pipe.safety, _NAME)
-        with torch.inference_mode():
-            self._person: Person = for_engine(person_of(source, self._networks, pipe.analyser), engine)
+        self._person: Person = for_engine(person_of(source, self._networks, pipe.analyser), engine)
         name = engine_of(self._person, pipe.choose_engine(engine))
         self._engine = ENGINES[name]
         self._gates.check_sources([self._person])
@@ -102,8 +100,7 @@ class LiveSwap:
         if self._refused is not None:
             raise self._refused
         try:
-            with torch.inference_mode():
-                return self._swapped(pixels, time)
+            return self._swapped(pixels, time)
         except RefusedError as error:
             self._refused = error
             raise

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
-import torch
-from diffusers.utils import BaseOutput
 from PIL import Image
 
 from reliableswap.errors import ReliableSwapError
@@ -22,8 +20,11 @@ from reliableswap.safety.consent import Consent
 from reliableswap.swap.person import Person
 from reliableswap.swap.settings import SwapSettings
 
+if TYPE_CHECKING:  # exported networks swap without torch
+    from torch import Tensor
+
 OutputType = Literal["pil", "np", "pt"]
-Images = list[Image.Image] | np.ndarray | list[np.ndarray] | torch.Tensor | list[torch.Tensor]
+Images: TypeAlias = "list[Image.Image] | np.ndarray | list[np.ndarray] | Tensor | list[Tensor]"
 
 
 @dataclass
@@ -75,7 +76,7 @@ class SwapReport:
 
 
 @dataclass
-class SwapOutput(BaseOutput):
+class SwapOutput:
     """The results of one or several targets, in their order.
 
     images: as `output_type` asked for. pictures: the same in 8 bits, with alpha and colour profile.
@@ -87,6 +88,14 @@ class SwapOutput(BaseOutput):
     pictures: list[Picture]
     reports: list[SwapReport]
     records: list[Record] = field(default_factory=list)
+
+    def to_tuple(self) -> tuple[Any, ...]:
+        """The fields in their order."""
+        return tuple(getattr(self, one.name) for one in fields(self))
+
+    def __getitem__(self, key: str | int | slice) -> Any:
+        """A field by name or position, as in diffusers' outputs."""
+        return getattr(self, key) if isinstance(key, str) else self.to_tuple()[key]
 
     @property
     def report(self) -> SwapReport:
@@ -167,5 +176,9 @@ def as_images(pictures: list[Picture], output_type: OutputType) -> Images:
     stackable = len({array.shape for array in arrays}) == 1
     if output_type == "np":
         return np.stack(arrays) if stackable else arrays
+    try:
+        import torch
+    except ImportError as error:
+        raise ReliableSwapError("output_type='pt' needs torch; install it, or choose np") from error
     tensors = [torch.from_numpy(array).permute(2, 0, 1).contiguous() for array in arrays]
     return torch.stack(tensors) if stackable else tensors

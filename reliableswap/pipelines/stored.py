@@ -17,6 +17,7 @@ from reliableswap.bundled import bundled
 from reliableswap.errors import ReliableSwapError, WeightsError
 from reliableswap.models.base import without_origin
 from reliableswap.models.messages import one_line
+from reliableswap.runtime.exported import is_exported
 
 from .card import pipeline_card
 
@@ -49,6 +50,11 @@ class StoredPipeline(DiffusionPipeline):
     def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike[str], **kwargs: Any) -> Self:
         """Load from a folder or a Hub repository; failures are one line."""
         place = str(pretrained_model_name_or_path)
+        if is_exported(place):
+            raise WeightsError(
+                f"{place} is an exported folder, not one of save_pretrained; load it with "
+                "reliableswap.ExportedPipeline.from_pretrained"
+            )
         # Convert after loading: the encoder check compares numbers that bfloat16 would round.
         old, new = kwargs.pop("torch_dtype", None), kwargs.pop("dtype", None)
         dtype = old if new is None else new

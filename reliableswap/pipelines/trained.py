@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reliableswap.errors import ReliableSwapError, WeightsError
-from reliableswap.models.comb_autoencoder import CombAutoencoder
 from reliableswap.provenance.origin import origin_of_pixels
 from reliableswap.swap.engines import engine_of
 from reliableswap.swap.networks import Networks
@@ -14,6 +13,9 @@ from reliableswap.swap.person import Person
 from reliableswap.swap.subject import Subject
 
 from .options import Engine
+
+if TYPE_CHECKING:
+    from reliableswap.models.comb_autoencoder import CombAutoencoder
 
 
 def trained_person(network: CombAutoencoder | None, name: str, networks: Networks) -> Person:

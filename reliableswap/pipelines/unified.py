@@ -18,9 +18,9 @@ from reliableswap import __version__
 from reliableswap.bundled import bundled
 from reliableswap.errors import NoFaceError, ReliableSwapError, WeightsError
 from reliableswap.faces.align import IDENTITY_WINDOW, align
+from reliableswap.faces.align_torch import to_tensor
 from reliableswap.faces.analysers.base import FaceAnalyser
 from reliableswap.faces.analysers.bundled import BundledAnalyser
-from reliableswap.faces.detect import to_tensor
 from reliableswap.faces.face import Face
 from reliableswap.media import Picture, check_output
 from reliableswap.models.compat import weights_checksum

@@ -41,7 +41,7 @@ from .overlap import Busy
 from .trained import engines_of
 
 if TYPE_CHECKING:
-    from .image import ReliableSwapPipeline
+    from .calls import SwapCalls
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class VideoSettings:
 
 
 def swap_clip(
-    pipe: ReliableSwapPipeline,
+    pipe: SwapCalls,
     source: Source | Sequence[PictureLike] | None,
     clip: str | os.PathLike[str],
     output: str | os.PathLike[str],
@@ -91,7 +91,7 @@ def swap_clip(
     signer: Credentials | None,
     nodes: Nodes | None = None,
 ) -> Iterator[VideoProgress | VideoResult]:
-    """What `ReliableSwapPipeline.video` does."""
+    """What `SwapCalls.video` does."""
     began, busy = time.perf_counter(), Busy()
     info, target, folder, encoding = _checked(clip, output, video, overwrite)
     chosen, networks = pipe.choose_engine(engine), pipe.networks()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from html import escape
 from xml.etree import ElementTree
-from xml.sax.saxutils import escape
 
 from reliableswap import __version__
 from reliableswap.errors import PictureError
@@ -179,4 +179,4 @@ def _escape(name: str, value: str) -> str:
         raise PictureError(
             f"metadata {name!r} holds characters that XML can't carry; remove control characters"
         )
-    return escape(value, {"\r": "&#13;"})
+    return escape(value, quote=False).replace("\r", "&#13;")

@@ -68,7 +68,7 @@ class Runtime(ABC):
 
     def _maps(self, *inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The part of a layered generator that is a network."""
-        made, maps, logits = self._outputs(_LayerMaps(self.network), inputs)
+        made, maps, logits = self._outputs(LayerMaps(self.network), inputs)
         return made, maps, logits
 
     def _outputs(self, module: nn.Module, inputs: Sequence[Tensor | None]) -> list[Tensor]:
@@ -150,7 +150,7 @@ class OneByOne:
         return tuple(torch.cat(parts) for parts in zip(*answers, strict=True))
 
 
-class _LayerMaps(nn.Module):
+class LayerMaps(nn.Module):
     """A layered generator's `maps` as a network."""
 
     def __init__(self, generator: nn.Module) -> None:

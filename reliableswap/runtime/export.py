@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from reliableswap.errors import ReliableSwapError
-from reliableswap.models.base import Network
 
 from . import onnx, openvino
 from .exported import ExportedFile
@@ -24,7 +23,7 @@ FORMATS = ("onnx", "openvino")
 PARITY = 1e-3  # the largest difference from torch that is float32's rounding
 
 
-def write_onnx(network: Network, signature: Signature, path: Path) -> None:
+def write_onnx(network: nn.Module, signature: Signature, path: Path) -> None:
     """Write a network in float32 as one ONNX file."""
     onnx.library()
     network = network.float().cpu().eval()
@@ -68,7 +67,7 @@ def write_openvino(onnx_file: Path, path: Path) -> None:
     library.save_model(library.convert_model(str(onnx_file)), str(path), compress_to_fp16=False)
 
 
-def export(network: Network, signature: Signature, path: Path, form: str) -> float:
+def export(network: nn.Module, signature: Signature, path: Path, form: str) -> float:
     """Write a network in float32 and return the largest difference of its answers from torch's; raise above PARITY."""
     if form not in FORMATS:
         raise ReliableSwapError(f"unknown format {form!r}; choose one of {', '.join(FORMATS)}")
@@ -86,7 +85,7 @@ def export(network: Network, signature: Signature, path: Path, form: str) -> flo
     return difference
 
 
-def parity(network: Network, signature: Signature, path: Path) -> float:
+def parity(network: nn.Module, signature: Signature, path: Path) -> float:
     """The largest difference between torch and a file, on random inputs, in units of the largest answer or 1."""
     generator = torch.Generator().manual_seed(0)
     inputs = [torch.rand(shape, generator=generator) * 2 - 1 for shape in _tried(signature)]

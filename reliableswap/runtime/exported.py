@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
 
-from reliableswap.errors import WeightsError
+from reliableswap.errors import ReliableSwapError, WeightsError
 
 LIST = "exported.json"
 
@@ -36,8 +40,7 @@ class ExportedFile:
         return [np.asarray(found) for found in self._run(arrays)]
 
     def _open_onnx(self, threads: int) -> None:
-        import onnxruntime
-
+        onnxruntime = _library("onnxruntime", "onnx")
         onnxruntime.disable_telemetry_events()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
@@ -50,41 +53,84 @@ class ExportedFile:
         import sys
 
         sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # as in runtime/openvino.py
-        import openvino
-
-        options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+        openvino = _library("openvino", "openvino")
+        options: dict[str, Any] = {
+            "INFERENCE_PRECISION_HINT": "f32",
+            "PERFORMANCE_HINT": "LATENCY",
+            "ENABLE_CPU_PINNING": False,  # several processes would all be pinned to the same cores
+        }
         if threads:
             options["INFERENCE_NUM_THREADS"] = threads
         model = openvino.Core().compile_model(str(self.path), "CPU", options)
         self.inputs = [port.any_name for port in model.inputs]
         self.outputs = [port.any_name for port in model.outputs]
-        request = model.create_infer_request()
-        self._run = lambda arrays: [np.array(found) for found in request.infer(arrays).values()]
+        request, lock = model.create_infer_request(), Lock()
+
+        def run(arrays: list[np.ndarray]) -> list[np.ndarray]:
+            with lock:  # a request takes one caller at a time
+                return [np.array(found) for found in request.infer(arrays).values()]
+
+        self._run = run
 
 
 class ExportedFolder(Mapping[str, ExportedFile]):
     """What `reliableswap export` wrote: files by name, opened when first asked for, and each one's `about`.
 
     about[name]: the class, its config, the shapes of its inputs, and how near it is to torch.
+    form: onnx or openvino. pipeline: what pipelines.exported knows of a whole pipeline, empty for a single network.
     """
 
     def __init__(self, folder: str | Path, threads: int = 0) -> None:
         self.folder, self.threads = Path(folder), threads
         try:
-            self.about: dict[str, dict[str, Any]] = json.loads((self.folder / LIST).read_text("utf-8"))[
-                "files"
-            ]
+            content = json.loads((self.folder / LIST).read_text("utf-8"))
         except FileNotFoundError as error:
             raise WeightsError(f"no {LIST} in {folder}; give a folder of `reliableswap export`") from error
+        self.about: dict[str, dict[str, Any]] = content["files"]
+        self.form: str = content["format"]
+        self.pipeline: dict[str, Any] = content.get("pipeline", {})
         self._opened: dict[str, ExportedFile] = {}
+        self._locks = {name: Lock() for name in self.about}
 
     def __getitem__(self, name: str) -> ExportedFile:
-        if name not in self._opened:
-            self._opened[name] = ExportedFile(self.folder / self.about[name]["file"], self.threads)
-        return self._opened[name]
+        """A file by name; raise WeightsError if it is not what was exported."""
+        with self._locks[name]:
+            if name not in self._opened:
+                path = self.folder / self.about[name]["file"]
+                wanted = self.about[name].get("sha256")
+                if wanted is not None and path.is_file() and file_digest(path) != wanted:
+                    raise WeightsError(f"{path} has changed since it was exported; export the folder again")
+                self._opened[name] = ExportedFile(path, self.threads)
+            return self._opened[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.about  # without opening the file
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.about)
 
     def __len__(self) -> int:
         return len(self.about)
+
+
+def is_exported(place: str | os.PathLike[str] | None) -> bool:
+    """Whether a folder is one of `reliableswap export`."""
+    return place is not None and (Path(place) / LIST).is_file()
+
+
+def file_digest(path: Path) -> str:
+    """The SHA-256 in hexadecimal of an exported file; of OpenVINO's pair, of both files."""
+    digest = hashlib.sha256(path.read_bytes())
+    weights = path.with_suffix(".bin")
+    if path.suffix == ".xml" and weights.is_file():
+        digest.update(weights.read_bytes())
+    return digest.hexdigest()
+
+
+def _library(name: str, extra: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise ReliableSwapError(
+            f"files of this format need {name}; run: pip install -e '.[{extra}]' in the repository"
+        ) from error

@@ -12,12 +12,15 @@ import numpy as np
 
 from reliableswap.errors import ReliableSwapError
 
+_LAYERS = ("Conv", "Gemm", "MatMul")
 
-def quantise(source: Path, target: Path, rows: Sequence[Sequence[np.ndarray]]) -> None:
+
+def quantise(source: Path, target: Path, rows: Sequence[Sequence[np.ndarray]], ends: int = 0) -> None:
     """Write an 8-bit copy of an ONNX file; its scales come from `rows`, inputs that the network sees in use.
 
     Weights are rounded channel by channel, and what flows between layers tensor by tensor. Depthwise convolutions stay
-    in float32: their channels differ in range, and they take little time. The file keeps float inputs and outputs.
+    in float32: their channels differ in range, and they take little time. Of the other layers, so do the first and last
+    `ends`. The file keeps float inputs and outputs.
     """
     import onnx
     from onnxruntime import quantization as tools
@@ -42,21 +45,21 @@ def quantise(source: Path, target: Path, rows: Sequence[Sequence[np.ndarray]]) -
                 activation_type=tools.QuantType.QUInt8,
                 weight_type=tools.QuantType.QInt8,
                 per_channel=True,
-                op_types_to_quantize=["Conv", "Gemm", "MatMul"],
-                nodes_to_exclude=_depthwise(prepared),
+                op_types_to_quantize=list(_LAYERS),
+                nodes_to_exclude=_left_alone(prepared, ends),
             )
     finally:
         logging.getLogger().setLevel(quiet)
 
 
-def _depthwise(path: Path) -> list[str]:
-    """The names of a file's convolutions with groups."""
+def _left_alone(path: Path, ends: int) -> list[str]:
+    """The names of a file's convolutions with groups, and of so many other layers at its beginning and end."""
     import onnx
 
-    convolutions = (node for node in onnx.load(str(path)).graph.node if node.op_type == "Conv")
-    return [
-        node.name for node in convolutions if any(one.name == "group" and one.i > 1 for one in node.attribute)
-    ]
+    layers = [node for node in onnx.load(str(path)).graph.node if node.op_type in _LAYERS]
+    grouped = [node.name for node in layers if any(a.name == "group" and a.i > 1 for a in node.attribute)]
+    others = [node.name for node in layers if node.name not in grouped]
+    return [*grouped, *others[:ends], *others[max(ends, len(others) - ends) :]] if ends else grouped
 
 
 class _Rows:

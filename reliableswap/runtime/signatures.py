@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from reliableswap.errors import ReliableSwapError
@@ -10,6 +10,8 @@ from reliableswap.models.base import Network
 from reliableswap.models.comb_autoencoder import CombAutoencoder
 from reliableswap.models.comb_decoder import CombDecoder
 from reliableswap.models.generator import Generator
+from reliableswap.models.layer_maps import SIDE
+from reliableswap.models.light import LightGenerator
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,14 @@ def signatures(network: Network) -> list[Signature]:
         return _OTHERS[name]
     sizes = [network.size] if network.size else list(network.config.get("sizes", [128]))
     return [_of_generator(network, size, f"_{size}" if len(sizes) > 1 else "") for size in sizes]
+
+
+def maps_signature(network: Network) -> Signature | None:
+    """What to export of a layered generator for who applies its maps; None for other networks."""
+    if not (isinstance(network, LightGenerator) and network.layer_head is not None):
+        return None
+    plain = _of_generator(network, SIDE, "_maps")
+    return replace(plain, outputs=("drawn", "maps", "logits"))
 
 
 def _of_generator(network: Generator, size: int, label: str) -> Signature:

@@ -12,22 +12,23 @@ import math
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from threading import Lock
 from typing import Any, Protocol
-from weakref import WeakKeyDictionary
 
 import cv2
 import numpy as np
-import torch
-from torch import nn
 
 from reliableswap.bundled import WEIGHTS, bundled
-from reliableswap.faces.align import FIXER_WINDOW, IDENTITY_WINDOW, TEMPLATES, crop, similarity, upright
-from reliableswap.faces.detect import to_tensor
+from reliableswap.faces.align import (
+    FIXER_WINDOW,
+    IDENTITY_WINDOW,
+    TEMPLATES,
+    crop,
+    similarity,
+    to_planes,
+    upright,
+)
 from reliableswap.faces.face import Face
-from reliableswap.models import load_network
-from reliableswap.runtime.state import WeightsState
-from reliableswap.runtime.torch import compiled
+from reliableswap.runtime.arrays import ArrayEncoder, runnable
 
 from .session import open_session
 
@@ -55,10 +56,10 @@ class SeenFace(Protocol):
     def networks(self) -> Any: ...
 
     @property
-    def v_id(self) -> torch.Tensor: ...
+    def v_id(self) -> np.ndarray: ...
 
     @property
-    def v_fix(self) -> torch.Tensor | None: ...
+    def v_fix(self) -> np.ndarray | None: ...
 
 
 @dataclass(frozen=True)
@@ -89,10 +90,6 @@ def open_age_network() -> Any:
 class AgeNets:
     """The probe with its encoders, and the second network; each is loaded when it is first needed."""
 
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._known: WeakKeyDictionary[nn.Module, tuple[WeightsState, bool]] = WeakKeyDictionary()
-
     def estimate(self, seen: SeenFace, both: bool = False, brief: bool = False) -> AgeEstimate:
         """Estimate the age of a face.
 
@@ -112,35 +109,36 @@ class AgeNets:
         """(256,) float64 the vector of the aligned crop; the subject's own, if its encoders are the probe's."""
         networks = seen.networks
         parts = (("identity", networks.identity), ("fixer", networks.fixer))
-        if all(part is not None and self._belongs(name, part) for name, part in parts):
+        if all(part is not None and self.fitted_on(name, part.checksum()) for name, part in parts):
             assert seen.v_fix is not None
-            return np.asarray(torch.cat([seen.v_id, seen.v_fix], 1)[0].double())
-        return self._embed([_aligned(seen)])[0]
+            return np.concatenate([seen.v_id, seen.v_fix], 1)[0].astype(np.float64)
+        return self._embed([_aligned(seen)], networks.probe)[0]
 
-    def _belongs(self, name: str, running: Any) -> bool:
-        """Whether an encoder of a pipeline is the one that the probe was fitted on."""
-        network = running.network
-        with self._lock:
-            known = self._known.get(network)
-            if known is None or not known[0].matches(network):
-                same = network.checksum() == self._probe[f"{name}_checksum"]
-                known = self._known[network] = WeightsState(network), same
-        return known[1]
+    def fitted_on(self, name: str, checksum: str) -> bool:
+        """Whether the probe was fitted on the vectors of an encoder, `identity` or `fixer`, with that checksum."""
+        return bool(checksum == self._probe[f"{name}_checksum"])
 
     def _mean_score(self, seen: SeenFace, first: np.ndarray, brief: bool) -> float:
         """The mean score of the crop and a moved, mirrored one; unless brief, of all four of that kind."""
         moved = _aligned(seen, *_MOVE)
         crops = [_mirrored(moved)] if brief else [_mirrored(_aligned(seen)), moved, _mirrored(moved)]
-        others = self._embed(crops)
+        others = self._embed(crops, seen.networks.probe)
         return float(np.mean([self._score(vector) for vector in (first, *others)]))
 
-    def _embed(self, crops: list[np.ndarray]) -> np.ndarray:
-        """(N,256) float64 the vectors that the probe's encoders give for aligned crops (128,128,3)."""
-        identity, fixer = self._encoders
-        with torch.inference_mode():
-            v_id = identity(torch.cat([to_tensor(one[IDENTITY_WINDOW]) for one in crops]))
-            v_fix = fixer(torch.cat([to_tensor(one[FIXER_WINDOW]) for one in crops]))
-            return np.asarray(torch.cat([v_id, v_fix], 1).double())
+    def _embed(self, crops: list[np.ndarray], probe: tuple[ArrayEncoder, ArrayEncoder] | None) -> np.ndarray:
+        """(N,256) float64 the vectors that the probe's encoders give for aligned crops (128,128,3).
+
+        probe: these encoders, if the pipeline brought them along.
+        """
+        vectors: list[np.ndarray] = []
+        windows = IDENTITY_WINDOW, FIXER_WINDOW
+        for name, encoder, window in zip(
+            ("identity", "fixer"), probe or self._encoders, windows, strict=True
+        ):
+            if not self.fitted_on(name, encoder.checksum()):
+                raise OSError(f"this {name} network is not the one that minor_probe.json was fitted on")
+            vectors += encoder(np.concatenate([to_planes(one[window]) for one in crops]))
+        return np.concatenate(vectors, 1).astype(np.float64)
 
     def _years(self, seen: SeenFace, brief: bool) -> float:
         """The mean of the second network's 100 probabilities, over the crop and, unless brief, its mirror image."""
@@ -165,17 +163,12 @@ class AgeNets:
         return np.array(self._probe["weights"])
 
     @cached_property
-    def _encoders(self) -> tuple[nn.Module, nn.Module]:
-        """The bundled encoders, checked to be those that the probe was fitted on."""
-        networks = []
-        for name in ("identity", "fixer"):
-            network: Any = load_network(bundled(name))
-            if network.checksum() != self._probe[f"{name}_checksum"]:
-                raise OSError(
-                    f"the bundled {name} network is not the one that minor_probe.json was fitted on"
-                )
-            networks.append(compiled(network))
-        return networks[0], networks[1]
+    def _encoders(self) -> tuple[ArrayEncoder, ArrayEncoder]:
+        """The bundled encoders."""
+        from reliableswap.models import load_network
+
+        identity, fixer = (runnable(load_network(bundled(name))) for name in ("identity", "fixer"))
+        return identity, fixer
 
     @cached_property
     def _session(self) -> Any:

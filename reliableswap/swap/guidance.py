@@ -15,7 +15,7 @@ from reliableswap.geometry.topology import checked_mesh, checked_picture
 from reliableswap.geometry.warp import open_lips, reenact
 from reliableswap.imaging import colour
 from reliableswap.imaging.bands import three_channels
-from reliableswap.models.layers import INVALID
+from reliableswap.models.layer_maps import INVALID
 
 EYE_OPENING = 0.95  # fraction of the opening between the lids that is the target's
 LIGHT_REACH = 0.22  # of the face's width: slower changes of brightness count as light, which is the target's

@@ -1,4 +1,4 @@
-"""The networks of one swap, ready to be called."""
+"""The networks of one swap, ready to be called with arrays."""
 
 from __future__ import annotations
 
@@ -6,34 +6,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
-from reliableswap.faces.detect import to_tensor
-from reliableswap.runtime.base import Runtime
-
-
-class Running:
-    """A network as it runs: a compiled copy, a runtime that is current, or the network itself.
-
-    Device and dtype are looked up once, because diffusers searches all modules for them at every access.
-    """
-
-    def __init__(self, network: Any, runs: Any) -> None:
-        self.network, self.runs, self.config = network, runs, network.config
-        self._call = runs.run if isinstance(runs, Runtime) else runs
-        first = next(network.parameters())
-        self.device, self.dtype = first.device, first.dtype
-
-    def __call__(self, *inputs: Any) -> Any:
-        return self._call(*inputs)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.runs, name)
+from reliableswap.faces.align import to_planes
+from reliableswap.runtime.arrays import ArrayAdapter, ArrayNetwork
 
 
 @dataclass(frozen=True)
 class Networks:
-    """The components that a swap uses; None where the pipeline has no such network."""
+    """The components that a swap uses, as runtime.arrays says; None where the pipeline has no such network.
+
+    probe: the two encoders of the age gate, identity and fixer, where the pipeline brings them along.
+    """
 
     detector: Any = None
     landmarks: Any = None
@@ -43,14 +26,15 @@ class Networks:
     fixer: Any = None
     generator: Any = None
     people: Any = None
+    probe: Any = None
 
     @property
-    def adapter(self) -> Any:
+    def adapter(self) -> ArrayAdapter | None:
         """The generator's IdentityAdapter, or None."""
         return getattr(self.generator, "adapter", None)
 
-    def embed(self, name: str, picture: np.ndarray) -> torch.Tensor:
-        """(1,D) on the CPU: the vector that an encoder gives for a window (H,W,3) uint8 of an aligned crop."""
+    def embed(self, name: str, picture: np.ndarray) -> np.ndarray:
+        """(1,D) the vector that an encoder gives for a window (H,W,3) uint8 of an aligned crop."""
         return embed(getattr(self, name), picture)
 
     def encodes_like(self, other: Networks) -> bool:
@@ -68,8 +52,7 @@ class Networks:
         return None if self.adapter is None else self.generator.runs
 
 
-def embed(network: Any, picture: np.ndarray) -> torch.Tensor:
-    """(1,D) on the CPU: the network's vector for a window (H,W,3) uint8 of an aligned crop."""
-    with torch.inference_mode():
-        vector: torch.Tensor = network(to_tensor(picture).to(network.device, network.dtype))
-    return vector.cpu()
+def embed(network: ArrayNetwork, picture: np.ndarray) -> np.ndarray:
+    """(1,D) the network's vector for a window (H,W,3) uint8 of an aligned crop."""
+    (vector,) = network(to_planes(picture))
+    return vector

@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-import torch
-from torch.nn import functional as F
 
 from reliableswap.geometry.measures import onto_mean_face
 from reliableswap.provenance.origin import Origin
@@ -37,21 +35,21 @@ class Person:
         return replace(self, subjects=tuple(replace(one, networks=networks) for one in self.subjects))
 
     @cached_property
-    def v_id(self) -> torch.Tensor:
+    def v_id(self) -> np.ndarray:
         """(1,D) the identity vector, of length one."""
         return mean_direction([subject.v_id for subject in self.subjects])
 
     @cached_property
-    def v_fix(self) -> torch.Tensor | None:
+    def v_fix(self) -> np.ndarray | None:
         """(1,D) the lower-face vector; None without a FixerNet."""
         vectors = [subject.v_fix for subject in self.subjects if subject.v_fix is not None]
         return mean_direction(vectors) if vectors else None
 
     @cached_property
-    def adapted(self) -> torch.Tensor | None:
+    def adapted(self) -> np.ndarray | None:
         """(1,D) the answer of the generator's adapter, averaged over the photos; None without one."""
         vectors = [subject.adapted for subject in self.subjects if subject.adapted is not None]
-        return torch.cat(vectors).mean(0, keepdim=True) if vectors else None
+        return np.concatenate(vectors).mean(0, keepdims=True) if vectors else None
 
     @cached_property
     def shape_mesh(self) -> np.ndarray:
@@ -69,13 +67,18 @@ class Person:
         return self.subjects[int(np.argmin(angles))]
 
 
-def mean_direction(vectors: Sequence[torch.Tensor]) -> torch.Tensor:
+def mean_direction(vectors: Sequence[np.ndarray]) -> np.ndarray:
     """(1,D) the mean of the vectors' directions, with the vectors' mean length; one vector stays as it is."""
     if len(vectors) == 1:
         return vectors[0]
-    stacked = torch.cat(list(vectors)).float()
-    length = stacked.norm(dim=1).mean()
-    return F.normalize(F.normalize(stacked).mean(0, keepdim=True)) * length
+    stacked = np.concatenate(list(vectors))
+    length = np.linalg.norm(stacked, axis=1).mean()
+    return directions(directions(stacked).mean(0, keepdims=True)) * length
+
+
+def directions(vectors: np.ndarray) -> np.ndarray:
+    """(N,D) the vectors with length one."""
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12), np.float32)
 
 
 def _without_pose(mesh: np.ndarray) -> np.ndarray:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 
 from reliableswap.faces.align import inverse
 from reliableswap.geometry.regions import window
-from reliableswap.models.layers import SIDE
+from reliableswap.models.layer_maps import SIDE
+from reliableswap.runtime.arrays import ArrayGenerator
 
 from .subject import Subject
 
@@ -35,15 +35,14 @@ class CropPlace:
     holds_all: bool
 
     @classmethod
-    def of(cls, target: Subject, generator: Any, in_between: bool = False) -> CropPlace:
+    def of(cls, target: Subject, generator: ArrayGenerator, in_between: bool = False) -> CropPlace:
         """The crop's side is the smallest of the generator's sizes that holds all the photo shows, or its largest.
 
         in_between: a layered generator, whose maps fit any size, may also use sizes that it was not trained at.
         """
         config = generator.config
         template = str(config["template"])
-        own = generator.size
-        sizes = sorted([own] if own else config.get("sizes", [SIDE]))
+        sizes = list(generator.sizes)
         if in_between and config.get("layers"):
             sizes = list(range(SIDE, sizes[-1] + 1, SIDE))
         for size in sizes:

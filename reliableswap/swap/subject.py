@@ -8,11 +8,17 @@ from functools import cached_property
 
 import cv2
 import numpy as np
-import torch
 
 from reliableswap.errors import NoFaceError
-from reliableswap.faces.align import FIXER_WINDOW, IDENTITY_WINDOW, TEMPLATES, apply, crop, similarity
-from reliableswap.faces.detect import to_tensor
+from reliableswap.faces.align import (
+    FIXER_WINDOW,
+    IDENTITY_WINDOW,
+    TEMPLATES,
+    apply,
+    crop,
+    similarity,
+    to_planes,
+)
 from reliableswap.faces.face import Face
 from reliableswap.faces.parts import Parts, find_parts
 from reliableswap.faces.visibility import Covers, find_covers
@@ -78,8 +84,8 @@ class Subject:
         *,
         covers: Covers | None = None,
         strict_covers: Covers | None = None,
-        v_id: torch.Tensor | None = None,
-        v_fix: torch.Tensor | None = None,
+        v_id: np.ndarray | None = None,
+        v_fix: np.ndarray | None = None,
     ) -> Subject:
         """The same face and region, with what is known already from elsewhere, such as from other frames of a clip."""
         known = {"covers": covers, "strict_covers": strict_covers, "v_id": v_id, "v_fix": v_fix}
@@ -150,27 +156,22 @@ class Subject:
         return {}
 
     @cached_property
-    def v_id(self) -> torch.Tensor:
-        """(1,D) the identity vector, on the CPU."""
+    def v_id(self) -> np.ndarray:
+        """(1,D) the identity vector."""
         return self.networks.embed("identity", self.crop[IDENTITY_WINDOW])
 
     @cached_property
-    def v_fix(self) -> torch.Tensor | None:
-        """(1,D) the lower-face vector, on the CPU; None without a FixerNet."""
+    def v_fix(self) -> np.ndarray | None:
+        """(1,D) the lower-face vector; None without a FixerNet."""
         if self.networks.fixer is None:
             return None
         return self.networks.embed("fixer", self.crop[FIXER_WINDOW])
 
     @cached_property
-    def adapted(self) -> torch.Tensor | None:
-        """(1,D) the answer of the generator's adapter, on the CPU; None without one."""
-        if self.networks.adapter is None:
-            return None
-        window = to_tensor(self.crop[IDENTITY_WINDOW])
-        generator = self.networks.generator
-        with torch.inference_mode():
-            adapted: torch.Tensor = self.networks.adapter(window.to(generator.device, generator.dtype))
-        return adapted.float().cpu()
+    def adapted(self) -> np.ndarray | None:
+        """(1,D) the answer of the generator's adapter; None without one."""
+        adapter = self.networks.adapter
+        return None if adapter is None else adapter(to_planes(self.crop[IDENTITY_WINDOW]))
 
     def crop_matrix(self, size: int, template: str) -> np.ndarray:
         """(2,3) from the region to an aligned crop with that side."""

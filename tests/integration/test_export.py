@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 from support.people import portrait
 
-from reliableswap import ReliableSwapPipeline
+from reliableswap import ExportedPipeline, ReliableSwapPipeline
 from reliableswap.bundled import bundled
 from reliableswap.cli.main import main
-from reliableswap.pipelines.export import top1
+from reliableswap.pipelines.export_files import top1
 from reliableswap.runtime.exported import ExportedFolder
 from reliableswap.runtime.signatures import signatures
 
@@ -43,17 +43,29 @@ def test_the_bundled_networks_in_eight_bits(
     assert [line.split(":")[0] for line in lines if "int8" in line] == [
         "identity.onnx",
         "generator.onnx",
+        "generator_maps.onnx",
     ]
     assert sum("identity top-1" in line for line in lines) == 1
     folder = ExportedFolder(out)
-    assert set(folder) == {"detector", "landmarks", "glasses", "visibility", "identity", "fixer", "generator"}
-    assert folder.about["identity"]["agreement"] > 0.9
+    alone = {"detector", "landmarks", "glasses", "visibility", "identity", "fixer", "generator"}
+    assert set(folder) == {*alone, "generator_maps", "probe_identity"}
+    assert folder.about["identity"]["agreement"] > 0.99
     assert folder.about["detector"]["difference"] < 1e-3
     assert folder.about["generator"]["difference"] < 0.02
     assert folder.about["generator"]["config"]["template"] == "arcface_128"
     assert (folder["detector"](np.zeros((1, 3, 64, 96)))[0]).shape == (1, 21 * 6, 15)
     assert json.loads((out / "exported.json").read_text())["format"] == "onnx"
     assert main(command) == 2  # it is not empty
+
+    # The age gate looks with the encoder that was not rounded, and the record names the rounded one.
+    rounded = ExportedPipeline.from_pretrained(out)
+    assert rounded.networks().identity.checksum() != pipe.identity.checksum()
+    assert rounded.networks().probe[0].checksum() == pipe.identity.checksum()
+    assert rounded.checksums()["identity"] != pipe.checksums()["identity"]
+    assert rounded.checksums()["fixer"] == pipe.checksums()["fixer"]
+    one, other = sorted(photos.rglob("studio_portrait.png"))
+    (face,) = rounded(one, other).report.faces
+    assert face.identity_after > face.identity_before + 0.2
 
 
 def test_bundled_stands_for_what_ships(

@@ -45,10 +45,10 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 
 
 @pytest.mark.slow
-def test_geometry_imaging_and_media_do_without_torch() -> None:
+def test_what_an_exported_folder_swaps_with_does_without_torch() -> None:
     code = """
 import importlib, pkgutil, sys
-for room in ("geometry", "imaging", "media", "provenance"):
+for room in ("geometry", "imaging", "media", "provenance", "faces", "swap", "safety"):
     package = importlib.import_module(f"reliableswap.{room}")
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         if not module.name.endswith("_torch"):

@@ -11,7 +11,8 @@ import torch
 from support.people import portrait
 
 from reliableswap import ReliableSwapPipeline
-from reliableswap.models.visibility import CLASSES, VisibilityNet
+from reliableswap.models.face_classes import CLASSES
+from reliableswap.models.visibility import VisibilityNet
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 import cv2
 import numpy as np
 import pyarrow as pa
-import torch
 
 from reliableswap.bundled import bundled
 from reliableswap.data.encoders import EncoderChoice
@@ -98,9 +97,8 @@ class _Seen:
 
     def __init__(self, pixels: np.ndarray, face: Face) -> None:
         self.pixels, self.face = pixels, face
-        self.networks = SimpleNamespace(identity=None, fixer=None)
-        self.v_id: torch.Tensor = torch.empty(0)
-        self.v_fix: torch.Tensor | None = None
+        self.networks = SimpleNamespace(identity=None, fixer=None, probe=None)
+        self.v_id, self.v_fix = np.zeros((1, 0), np.float32), None
 
 
 def measured(image: np.ndarray, face: Face) -> dict[str, float | None]:

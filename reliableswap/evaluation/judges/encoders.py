@@ -8,6 +8,7 @@ from reliableswap.faces.align import FIXER_WINDOW, IDENTITY_WINDOW, align
 from reliableswap.faces.face import Detection
 from reliableswap.models.fixer import FixerNet
 from reliableswap.models.identity import IdentityEncoder
+from reliableswap.runtime.torch_arrays import Running
 from reliableswap.swap.networks import embed
 
 from .base import unit
@@ -21,7 +22,7 @@ class EncoderJudge:
 
     def embed(self, image: np.ndarray, face: Detection) -> np.ndarray:
         crop, _ = align(image, face.points5, 128)
-        return unit(embed(self.encoder, crop[IDENTITY_WINDOW]).float().cpu())
+        return unit(embed(Running(self.encoder), crop[IDENTITY_WINDOW]))
 
 
 class FixerJudge:
@@ -32,4 +33,4 @@ class FixerJudge:
 
     def embed(self, image: np.ndarray, face: Detection) -> np.ndarray:
         crop, _ = align(image, face.points5, 128)
-        return unit(embed(self.fixer, crop[FIXER_WINDOW]).float().cpu())
+        return unit(embed(Running(self.fixer), crop[FIXER_WINDOW]))

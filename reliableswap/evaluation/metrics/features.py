@@ -12,7 +12,7 @@ import torch
 from reliableswap.errors import WeightsError
 from reliableswap.evaluation.judges.onnx import open_onnx
 from reliableswap.faces.align import align
-from reliableswap.faces.detect import to_tensor
+from reliableswap.faces.align_torch import to_tensor
 from reliableswap.faces.face import Detection
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from reliableswap.faces.align import align, apply
-from reliableswap.faces.detect import to_tensor
+from reliableswap.faces.align_torch import to_tensor
 from reliableswap.faces.face import Face
 from reliableswap.geometry.regions import oval
 

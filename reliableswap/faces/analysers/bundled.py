@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch import nn
 
 from reliableswap.bundled import bundled
 from reliableswap.faces.detect import SearchSettings, add_meshes, find_faces, find_large_face
 from reliableswap.faces.face import Detection, Face, five_points
-from reliableswap.models.detector import FaceDetector
-from reliableswap.models.landmarks import MeshNet
-from reliableswap.runtime.torch import compiled
+from reliableswap.runtime.arrays import ArrayDetector, ArrayNetwork, runnable
+
+if TYPE_CHECKING:
+    from reliableswap.models.detector import FaceDetector
+    from reliableswap.models.landmarks import MeshNet
 
 _SURE_PRESENCE = 0.95  # letters and buttons have less, faces 0.98
 
@@ -22,23 +23,23 @@ _SURE_PRESENCE = 0.95  # letters and buttons have less, faces 0.98
 class BundledAnalyser:
     """Finds faces with a FaceDetector and reads their meshes with a MeshNet; the bundled ones unless others are given.
 
-    Networks that are no `nn.Module`, such as OpenVINO's, are called as they are.
+    Networks of torch's run as compiled copies, made again when their weights change; others are called as they are.
     """
 
     name = "bundled"
 
     def __init__(
         self,
-        detector: FaceDetector | None = None,
-        landmarks: MeshNet | None = None,
+        detector: FaceDetector | ArrayDetector | None = None,
+        landmarks: MeshNet | ArrayNetwork | None = None,
         settings: SearchSettings | None = None,
     ) -> None:
-        self.detector = detector or FaceDetector.from_pretrained(bundled("detector"))
-        self.landmarks = landmarks or MeshNet.from_pretrained(bundled("landmarks"))
+        self.detector: Any = bundled_network("detector") if detector is None else detector
+        self.landmarks: Any = bundled_network("landmarks") if landmarks is None else landmarks
         self.settings = settings or SearchSettings()
 
     def __call__(self, image: np.ndarray) -> list[Face]:
-        faces = self._with_meshes(image, find_faces(_runnable(self.detector), image, self.settings))
+        faces = self._with_meshes(image, find_faces(runnable(self.detector), image, self.settings))
         return _certain(faces, self.settings.sure)
 
     def largest(self, image: np.ndarray) -> Face | None:
@@ -47,7 +48,7 @@ class BundledAnalyser:
         A large face of which the detector is sure in a small copy of the photo ends the search. Its score and points
         are then those of that copy alone, so its mesh differs a little from the one among all faces.
         """
-        large = find_large_face(_runnable(self.detector), image, self.settings)
+        large = find_large_face(runnable(self.detector), image, self.settings)
         for face in self._with_meshes(image, [large] if large else []):
             return face
         return next(iter(self(image)), None)
@@ -55,7 +56,7 @@ class BundledAnalyser:
     def _with_meshes(self, image: np.ndarray, detections: Sequence[Detection]) -> list[Face]:
         """The detections that the mesh network confirms."""
         # The detector's points are rough, so the mesh is read twice: the second crop follows the first mesh.
-        faces = add_meshes(_runnable(self.landmarks), image, detections, passes=2)
+        faces = add_meshes(runnable(self.landmarks), image, detections, passes=2)
         return [replace(face, points5=five_points(face.mesh)) for face in faces if face.confirmed]
 
 
@@ -70,5 +71,8 @@ def _certain(faces: list[Face], sure: float) -> list[Face]:
     ]
 
 
-def _runnable(network: Any) -> Any:
-    return compiled(network) if isinstance(network, nn.Module) else network
+def bundled_network(name: str) -> Any:
+    """A network that ships with the package, by the name of its folder."""
+    from reliableswap.models import load_network
+
+    return load_network(bundled(name))

@@ -6,15 +6,19 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reliableswap.bundled import bundled
 from reliableswap.errors import WeightsError
 from reliableswap.faces.detect import SearchSettings, add_meshes
 from reliableswap.faces.face import Detection, Face
-from reliableswap.models.landmarks import MeshNet
+from reliableswap.runtime.arrays import ArrayNetwork, runnable
+
+from .bundled import bundled_network
+
+if TYPE_CHECKING:
+    from reliableswap.models.landmarks import MeshNet
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +38,7 @@ class InsightFaceAnalyser:
         pack: str | Path = "buffalo_l",
         *,
         root: str | Path = "~/.insightface",
-        landmarks: MeshNet | None = None,
+        landmarks: MeshNet | ArrayNetwork | None = None,
         settings: SearchSettings | None = None,
         providers: Sequence[str] = _PROVIDERS,
     ) -> None:
@@ -42,7 +46,7 @@ class InsightFaceAnalyser:
         if not folder.is_dir():
             folder = Path(root).expanduser() / "models" / str(pack)
         self.settings = settings or SearchSettings()
-        self.landmarks = landmarks or MeshNet.from_pretrained(bundled("landmarks"))
+        self.landmarks: Any = bundled_network("landmarks") if landmarks is None else landmarks
         self.analysis = _load_detection(folder, str(pack), root, providers)
         self.analysis.prepare(ctx_id=-1, det_thresh=self.settings.score, det_size=(640, 640))
         logger.warning("InsightFace's models are for non-commercial research only")
@@ -54,7 +58,7 @@ class InsightFaceAnalyser:
             for one in found
             if one.kps is not None
         ]
-        faces = add_meshes(self.landmarks, image, detections)
+        faces = add_meshes(runnable(self.landmarks), image, detections)
         faces = [face for face in faces if face.size >= self.settings.min_size]
         return sorted(faces, key=lambda face: -face.size)[: self.settings.max_faces]
 

@@ -6,10 +6,8 @@ from typing import Any
 
 import cv2
 import numpy as np
-import torch
 
-from reliableswap.faces.align import IDENTITY_WINDOW, align
-from reliableswap.faces.detect import to_tensor
+from reliableswap.faces.align import IDENTITY_WINDOW, align, to_planes
 from reliableswap.faces.face import Face
 
 from .settings import TrackSettings
@@ -53,9 +51,8 @@ class Looker:
         identity = self.networks.identity
         if identity is None:
             return None
-        with torch.inference_mode():
-            vector = identity(to_tensor(crop).to(identity.device, identity.dtype))
-        flat = vector.float().cpu().numpy()[0]
+        (vector,) = identity(to_planes(crop))
+        flat = vector[0]
         return np.asarray(flat / max(float(np.linalg.norm(flat)), 1e-9), np.float32)
 
 

@@ -6,17 +6,15 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
-import torch
-from torch.nn import functional as F
 
-from reliableswap.faces.align import apply, crop
-from reliableswap.faces.detect import to_tensor
+from reliableswap.faces.align import apply, crop, to_planes
 from reliableswap.geometry.regions import disc
 from reliableswap.geometry.resampling import crop_method, to_bytes
 from reliableswap.imaging.colour import local_means, to_lab, to_rgb
-from reliableswap.models.layers import SIDE
+from reliableswap.models.layer_maps import SIDE
 from reliableswap.swap.guidance import guidance_texture
 from reliableswap.swap.job import FaceJob
+from reliableswap.swap.person import directions
 
 _DECISION = 3.0  # power of the mask's odds
 _NEARBY = 0.04  # of the crop's side: the distance within which a colour must be seen to be allowed
@@ -39,23 +37,19 @@ def generate(job: FaceJob) -> FaceJob:
     if "seen" not in job.layers:
         job = guide(job)
     generator, picture = job.networks.generator, job.layer("seen")
-    guidance = torch.from_numpy(job.layer("guidance")) if generator.guidance_channels else None
-    low, high = generator.config["value_range"]
-    seen = (to_tensor(picture) + 1) * ((high - low) / 2) + low
-    inputs = (seen, identity_request(job), guidance)
-    with torch.inference_mode():
-        image, mask = generator(
-            *(None if x is None else x.to(generator.device, generator.dtype) for x in inputs)
-        )
-    levels = (image[0].float().clamp(low, high) - low) * (255 / (high - low))
-    made = np.ascontiguousarray(levels.permute(1, 2, 0).cpu().numpy())
+    guidance = job.layer("guidance") if generator.guidance_channels else None
+    low, high = (np.float32(level) for level in generator.config["value_range"])
+    seen = (to_planes(picture) + np.float32(1)) * ((high - low) / 2) + low
+    image, mask = generator(seen, identity_request(job), guidance)
+    levels = (np.clip(image[0], low, high) - low) * (255 / (high - low))
+    made = np.ascontiguousarray(levels.transpose(1, 2, 0))
     if guidance is not None and not generator.config.get("layers"):  # layers are the photos' own colours
         made = _within_seen_colours(made, picture, guidance)
-    cover = _faded(_decided(mask[0, 0].float().cpu().numpy()))
+    cover = _faded(_decided(mask[0, 0]))
     return job.with_layers(generated=made, cover=cover)
 
 
-def identity_request(job: FaceJob) -> torch.Tensor:
+def identity_request(job: FaceJob) -> np.ndarray:
     """(1,D) v_full = [v_id ; v_fix] of the source, turned away from the target's by the generator's `away`.
 
     A generated face keeps something of the face under it; asking for less of the target's identity compensates. The
@@ -65,16 +59,16 @@ def identity_request(job: FaceJob) -> torch.Tensor:
     pairs = [(job.person.v_id, job.target.v_id)]
     if job.person.v_fix is not None and job.target.v_fix is not None:
         pairs.append((job.person.v_fix, job.target.v_fix))
-    request = torch.cat([_turned_away(source, target, share) for source, target in pairs], 1)
+    request = np.concatenate([_turned_away(source, target, share) for source, target in pairs], 1)
     adapted = job.person.adapted
-    return request if adapted is None else job.networks.adapter.join(request, adapted)
+    adapter = job.networks.adapter
+    return request if adapted is None or adapter is None else adapter.join(request, adapted)
 
 
-def _turned_away(vector: torch.Tensor, other: torch.Tensor, share: float) -> torch.Tensor:
+def _turned_away(vector: np.ndarray, other: np.ndarray, share: float) -> np.ndarray:
     """(1,D) the vector minus a share of the other's direction; its length stays."""
-    length = vector.float().norm(dim=1, keepdim=True)
-    direction, under = F.normalize(vector.float()), F.normalize(other.float())
-    return (F.normalize(direction - share * under) * length).to(vector.dtype)
+    length = np.linalg.norm(vector, axis=1, keepdims=True)
+    return directions(directions(vector) - np.float32(share) * directions(other)) * length
 
 
 def _guidance(job: FaceJob, picture: np.ndarray, mesh: np.ndarray) -> np.ndarray:
@@ -96,7 +90,7 @@ def _guidance(job: FaceJob, picture: np.ndarray, mesh: np.ndarray) -> np.ndarray
         soft_light=job.crop.size > SIDE,
         quick=job.quick,
     )
-    return torch.cat([to_tensor(texture), torch.from_numpy(validity)[None, None].float()], 1).numpy()
+    return np.concatenate([to_planes(texture), validity[None, None].astype(np.float32)], 1)
 
 
 def _decided(mask: np.ndarray) -> np.ndarray:
@@ -124,13 +118,13 @@ def _inside(size: int) -> np.ndarray:
     return np.clip(side.T * side * 2 - 1, 0, 1)
 
 
-def _within_seen_colours(made: np.ndarray, picture: np.ndarray, guidance: torch.Tensor) -> np.ndarray:
+def _within_seen_colours(made: np.ndarray, picture: np.ndarray, guidance: np.ndarray) -> np.ndarray:
     """(S,S,3) the generated crop, its colours limited to those that the target's crop or the guidance shows nearby.
 
     Encoders like violet temples and yellow lids, people do not. Lightness stays.
     """
     size = made.shape[0]
-    shown = guidance[0].float().cpu().numpy()
+    shown = guidance[0]
     valid = np.ascontiguousarray(shown[3])
     texture = np.ascontiguousarray((shown[:3].transpose(1, 2, 0) + 1) * 127.5)
     (told,) = local_means([to_lab(texture)], valid, _NEARBY / 4 * size)

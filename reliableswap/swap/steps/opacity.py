@@ -9,7 +9,7 @@ import numpy as np
 
 from reliableswap.geometry import regions
 from reliableswap.geometry.shape import origins
-from reliableswap.models.layers import SIDE
+from reliableswap.models.layer_maps import SIDE
 from reliableswap.swap.job import FaceJob
 from reliableswap.swap.own import targets_own
 from reliableswap.swap.place import Window

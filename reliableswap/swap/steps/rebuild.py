@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
-from reliableswap.faces.align import TEMPLATES, crop, similarity
-from reliableswap.faces.detect import to_tensor
+from reliableswap.faces.align import TEMPLATES, crop, similarity, to_planes
 from reliableswap.swap.job import FaceJob
 
 
@@ -14,11 +12,10 @@ def rebuild(job: FaceJob) -> FaceJob:
     """Layer of the crop: `rebuilt` (S,S,3) float32 RGB in 0..255. S is the side that the decoder was trained at."""
     network = job.networks.people
     matrix = rebuilt_matrix(job)
-    seen = to_tensor(crop(job.layer("reshaped"), matrix, _side(job)))
-    with torch.inference_mode():
-        made = network(seen.to(network.device, network.dtype), job.person.decoder)
-    levels = (made[0].float().clamp(-1, 1) + 1) * 127.5
-    return job.with_layers(rebuilt=np.ascontiguousarray(levels.permute(1, 2, 0).cpu().numpy()))
+    seen = to_planes(crop(job.layer("reshaped"), matrix, _side(job)))
+    (made,) = network(seen, job.person.decoder)
+    levels = (np.clip(made[0], -1, 1) + 1) * np.float32(127.5)
+    return job.with_layers(rebuilt=np.ascontiguousarray(levels.transpose(1, 2, 0)))
 
 
 def rebuilt_matrix(job: FaceJob) -> np.ndarray:

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from reliableswap.bundled import bundled
 from reliableswap.data.aligned import AlignedFace
 from reliableswap.errors import WeightsError
@@ -19,9 +17,10 @@ from reliableswap.models.compat import check_encoder, weights_checksum
 from reliableswap.models.generator import Generator
 from reliableswap.runtime import for_device
 from reliableswap.runtime.torch import compiled
+from reliableswap.runtime.torch_arrays import Running
 from reliableswap.swap.engines import Step, run
 from reliableswap.swap.job import FaceJob
-from reliableswap.swap.networks import Networks, Running
+from reliableswap.swap.networks import Networks
 from reliableswap.swap.person import Person
 from reliableswap.swap.steps.bands import shown_share
 from reliableswap.swap.steps.compose import compose
@@ -105,8 +104,7 @@ class GeneratorSwap:
         ours = Subject.of_crop(target.crop, target.mesh, self.networks)
         theirs = Subject.of_crop(source.crop, source.mesh, self.networks, strict_covers=source.covers)
         job = FaceJob.start(ours, Person("source", (theirs,)), recipe.blend, self.networks)
-        with torch.inference_mode():
-            job = run(_STEPS, job)
+        job = run(_STEPS, job)
         face = AlignedFace(job.image, job.goal)
         return Surrogate(face, recipe, shown_share(job), folded_share(target.mesh, job.goal), self.label)
 

@@ -6,12 +6,16 @@ import contextlib
 import gc
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
+from reliableswap.cli import common
 from reliableswap.cli import main as command
 from reliableswap.cli.quick_start import import_diffusers
 from reliableswap.lazy import uncollected
+from reliableswap.media import Picture, write_picture
 
 SCRIPT = """
 import sys
@@ -70,13 +74,16 @@ def test_diffusers_that_is_imported_stays_as_it_is() -> None:
 
 @pytest.mark.parametrize(
     ("words", "quick"),
-    [(["faces", "no.png"], True), (["faces", "--help"], False), (["verify", "no.png"], False)],
+    [(["faces", "PHOTO"], True), (["batch", "no.csv"], False), (["faces", "PHOTO", "--help"], False)],
 )
 def test_only_the_own_process_of_a_swap_starts_quickly(
-    words: list[str], quick: bool, monkeypatch: pytest.MonkeyPatch
+    words: list[str], quick: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    write_picture(Picture(np.zeros((32, 32, 3), np.uint8), name="photo"), tmp_path / "photo.png")
+    words = [str(tmp_path / "photo.png") if word == "PHOTO" else word for word in words]
+    words += ["--pipeline", str(tmp_path)]  # holds no pipeline
     collecting: list[bool] = []
-    monkeypatch.setattr(command, "import_diffusers", lambda: collecting.append(gc.isenabled()))
+    monkeypatch.setattr(common, "import_diffusers", lambda: collecting.append(gc.isenabled()))
     monkeypatch.setattr(gc, "freeze", lambda: None)
     monkeypatch.setattr(sys, "argv", ["reliableswap", *words])
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import cv2
 import numpy as np
 import pytest
-import torch
 
 from reliableswap.faces.detect import SearchSettings, add_meshes, find_faces, find_large_face, merge, overlaps
 from reliableswap.faces.face import Detection
@@ -20,15 +17,12 @@ class BrightBlobDetector:
     dot in the upper half.
     """
 
-    def parameters(self) -> Iterator[torch.Tensor]:
-        yield torch.zeros(1)
-
-    def above(self, image: torch.Tensor, logit: float) -> torch.Tensor:
-        bright = (image[0].amin(0) > 0.9).numpy().astype(np.uint8)
+    def above(self, image: np.ndarray, logit: float) -> np.ndarray:
+        bright = (image[0].min(0) > 0.9).astype(np.uint8)
         answers = []
         for x, y, w, h, area in cv2.connectedComponentsWithStats(bright)[2][1:]:
             inside = image[0, 0, y : y + h, x : x + w]
-            dots = np.argwhere((inside < -0.5).numpy())
+            dots = np.argwhere(inside < -0.5)
             if (
                 area < 16
                 or not len(dots)
@@ -40,7 +34,7 @@ class BrightBlobDetector:
             middle = ((x0 + x1) / 2, (y0 + y1) / 2)
             answers.append([4.0, *middle, np.log(w), np.log(h), x0, y0, x1, y0, *middle, x0, y1, x1, y1])
         assert logit < 4.0
-        return torch.tensor(answers, dtype=torch.float32).reshape(-1, 15)
+        return np.array(answers, np.float32).reshape(-1, 15)
 
 
 def photo_with(size: tuple[int, int], squares: list[tuple[int, int, int]]) -> np.ndarray:
@@ -57,7 +51,7 @@ def photo_with(size: tuple[int, int], squares: list[tuple[int, int, int]]) -> np
 
 
 def find(image: np.ndarray, **settings: object) -> list[Detection]:
-    return find_faces(BrightBlobDetector(), image, SearchSettings(**settings))  # type: ignore[arg-type]
+    return find_faces(BrightBlobDetector(), image, SearchSettings(**settings))
 
 
 @pytest.mark.parametrize("size", [(60, 50), (640, 480), (1000, 1300), (3000, 2000)])
@@ -82,7 +76,7 @@ def test_small_faces_of_large_photos_are_found_in_tiles_only() -> None:
 class ShortSighted(BrightBlobDetector):
     """Like the real one, to which faces of more than about 200 px are too large."""
 
-    def above(self, image: torch.Tensor, logit: float) -> torch.Tensor:
+    def above(self, image: np.ndarray, logit: float) -> np.ndarray:
         answers = super().above(image, logit)
         return answers[answers[:, 3] < np.log(200)]
 
@@ -149,15 +143,12 @@ class FixedMesh:
 
     config = {"size": 128, "crop_scale": 3.4}  # noqa: RUF012
 
-    def parameters(self) -> Iterator[torch.Tensor]:
-        yield torch.zeros(1)
-
     def __init__(self) -> None:
-        self.mesh = torch.rand(468, 3, generator=torch.Generator().manual_seed(0)) * 127
+        self.mesh = np.random.default_rng(0).random((468, 3), np.float32) * 127
 
-    def __call__(self, crops: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def __call__(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         assert crops.shape[1:] == (3, 128, 128)
-        return self.mesh.expand(len(crops), -1, -1), torch.zeros(len(crops))
+        return np.stack([self.mesh] * len(crops)), np.zeros(len(crops), np.float32)
 
 
 def test_meshes_come_back_in_photo_pixels() -> None:
@@ -165,12 +156,12 @@ def test_meshes_come_back_in_photo_pixels() -> None:
     points = np.array([[80, 100], [120, 100], [100, 120], [90, 142.5], [110, 142.5]], np.float32)
     face = Detection(np.array([60, 60, 140, 160], np.float32), points, 0.9)
     net = FixedMesh()
-    (found,) = add_meshes(net, np.zeros((240, 240, 3), np.uint8), [face])  # type: ignore[arg-type]
+    (found,) = add_meshes(net, np.zeros((240, 240, 3), np.uint8), [face])
     scale = 144.5 / 128
-    expected = (net.mesh.numpy() - (63.5, 63.5, 0)) * scale + (100, 121.25, 0)
+    expected = (net.mesh - (63.5, 63.5, 0)) * scale + (100, 121.25, 0)
     assert np.allclose(found.mesh, expected, atol=0.05)
     assert found.presence == pytest.approx(0.5)
-    assert add_meshes(net, np.zeros((9, 9, 3), np.uint8), []) == []  # type: ignore[arg-type]
+    assert add_meshes(net, np.zeros((9, 9, 3), np.uint8), []) == []
 
 
 class SeesFixedFaces:
@@ -179,10 +170,7 @@ class SeesFixedFaces:
     def __init__(self, faces: list[tuple[float, tuple[int, int, int, int]]], closely: float) -> None:
         self.faces, self.closely = faces, closely
 
-    def parameters(self) -> Iterator[torch.Tensor]:
-        yield torch.zeros(1)
-
-    def above(self, image: torch.Tensor, logit: float) -> torch.Tensor:
+    def above(self, image: np.ndarray, logit: float) -> np.ndarray:
         width = image.shape[-1]
         faces, scale = self.faces, width / 640
         if width == image.shape[-2]:  # a close view is square
@@ -191,11 +179,11 @@ class SeesFixedFaces:
         for confidence, (x0, y0, x1, y1) in faces:
             x, y, w, h = (scale * n for n in ((x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0))
             answers.append([confidence, x, y, np.log(w), np.log(h), *([x, y] * 5)])
-        return torch.tensor(answers, dtype=torch.float32)
+        return np.array(answers, np.float32)
 
     def finds(self, **settings: object) -> int:
         image = np.zeros((480, 640, 3), np.uint8)
-        return len(find_faces(self, image, SearchSettings(turns=(), **settings)))  # type: ignore[arg-type]
+        return len(find_faces(self, image, SearchSettings(turns=(), **settings)))
 
 
 SURE, BUTTON, CHIN = (4.0, (100, 100, 300, 300)), (1.0, (400, 300, 430, 330)), (1.0, (120, 200, 280, 320))
@@ -223,7 +211,7 @@ def test_where_nothing_is_sure_the_largest_face_needs_only_to_be_possible(
 
 def test_a_large_sure_face_is_found_in_a_small_copy_alone() -> None:
     detector, image = BrightBlobDetector(), photo_with((1000, 800), [(100, 80, 300), (700, 500, 100)])
-    found = find_large_face(detector, image)  # type: ignore[arg-type]
+    found = find_large_face(detector, image)
     assert found is not None
     expected = find(image)[0]
     assert np.abs(found.box - expected.box).max() < 4
@@ -236,8 +224,8 @@ def test_a_large_sure_face_is_found_in_a_small_copy_alone() -> None:
 def test_small_and_doubtful_faces_are_left_to_the_whole_search(settings: SearchSettings) -> None:
     side = 190 if settings == SearchSettings() else 197  # a fifth of the longer side is 194
     image = photo_with((970, 800), [(100, 80, side - 4 if side == 190 else side)])
-    assert find_large_face(BrightBlobDetector(), image, settings) is None  # type: ignore[arg-type]
-    assert find_large_face(BrightBlobDetector(), np.zeros((90, 90, 3), np.uint8)) is None  # type: ignore[arg-type]
+    assert find_large_face(BrightBlobDetector(), image, settings) is None
+    assert find_large_face(BrightBlobDetector(), np.zeros((90, 90, 3), np.uint8)) is None
 
 
 def test_a_photo_is_looked_at_once_in_each_size() -> None:
@@ -245,13 +233,13 @@ def test_a_photo_is_looked_at_once_in_each_size() -> None:
         def __init__(self) -> None:
             self.sizes: list[int] = []
 
-        def above(self, image: torch.Tensor, logit: float) -> torch.Tensor:
+        def above(self, image: np.ndarray, logit: float) -> np.ndarray:
             self.sizes.append(image.shape[3])
             return super().above(image, logit)
 
     for side, sizes in ((250, [256]), (320, [320, 256]), (640, [640, 256])):
         detector = Noting()
         image = photo_with((side, side), [(side // 4, side // 4, side // 2)])
-        (face,) = find_faces(detector, image)  # type: ignore[arg-type]
+        (face,) = find_faces(detector, image)
         assert detector.sizes == sizes
         assert abs(face.size - side // 2) < 4

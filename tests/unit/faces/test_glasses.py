@@ -9,7 +9,6 @@ import torch
 from support.blend_faces import OTHER, WOMAN, face, painted_glasses
 from support.completed import completed
 
-from reliableswap.bundled import bundled
 from reliableswap.data.aligned import AlignedFace
 from reliableswap.data.augment import flipped
 from reliableswap.data.samples import Sample, sample_tensors
@@ -17,13 +16,11 @@ from reliableswap.faces import glasses
 from reliableswap.faces.glasses import bundled_glasses
 from reliableswap.faces.visibility import find_covers, find_glasses
 from reliableswap.geometry import regions
-from reliableswap.models import GlassesNet, load_network
 from reliableswap.swap.guidance import carried_glasses
 
 
 def test_the_bundled_network_finds_whole_frames(rng: np.random.Generator) -> None:
-    network = load_network(bundled("glasses"))
-    assert isinstance(network, GlassesNet)
+    network = bundled_glasses()
     for name in (WOMAN, OTHER):
         picture, mesh = face(name)
         worn = painted_glasses(picture, mesh)

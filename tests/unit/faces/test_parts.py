@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import cv2
 import numpy as np
 import pytest
@@ -13,7 +15,8 @@ from reliableswap.faces.glasses import bundled_glasses
 from reliableswap.faces.parts import OWN, SIZE, Parts, find_parts, to_crop
 from reliableswap.faces.visibility import find_covers
 from reliableswap.geometry import regions
-from reliableswap.models.visibility import CLASSES, VisibilityNet
+from reliableswap.models.face_classes import CLASSES
+from reliableswap.models.visibility import VisibilityNet
 
 SHAPE = (192, 192)
 
@@ -28,17 +31,17 @@ def told(picture: np.ndarray, mesh: np.ndarray, **classes: np.ndarray) -> Parts:
     return Parts((seen == np.arange(len(CLASSES))[:, None, None]).astype(np.float32), matrix)
 
 
-class Painter(torch.nn.Module):
+class Painter:
     """A network that calls red pixels hair and all others skin."""
 
-    device, dtype = torch.device("cpu"), torch.float32
+    config: ClassVar[dict[str, Any]] = {}
 
-    def forward(self, picture: torch.Tensor) -> torch.Tensor:
-        red = (picture[:, :1] > 0.9) & (picture[:, 1:2] < -0.9)
-        scores = torch.zeros(1, len(CLASSES), SIZE, SIZE)
-        scores[:, CLASSES.index("hair") :][:, :1] = red * 20.0
-        scores[:, CLASSES.index("skin") :][:, :1] = ~red * 20.0
-        return scores
+    def __call__(self, picture: Any) -> tuple[np.ndarray]:
+        red = (picture[:, 0] > 0.9) & (picture[:, 1] < -0.9)
+        scores = np.zeros((1, len(CLASSES), SIZE, SIZE), np.float32)
+        scores[:, CLASSES.index("hair")] = red * 20.0
+        scores[:, CLASSES.index("skin")] = ~red * 20.0
+        return (scores,)
 
 
 def test_glasses_count_only_where_both_networks_see_them() -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from reliableswap.errors import ReliableSwapError
-from reliableswap.jobs.units import Crew, Place, in_order, make_all
+from reliableswap.jobs.units import Crew, Place, make_all
 
 
 class Ticks:
@@ -94,16 +93,3 @@ def test_a_rank_is_as_patient_as_its_own_units_were_long() -> None:
     threading.Timer(0.15, lambda: [other(unit) for unit in (1, 3)]).start()
     assert list(crew.wait_for_others(maker, range(4), lambda unit: unit in maker.made + other.made)) == []
     assert maker.made == [0, 2]
-
-
-def test_results_are_put_in_order_as_early_as_possible() -> None:
-    seen: list[str] = []
-
-    def made() -> Iterator[tuple[int, str]]:
-        for unit in (3, 1, 2, 5):
-            seen.append(f"made {unit}")
-            yield unit, f"result {unit}"
-
-    for result in in_order(made(), [1, 2, 3, 5]):
-        seen.append(result)
-    assert seen == ["made 3", "made 1", "result 1", "made 2", "result 2", "result 3", "made 5", "result 5"]

@@ -46,7 +46,7 @@ def test_a_single_picture_is_not_steadied() -> None:
 
 def test_people_have_one_vector_in_all_frames() -> None:
     def looked(v_id: list[float], v_fix: list[float]) -> Any:
-        return SimpleNamespace(v_id=torch.tensor([v_id]), v_fix=torch.tensor([v_fix]))
+        return SimpleNamespace(v_id=np.array([v_id], np.float32), v_fix=np.array([v_fix], np.float32))
 
     vectors = TargetVectors()
     vectors.add(1, looked([2.0, 0.0], [1.0, 0.0]))
@@ -54,8 +54,8 @@ def test_people_have_one_vector_in_all_frames() -> None:
     plain = Subject.of_crop(portrait(1, 64), np.zeros((468, 3), np.float32), Networks())
     covers: Any = object()
     subject = vectors.on(plain.knowing(covers=covers), 1)
-    torch.testing.assert_close(subject.v_id, torch.full((1, 2), 2**0.5))
-    torch.testing.assert_close(subject.v_fix, torch.tensor([[1.0, 0.0]]))
+    np.testing.assert_allclose(subject.v_id, np.full((1, 2), 2**0.5), rtol=1e-5)
+    np.testing.assert_allclose(subject.v_fix, [[1.0, 0.0]], atol=1e-6)
     assert subject.covers is covers
     assert "covers" not in plain.__dict__
     assert vectors.on(plain, 2) is plain

@@ -105,6 +105,9 @@ def test_eight_bits_come_near(exported_encoder: Path, tmp_path: Path) -> None:
     assert rounded.stat().st_size < 0.5 * whole.stat().st_size
     one, other = (ExportedFile(path)(*rows[0])[0][0] for path in (whole, rounded))
     assert 0.9 < float(one @ other / np.linalg.norm(one) / np.linalg.norm(other)) < 0.999999
+    nearer = tmp_path / "nearer.onnx"
+    quantise(whole, nearer, rows, ends=2)
+    assert rounded.stat().st_size < nearer.stat().st_size < whole.stat().st_size
     with pytest.raises(ReliableSwapError, match="no example inputs"):
         quantise(whole, tmp_path / "none.onnx", [])
 

@@ -14,9 +14,10 @@ from support.people import portrait
 from reliableswap import ReliableSwapPipeline
 from reliableswap.bundled import WEIGHTS
 from reliableswap.models import FixerNet, IdentityEncoder
+from reliableswap.runtime.torch_arrays import Running
 from reliableswap.safety import age
 from reliableswap.safety.age import CLEARLY_ADULT, AgeEstimate, age_nets
-from reliableswap.swap.networks import Networks, Running
+from reliableswap.swap.networks import Networks
 from reliableswap.swap.subject import Subject
 
 
@@ -63,7 +64,9 @@ def test_a_brief_look_gives_nearly_the_same_for_half_the_runs(
 ) -> None:
     one, nets, crops = subject(pipe, 6, "amateur_selfie"), age_nets(), list[int]()
     embed = nets._embed
-    monkeypatch.setattr(nets, "_embed", lambda views: (crops.append(len(views)), embed(views))[1])
+    monkeypatch.setattr(
+        nets, "_embed", lambda views, probe: (crops.append(len(views)), embed(views, probe))[1]
+    )
     whole, brief = nets.estimate(one), nets.estimate(one, brief=True)
     assert crops == [3, 1]
     assert brief != whole
@@ -84,7 +87,7 @@ def test_a_mirrored_photo_gets_nearly_the_same_estimate(pipe: ReliableSwapPipeli
 def test_a_pipeline_with_other_encoders_is_judged_by_the_bundled_ones(pipe: ReliableSwapPipeline) -> None:
     torch.manual_seed(0)
     identity, fixer = IdentityEncoder(embedding_size=128, name="other"), FixerNet(embedding_size=128)
-    other = Networks(identity=Running(identity.eval(), identity), fixer=Running(fixer.eval(), fixer))
+    other = Networks(identity=Running(identity.eval()), fixer=Running(fixer.eval()))
     own = subject(pipe, 2)
     expected = age_nets().estimate(own).probe
     for networks in (other, Networks(), replace(other, fixer=None)):
@@ -94,7 +97,7 @@ def test_a_pipeline_with_other_encoders_is_judged_by_the_bundled_ones(pipe: Reli
 
 def test_changed_weights_are_noticed(pipe: ReliableSwapPipeline) -> None:
     identity = IdentityEncoder.from_pretrained(WEIGHTS / "identity")
-    networks = replace(pipe.networks(), identity=Running(identity, identity))
+    networks = replace(pipe.networks(), identity=Running(identity))
     own = subject(pipe, 2)
     expected = age_nets().estimate(own).probe
     assert age_nets().estimate(replace(own, networks=networks)).probe == pytest.approx(expected, abs=0.01)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,7 +13,8 @@ from support.blend_faces import SMILE, face
 from support.evaluation_people import mesh_of
 
 from reliableswap.geometry.regions import oval
-from reliableswap.models.layers import CHANNELS, INVALID, SIDE, SIZES, compose
+from reliableswap.models.layer_maps import CHANNELS, INVALID, SIDE, SIZES
+from reliableswap.models.layers import compose
 from reliableswap.swap.guidance import _fading_outwards
 from reliableswap.swap.networks import Networks
 from reliableswap.swap.place import CropPlace
@@ -57,8 +59,8 @@ def test_the_crop_of_a_clip_is_no_larger_than_needed(layers: bool, in_between: b
     scale = 300 / np.ptp(mesh[:, 1])
     picture = cv2.resize(picture, None, fx=scale, fy=scale)
     subject = Subject.of_crop(picture, mesh * np.float32(scale), Networks())
-    generator = SimpleNamespace(
-        size=None, config={"template": "arcface_128", "sizes": list(SIZES), "layers": layers}
+    generator: Any = SimpleNamespace(
+        sizes=SIZES, config={"template": "arcface_128", "sizes": list(SIZES), "layers": layers}
     )
     place = CropPlace.of(subject, generator, in_between)
     assert place.size == size

@@ -16,7 +16,7 @@ from reliableswap.faces.looks import GLASSES, MOUTH
 from reliableswap.geometry import regions
 from reliableswap.geometry.topology import topology
 from reliableswap.imaging import colour
-from reliableswap.models.visibility import CLASSES
+from reliableswap.models.face_classes import CLASSES
 
 BIT = {name: 1 << number for number, name in enumerate(CLASSES)}
 ANY = (1 << len(CLASSES)) - 1

@@ -22,7 +22,8 @@ from reliableswap.imaging.degrade import Rng, degrade
 from reliableswap.imaging.occluders import Occluders, paste
 from reliableswap.imaging.painted_glasses import paint_glasses
 from reliableswap.models.base import Network
-from reliableswap.models.visibility import CLASSES, VisibilityNet
+from reliableswap.models.face_classes import CLASSES
+from reliableswap.models.visibility import VisibilityNet
 from reliableswap.training.core.settings import RunSettings, TeacherSettings, setting
 from reliableswap.training.core.task import Task
 from reliableswap.training.core.trainer import train

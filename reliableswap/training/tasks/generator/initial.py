@@ -20,8 +20,8 @@ from reliableswap.models import (
     load_network,
 )
 from reliableswap.models.adapter import adapter_config
-from reliableswap.models.layers import SIDE
-from reliableswap.models.layers import SIZES as LAYER_SIZES
+from reliableswap.models.layer_maps import SIDE
+from reliableswap.models.layer_maps import SIZES as LAYER_SIZES
 
 from .settings import GeneratorSettings
 

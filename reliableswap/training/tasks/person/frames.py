@@ -24,10 +24,10 @@ from reliableswap.geometry import regions
 from reliableswap.geometry.measures import pose_of
 from reliableswap.media import Picture, write_picture
 from reliableswap.models import load_network
-from reliableswap.runtime.torch import compiled
+from reliableswap.runtime.arrays import runnable
 from reliableswap.safety.age import age_nets
 from reliableswap.safety.track import AgeTrack
-from reliableswap.swap.networks import Networks, Running
+from reliableswap.swap.networks import Networks
 from reliableswap.swap.subject import Subject
 
 from .choice import choose, weights_of
@@ -122,7 +122,7 @@ def bundled_networks() -> Networks:
     """The bundled networks that find faces, tell them apart, and see what covers them."""
     names = ("detector", "landmarks", "identity", "fixer", "visibility")
     loaded = {name: load_network(bundled(name)) for name in names}
-    return Networks(**{name: Running(network, compiled(network)) for name, network in loaded.items()})
+    return Networks(**{name: runnable(network) for name, network in loaded.items()})
 
 
 def make_frames(

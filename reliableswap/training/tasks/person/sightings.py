@@ -21,7 +21,7 @@ from reliableswap.media import read_picture
 from reliableswap.media.video.info import probe
 from reliableswap.media.video.reader import ClipReader
 from reliableswap.media.video.times import FrameTimes, times_of
-from reliableswap.models.visibility import CLASSES
+from reliableswap.models.face_classes import CLASSES
 from reliableswap.swap.networks import Networks, embed
 from reliableswap.training.core.fingerprint import digest_of_files
 from reliableswap.triplets.quality import covered_share, light_slopes, sharpness
@@ -175,7 +175,7 @@ class PhotoFolder:
                 continue
             found.append(measured(place, picture, faces[0].mesh, networks))
             crop = align(picture, faces[0].points5)[0]
-            vectors.append(embed(networks.identity, crop[IDENTITY_WINDOW]).numpy()[0])
+            vectors.append(embed(networks.identity, crop[IDENTITY_WINDOW])[0])
         if not found:
             raise NoFaceError(f"no face found in {self.name}; give photos that show the person larger")
         kept = alike(np.stack(vectors))

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from support.face_clips import Actor, background, scene, still, walking
 
-from reliableswap.bundled import bundled
+from reliableswap.faces.analysers.bundled import bundled_network
 from reliableswap.faces.track.live import LiveFollower
-from reliableswap.models import load_network
+from reliableswap.runtime.arrays import runnable
 from reliableswap.swap.networks import Networks
 
 
@@ -18,10 +18,7 @@ class Counted:
     """The detector, counting how often it is asked."""
 
     def __init__(self, network: Any) -> None:
-        self.network, self.count = network, 0
-
-    def parameters(self) -> Any:
-        return self.network.parameters()
+        self.network, self.count = runnable(network), 0
 
     def above(self, *given: Any) -> Any:
         self.count += 1
@@ -31,7 +28,7 @@ class Counted:
 @pytest.fixture(scope="module")
 def networks() -> Networks:
     return Networks(
-        detector=Counted(load_network(bundled("detector"))), landmarks=load_network(bundled("landmarks"))
+        detector=Counted(bundled_network("detector")), landmarks=runnable(bundled_network("landmarks"))
     )
 
 

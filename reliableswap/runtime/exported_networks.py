@@ -1,0 +1,86 @@
+"""The networks of an exported pipeline, called with arrays as a swap calls them. It does without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from reliableswap.models import layers_cpu
+
+from .exported import ExportedFile, ExportedFolder
+
+MAPS = "generator_maps"  # the network of a layered generator, without what applies its maps
+
+
+class FileNetwork:
+    """One network; its file is opened at the first call. A file takes one sample, so samples run one by one."""
+
+    def __init__(self, folder: ExportedFolder, name: str) -> None:
+        self.folder, self.name = folder, name
+        self.config: Mapping[str, Any] = folder.about[name]["config"]
+        self.runs = self
+
+    def __call__(self, *inputs: np.ndarray | str | None) -> tuple[np.ndarray, ...]:
+        return _each(self.folder[self.name], *inputs)
+
+    def above(self, image: np.ndarray, logit: float) -> np.ndarray:
+        """(1,3,H,W) -> (M,15): a detector's answers with a logit above `logit`."""
+        (answers,) = self.folder[self.name](image)
+        return np.asarray(answers[0][answers[0, :, 0] > logit])
+
+    def checksum(self) -> str:
+        """The checksum of the weights that an encoder was exported from; empty where they were rounded."""
+        return str(self.folder.about[self.name].get("encoder") or "")
+
+
+class FileGenerator:
+    """A generator from its files: one of maps at 128 px, which are applied by OpenCV, or one for each size."""
+
+    adapter = None  # generators with an adapter are not exported
+
+    def __init__(self, folder: ExportedFolder) -> None:
+        self.folder = folder
+        self._layered = MAPS in folder
+        self._names = {
+            about["inputs"]["target"][-1]: name
+            for name, about in folder.about.items()
+            if name == "generator" or (name.startswith("generator_") and name != MAPS)
+        }
+        self._any = folder.about[next(iter(self._names.values()))]
+        self.config: Mapping[str, Any] = self._any["config"]
+        self.runs = self
+
+    @property
+    def sizes(self) -> Sequence[int]:
+        """The sides of the crops, smallest first."""
+        return sorted(self._names)
+
+    @property
+    def guidance_channels(self) -> int:
+        guidance = self._any["inputs"].get("guidance")
+        return int(guidance[1]) if guidance else 0
+
+    def __call__(self, *inputs: np.ndarray | str | None) -> tuple[np.ndarray, ...]:
+        target, identity, guidance = inputs
+        if not self._layered:
+            assert isinstance(target, np.ndarray)
+            return _each(self.folder[self._names[target.shape[-1]]], *inputs)
+        assert isinstance(target, np.ndarray)
+        assert isinstance(identity, np.ndarray)
+        assert isinstance(guidance, np.ndarray)
+        return layers_cpu.layered(self._maps, target, identity, guidance, float(self.config["lean"]))
+
+    def _maps(
+        self, target: np.ndarray, identity: np.ndarray, guidance: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        made, maps, logits = _each(self.folder[MAPS], target, identity, guidance)
+        return made, maps, logits
+
+
+def _each(file: ExportedFile, *inputs: np.ndarray | str | None) -> tuple[np.ndarray, ...]:
+    """Run a file on one sample after the other."""
+    arrays = [one for one in inputs if isinstance(one, np.ndarray)]
+    found = [file(*(one[None] for one in sample)) for sample in zip(*arrays, strict=True)]
+    return tuple(found[0] if len(found) == 1 else (np.concatenate(part) for part in zip(*found, strict=True)))
