@@ -23,7 +23,7 @@ _HARD_LIGHT = 0.05  # of the face's width: the scale at which hard light is limi
 _MEETING = 0.025  # of the face's width: the scale at which the texture's light meets the target's at its end
 _END = 0.1  # of the face's width: the distance from the texture's end within which it does
 # Pixels of a face's width from which a clip's tones are worked out at half the size, and at a third of it.
-_COARSE_TONES, _COARSER_TONES = 100, 150
+_COARSE_TONES, _COARSER_TONES = 100, 200
 _FADE = 0.06  # of the face's width: the distance in which the texture fades to the outline
 _LEAST_VALID = 0.02  # guidance with a lower validity is left out
 
