@@ -80,21 +80,21 @@ def to_planes(image: np.ndarray) -> np.ndarray:
 def similarity(points: np.ndarray, template: np.ndarray) -> np.ndarray:
     """(2,3) the least-squares similarity (rotation, scale and shift, never a reflection) from points to template.
 
-    Umeyama's closed form in two dimensions, with points as complex numbers: w = a * z + b.
+    Umeyama's closed form in two dimensions.
     """
-    z = np.asarray(points, np.float64) @ np.array([1, 1j])
-    w = np.asarray(template, np.float64) @ np.array([1, 1j])
-    spread = np.abs(z - z.mean()) ** 2
-    if spread.sum() < 1e-12:
+    points, template = np.asarray(points, np.float64), np.asarray(template, np.float64)
+    middle, goal = points.sum(0) / len(points), template.sum(0) / len(template)
+    (x, y), (u, v) = (points - middle).T, (template - goal).T
+    spread = x @ x + y @ y
+    if spread < 1e-12:
         raise ValueError(_COINCIDE)
-    a = (np.conj(z - z.mean()) * (w - w.mean())).sum() / spread.sum()
-    b = w.mean() - a * z.mean()
-    return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
+    turn = np.array([[x @ u + y @ v, y @ u - x @ v], [x @ v - y @ u, x @ u + y @ v]]) / spread
+    return np.column_stack([turn, goal - turn @ middle])
 
 
 def inverse(matrix: np.ndarray) -> np.ndarray:
     """(2,3) the inverse of an affine map (2,3)."""
-    return np.linalg.inv(np.vstack([matrix, (0, 0, 1)]))[:2]
+    return cv2.invertAffineTransform(np.asarray(matrix, np.float64))
 
 
 def apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:

@@ -69,10 +69,13 @@ class Decided:
     mouth: float
 
 
-def scores(picture: np.ndarray, mesh: np.ndarray) -> tuple[float, float]:
-    """Log odds that the face in a picture (H,W,3) uint8 wears glasses, and that its mouth is seen."""
+def scores(picture: np.ndarray, mesh: np.ndarray, parts: Parts | None = None) -> tuple[float, float]:
+    """Log odds that the face in a picture (H,W,3) uint8 wears glasses, and that its mouth is seen.
+
+    parts: as for find_covers; where they are given, nobody asks for the mouth, and its odds are even.
+    """
     piece, moved, *_ = _reduced(picture, mesh)
-    return GLASSES.score(piece, moved), MOUTH.score(piece, moved)
+    return GLASSES.score(piece, moved), MOUTH.score(piece, moved) if parts is None else 0.0
 
 
 def find_covers(

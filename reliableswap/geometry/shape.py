@@ -149,9 +149,13 @@ def reshape(
 
     quick: as for `resampling.sharp` and `moved_share`. share: what moved_share gives, if it is known.
     """
-    moved = np.flatnonzero((moved_share(move, quick) if share is None else share) > 0)
-    warped = picture.copy()
+    moves = (moved_share(move, quick) if share is None else share) > 0
+    left, top, width, height = cv2.boundingRect(moves.view(np.uint8))
+    where = slice(top, top + height), slice(left, left + width)
+    warped, moved = picture.copy(), np.flatnonzero(moves[where])
     if len(moved):
-        positions = origins(move).reshape(-1, 2).take(moved, axis=0)
-        put(warped, moved, read_points(picture, positions, sharp(picture.shape, quick)))
+        positions = origins(move, where).reshape(-1, 2).take(moved, axis=0)
+        piece = np.ascontiguousarray(picture[where])
+        put(piece, moved, read_points(picture, positions, sharp(picture.shape, quick)))
+        warped[where] = piece
     return warped

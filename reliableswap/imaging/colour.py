@@ -41,8 +41,9 @@ def match_monochrome(picture: np.ndarray, photo: np.ndarray) -> np.ndarray:
 
     A tint may change with the brightness, as that of a drawing on paper does.
     """
-    step = 1 + int(np.sqrt(photo.shape[0] * photo.shape[1]) / 512)
-    if _tint_of(photo[:: 8 * step, :: 8 * step], 5 * _MONOCHROME_OUTLIERS) is None:
+    side = np.sqrt(photo.shape[0] * photo.shape[1])
+    step, few = 1 + int(side / 512), 8 + int(side / 32)
+    if _tint_of(photo[::few, ::few], 5 * _MONOCHROME_OUTLIERS) is None:
         return picture  # a colour photo shows it at few pixels
     tint = _tint_of(photo[::step, ::step], _MONOCHROME_OUTLIERS)
     if tint is None:

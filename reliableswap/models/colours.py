@@ -17,12 +17,7 @@ def expected_colours(target: Tensor, guidance: Tensor | None) -> Tensor:
         return target
     texture, valid = guidance[:, :3], guidance[:, 3:]
     difference = _coarse(torch.cat([(target - texture) * valid, valid], 1), _LIGHT_CELLS)
-    light = F.interpolate(
-        difference[:, :3] / difference[:, 3:].clamp(min=0.02),
-        size=target.shape[-2:],
-        mode="bilinear",
-        align_corners=False,
-    )
+    light = _enlarged(difference[:, :3] / difference[:, 3:].clamp(min=0.02), target.shape[-2:])
     return target + valid * (texture + light - target)
 
 
@@ -35,11 +30,19 @@ def with_coarse_colours(image: Tensor, reference: Tensor, cells: int) -> Tensor:
         return (picture * luma).sum(1, keepdim=True)
 
     goal = theirs * (lightness(ours) / lightness(theirs).clamp(min=_MIN_LIGHTNESS))
-    change = F.interpolate(goal - ours, size=image.shape[-2:], mode="bilinear", align_corners=False)
+    change = _enlarged(goal - ours, image.shape[-2:])
     return (image + change.to(image.dtype)).clamp(-1, 1)
 
 
 def _coarse(picture: Tensor, cells: int) -> Tensor:
     """(B,C,H,W) -> (B,C,cells,cells): averages over cells, smoothed with their neighbours."""
-    small = F.adaptive_avg_pool2d(picture, cells)
+    # Cells of one pixel are averages already; a converted network would compute them again.
+    small = picture if picture.shape[-2:] == (cells, cells) else F.adaptive_avg_pool2d(picture, cells)
     return F.avg_pool2d(F.pad(small, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+
+
+def _enlarged(picture: Tensor, size: torch.Size) -> Tensor:
+    """(B,C,h,w) -> (B,C,H,W), bilinear."""
+    if picture.shape[-2:] == size:
+        return picture
+    return F.interpolate(picture, size=size, mode="bilinear", align_corners=False)

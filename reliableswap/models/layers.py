@@ -30,7 +30,11 @@ class LayerHead(nn.Conv2d):
 
 def reduced(picture: Tensor) -> Tensor:
     """(B,C,S,S) -> (B,C,128,128), averaged."""
-    return picture if picture.shape[-1] == SIDE else F.adaptive_avg_pool2d(picture, SIDE)
+    if picture.shape[-1] == SIDE:
+        return picture
+    if by_opencv(picture):
+        return torch.from_numpy(layers_cpu.reduced(picture.detach().float().numpy())).to(picture.dtype)
+    return F.adaptive_avg_pool2d(picture, SIDE)
 
 
 def enlarged(maps: Tensor, size: torch.Size) -> Tensor:

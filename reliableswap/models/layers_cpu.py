@@ -27,7 +27,7 @@ def layered(
     maps: runs the network, on inputs of 128 px. lean: how far the texture is preferred where the photo is larger.
     """
     side = target.shape[-1]
-    made, answer, logits = maps(_reduced(target), identity, _reduced(guidance))
+    made, answer, logits = maps(reduced(target), identity, reduced(guidance))
     small = _ready(made, answer, lean if side > SIDE else 0.0)
     image, _ = compose(small, target, guidance)
     mask = np.stack([[_sigmoid(_enlarged(plane, side)) for plane in one] for one in logits])
@@ -49,15 +49,18 @@ def compose(small: np.ndarray, target: np.ndarray, guidance: np.ndarray) -> tupl
 def _one(small: np.ndarray, target: np.ndarray, guidance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(3,S,S), (3,S,S) as `compose`, for one sample."""
     side = target.shape[-1]
-    scores, flows, gains, biases, shares, drawn = _groups(small, (SCORES, FLOWS, 3, 3, FINE, 3), side)
+    parts = np.split(np.ascontiguousarray(small), np.cumsum((SCORES, FLOWS, COLOURS, FINE)))
+    scores, flows, shares, drawn = (_planes(parts[n], side) for n in (0, 1, 3, 4))
     *texture, valid = cv2.split(_moved(guidance, flows[:2]))
     under = list(cv2.split(_moved(target, flows[2:])))
-    for plane, gain, bias in zip(texture, gains, biases, strict=True):
-        gain *= np.float32(0.5)
-        gain += np.float32(1)
-        plane *= gain
-        cv2.scaleAdd(bias, 0.6, plane, plane)
-        _limit(plane)
+    if parts[2].any():  # a texture that is leant towards keeps its light
+        light = _planes(parts[2], side)
+        for plane, gain, bias in zip(texture, light[:3], light[3:], strict=True):
+            gain *= np.float32(0.5)
+            gain += np.float32(1)
+            plane *= gain
+            cv2.scaleAdd(bias, 0.6, plane, plane)
+            _limit(plane)
     weights = _weights(scores, valid)
     if side > SIDE:
         cv2.multiply(shares[0], valid, shares[0])
@@ -100,7 +103,7 @@ def _cells(plane: np.ndarray) -> np.ndarray:
     return cv2.resize(np.ascontiguousarray(plane), (CELLS, CELLS), interpolation=cv2.INTER_AREA)
 
 
-def _reduced(pictures: np.ndarray) -> np.ndarray:
+def reduced(pictures: np.ndarray) -> np.ndarray:
     """(B,C,S,S) -> (B,C,128,128), averaged."""
     if pictures.shape[-1] == SIDE:
         return pictures
@@ -119,10 +122,9 @@ def _batch(samples: Iterable[np.ndarray]) -> np.ndarray:
     return np.stack([first, *rest]) if rest else first[None]
 
 
-def _groups(maps: np.ndarray, sizes: Iterable[int], side: int) -> list[Planes]:
-    """The maps' channels in groups of these sizes, each enlarged to (side,side)."""
-    planes = iter(np.ascontiguousarray(maps))
-    return [[_enlarged(next(planes), side) for _ in range(size)] for size in sizes]
+def _planes(maps: np.ndarray, side: int) -> Planes:
+    """The maps (C,s,s), each enlarged to (side,side)."""
+    return [_enlarged(plane, side) for plane in maps]
 
 
 def _enlarged(plane: np.ndarray, side: int) -> np.ndarray:

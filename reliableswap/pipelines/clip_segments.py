@@ -29,7 +29,7 @@ from reliableswap.safety.clip import ClipGates
 from .clip_folder import WorkFolder
 from .clip_passes import look_frames
 from .clip_swap import BegunFace, FrameSwapper, SwappedFrame
-from .overlap import Ahead, Behind, Busy
+from .overlap import Ahead, Behind, Busy, shared_cores
 
 if TYPE_CHECKING:
     from .clip_progress import Clock, VideoProgress
@@ -148,6 +148,7 @@ class Segments:
         begin = first if first == self._shown else max(0, first - second.swapper.run_up)
         part = second.times.part(begin, end)
         with (
+            shared_cores(),
             SegmentWriter(second.folder.current, second.encoding, info, colours, self._length) as writer,
             Ahead(busy.each("decode", second.reader.part(part)), _AHEAD) as decoded,
             Ahead(self._begun(decoded, begin), _BEGUN) as begun_frames,

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import queue
+import sys
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
+
+import cv2
 
 Item = TypeVar("Item")
 
 _END = object()
 _LOOK = 0.1  # seconds after which a waiting thread looks whether to stop
+_STAGES = 4  # that share the cores
 
 
 class Busy:
@@ -53,6 +58,51 @@ class Busy:
     def shares(self) -> dict[str, float]:
         """Each stage's seconds, rounded."""
         return {name: round(seconds, 3) for name, seconds in self.seconds.items()}
+
+
+@dataclass(eq=False)
+class _Sharing:
+    """uses: of `shared_cores` at the moment. alone: how many threads there are without any."""
+
+    uses: int = 0
+    alone: tuple[int, ...] = ()
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+_SHARING = _Sharing()
+
+
+@contextmanager
+def shared_cores() -> Iterator[None]:
+    """Give OpenCV and torch fewer threads for as long as stages work side by side: a share of the cores, at least one.
+
+    On few cores the stages keep all of them busy already, and further threads would only wait for each other. Uses may
+    overlap; the last one to end gives the threads back.
+    """
+    with _SHARING.lock:
+        if not _SHARING.uses:
+            _SHARING.alone = _threads()
+            _set_threads(tuple(max(1, count // _STAGES) for count in _SHARING.alone))
+        _SHARING.uses += 1
+    try:
+        yield
+    finally:
+        with _SHARING.lock:
+            _SHARING.uses -= 1
+            if not _SHARING.uses:
+                _set_threads(_SHARING.alone)
+
+
+def _threads() -> tuple[int, ...]:
+    """How many threads OpenCV has, and torch, without which an exported pipeline does."""
+    torch: Any = sys.modules.get("torch")
+    return (cv2.getNumThreads(),) if torch is None else (cv2.getNumThreads(), torch.get_num_threads())
+
+
+def _set_threads(counts: tuple[int, ...]) -> None:
+    cv2.setNumThreads(counts[0])
+    if len(counts) > 1:
+        sys.modules["torch"].set_num_threads(counts[1])
 
 
 class Ahead(Generic[Item]):

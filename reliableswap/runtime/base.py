@@ -38,7 +38,7 @@ class Runtime(ABC):
         """`exact` asks for full float32: coordinates of a mesh need it."""
         self.exact = exact
         self.network = network.eval()
-        self._compiled: dict[tuple[torch.Size | None, ...], Any] = {}
+        self._compiled: dict[tuple[int, tuple[torch.Size | None, ...]], Any] = {}  # by threads and shapes
         self._lock = threading.Lock()  # a compiled network takes one caller at a time
         self._state = self._checked_state()
 
@@ -75,9 +75,10 @@ class Runtime(ABC):
         shapes = tuple(None if x is None else x.shape for x in inputs)
         arrays = [x.float().contiguous().numpy() for x in inputs if x is not None]
         with self._lock:
-            if shapes not in self._compiled:
-                self._compiled[shapes] = self._compile_for(module, shapes)
-            return [torch.from_numpy(array) for array in self.infer(self._compiled[shapes], arrays)]
+            key = torch.get_num_threads(), shapes
+            if key not in self._compiled:
+                self._compiled[key] = self._compile_for(module, shapes)
+            return [torch.from_numpy(array) for array in self.infer(self._compiled[key], arrays)]
 
     def is_current(self) -> bool:
         """Whether the network's weights are still those that were compiled."""

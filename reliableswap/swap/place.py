@@ -15,6 +15,8 @@ from reliableswap.runtime.arrays import ArrayGenerator
 from .subject import Subject
 
 ENOUGH = 0.75  # crop pixels for one photo pixel from which on a crop holds all that the photo shows
+# Crops of a clip differ in size by so many pixels, so they need be no larger than this for fine detail to stay.
+_STEP, _ENOUGH_BETWEEN = 32, 0.9
 
 Window = tuple[slice, slice]
 
@@ -43,11 +45,12 @@ class CropPlace:
         config = generator.config
         template = str(config["template"])
         sizes = list(generator.sizes)
+        enough = ENOUGH
         if in_between and config.get("layers"):
-            sizes = list(range(SIDE, sizes[-1] + 1, SIDE))
+            sizes, enough = list(range(SIDE, sizes[-1] + 1, _STEP)), _ENOUGH_BETWEEN
         for size in sizes:
             matrix = target.crop_matrix(size, template)
-            holds_all = float(np.hypot(matrix[0, 0], matrix[1, 0])) >= ENOUGH
+            holds_all = float(np.hypot(matrix[0, 0], matrix[1, 0])) >= enough
             if holds_all:
                 break
         back = inverse(matrix)

@@ -42,7 +42,7 @@ class SteadyCovers:
     ) -> Covers:
         """The covers of a track's face with a mesh (468,3) in a picture (H,W,3) uint8 around it; see find_covers."""
         parts = None if visibility_net is None else find_parts(picture, mesh, visibility_net)
-        glasses, mouth = scores(picture, mesh)
+        glasses, mouth = scores(picture, mesh, parts)
         decided = Decided(self._glasses(track, frame, glasses), float(self._mouth(track, frame, mouth)))
         found = find_covers(picture, mesh, glasses_net, decided=decided, parts=parts)
         points = (five_points(mesh) + 0.5) * found.scale + found.shift

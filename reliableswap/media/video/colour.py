@@ -6,6 +6,7 @@ samples keep their bits.
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,6 +17,7 @@ import numpy as np
 from reliableswap.errors import ClipError
 
 from .info import ClipInfo
+from .library import pyav
 
 Box = tuple[int, int, int, int]  # x0 y0 x1 y1, the ends excluded
 
@@ -28,6 +30,7 @@ _SD_WEIGHTS = (0.299, 0.114)
 _SWSCALE = {1: 1, 9: 9, 10: 9}  # FFmpeg's numbers of the same matrices; 5 is that of standard definition
 _SUBSAMPLED = {"420": (2, 2), "422": (2, 1), "444": (1, 1)}  # chroma's width and height, reduced by
 _FULL, _LIMITED = 2, 1
+_THREAD = threading.local()
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,8 @@ class Colours:
 
     def to_rgb(self, frame: Any) -> np.ndarray:
         """(h,w,3) uint8 RGB of a frame, as stored."""
-        array: np.ndarray = frame.to_ndarray(
+        rgb = _reformatter().reformat(
+            frame,
             format="rgb24",
             src_colorspace=self._swscale,
             dst_colorspace=self._swscale,
@@ -97,6 +101,7 @@ class Colours:
             dst_color_range=_FULL,
             threads=1,
         )
+        array: np.ndarray = rgb.to_ndarray()
         return array
 
     def add(self, frame: Any, change: np.ndarray, box: Box) -> None:
@@ -164,6 +169,13 @@ class Colours:
             min(width, -(-x1 // across) * across),
             min(height, -(-y1 // down) * down),
         )
+
+
+def _reformatter() -> Any:
+    """This thread's reformatter; a frame alone would make one of its own, which takes as long as converting it."""
+    if not hasattr(_THREAD, "reformatter"):
+        _THREAD.reformatter = pyav().video.reformatter.VideoReformatter()
+    return _THREAD.reformatter
 
 
 def _samples(frame: Any, index: int) -> np.ndarray:

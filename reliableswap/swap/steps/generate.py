@@ -33,7 +33,10 @@ def guide(job: FaceJob) -> FaceJob:
 
 
 def generate(job: FaceJob) -> FaceJob:
-    """Layers of the crop: `generated` (S,S,3) float32 RGB in 0..255, and `cover` (S,S) in 0..1, where it counts."""
+    """Layers of the crop: `generated` (S,S,3) float32 RGB in 0..255, and `cover` (s,s) in 0..1, where it counts.
+
+    A layered generator's cover has one size in all frames of a clip, so that it can be steadied while crops grow.
+    """
     if "seen" not in job.layers:
         job = guide(job)
     generator, picture = job.networks.generator, job.layer("seen")
@@ -45,7 +48,10 @@ def generate(job: FaceJob) -> FaceJob:
     made = np.ascontiguousarray(levels.transpose(1, 2, 0))
     if guidance is not None and not generator.config.get("layers"):  # layers are the photos' own colours
         made = _within_seen_colours(made, picture, guidance)
-    cover = _faded(_decided(mask[0, 0]))
+    cover = mask[0, 0]
+    if job.quick and generator.config.get("layers") and job.crop.size > SIDE:
+        cover = cv2.resize(cover, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    cover = _faded(_decided(cover))
     return job.with_layers(generated=made, cover=cover)
 
 
@@ -90,7 +96,8 @@ def _guidance(job: FaceJob, picture: np.ndarray, mesh: np.ndarray) -> np.ndarray
         soft_light=job.crop.size > SIDE,
         quick=job.quick,
     )
-    return np.concatenate([to_planes(texture), validity[None, None].astype(np.float32)], 1)
+    colours = cv2.split(to_planes(texture)[0].transpose(1, 2, 0))
+    return cv2.merge([*colours, validity.astype(np.float32)]).transpose(2, 0, 1)[None]
 
 
 def _decided(mask: np.ndarray) -> np.ndarray:

@@ -28,7 +28,7 @@ def opacity(job: FaceJob) -> FaceJob:
 
     Without a VisibilityNet, hair and hands are left to the generator, which leaves most of them out by itself.
     """
-    alpha = enlarged(job, job.steadied("cover", job.layer("cover")) * job.settings.likeness)
+    cover = job.steadied("cover", job.layer("cover")) * job.settings.likeness
     piece = face_in_crop_window(job)
     there = in_region(job, piece)
     covers = job.target.covers
@@ -42,10 +42,11 @@ def opacity(job: FaceJob) -> FaceJob:
     shown = (1 - front) * (1 - targets_own(mesh, worn.shape, _OPENING_LARGE if is_large else _OPENING))
     if is_large:
         shown *= _inside(mesh, worn.shape, _validity(job, piece))
-        shown *= alpha[piece]
-        alpha = np.zeros_like(alpha)
-        alpha[piece] = shown
+        rows, columns = job.crop.window
+        alpha = np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.float32)
+        alpha[piece] = shown * enlarged(job, cover, piece)
     else:
+        alpha = enlarged(job, cover)
         alpha[piece] *= shown
     return job.with_layers(alpha=alpha)
 

@@ -18,6 +18,7 @@ from reliableswap.models.layers import compose
 from reliableswap.swap.guidance import _fading_outwards
 from reliableswap.swap.networks import Networks
 from reliableswap.swap.place import CropPlace
+from reliableswap.swap.steps.crop import enlarged
 from reliableswap.swap.steps.generate import _decided
 from reliableswap.swap.subject import Subject
 
@@ -70,3 +71,23 @@ def test_the_crop_of_a_clip_is_no_larger_than_needed(layers: bool, in_between: b
 def test_a_likely_face_is_opaque_and_a_likely_hand_is_not() -> None:
     decided = _decided(np.array([[0, 0.25, 0.5, 0.75, 1]], np.float32))
     assert decided[0] == pytest.approx([0, 0.036, 0.5, 0.964, 1], abs=1e-3)
+
+
+def test_a_picture_of_the_crop_lies_at_the_same_place_whatever_its_size() -> None:
+    picture, mesh = face(SMILE)
+    scale = 300 / np.ptp(mesh[:, 1])
+    picture = cv2.resize(picture, None, fx=scale, fy=scale)
+    subject = Subject.of_crop(picture, mesh * np.float32(scale), Networks())
+    generator = SimpleNamespace(
+        sizes=list(SIZES), config={"template": "arcface_128", "sizes": list(SIZES), "layers": True}
+    )
+    place = CropPlace.of(subject, generator, in_between=True)
+    job: Any = SimpleNamespace(crop=place, quick=True)
+    rows, columns = np.mgrid[: place.size, : place.size].astype(np.float32) / place.size
+    large = np.sin(4 * rows) * np.cos(5 * columns)
+    small = cv2.resize(large, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    one, other = enlarged(job, large), enlarged(job, small)
+    inside = enlarged(job, np.ones_like(large)) == 1
+    inside &= enlarged(job, np.ones_like(small)) == 1
+    assert inside.mean() > 0.7
+    assert np.abs(one - other)[inside].max() < 0.005
