@@ -8,7 +8,7 @@ import torch
 from support.networks import CASES
 
 from reliableswap.models import FixerNet, LightGenerator
-from reliableswap.training.tasks.generator.corruption import corrupt_guidance
+from reliableswap.training.tasks.generator.corruption import corrupted, draw_corruption
 
 
 @pytest.mark.parametrize("target_colours", [0, 16])
@@ -18,9 +18,9 @@ def test_light_without_guidance_sees_nothing_valid_as_in_training(target_colours
     )
     target, identity, guidance = CASES["light"].inputs(1)
     nothing = torch.cat([-torch.ones_like(target), torch.zeros_like(target[:, :1])], 1)
-    assert np.array_equal(
-        nothing[0], corrupt_guidance(guidance[0].numpy(), "missing", np.random.default_rng(0))
-    )
+    drawn = draw_corruption("missing", guidance.shape[-1], np.random.default_rng(0))
+    batch = {name: one[None] for name, one in drawn.items()} | {f"{name}_rows": torch.tensor([0]) for name in drawn}
+    assert torch.equal(nothing, corrupted(guidance, batch))
     with torch.no_grad():
         assert torch.equal(network(target, identity).image, network(target, identity, nothing).image)
         assert not torch.allclose(network(target, identity).image, network(target, identity, guidance).image)

@@ -125,7 +125,7 @@ def colour_changes(pipe: ReliableSwapPipeline, network: LightGenerator, identity
     done = run(GENERATED, job(pipe, portrait(2, 150), portrait(1, 150), settings, **networks))
     made, target = done.image, done.target
     inside = eyes(target.face.mesh, made.shape[:2], 0.6) > 0
-    cheek, temple = (tuple(np.rint(target.face.mesh[i, 1::-1]).astype(int)) for i in (50, 54))
+    cheek, temple = (tuple(np.rint(target.face.mesh[i, 1::-1]).astype(int)) for i in (50, 71))
 
     def redness(image: np.ndarray) -> np.ndarray:
         return image[..., 0].astype(float) - image[..., 2]
