@@ -155,7 +155,7 @@ def reshape(
     warped, moved = picture.copy(), np.flatnonzero(moves[where])
     if len(moved):
         positions = origins(move, where).reshape(-1, 2).take(moved, axis=0)
-        piece = np.ascontiguousarray(picture[where])
+        piece = picture[where].copy()
         put(piece, moved, read_points(picture, positions, sharp(picture.shape, quick)))
         warped[where] = piece
     return warped

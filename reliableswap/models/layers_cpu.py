@@ -109,6 +109,7 @@ def reduced(pictures: np.ndarray) -> np.ndarray:
         return pictures
     size = (SIDE, SIDE)
     small = [cv2.resize(_pixels(one), size, interpolation=cv2.INTER_AREA) for one in pictures]
+    small = [one.reshape(SIDE, SIDE, -1) for one in small]  # OpenCV drops the axis of a single channel
     return np.ascontiguousarray(np.stack(small).transpose(0, 3, 1, 2))
 
 
