@@ -17,7 +17,7 @@ from reliableswap.errors import ReliableSwapError
 from reliableswap.geometry.measures_torch import no_autocast, openings
 from reliableswap.models.base import Network
 from reliableswap.models.comb_autoencoder import CombAutoencoder
-from reliableswap.models.comb_decoder import sides
+from reliableswap.models.comb_levels import sides
 from reliableswap.models.landmarks import MeshNet
 from reliableswap.runtime.torch import frozen_copy
 from reliableswap.training.core.task import Task
@@ -50,7 +50,7 @@ class PersonTask(Task):
         super().__init__()
         self.settings, self.people = settings, list(people)
         self.dataset = PersonSamples(settings, people)
-        self.levels = LevelManager(settings, sides(settings.size), first)
+        self.levels = LevelManager(settings, sides(settings.size, settings.blocks), first)
         self.companions["levels"] = self.levels
         self.validation = Validation(people, settings.validation_frames)
         self.frozen = _frozen(settings)
