@@ -1,6 +1,6 @@
 """People with a network of their own against the engines that swap from one photo, on the same held-out frames.
 
-    python benchmarks/trained_people.py runs/people alice=alice.mp4 bob=bob.mp4 [--sheet pairs.png] [--json figures.json]
+    python benchmarks/trained_people.py runs/people alice=alice.mp4 bob=bob.mp4 [--sheet pairs.png] [--json FILE]
 
 Give the clips that `reliableswap train person` was given, and the same --held_out: the frames are spread over the last
 part of each clip, which the training did not see. The one-shot engines get the most frontal of eight frames of the
@@ -64,16 +64,19 @@ def pixels_of(path: Path) -> Iterator[np.ndarray]:
     return (frame.rgb for frame in ClipReader(probe(path)).frames())
 
 
-def know(name: str, path: Path, pipe: ReliableSwapPipeline, judge: DlibJudge, count: int, held_out: float) -> Known:
+def know(
+    name: str, path: Path, pipe: ReliableSwapPipeline, judge: DlibJudge, count: int, held_out: float
+) -> Known:
     """Look at a person's clip."""
     total = sum(1 for _ in pixels_of(path))
     first = total - int(total * held_out)
     looks = sorted({(2 * k + 1) * first // (2 * _LOOKS) for k in range(_LOOKS)})
     shown = sorted({first + (2 * k + 1) * (total - first) // (2 * count) for k in range(count)})
-    turned = [(abs(measures.pose_of(pipe.find(one)[0].mesh)[0]), k, one) for k, one in enumerate(frames_at(path, looks))]
+    photos = frames_at(path, looks)
+    yaws = [abs(measures.pose_of(pipe.find(one)[0].mesh)[0]) for one in photos]
     frames = [(one, pipe.find(one)[0]) for one in frames_at(path, shown)]
     vector = unit(np.mean([judge.embed(one, face) for one, face in frames], axis=0))
-    return Known(name, min(turned, key=lambda one: one[:2])[2], frames, vector)
+    return Known(name, photos[int(np.argmin(yaws))], frames, vector)
 
 
 def swap(pipe: ReliableSwapPipeline, engine: str, source: Known, target: np.ndarray) -> np.ndarray:
@@ -143,19 +146,24 @@ def swap_figures(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("trained", type=Path, help="folder of a training of people")
     parser.add_argument("people", nargs="+", metavar="NAME=CLIP", help="the clip of each person")
     parser.add_argument("--frames", type=int, default=6, help="held-out frames of a person (default: 6)")
     parser.add_argument("--held_out", type=float, default=0.2, help="share of each clip (default: 0.2)")
-    parser.add_argument("--sheet", type=Path, help="a picture of photo, target and the engines' results of each pair")
+    parser.add_argument(
+        "--sheet", type=Path, help="a picture of photo, target and the engines' results of each pair"
+    )
     parser.add_argument("--json", type=Path, help="a file for the figures")
     arguments = parser.parse_args()
     pipe, judge = ReliableSwapPipeline.bundled(), DlibJudge()
     pipe.people = CombAutoencoder.from_pretrained(arguments.trained)
     clips = dict(one.split("=", 1) for one in arguments.people)
     people = [
-        know(name, Path(clip), pipe, judge, arguments.frames, arguments.held_out) for name, clip in clips.items()
+        know(name, Path(clip), pipe, judge, arguments.frames, arguments.held_out)
+        for name, clip in clips.items()
     ]
     table, rows = compare(pipe, people, judge)
     if arguments.sheet and rows:

@@ -63,8 +63,8 @@ class CombAutoencoder(Network):
 
     S is 4, 8, ... size; `side_of` is the side that a person was trained at. The paper's widths are 16 channels at 1024
     px (base_channels), twice as many at each smaller level, at most 512 (max_channels). norm: "none", "batch" or
-    "group", after each convolution. template: how pictures are aligned. blocks: "paper", or "light" for levels of 8, 16,
-    ... size with a quarter of the work.
+    "group", after each convolution. template: how pictures are aligned. blocks: "paper", or "light" for levels of 8,
+    16, ... size with a quarter of the work.
     """
 
     @register_to_config

@@ -39,17 +39,17 @@ class GeneralAutoencoder(Network):
         shared = (size, latent, base_channels, max_channels, norm)
         self.encoder = CombEncoder(*shared, blocks)
         self.decoder = CombDecoder(EVERYBODY, *shared, template, blocks)
-        self.identity = nn.Linear(identity, self.decoder.first.out_features, bias=False)
-        nn.init.normal_(self.identity.weight, std=0.5)  # as much as the latents add: v_id has length 1
+        self.who = nn.Linear(identity, self.decoder.first.out_features, bias=False)
+        nn.init.normal_(self.who.weight, std=0.5)  # as much as the latents add: v_id has length 1
 
     def forward(self, pictures: Tensor, v_id: Tensor, noise: float = 0.0) -> Tensor:
         """noise: of the latents, in their standard deviations. What v_id says anyhow is then left out of them first."""
-        check_shape("v_id", v_id, (len(pictures), self.identity.in_features))
+        check_shape("v_id", v_id, (len(pictures), self.who.in_features))
         latents = self.encoder(pictures)
         if noise:
             latents = latents + noise * torch.randn_like(latents)
-        who = self.identity(F.normalize(v_id.to(latents.dtype), dim=1))
-        made: Tensor = self.decoder(latents, pictures.shape[-1], who)
+        added = self.who(F.normalize(v_id.to(latents.dtype), dim=1))
+        made: Tensor = self.decoder(latents, pictures.shape[-1], added)
         return made
 
     @torch.no_grad()
@@ -57,7 +57,7 @@ class GeneralAutoencoder(Network):
         """(identity,) -> a copy of the decoder that draws the person of that v_id only."""
         found = copy.deepcopy(self.decoder)
         assert found.first.bias is not None
-        found.first.bias += self.identity(F.normalize(v_id.to(self.identity.weight), dim=0))
+        found.first.bias += self.who(F.normalize(v_id.to(self.who.weight), dim=0))
         return found
 
     def grow(self, side: int, fade: float = 1.0) -> None:

@@ -32,7 +32,9 @@ def test_the_papers_widths() -> None:
 
 
 @pytest.mark.parametrize("norm", ["none", "batch", "group"])
-@pytest.mark.parametrize(("side", "blocks"), [(4, "paper"), (8, "paper"), (16, "paper"), (8, "light"), (16, "light")])
+@pytest.mark.parametrize(
+    ("side", "blocks"), [(4, "paper"), (8, "paper"), (16, "paper"), (8, "light"), (16, "light")]
+)
 def test_every_level_answers_at_its_own_side(side: int, blocks: str, norm: str) -> None:
     network = small(norm=norm, blocks=blocks)
     made = network(pictures(side), "bob")
@@ -117,7 +119,9 @@ def test_unknown_people_and_impossible_names() -> None:
 
 def test_light_levels_take_a_quarter_of_the_work() -> None:
     def work(blocks: str) -> int:
-        network = CombAutoencoder(("one",), size=64, latent=8, base_channels=2, max_channels=96, blocks=blocks)
+        network = CombAutoencoder(
+            ("one",), size=64, latent=8, base_channels=2, max_channels=96, blocks=blocks
+        )
         layers = [layer for layer in network.modules() if isinstance(layer, torch.nn.Conv2d)]
         done = []
         for layer in layers:

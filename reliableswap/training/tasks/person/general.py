@@ -81,8 +81,8 @@ class GeneralSettings(RunSettings):
 
 
 class GeneralSamples(Dataset[dict[str, Tensor]]):
-    """Sample i follows from the seed and i: picture (S,S,3) uint8, or its mirror image, jitter, warp, and v_id (128,) of
-    another photo of the person where there is one."""
+    """Sample i follows from the seed and i: picture (S,S,3) uint8, or its mirror image, jitter, warp, and v_id (128,)
+    of any photo of the person."""
 
     def __init__(self, settings: GeneralSettings, crops: Crops, vectors: np.ndarray) -> None:
         self.settings, self.crops, self.vectors = settings, crops, vectors
@@ -100,7 +100,9 @@ class GeneralSamples(Dataset[dict[str, Tensor]]):
         picture = picture_at(self.crops, row, settings.size)
         own = self.others.get(row, [row])
         return {
-            "picture": torch.from_numpy(np.ascontiguousarray(picture[:, ::-1] if rng.random() < 0.5 else picture)),
+            "picture": torch.from_numpy(
+                np.ascontiguousarray(picture[:, ::-1] if rng.random() < 0.5 else picture)
+            ),
             "v_id": torch.from_numpy(self.vectors[own[rng.integers(len(own))]]),
             "jitter": torch.from_numpy(draw_jitter(rng, settings.jitter)),
             "warp": torch.from_numpy(draw_warp(rng, settings.warp)),
@@ -126,7 +128,9 @@ class GeneralTask(Task):
         oval = self.oval.to(made)
         found = {"l1": settings.l1_weight * l1_loss(made, truth, _AROUND + (1 - _AROUND) * oval).mean()}
         if settings.ssim_weight:
-            found["ssim"] = settings.ssim_weight * ssim_loss(made, truth, oval.expand(len(made), -1, -1, -1)).mean()
+            found["ssim"] = (
+                settings.ssim_weight * ssim_loss(made, truth, oval.expand(len(made), -1, -1, -1)).mean()
+            )
         return found
 
     @cached_property
@@ -188,7 +192,9 @@ def _order(seed: int, epoch: int, count: int) -> np.ndarray:
 def run(settings: GeneralSettings) -> dict[str, Any]:
     """Train and save; returns the figures on held-out people."""
     crops = settings.load_crops()
-    vectors = teacher_features(crops, EncoderChoice(bundled("identity")), max(1, settings.dataloader_num_workers))
+    vectors = teacher_features(
+        crops, EncoderChoice(bundled("identity")), max(1, settings.dataloader_num_workers)
+    )
     torch.manual_seed(settings.seed)
     if settings.initial is not None:
         network = GeneralAutoencoder.from_pretrained(settings.initial).float()

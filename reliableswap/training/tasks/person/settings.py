@@ -16,7 +16,7 @@ from reliableswap.training.core.settings import RunSettings, Schedule, setting
 
 @dataclass
 class PersonSettings(RunSettings):
-    """A light network at 128 px that begins with the bundled one, for a CPU; docs/person.md has the paper's settings."""
+    """A light network at 128 px that begins with the bundled one; docs/person.md has the paper's settings."""
 
     people: str = setting(
         "",
@@ -42,7 +42,9 @@ class PersonSettings(RunSettings):
     size: int = setting(128, f"side of the finished faces, a power of two from {MAP} to {LARGEST}")
     blocks: Blocks = setting("light", "the paper's levels, or light ones, which need a quarter of the time")
     latent: int = setting(256, "numbers between encoder and decoder; the paper's 512")
-    base_channels: int = setting(1, "channels at 1024 px; twice as many at each smaller level; the paper's 16")
+    base_channels: int = setting(
+        1, "channels at 1024 px; twice as many at each smaller level; the paper's 16"
+    )
     max_channels: int = setting(160, "channels of a level at most; the paper's 512")
     norm: Literal["none", "batch", "group"] = setting("none", "norm after each convolution")
     template: str = setting("arcface_128", f"how faces are aligned: {', '.join(TEMPLATES)}")
@@ -66,6 +68,10 @@ class PersonSettings(RunSettings):
     mesh_weight: float = setting(0.2, "weight of the openings of eyes and mouth, and of the eyes' pattern")
     perceptual_weight: float = setting(0.1, "weight of the difference in EfficientNet-Lite0's features")
     detail_size: int = setting(64, "side from which on the mesh and perceptual losses take part")
+    detail_every: int = setting(
+        4,
+        "each person's steps of which one has the mesh and perceptual losses, with so many times their weight",
+    )
     rarity: float = setting(
         0.5, "exponent by which a frame weighs more, the seldomer its expression; 0: none"
     )
@@ -91,7 +97,14 @@ class PersonSettings(RunSettings):
             raise ReliableSwapError(
                 f"--first_size is {self.first_size}; choose one of {', '.join(map(str, known))}"
             )
-        for name in ("frames", "level_steps", "fade_steps", "plateau_window", "validation_frames"):
+        for name in (
+            "frames",
+            "detail_every",
+            "level_steps",
+            "fade_steps",
+            "plateau_window",
+            "validation_frames",
+        ):
             if getattr(self, name) < 1:
                 raise ReliableSwapError(f"--{name} is {getattr(self, name)}; choose 1 or more")
         if not 0 <= self.held_out < 1:
