@@ -21,6 +21,7 @@ from reliableswap.data.storage import work_folder
 from reliableswap.faces.align import TEMPLATES, apply, similarity
 from reliableswap.faces.face import five_points
 from reliableswap.geometry import regions
+from reliableswap.geometry.measures_torch import no_autocast
 from reliableswap.geometry.topology import topology
 from reliableswap.models.base import Network
 from reliableswap.models.comb_general import GeneralAutoencoder
@@ -120,17 +121,20 @@ class GeneralTask(Task):
 
     def losses(self, network: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         settings, side = self.settings, self.settings.size
-        pictures = to_pictures(batch["picture"])
-        truth = seen = read_at(pictures, places(batch["jitter"], side))
-        if settings.warp:
-            seen = read_at(pictures, places(batch["jitter"], side, batch["warp"]))
+        with no_autocast(batch["jitter"]):
+            pictures = to_pictures(batch["picture"])
+            truth = seen = read_at(pictures, places(batch["jitter"], side))
+            if settings.warp:
+                seen = read_at(pictures, places(batch["jitter"], side, batch["warp"]))
         made = network(seen, batch["v_id"], settings.noise).float()
         oval = self.oval.to(made)
-        found = {"l1": settings.l1_weight * l1_loss(made, truth, _AROUND + (1 - _AROUND) * oval).mean()}
-        if settings.ssim_weight:
-            found["ssim"] = (
-                settings.ssim_weight * ssim_loss(made, truth, oval.expand(len(made), -1, -1, -1)).mean()
-            )
+        found: dict[str, Tensor] = {}
+        with no_autocast(made):
+            weight = _AROUND + (1 - _AROUND) * oval
+            found["l1"] = settings.l1_weight * l1_loss(made, truth, weight).mean()
+            if settings.ssim_weight:
+                each = ssim_loss(made, truth, oval.expand(len(made), -1, -1, -1))
+                found["ssim"] = settings.ssim_weight * each.mean()
         return found
 
     @cached_property
