@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from reliableswap.bundled import bundled
+from reliableswap.bundled import WEIGHTS, bundled
 from reliableswap.data.encoders import FolderEncoder
 from reliableswap.errors import ReliableSwapError
 from reliableswap.models import load_network
@@ -67,6 +67,9 @@ def initial_network(settings: PersonSettings) -> CombAutoencoder | GeneralAutoen
     """What `initial` names; raise if it does not fit the settings."""
     given = settings.initial
     if given == "none":
+        return None
+    if given == "auto" and not (WEIGHTS / START / "config.json").is_file():
+        logger.info("starts from nothing: no network of everybody is bundled")
         return None
     own = given in ("auto", "bundled")
     earlier = load_network(bundled(START) if own else given).float()

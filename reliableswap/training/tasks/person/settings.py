@@ -33,8 +33,8 @@ class PersonSettings(RunSettings):
     )
     initial: str = setting(
         "auto",
-        "folder of an earlier training to start from, bundled for the network that ships, or none; auto: bundled, "
-        "unless another size, width, norm or template is asked for",
+        "folder of an earlier training of people or of everybody to start from, bundled, or none; auto: bundled, if a "
+        "network of everybody is bundled that has the same widths, norm, blocks and template",
     )
     train_encoder: bool = setting(
         True, "train the encoder too; with --no-train-encoder the decoders of --initial go on fitting it"

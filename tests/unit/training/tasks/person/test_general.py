@@ -103,8 +103,9 @@ def bundled_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> GeneralAut
     """A small network in the place of the bundled one, and vectors by the portraits' brightness."""
     start = network()
     torch.nn.init.normal_(start.decoder.to_rgb[str(SIDE)].conv.weight)
-    start.half().save_pretrained(tmp_path / "start")
-    monkeypatch.setattr(build, "bundled", lambda name: tmp_path / "start" if name == build.START else name)
+    start.half().save_pretrained(tmp_path / build.START)
+    monkeypatch.setattr(build, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(build, "bundled", tmp_path.joinpath)
 
     class Told:
         def __init__(self, folder: object) -> None: ...
@@ -164,6 +165,15 @@ def test_other_widths_start_from_nothing_unless_it_was_asked_for(
     assert not caplog.text
     drawn = none(torch.rand(1, 3, SIDE, SIDE), "alice")
     assert torch.allclose(drawn.mean((0, 2, 3)), torch.from_numpy(people[0].colour), atol=0.1)
+
+
+def test_without_a_bundled_network_people_start_from_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(build, "WEIGHTS", tmp_path)
+    caplog.set_level("INFO")
+    assert build.initial_network(person_settings(tmp_path / "run", **LIGHT, initial="auto")) is None
+    assert "no network of everybody is bundled" in caplog.text
 
 
 def test_another_network_is_no_start(tmp_path: Path) -> None:
