@@ -109,7 +109,8 @@ def test_a_start_of_trainings_ships_beside_the_pipeline(
     GeneralAutoencoder(size=8, latent=4, max_channels=4).save_pretrained(tmp_path / "person")
     (tmp_path / "person" / "README.md").write_text(CARD.format(name="person"))
     bundle({"person": [tmp_path / "person"]}, weights)
-    assert load_network(weights / "person").dtype == torch.float16
+    stored = load_file(weights / "person" / "diffusion_pytorch_model.safetensors")
+    assert stored["who.weight"].dtype == torch.float16
     assert "person" not in ReliableSwapPipeline.from_pretrained(weights).components
     bundle({"fixer": folders["fixer"]}, weights)
     assert isinstance(load_network(weights / "person"), GeneralAutoencoder)

@@ -72,7 +72,7 @@ def initial_network(settings: PersonSettings) -> CombAutoencoder | GeneralAutoen
         logger.info("starts from nothing: no network of everybody is bundled")
         return None
     own = given in ("auto", "bundled")
-    earlier = load_network(bundled(START) if own else given).float()
+    earlier = load_network(bundled(START) if own else given)
     if not isinstance(earlier, CombAutoencoder | GeneralAutoencoder):
         raise ReliableSwapError(
             f"--initial {given} holds a {type(earlier).__name__}; give the folder of a training of people"

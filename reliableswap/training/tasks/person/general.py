@@ -201,7 +201,7 @@ def run(settings: GeneralSettings) -> dict[str, Any]:
     )
     torch.manual_seed(settings.seed)
     if settings.initial is not None:
-        network = GeneralAutoencoder.from_pretrained(settings.initial).float()
+        network = GeneralAutoencoder.from_pretrained(settings.initial)
     else:
         names = ("size", "latent", "base_channels", "max_channels", "norm", "blocks")
         network = GeneralAutoencoder(**{name: getattr(settings, name) for name in names}, template=_TEMPLATE)
