@@ -31,6 +31,7 @@ from reliableswap.provenance.checksums import write_checksums
 from .common import say
 
 COMPONENTS = ("detector", "landmarks", "identity", "fixer", "generator", "glasses", "visibility")
+STARTS = ("person",)  # networks that trainings start from; no part of the pipeline
 LICENSE_NAME = "non-commercial-research"  # as in weights/LICENSE: the photos' terms
 MAX_BYTES = 60 * 2**20  # of all networks together, so that a clone stays small
 
@@ -40,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = __doc__
     parser.add_argument(
-        "networks", nargs="*", metavar="NAME=FOLDER", help=f"NAME: one of {', '.join(COMPONENTS)}"
+        "networks", nargs="*", metavar="NAME=FOLDER", help=f"NAME: one of {', '.join(COMPONENTS + STARTS)}"
     )
 
 
@@ -71,12 +72,16 @@ def bundle(folders: Mapping[str, Sequence[Path]], weights: Path = WEIGHTS) -> in
     Nothing is replaced unless the networks fit together and every new one has a card.
     """
     for name in folders:
-        if name not in COMPONENTS:
-            raise ReliableSwapError(f"no component {name!r}; choose from {', '.join(COMPONENTS)}")
-    kept = {name: [weights / name] for name in COMPONENTS if (weights / name / "config.json").is_file()}
-    pipe = ReliableSwapPipeline(**{name: mean(given).half() for name, given in (kept | {**folders}).items()})
+        if name not in COMPONENTS + STARTS:
+            raise ReliableSwapError(f"no network {name!r}; choose from {', '.join(COMPONENTS + STARTS)}")
+    known = COMPONENTS + STARTS
+    kept = {name: [weights / name] for name in known if (weights / name / "config.json").is_file()}
+    networks = {name: mean(given).half() for name, given in (kept | {**folders}).items()}
+    pipe = ReliableSwapPipeline(**{name: networks[name] for name in COMPONENTS if name in networks})
     with tempfile.TemporaryDirectory(dir=weights.parent) as temporary:
         pipe.save_pretrained(temporary)
+        for name in (one for one in STARTS if one in networks):
+            networks[name].save_pretrained(Path(temporary, name))
         Path(temporary, "README.md").unlink()  # model_card.md is the card of the bundled pipeline
         size = sum(path.stat().st_size for path in Path(temporary).rglob("*.safetensors"))
         if size > MAX_BYTES:

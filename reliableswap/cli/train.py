@@ -48,6 +48,11 @@ TASKS = {
         "PersonSettings",
         "one network per person: a shared encoder and a decoder for each, from clips and photos",
     ),
+    "everybody": (
+        "reliableswap.training.tasks.person.general",
+        "GeneralSettings",
+        "the network that those of people start from: an encoder and a decoder of everybody, from photos",
+    ),
     "tokeniser": (
         "reliableswap.training.tasks.unified.tokeniser",
         "TokeniserSettings",

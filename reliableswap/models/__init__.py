@@ -14,6 +14,7 @@ NETWORKS = {
     "FaceDetector": "detector",
     "FaceShifterGenerator": "faceshifter",
     "FixerNet": "fixer",
+    "GeneralAutoencoder": "comb_general",
     "GlassesNet": "glasses",
     "HearNet": "hear",
     "IdentityEncoder": "identity",
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from .base import Network as Network
     from .comb_autoencoder import CombAutoencoder as CombAutoencoder
     from .comb_decoder import CombDecoder as CombDecoder
+    from .comb_general import GeneralAutoencoder as GeneralAutoencoder
     from .compat import check_encoder as check_encoder
     from .detector import FaceDetector as FaceDetector
     from .discriminator import PatchDiscriminator as PatchDiscriminator

@@ -15,26 +15,29 @@ from torch.nn import functional as F
 from reliableswap.errors import ReliableSwapError, WeightsError
 
 from .base import Network, register_to_config
-from .comb_decoder import COARSEST, SLOPE, CombDecoder, Stage, channels_at, initialised, level, sides
+from .comb_decoder import CombDecoder, Stage
+from .comb_levels import MAP, SLOPE, channels_at, coarsest, encoder_level, from_pixels, sides
 from .compat import weights_checksum
 
-_SHARED = ("size", "latent", "base_channels", "max_channels", "norm", "template")
+_SHARED = ("size", "latent", "base_channels", "max_channels", "norm", "template", "blocks")
 
 
 class CombEncoder(nn.Module):
     """(B,3,S,S) in [-1,1] -> (B,latent), for S of any level."""
 
-    def __init__(self, size: int, latent: int, base_channels: int, max_channels: int, norm: str) -> None:
+    def __init__(
+        self, size: int, latent: int, base_channels: int, max_channels: int, norm: str, blocks: str
+    ) -> None:
         super().__init__()
-        self.sides = sides(size)
+        self.sides = sides(size, blocks)
         widths = {side: channels_at(side, base_channels, max_channels) for side in self.sides}
         self.levels, self.from_rgb = nn.ModuleDict(), nn.ModuleDict()
         for side in self.sides:
-            after = widths[max(side // 2, COARSEST)]
-            self.levels[str(side)] = level(widths[side], widths[side], after, norm)
-            self.from_rgb[str(side)] = initialised(nn.Conv2d(3, widths[side], 1))
-        self.last = nn.Linear(widths[COARSEST] * COARSEST**2, latent)
-        self.stage = Stage()
+            self.levels[str(side)] = encoder_level(blocks, widths[side], widths.get(side // 2), norm)
+            self.from_rgb[str(side)] = from_pixels(blocks, widths[side])
+        self.last = nn.Linear(widths[self.sides[0]] * MAP**2, latent)
+        self.even = blocks == "light"  # latents have mean 0 and variance 1
+        self.stage = Stage(coarsest(blocks))
 
     def forward(self, pictures: Tensor) -> Tensor:
         side = pictures.shape[-1]
@@ -46,12 +49,10 @@ class CombEncoder(nn.Module):
         x = self._seen(pictures)
         for step in reversed(self.sides[: self.sides.index(side) + 1]):
             x = self.levels[str(step)](x)
-            if step > COARSEST:
-                x = F.avg_pool2d(x, 2)
-            if step == side and step > COARSEST:
+            if step == side and step > self.sides[0]:
                 x = self.stage(self._seen(F.avg_pool2d(pictures, 2)), x)
         latents: Tensor = self.last(x.flatten(1))
-        return latents
+        return F.layer_norm(latents, latents.shape[1:]) if self.even else latents
 
     def _seen(self, pictures: Tensor) -> Tensor:
         return F.leaky_relu(self.from_rgb[str(pictures.shape[-1])](pictures), SLOPE)
@@ -62,7 +63,8 @@ class CombAutoencoder(Network):
 
     S is 4, 8, ... size; `side_of` is the side that a person was trained at. The paper's widths are 16 channels at 1024
     px (base_channels), twice as many at each smaller level, at most 512 (max_channels). norm: "none", "batch" or
-    "group", after each 3x3 convolution. template: how pictures are aligned.
+    "group", after each convolution. template: how pictures are aligned. blocks: "paper", or "light" for levels of 8,
+    16, ... size with a quarter of the work.
     """
 
     @register_to_config
@@ -75,12 +77,13 @@ class CombAutoencoder(Network):
         max_channels: int = 512,
         norm: str = "none",
         template: str = "arcface_128",
+        blocks: str = "paper",
     ) -> None:
         super().__init__()
         if len(set(people)) < len(people):
             raise ReliableSwapError(f"people are {', '.join(people)}; give each another name")
-        self.encoder = CombEncoder(size, latent, base_channels, max_channels, norm)
-        shared = (size, latent, base_channels, max_channels, norm, template)
+        self.encoder = CombEncoder(size, latent, base_channels, max_channels, norm, blocks)
+        shared = (size, latent, base_channels, max_channels, norm, template, blocks)
         self.decoders = nn.ModuleDict({name: CombDecoder(name, *shared) for name in people})
 
     def forward(self, pictures: Tensor, person: str | None = None) -> Tensor:

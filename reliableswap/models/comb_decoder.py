@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
 
 import torch
 from torch import Tensor, nn
@@ -12,15 +11,11 @@ from torch.nn import functional as F
 from reliableswap.errors import ReliableSwapError
 
 from .base import Network, check_shape, register_to_config
+from .comb_levels import MAP, SLOPE, ToPixels, channels_at, coarsest, decoder_level, sides
 
-COARSEST = 4  # side of the smallest level
-LARGEST = 1024
-SLOPE = 0.2  # of the leaky ReLU
 PORTRAIT = 128  # side of the portrait
 MESH_STEPS = 1000  # a portrait's mesh is stored in steps of this fraction of a pixel
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-_GROUPS = 8
-_NORMS = ("none", "batch", "group")
 
 
 class CombDecoder(Network):
@@ -40,37 +35,37 @@ class CombDecoder(Network):
         max_channels: int = 512,
         norm: str = "none",
         template: str = "arcface_128",
+        blocks: str = "paper",
         encoder_checksum: str = "",
     ) -> None:
         super().__init__()
         check_name(person)
-        self.sides = sides(size)
+        self.sides = sides(size, blocks)
         widths = {side: channels_at(side, base_channels, max_channels) for side in self.sides}
-        self.first = nn.Linear(latent, widths[COARSEST] * COARSEST**2)
+        self.first = nn.Linear(latent, widths[self.sides[0]] * MAP**2)
         self.levels, self.to_rgb = nn.ModuleDict(), nn.ModuleDict()
         for side in self.sides:
-            before = widths[max(side // 2, COARSEST)]
-            self.levels[str(side)] = level(before, widths[side], widths[side], norm)
-            last = nn.Conv2d(widths[side], 3, 1)
-            nn.init.normal_(last.weight, std=0.01)  # a new level begins with its bias
-            self.to_rgb[str(side)] = last
-        self.stage, self.portrait = Stage(), Portrait()
+            self.levels[str(side)] = decoder_level(blocks, widths.get(side // 2), widths[side], norm)
+            self.to_rgb[str(side)] = ToPixels(blocks, widths[side])
+        self.stage, self.portrait = Stage(coarsest(blocks)), Portrait()
 
-    def forward(self, latents: Tensor, side: int | None = None) -> Tensor:
-        """(B,latent) -> (B,3,side,side) in [-1,1]; side: one of the levels, the largest by default."""
+    def forward(self, latents: Tensor, side: int | None = None, who: Tensor | None = None) -> Tensor:
+        """(B,latent) -> (B,3,side,side) in [-1,1]; side: one of the levels, the largest by default.
+
+        who: (B,features of the first layer) what is added to it; a decoder of one person needs none.
+        """
         side = self.sides[-1] if side is None else side
         check_shape("latents", latents, (None, self.first.in_features))
         if side not in self.sides:
             raise ValueError(f"side is {side}; expected one of {', '.join(map(str, self.sides))}")
-        x = F.leaky_relu(self.first(latents), SLOPE).unflatten(1, (-1, COARSEST, COARSEST))
-        x = self.levels[str(COARSEST)](x)
+        x = self.first(latents)
+        x = F.leaky_relu(x if who is None else x + who, SLOPE).unflatten(1, (-1, MAP, MAP))
         before = x
-        for step in self.sides[1 : self.sides.index(side) + 1]:
-            before = F.interpolate(x, scale_factor=2.0, mode="nearest")
-            x = self.levels[str(step)](before)
+        for step in self.sides[: self.sides.index(side) + 1]:
+            before, x = x, self.levels[str(step)](x)
         picture: Tensor = self.to_rgb[str(side)](x)
-        if side > COARSEST:
-            coarse = self.to_rgb[str(side // 2)](before)
+        if side > self.sides[0]:
+            coarse = F.interpolate(self.to_rgb[str(side // 2)](before), scale_factor=2.0, mode="nearest")
             picture = self.stage(coarse, picture)
         return picture
 
@@ -78,9 +73,8 @@ class CombDecoder(Network):
     def begin_with(self, colour: Tensor) -> None:
         """Let every level begin with a colour (3,) in [-1,1], such as the mean of the person's faces."""
         for layer in self.to_rgb.values():
-            assert isinstance(layer, nn.Conv2d)
-            assert layer.bias is not None
-            layer.bias.copy_(colour)
+            assert isinstance(layer, ToPixels)
+            layer.begin_with(colour)
 
     def checksum(self) -> str:
         """A fingerprint of the weights."""
@@ -95,9 +89,9 @@ class Stage(nn.Module):
     A module of its own, because loading goes by the type of a network's first tensor.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, first: int) -> None:
         super().__init__()
-        self.register_buffer("side", torch.tensor(COARSEST, dtype=torch.int64))
+        self.register_buffer("side", torch.tensor(first, dtype=torch.int64))
         self.register_buffer("fade", torch.tensor(1.0))
 
     side: Tensor
@@ -146,43 +140,3 @@ def check_name(person: str) -> None:
         raise ReliableSwapError(
             f"a person can't be called {person!r}; use letters, digits, - and _, and no word of Python's such as 'keys'"
         )
-
-
-def sides(size: int) -> tuple[int, ...]:
-    """The sides of the levels: 4, 8, ... size."""
-    found = tuple(2**k for k in range(2, 11) if 2**k <= size)
-    if not found or found[-1] != size:
-        raise ReliableSwapError(f"size is {size}; choose a power of two from {COARSEST} to {LARGEST}")
-    return found
-
-
-def channels_at(side: int, base: int, most: int) -> int:
-    """Channels of a level; the paper's have 16 at 1024 px and 512 from 32 px down."""
-    return min(most, base * LARGEST // side)
-
-
-def level(before: int, between: int, after: int, norm: str) -> nn.Sequential:
-    """(B,before,S,S) -> (B,after,S,S): two 3x3 convolutions, each with its norm and a leaky ReLU."""
-    layers: list[tuple[str, nn.Module]] = []
-    for number, (wide, out) in enumerate(((before, between), (between, after)), 1):
-        layers.append((f"conv{number}", initialised(nn.Conv2d(wide, out, 3, padding=1, bias=norm == "none"))))
-        if norm != "none":
-            layers.append((f"norm{number}", _norm(norm, out)))
-        layers.append((f"act{number}", nn.LeakyReLU(SLOPE)))
-    return nn.Sequential(OrderedDict(layers))
-
-
-def initialised(layer: nn.Conv2d) -> nn.Conv2d:
-    """The layer with weights that keep the variance through a leaky ReLU."""
-    nn.init.kaiming_normal_(layer.weight, a=SLOPE)
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
-    return layer
-
-
-def _norm(kind: str, channels: int) -> nn.Module:
-    if kind not in _NORMS:
-        raise ReliableSwapError(f"unknown norm {kind!r}; choose {', '.join(_NORMS)}")
-    if kind == "batch":
-        return nn.BatchNorm2d(channels)
-    return nn.GroupNorm(_GROUPS if channels % _GROUPS == 0 else 1, channels)

@@ -9,6 +9,7 @@ from reliableswap.errors import ReliableSwapError
 from reliableswap.models.base import Network
 from reliableswap.models.comb_autoencoder import CombAutoencoder
 from reliableswap.models.comb_decoder import CombDecoder
+from reliableswap.models.comb_general import GeneralAutoencoder
 from reliableswap.models.generator import Generator
 from reliableswap.models.layer_maps import SIDE
 from reliableswap.models.light import LightGenerator
@@ -56,6 +57,9 @@ def signatures(network: Network) -> list[Signature]:
         return _picture("face", size=network.side_of(network.people[0]))
     if isinstance(network, CombDecoder):
         return [Signature({"latent": (1, network.config["latent"])}, ("face",))]
+    if isinstance(network, GeneralAutoencoder):
+        size, identity = network.config["size"], network.config["identity"]
+        return [Signature({"picture": (1, 3, size, size), "v_id": (1, identity)}, ("face",))]
     if not isinstance(network, Generator):
         if name not in _OTHERS:
             raise ReliableSwapError(

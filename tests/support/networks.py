@@ -15,6 +15,7 @@ from reliableswap.models import (
     FaceDetector,
     FaceShifterGenerator,
     FixerNet,
+    GeneralAutoencoder,
     GlassesNet,
     HearNet,
     IdentityEncoder,
@@ -124,6 +125,12 @@ CASES = {
         ((12,),),
         (1, 13),
         r"\(any, 12\)",
+    ),
+    "comb_general": Case(
+        lambda: GeneralAutoencoder(size=16, latent=12, max_channels=8, identity=5),
+        ((3, 16, 16), (5,)),
+        (1, 3, 24, 24),
+        "one of 8, 16",
     ),
     "perceptual": Case(PerceptualFeatures, ((3, 64, 64),), (1, 3, 72, 72), "divisible by 32"),
 }

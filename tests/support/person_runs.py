@@ -19,7 +19,7 @@ from reliableswap.training.tasks.person.settings import PersonSettings
 from .people import portrait
 
 SIDE = 16
-TINY = {"size": SIDE, "latent": 8, "base_channels": 1, "max_channels": 8}
+TINY = {"size": SIDE, "latent": 8, "base_channels": 1, "max_channels": 8, "blocks": "paper"}
 
 
 def tiny_people(pipe: ReliableSwapPipeline, people: Mapping[str, int] | None = None) -> CombAutoencoder:
@@ -33,7 +33,7 @@ def tiny_people(pipe: ReliableSwapPipeline, people: Mapping[str, int] | None = N
         crop, matrix = align(picture, face.points5)
         mesh = apply(matrix, face.mesh)
         network.decoder(name).portrait.keep(torch.from_numpy(crop), torch.from_numpy(mesh))
-        torch.nn.init.normal_(network.decoder(name).to_rgb[str(SIDE)].weight, std=0.5)
+        torch.nn.init.normal_(network.decoder(name).to_rgb[str(SIDE)].conv.weight, std=0.5)
     network.grow(SIDE)
     return network
 
@@ -65,9 +65,9 @@ def drawn_frames(person: str, folder: Path, *, count: int = 12, side: int = SIDE
 
 
 def person_settings(output: Path, **more: Any) -> PersonSettings:
-    """Settings of a run of a few steps."""
+    """Settings of a run of a few steps that starts from nothing."""
     values: dict[str, Any] = {
-        "people": "alice=a.mp4,bob=b.mp4", "size": SIDE, "latent": 8, "base_channels": 1, "max_channels": 8,
+        "people": "alice=a.mp4,bob=b.mp4", **TINY, "initial": "none",
         "level_steps": 2, "fade_steps": 2, "max_train_steps": 8, "train_batch_size": 2, "lr_warmup_steps": 0,
         "learning_rate": 1e-3, "logging_steps": 1, "report_to": "none", "mixed_precision": "no",
         "dataloader_num_workers": 0, "validation_frames": 2, "validation_steps": 4, "checkpointing_steps": 100,

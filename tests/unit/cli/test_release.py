@@ -15,6 +15,7 @@ from reliableswap.errors import ReliableSwapError
 from reliableswap.models import (
     FaceDetector,
     FixerNet,
+    GeneralAutoencoder,
     GlassesNet,
     IdentityEncoder,
     LightGenerator,
@@ -102,6 +103,19 @@ def test_the_mean_of_two_runs_has_the_first_ones_card(weights: Path, tmp_path: P
     assert "second" in (weights / "glasses" / "README.md").read_text()
 
 
+def test_a_start_of_trainings_ships_beside_the_pipeline(
+    folders: dict[str, list[Path]], weights: Path, tmp_path: Path
+) -> None:
+    GeneralAutoencoder(size=8, latent=4, max_channels=4).save_pretrained(tmp_path / "person")
+    (tmp_path / "person" / "README.md").write_text(CARD.format(name="person"))
+    bundle({"person": [tmp_path / "person"]}, weights)
+    stored = load_file(weights / "person" / "diffusion_pytorch_model.safetensors")
+    assert stored["who.weight"].dtype == torch.float16
+    assert "person" not in ReliableSwapPipeline.from_pretrained(weights).components
+    bundle({"fixer": folders["fixer"]}, weights)
+    assert isinstance(load_network(weights / "person"), GeneralAutoencoder)
+
+
 def test_only_alike_networks_have_a_mean(
     folders: dict[str, list[Path]], weights: Path, tmp_path: Path
 ) -> None:
@@ -117,7 +131,7 @@ def test_a_network_without_a_card_or_with_an_unknown_name_is_refused(
     (folders["fixer"][0] / "README.md").unlink()
     with pytest.raises(ReliableSwapError, match=r"fixer has no README\.md"):
         bundle(folders, tmp_path / "weights")
-    with pytest.raises(ReliableSwapError, match="no component 'face'"):
+    with pytest.raises(ReliableSwapError, match="no network 'face'"):
         bundle({"face": folders["detector"]}, tmp_path / "weights")
     assert not (tmp_path / "weights").exists()
 

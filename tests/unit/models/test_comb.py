@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from reliableswap.errors import ReliableSwapError, WeightsError
-from reliableswap.models import CombAutoencoder, CombDecoder
-from reliableswap.models.comb_decoder import channels_at, sides
+from reliableswap.models import CombAutoencoder, CombDecoder, GeneralAutoencoder, load_network
+from reliableswap.models.comb_levels import channels_at, sides
 
 
 def small(people: tuple[str, ...] = ("alice", "bob"), **more: Any) -> CombAutoencoder:
@@ -32,9 +32,11 @@ def test_the_papers_widths() -> None:
 
 
 @pytest.mark.parametrize("norm", ["none", "batch", "group"])
-@pytest.mark.parametrize("side", [4, 8, 16])
-def test_every_level_answers_at_its_own_side(side: int, norm: str) -> None:
-    network = small(norm=norm)
+@pytest.mark.parametrize(
+    ("side", "blocks"), [(4, "paper"), (8, "paper"), (16, "paper"), (8, "light"), (16, "light")]
+)
+def test_every_level_answers_at_its_own_side(side: int, blocks: str, norm: str) -> None:
+    network = small(norm=norm, blocks=blocks)
     made = network(pictures(side), "bob")
     assert made.shape == (2, 3, side, side)
     assert not torch.equal(made, network(pictures(side), "alice"))
@@ -46,8 +48,9 @@ def test_1024_pixels() -> None:
         assert network(pictures(1024, 1)).shape == (1, 3, 1024, 1024)
 
 
-def test_a_level_fades_in_from_the_one_below() -> None:
-    network = small()
+@pytest.mark.parametrize("blocks", ["paper", "light"])
+def test_a_level_fades_in_from_the_one_below(blocks: str) -> None:
+    network = small(blocks=blocks)
     network.grow(8)
     below = network(torch.nn.functional.avg_pool2d(pictures(16), 2), "bob")
     network.grow(16, 0.0)
@@ -110,3 +113,51 @@ def test_unknown_people_and_impossible_names() -> None:
         small(("alice", "alice"))
     with pytest.raises(ReliableSwapError, match="unknown norm"):
         small(norm="layer")
+    with pytest.raises(ReliableSwapError, match="unknown blocks"):
+        small(blocks="heavy")
+
+
+def test_light_levels_take_a_quarter_of_the_work() -> None:
+    def work(blocks: str) -> int:
+        network = CombAutoencoder(
+            ("one",), size=64, latent=8, base_channels=2, max_channels=96, blocks=blocks
+        )
+        layers = [layer for layer in network.modules() if isinstance(layer, torch.nn.Conv2d)]
+        done = []
+        for layer in layers:
+            layer.register_forward_hook(lambda at, _, out: done.append(at.weight.numel() * out[0, 0].numel()))
+        with torch.no_grad():
+            network(pictures(64, 1))
+        return sum(done)
+
+    assert 4 * work("light") < work("paper")
+
+
+@pytest.mark.parametrize("blocks", ["paper", "light"])
+def test_a_new_decoder_begins_with_a_colour(blocks: str) -> None:
+    decoder = small(blocks=blocks).decoder("alice")
+    decoder.begin_with(torch.tensor([0.5, -0.2, 0.1]))
+    for layer in decoder.to_rgb.values():
+        torch.nn.init.zeros_(layer.conv.weight)
+    drawn = decoder(torch.randn(1, 12))
+    assert torch.allclose(drawn[0].mean((1, 2)), torch.tensor([0.5, -0.2, 0.1]))
+    assert drawn.std((2, 3)).max() < 1e-6
+
+
+def test_a_persons_decoder_is_taken_out_of_the_general_one(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    general = GeneralAutoencoder(size=16, latent=12, max_channels=8, identity=5).eval()
+    general.grow(16)
+    torch.nn.init.normal_(general.decoder.to_rgb["16"].conv.weight)
+    general.save_pretrained(tmp_path)
+    again = load_network(tmp_path)
+    assert isinstance(again, GeneralAutoencoder)
+    who, other = torch.randn(2, 5, generator=torch.Generator().manual_seed(1))
+    seen = pictures(16)
+    drawn = again(seen, who.expand(2, -1))
+    alone = again.decoder_of(3 * who)(again.encoder(seen), 16)  # its length says nothing
+    assert torch.allclose(alone, drawn, atol=1e-5)
+    assert not torch.allclose(again(seen, other.expand(2, -1)), drawn, atol=1e-2)
+    assert not torch.equal(again(seen, who.expand(2, -1), noise=0.5), drawn)
+    with pytest.raises(ValueError, match="v_id has shape"):
+        again(seen, who[None, :4].expand(2, -1))

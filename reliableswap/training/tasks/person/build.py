@@ -1,41 +1,58 @@
-"""The network to train: a new one, or an earlier one with more people or a larger side."""
+"""The network to train: a new one, one that starts from the bundled network of everybody, or an earlier training."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import torch
 from torch import nn
 
+from reliableswap.bundled import WEIGHTS, bundled
+from reliableswap.data.encoders import FolderEncoder
 from reliableswap.errors import ReliableSwapError
+from reliableswap.models import load_network
 from reliableswap.models.comb_autoencoder import CombAutoencoder
+from reliableswap.models.comb_general import GeneralAutoencoder
 
 from .frames import Frames
 from .settings import PersonSettings
 
-_SAME = ("latent", "base_channels", "max_channels", "norm", "template")
+logger = logging.getLogger(__name__)
+
+START = "person"  # the bundled network
+_LIGHT_FIRST = 64  # side that light levels begin with
+_SAME = ("latent", "base_channels", "max_channels", "norm", "template", "blocks")
 
 
 def build_network(settings: PersonSettings, people: Sequence[Frames]) -> tuple[CombAutoencoder, int]:
     """The network with everybody's portrait, and the side of the level to begin with.
 
-    People of --initial who are not trained stay in it only if the encoder does not change.
+    People of an earlier training who are not trained now stay in it only if the encoder does not change.
     """
     names = [one.person for one in people]
-    earlier = CombAutoencoder.from_pretrained(settings.initial) if settings.initial is not None else None
-    kept = [] if settings.train_encoder or earlier is None else [n for n in earlier.people if n not in names]
+    earlier = initial_network(settings)
+    if earlier is None and not settings.train_encoder:
+        raise ReliableSwapError("--no-train-encoder needs --initial with a trained encoder")
+    kept = []
+    if isinstance(earlier, CombAutoencoder) and not settings.train_encoder:
+        kept = [name for name in earlier.people if name not in names]
     shared = {name: getattr(settings, name) for name in _SAME}
     network = CombAutoencoder([*names, *kept], size=settings.size, **shared)
-    first = settings.first_size or network.encoder.sides[0]
+    first = network.encoder.sides[0] if settings.blocks == "paper" else min(_LIGHT_FIRST, settings.size)
     for one in people:
         network.decoder(one.person).begin_with(torch.from_numpy(one.colour))
     if earlier is not None:
-        _check_same(earlier, settings)
         _copy(earlier.encoder, network.encoder)
+        first = int(earlier.encoder.stage.side)
+    if isinstance(earlier, GeneralAutoencoder):
+        vectors = FolderEncoder(bundled("identity"))([one.portrait for one in people])
+        for one, vector in zip(people, vectors, strict=True):
+            _copy(earlier.decoder_of(torch.from_numpy(vector)), network.decoder(one.person))
+    elif earlier is not None:
         for name in network.people:
             known = name if name in earlier.people else earlier.people[0]
             _copy(earlier.decoder(known), network.decoder(name))
-        first = settings.first_size or int(earlier.encoder.stage.side)
     network.encoder.requires_grad_(settings.train_encoder)
     for name in kept:
         network.decoder(name).requires_grad_(False)
@@ -43,19 +60,35 @@ def build_network(settings: PersonSettings, people: Sequence[Frames]) -> tuple[C
         network.decoder(one.person).portrait.keep(
             torch.from_numpy(one.portrait), torch.from_numpy(one.portrait_mesh)
         )
-    return network, first
+    return network, settings.first_size or first
 
 
-def _check_same(earlier: CombAutoencoder, settings: PersonSettings) -> None:
+def initial_network(settings: PersonSettings) -> CombAutoencoder | GeneralAutoencoder | None:
+    """What `initial` names; raise if it does not fit the settings."""
+    given = settings.initial
+    if given == "none":
+        return None
+    if given == "auto" and not (WEIGHTS / START / "config.json").is_file():
+        logger.info("starts from nothing: no network of everybody is bundled")
+        return None
+    own = given in ("auto", "bundled")
+    earlier = load_network(bundled(START) if own else given)
+    if not isinstance(earlier, CombAutoencoder | GeneralAutoencoder):
+        raise ReliableSwapError(
+            f"--initial {given} holds a {type(earlier).__name__}; give the folder of a training of people"
+        )
     differing = [
         f"{name} {earlier.config[name]}" for name in _SAME if earlier.config[name] != getattr(settings, name)
     ]
-    if differing:
-        raise ReliableSwapError(f"{settings.initial} has {', '.join(differing)}; give the same values")
     if earlier.config["size"] > settings.size:
-        raise ReliableSwapError(
-            f"{settings.initial} has {earlier.config['size']} px; give --size {earlier.config['size']} or larger"
-        )
+        differing.append(f"size {earlier.config['size']}, and --size may only be larger")
+    if not differing:
+        logger.info("starts from %s", "the bundled network" if own else given)
+        return earlier
+    if given == "auto":
+        logger.info("starts from nothing: the bundled network has %s", ", ".join(differing))
+        return None
+    raise ReliableSwapError(f"{given} has {', '.join(differing)}; give the same values")
 
 
 def _copy(earlier: nn.Module, new: nn.Module) -> None:

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from reliableswap.models.comb_autoencoder import CombAutoencoder
+from reliableswap.models.comb_levels import MAP, coarsest
 from reliableswap.training.core.batches import to_device
 
 from .settings import PersonSettings
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from .task import PersonTask
 
 _LONG = 6.0  # seconds of a step from which on larger levels are not measured but calculated
-_QUICK = 0.3  # a step that is measured again, because the first one of a level warms up
+_QUICK = 0.3  # seconds of a step that is measured again
 _COPIES = 5  # of the weights in memory: themselves, gradients, two of AdamW, and the average
 _MIB = 2**20
 
@@ -78,22 +79,45 @@ def measure(
             seconds = found[-1].seconds * _work(network, side) / _work(network, found[-1].side)
             found.append(Level(side, first, end, seconds, False))
             continue
-        seconds = _seconds(trial, task, settings, batch, side)
-        if seconds < _QUICK:
-            seconds = min(_seconds(trial, task, settings, batch, side) for _ in range(2))
+        share = 1 / settings.detail_every if side >= settings.detail_size else 0.0
+        seconds = sum(
+            part * _measured(trial, task, settings, batch, side, detailed)
+            for detailed, part in ((False, 1 - share), (True, share))
+            if part
+        )
         found.append(Level(side, first, end, seconds * settings.gradient_accumulation_steps, True))
     return found
 
 
+def _measured(
+    trial: nn.Module,
+    task: PersonTask,
+    settings: PersonSettings,
+    batch: dict[str, torch.Tensor],
+    side: int,
+    detailed: bool,
+) -> float:
+    """Seconds of a step; a quick one is measured again, because the first one of a level warms up."""
+    seconds = _seconds(trial, task, settings, batch, side, detailed)
+    if seconds < _QUICK:
+        seconds = min(_seconds(trial, task, settings, batch, side, detailed) for _ in range(2))
+    return seconds
+
+
 def _seconds(
-    trial: nn.Module, task: PersonTask, settings: PersonSettings, batch: dict[str, torch.Tensor], side: int
+    trial: nn.Module,
+    task: PersonTask,
+    settings: PersonSettings,
+    batch: dict[str, torch.Tensor],
+    side: int,
+    detailed: bool,
 ) -> float:
     """What a batch of a level takes, forwards and backwards."""
     kind = batch["picture"].device.type
     dtype = torch.float16 if settings.mixed_precision == "fp16" else torch.bfloat16
     began = time.perf_counter()
     with torch.autocast(kind, dtype, enabled=settings.mixed_precision != "no"):
-        losses = task.losses_at(trial, batch, side)
+        losses = task.losses_at(trial, batch, side, detailed)
     torch.stack(list(losses.values())).sum().backward()
     if kind != "cpu":
         torch.accelerator.synchronize()
@@ -117,8 +141,9 @@ def _work(network: CombAutoencoder, side: int) -> int:
 def _activations(network: CombAutoencoder, settings: PersonSettings) -> float:
     """MiB that a batch's maps take at the largest level: of each convolution, its norm and its leaky ReLU."""
     halves = (network.encoder, network.decoder(network.people[0]))
+    shrunk = coarsest(settings.blocks) // MAP
     maps = sum(
-        layer.out_channels * int(name) ** 2
+        layer.out_channels * (int(name) // shrunk) ** 2
         for half in halves
         for name, level in half.levels.items()
         for layer in level.modules()

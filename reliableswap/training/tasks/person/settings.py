@@ -9,13 +9,14 @@ from typing import Literal
 from reliableswap.data.storage import work_folder
 from reliableswap.errors import ReliableSwapError
 from reliableswap.faces.align import TEMPLATES
-from reliableswap.models.comb_decoder import COARSEST, LARGEST, check_name, sides
+from reliableswap.models.comb_decoder import check_name
+from reliableswap.models.comb_levels import LARGEST, MAP, Blocks, sides
 from reliableswap.training.core.settings import RunSettings, Schedule, setting
 
 
 @dataclass
 class PersonSettings(RunSettings):
-    """The paper's network at 128 px; `base_channels` and `max_channels` make it small enough for a CPU."""
+    """A light network at 128 px that begins with the bundled one; docs/person.md has the paper's settings."""
 
     people: str = setting(
         "",
@@ -30,20 +31,26 @@ class PersonSettings(RunSettings):
     held_out: float = setting(
         0.1, "share of every clip, its end, that is kept for the figures; 0: none, and no figures"
     )
-    initial: Path | None = setting(
-        None, "folder of an earlier training to start from; people who are new to it start as its first one"
+    initial: str = setting(
+        "auto",
+        "folder of an earlier training of people or of everybody to start from, bundled, or none; auto: bundled, if a "
+        "network of everybody is bundled that has the same widths, norm, blocks and template",
     )
     train_encoder: bool = setting(
         True, "train the encoder too; with --no-train-encoder the decoders of --initial go on fitting it"
     )
-    size: int = setting(128, f"side of the finished faces, a power of two from {COARSEST} to {LARGEST}")
-    latent: int = setting(512, "numbers between encoder and decoder")
-    base_channels: int = setting(16, "channels at 1024 px; twice as many at each smaller level")
-    max_channels: int = setting(512, "channels of a level at most")
+    size: int = setting(128, f"side of the finished faces, a power of two from {MAP} to {LARGEST}")
+    blocks: Blocks = setting("light", "the paper's levels, or light ones, which need a quarter of the time")
+    latent: int = setting(256, "numbers between encoder and decoder; the paper's 512")
+    base_channels: int = setting(
+        1, "channels at 1024 px; twice as many at each smaller level; the paper's 16"
+    )
+    max_channels: int = setting(160, "channels of a level at most; the paper's 512")
     norm: Literal["none", "batch", "group"] = setting("none", "norm after each convolution")
     template: str = setting("arcface_128", f"how faces are aligned: {', '.join(TEMPLATES)}")
     first_size: int | None = setting(
-        None, "side of the level to begin with; None: 4, or what --initial was trained at"
+        None,
+        "side of the level to begin with; None: what --initial was trained at, else 4, or 64 with light blocks",
     )
     growth: Literal["steps", "plateau"] = setting(
         "steps",
@@ -61,6 +68,10 @@ class PersonSettings(RunSettings):
     mesh_weight: float = setting(0.2, "weight of the openings of eyes and mouth, and of the eyes' pattern")
     perceptual_weight: float = setting(0.1, "weight of the difference in EfficientNet-Lite0's features")
     detail_size: int = setting(64, "side from which on the mesh and perceptual losses take part")
+    detail_every: int = setting(
+        4,
+        "each person's steps of which one has the mesh and perceptual losses, with so many times their weight",
+    )
     rarity: float = setting(
         0.5, "exponent by which a frame weighs more, the seldomer its expression; 0: none"
     )
@@ -68,7 +79,7 @@ class PersonSettings(RunSettings):
         False, "find the frames, say how long the run would take, and stop", on_resume="any"
     )
     train_batch_size: int = setting(8, "samples per batch; every batch shows one person")
-    learning_rate: float = setting(1e-4, "peak learning rate")
+    learning_rate: float = setting(1e-3, "peak learning rate; the paper's 1e-4")
     lr_scheduler: Schedule = setting("constant_with_warmup", "learning rate schedule of diffusers")
     lr_warmup_steps: int = setting(100, "steps of linear warm-up")
     weight_decay: float = setting(0.0, "AdamW's weight decay")
@@ -81,17 +92,24 @@ class PersonSettings(RunSettings):
             raise ReliableSwapError(
                 f"unknown template {self.template!r}; choose one of {', '.join(TEMPLATES)}"
             )
-        known = sides(self.size)
+        known = sides(self.size, self.blocks)
         if self.first_size is not None and self.first_size not in known:
             raise ReliableSwapError(
                 f"--first_size is {self.first_size}; choose one of {', '.join(map(str, known))}"
             )
-        for name in ("frames", "level_steps", "fade_steps", "plateau_window", "validation_frames"):
+        for name in (
+            "frames",
+            "detail_every",
+            "level_steps",
+            "fade_steps",
+            "plateau_window",
+            "validation_frames",
+        ):
             if getattr(self, name) < 1:
                 raise ReliableSwapError(f"--{name} is {getattr(self, name)}; choose 1 or more")
         if not 0 <= self.held_out < 1:
             raise ReliableSwapError(f"--held_out is {self.held_out}; choose a share from 0 to below 1")
-        if not self.train_encoder and self.initial is None:
+        if not self.train_encoder and self.initial == "none":
             raise ReliableSwapError("--no-train-encoder needs --initial with a trained encoder")
 
     @property

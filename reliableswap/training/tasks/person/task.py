@@ -17,7 +17,7 @@ from reliableswap.errors import ReliableSwapError
 from reliableswap.geometry.measures_torch import no_autocast, openings
 from reliableswap.models.base import Network
 from reliableswap.models.comb_autoencoder import CombAutoencoder
-from reliableswap.models.comb_decoder import sides
+from reliableswap.models.comb_levels import sides
 from reliableswap.models.landmarks import MeshNet
 from reliableswap.runtime.torch import frozen_copy
 from reliableswap.training.core.task import Task
@@ -50,7 +50,7 @@ class PersonTask(Task):
         super().__init__()
         self.settings, self.people = settings, list(people)
         self.dataset = PersonSamples(settings, people)
-        self.levels = LevelManager(settings, sides(settings.size), first)
+        self.levels = LevelManager(settings, sides(settings.size, settings.blocks), first)
         self.companions["levels"] = self.levels
         self.validation = Validation(people, settings.validation_frames)
         self.frozen = _frozen(settings)
@@ -68,16 +68,23 @@ class PersonTask(Task):
         settings = self.settings
         return settings.warp > 0 and self.step < settings.warp_until * settings.max_train_steps
 
+    @property
+    def detailed(self) -> bool:
+        """Whether the mesh and perceptual losses take part in this step: they take most of its time."""
+        return self.step // len(self.people) % self.settings.detail_every == 0
+
     def losses(self, network: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         inside: CombAutoencoder = network  # type: ignore[assignment]  # one process wraps nothing
         inside.grow(self.side, self.fade, [one.person for one in self.people])
         if not self.settings.train_encoder:
             inside.encoder.eval()  # batch norms would learn
-        found = self.losses_at(network, batch, self.side)
+        found = self.losses_at(network, batch, self.side, self.detailed)
         self.levels.add(torch.stack(list(found.values())).sum())
         return found
 
-    def losses_at(self, network: nn.Module, batch: dict[str, Tensor], side: int) -> dict[str, Tensor]:
+    def losses_at(
+        self, network: nn.Module, batch: dict[str, Tensor], side: int, detailed: bool = True
+    ) -> dict[str, Tensor]:
         """Weighted losses by name at a level."""
         settings, weight = self.settings, batch["weight"]
         with no_autocast(weight):
@@ -94,20 +101,21 @@ class PersonTask(Task):
                 found["ssim"] = settings.ssim_weight * (ssim_loss(made, truth, mask) * weight).mean()
             if settings.l1_weight:
                 found["l1"] = settings.l1_weight * (l1_loss(made, truth, mask) * weight).mean()
-        if side < settings.detail_size:
+        if side < settings.detail_size or not detailed:
             return found
+        times = settings.detail_every
         # Beside the mask the truth is given, so that only the face is judged.
         judged = truth + mask * (made - truth)
         if "mesh" in self.frozen:
             with torch.no_grad():
                 wanted = openings(self.frozen["mesh"](truth))
             each = mesh_loss(openings(self.frozen["mesh"](judged)), wanted)
-            found["mesh"] = settings.mesh_weight * (each * weight).mean()
+            found["mesh"] = times * settings.mesh_weight * (each * weight).mean()
         if "features" in self.frozen:
             with torch.no_grad():
                 theirs = self.frozen["features"](truth)
             each = perceptual_loss(self.frozen["features"](judged), theirs)
-            found["perceptual"] = settings.perceptual_weight * (each * weight).mean()
+            found["perceptual"] = times * settings.perceptual_weight * (each * weight).mean()
         return found
 
     def validate(self, network: Network) -> dict[str, float]:

@@ -59,6 +59,7 @@ def test_a_run_grows_through_the_levels_and_leaves_a_folder(tmp_path: Path) -> N
     [
         (3, {}),
         (4, {"norm": "batch"}),
+        (3, {"blocks": "light", "norm": "group"}),
         (
             5,
             {
@@ -114,7 +115,7 @@ def test_a_person_is_added_to_a_frozen_encoder(tmp_path: Path) -> None:
     three = trained(
         tmp_path / "three",
         people="carol=c.mp4",
-        initial=tmp_path / "two",
+        initial=str(tmp_path / "two"),
         train_encoder=False,
         max_train_steps=2,
     )
@@ -130,16 +131,16 @@ def test_a_person_is_added_to_a_frozen_encoder(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("drawn")
 def test_an_earlier_training_is_continued_at_a_larger_side(tmp_path: Path) -> None:
     small = trained(tmp_path / "small", size=8)
-    large = trained(tmp_path / "large", initial=tmp_path / "small", max_train_steps=1)
+    large = trained(tmp_path / "large", initial=str(tmp_path / "small"), max_train_steps=1)
     assert large.people == ["alice", "bob"]
     assert large.side_of("alice") == 8
     known, new = small.encoder.state_dict(), large.encoder.state_dict()
     moved = max(float((known[name].float() - new[name].float()).abs().max()) for name in known)
     assert moved < 0.01  # one step of 1e-3
     with pytest.raises(ReliableSwapError, match="latent 8; give the same"):
-        run(person_settings(tmp_path / "other", initial=tmp_path / "small", latent=9))
-    with pytest.raises(ReliableSwapError, match="give --size 16 or larger"):
-        run(person_settings(tmp_path / "other", initial=tmp_path / "large", size=8))
+        run(person_settings(tmp_path / "other", initial=str(tmp_path / "small"), latent=9))
+    with pytest.raises(ReliableSwapError, match="size 16, and --size may only be larger"):
+        run(person_settings(tmp_path / "other", initial=str(tmp_path / "large"), size=8))
 
 
 @pytest.mark.usefixtures("drawn")
@@ -183,6 +184,7 @@ def test_checkpoints_hold_the_levels(tmp_path: Path) -> None:
 def test_settings_that_make_no_sense(tmp_path: Path) -> None:
     for more, said in (
         ({"size": 48}, "power of two"),
+        ({"size": 4, "blocks": "light"}, "power of two from 8"),
         ({"first_size": 6}, "first_size is 6"),
         ({"template": "oval"}, "unknown template"),
         ({"held_out": 1.0}, "held_out"),

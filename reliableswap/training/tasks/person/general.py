@@ -1,0 +1,209 @@
+"""Train the network that people's own networks start from: an encoder, and a decoder of everybody, on photos."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from reliableswap.bundled import bundled
+from reliableswap.data.crops import Crops, crops_of_photos
+from reliableswap.data.encoders import EncoderChoice
+from reliableswap.data.splits import Split
+from reliableswap.data.storage import work_folder
+from reliableswap.faces.align import TEMPLATES, apply, similarity
+from reliableswap.faces.face import five_points
+from reliableswap.geometry import regions
+from reliableswap.geometry.measures_torch import no_autocast
+from reliableswap.geometry.topology import topology
+from reliableswap.models.base import Network
+from reliableswap.models.comb_general import GeneralAutoencoder
+from reliableswap.models.comb_levels import Blocks
+from reliableswap.training.core.settings import RunSettings, setting
+from reliableswap.training.core.task import Task
+from reliableswap.training.core.trainer import train
+from reliableswap.training.tasks.encoders.settings import describe, log_on_main
+from reliableswap.training.tasks.encoders.teacher import digest_of_array, teacher_features
+
+from .losses import l1_loss, masked_ssim, psnr, ssim_loss
+from .warp import draw_jitter, draw_warp, places, read_at, to_pictures
+
+_AROUND = 0.1  # weight of what lies around the mean face
+_TEMPLATE = "arcface_128"  # of the crops
+_COLUMNS = 16  # faces in the grid
+_BATCH = 32
+
+
+@dataclass
+class GeneralSettings(RunSettings):
+    """The network that ships, at 64 px."""
+
+    faces: Path = setting(Path("faces"), "folder of photos, one sub-folder per person, or a table of photos")
+    flat_folders: str = setting(
+        "", "comma-separated names of sub-folders in which every photo shows another person"
+    )
+    split: str = setting("90/5/5", "shares of train, validation and test people, as for the triplets")
+    crops: Path | None = setting(
+        None, "folder that keeps the aligned crops and their v_id; None: crops in output_dir"
+    )
+    initial: Path | None = setting(None, "folder of an earlier training to start from")
+    size: int = setting(64, "side of the faces")
+    latent: int = setting(256, "numbers between encoder and decoder")
+    base_channels: int = setting(1, "channels at 1024 px; twice as many at each smaller level")
+    max_channels: int = setting(160, "channels of a level at most")
+    norm: Literal["none", "batch", "group"] = setting("none", "norm after each convolution")
+    blocks: Blocks = setting("light", "the paper's levels, or light ones")
+    noise: float = setting(0.5, "noise of the latents, in their standard deviations")
+    warp: float = setting(0.02, "random warp of the encoder's input, as a share of its side; 0: none")
+    jitter: float = setting(1.0, "strength of random turns, sizes and shifts of input and truth; 0: none")
+    ssim_weight: float = setting(0.5, "weight of 1 - SSIM inside the mean face")
+    l1_weight: float = setting(1.0, "weight of the pixels' difference, less around the mean face")
+    train_batch_size: int = setting(16, "samples per batch and process")
+    learning_rate: float = setting(1e-3, "peak learning rate")
+    max_train_steps: int = setting(20_000, "steps of the whole run", on_resume="any")
+    validation_photos: int = setting(256, "held-out photos per validation", on_resume="any")
+
+    def load_crops(self) -> Crops:
+        """Load or make the crops of the photos, and log how many there are."""
+        flat = [name for name in self.flat_folders.split(",") if name]
+        folder = self.crops or work_folder(self.output_dir) / "crops"
+        workers = max(1, self.dataloader_num_workers)
+        crops = crops_of_photos(self.faces, folder, flat, Split.parse(self.split), workers)
+        for line in describe(crops):
+            log_on_main(line)
+        return crops
+
+
+class GeneralSamples(Dataset[dict[str, Tensor]]):
+    """Sample i follows from the seed and i: picture (S,S,3) uint8, or its mirror image, jitter, warp, and v_id (128,)
+    of any photo of the person."""
+
+    def __init__(self, settings: GeneralSettings, crops: Crops, vectors: np.ndarray) -> None:
+        self.settings, self.crops, self.vectors = settings, crops, vectors
+        self.rows = crops.rows(training=True)
+        self.others = {row: own for own in crops.people(self.rows).values() for row in own}
+
+    def __len__(self) -> int:
+        return 2**31
+
+    def __getitem__(self, i: int) -> dict[str, Tensor]:
+        settings, count = self.settings, len(self.rows)
+        epoch, place = divmod(i, count)
+        row = int(self.rows[_order(settings.seed, epoch, count)[place]])
+        rng = np.random.default_rng([settings.seed, 12, i])
+        picture = picture_at(self.crops, row, settings.size)
+        own = self.others.get(row, [row])
+        return {
+            "picture": torch.from_numpy(
+                np.ascontiguousarray(picture[:, ::-1] if rng.random() < 0.5 else picture)
+            ),
+            "v_id": torch.from_numpy(self.vectors[own[rng.integers(len(own))]]),
+            "jitter": torch.from_numpy(draw_jitter(rng, settings.jitter)),
+            "warp": torch.from_numpy(draw_warp(rng, settings.warp)),
+        }
+
+
+class GeneralTask(Task):
+    """Rebuild photos of everybody from noisy latents and their v_id; validation does so for held-out people."""
+
+    def __init__(self, settings: GeneralSettings, crops: Crops, vectors: np.ndarray) -> None:
+        super().__init__()
+        self.settings, self.crops, self.vectors = settings, crops, vectors
+        self.dataset = GeneralSamples(settings, crops, vectors)
+        self.oval = torch.from_numpy(mean_face(settings.size))[None, None]
+
+    def losses(self, network: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        settings, side = self.settings, self.settings.size
+        with no_autocast(batch["jitter"]):
+            pictures = to_pictures(batch["picture"])
+            truth = seen = read_at(pictures, places(batch["jitter"], side))
+            if settings.warp:
+                seen = read_at(pictures, places(batch["jitter"], side, batch["warp"]))
+        made = network(seen, batch["v_id"], settings.noise).float()
+        oval = self.oval.to(made)
+        found: dict[str, Tensor] = {}
+        with no_autocast(made):
+            weight = _AROUND + (1 - _AROUND) * oval
+            found["l1"] = settings.l1_weight * l1_loss(made, truth, weight).mean()
+            if settings.ssim_weight:
+                each = ssim_loss(made, truth, oval.expand(len(made), -1, -1, -1))
+                found["ssim"] = settings.ssim_weight * each.mean()
+        return found
+
+    @cached_property
+    def held_out(self) -> tuple[Tensor, Tensor]:
+        """(N,3,S,S) photos of held-out people and (N,128) their v_id."""
+        rows = self.crops.rows(training=False)
+        rows = rows[np.unique(np.linspace(0, len(rows) - 1, self.settings.validation_photos).astype(int))]
+        pictures = np.stack([picture_at(self.crops, int(row), self.settings.size) for row in rows])
+        return to_pictures(torch.from_numpy(pictures)), torch.from_numpy(self.vectors[rows])
+
+    def validate(self, network: Network) -> dict[str, float]:
+        """PSNR and SSIM of rebuilt photos in the mean face, and PSNR where another's v_id is given."""
+        truth, v_id = self.held_out
+        oval = self.oval.expand(len(truth), -1, -1, -1)
+        own, strange = _made(network, truth, v_id), _made(network, truth, v_id.roll(1, 0))
+        return {
+            "psnr": float(psnr(own, truth, oval).mean()),
+            "ssim": float(masked_ssim(own, truth, oval).mean()),
+            "psnr_strange": float(psnr(strange, truth, oval).mean()),
+        }
+
+    def grid(self, network: Network) -> np.ndarray | None:
+        """Held-out photos above the rebuilt ones, and those drawn as their neighbours to the left."""
+        truth, v_id = (part[:_COLUMNS] for part in self.held_out)
+        rows = [truth, _made(network, truth, v_id), _made(network, truth, v_id.roll(1, 0))]
+        seen = torch.cat([torch.cat(list(row), 2) for row in rows], 1)
+        return np.asarray(((seen + 1) * 127.5).round().clamp(0, 255).byte().permute(1, 2, 0).numpy())
+
+    def facts(self) -> dict[str, str]:
+        return {"photos": "; ".join(describe(self.crops))}
+
+    def fingerprint(self) -> dict[str, str]:
+        return {"crops": self.crops.key, "v_id": digest_of_array(self.vectors)}
+
+
+def picture_at(crops: Crops, row: int, side: int) -> np.ndarray:
+    """(side,side,3) uint8 a crop."""
+    return np.asarray(cv2.resize(np.asarray(crops.pixels[row]), (side, side), interpolation=cv2.INTER_AREA))
+
+
+def mean_face(side: int) -> np.ndarray:
+    """(side,side) float32 in 0..1 where the mean face is, with a soft edge."""
+    mesh = topology().canonical
+    matrix = similarity(five_points(mesh), TEMPLATES[_TEMPLATE].at(side))
+    inside = regions.oval(apply(matrix, mesh), (side, side)).astype(np.float32)
+    return np.asarray(cv2.GaussianBlur(inside, (0, 0), side / 32))
+
+
+def _made(network: Network, pictures: Tensor, v_id: Tensor) -> Tensor:
+    parts = zip(pictures.split(_BATCH), v_id.split(_BATCH), strict=True)
+    return torch.cat([network(a.to(network.device), b.to(network.device)).float().cpu() for a, b in parts])
+
+
+@lru_cache(maxsize=2)
+def _order(seed: int, epoch: int, count: int) -> np.ndarray:
+    return np.random.default_rng([seed, 13, epoch]).permutation(count)
+
+
+def run(settings: GeneralSettings) -> dict[str, Any]:
+    """Train and save; returns the figures on held-out people."""
+    crops = settings.load_crops()
+    vectors = teacher_features(
+        crops, EncoderChoice(bundled("identity")), max(1, settings.dataloader_num_workers)
+    )
+    torch.manual_seed(settings.seed)
+    if settings.initial is not None:
+        network = GeneralAutoencoder.from_pretrained(settings.initial)
+    else:
+        names = ("size", "latent", "base_channels", "max_channels", "norm", "blocks")
+        network = GeneralAutoencoder(**{name: getattr(settings, name) for name in names}, template=_TEMPLATE)
+        network.grow(settings.size)
+    return train(network, GeneralTask(settings, crops, vectors), settings)
