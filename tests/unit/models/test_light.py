@@ -19,7 +19,9 @@ def test_light_without_guidance_sees_nothing_valid_as_in_training(target_colours
     target, identity, guidance = CASES["light"].inputs(1)
     nothing = torch.cat([-torch.ones_like(target), torch.zeros_like(target[:, :1])], 1)
     drawn = draw_corruption("missing", guidance.shape[-1], np.random.default_rng(0))
-    batch = {name: one[None] for name, one in drawn.items()} | {f"{name}_rows": torch.tensor([0]) for name in drawn}
+    batch = {name: one[None] for name, one in drawn.items()} | {
+        f"{name}_rows": torch.tensor([0]) for name in drawn
+    }
     assert torch.equal(nothing, corrupted(guidance, batch))
     with torch.no_grad():
         assert torch.equal(network(target, identity).image, network(target, identity, nothing).image)
