@@ -49,7 +49,7 @@ def test_what_is_the_targets_does_not_age(pipe: ReliableSwapPipeline) -> None:
     x, y = mesh[50, :2].round().astype(int)  # a cheek
     cheek = slice(y - 4, y + 4), slice(x - 4, x + 4)
     changed = np.abs(plain.pictures[0].pixels.astype(int) - older.pictures[0].pixels)
-    assert changed[cheek].max() < 6
+    assert changed[cheek].mean() < 1.5
     assert changed.max() > 12  # lips and brows
 
 

@@ -30,6 +30,8 @@ def resized(triplets: Path, output: Path, size: int) -> Path:
             cells = table.column(place).to_pylist()
             if field.name.startswith("mesh"):
                 cells = [None if one is None else _mesh(np.array(one), size / before) for one in cells]
+            elif field.name.startswith("seen_"):
+                continue  # the same in any size
             elif cells and isinstance(cells[0], dict) and "bytes" in cells[0]:
                 cells = [one and {**one, "bytes": _picture(one["bytes"], size)} for one in cells]
             else:

@@ -122,7 +122,7 @@ class Recorder:
     def __init__(self, network: Any) -> None:
         self.network = network
 
-    def __call__(self, *inputs: torch.Tensor) -> Any:
+    def __call__(self, *inputs: np.ndarray) -> Any:
         self.inputs = inputs
         return self.network(*inputs)
 
@@ -140,7 +140,7 @@ def test_the_generator_uses_both_its_identity_and_its_guidance(pipe: ReliableSwa
     for number in (1, 5):
         job = FaceJob.start(target, pipe.prepare(photo(number)).bound_to(networks), SwapSettings(), networks)
         generate(reshape(job))
-        inputs.append(recorder.inputs)
+        inputs.append([torch.from_numpy(one) for one in recorder.inputs])
     (seen, vector, guidance), (_, other, _) = inputs
     with torch.inference_mode():
         whole = pipe.generator(seen, vector, guidance).image
