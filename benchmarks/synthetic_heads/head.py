@@ -11,10 +11,8 @@ from .scene import Person
 from .shading import vertex_normals
 
 SKIN, EYE, MOUTH, TEETH, HAIR, CLOTH = range(6)
-_EYE_RADIUS, _EYE_DEPTH = (
-    1.35,
-    1.35,
-)  # centimetres; the eyeball's front then just fills the opening of the lids
+# Centimetres; the eyeball's front then just fills the opening of the lids.
+_EYE_RADIUS, _EYE_DEPTH = 1.35, 1.35
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,10 +16,8 @@ from .skin import eye_colour, skin_colour
 
 SIZE = 256  # pixels on each side
 _OVERSAMPLING = 2  # pictures are rendered this many times larger and then averaged
-_CAMERA, _FIELD = (
-    75.0,
-    30.0,
-)  # centimetres: distance of the camera, and width of the field of view at the head
+# Centimetres: distance of the camera, and width of the field of view at the head.
+_CAMERA, _FIELD = 75.0, 30.0
 
 
 def render(model: HeadModel, person: Person, scene: Scene, size: int = SIZE) -> np.ndarray:

@@ -18,10 +18,8 @@ from .mix import KINDS, PHOTO_TRUTH
 from .samples import FACE
 from .seen import GLASSES, SIDE
 
-_TAKEN_FOR_COVER = (
-    0.25,
-    0.55,
-)  # opacities of a pasted thing between which a strict look sees it, as by_parts does
+# Opacities of a pasted thing between which a strict look sees it, as by_parts does.
+_TAKEN_FOR_COVER = 0.25, 0.55
 _FITTING = 2**16  # pixels of meshes
 
 Batch = dict[str, Tensor]

@@ -27,10 +27,8 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
 }
 _MIRRORED = {"left": "right", "right": "left"}
 _YOUNG, _OLD, _DOUBT = 35.0, 55.0, 2.0  # years between the ages, and how near to them nothing is said
-_TURNED, _FRONT = (
-    20.0,
-    12.0,
-)  # degrees of yaw from which a head is turned, and up to which it faces the camera
+# Degrees of yaw from which a head is turned, and up to which it faces the camera.
+_TURNED, _FRONT = 20.0, 12.0
 _OPEN, _CLOSED = 0.18, 0.08  # gap between the lips in mouth widths
 _BEARDED = 0.08  # share of the lower face that is hair
 _HAIR_COLOURS = {

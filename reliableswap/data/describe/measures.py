@@ -35,10 +35,8 @@ TEMPLATE = "ffhq_512"  # wide enough for hair and hats
 _FORMAT = 1  # of the records; with another number all are made anew
 _SMALLEST = 40.0  # pixels from cheek to cheek
 _INSIDE = 0.8  # share of the crop that the photo covers, at least
-_AGE_SIDE, _FACE_IN_CROP = (
-    224,
-    1.2,
-)  # crop of the network of age and gender: its side, and that in sizes of the face
+# Crop of the network of age and gender: its side, and that in sizes of the face.
+_AGE_SIDE, _FACE_IN_CROP = 224, 1.2
 _AGE_OUTPUTS = ["age_pred/Softmax:0", "gender_pred/Sigmoid:0"]
 _FEWEST = 40  # pixels of hair or skin that a colour is measured on
 

@@ -16,10 +16,8 @@ _PAUSE = 1.5  # seconds without a frame or a face after which a face is no longe
 _ENTER, _LEAVE = 0.6, 0.35  # the mesh network's presence at which a face comes and goes
 _SAME = 0.3  # overlap of a face with where it is expected or found
 _JUMP = 0.35  # of its size: how far a face moves between two frames without doubt
-_STILL, _LEAST = (
-    0.012,
-    0.45,
-)  # eye distances of motion from which a frame counts fully, and how much it counts at rest
+# Eye distances of motion from which a frame counts fully, and how much it counts at rest.
+_STILL, _LEAST = 0.012, 0.45
 
 
 @dataclass(eq=False)

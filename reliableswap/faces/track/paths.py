@@ -12,10 +12,8 @@ from .settings import TrackSettings
 from .smooth import smoothed
 from .tracklet import Tracklet
 
-_PIECE, _MARGIN = (
-    500,
-    40,
-)  # frames smoothed at a time, and read beside them: memory does not grow with the clip
+# Frames smoothed at a time, and read beside them: memory does not grow with the clip.
+_PIECE, _MARGIN = 500, 40
 
 
 @dataclass(frozen=True, eq=False)

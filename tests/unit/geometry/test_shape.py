@@ -76,3 +76,11 @@ def test_a_picture_warped_point_by_point_is_the_picture_warped_at_once(
     assert np.array_equal(moved_share(move) > 0, moved)
     at_once = cv2.remap(picture, origins(move), None, sharp(picture.shape), borderMode=cv2.BORDER_REPLICATE)
     assert np.array_equal(reshape(picture, move), np.where(moved[..., None], at_once, picture))
+
+
+def test_the_picture_that_is_warped_stays_as_it_was() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
+    before = picture.copy()
+    moved = reshape(picture, np.full((40, 40, 2), 2.0, np.float32))  # every pixel moves
+    assert np.array_equal(picture, before)
+    assert not np.array_equal(moved, before)

@@ -10,10 +10,8 @@ from reliableswap.geometry.measures import expressive_points, frontal, pose_of
 
 from .sightings import Sighting
 
-_TURN, _SLOPE = (
-    12.0,
-    12.0,
-)  # degrees, and grey levels of light, that count as much as a usual change of expression
+# Degrees, and grey levels of light, that count as much as a usual change of expression.
+_TURN, _SLOPE = 12.0, 12.0
 _COVERED = 0.4  # a face behind hair and hands by more than this is left out, as long as others are left
 _BLURRED = 0.2  # share of the frames, the least sharp, that is left out where there are enough
 _NEIGHBOURS = 10
