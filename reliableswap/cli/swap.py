@@ -186,7 +186,7 @@ def add_attribute_arguments(parser: argparse.ArgumentParser) -> None:
         "--take",
         default="",
         metavar="PARTS",
-        help="parts that come from the source though they usually stay: glasses",
+        help="parts that come from the source though they may stay the target's: glasses, beard",
     )
 
 

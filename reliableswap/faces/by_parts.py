@@ -30,8 +30,9 @@ _MOUSTACHE, _BEARDED = (0.03, 0.08), (0.25, 0.4)
 
 def covered_by_parts(
     odds: Mapping[str, np.ndarray], picture: np.ndarray, mesh: np.ndarray, worn: np.ndarray, strict: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """(H,W), (H,W) `hidden` and `bare` of the face in a picture (H,W,3) uint8, as visibility.Covers has them.
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """(H,W), (H,W) and a number: `hidden`, `bare` and `bearded` of the face in a picture (H,W,3) uint8, as
+    visibility.Covers has them.
 
     odds: (H,W) in 0..1 of each class, by name. worn: (H,W) its glasses.
     """
@@ -40,7 +41,7 @@ def covered_by_parts(
     eyes = np.maximum(free_brows(odds["hair"], mesh, shape, width), regions.eyes(mesh, shape, 1.5))
     eyes = cv2.dilate(eyes, regions.disc(0.02 * width))
     dark = _dark(picture, mesh)
-    beard, grown = _beard(odds, dark, mesh, strict)
+    beard, lower, bearded = _beard(odds, dark, mesh, strict)
     own = own + odds["hair"] * regions.feathered(np.maximum(eyes, beard), 0.015 * width)
     # On a beard a dark thing would be taken for one, as by the rules of colour.
     own = own + odds["front"] * regions.feathered(beard * dark, 0.01 * width)
@@ -58,7 +59,8 @@ def covered_by_parts(
     hidden = regions.feathered(np.maximum(hidden, worn) * face, 0.008 * width)
     low, high = _BARE
     bare = face * np.clip((odds["skin"] - low) / (high - low), 0, 1)
-    return hidden, bare * (1 - hidden) * (1 - grown)
+    # Dark skin between a beard's hairs is no bare skin.
+    return hidden, bare * (1 - hidden) * (1 - lower * np.float32(bearded)), bearded
 
 
 def _trust_in_glasses(odds: np.ndarray, face: np.ndarray, worn: bool, strict: bool) -> float:
@@ -80,8 +82,8 @@ def _dark(picture: np.ndarray, mesh: np.ndarray) -> np.ndarray:
 
 def _beard(
     odds: Mapping[str, np.ndarray], dark: np.ndarray, mesh: np.ndarray, strict: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """(H,W) where hair is a beard, and (H,W) where one has grown: dark skin between its hairs is no bare skin.
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """(H,W) where hair is a beard, (H,W) where one grows, and in 0..1 how certainly one has grown.
 
     Hair is none if nothing grows around the mouth, nor at the edge of the lower face if nothing covers chin and upper
     lip: there long hair or a scarf hangs. At the edge of a turned source it may be the background.
@@ -96,7 +98,7 @@ def _beard(
     turned = abs(mesh[234, 2] - mesh[454, 2]) > _TURNED * width
     edge = regions.eroded(face, 0.04 * width) if strict and turned else face
     where = np.maximum(grown * edge, begun * regions.eroded(face, 0.06 * width))
-    return np.asarray(lower * where), lower * np.float32(dense)
+    return np.asarray(lower * where), lower, dense
 
 
 def _share(odds: np.ndarray, region: np.ndarray) -> float:

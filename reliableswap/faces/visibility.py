@@ -6,7 +6,7 @@ are too thin for both; a network of their own finds them (glasses.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -35,6 +35,7 @@ class Covers:
     zero outside the face. A position p of the picture lies at (p + 0.5) * scale + shift on the maps.
     glasses: frames and dark lenses, also outside the face.
     told: by a VisibilityNet; rules of colour are wrong too often for a generated face to give way to them.
+    bearded: how certainly a beard has grown on chin and upper lip, in 0..1; zero where rules of colour told.
     """
 
     maps: np.ndarray
@@ -42,6 +43,7 @@ class Covers:
     shift: np.ndarray
     glasses: glasses.Glasses
     told: bool = False
+    bearded: float = 0.0
 
     def at(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(H,W), (H,W) `hidden` and `bare` at positions (H,W,2) of the picture."""
@@ -123,6 +125,7 @@ def _covers_of_each(
             picture, mesh, glasses_net
         )  # in the picture itself: frames are too thin for the copy
     there = worn.on(piece.shape[:2], scale, corner)
+    judge: Callable[[bool], tuple[Any, ...]]
     if parts is not None:
         seen = parts.reduced(piece.shape[:2], scale, corner)
         if float((seen["glasses"] * there).sum()) < _AGREED * float(there.sum()):
@@ -131,8 +134,9 @@ def _covers_of_each(
     else:
         judge = partial(covered_by_colour, Colours(piece, moved, decided.mouth if decided else None), there)
     for strict in strictness:
-        maps = np.dstack(judge(strict)).astype(np.float32)
-        yield Covers(maps, scale, corner - 0.5, worn, told=parts is not None)
+        hidden, bare, *bearded = judge(strict)
+        maps = np.dstack((hidden, bare)).astype(np.float32)
+        yield Covers(maps, scale, corner - 0.5, worn, parts is not None, *bearded)
 
 
 def find_glasses(picture: np.ndarray, mesh: np.ndarray, glasses_net: Any) -> np.ndarray:

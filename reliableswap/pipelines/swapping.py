@@ -150,6 +150,8 @@ def _attributes(job: FaceJob) -> dict[str, str]:
     chosen = job.settings.attributes.changed
     if chosen.get("glasses") == "source" and not (job.source.covers.glasses.odds > 0.5).any():
         chosen["glasses"] = "source, who wears none"
+    if job.settings.attributes.beard == "auto" and job.only_target_bearded > 0.5:
+        chosen["beard"] = "target, as the source has none"
     return chosen
 
 

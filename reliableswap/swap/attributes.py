@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -12,17 +12,20 @@ from reliableswap.errors import ReliableSwapError
 from reliableswap.geometry import regions
 
 Side = Literal["source", "target"]
+Beard = Literal["auto", "source", "target"]
 
 
 @dataclass(frozen=True)
 class Attributes:
     """Whose each attribute is in the result; the defaults are a plain swap.
 
-    beard: lower face without the lips. brows, lips: themselves. skin: the rest of the face but the eyes.
+    beard: lower face without the lips. "auto": the source's, but where the target has a beard and the source has none,
+    it is the target's: it reaches beyond the face, so taking it off would leave its edge.
+    brows, lips: themselves. skin: the rest of the face but the eyes.
     shape: the outline. glasses: those of the target stay on, or those of the source are put on.
     """
 
-    beard: Side = "source"
+    beard: Beard = "auto"
     brows: Side = "source"
     glasses: Side = "target"
     lips: Side = "source"
@@ -31,8 +34,11 @@ class Attributes:
 
     def __post_init__(self) -> None:
         for name, side in asdict(self).items():
-            if side not in ("source", "target"):
-                raise ReliableSwapError(f"attribute {name} is {side!r}; choose source or target")
+            sides = get_args(Beard if name == "beard" else Side)
+            if side not in sides:
+                raise ReliableSwapError(
+                    f"attribute {name} is {side!r}; choose {', '.join(sides[:-1])} or {sides[-1]}"
+                )
 
     @classmethod
     def of(cls, given: Mapping[str, str] | Attributes | None) -> Attributes:
@@ -51,13 +57,23 @@ class Attributes:
         plain = asdict(Attributes())
         return {name: side for name, side in asdict(self).items() if side != plain[name]}
 
-    def targets_own(self, mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray | None:
-        """(H,W) in 0..1 where the target's own picture stays, by the mesh (468,3); None if nowhere."""
-        kept = [name for name in _AREAS if getattr(self, name) == "target"]
+    def targets_own(
+        self, mesh: np.ndarray, shape_hw: tuple[int, int], only_bearded: float = 0.0
+    ) -> np.ndarray | None:
+        """(H,W) in 0..1 where the target's own picture stays, by the mesh (468,3); None if nowhere.
+
+        only_bearded: how certainly the target has a beard and the source has none.
+        """
+        kept = {name: 1.0 for name in _AREAS if getattr(self, name) == "target"}
+        if self.beard == "auto" and only_bearded > 0:
+            kept["beard"] = only_bearded
         if not kept:
             return None
         width = regions.face_width(mesh)
-        areas = [regions.feathered(_AREAS[name](mesh, shape_hw), _FEATHER * width) for name in kept]
+        areas = [
+            share * regions.feathered(_AREAS[name](mesh, shape_hw), _FEATHER * width)
+            for name, share in kept.items()
+        ]
         # Brows and lips lie in what is skin or beard: a soft edge must not reach into those of the other side.
         others = [core(mesh, shape_hw) for name, core in _CORES.items() if name not in kept]
         spared = [1 - regions.feathered(one, _FEATHER / 2 * width) for one in others]

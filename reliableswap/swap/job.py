@@ -138,6 +138,14 @@ class FaceJob:
         return (around[0].start, around[1].start), hidden, bare
 
     @cached_property
+    def only_target_bearded(self) -> float:
+        """How certainly the target has a beard and the source has none, in 0..1; half a beard is none to keep."""
+        bearded = self.target.covers.bearded
+        if bearded > 0:
+            bearded *= 1 - self.source.strict_covers.bearded
+        return float(np.clip((bearded - 0.4) / 0.2, 0, 1)) * self.settings.likeness
+
+    @cached_property
     def window(self) -> tuple[slice, slice]:
         """Rows and columns of the region that a blend may change."""
         pad = (0.5 * self.settings.feather + COARSE_REACH) * self.width

@@ -54,6 +54,25 @@ def test_the_named_part_changes_and_the_others_less_than_a_third_as_much(
 
 
 @pytest.mark.slow
+def test_a_target_keeps_its_beard_where_the_source_has_none(pipe: ReliableSwapPipeline) -> None:
+    shaven, bearded = portrait(4, 360), portrait(SOURCE, 360)
+    area = cores(pipe.find(bearded)[0].mesh, bearded.shape[:2])["beard"]
+
+    def changed(source: np.ndarray, **attributes: str) -> tuple[float, dict[str, str]]:
+        result = pipe(source, bearded, attributes=attributes)
+        difference = np.abs(result.pictures[0].pixels.astype(float) - bearded)[area].mean()
+        return float(difference), result.report.faces[0].attributes
+
+    kept, said = changed(shaven)
+    assert said == {"beard": "target, as the source has none"}
+    taken, said = changed(shaven, beard="source")
+    assert said == {"beard": "source"}
+    assert kept < taken / 2  # both are reshaped
+    assert changed(bearded)[1] == {}  # two beards: the source's
+    assert pipe(bearded, shaven).report.faces[0].attributes == {}
+
+
+@pytest.mark.slow
 def test_shape_and_glasses_change_the_settings_of_a_swap(pipe: ReliableSwapPipeline) -> None:
     settings = SwapSettings(shape=0.7).with_attributes({"shape": "target", "glasses": "source"})
     assert (settings.shape, settings.glasses) == (0.0, 0.0)

@@ -20,14 +20,16 @@ _FRAMES = 3  # so many in a row have to say so
 class SteadyCovers:
     """Finds what is in front of the faces of a clip, frame after frame.
 
-    Glasses come and go with hysteresis, the mouth's score is a mean over the last frames, and maps of earlier frames
-    move with the face before the mean is taken. Nothing older than `window` frames counts: see `steady`.
+    Glasses come and go with hysteresis, the mouth's score and what is known of a beard are means over the last frames,
+    and maps of earlier frames move with the face before the mean is taken. Nothing older than `window` frames counts:
+    see `steady`.
     """
 
     def __init__(self, window: int = 12) -> None:
         self.window = window
         self._glasses = Hysteresis(*_GLASSES, count=_FRAMES, window=window)
         self._mouth = TrackSmoother(window, half_life=1.5)
+        self._beard = TrackSmoother(window, half_life=4.0)
         self._maps = MaskSmoother(min(window, 4), half_life=1.0)
         self._odds = TrackSmoother(min(window, 4), half_life=1.0)
 
@@ -49,4 +51,5 @@ class SteadyCovers:
         maps = self._maps(track, frame, found.maps, points)
         # The patch of glasses is aligned with the face already, so it needs no moving.
         odds = self._odds(track, frame, found.glasses.odds)
-        return Covers(maps, found.scale, found.shift, Glasses(odds, to_patch(mesh)), found.told)
+        bearded = float(self._beard(track, frame, found.bearded))
+        return Covers(maps, found.scale, found.shift, Glasses(odds, to_patch(mesh)), found.told, bearded)

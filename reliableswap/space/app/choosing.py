@@ -95,12 +95,18 @@ def strength_sliders() -> list[gr.Slider]:
 def parts_and_age(prefix: str = "") -> tuple[list[gr.Radio], gr.Slider]:
     """Build a choice of side for each part of the face, and the age dial; prefix: of their elements' ids."""
     sides = [("Source", "source"), ("Target", "target")]
+    either = [("Automatic", "auto"), *sides]
     with gr.Accordion("Advanced: whose parts, and age", open=False, elem_id=f"{prefix}advanced"):
         age = _age_slider(prefix)
         gr.Markdown("What of the face is the source's, and what stays the target's:", elem_classes="quiet")
         with gr.Row():
             parts = [
-                gr.Radio(sides, value=plain_side(part), label=title, elem_id=f"{prefix}part-{part}")
+                gr.Radio(
+                    either if plain_side(part) == "auto" else sides,
+                    value=plain_side(part),
+                    label=title,
+                    elem_id=f"{prefix}part-{part}",
+                )
                 for part, title in PARTS.items()
             ]
     return parts, age

@@ -10,12 +10,12 @@ from reliableswap.swap.job import FaceJob
 
 
 def keep_attributes(job: FaceJob) -> FaceJob:
-    """Layers `image` and `mask`: the reshaped photo where an attribute is the target's.
+    """Layers `image` and `mask`: the reshaped photo where an attribute is the target's, as a beard may be.
 
     It comes after the expression is corrected: what is the target's own needs no correction, and the rest stays as in
     a plain swap.
     """
-    kept = job.settings.attributes.targets_own(job.goal, job.target.shape)
+    kept = job.settings.attributes.targets_own(job.goal, job.target.shape, job.only_target_bearded)
     if kept is None:
         return job
     own = job.layer("reshaped").astype(np.float32)
