@@ -4,9 +4,13 @@
 
 makes everything from nothing: small triplets of PHOTOS, a FixerNet of another seed as the lower face's judge, then each
 row of each base with each seed. Rows have the same steps, samples per step, losses and seeds; only the row's samples,
-or its FixerNet, differ. Identity comes by the vector alone. One process trains after the other; an interrupted run goes
-on where it was, and --dry-run prints the commands. At the end `reliableswap evaluate` measures all networks on the same
-held-out pairs of FACES, with judges that no loss used.
+or its FixerNet, differ. Identity comes by the vector alone. An interrupted run goes on where it was, and --dry-run
+prints the commands. At the end `reliableswap evaluate` measures all networks on the same held-out pairs of FACES, with
+judges that no loss used.
+
+One training runs after the other, or --at-once N of them at the same time: networks this small leave most of a GPU
+idle. OUT/NAME.log is the log of each. One that fails stops no other; what failed is said at the end. --train-only makes
+triplets, judge and trainings alone, --minutes ends the trainings after that time, and the same command goes on.
 
 OUT/table.md has the figures, the differences to vanilla over the same pairs with intervals over people, and how much
 each row still gained in its last quarter; OUT/curves.csv and OUT/curves-BASE.png show the figures of held-out people
@@ -34,6 +38,7 @@ from rows import (
     known_columns,
     read_pairs,
     run,
+    run_at_once,
     save_pipeline,
     training_command,
 )
@@ -62,6 +67,7 @@ ROWS = (
     Row("+ cycle triplets + FixerNet", "cycle", fixer=True),
     Row("+ real source", "real_source"),
 )
+_CLAIM = ("vanilla", "cycle")  # the kinds of supervision whose rows carry the claim
 CHANNELS = {"simswap": 12, "faceshifter": 128}
 # What all rows of all bases have in common, beside the base's preset. Identity by the vector alone takes thousands of
 # steps, and the losses that sharpen only slow it down; --set changes any of them for all rows.
@@ -91,28 +97,50 @@ class Run:
 
 
 def runs_of(arguments: argparse.Namespace) -> list[Run]:
-    """All trainings; each row once before any row twice, so that an interrupted run can be looked at."""
+    """All trainings; each row once before any row twice, so that an interrupted run can be looked at.
+
+    Of each seed the rows that carry the claim come first, with every base.
+    """
     rows = [row for row in ROWS if not arguments.rows or row.slug in arguments.rows]
-    return [Run(base, row, seed) for seed in arguments.seeds for base in arguments.bases for row in rows]
+    rows.sort(key=lambda row: row.supervision not in _CLAIM)
+    return [Run(base, row, seed) for seed in arguments.seeds for row in rows for base in arguments.bases]
 
 
-def commands(arguments: argparse.Namespace) -> Iterator[tuple[list[str], bool]]:
-    """Every command in order, and whether what it makes is there."""
+def preparations(arguments: argparse.Namespace) -> Iterator[tuple[list[str], bool]]:
+    """What comes before the trainings: commands, and whether what they make is there."""
     if arguments.triplets is None:
         yield triplets_command(arguments), (arguments.output / "triplets" / "README.md").is_file()
     if arguments.lower_judge is None:
         yield judge_command(arguments), (arguments.output / "judge" / "config.json").is_file()
-    for one in runs_of(arguments):
-        done = is_done(arguments.output / one.name, arguments.steps)
-        yield training_command(options(one, arguments), arguments.processes), done
+
+
+def train(runs: list[Run], arguments: argparse.Namespace) -> None:
+    """Make what is not done yet of the trainings; an error if that is not all of them."""
+    left = {
+        arguments.output / f"{one.name}.log": training_command(options(one, arguments), arguments.processes)
+        for one in runs
+        if not is_done(arguments.output / one.name, arguments.steps)
+    }
+    if arguments.at_once == 1 and arguments.minutes is None:
+        for command in left.values():
+            run(command)
+        return
+    failed = run_at_once(left, arguments.at_once, arguments.minutes)
+    if failed:
+        raise ReliableSwapError(
+            f"{len(failed)} of {len(left)} trainings are not done:\n"
+            + "\n".join(f"  {log}: {what}" for log, what in failed.items())
+            + "\nThe same command goes on; --trained-only measures what is done"
+        )
 
 
 def triplets_command(arguments: argparse.Namespace) -> list[str]:
-    """Make small triplets of the photos."""
+    """Make small triplets of the photos. What covers a face matters to networks with guidance alone."""
     return [
         sys.executable, "-m", "reliableswap", "triplets", str(arguments.photos), "-o",
         str(arguments.output / "triplets"), "--size", str(arguments.size), "--pairs", str(arguments.triplet_pairs),
-        "--flat", arguments.flat, "--device", arguments.device, "--preview", str(arguments.output / "triplets.png"),
+        "--flat", arguments.flat, "--no-covers", "--device", arguments.device,
+        "--preview", str(arguments.output / "triplets.png"),
     ]  # fmt: skip
 
 
@@ -212,6 +240,8 @@ def parse() -> argparse.Namespace:
     add("--steps", type=int, default=8000, help="default: %(default)s")
     add("--batch", type=int, default=32, help="samples per step of all processes (default: %(default)s)")
     add("--processes", type=int, default=1, help="of one training (default: %(default)s)")
+    add("--at-once", type=int, default=1, help="trainings at the same time (default: %(default)s)")
+    add("--minutes", type=float, help="end the trainings after this time; the same command goes on")
     add("--size", type=int, default=64, help="side of the crops (default: %(default)s)")
     add("--triplets", type=Path, help="triplets of that size, instead of making some")
     add("--triplet-pairs", type=int, default=6000, help="default: %(default)s")
@@ -235,12 +265,15 @@ def parse() -> argparse.Namespace:
     add(
         "--trained-only", action="store_true", help="train nothing: measure the rows and seeds that are there"
     )
+    add("--train-only", action="store_true", help="measure nothing")
     add("--dry-run", action="store_true", help="print the commands and stop")
     arguments = parser.parse_args()
     arguments.channels = {base: getattr(arguments, f"{base}_channels") for base in CHANNELS}
     if wrong := [one for one in arguments.set if "=" not in one]:
         parser.error(f"--set {wrong[0]}: write NAME=VALUE")
     arguments.changes = dict(one.split("=", 1) for one in arguments.set)
+    if arguments.at_once < 1:
+        parser.error(f"--at-once {arguments.at_once}: one training at least has to run")
     if arguments.batch % arguments.processes:
         parser.error(f"--batch {arguments.batch} can't be shared among {arguments.processes} processes")
     return arguments
@@ -254,12 +287,17 @@ def main() -> None:
         if not runs:
             raise ReliableSwapError(f"no row in {output} has been trained for {arguments.steps} steps")
     else:
-        for command, done in commands(arguments):
+        for command, done in preparations(arguments):
             if arguments.dry_run:
                 print(shlex.join(command))
             elif not done:
                 run(command)
         if arguments.dry_run:
+            for one in runs:
+                print(shlex.join(training_command(options(one, arguments), arguments.processes)))
+            return
+        train(runs, arguments)
+        if arguments.train_only:
             return
     curves = {one.name: read_curve(output / one.name) for one in runs}
     write_csv(curves, output / "curves.csv")

@@ -5,9 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -70,7 +74,74 @@ def is_done(folder: Path, steps: int) -> bool:
 
 def run(command: Sequence[str]) -> None:
     """Run a command of this repository."""
-    subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    subprocess.run(command, check=True, env=_environment())
+
+
+def run_at_once(
+    commands: Mapping[Path, Sequence[str]], count: int, minutes: float | None = None
+) -> dict[Path, str]:
+    """Run commands, the first ones first and `count` at a time, each with its output in the log that is its key.
+
+    One that fails stops no other. After `minutes` the rest is ended. Returns what became of those that did not succeed.
+    """
+    started, waiting = time.monotonic(), deque(commands)
+    running: dict[Path, subprocess.Popen[bytes]] = {}
+    failed: dict[Path, str] = {}
+    try:
+        while waiting or running:
+            if minutes is not None and time.monotonic() - started > 60 * minutes:
+                break
+            while waiting and len(running) < count:
+                log = waiting.popleft()
+                running[log] = _started(commands[log], log)
+            time.sleep(_PAUSE)
+            for log, process in list(running.items()):
+                if process.poll() is not None:
+                    del running[log]
+                    if process.returncode:
+                        failed[log] = f"ended with {process.returncode}: {_last_line(log)}"
+                    print(f"{log.stem}: {failed.get(log, 'done')}", flush=True)
+    finally:
+        _end(running.values())
+    return failed | dict.fromkeys(running, "ended by the time limit") | dict.fromkeys(waiting, "not started")
+
+
+_PAUSE = 0.2  # seconds
+_PATIENCE = 10  # seconds that a process has to end
+
+
+def _started(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+    """The command in a process group of its own, which data loaders and launched processes belong to."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as stream:
+        return subprocess.Popen(
+            command, stdout=stream, stderr=subprocess.STDOUT, env=_environment(), start_new_session=True
+        )
+
+
+def _end(processes: Collection[subprocess.Popen[bytes]]) -> None:
+    """End process groups: politely, then by force."""
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        for process in processes:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, sign)
+        until = time.monotonic() + _PATIENCE
+        for process in processes:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, until - time.monotonic()))
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    return next((line for line in reversed(lines) if line.strip()), "no output")
+
+
+def _environment() -> dict[str, str]:
+    """The environment, in which Python looks for this repository's package first."""
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
+    }
 
 
 def save_pipeline(trained: Path, folder: Path, identity: Path, fixer: Path | None) -> None:

@@ -47,14 +47,17 @@ def _completed(batch: Batch) -> Batch:
     if "front" in batch:
         target, truth = (behind(one, batch, "front") for one in (target, truth))
         front = front.index_copy(0, batch["front_rows"], batch["front"][:, 4:].float())
-    seen = batch["seen"].float() * (1 / 255)
     if "before_source" in batch:
-        source, seen = behind(source, batch, "before_source"), _also_covered(seen, batch)
-    if "hidden_points" in batch:
-        guidance = _guidance(batch, target, source, seen[:, :GLASSES])
-    else:
-        guidance = torch.zeros_like(torch.cat([target, front], 1))
-    picture, worn = _glasses(batch, target, source, seen[:, GLASSES:], front)
+        source = behind(source, batch, "before_source")
+    guidance = torch.zeros_like(torch.cat([target, front], 1))
+    picture, worn = target, front
+    if "seen" in batch:
+        seen = batch["seen"].float() * (1 / 255)
+        if "before_source" in batch:
+            seen = _also_covered(seen, batch)
+        if "hidden_points" in batch:
+            guidance = _guidance(batch, target, source, seen[:, :GLASSES])
+        picture, worn = _glasses(batch, target, source, seen[:, GLASSES:], front)
     face = (batch["places"] & FACE).ne(0).float()[:, None]
     return {
         "target": to_unit(target),

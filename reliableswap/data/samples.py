@@ -68,8 +68,11 @@ class Sample:
     source_change: Change = Change()
 
 
-def sample_tensors(sample: Sample, guidance: bool = True) -> dict[str, Tensor]:
+def sample_tensors(sample: Sample, guidance: bool = True, glasses: bool = True) -> dict[str, Tensor]:
     """The tensors of one sample, for `collate`; without `guidance` it is not looked for what covers the source.
+
+    Without guidance and glasses there are no pixels, triangles, source's mesh, `seen`, `worn` and `carries` either, and
+    of `places` FACE alone: they take most of a sample's time.
 
     target, source, truth (S,S,3) uint8, truth zero if there is none
     colours (2,3,4): Jitter.map of target and truth, and of the source
@@ -84,32 +87,23 @@ def sample_tensors(sample: Sample, guidance: bool = True) -> dict[str, Tensor]:
     """
     source, target, truth = sample.source, sample.target, sample.truth
     size = target.crop.shape[0]
-    places = target_regions(target.mesh, size)
+    whole = guidance or glasses
+    places = target_regions(target.mesh, size) if whole else _oval(target.mesh, size)
     face = places & OVAL
     if truth is not None:
         face |= regions.union([regions.outline(truth.mesh)], (size, size))
     places |= FACE * face
-    worn = _worn(target)
-    seen = _seen(source, guidance)
-    triangles = shown_triangles(target.mesh, (size, size)).ravel()
-    pixels = np.flatnonzero(triangles >= 0)
     changes = (sample.change, sample.source_change)
     result = {
         "target": target.crop,
         "source": source.crop,
         "truth": np.zeros_like(target.crop) if truth is None else truth.crop,
         "colours": np.stack([one.jitter.map() for one in changes]).astype(np.float32),
-        "pixels": pixels.astype(np.int32),
-        "triangles": triangles.take(pixels),
         "places": places,
         "mesh": target.mesh.astype(np.float32),
-        "source_mesh": source.mesh.astype(np.float32),
-        "seen": seen,
     }
-    if guidance:
-        result["hidden_points"] = hidden_points(source.mesh).astype(np.float32)
-    if worn is not None:
-        result["worn"] = worn
+    if whole:
+        result |= _warped(sample, guidance)
     for change, light, overlay in zip(
         changes, ("light", "source_light"), ("front", "before_source"), strict=True
     ):
@@ -118,7 +112,7 @@ def sample_tensors(sample: Sample, guidance: bool = True) -> dict[str, Tensor]:
         if change.overlay is not None:
             result[overlay] = change.overlay.planes()
     tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in result.items()}
-    if sample.kind in CARRYING and seen[GLASSES].any():
+    if sample.kind in CARRYING and whole and result["seen"][GLASSES].any():
         tensors["carries"] = torch.tensor(1.0)
     tensors["has_truth"] = torch.tensor(float(truth is not None))
     tensors["kind"] = torch.tensor(KINDS.index(sample.kind))
@@ -130,13 +124,13 @@ def collate(samples: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
 
     Lists of pixels are made equally long; index S*S and triangle -1 stand for none.
     """
-    some = {*SOME, "pixels", "triangles"}
+    lists = {"pixels": samples[0]["places"].numel(), "triangles": -1} if "pixels" in samples[0] else {}
+    some = {*SOME, *lists}
     batch: dict[str, Tensor] = default_collate(
         [{k: v for k, v in one.items() if k not in some} for one in samples]
     )
-    none = samples[0]["places"].numel()
-    batch["pixels"] = pad_sequence([one["pixels"] for one in samples], True, none)
-    batch["triangles"] = pad_sequence([one["triangles"] for one in samples], True, -1)
+    for name, none in lists.items():
+        batch[name] = pad_sequence([one[name] for one in samples], True, none)
     for name in SOME:
         rows = [number for number, one in enumerate(samples) if name in one]
         if rows:
@@ -144,6 +138,29 @@ def collate(samples: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
             batch[f"{name}_rows"] = torch.tensor(rows)
     batch["truth_rows"] = batch["has_truth"].nonzero()[:, 0]
     return batch
+
+
+def _warped(sample: Sample, guidance: bool) -> dict[str, np.ndarray]:
+    """What guidance and glasses are made of, by the names that sample_tensors gives it."""
+    source, target = sample.source, sample.target
+    size = target.crop.shape[0]
+    triangles = shown_triangles(target.mesh, (size, size)).ravel()
+    pixels = np.flatnonzero(triangles >= 0)
+    result = {
+        "pixels": pixels.astype(np.int32),
+        "triangles": triangles.take(pixels),
+        "source_mesh": source.mesh.astype(np.float32),
+        "seen": _seen(source, guidance),
+    }
+    if guidance:
+        result["hidden_points"] = hidden_points(source.mesh).astype(np.float32)
+    worn = _worn(target)
+    return result if worn is None else result | {"worn": worn}
+
+
+def _oval(mesh: np.ndarray, size: int) -> np.ndarray:
+    """(S,S) uint8 of `target_regions`, of which OVAL alone is drawn."""
+    return np.asarray(OVAL * regions.union([regions.outline(mesh)], (size, size)), np.uint8)
 
 
 def _worn(face: AlignedFace) -> np.ndarray | None:

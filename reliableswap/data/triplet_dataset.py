@@ -57,7 +57,8 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
     has_truth: 0 or 1; kind: a position in KINDS; truth_rows: the samples that have one
 
     mix: how often each kind of sample comes; lanes, batch: see RowOrder. alternate: so many samples have no truth, so
-    many have one, and so on; 0: kinds are mixed. guidance: False leaves it zero, for networks that take none.
+    many have one, and so on; 0: kinds are mixed. guidance: False leaves it zero, for networks that take none. glasses:
+    False leaves out those that are worn, where guidance is left out too.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
         batch: int = 1,
         alternate: int = 0,
         guidance: bool = True,
+        glasses: bool = True,
     ) -> None:
         folder = Path(folder)
         self.shards = shards_of(folder, split)
@@ -81,7 +83,7 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
         self.size = int(read_about(self.shards[0])["settings"]["size"])
         self.mix, self.augmentation = mix or Mix(), augmentation or Augmentation()
         self.seed, self.lanes, self.batch = seed, lanes, batch
-        self.alternate, self.guidance = alternate, guidance
+        self.alternate, self.guidance, self.glasses = alternate, guidance, glasses
         if alternate:
             self.mix.check_both()
         self.order = RowOrder(self.counts, seed, lanes, batch)
@@ -92,7 +94,7 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
 
     def __getitem__(self, i: int) -> dict[str, Tensor]:
         rng = np.random.default_rng([self.seed, 1, i])
-        return sample_tensors(self._augmented(self.sample(i, rng), rng), self.guidance)
+        return sample_tensors(self._augmented(self.sample(i, rng), rng), self.guidance, self.glasses)
 
     def place(self, i: int) -> tuple[int, int]:
         """Shard and row of sample i."""

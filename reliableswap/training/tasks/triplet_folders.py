@@ -46,7 +46,8 @@ class TripletFolders:
     A round is one batch of every rank. All its batches come from one folder, drawn by `shares`: folders differ in the
     size of their pictures, and ranks with smaller ones would wait for the others. Every folder's samples are taken
     one after the other, so that each of its rows comes once per epoch of its lane, whatever the other folders' shares.
-    alternate: a folder's rounds have samples without a truth and with one in turn. guidance: see TripletDataset.
+    alternate: a folder's rounds have samples without a truth and with one in turn. guidance, glasses: see
+    TripletDataset.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class TripletFolders:
         augmentation: Augmentation | None = None,
         alternate: bool = False,
         guidance: bool = True,
+        glasses: bool = True,
     ) -> None:
         if not folders:
             raise ReliableSwapError("--triplets names no folder; make one with `reliableswap triplets`")
@@ -79,6 +81,7 @@ class TripletFolders:
                 batch=batch,
                 alternate=batch * ranks if alternate else 0,
                 guidance=guidance,
+                glasses=glasses,
             )
             for folder in folders
         ]

@@ -7,6 +7,7 @@ import csv
 import json
 import shlex
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -171,3 +172,95 @@ def test_curves_count_a_repeated_validation_once_and_are_drawn(tmp_path: Path) -
     sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
     assert sheet.shape == (36, 32, 3)
     assert sheet[-1, ::8, 0].tolist() == [0, 40, 120, 121]  # source, target and both outputs
+
+
+def test_each_row_comes_once_before_any_twice_and_the_claims_rows_first(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = commands(monkeypatch, capsys, "--triplets", "t", "--lower-judge", "j", "--seeds", "0", "1")
+    names = [Path(line[line.index("--output_dir") + 1]).name for line in found]
+    assert names[:4] == [
+        "simswap-vanilla-0",
+        "faceshifter-vanilla-0",
+        "simswap-cycle-triplets-0",
+        "faceshifter-cycle-triplets-0",
+    ]
+    assert all(name.endswith("-0") for name in names[:10])
+    assert len({*names}) == len(names) == 20
+
+
+def python(code: str) -> list[str]:
+    return [sys.executable, "-c", code]
+
+
+def test_a_command_that_fails_stops_no_other(tmp_path: Path) -> None:
+    made = {tmp_path / f"{n}.log": python(f"print({n}); assert {n} != 1, 'no'") for n in range(4)}
+    (failed,) = rows.run_at_once(made, 2).items()
+    assert failed == (tmp_path / "1.log", "ended with 1: AssertionError: no")
+    assert [(tmp_path / f"{n}.log").read_text().split("\n")[0] for n in range(4)] == ["0", "1", "2", "3"]
+
+
+def test_as_many_commands_run_at_a_time_as_were_asked_for(tmp_path: Path) -> None:
+    meet = """
+import pathlib, sys, time
+here = pathlib.Path(sys.argv[1])
+(here / sys.argv[2]).touch()
+while len(list(here.glob("at-*"))) < 3:
+    time.sleep(0.01)
+"""
+    made = {tmp_path / f"{n}.log": [*python(meet), str(tmp_path), f"at-{n}"] for n in range(3)}
+    assert not rows.run_at_once(made, 3, minutes=1)
+
+
+def test_at_the_time_limit_commands_and_their_children_are_ended(tmp_path: Path) -> None:
+    parent = f"""
+import subprocess, sys
+subprocess.run([sys.executable, "-c", "import time; time.sleep(2); open({str(tmp_path / "late")!r}, 'w')"])
+"""
+    made = {tmp_path / "long.log": python(parent), tmp_path / "next.log": python("")}
+    failed = rows.run_at_once(made, 1, minutes=0.5 / 60)
+    assert failed == {
+        tmp_path / "long.log": "ended by the time limit",
+        tmp_path / "next.log": "not started",
+    }
+    time.sleep(2.5)
+    assert not (tmp_path / "late").exists()
+
+
+def test_what_is_not_trained_is_said_at_the_end(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def made(options: dict[str, object], _: int) -> list[str]:
+        return python(f"assert {options['seed']} == 0")
+
+    monkeypatch.setattr(papers_claim, "training_command", made)
+    more = (
+        "--rows",
+        "vanilla",
+        "--bases",
+        "simswap",
+        "--seeds",
+        "0",
+        "1",
+        "--triplets",
+        "t",
+        "--lower-judge",
+        "j",
+    )
+    words = [
+        "papers_claim.py",
+        "photos",
+        "faces",
+        "-o",
+        str(tmp_path),
+        *more,
+        "--at-once",
+        "2",
+        "--train-only",
+    ]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(
+        ReliableSwapError, match=r"1 of 2 trainings are not done:\n.*vanilla-1.log: ended with 1"
+    ):
+        papers_claim.main()
+    assert "simswap-vanilla-0: done" in capsys.readouterr().out

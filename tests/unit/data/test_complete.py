@@ -119,3 +119,18 @@ def test_without_guidance_nothing_is_looked_for_and_glasses_stay(made: Path) -> 
     assert not bare["guidance"].any()
     whole = completed(sample_tensors(sample))
     assert all(torch.equal(bare[name], whole[name]) for name in bare.keys() - {"guidance"})
+
+
+def test_without_guidance_and_glasses_nothing_that_only_these_need_is_made(made: Path) -> None:
+    dataset = TripletDataset(made, mix=ALL, augmentation=NONE)
+    samples = [dataset.sample(i, np.random.default_rng([0, 1, i])) for i in range(4)]
+    bare = [sample_tensors(one, guidance=False, glasses=False) for one in samples]
+    assert not {"pixels", "triangles", "source_mesh", "seen", "worn", "carries"} & {*bare[0]}
+    least = complete(collate(bare))
+    whole = complete(collate([sample_tensors(one) for one in samples]))
+    assert not least["guidance"].any()
+    assert not least["glasses"][:, 3].any()
+    assert least.keys() == whole.keys()
+    assert all(torch.equal(least[name], whole[name]) for name in least.keys() - {"guidance", "glasses"})
+    few = TripletDataset(made, mix=ALL, augmentation=NONE, guidance=False, glasses=False)
+    assert few[0].keys() == bare[0].keys()

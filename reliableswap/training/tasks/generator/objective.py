@@ -49,9 +49,11 @@ class Step:
         self.face = batch["face_mask"]
         self.has_truth = batch["has_truth"]
         self.no_truth = 1 - self.has_truth
-        source_vector = frozen.vectors(self.source)
         judged = bool(settings.identity_weight or (settings.lower_face_weight and frozen.fixer is not None))
-        self.wanted_vector = frozen.vectors(batch["who"]) if judged else source_vector
+        # Both in one pass: a GPU is often done with a small batch before the next operation is asked for.
+        asked = torch.cat([self.source, batch["who"]]) if judged else self.source
+        vectors = frozen.vectors(asked).split(len(self.source))
+        source_vector, self.wanted_vector = vectors[0], vectors[-1]
         self.output = generate(network, self.target, source_vector, batch["guidance"], self.source)
         size = frozen.identity.embedding_size
         self.fit = loss.proxy_fit(
@@ -69,8 +71,10 @@ class Step:
         In use the target's glasses stay on, so the rest of the face has to show the identity. With the source's on,
         drawing them gains nothing.
         """
-        worn, opacity = self.batch["glasses"].split([3, 1], 1)
-        seen = picture + (worn - picture) * (self.settings.glasses * opacity)
+        seen = picture
+        if self.settings.glasses:
+            worn, opacity = self.batch["glasses"].split([3, 1], 1)
+            seen = picture + (worn - picture) * (self.settings.glasses * opacity)
         return jitter(seen, self.settings.identity_jitter) if self.settings.identity_jitter else seen
 
     @cached_property

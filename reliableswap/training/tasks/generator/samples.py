@@ -40,8 +40,9 @@ class GeneratorSamples(Dataset[dict[str, Tensor]]):
     """Sample i as TripletDataset gives it, and what corrupts its guidance and is painted on its target. `completed`
     makes a batch of them, with `plain` (3,S,S), the target without painted glasses.
 
-    guidance: whether there is any. corruption: how often it is corrupted, never if None. painted: how often glasses are
-    painted on a target without truth; a truth would not have them.
+    guidance: whether there is any. glasses: whether worn ones count where there is no guidance. corruption: how often
+    guidance is corrupted, never if None. painted: how often glasses are painted on a target without truth; a truth
+    would not have them.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class GeneratorSamples(Dataset[dict[str, Tensor]]):
         augmentation: Augmentation | None = None,
         alternate: bool = False,
         guidance: bool = True,
+        glasses: bool = True,
     ) -> None:
         if not 0 <= painted <= 1:
             raise ReliableSwapError(f"--painted_glasses is {painted}; choose a share from 0 to 1")
@@ -75,6 +77,7 @@ class GeneratorSamples(Dataset[dict[str, Tensor]]):
             augmentation=augmentation,
             alternate=alternate,
             guidance=guidance,
+            glasses=glasses or painted > 0,
         )
 
     def __len__(self) -> int:

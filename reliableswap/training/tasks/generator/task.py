@@ -55,6 +55,7 @@ class GeneratorTask(Task):
             painted=settings.painted_glasses,
             alternate=settings.alternate,
             guidance=settings.base == "light",
+            glasses=settings.glasses > 0,
             augmentation=Augmentation(
                 light=settings.light, occluded=settings.occluded, occluders=settings.occluders
             ),
@@ -76,7 +77,12 @@ class GeneratorTask(Task):
         if settings.validation_pairs:
             folder = with_validation(settings.folders, "--validation_pairs")[0]
             self.validation = Validation(
-                folder, settings.validation_pairs, networks.identity, networks.fixer, mesh_reader
+                folder,
+                settings.validation_pairs,
+                networks.identity,
+                networks.fixer,
+                mesh_reader,
+                guidance=settings.base == "light",
             )
         self.frozen = FrozenNetworks(
             networks.identity,
@@ -89,6 +95,7 @@ class GeneratorTask(Task):
         if settings.adversarial_weight or settings.feature_matching_weight:
             self.discriminator = build_discriminator(settings, networks.features, self.frozen.features)
         self.step = 0
+        self.device: torch.device | None = None  # where the frozen networks are
         self.image: Tensor | None = None  # the generator's last output, for the discriminator's losses
 
     collate = staticmethod(collate)
@@ -98,6 +105,9 @@ class GeneratorTask(Task):
 
     def start(self, step: int, device: torch.device) -> None:
         self.step = step
+        if device == self.device:
+            return
+        self.device = device  # to ask every module of the frozen networks takes milliseconds
         self.frozen.to(device)
         if self.validation is not None:
             self.validation.to(device)

@@ -28,7 +28,10 @@ _MARGIN = 0.05  # cosine by which a swap must at least have moved towards its so
 
 
 class Validation:
-    """Fixed samples of the validation split: real target and source without truth, and cycle triplets."""
+    """Fixed samples of the validation split: real target and source without truth, and cycle triplets.
+
+    guidance: see TripletDataset; without it the grid's guidance is grey.
+    """
 
     def __init__(
         self,
@@ -37,10 +40,11 @@ class Validation:
         identity: IdentityEncoder,
         fixer: FixerNet | None,
         mesh_reader: MeshReader | None,
+        guidance: bool = True,
     ) -> None:
         self.pairs, self.identity, self.fixer, self.mesh_reader = pairs, identity, fixer, mesh_reader
-        self.swaps = _dataset(folder, Mix(cycle=0, real_source=0, reconstruction=0, vanilla=1))
-        self.cycles = _dataset(folder, Mix(cycle=1, real_source=0, reconstruction=0, vanilla=0))
+        self.swaps = _dataset(folder, Mix(cycle=0, real_source=0, reconstruction=0, vanilla=1), guidance)
+        self.cycles = _dataset(folder, Mix(cycle=1, real_source=0, reconstruction=0, vanilla=0), guidance)
 
     def to(self, device: torch.device) -> None:
         """Move the frozen networks."""
@@ -144,8 +148,10 @@ class Validation:
         return {"l1_truth": truth, "l1_target": target}
 
 
-def _dataset(folder: Path, mix: Mix) -> TripletDataset:
-    return TripletDataset(folder, "validation", mix=mix, augmentation=NONE, seed=7)
+def _dataset(folder: Path, mix: Mix, guidance: bool) -> TripletDataset:
+    return TripletDataset(
+        folder, "validation", mix=mix, augmentation=NONE, seed=7, guidance=guidance, glasses=guidance
+    )
 
 
 def _batches(samples: TripletDataset, count: int) -> list[Batch]:
