@@ -35,7 +35,7 @@ class Covers:
     zero outside the face. A position p of the picture lies at (p + 0.5) * scale + shift on the maps.
     glasses: frames and dark lenses, also outside the face.
     told: by a VisibilityNet; rules of colour are wrong too often for a generated face to give way to them.
-    bearded: how certainly a beard has grown on chin and upper lip, in 0..1; zero where rules of colour told.
+    bearded: how certainly it has a full beard, in 0..1; zero where rules of colour told.
     """
 
     maps: np.ndarray

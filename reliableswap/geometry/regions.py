@@ -168,6 +168,12 @@ def lower_face(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
     return polygon_mask(mesh[[*ring, 425, 327, 2, 98, 205]], shape_hw)
 
 
+def upper_lip(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
+    """(H,W) where a moustache grows: between the nose and the mouth's upper outline."""
+    nose, outline = [98, 97, 2, 326, 327], [291, 409, 270, 269, 267, 0, 37, 39, 40, 185, 61]
+    return polygon_mask(mesh[[*nose, *outline]], shape_hw)
+
+
 def features(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
     """(H,W) the hull of brows, eyes, nose and mouth."""
     above, below = [70, 63, 105, 66, 107, 9, 336, 296, 334, 293, 300], [263, 291, 18, 61, 33]
