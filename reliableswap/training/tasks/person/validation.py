@@ -60,7 +60,7 @@ class Validation:
         """
         shares = []
         for one, other in zip(self.people, [*self.people[1:], *self.people[:1]], strict=True):
-            if len(self.people) < 2 or len(one.held_out) < 2:
+            if len(self.people) < 2 or min(self.count, len(one.held_out)) < 2:
                 continue
             truth, mask = self._frames(network, one, _spread(one.held_out, self.count), side)
             made = truth + mask * (self._made(network, truth, other.person) - truth)
