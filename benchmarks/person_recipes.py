@@ -50,7 +50,7 @@ class Recipe:
         one = self.people[self.steps % len(self.people)]
         rows = self.rng.choice(one.rows, _BATCH)
         pictures, masks = frames_at(one, rows)
-        where = places(torch.from_numpy(np.stack([draw_jitter(self.rng, 1.0) for _ in rows])), self.side)
+        where = places(draw_jitter(len(rows), 1.0), self.side)
         truth, mask = read_at(pictures, where), read_at(masks, where)
         with torch.autocast("cpu", torch.bfloat16):
             made = self.network(truth.contiguous(memory_format=torch.channels_last), one.person)

@@ -46,7 +46,8 @@ def openings(mesh: Tensor) -> Tensor:
 @lru_cache(maxsize=8)
 def _opening_points(device: torch.device) -> tuple[Tensor, Tensor]:
     """Copied to a device once: a copy makes the program wait for the device."""
-    first, second = (torch.tensor(side).to(device) for side in zip(*OPENINGS, strict=True))
+    with torch.inference_mode(False):
+        first, second = (torch.tensor(side).to(device) for side in zip(*OPENINGS, strict=True))
     return first, second
 
 

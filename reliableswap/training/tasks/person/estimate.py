@@ -70,9 +70,9 @@ def measure(
 ) -> list[Level]:
     """The levels of the run with the seconds that a step takes."""
     trial = copy.deepcopy(network).to(memory_format=torch.channels_last).to(device).train()
-    task.frozen.to(device)
+    task.start(0, device)
     samples = [task.dataset[i] for i in range(settings.train_batch_size)]
-    batch = to_device(torch.utils.data.default_collate(samples), device)
+    batch = task.prepare(to_device(torch.utils.data.default_collate(samples), device))
     found: list[Level] = []
     for side, first, end in plan(network.encoder.sides, task.levels.first, settings):
         if found and found[-1].seconds > _LONG:

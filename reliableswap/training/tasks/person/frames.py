@@ -17,7 +17,7 @@ from numpy.lib.format import open_memmap
 
 from reliableswap.bundled import bundled
 from reliableswap.data.mapped import MappedRows
-from reliableswap.errors import NoFaceError, RefusedError
+from reliableswap.errors import NoFaceError, RefusedError, ReliableSwapError
 from reliableswap.faces.align import align, apply
 from reliableswap.faces.face import Face, five_points
 from reliableswap.geometry import regions
@@ -36,6 +36,7 @@ from .sightings import Sighting, Source, open_source, person_covers
 
 logger = logging.getLogger(__name__)
 
+_ABOUT = "about.json"
 _VERSION = 2  # of what is made of the same files
 _LOOKS = 5  # at the person's age
 _PORTRAIT = 128
@@ -79,7 +80,7 @@ class Frames:
     @classmethod
     def load(cls, person: str, folder: Path) -> Frames:
         """Read what `make_frames` wrote."""
-        about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+        about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
         small = {
             name: np.load(folder / f"{name}.npy")
             for name in ("meshes", "weights", "portrait", "portrait_mesh")
@@ -106,9 +107,13 @@ def frames_of(settings: PersonSettings) -> list[Frames]:
     found = []
     networks: Networks | None = None
     for person, texts in settings.sources.items():
+        if any(_is_made(Path(text)) for text in texts):
+            found.append(_made_earlier(person, texts, settings))
+            logger.info("%s: %s", person, found[-1].described)
+            continue
         sources = [open_source(text) for text in texts]
         folder, key = settings.crops_folder / person, _key(sources, settings)
-        about = folder / "about.json"
+        about = folder / _ABOUT
         if not (about.is_file() and json.loads(about.read_text(encoding="utf-8"))["key"] == key):
             networks = networks or bundled_networks()
             logger.info("%s: finding faces in %s", person, ", ".join(source.name for source in sources))
@@ -116,6 +121,27 @@ def frames_of(settings: PersonSettings) -> list[Frames]:
         found.append(Frames.load(person, folder))
         logger.info("%s: %s", person, found[-1].described)
     return found
+
+
+def _is_made(folder: Path) -> bool:
+    """Whether a source is a person's folder of the crops of an earlier run."""
+    return (folder / _ABOUT).is_file() and (folder / "pictures.npy").is_file()
+
+
+def _made_earlier(person: str, texts: Sequence[str], settings: PersonSettings) -> Frames:
+    """The frames of such a folder; raise if it is not alone, or if the frames have another side or template."""
+    if len(texts) > 1:
+        raise ReliableSwapError(f"{person}: a folder of frames made earlier is a person's only source")
+    folder = Path(texts[0])
+    made = Frames.load(person, folder)
+    side = len(made.pictures[0])
+    template = json.loads((folder / _ABOUT).read_text(encoding="utf-8")).get("template", settings.template)
+    if (side, template) != (settings.size, settings.template):
+        raise ReliableSwapError(
+            f"{folder} holds frames of {side} px by the template {template}; give --size {side} --template {template}, "
+            "or the clips"
+        )
+    return made
 
 
 def bundled_networks() -> Networks:
@@ -162,8 +188,14 @@ def make_frames(
     )
     if width < 0.6 * settings.size:
         described += f", so little of what {settings.size} px can show"
-    about = {"key": key, "training": len(kept), "width": width, "described": described}
-    (part_folder / "about.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+    about = {
+        "key": key,
+        "training": len(kept),
+        "width": width,
+        "described": described,
+        "template": settings.template,
+    }
+    (part_folder / _ABOUT).write_text(json.dumps(about, indent=1), encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     part_folder.rename(folder)
 

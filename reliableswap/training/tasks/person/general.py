@@ -32,6 +32,7 @@ from reliableswap.training.core.trainer import train
 from reliableswap.training.tasks.encoders.settings import describe, log_on_main
 from reliableswap.training.tasks.encoders.teacher import digest_of_array, teacher_features
 
+from .held import LIMIT, Held
 from .losses import l1_loss, masked_ssim, psnr, ssim_loss
 from .warp import draw_jitter, draw_warp, places, read_at, to_pictures
 
@@ -82,12 +83,13 @@ class GeneralSettings(RunSettings):
 
 
 class GeneralSamples(Dataset[dict[str, Tensor]]):
-    """Sample i follows from the seed and i: picture (S,S,3) uint8, or its mirror image, jitter, warp, and v_id (128,)
-    of any photo of the person."""
+    """Sample i follows from the seed and i: place, the number of a photo among those to train on, and told, that of any
+    photo of the person; with picture (S,S,3) uint8 if the photos are too many to be held."""
 
-    def __init__(self, settings: GeneralSettings, crops: Crops, vectors: np.ndarray) -> None:
-        self.settings, self.crops, self.vectors = settings, crops, vectors
+    def __init__(self, settings: GeneralSettings, crops: Crops) -> None:
+        self.settings, self.crops = settings, crops
         self.rows = crops.rows(training=True)
+        self.whole = len(self.rows) * settings.size**2 * 3 > LIMIT
         self.others = {row: own for own in crops.people(self.rows).values() for row in own}
 
     def __len__(self) -> int:
@@ -96,18 +98,23 @@ class GeneralSamples(Dataset[dict[str, Tensor]]):
     def __getitem__(self, i: int) -> dict[str, Tensor]:
         settings, count = self.settings, len(self.rows)
         epoch, place = divmod(i, count)
-        row = int(self.rows[_order(settings.seed, epoch, count)[place]])
-        rng = np.random.default_rng([settings.seed, 12, i])
-        picture = picture_at(self.crops, row, settings.size)
-        own = self.others.get(row, [row])
-        return {
-            "picture": torch.from_numpy(
-                np.ascontiguousarray(picture[:, ::-1] if rng.random() < 0.5 else picture)
-            ),
-            "v_id": torch.from_numpy(self.vectors[own[rng.integers(len(own))]]),
-            "jitter": torch.from_numpy(draw_jitter(rng, settings.jitter)),
-            "warp": torch.from_numpy(draw_warp(rng, settings.warp)),
-        }
+        place = int(_order(settings.seed, epoch, count)[place])
+        told = row = int(self.rows[place])
+        if row in self.others:
+            rng = np.random.default_rng([settings.seed, 12, i])
+            told = int(rng.choice(self.others[row]))
+        sample = {"place": torch.tensor(place), "told": torch.tensor(told)}
+        if self.whole:
+            sample["picture"] = torch.from_numpy(picture_at(self.crops, row, settings.size))
+        return sample
+
+    def held(self) -> Held:
+        """What a batch's places stand for."""
+        if self.whole:
+            return Held()
+        return Held(
+            picture=np.stack([picture_at(self.crops, int(row), self.settings.size) for row in self.rows])
+        )
 
 
 class GeneralTask(Task):
@@ -116,8 +123,29 @@ class GeneralTask(Task):
     def __init__(self, settings: GeneralSettings, crops: Crops, vectors: np.ndarray) -> None:
         super().__init__()
         self.settings, self.crops, self.vectors = settings, crops, vectors
-        self.dataset = GeneralSamples(settings, crops, vectors)
+        self.dataset = GeneralSamples(settings, crops)
         self.oval = torch.from_numpy(mean_face(settings.size))[None, None]
+        self.told, self.held = Held(v_id=vectors), self.dataset.held()
+        self.device: torch.device | None = None
+
+    def start(self, step: int, device: torch.device) -> None:
+        if device != self.device:
+            self.device = device
+            self.oval = self.oval.to(device)
+            self.told.to(device)
+            self.held.to(device)
+
+    def prepare(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Places -> picture (B,S,S,3) uint8, half of them mirrored, v_id (B,128), jitter (B,2,3), warp (B,2,5,5)."""
+        settings, count, device = self.settings, len(batch["place"]), batch["place"].device
+        picture = {**batch, **self.held.rows(batch["place"])}["picture"]
+        mirrored = torch.rand(count, 1, 1, 1, device=device) < 0.5
+        return {
+            "picture": torch.where(mirrored, picture.flip(2), picture),
+            "jitter": draw_jitter(count, settings.jitter, device),
+            "warp": draw_warp(count, settings.warp, device),
+            **self.told.rows(batch["told"]),
+        }
 
     def losses(self, network: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         settings, side = self.settings, self.settings.size
@@ -147,8 +175,8 @@ class GeneralTask(Task):
 
     def validate(self, network: Network) -> dict[str, float]:
         """PSNR and SSIM of rebuilt photos in the mean face, and PSNR where another's v_id is given."""
-        truth, v_id = self.held_out
-        oval = self.oval.expand(len(truth), -1, -1, -1)
+        truth, v_id = (part.to(network.device) for part in self.held_out)
+        oval = self.oval.to(truth).expand(len(truth), -1, -1, -1)
         own, strange = _made(network, truth, v_id), _made(network, truth, v_id.roll(1, 0))
         return {
             "psnr": float(psnr(own, truth, oval).mean()),
@@ -158,10 +186,10 @@ class GeneralTask(Task):
 
     def grid(self, network: Network) -> np.ndarray | None:
         """Held-out photos above the rebuilt ones, and those drawn as their neighbours to the left."""
-        truth, v_id = (part[:_COLUMNS] for part in self.held_out)
+        truth, v_id = (part[:_COLUMNS].to(network.device) for part in self.held_out)
         rows = [truth, _made(network, truth, v_id), _made(network, truth, v_id.roll(1, 0))]
         seen = torch.cat([torch.cat(list(row), 2) for row in rows], 1)
-        return np.asarray(((seen + 1) * 127.5).round().clamp(0, 255).byte().permute(1, 2, 0).numpy())
+        return np.asarray(((seen + 1) * 127.5).round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy())
 
     def facts(self) -> dict[str, str]:
         return {"photos": "; ".join(describe(self.crops))}
@@ -185,7 +213,7 @@ def mean_face(side: int) -> np.ndarray:
 
 def _made(network: Network, pictures: Tensor, v_id: Tensor) -> Tensor:
     parts = zip(pictures.split(_BATCH), v_id.split(_BATCH), strict=True)
-    return torch.cat([network(a.to(network.device), b.to(network.device)).float().cpu() for a, b in parts])
+    return torch.cat([network(a, b).float() for a, b in parts])
 
 
 @lru_cache(maxsize=2)
@@ -196,9 +224,8 @@ def _order(seed: int, epoch: int, count: int) -> np.ndarray:
 def run(settings: GeneralSettings) -> dict[str, Any]:
     """Train and save; returns the figures on held-out people."""
     crops = settings.load_crops()
-    vectors = teacher_features(
-        crops, EncoderChoice(bundled("identity")), max(1, settings.dataloader_num_workers)
-    )
+    choice = EncoderChoice(bundled("identity"), device="cuda" if torch.cuda.is_available() else "cpu")
+    vectors = teacher_features(crops, choice, max(1, settings.dataloader_num_workers))
     torch.manual_seed(settings.seed)
     if settings.initial is not None:
         network = GeneralAutoencoder.from_pretrained(settings.initial)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -49,8 +51,14 @@ class LevelManager(nn.Module):
             return self.side, 1.0
         return self.side, min(1.0, (step - int(self.began) + 1) / self.settings.fade_steps)
 
+    def _apply(self, fn: Callable[..., Tensor], recurse: bool = True) -> Self:
+        """Stay on the CPU: the level is asked for at every step, and to ask a device is to wait for it."""
+        return self
+
     def add(self, loss: Tensor) -> None:
-        """Take the loss of a batch, for the plateau."""
+        """Take the loss of a batch, for the plateau; nothing is looked at if levels come by steps."""
+        if self.settings.growth == "steps":
+            return
         self.total += loss.detach().to(self.total)
         self.count += 1
 

@@ -37,7 +37,7 @@ def ssim_map(output: Tensor, truth: Tensor) -> Tensor:
     """(B,C,S,S) twice in [0,1] -> (B,C,S,S) structural similarity."""
     x, y = output.float(), truth.float()
     channels, side = x.shape[1], x.shape[-1]
-    window = _window(min(_LARGEST, side // 2 * 2 - 1)).to(x)
+    window = _window(min(_LARGEST, side // 2 * 2 - 1), x.device)
 
     def mean(values: Tensor) -> Tensor:
         half = len(window) // 2
@@ -58,7 +58,8 @@ def psnr(output: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=8)
-def _window(size: int) -> Tensor:
-    """(size,) a Gaussian with sum 1."""
-    values = torch.exp(-((torch.arange(size) - (size - 1) / 2) ** 2) / (2 * _SIGMA**2))
-    return values / values.sum()
+def _window(size: int, device: torch.device) -> Tensor:
+    """(size,) a Gaussian with sum 1. Copied to a device once: a copy makes the program wait for the device."""
+    with torch.inference_mode(False):
+        values = torch.exp(-((torch.arange(size) - (size - 1) / 2) ** 2) / (2 * _SIGMA**2))
+        return (values / values.sum()).to(device)

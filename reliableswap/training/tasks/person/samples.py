@@ -10,17 +10,18 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from .frames import Frames
+from .held import LIMIT, Held
 from .settings import PersonSettings
-from .warp import draw_jitter, draw_warp
 
 
 class PersonSamples(Dataset[dict[str, Tensor]]):
-    """Sample i follows from the seed and i: picture (S,S,3) and mask (S,S) uint8, jitter (2,3), warp (2,5,5), weight,
-    and person, the number of whom all samples of the step show."""
+    """Sample i follows from the seed and i: row, the number of a frame of the person whom all samples of the step show;
+    with picture (S,S,3) and mask (S,S) uint8 if everybody's frames are too many to be held."""
 
     def __init__(self, settings: PersonSettings, people: Sequence[Frames]) -> None:
         self.settings, self.people = settings, list(people)
         self.per_step = settings.train_batch_size * settings.gradient_accumulation_steps
+        self.whole = sum(len(one.pictures) for one in people) * settings.size**2 * 4 > LIMIT
 
     def __len__(self) -> int:
         return 2**31
@@ -29,11 +30,19 @@ class PersonSamples(Dataset[dict[str, Tensor]]):
         person = (i // self.per_step) % len(self.people)
         frames, rng = self.people[person], np.random.default_rng([self.settings.seed, 11, i])
         row = int(frames.rows[rng.integers(len(frames.rows))])
-        return {
-            "picture": torch.from_numpy(np.array(frames.pictures[row])),
-            "mask": torch.from_numpy(np.array(frames.masks[row])),
-            "jitter": torch.from_numpy(draw_jitter(rng, self.settings.jitter)),
-            "warp": torch.from_numpy(draw_warp(rng, self.settings.warp)),
-            "weight": torch.tensor(float(frames.weights[row])),
-            "person": torch.tensor(person),
-        }
+        sample = {"row": torch.tensor(row)}
+        if self.whole:
+            sample["picture"] = torch.from_numpy(np.array(frames.pictures[row]))
+            sample["mask"] = torch.from_numpy(np.array(frames.masks[row]))
+        return sample
+
+    def held(self) -> list[Held]:
+        """What a batch's rows stand for, by person."""
+        found = []
+        for one in self.people:
+            arrays = {"weight": np.asarray(one.weights, np.float32)}
+            if not self.whole:
+                everything = np.arange(len(one.weights))
+                arrays |= {"picture": one.pictures[everything], "mask": one.masks[everything]}
+            found.append(Held(**arrays))
+        return found

@@ -20,8 +20,8 @@ class PersonSettings(RunSettings):
 
     people: str = setting(
         "",
-        "NAME=SOURCE with commas between: a clip, clip.mp4#2 for its second person, a photo or a folder of photos; a "
-        "name may occur several times",
+        "NAME=SOURCE with commas between: a clip, clip.mp4#2 for its second person, a photo, a folder of photos, or "
+        "alone a person's folder of the crops of an earlier run; a name may occur several times",
         on_resume="any",
     )
     crops: Path | None = setting(

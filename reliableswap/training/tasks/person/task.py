@@ -34,7 +34,7 @@ from .losses import l1_loss, ssim_loss
 from .samples import PersonSamples
 from .settings import PersonSettings
 from .validation import Validation
-from .warp import places, read_at, to_pictures
+from .warp import draw_jitter, draw_warp, places, read_at, to_pictures
 
 __all__ = ["PersonSettings", "PersonTask", "run"]
 
@@ -54,13 +54,25 @@ class PersonTask(Task):
         self.companions["levels"] = self.levels
         self.validation = Validation(people, settings.validation_frames)
         self.frozen = _frozen(settings)
+        self.held = self.dataset.held()
+        self.device: torch.device | None = None
         self.step, self.side, self.fade = 0, first, 1.0
+        self.grown: tuple[int, float] | None = None  # what the trained network was told last
         self._began = time.monotonic()
 
     def start(self, step: int, device: torch.device) -> None:
         self.step = step
         self.side, self.fade = self.levels.at(step)
-        self.frozen.to(device)
+        if device != self.device:
+            self.device = device
+            self.frozen.to(device)
+            for one in self.held:
+                one.to(device)
+
+    @property
+    def turn(self) -> int:
+        """The number of the person whose decoder this step trains."""
+        return self.step % len(self.people)
 
     @property
     def warped(self) -> bool:
@@ -73,9 +85,20 @@ class PersonTask(Task):
         """Whether the mesh and perceptual losses take part in this step: they take most of its time."""
         return self.step // len(self.people) % self.settings.detail_every == 0
 
+    def prepare(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Rows -> picture (B,S,S,3) and mask (B,S,S) uint8, weight (B,), jitter (B,2,3), warp (B,2,5,5)."""
+        rows, settings = batch["row"], self.settings
+        drawn = {
+            "jitter": draw_jitter(len(rows), settings.jitter, rows.device),
+            "warp": draw_warp(len(rows), settings.warp, rows.device),
+        }
+        return {**batch, **self.held[self.turn].rows(rows), **drawn}
+
     def losses(self, network: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         inside: CombAutoencoder = network  # type: ignore[assignment]  # one process wraps nothing
-        inside.grow(self.side, self.fade, [one.person for one in self.people])
+        if self.grown != (self.side, self.fade):
+            self.grown = self.side, self.fade
+            inside.grow(self.side, self.fade, [one.person for one in self.people])
         if not self.settings.train_encoder:
             inside.encoder.eval()  # batch norms would learn
         found = self.losses_at(network, batch, self.side, self.detailed)
@@ -94,7 +117,7 @@ class PersonTask(Task):
             seen = truth
             if self.warped:
                 seen = read_at(pictures, places(batch["jitter"], side, batch["warp"]))
-        made = network(seen, self.people[int(batch["person"][0])].person).float()
+        made = network(seen, self.people[self.turn].person).float()
         found: dict[str, Tensor] = {}
         with no_autocast(made):
             if settings.ssim_weight:
@@ -122,7 +145,15 @@ class PersonTask(Task):
         assert isinstance(network, CombAutoencoder)
         network.grow(self.side, self.fade, [one.person for one in self.people])
         figures = self.validation.figures(network, self.side)
+        if "mesh" in self.frozen and self.side >= self.settings.detail_size:
+            figures |= self.validation.expression(network, self.side, self.openings)
         return {"side": self.side, "minutes": (time.monotonic() - self._began) / 60, **figures}
+
+    def openings(self, pictures: Tensor) -> Tensor:
+        """(B,3,S,S) -> (B,K) how open eyes and mouth are, by the network of the mesh loss."""
+        half, kind = self.settings.mixed_precision == "bf16", pictures.device.type
+        with torch.autocast(kind, torch.bfloat16, enabled=half):
+            return openings(self.frozen["mesh"](pictures))
 
     def grid(self, network: Network) -> np.ndarray | None:
         assert isinstance(network, CombAutoencoder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from reliableswap.geometry import regions
 from reliableswap.models.comb_autoencoder import CombAutoencoder
 
 from .frames import Frames
-from .losses import masked_ssim, psnr
+from .losses import masked_mean, masked_ssim, psnr
 from .warp import to_pictures
 
 _BATCH = 8
@@ -28,22 +29,45 @@ class Validation:
         self.people, self.count = list(people), count
 
     def figures(self, network: CombAutoencoder, side: int) -> dict[str, float]:
-        """PSNR and SSIM of rebuilt held-out frames in the mask: means over people, and of each."""
-        found: dict[str, list[float]] = {"psnr": [], "ssim": []}
+        """PSNR and SSIM of rebuilt held-out frames in the mask, and how much they differ between the lips in grey
+        levels: means over people, and of each."""
+        found: dict[str, list[float]] = {"psnr": [], "ssim": [], "mouth": []}
         each: dict[str, float] = {}
         for one in self.people:
             if not len(one.held_out):
                 continue
-            truth, mask = self._frames(one, _spread(one.held_out, self.count), side)
+            rows = _spread(one.held_out, self.count)
+            truth, mask = self._frames(network, one, rows, side)
             made = self._made(network, truth, one.person)
+            apart = (made.clamp(-1, 1) - truth).mean(1, keepdim=True).abs()
             values = {
                 "psnr": float(psnr(made, truth, mask).mean()),
                 "ssim": float(masked_ssim(made, truth, mask).mean()),
+                "mouth": 127.5 * float(masked_mean(apart, self._mouths(one, rows, side).to(apart)).mean()),
             }
             for name, value in values.items():
                 found[name].append(value)
                 each[f"{name}_{one.person}"] = value
         return {name: float(np.mean(values)) for name, values in found.items() if values} | each
+
+    def expression(
+        self, network: CombAutoencoder, side: int, openings: Callable[[Tensor], Tensor]
+    ) -> dict[str, float]:
+        """opening: how far the next person's decoder is from following a frame's eyes and mouth; 0: it follows them
+        wholly, 1: not at all.
+
+        What people differ by is left out: openings are compared with their mean over the frames.
+        """
+        shares = []
+        for one, other in zip(self.people, [*self.people[1:], *self.people[:1]], strict=True):
+            if len(self.people) < 2 or min(self.count, len(one.held_out)) < 2:
+                continue
+            truth, mask = self._frames(network, one, _spread(one.held_out, self.count), side)
+            made = truth + mask * (self._made(network, truth, other.person) - truth)
+            wanted, drawn = (openings(pictures).float() for pictures in (truth, made))
+            wanted, drawn = wanted - wanted.mean(0), drawn - drawn.mean(0)
+            shares.append(float((drawn - wanted).abs().mean() / wanted.abs().mean().clamp(min=1e-6)))
+        return {"opening": float(np.mean(shares))} if shares else {}
 
     def grid(self, network: CombAutoencoder, side: int) -> np.ndarray:
         """(H,W,3) uint8 rows of a frame, its rebuilt version, and the same frame by the others' decoders."""
@@ -51,7 +75,7 @@ class Validation:
         names = [one.person for one in self.people]
         for one in self.people:
             chosen = one.held_out if len(one.held_out) else one.rows
-            truth, _ = self._frames(one, _spread(chosen, _ROWS), side)
+            truth, _ = self._frames(network, one, _spread(chosen, _ROWS), side)
             order = [one.person, *(name for name in names if name != one.person)][: _COLUMNS - 1]
             columns = [truth, *(self._made(network, truth, name) for name in order)]
             rows.append(np.concatenate([_pixels(column) for column in columns], 2))
@@ -59,16 +83,27 @@ class Validation:
         times = max(1, _SMALLEST // side)
         return cv2.resize(picture, None, fx=times, fy=times, interpolation=cv2.INTER_NEAREST)
 
-    def _frames(self, one: Frames, rows: Sequence[int], side: int) -> tuple[Tensor, Tensor]:
-        """(N,3,side,side) in [-1,1], (N,1,side,side) in 0..1."""
-        pictures = to_pictures(torch.from_numpy(np.stack([one.pictures[row] for row in rows])))
-        masks = torch.from_numpy(np.stack([one.masks[row] for row in rows])).float()[:, None] / 255
+    def _frames(
+        self, network: CombAutoencoder, one: Frames, rows: Sequence[int], side: int
+    ) -> tuple[Tensor, Tensor]:
+        """(N,3,side,side) in [-1,1], (N,1,side,side) in 0..1, on the network's device."""
+        pixels, seen = (
+            torch.from_numpy(arrays[np.array(rows)]).to(network.device)
+            for arrays in (one.pictures, one.masks)
+        )
+        pictures, masks = to_pictures(pixels), seen.float()[:, None] / 255
         return F.adaptive_avg_pool2d(pictures, side), F.adaptive_avg_pool2d(masks, side)
 
     @staticmethod
     def _made(network: CombAutoencoder, pictures: Tensor, person: str) -> Tensor:
-        parts = [network(part.to(network.device), person).float().cpu() for part in pictures.split(_BATCH)]
-        return torch.cat(parts)
+        return torch.cat([network(part, person).float() for part in pictures.split(_BATCH)])
+
+    @staticmethod
+    def _mouths(one: Frames, rows: Sequence[int], side: int) -> Tensor:
+        """(N,1,side,side) in 0..1 what is between the lips."""
+        shape = one.pictures[rows[0]].shape[:2]
+        masks = np.stack([regions.inner_mouth(one.meshes[row], shape) for row in rows])
+        return F.adaptive_avg_pool2d(torch.from_numpy(masks)[:, None], side)
 
 
 def _spread(rows: np.ndarray, count: int) -> list[int]:
@@ -79,4 +114,4 @@ def _spread(rows: np.ndarray, count: int) -> list[int]:
 def _pixels(pictures: Tensor) -> np.ndarray:
     """(N,3,S,S) in [-1,1] -> (N,S,S,3) uint8."""
     values = ((pictures + 1) * 127.5).round().clamp(0, 255)
-    return values.permute(0, 2, 3, 1).numpy().astype(np.uint8)
+    return values.permute(0, 2, 3, 1).cpu().numpy().astype(np.uint8)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -11,18 +12,17 @@ CELLS = 5  # points a side of the coarse grid that a warp moves
 _TURN, _SIZE, _SHIFT = 6.0, 0.05, 0.03  # standard deviations: degrees, and shares of the side
 
 
-def draw_jitter(rng: np.random.Generator, strength: float) -> np.ndarray:
-    """(2,3) float32 a turn, size and shift as `affine_grid` takes them."""
-    angle = np.radians(rng.normal(0, _TURN * strength))
-    scale = np.exp(rng.normal(0, _SIZE * strength))
-    x, y = rng.normal(0, 2 * _SHIFT * strength, 2)
-    cos, sin = scale * np.cos(angle), scale * np.sin(angle)
-    return np.array([[cos, -sin, x], [sin, cos, y]], np.float32)
+def draw_jitter(count: int, strength: float, device: torch.device | None = None) -> Tensor:
+    """(B,2,3) turns, sizes and shifts as `affine_grid` takes them."""
+    angle, scale, x, y = strength * torch.randn(4, count, device=device)
+    angle, scale = math.radians(_TURN) * angle, (_SIZE * scale).exp()
+    cos, sin = scale * angle.cos(), scale * angle.sin()
+    return torch.stack([cos, -sin, 2 * _SHIFT * x, sin, cos, 2 * _SHIFT * y], 1).unflatten(1, (2, 3))
 
 
-def draw_warp(rng: np.random.Generator, strength: float) -> np.ndarray:
-    """(2,CELLS,CELLS) float32 how far the points of a coarse grid move; a side is 2 long."""
-    return rng.normal(0, 2 * strength, (2, CELLS, CELLS)).astype(np.float32)
+def draw_warp(count: int, strength: float, device: torch.device | None = None) -> Tensor:
+    """(B,2,CELLS,CELLS) how far the points of a coarse grid move; a side is 2 long."""
+    return 2 * strength * torch.randn(count, 2, CELLS, CELLS, device=device)
 
 
 def places(jitter: Tensor, side: int, warp: Tensor | None = None) -> Tensor:

@@ -119,15 +119,16 @@ def test_losses_are_zero_for_the_truth_and_blind_beside_the_mask(side: int) -> N
     assert psnr(truth + 0.2, truth.clamp(-0.8, 0.8), mask).max() < 30
 
 
-def test_warps_move_the_picture_a_little(rng: np.random.Generator) -> None:
+def test_warps_move_the_picture_a_little() -> None:
+    torch.manual_seed(0)
     ramp = torch.linspace(-1, 1, 32).expand(1, 3, 32, 32)
-    still = places(torch.from_numpy(draw_jitter(rng, 0.0))[None], 32)
+    still = places(draw_jitter(1, 0.0), 32)
     assert torch.allclose(read_at(ramp, still), ramp, atol=1e-5)
     assert torch.allclose(
         read_at(ramp, places(torch.eye(2, 3)[None], 8)), torch.nn.functional.avg_pool2d(ramp, 4), atol=1e-5
     )
-    warped = read_at(ramp, places(torch.eye(2, 3)[None], 32, torch.from_numpy(draw_warp(rng, 0.04))[None]))
+    warped = read_at(ramp, places(torch.eye(2, 3)[None], 32, draw_warp(1, 0.04)))
     apart = (warped - ramp).abs()
     assert 0.01 < apart.mean() < 0.2
-    turned = read_at(ramp, places(torch.from_numpy(draw_jitter(rng, 1.0))[None], 32))
+    turned = read_at(ramp, places(draw_jitter(1, 1.0), 32))
     assert not torch.allclose(turned, ramp, atol=1e-3)

@@ -16,7 +16,7 @@ from reliableswap.data.mapped import MappedRows
 from reliableswap.errors import ReliableSwapError
 from reliableswap.models import CombAutoencoder, GeneralAutoencoder, PerceptualFeatures
 from reliableswap.training.core.trainer import train
-from reliableswap.training.tasks.person import build
+from reliableswap.training.tasks.person import build, general
 from reliableswap.training.tasks.person.frames import Frames
 from reliableswap.training.tasks.person.general import GeneralSettings, GeneralTask, mean_face
 
@@ -50,16 +50,34 @@ def network() -> GeneralAutoencoder:
     return found
 
 
+def prepared(task: GeneralTask, count: int) -> dict[str, torch.Tensor]:
+    """The first samples as a batch."""
+    task.start(0, torch.device("cpu"))
+    return task.prepare(torch.utils.data.default_collate([task.dataset[i] for i in range(count)]))
+
+
 def test_a_sample_is_told_who_by_any_photo_of_the_person(crops: Crops, tmp_path: Path) -> None:
     task = task_of(crops, tmp_path / "run")
-    samples = [task.dataset[i] for i in range(60)]
-    told = {int(one["v_id"].argmax()) for one in samples}
-    assert told == {0, 1, 2}  # nobody held out
+    batch = prepared(task, 60)
+    told = batch["v_id"].argmax(1)
+    assert set(told.tolist()) == {0, 1, 2}  # nobody held out
     own = crops.pixels[2]
-    assert {one["picture"].shape for one in samples} == {(SIDE, SIDE, 3)}
-    of_b = [one["picture"].numpy() for one in samples if int(one["v_id"].argmax()) == 2]
+    assert batch["picture"].shape == (60, SIDE, SIDE, 3)
+    of_b = [one.numpy() for one in batch["picture"][told == 2]]
     assert len({picture.tobytes() for picture in of_b}) == 2  # and mirrored
     assert abs(np.mean(of_b) - own.mean()) < 1
+
+
+def test_photos_that_are_too_many_to_be_held_give_the_same(
+    crops: Crops, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    held = prepared(task_of(crops, tmp_path / "run"), 6)
+    monkeypatch.setattr(general, "LIMIT", 100)
+    torch.manual_seed(0)
+    read = prepared(task_of(crops, tmp_path / "run"), 6)
+    assert held.keys() == read.keys() == {"picture", "v_id", "jitter", "warp"}
+    assert all(torch.equal(held[name], read[name]) for name in held)
 
 
 def test_the_mean_face_is_where_templates_have_it() -> None:
@@ -85,7 +103,7 @@ def test_it_learns_and_goes_on_where_it_stopped(crops: Crops, tmp_path: Path) ->
 def test_losses_fall_on_what_is_seen_often(crops: Crops, tmp_path: Path) -> None:
     task, general = task_of(crops, tmp_path / "run", warp=0.0, jitter=0.0, noise=0.0), network().train()
     optimizer = torch.optim.Adam(general.parameters(), 3e-3)
-    batch = torch.utils.data.default_collate([task.dataset[i] for i in range(4)])
+    batch = prepared(task, 4)
     sums = []
     for _ in range(30):
         losses = task.losses(general, batch)

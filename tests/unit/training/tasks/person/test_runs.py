@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -15,10 +16,13 @@ from support.toy_training import figures_of_run, same_run
 from reliableswap.errors import ReliableSwapError
 from reliableswap.models import CombAutoencoder
 from reliableswap.training.core.state import checkpoints
+from reliableswap.training.tasks.person import samples
 from reliableswap.training.tasks.person import task as person_task
 from reliableswap.training.tasks.person.frames import Frames
+from reliableswap.training.tasks.person.levels import LevelManager
 from reliableswap.training.tasks.person.settings import PersonSettings
 from reliableswap.training.tasks.person.task import PersonTask, run
+from reliableswap.training.tasks.person.validation import Validation
 
 
 @pytest.fixture
@@ -37,6 +41,13 @@ def trained(output: Path, **more: Any) -> CombAutoencoder:
     return CombAutoencoder.from_pretrained(output)
 
 
+def batch_of(task: PersonTask, step: int) -> dict[str, torch.Tensor]:
+    """The batch of two of a step."""
+    task.start(step, torch.device("cpu"))
+    samples = [task.dataset[i] for i in (2 * step, 2 * step + 1)]
+    return task.prepare(torch.utils.data.default_collate(samples))
+
+
 @pytest.mark.usefixtures("drawn")
 def test_a_run_grows_through_the_levels_and_leaves_a_folder(tmp_path: Path) -> None:
     network = trained(tmp_path / "run")
@@ -46,6 +57,7 @@ def test_a_run_grows_through_the_levels_and_leaves_a_folder(tmp_path: Path) -> N
     assert (first["side"], last["side"]) == (16, 16)
     assert last["psnr"] == pytest.approx((last["psnr_alice"] + last["psnr_bob"]) / 2)
     assert 0 < last["psnr_alice"] < 60
+    assert 0 < last["mouth"] < 255
     assert (tmp_path / "run" / "grids" / "step-0000008.png").is_file()
     card = (tmp_path / "run" / "README.md").read_text()
     assert "drawn frames" in card
@@ -99,10 +111,10 @@ def test_a_step_trains_one_person(tmp_path: Path, drawn: dict[str, Frames]) -> N
     people = [drawn["alice"], drawn["bob"]]
     network = CombAutoencoder(("alice", "bob"), size=SIDE, latent=8, base_channels=1, max_channels=8)
     task = PersonTask(settings, people, 4)
-    numbers = [int(task.dataset[i]["person"]) for i in range(8)]
-    assert numbers == [0, 0, 1, 1, 0, 0, 1, 1]
-    task.start(0, torch.device("cpu"))
-    batch = torch.utils.data.default_collate([task.dataset[2], task.dataset[3]])
+    batch = batch_of(task, 1)
+    rows = [int(task.dataset[i]["row"]) for i in (2, 3)]
+    assert np.array_equal(batch["picture"].numpy(), people[1].pictures[np.array(rows)])
+    assert np.array_equal(batch["weight"].numpy(), people[1].weights[rows])
     sum(task.losses(network, batch).values()).backward()
     assert network.encoder.last.weight.grad is not None
     assert network.decoder("bob").first.weight.grad is not None
@@ -164,13 +176,73 @@ def test_losses_of_details_from_their_side_on(tmp_path: Path) -> None:
     settings = person_settings(tmp_path, size=64)
     network = CombAutoencoder(("alice", "bob"), size=64, latent=8, base_channels=1, max_channels=8)
     task = PersonTask(settings, people, 64)
-    task.start(0, torch.device("cpu"))
-    batch = torch.utils.data.default_collate([task.dataset[0], task.dataset[1]])
+    batch = batch_of(task, 0)
     found = task.losses(network, batch)
     assert found.keys() == {"ssim", "l1", "mesh", "perceptual"}
     sum(found.values()).backward()
     assert all(torch.isfinite(p.grad).all() for p in network.parameters() if p.grad is not None)
     assert task.losses_at(network, batch, 32).keys() == {"ssim", "l1"}
+    with torch.inference_mode():
+        figures = task.validate(network.eval())
+    assert figures["opening"] > 0
+
+
+class Follower(torch.nn.Module):
+    """Every decoder of it gives back what it is shown, darker by a constant, or always the same."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, follows: bool) -> None:
+        super().__init__()
+        self.follows = follows
+
+    def forward(self, pictures: torch.Tensor, person: str) -> torch.Tensor:
+        return pictures - 0.1 if self.follows else torch.zeros_like(pictures)
+
+
+@pytest.mark.parametrize("follows", [True, False])
+def test_whether_another_decoder_follows_an_expression(follows: bool, tmp_path: Path) -> None:
+    people = [drawn_frames(name, tmp_path / name, seed=1) for name in ("alice", "bob")]
+
+    def openings(pictures: torch.Tensor) -> torch.Tensor:
+        return pictures[..., 6:10, 6:10].mean((2, 3))
+
+    validation = Validation(people, 3)
+    figures = validation.expression(Follower(follows), SIDE, openings)  # type: ignore[arg-type]
+    assert figures["opening"] == pytest.approx(0 if follows else 1, abs=0.05)
+    alone = Validation(people[:1], 3)
+    assert not alone.expression(Follower(follows), SIDE, openings)  # type: ignore[arg-type]
+
+
+def test_levels_are_asked_without_waiting_for_a_device(tmp_path: Path) -> None:
+    levels = LevelManager(person_settings(tmp_path), (4, 8, 16), 4).to("meta")
+    assert levels.at(0) == (4, 1.0)
+    levels.add(torch.zeros((), device="meta"))
+    assert levels.at(2)[0] == 8
+
+
+@pytest.mark.usefixtures("drawn")
+def test_frames_that_are_too_many_to_be_held_give_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(person_settings(tmp_path / "held"))
+    monkeypatch.setattr(samples, "LIMIT", 100)
+    run(person_settings(tmp_path / "read"))
+    assert same_run(tmp_path / "held", tmp_path / "read")
+
+
+def test_frames_of_an_earlier_run_are_a_source(tmp_path: Path) -> None:
+    for name in ("alice", "bob"):
+        drawn_frames(name, tmp_path / "crops" / name)
+    crops = tmp_path / "crops"
+    network = trained(tmp_path / "run", people=f"ann={crops / 'alice'},ben={crops / 'bob'}")
+    assert network.trained == ["ann", "ben"]
+    for more, said in (
+        ({"people": f"ann={crops / 'alice'}", "size": 32}, "frames of 16 px"),
+        ({"people": f"ann={crops / 'alice'},ann={crops / 'bob'}"}, "only source"),
+    ):
+        with pytest.raises(ReliableSwapError, match=said):
+            run(person_settings(tmp_path / "other", **more))
 
 
 @pytest.mark.usefixtures("drawn")
