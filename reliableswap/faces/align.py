@@ -63,6 +63,18 @@ TEMPLATES: dict[str, Template] = {
                 (313.08905, 371.15118),
             ),
         ),
+        # FFHQ's, 1.2 times as large around (256, 290): the head with its hair, and little behind it.
+        Template(
+            "head_512",
+            512,
+            (
+                (180.37766, 229.93650),
+                (331.48332, 230.23232),
+                (256.76099, 318.82322),
+                (190.31340, 387.69252),
+                (324.50686, 387.38142),
+            ),
+        ),
     )
 }
 

@@ -43,7 +43,7 @@ from .stored import StoredPipeline
 
 logger = logging.getLogger(__name__)
 
-TEMPLATE = "ffhq_512"  # the crop that tokens show
+TEMPLATE = "head_512"  # the crop that tokens show
 DESCRIBE = "describe this face"
 DRAWN = "face drawing"
 _LONGEST = 95  # words of a description or a question

@@ -72,8 +72,4 @@ def tiny_transformer(tokeniser: FaceTokeniser | None = None, **more: Any) -> Uni
     torch.manual_seed(1)
     checksum = weights_checksum(tokeniser, ()) if tokeniser is not None else ""
     settings = {**TINY, "codes": 32, "dropout": 0.0, "tokeniser_checksum": checksum, **more}
-    network = UnifiedTransformer(vocabulary(), **settings).eval()
-    with torch.no_grad():  # as large as after training, so that what one token changes can be seen
-        network.words.weight.mul_(30)
-        network.pieces.weight.mul_(30)
-    return network
+    return UnifiedTransformer(vocabulary(), **settings).eval()

@@ -31,7 +31,7 @@ from reliableswap.imaging.colour import to_lab
 from reliableswap.safety.age import age_nets, open_age_network
 
 SIDE = 128
-TEMPLATE = "ffhq_512"  # wide enough for hair and hats
+TEMPLATE = "head_512"  # wide enough for hair, and little of what is behind
 _FORMAT = 1  # of the records; with another number all are made anew
 _SMALLEST = 40.0  # pixels from cheek to cheek
 _INSIDE = 0.8  # share of the crop that the photo covers, at least

@@ -32,31 +32,49 @@ class TokenExperts(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             odds = F.softmax(self.router(x.float()), 1)
         best, chosen = odds.topk(self.top_k, 1)
-        out = self.shared(x)
-        for number, expert in enumerate(self.experts):
-            rows, rank = torch.where(chosen == number)
-            made = expert(x[rows]) * best[rows, rank, None].to(out.dtype)
-            out = out.index_add(0, rows, made.to(out.dtype))
+        weights = torch.zeros_like(odds).scatter(1, chosen, best)
         count = max(1, len(x))  # a batch may hold no row of this group; its experts take part all the same
-        share = F.one_hot(chosen, len(self.experts)).float().sum((0, 1)) / (count * self.top_k)
+        share = torch.zeros_like(odds).scatter(1, chosen, 1.0).sum(0) / (count * self.top_k)
         # 1 if tokens spread evenly, up to the number of experts if one gets all (Switch Transformers).
-        return out, len(self.experts) * (share * odds.sum(0) / count).sum()
+        return self._mixed(x, weights), len(self.experts) * (share * odds.sum(0) / count).sum()
+
+    def _mixed(self, x: Tensor, weights: Tensor) -> Tensor:
+        """The shared expert and the others by their weights (N,E), all computed in two products of matrices.
+
+        Experts are so small that this costs less than to sort tokens, for which a GPU would have to be waited for.
+        """
+        mlps = [self.shared, *self.experts]
+        first, last = [mlp[0] for mlp in mlps], [mlp[2] for mlp in mlps]
+        hidden = F.gelu(
+            F.linear(x, torch.cat([one.weight for one in first]), torch.cat([one.bias for one in first]))
+        )
+        each = torch.cat([torch.ones_like(weights[:, :1]), weights], 1).to(hidden.dtype)
+        hidden = (hidden.unflatten(1, (len(mlps), -1)) * each[:, :, None]).flatten(1)
+        told = F.linear(hidden, torch.cat([one.weight for one in last], 1))
+        return told + F.linear(each, torch.stack([one.bias for one in last], 1))
+
+
+Rows = tuple[Tensor, Tensor] | tuple[slice, slice]
+"""Which rows of a batch are questions, and which are drawings: numbers, or the first ones and the last ones."""
 
 
 class GroupedExperts(nn.Module):
-    """(B,L,W) and whether rows are drawn (B,) -> (B,L,W), and the balance losses of both task groups, summed."""
+    """(B,L,W) and its rows by task -> (B,L,W), and the balance losses of both task groups, summed."""
 
     def __init__(self, width: int, hidden: int, experts: int, top_k: int) -> None:
         super().__init__()
         self.groups = nn.ModuleList(TokenExperts(width, hidden, experts, top_k) for _ in range(2))
 
-    def forward(self, x: Tensor, drawing: Tensor) -> tuple[Tensor, Tensor]:
-        out, balance = torch.zeros_like(x), x.new_zeros((), dtype=torch.float32)
+    def forward(self, x: Tensor, rows: Rows) -> tuple[Tensor, Tensor]:
+        parts, balance = [], x.new_zeros((), dtype=torch.float32)
         for number, group in enumerate(self.groups):
-            rows = torch.where(drawing == bool(number))[0]
-            made, uneven = group(x[rows].flatten(0, 1))
-            out = out.index_copy(0, rows, made.view(len(rows), *x.shape[1:]).to(out.dtype))
+            given = x[rows[number]]
+            made, uneven = group(given.flatten(0, 1))
+            parts.append(made.view(len(given), *x.shape[1:]).to(x.dtype))
             balance = balance + uneven
+        out = torch.cat(parts)
+        if isinstance(rows[0], Tensor):
+            out = torch.zeros_like(x).index_copy(0, torch.cat(rows), out)
         return out, balance
 
 
@@ -67,7 +85,7 @@ class PlainExpert(nn.Module):
         super().__init__()
         self.mlp = Mlp(width, hidden)
 
-    def forward(self, x: Tensor, drawing: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, rows: Rows) -> tuple[Tensor, Tensor]:
         return self.mlp(x), x.new_zeros((), dtype=torch.float32)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.distributed
@@ -32,6 +32,9 @@ class Quantiser(nn.Module):
     random vector of the batch. The first `warm_up` calls let the vectors pass as they are, and the codes begin with
     vectors of the last of them: those of a new encoder are all alike, and it would never leave the few codes that it
     begins with. Ranks share their sums, so that all have the same codes.
+
+    noise: mean share of a picture's codes for which training shows those of another picture at the same place. What
+    follows learns to make one face of codes that do not fit together, as drawn ones do not always.
     """
 
     codes: Tensor
@@ -39,9 +42,10 @@ class Quantiser(nn.Module):
     uses: Tensor
     calls: Tensor
 
-    def __init__(self, codes: int, width: int, warm_up: int = 0) -> None:
+    def __init__(self, codes: int, width: int, warm_up: int = 0, noise: float = 0.0) -> None:
         super().__init__()
-        self.warm_up = warm_up
+        self.warm_up, self.noise = warm_up, noise
+        self._warm = False  # whether `calls` is known to be past warm_up; to look waits for the device
         start = F.normalize(torch.randn(codes, width), dim=1)
         self.register_buffer("codes", start)
         self.register_buffer("sums", start.clone())
@@ -60,6 +64,10 @@ class Quantiser(nn.Module):
             if self.training and not early:
                 self._move(flat.detach(), tokens)
             passed = flat if early else flat + (found - flat).detach()
+            if self.training and self.noise and not early:
+                passed = self._mixed(passed.view(batch, -1, width), found.view(batch, -1, width)).flatten(
+                    0, 1
+                )
             commitment = commitment * (0.0 if early else 1.0)
         vectors = passed.view(batch, height, columns, width).permute(0, 3, 1, 2)
         return Quantised(vectors, tokens.view(batch, height, columns), commitment)
@@ -68,10 +76,21 @@ class Quantiser(nn.Module):
         """(B,h,w) tokens -> (B,D,h,w) their codes."""
         return self.codes[tokens].permute(0, 3, 1, 2)
 
+    def _mixed(self, passed: Tensor, found: Tensor) -> Tensor:
+        """(B,P,D) with some of the codes of the picture before in the batch, more in some pictures than in others."""
+        share = 2 * self.noise * torch.rand(len(passed), 1, 1, device=passed.device)
+        other = torch.rand(*passed.shape[:2], 1, device=passed.device) < share
+        return torch.where(other, found.roll(1, 0), passed)
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        self._warm = False
+        super()._load_from_state_dict(*args, **kwargs)
+
     @torch.no_grad()
     def _begin(self, flat: Tensor) -> bool:
         """Count the call; whether it is one of the first. The last of these gives the codes."""
-        if self.calls > self.warm_up:
+        if self._warm or self.calls > self.warm_up:
+            self._warm = True
             return False
         self.calls += 1
         if self.calls <= self.warm_up:
@@ -87,7 +106,7 @@ class Quantiser(nn.Module):
     @torch.no_grad()
     def _move(self, flat: Tensor, tokens: Tensor) -> None:
         """Average the vectors of each code over the last steps, and move the codes there."""
-        uses = torch.bincount(tokens, minlength=len(self.codes)).to(flat)
+        uses = torch.zeros_like(self.uses).index_add_(0, tokens, torch.ones_like(flat[:, 0]))
         sums = torch.zeros_like(self.sums).index_add_(0, tokens, flat)
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.all_reduce(uses)
@@ -98,8 +117,8 @@ class Quantiser(nn.Module):
         dead = self.uses < _DEAD * mean
         chosen = flat[torch.randint(len(flat), (len(self.codes),), device=flat.device)]
         self._from_first(chosen)
-        self.sums[dead] = chosen[dead] * mean
-        self.uses[dead] = mean
+        self.sums.copy_(torch.where(dead[:, None], chosen * mean, self.sums))
+        self.uses.copy_(torch.where(dead, mean, self.uses))
         self.codes.copy_(F.normalize(self.sums, dim=1))
 
     @staticmethod

@@ -80,7 +80,8 @@ class FaceTokeniser(Network):
     """(B,3,128,128) in [-1,1] -> TokeniserOutput.
 
     widths: channels at 32, 16 and 8 px of the encoder. decoder_widths: at 8, 16, 32 and 64 px. codes: size of the
-    codebook. code_width: numbers of a code. warm_up: steps of training without a codebook at first.
+    codebook. code_width: numbers of a code. warm_up: steps of training without a codebook at first. code_noise: share
+    of the codes that training takes from another picture.
     """
 
     @register_to_config
@@ -91,6 +92,7 @@ class FaceTokeniser(Network):
         codes: int = 512,
         code_width: int = 32,
         warm_up: int = 0,
+        code_noise: float = 0.0,
     ) -> None:
         super().__init__()
         first, second, third = widths
@@ -107,7 +109,7 @@ class FaceTokeniser(Network):
             PixelNorm(third),
             nn.Conv2d(third, code_width, 1),
         )
-        self.quantiser = Quantiser(codes, code_width, warm_up)
+        self.quantiser = Quantiser(codes, code_width, warm_up, code_noise)
         a, b, c, d = decoder_widths
         self.decoder = nn.Sequential(
             nn.Conv2d(code_width, a, 3, padding=1),

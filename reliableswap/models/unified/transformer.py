@@ -12,10 +12,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..base import Network, check_shape, register_to_config
-from .experts import GroupedExperts, PlainExpert, Resampler, SequenceExperts
+from .experts import GroupedExperts, Mlp, PlainExpert, Resampler, Rows, SequenceExperts
 from .words import MARKS
 
 PLACES = 64  # tokens of a picture
+_EMBEDDED = 0.4  # standard deviation of embeddings: what blocks add at first is small beside them
+_LOGITS = 0.02  # of the output layer's weights
 
 
 @dataclass
@@ -37,14 +39,14 @@ class TransformerBlock(nn.Module):
         self.to_all, self.back = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.experts = experts
 
-    def forward(self, x: Tensor, mask: Tensor, drawing: Tensor) -> tuple[Tensor, Tensor]:
-        """mask (B,1,L,L): True where a row's place looks at a column's."""
+    def forward(self, x: Tensor, mask: Tensor, rows: Rows) -> tuple[Tensor, Tensor]:
+        """mask (B,1,L,L): True where a row's place looks at a column's. rows: by task."""
         batch, length, width = x.shape
         parts = self.to_all(self.first(x)).view(batch, length, 3, self.heads, width // self.heads)
         q, k, v = parts.permute(2, 0, 3, 1, 4)
         seen = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         x = x + self.dropout(self.back(seen.transpose(1, 2).reshape(batch, length, width)))
-        made, balance = self.experts(self.second(x), drawing)
+        made, balance = self.experts(self.second(x), rows)
         return x + self.dropout(made), balance
 
 
@@ -87,7 +89,7 @@ class UnifiedTransformer(Network):
         self.word_places = nn.Embedding(max_words, width)
         self.piece_places = nn.Embedding(PLACES, width)
         for table in (self.words, self.pieces, self.tasks, self.word_places, self.piece_places):
-            nn.init.normal_(table.weight, std=0.02)
+            nn.init.normal_(table.weight, std=_EMBEDDED)
         self.resampler = Resampler(identity, width) if sequence_experts else None
         self.blocks = nn.ModuleList()
         self.sequence = nn.ModuleList()
@@ -103,7 +105,32 @@ class UnifiedTransformer(Network):
         self.to_words, self.to_pieces = nn.Linear(width, count), nn.Linear(width, codes)
         # Scores are the exponentials of these logits: sum to one at the start.
         nn.init.constant_(self.to_pieces.bias, -math.log(codes))
-        nn.init.normal_(self.to_pieces.weight, std=0.02)
+        nn.init.normal_(self.to_pieces.weight, std=_LOGITS)
+        self._quieten()
+
+    @torch.no_grad()
+    def _quieten(self) -> None:
+        """Make what blocks add small at first, or it would drown which token stands where in the deeper ones."""
+        factor = 1 / math.sqrt(2 * len(self.blocks))
+        for block in self.blocks:
+            assert isinstance(block, TransformerBlock)
+            for part in (block.back, *(one[2] for one in block.experts.modules() if isinstance(one, Mlp))):
+                assert isinstance(part, nn.Linear)
+                part.weight.mul_(factor)
+                nn.init.zeros_(part.bias)
+
+    @torch.no_grad()
+    def start_from_codes(self, codes: Tensor) -> None:
+        """Let similar codes (K,D) of a codebook begin with similar embeddings and logits; half of each is by chance.
+
+        Tokens are rare: with ten thousand faces each stands at a place about twenty times. What is learnt of a code
+        so counts for its neighbours, too.
+        """
+        apart = F.normalize(codes.float() - codes.float().mean(0), dim=1)
+        tables = ((self.pieces.weight[: self.codes], _EMBEDDED), (self.to_pieces.weight, _LOGITS))
+        for table, scale in tables:
+            told = apart @ torch.randn(apart.shape[1], table.shape[1]).to(apart)
+            table.copy_(scale * (told + torch.randn(table.shape).to(told)) / math.sqrt(2))
 
     @property
     def mask(self) -> int:
@@ -111,11 +138,21 @@ class UnifiedTransformer(Network):
         return self.codes
 
     def forward(
-        self, words: Tensor, picture: Tensor, drawing: Tensor, identity: Tensor, identified: Tensor
+        self,
+        words: Tensor,
+        picture: Tensor,
+        drawing: Tensor,
+        identity: Tensor,
+        identified: Tensor,
+        drawn: int | None = None,
     ) -> UnifiedOutput:
         """words (B,T), 0 where there are no more; picture (B,64); drawing (B,) bool; identity (B,D) and whether it
-        counts, (B,) bool."""
+        counts, (B,) bool. drawn: how many rows are drawn, if they are the last ones: saves waiting for the device."""
         self._check(words, picture, identity)
+        if drawn is None:
+            rows: Rows = (torch.where(~drawing)[0], torch.where(drawing)[0])
+        else:
+            rows = (slice(len(words) - drawn), slice(len(words) - drawn, None))
         x, places = self._sequence(words, picture, drawing)
         mask = self._looks(words, drawing)
         level = self._level((picture == self.mask).float().mean(1))
@@ -123,7 +160,7 @@ class UnifiedTransformer(Network):
         balance = x.new_zeros((), dtype=torch.float32)
         for number, block in enumerate(self.blocks):
             before = x
-            x, uneven = block(x, mask, drawing)
+            x, uneven = block(x, mask, rows)
             balance = balance + uneven / len(self.blocks)
             if told is not None:
                 pooled = x.gather(1, places[:, :, None].expand(-1, -1, x.shape[2])).mean(1)
@@ -157,7 +194,7 @@ class UnifiedTransformer(Network):
         there = words != 0
         # A padded word sees itself, so that no row of the attention is empty.
         padded = base.new_ones(len(words), length)
-        padded[drawing, 1 : 1 + count] = there[drawing]
+        padded[:, 1 : 1 + count] = there | ~drawing[:, None]
         mask = torch.where(drawing[:, None, None], draw, ask) & padded[:, None]
         return (mask | torch.eye(length, dtype=torch.bool, device=words.device))[:, None]
 

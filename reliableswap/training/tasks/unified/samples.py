@@ -1,10 +1,15 @@
-"""Training samples of the transformer: questions about faces, and captions of faces to draw."""
+"""Training samples of the transformer: questions about faces, and captions of faces to draw.
+
+All words and tokens are tables on the device, and batches are put together there: a GPU takes some milliseconds a
+step, in which no process could write the words of some hundred samples.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,110 +20,189 @@ from reliableswap.data.describe.language import describe_question, mirrored_text
 from reliableswap.data.describe.rows import DescribedFaces
 from reliableswap.data.storage import write_array
 from reliableswap.errors import ReliableSwapError
-from reliableswap.models.unified.generate import caption_words, padded, question_words
 from reliableswap.models.unified.tokeniser import FaceTokeniser
-from reliableswap.models.unified.words import END, MARKS, number_words
+from reliableswap.models.unified.words import ANSWER, END, MARKS, number_words
 from reliableswap.training.tasks.pixels import to_network
 
+from .jitter import jittered
 from .settings import UnifiedSettings
 
 IGNORED = -100  # of the words that no loss looks at
-_BATCH = 32
+_BATCH = 128
+_WORDINGS = 2  # requests for a description, of each caption that states all
+_MULTIPLE = 8  # attention is fastest on rows of a multiple of this
 
 
-def tokens_of(faces: DescribedFaces, tokeniser: FaceTokeniser, checksum: str, folder: Path) -> np.ndarray:
-    """(N,2,64) int16 the tokens of every face and of its mirror image, made once and kept in a folder."""
-    name = hashlib.sha256(f"{faces.key} {checksum}".encode()).hexdigest()[:16]
+def tokens_of(
+    faces: DescribedFaces, tokeniser: FaceTokeniser, checksum: str, folder: Path, views: int = 1
+) -> np.ndarray:
+    """(N,2,V,64) int16 the tokens of every face and of its mirror image, made once and kept in a folder.
+
+    The first view is the picture as it is, the others are jittered.
+    """
+    name = hashlib.sha256(f"{faces.key} {checksum} {views}".encode()).hexdigest()[:16]
     file = folder / f"tokens-{name}.npy"
     if not file.is_file():
-        write_array(file, _tokens(faces, tokeniser))
+        write_array(file, _tokens(faces, tokeniser, views))
     return np.asarray(np.load(file))
 
 
 @torch.inference_mode()
-def _tokens(faces: DescribedFaces, tokeniser: FaceTokeniser) -> np.ndarray:
-    found = np.zeros((len(faces), 2, 64), np.int16)
-    for start in range(0, len(faces), _BATCH):
-        crops = np.stack([faces.crop(i) for i in range(start, min(start + _BATCH, len(faces)))])
-        pictures = to_network(torch.from_numpy(crops)).to(tokeniser.device)
-        for side, seen in enumerate((pictures, pictures.flip(3))):
-            found[start : start + len(crops), side] = tokeniser.encode(seen).cpu().numpy()
+def _tokens(faces: DescribedFaces, tokeniser: FaceTokeniser, views: int) -> np.ndarray:
+    found = np.zeros((len(faces), 2, views, 64), np.int16)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        for start in range(0, len(faces), _BATCH):
+            crops = np.stack([faces.crop(i) for i in range(start, min(start + _BATCH, len(faces)))])
+            pictures = to_network(torch.from_numpy(crops).to(tokeniser.device))
+            for view in range(views):
+                for side, seen in enumerate((pictures, pictures.flip(3))):
+                    tokens = tokeniser.encode(jittered(seen) if view else seen)
+                    found[start : start + len(crops), side, view] = tokens.cpu().numpy()
     return found
 
 
-class UnifiedSamples(Dataset[dict[str, Any]]):
-    """Sample i, which follows from the seed and i: words, the picture's tokens, the identity vector, and the task.
+class Positions(Dataset[int]):
+    """Sample i: the number of its face. Every face comes once before any comes again, in an order by the seed."""
 
-    wanted: for each word the one that should come next, or IGNORED.
-    """
-
-    def __init__(
-        self, settings: UnifiedSettings, faces: DescribedFaces, tokens: np.ndarray, vocabulary: list[str]
-    ) -> None:
-        self.settings, self.faces, self.tokens, self.vocabulary = settings, faces, tokens, vocabulary
+    def __init__(self, count: int, seed: int) -> None:
+        self.count, self.seed = count, seed
+        self._order: tuple[int, np.ndarray] = (-1, np.zeros(0, np.int64))
 
     def __len__(self) -> int:
         return 2**31
 
-    def __getitem__(self, i: int) -> dict[str, Any]:
-        settings = self.settings
-        rng = np.random.default_rng([settings.seed, 4, i])
-        epoch, place = divmod(i, len(self.faces))
-        row = int(np.random.default_rng([settings.seed, 5, epoch]).permutation(len(self.faces))[place])
-        mirror = settings.mirror and bool(rng.random() < 0.5)
-        drawing = bool(rng.random() < settings.drawing_share)
-        words, wanted = (self._caption if drawing else self._question)(row, mirror, rng)
+    def __getitem__(self, i: int) -> int:
+        epoch, place = divmod(i, self.count)
+        if self._order[0] != epoch:
+            self._order = epoch, np.random.default_rng([self.seed, 5, epoch]).permutation(self.count)
+        return int(self._order[1][place])
+
+
+class SampleTables:
+    """Every text about every face and its mirror image in words, and every token.
+
+    captions, asked, told: lists of texts' numbers for each face and side: captions to draw, questions with answers, and
+    requests for a description with one.
+    """
+
+    def __init__(
+        self,
+        settings: UnifiedSettings,
+        faces: DescribedFaces,
+        tokens: np.ndarray,
+        vocabulary: Sequence[str],
+        longest: int = 96,
+    ) -> None:
+        self.settings = settings
+        self._numbers = lru_cache(maxsize=None)(lambda text: tuple(number_words(text, vocabulary)))
+        self._texts: dict[tuple[tuple[int, ...], int], int] = {((), 0): 0}
+        captions, asked, told = self._listed(faces)
+        most = max(len(words) for words, _ in self._texts)
+        if most > longest:
+            raise ReliableSwapError(f"a text has {most} words; the network reads {longest} at most")
+        self.width = min(
+            longest, -(-(most + 1 + tokens.shape[-1]) // _MULTIPLE) * _MULTIPLE - 1 - tokens.shape[-1]
+        )
+        words = np.zeros((len(self._texts), self.width), np.int16)
+        begins = np.zeros(len(self._texts), np.int16)
+        for (text, begin), number in self._texts.items():
+            words[number, : len(text)], begins[number] = text, begin
+        self.tables = {
+            "words": torch.from_numpy(words),
+            "begins": torch.from_numpy(begins),
+            "tokens": torch.from_numpy(np.ascontiguousarray(tokens)),
+            "identity": torch.from_numpy(faces.v_id),
+        }
+        for name, lists in (("captions", captions), ("asked", asked), ("told", told)):
+            self.tables |= _table(name, lists)
+
+    def to(self, device: torch.device) -> None:
+        if self.tables["words"].device != device:
+            self.tables = {name: table.to(device) for name, table in self.tables.items()}
+
+    def batch(self, rows: Tensor) -> dict[str, Tensor]:
+        """Faces (B,) -> a batch at random, whose last rows are drawn.
+
+        wanted (B,T): for each word the one that should come next, or IGNORED.
+        """
+        settings, tables, device = self.settings, self.tables, self.tables["words"].device
+        rows, count = rows.to(device), len(rows)
+        drawn = self.drawn(count)
+        drawing = torch.arange(count, device=device) >= count - drawn
+
+        def chance() -> Tensor:
+            return torch.rand(count, device=device)
+
+        side = ((chance() < 0.5) & settings.mirror).long()
+
+        def text(name: str) -> tuple[Tensor, Tensor]:
+            """Numbers of texts (B,), and whether there are any."""
+            many = tables[f"{name}_count"][rows, side]
+            place = (chance() * many).long().clamp(max=tables[name].shape[2] - 1)
+            return tables[name][rows, side, place].long(), many > 0
+
+        captions, asked, told = text("captions"), text("asked"), text("told")
+        caption = torch.where(chance() < settings.no_caption, 0, captions[0])
+        question = torch.where((chance() < settings.described_share) | ~asked[1], told[0], asked[0])
+        chosen = torch.where(drawing, caption, question)
+        words = tables["words"][chosen].long()
+        tokens = tables["tokens"]
+        view = (chance() * tokens.shape[2]).long().clamp(max=tokens.shape[2] - 1)
+        if device.type == "cpu":  # elsewhere to look would wait for the device
+            words = words[:, : max(1, int((words != 0).sum(1).max()))]
+        following = torch.cat([words[:, 1:], torch.zeros_like(words[:, :1])], 1)
+        places = torch.arange(words.shape[1], device=device)
+        answered = (
+            (places >= tables["begins"][chosen].long()[:, None] - 1) & (following != 0) & ~drawing[:, None]
+        )
         return {
             "words": words,
-            "wanted": wanted,
-            "picture": torch.from_numpy(self.tokens[row, int(mirror)].astype(np.int64)),
+            "wanted": torch.where(answered, following, IGNORED),
+            "picture": tokens[rows, side, view].long(),
+            "identity": tables["identity"][rows],
             "drawing": drawing,
-            "identity": torch.from_numpy(self.faces.v_id[row]),
-            "identified": not drawing and bool(rng.random() >= settings.no_identity),
+            "identified": ~drawing & (chance() >= settings.no_identity),
         }
 
-    def _caption(self, row: int, mirror: bool, rng: np.random.Generator) -> tuple[list[int], list[int]]:
-        """The words of a caption, of which none is wanted."""
-        captions = self.faces.captions[row]
-        if rng.random() < self.settings.no_caption or not captions:
-            return [], []
-        text = captions[int(rng.integers(len(captions)))]
-        return caption_words(mirrored_text(text) if mirror else text, self.vocabulary), []
+    def drawn(self, count: int) -> int:
+        """How many rows of a batch are drawn."""
+        return round(self.settings.drawing_share * count)
 
-    def _question(self, row: int, mirror: bool, rng: np.random.Generator) -> tuple[list[int], list[int]]:
-        """The words of a question with its answer, and what is wanted after each."""
-        asked, captions = self.faces.questions[row], self.faces.captions[row]
-        if not asked or rng.random() < self.settings.described_share:
+    def _listed(self, faces: DescribedFaces) -> tuple[list[list[list[int]]], ...]:
+        """For each face and side the numbers of its texts."""
+        captions: list[list[list[int]]] = []
+        asked: list[list[list[int]]] = []
+        told: list[list[list[int]]] = []
+        rng = np.random.default_rng([self.settings.seed, 4])
+        for row in range(len(faces)):
+            own = faces.captions[row]
             # The first half of the captions states everything that is known.
-            text = captions[int(rng.integers(len(captions) - len(captions) // 2))]
-            question, answer = describe_question(rng), text
-        else:
-            one = asked[int(rng.integers(len(asked)))]
-            question, answer = one["question"], one["answer"]
-        if mirror:
-            question, answer = mirrored_text(question), mirrored_text(answer)
-        before = question_words(question, self.vocabulary)
-        after = [*number_words(answer, self.vocabulary), MARKS.index(END)]
-        words = [*before, *after]
-        return words, [*[IGNORED] * (len(before) - 1), *after, IGNORED]
+            full = own[: len(own) - len(own) // 2]
+            requests = [(describe_question(rng), text) for text in full for _ in range(_WORDINGS)]
+            pairs = [(one["question"], one["answer"]) for one in faces.questions[row]]
+            sides = (str, mirrored_text) if self.settings.mirror else (str, str)
+            captions.append([[self._caption(turned(text)) for text in own] for turned in sides])
+            for found, given in ((asked, pairs), (told, requests)):
+                found.append([[self._answer(turned(q), turned(a)) for q, a in given] for turned in sides])
+        return captions, asked, told
+
+    def _caption(self, text: str) -> int:
+        words = (*self._numbers(text), MARKS.index(END)) if text else ()
+        return self._texts.setdefault((words, 0), len(self._texts))
+
+    def _answer(self, question: str, answer: str) -> int:
+        before = (*self._numbers(question), MARKS.index(ANSWER))
+        words = (*before, *self._numbers(answer), MARKS.index(END))
+        return self._texts.setdefault((words, len(before)), len(self._texts))
 
 
-def collated(samples: list[dict[str, Any]], longest: int) -> dict[str, Tensor]:
-    """A batch of samples; words are filled up to the longest row."""
-    rows = [one["words"] for one in samples]
-    if max(map(len, rows)) > longest:
-        raise ReliableSwapError(
-            f"a text has {max(map(len, rows))} words; the network reads {longest} at most"
-        )
-    words = padded(rows)
-    wanted = torch.full_like(words, IGNORED)
-    for number, one in enumerate(samples):
-        wanted[number, : len(one["wanted"])] = torch.tensor(one["wanted"], dtype=torch.long)
+def _table(name: str, lists: Sequence[Sequence[Sequence[int]]]) -> dict[str, Tensor]:
+    """Lists of numbers for each face and side -> (N,2,M) filled up with 0, and how many there are (N,2)."""
+    most = max(1, *(len(one) for pair in lists for one in pair))
+    filled = [[[*one, *[0] * (most - len(one))] for one in pair] for pair in lists]
+    counts = [[len(one) for one in pair] for pair in lists]
     return {
-        "words": words,
-        "wanted": wanted,
-        "picture": torch.stack([one["picture"] for one in samples]),
-        "identity": torch.stack([one["identity"] for one in samples]),
-        "drawing": torch.tensor([one["drawing"] for one in samples]),
-        "identified": torch.tensor([one["identified"] for one in samples]),
+        name: torch.tensor(filled, dtype=torch.int32),
+        f"{name}_count": torch.tensor(counts, dtype=torch.int32),
     }

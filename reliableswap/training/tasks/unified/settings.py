@@ -34,6 +34,10 @@ class TokeniserSettings(AdversarialSettings):
     warm_up_steps: int = setting(300, "steps without a codebook at first, so that codes begin apart")
     l1_weight: float = setting(1.0, "weight of the pixels' difference")
     perceptual_weight: float = setting(0.5, "weight of the difference in EfficientNet-Lite0's features")
+    code_noise: float = setting(0.05, "share of the codes that training takes from another face")
+    jitter: float = setting(
+        1.0, "how far pictures are shifted, turned, scaled and coloured; 0: only mirrored"
+    )
     commitment_weight: float = setting(0.25, "weight that draws the encoder's vectors to their codes")
     adversarial_weight: float = setting(0.05, "weight of the discriminator's verdict; 0: no discriminator")
     discr_start_step: int = setting(1500, "step from which the discriminator takes part")
@@ -42,6 +46,7 @@ class TokeniserSettings(AdversarialSettings):
     learning_rate: float = setting(1e-3, "peak learning rate")
     lr_warmup_steps: int = setting(50, "steps of linear warm-up")
     ema_decay: float = setting(0.995, "decay of the averaged weights")
+    dataloader_num_workers: int = setting(0, "processes that load samples; none are needed")
     max_train_steps: int = setting(10_000, "steps of the whole run", on_resume="any")
     validation_pictures: int = setting(128, "held-out faces per validation", on_resume="any")
 
@@ -81,6 +86,9 @@ class UnifiedSettings(RunSettings):
     no_identity: float = setting(0.2, "share of the questions without the identity vector")
     dropout: float = setting(0.1, "dropout of the blocks")
     mirror: bool = setting(True, "learn from mirror images as well, with left and right changed in the words")
+    views: int = setting(
+        4, "pictures that tokens are made of for each face and mirror image, all but one jittered"
+    )
     train_batch_size: int = setting(32, "samples per batch and process")
     learning_rate: float = setting(6e-4, "peak learning rate")
     lr_scheduler: Schedule = setting(
@@ -90,6 +98,7 @@ class UnifiedSettings(RunSettings):
     weight_decay: float = setting(0.05, "AdamW's weight decay")
     max_grad_norm: float = setting(1.0, "gradients are clipped to this norm")
     ema_decay: float = setting(0.995, "decay of the averaged weights")
+    dataloader_num_workers: int = setting(0, "processes that load samples; none are needed")
     max_train_steps: int = setting(10_000, "steps of the whole run", on_resume="any")
     validation_faces: int = setting(128, "held-out faces per validation", on_resume="any")
 
@@ -101,6 +110,8 @@ class UnifiedSettings(RunSettings):
             raise ReliableSwapError(
                 f"--top_k is {self.top_k}; choose 1 to --token_experts ({self.token_experts})"
             )
+        if self.views < 1:
+            raise ReliableSwapError(f"--views is {self.views}; choose 1 or more")
         for name in ("drawing_share", "described_share", "no_caption", "no_identity"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ReliableSwapError(f"--{name} is {getattr(self, name)}; choose a share from 0 to 1")

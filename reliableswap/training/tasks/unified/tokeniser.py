@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import Dataset
 
 from reliableswap.convert.perceptual import pretrained_perceptual_features
-from reliableswap.data.describe.rows import DescribedFaces, read_rows
+from reliableswap.data.describe.rows import read_rows
 from reliableswap.models.base import Network
 from reliableswap.models.discriminator import PatchDiscriminator
 from reliableswap.models.unified.tokeniser import FaceTokeniser
@@ -21,30 +20,13 @@ from reliableswap.training.core.trainer import train
 from reliableswap.training.tasks.generator.losses import adversarial_loss, hinge_loss, perceptual_loss
 from reliableswap.training.tasks.pixels import to_network
 
+from .jitter import jittered
+from .samples import Positions
 from .settings import TokeniserSettings
 
 __all__ = ["TokeniserSettings", "TokeniserTask", "codebook_use", "run"]
 
 _GRID = 16  # faces in the grid
-
-
-class Pictures(Dataset[Tensor]):
-    """Sample i: a crop (128,128,3) uint8 or its mirror image; it follows from the seed and i."""
-
-    def __init__(self, faces: DescribedFaces, seed: int) -> None:
-        self.faces, self.seed = faces, seed
-
-    def __len__(self) -> int:
-        return 2**31
-
-    def __getitem__(self, i: int) -> Tensor:
-        count = len(self.faces)
-        epoch, place = divmod(i, count)
-        order = np.random.default_rng([self.seed, 2, epoch]).permutation(count)
-        picture = self.faces.crop(int(order[place]))
-        if np.random.default_rng([self.seed, 3, i]).random() < 0.5:
-            picture = picture[:, ::-1]
-        return torch.from_numpy(np.ascontiguousarray(picture))
 
 
 class TokeniserTask(Task):
@@ -54,7 +36,9 @@ class TokeniserTask(Task):
         super().__init__()
         self.settings = settings
         self.faces, self.held_out = read_rows(settings.data, "train"), read_rows(settings.data, "validation")
-        self.dataset = Pictures(self.faces, settings.seed)
+        self.dataset = Positions(len(self.faces), settings.seed)
+        # 48 KiB a face: to decode them in every step would take a GPU longer than to learn from them.
+        self.crops = torch.from_numpy(np.stack([self.faces.crop(i) for i in range(len(self.faces))]))
         dtype = torch.bfloat16 if settings.mixed_precision == "bf16" else torch.float32
         self.features: nn.Module | None = None
         if settings.perceptual_weight:
@@ -66,8 +50,16 @@ class TokeniserTask(Task):
 
     def start(self, step: int, device: torch.device) -> None:
         self.step = step
+        if self.crops.device != device:
+            self.crops = self.crops.to(device)
         if self.features is not None:
             self.features.to(device)
+
+    def prepare(self, batch: Tensor) -> Tensor:
+        """Faces (B,) -> (B,3,128,128) their pictures, mirrored and jittered at random."""
+        pictures = to_network(self.crops[batch])
+        mirror = torch.rand(len(pictures), 1, 1, 1, device=pictures.device) < 0.5
+        return jittered(torch.where(mirror, pictures.flip(3), pictures), self.settings.jitter)
 
     @property
     def adversarial(self) -> bool:
@@ -75,7 +67,7 @@ class TokeniserTask(Task):
         return self.discriminator is not None and self.step >= self.settings.discr_start_step
 
     def losses(self, network: nn.Module, batch: Tensor) -> dict[str, Tensor]:
-        settings, pictures = self.settings, to_network(batch)
+        settings, pictures = self.settings, batch
         output = network(pictures)
         made = output.picture.float()
         self.pictures, self.made = pictures, made.detach()
@@ -152,7 +144,7 @@ class TokeniserTask(Task):
 
     def facts(self) -> dict[str, str]:
         return {
-            "faces": f"{len(self.faces):,} described faces of adults, mirrored at random",
+            "faces": f"{len(self.faces):,} described faces of adults, mirrored, shifted and coloured at random",
             "held out": f"{len(self.held_out):,} faces of other people",
         }
 
@@ -178,6 +170,10 @@ def run(settings: TokeniserSettings) -> dict[str, Any]:
         network = FaceTokeniser.from_pretrained(settings.initial)
     else:
         network = FaceTokeniser(
-            **shapes, codes=settings.codes, code_width=settings.code_width, warm_up=settings.warm_up_steps
+            **shapes,
+            codes=settings.codes,
+            code_width=settings.code_width,
+            warm_up=settings.warm_up_steps,
+            code_noise=settings.code_noise,
         )
     return train(network, task, settings)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from reliableswap.models.unified.transformer import UnifiedTransformer
 from reliableswap.training.core.task import Task
 from reliableswap.training.core.trainer import train
 
-from .samples import IGNORED, UnifiedSamples, collated, tokens_of
+from .samples import IGNORED, Positions, SampleTables, tokens_of
 from .settings import UnifiedSettings
 from .validation import Validation
 
@@ -36,13 +36,16 @@ class UnifiedTask(Task):
     def __init__(self, settings: UnifiedSettings, tokeniser: FaceTokeniser) -> None:
         super().__init__()
         self.settings, self.tokeniser = settings, tokeniser.eval().requires_grad_(False)
+        if torch.cuda.is_available():
+            self.tokeniser.to("cuda")
         self.faces, self.held_out = read_rows(settings.data, "train"), read_rows(settings.data, "validation")
         self.checksum = weights_checksum(tokeniser, ())
         folder = work_folder(settings.output_dir) / "tokens"
-        tokens = tokens_of(self.faces, tokeniser, self.checksum, folder)
-        self.dataset = UnifiedSamples(settings, self.faces, tokens, vocabulary())
-        self.collate = partial(collated, longest=UnifiedTransformer().max_words)
-        self.step = 0
+        tokens = tokens_of(self.faces, tokeniser, self.checksum, folder, settings.views)
+        self.samples = SampleTables(
+            settings, self.faces, tokens, vocabulary(), UnifiedTransformer().max_words
+        )
+        self.dataset = Positions(len(self.faces), settings.seed)
         self.folder = folder
 
     @cached_property
@@ -50,12 +53,21 @@ class UnifiedTask(Task):
         tokens = tokens_of(self.held_out, self.tokeniser, self.checksum, self.folder)
         return Validation(self.settings, self.held_out, tokens, self.tokeniser)
 
+    def start(self, step: int, device: torch.device) -> None:
+        self.samples.to(device)
+
+    def prepare(self, batch: Tensor) -> dict[str, Tensor]:
+        return self.samples.batch(batch)
+
     def losses(self, network: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         settings, drawing, tokens = self.settings, batch["drawing"], batch["picture"]
         share = mask_share(torch.rand(len(tokens), device=tokens.device))
         hidden, where = masked(tokens, share, self.tokeniser.code_count)
         picture = torch.where(drawing[:, None], hidden, tokens)
-        output = network(batch["words"], picture, drawing, batch["identity"], batch["identified"])
+        drawn = self.samples.drawn(len(tokens))
+        output = network(
+            batch["words"], picture, drawing, batch["identity"], batch["identified"], drawn=drawn
+        )
         found = {"balance": settings.balance_weight * output.balance}
         each = words_loss(output.words, batch["wanted"])
         found["words"] = settings.text_weight * (each * ~drawing).sum() / (~drawing).sum().clamp(min=1)
@@ -96,7 +108,7 @@ def words_loss(logits: Tensor, wanted: Tensor) -> Tensor:
 def build_transformer(settings: UnifiedSettings, tokeniser: FaceTokeniser) -> UnifiedTransformer:
     """A new transformer for the tokens of a tokeniser and the vectors of the bundled identity encoder."""
     encoder = IdentityEncoder.from_pretrained(bundled("identity"))
-    return UnifiedTransformer(
+    network = UnifiedTransformer(
         vocabulary(),
         codes=tokeniser.code_count,
         layers=settings.layers,
@@ -111,6 +123,8 @@ def build_transformer(settings: UnifiedSettings, tokeniser: FaceTokeniser) -> Un
         tokeniser_checksum=weights_checksum(tokeniser, ()),
         identity_checksum=encoder.checksum(),
     )
+    network.start_from_codes(tokeniser.quantiser.codes.cpu())
+    return network
 
 
 def run(settings: UnifiedSettings) -> dict[str, Any]:

@@ -31,7 +31,7 @@ class Validation:
     ) -> None:
         self.faces, self.tokeniser = faces, tokeniser
         self.count = min(settings.validation_faces, len(faces))
-        self.tokens = torch.from_numpy(tokens[: self.count, 0].astype(np.int64))
+        self.tokens = torch.from_numpy(tokens[: self.count, 0, 0].astype(np.int64))
         self.identity = torch.from_numpy(faces.v_id[: self.count])
         rng = np.random.default_rng(settings.seed)
         forms = fixed_questions()

@@ -101,3 +101,18 @@ def test_codes_stay_out_of_training() -> None:
     before = quantiser.codes.clone()
     quantiser(torch.randn(2, 4, 8, 8))
     assert torch.equal(before, quantiser.codes)
+
+
+def test_noise_takes_codes_of_another_picture() -> None:
+    torch.manual_seed(0)
+    quantiser = Quantiser(16, 4, noise=0.2).train()
+    quantiser(torch.randn(8, 4, 8, 8))
+    given = torch.randn(8, 4, 8, 8)
+    codes = quantiser.codes.clone()
+    found = quantiser(given)
+    own = codes[found.tokens].permute(0, 3, 1, 2)
+    other = ((found.vectors - own).abs().sum(1) > 1e-4).float().mean((1, 2))
+    assert 0.05 < float(other.mean()) < 0.35
+    assert torch.allclose(
+        quantiser.eval()(given).vectors, quantiser.look_up(quantiser(given).tokens), atol=1e-5
+    )

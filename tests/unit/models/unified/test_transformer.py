@@ -188,3 +188,44 @@ def test_wrong_inputs_are_named() -> None:
         called(network, ASK, picture=torch.zeros(2, 9, dtype=torch.long))
     with pytest.raises(ValueError, match="reads 96 at most"):
         called(network, ASK, words=torch.ones(2, 200, dtype=torch.long))
+
+
+def test_drawn_rows_that_are_last_need_no_search() -> None:
+    network = tiny_transformer()
+    torch.manual_seed(0)
+    words, picture = torch.randint(4, 20, (5, 6)), torch.randint(0, 33, (5, 64))
+    drawing = torch.tensor([False, False, False, True, True])
+    vectors = torch.randn(5, 128)
+    ours = network(words, picture, drawing, vectors, ~drawing)
+    same = network(words, picture, drawing, vectors, ~drawing, drawn=2)
+    assert torch.allclose(ours.picture, same.picture, atol=1e-5)
+    assert torch.allclose(ours.words, same.words, atol=1e-5)
+    order = torch.tensor([3, 0, 4, 1, 2])
+    mixed = network(words[order], picture[order], drawing[order], vectors[order], ~drawing[order])
+    assert torch.allclose(mixed.picture, ours.picture[order], atol=1e-5)
+
+
+def test_similar_codes_begin_with_similar_embeddings() -> None:
+    network = tiny_transformer()
+    codes = torch.nn.functional.normalize(torch.randn(32, 8), dim=1)
+    codes[1] = codes[0]
+    network.start_from_codes(codes)
+    for weight, spread in ((network.pieces.weight[:32], 0.4), (network.to_pieces.weight, 0.02)):
+        table = weight.detach()
+        unit = torch.nn.functional.normalize(table, dim=1)
+        near = unit @ unit.t()
+        assert near[0, 1] > 0.2
+        assert near[2:].fill_diagonal_(0).abs().mean() < 0.25
+        assert float(table.std()) == pytest.approx(spread, rel=0.3)
+
+
+def test_what_blocks_add_is_small_at_first() -> None:
+    network = tiny_transformer(layers=4, sequence_experts=False)
+    words, picture = torch.randint(4, 20, (4, 6)), torch.randint(0, 33, (4, 64))
+    drawing = torch.ones(4, dtype=torch.bool)
+    x, _ = network._sequence(words, picture, drawing)
+    before = x
+    rows = (slice(0), slice(0, None))
+    for block in network.blocks:
+        x, _ = block(x, network._looks(words, drawing), rows)
+    assert float((x - before).norm()) < 0.5 * float(before.norm())

@@ -18,7 +18,8 @@ from reliableswap.models.unified.transformer import UnifiedTransformer
 from reliableswap.models.unified.words import MARKS, written
 from reliableswap.training.tasks.unified import tokeniser as tokeniser_task
 from reliableswap.training.tasks.unified import unified as unified_task
-from reliableswap.training.tasks.unified.samples import IGNORED, UnifiedSamples, collated, tokens_of
+from reliableswap.training.tasks.unified.jitter import jittered
+from reliableswap.training.tasks.unified.samples import IGNORED, Positions, SampleTables, tokens_of
 from reliableswap.training.tasks.unified.settings import TokeniserSettings, UnifiedSettings
 from reliableswap.training.tasks.unified.tokeniser import codebook_use
 from reliableswap.training.tasks.unified.unified import UnifiedTask, words_loss
@@ -53,62 +54,77 @@ def unified_settings(data: Path, output: Path, tokeniser: Path, **more: Any) -> 
     return UnifiedSettings(data=data, output_dir=output, tokeniser=tokeniser, **given)
 
 
-def samples(data: Path, **more: Any) -> UnifiedSamples:
+def samples(data: Path, **more: Any) -> SampleTables:
     faces = read_rows(data, "train")
-    tokens = np.random.default_rng(0).integers(0, 32, (len(faces), 2, 64)).astype(np.int16)
-    return UnifiedSamples(UnifiedSettings(**more), faces, tokens, vocabulary())
+    tokens = np.random.default_rng(0).integers(0, 32, (len(faces), 2, 3, 64)).astype(np.int16)
+    return SampleTables(UnifiedSettings(**more), faces, tokens, vocabulary())
 
 
-def test_a_sample_follows_from_its_number(data: Path) -> None:
-    for i in (0, 7, 100):
-        one, other = samples(data)[i], samples(data)[i]
-        assert one["words"] == other["words"]
-        assert torch.equal(one["picture"], other["picture"])
+def batch(made: SampleTables, count: int = 64) -> dict[str, torch.Tensor]:
+    torch.manual_seed(0)
+    return made.batch(torch.arange(count) % len(made.tables["tokens"]))
+
+
+def test_every_face_comes_once_an_epoch() -> None:
+    one, other = Positions(5, 0), Positions(5, 0)
+    seen = [one[i] for i in range(10)]
+    assert sorted(seen[:5]) == sorted(seen[5:]) == list(range(5))
+    assert seen[:5] != seen[5:]
+    assert [other[i] for i in (9, 2)] == [seen[9], seen[2]]
 
 
 def test_wanted_words_are_the_answer_one_place_earlier(data: Path) -> None:
-    made = samples(data, drawing_share=0.0, described_share=0.0, mirror=False)
-    for i in range(20):
-        one = made[i]
-        start = one["words"].index(MARKS.index("<answer>"))
-        wanted = one["wanted"]
-        assert len(wanted) == len(one["words"])
-        assert wanted[:start] == [IGNORED] * start
-        assert wanted[start:-1] == one["words"][start + 1 :]
-        assert wanted[-2] == MARKS.index("<end>")
-        assert written(one["words"][start + 1 :], vocabulary())
+    found = batch(samples(data, drawing_share=0.0, described_share=0.3, mirror=False))
+    for words, wanted in zip(found["words"].tolist(), found["wanted"].tolist(), strict=True):
+        start, end = words.index(MARKS.index("<answer>")), words.index(MARKS.index("<end>"))
+        assert set(wanted[:start]) | set(wanted[end:]) == {IGNORED}
+        assert wanted[start:end] == words[start + 1 : end + 1]
+        assert written(words[start + 1 :], vocabulary())
 
 
-def test_drawn_samples_have_no_identity_and_no_wanted_words(data: Path) -> None:
-    made = samples(data, drawing_share=1.0, no_caption=0.5)
-    found = [made[i] for i in range(30)]
-    assert not any(one["identified"] or one["wanted"] for one in found)
-    assert {len(one["words"]) == 0 for one in found} == {True, False}
+def test_drawn_samples_are_last_and_have_no_identity_and_no_wanted_words(data: Path) -> None:
+    made = samples(data, drawing_share=0.5, no_caption=0.5)
+    found = batch(made)
+    drawn = found["drawing"]
+    assert drawn.tolist() == [False] * 32 + [True] * 32
+    assert made.drawn(64) == 32
+    assert not found["identified"][drawn].any()
+    assert (found["wanted"][drawn] == IGNORED).all()
+    assert (found["wanted"][~drawn] != IGNORED).any(1).all()
+    assert set((found["words"][drawn] != 0).any(1).tolist()) == {True, False}
 
 
 def test_a_mirror_image_has_its_own_tokens_and_words(data: Path) -> None:
     made = samples(data, drawing_share=1.0, no_caption=0.0)
     poses = [one.get("pose") for one in read_rows(data, "train").attributes]
     seen = set()
-    for i in range(200):
-        one = made[i]
-        row, mirrored = divmod(
-            int(np.flatnonzero((made.tokens == one["picture"].numpy()).all(2).ravel())[0]), 2
-        )
-        text = written(one["words"], vocabulary())
+    found = batch(made, 200)
+    for picture, words in zip(found["picture"], found["words"].tolist(), strict=True):
+        same = (made.tables["tokens"] == picture).all(3)
+        row, mirrored, view = same.nonzero()[0].tolist()
+        text = written(words, vocabulary())
         for side, other in (("left", "right"), ("right", "left")):
             if side in text:
                 assert poses[row] == (other if mirrored else side)
-                seen.add(bool(mirrored))
-    assert seen == {False, True}
+                seen.add((bool(mirrored), view))
+    assert len(seen) == 6
 
 
-def test_words_of_a_batch_are_padded(data: Path) -> None:
-    batch = collated([samples(data)[i] for i in range(8)], 96)
-    assert batch["words"].shape == batch["wanted"].shape
-    assert (batch["wanted"][batch["drawing"]] == IGNORED).all()
+def test_a_text_that_is_too_long_is_an_error(data: Path) -> None:
+    faces = read_rows(data, "train")
+    tokens = np.zeros((len(faces), 2, 1, 64), np.int16)
     with pytest.raises(ReliableSwapError, match="reads 2 at most"):
-        collated([samples(data)[i] for i in range(8)], 2)
+        SampleTables(UnifiedSettings(), faces, tokens, vocabulary(), longest=2)
+
+
+def test_jitter_changes_pictures_a_little() -> None:
+    torch.manual_seed(0)
+    pictures = torch.rand(8, 3, 32, 32) - 0.5
+    smooth = torch.nn.functional.avg_pool2d(pictures, 9, 1, 4)
+    assert torch.allclose(jittered(smooth, 0.0), smooth, atol=1e-5)
+    change = (jittered(smooth) - smooth).abs().mean((1, 2, 3))
+    assert (change > 1e-4).all()
+    assert (change < 0.15).all()
 
 
 def test_the_words_loss_is_a_mean_of_each_row() -> None:
@@ -119,11 +135,11 @@ def test_the_words_loss_is_a_mean_of_each_row() -> None:
 
 def test_tokens_are_made_once(data: Path, tmp_path: Path) -> None:
     faces, tokeniser = read_rows(data, "validation"), tiny_tokeniser()
-    tokens = tokens_of(faces, tokeniser, "x", tmp_path)
-    assert tokens.shape == (len(faces), 2, 64)
+    tokens = tokens_of(faces, tokeniser, "x", tmp_path, views=2)
+    assert tokens.shape == (len(faces), 2, 2, 64)
     (file,) = tmp_path.iterdir()
     np.save(file, tokens + 1)
-    assert np.array_equal(tokens_of(faces, tokeniser, "x", tmp_path), tokens + 1)
+    assert np.array_equal(tokens_of(faces, tokeniser, "x", tmp_path, views=2), tokens + 1)
 
 
 def test_codebook_use() -> None:
@@ -140,7 +156,7 @@ def test_codebook_use() -> None:
 def test_the_losses_of_drawing_can_be_chosen(data: Path, tmp_path: Path, loss: Any, names: set[str]) -> None:
     tokeniser = tiny_tokeniser()
     task = UnifiedTask(unified_settings(data, tmp_path, tmp_path, loss=loss), tokeniser)
-    batch = collated([task.dataset[i] for i in range(8)], 96)  # type: ignore[index]
+    batch = task.prepare(torch.arange(8))
     torch.manual_seed(0)
     found = task.losses(tiny_transformer(tokeniser), batch)
     assert set(found) == {"balance", "words", *names}
@@ -180,16 +196,17 @@ def test_it_learns_to_see_glasses(data: Path, tmp_path: Path) -> None:
     """With tokens that show them, answers become right where the majority answer is wrong."""
     faces = read_rows(data, "train")
     worn = np.array([one["glasses"] == "glasses" for one in faces.attributes])
-    tokens = np.repeat(np.where(worn, 3, 5).astype(np.int16)[:, None, None], 2, 1).repeat(64, 2)
+    tokens = np.repeat(np.where(worn, 3, 5).astype(np.int16)[:, None, None, None], 2, 1).repeat(64, 3)
     torch.manual_seed(0)
     network = tiny_transformer().train()
     settings = UnifiedSettings(drawing_share=0.0, described_share=0.0, mirror=False)
-    made = UnifiedSamples(settings, faces, tokens, vocabulary())
     asked = [[q for q in own if q["attribute"] == "glasses"] for own in faces.questions]
     object.__setattr__(faces, "questions", asked)
+    made = SampleTables(settings, faces, tokens, vocabulary())
+    order = Positions(len(faces), 0)
     optimizer = torch.optim.Adam(network.parameters(), 3e-3)
     for step in range(120):
-        batch = collated([made[step * 16 + i] for i in range(16)], 96)
+        batch = made.batch(torch.tensor([order[step * 16 + i] for i in range(16)]))
         output = network(
             batch["words"], batch["picture"], batch["drawing"], batch["identity"], batch["identified"]
         )
