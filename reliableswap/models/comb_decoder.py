@@ -99,7 +99,8 @@ class Stage(nn.Module):
 
     def forward(self, without: Tensor, with_level: Tensor) -> Tensor:
         """What comes without the level's layers, faded into what comes with them."""
-        return torch.lerp(without, with_level, self.fade)
+        dtype = with_level.dtype  # autocast on GPUs leaves lerp alone, which takes one dtype
+        return torch.lerp(without.to(dtype), with_level, self.fade.to(dtype))
 
     def grow(self, side: int, fade: float) -> None:
         """Set both."""
