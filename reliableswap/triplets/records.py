@@ -60,7 +60,7 @@ class FaceKind:
 
     columns: ClassVar[Mapping[str, pa.DataType]] = {
         **dict.fromkeys(MEASURES, pa.float64()),
-        "light": pa.list_(pa.float64(), 3),
+        "light": pa.list_(pa.float64()),
         "hash": pa.binary(),
         "embedding": pa.list_(pa.float32()),
     }
