@@ -55,6 +55,16 @@ def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
     assert read_about(tmp_path / "one") == {"kept": 2}
 
 
+def test_no_list_of_fixed_length_is_missing(tmp_path: Path) -> None:
+    """PyArrow before version 26 can't read one that is."""
+    write_shard(tmp_path / "a.parquet", [{"id": "one"}, {"id": "two", "mesh_a": [1] * 1404}], {})
+    table = pq.read_table(tmp_path / "a.parquet")
+    fixed = [name for name in table.column_names if pa.types.is_fixed_size_list(table.schema.field(name).type)]
+    assert "mesh_other_b" in fixed
+    assert {name: table[name].null_count for name in fixed} == dict.fromkeys(fixed, 0)
+    assert sum(table["mesh_a"][1].as_py()) == 1404
+
+
 def test_rows_are_written_in_groups(tmp_path: Path) -> None:
     rows = [{"id": str(i), "attempt": i} for i in range(150)]
     write_shard(tmp_path / "shard", iter(rows), {"kept": 150})
