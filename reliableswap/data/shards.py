@@ -89,14 +89,16 @@ def write_shard(path: Path, rows: Iterable[Mapping[str, Any]], about: Mapping[st
             write_page_index=True,
         ) as out:
             for group in _groups(rows):
-                out.write_table(pa.Table.from_pylist([{**_NO_MESHES, **row} for row in group], schema=columns))
+                out.write_table(
+                    pa.Table.from_pylist([{**_NO_MESHES, **row} for row in group], schema=columns)
+                )
                 group.clear()  # before the next one is made
 
     write_whole(path, write)
 
 
-# What stands in for the mesh of a picture that is not there. PyArrow before version 26 can't read a list of fixed length
-# that is missing.
+# What stands in for the mesh of a picture that is not there. PyArrow before version 26 can't read a missing list of
+# fixed length.
 _NO_MESHES: dict[str, Any] = {f"mesh_{name.removeprefix('c_')}": [0] * MESH_LENGTH for name in PICTURES}
 
 

@@ -59,7 +59,9 @@ class AADLayer(nn.Module):
         by_attributes = self.attribute_scale(attributes) * x + self.attribute_shift(attributes)
         scale, shift = self.identity_scale(identity), self.identity_shift(identity)
         by_identity = scale[:, :, None, None] * x + shift[:, :, None, None]
-        mask = torch.sigmoid(self.mask(x)).to(by_identity.dtype)  # autocast on GPUs leaves lerp alone, which takes one dtype
+        mask = torch.sigmoid(self.mask(x)).to(
+            by_identity.dtype
+        )  # autocast on GPUs leaves lerp alone, which takes one dtype
         return torch.lerp(by_attributes.to(by_identity.dtype), by_identity, mask)
 
 

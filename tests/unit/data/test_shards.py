@@ -59,7 +59,9 @@ def test_no_list_of_fixed_length_is_missing(tmp_path: Path) -> None:
     """PyArrow before version 26 can't read one that is."""
     write_shard(tmp_path / "a.parquet", [{"id": "one"}, {"id": "two", "mesh_a": [1] * 1404}], {})
     table = pq.read_table(tmp_path / "a.parquet")
-    fixed = [name for name in table.column_names if pa.types.is_fixed_size_list(table.schema.field(name).type)]
+    fixed = [
+        name for name in table.column_names if pa.types.is_fixed_size_list(table.schema.field(name).type)
+    ]
     assert "mesh_other_b" in fixed
     assert {name: table[name].null_count for name in fixed} == dict.fromkeys(fixed, 0)
     assert sum(table["mesh_a"][1].as_py()) == 1404
