@@ -59,10 +59,9 @@ class AADLayer(nn.Module):
         by_attributes = self.attribute_scale(attributes) * x + self.attribute_shift(attributes)
         scale, shift = self.identity_scale(identity), self.identity_shift(identity)
         by_identity = scale[:, :, None, None] * x + shift[:, :, None, None]
-        mask = torch.sigmoid(self.mask(x)).to(
-            by_identity.dtype
-        )  # autocast on GPUs leaves lerp alone, which takes one dtype
-        return torch.lerp(by_attributes.to(by_identity.dtype), by_identity, mask)
+        mask, dtype = torch.sigmoid(self.mask(x)), by_identity.dtype
+        # Autocast on GPUs leaves lerp alone, which takes one dtype.
+        return torch.lerp(by_attributes.to(dtype), by_identity, mask.to(dtype))
 
 
 class AADBlock(nn.Module):

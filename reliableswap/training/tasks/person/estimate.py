@@ -135,8 +135,10 @@ def _work(network: CombAutoencoder, side: int) -> int:
 
 
 def _activations(network: CombAutoencoder, settings: PersonSettings) -> float:
-    """MiB that a batch takes at the largest level: the maps of each convolution, its norm and its leaky ReLU, times what
-    autocast's copies and the losses add."""
+    """MiB that a batch takes at the largest level.
+
+    That is the maps of each convolution, its norm and its leaky ReLU, times what autocast's copies and losses add.
+    """
     halves = (network.encoder, network.decoder(network.people[0]))
     shrunk = coarsest(settings.blocks) // MAP
     maps = sum(
