@@ -250,8 +250,8 @@ def parse() -> argparse.Namespace:
     add("--lower-judge", type=Path, help="a FixerNet that no row is trained with, instead of training one")
     add("--judge-steps", type=int, default=600, help="default: %(default)s")
     add("--lower-face-weight", type=float, default=3.0, help="of FixerNet's loss (default: %(default)s)")
-    for base, width in CHANNELS.items():
-        add(f"--{base}-channels", type=int, default=width, help="default: %(default)s")
+    add("--simswap-channels", type=int, default=CHANNELS["simswap"], help="default: %(default)s")
+    add("--faceshifter-channels", type=int, default=CHANNELS["faceshifter"], help="default: %(default)s")
     add(
         "--set",
         nargs="+",
