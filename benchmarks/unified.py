@@ -200,7 +200,7 @@ def features_of(pictures: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def kernel_distance(ones: np.ndarray, others: np.ndarray) -> float:
-    """The unbiased squared MMD of two feature sets with the cubic kernel (KID), times 1000."""
+    """The unbiased squared MMD of two feature sets with the cubic kernel (KID)."""
 
     def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return np.asarray((a @ b.T / a.shape[1] + 1) ** 3)
@@ -208,7 +208,7 @@ def kernel_distance(ones: np.ndarray, others: np.ndarray) -> float:
     n, m = len(ones), len(others)
     xx, yy, xy = kernel(ones, ones), kernel(others, others), kernel(ones, others)
     within = (xx.sum() - np.trace(xx)) / (n * (n - 1)) + (yy.sum() - np.trace(yy)) / (m * (m - 1))
-    return float(1000 * (within - 2 * xy.mean()))
+    return float(within - 2 * xy.mean())
 
 
 def measure_drawing(
@@ -225,7 +225,12 @@ def measure_drawing(
     made = []
     for start in range(0, count, _BATCH):
         words = [caption_words(text, network.vocabulary) for text in captions[start : start + _BATCH]]
-        made.append(draw(network, words, steps=options.steps, guidance=options.guidance, generator=generator))
+        made.append(
+            draw(
+                network, words, steps=options.steps, guidance=options.guidance, generator=generator,
+                temperature=options.temperature,
+            )
+        )  # fmt: skip
     drawn = pictures_of(tokeniser, torch.cat(made))
     again = pictures_of(tokeniser, tokens[:count])
     wanted = [stated(text) for text in captions]
@@ -306,7 +311,8 @@ def main() -> None:
     parser.add_argument("--faces", type=int, default=10**6, help="held-out faces at most (default: all)")
     parser.add_argument("--drawn", type=int, default=10**6, help="captions to draw at most (default: all)")
     parser.add_argument("--steps", type=int, default=16)
-    parser.add_argument("--guidance", type=float, default=2.0)
+    parser.add_argument("--guidance", type=float, default=4.0)
+    parser.add_argument("--temperature", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)

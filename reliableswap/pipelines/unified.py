@@ -167,7 +167,7 @@ class UnifiedFacePipeline(StoredPipeline):
         *,
         seed: int = 0,
         steps: int = 16,
-        guidance: float = 2.0,
+        guidance: float = 4.0,
         temperature: float = 1.0,
         count: int = 1,
     ) -> DrawnFaces:
