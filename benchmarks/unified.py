@@ -301,7 +301,7 @@ def table(figures: Mapping[str, Any]) -> str:
         return f"{one['value']:.0f} [{one['low']:.0f}, {one['high']:.0f}]"
 
     lines = [
-        "| attribute | faces | model, % right | commonest answer | linear probe | model, mean over values (one answer) |",
+        "| attribute | faces | model, % right | commonest answer | linear probe | mean over values (one answer) |",
         "|---|---:|---:|---:|---:|---:|",
     ]
     for name, own in figures.get("answers", {}).items():
