@@ -15,8 +15,9 @@ import argparse
 import json
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,6 +37,7 @@ from reliableswap.models.unified.transformer import UnifiedTransformer
 from reliableswap.models.unified.words import number_words, written
 from reliableswap.pipelines.unified import DESCRIBE, UnifiedFacePipeline
 
+PARTS = ("answers", "descriptions", "drawing", "milliseconds")
 _BATCH = 32
 _SHEET = 64  # drawn faces on the sheet
 _RIDGE = 1e-2
@@ -126,6 +128,15 @@ def share(right: Sequence[bool]) -> dict[str, float]:
     }
 
 
+def balanced(values: Sequence[str], right: Sequence[bool]) -> dict[str, float]:
+    """The mean over the values of their share of right answers, in percent, and that of one answer for all."""
+    names = sorted(set(values))
+    shares = [
+        np.mean([own for value, own in zip(values, right, strict=True) if value == name]) for name in names
+    ]
+    return {"value": 100 * float(np.mean(shares)), "chance": 100 / len(names)}
+
+
 def measure_answers(
     network: UnifiedTransformer,
     tokens: torch.Tensor,
@@ -152,6 +163,7 @@ def measure_answers(
         )
         found[name] = {
             "model": share(right),
+            "balanced": balanced(truth, right),
             "commonest": share([value == common for value in truth]),
             "probe": share([one == value for one, value in zip(probed, truth, strict=True)]),
         }
@@ -200,7 +212,7 @@ def features_of(pictures: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def kernel_distance(ones: np.ndarray, others: np.ndarray) -> float:
-    """The unbiased squared MMD of two feature sets with the cubic kernel (KID), times 1000."""
+    """The unbiased squared MMD of two feature sets with the cubic kernel (KID)."""
 
     def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return np.asarray((a @ b.T / a.shape[1] + 1) ** 3)
@@ -208,7 +220,7 @@ def kernel_distance(ones: np.ndarray, others: np.ndarray) -> float:
     n, m = len(ones), len(others)
     xx, yy, xy = kernel(ones, ones), kernel(others, others), kernel(ones, others)
     within = (xx.sum() - np.trace(xx)) / (n * (n - 1)) + (yy.sum() - np.trace(yy)) / (m * (m - 1))
-    return float(1000 * (within - 2 * xy.mean()))
+    return float(within - 2 * xy.mean())
 
 
 def measure_drawing(
@@ -225,7 +237,12 @@ def measure_drawing(
     made = []
     for start in range(0, count, _BATCH):
         words = [caption_words(text, network.vocabulary) for text in captions[start : start + _BATCH]]
-        made.append(draw(network, words, steps=options.steps, guidance=options.guidance, generator=generator))
+        made.append(
+            draw(
+                network, words, steps=options.steps, guidance=options.guidance, generator=generator,
+                temperature=options.temperature,
+            )
+        )  # fmt: skip
     drawn = pictures_of(tokeniser, torch.cat(made))
     again = pictures_of(tokeniser, tokens[:count])
     wanted = [stated(text) for text in captions]
@@ -269,29 +286,40 @@ def milliseconds(
     return found
 
 
-def table(figures: dict[str, object]) -> str:
+def write_sheet(drawn: np.ndarray, path: Path) -> None:
+    """Write the first drawn faces, eight in a row."""
+    shown = drawn[:_SHEET]
+    rows = [np.concatenate(list(shown[i : i + 8]), 1) for i in range(0, len(shown) // 8 * 8, 8)]
+    if rows:
+        write_picture(Picture(np.concatenate(rows), name="sheet"), path, overwrite=True)
+
+
+def table(figures: Mapping[str, Any]) -> str:
     """The figures as Markdown."""
 
     def cell(one: dict[str, float]) -> str:
         return f"{one['value']:.0f} [{one['low']:.0f}, {one['high']:.0f}]"
 
     lines = [
-        "| attribute | faces | model, % right | commonest answer | linear probe |",
-        "|---|---:|---:|---:|---:|",
+        "| attribute | faces | model, % right | commonest answer | linear probe | mean over values (one answer) |",
+        "|---|---:|---:|---:|---:|---:|",
     ]
-    for name, own in figures["answers"].items():  # type: ignore[attr-defined]
+    for name, own in figures.get("answers", {}).items():
         row = " | ".join(cell(own[key]) for key in ("model", "commonest", "probe"))
-        lines.append(f"| {name} | {own['model']['count']} | {row} |")
+        evenly = f"{own['balanced']['value']:.0f} ({own['balanced']['chance']:.0f})"
+        lines.append(f"| {name} | {own['model']['count']} | {row} | {evenly} |")
+    drawing = figures.get("drawing", {})
     lines += ["", "| figure | value |", "|---|---:|"]
-    lines += [f"| description, {key} % | {value:.1f} |" for key, value in figures["descriptions"].items()]  # type: ignore[attr-defined]
-    drawing: dict[str, object] = figures["drawing"]  # type: ignore[assignment]
+    lines += [
+        f"| description, {key} % | {value:.1f} |" for key, value in figures.get("descriptions", {}).items()
+    ]
     lines += [f"| {key} | {value:.2f} |" for key, value in drawing.items() if isinstance(value, float)]
-    lines += [f"| {key}, ms | {value:.0f} |" for key, value in figures["milliseconds"].items()]  # type: ignore[attr-defined]
+    lines += [f"| {key}, ms | {value:.0f} |" for key, value in figures.get("milliseconds", {}).items()]
     lines += ["", "| drawn faces show | of drawn | of the tokeniser's own |", "|---|---:|---:|"]
-    ours, theirs = drawing["agreement"], drawing["agreement of tokens"]
-    for name in ours:  # type: ignore[attr-defined]
-        other = cell(theirs[name]) if name in theirs else "-"  # type: ignore[index,operator]
-        lines.append(f"| {name} | {cell(ours[name])} | {other} |")  # type: ignore[index]
+    theirs = drawing.get("agreement of tokens", {})
+    for name, own in drawing.get("agreement", {}).items():
+        other = cell(theirs[name]) if name in theirs else "-"
+        lines.append(f"| {name} | {cell(own)} | {other} |")
     return "\n".join([*lines, ""])
 
 
@@ -302,11 +330,15 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("model")
     parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument(
+        "--parts", nargs="+", choices=PARTS, default=PARTS, help="what to measure; other figures in OUT stay"
+    )
     parser.add_argument("--split", default="validation", help="held-out part (default: validation)")
     parser.add_argument("--faces", type=int, default=10**6, help="held-out faces at most (default: all)")
     parser.add_argument("--drawn", type=int, default=10**6, help="captions to draw at most (default: all)")
     parser.add_argument("--steps", type=int, default=16)
-    parser.add_argument("--guidance", type=float, default=2.0)
+    parser.add_argument("--guidance", type=float, default=4.0)
+    parser.add_argument("--temperature", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
@@ -314,24 +346,22 @@ def main() -> None:
     train, faces = read_rows(options.data, "train"), read_rows(options.data, options.split)
     count = min(options.faces, len(faces))
     tokens = tokens_of(tokeniser, [faces.crop(i) for i in range(len(faces))])
-    descriptions, texts = measure_descriptions(network, tokens, faces, count)
-    drawing, drawn = measure_drawing(tokeniser, network, faces, tokens, min(options.drawn, count), options)
-    figures: dict[str, object] = {
-        "answers": measure_answers(network, tokens, faces, train, count),
-        "descriptions": descriptions,
-        "drawing": drawing,
-        "milliseconds": milliseconds(tokeniser, network, faces, options.steps),
-    }
-    (options.output / "figures.json").write_text(json.dumps(figures, indent=1, ensure_ascii=False))
+    stored = options.output / "figures.json"
+    figures: dict[str, Any] = json.loads(stored.read_text()) if stored.is_file() else {}
+    if "answers" in options.parts:
+        figures["answers"] = measure_answers(network, tokens, faces, train, count)
+    if "descriptions" in options.parts:
+        figures["descriptions"], texts = measure_descriptions(network, tokens, faces, count)
+        said = [f"{faces.photos[i]}\t{text}\t{dict(faces.attributes[i])}" for i, text in enumerate(texts)]
+        (options.output / "descriptions.tsv").write_text("\n".join(said) + "\n")
+    if "drawing" in options.parts:
+        drawn = min(options.drawn, count)
+        figures["drawing"], made = measure_drawing(tokeniser, network, faces, tokens, drawn, options)
+        write_sheet(made, options.output / "drawn.png")
+    if "milliseconds" in options.parts:
+        figures["milliseconds"] = milliseconds(tokeniser, network, faces, options.steps)
+    stored.write_text(json.dumps(figures, indent=1, ensure_ascii=False))
     (options.output / "table.md").write_text(table(figures))
-    said = [f"{faces.photos[i]}\t{text}\t{dict(faces.attributes[i])}" for i, text in enumerate(texts)]
-    (options.output / "descriptions.tsv").write_text("\n".join(said) + "\n")
-    shown = drawn[:_SHEET]
-    rows = [np.concatenate(list(shown[i : i + 8]), 1) for i in range(0, len(shown) // 8 * 8, 8)]
-    if rows:
-        write_picture(
-            Picture(np.concatenate(rows), name="sheet"), options.output / "drawn.png", overwrite=True
-        )
     print((options.output / "table.md").read_text())
 
 

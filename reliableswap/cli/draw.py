@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--steps", type=int, default=16, metavar="N", help="passes of the network (default: 16)"
     )
     parser.add_argument(
-        "--guidance", type=float, default=2.0, help="how strictly to keep to the description (default: 2)"
+        "--guidance", type=float, default=4.0, help="how strictly to keep to the description (default: 4)"
     )
     parser.add_argument(
         "--temperature", type=float, default=1.0, help="below 1: likelier and less varied (default: 1)"

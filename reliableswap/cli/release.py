@@ -6,6 +6,8 @@ model_index.json is written again, so that the weights folder is a pipeline that
 `generator=runs/second+runs/first` ships the mean of two runs' weights, where one run started from the other, with the
 card of the folder named first. A mean often keeps what either run gained (Wortsman et al. 2022, Model soups).
 
+`tokeniser=` and `transformer=` are the networks of the UnifiedFacePipeline, which is `reliableswap/weights/unified`.
+
 At the end CHECKSUMS.json is written and signed (RELIABLESWAP_CERT, RELIABLESWAP_KEY, or this user's local key);
 `reliableswap verify reliableswap/weights` checks it. Without NAME=FOLDER that is all that is done.
 """
@@ -26,12 +28,15 @@ from reliableswap.errors import ReliableSwapError
 from reliableswap.models import load_network
 from reliableswap.models.base import Network
 from reliableswap.pipelines.image import ReliableSwapPipeline
+from reliableswap.pipelines.unified import UnifiedFacePipeline
 from reliableswap.provenance.checksums import write_checksums
 
 from .common import say
 
 COMPONENTS = ("detector", "landmarks", "identity", "fixer", "generator", "glasses", "visibility")
 STARTS = ("person",)  # networks that trainings start from; no part of the pipeline
+UNIFIED = ("tokeniser", "transformer")  # a pipeline of its own
+KNOWN = COMPONENTS + STARTS + UNIFIED
 LICENSE_NAME = "non-commercial-research"  # as in weights/LICENSE: the photos' terms
 MAX_BYTES = 60 * 2**20  # of all networks together, so that a clone stays small
 
@@ -40,9 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The networks to put in."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = __doc__
-    parser.add_argument(
-        "networks", nargs="*", metavar="NAME=FOLDER", help=f"NAME: one of {', '.join(COMPONENTS + STARTS)}"
-    )
+    parser.add_argument("networks", nargs="*", metavar="NAME=FOLDER", help=f"NAME: one of {', '.join(KNOWN)}")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -72,16 +75,22 @@ def bundle(folders: Mapping[str, Sequence[Path]], weights: Path = WEIGHTS) -> in
     Nothing is replaced unless the networks fit together and every new one has a card.
     """
     for name in folders:
-        if name not in COMPONENTS + STARTS:
-            raise ReliableSwapError(f"no network {name!r}; choose from {', '.join(COMPONENTS + STARTS)}")
-    known = COMPONENTS + STARTS
-    kept = {name: [weights / name] for name in known if (weights / name / "config.json").is_file()}
+        if name not in KNOWN:
+            raise ReliableSwapError(f"no network {name!r}; choose from {', '.join(KNOWN)}")
+    places = {name: shipped_place(name) for name in KNOWN}
+    kept = {
+        name: [weights / place]
+        for name, place in places.items()
+        if (weights / place / "config.json").is_file()
+    }
     networks = {name: mean(given).half() for name, given in (kept | {**folders}).items()}
     pipe = ReliableSwapPipeline(**{name: networks[name] for name in COMPONENTS if name in networks})
     with tempfile.TemporaryDirectory(dir=weights.parent) as temporary:
         pipe.save_pretrained(temporary)
         for name in (one for one in STARTS if one in networks):
             networks[name].save_pretrained(Path(temporary, name))
+        if any(name in networks for name in UNIFIED):
+            save_unified(networks, Path(temporary, "unified"))
         Path(temporary, "README.md").unlink()  # model_card.md is the card of the bundled pipeline
         size = sum(path.stat().st_size for path in Path(temporary).rglob("*.safetensors"))
         if size > MAX_BYTES:
@@ -94,11 +103,27 @@ def bundle(folders: Mapping[str, Sequence[Path]], weights: Path = WEIGHTS) -> in
                 raise ReliableSwapError(
                     f"{folder} has no README.md; only a network with the card of its training may ship"
                 )
-            (Path(temporary) / name / card.name).write_text(
-                shipped_card(card.read_text("utf-8"), name), "utf-8"
+            (Path(temporary) / places[name] / card.name).write_text(
+                shipped_card(card.read_text("utf-8"), places[name]), "utf-8"
             )
         shutil.copytree(temporary, weights, dirs_exist_ok=True)
     return size
+
+
+def shipped_place(name: str) -> str:
+    """Where a network lies in the weights folder."""
+    return f"unified/{name}" if name in UNIFIED else name
+
+
+def save_unified(networks: Mapping[str, Network], folder: Path) -> None:
+    """Write the pipeline that describes and draws; its other networks are the bundled ones."""
+    missing = [name for name in UNIFIED if name not in networks]
+    if missing:
+        raise ReliableSwapError(
+            f"no {missing[0]} among the networks; release tokeniser= and transformer= together"
+        )
+    UnifiedFacePipeline(**{name: networks[name] for name in UNIFIED}).save_pretrained(folder)
+    (folder / "README.md").unlink()
 
 
 def mean(folders: Sequence[Path]) -> Network:
@@ -128,9 +153,9 @@ def _settings(network: Network) -> dict[str, object]:
     return {name: value for name, value in network.config.items() if not name.startswith("_")}
 
 
-def shipped_card(card: str, name: str) -> str:
+def shipped_card(card: str, place: str) -> str:
     """Return a training's card with the licence of what ships and an example that loads the bundled network."""
     if "\nlicense_name:" not in card:
         card = card.replace("\nlicense: other\n", f"\nlicense: other\nlicense_name: {LICENSE_NAME}\n", 1)
-    card = re.sub(r'from_pretrained\("[^"]*"\)', f'from_pretrained(bundled("{name}"))', card)
+    card = re.sub(r'from_pretrained\("[^"]*"\)', f'from_pretrained(bundled("{place}"))', card)
     return card.replace("```python\n", "```python\nfrom reliableswap.bundled import bundled\n", 1)

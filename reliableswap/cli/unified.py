@@ -16,7 +16,7 @@ def add_model_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         metavar="DIR",
-        help="folder or Hub id of a UnifiedFacePipeline (default: the bundled one, if this version has one)",
+        help="folder or Hub id of a UnifiedFacePipeline (default: the bundled one)",
     )
     parser.add_argument("--device", help="cpu, cuda, cuda:1 or mps (default: cpu)")
 

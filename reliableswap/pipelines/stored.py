@@ -27,6 +27,8 @@ _HUB = ("repo_id", "private", "token", "commit_message", "revision")
 class StoredPipeline(DiffusionPipeline):
     """A pipeline in a folder or on the Hub: networks as safetensors, model_index.json and a card."""
 
+    _bundled = ""  # its folder among the networks that ship with the package
+
     def __setattr__(self, name: str, value: Any) -> None:
         """Register a component where there was none: diffusers would leave it out of what is saved."""
         optional = name in self._optional_components and name in self.__dict__
@@ -41,7 +43,7 @@ class StoredPipeline(DiffusionPipeline):
         shown = logging.is_progress_bar_enabled()
         logging.disable_progress_bar()  # a few megabytes from the disk need none
         try:
-            return cls.from_pretrained(bundled(), **kwargs)
+            return cls.from_pretrained(bundled(cls._bundled), **kwargs)
         finally:
             if shown:
                 logging.enable_progress_bar()

@@ -7,7 +7,7 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -85,7 +85,7 @@ class DrawnFaces(BaseOutput):
 class UnifiedFacePipeline(StoredPipeline):
     """Describes faces, answers questions about them, and draws faces of people who do not exist:
 
-    pipe = UnifiedFacePipeline.from_pretrained(folder)
+    pipe = UnifiedFacePipeline.bundled()
     pipe.describe("photo.jpg"); pipe.ask("photo.jpg", "does she wear glasses?")
     pipe.draw("a bearded man with glasses, smiling", seed=0).save("drawn.png")
 
@@ -94,6 +94,7 @@ class UnifiedFacePipeline(StoredPipeline):
     """
 
     model_cpu_offload_seq = "detector->landmarks->identity->tokeniser->transformer"
+    _bundled = "unified"
     _optional_components = ["detector", "landmarks", "identity"]  # noqa: RUF012 (the base class's own convention)
 
     def __init__(
@@ -116,11 +117,6 @@ class UnifiedFacePipeline(StoredPipeline):
         self._encoder: IdentityEncoder | None = None
         self._gates = Gates()
         _check(tokeniser, transformer)
-
-    @classmethod
-    def bundled(cls, **kwargs: Any) -> Self:
-        """The pipeline with the networks that ship with the package, if they do."""
-        return cls.from_pretrained(bundled("unified"), **kwargs)
 
     @property
     def analyser(self) -> FaceAnalyser:
@@ -171,7 +167,7 @@ class UnifiedFacePipeline(StoredPipeline):
         *,
         seed: int = 0,
         steps: int = 16,
-        guidance: float = 2.0,
+        guidance: float = 4.0,
         temperature: float = 1.0,
         count: int = 1,
     ) -> DrawnFaces:

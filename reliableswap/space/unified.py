@@ -14,7 +14,7 @@ from reliableswap.pipelines.unified import DrawnFaces, UnifiedFacePipeline
 from .device import on_gpu
 from .files import File, publish, read_upload
 
-MODEL = "RELIABLESWAP_UNIFIED"  # a folder or Hub id; without it the bundled model, if there is one
+MODEL = "RELIABLESWAP_UNIFIED"  # a folder or Hub id; without it the bundled model
 MAX_CHARACTERS = 200  # of a question or a description
 STEPS = 16
 

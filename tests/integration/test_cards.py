@@ -72,7 +72,7 @@ def header(card: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     "card",
-    [*sorted(WEIGHTS / path.parent.name / "README.md" for path in WEIGHTS.glob("*/config.json")), MODEL_CARD],
+    [*sorted(path.with_name("README.md") for path in WEIGHTS.rglob("config.json")), MODEL_CARD],
     ids=lambda p: p.parent.name,
 )
 def test_shipped_cards(card: Path, folder: Path) -> None:

@@ -35,10 +35,11 @@ def tabs(page: gr.Blocks) -> list[str]:
 
 
 @pytest.mark.slow
-def test_the_tab_is_there_with_a_model_alone(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_tab_is_there_with_the_bundled_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(unified.MODEL, raising=False)
     assert TAB in tabs(build())
-    monkeypatch.delenv(unified.MODEL)
-    assert (TAB in tabs(build())) is (unified.model_place() is not None)
+    monkeypatch.setattr(unified, "WEIGHTS", Path("nowhere"))
+    assert TAB not in tabs(build())
 
 
 @pytest.mark.slow

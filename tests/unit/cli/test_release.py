@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from support.described import tiny_tokeniser, tiny_transformer
 
-from reliableswap import ReliableSwapPipeline
+from reliableswap import ReliableSwapPipeline, UnifiedFacePipeline
 from reliableswap.cli.release import bundle, parse
 from reliableswap.errors import ReliableSwapError
 from reliableswap.models import (
@@ -114,6 +115,21 @@ def test_a_start_of_trainings_ships_beside_the_pipeline(
     assert "person" not in ReliableSwapPipeline.from_pretrained(weights).components
     bundle({"fixer": folders["fixer"]}, weights)
     assert isinstance(load_network(weights / "person"), GeneralAutoencoder)
+
+
+def test_the_networks_that_describe_are_a_pipeline_of_their_own(
+    folders: dict[str, list[Path]], weights: Path, tmp_path: Path
+) -> None:
+    tokeniser = tiny_tokeniser()
+    for name, network in (("tokeniser", tokeniser), ("transformer", tiny_transformer(tokeniser))):
+        network.save_pretrained(tmp_path / name)
+        (tmp_path / name / "README.md").write_text(CARD.format(name=name))
+    with pytest.raises(ReliableSwapError, match="no transformer among the networks"):
+        bundle({"tokeniser": [tmp_path / "tokeniser"]}, weights)
+    bundle({name: [tmp_path / name] for name in ("tokeniser", "transformer")}, weights)
+    bundle({"fixer": folders["fixer"]}, weights)
+    assert UnifiedFacePipeline.from_pretrained(weights / "unified").tokeniser.code_count == 32
+    assert 'bundled("unified/tokeniser")' in (weights / "unified" / "tokeniser" / "README.md").read_text()
 
 
 def test_only_alike_networks_have_a_mean(

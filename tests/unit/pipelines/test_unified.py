@@ -142,6 +142,6 @@ def test_the_commands(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "exists" in capsys.readouterr().err
 
 
-def test_without_bundled_weights_the_command_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_model_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["describe", str(person(1)), "--model", "/nowhere"]) == 2
     assert "no pipeline at /nowhere" in capsys.readouterr().err
