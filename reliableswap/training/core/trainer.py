@@ -94,6 +94,9 @@ class Trainer:
         if accelerator.log_with:
             accelerator.init_trackers("tracker")
         figures = self._loop()
+        if accelerator.device.type == "cuda":
+            peak = torch.cuda.max_memory_allocated(accelerator.device) / 2**30
+            self.log.info(f"memory of the GPU at its peak: {peak:.2f} GiB")
         self._save()
         if accelerator.is_main_process:
             publish(self.averaged, self.task, settings, self.step)

@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 
 _LONG = 6.0  # seconds of a step from which on larger levels are not measured but calculated
 _QUICK = 0.3  # seconds of a step that is measured again
-_BESIDE_MAPS = (
-    3  # from peaks on an H100: 0.8 GiB for 32 frames of 128 px, 15 GiB for 8 of 1024 px by the paper's widths
-)
+_BESIDE_MAPS = 3  # by the peaks of two trainings on an H100: docs/person.md
 _COPIES = 5  # of the weights in memory: themselves, gradients, two of AdamW, and the average
 _MIB = 2**20
 
