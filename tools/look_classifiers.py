@@ -72,14 +72,21 @@ def mirrored_features(samples: np.ndarray) -> np.ndarray:
     return np.concatenate([edges.reshape(len(samples), -1), light[:, :, ::-1].reshape(len(samples), -1)], 1)
 
 
+def symmetric_regression(samples: np.ndarray, labels: np.ndarray, ridge: float) -> Classifier:
+    """Fit samples (N,896) and their mirror images to labels (N,) of 0 and 1; symmetric weights."""
+    found = logistic_regression(
+        np.concatenate([samples, mirrored_features(samples)]), np.tile(labels, 2), ridge
+    )
+    return Classifier((found.weights + mirrored_features(found.weights[None])[0]) / 2, found.bias)
+
+
 def logistic_regression(samples: np.ndarray, labels: np.ndarray, ridge: float) -> Classifier:
-    """Fit samples (N,896) and their mirror images to labels (N,) of 0 and 1 by Newton's method; symmetric weights."""
+    """Fit samples (N,D) to labels (N,) of 0 and 1 by Newton's method."""
     if len(set(labels.tolist())) < 2:
         raise ReliableSwapError(
             f"all {len(labels)} training photos have the same label; pass photos and attributes of both kinds"
         )
-    samples = np.concatenate([samples, mirrored_features(samples)]).astype(np.float64)
-    labels = np.tile(labels.astype(np.float64), 2)
+    samples, labels = samples.astype(np.float64), labels.astype(np.float64)
     mean = samples.mean(0)
     terms = np.column_stack([samples - mean, np.ones(len(samples))])
     penalty = np.full(terms.shape[1], float(ridge))
@@ -92,8 +99,7 @@ def logistic_regression(samples: np.ndarray, labels: np.ndarray, ridge: float) -
         solution += step
         if np.abs(step).max() < 1e-8:
             break
-    weights = (solution[:-1] + mirrored_features(solution[None, :-1])[0]) / 2
-    return Classifier(weights, float(solution[-1] - mean @ solution[:-1]))
+    return Classifier(solution[:-1], float(solution[-1] - mean @ solution[:-1]))
 
 
 def train_glasses(
@@ -103,7 +109,7 @@ def train_glasses(
     samples = np.stack([_features(GLASSES.patch(f.picture, f.mesh, canonical)) for f in faces])
     worn = np.array([f.attributes["glasses"] != "NoGlasses" for f in faces])
     out = np.array([f.held_out for f in faces])
-    found = logistic_regression(samples[~out], worn[~out], ridge)
+    found = symmetric_regression(samples[~out], worn[~out], ridge)
     scores, truth = found(samples[out]), worn[out]
     return found, {
         "photos": float(len(truth)),
@@ -127,7 +133,7 @@ def train_mouth(
         seen += [True] + [False] * _COVERS
         out += [face.held_out] * (1 + _COVERS)
     held, truth, features_of = np.array(out), np.array(seen), np.stack(samples)
-    found = logistic_regression(features_of[~held], truth[~held], ridge)
+    found = symmetric_regression(features_of[~held], truth[~held], ridge)
     scores, truth = found(features_of[held]), truth[held]
     labelled = np.array(
         [found(_features(MOUTH.patch(f.picture, f.mesh, canonical))[None])[0] for f in covered]

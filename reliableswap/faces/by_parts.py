@@ -14,6 +14,7 @@ import numpy as np
 from reliableswap.geometry import regions
 from reliableswap.imaging import colour
 
+from .beards import bearded, lower_shares, share_of
 from .by_colour import free_brows, hairlike, skin_distance
 from .parts import OWN
 
@@ -26,10 +27,6 @@ _NO_SKIN = 3.0  # distance from the skin model from which a pixel is not skin
 _TURNED = 0.3  # sine of the yaw from which the head counts as turned
 # Shares of hair around the mouth from which a beard may have begun, and on chin and upper lip from which one has grown.
 _MOUSTACHE, _BEARDED = (0.03, 0.08), (0.25, 0.4)
-_FULL, _FULL_LIP = (
-    (0.36, 0.44),
-    (0.68, 0.82),
-)  # the same, and on the upper lip alone, from which a beard is a full one
 
 
 def covered_by_parts(
@@ -44,8 +41,8 @@ def covered_by_parts(
     own = sum((odds[name] for name in OWN), np.zeros(shape, np.float32))
     eyes = np.maximum(free_brows(odds["hair"], mesh, shape, width), regions.eyes(mesh, shape, 1.5))
     eyes = cv2.dilate(eyes, regions.disc(0.02 * width))
-    dark = _dark(picture, mesh)
-    beard, between, bearded = _beard(odds, dark, mesh, strict)
+    dark = dark_pixels(picture, mesh)
+    beard, between = _beard(odds, dark, mesh, strict)
     own = own + odds["hair"] * regions.feathered(np.maximum(eyes, beard), 0.015 * width)
     # On a beard a dark thing would be taken for one, as by the rules of colour.
     own = own + odds["front"] * regions.feathered(beard * dark, 0.01 * width)
@@ -63,7 +60,7 @@ def covered_by_parts(
     hidden = regions.feathered(np.maximum(hidden, worn) * face, 0.008 * width)
     low, high = _BARE
     bare = face * np.clip((odds["skin"] - low) / (high - low), 0, 1)
-    return hidden, bare * (1 - hidden) * (1 - between), bearded
+    return hidden, bare * (1 - hidden) * (1 - between), bearded(lower_shares(odds, dark, mesh))
 
 
 def _trust_in_glasses(odds: np.ndarray, face: np.ndarray, worn: bool, strict: bool) -> float:
@@ -71,10 +68,10 @@ def _trust_in_glasses(odds: np.ndarray, face: np.ndarray, worn: bool, strict: bo
     source, and where there is more than a corner of an eye that looks like glasses."""
     if worn:
         return float(strict)
-    return _rising(_share(odds, face), _GLASSES)
+    return _rising(share_of(odds, face), _GLASSES)
 
 
-def _dark(picture: np.ndarray, mesh: np.ndarray) -> np.ndarray:
+def dark_pixels(picture: np.ndarray, mesh: np.ndarray) -> np.ndarray:
     """(H,W) one where a pixel is as dark and pale as a beard and is not of the face's skin."""
     lab = colour.to_lab(picture)
     distance = skin_distance(lab, mesh)
@@ -85,9 +82,8 @@ def _dark(picture: np.ndarray, mesh: np.ndarray) -> np.ndarray:
 
 def _beard(
     odds: Mapping[str, np.ndarray], dark: np.ndarray, mesh: np.ndarray, strict: bool
-) -> tuple[np.ndarray, np.ndarray, float]:
-    """(H,W) where hair is a beard, (H,W) where dark skin between its hairs is no bare skin, and in 0..1 how certainly a
-    full beard has grown. That takes chin and upper lip: a shade darkens the one, and a moustache grows on the other.
+) -> tuple[np.ndarray, np.ndarray]:
+    """(H,W) where hair is a beard, and (H,W) where dark skin between its hairs is no bare skin.
 
     Hair is none if nothing grows around the mouth, nor at the edge of the lower face if nothing covers chin and upper
     lip: there long hair or a scarf hangs. At the edge of a turned source it may be the background.
@@ -96,23 +92,13 @@ def _beard(
     face, lower, lips = regions.oval(mesh, shape), regions.lower_face(mesh, shape), regions.lips(mesh, shape)
     hair = odds["hair"] + odds["beard"] + odds["front"] * dark
     around_mouth = lower * cv2.dilate(lips, regions.disc(0.12 * width)) * (1 - lips)
-    begun = _rising(_share(hair, around_mouth), _MOUSTACHE)
+    begun = _rising(share_of(hair, around_mouth), _MOUSTACHE)
     middle = lower * regions.eroded(face, 0.1 * width) * (1 - lips)
-    seen = np.maximum(hair, dark)
-    grown, dense = (_rising(_share(one, middle), _BEARDED) for one in (hair, seen))
+    grown, dense = (_rising(share_of(one, middle), _BEARDED) for one in (hair, np.maximum(hair, dark)))
     turned = abs(mesh[234, 2] - mesh[454, 2]) > _TURNED * width
     edge = regions.eroded(face, 0.04 * width) if strict and turned else face
     where = np.maximum(grown * edge, begun * regions.eroded(face, 0.06 * width))
-    full = (
-        _rising(_share(seen, middle), _FULL),
-        _rising(_share(seen, regions.upper_lip(mesh, shape)), _FULL_LIP),
-    )
-    return np.asarray(lower * where), lower * np.float32(dense), min(full)
-
-
-def _share(odds: np.ndarray, region: np.ndarray) -> float:
-    """The mean of odds (H,W) in a region (H,W)."""
-    return float((odds * region).sum() / max(float(region.sum()), 1.0))
+    return np.asarray(lower * where), lower * np.float32(dense)
 
 
 def _rising(value: float, limits: tuple[float, float]) -> float:

@@ -17,8 +17,9 @@ import numpy as np
 from reliableswap.geometry import regions
 
 from . import glasses
+from .beards import lower_shares
 from .by_colour import Colours, covered_by_colour
-from .by_parts import covered_by_parts
+from .by_parts import covered_by_parts, dark_pixels
 from .looks import GLASSES, MOUTH
 from .parts import Parts
 
@@ -35,7 +36,7 @@ class Covers:
     zero outside the face. A position p of the picture lies at (p + 0.5) * scale + shift on the maps.
     glasses: frames and dark lenses, also outside the face.
     told: by a VisibilityNet; rules of colour are wrong too often for a generated face to give way to them.
-    bearded: how certainly it has a full beard, in 0..1; zero where rules of colour told.
+    bearded: how certainly it has a beard, in 0..1; zero where rules of colour told.
     """
 
     maps: np.ndarray
@@ -137,6 +138,12 @@ def _covers_of_each(
         hidden, bare, *bearded = judge(strict)
         maps = np.dstack((hidden, bare)).astype(np.float32)
         yield Covers(maps, scale, corner - 0.5, worn, parts is not None, *bearded)
+
+
+def find_lower_shares(picture: np.ndarray, mesh: np.ndarray, parts: Parts) -> np.ndarray:
+    """(15,) what the lower face in a picture (H,W,3) uint8 shows, by which `beards` tells whether it has a beard."""
+    piece, moved, scale, corner = _reduced(picture, mesh)
+    return lower_shares(parts.reduced(piece.shape[:2], scale, corner), dark_pixels(piece, moved), moved)
 
 
 def find_glasses(picture: np.ndarray, mesh: np.ndarray, glasses_net: Any) -> np.ndarray:

@@ -14,9 +14,9 @@ from reliableswap.faces import looks
 from tools.look_classifiers import (
     LookPhoto,
     draw_cover,
-    logistic_regression,
     mirrored_features,
     read_attributes,
+    symmetric_regression,
 )
 
 
@@ -31,13 +31,13 @@ def test_regression_finds_the_odds_and_does_not_mind_the_side(rng: np.random.Gen
     samples = rng.normal(0, 1, (400, 896))
     samples[:, [800, 815]] *= 12  # two cells that are each other's mirror
     labels = samples[:, 800] + samples[:, 815] > 0
-    found = logistic_regression(samples[:300], labels[:300], 1.0)
+    found = symmetric_regression(samples[:300], labels[:300], 1.0)
     assert ((found(samples[300:]) > 0) == labels[300:]).mean() > 0.85
     np.testing.assert_allclose(found(mirrored_features(samples)), found(samples), atol=1e-9)
-    strict = logistic_regression(samples[:300], labels[:300], 1000.0)
+    strict = symmetric_regression(samples[:300], labels[:300], 1000.0)
     assert np.linalg.norm(strict.weights) < 0.5 * np.linalg.norm(found.weights)
     with pytest.raises(ReliableSwapError, match="same label"):
-        logistic_regression(samples[:300], np.ones(300, bool), 1.0)
+        symmetric_regression(samples[:300], np.ones(300, bool), 1.0)
 
 
 def test_every_kind_of_cover_changes_a_mouth_and_stays_a_patch(rng: np.random.Generator) -> None:

@@ -1,0 +1,57 @@
+"""Whether a face has a beard: a logistic regression over what a VisibilityNet says that the lower face shows.
+
+`python -m tools.beards` (tools/beards.py) fits it to the labels of FFHQ thumbnails and prints its figures.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib.resources import files
+
+import numpy as np
+
+from reliableswap.geometry import regions
+
+_CLASSES = ("hair", "beard", "front", "skin")
+_MIDDLE, _EDGE = (
+    0.1,
+    0.03,
+)  # of the face's width: the middle of the lower face, and where its edge is no longer sure
+TERMS = 3 * (len(_CLASSES) + 1)
+
+
+def lower_shares(odds: Mapping[str, np.ndarray], dark: np.ndarray, mesh: np.ndarray) -> np.ndarray:
+    """(15,) the shares of hair, beard, things, skin and dark pixels on chin and cheeks, on the upper lip, and along the
+    jaw.
+
+    odds: (H,W) in 0..1 of each class, by name. dark: (H,W) one where a pixel is as dark as a beard.
+    """
+    shape, width = dark.shape, regions.face_width(mesh)
+    face, lower = regions.oval(mesh, shape), regions.lower_face(mesh, shape)
+    inner, outer = (regions.eroded(face, at * width) for at in (_MIDDLE, _EDGE))
+    places = (
+        lower * inner * (1 - regions.lips(mesh, shape)),
+        regions.upper_lip(mesh, shape),
+        lower * (outer - inner),
+    )
+    planes = [*(odds[name] for name in _CLASSES), dark]
+    return np.array([share_of(plane, place) for place in places for plane in planes], np.float32)
+
+
+def bearded(shares: np.ndarray) -> float:
+    """The probability of a beard, by the lower face's shares (15,)."""
+    weights, bias = _model()
+    return float(1 / (1 + np.exp(-np.clip(weights @ shares + bias, -30, 30))))
+
+
+def share_of(odds: np.ndarray, region: np.ndarray) -> float:
+    """The mean of odds (H,W) in a region (H,W)."""
+    return float((odds * region).sum() / max(float(region.sum()), 1.0))
+
+
+@lru_cache(maxsize=1)
+def _model() -> tuple[np.ndarray, float]:
+    data = json.loads(files("reliableswap.faces").joinpath("beards.json").read_text("utf-8"))
+    return np.array(data["weights"], np.float32), float(data["bias"])
