@@ -22,7 +22,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,16 +30,19 @@ from typing import Any
 from curves import Curve, last_quarter, plot, read_curve, sheet, write_csv
 from rows import (
     BLEND,
+    add_running_options,
     cell,
     differences,
     evaluate,
     frechet_cell,
     is_done,
     known_columns,
+    parse_with_changes,
     read_pairs,
     run,
-    run_at_once,
     save_pipeline,
+    seeds_in_words,
+    train_all,
     training_command,
 )
 
@@ -121,17 +124,7 @@ def train(runs: list[Run], arguments: argparse.Namespace) -> None:
         for one in runs
         if not is_done(arguments.output / one.name, arguments.steps)
     }
-    if arguments.at_once == 1 and arguments.minutes is None:
-        for command in left.values():
-            run(command)
-        return
-    failed = run_at_once(left, arguments.at_once, arguments.minutes)
-    if failed:
-        raise ReliableSwapError(
-            f"{len(failed)} of {len(left)} trainings are not done:\n"
-            + "\n".join(f"  {log}: {what}" for log, what in failed.items())
-            + "\nThe same command goes on; --trained-only measures what is done"
-        )
+    train_all(left, arguments)
 
 
 def triplets_command(arguments: argparse.Namespace) -> list[str]:
@@ -218,12 +211,7 @@ def claims(runs: list[Run], pairs: Path) -> Iterator[str]:
             seeds = sorted({one.seed for one in group} & {one.seed for one in against})
             ours, theirs = ([one.method for one in runs if one.seed in seeds] for runs in (group, against))
             for column, words in differences(measured, ours, theirs) if seeds else ():
-                yield f"- {base}, {row.name} minus {other.name}, {_seeds(seeds)}: {column.heading} {words}"
-
-
-def _seeds(seeds: Sequence[int]) -> str:
-    """Which seeds these are, in words."""
-    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+                yield f"- {base}, {row.name} minus {other.name}, {seeds_in_words(seeds)}: {column.heading} {words}"
 
 
 def parse() -> argparse.Namespace:
@@ -240,8 +228,6 @@ def parse() -> argparse.Namespace:
     add("--steps", type=int, default=8000, help="default: %(default)s")
     add("--batch", type=int, default=32, help="samples per step of all processes (default: %(default)s)")
     add("--processes", type=int, default=1, help="of one training (default: %(default)s)")
-    add("--at-once", type=int, default=1, help="trainings at the same time (default: %(default)s)")
-    add("--minutes", type=float, help="end the trainings after this time; the same command goes on")
     add("--size", type=int, default=64, help="side of the crops (default: %(default)s)")
     add("--triplets", type=Path, help="triplets of that size, instead of making some")
     add("--triplet-pairs", type=int, default=6000, help="default: %(default)s")
@@ -252,28 +238,13 @@ def parse() -> argparse.Namespace:
     add("--lower-face-weight", type=float, default=3.0, help="of FixerNet's loss (default: %(default)s)")
     add("--simswap-channels", type=int, default=CHANNELS["simswap"], help="default: %(default)s")
     add("--faceshifter-channels", type=int, default=CHANNELS["faceshifter"], help="default: %(default)s")
-    add(
-        "--set",
-        nargs="+",
-        default=[],
-        metavar="NAME=VALUE",
-        help="settings of all trainings, over the recipe",
-    )
     add("--pairs", type=int, default=400, help="held-out pairs (default: %(default)s)")
     add("--judge", default="dlib", help="as for reliableswap evaluate (default: %(default)s)")
     add("--features", help="of the Fréchet distance (default: that of `reliableswap evaluate`)")
-    add(
-        "--trained-only", action="store_true", help="train nothing: measure the rows and seeds that are there"
-    )
-    add("--train-only", action="store_true", help="measure nothing")
     add("--dry-run", action="store_true", help="print the commands and stop")
-    arguments = parser.parse_args()
+    add_running_options(parser)
+    arguments = parse_with_changes(parser)
     arguments.channels = {base: getattr(arguments, f"{base}_channels") for base in CHANNELS}
-    if wrong := [one for one in arguments.set if "=" not in one]:
-        parser.error(f"--set {wrong[0]}: write NAME=VALUE")
-    arguments.changes = dict(one.split("=", 1) for one in arguments.set)
-    if arguments.at_once < 1:
-        parser.error(f"--at-once {arguments.at_once}: one training at least has to run")
     if arguments.batch % arguments.processes:
         parser.error(f"--batch {arguments.batch} can't be shared among {arguments.processes} processes")
     return arguments

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import json
 import os
@@ -19,6 +20,7 @@ from typing import Any
 
 from reliableswap import ReliableSwapPipeline
 from reliableswap.bundled import bundled
+from reliableswap.errors import ReliableSwapError
 from reliableswap.evaluation.metrics.intervals import Estimate, bootstrap
 from reliableswap.models import FixerNet, IdentityEncoder, load_network
 
@@ -75,6 +77,50 @@ def is_done(folder: Path, steps: int) -> bool:
 def run(command: Sequence[str]) -> None:
     """Run a command of this repository."""
     subprocess.run(command, check=True, env=_environment())
+
+
+def add_running_options(parser: argparse.ArgumentParser) -> None:
+    """How trainings are run, and which settings differ for all of them."""
+    add = parser.add_argument
+    add("--at-once", type=int, default=1, help="trainings at the same time (default: %(default)s)")
+    add("--minutes", type=float, help="end the trainings after this time; the same command goes on")
+    add(
+        "--set",
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUE",
+        help="settings of all trainings, over the recipe",
+    )
+    add(
+        "--trained-only", action="store_true", help="train nothing: measure the rows and seeds that are there"
+    )
+    add("--train-only", action="store_true", help="measure nothing")
+
+
+def parse_with_changes(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """The arguments, and as `changes` what --set names."""
+    arguments = parser.parse_args()
+    if wrong := [one for one in arguments.set if "=" not in one]:
+        parser.error(f"--set {wrong[0]}: write NAME=VALUE")
+    arguments.changes = dict(one.split("=", 1) for one in arguments.set)
+    if arguments.at_once < 1:
+        parser.error(f"--at-once {arguments.at_once}: one training at least has to run")
+    return arguments
+
+
+def train_all(commands: Mapping[Path, Sequence[str]], arguments: argparse.Namespace) -> None:
+    """Run trainings by their logs' names, as the options say; an error if not all of them are done then."""
+    if arguments.at_once == 1 and arguments.minutes is None:
+        for command in commands.values():
+            run(command)
+        return
+    failed = run_at_once(commands, arguments.at_once, arguments.minutes)
+    if failed:
+        raise ReliableSwapError(
+            f"{len(failed)} of {len(commands)} trainings are not done:\n"
+            + "\n".join(f"  {log}: {what}" for log, what in failed.items())
+            + "\nThe same command goes on; --trained-only measures what is done"
+        )
 
 
 def run_at_once(
@@ -199,6 +245,11 @@ def frechet_cell(distances: Sequence[float | None]) -> str:
     """The mean over the seeds; with too few pictures there is none."""
     known = [one for one in distances if one is not None]
     return "–" if len(known) < len(distances) else f"{fmean(known):.1f}"
+
+
+def seeds_in_words(seeds: Sequence[int]) -> str:
+    """Which seeds these are."""
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
 
 
 def read_pairs(table: Path) -> Measured:

@@ -6,7 +6,13 @@ PHOTOS is what triplets are made of, as if nobody had two photos. FACES is the f
 are drawn from. The teacher is an earlier generator, or a pipeline, that makes targets in some rows. Each row makes its
 triplets (rows with the same options share them), trains the light generator, and one `reliableswap evaluate` measures
 all of them on the same pairs, with judges that no loss used. An interrupted run goes on. --dry-run prints the commands.
-OUT/report holds the report, OUT/table.md the means over the seeds.
+
+--at-once N trains N rows at the same time, with the log OUT/NAME.log each; one that fails stops no other. --train-only
+makes triplets and trainings alone, --minutes ends the trainings after that time, and the same command goes on. --size
+and --channels make crops and generator smaller, for a quick comparison.
+
+OUT/report holds the report, OUT/table.md the means over the seeds, and the differences to the first row over the same
+pairs with intervals over people.
 """
 
 from __future__ import annotations
@@ -14,95 +20,163 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from rows import BLEND, ROOT, cell, evaluate, is_done, known_columns, run, save_pipeline
+from rows import (
+    BLEND,
+    add_running_options,
+    cell,
+    differences,
+    evaluate,
+    is_done,
+    known_columns,
+    parse_with_changes,
+    read_pairs,
+    run,
+    save_pipeline,
+    seeds_in_words,
+    train_all,
+    training_command,
+)
 
 from reliableswap.bundled import bundled
+from reliableswap.errors import ReliableSwapError
 
 _OWN = "--target-surrogate-share"
 
 
 @dataclass(frozen=True)
 class Row:
-    """name: what differs from the first row. triplets, training: its options. folder: of its triplets."""
+    """name: what differs from the first row. triplets: their options. folder: of its triplets. training: settings."""
 
     name: str
     folder: str = "blend"
     triplets: tuple[str, ...] = ()
-    training: tuple[str, ...] = ("--supervision", "surrogate_source")
-
-
-def _adapted(how: str) -> Row:
-    return Row(f"adapter {how}", training=("--supervision", "surrogate_source", "--adapter", how))
+    training: Mapping[str, Any] = field(default_factory=dict)
 
 
 ROWS = (
     Row("source surrogates, blend targets"),
-    Row("without source surrogates", training=("--supervision", "cycle")),
+    Row("without source surrogates", training={"supervision": "cycle"}),
     Row("generator targets", "generator", (_OWN, "1")),
     Row("both kinds of targets", "both", (_OWN, "0.5")),
     Row("explicit adaption", "girth", ("--girth", "0.12", "--girth-share", "0.5")),
-    *(_adapted(how) for how in ("add", "concat", "replace")),
-    Row("proxy beta 2", training=("--supervision", "surrogate_source", "--proxy_beta", "2")),
-    Row("normal and proxy steps in turn", training=("--supervision", "surrogate_source", "--alternate")),
+    *(Row(f"adapter {how}", training={"adapter": how}) for how in ("add", "concat", "replace")),
+    Row("proxy beta 2", training={"proxy_beta": 2}),
+    Row("normal and proxy steps in turn", training={"alternate": True}),
 )
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training."""
+
+    row: Row
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.row.name.replace(' ', '-').replace(',', '')}-{self.seed}"
+
+    @property
+    def method(self) -> str:
+        """What the report calls it."""
+        return f"{self.name}/neural"
+
+
+def runs_of(arguments: argparse.Namespace) -> list[Run]:
+    """All trainings, each row once before any row twice."""
+    rows = [row for row in ROWS if not arguments.rows or row.name in arguments.rows]
+    return [Run(row, seed) for seed in arguments.seeds for row in rows]
 
 
 def triplets_command(row: Row, arguments: argparse.Namespace) -> list[str]:
     """Make the row's triplets; photos are looked at once for all rows."""
     command = [
         sys.executable, "-m", "reliableswap", "triplets", str(arguments.photos), "-o",
-        str(arguments.output / "triplets" / row.folder), "--singles", "--pairs", str(arguments.triplet_pairs),
-        "--cache", str(arguments.output / "cache"), "--flat", arguments.flat, "--split", arguments.split,
-        *row.triplets,
+        str(triplets_of(row, arguments)), "--singles", "--size", str(arguments.size),
+        "--pairs", str(arguments.triplet_pairs), "--cache", str(arguments.output / "cache"), "--flat", arguments.flat,
+        "--split", arguments.split, *row.triplets,
     ]  # fmt: skip
     return [*command, "--target-surrogate", str(arguments.teacher)] if _OWN in row.triplets else command
 
 
-def training_command(row: Row, seed: int, arguments: argparse.Namespace) -> list[str]:
-    """Train the row's generator; a finished or interrupted one goes on where it was."""
-    return [
-        sys.executable, str(ROOT / "train_accelerate.py"), "generator",
-        "--triplets", str(arguments.output / "triplets" / row.folder),
-        "--output_dir", str(trained(row, seed, arguments)), "--max_train_steps", str(arguments.steps),
-        "--seed", str(seed), "--train_batch_size", str(arguments.batch), "--checkpointing_steps", "250",
-        "--validation_steps", str(max(1, arguments.steps // 2)), "--resume_from_checkpoint", "latest",
-        "--lr_warmup_steps", str(min(200, arguments.steps // 8)), "--fixer", str(bundled("fixer")), *row.training,
-    ]  # fmt: skip
+def triplets_of(row: Row, arguments: argparse.Namespace) -> Path:
+    return Path(arguments.output, "triplets", row.folder)
 
 
-def trained(row: Row, seed: int, arguments: argparse.Namespace) -> Path:
-    return Path(arguments.output, f"{row.name.replace(' ', '-').replace(',', '')}-{seed}")
+def preparations(runs: list[Run], arguments: argparse.Namespace) -> Iterator[tuple[list[str], bool]]:
+    """Yield the commands that make triplets, and whether these are there."""
+    for row in {one.row.folder: one.row for one in reversed(runs)}.values():
+        yield triplets_command(row, arguments), (triplets_of(row, arguments) / "README.md").is_file()
 
 
-def commands(rows: list[Row], arguments: argparse.Namespace) -> Iterator[tuple[list[str], Path | None]]:
-    """Every command in order, and the folder of what it trains."""
-    for row in {row.folder: row for row in reversed(rows)}.values():
-        yield triplets_command(row, arguments), None
-    for seed in arguments.seeds:
-        for row in rows:
-            yield training_command(row, seed, arguments), trained(row, seed, arguments)
+def options(one: Run, arguments: argparse.Namespace) -> dict[str, Any]:
+    """The settings of a training."""
+    narrow = {} if arguments.channels is None else {"channels": arguments.channels}
+    return {
+        "triplets": triplets_of(one.row, arguments),
+        "output_dir": arguments.output / one.name,
+        "max_train_steps": arguments.steps,
+        "seed": one.seed,
+        "train_batch_size": arguments.batch,
+        "checkpointing_steps": 250,
+        "validation_steps": max(1, arguments.steps // 2),
+        "lr_warmup_steps": min(200, arguments.steps // 8),
+        "fixer": bundled("fixer"),
+        "supervision": "surrogate_source",
+        **narrow,
+        **one.row.training,
+        **arguments.changes,
+    }
 
 
-def table(rows: list[Row], measured: dict[str, dict], arguments: argparse.Namespace) -> str:
+def train(runs: list[Run], arguments: argparse.Namespace) -> None:
+    """Make what is not done yet of the trainings; an error if that is not all of them."""
+    left = {
+        arguments.output / f"{one.name}.log": training_command(options(one, arguments))
+        for one in runs
+        if not is_done(arguments.output / one.name, arguments.steps)
+    }
+    train_all(left, arguments)
+
+
+def grouped(runs: list[Run]) -> dict[str, list[Run]]:
+    """The seeds of each row, in the rows' order."""
+    result: dict[str, list[Run]] = {}
+    for one in sorted(runs, key=lambda run: (ROWS.index(run.row), run.seed)):
+        result.setdefault(one.row.name, []).append(one)
+    return result
+
+
+def table(runs: list[Run], measured: dict[str, Any]) -> str:
     """One line per row: the mean over the seeds, and the lowest and highest end of the seeds' intervals."""
     columns = known_columns(measured)
     lines = [
-        "| row | " + " | ".join(column.heading for column in columns) + " |",
-        "|---|" + "---:|" * len(columns),
+        "| row | seeds | " + " | ".join(column.heading for column in columns) + " |",
+        "|---|---:|" + "---:|" * len(columns),
     ]
-    named = [
-        (row.name, [f"{trained(row, s, arguments).name}/neural" for s in arguments.seeds]) for row in rows
-    ]
-    for name, methods in [*named, ("the blend engine", [BLEND])]:
+    named = [(name, str(len(group)), [one.method for one in group]) for name, group in grouped(runs).items()]
+    for name, seeds, methods in [*named, ("the blend engine", "–", [BLEND])]:
         cells = [
             cell(column, [measured[one]["figures"][column.key] for one in methods]) for column in columns
         ]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+        lines.append(f"| {name} | {seeds} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def claims(runs: list[Run], pairs: Path) -> Iterator[str]:
+    """Yield what each row changes against the first one over the same pairs."""
+    measured, groups = read_pairs(pairs), grouped(runs)
+    first = groups.pop(ROWS[0].name, [])
+    for name, group in groups.items():
+        seeds = sorted({one.seed for one in group} & {one.seed for one in first})
+        ours, theirs = ([one.method for one in some if one.seed in seeds] for some in (group, first))
+        for column, words in differences(measured, ours, theirs) if seeds else ():
+            yield f"- {name}, {seeds_in_words(seeds)}: {column.heading} {words}"
 
 
 def parse() -> argparse.Namespace:
@@ -120,49 +194,65 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--split", default="90/5/5", help="as for reliableswap triplets (default: %(default)s)"
     )
+    parser.add_argument("--size", type=int, default=128, help="side of the crops (default: %(default)s)")
     parser.add_argument("--triplet-pairs", type=int, default=4000, help="default: %(default)s")
     parser.add_argument("--steps", type=int, default=3000, help="default: %(default)s")
     parser.add_argument("--batch", type=int, default=16, help="default: %(default)s")
+    parser.add_argument(
+        "--channels", type=int, help="of the light generator's widest maps (default: as usual)"
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="default: 0 1")
     parser.add_argument("--pairs", type=int, default=400, help="held-out pairs (default: %(default)s)")
     parser.add_argument("--judge", default="dlib", help="default: %(default)s")
     parser.add_argument("--features", default="efficientnet-lite0", help="default: %(default)s")
     parser.add_argument("--lower-judge", type=Path, help="a FixerNet that no row is trained with")
     parser.add_argument("--dry-run", action="store_true", help="print the commands and stop")
-    return parser.parse_args()
+    add_running_options(parser)
+    return parse_with_changes(parser)
 
 
 def main() -> None:
     arguments = parse()
-    rows = [row for row in ROWS if not arguments.rows or row.name in arguments.rows]
-    for command, folder in commands(rows, arguments):
+    output, runs = arguments.output, runs_of(arguments)
+    if arguments.trained_only:
+        runs = [one for one in runs if is_done(output / one.name, arguments.steps)]
+        if not runs:
+            raise ReliableSwapError(f"no row in {output} has been trained for {arguments.steps} steps")
+    else:
+        for command, done in preparations(runs, arguments):
+            if arguments.dry_run:
+                print(shlex.join(command))
+            elif not done:
+                run(command)
         if arguments.dry_run:
-            print(shlex.join(command))
-        elif folder is None or not is_done(folder, arguments.steps):
-            run(command)
-    if arguments.dry_run:
-        return
-    names = [trained(row, seed, arguments).name for seed in arguments.seeds for row in rows]
-    for name in names:
+            for one in runs:
+                print(shlex.join(training_command(options(one, arguments))))
+            return
+        train(runs, arguments)
+        if arguments.train_only:
+            return
+    for one in runs:
         save_pipeline(
-            arguments.output / name,
-            arguments.output / "pipelines" / name,
-            bundled("identity"),
-            bundled("fixer"),
+            output / one.name, output / "pipelines" / one.name, bundled("identity"), bundled("fixer")
         )
     measured = evaluate(
-        [arguments.output / "pipelines" / name for name in names],
+        [output / "pipelines" / one.name for one in runs],
         arguments.faces,
-        arguments.output / "report",
+        output / "report",
         pairs=arguments.pairs,
         judge=arguments.judge,
         features=arguments.features,
         lower_judge=arguments.lower_judge,
     )
-    text = table(rows, measured, arguments)
-    (arguments.output / "table.md").write_text(text, encoding="utf-8")
+    text = table(runs, measured)
+    text += f"\nMinus {ROWS[0].name}, over the same pairs, with 95 % intervals over people:\n\n"
+    text += "\n".join(claims(runs, output / "report" / "pairs.csv")) + "\n"
+    (output / "table.md").write_text(text, encoding="utf-8")
     print(text)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except ReliableSwapError as error:
+        sys.exit(f"error: {error}")

@@ -105,18 +105,23 @@ def build_generator(
 def _light(
     settings: GeneratorSettings, encoders: Encoders, sizes: Sequence[int], held_out: float
 ) -> LightGenerator:
-    if settings.channels is not None or settings.coarse_heads:
-        raise ReliableSwapError(
-            "--channels and --coarse_heads are for simswap and faceshifter; the light generator has one width"
+    if settings.coarse_heads:
+        raise ReliableSwapError("--coarse_heads is for simswap and faceshifter; the light generator has none")
+    about: dict[str, Any] = {**encoders.config, "held_out": held_out}
+    if settings.channels is not None:
+        about["channels"] = [settings.channels // share for share in (8, 4, 2, 1)]
+    try:
+        light = LightGenerator(
+            guidance_channels=4 if settings.guidance else 0,
+            target_colours=target_colours(settings.target_colours, settings.layers),
+            sizes=crop_sizes(sizes, settings.layers),
+            layers=settings.layers,
+            **about,
         )
-    light = LightGenerator(
-        guidance_channels=4 if settings.guidance else 0,
-        target_colours=target_colours(settings.target_colours, settings.layers),
-        sizes=crop_sizes(sizes, settings.layers),
-        held_out=held_out,
-        layers=settings.layers,
-        **encoders.config,
-    )
+    except ValueError as error:
+        raise ReliableSwapError(
+            f"--channels {settings.channels}: {error}; choose a multiple of 48"
+        ) from error
     return light if settings.adapter == "none" else with_adapter(light, settings.adapter, encoders.identity)
 
 

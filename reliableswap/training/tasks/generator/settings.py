@@ -49,7 +49,8 @@ class GeneratorSettings(AdversarialSettings):
         "how a trainable encoder joins the frozen identity encoder (light generator); may be added to --initial",
     )
     channels: int | None = setting(
-        None, "width of SimSwap's first or FaceShifter's widest maps; None: as published"
+        None,
+        "width of SimSwap's first, or FaceShifter's or a light generator's widest maps; None: as published, or 192",
     )
     coarse_heads: int = setting(
         0,

@@ -101,12 +101,15 @@ def test_small_bases_take_the_triplets_size(triplets: Path, encoders: Path) -> N
     small = build([96], base="faceshifter", channels=16, coarse_heads=1)
     assert (small.size, small.config["channels"], len(small.coarse)) == (96, 16, 1)
     assert build([64, 96], base="simswap", channels=4).config["sizes"] == [64, 96]
+    narrow = build([64], channels=48)
+    assert (narrow.config["channels"], narrow.config["sizes"]) == ([6, 12, 24, 48], [64])
     for sizes, values, expected in (
         ([224], {"base": "faceshifter"}, "no variant for 224 px"),
         ([64, 96], {"base": "faceshifter"}, "takes crops of 64 px only, and the triplets have 96"),
         ([64], {"base": "faceshifter", "channels": 12}, "choose a multiple of 8"),
         ([64], {"base": "simswap", "coarse_heads": 3}, "allow 0 to 2"),
-        ([64], {"coarse_heads": 1}, "the light generator has one width"),
+        ([64], {"coarse_heads": 1}, "the light generator has none"),
+        ([64], {"channels": 100}, "--channels 100.*choose a multiple of 48"),
     ):
         with pytest.raises(ReliableSwapError, match=expected):
             build(sizes, **values)
