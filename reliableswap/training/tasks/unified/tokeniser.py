@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -29,6 +30,7 @@ from .settings import TokeniserSettings
 __all__ = ["TokeniserSettings", "TokeniserTask", "codebook_use", "run"]
 
 _GRID = 16  # faces in the grid
+_SHIFT = 8  # pixels that features and the discriminator see pictures shifted by, at most
 
 
 class TokeniserTask(Task):
@@ -80,12 +82,15 @@ class TokeniserTask(Task):
         settings, pictures = self.settings, batch
         output = network(pictures)
         made = output.picture.float()
-        self.pictures, self.made = pictures, made.detach()
         found = {
             "l1": settings.l1_weight * (made - pictures).abs().mean(),
         }
         if not settings.decoder_only:
             found["commitment"] = settings.commitment_weight * output.commitment
+        # Strided networks' gradients have a pattern of their strides, which a shift in every step averages out.
+        place = torch.randint(2 * _SHIFT + 1, (2,)).tolist() if settings.decoder_only else [_SHIFT, _SHIFT]
+        pictures, made = shifted(pictures, place), shifted(made, place)
+        self.pictures, self.made = pictures, made.detach()
         maps: list[Tensor] = []
         if self.features is not None:
             with torch.no_grad():
@@ -175,6 +180,15 @@ class TokeniserTask(Task):
 
     def fingerprint(self) -> dict[str, str]:
         return {"faces": self.faces.key}
+
+
+def shifted(pictures: Tensor, place: Sequence[int]) -> Tensor:
+    """(B,C,H,W) -> the same from a place (0 to 2 * _SHIFT down and across) in the pictures, mirrored beyond edges."""
+    down, across = place
+    if down == across == _SHIFT:
+        return pictures
+    wide = F.pad(pictures, (_SHIFT,) * 4, mode="reflect")
+    return wide[..., down : down + pictures.shape[-2], across : across + pictures.shape[-1]]
 
 
 def fine_contrast(pictures: Tensor) -> Tensor:

@@ -174,12 +174,12 @@ def test_more_last_blocks_change_nothing_at_first(tmp_path: Path) -> None:
 
 def test_the_texture_discriminator_judges_pixels_and_features() -> None:
     torch.manual_seed(0)
-    judge = TextureDiscriminator(4, widths=(3, 4, 5, 6))
+    judge = TextureDiscriminator(4, widths=(4, 5, 6))
     sizes = (32, 16, 8, 4)
     maps = [torch.rand(2, width, size, size) for width, size in zip((3, 4, 5, 6), sizes, strict=True)]
     judgement = judge(pictures(), maps)
-    assert [one.shape[-1] for one in judgement.logits] == [16, 8, 8, 8, 8, 4]
-    assert len(judgement.features) == 6
+    assert [one.shape[-1] for one in judgement.logits] == [16, 8, 8, 8, 4]
+    assert len(judgement.features) == 5
     judge.requires_grad_(False).requires_grad_(True)
     assert not any(one.requires_grad for one in judge.mixing.parameters())
     assert all(one.requires_grad for one in judge.judges.parameters())
