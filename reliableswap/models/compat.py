@@ -13,8 +13,12 @@ from reliableswap.errors import WeightsError
 from .base import Network
 
 
-def weights_checksum(network: Network, settings: tuple[str, ...]) -> str:
+def weights_checksum(
+    network: Network, settings: tuple[str, ...], parts: tuple[str, ...] | None = None
+) -> str:
     """Return a fingerprint of the network's weights and of the named settings in its config.
+
+    parts: with what the names of weights begin that count; None: all count.
 
     The weights are rounded to float16 first, so that a float16 copy and the float32 original agree. Integers
     (`num_batches_tracked`) are left out, because they change nothing in the output.
@@ -23,7 +27,7 @@ def weights_checksum(network: Network, settings: tuple[str, ...]) -> str:
     values = {name: _as_json(network.config[name]) for name in settings}
     digest.update(json.dumps(values, sort_keys=True).encode())
     for name, tensor in sorted(network.state_dict().items()):
-        if tensor.is_floating_point():
+        if tensor.is_floating_point() and (parts is None or name.startswith(parts)):
             digest.update(f"{name}{tuple(tensor.shape)}".encode())
             digest.update(tensor.detach().cpu().to(torch.float16).contiguous().numpy().tobytes())
     return digest.hexdigest()[:32]

@@ -263,9 +263,9 @@ class UnifiedFacePipeline(StoredPipeline):
 
 
 def _check(tokeniser: Any, transformer: Any) -> None:
-    """Raise WeightsError unless the transformer was trained on this tokeniser's tokens."""
+    """Raise WeightsError unless the transformer was trained on this tokeniser's tokens; its decoder may be another."""
     wanted = transformer.config["tokeniser_checksum"]
-    if wanted and weights_checksum(tokeniser, ()) != wanted:
+    if wanted and tokeniser.checksum() != wanted:
         raise WeightsError(
             "the tokeniser is not the one that this transformer was trained with; load both from one folder"
         )

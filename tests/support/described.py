@@ -13,7 +13,6 @@ from reliableswap.data.cells import encode_picture
 from reliableswap.data.describe.attributes import ATTRIBUTES
 from reliableswap.data.describe.language import caption, questions, vocabulary
 from reliableswap.data.describe.rows import write_rows
-from reliableswap.models.compat import weights_checksum
 from reliableswap.models.unified.tokeniser import FaceTokeniser
 from reliableswap.models.unified.transformer import UnifiedTransformer
 
@@ -70,6 +69,6 @@ def tiny_tokeniser() -> FaceTokeniser:
 
 def tiny_transformer(tokeniser: FaceTokeniser | None = None, **more: Any) -> UnifiedTransformer:
     torch.manual_seed(1)
-    checksum = weights_checksum(tokeniser, ()) if tokeniser is not None else ""
+    checksum = tokeniser.checksum() if tokeniser is not None else ""
     settings = {**TINY, "codes": 32, "dropout": 0.0, "tokeniser_checksum": checksum, **more}
     return UnifiedTransformer(vocabulary(), **settings).eval()

@@ -33,6 +33,8 @@ class Quantiser(nn.Module):
     vectors of the last of them: those of a new encoder are all alike, and it would never leave the few codes that it
     begins with. Ranks share their sums, so that all have the same codes.
 
+    fixed: the codes stay as they are in training too, and there is no warm-up.
+
     noise: mean share of a picture's codes for which training shows those of another picture at the same place. What
     follows learns to make one face of codes that do not fit together, as drawn ones do not always.
     """
@@ -44,7 +46,7 @@ class Quantiser(nn.Module):
 
     def __init__(self, codes: int, width: int, warm_up: int = 0, noise: float = 0.0) -> None:
         super().__init__()
-        self.warm_up, self.noise = warm_up, noise
+        self.warm_up, self.noise, self.fixed = warm_up, noise, False
         self._warm = False  # whether `calls` is known to be past warm_up; to look waits for the device
         start = F.normalize(torch.randn(codes, width), dim=1)
         self.register_buffer("codes", start)
@@ -56,12 +58,13 @@ class Quantiser(nn.Module):
         batch, width, height, columns = x.shape
         with torch.autocast(x.device.type, enabled=False):
             flat = F.normalize(x.float().permute(0, 2, 3, 1).reshape(-1, width), dim=1)
-            early = self.training and self._begin(flat.detach())
+            moving = self.training and not self.fixed
+            early = moving and self._begin(flat.detach())
             codes = self.codes.float()
             tokens = (flat.detach() @ codes.t()).argmax(1)
             found = codes[tokens]
             commitment = (flat - found).square().sum(1).mean()
-            if self.training and not early:
+            if moving and not early:
                 self._move(flat.detach(), tokens)
             passed = flat if early else flat + (found - flat).detach()
             if self.training and self.noise and not early:

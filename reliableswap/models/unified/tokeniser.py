@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from diffusers.utils import BaseOutput
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..base import Network, check_shape, register_to_config
+from ..compat import weights_checksum
 from .quantiser import Quantiser
 
 SIZE = 128
@@ -81,7 +83,7 @@ class FaceTokeniser(Network):
 
     widths: channels at 32, 16 and 8 px of the encoder. decoder_widths: at 8, 16, 32 and 64 px. codes: size of the
     codebook. code_width: numbers of a code. warm_up: steps of training without a codebook at first. code_noise: share
-    of the codes that training takes from another picture.
+    of the codes that training takes from another picture. last_blocks: blocks of the decoder at 64 px.
     """
 
     @register_to_config
@@ -93,6 +95,7 @@ class FaceTokeniser(Network):
         code_width: int = 32,
         warm_up: int = 0,
         code_noise: float = 0.0,
+        last_blocks: int = 1,
     ) -> None:
         super().__init__()
         first, second, third = widths
@@ -122,7 +125,7 @@ class FaceTokeniser(Network):
             *_doubled(b, c),
             Block(c),
             *_doubled(c, d),
-            Block(d),
+            *(Block(d) for _ in range(last_blocks)),
             PixelNorm(d),
             nn.SiLU(),
             nn.Conv2d(d, 12, 3, padding=1),
@@ -132,6 +135,31 @@ class FaceTokeniser(Network):
     @property
     def code_count(self) -> int:
         return int(self.quantiser.codes.shape[0])
+
+    def checksum(self) -> str:
+        """Fingerprint of what makes tokens: encoder and codes. The decoder may learn more, and tokens stay the same."""
+        return weights_checksum(self, (), ("encoder.", "quantiser.codes"))
+
+    def keep_tokens(self) -> None:
+        """Let training change the decoder alone, so that every picture keeps its tokens and every code its vector."""
+        self.encoder.requires_grad_(False)
+        self.quantiser.fixed = True
+
+    def with_last_blocks(self, count: int) -> Self:
+        """Return a network with more blocks at 64 px, which change nothing until they are trained."""
+        had = int(self.config["last_blocks"])
+        if count < had:
+            raise ValueError(f"last_blocks is {count}; the network has {had} already")
+        settings = {name: value for name, value in self.config.items() if not name.startswith("_")}
+        made = type(self)(**{**settings, "last_blocks": count})
+        places = [i for i, part in enumerate(self.decoder) if isinstance(part, Block)]
+        added = range(places[-1] + 1, places[-1] + 1 + count - had)
+        for i, part in enumerate(self.decoder):
+            made.decoder[i if i < added.start else i + len(added)] = part
+        for i in added:
+            nn.init.zeros_(made.decoder[i].last.bias)
+        made.encoder, made.quantiser = self.encoder, self.quantiser
+        return made.to(self.device, self.dtype).train(self.training)
 
     def forward(self, pictures: Tensor) -> TokeniserOutput:
         """(B,3,128,128) in [-1,1] -> the pictures by their tokens."""

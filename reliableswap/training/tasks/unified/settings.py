@@ -27,8 +27,13 @@ class TokeniserSettings(AdversarialSettings):
 
     data: Path = setting(Path("faces"), "folder that `reliableswap describe-data` wrote", on_resume="any")
     initial: Path | None = setting(None, "folder of an earlier tokeniser to start from")
+    decoder_only: bool = setting(
+        False,
+        "train only the decoder of --initial; tokens stay as they are, and pictures are shifted by whole pixels only",
+    )
     widths: str = setting("64,96,128", "channels of the encoder at 32, 16 and 8 px")
     decoder_widths: str = setting("160,128,96,48", "channels of the decoder at 8, 16, 32 and 64 px")
+    last_blocks: int = setting(1, "blocks of the decoder at 64 px; what --initial lacks is added")
     codes: int = setting(512, "size of the codebook")
     code_width: int = setting(32, "numbers of a code")
     warm_up_steps: int = setting(300, "steps without a codebook at first, so that codes begin apart")
@@ -40,7 +45,11 @@ class TokeniserSettings(AdversarialSettings):
     )
     commitment_weight: float = setting(0.25, "weight that draws the encoder's vectors to their codes")
     adversarial_weight: float = setting(0.05, "weight of the discriminator's verdict; 0: no discriminator")
+    discriminator: Literal["patch", "texture"] = setting(
+        "patch", "what judges pictures: their pixels (patch), or also EfficientNet-Lite0's features (texture)"
+    )
     discr_start_step: int = setting(1500, "step from which the discriminator takes part")
+    discr_ramp_steps: int = setting(0, "steps over which its weight rises")
     discr_channels: int = setting(32, "channels of the discriminator after its first halving")
     train_batch_size: int = setting(16, "samples per batch and process")
     learning_rate: float = setting(1e-3, "peak learning rate")
@@ -49,6 +58,19 @@ class TokeniserSettings(AdversarialSettings):
     dataloader_num_workers: int = setting(0, "processes that load samples; none are needed")
     max_train_steps: int = setting(10_000, "steps of the whole run", on_resume="any")
     validation_pictures: int = setting(128, "held-out faces per validation", on_resume="any")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.decoder_only and self.initial is None:
+            raise ReliableSwapError(
+                "--decoder_only goes on with a trained tokeniser; name its folder with --initial"
+            )
+        if self.last_blocks < 1:
+            raise ReliableSwapError(f"--last_blocks is {self.last_blocks}; choose 1 or more")
+        if self.discriminator == "texture" and not self.perceptual_weight:
+            raise ReliableSwapError(
+                "--discriminator texture looks at the features of --perceptual_weight; set it above 0"
+            )
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:

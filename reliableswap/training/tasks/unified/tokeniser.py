@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from reliableswap.convert.perceptual import pretrained_perceptual_features
 from reliableswap.data.describe.rows import read_rows
 from reliableswap.models.base import Network
 from reliableswap.models.discriminator import PatchDiscriminator
+from reliableswap.models.unified.texture import TextureDiscriminator
 from reliableswap.models.unified.tokeniser import FaceTokeniser
 from reliableswap.runtime.torch import frozen_copy
 from reliableswap.training.core.task import Task
@@ -27,6 +30,7 @@ from .settings import TokeniserSettings
 __all__ = ["TokeniserSettings", "TokeniserTask", "codebook_use", "run"]
 
 _GRID = 16  # faces in the grid
+_SHIFT = 8  # pixels that features and the discriminator see pictures shifted by, at most
 
 
 class TokeniserTask(Task):
@@ -44,9 +48,13 @@ class TokeniserTask(Task):
         if settings.perceptual_weight:
             self.features = frozen_copy(pretrained_perceptual_features(), dtype)
         if settings.adversarial_weight:
-            self.discriminator = PatchDiscriminator(settings.discr_channels, halvings=3, scales=2)
+            if settings.discriminator == "patch":
+                self.discriminator = PatchDiscriminator(settings.discr_channels, halvings=3, scales=2)
+            else:
+                self.discriminator = TextureDiscriminator(settings.discr_channels)
         self.step = 0
         self.pictures = self.made = torch.empty(0)
+        self.maps: tuple[list[Tensor], list[Tensor]] = [], []  # the features of both
 
     def start(self, step: int, device: torch.device) -> None:
         self.step = step
@@ -59,39 +67,56 @@ class TokeniserTask(Task):
         """Faces (B,) -> (B,3,128,128) their pictures, mirrored and jittered at random."""
         pictures = to_network(self.crops[batch])
         mirror = torch.rand(len(pictures), 1, 1, 1, device=pictures.device) < 0.5
-        return jittered(torch.where(mirror, pictures.flip(3), pictures), self.settings.jitter)
+        mirrored = torch.where(mirror, pictures.flip(3), pictures)
+        return jittered(mirrored, self.settings.jitter, whole_pixels=self.settings.decoder_only)
 
     @property
-    def adversarial(self) -> bool:
-        """Whether the discriminator takes part in this step."""
-        return self.discriminator is not None and self.step >= self.settings.discr_start_step
+    def adversarial(self) -> float:
+        """The share of its weight that the discriminator has in this step; it learns wherever this is above 0."""
+        late = self.step - self.settings.discr_start_step + 1
+        if self.discriminator is None or late < 1:
+            return 0.0
+        return min(1.0, late / max(1, self.settings.discr_ramp_steps))
 
     def losses(self, network: nn.Module, batch: Tensor) -> dict[str, Tensor]:
         settings, pictures = self.settings, batch
         output = network(pictures)
         made = output.picture.float()
-        self.pictures, self.made = pictures, made.detach()
         found = {
             "l1": settings.l1_weight * (made - pictures).abs().mean(),
-            "commitment": settings.commitment_weight * output.commitment,
         }
+        if not settings.decoder_only:
+            found["commitment"] = settings.commitment_weight * output.commitment
+        # Strided networks' gradients have a pattern of their strides, which a shift in every step averages out.
+        place = torch.randint(2 * _SHIFT + 1, (2,)).tolist() if settings.decoder_only else [_SHIFT, _SHIFT]
+        pictures, made = shifted(pictures, place), shifted(made, place)
+        self.pictures, self.made = pictures, made.detach()
+        maps: list[Tensor] = []
         if self.features is not None:
             with torch.no_grad():
                 wanted = self.features(pictures)
-            found["perceptual"] = (
-                settings.perceptual_weight * perceptual_loss(self.features(made), wanted).mean()
-            )
+            maps = self.features(made)
+            found["perceptual"] = settings.perceptual_weight * perceptual_loss(maps, wanted).mean()
+            self.maps = wanted, [one.detach() for one in maps]
         if self.adversarial:
             assert self.discriminator is not None
-            logits = self.discriminator(made).logits
-            found["adversarial"] = settings.adversarial_weight * adversarial_loss(logits).mean()
+            logits = self._judged(self.discriminator, made, maps)
+            weight = settings.adversarial_weight * self.adversarial
+            found["adversarial"] = weight * adversarial_loss(logits).mean()
         return found
+
+    def _judged(self, discriminator: nn.Module, pictures: Tensor, maps: list[Tensor]) -> list[Tensor]:
+        """The logits of pictures; maps: their features."""
+        textured = self.settings.discriminator == "texture"
+        judgement = discriminator(pictures, maps) if textured else discriminator(pictures)
+        return list(judgement.logits)
 
     def discriminator_losses(self, discriminator: nn.Module, batch: Tensor) -> dict[str, Tensor]:
         if not self.adversarial:
             return {}
         count = len(self.made)
-        logits = discriminator(torch.cat([self.pictures, self.made])).logits
+        both = [torch.cat(pair) for pair in zip(*self.maps, strict=True)]
+        logits = self._judged(discriminator, torch.cat([self.pictures, self.made]), both)
         real, made = [one[:count] for one in logits], [one[count:] for one in logits]
         return {"discriminator": hinge_loss(real, made).mean()}
 
@@ -102,9 +127,12 @@ class TokeniserTask(Task):
         return torch.from_numpy(np.stack([self.held_out.crop(i) for i in range(count)]))
 
     def validate(self, network: Network) -> dict[str, float]:
-        """l1 and perceptual distance of held-out faces, and how much of the codebook they use."""
+        """l1 and perceptual distance of held-out faces, and how much of the codebook they use.
+
+        detail: the contrast of their finest octave in what their tokens give, divided by that in the photo.
+        """
         assert isinstance(network, FaceTokeniser)
-        l1, perceptual, tokens = [], [], []
+        l1, perceptual, detail, tokens = [], [], [], []
         half = self.settings.mixed_precision == "bf16"  # the features' weights are, too
         for part in self.fixed.split(32):
             pictures = to_network(part.to(network.device))
@@ -115,7 +143,9 @@ class TokeniserTask(Task):
                     perceptual.append(perceptual_loss(self.features(made), self.features(pictures)).cpu())
             tokens.append(output.tokens.cpu())
             l1.append((made - pictures).abs().mean((1, 2, 3)).cpu())
-        figures = {"l1": float(torch.cat(l1).mean()), **codebook_use(torch.cat(tokens), network.code_count)}
+            detail.append((fine_contrast(made) / fine_contrast(pictures)).cpu())
+        figures = {"l1": float(torch.cat(l1).mean()), "detail": float(torch.cat(detail).mean())}
+        figures |= codebook_use(torch.cat(tokens), network.code_count)
         if perceptual:
             figures["perceptual"] = float(torch.cat(perceptual).mean())
         return figures
@@ -152,6 +182,21 @@ class TokeniserTask(Task):
         return {"faces": self.faces.key}
 
 
+def shifted(pictures: Tensor, place: Sequence[int]) -> Tensor:
+    """(B,C,H,W) -> the same from a place (0 to 2 * _SHIFT down and across) in the pictures, mirrored beyond edges."""
+    down, across = place
+    if down == across == _SHIFT:
+        return pictures
+    wide = F.pad(pictures, (_SHIFT,) * 4, mode="reflect")
+    return wide[..., down : down + pictures.shape[-2], across : across + pictures.shape[-1]]
+
+
+def fine_contrast(pictures: Tensor) -> Tensor:
+    """(B,3,H,W) -> (B,) the standard deviation of brightness less its mean over 3x3 pixels."""
+    grey = pictures.float().mean(1, keepdim=True)
+    return (grey - F.avg_pool2d(grey, 3, 1, 1))[..., 1:-1, 1:-1].flatten(1).std(1) + 1e-4
+
+
 def codebook_use(tokens: Tensor, codes: int) -> dict[str, float]:
     """codes_used: the share of the codes that occur. perplexity: how many codes would occur, were all as frequent."""
     counts = torch.bincount(tokens.flatten(), minlength=codes).double()
@@ -167,7 +212,11 @@ def run(settings: TokeniserSettings) -> dict[str, Any]:
     task = TokeniserTask(settings)
     torch.manual_seed(settings.seed)
     if settings.initial is not None:
-        network = FaceTokeniser.from_pretrained(settings.initial)
+        network = FaceTokeniser.from_pretrained(settings.initial).float()
+        if settings.last_blocks > network.config["last_blocks"]:
+            network = network.with_last_blocks(settings.last_blocks)
+        if settings.decoder_only:
+            network.keep_tokens()
     else:
         network = FaceTokeniser(
             **shapes,
@@ -175,5 +224,6 @@ def run(settings: TokeniserSettings) -> dict[str, Any]:
             code_width=settings.code_width,
             warm_up=settings.warm_up_steps,
             code_noise=settings.code_noise,
+            last_blocks=settings.last_blocks,
         )
     return train(network, task, settings)

@@ -15,7 +15,6 @@ from reliableswap.data.describe.language import vocabulary
 from reliableswap.data.describe.rows import read_rows
 from reliableswap.data.storage import work_folder
 from reliableswap.models.base import Network
-from reliableswap.models.compat import weights_checksum
 from reliableswap.models.identity import IdentityEncoder
 from reliableswap.models.unified.drawing import mask_loss, mask_share, masked, score_loss
 from reliableswap.models.unified.tokeniser import FaceTokeniser
@@ -39,7 +38,7 @@ class UnifiedTask(Task):
         if torch.cuda.is_available():
             self.tokeniser.to("cuda")
         self.faces, self.held_out = read_rows(settings.data, "train"), read_rows(settings.data, "validation")
-        self.checksum = weights_checksum(tokeniser, ())
+        self.checksum = tokeniser.checksum()
         folder = work_folder(settings.output_dir) / "tokens"
         tokens = tokens_of(self.faces, tokeniser, self.checksum, folder, settings.views)
         self.samples = SampleTables(
@@ -120,7 +119,7 @@ def build_transformer(settings: UnifiedSettings, tokeniser: FaceTokeniser) -> Un
         sequence_experts=settings.sequence_experts,
         identity=encoder.embedding_size,
         dropout=settings.dropout,
-        tokeniser_checksum=weights_checksum(tokeniser, ()),
+        tokeniser_checksum=tokeniser.checksum(),
         identity_checksum=encoder.checksum(),
     )
     network.start_from_codes(tokeniser.quantiser.codes.cpu())

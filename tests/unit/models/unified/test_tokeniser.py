@@ -9,8 +9,10 @@ import torch
 from support.described import tiny_tokeniser
 from torch.nn import functional as F
 
-from reliableswap.models import load_network
+from reliableswap.bundled import bundled
+from reliableswap.models import FaceTokeniser, UnifiedTransformer, load_network
 from reliableswap.models.unified.quantiser import Quantiser
+from reliableswap.models.unified.texture import TextureDiscriminator
 
 
 def pictures(count: int = 2) -> torch.Tensor:
@@ -116,3 +118,68 @@ def test_noise_takes_codes_of_another_picture() -> None:
     assert torch.allclose(
         quantiser.eval()(given).vectors, quantiser.look_up(quantiser(given).tokens), atol=1e-5
     )
+
+
+def test_its_checksum_is_of_what_makes_tokens() -> None:
+    network = tiny_tokeniser()
+    checksum = network.checksum()
+    with torch.no_grad():
+        network.decoder[0].weight.add_(1)
+        network.quantiser.uses.add_(1)
+    assert network.checksum() == checksum
+    assert network.half().checksum() == checksum
+    with torch.no_grad():
+        network.encoder[1].weight.add_(1)
+    assert network.checksum() != checksum
+    other = tiny_tokeniser()
+    other.quantiser.codes.mul_(-1)
+    assert other.checksum() != checksum
+
+
+def test_the_shipped_transformer_names_the_shipped_tokens() -> None:
+    config = UnifiedTransformer.load_config(str(bundled("unified") / "transformer"))
+    tokeniser = FaceTokeniser.from_pretrained(bundled("unified") / "tokeniser")
+    assert config["tokeniser_checksum"] == tokeniser.checksum()
+
+
+def test_training_keeps_tokens_where_it_should() -> None:
+    network = tiny_tokeniser()
+    network.quantiser.noise = 0.2
+    tokens, codes = network.encode(pictures(4)), network.quantiser.codes.clone()
+    network.keep_tokens()
+    network.train()
+    network(pictures(4)).picture.square().mean().backward()
+    assert all((one.grad is not None) == ("decoder" in name) for name, one in network.named_parameters())
+    assert torch.equal(network.quantiser.codes, codes)
+    assert float(network.quantiser.calls) == 0
+    assert torch.equal(network(pictures(4)).tokens, tokens.view(4, 64))
+
+
+def test_more_last_blocks_change_nothing_at_first(tmp_path: Path) -> None:
+    network = tiny_tokeniser()
+    with torch.no_grad():
+        before = network(pictures()).picture
+        made = network.with_last_blocks(3)
+        assert torch.allclose(made(pictures()).picture, before, atol=1e-5)
+    assert made.parameter_count > tiny_tokeniser().parameter_count
+    made.save_pretrained(tmp_path)
+    again = load_network(tmp_path)
+    assert again.config["last_blocks"] == 3
+    with torch.no_grad():
+        assert torch.equal(again(pictures()).picture, made(pictures()).picture)
+        assert made.with_last_blocks(4).parameter_count > made.parameter_count
+    with pytest.raises(ValueError, match="last_blocks is 1"):
+        made.with_last_blocks(1)
+
+
+def test_the_texture_discriminator_judges_pixels_and_features() -> None:
+    torch.manual_seed(0)
+    judge = TextureDiscriminator(4, widths=(4, 5, 6))
+    sizes = (32, 16, 8, 4)
+    maps = [torch.rand(2, width, size, size) for width, size in zip((3, 4, 5, 6), sizes, strict=True)]
+    judgement = judge(pictures(), maps)
+    assert [one.shape[-1] for one in judgement.logits] == [16, 8, 8, 8, 4]
+    assert len(judgement.features) == 5
+    judge.requires_grad_(False).requires_grad_(True)
+    assert not any(one.requires_grad for one in judge.mixing.parameters())
+    assert all(one.requires_grad for one in judge.judges.parameters())

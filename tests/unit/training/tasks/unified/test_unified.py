@@ -14,6 +14,8 @@ from support.toy_training import same_run
 from reliableswap.data.describe.language import vocabulary
 from reliableswap.data.describe.rows import read_rows
 from reliableswap.errors import ReliableSwapError
+from reliableswap.models.perceptual import PerceptualFeatures
+from reliableswap.models.unified.tokeniser import FaceTokeniser
 from reliableswap.models.unified.transformer import UnifiedTransformer
 from reliableswap.models.unified.words import MARKS, written
 from reliableswap.training.tasks.unified import tokeniser as tokeniser_task
@@ -21,7 +23,7 @@ from reliableswap.training.tasks.unified import unified as unified_task
 from reliableswap.training.tasks.unified.jitter import jittered
 from reliableswap.training.tasks.unified.samples import IGNORED, Positions, SampleTables, tokens_of
 from reliableswap.training.tasks.unified.settings import TokeniserSettings, UnifiedSettings
-from reliableswap.training.tasks.unified.tokeniser import codebook_use
+from reliableswap.training.tasks.unified.tokeniser import TokeniserTask, codebook_use
 from reliableswap.training.tasks.unified.unified import UnifiedTask, words_loss
 
 QUICK: dict[str, Any] = {
@@ -149,6 +151,59 @@ def test_codebook_use() -> None:
     )
 
 
+def test_jitter_by_whole_pixels_keeps_them() -> None:
+    torch.manual_seed(0)
+    pictures = torch.rand(16, 3, 32, 32) * 2 - 1
+    found = jittered(pictures, 3.0, whole_pixels=True)
+    moved = 0
+    for one, other in zip(found[:, :, 8:24, 8:24], pictures, strict=True):
+        fits = []
+        for y in range(17):
+            for x in range(17):
+                part = other[:, y : y + 16, x : x + 16]
+                # Colours are a gain for all and an offset a channel, and cut off at the ends.
+                inside = one.abs() < 0.999
+                gain = one[inside].std() / part[inside].std()
+                fits.append((float((one - gain * part)[inside].std()), (y, x)))
+        moved += min(fits)[1] != (8, 8)
+        assert min(fits)[0] < 0.2 < sorted(fits)[1][0]
+    assert moved > 8
+
+
+def test_a_decoder_is_trained_alone(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    features = PerceptualFeatures()
+    monkeypatch.setattr(tokeniser_task, "pretrained_perceptual_features", lambda: features)
+    start = tiny_tokeniser()
+    start.save_pretrained(tmp_path / "start")
+    settings = tokeniser_settings(
+        data, tmp_path / "run", initial=tmp_path / "start", decoder_only=True, last_blocks=2, perceptual_weight=0.5,
+        discriminator="texture", discr_start_step=1, discr_ramp_steps=2, ema_decay=0.5,
+    )  # fmt: skip
+    figures = tokeniser_task.run(settings)
+    assert {"l1", "detail", "codes_used", "perplexity", "perceptual"} == figures.keys()
+    made = FaceTokeniser.from_pretrained(tmp_path / "run")
+    assert made.checksum() == start.checksum()
+    assert made.config["last_blocks"] == 2
+    assert torch.equal(made.quantiser.codes, start.quantiser.codes)
+    assert not torch.equal(made.decoder[0].weight, start.decoder[0].weight)
+    tokens = torch.arange(64)[None] % 32
+    with torch.no_grad():
+        assert not torch.allclose(made.decode(tokens), start.decode(tokens), atol=1e-4)
+
+
+def test_the_discriminator_comes_in_little_by_little(data: Path, tmp_path: Path) -> None:
+    task = TokeniserTask(tokeniser_settings(data, tmp_path, discr_start_step=2, discr_ramp_steps=4))
+    shares = []
+    for step in range(7):
+        task.step = step
+        shares.append(task.adversarial)
+    assert shares == [0, 0, 0.25, 0.5, 0.75, 1, 1]
+    task.settings.discr_ramp_steps = 0
+    task.step = 2
+    assert task.adversarial == 1
+
+
 @pytest.mark.parametrize(
     ("loss", "names"),
     [("d3diff", {"mask", "score"}), ("mask", {"mask"}), ("score", {"score"})],
@@ -176,7 +231,7 @@ def test_both_trainings_go_on_exactly(data: Path, tmp_path: Path) -> None:
             figures = tokeniser_task.run(
                 tokeniser_settings(data, tmp_path / name, max_train_steps=last, **runs)
             )
-    assert {"l1", "codes_used", "perplexity"} == figures.keys()
+    assert {"l1", "detail", "codes_used", "perplexity"} == figures.keys()
     assert same_run(tmp_path / "whole", tmp_path / "parts")
     place = tmp_path / "whole"
     for name, steps in (("u", (4,)), ("v", (2, 4))):
@@ -224,5 +279,11 @@ def test_wrong_settings_are_named() -> None:
         UnifiedSettings(top_k=9)
     with pytest.raises(ReliableSwapError, match="--widths is 1,2"):
         _ = TokeniserSettings(widths="1,2").shapes
+    with pytest.raises(ReliableSwapError, match="name its folder with --initial"):
+        TokeniserSettings(decoder_only=True)
+    with pytest.raises(ReliableSwapError, match="--last_blocks is 0"):
+        TokeniserSettings(last_blocks=0)
+    with pytest.raises(ReliableSwapError, match="--discriminator texture"):
+        TokeniserSettings(discriminator="texture", perceptual_weight=0.0)
     with pytest.raises(ReliableSwapError, match="--no_caption is 2"):
         UnifiedSettings(no_caption=2)
