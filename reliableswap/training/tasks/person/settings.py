@@ -69,7 +69,7 @@ class PersonSettings(RunSettings):
     jitter: float = setting(1.0, "strength of random turns, sizes and shifts of input and truth; 0: none")
     ssim_weight: float = setting(1.0, "weight of 1 - SSIM inside the mask")
     l1_weight: float = setting(1.0, "weight of the pixels' difference inside the mask")
-    mesh_weight: float = setting(0.2, "weight of the openings of eyes and mouth, and of the eyes' pattern")
+    mesh_weight: float = setting(0.2, "weight of how open eyes and mouth are, by MeshNet")
     perceptual_weight: float = setting(0.1, "weight of the difference in EfficientNet-Lite0's features")
     detail_size: int = setting(64, "side from which on the mesh and perceptual losses take part")
     detail_every: int = setting(
