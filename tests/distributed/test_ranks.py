@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -91,3 +92,11 @@ def test_ranks_with_different_settings_stop_at_once(ranks: Path) -> None:
     assert first == second
     assert "learning_rate 0.01 -> 0.02" in first
     assert not (ranks / "with_other_settings" / "run").exists()
+
+
+def test_rank_0s_clock_says_when_a_level_is_over(ranks: Path) -> None:
+    assert outcomes(ranks, "levels_by_time") == ["done", "done"]
+    first, second = (
+        json.loads((ranks / "levels_by_time" / f"sides-{rank}.json").read_text()) for rank in range(2)
+    )
+    assert first == second == [4] * 3 + [8] * 3 + [16] * 2

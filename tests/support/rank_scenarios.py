@@ -19,7 +19,9 @@ import torch
 
 from reliableswap.errors import ReliableSwapError
 from reliableswap.training.core.trainer import train
+from reliableswap.training.tasks.person import levels
 from support.generator_runs import HALVES, train_generator
+from support.person_runs import Clock, person_settings
 from support.toy_training import ToyTask, toy_network, toy_settings
 
 RANK = int(os.environ.get("RANK", "0"))
@@ -79,6 +81,22 @@ def generator_stopped_and_resumed(folder: Path) -> None:
         assert train_generator(triplets, encoders, folder / name, *pieces, *more) == 0
 
 
+def levels_by_time(folder: Path) -> None:
+    """Rank 1's clock is ten times as fast; rank 0 alone asks for a level once more, as before a validation."""
+    clock = Clock()
+    levels.monotonic = clock
+    settings = person_settings(folder, growth="time", level_minutes=1.0)
+    manager, seen = levels.LevelManager(settings, (4, 8, 16), 4), []
+    for step in range(8):
+        if RANK == 0:
+            manager.at(step)
+        seen.append(manager.at(step)[0])
+        clock.now += 20 * (1 + 9 * RANK)
+        manager.add(torch.tensor(0.0))
+    folder.mkdir(exist_ok=True)
+    (folder / f"sides-{RANK}.json").write_text(json.dumps(seen))
+
+
 SCENARIOS: list[Callable[[Path], None]] = [
     halves_of_a_batch,
     stopped_and_resumed,
@@ -87,6 +105,7 @@ SCENARIOS: list[Callable[[Path], None]] = [
     with_another_checkpoint_of_that_name,
     with_other_settings,
     generator_stopped_and_resumed,
+    levels_by_time,
 ]
 
 

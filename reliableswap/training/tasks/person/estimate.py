@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -38,14 +39,28 @@ class Level:
     measured: bool
 
 
-def plan(sides: tuple[int, ...], first: int, settings: PersonSettings) -> list[tuple[int, int, int]]:
-    """(side, first step, end) of the levels that a run reaches; with a plateau, at the latest."""
-    wanted, step, found = sides[sides.index(first) :], 0, []
-    for side in wanted:
-        end = settings.max_train_steps if side == wanted[-1] else step + settings.level_steps
-        if step < settings.max_train_steps:
-            found.append((side, step, min(end, settings.max_train_steps)))
-        step = end
+def plan(
+    sides: tuple[int, ...],
+    first: int,
+    settings: PersonSettings,
+    step_time: Callable[[int, Level | None], tuple[float, bool]],
+) -> list[Level]:
+    """The levels that a run reaches; with a plateau, at the latest.
+
+    step_time: from a side and the level before to the seconds of a step, and whether they were measured.
+    """
+    found: list[Level] = []
+    for side in sides[sides.index(first) :]:
+        before = found[-1] if found else None
+        begin = before.end if before else 0
+        if begin >= settings.max_train_steps:
+            break
+        seconds, measured = step_time(side, before)
+        steps = settings.level_steps
+        if settings.growth == "time":
+            steps = math.ceil(60 * settings.level_minutes / seconds)
+        end = settings.max_train_steps if side == sides[-1] else begin + steps
+        found.append(Level(side, begin, min(end, settings.max_train_steps), seconds, measured))
     return found
 
 
@@ -59,11 +74,13 @@ def estimate(network: CombAutoencoder, task: PersonTask, settings: PersonSetting
     for level in found:
         start, clock = clock, clock + (level.end - level.first) * level.seconds
         each = f"{level.seconds:.2f} s a step" + ("" if level.measured else " (calculated)")
-        yield f"  {level.side:>4} px from step {level.first:,} on, after {span(start)}; {each}"
+        about = "about " if settings.growth == "time" and level.first else ""
+        yield f"  {level.side:>4} px from {about}step {level.first:,} on, after {span(start)}; {each}"
     latest = " at most" if settings.growth == "plateau" else ""
     yield f"  step {found[-1].end:,} after {span(clock)}{latest}, without checkpoints and validations"
     if found[-1].side < settings.size:
-        yield f"  {settings.size} px are not reached: raise --max_train_steps or lower --level_steps"
+        unit = "minutes" if settings.growth == "time" else "steps"
+        yield f"  {settings.size} px are not reached: raise --max_train_steps or lower --level_{unit}"
 
 
 def measure(
@@ -71,23 +88,22 @@ def measure(
 ) -> list[Level]:
     """The levels of the run with the seconds that a step takes."""
     trial = copy.deepcopy(network).to(memory_format=torch.channels_last).to(device).train()
-    task.start(0, device)
+    task.place(device)  # not `start`, which starts the clock of the levels
     samples = [task.dataset[i] for i in range(settings.train_batch_size)]
     batch = task.prepare(to_device(torch.utils.data.default_collate(samples), device))
-    found: list[Level] = []
-    for side, first, end in plan(network.encoder.sides, task.levels.first, settings):
-        if found and found[-1].seconds > _LONG:
-            seconds = found[-1].seconds * _work(network, side) / _work(network, found[-1].side)
-            found.append(Level(side, first, end, seconds, False))
-            continue
+
+    def step_time(side: int, before: Level | None) -> tuple[float, bool]:
+        if before is not None and before.seconds > _LONG:
+            return before.seconds * _work(network, side) / _work(network, before.side), False
         share = 1 / settings.detail_every if side >= settings.detail_size else 0.0
         seconds = sum(
             part * _measured(trial, task, settings, batch, side, detailed)
             for detailed, part in ((False, 1 - share), (True, share))
             if part
         )
-        found.append(Level(side, first, end, seconds * settings.gradient_accumulation_steps, True))
-    return found
+        return seconds * settings.gradient_accumulation_steps, True
+
+    return plan(network.encoder.sides, task.levels.first, settings, step_time)
 
 
 def _measured(

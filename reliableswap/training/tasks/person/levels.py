@@ -1,13 +1,16 @@
-"""Which level is trained: the next one comes after a number of steps, or when the loss hardly falls any more."""
+"""Which level is trained: the next one comes after so many steps or minutes, or when the loss hardly falls any more."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from time import monotonic
 from typing import Self
 
 import torch
 from torch import Tensor, nn
+
+from reliableswap.training.core.distributed import from_main
 
 from .settings import PersonSettings
 
@@ -16,8 +19,11 @@ class LevelManager(nn.Module):
     """Knows the level of every step. What it has seen is in buffers, so a checkpoint holds it and a resumed run goes on
     as the run would have.
 
-    level: the number of the level; began: the step of its first batch; total, count: losses of the present window;
-    before: the mean of the window before, infinite if there is none.
+    level: the number of the level; began: the step of its first batch; over: whether the next step begins the next
+    level; total, count: losses of the present window; before: the mean of the window before, infinite if there is none;
+    seconds: how long the level has been trained, validations and checkpoints included, over all starts of the run.
+
+    Clocks and losses of several ranks differ, so rank 0 decides for all, in `add`, which every rank calls.
     """
 
     def __init__(self, settings: PersonSettings, sides: tuple[int, ...], first: int) -> None:
@@ -28,13 +34,20 @@ class LevelManager(nn.Module):
         self.register_buffer("total", torch.tensor(0.0))
         self.register_buffer("count", torch.tensor(0))
         self.register_buffer("before", torch.tensor(math.inf))
+        self.register_buffer("over", torch.tensor(False))
+        self.register_buffer("seconds", torch.tensor(0.0, dtype=torch.float64))
         self.first = first
+        self.step = 0  # the last one that was asked for
+        self._read: float | None = None  # what the clock said last; None: this start has trained nothing yet
+        self.register_state_dict_pre_hook(_count_seconds)
 
     level: Tensor
     began: Tensor
     total: Tensor
     count: Tensor
     before: Tensor
+    over: Tensor
+    seconds: Tensor
 
     @property
     def side(self) -> int:
@@ -43,41 +56,72 @@ class LevelManager(nn.Module):
 
     def at(self, step: int) -> tuple[int, float]:
         """The side for a step, and how far its level has faded in; steps come in their order, some more than once."""
+        self.step = step
+        if self._read is None:
+            self._read = monotonic()
         if self._due(step):
             self.level += 1
             self.began.fill_(step)
             self._restart(math.inf)
+            self.over.fill_(False)
+            self.seconds.zero_()
+            self._read = monotonic()
         if self.side == self.first:
             return self.side, 1.0
         return self.side, min(1.0, (step - int(self.began) + 1) / self.settings.fade_steps)
+
+    def add(self, loss: Tensor) -> None:
+        """Take the loss of a batch and decide whether the level is over; with growth by steps nothing is looked at."""
+        growth = self.settings.growth
+        if growth == "steps":
+            return
+        if growth == "time":
+            self.count_seconds()
+        else:
+            self.total += loss.detach().to(self.total)
+            self.count += 1
+        if not bool(self.over):
+            self.over.fill_(from_main(self._late if growth == "time" else self._flat))
+
+    def count_seconds(self) -> None:
+        """With growth by time: add what has passed since the clock was read last, if this start has trained."""
+        if self._read is not None and self.settings.growth == "time":
+            now = monotonic()
+            self.seconds += now - self._read
+            self._read = now
 
     def _apply(self, fn: Callable[..., Tensor], recurse: bool = True) -> Self:
         """Stay on the CPU: the level is asked for at every step, and to ask a device is to wait for it."""
         return self
 
-    def add(self, loss: Tensor) -> None:
-        """Take the loss of a batch, for the plateau; nothing is looked at if levels come by steps."""
-        if self.settings.growth == "steps":
-            return
-        self.total += loss.detach().to(self.total)
-        self.count += 1
-
     def _due(self, step: int) -> bool:
         """Whether the next level begins at this step."""
         if int(self.level) == len(self.sides) - 1:
             return False
-        spent = step - int(self.began)
-        if spent >= self.settings.level_steps:
-            return True
-        batches = self.settings.plateau_window * self.settings.gradient_accumulation_steps
-        if self.settings.growth == "steps" or int(self.count) < batches:
+        most = math.inf if self.settings.growth == "time" else self.settings.level_steps
+        return bool(self.over) or step - int(self.began) >= most
+
+    def _late(self) -> bool:
+        """Whether the minutes of the level are over."""
+        return float(self.seconds) >= 60 * self.settings.level_minutes
+
+    def _flat(self) -> bool:
+        """Whether a window has ended in which the loss hardly fell."""
+        if int(self.count) < self.settings.plateau_window * self.settings.gradient_accumulation_steps:
             return False
         mean, before = float(self.total) / int(self.count), float(self.before)
-        faded = spent >= self.settings.fade_steps + self.settings.plateau_window
         self._restart(mean)
+        spent = self.step + 1 - int(self.began)
+        faded = spent >= self.settings.fade_steps + self.settings.plateau_window
         return faded and mean > before * (1 - self.settings.plateau_gain)
 
     def _restart(self, before: float) -> None:
         self.total.zero_()
         self.count.zero_()
         self.before.fill_(before)
+
+
+def _count_seconds(levels: nn.Module, *_: object) -> None:
+    """Bring `seconds` up to date before a checkpoint takes them."""
+    assert isinstance(levels, LevelManager)
+    levels.count_seconds()

@@ -52,11 +52,15 @@ class PersonSettings(RunSettings):
         None,
         "side of the level to begin with; None: what --initial was trained at, else 4, or 64 with light blocks",
     )
-    growth: Literal["steps", "plateau"] = setting(
+    growth: Literal["steps", "time", "plateau"] = setting(
         "steps",
-        "when the next level comes: after level_steps, or earlier, when the loss hardly falls any more",
+        "when the next level comes: after level_steps; after level_minutes; or with plateau when the loss hardly falls "
+        "any more, after level_steps at the latest",
     )
     level_steps: int = setting(2000, "steps at each level below the last, with plateau at most")
+    level_minutes: float = setting(
+        60.0, "with --growth time, minutes at each level below the last, counted on when a run is resumed"
+    )
     fade_steps: int = setting(500, "steps over which a level fades in")
     plateau_window: int = setting(200, "steps whose mean loss is compared with that of as many before")
     plateau_gain: float = setting(0.01, "share by which the loss has to fall for a level to go on")
@@ -65,7 +69,7 @@ class PersonSettings(RunSettings):
     jitter: float = setting(1.0, "strength of random turns, sizes and shifts of input and truth; 0: none")
     ssim_weight: float = setting(1.0, "weight of 1 - SSIM inside the mask")
     l1_weight: float = setting(1.0, "weight of the pixels' difference inside the mask")
-    mesh_weight: float = setting(0.2, "weight of the openings of eyes and mouth, and of the eyes' pattern")
+    mesh_weight: float = setting(0.2, "weight of how open eyes and mouth are, by MeshNet")
     perceptual_weight: float = setting(0.1, "weight of the difference in EfficientNet-Lite0's features")
     detail_size: int = setting(64, "side from which on the mesh and perceptual losses take part")
     detail_every: int = setting(
@@ -107,6 +111,8 @@ class PersonSettings(RunSettings):
         ):
             if getattr(self, name) < 1:
                 raise ReliableSwapError(f"--{name} is {getattr(self, name)}; choose 1 or more")
+        if not self.level_minutes > 0:
+            raise ReliableSwapError(f"--level_minutes is {self.level_minutes}; choose more than 0")
         if not 0 <= self.held_out < 1:
             raise ReliableSwapError(f"--held_out is {self.held_out}; choose a share from 0 to below 1")
         if not self.train_encoder and self.initial == "none":

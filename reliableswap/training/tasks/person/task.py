@@ -63,6 +63,10 @@ class PersonTask(Task):
     def start(self, step: int, device: torch.device) -> None:
         self.step = step
         self.side, self.fade = self.levels.at(step)
+        self.place(device)
+
+    def place(self, device: torch.device) -> None:
+        """Move to the device what batches and losses need there."""
         if device != self.device:
             self.device = device
             self.frozen.to(device)

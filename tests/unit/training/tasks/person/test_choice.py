@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from support.person_runs import person_settings
+from support.person_runs import Clock, person_settings
 
 from reliableswap.evaluation.metrics import pixels
 from reliableswap.geometry.topology import topology
 from reliableswap.models.comb_decoder import sides
+from reliableswap.training.tasks.person import levels
 from reliableswap.training.tasks.person.choice import choose, expressions, weights_of
 from reliableswap.training.tasks.person.estimate import plan, span
 from reliableswap.training.tasks.person.levels import LevelManager
@@ -87,11 +88,61 @@ def test_levels_by_plateau_wait_as_long_as_the_loss_falls(tmp_path: Path) -> Non
     assert len(set(found)) == 3
 
 
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    found = Clock()
+    monkeypatch.setattr(levels, "monotonic", found)
+    return found
+
+
+def sides_seen(manager: LevelManager, clock: Clock, steps: range) -> list[int]:
+    """The side of each step; each takes 20 s."""
+    found = []
+    for step in steps:
+        found.append(manager.at(step)[0])
+        clock.now += 20
+        manager.add(torch.tensor(1.0))
+    return found
+
+
+def test_levels_by_time(tmp_path: Path, clock: Clock) -> None:
+    settings = person_settings(tmp_path, growth="time", level_minutes=1.5, level_steps=1, fade_steps=2)
+    manager = LevelManager(settings, sides(16), 4)
+    assert sides_seen(manager, clock, range(14)) == [4] * 5 + [8] * 5 + [16] * 4
+    assert manager.at(11) == (16, 1.0)
+
+
+@pytest.mark.parametrize("stop", [1, 4, 5, 7])
+def test_a_level_by_time_goes_on_where_it_was_saved(stop: int, tmp_path: Path, clock: Clock) -> None:
+    """Also where it was over before the next level had begun, and whatever has passed between the two starts."""
+    settings = person_settings(tmp_path, growth="time", level_minutes=1.5)
+    begun = LevelManager(settings, sides(16), 4)
+    seen = sides_seen(begun, clock, range(stop))
+    saved = {name: value.clone() for name, value in begun.state_dict().items()}
+    clock.now += 5000
+    resumed = LevelManager(settings, sides(16), 4)
+    resumed.load_state_dict(saved)
+    assert seen + sides_seen(resumed, clock, range(stop, 14)) == [4] * 5 + [8] * 5 + [16] * 4
+
+
+def test_a_checkpoint_holds_the_time_since_the_last_batch(tmp_path: Path, clock: Clock) -> None:
+    """As of a validation."""
+    manager = LevelManager(person_settings(tmp_path, growth="time", level_minutes=1.5), sides(16), 4)
+    sides_seen(manager, clock, range(2))
+    clock.now += 45
+    assert float(manager.state_dict()["seconds"]) == 85
+
+
 def test_the_plan_of_a_run(tmp_path: Path) -> None:
-    settings = person_settings(tmp_path, level_steps=10, max_train_steps=25)
-    assert plan(sides(16), 4, settings) == [(4, 0, 10), (8, 10, 20), (16, 20, 25)]
-    assert plan(sides(32), 8, settings) == [(8, 0, 10), (16, 10, 20), (32, 20, 25)]
-    assert plan(sides(64), 4, settings)[-1] == (16, 20, 25)
+    def planned(size: int, first: int, **more: object) -> list[tuple[int, int, int]]:
+        settings = person_settings(tmp_path, **{"level_steps": 10, "max_train_steps": 25, **more})
+        found = plan(sides(size), first, settings, lambda side, before: (side / 4, True))
+        return [(one.side, one.first, one.end) for one in found]
+
+    assert planned(16, 4) == [(4, 0, 10), (8, 10, 20), (16, 20, 25)]
+    assert planned(32, 8) == [(8, 0, 10), (16, 10, 20), (32, 20, 25)]
+    assert planned(64, 4)[-1] == (16, 20, 25)
+    assert planned(16, 4, growth="time", level_minutes=0.2) == [(4, 0, 12), (8, 12, 18), (16, 18, 25)]
     assert [span(s) for s in (42, 600, 9000, 5e5)] == ["42 s", "10 min", "2.5 h", "5.8 days"]
 
 

@@ -10,16 +10,17 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from support.person_runs import SIDE, drawn_frames, person_settings
+from support.person_runs import SIDE, Clock, drawn_frames, person_settings
 from support.toy_training import figures_of_run, same_run
 
 from reliableswap.errors import ReliableSwapError
 from reliableswap.models import CombAutoencoder
 from reliableswap.training.core.state import checkpoints
-from reliableswap.training.tasks.person import samples
+from reliableswap.training.tasks.person import levels, samples
 from reliableswap.training.tasks.person import task as person_task
 from reliableswap.training.tasks.person.frames import Frames
 from reliableswap.training.tasks.person.levels import LevelManager
+from reliableswap.training.tasks.person.losses import ssim_loss
 from reliableswap.training.tasks.person.settings import PersonSettings
 from reliableswap.training.tasks.person.task import PersonTask, run
 from reliableswap.training.tasks.person.validation import Validation
@@ -96,6 +97,29 @@ def test_a_resumed_run_equals_one_that_was_not_stopped(
 
 
 @pytest.mark.usefixtures("drawn")
+def test_a_run_that_grows_by_time_resumes_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each step takes a minute, those of the estimate too, which are not counted."""
+    clock = Clock()
+
+    def slow(*pictures: torch.Tensor) -> torch.Tensor:
+        clock.now += 60
+        return ssim_loss(*pictures)
+
+    monkeypatch.setattr(levels, "monotonic", clock)
+    monkeypatch.setattr(person_task, "ssim_loss", slow)
+    more = {"growth": "time", "level_minutes": 3.0, "warp_until": 0.0, "lr_scheduler": "constant"}
+    run(person_settings(tmp_path / "whole", **more))
+    for stop in (2, 5, 8):
+        run(
+            person_settings(tmp_path / "parts", **more, max_train_steps=stop, resume_from_checkpoint="latest")
+        )
+        clock.now += 5000
+    stored = load_file(checkpoints(tmp_path / "parts")[-1] / "companion-levels.safetensors")
+    assert (int(stored["level"]), int(stored["began"]), float(stored["seconds"])) == (2, 6, 120)
+    assert same_run(tmp_path / "whole", tmp_path / "parts")
+
+
+@pytest.mark.usefixtures("drawn")
 def test_other_frames_are_an_error(tmp_path: Path) -> None:
     run(person_settings(tmp_path / "run", max_train_steps=2))
     with pytest.raises(ReliableSwapError, match="frames of carol"):
@@ -167,6 +191,10 @@ def test_the_estimate_comes_first_and_may_be_all(tmp_path: Path, caplog: pytest.
     caplog.clear()
     run(person_settings(tmp_path / "run", estimate_only=True, max_train_steps=3))
     assert "16 px are not reached" in caplog.text
+    caplog.clear()
+    more = {"growth": "time", "level_minutes": 1e-6, "estimate_only": True}
+    run(person_settings(tmp_path / "run", **more))
+    assert "  16 px from about step 2 on" in caplog.text
 
 
 @pytest.mark.usefixtures("drawn")
@@ -215,10 +243,10 @@ def test_whether_another_decoder_follows_an_expression(follows: bool, tmp_path: 
 
 
 def test_levels_are_asked_without_waiting_for_a_device(tmp_path: Path) -> None:
-    levels = LevelManager(person_settings(tmp_path), (4, 8, 16), 4).to("meta")
-    assert levels.at(0) == (4, 1.0)
-    levels.add(torch.zeros((), device="meta"))
-    assert levels.at(2)[0] == 8
+    manager = LevelManager(person_settings(tmp_path), (4, 8, 16), 4).to("meta")
+    assert manager.at(0) == (4, 1.0)
+    manager.add(torch.zeros((), device="meta"))
+    assert manager.at(2)[0] == 8
 
 
 @pytest.mark.usefixtures("drawn")
@@ -261,6 +289,7 @@ def test_settings_that_make_no_sense(tmp_path: Path) -> None:
         ({"template": "oval"}, "unknown template"),
         ({"held_out": 1.0}, "held_out"),
         ({"frames": 0}, "frames is 0"),
+        ({"level_minutes": 0.0}, "level_minutes is 0"),
         ({"train_encoder": False}, "needs --initial"),
     ):
         with pytest.raises(ReliableSwapError, match=said):
