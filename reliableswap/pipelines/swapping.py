@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -15,6 +14,7 @@ from reliableswap.faces.analysers.base import FaceAnalyser
 from reliableswap.faces.face import Face
 from reliableswap.media import Picture
 from reliableswap.provenance.record import Record
+from reliableswap.runtime.threads import beside
 from reliableswap.safety.consent import Consent
 from reliableswap.safety.gates import Gates
 from reliableswap.swap.engines import ENGINES, engine_of, run
@@ -73,7 +73,7 @@ class Call:
         """One target: its picture with the faces swapped, the report, and the record of provenance."""
         started = time.perf_counter()
         picture = to_picture(target)
-        with ThreadPoolExecutor(2) as pool:
+        with beside(2) as pool:
             finding = pool.submit(find_faces, picture, self.analyser)
             looking = pool.submit(self.gates.score, picture.pixels)
             for given in faces.values() if isinstance(faces, Mapping) else [source]:
@@ -124,7 +124,7 @@ class Call:
         if failure is not None and not report.swapped:
             raise failure
         boxes = [found[index].box for index in report.swapped]
-        with ThreadPoolExecutor(1) as pool:
+        with beside() as pool:
             before = picture.pixels if checked.harmless else None
             looking_again = pool.submit(self.gates.check_result, pixels, picture.name, boxes, before)
             for swapped in made:

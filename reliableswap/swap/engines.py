@@ -8,7 +8,8 @@ person  the face as a decoder that was trained for one person draws it
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+
+from reliableswap.runtime.threads import beside
 
 from .job import FaceJob
 from .person import Person
@@ -40,7 +41,7 @@ def together(one: Step, other: Step) -> Step:
     """
 
     def both(job: FaceJob) -> FaceJob:
-        with ThreadPoolExecutor(1) as pool:
+        with beside() as pool:
             second = pool.submit(other, job)
             first = one(job)
         return job.with_layers(**{**second.result().layers, **first.layers})
