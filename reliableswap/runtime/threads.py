@@ -1,7 +1,7 @@
 """Threads that stay with the one that uses them.
 
-cuDNN's plans of convolutions are kept thread by thread, and planning one takes milliseconds: the first call of a network
-in a new thread takes many times as long as its second.
+cuDNN's plans of convolutions are kept thread by thread, and planning one takes milliseconds: the first call of a
+network in a new thread takes many times as long as its second.
 """
 
 from __future__ import annotations
