@@ -37,6 +37,7 @@ from tools.look_classifiers import Classifier, logistic_regression, read_attribu
 logger = logging.getLogger(__name__)
 
 KINDS = ("woman", "shaven", "between", "beard")
+_FULL = float(np.log(0.98 / 0.02))  # log odds of a full beard
 
 
 @dataclass
@@ -79,7 +80,8 @@ def kind_of(attributes: dict[str, Any]) -> str:
 
 
 def fit(samples: Sequence[Sample], ridge: float) -> tuple[Classifier, dict[str, float]]:
-    """The classifier, and its figures: how many of the held-out people of each kind it takes for bearded."""
+    """The classifier, and its figures: how many of the held-out people of each kind it takes for bearded, and for fully
+    bearded."""
     sure = [one for one in samples if one.kind != "between" and not one.held_out]
     found = logistic_regression(
         np.stack([one.shares for one in sure]), np.array([one.kind == "beard" for one in sure]), ridge
@@ -90,6 +92,7 @@ def fit(samples: Sequence[Sample], ridge: float) -> tuple[Classifier, dict[str, 
         figures |= {
             f"{kind}_held_out": float(len(scores)),
             f"{kind}_bearded": float(np.mean(np.array(scores) > 0)),
+            f"{kind}_full": float(np.mean(np.array(scores) > _FULL)),
         }
     return found, figures
 

@@ -1,6 +1,8 @@
 """Whether a face has a beard: a logistic regression over what a VisibilityNet says that the lower face shows.
 
-`python -m tools.beards` (tools/beards.py) fits it to the labels of FFHQ thumbnails and prints its figures.
+`python -m tools.beards` (tools/beards.py) fits it to the labels of FFHQ thumbnails and prints its figures. Of held-out
+people with half a beard and more, 70 % are above a half and 13 % above 0.98; of shaven men 2 % and none, of women 0.5 %
+and none.
 """
 
 from __future__ import annotations

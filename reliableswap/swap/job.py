@@ -22,6 +22,7 @@ Steady = Callable[[str, np.ndarray], np.ndarray]  # what is decided, by name -> 
 
 NEAR = 0.1  # fraction of the face's width around its mesh within which steps ask what covers it
 COARSE_REACH = 0.05  # coarse bands may change pixels this fraction of the face's width beyond the mask
+_FULL_BEARD = (0.97, 0.99)  # probability of a beard between which it goes from light to full
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,11 +140,15 @@ class FaceJob:
 
     @cached_property
     def only_target_bearded(self) -> float:
-        """How certainly the target has a beard and the source has none, in 0..1; half a beard is none to keep."""
-        bearded = self.target.covers.bearded
-        if bearded > 0:
-            bearded *= 1 - self.source.strict_covers.bearded
-        return float(np.clip((bearded - 0.4) / 0.2, 0, 1)) * self.settings.likeness
+        """How certainly the target has a full beard and the source has none, in 0..1.
+
+        A light beard is none to keep: it can be covered, and with it a face looks like the target's to most.
+        """
+        low, high = _FULL_BEARD
+        full = (
+            float(np.clip((self.target.covers.bearded - low) / (high - low), 0, 1)) * self.settings.likeness
+        )
+        return full * (1 - self.source.strict_covers.bearded) if full > 0 else 0.0
 
     @cached_property
     def window(self) -> tuple[slice, slice]:
