@@ -204,7 +204,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="default: 0 1")
     parser.add_argument("--pairs", type=int, default=400, help="held-out pairs (default: %(default)s)")
     parser.add_argument("--judge", default="dlib", help="default: %(default)s")
-    parser.add_argument("--features", default="efficientnet-lite0", help="default: %(default)s")
+    parser.add_argument(
+        "--features", help="of the Fréchet distance (default: that of `reliableswap evaluate`)"
+    )
     parser.add_argument("--lower-judge", type=Path, help="a FixerNet that no row is trained with")
     parser.add_argument("--dry-run", action="store_true", help="print the commands and stop")
     add_running_options(parser)
