@@ -7,17 +7,18 @@ a comma between: TOKENISER,TRANSFORMER. Answers are compared with the commonest 
 a linear probe on the identity vectors of the same training people. Descriptions are measured by attribute, with
 intervals over people. Drawn faces are looked at by the networks that measure photos: none of them saw a drawn face or
 a token in training. The tokeniser's own pictures of held-out people are measured the same way, for no drawing can be
-better than its tokeniser. Men are drawn with a beard, with nothing said of beards, and without one, from the same
-random numbers. OUT gets figures.json, table.md and a sheet.
+better than its tokeniser. Men are drawn of captions that differ in what they say of a beard, from the same random
+numbers. OUT gets figures.json, table.md and a sheet.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,15 @@ from reliableswap.models.unified.words import number_words, written
 from reliableswap.pipelines.unified import DESCRIBE, UnifiedFacePipeline
 
 PARTS = ("answers", "descriptions", "drawing", "beards", "milliseconds")
-BEARDS = {"beard": " , with a beard", "nothing": "", "none": " , without a beard"}  # what a caption adds
+# Captions of a man, by name: four of a long text that says other things of him, and two short ones.
+BEARDS: dict[str, Callable[[str], str]] = {
+    "long, nothing": lambda text: text,
+    "long, without a beard": lambda text: f"{text} , without a beard",
+    "long, with a beard": lambda text: f"{text} , with a beard",
+    "long, bearded": lambda text: re.sub(r"\b(man|gentleman)\b", r"bearded \1", text, count=1),
+    "a man": lambda text: "a man",
+    "a bearded man": lambda text: "a bearded man",
+}
 _BATCH = 32
 _SHEET = 64  # drawn faces on the sheet
 _RIDGE = 1e-2
@@ -258,10 +267,10 @@ def measure_beards(
     tokens: torch.Tensor,
     count: int,
     options: argparse.Namespace,
-) -> dict[str, dict[str, dict[str, float] | None]]:
-    """How many drawn men have a beard by what their captions say of one; `tokens` and `photos`: real men of that value.
+) -> dict[str, dict[str, float] | None]:
+    """How many drawn men have a beard, by what is said of one; and how many real men who have one or none.
 
-    The captions state what else is known of held-out men. Three drawings of a man differ in what is said of the beard.
+    Long captions state what else is known of held-out men, and differ in what is said of the beard alone.
     """
     men = [i for i in range(len(faces)) if faces.attributes[i].get("gender") == "man"]
     rng = np.random.default_rng(options.seed)
@@ -269,16 +278,17 @@ def measure_beards(
         caption({name: value for name, value in faces.attributes[i].items() if name != "beard"}, rng)
         for i in men[:count]
     ]
-    found: dict[str, dict[str, dict[str, float] | None]] = {}
-    for value, more in BEARDS.items():
-        drawn = pictures_of(tokeniser, drawings(network, [text + more for text in plain], options))
-        own = {"drawn": beards_seen(drawn, [faces.people[i] for i in men[:count]])}
+    found: dict[str, dict[str, float] | None] = {}
+    for name, asked in BEARDS.items():
+        drawn = pictures_of(tokeniser, drawings(network, [asked(text) for text in plain], options))
+        found[name] = beards_seen(list(drawn), [faces.people[i] for i in men[:count]])
+    for value in ("beard", "none"):
         real = [i for i in men if faces.attributes[i].get("beard") == value]
-        if real:
-            whose = [faces.people[i] for i in real]
-            own["tokens"] = beards_seen(pictures_of(tokeniser, tokens[real]), whose)
-            own["photos"] = beards_seen([faces.crop(i) for i in real], whose)
-        found[value] = own
+        whose = [faces.people[i] for i in real]
+        found[f"photos, {value}"] = beards_seen([faces.crop(i) for i in real], whose)
+        found[f"their tokens, {value}"] = beards_seen(
+            list(pictures_of(tokeniser, tokens[real])) if real else [], whose
+        )
     return found
 
 
@@ -408,10 +418,9 @@ def table(figures: Mapping[str, Any]) -> str:
     theirs = drawing.get("agreement of tokens", {})
     for name, own in drawing.get("agreement", {}).items():
         lines.append(f"| {name} | {cell(own)} | {cell(theirs.get(name))} |")
-    lines += ["", "| beards, % of men | drawn | the tokeniser's own | photos |", "|---|---:|---:|---:|"]
+    lines += ["", "| men | pictures | with a beard, % |", "|---|---:|---:|"]
     for name, own in figures.get("beards", {}).items():
-        row = " | ".join(cell(own.get(key)) for key in ("drawn", "tokens", "photos"))
-        lines.append(f"| {name} | {row} |")
+        lines.append(f"| {name} | {own['count'] if own else 0} | {cell(own)} |")
     return "\n".join([*lines, ""])
 
 
