@@ -3,19 +3,22 @@
     python benchmarks/unified.py DATA MODEL -o OUT [--faces 200] [--drawn 64]
 
 DATA is a folder that `reliableswap describe-data` wrote, MODEL a UnifiedFacePipeline or two folders of trainings with
-a comma between: TOKENISER,TRANSFORMER. Answers are compared with the commonest answer of the training people and
-with a linear probe on the identity vectors of the same training people. Drawn faces are looked at by the networks that
-measure photos: none of them saw a drawn face or a token in training. The tokeniser's own pictures of held-out people
-are measured the same way, for no drawing can be better than its tokeniser. OUT gets figures.json, table.md and a sheet.
+a comma between: TOKENISER,TRANSFORMER. Answers are compared with the commonest answer of the training people and with
+a linear probe on the identity vectors of the same training people. Descriptions are measured by attribute, with
+intervals over people. Drawn faces are looked at by the networks that measure photos: none of them saw a drawn face or
+a token in training. The tokeniser's own pictures of held-out people are measured the same way, for no drawing can be
+better than its tokeniser. Men are drawn of captions that differ in what they say of a beard, from the same random
+numbers. OUT gets figures.json, table.md and a sheet.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +27,15 @@ import torch
 
 from reliableswap.convert.perceptual import pretrained_perceptual_features
 from reliableswap.data.describe.attributes import ATTRIBUTES, of_measures
-from reliableswap.data.describe.language import fixed_questions, stated
+from reliableswap.data.describe.language import PLAIN, caption, fixed_questions, stated
 from reliableswap.data.describe.measures import measured
 from reliableswap.data.describe.rows import DescribedFaces, read_rows
 from reliableswap.evaluation.metrics.frechet import MIN_PICTURES, frechet_distance
 from reliableswap.evaluation.metrics.intervals import bootstrap
 from reliableswap.faces.analysers.bundled import BundledAnalyser
+from reliableswap.faces.beards import bearded
+from reliableswap.faces.parts import bundled_visibility, find_parts
+from reliableswap.faces.visibility import find_lower_shares
 from reliableswap.media import Picture, write_picture
 from reliableswap.models.unified.generate import answer, caption_words, draw, question_words
 from reliableswap.models.unified.tokeniser import FaceTokeniser
@@ -37,7 +43,16 @@ from reliableswap.models.unified.transformer import UnifiedTransformer
 from reliableswap.models.unified.words import number_words, written
 from reliableswap.pipelines.unified import DESCRIBE, UnifiedFacePipeline
 
-PARTS = ("answers", "descriptions", "drawing", "milliseconds")
+PARTS = ("answers", "descriptions", "drawing", "beards", "milliseconds")
+# Captions of a man, by name: four of a long text that says other things of him, and two short ones.
+BEARDS: dict[str, Callable[[str], str]] = {
+    "long, nothing": lambda text: text,
+    "long, without a beard": lambda text: f"{text} , without a beard",
+    "long, with a beard": lambda text: f"{text} , with a beard",
+    "long, bearded": lambda text: re.sub(r"\b(man|gentleman)\b", r"bearded \1", text, count=1),
+    "a man": lambda text: "a man",
+    "a bearded man": lambda text: "a bearded man",
+}
 _BATCH = 32
 _SHEET = 64  # drawn faces on the sheet
 _RIDGE = 1e-2
@@ -116,9 +131,9 @@ def answers(
     return found
 
 
-def share(right: Sequence[bool]) -> dict[str, float]:
-    """The share of right ones in percent, with its interval."""
-    found = bootstrap([float(one) for one in right], share=True)
+def share(right: Sequence[bool], people: Sequence[str] | None = None) -> dict[str, float]:
+    """The share of right ones in percent, with its interval, over people where they are given."""
+    found = bootstrap([float(one) for one in right], groups=people, share=True)
     assert found is not None
     return {
         "value": 100 * found.value,
@@ -172,16 +187,43 @@ def measure_answers(
 
 def measure_descriptions(
     network: UnifiedTransformer, tokens: torch.Tensor, faces: DescribedFaces, count: int
-) -> tuple[dict[str, float], list[str]]:
-    """Of what descriptions state of known attributes: the share that is right, and the share of attributes stated."""
+) -> tuple[dict[str, dict[str, dict[str, float]]], list[str]]:
+    """`description_shares` of what the network says of held-out faces, and its texts."""
     words = answers(network, tokens, faces.v_id, DESCRIBE, range(count), 80)
     texts = [written(one, network.vocabulary) for one in words]
-    said = right = known = 0
-    for text, truth in zip(texts, faces.attributes[:count], strict=True):
-        told = {name: value for name, value in stated(text).items() if name in truth}
-        said, known = said + len(told), known + len(truth)
-        right += sum(truth[name] == value for name, value in told.items())
-    return {"precision": 100 * right / max(said, 1), "recall": 100 * right / max(known, 1)}, texts
+    return description_shares(texts, faces.attributes[:count], faces.people[:count]), texts
+
+
+def description_shares(
+    texts: Sequence[str], attributes: Sequence[Mapping[str, str]], people: Sequence[str]
+) -> dict[str, dict[str, dict[str, float]]]:
+    """By attribute, and for `all` of them, of faces whose attribute is known.
+
+    precision: the share of what is stated that is right. recall: the share of faces of which the right value is stated.
+    notable: the same of faces with a value that a caption always mentions. What no face has is left out.
+    """
+    found = {}
+    told = [stated(text) for text in texts]
+    for group, names in {"all": tuple(ATTRIBUTES), **{name: (name,) for name in ATTRIBUTES}}.items():
+        seen = [
+            (person, said.get(name), truth[name], name)
+            for person, said, truth in zip(people, told, attributes, strict=True)
+            for name in names
+            if name in truth
+        ]
+        parts = {
+            "precision": [one for one in seen if one[1] is not None],
+            "recall": seen,
+            "notable": [one for one in seen if one[2] != PLAIN.get(one[3])],
+        }
+        own = {
+            part: share([said == value for _, said, value, _ in rows], [person for person, *_ in rows])
+            for part, rows in parts.items()
+            if rows
+        }
+        if own:
+            found[group] = own
+    return found
 
 
 def agreement(
@@ -201,6 +243,53 @@ def agreement(
                 right[name].append(seen[name] == value)
     shares = {name: share(own) for name, own in right.items() if len(own) >= 10}
     return {"face": share(faces), **shares}
+
+
+def beards_seen(pictures: Sequence[np.ndarray], people: Sequence[str]) -> dict[str, float] | None:
+    """The share of pictures with a beard, by what the VisibilityNet sees of the lower face; None if none has a face."""
+    analyser, network = BundledAnalyser(), bundled_visibility()
+    seen, whose = [], []
+    for picture, person in zip(pictures, people, strict=True):
+        pixels = np.ascontiguousarray(picture)
+        found = analyser(pixels)
+        if found:
+            mesh = found[0].mesh
+            shares = find_lower_shares(pixels, mesh, find_parts(pixels, mesh, network))
+            seen.append(bearded(shares) > 0.5)
+            whose.append(person)
+    return share(seen, whose) if seen else None
+
+
+def measure_beards(
+    tokeniser: FaceTokeniser,
+    network: UnifiedTransformer,
+    faces: DescribedFaces,
+    tokens: torch.Tensor,
+    count: int,
+    options: argparse.Namespace,
+) -> dict[str, dict[str, float] | None]:
+    """How many drawn men have a beard, by what is said of one; and how many real men who have one or none.
+
+    Long captions state what else is known of held-out men, and differ in what is said of the beard alone.
+    """
+    men = [i for i in range(len(faces)) if faces.attributes[i].get("gender") == "man"]
+    rng = np.random.default_rng(options.seed)
+    plain = [
+        caption({name: value for name, value in faces.attributes[i].items() if name != "beard"}, rng)
+        for i in men[:count]
+    ]
+    found: dict[str, dict[str, float] | None] = {}
+    for name, asked in BEARDS.items():
+        drawn = pictures_of(tokeniser, drawings(network, [asked(text) for text in plain], options))
+        found[name] = beards_seen(list(drawn), [faces.people[i] for i in men[:count]])
+    for value in ("beard", "none"):
+        real = [i for i in men if faces.attributes[i].get("beard") == value]
+        whose = [faces.people[i] for i in real]
+        found[f"photos, {value}"] = beards_seen([faces.crop(i) for i in real], whose)
+        found[f"their tokens, {value}"] = beards_seen(
+            list(pictures_of(tokeniser, tokens[real])) if real else [], whose
+        )
+    return found
 
 
 @torch.inference_mode()
@@ -223,6 +312,23 @@ def kernel_distance(ones: np.ndarray, others: np.ndarray) -> float:
     return float(within - 2 * xy.mean())
 
 
+def drawings(
+    network: UnifiedTransformer, captions: Sequence[str], options: argparse.Namespace
+) -> torch.Tensor:
+    """(N,64) the tokens that are drawn of captions."""
+    generator = torch.Generator().manual_seed(options.seed)
+    made = []
+    for start in range(0, len(captions), _BATCH):
+        words = [caption_words(text, network.vocabulary) for text in captions[start : start + _BATCH]]
+        made.append(
+            draw(
+                network, words, steps=options.steps, guidance=options.guidance, generator=generator,
+                temperature=options.temperature,
+            )
+        )  # fmt: skip
+    return torch.cat(made)
+
+
 def measure_drawing(
     tokeniser: FaceTokeniser,
     network: UnifiedTransformer,
@@ -233,17 +339,7 @@ def measure_drawing(
 ) -> tuple[dict[str, object], np.ndarray]:
     """Draw the captions of held-out people; compare with what they state, with real crops and with their tokens."""
     captions = [faces.captions[i][0] for i in range(count)]
-    generator = torch.Generator().manual_seed(options.seed)
-    made = []
-    for start in range(0, count, _BATCH):
-        words = [caption_words(text, network.vocabulary) for text in captions[start : start + _BATCH]]
-        made.append(
-            draw(
-                network, words, steps=options.steps, guidance=options.guidance, generator=generator,
-                temperature=options.temperature,
-            )
-        )  # fmt: skip
-    drawn = pictures_of(tokeniser, torch.cat(made))
+    drawn = pictures_of(tokeniser, drawings(network, captions, options))
     again = pictures_of(tokeniser, tokens[:count])
     wanted = [stated(text) for text in captions]
     found: dict[str, object] = {
@@ -297,8 +393,8 @@ def write_sheet(drawn: np.ndarray, path: Path) -> None:
 def table(figures: Mapping[str, Any]) -> str:
     """The figures as Markdown."""
 
-    def cell(one: dict[str, float]) -> str:
-        return f"{one['value']:.0f} [{one['low']:.0f}, {one['high']:.0f}]"
+    def cell(one: dict[str, float] | None) -> str:
+        return f"{one['value']:.0f} [{one['low']:.0f}, {one['high']:.0f}]" if one else "-"
 
     lines = [
         "| attribute | faces | model, % right | commonest answer | linear probe | mean over values (one answer) |",
@@ -309,17 +405,22 @@ def table(figures: Mapping[str, Any]) -> str:
         evenly = f"{own['balanced']['value']:.0f} ({own['balanced']['chance']:.0f})"
         lines.append(f"| {name} | {own['model']['count']} | {row} | {evenly} |")
     drawing = figures.get("drawing", {})
+    lines += ["", "| descriptions | faces | stated | precision, % | recall, % | recall, notable, % |"]
+    lines += ["|---|---:|---:|---:|---:|---:|"]
+    for name, own in figures.get("descriptions", {}).items():
+        row = " | ".join(cell(own.get(key)) for key in ("precision", "recall", "notable"))
+        said = own["precision"]["count"] if "precision" in own else 0
+        lines.append(f"| {name} | {own['recall']['count']} | {said} | {row} |")
     lines += ["", "| figure | value |", "|---|---:|"]
-    lines += [
-        f"| description, {key} % | {value:.1f} |" for key, value in figures.get("descriptions", {}).items()
-    ]
     lines += [f"| {key} | {value:.2f} |" for key, value in drawing.items() if isinstance(value, float)]
     lines += [f"| {key}, ms | {value:.0f} |" for key, value in figures.get("milliseconds", {}).items()]
     lines += ["", "| drawn faces show | of drawn | of the tokeniser's own |", "|---|---:|---:|"]
     theirs = drawing.get("agreement of tokens", {})
     for name, own in drawing.get("agreement", {}).items():
-        other = cell(theirs[name]) if name in theirs else "-"
-        lines.append(f"| {name} | {cell(own)} | {other} |")
+        lines.append(f"| {name} | {cell(own)} | {cell(theirs.get(name))} |")
+    lines += ["", "| men | pictures | with a beard, % |", "|---|---:|---:|"]
+    for name, own in figures.get("beards", {}).items():
+        lines.append(f"| {name} | {own['count'] if own else 0} | {cell(own)} |")
     return "\n".join([*lines, ""])
 
 
@@ -358,6 +459,10 @@ def main() -> None:
         drawn = min(options.drawn, count)
         figures["drawing"], made = measure_drawing(tokeniser, network, faces, tokens, drawn, options)
         write_sheet(made, options.output / "drawn.png")
+    if "beards" in options.parts:
+        figures["beards"] = measure_beards(
+            tokeniser, network, faces, tokens, min(options.drawn, count), options
+        )
     if "milliseconds" in options.parts:
         figures["milliseconds"] = milliseconds(tokeniser, network, faces, options.steps)
     stored.write_text(json.dumps(figures, indent=1, ensure_ascii=False))

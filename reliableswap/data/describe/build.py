@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -23,7 +24,7 @@ from reliableswap.jobs.units import Crew, Place
 
 from .attributes import ATTRIBUTES, of_label, of_measures
 from .card import card
-from .language import caption, questions
+from .language import wording
 from .measures import MEASURES, DescribedKind
 from .rows import write_rows
 
@@ -156,14 +157,9 @@ def _row(
     labelled: Sequence[str],
     settings: DescribeSettings,
 ) -> dict[str, Any]:
-    """The row of a face; its words follow from the seed and the photo's name."""
-    seed = int.from_bytes(photo.name.encode()[-6:], "big") ^ settings.seed
-    rng = np.random.default_rng([settings.seed, *photo.name.encode()])
-    full = settings.captions - settings.captions // 2
-    captions = [
-        caption(attributes, rng, 1.0 if k < full else rng.uniform(0.3, 0.9)) for k in range(settings.captions)
-    ]
-    asked = [vars(one) for _ in range(settings.rounds) for one in questions(attributes, rng)]
+    """The row of a face; its words follow from its attributes and its seed."""
+    seed = _seed(settings.seed, photo.name)
+    captions, asked = wording(attributes, seed, settings.captions, settings.rounds)
     return {
         "id": photo.name,
         "person": photo.identity,
@@ -176,11 +172,16 @@ def _row(
         **{name: attributes.get(name) for name in ATTRIBUTES},
         "labelled": list(labelled),
         "captions": captions,
-        "questions": asked,
+        "questions": [vars(one) for one in asked],
         "v_id": entry["v_id"].tolist(),
         "measures": json.dumps({k: None if v is None else round(v, 4) for k, v in measures.items()}),
         "seed": seed,
     }
+
+
+def _seed(seed: int, name: str) -> int:
+    """The seed of a face's wording, below 2^48."""
+    return int.from_bytes(hashlib.sha256(f"{seed} {name}".encode()).digest()[:6], "big")
 
 
 def _write(

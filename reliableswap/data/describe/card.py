@@ -42,7 +42,7 @@ configs:
 # Described faces
 
 Crops of adults' faces with measured attributes, and captions, questions and answers that templates make of them. Every
-text follows from the seed and the photo's name. Nobody wrote or checked a text by hand, and the measures err.
+text follows from the row's attributes and its `seed`. Nobody wrote or checked a text by hand, and the measures err.
 
 | split | faces |
 |---|---|
@@ -67,7 +67,9 @@ hair and skin tone by their colour.
 - one column an attribute; `labelled`: the attributes that came as labels; `measures`: the numbers, as JSON.
 - `captions`: the first half states everything that is known, the others a part of it.
 - `questions`: with the attribute that they are about, and the answer.
-- `person`, `photo`, `id`, `seed`.
+- `person`, `photo`, `id`.
+- `seed`: the wording is drawn from it. It follows from the settings' seed and the photo's name.
+  `reliableswap.data.describe.language.wording` repeats captions and questions.
 
 ## Settings
 

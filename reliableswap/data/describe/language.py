@@ -9,11 +9,12 @@ from functools import lru_cache
 
 import numpy as np
 
-from .attributes import Attributes
+from .attributes import ATTRIBUTES, Attributes
 from .phrases import AGES, ASKED, DESCRIBE, MORE_WORDS, NOUNS, PERSONS, PHRASES, WHETHER
 
 Rng = np.random.Generator
-_PLAIN = {"glasses": "none", "beard": "none", "mouth": "closed", "makeup": "none", "headwear": "none"}
+# Values that a caption seldom mentions.
+PLAIN = {"glasses": "none", "beard": "none", "mouth": "closed", "makeup": "none", "headwear": "none"}
 _PLAIN_SAID = 0.2  # how often a full caption mentions what most faces lack
 _WORD = re.compile(r"[a-z]+|'s|[?,]")
 
@@ -44,7 +45,7 @@ def caption(attributes: Attributes, rng: Rng, share: float = 1.0) -> str:
         value = said.get(name)
         if value is None or (name == "beard" and gender != "man" and value == "none"):
             continue
-        if _PLAIN.get(name) == value and rng.random() > _PLAIN_SAID:
+        if PLAIN.get(name) == value and rng.random() > _PLAIN_SAID:
             continue
         parts.append(str(rng.choice(PHRASES[name][value])))
     rng.shuffle(parts)
@@ -79,6 +80,18 @@ def _whether(
     asked = true if true and (not false or rng.random() < 0.5) else false
     values, forms = asked[int(rng.integers(len(asked)))]
     return str(rng.choice(forms)), "yes" if value in values else "no"
+
+
+def wording(attributes: Attributes, seed: int, captions: int, rounds: int) -> tuple[list[str], list[Asked]]:
+    """Captions of a face, and `rounds` of questions about each attribute: the same for the same attributes and seed.
+
+    The first half of the captions states everything that is known.
+    """
+    rng = np.random.default_rng(seed)
+    known = {name: attributes[name] for name in ATTRIBUTES if name in attributes}
+    full = captions - captions // 2
+    said = [caption(known, rng, 1.0 if k < full else rng.uniform(0.3, 0.9)) for k in range(captions)]
+    return said, [one for _ in range(rounds) for one in questions(known, rng)]
 
 
 def describe_question(rng: Rng) -> str:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from support.people import person
 
 from reliableswap.cli.main import main
-from reliableswap.data.describe.build import DescribeSettings
-from reliableswap.data.describe.measures import smile_of
+from reliableswap.data.describe.attributes import ATTRIBUTES
+from reliableswap.data.describe.build import DescribeSettings, describe_photos
+from reliableswap.data.describe.language import wording
+from reliableswap.data.describe.measures import MEASURES, DescribedKind, smile_of
 from reliableswap.data.describe.rows import read_rows
+from reliableswap.data.photos import Photo
+from reliableswap.data.records import Record
 from reliableswap.data.splits import Split
 from reliableswap.errors import ReliableSwapError
 from reliableswap.geometry.topology import topology
@@ -40,6 +47,32 @@ def test_photos_are_described_the_same_again(tmp_path: Path, capsys: pytest.Capt
     assert rows["flat/p1.jpg"]["age"] == "old"
     assert all(own["pose"] == "front" for own in rows.values() if "pose" in own)
     assert "| gender |" in (tmp_path / "one" / "README.md").read_text()
+
+
+def test_a_row_repeats_its_own_wording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def record(kind: DescribedKind, photo: Photo) -> Record:
+        man = photo.name == "a.png"
+        measures = dict.fromkeys(MEASURES) | {"male": float(man), "years": 25.0, "smile": 0.1, "yaw": 30.0}
+        return Record(np.zeros((), kind.entry), {**measures, "mouth": 0.3, "beard": 0.2, "glasses": -3.0})
+
+    monkeypatch.setattr(DescribedKind, "__call__", record)
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for name in ("a.png", "b.png"):
+        shutil.copy(person(1), photos / name)
+    labels = {"": {"b": {"gender": "female", "facialHair": {}, "smile": 0.0, "age": 70.0}}}
+    settings = DescribeSettings(split=Split(100, 0, 0), seed=3, captions=5, rounds=2)
+    describe_photos(photos, tmp_path / "out", settings, labels=labels)
+    files = (tmp_path / "out" / "data").iterdir()
+    rows = [row for file in files for row in pq.read_table(file).to_pylist()]
+    assert len({row["seed"] for row in rows}) == 2
+    for row in rows:
+        attributes = {name: row[name] for name in ATTRIBUTES if row[name] is not None}
+        rounds = max(Counter(one["attribute"] for one in row["questions"]).values())
+        captions, asked = wording(attributes, row["seed"], len(row["captions"]), rounds)
+        assert captions == row["captions"]
+        assert [vars(one) for one in asked] == row["questions"]
+        assert wording(attributes, row["seed"] + 1, 5, 2)[0] != captions
 
 
 def test_photos_without_faces_are_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
