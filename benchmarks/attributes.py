@@ -35,6 +35,7 @@ from reliableswap.data.photos import list_photos
 from reliableswap.data.splits import holds_out
 from reliableswap.errors import ReliableSwapError
 from reliableswap.evaluation.metrics.intervals import bootstrap
+from reliableswap.faces.analysers.base import largest_face
 from reliableswap.faces.face import Face
 from reliableswap.faces.visibility import scores
 from reliableswap.geometry import regions
@@ -140,12 +141,13 @@ def seen_of(
     pipe: ReliableSwapPipeline, pixels: np.ndarray, near: Face | None = None, person: str = ""
 ) -> Seen | None:
     """The largest face of a picture, or the one that is nearest to another; None if there is none."""
-    faces = pipe.analyser(pixels)
-    if not faces:
+    if near is None:
+        face = largest_face(pipe.analyser, pixels)
+    else:
+        box = near.box
+        face = min(pipe.analyser(pixels), key=lambda one: float(np.abs(one.box - box).sum()), default=None)
+    if face is None:
         return None
-    face = max(faces, key=lambda one: one.size)
-    if near is not None:
-        face = min(faces, key=lambda one: float(np.abs(one.box - near.box).sum()))
     return Seen(pixels, face, Subject.around(pixels, face, "photo", pipe.networks()), person)
 
 

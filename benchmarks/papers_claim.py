@@ -37,6 +37,7 @@ from rows import (
     frechet_cell,
     is_done,
     known_columns,
+    method_of,
     parse_with_changes,
     read_pairs,
     run,
@@ -93,11 +94,6 @@ class Run:
     def name(self) -> str:
         return f"{self.base}-{self.row.slug}-{self.seed}"
 
-    @property
-    def method(self) -> str:
-        """What the report calls it."""
-        return f"{self.name}/neural"
-
 
 def runs_of(arguments: argparse.Namespace) -> list[Run]:
     """All trainings; each row once before any row twice, so that an interrupted run can be looked at.
@@ -115,16 +111,6 @@ def preparations(arguments: argparse.Namespace) -> Iterator[tuple[list[str], boo
         yield triplets_command(arguments), (arguments.output / "triplets" / "README.md").is_file()
     if arguments.lower_judge is None:
         yield judge_command(arguments), (arguments.output / "judge" / "config.json").is_file()
-
-
-def train(runs: list[Run], arguments: argparse.Namespace) -> None:
-    """Make what is not done yet of the trainings; an error if that is not all of them."""
-    left = {
-        arguments.output / f"{one.name}.log": training_command(options(one, arguments), arguments.processes)
-        for one in runs
-        if not is_done(arguments.output / one.name, arguments.steps)
-    }
-    train_all(left, arguments)
 
 
 def triplets_command(arguments: argparse.Namespace) -> list[str]:
@@ -178,7 +164,7 @@ def table(runs: list[Run], measured: dict[str, Any], curves: dict[str, Curve]) -
         "|---|---|---:|" + "---:|" * len(headings),
     ]
     for (base, row), group in grouped(runs).items():
-        found = [measured[one.method] for one in group]
+        found = [measured[method_of(one)] for one in group]
         cells = [cell(column, [one["figures"][column.key] for one in found]) for column in columns]
         cells.append(frechet_cell([one["frechet"] for one in found]))
         cells.append(", ".join(f"{last_quarter(curves[one.name]):+.1f}" for one in group))
@@ -209,7 +195,9 @@ def claims(runs: list[Run], pairs: Path) -> Iterator[str]:
             if against is None or row is other or not (other is ROWS[0] or without):
                 continue
             seeds = sorted({one.seed for one in group} & {one.seed for one in against})
-            ours, theirs = ([one.method for one in runs if one.seed in seeds] for runs in (group, against))
+            ours, theirs = (
+                [method_of(one) for one in runs if one.seed in seeds] for runs in (group, against)
+            )
             for column, words in differences(measured, ours, theirs) if seeds else ():
                 yield f"- {base}, {row.name} minus {other.name}, {seeds_in_words(seeds)}: {column.heading} {words}"
 
@@ -267,7 +255,7 @@ def main() -> None:
             for one in runs:
                 print(shlex.join(training_command(options(one, arguments), arguments.processes)))
             return
-        train(runs, arguments)
+        train_all(runs, lambda one: training_command(options(one, arguments), arguments.processes), arguments)
         if arguments.train_only:
             return
     curves = {one.name: read_curve(output / one.name) for one in runs}

@@ -11,12 +11,12 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, Protocol
 
 from reliableswap import ReliableSwapPipeline
 from reliableswap.bundled import bundled
@@ -108,8 +108,29 @@ def parse_with_changes(parser: argparse.ArgumentParser) -> argparse.Namespace:
     return arguments
 
 
-def train_all(commands: Mapping[Path, Sequence[str]], arguments: argparse.Namespace) -> None:
-    """Run trainings by their logs' names, as the options say; an error if not all of them are done then."""
+class Training(Protocol):
+    """A row's training with one seed."""
+
+    @property
+    def name(self) -> str: ...
+
+
+def method_of(training: Training) -> str:
+    """What a report calls what a training gave."""
+    return f"{training.name}/neural"
+
+
+def train_all(
+    trainings: Iterable[Training],
+    command: Callable[[Any], Sequence[str]],
+    arguments: argparse.Namespace,
+) -> None:
+    """Make what is not done yet of the trainings, as the options say; an error if that is not all of them."""
+    commands = {
+        arguments.output / f"{one.name}.log": command(one)
+        for one in trainings
+        if not is_done(arguments.output / one.name, arguments.steps)
+    }
     if arguments.at_once == 1 and arguments.minutes is None:
         for command in commands.values():
             run(command)

@@ -33,6 +33,7 @@ from rows import (
     evaluate,
     is_done,
     known_columns,
+    method_of,
     parse_with_changes,
     read_pairs,
     run,
@@ -80,11 +81,6 @@ class Run:
     @property
     def name(self) -> str:
         return f"{self.row.name.replace(' ', '-').replace(',', '')}-{self.seed}"
-
-    @property
-    def method(self) -> str:
-        """What the report calls it."""
-        return f"{self.name}/neural"
 
 
 def runs_of(arguments: argparse.Namespace) -> list[Run]:
@@ -134,16 +130,6 @@ def options(one: Run, arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def train(runs: list[Run], arguments: argparse.Namespace) -> None:
-    """Make what is not done yet of the trainings; an error if that is not all of them."""
-    left = {
-        arguments.output / f"{one.name}.log": training_command(options(one, arguments))
-        for one in runs
-        if not is_done(arguments.output / one.name, arguments.steps)
-    }
-    train_all(left, arguments)
-
-
 def grouped(runs: list[Run]) -> dict[str, list[Run]]:
     """The seeds of each row, in the rows' order."""
     result: dict[str, list[Run]] = {}
@@ -159,7 +145,9 @@ def table(runs: list[Run], measured: dict[str, Any]) -> str:
         "| row | seeds | " + " | ".join(column.heading for column in columns) + " |",
         "|---|---:|" + "---:|" * len(columns),
     ]
-    named = [(name, str(len(group)), [one.method for one in group]) for name, group in grouped(runs).items()]
+    named = [
+        (name, str(len(group)), [method_of(one) for one in group]) for name, group in grouped(runs).items()
+    ]
     for name, seeds, methods in [*named, ("the blend engine", "–", [BLEND])]:
         cells = [
             cell(column, [measured[one]["figures"][column.key] for one in methods]) for column in columns
@@ -174,7 +162,7 @@ def claims(runs: list[Run], pairs: Path) -> Iterator[str]:
     first = groups.pop(ROWS[0].name, [])
     for name, group in groups.items():
         seeds = sorted({one.seed for one in group} & {one.seed for one in first})
-        ours, theirs = ([one.method for one in some if one.seed in seeds] for some in (group, first))
+        ours, theirs = ([method_of(one) for one in some if one.seed in seeds] for some in (group, first))
         for column, words in differences(measured, ours, theirs) if seeds else ():
             yield f"- {name}, {seeds_in_words(seeds)}: {column.heading} {words}"
 
@@ -230,7 +218,7 @@ def main() -> None:
             for one in runs:
                 print(shlex.join(training_command(options(one, arguments))))
             return
-        train(runs, arguments)
+        train_all(runs, lambda one: training_command(options(one, arguments)), arguments)
         if arguments.train_only:
             return
     for one in runs:

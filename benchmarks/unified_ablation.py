@@ -20,7 +20,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from unified import answers, features_of, kernel_distance, pictures_of, tokens_of
+from unified import answers
+from unified_drawings import features_of, kernel_distance, pictures_of, tokens_of
 
 from reliableswap.data.describe.language import fixed_questions
 from reliableswap.data.describe.rows import read_rows

@@ -35,8 +35,8 @@ from reliableswap.geometry.topology import POINTS, topology
 from reliableswap.imaging import colour
 from reliableswap.media import read_picture
 from reliableswap.pipelines.image import ReliableSwapPipeline
-from reliableswap.training.core.config import parse_settings
 from reliableswap.training.core.settings import setting
+from tools.command import run_command
 
 logger = logging.getLogger(__name__)
 
@@ -101,15 +101,7 @@ def labels_of(name: str) -> tuple[int, int, int] | None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    description = (__doc__ or "").splitlines()[0]
-    try:
-        arguments = sys.argv[1:] if argv is None else argv
-        print(run(parse_settings(AgeingSettings, arguments, "python -m tools.ageing", description)), end="")
-    except ReliableSwapError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return run_command(run, AgeingSettings, "ageing", __doc__, argv)
 
 
 def run(settings: AgeingSettings) -> str:

@@ -30,8 +30,8 @@ from reliableswap.faces.parts import bundled_visibility, find_parts
 from reliableswap.faces.visibility import find_lower_shares
 from reliableswap.media import read_picture
 from reliableswap.pipelines.image import ReliableSwapPipeline
-from reliableswap.training.core.config import parse_settings
 from reliableswap.training.core.settings import setting
+from tools.command import run_command
 from tools.look_classifiers import Classifier, logistic_regression, read_attributes
 
 logger = logging.getLogger(__name__)
@@ -99,15 +99,7 @@ def fit(samples: Sequence[Sample], ridge: float) -> tuple[Classifier, dict[str, 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    description = (__doc__ or "").splitlines()[0]
-    try:
-        arguments = sys.argv[1:] if argv is None else argv
-        print(run(parse_settings(BeardSettings, arguments, "python -m tools.beards", description)), end="")
-    except ReliableSwapError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return run_command(run, BeardSettings, "beards", __doc__, argv)
 
 
 def run(settings: BeardSettings) -> str:

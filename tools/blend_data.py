@@ -9,7 +9,6 @@ computed is which mesh points outline which feature (RINGS in triangulate.py).
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,9 +21,9 @@ import reliableswap
 from reliableswap.data.splits import holds_out
 from reliableswap.errors import ReliableSwapError
 from reliableswap.media import read_picture
-from reliableswap.training.core.config import parse_settings
 from reliableswap.training.core.settings import TeacherSettings, setting
 from reliableswap.training.tasks.faces.labels import Labels, label_photos
+from tools.command import run_command
 from tools.data_files import figures_json, looks_json, shape_json, topology_json
 from tools.look_classifiers import LookPhoto, read_attributes, train_glasses, train_mouth
 from tools.mean_face import aligned, mean_face, mirror_map
@@ -51,16 +50,7 @@ class BlendDataSettings(TeacherSettings):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    description = (__doc__ or "").splitlines()[0]
-    try:
-        arguments = sys.argv[1:] if argv is None else argv
-        settings = parse_settings(BlendDataSettings, arguments, "python -m tools.blend_data", description)
-        print(run(settings), end="")
-    except ReliableSwapError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return run_command(run, BlendDataSettings, "blend_data", __doc__, argv)
 
 
 def run(settings: BlendDataSettings) -> str:

@@ -19,8 +19,8 @@ Beard = Literal["auto", "source", "target"]
 class Attributes:
     """Whose each attribute is in the result; the defaults are a plain swap.
 
-    beard: lower face without the lips. "auto": the source's, but where the target has a beard and the source has none,
-    it is the target's: it reaches beyond the face, so taking it off would leave its edge.
+    beard: lower face without the lips. "auto": the source's, but where the target has a full beard and the source has
+    none, it is the target's: it reaches beyond the face, so taking it off would leave its edge.
     brows, lips: themselves. skin: the rest of the face but the eyes.
     shape: the outline. glasses: those of the target stay on, or those of the source are put on.
     """
@@ -62,7 +62,7 @@ class Attributes:
     ) -> np.ndarray | None:
         """(H,W) in 0..1 where the target's own picture stays, by the mesh (468,3); None if nowhere.
 
-        only_bearded: how certainly the target has a beard and the source has none.
+        only_bearded: how certainly the target has a full beard and the source has none.
         """
         kept = {name: 1.0 for name in _AREAS if getattr(self, name) == "target"}
         if self.beard == "auto" and only_bearded > 0:

@@ -10,7 +10,16 @@ import pytest
 
 BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
 # Imported by benchmarks, not run.
-LIBRARIES = {"attacks.py", "curves.py", "memory.py", "people.py", "rows.py", "s3_server.py", "styles.py"}
+LIBRARIES = {
+    "attacks.py",
+    "curves.py",
+    "memory.py",
+    "people.py",
+    "rows.py",
+    "s3_server.py",
+    "styles.py",
+    "unified_drawings.py",
+}
 COMMANDS = sorted(path.name for path in BENCHMARKS.glob("*.py") if path.name not in LIBRARIES)
 
 

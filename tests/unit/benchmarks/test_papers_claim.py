@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from support.pairs import write_pairs
 
 from reliableswap.cli import train, triplets
 from reliableswap.errors import ReliableSwapError
@@ -123,21 +124,8 @@ def test_a_difference_is_taken_over_the_same_pairs_and_the_seeds_mean(tmp_path: 
 def test_rows_are_compared_by_the_seeds_that_both_have(tmp_path: Path) -> None:
     vanilla, cycle = papers_claim.ROWS[0], papers_claim.ROWS[2]
     runs = [papers_claim.Run("simswap", row, seed) for row, seed in ((vanilla, 0), (cycle, 0), (cycle, 1))]
-    lines = [
-        {
-            "method": one.method,
-            "pair": str(pair),
-            "cos_source": str(pair / 100 + 0.1 * (one.row is cycle) + one.seed),
-            "source_person": f"s{pair % 7}",
-            "target_person": f"t{pair % 5}",
-        }
-        for one in runs
-        for pair in range(40)
-    ]
-    with (tmp_path / "pairs.csv").open("w", newline="") as stream:
-        table = csv.DictWriter(stream, list(lines[0]))
-        table.writeheader()
-        table.writerows(lines)
+    values = {rows.method_of(one): 0.1 * (one.row is cycle) + one.seed for one in runs}
+    write_pairs(tmp_path / "pairs.csv", values)
     (claim,) = papers_claim.claims(runs, tmp_path / "pairs.csv")
     assert "+ cycle triplets minus vanilla, seed 0: cos to source +0.100 [+0.100, +0.100]" in claim
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import shlex
 import sys
 from pathlib import Path
 
 import pytest
+from support.pairs import write_pairs
 
 from reliableswap.cli import triplets
 from reliableswap.errors import ReliableSwapError
@@ -16,6 +16,7 @@ from reliableswap.training.core.config import parse_settings
 from reliableswap.training.tasks.generator.settings import GeneratorSettings
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
+import rows
 import surrogates
 
 
@@ -77,20 +78,7 @@ def test_without_a_trained_row_nothing_is_measured(monkeypatch: pytest.MonkeyPat
 def test_rows_are_compared_with_the_first_by_the_seeds_that_both_have(tmp_path: Path) -> None:
     first, other = surrogates.ROWS[:2]
     runs = [surrogates.Run(row, seed) for row, seed in ((other, 0), (other, 1), (first, 0))]
-    lines = [
-        {
-            "method": one.method,
-            "pair": str(pair),
-            "cos_source": str(pair / 100 + 0.1 * (one.row is other) + one.seed),
-            "source_person": f"s{pair % 7}",
-            "target_person": f"t{pair % 5}",
-        }
-        for one in runs
-        for pair in range(40)
-    ]
-    with (tmp_path / "pairs.csv").open("w", newline="") as stream:
-        table = csv.DictWriter(stream, list(lines[0]))
-        table.writeheader()
-        table.writerows(lines)
+    values = {rows.method_of(one): 0.1 * (one.row is other) + one.seed for one in runs}
+    write_pairs(tmp_path / "pairs.csv", values)
     (claim,) = surrogates.claims(runs, tmp_path / "pairs.csv")
     assert claim == "- without source surrogates, seed 0: cos to source +0.100 [+0.100, +0.100]"

@@ -15,6 +15,7 @@ from reliableswap.data.describe.rows import read_rows
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
 import unified
+import unified_drawings
 
 
 def test_descriptions_are_counted_by_attribute() -> None:
@@ -34,7 +35,7 @@ def test_descriptions_are_counted_by_attribute() -> None:
 def test_intervals_are_over_people() -> None:
     right = [True] * 30 + [False] * 30
     alone, together = (
-        unified.share(right, people) for people in (None, ["a"] * 15 + ["b"] * 15 + ["c"] * 30)
+        unified_drawings.share(right, people) for people in (None, ["a"] * 15 + ["b"] * 15 + ["c"] * 30)
     )
     assert together["high"] - together["low"] > 2 * (alone["high"] - alone["low"])
 
@@ -47,16 +48,16 @@ def test_the_same_men_are_drawn_with_and_without_a_beard(
     def beards_seen(pictures: Sequence[np.ndarray], people: Sequence[str]) -> dict[str, float] | None:
         assert len(pictures) == len(people)
         seen.append(np.array(pictures))
-        return unified.share([True] * len(people), people) if people else None
+        return unified_drawings.share([True] * len(people), people) if people else None
 
-    monkeypatch.setattr(unified, "beards_seen", beards_seen)
+    monkeypatch.setattr(unified_drawings, "beards_seen", beards_seen)
     tokeniser = tiny_tokeniser()
     network = tiny_transformer(tokeniser)
     faces = read_rows(write_described(tmp_path), "train")
-    tokens = unified.tokens_of(tokeniser, [faces.crop(i) for i in range(len(faces))])
+    tokens = unified_drawings.tokens_of(tokeniser, [faces.crop(i) for i in range(len(faces))])
     options = argparse.Namespace(seed=0, steps=2, guidance=4.0, temperature=1.0)
-    found = unified.measure_beards(tokeniser, network, faces, tokens, 4, options)
-    assert list(found)[:6] == list(unified.BEARDS)
+    found = unified_drawings.measure_beards(tokeniser, network, faces, tokens, 4, options)
+    assert list(found)[:6] == list(unified_drawings.BEARDS)
     assert [len(one) for one in seen] == [4] * 6 + [0] * 4
     table = unified.table({"beards": found, "descriptions": {"gender": {"recall": found["a man"]}}})
     assert "| a man | 4 | 100 [" in table
