@@ -12,7 +12,7 @@ PACKAGE = Path(reliableswap.__file__).parent
 PROJECT = Path(__file__).parents[4]
 # convert reads every variant's published layout; evaluation judges by them.
 ALLOWED = ("evaluation", "convert", "cli/evaluate.py", "models/perceptual.py")
-MEASURES = ("unified.py",)  # benchmarks that train no network
+MEASURES = ("unified_drawings.py",)  # benchmarks that train no network
 LOADERS = ("pretrained_perceptual_features", "PerceptualFeatures")
 
 
