@@ -11,6 +11,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from reliableswap.geometry.resampling import crop_method
+
+_SEEN = 128  # side of the crops that networks see
+_AVERAGED = 1.25  # photo pixels for one of a larger crop beyond which they are averaged
+
 _ARCFACE_112 = (
     (38.2946, 51.6963),
     (73.5318, 51.5014),
@@ -124,21 +129,29 @@ def crop(
     size: int,
     border: int = cv2.BORDER_REPLICATE,
     method: int = cv2.INTER_LINEAR,
+    most: float = 2.0,
 ) -> np.ndarray:
     """(size,size,C) the photo warped by the matrix (2,3) photo -> crop, averaged where it is reduced.
 
     Bilinear sampling alone aliases when a large photo goes into a small crop, which changes identity vectors. Networks
     have learnt from it; for crops that people will look at, method is that of geometry.resampling.
+    most: photo pixels for one of the crop beyond which they are averaged.
     """
     shrink = 1.0 / np.sqrt(abs(np.linalg.det(matrix[:, :2])))
-    if shrink <= 2.0:
+    if shrink <= most:
         return cv2.warpAffine(image, matrix, (size, size), flags=method, borderMode=border)
     # Warp to a multiple of the size, then average blocks: area sampling at any angle.
-    factor = int(np.ceil(shrink / 1.5))
+    factor = max(2, int(np.ceil(shrink / 1.5)))
     finer = np.array(matrix, np.float64) * factor
     finer[:, 2] += (factor - 1) / 2
     large = cv2.warpAffine(image, finer, (size * factor,) * 2, flags=cv2.INTER_LINEAR, borderMode=border)
     return cv2.resize(large, (size, size), interpolation=cv2.INTER_AREA)
+
+
+def generators_crop(image: np.ndarray, matrix: np.ndarray, size: int, quick: bool = False) -> np.ndarray:
+    """(size,size,C) the crop of a photo that a generator is given; quick: as for `resampling.sharp`."""
+    most = 2.0 if size <= _SEEN else _AVERAGED
+    return crop(image, matrix, size, method=crop_method(size, quick), most=most)
 
 
 def align(

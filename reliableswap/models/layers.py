@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from . import layers_cpu
 from .layer_maps import CELLS, CHANNELS, COLOURS, FINE, FLOWS, INVALID, REACH, SCORES, SIDE, TINT
 
 
@@ -32,8 +31,6 @@ def reduced(picture: Tensor) -> Tensor:
     """(B,C,S,S) -> (B,C,128,128), averaged."""
     if picture.shape[-1] == SIDE:
         return picture
-    if by_opencv(picture):
-        return torch.from_numpy(layers_cpu.reduced(picture.detach().float().numpy())).to(picture.dtype)
     return F.adaptive_avg_pool2d(picture, SIDE)
 
 
@@ -60,10 +57,6 @@ def compose(made: Tensor, maps: Tensor, target: Tensor, guidance: Tensor) -> tup
     colours = enlarged(F.adaptive_avg_pool2d(colours, CELLS), maps.shape[-2:]).tanh()
     gain, bias = (_less_tinted(one) for one in colours.split(3, 1))
     small = torch.cat([scores, REACH * flows.tanh(), gain, bias, fine.sigmoid(), made.float()], 1)
-    if size[0] == size[1] and by_opencv(small, target, guidance):
-        arrays = layers_cpu.compose(*(one.detach().float().numpy() for one in (small, target, guidance)))
-        image, weights = (torch.from_numpy(one) for one in arrays)
-        return image.to(made.dtype), weights
     scores, flows, gain, bias, fine, drawn = enlarged(small, size).split((SCORES, FLOWS, 3, 3, FINE, 3), 1)
     moved = _moved(guidance.float(), flows[:, :2])
     texture, valid = moved[:, :3], moved[:, 3:]
@@ -75,14 +68,6 @@ def compose(made: Tensor, maps: Tensor, target: Tensor, guidance: Tensor) -> tup
         drawn = drawn + fine[:, :1] * valid * _fine(relit) + fine[:, 1:] * _fine(under)
     image = weights[:, :1] * relit + weights[:, 1:2] * under + weights[:, 2:] * drawn.clamp(-1, 1)
     return image.to(made.dtype), weights
-
-
-def by_opencv(*tensors: Tensor) -> bool:
-    """Whether these are tensors on the CPU that nobody differentiates, traces or exports."""
-    if torch.compiler.is_compiling() or torch.jit.is_tracing():
-        return False
-    differentiated = torch.is_grad_enabled() and any(x.requires_grad for x in tensors)
-    return not differentiated and all(type(x) is Tensor and x.device.type == "cpu" for x in tensors)
 
 
 def _less_tinted(change: Tensor) -> Tensor:

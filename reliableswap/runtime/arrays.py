@@ -44,8 +44,11 @@ class ArrayAdapter(Protocol):
 class ArrayGenerator(ArrayNetwork, Protocol):
     """(B,3,S,S) target, (B,D) identity, (B,4,S,S) guidance -> image (B,3,S,S) and mask (B,1,S,S).
 
-    sizes: the sides S, smallest first. guidance_channels: 0 where it takes none.
+    sizes: the sides S, smallest first. guidance_channels: 0 where it takes none. maps: of a layered generator, inputs
+    of 128 px -> what it draws (B,3,128,128), its maps (B,CHANNELS,128,128), the mask's logits (B,1,128,128).
     """
+
+    def maps(self, *inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]: ...
 
     @property
     def sizes(self) -> Sequence[int]: ...

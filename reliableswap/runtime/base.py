@@ -60,13 +60,13 @@ class Runtime(ABC):
         if isinstance(network, LightGenerator) and network.layer_head is not None and _complete(inputs):
             target, identity, guidance = inputs
             network.check_inputs(target, identity, guidance)
-            return network.layered(self._maps, target, identity, guidance)
+            return network.layered(self.maps, target, identity, guidance)
         outputs = self._outputs(network, inputs)
         if isinstance(network, Generator):
             return GeneratorOutput(image=outputs[0], mask=outputs[1])
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
-    def _maps(self, *inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def maps(self, *inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The part of a layered generator that is a network."""
         made, maps, logits = self._outputs(LayerMaps(self.network), inputs)
         return made, maps, logits

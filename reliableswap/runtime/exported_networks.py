@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from reliableswap.models import layers_cpu
-
 from .exported import ExportedFile, ExportedFolder
 
 MAPS = "generator_maps"  # the network of a layered generator, without what applies its maps
@@ -36,13 +34,12 @@ class FileNetwork:
 
 
 class FileGenerator:
-    """A generator from its files: one of maps at 128 px, which are applied by OpenCV, or one for each size."""
+    """A generator from its files: one of maps at 128 px, or one for each size."""
 
     adapter = None  # generators with an adapter are not exported
 
     def __init__(self, folder: ExportedFolder) -> None:
         self.folder = folder
-        self._layered = MAPS in folder
         self._names = {
             about["inputs"]["target"][-1]: name
             for name, about in folder.about.items()
@@ -63,20 +60,14 @@ class FileGenerator:
         return int(guidance[1]) if guidance else 0
 
     def __call__(self, *inputs: np.ndarray | str | None) -> tuple[np.ndarray, ...]:
-        target, identity, guidance = inputs
-        if not self._layered:
-            assert isinstance(target, np.ndarray)
-            return _each(self.folder[self._names[target.shape[-1]]], *inputs)
+        target = inputs[0]
         assert isinstance(target, np.ndarray)
-        assert isinstance(identity, np.ndarray)
-        assert isinstance(guidance, np.ndarray)
-        return layers_cpu.layered(self._maps, target, identity, guidance, float(self.config["lean"]))
+        return _each(self.folder[self._names[target.shape[-1]]], *inputs)
 
-    def _maps(
-        self, target: np.ndarray, identity: np.ndarray, guidance: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        made, maps, logits = _each(self.folder[MAPS], target, identity, guidance)
-        return made, maps, logits
+    def maps(self, *inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """A layered generator's answer to inputs of 128 px: what it draws, its maps, and the mask's logits."""
+        drawn, maps, logits = _each(self.folder[MAPS], *inputs)
+        return drawn, maps, logits
 
 
 def _each(file: ExportedFile, *inputs: np.ndarray | str | None) -> tuple[np.ndarray, ...]:

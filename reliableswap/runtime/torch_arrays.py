@@ -40,6 +40,12 @@ class Running:
             answer = self._call(*(self._tensor(x) if isinstance(x, np.ndarray) else x for x in inputs))
             return tuple(map(_array, (answer,) if isinstance(answer, Tensor) else answer))
 
+    def maps(self, *inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """A layered generator's answer to inputs of 128 px: what it draws, its maps, and the mask's logits."""
+        with torch.inference_mode():
+            drawn, maps, logits = map(_array, self.runs.maps(*map(self._tensor, inputs)))
+        return drawn, maps, logits
+
     def above(self, image: np.ndarray, logit: float) -> np.ndarray:
         """(1,3,H,W) -> (M,15): a detector's answers with a logit above `logit`."""
         with torch.inference_mode():

@@ -22,6 +22,7 @@ from .steps.detail import detail
 from .steps.expression import expression
 from .steps.generate import generate, guide
 from .steps.grain import grain
+from .steps.lay import lay
 from .steps.look import look_for_guidance, look_for_texture
 from .steps.merge import merge
 from .steps.opacity import opacity
@@ -54,7 +55,7 @@ BLEND: tuple[Step, ...] = (together(reshape, look_for_texture), texture, recolou
 NEURAL: tuple[Step, ...] = (
     together(reshape, look_for_guidance),
     together(generate, detail),
-    opacity,
+    together(lay, opacity),
     compose,
     *_END,
 )
@@ -63,7 +64,7 @@ ENGINES: Mapping[str, tuple[Step, ...]] = {"blend": BLEND, "neural": NEURAL, "pe
 # The same in three parts, for clips: only the last part of a frame needs the frames before.
 PARTS: Mapping[str, tuple[tuple[Step, ...], tuple[Step, ...], tuple[Step, ...]]] = {
     "blend": ((reshape, texture), (recolour, bands), _END),
-    "neural": ((reshape, detail, guide), (generate,), (opacity, compose, *_END)),
+    "neural": ((reshape, detail, guide), (generate, lay), (opacity, compose, *_END)),
     "person": ((reshape,), (rebuild,), (merge, *_END)),
 }
 

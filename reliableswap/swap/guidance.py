@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -28,6 +28,18 @@ FADE = 0.06  # of the face's width: the distance in which the texture fades to t
 LEAST_VALID = 0.02  # guidance with a lower validity is left out
 
 
+class Guidance(NamedTuple):
+    """texture: (H,W,3) uint8, a source on a target's mesh, in its light. validity: (H,W) in 0..1. Both are zero where
+    the source's photo does not show its skin, where something covers it, and between lids and lips.
+
+    change: (H,W,3) float32 what the target's light has changed of the texture, in levels of 255.
+    """
+
+    texture: np.ndarray
+    validity: np.ndarray
+    change: np.ndarray
+
+
 def guidance_texture(
     source: np.ndarray,
     source_mesh: np.ndarray,
@@ -37,11 +49,8 @@ def guidance_texture(
     *,
     soft_light: bool = False,
     quick: bool = False,
-) -> tuple[np.ndarray, np.ndarray]:
-    """(H,W,3) uint8 the source's texture on the target's mesh, in the target's light, and its validity (H,W) in 0..1.
-
-    Both are zero where the source's photo does not show its skin, where something covers the source's face, and where
-    the picture is always the target's: between lids and between lips.
+) -> Guidance:
+    """The source's texture on the target's mesh, in the target's light.
 
     covers: what covers the source, strictly judged. soft_light: take the source's hard light away, which costs a little
     of its likeness. quick: as for `resampling.sharp`.
@@ -49,13 +58,14 @@ def guidance_texture(
     source, target = checked_picture(source, "source"), checked_picture(target, "target")
     source_mesh, target_mesh = checked_mesh(source_mesh, "source"), checked_mesh(target_mesh, "target")
     toned, valid = np.zeros_like(target), np.zeros(target.shape[:2], np.float32)
+    change = np.zeros(target.shape, np.float32)
     room = 0.08 * regions.face_width(target_mesh)  # local means need some surroundings
     where = regions.window(target_mesh, target.shape[:2], room)  # both are zero beside the mesh
     corner = np.array([where[1].start, where[0].start, 0], np.float32)
-    toned[where], valid[where] = _in_window(
+    toned[where], valid[where], change[where] = _in_window(
         source, source_mesh, target[where], target_mesh - corner, covers, soft_light, quick
     )
-    return toned, valid * _fading_outwards(target_mesh, target.shape[:2])
+    return Guidance(toned, valid * _fading_outwards(target_mesh, target.shape[:2]), change)
 
 
 def _in_window(
@@ -66,7 +76,7 @@ def _in_window(
     covers: Covers,
     soft_light: bool,
     quick: bool,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> Guidance:
     """As guidance_texture, for a piece of the target that holds its mesh."""
     shape = target.shape[:2]
     seen_from = open_lips(source_mesh, target_mesh)
@@ -76,12 +86,13 @@ def _in_window(
     width = regions.face_width(target_mesh)
     room = _room(valid * regions.oval(target_mesh, shape), width) if soft_light else None
     if quick and width > _COARSE_TONES:
-        toned = _toned_coarsely(texture.image, target, skin, width, room)
+        change = _coarse_change(texture.image, target, skin, width, room)
     else:
-        toned = _toned(texture.image, target, skin, width, room)
+        change = _toned(texture.image, target, skin, width, room) - texture.image
     own = np.maximum(regions.eyes(target_mesh, shape, EYE_OPENING), regions.inner_mouth(target_mesh, shape))
     shown = ((own < 0.5) & (texture.validity > LEAST_VALID)).astype(np.float32)
-    return to_bytes(toned * three_channels(shown)), texture.validity * shown
+    toned = to_bytes((texture.image + change) * three_channels(shown))
+    return Guidance(toned, texture.validity * shown, change)
 
 
 def _toned(
@@ -111,16 +122,16 @@ def _room(shown: np.ndarray, width: float) -> np.ndarray:
     return np.minimum(ends / np.float32(_END * width), 1)
 
 
-def _toned_coarsely(
+def _coarse_change(
     texture: np.ndarray, target: np.ndarray, skin: np.ndarray, width: float, room: np.ndarray | None
 ) -> np.ndarray:
-    """As `_toned`, whose changes are worked out at a half or a third of the size."""
+    """(H,W,3) what `_toned` changes, worked out at a half or a third of the size."""
     k = 3 if width > _COARSER_TONES else 2
     size = (texture.shape[1] // k, texture.shape[0] // k)
     small, seen, bare = (cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in (texture, target, skin))
     room = None if room is None else cv2.resize(room, size, interpolation=cv2.INTER_AREA)
     change = _toned(small, seen, bare, width / k, room) - small
-    return texture + cv2.resize(change, texture.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    return cv2.resize(change, texture.shape[1::-1], interpolation=cv2.INTER_LINEAR)
 
 
 def _fading_outwards(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 from reliableswap.faces.ageing import ageing
 from reliableswap.geometry.regions import face_width, window
 from reliableswap.geometry.shape import displacement, moved_share, origins, shaped_mesh
+from reliableswap.models.layer_maps import SIDE
 
 from .networks import Networks
 from .person import Person
@@ -33,7 +34,7 @@ class FaceJob:
     is the target's region as it stands, `mask` (H,W) in 0..1 says where it differs from the photo. Other layers are
     named by the step that makes them. What follows from the inputs alone is computed once, when first asked for.
     steady: for a face of a clip, steadies what a step decides in every frame.
-    quick: for a moving picture: cubics resample it (`resampling.sharp`), and its crop is no larger than needed.
+    quick: for a moving picture: cubics resample it (`resampling.sharp`), and tones are worked out at a reduced size.
     """
 
     target: Subject
@@ -114,7 +115,12 @@ class FaceJob:
     @cached_property
     def crop(self) -> CropPlace:
         """Where the generator's crop lies."""
-        return CropPlace.of(self.target, self.networks.generator, in_between=self.quick)
+        return CropPlace.of(self.target, self.networks.generator)
+
+    @property
+    def is_large(self) -> bool:
+        """Whether a layered generator swaps a face of which the photo shows more than the network sees."""
+        return self.crop.size > SIDE and bool(self.networks.generator.config.get("layers"))
 
     @cached_property
     def move(self) -> np.ndarray:

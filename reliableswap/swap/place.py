@@ -10,13 +10,12 @@ import numpy as np
 from reliableswap.faces.align import inverse
 from reliableswap.geometry.regions import window
 from reliableswap.models.layer_maps import SIDE
+from reliableswap.models.mixture import LARGEST
 from reliableswap.runtime.arrays import ArrayGenerator
 
 from .subject import Subject
 
 ENOUGH = 0.75  # crop pixels for one photo pixel from which on a crop holds all that the photo shows
-# Crops of a clip differ in size by so many pixels, so they need be no larger than this for fine detail to stay.
-_STEP, _ENOUGH_BETWEEN = 32, 0.9
 
 Window = tuple[slice, slice]
 
@@ -37,20 +36,16 @@ class CropPlace:
     holds_all: bool
 
     @classmethod
-    def of(cls, target: Subject, generator: ArrayGenerator, in_between: bool = False) -> CropPlace:
+    def of(cls, target: Subject, generator: ArrayGenerator) -> CropPlace:
         """The crop's side is the smallest of the generator's sizes that holds all the photo shows, or its largest.
 
-        in_between: a layered generator, whose maps fit any size, may also use sizes that it was not trained at.
+        A layered generator's crop need not hold it: what is fine is read in the photos themselves.
         """
         config = generator.config
         template = str(config["template"])
-        sizes = list(generator.sizes)
-        enough = ENOUGH
-        if in_between and config.get("layers"):
-            sizes, enough = list(range(SIDE, sizes[-1] + 1, _STEP)), _ENOUGH_BETWEEN
-        for size in sizes:
+        for size in (SIDE, LARGEST) if config.get("layers") else generator.sizes:
             matrix = target.crop_matrix(size, template)
-            holds_all = float(np.hypot(matrix[0, 0], matrix[1, 0])) >= enough
+            holds_all = float(np.hypot(matrix[0, 0], matrix[1, 0])) >= ENOUGH
             if holds_all:
                 break
         back = inverse(matrix)

@@ -15,14 +15,13 @@ from reliableswap.faces.align import (
     IDENTITY_WINDOW,
     TEMPLATES,
     apply,
-    crop,
+    generators_crop,
     similarity,
     to_planes,
 )
 from reliableswap.faces.face import Face
 from reliableswap.faces.parts import Parts, find_parts
 from reliableswap.faces.visibility import Covers, find_covers
-from reliableswap.geometry.resampling import crop_method
 from reliableswap.geometry.warp import Copies
 
 from .networks import Networks
@@ -134,7 +133,7 @@ class Subject:
         """(size,size,3) uint8 an aligned crop, and the matrix (2,3) from the region to it."""
         if (size, template) not in self._crops:
             matrix = self.crop_matrix(size, template)
-            self._crops[size, template] = crop(self.pixels, matrix, size, method=crop_method(size)), matrix
+            self._crops[size, template] = generators_crop(self.pixels, matrix, size), matrix
         return self._crops[size, template]
 
     def covers_in_crop(self, size: int, template: str) -> Covers:

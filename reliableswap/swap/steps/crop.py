@@ -11,18 +11,23 @@ from reliableswap.swap.job import NEAR, FaceJob
 from reliableswap.swap.place import Window
 
 
-def enlarged(job: FaceJob, crop: np.ndarray, piece: Window | None = None) -> np.ndarray:
+def enlarged(
+    job: FaceJob, crop: np.ndarray, piece: Window | None = None, method: int | None = None
+) -> np.ndarray:
     """(h,w) or (h,w,3) a picture of the crop, of any size, laid where the crop came from, in the crop's window or a
-    piece of it."""
+    piece of it.
+
+    method: OpenCV's; None: planes are bilinear, and pictures sharp.
+    """
     rows, columns = piece or whole(job)
     size = (columns.stop - columns.start, rows.stop - rows.start)
     back = job.crop.back - np.array([[0, 0, columns.start], [0, 0, rows.start]])
     if crop.shape[0] != job.crop.size:
         k = job.crop.size / crop.shape[0]
         back = back @ np.array([[k, 0, 0.5 * k - 0.5], [0, k, 0.5 * k - 0.5], [0, 0, 1]])
-    return cv2.warpAffine(
-        crop, back, size, flags=sharp(crop.shape, job.quick) if crop.ndim == 3 else cv2.INTER_LINEAR
-    )
+    if method is None:
+        method = sharp(crop.shape, job.quick) if crop.ndim == 3 else cv2.INTER_LINEAR
+    return cv2.warpAffine(crop, back, size, flags=method)
 
 
 def whole(job: FaceJob) -> Window:

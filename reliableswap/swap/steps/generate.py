@@ -7,11 +7,12 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from reliableswap.faces.align import apply, crop, to_planes
+from reliableswap.faces.align import apply, generators_crop, to_planes
 from reliableswap.geometry.regions import disc
-from reliableswap.geometry.resampling import crop_method, to_bytes
+from reliableswap.geometry.resampling import to_bytes
 from reliableswap.imaging.colour import local_means, to_lab, to_rgb
 from reliableswap.models.layer_maps import SIDE
+from reliableswap.models.mixture import LARGEST, enlarged, mixture, reduced
 from reliableswap.swap.guidance import guidance_texture
 from reliableswap.swap.job import FaceJob
 from reliableswap.swap.person import directions
@@ -21,24 +22,34 @@ _NEARBY = 0.04  # of the crop's side: the distance within which a colour must be
 
 
 def guide(job: FaceJob) -> FaceJob:
-    """Layers of the crop: `seen` (S,S,3) uint8 the target, and `guidance` (1,4,S,S), if the generator takes one."""
+    """Layers of the crop: `seen` (S,S,3) uint8 the target.
+
+    And if the generator takes guidance: `guidance` (1,4,S,S), and `toned` (S,S,3), what of it the target's light has
+    changed.
+    """
     place = job.crop
-    method, picture = crop_method(place.size, job.quick), job.layer("reshaped")
-    if method == cv2.INTER_CUBIC:  # OpenCV is faster with floats
-        picture = picture.astype(np.float32)
-    seen = to_bytes(crop(picture, place.matrix, place.size, method=method))
+    picture = job.layer("reshaped")
+    seen = to_bytes(generators_crop(picture, place.matrix, place.size, job.quick))
     if not job.networks.generator.guidance_channels:
         return job.with_layers(seen=seen)
-    return job.with_layers(seen=seen, guidance=_guidance(job, seen, apply(place.matrix, job.goal)))
+    guidance, toned = _guidance(job, seen, apply(place.matrix, job.goal))
+    return job.with_layers(seen=seen, guidance=guidance, toned=toned)
 
 
 def generate(job: FaceJob) -> FaceJob:
-    """Layers of the crop: `generated` (S,S,3) float32 RGB in 0..255, and `cover` (s,s) in 0..1, where it counts.
+    """The generator's answer: layer `cover` (s,s) in 0..1, where it counts, and the picture.
 
-    A layered generator's cover has one size in all frames of a clip, so that it can be steadied while crops grow.
+    A picture is the layer `generated` (S,S,3) float32 RGB in 0..255. A layered generator gives a mixture of texture and
+    target instead: layers `of_texture`, `of_target` (S,S), `rest` (S,S,3) and `flow` (2,128,128), see mixture.py. Its
+    cover has one size in all frames of a clip, so that it can be steadied while crops grow.
     """
     if "seen" not in job.layers:
         job = guide(job)
+    generator = job.networks.generator
+    return _mixed(job) if generator.config.get("layers") else _drawn(job)
+
+
+def _drawn(job: FaceJob) -> FaceJob:
     generator, picture = job.networks.generator, job.layer("seen")
     guidance = job.layer("guidance") if generator.guidance_channels else None
     low, high = (np.float32(level) for level in generator.config["value_range"])
@@ -46,13 +57,24 @@ def generate(job: FaceJob) -> FaceJob:
     image, mask = generator(seen, identity_request(job), guidance)
     levels = (np.clip(image[0], low, high) - low) * (255 / (high - low))
     made = np.ascontiguousarray(levels.transpose(1, 2, 0))
-    if guidance is not None and not generator.config.get("layers"):  # layers are the photos' own colours
+    if guidance is not None:
         made = _within_seen_colours(made, picture, guidance)
-    cover = mask[0, 0]
-    if job.quick and generator.config.get("layers") and job.crop.size > SIDE:
-        cover = cv2.resize(cover, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    cover = _faded(_decided(cover))
-    return job.with_layers(generated=made, cover=cover)
+    return job.with_layers(generated=made, cover=_faded(_decided(mask[0, 0])))
+
+
+def _mixed(job: FaceJob) -> FaceJob:
+    generator, seen, guidance = job.networks.generator, job.layer("seen"), job.layer("guidance")
+    drawn, maps, logits = generator.maps(reduced(to_planes(seen)), identity_request(job), reduced(guidance))
+    lean = float(generator.config.get("lean", 0.0))
+    mixed = mixture(drawn[0], maps[0], seen, guidance[0], job.layer("toned"), lean)
+    cover = 0.5 + 0.5 * np.tanh(0.5 * enlarged(logits[0, 0], LARGEST))
+    return job.with_layers(
+        of_texture=mixed.texture,
+        of_target=mixed.target,
+        rest=mixed.rest,
+        flow=mixed.flow,
+        cover=_faded(_decided(cover)),
+    )
 
 
 def identity_request(job: FaceJob) -> np.ndarray:
@@ -77,8 +99,9 @@ def _turned_away(vector: np.ndarray, other: np.ndarray, share: float) -> np.ndar
     return directions(directions(vector) - np.float32(share) * directions(other)) * length
 
 
-def _guidance(job: FaceJob, picture: np.ndarray, mesh: np.ndarray) -> np.ndarray:
-    """(1,4,S,S) the source's texture on the target's crop in [-1,1], and its validity in [0,1].
+def _guidance(job: FaceJob, picture: np.ndarray, mesh: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(1,4,S,S) the source's texture on the target's crop in [-1,1] with its validity in 0..1, and (S,S,3) what the
+    target's light has changed of it.
 
     The source goes through a crop of the same size first, as in training: a larger photo would give a sharper
     guidance than the generator has learnt from.
@@ -87,7 +110,7 @@ def _guidance(job: FaceJob, picture: np.ndarray, mesh: np.ndarray) -> np.ndarray
     view = job.crop.size, job.crop.template
     seen, matrix = source.aligned(*view)
     # In small photos softer light costs likeness and shows little.
-    texture, validity = guidance_texture(
+    made = guidance_texture(
         seen,
         apply(matrix, source.mesh),
         picture,
@@ -96,8 +119,9 @@ def _guidance(job: FaceJob, picture: np.ndarray, mesh: np.ndarray) -> np.ndarray
         soft_light=job.crop.size > SIDE,
         quick=job.quick,
     )
-    colours = cv2.split(to_planes(texture)[0].transpose(1, 2, 0))
-    return cv2.merge([*colours, validity.astype(np.float32)]).transpose(2, 0, 1)[None]
+    colours = cv2.split(to_planes(made.texture)[0].transpose(1, 2, 0))
+    planes = cv2.merge([*colours, made.validity.astype(np.float32)])
+    return planes.transpose(2, 0, 1)[None], made.change
 
 
 def _decided(mask: np.ndarray) -> np.ndarray:

@@ -9,7 +9,6 @@ import numpy as np
 
 from reliableswap.geometry import regions
 from reliableswap.geometry.shape import origins
-from reliableswap.models.layer_maps import SIDE
 from reliableswap.swap.job import FaceJob
 from reliableswap.swap.own import targets_own
 from reliableswap.swap.place import Window
@@ -38,9 +37,8 @@ def opacity(job: FaceJob) -> FaceJob:
         hidden, _ = job.covered(there)
         front = np.maximum(front, hidden - np.minimum(hidden, worn))
     mesh = job.goal - np.array([there[1].start, there[0].start, 0], np.float32)
-    is_large = job.crop.size > SIDE and bool(job.networks.generator.config.get("layers"))
-    shown = (1 - front) * (1 - targets_own(mesh, worn.shape, _OPENING_LARGE if is_large else _OPENING))
-    if is_large:
+    shown = (1 - front) * (1 - targets_own(mesh, worn.shape, _OPENING_LARGE if job.is_large else _OPENING))
+    if job.is_large:
         shown *= _inside(mesh, worn.shape, _validity(job, piece))
         rows, columns = job.crop.window
         alpha = np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.float32)

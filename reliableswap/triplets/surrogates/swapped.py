@@ -28,6 +28,7 @@ from reliableswap.swap.steps.detail import detail
 from reliableswap.swap.steps.expression import expression
 from reliableswap.swap.steps.generate import generate
 from reliableswap.swap.steps.grain import grain
+from reliableswap.swap.steps.lay import lay
 from reliableswap.swap.steps.opacity import opacity
 from reliableswap.swap.steps.reshape import reshape
 from reliableswap.swap.steps.texture import texture
@@ -37,7 +38,18 @@ from reliableswap.swap.subject import Subject
 from .target import Recipe, Surrogate, folded_share, with_girth
 
 # The neural engine's steps, one after the other: a worker has one thread.
-_STEPS: tuple[Step, ...] = (reshape, texture, generate, detail, opacity, compose, expression, grain, tint)
+_STEPS: tuple[Step, ...] = (
+    reshape,
+    texture,
+    generate,
+    detail,
+    lay,
+    opacity,
+    compose,
+    expression,
+    grain,
+    tint,
+)
 _ENCODERS = ("identity", "fixer")
 _DECIDE = (
     "away",

@@ -1,0 +1,165 @@
+"""A layered generator's answer as a mixture of the texture and the target, by NumPy and OpenCV, without torch.
+
+`layers.compose` applies the maps to pictures that are crops. In a swap texture and target are read in the photo, each
+once and at its own size: every resampling takes fine detail away. There the same result is
+
+    texture * mixture.texture + target * mixture.target + mixture.rest,
+
+whose three terms are smooth, so they can be worked out in a small crop and enlarged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from .layer_maps import CELLS, COLOURS, FLOWS, INVALID, REACH, SCORES, SIDE, TINT
+
+LARGEST = 2 * SIDE  # side of the crop that a mixture for a photo of more than 128 px is worked out in
+
+Planes = list[np.ndarray]  # (S,S) float32 each
+
+
+@dataclass(frozen=True, eq=False)
+class Mixture:
+    """texture, target: (S,S) float32, the factors of the pictures. rest: (S,S,3) float32, levels of 255 to be added.
+
+    flow: (2,128,128) float32 x and y by which the texture is read elsewhere, in fractions of half the crop's side.
+    """
+
+    texture: np.ndarray
+    target: np.ndarray
+    rest: np.ndarray
+    flow: np.ndarray
+
+
+def mixture(
+    drawn: np.ndarray,
+    maps: np.ndarray,
+    seen: np.ndarray,
+    guidance: np.ndarray,
+    change: np.ndarray,
+    lean: float = 0.0,
+) -> Mixture:
+    """What a network's answer to a crop means for the photo.
+
+    drawn: (3,128,128) in [-1,1], and maps: (CHANNELS,128,128), the network's answer. seen: (S,S,3) uint8 the target.
+    guidance: (4,S,S) the texture in the target's tone in [-1,1], and its validity. change: (S,S,3) in levels of 255
+    what the tone has changed of the texture. lean: how far the texture is preferred where the photo is larger.
+
+    What the maps move the target by is left out: it is a fiftieth of a pixel of 128.
+    """
+    side = seen.shape[0]
+    large = side > SIDE
+    scores, flows, colours, fine = np.split(maps, np.cumsum((SCORES, FLOWS, COLOURS)))
+    flow = np.float32(REACH) * np.tanh(flows[:2])
+    texture, valid, change = _moved(guidance, change, _planes(flow, side))
+    under, new = _levels(seen), [127.5 * plane + 127.5 for plane in _planes(drawn, side)]
+    if not (large and lean):  # a texture that is leant towards keeps its light
+        lit = _relit(texture, _light(colours, side))
+        change = [own + after - before for own, after, before in zip(change, lit, texture, strict=True)]
+        texture = lit
+    shown, kept, made = _weights(_planes(scores, side), valid, lean if large else 0.0)
+    if large:
+        of_texture, of_target = (_sigmoid(plane) for plane in _planes(fine, side))
+        of_texture *= valid
+        for n in range(3):
+            new[n] -= of_texture * _coarse(texture[n]) + of_target * _coarse(under[n])
+        kept = kept + made * of_target
+        shown = shown + made * of_texture
+    rest = [shown * moved + made * plane for moved, plane in zip(change, new, strict=True)]
+    return Mixture(shown, kept, cv2.merge(rest), flow)
+
+
+def reduced(pictures: np.ndarray) -> np.ndarray:
+    """(B,C,S,S) -> (B,C,128,128), averaged."""
+    if pictures.shape[-1] == SIDE:
+        return pictures
+    size = (SIDE, SIDE)
+    small = [cv2.resize(_pixels(one), size, interpolation=cv2.INTER_AREA) for one in pictures]
+    small = [one.reshape(SIDE, SIDE, -1) for one in small]  # OpenCV drops the axis of a single channel
+    return np.ascontiguousarray(np.stack(small).transpose(0, 3, 1, 2))
+
+
+def enlarged(plane: np.ndarray, side: int) -> np.ndarray:
+    """(s,s) -> (side,side), bilinear."""
+    if plane.shape[0] == side:
+        return plane.copy()
+    return cv2.resize(np.ascontiguousarray(plane), (side, side), interpolation=cv2.INTER_LINEAR)
+
+
+def _moved(guidance: np.ndarray, change: np.ndarray, flow: Planes) -> tuple[Planes, np.ndarray, Planes]:
+    """The texture in levels of 255, its validity, and the change, all read along a flow, which becomes positions."""
+    side = guidance.shape[-1]
+    ramp = np.arange(side, dtype=np.float32)
+    for plane, start in zip(flow, (ramp, ramp[:, None]), strict=True):
+        plane *= np.float32(side / 2)
+        plane += start
+    pictures = (
+        cv2.remap(picture, *flow, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        for picture in (_pixels(guidance), change)
+    )
+    (*texture, valid), moved = map(cv2.split, pictures)
+    return [127.5 * plane + 127.5 for plane in texture], valid, list(moved)
+
+
+def _light(colours: np.ndarray, side: int) -> tuple[Planes, Planes]:
+    """Gain and bias of each colour's light, as layers.compose has them."""
+    cells = [cv2.resize(plane, (CELLS, CELLS), interpolation=cv2.INTER_AREA) for plane in colours]
+    smooth = np.tanh([enlarged(plane, colours.shape[-1]) for plane in cells])
+    changes = []
+    for change in np.split(smooth, 2):
+        grey = change.mean(0, keepdims=True)
+        changes.append(_planes(grey + np.float32(TINT) * (change - grey), side))
+    gain, bias = changes
+    return gain, bias
+
+
+def _relit(texture: Planes, light: tuple[Planes, Planes]) -> Planes:
+    """The texture in another light, within the range of colours."""
+    lit = []
+    for plane, gain, bias in zip(texture, *light, strict=True):
+        lit.append(np.clip(127.5 + (plane - 127.5) * (1 + 0.5 * gain) + 76.5 * bias, 0, 255))
+    return lit
+
+
+def _weights(scores: Planes, valid: np.ndarray, lean: float) -> Planes:
+    """Softmax of the scores, in place; the first falls where the texture is not valid."""
+    scores[0] += valid * np.float32(INVALID)
+    scores[0] += np.float32(lean - INVALID)
+    highest = cv2.max(cv2.max(scores[0], scores[1]), scores[2])
+    for plane in scores:
+        plane -= highest
+        cv2.exp(plane, plane)
+    total = scores[0] + scores[1]
+    total += scores[2]
+    for plane in scores:
+        plane /= total
+    return scores
+
+
+def _coarse(plane: np.ndarray) -> np.ndarray:
+    """(S,S) the plane as a picture of 128 px shows it."""
+    small = cv2.resize(plane, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    return enlarged(small, plane.shape[0])
+
+
+def _planes(maps: np.ndarray, side: int) -> Planes:
+    """The maps (C,s,s), each enlarged to (side,side)."""
+    return [enlarged(plane, side) for plane in maps]
+
+
+def _levels(picture: np.ndarray) -> Planes:
+    return [plane.astype(np.float32) for plane in cv2.split(picture)]
+
+
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+    return np.asarray(0.5 + 0.5 * np.tanh(np.float32(0.5) * logits), np.float32)
+
+
+def _pixels(picture: np.ndarray) -> np.ndarray:
+    """(S,S,C) a picture (C,S,S) float32; one in channels-last memory is not copied."""
+    pixels = picture.transpose(1, 2, 0)
+    return pixels if pixels.flags.c_contiguous else cv2.merge([np.ascontiguousarray(one) for one in picture])
