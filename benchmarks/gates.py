@@ -34,7 +34,7 @@ from reliableswap.safety.age import AgeEstimate, age_nets
 from reliableswap.safety.clip import LOOKS, ClipGates
 from reliableswap.safety.nudity import LIMIT, around, nudity_net
 from reliableswap.safety.track import Looks
-from reliableswap.swap.engines import ENGINES, run
+from reliableswap.swap.engines import run, steps_of
 from reliableswap.swap.job import FaceJob
 from reliableswap.swap.settings import SwapSettings
 from reliableswap.swap.subject import Subject
@@ -166,7 +166,7 @@ def measure_clip(pipe: ReliableSwapPipeline, source: Path, clip: Path) -> float:
         subjects = [Subject.around(pixels, face, clip.name, networks) for face in faces]
         result = pixels.copy()
         for subject in subjects:
-            job = run(ENGINES["blend"], FaceJob.start(subject, person, SwapSettings(), networks))
+            job = run(steps_of("blend", networks), FaceJob.start(subject, person, SwapSettings(), networks))
             subject.put_back(result, job.image, job.mask)
             _ = subject.v_id, subject.v_fix  # by the pass that prepares the targets
         began = time.thread_time()

@@ -170,6 +170,8 @@ class LightGenerator(Generator):
             raise ValueError(
                 f"guidance_channels is {guidance_channels}; choose 4 (texture and validity) or 0"
             )
+        if layers and not guidance_channels:
+            raise ValueError("layers need guidance; choose guidance_channels=4")
         if not sizes or any(size < self.multiple or size % self.multiple for size in sizes):
             raise ValueError(f"sizes {tuple(sizes)} are not all divisible by {self.multiple}")
         self.guidance_channels, self.target_colours, self.lean = guidance_channels, target_colours, lean

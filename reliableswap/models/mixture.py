@@ -27,12 +27,14 @@ class Mixture:
     """texture, target: (S,S) float32, the factors of the pictures. rest: (S,S,3) float32, levels of 255 to be added.
 
     flow: (2,128,128) float32 x and y by which the texture is read elsewhere, in fractions of half the crop's side.
+    picture: (S,S,3) float32, the result as the crop shows it.
     """
 
     texture: np.ndarray
     target: np.ndarray
     rest: np.ndarray
     flow: np.ndarray
+    picture: np.ndarray
 
 
 def mixture(
@@ -55,11 +57,12 @@ def mixture(
     large = side > SIDE
     scores, flows, colours, fine = np.split(maps, np.cumsum((SCORES, FLOWS, COLOURS)))
     flow = np.float32(REACH) * np.tanh(flows[:2])
-    texture, valid, change = _moved(guidance, change, _planes(flow, side))
+    texture, valid, changes = _moved(guidance, change, _planes(flow, side))
+    plain = [toned - changed for toned, changed in zip(texture, changes, strict=True)]
     under, new = _levels(seen), [127.5 * plane + 127.5 for plane in _planes(drawn, side)]
     if not (large and lean):  # a texture that is leant towards keeps its light
         lit = _relit(texture, _light(colours, side))
-        change = [own + after - before for own, after, before in zip(change, lit, texture, strict=True)]
+        changes = [after - before for after, before in zip(lit, plain, strict=True)]
         texture = lit
     shown, kept, made = _weights(_planes(scores, side), valid, lean if large else 0.0)
     if large:
@@ -69,8 +72,9 @@ def mixture(
             new[n] -= of_texture * _coarse(texture[n]) + of_target * _coarse(under[n])
         kept = kept + made * of_target
         shown = shown + made * of_texture
-    rest = [shown * moved + made * plane for moved, plane in zip(change, new, strict=True)]
-    return Mixture(shown, kept, cv2.merge(rest), flow)
+    rest = [shown * moved + made * plane for moved, plane in zip(changes, new, strict=True)]
+    picture = [shown * own + kept * other + more for own, other, more in zip(plain, under, rest, strict=True)]
+    return Mixture(shown, kept, cv2.merge(rest), flow, cv2.merge(picture))
 
 
 def reduced(pictures: np.ndarray) -> np.ndarray:
@@ -98,7 +102,7 @@ def _moved(guidance: np.ndarray, change: np.ndarray, flow: Planes) -> tuple[Plan
         plane *= np.float32(side / 2)
         plane += start
     pictures = (
-        cv2.remap(picture, *flow, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        cv2.remap(picture, flow[0], flow[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         for picture in (_pixels(guidance), change)
     )
     (*texture, valid), moved = map(cv2.split, pictures)

@@ -14,7 +14,7 @@ import numpy as np
 from reliableswap.errors import ReliableSwapError
 from reliableswap.faces.track import TrackedFace
 from reliableswap.provenance.label import FrameLabel
-from reliableswap.swap.engines import ENGINES, PARTS, Step, engine_of, run
+from reliableswap.swap.engines import Step, engine_of, parts_of, run, steps_of
 from reliableswap.swap.job import FaceJob
 from reliableswap.swap.networks import Networks
 from reliableswap.swap.person import Person
@@ -102,7 +102,9 @@ class FrameSwapper:
         """A person's face after the swap, of one frame by itself."""
         source = self.sources[person]
         job = FaceJob.start(subject, source, self.settings, self.networks)
-        return replace(subject, pixels=run(ENGINES[engine_of(source, self.engine)], job).image)
+        return replace(
+            subject, pixels=run(steps_of(engine_of(source, self.engine), self.networks), job).image
+        )
 
     def wanted(self, faces: Iterable[Numbered]) -> list[Numbered]:
         """The faces that are to be swapped."""
@@ -153,7 +155,7 @@ class FrameSwapper:
             return BegunFace(face.one, error=str(error))
 
     def _parts(self, one: TrackedFace) -> tuple[tuple[Step, ...], ...]:
-        return PARTS[engine_of(self.sources[one.person], self.engine)]
+        return parts_of(engine_of(self.sources[one.person], self.engine), self.networks)
 
     def _job(self, subject: Subject, one: TrackedFace) -> FaceJob:
         person = self.sources[one.person]

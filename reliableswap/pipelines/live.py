@@ -17,7 +17,7 @@ from reliableswap.provenance.label import FrameLabel
 from reliableswap.provenance.record import Record
 from reliableswap.safety.consent import Consent
 from reliableswap.safety.live import LiveGates
-from reliableswap.swap.engines import ENGINES, engine_of, run
+from reliableswap.swap.engines import engine_of, run, steps_of
 from reliableswap.swap.job import FaceJob
 from reliableswap.swap.person import Person
 from reliableswap.swap.settings import SwapSettings
@@ -79,7 +79,7 @@ class LiveSwap:
         self._gates = LiveGates(pipe.safety, _NAME)
         self._person: Person = for_engine(person_of(source, self._networks, pipe.analyser), engine)
         name = engine_of(self._person, pipe.choose_engine(engine))
-        self._engine = ENGINES[name]
+        self._engine = steps_of(name, self._networks)
         self._gates.check_sources([self._person])
         stated = Consent.of(consent)
         self.record = Record(

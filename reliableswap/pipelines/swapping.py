@@ -17,7 +17,7 @@ from reliableswap.provenance.record import Record
 from reliableswap.runtime.threads import beside
 from reliableswap.safety.consent import Consent
 from reliableswap.safety.gates import Gates
-from reliableswap.swap.engines import ENGINES, engine_of, run
+from reliableswap.swap.engines import engine_of, run, steps_of
 from reliableswap.swap.job import FaceJob
 from reliableswap.swap.networks import Networks
 from reliableswap.swap.person import Person
@@ -107,7 +107,7 @@ class Call:
                 person = self.people[id(given)]
                 job = FaceJob.start(subject, person, self.settings, self.networks)
                 engine = engine_of(person, self.engine)
-                job = run(ENGINES[engine], job)
+                job = run(steps_of(engine, self.networks), job)
                 after = replace(job.target, pixels=job.image)
                 if job.years:
                     looks = self.gates.check_aged(after, picture.name, job.years)

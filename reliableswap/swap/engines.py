@@ -1,7 +1,7 @@
 """The engines: what happens to a face, step by step.
 
 blend   the source's own texture, warped onto the target's face and blended into its photo; needs no generator
-neural  the generator's answer: layers applied at the photo's size, or a picture with finer detail from the blend
+neural  the generator's answer: a mixture of both photos, or a picture with finer detail from the blend
 person  the face as a decoder that was trained for one person draws it
 """
 
@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from reliableswap.runtime.threads import beside
 
 from .job import FaceJob
+from .networks import Networks
 from .person import Person
 from .steps.age import age
 from .steps.attributes import keep_attributes, put_on_glasses
@@ -19,12 +20,14 @@ from .steps.bands import bands
 from .steps.compose import compose
 from .steps.contrast import contrast
 from .steps.detail import detail
-from .steps.expression import expression
-from .steps.generate import generate, guide
+from .steps.expression import expression, foresee_expression
+from .steps.generate import generate
 from .steps.grain import grain
+from .steps.guide import guide
 from .steps.lay import lay
 from .steps.look import look_for_guidance, look_for_texture
 from .steps.merge import merge
+from .steps.mix import mix
 from .steps.opacity import opacity
 from .steps.rebuild import rebuild
 from .steps.recolour import recolour
@@ -50,21 +53,27 @@ def together(one: Step, other: Step) -> Step:
     return both
 
 
-_END: tuple[Step, ...] = (contrast, expression, grain, age, keep_attributes, put_on_glasses, tint)
-BLEND: tuple[Step, ...] = (together(reshape, look_for_texture), texture, recolour, bands, *_END)
-NEURAL: tuple[Step, ...] = (
-    together(reshape, look_for_guidance),
-    together(generate, detail),
-    together(lay, opacity),
-    compose,
-    *_END,
-)
-PERSON: tuple[Step, ...] = (reshape, rebuild, merge, *_END)
-ENGINES: Mapping[str, tuple[Step, ...]] = {"blend": BLEND, "neural": NEURAL, "person": PERSON}
-# The same in three parts, for clips: only the last part of a frame needs the frames before.
-PARTS: Mapping[str, tuple[tuple[Step, ...], tuple[Step, ...], tuple[Step, ...]]] = {
+Steps = tuple[Step, ...]
+
+_ADJUSTED: Steps = (grain, age, keep_attributes, put_on_glasses, tint)
+_END: Steps = (contrast, expression, *_ADJUSTED)
+_LAID: Steps = (opacity, foresee_expression, lay, contrast, *_ADJUSTED)
+_ENGINES: Mapping[str, Steps] = {
+    "blend": (together(reshape, look_for_texture), texture, recolour, bands, *_END),
+    "neural": (
+        together(reshape, look_for_guidance),
+        together(generate, detail),
+        opacity,
+        compose,
+        *_END,
+    ),
+    "layered": (together(reshape, look_for_guidance), mix, *_LAID),
+    "person": (reshape, rebuild, merge, *_END),
+}
+_PARTS: Mapping[str, tuple[Steps, Steps, Steps]] = {
     "blend": ((reshape, texture), (recolour, bands), _END),
-    "neural": ((reshape, detail, guide), (generate, lay), (opacity, compose, *_END)),
+    "neural": ((reshape, detail, guide), (generate,), (opacity, compose, *_END)),
+    "layered": ((reshape, guide), (mix,), _LAID),
     "person": ((reshape,), (rebuild,), (merge, *_END)),
 }
 
@@ -72,6 +81,20 @@ PARTS: Mapping[str, tuple[tuple[Step, ...], tuple[Step, ...], tuple[Step, ...]]]
 def engine_of(person: Person, engine: str) -> str:
     """The engine that swaps a person: their own decoder's, if they have one."""
     return engine if person.decoder is None else "person"
+
+
+def steps_of(engine: str, networks: Networks) -> Steps:
+    """The steps of an engine, as the pipeline's generator needs them."""
+    return _ENGINES[_kind(engine, networks)]
+
+
+def parts_of(engine: str, networks: Networks) -> tuple[Steps, Steps, Steps]:
+    """The steps in three parts, for clips: only the last part of a frame needs the frames before."""
+    return _PARTS[_kind(engine, networks)]
+
+
+def _kind(engine: str, networks: Networks) -> str:
+    return "layered" if engine == "neural" and networks.generator.config.get("layers") else engine
 
 
 def run(steps: tuple[Step, ...], job: FaceJob) -> FaceJob:

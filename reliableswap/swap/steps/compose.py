@@ -1,4 +1,4 @@
-"""Mix the made face into the reshaped photo."""
+"""Lay the generated crop over the reshaped photo, with the blend's fine detail."""
 
 from __future__ import annotations
 
@@ -8,16 +8,21 @@ import numpy as np
 from reliableswap.geometry.resampling import to_bytes
 from reliableswap.imaging.bands import three_channels
 from reliableswap.swap.job import FaceJob
+from reliableswap.swap.place import Window
 
-from .crop import in_region
-from .lay import laid
+from .crop import enlarged, in_region, whole
 
 
-def compose(job: FaceJob) -> FaceJob:
-    """Layers `image` and `mask`: the generated face in the photo."""
-    piece = laid(job)
+def compose(job: FaceJob, method: int | None = None) -> FaceJob:
+    """Layers `image` and `mask`: the generated face in the photo.
+
+    method: OpenCV's, by which the crop is enlarged; None: sharply.
+    """
+    piece = _opaque(job.layer("alpha")) if job.quick else whole(job)
     where, alpha = in_region(job, piece), job.layer("alpha")[piece]
-    face = job.layer("face").copy()
+    face = enlarged(job, job.layer("generated"), piece, method)
+    if "fine" in job.layers:
+        face += job.layer("fine")[piece]
     under = job.layer("reshaped")[where].astype(np.float32)
     face -= under
     face *= three_channels(alpha)
@@ -27,3 +32,9 @@ def compose(job: FaceJob) -> FaceJob:
     mask[where] = np.maximum(mask[where], alpha)
     image = cv2.copyTo(job.target.pixels, (mask == 0).astype(np.uint8), image)
     return job.with_layers(image=image, mask=mask)
+
+
+def _opaque(alpha: np.ndarray) -> Window:
+    """Rows and columns that hold all that is not zero."""
+    left, top, width, height = cv2.boundingRect((alpha > 0).astype(np.uint8))
+    return slice(top, top + max(height, 1)), slice(left, left + max(width, 1))

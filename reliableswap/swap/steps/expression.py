@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+import cv2
 import numpy as np
 
 from reliableswap.faces.detect import add_meshes
@@ -16,24 +17,45 @@ from reliableswap.geometry.shape import displacement, moved_share, reshape
 from reliableswap.geometry.topology import topology
 from reliableswap.swap.job import FaceJob
 
+from .compose import compose
+
 _REACH = 0.25  # eye distances over which a correction fades out into cheeks and forehead
 _LIMIT = 0.08  # eye distances that a point moves at most; a larger difference was often misread
 
 
 def expression(job: FaceJob) -> FaceJob:
     """Layers `image` and `mask` with the target's expression, as far as the swapped face can be read."""
-    strength = job.settings.expression * job.settings.likeness
-    if strength == 0:
+    move = _move(job)
+    if move is None:
         return job
-    (made,) = add_meshes(job.networks.landmarks, job.image, [job.target.face])
-    if not made.confirmed and job.steady is None:
-        return job
-    mesh = made.mesh if made.confirmed else job.goal  # in a clip, the correction of the frames before fades
-    step = job.steadied("expression", correction(mesh, job.goal))
-    move = displacement(mesh, corrected(mesh, step, strength), job.target.shape)
     moved = moved_share(move, job.quick)
     image = reshape(job.image, move, job.quick, moved)
     return job.with_layers(image=image, mask=np.maximum(job.mask, moved > 0))
+
+
+def foresee_expression(job: FaceJob) -> FaceJob:
+    """Layer `expressed` (H,W,2): for each pixel, the offset to where the face must be read to have the target's
+    expression.
+
+    The face is read in a draft, because what is laid over the photo afterwards need not be resampled again.
+    """
+    if job.settings.expression * job.settings.likeness == 0:
+        return job
+    move = _move(compose(job, cv2.INTER_LINEAR))
+    return job if move is None else job.with_layers(expressed=move)
+
+
+def _move(job: FaceJob) -> np.ndarray | None:
+    """(H,W,2) as `foresee_expression` says, by the image as it stands; None if its face can't be read."""
+    strength = job.settings.expression * job.settings.likeness
+    if strength == 0:
+        return None
+    (made,) = add_meshes(job.networks.landmarks, job.image, [job.target.face])
+    if not made.confirmed and job.steady is None:
+        return None
+    mesh = made.mesh if made.confirmed else job.goal  # in a clip, the correction of the frames before fades
+    step = job.steadied("expression", correction(mesh, job.goal))
+    return displacement(mesh, corrected(mesh, step, strength), job.target.shape)
 
 
 def correction(mesh: np.ndarray, goal: np.ndarray) -> np.ndarray:

@@ -1,12 +1,16 @@
-"""Lay what the generator made over the photo, at the photo's own size."""
+"""Lay a mixture of source and target over the photo, at the photo's own size."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import cv2
 import numpy as np
 
 from reliableswap.faces.align import apply, inverse
 from reliableswap.geometry.raster import rasterise
+from reliableswap.geometry.resampling import put, read_points, sharp, to_bytes
+from reliableswap.geometry.shape import moved_share, origins
 from reliableswap.geometry.warp import open_lips, reenact
 from reliableswap.imaging.bands import three_channels
 from reliableswap.swap.job import FaceJob
@@ -14,70 +18,100 @@ from reliableswap.swap.place import Window
 
 from .crop import enlarged, face_in_crop_window, in_region, whole
 
-_SETTLED = 2  # rounds in which a point is found that a flow moves to a given place
+_ROUNDS = 2  # in which a point is found that a field moves to a given place
 
 
 def lay(job: FaceJob) -> FaceJob:
-    """Layer of a piece of the crop's window: `face` (h,w,3) float32, the made face where it is opaque.
+    """Layers `image` and `mask`: the mixed face in the photo, with the expression that the layer `expressed` asks for.
 
-    A picture of the crop is enlarged, with the blend's fine detail. Of a layered generator's mixture only what is
-    smooth is enlarged: the source's photo is read once, and the target's as it stands.
+    Each resampling takes fine detail away, so both photos are read once: the target's where its shape and expression
+    come from, and the source's where the generator's flow and the expression want its texture. What is enlarged from
+    the crop is smooth.
     """
-    piece = laid(job)
-    if "generated" in job.layers:
-        face = enlarged(job, job.layer("generated"), piece)
-        if "fine" in job.layers:
-            face += job.layer("fine")[piece]
-        return job.with_layers(face=face)
-    under = job.layer("reshaped")[in_region(job, piece)].astype(np.float32)
-    face = _texture(job, piece, under)
-    face *= three_channels(enlarged(job, job.layer("of_texture"), piece))
-    under *= three_channels(enlarged(job, job.layer("of_target"), piece))
-    face += under
-    face += enlarged(job, job.layer("rest"), piece, cv2.INTER_LINEAR)
-    return job.with_layers(face=face)
+    piece = face_in_crop_window(job) if job.is_large else whole(job)
+    where = in_region(job, piece)
+    move = job.layers.get("expressed")
+    under, mask = _target(job, move)
+    alpha = job.layer("alpha")[piece]
+    shares = [enlarged(job, job.layer(name), piece) for name in ("of_texture", "of_target")]
+    rest = enlarged(job, job.layer("rest"), piece, cv2.INTER_LINEAR)
+    if move is not None:
+        places = origins(move, where) - np.array([where[1].start, where[0].start], np.float32)
+        alpha, *shares, rest = (
+            cv2.remap(one, places, None, cv2.INTER_LINEAR) for one in (alpha, *shares, rest)
+        )
+    below = under[where].astype(np.float32)
+    face = _texture(job, where, below, move)
+    face *= three_channels(alpha * shares[0])
+    face += three_channels(alpha) * rest
+    below *= three_channels(1 + alpha * (shares[1] - 1))
+    face += below
+    image = under.copy()
+    image[where] = to_bytes(face)
+    mask[where] = np.maximum(mask[where], alpha)
+    image = cv2.copyTo(job.target.pixels, (mask == 0).astype(np.uint8), image)
+    return job.with_layers(image=image, mask=mask)
 
 
-def laid(job: FaceJob) -> Window:
-    """The piece of the crop's window in which a face is laid: a large layered one ends inside its outline."""
-    return face_in_crop_window(job) if job.is_large else whole(job)
+def _target(job: FaceJob, move: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """(H,W,3) uint8 the target in its goal's shape, with what an expression moves, and (H,W) where that changes it."""
+    reshaped, mask = job.layer("reshaped"), job.moved.copy()
+    if move is None:
+        return reshaped, mask
+    moves = moved_share(move, job.quick) > 0
+    pixels = np.flatnonzero(moves)
+    if not len(pixels):
+        return reshaped, mask
+    at = origins(move).reshape(1, -1, 2).take(pixels, axis=1)
+    steps = read_points(job.move, at[0], cv2.INTER_LINEAR)
+    picture = reshaped.copy()
+    kernel = sharp(job.target.shape, job.quick)
+    put(picture, pixels, read_points(job.target.pixels, at[0] + steps, kernel))
+    return picture, np.maximum(mask, moves)
 
 
-def _texture(job: FaceJob, piece: Window, under: np.ndarray) -> np.ndarray:
-    """(h,w,3) float32 the source's texture in a piece of the crop's window, and what is under it beside the mesh."""
-    where, source, place = in_region(job, piece), job.source, job.crop
-    goal = _moved_against(job.layer("flow"), job)
-    goal = goal - np.array([where[1].start, where[0].start, 0], np.float32)
+def _texture(job: FaceJob, where: Window, below: np.ndarray, move: np.ndarray | None) -> np.ndarray:
+    """(h,w,3) float32 the source's texture in a window of the region, and what is below it beside the mesh."""
+    source, place = job.source, job.crop
     covers = source.covers_in_crop(place.size, place.template)
     matrix = source.crop_matrix(place.size, place.template)
+    goal = _goal(job, move) - np.array([where[1].start, where[0].start, 0], np.float32)
+    raster = rasterise(goal, below.shape[:2])
     texture = reenact(
         source.copies,
         open_lips(source.mesh, job.goal),
         goal,
-        rasterise(goal, under.shape[:2]),
+        raster,
         lambda positions: covers.at(cv2.transform(positions, matrix)),
         job.quick,
     )
-    return np.where(texture.raster.covered[..., None], texture.image, under).astype(np.float32)
+    return np.where(raster.covered[..., None], texture.image, below).astype(np.float32)
 
 
-def _moved_against(flow: np.ndarray, job: FaceJob) -> np.ndarray:
-    """(468,3) the goal mesh, each point where the texture is read that lies at the point itself.
+def _goal(job: FaceJob, move: np.ndarray | None) -> np.ndarray:
+    """(468,3) the goal mesh as the texture lies on it: moved by the generator's flow, and by an expression."""
+    flow, matrix = job.layer("flow").transpose(1, 2, 0), job.crop.matrix
+    k = flow.shape[0] / job.crop.size
+    back = inverse(matrix)[:, :2].T * (job.crop.size / 2)
 
-    flow: (2,128,128) as the mixture's.
-    """
-    matrix, side = job.crop.matrix, flow.shape[-1]
-    reach = np.float32(job.crop.size / 2)
-    crop_points = apply(matrix, job.goal[:, :2])
-    step = np.zeros_like(crop_points)
-    for _ in range(_SETTLED):
-        at = (crop_points - step + np.float32(0.5)) * np.float32(side / job.crop.size) - np.float32(0.5)
-        step = reach * np.column_stack(
-            [
-                cv2.remap(plane, at[None], None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0]
-                for plane in flow
-            ]
-        )
-    moved = job.goal.copy()
-    moved[:, :2] -= step @ inverse(matrix)[:, :2].T.astype(np.float32)
-    return moved
+    def flowing(points: np.ndarray) -> np.ndarray:
+        return _read(flow, (apply(matrix, points) + np.float32(0.5)) * np.float32(k) - np.float32(0.5)) @ back
+
+    goal = job.goal.copy()
+    goal[:, :2] = _brought_to(goal[:, :2], flowing)
+    if move is not None:
+        goal[:, :2] = _brought_to(goal[:, :2], lambda points: _read(move, points))
+    return goal
+
+
+def _brought_to(points: np.ndarray, step: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """(N,2) the places from which a smooth field of steps leads to the points (N,2)."""
+    places = points
+    for _ in range(_ROUNDS):
+        places = points - step(places)
+    return places
+
+
+def _read(field: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(N,2) a field (H,W,2) at points (N,2)."""
+    return read_points(np.ascontiguousarray(field), points.astype(np.float32), cv2.INTER_LINEAR)

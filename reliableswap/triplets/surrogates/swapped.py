@@ -25,10 +25,11 @@ from reliableswap.swap.person import Person
 from reliableswap.swap.steps.bands import shown_share
 from reliableswap.swap.steps.compose import compose
 from reliableswap.swap.steps.detail import detail
-from reliableswap.swap.steps.expression import expression
+from reliableswap.swap.steps.expression import expression, foresee_expression
 from reliableswap.swap.steps.generate import generate
 from reliableswap.swap.steps.grain import grain
 from reliableswap.swap.steps.lay import lay
+from reliableswap.swap.steps.mix import mix
 from reliableswap.swap.steps.opacity import opacity
 from reliableswap.swap.steps.reshape import reshape
 from reliableswap.swap.steps.texture import texture
@@ -38,18 +39,8 @@ from reliableswap.swap.subject import Subject
 from .target import Recipe, Surrogate, folded_share, with_girth
 
 # The neural engine's steps, one after the other: a worker has one thread.
-_STEPS: tuple[Step, ...] = (
-    reshape,
-    texture,
-    generate,
-    detail,
-    lay,
-    opacity,
-    compose,
-    expression,
-    grain,
-    tint,
-)
+_DRAWN: tuple[Step, ...] = (reshape, texture, generate, detail, opacity, compose, expression, grain, tint)
+_LAID: tuple[Step, ...] = (reshape, texture, mix, opacity, foresee_expression, lay, grain, tint)
 _ENCODERS = ("identity", "fixer")
 _DECIDE = (
     "away",
@@ -116,7 +107,7 @@ class GeneratorSwap:
         ours = Subject.of_crop(target.crop, target.mesh, self.networks)
         theirs = Subject.of_crop(source.crop, source.mesh, self.networks, strict_covers=source.covers)
         job = FaceJob.start(ours, Person("source", (theirs,)), recipe.blend, self.networks)
-        job = run(_STEPS, job)
+        job = run(_LAID if self.networks.generator.config.get("layers") else _DRAWN, job)
         face = AlignedFace(job.image, job.goal)
         return Surrogate(face, recipe, shown_share(job), folded_share(target.mesh, job.goal), self.label)
 

@@ -1,0 +1,74 @@
+"""What a generator is given: the target's crop, the source's texture on it, and the vector of whom to draw."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from reliableswap.faces.align import apply, generators_crop, to_planes
+from reliableswap.geometry.resampling import to_bytes
+from reliableswap.models.layer_maps import SIDE
+from reliableswap.swap.guidance import guidance_texture
+from reliableswap.swap.job import FaceJob
+from reliableswap.swap.person import directions
+
+
+def guide(job: FaceJob) -> FaceJob:
+    """Layers of the crop: `seen` (S,S,3) uint8 the target.
+
+    And if the generator takes guidance: `guidance` (1,4,S,S), and `toned` (S,S,3), what the target's light has changed
+    of its texture.
+    """
+    place = job.crop
+    seen = to_bytes(generators_crop(job.layer("reshaped"), place.matrix, place.size, job.quick))
+    if not job.networks.generator.guidance_channels:
+        return job.with_layers(seen=seen)
+    guidance, toned = _guidance(job, seen, apply(place.matrix, job.goal))
+    return job.with_layers(seen=seen, guidance=guidance, toned=toned)
+
+
+def identity_request(job: FaceJob) -> np.ndarray:
+    """(1,D) v_full = [v_id ; v_fix] of the source, turned away from the target's by the generator's `away`.
+
+    A generated face keeps something of the face under it; asking for less of the target's identity compensates. The
+    generator's adapter, if it has one, is joined.
+    """
+    share = float(job.networks.generator.config.get("away", 0.0))
+    pairs = [(job.person.v_id, job.target.v_id)]
+    if job.person.v_fix is not None and job.target.v_fix is not None:
+        pairs.append((job.person.v_fix, job.target.v_fix))
+    request = np.concatenate([_turned_away(source, target, share) for source, target in pairs], 1)
+    adapted = job.person.adapted
+    adapter = job.networks.adapter
+    return request if adapted is None or adapter is None else adapter.join(request, adapted)
+
+
+def _turned_away(vector: np.ndarray, other: np.ndarray, share: float) -> np.ndarray:
+    """(1,D) the vector minus a share of the other's direction; its length stays."""
+    length = np.linalg.norm(vector, axis=1, keepdims=True)
+    return directions(directions(vector) - np.float32(share) * directions(other)) * length
+
+
+def _guidance(job: FaceJob, picture: np.ndarray, mesh: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(1,4,S,S) the source's texture on the target's crop in [-1,1] with its validity in 0..1, and (S,S,3) what the
+    target's light has changed of it.
+
+    The source goes through a crop of the same size first, as in training: a larger photo would give a sharper
+    guidance than the generator has learnt from.
+    """
+    source = job.source
+    view = job.crop.size, job.crop.template
+    seen, matrix = source.aligned(*view)
+    # In small photos softer light costs likeness and shows little.
+    made = guidance_texture(
+        seen,
+        apply(matrix, source.mesh),
+        picture,
+        mesh,
+        source.covers_in_crop(*view),
+        soft_light=job.crop.size > SIDE,
+        quick=job.quick,
+    )
+    colours = cv2.split(to_planes(made.texture)[0].transpose(1, 2, 0))
+    planes = cv2.merge([*colours, made.validity.astype(np.float32)])
+    return planes.transpose(2, 0, 1)[None], made.change
