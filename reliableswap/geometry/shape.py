@@ -28,6 +28,8 @@ from .topology import POINTS, topology
 # The filter gives an expectation, which is shrunk by what one photo cannot tell; this undoes about half of that.
 PERSON_GAIN = 1.5
 MIN_MOVE = 1 / 64  # pixels; smaller displacements count as none
+_SEAM = 4.0  # pixels over which a displacement that is drawn to whole pixels goes on to the next one
+_MOST_DRAWN = 12.0  # power by which fractions are drawn at most
 _REACH = 0.45  # face widths from the outline over which the background moves along
 _FIELD_WIDTH = 40.0  # the face's width in pixels at which the displacement is computed: it is smooth
 
@@ -142,19 +144,48 @@ def moved_share(move: np.ndarray, quick: bool = False) -> np.ndarray:
     return cv2.threshold(far, float(np.nextafter(least, np.float32(0))), 0, cv2.THRESH_TOZERO)[1]
 
 
+def crisp(move: np.ndarray) -> np.ndarray:
+    """(H,W,2) a displacement whose fractions of a pixel are drawn towards whole pixels.
+
+    Reading between pixels blurs, most of all halfway. Here neighbourhoods move by whole pixels, and between two of them
+    the picture is stretched over `_SEAM` pixels at least. So the faster a displacement changes, the less is drawn.
+    """
+    whole = np.rint(move)
+    strain = np.zeros(move.shape[:2], np.float32)
+    for plane in cv2.split(move):
+        for dx, dy in ((1, 0), (0, 1)):
+            strain = cv2.max(strain, np.abs(cv2.Sobel(plane, cv2.CV_32F, dx, dy, scale=1 / 8)))
+    # A fraction t of half a pixel becomes t ** power, of which the steep part must be wide enough.
+    steep = np.clip(np.float32(_SEAM) * strain, 1e-3, 0.5)
+    power = np.minimum(np.float32(-np.log(2)) / np.log1p(-steep), np.float32(_MOST_DRAWN))
+    fraction = 2 * (move - whole)
+    drawn = np.copysign(np.abs(fraction) ** power[..., None], fraction)
+    return np.asarray(whole + drawn / 2, np.float32)
+
+
 def reshape(
-    picture: np.ndarray, move: np.ndarray, quick: bool = False, share: np.ndarray | None = None
+    picture: np.ndarray,
+    move: np.ndarray,
+    quick: bool = False,
+    share: np.ndarray | None = None,
+    sharp_throughout: bool = False,
 ) -> np.ndarray:
     """(H,W,3) uint8 the picture warped by a displacement (H,W,2); bit-equal where that is as good as none.
 
     quick: as for `resampling.sharp` and `moved_share`. share: what moved_share gives, if it is known.
+    sharp_throughout: move by what `crisp` makes of the displacement, which would flicker in a clip.
     """
     moves = (moved_share(move, quick) if share is None else share) > 0
     left, top, width, height = cv2.boundingRect(moves.view(np.uint8))
     where = slice(top, top + height), slice(left, left + width)
     warped, moved = picture.copy(), np.flatnonzero(moves[where])
     if len(moved):
-        positions = origins(move, where).reshape(-1, 2).take(moved, axis=0)
+        if sharp_throughout:
+            move, window = crisp(move[where]), (slice(0, height), slice(0, width))
+            places = origins(move, window) + np.array([left, top], np.float32)
+        else:
+            places = origins(move, where)
+        positions = places.reshape(-1, 2).take(moved, axis=0)
         piece = picture[where].copy()
         put(piece, moved, read_points(picture, positions, sharp(picture.shape, quick)))
         warped[where] = piece

@@ -112,15 +112,20 @@ def _enlarged(picture: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def detail_change(
-    picture: np.ndarray, reference: np.ndarray, face: np.ndarray, skin: np.ndarray, face_width: float
+    picture: np.ndarray,
+    reference: np.ndarray,
+    lender: np.ndarray,
+    face: np.ndarray,
+    skin: np.ndarray,
+    face_width: float,
 ) -> np.ndarray:
     """(H,W,3) float32 what to add to a picture to make its finest octaves as strong as the reference's over the face.
 
-    picture, reference: (H,W,3) RGB in 0..255. face, skin: masks (H,W). Faces of a few pixels stay.
+    picture, reference, lender: (H,W,3) RGB in 0..255. face, skin: masks (H,W). Faces of a few pixels stay.
 
     A warped face has lost fine detail; one that was rounded to 8 bits several times has more noise in its colours than
     a photo, whose file keeps colours at half its size. Beyond `_MOST_GAIN` noise would be amplified: what is still
-    missing then is lent by the reference, in brightness and on the skin alone.
+    missing then is taken from the lender, in brightness and on the skin alone.
     """
     if np.count_nonzero(face > 0.5) < _MIN_PIXELS:
         return np.zeros(picture.shape, np.float32)
@@ -131,7 +136,8 @@ def detail_change(
     # The details of two faces are independent, so their variances add up.
     missing = np.sqrt(np.clip(1 - np.square(limited[:, 0] / gains[:, 0]), 0, 1))
     if missing.any():
-        change += three_channels(skin) * theirs.weighted(missing[:, None, None] * np.tile(_LUMA, (3, 1)))
+        lent = Octaves.of(lender, face_width)
+        change += three_channels(skin) * lent.weighted(missing[:, None, None] * np.tile(_LUMA, (3, 1)))
     return change
 
 

@@ -31,7 +31,7 @@ from .steps.mix import mix
 from .steps.opacity import opacity
 from .steps.rebuild import rebuild
 from .steps.recolour import recolour
-from .steps.reshape import reshape
+from .steps.reshape import reshape, reshape_roughly
 from .steps.texture import texture
 from .steps.tint import tint
 
@@ -67,13 +67,13 @@ _ENGINES: Mapping[str, Steps] = {
         compose,
         *_END,
     ),
-    "layered": (together(reshape, look_for_guidance), mix, *_LAID),
+    "layered": (together(reshape_roughly, look_for_guidance), mix, *_LAID),
     "person": (reshape, rebuild, merge, *_END),
 }
 _PARTS: Mapping[str, tuple[Steps, Steps, Steps]] = {
     "blend": ((reshape, texture), (recolour, bands), _END),
     "neural": ((reshape, detail, guide), (generate,), (opacity, compose, *_END)),
-    "layered": ((reshape, guide), (mix,), _LAID),
+    "layered": ((reshape_roughly, guide), (mix,), _LAID),
     "person": ((reshape,), (rebuild,), (merge, *_END)),
 }
 

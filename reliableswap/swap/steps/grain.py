@@ -22,12 +22,13 @@ def grain(job: FaceJob) -> FaceJob:
     if job.settings.detail == 0:
         return job
     where = regions.window(job.goal, job.target.shape, 0)
-    made, own = (layer[where].astype(np.float32) for layer in (job.image, job.layer("reshaped")))
+    pictures = job.image, job.target.pixels, job.layer("reshaped")
+    made, own, reshaped = (one[where].astype(np.float32) for one in pictures)
     mesh = job.goal - np.array([where[1].start, where[0].start, 0], np.float32)
     hidden, bare = job.covered(where)
     shown = job.mask[where] * (1 - hidden)
     face = regions.eroded(regions.oval(mesh, shown.shape), _EDGE * job.width)
-    change = detail_change(made, own, face * (shown > 0.9), bare, job.width)
+    change = detail_change(made, own, reshaped, face * (shown > 0.9), bare, job.width)
     change *= three_channels(job.settings.detail * shown * regions.feathered(face, _SOFT * job.width))
     image = job.image.copy()
     image[where] = to_bytes(made + change)

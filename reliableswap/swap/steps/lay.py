@@ -9,8 +9,8 @@ import numpy as np
 
 from reliableswap.faces.align import apply, inverse
 from reliableswap.geometry.raster import rasterise
-from reliableswap.geometry.resampling import put, read_points, sharp, to_bytes
-from reliableswap.geometry.shape import moved_share, origins
+from reliableswap.geometry.resampling import read_points, to_bytes
+from reliableswap.geometry.shape import moved_share, origins, reshape
 from reliableswap.geometry.warp import open_lips, reenact
 from reliableswap.imaging.bands import three_channels
 from reliableswap.swap.job import FaceJob
@@ -22,7 +22,8 @@ _ROUNDS = 2  # in which a point is found that a field moves to a given place
 
 
 def lay(job: FaceJob) -> FaceJob:
-    """Layers `image` and `mask`: the mixed face in the photo, with the expression that the layer `expressed` asks for.
+    """Layers `image` and `mask`: the mixed face in the photo, with the expression that the layer `expressed` asks for;
+    and `reshaped`, the target under it.
 
     Each resampling takes fine detail away, so both photos are read once: the target's where its shape and expression
     come from, and the source's where the generator's flow and the expression want its texture. What is enlarged from
@@ -31,7 +32,8 @@ def lay(job: FaceJob) -> FaceJob:
     piece = face_in_crop_window(job) if job.is_large else whole(job)
     where = in_region(job, piece)
     move = job.layers.get("expressed")
-    under, mask = _target(job, move)
+    total, mask = _whole_move(job, move)
+    under = reshape(job.target.pixels, total, job.quick, mask, sharp_throughout=not job.quick)
     alpha = job.layer("alpha")[piece]
     shares = [enlarged(job, job.layer(name), piece) for name in ("of_texture", "of_target")]
     rest = enlarged(job, job.layer("rest"), piece, cv2.INTER_LINEAR)
@@ -50,24 +52,21 @@ def lay(job: FaceJob) -> FaceJob:
     image[where] = to_bytes(face)
     mask[where] = np.maximum(mask[where], alpha)
     image = cv2.copyTo(job.target.pixels, (mask == 0).astype(np.uint8), image)
-    return job.with_layers(image=image, mask=mask)
+    return job.with_layers(image=image, mask=mask, reshaped=under)
 
 
-def _target(job: FaceJob, move: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """(H,W,3) uint8 the target in its goal's shape, with what an expression moves, and (H,W) where that changes it."""
-    reshaped, mask = job.layer("reshaped"), job.moved.copy()
+def _whole_move(job: FaceJob, move: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """(H,W,2) the displacement of the target to its goal's shape and then an expression, and (H,W) where it moves."""
     if move is None:
-        return reshaped, mask
-    moves = moved_share(move, job.quick) > 0
-    pixels = np.flatnonzero(moves)
-    if not len(pixels):
-        return reshaped, mask
-    at = origins(move).reshape(1, -1, 2).take(pixels, axis=1)
-    steps = read_points(job.move, at[0], cv2.INTER_LINEAR)
-    picture = reshaped.copy()
-    kernel = sharp(job.target.shape, job.quick)
-    put(picture, pixels, read_points(job.target.pixels, at[0] + steps, kernel))
-    return picture, np.maximum(mask, moves)
+        return job.move, job.moved.copy()
+    moves = (moved_share(move, job.quick) > 0).astype(np.float32)
+    left, top, width, height = cv2.boundingRect(moves.astype(np.uint8))
+    if not width:
+        return job.move, job.moved.copy()
+    where = slice(top, top + height), slice(left, left + width)
+    total = job.move.copy()
+    total[where] = move[where] + cv2.remap(job.move, origins(move, where), None, cv2.INTER_LINEAR)
+    return total, np.maximum(job.moved, moves)
 
 
 def _texture(job: FaceJob, where: Window, below: np.ndarray, move: np.ndarray | None) -> np.ndarray:

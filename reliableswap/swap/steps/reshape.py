@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import cv2
+import numpy as np
+
+from reliableswap.geometry.shape import origins
 from reliableswap.geometry.shape import reshape as warped
 from reliableswap.swap.job import FaceJob
 
 
 def reshape(job: FaceJob) -> FaceJob:
     """Layers `reshaped`, `image`: the target warped onto the goal mesh; `mask`: where that changed pixels."""
-    reshaped = warped(job.target.pixels, job.move, job.quick, job.moved)
+    reshaped = warped(job.target.pixels, job.move, job.quick, job.moved, sharp_throughout=not job.quick)
+    return job.with_layers(reshaped=reshaped, image=reshaped, mask=job.moved)
+
+
+def reshape_roughly(job: FaceJob) -> FaceJob:
+    """As `reshape`, softly: for networks, which see it reduced. `lay` reads the photo itself."""
+    left, top, width, height = cv2.boundingRect((job.moved > 0).astype(np.uint8))
+    where = slice(top, top + height), slice(left, left + width)
+    reshaped = job.target.pixels.copy()
+    if width:
+        places = origins(job.move, where)
+        reshaped[where] = cv2.remap(
+            job.target.pixels, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
     return job.with_layers(reshaped=reshaped, image=reshaped, mask=job.moved)

@@ -31,7 +31,7 @@ from reliableswap.swap.steps.grain import grain
 from reliableswap.swap.steps.lay import lay
 from reliableswap.swap.steps.mix import mix
 from reliableswap.swap.steps.opacity import opacity
-from reliableswap.swap.steps.reshape import reshape
+from reliableswap.swap.steps.reshape import reshape, reshape_roughly
 from reliableswap.swap.steps.texture import texture
 from reliableswap.swap.steps.tint import tint
 from reliableswap.swap.subject import Subject
@@ -40,7 +40,7 @@ from .target import Recipe, Surrogate, folded_share, with_girth
 
 # The neural engine's steps, one after the other: a worker has one thread.
 _DRAWN: tuple[Step, ...] = (reshape, texture, generate, detail, opacity, compose, expression, grain, tint)
-_LAID: tuple[Step, ...] = (reshape, texture, mix, opacity, foresee_expression, lay, grain, tint)
+_LAID: tuple[Step, ...] = (reshape_roughly, texture, mix, opacity, foresee_expression, lay, grain, tint)
 _ENCODERS = ("identity", "fixer")
 _DECIDE = (
     "away",
