@@ -66,7 +66,7 @@ def mixture(
         texture = lit
     shown, kept, made = _weights(_planes(scores, side), valid, lean if large else 0.0)
     if large:
-        of_texture, of_target = (_sigmoid(plane) for plane in _planes(fine, side))
+        of_texture, of_target = _planes(_sigmoid(fine), side)
         of_texture *= valid
         for n in range(3):
             new[n] -= of_texture * _coarse(texture[n]) + of_target * _coarse(under[n])

@@ -79,7 +79,7 @@ def test_all_goes_on_when_one_face_fails_and_says_why(
             raise NoFaceError("this face can't be swapped")
         return reshape(job)
 
-    monkeypatch.setattr("reliableswap.pipelines.swapping.ENGINES", {"neural": (fails_on_the_right,)})
+    monkeypatch.setattr("reliableswap.pipelines.swapping.steps_of", lambda *_: (fails_on_the_right,))
     report = pipe(portrait(1, 200), couple, faces="all").report
     assert report.swapped == [1]
     assert report.faces[0].error == "this face can't be swapped"

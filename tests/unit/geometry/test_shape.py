@@ -11,6 +11,7 @@ from reliableswap.geometry import regions
 from reliableswap.geometry.resampling import sharp
 from reliableswap.geometry.shape import (
     MIN_MOVE,
+    crisp,
     displacement,
     moved_share,
     origins,
@@ -84,3 +85,27 @@ def test_the_picture_that_is_warped_stays_as_it_was() -> None:
     moved = reshape(picture, np.full((40, 40, 2), 2.0, np.float32))  # every pixel moves
     assert np.array_equal(picture, before)
     assert not np.array_equal(moved, before)
+
+
+def test_a_slow_displacement_is_drawn_to_whole_pixels_and_a_fast_one_is_not() -> None:
+    across = np.arange(200, dtype=np.float32)
+    slow, fast = (
+        np.stack([np.tile(k * across, (40, 1)), np.zeros((40, 200))], 2).astype(np.float32)
+        for k in (0.01, 0.4)
+    )
+    drawn = crisp(slow)[10:-10, 10:-10, 0]
+    off = np.abs(drawn - np.rint(drawn))
+    assert np.mean(off < 0.1) > 0.8  # nearly all pixels move by whole ones
+    assert np.abs(drawn - slow[10:-10, 10:-10, 0]).max() <= 0.5
+    assert np.diff(drawn, axis=1).max() < 0.3  # and the rest of the way is not taken in a jump
+    assert np.diff(drawn, axis=1).min() >= 0  # nothing is shown twice
+    np.testing.assert_allclose(crisp(fast)[10:-10, 10:-10], fast[10:-10, 10:-10], atol=1e-3)
+
+
+def test_a_shift_by_half_a_pixel_keeps_the_pictures_detail() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (60, 60, 3), np.uint8)
+    move = np.full((60, 60, 2), 0.3, np.float32)
+    soft, sharp_ = (reshape(picture, move, sharp_throughout=crisply) for crisply in (False, True))
+    inside = (slice(8, -8), slice(8, -8))
+    assert soft[inside].std() < 0.95 * picture[inside].std()
+    assert sharp_[inside].std() > 0.99 * picture[inside].std()

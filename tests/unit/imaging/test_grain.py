@@ -62,7 +62,7 @@ def colour_noise(picture: np.ndarray) -> float:
 def test_octaves_are_scaled_to_the_references_strength(sharp: np.ndarray, rng: np.random.Generator) -> None:
     reference = in_colours(cv2.GaussianBlur(sharp, (0, 0), 0.6), rng, 0.5)
     soft = in_colours(cv2.GaussianBlur(sharp[::-1].copy(), (0, 0), 0.75), rng, 2.0)
-    made = soft + detail_change(soft, reference, WHOLE, WHOLE, 60)
+    made = soft + detail_change(soft, reference, reference, WHOLE, WHOLE, 60)
     assert fine(soft.mean(2)) < 0.85 * fine(reference.mean(2))
     assert fine(made.mean(2)) == pytest.approx(fine(reference.mean(2)), rel=0.1)
     assert colour_noise(soft) > 3 * colour_noise(reference)
@@ -75,7 +75,7 @@ def test_a_face_without_detail_borrows_it_on_the_skin_alone(
     reference, flat = in_colours(sharp, rng, 0.5), np.full((64, 64, 3), 60, np.float32)
     skin = WHOLE.copy()
     skin[:, 32:] = 0
-    change = detail_change(flat, reference, WHOLE, skin, 60)
+    change = detail_change(flat, reference, reference, WHOLE, skin, 60)
     assert np.abs(change[:, 32:]).max() < 1e-3
     lent = (flat + change)[:, :32].mean(2)
     assert fine(lent) == pytest.approx(fine(reference[:, :32].mean(2)), rel=0.1)
@@ -84,10 +84,10 @@ def test_a_face_without_detail_borrows_it_on_the_skin_alone(
 
 def test_equal_pictures_and_faces_of_a_few_pixels_stay(sharp: np.ndarray, rng: np.random.Generator) -> None:
     picture = in_colours(sharp, rng, 0.5)
-    np.testing.assert_allclose(detail_change(picture, picture, WHOLE, WHOLE, 60), 0, atol=1e-3)
+    np.testing.assert_allclose(detail_change(picture, picture, picture, WHOLE, WHOLE, 60), 0, atol=1e-3)
     few = np.zeros_like(WHOLE)
     few[:5, :5] = 1
-    assert not detail_change(picture, 2 * picture, few, WHOLE, 60).any()
+    assert not detail_change(picture, 2 * picture, picture, few, WHOLE, 60).any()
 
 
 def test_wide_octaves_on_reduced_copies_are_those_of_the_whole_picture(rng: np.random.Generator) -> None:

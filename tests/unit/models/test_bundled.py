@@ -23,7 +23,7 @@ from reliableswap.runtime.torch_arrays import Running
 from reliableswap.swap.job import FaceJob
 from reliableswap.swap.networks import embed
 from reliableswap.swap.settings import SwapSettings
-from reliableswap.swap.steps.generate import generate
+from reliableswap.swap.steps.mix import mix
 from reliableswap.swap.steps.reshape import reshape
 from reliableswap.swap.subject import Subject
 
@@ -117,14 +117,14 @@ def test_auto_is_the_neural_engine(pipe: ReliableSwapPipeline) -> None:
 
 
 class Recorder:
-    """A generator that keeps its last inputs."""
+    """A layered generator that keeps its last inputs."""
 
     def __init__(self, network: Any) -> None:
         self.network = network
 
-    def __call__(self, *inputs: np.ndarray) -> Any:
+    def maps(self, *inputs: np.ndarray) -> Any:
         self.inputs = inputs
-        return self.network(*inputs)
+        return self.network.maps(*inputs)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.network, name)
@@ -139,7 +139,7 @@ def test_the_generator_uses_both_its_identity_and_its_guidance(pipe: ReliableSwa
     inputs = []
     for number in (1, 5):
         job = FaceJob.start(target, pipe.prepare(photo(number)).bound_to(networks), SwapSettings(), networks)
-        generate(reshape(job))
+        mix(reshape(job))
         inputs.append([torch.from_numpy(one) for one in recorder.inputs])
     (seen, vector, guidance), (_, other, _) = inputs
     with torch.inference_mode():

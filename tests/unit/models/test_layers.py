@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from reliableswap.models import LightGenerator, layers_cpu
+from reliableswap.models import LightGenerator
 from reliableswap.models.layer_maps import CHANNELS
-from reliableswap.models.layers import LayerHead, by_opencv, compose, enlarged, leaning, reduced
+from reliableswap.models.layers import LayerHead, compose, enlarged, leaning, reduced
 
 
 def inputs(size: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -88,52 +87,12 @@ def test_a_generator_with_layers_takes_weights_without_and_works_at_several_size
     assert layered.layer_head.weight.grad is not None
 
 
-@pytest.mark.parametrize("size", [128, 256, 512])
-def test_without_gradients_the_same_is_computed_in_another_way(size: int) -> None:
-    made, target, guidance = (torch.cat([one, one.flip(-1)]) for one in inputs(size))
-    maps = 3 * torch.randn(2, CHANNELS, 128, 128, generator=torch.Generator().manual_seed(1))
-    given = [made, maps, target, guidance]
-    kept = [one.clone() for one in given]
-    with torch.inference_mode():
-        image, weights = compose(*given)
-        assert by_opencv(*given)
-    assert all(torch.equal(one, before) for one, before in zip(given, kept, strict=True))
-    expected, expected_weights = compose(made, maps.requires_grad_(), target, guidance)
-    assert not by_opencv(*given)
-    assert expected.requires_grad
-    assert torch.allclose(image, expected, atol=5e-4)
-    assert torch.allclose(weights, expected_weights, atol=5e-4)
-
-
-@pytest.mark.parametrize(("size", "lean"), [(128, 2.0), (256, 0.0), (384, 2.0)])
-def test_without_torch_the_same_is_computed(size: int, lean: float) -> None:
-    torch.manual_seed(0)
-    settings = {"channels": (8, 8, 8, 8), "block_count": 1, "identity_dim": 16, "layers": True}
-    generator = LightGenerator(**settings, lean=lean).eval()
-    assert generator.layer_head is not None
-    torch.nn.init.normal_(generator.layer_head.weight, std=0.1)
-    _, target, guidance = inputs(size)
-    target = target.contiguous(memory_format=torch.channels_last)
-    identity = torch.nn.functional.normalize(torch.ones(1, 16))
-
-    def maps(*arrays: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        drawn, answer, logits = generator.maps(*map(torch.from_numpy, arrays))
-        return drawn.numpy(), answer.numpy(), logits.numpy()
-
-    with torch.inference_mode():
-        wanted = generator(target, identity, guidance)
-        image, mask = layers_cpu.layered(maps, target.numpy(), identity.numpy(), guidance.numpy(), lean)
-    assert wanted.image.std() > 0.1
-    np.testing.assert_allclose(image, wanted.image, atol=1e-3)
-    np.testing.assert_allclose(mask, wanted.mask, atol=1e-4)
-
-
 def test_pictures_in_channels_last_memory_give_the_same() -> None:
     made, target, guidance = inputs(256)
     maps = torch.randn(1, CHANNELS, 128, 128, generator=torch.Generator().manual_seed(1))
     given = [one.contiguous(memory_format=torch.channels_last) for one in (made, maps, target, guidance)]
     for one, other in zip(compose(*given), compose(made, maps, target, guidance), strict=True):
-        assert torch.allclose(one, other, atol=1e-5)
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=0)
 
 
 @pytest.mark.slow

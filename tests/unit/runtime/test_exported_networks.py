@@ -63,14 +63,9 @@ def test_a_generator_without_layers_has_a_file_for_each_size() -> None:
     assert (image == 256).all()
 
 
-def test_a_layered_generators_maps_are_applied_at_every_size() -> None:
+def test_a_layered_generator_answers_with_maps() -> None:
     def maps(target: np.ndarray, identity: np.ndarray, guidance: np.ndarray) -> list[np.ndarray]:
-        assert target.shape == (1, 3, 128, 128)
-        assert guidance.shape == (1, 4, 128, 128)
-        answer = np.full((1, CHANNELS, 128, 128), -30, np.float32)
-        answer[:, 1] = 30  # nothing but the target shows
-        answer[:, 3:13] = 0
-        return [np.zeros((1, 3, 128, 128), np.float32), answer, np.full((1, 1, 128, 128), 30, np.float32)]
+        return [target + 1, np.repeat(guidance[:, :1], CHANNELS, 1), identity.sum() + target[:, :1]]
 
     about = {
         "config": {"lean": 0.0},
@@ -79,11 +74,12 @@ def test_a_layered_generators_maps_are_applied_at_every_size() -> None:
     folder = Folder({"generator_512": None, "generator_maps": maps}, about)
     generator = FileGenerator(folder)  # type: ignore[arg-type]
     assert (list(generator.sizes), generator.guidance_channels) == ([512], 4)
-    target = np.random.default_rng(0).uniform(-1, 1, (1, 3, 512, 512)).astype(np.float32)
-    guidance = np.zeros((1, 4, 512, 512), np.float32)
-    image, mask = generator(target, np.zeros((1, 16), np.float32), guidance)
-    np.testing.assert_allclose(image, target, atol=1e-4)
-    np.testing.assert_allclose(mask, np.ones((1, 1, 512, 512)), atol=1e-4)
+    rng = np.random.default_rng(0)
+    target, guidance = (rng.uniform(-1, 1, (2, n, 128, 128)).astype(np.float32) for n in (3, 4))
+    drawn, answer, logits = generator.maps(target, np.ones((2, 16), np.float32), guidance)
+    np.testing.assert_array_equal(drawn, target + 1)
+    np.testing.assert_array_equal(answer[:, -1], guidance[:, 0])
+    np.testing.assert_array_equal(logits, target[:, :1] + 16)
 
 
 @pytest.mark.parametrize(

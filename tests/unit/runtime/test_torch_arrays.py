@@ -41,6 +41,16 @@ def test_a_generators_guidance_may_be_missing_and_its_sizes_are_known() -> None:
     assert list(Running(SimSwapGenerator(channels=8, identity_dim=16)).sizes) == [128]
 
 
+def test_a_layered_generator_answers_with_maps() -> None:
+    generator = LightGenerator(**SMALL, layers=True).eval()
+    target, guidance = (RANDOM.uniform(-1, 1, (1, n, 128, 128)).astype(np.float32) for n in (3, 4))
+    identity = np.ones((1, 16), np.float32)
+    with torch.no_grad():
+        wanted = generator.maps(*map(torch.from_numpy, (target, identity, guidance)))
+    for one, other in zip(Running(generator).maps(target, identity, guidance), wanted, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
 def test_detections_above_a_logit() -> None:
     detector = FaceDetector().eval()
     with torch.no_grad():

@@ -18,8 +18,8 @@ from reliableswap.models.layers import compose
 from reliableswap.swap.guidance import _fading_outwards
 from reliableswap.swap.networks import Networks
 from reliableswap.swap.place import CropPlace
+from reliableswap.swap.steps.cover import _decided
 from reliableswap.swap.steps.crop import enlarged
-from reliableswap.swap.steps.generate import _decided
 from reliableswap.swap.subject import Subject
 
 
@@ -53,19 +53,21 @@ def test_a_layered_generator_shows_the_texture_in_this_share(mesh: np.ndarray) -
 
 
 @pytest.mark.parametrize(
-    ("layers", "in_between", "size"), [(True, True, 384), (True, False, 512), (False, True, 512)]
+    ("layers", "height", "size"), [(True, 80, 128), (True, 300, 256), (True, 900, 256), (False, 300, 512)]
 )
-def test_the_crop_of_a_clip_is_no_larger_than_needed(layers: bool, in_between: bool, size: int) -> None:
+def test_the_crop_of_a_layered_generator_need_not_hold_what_is_fine(
+    layers: bool, height: int, size: int
+) -> None:
     picture, mesh = face(SMILE)
-    scale = 300 / np.ptp(mesh[:, 1])
+    scale = height / np.ptp(mesh[:, 1])
     picture = cv2.resize(picture, None, fx=scale, fy=scale)
     subject = Subject.of_crop(picture, mesh * np.float32(scale), Networks())
     generator: Any = SimpleNamespace(
         sizes=SIZES, config={"template": "arcface_128", "sizes": list(SIZES), "layers": layers}
     )
-    place = CropPlace.of(subject, generator, in_between)
+    place = CropPlace.of(subject, generator)
     assert place.size == size
-    assert place.holds_all
+    assert place.holds_all == (not layers or height == 80)
 
 
 def test_a_likely_face_is_opaque_and_a_likely_hand_is_not() -> None:
@@ -81,7 +83,7 @@ def test_a_picture_of_the_crop_lies_at_the_same_place_whatever_its_size() -> Non
     generator = SimpleNamespace(
         sizes=list(SIZES), config={"template": "arcface_128", "sizes": list(SIZES), "layers": True}
     )
-    place = CropPlace.of(subject, generator, in_between=True)
+    place = CropPlace.of(subject, generator)
     job: Any = SimpleNamespace(crop=place, quick=True)
     rows, columns = np.mgrid[: place.size, : place.size].astype(np.float32) / place.size
     large = np.sin(4 * rows) * np.cos(5 * columns)

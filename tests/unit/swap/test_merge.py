@@ -16,7 +16,7 @@ from reliableswap.faces.visibility import Covers
 from reliableswap.geometry import regions
 from reliableswap.models import CombAutoencoder
 from reliableswap.runtime.torch_arrays import Running
-from reliableswap.swap.engines import ENGINES, PARTS, engine_of, run
+from reliableswap.swap.engines import engine_of, parts_of, run, steps_of
 from reliableswap.swap.job import FaceJob
 from reliableswap.swap.networks import Networks
 from reliableswap.swap.person import Person
@@ -173,8 +173,7 @@ def test_who_is_trained_has_the_person_engine() -> None:
     trained, plain = Person("a", (subject,), decoder="a"), Person("b", (subject,))
     assert engine_of(trained, "neural") == "person"
     assert engine_of(plain, "neural") == "neural"
-    assert PARTS.keys() == ENGINES.keys()
-    assert tuple(chain(*PARTS["person"])) == ENGINES["person"]
+    assert tuple(chain(*parts_of("person", Networks()))) == steps_of("person", Networks())
 
 
 def test_a_real_network_runs() -> None:

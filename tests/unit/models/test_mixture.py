@@ -1,0 +1,90 @@
+"""A mixture is what the layers' maps mean for pictures that are not crops."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from reliableswap.models.layer_maps import CHANNELS, SCORES
+from reliableswap.models.layers import compose, enlarged, leaning
+from reliableswap.models.mixture import Mixture, mixture
+
+
+def inputs(size: int, flow: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """What a network drew (3,128,128), its maps, a target (S,S,3) uint8, and guidance valid on the left (4,S,S)."""
+    generator = torch.Generator().manual_seed(0)
+    drawn = (0.4 * torch.rand(3, 128, 128, generator=generator) - 0.2).numpy()  # nothing is clipped
+    maps = torch.randn(CHANNELS, 128, 128, generator=generator).numpy()
+    maps[SCORES : SCORES + 2] *= flow
+    maps[SCORES + 2 : SCORES + 4] = 0  # what would move the target, which a mixture leaves out
+    target = torch.randint(108, 148, (size, size, 3), generator=generator, dtype=torch.uint8).numpy()
+    texture = 0.4 * torch.rand(3, size, size, generator=generator).numpy() - 0.2
+    valid = np.zeros((1, size, size), np.float32)
+    valid[..., : size // 2] = 0.9
+    return drawn, maps, target, np.concatenate([texture, valid])
+
+
+def composed(
+    drawn: np.ndarray, maps: np.ndarray, target: np.ndarray, guidance: np.ndarray, lean: float
+) -> np.ndarray:
+    """(S,S,3) in 0..255 what `layers.compose` makes of the same."""
+
+    def batch(array: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array))[None]
+
+    answer = batch(maps)
+    if lean and target.shape[0] > 128:
+        answer = leaning(answer, lean)
+    seen = batch(target.transpose(2, 0, 1).astype(np.float32) / 127.5 - 1)
+    image, _ = compose(batch(drawn), answer, seen, batch(guidance))
+    return image[0].permute(1, 2, 0).numpy() * 127.5 + 127.5
+
+
+@pytest.mark.parametrize(("size", "lean"), [(128, 2.0), (256, 0.0), (256, 2.0)])
+def test_in_the_crop_a_mixture_gives_what_the_layers_give(size: int, lean: float) -> None:
+    drawn, maps, target, guidance = inputs(size, flow=0)
+    rng = np.random.default_rng(0)
+    change = rng.normal(0, 20, (size, size, 3)).astype(np.float32)
+    made = mixture(drawn, maps, target, guidance, change, lean)
+    texture = guidance[:3].transpose(1, 2, 0) * 127.5 + 127.5 - change  # as the source's photo shows it
+    result = (
+        texture * made.texture[..., None] + target.astype(np.float32) * made.target[..., None] + made.rest
+    )
+    wanted = composed(drawn, maps, target, guidance, lean)
+    assert np.abs(wanted - target).mean() > 5
+    np.testing.assert_allclose(result, wanted, atol=0.1)
+    np.testing.assert_allclose(made.picture, wanted, atol=0.1)
+
+
+def test_the_picture_follows_the_flow() -> None:
+    given = inputs(256, flow=1)
+    change = np.zeros((256, 256, 3), np.float32)
+    still = mixture(*inputs(256, flow=0), change, 2.0)
+    made = mixture(*given, change, 2.0)
+    wanted = composed(*given, 2.0)
+    assert np.abs(still.picture - wanted).mean() > 1
+    np.testing.assert_allclose(made.picture, wanted, atol=0.5)
+    assert np.abs(made.flow).max() <= 0.03
+
+
+def only(layer: int) -> Mixture:
+    """The mixture of maps that let one layer through."""
+    drawn, maps, target, guidance = inputs(256, flow=0)
+    maps[:] = 0
+    maps[:SCORES], maps[-2:] = -30, -30
+    maps[layer] = 30
+    return mixture(drawn, maps, target, guidance, np.full((256, 256, 3), 5, np.float32), 1.0)
+
+
+def test_each_layer_is_a_term() -> None:
+    left = (slice(None), slice(0, 120))
+    texture, target, drawn = map(only, range(3))
+    assert texture.texture[left].min() > 0.99
+    assert np.abs(texture.rest[left] - 5).max() < 0.1  # the tone
+    assert target.target.min() > 0.99
+    assert np.abs(target.rest).max() < 0.1
+    assert max(drawn.texture.max(), drawn.target.max()) < 0.01
+    picture = enlarged(torch.from_numpy(inputs(256, 0)[0])[None], torch.Size((256, 256)))[0]
+    np.testing.assert_allclose(drawn.rest, picture.permute(1, 2, 0) * 127.5 + 127.5, atol=0.5)
