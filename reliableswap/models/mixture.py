@@ -10,7 +10,7 @@ whose three terms are smooth, so they can be worked out in a small crop and enla
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -35,6 +35,15 @@ class Mixture:
     rest: np.ndarray
     flow: np.ndarray
     picture: np.ndarray
+
+    def showing(self, share: np.ndarray, change: np.ndarray) -> Mixture:
+        """The mixture with the texture alone in a share (S,S) of every pixel; change: as for `mixture`.
+
+        The picture stays: it is for reading an expression.
+        """
+        rest = self.rest + share[..., None] * (change - self.rest)
+        texture, target = self.texture + share * (1 - self.texture), self.target * (1 - share)
+        return replace(self, texture=texture, target=target, rest=rest)
 
 
 def mixture(

@@ -12,7 +12,7 @@ from reliableswap.geometry import regions
 from reliableswap.geometry.raster import rasterise
 from reliableswap.geometry.resampling import to_bytes
 from reliableswap.geometry.topology import checked_mesh, checked_picture
-from reliableswap.geometry.warp import open_lips, reenact
+from reliableswap.geometry.warp import Texture, open_lips, reenact
 from reliableswap.imaging import colour
 from reliableswap.imaging.bands import three_channels
 from reliableswap.models.layer_maps import INVALID
@@ -26,6 +26,10 @@ _END = 0.1  # of the face's width: the distance from the texture's end within wh
 _COARSE_TONES, _COARSER_TONES = 100, 200
 FADE = 0.06  # of the face's width: the distance in which the texture fades to the outline
 LEAST_VALID = 0.02  # guidance with a lower validity is left out
+_SOME = (
+    0.2  # validity from which a texture's beard is shown: at the jaw it is low, and a beard must end there
+)
+_SOFT_BEARD = 0.01  # of the face's width
 
 
 class Guidance(NamedTuple):
@@ -33,11 +37,13 @@ class Guidance(NamedTuple):
     the source's photo does not show its skin, where something covers it, and between lids and lips.
 
     change: (H,W,3) float32 what the target's light has changed of the texture, in levels of 255.
+    beard: (H,W) in 0..1, where the texture shows a lower face that is not bare skin.
     """
 
     texture: np.ndarray
     validity: np.ndarray
     change: np.ndarray
+    beard: np.ndarray
 
 
 def guidance_texture(
@@ -58,14 +64,14 @@ def guidance_texture(
     source, target = checked_picture(source, "source"), checked_picture(target, "target")
     source_mesh, target_mesh = checked_mesh(source_mesh, "source"), checked_mesh(target_mesh, "target")
     toned, valid = np.zeros_like(target), np.zeros(target.shape[:2], np.float32)
-    change = np.zeros(target.shape, np.float32)
+    change, beard = np.zeros(target.shape, np.float32), np.zeros(target.shape[:2], np.float32)
     room = 0.08 * regions.face_width(target_mesh)  # local means need some surroundings
     where = regions.window(target_mesh, target.shape[:2], room)  # both are zero beside the mesh
     corner = np.array([where[1].start, where[0].start, 0], np.float32)
-    toned[where], valid[where], change[where] = _in_window(
+    toned[where], valid[where], change[where], beard[where] = _in_window(
         source, source_mesh, target[where], target_mesh - corner, covers, soft_light, quick
     )
-    return Guidance(toned, valid * _fading_outwards(target_mesh, target.shape[:2]), change)
+    return Guidance(toned, valid * _fading_outwards(target_mesh, target.shape[:2]), change, beard)
 
 
 def _in_window(
@@ -92,7 +98,25 @@ def _in_window(
     own = np.maximum(regions.eyes(target_mesh, shape, EYE_OPENING), regions.inner_mouth(target_mesh, shape))
     shown = ((own < 0.5) & (texture.validity > LEAST_VALID)).astype(np.float32)
     toned = to_bytes((texture.image + change) * three_channels(shown))
-    return Guidance(toned, texture.validity * shown, change)
+    return Guidance(toned, texture.validity * shown, change, _beard(texture, target_mesh, width))
+
+
+def _beard(texture: Texture, mesh: np.ndarray, width: float) -> np.ndarray:
+    """(H,W) as Guidance has it."""
+    shape = texture.bare.shape
+    place = regions.lower_face(mesh, shape) * (1 - regions.lips(mesh, shape))
+    hairy = (1 - texture.bare) * place * (texture.validity > _SOME)
+    # Beside the ears a source's mesh may show what is behind its face.
+    return regions.feathered(hairy.astype(np.float32), _SOFT_BEARD * width) * _below_nose(mesh, shape)
+
+
+def _below_nose(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
+    """(H,W) rising from 0 to 1 between the nose and the mouth."""
+    tip, chin = mesh[4, :2], mesh[152, :2]
+    down = (chin - tip) / max(float(np.square(chin - tip).sum()), 1e-6)
+    rows, columns = np.ogrid[: shape_hw[0], : shape_hw[1]]
+    t = np.clip(((columns - tip[0]) * down[0] + (rows - tip[1]) * down[1] - 0.15) / 0.35, 0, 1)
+    return np.asarray(t * t * (3 - 2 * t), np.float32)
 
 
 def _toned(

@@ -23,6 +23,7 @@ Steady = Callable[[str, np.ndarray], np.ndarray]  # what is decided, by name -> 
 
 NEAR = 0.1  # fraction of the face's width around its mesh within which steps ask what covers it
 COARSE_REACH = 0.05  # coarse bands may change pixels this fraction of the face's width beyond the mask
+_BEARD = (0.5, 0.9)  # probability of a beard between which a source counts as bearded
 _FULL_BEARD = (0.97, 0.99)  # probability of a beard between which it goes from light to full
 
 
@@ -155,6 +156,13 @@ class FaceJob:
             float(np.clip((self.target.covers.bearded - low) / (high - low), 0, 1)) * self.settings.likeness
         )
         return full * (1 - self.source.strict_covers.bearded) if full > 0 else 0.0
+
+    @cached_property
+    def only_source_bearded(self) -> float:
+        """How certainly the source has a beard and the target has none, in 0..1."""
+        low, high = _BEARD
+        beard = float(np.clip((self.source.strict_covers.bearded - low) / (high - low), 0, 1))
+        return beard * (1 - self.target.covers.bearded) if beard > 0 else 0.0
 
     @cached_property
     def window(self) -> tuple[slice, slice]:

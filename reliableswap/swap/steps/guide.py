@@ -8,7 +8,7 @@ import numpy as np
 from reliableswap.faces.align import apply, generators_crop, to_planes
 from reliableswap.geometry.resampling import to_bytes
 from reliableswap.models.layer_maps import SIDE
-from reliableswap.swap.guidance import guidance_texture
+from reliableswap.swap.guidance import Guidance, guidance_texture
 from reliableswap.swap.job import FaceJob
 from reliableswap.swap.person import directions
 
@@ -16,15 +16,22 @@ from reliableswap.swap.person import directions
 def guide(job: FaceJob) -> FaceJob:
     """Layers of the crop: `seen` (S,S,3) uint8 the target.
 
-    And if the generator takes guidance: `guidance` (1,4,S,S), and `toned` (S,S,3), what the target's light has changed
-    of its texture.
+    And if the generator takes guidance: `guidance` (1,4,S,S), `toned` (S,S,3), what the target's light has changed of
+    its texture, and `beard` (S,S) in 0..1, where it shows a beard that the target does not have.
     """
     place = job.crop
     seen = to_bytes(generators_crop(job.layer("reshaped"), place.matrix, place.size, job.quick))
     if not job.networks.generator.guidance_channels:
         return job.with_layers(seen=seen)
-    guidance, toned = _guidance(job, seen, apply(place.matrix, job.goal))
-    return job.with_layers(seen=seen, guidance=guidance, toned=toned)
+    made = _guidance(job, seen, apply(place.matrix, job.goal))
+    colours = cv2.split(to_planes(made.texture)[0].transpose(1, 2, 0))
+    planes = cv2.merge([*colours, made.validity.astype(np.float32)])
+    return job.with_layers(
+        seen=seen,
+        guidance=planes.transpose(2, 0, 1)[None],
+        toned=made.change,
+        beard=made.beard * np.float32(job.only_source_bearded),
+    )
 
 
 def identity_request(job: FaceJob) -> np.ndarray:
@@ -49,9 +56,8 @@ def _turned_away(vector: np.ndarray, other: np.ndarray, share: float) -> np.ndar
     return directions(directions(vector) - np.float32(share) * directions(other)) * length
 
 
-def _guidance(job: FaceJob, picture: np.ndarray, mesh: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(1,4,S,S) the source's texture on the target's crop in [-1,1] with its validity in 0..1, and (S,S,3) what the
-    target's light has changed of it.
+def _guidance(job: FaceJob, picture: np.ndarray, mesh: np.ndarray) -> Guidance:
+    """The source's texture on the target's crop.
 
     The source goes through a crop of the same size first, as in training: a larger photo would give a sharper
     guidance than the generator has learnt from.
@@ -60,7 +66,7 @@ def _guidance(job: FaceJob, picture: np.ndarray, mesh: np.ndarray) -> tuple[np.n
     view = job.crop.size, job.crop.template
     seen, matrix = source.aligned(*view)
     # In small photos softer light costs likeness and shows little.
-    made = guidance_texture(
+    return guidance_texture(
         seen,
         apply(matrix, source.mesh),
         picture,
@@ -69,6 +75,3 @@ def _guidance(job: FaceJob, picture: np.ndarray, mesh: np.ndarray) -> tuple[np.n
         soft_light=job.crop.size > SIDE,
         quick=job.quick,
     )
-    colours = cv2.split(to_planes(made.texture)[0].transpose(1, 2, 0))
-    planes = cv2.merge([*colours, made.validity.astype(np.float32)])
-    return planes.transpose(2, 0, 1)[None], made.change

@@ -25,6 +25,8 @@ def mix(job: FaceJob) -> FaceJob:
     drawn, maps, logits = generator.maps(reduced(to_planes(seen)), identity_request(job), reduced(guidance))
     lean = float(generator.config.get("lean", 0.0))
     mixed = mixture(drawn[0], maps[0], seen, guidance[0], job.layer("toned"), lean)
+    if job.only_source_bearded > 0:
+        mixed = mixed.showing(job.layer("beard"), job.layer("toned"))
     mask = 0.5 + 0.5 * np.tanh(0.5 * enlarged(logits[0, 0], LARGEST))
     return job.with_layers(
         of_texture=mixed.texture,
@@ -32,5 +34,5 @@ def mix(job: FaceJob) -> FaceJob:
         rest=mixed.rest,
         flow=mixed.flow,
         generated=mixed.picture,
-        cover=cover_of(mask),
+        cover=np.maximum(cover_of(mask), enlarged(job.layer("beard"), LARGEST)),
     )

@@ -19,6 +19,7 @@ from .crop import enlarged, face_in_crop_window, in_region
 # more of it costs likeness; in large ones the source's iris would show at the lids.
 _OPENING, _OPENING_LARGE = 0.7, 0.95
 _EDGE, _SOFT = 0.05, 0.03  # of the face's width: how far a large face ends inside the outline, and how softly
+_SOFT_BEARD = 0.015  # of the face's width: how softly a beard ends at the jaw
 _VALID = (0.5, 0.9)  # validity between which a texture begins to count
 
 
@@ -39,7 +40,8 @@ def opacity(job: FaceJob) -> FaceJob:
     mesh = job.goal - np.array([there[1].start, there[0].start, 0], np.float32)
     shown = (1 - front) * (1 - targets_own(mesh, worn.shape, _OPENING_LARGE if job.is_large else _OPENING))
     if job.is_large:
-        shown *= _inside(mesh, worn.shape, _validity(job, piece))
+        beard = enlarged(job, job.layer("beard"), piece)
+        shown *= _inside(mesh, worn.shape, _validity(job, piece), beard)
         rows, columns = job.crop.window
         alpha = np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.float32)
         alpha[piece] = shown * enlarged(job, cover, piece)
@@ -56,13 +58,16 @@ def _validity(job: FaceJob, piece: Window) -> np.ndarray:
     return np.clip((valid - low) / (high - low), 0, 1)
 
 
-def _inside(mesh: np.ndarray, shape_hw: tuple[int, int], valid: np.ndarray) -> np.ndarray:
+def _inside(mesh: np.ndarray, shape_hw: tuple[int, int], valid: np.ndarray, beard: np.ndarray) -> np.ndarray:
     """(H,W) one inside the face, falling to zero before its outline, and beside its features where no texture is valid.
 
     What a layered generator draws itself is soft beside a photo of more than 128 px, and where the source's face is
-    behind hair it draws a stain: the target's own cheek and temple look better.
+    behind hair it draws a stain: the target's own cheek and temple look better. A source's beard reaches to the jaw.
     """
     width = regions.face_width(mesh)
     oval = regions.oval(mesh, shape_hw)
     there = regions.eroded(oval, _EDGE * width) * np.maximum(valid, regions.features(mesh, shape_hw))
-    return regions.feathered(there, _SOFT * width)
+    shown = regions.feathered(there, _SOFT * width)
+    if beard.any():
+        shown = np.maximum(shown, beard * regions.feathered(oval, _SOFT_BEARD * width))
+    return shown
