@@ -26,7 +26,7 @@ def test_guidance_leaves_what_is_between_lids_and_lips_to_the_target() -> None:
     picture, mesh = face(SMILE)
     shape = picture.shape[:2]
     whole, everywhere = warp_texture(picture, mesh, mesh, shape)
-    texture, validity, _ = guidance(picture, picture, mesh)
+    texture, validity, *_ = guidance(picture, picture, mesh)
     own = np.maximum(regions.eyes(mesh, shape, 0.8), regions.inner_mouth(mesh, shape)) > 0
     near = np.maximum(regions.eyes(mesh, shape, 1.1), regions.inner_mouth(mesh, shape)) > 0
     assert own.sum() > 50
@@ -60,7 +60,7 @@ def test_quick_guidance_hardly_differs() -> None:
 def test_guidance_has_the_skin_tone_of_the_target() -> None:
     picture, mesh = face(SMILE)
     warm = np.rint(picture * np.array([1.0, 0.7, 0.45])).astype(np.uint8)
-    texture, validity, _ = guidance(picture, warm, mesh)
+    texture, validity, *_ = guidance(picture, warm, mesh)
     skin = (regions.skin(mesh, picture.shape[:2]) > 0.9) & (validity > 0.9)
     assert np.abs(texture[skin].mean(0) - warm[skin].mean(0)).max() < 6
     assert np.abs(picture[skin].mean(0) - warm[skin].mean(0)).max() > 25
@@ -78,7 +78,7 @@ def test_guidance_stands_in_the_light_of_the_target() -> None:
         light = photo.mean(2)
         return float(light[sure & (across < -0.15)].mean() / light[sure & (across > 0.15)].mean())
 
-    texture, validity, _ = guidance(picture, sunny, mesh)
+    texture, validity, *_ = guidance(picture, sunny, mesh)
     own, wanted, given = (left_against_right(p, skin & (validity > 0.9)) for p in (picture, sunny, texture))
     assert wanted > own * 1.5
     assert abs(np.log(given / wanted)) < 0.35 * abs(np.log(own / wanted))
@@ -103,7 +103,7 @@ def test_a_smiling_sources_teeth_stay_out_of_closed_lips() -> None:
     smiling, open_mouth = face(SMILE)
     picture, mesh = face(WOMAN)
     covers = find_covers(smiling, open_mouth, bundled_glasses(), strict=True)
-    texture, validity, _ = guidance_texture(smiling, open_mouth, picture, mesh, covers)
+    texture, validity, *_ = guidance_texture(smiling, open_mouth, picture, mesh, covers)
     lips = (regions.lips(mesh, picture.shape[:2]) > 0.9) & (validity > 0.5)
     plain, _ = warp_texture(smiling, open_mouth, mesh, picture.shape[:2])
     assert lips.sum() > 50
@@ -127,7 +127,7 @@ def test_soft_light_meets_the_targets_where_the_texture_ends() -> None:
     covers = find_covers(shaded, mesh, None)
     off = []
     for soft in (False, True):
-        texture, validity, _ = guidance_texture(shaded, mesh, picture, mesh, covers, soft_light=soft)
+        texture, validity, *_ = guidance_texture(shaded, mesh, picture, mesh, covers, soft_light=soft)
         edge = (inside > 0.01) & (inside < 0.05) & (validity > 0.3) & (regions.skin(mesh, shape) > 0.9)
         assert edge.sum() > 100
         off.append(float(np.log(texture[edge].mean() / picture[edge].mean())))
@@ -147,7 +147,7 @@ def test_soft_light_takes_a_hard_shadow_of_the_source_away() -> None:
     )
     left = []
     for soft in (False, True):
-        texture, validity, _ = guidance_texture(shadowed, mesh, picture, mesh, covers, soft_light=soft)
+        texture, validity, *_ = guidance_texture(shadowed, mesh, picture, mesh, covers, soft_light=soft)
         there = (skin > 0.5) & (validity > 0.9)
         assert there.sum() > 100
         left.append(float(np.abs(texture.astype(float) - picture).mean(2)[there].mean()))
