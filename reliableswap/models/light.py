@@ -131,7 +131,7 @@ class LightGenerator(Generator):
     are applied at the inputs' own size; `lean` is added to the texture's score where that is above 128 px, because what
     the network draws is soft there, and the texture keeps its colours, because the network's changes of them show as
     stains. `away` is the share of the target's vector that a swap subtracts from the
-    source's (swap/steps/generate.py). `adapter_join` says how an IdentityAdapter is joined ("none": there is none), and
+    source's (swap/steps/guide.py). `adapter_join` says how an IdentityAdapter is joined ("none": there is none), and
     `adapter_encoder` holds its encoder's settings.
     """
 

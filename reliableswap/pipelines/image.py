@@ -91,7 +91,7 @@ class ReliableSwapPipeline(SwapCalls, StoredPipeline):
     @property
     def place(self) -> str:
         """Where the networks run: a device of torch's, or the name of another runtime."""
-        return self._running.runtime_name or str(self.device)
+        return self._running.runtime_name or self._running.device
 
     def networks(self) -> Networks:
         """The components as they run now; raises if generator and encoders do not belong together."""

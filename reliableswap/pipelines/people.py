@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reliableswap.errors import NoFaceError
-from reliableswap.faces.analysers.base import FaceAnalyser
+from reliableswap.faces.analysers.base import FaceAnalyser, largest_face
 from reliableswap.faces.face import Face
 from reliableswap.media import Picture
 from reliableswap.swap.networks import Networks
@@ -19,11 +19,15 @@ def find_faces(picture: Picture, analyser: FaceAnalyser) -> list[Face]:
     """The faces of a picture, largest first; raise NoFaceError if there is none."""
     faces = analyser(picture.pixels)
     if not faces:
-        raise NoFaceError(
-            f"no face found in {picture.name} ({picture.width}x{picture.height}, also turned by quarter "
-            "turns); use a sharper or larger photo of the face, or crop closer"
-        )
+        raise _no_face(picture)
     return faces
+
+
+def _no_face(picture: Picture) -> NoFaceError:
+    return NoFaceError(
+        f"no face found in {picture.name} ({picture.width}x{picture.height}, also turned by quarter "
+        "turns); use a sharper or larger photo of the face, or crop closer"
+    )
 
 
 def prepared(photos: Sequence[PictureLike], networks: Networks, analyser: FaceAnalyser) -> Person:
@@ -31,7 +35,9 @@ def prepared(photos: Sequence[PictureLike], networks: Networks, analyser: FaceAn
     subjects, origins = [], []
     for photo in photos:
         picture = to_picture(photo)
-        face = find_faces(picture, analyser)[0]
+        face = largest_face(analyser, picture.pixels)
+        if face is None:
+            raise _no_face(picture)
         subjects.append(Subject.around(picture.pixels, face, picture.name, networks))
         origins.append(picture.known_origin())
     return Person(source_name(photos[0]), tuple(subjects), tuple(origins))

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import compress
+from operator import attrgetter, is_
 
 import torch
 from torch import Tensor, nn
+
+_VERSION = attrgetter("_version")
 
 
 class WeightsState:
@@ -21,36 +25,34 @@ class WeightsState:
         self._children: list[tuple[Mapping[str, nn.Module | None], list[nn.Module | None]]] = [
             (module._modules, list(module._modules.values())) for module in modules if module._modules
         ]
-        self._weights = [
-            (held, name, _Weight(tensor))
+        self._held = [
+            (held, name)
             for module in modules
             for held in (module._parameters, module._buffers)
             for name, tensor in held.items()
             if tensor is not None
         ]
+        self._weights = self._now()
+        self._counted = [
+            not tensor.is_inference() for tensor in self._weights
+        ]  # torch counts no changes of others
+        self._addresses, self._versions = self._memory()
+        with torch.no_grad():  # kept alive, so that an address can't be given to another tensor
+            self._kept = [tensor.detach() for tensor in self._weights]
 
     def matches(self, network: nn.Module) -> bool:
         """Whether this network, the one that the state was taken of, still has the same weights."""
-        return all(list(held.values()) == then for held, then in self._children) and all(
-            weight.same(held.get(name)) for held, name, weight in self._weights
-        )
-
-
-class _Weight:
-    """One parameter or buffer, its memory and its count of in-place changes."""
-
-    def __init__(self, tensor: Tensor) -> None:
-        self.tensor, self.address, self.version = tensor, tensor.data_ptr(), _version(tensor)
-        with torch.no_grad():
-            self._memory = tensor.detach()  # kept alive, so that its address can't be given to another tensor
-
-    def same(self, tensor: Tensor | None) -> bool:
         return (
-            tensor is self.tensor
-            and self.tensor.data_ptr() == self.address
-            and _version(self.tensor) == self.version
+            all(list(held.values()) == then for held, then in self._children)
+            and all(map(is_, self._now(), self._weights))
+            and self._memory() == (self._addresses, self._versions)
         )
 
+    def _now(self) -> list[Tensor]:
+        """Every parameter and buffer where the state found one."""
+        return [held.get(name) for held, name in self._held]  # type: ignore[misc]  # one that is gone is another one
 
-def _version(tensor: Tensor) -> int:
-    return 0 if tensor.is_inference() else tensor._version
+    def _memory(self) -> tuple[list[int], list[int]]:
+        """The weights' addresses, and how often each was changed in place; a network has hundreds."""
+        versions = map(_VERSION, compress(self._weights, self._counted))
+        return list(map(Tensor.data_ptr, self._weights)), list(versions)
