@@ -13,7 +13,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["GRADIO_SERVER_PORT"] = str(7860 + 100 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]))
 # The user's own signing key and cache stay untouched, and the user's trust is not asked.
 os.environ["RELIABLESWAP_CONFIG"] = tempfile.mkdtemp(prefix="reliableswap-tests-")
-os.environ["HF_ASSETS_CACHE"] = tempfile.mkdtemp(prefix="reliableswap-tests-")
+# The processes of pytest-xdist, and those that tests start, share the first one's cache of converted networks.
+if "RELIABLESWAP_TESTS" not in os.environ:
+    os.environ["RELIABLESWAP_TESTS"] = str(os.getpid())
+    os.environ["HF_ASSETS_CACHE"] = tempfile.mkdtemp(prefix="reliableswap-tests-")
 os.environ["RELIABLESWAP_CERT"] = os.environ["RELIABLESWAP_KEY"] = os.environ["RELIABLESWAP_TRUST"] = ""
 
 import itertools
@@ -39,7 +42,9 @@ if TYPE_CHECKING:
 
     from reliableswap import ReliableSwapPipeline
 
-OWN_FOLDERS = [os.environ["RELIABLESWAP_CONFIG"], os.environ["HF_ASSETS_CACHE"]]
+OWN_FOLDERS = [os.environ["RELIABLESWAP_CONFIG"]]
+if os.environ["RELIABLESWAP_TESTS"] == str(os.getpid()):
+    OWN_FOLDERS.append(os.environ["HF_ASSETS_CACHE"])
 WORKER_BYTES = 5 * 2**29  # what a process of tests takes at most, and some
 
 # The same examples everywhere, however busy the machine is.

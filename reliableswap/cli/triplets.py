@@ -170,7 +170,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Make the triplets, and report what became of the pairs on stderr."""
     try:
         from reliableswap.triplets.factory import make_triplets
-        from reliableswap.triplets.surrogates.swapped import GeneratorChoice
+        from reliableswap.triplets.surrogates.generator_choice import GeneratorChoice
     except ImportError as error:
         if error.name not in {"pyarrow", "tqdm"}:
             raise

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 from torch.nn import functional as F
 
 from reliableswap.faces.align import IDENTITY_WINDOW, to_planes
@@ -73,7 +72,7 @@ class Writer:
     ) -> Iterator[WrittenFile]:
         """The files of a network; rows: examples of its inputs, if it is to be rounded to 8 bits."""
         network.float()
-        parts: list[tuple[nn.Module, Signature]] = [(network, one) for one in signatures(network)]
+        parts: list[tuple[Network | LayerMaps, Signature]] = [(network, one) for one in signatures(network)]
         maps = maps_signature(network)
         if maps is not None:
             parts.append((LayerMaps(network), maps))
@@ -98,7 +97,7 @@ class Writer:
     def _rounded(
         self,
         name: str,
-        network: nn.Module,
+        network: Network | LayerMaps,
         signature: Signature,
         path: Path,
         rows: Sequence[Sequence[np.ndarray]],

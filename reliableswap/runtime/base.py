@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from reliableswap.models.light import LightGenerator
 
 from .cache import converted
 from .state import WeightsState
+from .tracing import traced, tracing
 
 
 class Runtime(ABC):
@@ -106,22 +106,18 @@ class Runtime(ABC):
         return WeightsState(network)
 
     def _compile_for(self, module: nn.Module, shapes: tuple[torch.Size | None, ...]) -> Any:
-        given = tuple(shape is not None for shape in shapes)
-        examples = tuple(torch.zeros(shape) for shape in shapes if shape is not None)
+        given = [shape for shape in shapes if shape is not None]
 
         def convert(folder: Path) -> None:
-            graph = torch.export.export(_TensorsOnly(module, given).eval(), examples)
-            self.convert(graph, [example.shape for example in examples], folder)
+            self.convert(traced(module, shapes), given, folder)
 
+        asked = [type(module).__name__, *shapes]
         try:
-            # Tensors of inference mode can't be traced. torch warns here of what it deprecates in itself.
-            with torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
-                warnings.simplefilter("ignore", FutureWarning)
-                with converted(self.name, self.version, self.network, shapes, convert) as folder:
-                    return self.load(folder)
+            with tracing(), converted(self.name, self.version, self.network, asked, convert) as folder:
+                return self.load(folder)
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[0].rstrip(".")
-            sizes = ", ".join(str(tuple(example.shape)) for example in examples)
+            sizes = ", ".join(str(tuple(shape)) for shape in given)
             raise ReliableSwapError(
                 f"{self.name} can't run {type(self.network).__name__} on inputs of {sizes}: {reason}; choose "
                 "the device cpu"
@@ -154,22 +150,11 @@ class OneByOne:
 class LayerMaps(nn.Module):
     """A layered generator's `maps` as a network."""
 
-    def __init__(self, generator: nn.Module) -> None:
+    generator: Network
+
+    def __init__(self, generator: Network) -> None:
         super().__init__()
         self.generator = generator
 
     def forward(self, *inputs: Tensor) -> Any:
-        return self.generator.maps(*inputs)  # type: ignore[operator]
-
-
-class _TensorsOnly(nn.Module):
-    """A network as tensors in, tuple of tensors out; inputs that `given` marks as missing are passed as None."""
-
-    def __init__(self, network: nn.Module, given: tuple[bool, ...]) -> None:
-        super().__init__()
-        self.network, self.given = network, given
-
-    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        rest = iter(inputs)
-        answer = self.network(*(next(rest) if there else None for there in self.given))
-        return (answer,) if isinstance(answer, Tensor) else tuple(answer)
+        return self.generator.maps(*inputs)

@@ -1,7 +1,8 @@
 """Converted networks on disk: converting one takes seconds, reading it a fraction of one.
 
 They lie in the Hugging Face assets cache (HF_ASSETS_CACHE). An entry's name is a digest of all that it follows from:
-weights, config, the code of the networks, input shapes and versions. So an entry is never stale, only unused.
+weights, config, the code of the networks and of the conversion, input shapes and versions. So an entry is never stale,
+only unused.
 """
 
 from __future__ import annotations
@@ -32,13 +33,15 @@ _DRAFT = ".draft-"
 
 @contextmanager
 def converted(
-    runtime: str, version: str, network: Network, shapes: Sequence[Any], convert: Callable[[Path], None]
+    runtime: str, version: str, network: Network, asked: Sequence[Any], convert: Callable[[Path], None]
 ) -> Iterator[Path]:
     """A folder with a network converted for a runtime: from the cache, or made by `convert`, which writes into it.
 
+    asked: which part of the network, and for which shapes of its inputs.
+
     Where the cache can't be written, it is a folder for this time only.
     """
-    key = conversion_key(version, network, shapes)
+    key = conversion_key(version, network, asked)
     try:
         entry = cached_assets_path("reliableswap", runtime) / key
         draft = None if entry.is_dir() else Path(tempfile.mkdtemp(prefix=_DRAFT, dir=entry.parent))
@@ -77,11 +80,11 @@ def _kept(draft: Path, entry: Path) -> Path:
     return entry
 
 
-def conversion_key(version: str, network: Network, shapes: Sequence[Any]) -> str:
-    """A digest of the network, the shapes of its inputs, and what converts them."""
+def conversion_key(version: str, network: Network, asked: Sequence[Any]) -> str:
+    """A digest of the network, of what is asked of it, and of what converts it."""
     digest = hashlib.sha256()
     config = {name: value for name, value in network.config.items() if not name.startswith("_")}
-    about = [type(network).__name__, config, [None if s is None else list(s) for s in shapes]]
+    about = [type(network).__name__, config, list(asked)]
     digest.update(
         json.dumps([version, torch.__version__, _code(), about], sort_keys=True, default=str).encode()
     )
@@ -93,6 +96,7 @@ def conversion_key(version: str, network: Network, shapes: Sequence[Any]) -> str
 
 @lru_cache(maxsize=1)
 def _code() -> str:
-    """A digest of the networks' source code."""
-    files = sorted(Path(next(iter(models.__path__))).glob("*.py"))
+    """A digest of the source code of the networks and of this package, which converts them."""
+    folders = Path(next(iter(models.__path__))), Path(__file__).parent
+    files = [path for folder in folders for path in sorted(folder.glob("*.py"))]
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()

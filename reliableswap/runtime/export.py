@@ -2,62 +2,48 @@
 
 from __future__ import annotations
 
-import logging
 import tempfile
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
 from reliableswap.errors import ReliableSwapError
+from reliableswap.models.base import Network
 
 from . import onnx, openvino
+from .base import LayerMaps
+from .cache import converted
 from .exported import ExportedFile
 from .signatures import Signature
+from .tracing import Flat, traced, tracing
 
 FORMATS = ("onnx", "openvino")
 PARITY = 1e-3  # the largest difference from torch that is float32's rounding
 
 
-def write_onnx(network: nn.Module, signature: Signature, path: Path) -> None:
-    """Write a network in float32 as one ONNX file."""
+def write_onnx(network: Network | LayerMaps, signature: Signature, path: Path) -> None:
+    """Write a network in float32 as one ONNX file. What was converted before, here or for a device, is in the cache."""
     onnx.library()
+    from onnxscript import ir
+
     network = network.float().cpu().eval()
-    examples = tuple(torch.zeros(shape) for shape in signature.inputs.values())
-    # Tensors of inference mode can't be traced. torch warns here of what it deprecates in itself.
-    with torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings(), _quiet():
-        warnings.simplefilter("ignore")
-        tensors = _Flat(network)
-        count = len(tensors(*examples))
-        graph = torch.export.export(tensors.eval(), examples, dynamic_shapes=_free(signature))
-        program = torch.onnx.export(
-            graph,
-            dynamo=True,
-            verbose=False,
-            input_names=list(signature.inputs),
-            output_names=output_names(signature, count),
-        )
-    assert program is not None
+    whole = network.generator if isinstance(network, LayerMaps) else network
+    shapes, steps = [*signature.inputs.values()], signature.steps
+    asked = [type(network).__name__, *shapes, *([f"multiples of {steps}"] if steps else [])]
+
+    def convert(folder: Path) -> None:
+        onnx.convert(traced(network, shapes, steps), folder)
+
+    with tracing(), converted(onnx.NAME, onnx.version(), whole, asked, convert) as folder:
+        model = ir.load(folder / onnx.FILE)
+    graph = model.graph
+    for value, name in zip(graph.inputs, signature.inputs, strict=True):
+        value.name = name
+    for value, name in zip(graph.outputs, output_names(signature, len(graph.outputs)), strict=True):
+        value.name = name
     path.parent.mkdir(parents=True, exist_ok=True)
-    program.save(str(path), external_data=False)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the exporter's notes on every rule that it applied."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
-    levels = [one.level for one in loggers]
-    for one in loggers:
-        one.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        for one, level in zip(loggers, levels, strict=True):
-            one.setLevel(level)
+    ir.save(model, path)
 
 
 def write_openvino(onnx_file: Path, path: Path) -> None:
@@ -67,7 +53,7 @@ def write_openvino(onnx_file: Path, path: Path) -> None:
     library.save_model(library.convert_model(str(onnx_file)), str(path), compress_to_fp16=False)
 
 
-def export(network: nn.Module, signature: Signature, path: Path, form: str) -> float:
+def export(network: Network | LayerMaps, signature: Signature, path: Path, form: str) -> float:
     """Write a network in float32 and return the largest difference of its answers from torch's; raise above PARITY."""
     if form not in FORMATS:
         raise ReliableSwapError(f"unknown format {form!r}; choose one of {', '.join(FORMATS)}")
@@ -85,12 +71,12 @@ def export(network: nn.Module, signature: Signature, path: Path, form: str) -> f
     return difference
 
 
-def parity(network: nn.Module, signature: Signature, path: Path) -> float:
+def parity(network: Network | LayerMaps, signature: Signature, path: Path) -> float:
     """The largest difference between torch and a file, on random inputs, in units of the largest answer or 1."""
     generator = torch.Generator().manual_seed(0)
     inputs = [torch.rand(shape, generator=generator) * 2 - 1 for shape in _tried(signature)]
     with torch.no_grad():
-        wanted = _Flat(network.float().cpu().eval())(*inputs)
+        wanted = Flat(network.float().cpu().eval())(*inputs)
     found = ExportedFile(path, torch.get_num_threads())(*(one.numpy() for one in inputs))
     worst = 0.0
     for one, other in zip(wanted, found, strict=True):
@@ -111,28 +97,3 @@ def _tried(signature: Signature) -> list[tuple[int, ...]]:
     if not signature.steps:
         return list(signature.inputs.values())
     return [(*shape[:2], 5 * signature.steps, 7 * signature.steps) for shape in signature.inputs.values()]
-
-
-def _free(signature: Signature) -> tuple[tuple[dict[int, object], ...]] | None:
-    if not signature.steps:
-        return None
-    height, width = torch.export.Dim("height", min=1, max=128), torch.export.Dim("width", min=1, max=128)
-    return (tuple({2: signature.steps * height, 3: signature.steps * width} for _ in signature.inputs),)
-
-
-class _Flat(nn.Module):
-    """A network with a flat tuple of tensors as its output."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        return tuple(_tensors(self.network(*inputs)))
-
-
-def _tensors(output: object) -> list[Tensor]:
-    if isinstance(output, Tensor):
-        return [output]
-    assert isinstance(output, Sequence) or hasattr(output, "__iter__")
-    return [tensor for part in output for tensor in _tensors(part)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from reliableswap.models.base import Network
 from .base import Runtime
 
 NAME = "onnx"
-_FILE = "network.onnx"
+FILE = "network.onnx"
 
 
 @lru_cache(maxsize=1)
@@ -36,6 +38,35 @@ def library() -> Any:
     return onnxruntime
 
 
+def version() -> str:
+    """What a converted network depends on, beside torch."""
+    import onnxscript
+
+    return f"onnxruntime {library().__version__}, onnxscript {onnxscript.__version__}"
+
+
+def convert(graph: ExportedProgram, folder: Path) -> None:
+    """Write an exported network into a folder, as FILE."""
+    with _quiet():
+        program = torch.onnx.export(graph, dynamo=True, verbose=False)
+    assert program is not None
+    (folder / FILE).write_bytes(program.model_proto.SerializeToString())
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the exporter's notes on every rule that it applied."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [one.level for one in loggers]
+    for one in loggers:
+        one.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for one, level in zip(loggers, levels, strict=True):
+            one.setLevel(level)
+
+
 class OnnxRuntime(Runtime):
     """A network exported to ONNX in memory and run in float32 by ONNX Runtime."""
 
@@ -44,17 +75,15 @@ class OnnxRuntime(Runtime):
 
     def __init__(self, network: Network, *, exact: bool = False) -> None:
         super().__init__(network, exact=exact)
-        self.version = f"onnxruntime {library().__version__}"
+        self.version = version()
 
     def convert(self, graph: ExportedProgram, shapes: list[torch.Size], folder: Path) -> None:
-        program = torch.onnx.export(graph, dynamo=True, verbose=False)
-        assert program is not None
-        (folder / _FILE).write_bytes(program.model_proto.SerializeToString())
+        convert(graph, folder)
 
     def load(self, folder: Path) -> Any:
         options = library().SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
-        return library().InferenceSession(str(folder / _FILE), options, providers=["CPUExecutionProvider"])
+        return library().InferenceSession(str(folder / FILE), options, providers=["CPUExecutionProvider"])
 
     def infer(self, compiled: Any, inputs: list[np.ndarray]) -> list[np.ndarray]:
         names = [one.name for one in compiled.get_inputs()]

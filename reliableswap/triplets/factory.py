@@ -30,7 +30,7 @@ from .records import FaceKind, recipe
 from .run_file import begin_run
 from .settings import TripletSettings
 from .shards import ShardMaker
-from .surrogates.swapped import GeneratorChoice
+from .surrogates.generator_choice import GeneratorChoice
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reliableswap import __version__
 from reliableswap.data.encoders import Encoder, EncoderChoice
@@ -22,8 +22,11 @@ from .row_store import RowStore
 from .run_plan import RunPlan
 from .settings import TripletSettings
 from .sources import Source, Sources
-from .surrogates.swapped import GeneratorChoice, GeneratorSwap
+from .surrogates.generator_choice import GeneratorChoice
 from .surrogates.target import draw_recipe, synthesise
+
+if TYPE_CHECKING:
+    from .surrogates.swapped import GeneratorSwap
 
 # Candidates whose identities are judged together. An encoder takes 16 faces at a time, and two are of one candidate.
 _TOGETHER = 8

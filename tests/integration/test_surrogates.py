@@ -25,7 +25,7 @@ from reliableswap.faces.align import TEMPLATES
 from reliableswap.faces.face import five_points
 from reliableswap.triplets.factory import make_triplets
 from reliableswap.triplets.settings import FilterSettings, SourceVariation, SurrogateSettings
-from reliableswap.triplets.surrogates.swapped import GeneratorChoice
+from reliableswap.triplets.surrogates.generator_choice import GeneratorChoice
 
 FEW = dataclasses.replace(SETTINGS, pairs=8, split=Split(1, 0, 0))
 

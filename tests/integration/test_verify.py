@@ -42,6 +42,7 @@ def told(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, s
     return status, capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_swap_states_what_went_in(pipe: reliableswap.ReliableSwapPipeline, tmp_path: Path) -> None:
     Image.fromarray(portrait(1, 256)).save(tmp_path / "alice.png")
     Image.fromarray(portrait(2, 320)).save(tmp_path / "bob.png")

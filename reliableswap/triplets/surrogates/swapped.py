@@ -5,8 +5,6 @@ Its picture is an input of the next training and never a truth, so its faults ar
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from reliableswap.bundled import bundled
@@ -36,6 +34,7 @@ from reliableswap.swap.steps.texture import texture
 from reliableswap.swap.steps.tint import tint
 from reliableswap.swap.subject import Subject
 
+from .generator_choice import GeneratorChoice
 from .target import Recipe, Surrogate, folded_share, with_girth
 
 # The neural engine's steps, one after the other: a worker has one thread.
@@ -52,37 +51,27 @@ _DECIDE = (
 )  # settings that change what a swap looks like
 
 
-@dataclass(frozen=True)
-class GeneratorChoice:
-    """Which generator swaps; it can be sent to another process.
-
-    folder: of a generator trained with the bundled encoders, or of a pipeline, which brings its own.
-    device: one of torch's, openvino or onnx.
-    """
-
-    folder: Path
-    device: str = "cpu"
-
-    def load(self) -> GeneratorSwap:
-        """Load the networks, and check that generator and encoders belong together."""
-        is_pipeline = (self.folder / "model_index.json").is_file()
-        place = self.folder / "generator" if is_pipeline else self.folder
-        generator = load_network(place)
-        if not isinstance(generator, Generator):
-            raise WeightsError(
-                f"{place} holds a {type(generator).__name__}, not a generator; give the folder of a generator or of a "
-                "pipeline that has one"
-            )
-        encoders: dict[str, Any] = {}
-        for name in _ENCODERS:
-            own = self.folder / name
-            if name == "fixer" and not generator.config["fixer_dim"]:
-                continue
-            encoders[name] = load_network(own if is_pipeline and own.is_dir() else bundled(name))
-        check_encoder(generator, encoders["identity"], encoders.get("fixer"))
-        others = {name: load_network(bundled(name)) for name in ("landmarks", "glasses")}
-        label = f"{type(generator).__name__} {_checksum(generator)}"
-        return GeneratorSwap(label, {"generator": generator, **encoders, **others}, self.device)
+def load(choice: GeneratorChoice) -> GeneratorSwap:
+    """Load the networks, and check that generator and encoders belong together."""
+    folder = choice.folder
+    is_pipeline = (folder / "model_index.json").is_file()
+    place = folder / "generator" if is_pipeline else folder
+    generator = load_network(place)
+    if not isinstance(generator, Generator):
+        raise WeightsError(
+            f"{place} holds a {type(generator).__name__}, not a generator; give the folder of a generator or of a "
+            "pipeline that has one"
+        )
+    encoders: dict[str, Any] = {}
+    for name in _ENCODERS:
+        own = folder / name
+        if name == "fixer" and not generator.config["fixer_dim"]:
+            continue
+        encoders[name] = load_network(own if is_pipeline and own.is_dir() else bundled(name))
+    check_encoder(generator, encoders["identity"], encoders.get("fixer"))
+    others = {name: load_network(bundled(name)) for name in ("landmarks", "glasses")}
+    label = f"{type(generator).__name__} {_checksum(generator)}"
+    return GeneratorSwap(label, {"generator": generator, **encoders, **others}, choice.device)
 
 
 class GeneratorSwap:

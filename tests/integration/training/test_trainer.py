@@ -193,6 +193,7 @@ def test_a_finished_run_goes_to_the_hub_without_its_checkpoints(
     assert 'from_pretrained("mine")' in (tmp_path / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_compiled_networks_learn_the_same(tmp_path: Path) -> None:
     for name, backend in (("plain", "no"), ("compiled", "aot_eager")):
         toy_run(tmp_path / name, compile=backend)

@@ -117,6 +117,7 @@ def test_a_start_of_trainings_ships_beside_the_pipeline(
     assert isinstance(load_network(weights / "person"), GeneralAutoencoder)
 
 
+@pytest.mark.slow
 def test_the_networks_that_describe_are_a_pipeline_of_their_own(
     folders: dict[str, list[Path]], weights: Path, tmp_path: Path
 ) -> None:

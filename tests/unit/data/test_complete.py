@@ -41,6 +41,7 @@ def test_colours_and_light_are_those_of_single_pictures(rng: np.random.Generator
     assert (made != wanted).mean() < 0.1  # OpenCV multiplies whole numbers by fractions of 1024
 
 
+@pytest.mark.slow
 def test_a_sample_does_not_depend_on_its_batch(made: Path) -> None:
     dataset = TripletDataset(made, mix=ALL, augmentation=EVERYTHING)
     samples = [dataset[i] for i in range(16)]

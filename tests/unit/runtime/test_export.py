@@ -14,9 +14,10 @@ import torch
 from support.networks import BODIES, CASES, CLASSES
 
 from reliableswap.errors import ReliableSwapError, WeightsError
-from reliableswap.models import LightGenerator
+from reliableswap.models import GlassesNet, LightGenerator
 from reliableswap.runtime.export import PARITY, export, write_onnx
 from reliableswap.runtime.exported import ExportedFile
+from reliableswap.runtime.onnx import OnnxRuntime
 from reliableswap.runtime.quantise import quantise
 from reliableswap.runtime.signatures import Signature, signatures
 
@@ -41,9 +42,15 @@ def exported_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "out"
 
 
+def glasses() -> GlassesNet:
+    """Always the same: what was converted for one test is in the cache for the next."""
+    torch.manual_seed(0)
+    return CASES["glasses"].build().eval()
+
+
 @pytest.mark.slow
 def test_a_glasses_network_answers_alike_in_both_formats(tmp_path: Path) -> None:
-    network = CASES["glasses"].build().eval()
+    network = glasses()
     signature = small_signature("glasses", network)
     for form, name in (("onnx", "g.onnx"), ("openvino", "g.xml")):
         assert export(network, signature, tmp_path / name, form) < PARITY
@@ -84,17 +91,35 @@ def test_a_generator_has_a_file_for_each_of_its_sizes() -> None:
 
 @pytest.mark.slow
 def test_a_difference_from_torch_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    network = CASES["glasses"].build().eval()
-    other = CASES["glasses"].build().eval()
+    network, other = glasses(), glasses()
     monkeypatch.setattr(
         "reliableswap.runtime.export.write_onnx",
         lambda _, signature, path: write_onnx(other, signature, path),
     )
     with torch.no_grad():
-        for weights in other.parameters():
+        for weights in network.parameters():
             weights.add_(0.5)
     with pytest.raises(ReliableSwapError, match="differs from torch by"):
         export(network, small_signature("glasses", network), tmp_path / "g.onnx", "onnx")
+
+
+@pytest.mark.slow
+def test_what_was_converted_for_a_device_is_exported_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, signature = glasses(), small_signature("glasses", glasses())
+    OnnxRuntime(network)(torch.zeros(signature.inputs["picture"]))
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("converted again")
+
+    monkeypatch.setattr(torch.onnx, "export", never)
+    assert export(network, signature, tmp_path / "g.onnx", "onnx") < PARITY
+    assert ExportedFile(tmp_path / "g.onnx", threads=1).outputs == ["glasses"]
+    with torch.no_grad():
+        next(network.parameters()).mul_(2)
+    with pytest.raises(AssertionError, match="converted again"):
+        export(network, signature, tmp_path / "other.onnx", "onnx")
 
 
 @pytest.mark.slow

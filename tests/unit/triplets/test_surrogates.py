@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -152,3 +154,10 @@ def test_source_surrogates_follow_from_their_draws(faces: list[AlignedFace]) -> 
     changed = np.abs(worn.face.crop.astype(int) - quiet.face.crop).max(2)
     assert worn.recipe.glasses
     assert changed[eyes].mean() > 2 * changed[~eyes].mean()
+
+
+@pytest.mark.slow
+def test_a_process_that_makes_triplets_without_a_generator_imports_no_network() -> None:
+    code = "import sys, reliableswap.triplets.factory; print('diffusers' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

@@ -41,6 +41,7 @@ def test_a_part_of_a_caption_states_less(attributes: dict[str, str], rng: np.ran
     assert stated(caption(attributes, rng, 0.4)).items() <= attributes.items()
 
 
+@pytest.mark.slow
 @given(faces, seeds)
 def test_every_word_is_in_the_vocabulary(attributes: dict[str, str], rng: np.random.Generator) -> None:
     texts = [caption(attributes, rng), describe_question(rng)]

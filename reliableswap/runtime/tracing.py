@@ -1,0 +1,56 @@
+"""A network as torch.export's graph, from which it is converted: tensors in, a flat tuple of tensors out."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.export import ExportedProgram
+
+
+@contextmanager
+def tracing() -> Iterator[None]:
+    """What tracing and converting need: tensors of inference mode can't be traced."""
+    # torch warns here of what it deprecates in itself.
+    with torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def traced(module: nn.Module, shapes: Sequence[Sequence[int] | None], steps: int = 0) -> ExportedProgram:
+    """The graph for inputs of these shapes; None: that input is missing. It is called within `tracing`.
+
+    steps: height and width of the inputs are free multiples of this; 0: they are as in the shapes.
+    """
+    examples = tuple(torch.zeros(*shape) for shape in shapes if shape is not None)
+    module = Flat(module, tuple(shape is not None for shape in shapes)).eval()
+    return torch.export.export(module, examples, dynamic_shapes=_free(len(examples), steps))
+
+
+def _free(count: int, steps: int) -> tuple[tuple[dict[int, object], ...]] | None:
+    if not steps:
+        return None
+    height, width = torch.export.Dim("height", min=1, max=128), torch.export.Dim("width", min=1, max=128)
+    return (tuple({2: steps * height, 3: steps * width} for _ in range(count)),)
+
+
+class Flat(nn.Module):
+    """A network with a flat tuple of tensors as its output; inputs that `given` marks as missing are passed as None."""
+
+    def __init__(self, network: nn.Module, given: tuple[bool, ...] = ()) -> None:
+        super().__init__()
+        self.network, self.given = network, given
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        rest = iter(inputs)
+        every = (next(rest) if there else None for there in self.given) if self.given else rest
+        return tuple(_tensors(self.network(*every)))
+
+
+def _tensors(output: Tensor | Iterable[object]) -> list[Tensor]:
+    if isinstance(output, Tensor):
+        return [output]
+    return [tensor for part in output for tensor in _tensors(part)]  # type: ignore[arg-type]
