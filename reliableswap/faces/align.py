@@ -150,7 +150,7 @@ def crop(
 
 def generators_crop(image: np.ndarray, matrix: np.ndarray, size: int, quick: bool = False) -> np.ndarray:
     """(size,size,C) the crop of a photo that a generator is given; quick: as for `resampling.sharp`."""
-    most = 2.0 if size <= _SEEN else _AVERAGED
+    most = 2.0 if size <= _SEEN and not quick else _AVERAGED
     return crop(image, matrix, size, method=crop_method(size, quick), most=most)
 
 

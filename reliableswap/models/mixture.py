@@ -52,28 +52,28 @@ def mixture(
     seen: np.ndarray,
     guidance: np.ndarray,
     change: np.ndarray,
-    lean: float = 0.0,
+    lean: float | None,
 ) -> Mixture:
     """What a network's answer to a crop means for the photo.
 
     drawn: (3,128,128) in [-1,1], and maps: (CHANNELS,128,128), the network's answer. seen: (S,S,3) uint8 the target.
     guidance: (4,S,S) the texture in the target's tone in [-1,1], and its validity. change: (S,S,3) in levels of 255
-    what the tone has changed of the texture. lean: how far the texture is preferred where the photo is larger.
+    what the tone has changed of the texture. lean: how far the texture is preferred; None: the photo shows no more than
+    128 px, and nothing borrows detail.
 
     What the maps move the target by is left out: it is a fiftieth of a pixel of 128.
     """
-    side = seen.shape[0]
-    large = side > SIDE
+    side, large = seen.shape[0], lean is not None
     scores, flows, colours, fine = np.split(maps, np.cumsum((SCORES, FLOWS, COLOURS)))
     flow = np.float32(REACH) * np.tanh(flows[:2])
     texture, valid, changes = _moved(guidance, change, _planes(flow, side))
     plain = [toned - changed for toned, changed in zip(texture, changes, strict=True)]
     under, new = _levels(seen), [127.5 * plane + 127.5 for plane in _planes(drawn, side)]
-    if not (large and lean):  # a texture that is leant towards keeps its light
+    if not lean:  # a texture that is leant towards keeps its light
         lit = _relit(texture, _light(colours, side))
         changes = [after - before for after, before in zip(lit, plain, strict=True)]
         texture = lit
-    shown, kept, made = _weights(_planes(scores, side), valid, lean if large else 0.0)
+    shown, kept, made = _weights(_planes(scores, side), valid, lean or 0.0)
     if large:
         of_texture, of_target = _planes(_sigmoid(fine), side)
         of_texture *= valid

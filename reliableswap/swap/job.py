@@ -11,7 +11,6 @@ import numpy as np
 from reliableswap.faces.ageing import ageing
 from reliableswap.geometry.regions import face_width, window
 from reliableswap.geometry.shape import displacement, moved_share, origins, shaped_mesh
-from reliableswap.models.layer_maps import SIDE
 
 from .networks import Networks
 from .person import Person
@@ -116,12 +115,12 @@ class FaceJob:
     @cached_property
     def crop(self) -> CropPlace:
         """Where the generator's crop lies."""
-        return CropPlace.of(self.target, self.networks.generator)
+        return CropPlace.of(self.target, self.networks.generator, self.quick)
 
     @property
     def is_large(self) -> bool:
         """Whether a layered generator swaps a face of which the photo shows more than the network sees."""
-        return self.crop.size > SIDE and bool(self.networks.generator.config.get("layers"))
+        return not self.crop.holds_all and bool(self.networks.generator.config.get("layers"))
 
     @cached_property
     def move(self) -> np.ndarray:

@@ -25,7 +25,8 @@ class CropPlace:
     """The generator's crop of one face.
 
     size: its side. template: its name. matrix (2,3): from the region to the crop. back (2,3): from the crop to its
-    window. window: rows and columns of the region that it reaches. holds_all: whether it is as fine as the photo.
+    window. window: rows and columns of the region that it reaches. holds_all: whether the generator sees all that the
+    photo shows.
     """
 
     size: int
@@ -36,18 +37,22 @@ class CropPlace:
     holds_all: bool
 
     @classmethod
-    def of(cls, target: Subject, generator: ArrayGenerator) -> CropPlace:
+    def of(cls, target: Subject, generator: ArrayGenerator, quick: bool = False) -> CropPlace:
         """The crop's side is the smallest of the generator's sizes that holds all the photo shows, or its largest.
 
-        A layered generator's crop need not hold it: what is fine is read in the photos themselves.
+        A layered generator sees 128 px, and what is fine is read in the photos themselves. For tones, its crop is twice
+        as large where the photo shows more. quick: it is not.
         """
         config = generator.config
-        template = str(config["template"])
-        for size in (SIDE, LARGEST) if config.get("layers") else generator.sizes:
+        template, layered = str(config["template"]), bool(config.get("layers"))
+        for size in (SIDE,) if layered else generator.sizes:
             matrix = target.crop_matrix(size, template)
             holds_all = float(np.hypot(matrix[0, 0], matrix[1, 0])) >= ENOUGH
             if holds_all:
                 break
+        if layered and not holds_all and not quick:
+            size = LARGEST
+            matrix = target.crop_matrix(size, template)
         back = inverse(matrix)
         corners = np.array([[[0, 0], [size, 0], [0, size], [size, size]]], np.float64) - 0.5
         where = window(cv2.transform(corners, back)[0], target.shape, 1)

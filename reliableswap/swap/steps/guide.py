@@ -72,6 +72,6 @@ def _guidance(job: FaceJob, picture: np.ndarray, mesh: np.ndarray) -> Guidance:
         picture,
         mesh,
         source.covers_in_crop(*view),
-        soft_light=job.crop.size > SIDE,
+        soft_light=job.is_large or job.crop.size > SIDE,
         quick=job.quick,
     )

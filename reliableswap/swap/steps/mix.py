@@ -23,7 +23,7 @@ def mix(job: FaceJob) -> FaceJob:
         job = guide(job)
     generator, seen, guidance = job.networks.generator, job.layer("seen"), job.layer("guidance")
     drawn, maps, logits = generator.maps(reduced(to_planes(seen)), identity_request(job), reduced(guidance))
-    lean = float(generator.config.get("lean", 0.0))
+    lean = float(generator.config.get("lean", 0.0)) if job.is_large else None
     mixed = mixture(drawn[0], maps[0], seen, guidance[0], job.layer("toned"), lean)
     if job.only_source_bearded > 0:
         mixed = mixed.showing(job.layer("beard"), job.layer("toned"))

@@ -53,10 +53,17 @@ def test_a_layered_generator_shows_the_texture_in_this_share(mesh: np.ndarray) -
 
 
 @pytest.mark.parametrize(
-    ("layers", "height", "size"), [(True, 80, 128), (True, 300, 256), (True, 900, 256), (False, 300, 512)]
+    ("layers", "height", "quick", "size"),
+    [
+        (True, 80, False, 128),
+        (True, 300, False, 256),
+        (True, 900, False, 256),
+        (True, 300, True, 128),
+        (False, 300, True, 512),
+    ],
 )
 def test_the_crop_of_a_layered_generator_need_not_hold_what_is_fine(
-    layers: bool, height: int, size: int
+    layers: bool, height: int, quick: bool, size: int
 ) -> None:
     picture, mesh = face(SMILE)
     scale = height / np.ptp(mesh[:, 1])
@@ -65,7 +72,7 @@ def test_the_crop_of_a_layered_generator_need_not_hold_what_is_fine(
     generator: Any = SimpleNamespace(
         sizes=SIZES, config={"template": "arcface_128", "sizes": list(SIZES), "layers": layers}
     )
-    place = CropPlace.of(subject, generator)
+    place = CropPlace.of(subject, generator, quick)
     assert place.size == size
     assert place.holds_all == (not layers or height == 80)
 
