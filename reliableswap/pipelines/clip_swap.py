@@ -111,12 +111,12 @@ class FrameSwapper:
         return [one for one in faces if one.person in self.sources and one.track not in self.refused]
 
     def begin(self, pixels: np.ndarray, faces: Iterable[TrackedFace]) -> list[BegunFace]:
-        """The first part of a frame's swap, which does not need the frames before, but comes in their order."""
+        """The first part of a frame's swap; frames come in their order."""
         wanted = self.wanted(faces)
         return [self._begun(pixels, one, wanted) for one in wanted]
 
     def draw(self, begun: Iterable[BegunFace]) -> list[BegunFace]:
-        """The second part, which needs nothing of other frames."""
+        """The second part, of frames in their order."""
         return [self._drawn(face) for face in begun]
 
     def __call__(

@@ -57,7 +57,7 @@ Steps = tuple[Step, ...]
 
 _ADJUSTED: Steps = (grain, age, keep_attributes, put_on_glasses, tint)
 _END: Steps = (contrast, expression, *_ADJUSTED)
-_LAID: Steps = (opacity, foresee_expression, lay, contrast, *_ADJUSTED)
+_LAID: Steps = (foresee_expression, lay, contrast, *_ADJUSTED)
 _ENGINES: Mapping[str, Steps] = {
     "blend": (together(reshape, look_for_texture), texture, recolour, bands, *_END),
     "neural": (
@@ -67,13 +67,13 @@ _ENGINES: Mapping[str, Steps] = {
         compose,
         *_END,
     ),
-    "layered": (together(reshape_roughly, look_for_guidance), mix, *_LAID),
+    "layered": (together(reshape_roughly, look_for_guidance), mix, opacity, *_LAID),
     "person": (reshape, rebuild, merge, *_END),
 }
 _PARTS: Mapping[str, tuple[Steps, Steps, Steps]] = {
     "blend": ((reshape, texture), (recolour, bands), _END),
     "neural": ((reshape, detail, guide), (generate,), (opacity, compose, *_END)),
-    "layered": ((reshape_roughly, guide), (mix,), _LAID),
+    "layered": ((reshape_roughly, guide), (mix, opacity), _LAID),
     "person": ((reshape,), (rebuild,), (merge, *_END)),
 }
 
@@ -89,7 +89,7 @@ def steps_of(engine: str, networks: Networks) -> Steps:
 
 
 def parts_of(engine: str, networks: Networks) -> tuple[Steps, Steps, Steps]:
-    """The steps in three parts, for clips: only the last part of a frame needs the frames before."""
+    """The steps in three parts, which clips run side by side on frames in their order; the first needs no other frame."""
     return _PARTS[_kind(engine, networks)]
 
 
