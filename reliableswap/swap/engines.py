@@ -89,7 +89,7 @@ def steps_of(engine: str, networks: Networks) -> Steps:
 
 
 def parts_of(engine: str, networks: Networks) -> tuple[Steps, Steps, Steps]:
-    """The steps in three parts, which clips run side by side on frames in their order; the first needs no other frame."""
+    """The steps in three parts, for clips: each part takes the frames in their order, beside the others."""
     return _PARTS[_kind(engine, networks)]
 
 
