@@ -160,6 +160,18 @@ def limit_light(
     return cv2.merge([light, *_shift_tint(tint, shifts, own[1:])])
 
 
+def limit_chroma(lab: np.ndarray, before: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """(H,W,3) Lab whose weighted pixels (H,W) are no more colourful, for their lightness, than they were before.
+
+    Skin's tint turns dark hair red.
+    """
+    (light, *tint), (dark, *own) = cv2.split(lab), cv2.split(before)
+    most = (cv2.magnitude(*own) + np.float32(MIN_CHROMA)) * np.maximum(light / np.maximum(dark, 1.0), 1.0)
+    share = np.minimum(most / np.maximum(cv2.magnitude(*tint), 1e-3), 1.0)
+    factor = (1 + weight * (share - 1)).astype(np.float32)
+    return cv2.merge([light, *(plane * factor for plane in tint)])
+
+
 def _lit(light: np.ndarray, mean: np.ndarray, gain: np.ndarray, most_detail: float) -> np.ndarray:
     """(H,W) L times a gain, by which detail about the local mean grows less."""
     most = np.minimum(gain, np.float32(most_detail))

@@ -36,7 +36,8 @@ class Guidance(NamedTuple):
     """texture: (H,W,3) uint8, a source on a target's mesh, in its light. validity: (H,W) in 0..1. Both are zero where
     the source's photo does not show its skin, where something covers it, and between lids and lips.
 
-    change: (H,W,3) float32 what the target's light has changed of the texture, in levels of 255.
+    change: (H,W,3) float32 what the target's light changes of the texture, in levels of 255; hair, unlike in `texture`,
+    does not take the skin's tint.
     beard: (H,W) in 0..1, where the texture shows a lower face that is not bare skin.
     """
 
@@ -91,13 +92,14 @@ def _in_window(
     skin = texture.bare * valid * regions.skin(target_mesh, shape)
     width = regions.face_width(target_mesh)
     room = _room(valid * regions.oval(target_mesh, shape), width) if soft_light else None
+    hair = (1 - texture.bare) * (1 - regions.lips(target_mesh, shape))
     if quick and width > _COARSE_TONES:
-        change = _coarse_change(texture.image, target, skin, width, room)
+        tone, change = _coarse_changes(texture.image, target, skin, hair, width, room)
     else:
-        change = _toned(texture.image, target, skin, width, room) - texture.image
+        tone, change = _changes(texture.image, target, skin, hair, width, room)
     own = np.maximum(regions.eyes(target_mesh, shape, EYE_OPENING), regions.inner_mouth(target_mesh, shape))
     shown = ((own < 0.5) & (texture.validity > LEAST_VALID)).astype(np.float32)
-    toned = to_bytes((texture.image + change) * three_channels(shown))
+    toned = to_bytes((texture.image + tone) * three_channels(shown))
     return Guidance(toned, texture.validity * shown, change, _beard(texture, target_mesh, width))
 
 
@@ -119,22 +121,31 @@ def _below_nose(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
     return np.asarray(t * t * (3 - 2 * t), np.float32)
 
 
-def _toned(
-    texture: np.ndarray, target: np.ndarray, skin: np.ndarray, width: float, room: np.ndarray | None
-) -> np.ndarray:
-    """(H,W,3) float32 RGB a texture in the target's tone and light, by the pixels of skin (H,W) that both show.
+def _changes(
+    texture: np.ndarray,
+    target: np.ndarray,
+    skin: np.ndarray,
+    hair: np.ndarray,
+    width: float,
+    room: np.ndarray | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """(H,W,3) float32 in RGB what the target's tone and light change of a texture, by the pixels of skin (H,W) that
+    both show; and the same where hair (H,W) takes the light alone.
 
     room: as `_room` gives, to soften the light; None: it stays hard.
     """
-    base = colour.to_lab(target)
-    lab = colour.match(colour.to_lab(texture), base, skin)
+    base, plain = colour.to_lab(target), colour.to_lab(texture)
+    lab = colour.match(plain, base, skin)
     # In small photos scaled detail is likeness.
     most_detail = np.inf if room is None else colour.MOST_DETAIL
     lab = colour.match_light(lab, base, skin, LIGHT_REACH * width, most_detail=most_detail)
     if room is not None:
         lab = colour.limit_light(lab, base, skin, _HARD_LIGHT * width, room)
         lab = colour.limit_light(lab, base, skin, _MEETING * width, room / (1.001 - room))
-    return colour.to_rgb(lab)
+    tone = colour.to_rgb(lab) - texture
+    if not (hair > 0).any():
+        return tone, tone
+    return tone, colour.to_rgb(colour.limit_chroma(lab, plain, hair)) - texture
 
 
 def _room(shown: np.ndarray, width: float) -> np.ndarray:
@@ -146,16 +157,25 @@ def _room(shown: np.ndarray, width: float) -> np.ndarray:
     return np.minimum(ends / np.float32(_END * width), 1)
 
 
-def _coarse_change(
-    texture: np.ndarray, target: np.ndarray, skin: np.ndarray, width: float, room: np.ndarray | None
-) -> np.ndarray:
-    """(H,W,3) what `_toned` changes, worked out at a half or a third of the size."""
+def _coarse_changes(
+    texture: np.ndarray,
+    target: np.ndarray,
+    skin: np.ndarray,
+    hair: np.ndarray,
+    width: float,
+    room: np.ndarray | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `_changes`, worked out at a half or a third of the size."""
     k = 3 if width > _COARSER_TONES else 2
     size = (texture.shape[1] // k, texture.shape[0] // k)
-    small, seen, bare = (cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in (texture, target, skin))
+    pictures = texture, target, skin, hair
+    small, seen, bare, other = (cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in pictures)
     room = None if room is None else cv2.resize(room, size, interpolation=cv2.INTER_AREA)
-    change = _toned(small, seen, bare, width / k, room) - small
-    return cv2.resize(change, texture.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    tone, change = (
+        cv2.resize(one, texture.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+        for one in _changes(small, seen, bare, other, width / k, room)
+    )
+    return tone, change
 
 
 def _fading_outwards(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:

@@ -22,6 +22,7 @@ Steady = Callable[[str, np.ndarray], np.ndarray]  # what is decided, by name -> 
 
 NEAR = 0.1  # fraction of the face's width around its mesh within which steps ask what covers it
 COARSE_REACH = 0.05  # coarse bands may change pixels this fraction of the face's width beyond the mask
+_MANY_PIXELS = 160  # of a face's width, from which half a pixel is none of its expression
 _BEARD = (0.5, 0.9)  # probability of a beard between which a source counts as bearded
 _FULL_BEARD = (0.97, 0.99)  # probability of a beard between which it goes from light to full
 
@@ -121,6 +122,12 @@ class FaceJob:
     def is_large(self) -> bool:
         """Whether a layered generator swaps a face of which the photo shows more than the network sees."""
         return not self.crop.holds_all and bool(self.networks.generator.config.get("layers"))
+
+    @property
+    def by_whole_pixels(self) -> bool:
+        """Whether what moves is drawn to whole pixels, as `crisp` does it. In a clip it would flicker, and in a small
+        face half a pixel is an expression."""
+        return not self.quick and self.width >= _MANY_PIXELS
 
     @cached_property
     def move(self) -> np.ndarray:

@@ -12,7 +12,7 @@ from reliableswap.swap.job import FaceJob
 
 def reshape(job: FaceJob) -> FaceJob:
     """Layers `reshaped`, `image`: the target warped onto the goal mesh; `mask`: where that changed pixels."""
-    reshaped = warped(job.target.pixels, job.move, job.quick, job.moved, sharp_throughout=not job.quick)
+    reshaped = warped(job.target.pixels, job.move, job.quick, job.moved, sharp_throughout=job.by_whole_pixels)
     return job.with_layers(reshaped=reshaped, image=reshaped, mask=job.moved)
 
 

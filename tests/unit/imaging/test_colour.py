@@ -150,3 +150,17 @@ def test_a_tint_may_change_with_the_brightness() -> None:
     made = colour.match_monochrome(portrait(1, 96), np.rint(grey * paper).astype(np.uint8)).astype(float)
     inside = (made.min(2) > 20) & (made.max(2) < 255)
     assert np.abs(made[inside] / made[inside].mean(1, keepdims=True) - paper / paper.mean()).max() < 0.05
+
+
+def test_dark_hair_gets_no_redder_and_skin_beside_it_does() -> None:
+    before = np.full((8, 8, 3), (20.0, 2.0, 1.0), np.float32)  # dark, hardly a colour
+    after = np.full((8, 8, 3), (30.0, 20.0, 15.0), np.float32)
+    hair = np.zeros((8, 8), np.float32)
+    hair[:, :4] = 1
+    lab = colour.limit_chroma(after, before, hair)
+    np.testing.assert_array_equal(lab[:, 4:], after[:, 4:])
+    np.testing.assert_array_equal(lab[..., 0], after[..., 0])
+    most = (np.hypot(2, 1) + colour.MIN_CHROMA) * 30 / 20
+    assert np.hypot(lab[0, 0, 1], lab[0, 0, 2]) == pytest.approx(most, rel=1e-4)
+    assert lab[0, 0, 1] / lab[0, 0, 2] == pytest.approx(20 / 15, rel=1e-4)
+    np.testing.assert_array_equal(colour.limit_chroma(before, before, np.ones((8, 8), np.float32)), before)

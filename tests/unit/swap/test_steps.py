@@ -411,7 +411,7 @@ def test_what_is_the_targets_own_between_lids_and_lips_moves_along(pipe: Reliabl
     mesh = pipe.find(plain)[0].mesh
     goal = pipe.find(target)[0].mesh
     move = displacement(mesh, corrected(mesh, correction(mesh, goal), 1.0), plain.shape[:2])
-    wanted = warped(plain, move, sharp_throughout=True)
+    wanted = warped(plain, move)
     there = np.abs(move).max(2) >= MIN_MOVE
     assert there.any()
     # The region's own reading of the made face differs from the whole picture's by a fraction of a pixel.
