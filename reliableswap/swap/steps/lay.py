@@ -13,6 +13,7 @@ from reliableswap.geometry.resampling import read_points, to_bytes
 from reliableswap.geometry.shape import moved_share, origins, reshape
 from reliableswap.geometry.warp import open_lips, reenact
 from reliableswap.imaging.bands import three_channels
+from reliableswap.swap.guidance import SOME_VALID
 from reliableswap.swap.job import FaceJob
 from reliableswap.swap.place import Window
 
@@ -70,21 +71,22 @@ def _whole_move(job: FaceJob, move: np.ndarray | None) -> tuple[np.ndarray, np.n
 
 
 def _texture(job: FaceJob, where: Window, below: np.ndarray, move: np.ndarray | None) -> np.ndarray:
-    """(h,w,3) float32 the source's texture in a window of the region, and what is below it beside the mesh."""
+    """(h,w,3) float32 the source's texture in a window of the region, and what is below it where the source's photo does
+    not show it."""
     source, place = job.source, job.crop
     covers = source.covers_in_crop(place.size, place.template)
     matrix = source.crop_matrix(place.size, place.template)
     goal = _goal(job, move) - np.array([where[1].start, where[0].start, 0], np.float32)
-    raster = rasterise(goal, below.shape[:2])
     texture = reenact(
         source.copies,
         open_lips(source.mesh, job.goal),
         goal,
-        raster,
+        rasterise(goal, below.shape[:2]),
         lambda positions: covers.at(cv2.transform(positions, matrix)),
         job.quick,
     )
-    return np.where(raster.covered[..., None], texture.image, below).astype(np.float32)
+    shown = three_channels(np.minimum(texture.validity / np.float32(SOME_VALID), 1))
+    return np.asarray(below + shown * (texture.image - below), np.float32)
 
 
 def _goal(job: FaceJob, move: np.ndarray | None) -> np.ndarray:
