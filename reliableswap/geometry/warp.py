@@ -25,10 +25,8 @@ CoversAt = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 @dataclass(frozen=True, eq=False)
 class Texture:
-    """image: (H,W,3) uint8, of the raster's pixels. validity: (H,W) in 0..1. bare: (H,W) in 0..1, where the image shows
-    bare skin."""
+    """image: (H,W,3) uint8. validity: (H,W) in 0..1. bare: (H,W) in 0..1, where the image shows bare skin."""
 
-    raster: Raster
     image: np.ndarray
     validity: np.ndarray
     bare: np.ndarray
@@ -53,7 +51,7 @@ def reenact(
     kernel = sharp(raster.shape, quick)
     if not len(raster.pixels):
         empty = np.zeros(raster.shape, np.float32)
-        return Texture(raster, np.zeros((*raster.shape, 3), np.uint8), empty, empty)
+        return Texture(np.zeros((*raster.shape, 3), np.uint8), empty, empty)
     positions, validity, bare = _shown(raster, source_mesh, own, covers_at)
     image = picture.at(positions, kernel)
     if np.count_nonzero(validity < ENOUGH) > 0.01 * len(validity):
@@ -71,7 +69,7 @@ def reenact(
         bare[lacking] = bare_mirrored + share * (bare[lacking] - bare_mirrored)
     whole = np.zeros((*raster.shape, 3), np.uint8)
     put(whole, raster.pixels, image)
-    return Texture(raster, whole, raster.plane(validity), raster.plane(bare))
+    return Texture(whole, raster.plane(validity), raster.plane(bare))
 
 
 def _shown(

@@ -26,8 +26,8 @@ _END = 0.1  # of the face's width: the distance from the texture's end within wh
 _COARSE_TONES, _COARSER_TONES = 100, 200
 FADE = 0.06  # of the face's width: the distance in which the texture fades to the outline
 LEAST_VALID = 0.02  # guidance with a lower validity is left out
-_SOME = (
-    0.2  # validity from which a texture's beard is shown: at the jaw it is low, and a beard must end there
+SOME_VALID = (
+    0.2  # validity from which a texture can be shown: at the jaw it is low, and a beard must end there
 )
 _SOFT_BEARD = 0.01  # of the face's width
 
@@ -107,7 +107,7 @@ def _beard(texture: Texture, mesh: np.ndarray, width: float) -> np.ndarray:
     """(H,W) as Guidance has it."""
     shape = texture.bare.shape
     place = regions.lower_face(mesh, shape) * (1 - regions.lips(mesh, shape))
-    hairy = (1 - texture.bare) * place * (texture.validity > _SOME)
+    hairy = (1 - texture.bare) * place * (texture.validity > SOME_VALID)
     # Beside the ears a source's mesh may show what is behind its face.
     return regions.feathered(hairy.astype(np.float32), _SOFT_BEARD * width) * _below_nose(mesh, shape)
 

@@ -71,8 +71,7 @@ def _whole_move(job: FaceJob, move: np.ndarray | None) -> tuple[np.ndarray, np.n
 
 
 def _texture(job: FaceJob, where: Window, below: np.ndarray, move: np.ndarray | None) -> np.ndarray:
-    """(h,w,3) float32 the source's texture in a window of the region, and what is below it where the source's photo does
-    not show it."""
+    """(h,w,3) float32 the source's texture in a window of the region, and what is below where its photo shows none."""
     source, place = job.source, job.crop
     covers = source.covers_in_crop(place.size, place.template)
     matrix = source.crop_matrix(place.size, place.template)
