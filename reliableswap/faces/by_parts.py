@@ -23,6 +23,7 @@ _FOREIGN, _FOREIGN_STRICT = (0.6, 0.9), (0.25, 0.55)
 _BARE = (0.5, 0.8)  # odds of skin between which a pixel goes from other things to bare
 _GLASSES = (0.01, 0.02)  # share of a face that looks like glasses between which it may wear some after all
 _BEHIND = 0.04  # of the face's width: how far beside background and hair a source's pixel is not trusted
+_BEYOND = 0.08  # of the face's width: how far a beard goes on beyond the mesh
 _NO_SKIN = 3.0  # distance from the skin model from which a pixel is not skin
 _TURNED = 0.3  # sine of the yaw from which the head counts as turned
 # Shares of hair around the mouth from which a beard may have begun, and on chin and upper lip from which one has grown.
@@ -52,9 +53,9 @@ def covered_by_parts(
     if strict:  # include the shadow that covers cast
         hidden = cv2.dilate(hidden, regions.disc(0.015 * width))
         # Where the mesh reaches over the outline, the edge of what is behind the face is stretched with the skin.
-        # Beside hair single strands lie on the skin.
-        hair = odds["hair"] * (1 - np.maximum(eyes, beard))
-        behind = np.clip((odds["background"] + hair - low) / (high - low), 0, 1)
+        # Beside hair single strands lie on the skin. A beard may be stretched, and beside it lies the rest of it.
+        around = 1 - np.maximum(eyes, cv2.dilate(beard, regions.disc(_BEYOND * width)))
+        behind = np.clip(((odds["background"] + odds["hair"]) * around - low) / (high - low), 0, 1)
         hidden = np.maximum(hidden, cv2.dilate(behind, regions.disc(_BEHIND * width)))
         worn = cv2.dilate(worn, regions.disc(0.02 * width))
     hidden = regions.feathered(np.maximum(hidden, worn) * face, 0.008 * width)
