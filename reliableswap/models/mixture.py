@@ -61,7 +61,7 @@ def mixture(
     what the tone has changed of the texture. lean: how far the texture is preferred; None: the photo shows no more than
     128 px, and nothing borrows detail.
 
-    What the maps move the target by is left out: it is a fiftieth of a pixel of 128.
+    What the maps move the target by is left out: it is far less than a pixel.
     """
     side, large = seen.shape[0], lean is not None
     scores, flows, colours, fine = np.split(maps, np.cumsum((SCORES, FLOWS, COLOURS)))

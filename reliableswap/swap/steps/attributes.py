@@ -8,6 +8,8 @@ from reliableswap.imaging.bands import three_channels
 from reliableswap.swap.guidance import carried_glasses
 from reliableswap.swap.job import FaceJob
 
+from .reshape import reshaped
+
 
 def keep_attributes(job: FaceJob) -> FaceJob:
     """Layers `image` and `mask`: the reshaped photo where an attribute is the target's, as a beard may be.
@@ -18,7 +20,7 @@ def keep_attributes(job: FaceJob) -> FaceJob:
     kept = job.settings.attributes.targets_own(job.goal, job.target.shape, job.only_target_bearded)
     if kept is None:
         return job
-    own = job.layer("reshaped").astype(np.float32)
+    own = reshaped(job).astype(np.float32)
     mixed = job.image + three_channels(kept) * (own - job.image)
     image = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
     return job.with_layers(image=image, mask=np.maximum(job.moved, job.mask * (1 - kept)))

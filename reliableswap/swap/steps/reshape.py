@@ -12,18 +12,23 @@ from reliableswap.swap.job import FaceJob
 
 def reshape(job: FaceJob) -> FaceJob:
     """Layers `reshaped`, `image`: the target warped onto the goal mesh; `mask`: where that changed pixels."""
-    reshaped = warped(job.target.pixels, job.move, job.quick, job.moved, sharp_throughout=job.by_whole_pixels)
-    return job.with_layers(reshaped=reshaped, image=reshaped, mask=job.moved)
+    made = reshaped(job)
+    return job.with_layers(reshaped=made, image=made, mask=job.moved)
+
+
+def reshaped(job: FaceJob) -> np.ndarray:
+    """(H,W,3) uint8 the target warped onto the goal mesh."""
+    return warped(job.target.pixels, job.move, job.quick, job.moved, sharp_throughout=job.by_whole_pixels)
 
 
 def reshape_roughly(job: FaceJob) -> FaceJob:
     """As `reshape`, softly: for networks, which see it reduced. `lay` reads the photo itself."""
     left, top, width, height = cv2.boundingRect((job.moved > 0).astype(np.uint8))
     where = slice(top, top + height), slice(left, left + width)
-    reshaped = job.target.pixels.copy()
+    made = job.target.pixels.copy()
     if width:
         places = origins(job.move, where)
-        reshaped[where] = cv2.remap(
+        made[where] = cv2.remap(
             job.target.pixels, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
-    return job.with_layers(reshaped=reshaped, image=reshaped, mask=job.moved)
+    return job.with_layers(reshaped=made, image=made, mask=job.moved)
