@@ -41,7 +41,7 @@ def foresee_expression(job: FaceJob) -> FaceJob:
     """
     if job.settings.expression * job.settings.likeness == 0:
         return job
-    move = _move(compose(job, cv2.INTER_LINEAR))
+    move = _move(compose(job, cv2.INTER_LINEAR if job.is_large else None))
     return job if move is None else job.with_layers(expressed=move)
 
 

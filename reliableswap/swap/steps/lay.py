@@ -19,6 +19,7 @@ from reliableswap.swap.place import Window
 
 from .crop import enlarged, face_in_crop_window, in_region, whole
 
+_VALID = (0.25, 0.75)  # validity between which a texture begins to show
 _ROUNDS = 2  # in which a point is found that a field moves to a given place
 
 
@@ -36,18 +37,19 @@ def lay(job: FaceJob) -> FaceJob:
     total, mask = _whole_move(job, move)
     under = reshape(job.target.pixels, total, job.quick, mask, sharp_throughout=job.by_whole_pixels)
     alpha = job.layer("alpha")[piece]
-    shares = [enlarged(job, job.layer(name), piece) for name in ("of_texture", "of_target")]
+    shares = [enlarged(job, job.layer(name), piece) for name in ("of_texture", "of_target", "beard")]
     rest = enlarged(job, job.layer("rest"), piece, cv2.INTER_LINEAR)
     if move is not None:
         places = origins(move, where) - np.array([where[1].start, where[0].start], np.float32)
         alpha, *shares, rest = (
             cv2.remap(one, places, None, cv2.INTER_LINEAR) for one in (alpha, *shares, rest)
         )
+    of_texture, of_target, beard = shares
     below = under[where].astype(np.float32)
-    face = _texture(job, where, below, move)
-    face *= three_channels(alpha * shares[0])
+    face = _texture(job, where, below, beard, move)
+    face *= three_channels(alpha * of_texture)
     face += three_channels(alpha) * rest
-    below *= three_channels(1 + alpha * (shares[1] - 1))
+    below *= three_channels(1 + alpha * (of_target - 1))
     face += below
     image = under.copy()
     image[where] = to_bytes(face)
@@ -70,7 +72,9 @@ def _whole_move(job: FaceJob, move: np.ndarray | None) -> tuple[np.ndarray, np.n
     return total, np.maximum(job.moved, moves)
 
 
-def _texture(job: FaceJob, where: Window, below: np.ndarray, move: np.ndarray | None) -> np.ndarray:
+def _texture(
+    job: FaceJob, where: Window, below: np.ndarray, beard: np.ndarray, move: np.ndarray | None
+) -> np.ndarray:
     """(h,w,3) float32 the source's texture in a window of the region, and what is below where its photo shows none."""
     source, place = job.source, job.crop
     covers = source.covers_in_crop(place.size, place.template)
@@ -84,8 +88,11 @@ def _texture(job: FaceJob, where: Window, below: np.ndarray, move: np.ndarray | 
         lambda positions: covers.at(cv2.transform(positions, matrix)),
         job.quick,
     )
-    shown = three_channels(np.minimum(texture.validity / np.float32(SOME_VALID), 1))
-    return np.asarray(below + shown * (texture.image - below), np.float32)
+    low, high = _VALID
+    shown = np.clip((texture.validity - low) / (high - low), 0, 1)
+    if beard.any():
+        shown = np.maximum(shown, beard * (texture.validity > SOME_VALID))
+    return np.asarray(below + three_channels(shown) * (texture.image - below), np.float32)
 
 
 def _goal(job: FaceJob, move: np.ndarray | None) -> np.ndarray:

@@ -22,7 +22,9 @@ def reshaped(job: FaceJob) -> np.ndarray:
 
 
 def reshape_roughly(job: FaceJob) -> FaceJob:
-    """As `reshape`, softly: for networks, which see it reduced. `lay` reads the photo itself."""
+    """As `reshape`, but softly where networks see it reduced. `lay` reads the photo itself."""
+    if not job.is_large:
+        return reshape(job)
     left, top, width, height = cv2.boundingRect((job.moved > 0).astype(np.uint8))
     where = slice(top, top + height), slice(left, left + width)
     made = job.target.pixels.copy()
