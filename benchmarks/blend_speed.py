@@ -24,7 +24,8 @@ from people import photo_of
 from reliableswap.faces.glasses import bundled_glasses
 from reliableswap.faces.visibility import find_covers
 from reliableswap.swap.blend import blend_face
-from reliableswap.swap.engines import BLEND
+from reliableswap.swap.engines import steps_of
+from reliableswap.swap.networks import Networks
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -82,9 +83,8 @@ def shares(size: int) -> dict[str, float]:
         return sum(seconds for name, seconds in times.items() if name.endswith(f"/{place}"))
 
     total = time_of("swap/blend.py:blend_face")
-    found = {
-        step.__name__: time_of(f"swap/steps/{step.__name__}.py:{step.__name__}") / total for step in BLEND
-    }
+    steps = [step.__name__ for step in steps_of("blend", Networks())]
+    found = {name: time_of(f"swap/steps/{name}.py:{name}") / total for name in steps}
     return {**found, "rest": 1 - sum(found.values())}
 
 

@@ -195,14 +195,18 @@ class LightGenerator(Generator):
         identity: Tensor,
         guidance: Tensor | None = None,
         source: Tensor | None = None,
-    ) -> GeneratorOutput:
+        as_maps: bool = False,
+    ) -> Any:
         """(B,3,H,W) in [-1,1], (B,D), (B,4,H,W) -> image (B,3,H,W) in [-1,1], mask (B,1,H,W), logits.
 
         source (B,3,112,112): the identity window of the source's crop, for the adapter; without it, identity is a
-        vector that the adapter has been joined with.
+        vector that the adapter has been joined with. as_maps: of a layered generator, answer as `maps` does; a call of
+        the module runs the hooks that move its weights between devices, and a call of `maps` does not.
         """
         if self.adapter is not None and source is not None:
             identity = self.adapter.join(identity, self.adapter(source))
+        if as_maps and guidance is not None:
+            return self.maps(target, identity, guidance)
         self.check_inputs(target, identity, guidance)
         if guidance is None and self.guidance_channels:
             guidance = no_guidance(target)

@@ -43,7 +43,10 @@ class Running:
     def maps(self, *inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """A layered generator's answer to inputs of 128 px: what it draws, its maps, and the mask's logits."""
         with torch.inference_mode():
-            drawn, maps, logits = map(_array, self.runs.maps(*map(self._tensor, inputs)))
+            tensors = map(self._tensor, inputs)
+            by_runtime = isinstance(self.runs, Runtime)
+            answer = self.runs.maps(*tensors) if by_runtime else self.runs(*tensors, as_maps=True)
+            drawn, maps, logits = map(_array, answer)
         return drawn, maps, logits
 
     def above(self, image: np.ndarray, logit: float) -> np.ndarray:

@@ -89,7 +89,9 @@ def test_two_portraits_are_swapped_and_marked_where_torch_cannot_be_imported(fol
     by_torch = ReliableSwapPipeline.from_pretrained(folder / "pipe").on("onnx")
     expected = by_torch(folder / "1.png", folder / "2.png")
     found = np.load(folder / "swapped.npy")
-    assert np.abs(found.astype(int) - expected.pictures[0].pixels).max() <= 1
+    off = np.abs(found.astype(int) - expected.pictures[0].pixels)
+    assert off.max() <= 2
+    assert off.mean() < 0.01
     assert (found != np.asarray(Image.open(folder / "2.png"))).any(2).mean() > 0.1
     (face,) = expected.report.faces
     assert face.identity_after == pytest.approx(report["faces"][0]["identity_after"], abs=1e-3)

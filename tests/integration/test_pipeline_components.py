@@ -179,9 +179,11 @@ def test_each_network_runs_once_on_each_face(
     for kind in (IdentityEncoder, LightGenerator):
         forward = kind.forward
 
-        def counted(self: Any, *inputs: Any, _forward: Any = forward, _name: str = kind.__name__) -> Any:
+        def counted(
+            self: Any, *inputs: Any, _forward: Any = forward, _name: str = kind.__name__, **options: Any
+        ) -> Any:
             calls.append(_name)
-            return _forward(self, *inputs)
+            return _forward(self, *inputs, **options)
 
         monkeypatch.setattr(kind, "forward", counted)
     swapped(pipe)
