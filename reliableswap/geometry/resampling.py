@@ -23,7 +23,12 @@ def sharp(shape: Sequence[int], quick: bool = False) -> int:
 
     quick: by cubics in any case, as the frames of clips, which are compressed and seen for a moment.
     """
-    return cv2.INTER_CUBIC if quick or shape[0] * shape[1] >= _LARGE else cv2.INTER_LANCZOS4
+    return cv2.INTER_CUBIC if quick or is_large(shape) else cv2.INTER_LANCZOS4
+
+
+def is_large(shape: Sequence[int]) -> bool:
+    """Whether a picture (H,W,...) has so many pixels that its finest ones matter less than time."""
+    return shape[0] * shape[1] >= _LARGE
 
 
 def crop_method(size: int, quick: bool = False) -> int:

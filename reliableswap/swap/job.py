@@ -10,6 +10,7 @@ import numpy as np
 
 from reliableswap.faces.ageing import ageing
 from reliableswap.geometry.regions import face_width, window
+from reliableswap.geometry.resampling import is_large
 from reliableswap.geometry.shape import displacement, moved_share, origins, shaped_mesh
 
 from .networks import Networks
@@ -125,9 +126,9 @@ class FaceJob:
 
     @property
     def by_whole_pixels(self) -> bool:
-        """Whether what moves is drawn to whole pixels, as `crisp` does it. In a clip it would flicker, and in a small
-        face half a pixel is an expression."""
-        return not self.quick and self.width >= _MANY_PIXELS
+        """Whether what moves is drawn to whole pixels, as `crisp` does it. In a clip it would flicker, in a small face
+        half a pixel is an expression, and in a large picture it takes long for what nobody sees."""
+        return not self.quick and self.width >= _MANY_PIXELS and not is_large(self.target.shape)
 
     @cached_property
     def move(self) -> np.ndarray:
