@@ -66,11 +66,15 @@ def source(pictures: list[str]) -> Path:
     return Path(pictures[1])
 
 
-def find_people(tab: Tab, source: Path, clip: Path) -> None:
+def find_people(tab: Tab, source: Path, clip: Path, start: str = "") -> None:
+    """Give the page a source and a clip, and have it look for people from a second on."""
     tab.open("Video")
     tab.page.locator("#clip-sources input[type=file]").set_input_files(source)
     tab.page.locator("#clip input[type=file]").set_input_files(clip)
     expect(tab.page.locator("#clip video")).to_be_visible(timeout=20_000)
+    if start:  # not before the page has answered: it would forget what is typed while it loads
+        tab.page.locator("#clip-start input").fill(start)
+        tab.page.locator("#clip-start input").press("Tab")
     tab.page.locator("#find-people").click()
     expect(tab.page.locator("#people-found")).to_have_text("One person found.", timeout=LONG)
     expect(tab.page.locator("#person-1 input")).to_have_value("Source A")
@@ -143,10 +147,7 @@ def test_a_part_is_shown_beside_the_same_part_of_the_original(
     browser: Browser, page: gr.Blocks, source: Path, clip: Path
 ) -> None:
     tab = Tab(browser, page, WIDE)
-    tab.open("Video")
-    tab.page.locator("#clip-start input").fill("0.4")
-    tab.page.locator("#clip-start input").press("Tab")
-    find_people(tab, source, clip)
+    find_people(tab, source, clip, start="0.4")
     tab.page.locator("#clip-engine").get_by_label("Blend").check()
     tab.page.locator("#agreed-clip input").check()
     tab.page.locator("#swap-clip").click()
