@@ -179,19 +179,19 @@ def reshape(
     move: np.ndarray,
     quick: bool = False,
     share: np.ndarray | None = None,
-    sharp_throughout: bool = False,
+    by_whole_pixels: bool = False,
 ) -> np.ndarray:
     """(H,W,3) uint8 the picture warped by a displacement (H,W,2); bit-equal where that is as good as none.
 
     quick: as for `resampling.sharp` and `moved_share`. share: what moved_share gives, if it is known.
-    sharp_throughout: move by what `crisp` makes of the displacement, which would flicker in a clip.
+    by_whole_pixels: move by what `crisp` makes of the displacement, which would flicker in a clip.
     """
     moves = (moved_share(move, quick) if share is None else share) > 0
     left, top, width, height = cv2.boundingRect(moves.view(np.uint8))
     where = slice(top, top + height), slice(left, left + width)
     warped, moved = picture.copy(), np.flatnonzero(moves[where])
     if len(moved):
-        if sharp_throughout:
+        if by_whole_pixels:
             move, window = crisp(move[where]), (slice(0, height), slice(0, width))
             places = origins(move, window) + np.array([left, top], np.float32)
         else:

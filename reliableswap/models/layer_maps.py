@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 SIDE = 128  # the size at which the network sees pictures and answers with maps
-SIZES = (128, 256, 512, 1024)  # sides of the crops that a swap applies the maps to
+SIZES = (128, 256, 512, 1024)  # sides of the crops that a layered generator is exported for, maps applied
 # Channels: scores of the layers, flows of texture and target, gain and bias by colour, shares of fine detail.
 SCORES, FLOWS, COLOURS, FINE = 3, 4, 6, 2
 CHANNELS = SCORES + FLOWS + COLOURS + FINE

@@ -93,10 +93,8 @@ def _in_window(
     width = regions.face_width(target_mesh)
     room = _room(valid * regions.oval(target_mesh, shape), width) if soft_light else None
     hair = (1 - texture.bare) * (1 - regions.lips(target_mesh, shape))
-    if quick and width > _COARSE_TONES:
-        tone, change = _coarse_changes(texture.image, target, skin, hair, width, room)
-    else:
-        tone, change = _changes(texture.image, target, skin, hair, width, room)
+    k = 1 + (width > _COARSE_TONES) + (width > _COARSER_TONES) if quick else 1
+    tone, change = _changes(texture.image, target, skin, hair, width, room, k)
     own = np.maximum(regions.eyes(target_mesh, shape, EYE_OPENING), regions.inner_mouth(target_mesh, shape))
     shown = ((own < 0.5) & (texture.validity > LEAST_VALID)).astype(np.float32)
     toned = to_bytes((texture.image + tone) * three_channels(shown))
@@ -128,12 +126,21 @@ def _changes(
     hair: np.ndarray,
     width: float,
     room: np.ndarray | None,
+    k: int = 1,
 ) -> tuple[np.ndarray, np.ndarray]:
     """(H,W,3) float32 in RGB what the target's tone and light change of a texture, by the pixels of skin (H,W) that
     both show; and the same where hair (H,W) takes the light alone.
 
-    room: as `_room` gives, to soften the light; None: it stays hard.
+    room: as `_room` gives, to soften the light; None: it stays hard. k: by what they are reduced to work it out.
     """
+    if k > 1:
+        size = texture.shape[1] // k, texture.shape[0] // k
+        pictures = texture, target, skin, hair
+        small, seen, bare, other = (cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in pictures)
+        soft = None if room is None else cv2.resize(room, size, interpolation=cv2.INTER_AREA)
+        changes = _changes(small, seen, bare, other, width / k, soft)
+        tone, change = (cv2.resize(x, texture.shape[1::-1], interpolation=cv2.INTER_LINEAR) for x in changes)
+        return tone, change
     base, plain = colour.to_lab(target), colour.to_lab(texture)
     lab = colour.match(plain, base, skin)
     # In small photos scaled detail is likeness.
@@ -155,27 +162,6 @@ def _room(shown: np.ndarray, width: float) -> np.ndarray:
     """
     ends = cv2.distanceTransform((shown > 0.5).astype(np.uint8), cv2.DIST_L2, 5)
     return np.minimum(ends / np.float32(_END * width), 1)
-
-
-def _coarse_changes(
-    texture: np.ndarray,
-    target: np.ndarray,
-    skin: np.ndarray,
-    hair: np.ndarray,
-    width: float,
-    room: np.ndarray | None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """As `_changes`, worked out at a half or a third of the size."""
-    k = 3 if width > _COARSER_TONES else 2
-    size = (texture.shape[1] // k, texture.shape[0] // k)
-    pictures = texture, target, skin, hair
-    small, seen, bare, other = (cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in pictures)
-    room = None if room is None else cv2.resize(room, size, interpolation=cv2.INTER_AREA)
-    tone, change = (
-        cv2.resize(one, texture.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-        for one in _changes(small, seen, bare, other, width / k, room)
-    )
-    return tone, change
 
 
 def _fading_outwards(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:

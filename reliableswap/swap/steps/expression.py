@@ -29,7 +29,7 @@ def expression(job: FaceJob) -> FaceJob:
     if move is None:
         return job
     moved = moved_share(move, job.quick)
-    image = reshape(job.image, move, job.quick, moved, sharp_throughout=job.by_whole_pixels)
+    image = reshape(job.image, move, job.quick, moved, by_whole_pixels=job.by_whole_pixels)
     return job.with_layers(image=image, mask=np.maximum(job.mask, moved > 0))
 
 

@@ -35,7 +35,7 @@ def lay(job: FaceJob) -> FaceJob:
     where = in_region(job, piece)
     move = job.layers.get("expressed")
     total, mask = _whole_move(job, move)
-    under = reshape(job.target.pixels, total, job.quick, mask, sharp_throughout=job.by_whole_pixels)
+    under = reshape(job.target.pixels, total, job.quick, mask, by_whole_pixels=job.by_whole_pixels)
     alpha = job.layer("alpha")[piece]
     shares = [enlarged(job, job.layer(name), piece) for name in ("of_texture", "of_target", "beard")]
     rest = enlarged(job, job.layer("rest"), piece, cv2.INTER_LINEAR)

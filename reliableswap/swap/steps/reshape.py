@@ -18,7 +18,7 @@ def reshape(job: FaceJob) -> FaceJob:
 
 def reshaped(job: FaceJob) -> np.ndarray:
     """(H,W,3) uint8 the target warped onto the goal mesh."""
-    return warped(job.target.pixels, job.move, job.quick, job.moved, sharp_throughout=job.by_whole_pixels)
+    return warped(job.target.pixels, job.move, job.quick, job.moved, by_whole_pixels=job.by_whole_pixels)
 
 
 def reshape_roughly(job: FaceJob) -> FaceJob:

@@ -105,7 +105,7 @@ def test_a_slow_displacement_is_drawn_to_whole_pixels_and_a_fast_one_is_not() ->
 def test_a_shift_by_half_a_pixel_keeps_the_pictures_detail() -> None:
     picture = np.random.default_rng(0).integers(0, 256, (60, 60, 3), np.uint8)
     move = np.full((60, 60, 2), 0.3, np.float32)
-    soft, sharp_ = (reshape(picture, move, sharp_throughout=crisply) for crisply in (False, True))
+    soft, sharp_ = (reshape(picture, move, by_whole_pixels=crisply) for crisply in (False, True))
     inside = (slice(8, -8), slice(8, -8))
     assert soft[inside].std() < 0.95 * picture[inside].std()
     assert sharp_[inside].std() > 0.99 * picture[inside].std()

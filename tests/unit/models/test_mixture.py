@@ -88,3 +88,18 @@ def test_each_layer_is_a_term() -> None:
     assert max(drawn.texture.max(), drawn.target.max()) < 0.01
     picture = enlarged(torch.from_numpy(inputs(256, 0)[0])[None], torch.Size((256, 256)))[0]
     np.testing.assert_allclose(drawn.rest, picture.permute(1, 2, 0) * 127.5 + 127.5, atol=0.5)
+
+
+def test_a_beard_shows_the_texture_alone() -> None:
+    drawn, maps, target, guidance = inputs(256, flow=0)
+    change = np.full((256, 256, 3), 5, np.float32)
+    made = mixture(drawn, maps, target, guidance, change, 1.0)
+    share = np.zeros((256, 256), np.float32)
+    share[:, :100] = 1
+    shown = made.showing(share, change)
+    beard, rest = (slice(None), slice(0, 100)), (slice(None), slice(100, None))
+    assert (shown.texture[beard] == 1).all()
+    assert (shown.target[beard] == 0).all()
+    np.testing.assert_allclose(shown.rest[beard], 5, atol=1e-4)
+    for name in ("texture", "target", "rest"):
+        np.testing.assert_array_equal(getattr(shown, name)[rest], getattr(made, name)[rest])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from support.blend_faces import SMILE, WOMAN, face
+from support.blend_faces import BEARD, SMILE, WOMAN, face
 
 from reliableswap.faces.glasses import bundled_glasses
 from reliableswap.faces.parts import Parts, bundled_visibility, find_parts
@@ -152,3 +152,19 @@ def test_soft_light_takes_a_hard_shadow_of_the_source_away() -> None:
         assert there.sum() > 100
         left.append(float(np.abs(texture.astype(float) - picture).mean(2)[there].mean()))
     assert left[1] < 0.8 * left[0]
+
+
+def test_a_beard_is_where_the_lower_face_is_no_bare_skin() -> None:
+    target, goal = face(WOMAN)
+    shares = []
+    for name in (BEARD, WOMAN):
+        source, mesh = face(name)
+        covers = find_covers(
+            source, mesh, None, strict=True, parts=find_parts(source, mesh, bundled_visibility())
+        )
+        beard = guidance_texture(source, mesh, target, goal, covers).beard
+        lower = regions.lower_face(goal, target.shape[:2]) > 0
+        assert beard[~cv2.dilate(lower.astype(np.uint8), np.ones((9, 9))).astype(bool)].max() < 0.05
+        shares.append(float(beard[lower].mean()))
+    assert shares[0] > 0.3
+    assert shares[1] < 0.5 * shares[0]
