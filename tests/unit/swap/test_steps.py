@@ -7,37 +7,30 @@ import numpy as np
 import pytest
 import torch
 from support import blend_faces
+from support.jobs import job, tiny
 from support.people import portrait
 
 from reliableswap import ReliableSwapPipeline
 from reliableswap.errors import ReliableSwapError
 from reliableswap.geometry.measures import expression_error
-from reliableswap.geometry.regions import eyes, oval
+from reliableswap.geometry.regions import eyes
 from reliableswap.geometry.shape import MIN_MOVE, displacement
 from reliableswap.geometry.shape import reshape as warped
 from reliableswap.models.fixer import FixerNet
 from reliableswap.models.generator import GeneratorOutput
 from reliableswap.models.identity import IdentityEncoder
-from reliableswap.models.layer_maps import CHANNELS
 from reliableswap.models.light import LightGenerator
 from reliableswap.models.simswap import SimSwapGenerator
-from reliableswap.runtime.torch_arrays import Running
 from reliableswap.swap.engines import run
-from reliableswap.swap.job import FaceJob
-from reliableswap.swap.networks import Networks
-from reliableswap.swap.person import Person
 from reliableswap.swap.settings import SwapSettings
 from reliableswap.swap.steps.compose import compose
 from reliableswap.swap.steps.detail import detail
 from reliableswap.swap.steps.expression import corrected, correction
 from reliableswap.swap.steps.generate import generate
 from reliableswap.swap.steps.grain import grain
-from reliableswap.swap.steps.guide import guide, identity_request
-from reliableswap.swap.steps.lay import lay
-from reliableswap.swap.steps.mix import mix
+from reliableswap.swap.steps.guide import identity_request
 from reliableswap.swap.steps.opacity import opacity
-from reliableswap.swap.steps.reshape import reshape, reshape_roughly
-from reliableswap.swap.subject import Subject
+from reliableswap.swap.steps.reshape import reshape
 
 
 @pytest.fixture(scope="module")
@@ -46,29 +39,8 @@ def identity() -> IdentityEncoder:
     return IdentityEncoder(body="mobilefacenet", embedding_size=128).eval()
 
 
-# the neural engine without the expression step, of a generator that draws pictures, and of one that mixes photos
+# the neural engine without the expression step, of a generator that draws pictures
 GENERATED = (reshape, generate, detail, opacity, compose, grain)
-MIXED = (reshape_roughly, mix, opacity, lay, grain)
-
-
-def job(
-    pipe: ReliableSwapPipeline,
-    target: np.ndarray,
-    source: np.ndarray,
-    settings: SwapSettings | None = None,
-    **networks: torch.nn.Module | None,
-) -> FaceJob:
-    """A job on two pictures, with the pipeline's networks or those given instead."""
-    own = pipe.networks()
-    given = {name: None if n is None else Running(n) for name, n in networks.items()}
-    running = Networks(**{**vars(own), **given})
-    ours, theirs = (Subject.around(p, pipe.find(p)[0], "photo", running) for p in (target, source))
-    return FaceJob.start(ours, Person("source", (theirs,)), settings or SwapSettings(), running)
-
-
-def tiny(kind: type[LightGenerator] = LightGenerator, **settings: object) -> LightGenerator:
-    """A generator of one block for 128-d identity vectors."""
-    return kind(**{"channels": (8, 8, 8, 8), "block_count": 1, "identity_dim": 128} | settings)
 
 
 class Keep(LightGenerator):
@@ -156,118 +128,6 @@ def test_with_guidance_a_face_has_the_colours_that_it_or_the_target_show_nearby(
     assert abs(change[inside].mean()) < 10
     assert change[cheek] < 12
     assert change[temple] < 30
-
-
-class White(LightGenerator):
-    """Draws white everywhere."""
-
-    def maps(
-        self, target: torch.Tensor, identity: torch.Tensor, guidance: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        answer = torch.zeros(1, CHANNELS, 128, 128)
-        answer[:, :2], answer[:, 2], answer[:, -2:] = -30, 30, -30
-        return torch.ones_like(target), answer, torch.full_like(target[:, :1], 30)
-
-
-def test_in_a_large_photo_a_layered_generator_draws_inside_the_outline_only(
-    pipe: ReliableSwapPipeline, identity: IdentityEncoder
-) -> None:
-    networks = {"generator": tiny(White, layers=True), "identity": identity, "fixer": None}
-    outside = []
-    for side in (150, 400):
-        done = run(MIXED, job(pipe, portrait(1, side), portrait(2, 150), SwapSettings(shape=0), **networks))
-        face = oval(done.goal, done.image.shape[:2]) > 0
-        changed = np.abs(done.image.astype(int) - done.target.pixels).max(2) > 16
-        outside.append(int((changed & ~face).sum()))
-        x, y = np.rint(done.goal[4, :2]).astype(int)  # the nose
-        assert done.image[y, x].min() > 240
-    assert outside[0] > 100
-    assert outside[1] == 0
-
-
-def test_in_a_large_photo_a_cheek_that_no_texture_shows_stays_the_targets(
-    pipe: ReliableSwapPipeline, identity: IdentityEncoder
-) -> None:
-    networks = {"generator": tiny(White, layers=True), "identity": identity, "fixer": None}
-    one = guide(
-        reshape_roughly(job(pipe, portrait(1, 400), portrait(2, 150), SwapSettings(shape=0), **networks))
-    )
-    guidance = one.layer("guidance").copy()
-    guidance[0, 3, :, : guidance.shape[3] // 2] = 0
-    done = run((mix, opacity, lay), one.with_layers(guidance=guidance))
-    cheeks = done.goal[[116, 345]]
-    cheek, nose = (
-        tuple(np.rint(p[1::-1]).astype(int)) for p in (cheeks[np.argmin(cheeks[:, 0])], done.goal[4])
-    )
-    assert np.abs(done.image[cheek].astype(int) - done.target.pixels[cheek]).max() < 16
-    assert done.image[nose].min() > 230
-
-
-class OneLayer(LightGenerator):
-    """Lets only the texture (0) or the target (1) through."""
-
-    layer = 0
-
-    def maps(
-        self, target: torch.Tensor, identity: torch.Tensor, guidance: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        answer = torch.zeros(1, CHANNELS, 128, 128)
-        answer[:, :3], answer[:, -2:] = -30, -30
-        answer[:, self.layer] = 30
-        return torch.zeros_like(target), answer, torch.full_like(target[:, :1], 30)
-
-
-class TargetAlone(OneLayer):
-    layer = 1
-
-
-def test_a_mixture_of_the_target_alone_is_the_untouched_photo(
-    pipe: ReliableSwapPipeline, identity: IdentityEncoder
-) -> None:
-    networks = {"generator": tiny(TargetAlone, layers=True), "identity": identity, "fixer": None}
-    for side in (150, 400):
-        begun = job(pipe, portrait(1, side), portrait(2, 150), SwapSettings(shape=0), **networks)
-        done = run((reshape_roughly, mix, opacity, lay), begun)
-        assert done.mask.max() > 0.9
-        assert np.array_equal(done.image, done.target.pixels)
-
-
-def test_a_texture_is_as_sharp_as_its_photo(pipe: ReliableSwapPipeline, identity: IdentityEncoder) -> None:
-    """Of a source that is the target, the texture alone gives the photo back, but for one reading between pixels."""
-    networks = {"generator": tiny(OneLayer, layers=True), "identity": identity, "fixer": None}
-    photo = portrait(1, 500)
-    moved = np.ascontiguousarray(np.roll(photo, 1, axis=1))  # the same face where another pixel is
-    done = run(
-        (reshape_roughly, mix, opacity, lay), job(pipe, moved, photo, SwapSettings(shape=0), **networks)
-    )
-    skin = done.mask > 0.95
-    assert skin.sum() > 5000
-
-    def fine(picture: np.ndarray) -> float:
-        grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
-        return float((grey - cv2.GaussianBlur(grey, (0, 0), 0.7))[skin].std())
-
-    assert fine(done.image) > 0.8 * fine(done.target.pixels)
-
-
-def test_an_expression_is_laid_as_if_it_had_been_drawn_afterwards(
-    pipe: ReliableSwapPipeline, identity: IdentityEncoder
-) -> None:
-    networks = {"generator": tiny(OneLayer, layers=True), "identity": identity, "fixer": None}
-    one = run(
-        (reshape_roughly, mix, opacity),
-        job(pipe, portrait(1, 300), portrait(2, 300), SwapSettings(), **networks),
-    )
-    mesh = one.goal.copy()
-    mesh[:, 1] += 2 * np.sin(mesh[:, 0] / 20)
-    move = displacement(one.goal, mesh, one.target.shape)
-    at_once, after = lay(one.with_layers(expressed=move)).image, warped(lay(one).image, move)
-    plain = lay(one).image
-    there = (np.abs(move).max(2) > 0.5) & (lay(one).mask > 0.5)
-    assert (
-        np.abs(at_once.astype(float) - after)[there].mean()
-        < 0.3 * np.abs(plain.astype(float) - after)[there].mean()
-    )
 
 
 @pytest.mark.slow

@@ -217,5 +217,5 @@ def target_colours(cells: int, layers: bool) -> int:
 
 
 def crop_sizes(trained: Iterable[int], layers: bool) -> list[int]:
-    """The crop sizes that a generator's config names: those of its training, and those a layered one is exported for."""
+    """The crop sizes in a generator's config: those of its training, and those a layered one is exported for."""
     return sorted({*trained, *(LAYER_SIZES if layers else ())})
