@@ -1,7 +1,7 @@
 """Swap the beginnings of real clips and measure the results: sheets to look at, and `reliableswap evaluate`'s figures.
 
     python benchmarks/clip_figures.py CLIP... -o OUT [--frames 48] [--every 10] [--engine auto] [--judge dlib]
-    python benchmarks/clip_figures.py CLIP... -o OUT --alone      # and every frame swapped by itself, for comparison
+    python benchmarks/clip_figures.py CLIP... -o OUT --alone      # and with nothing steadied, for comparison
 
 Each clip is cut to its first frames, with their time stamps, and stored again with hardly a loss. Sources are the
 studio portraits of openpeople, in turn. OUT/sheets holds the face in every tenth frame of each clip above its
@@ -15,7 +15,7 @@ import csv
 import subprocess
 import sys
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,9 @@ def cut(clip: Path, out: Path, frames: int) -> None:
         target.mux(stream.encode(None))
 
 
-def swap(pipe: ReliableSwapPipeline, source: Path, clip: Path, out: Path, engine: Any) -> dict[str, Any]:
+def swap(
+    pipe: ReliableSwapPipeline, source: Path, clip: Path, out: Path, engine: Any, steady: bool
+) -> dict[str, Any]:
     """Swap everybody in a clip, and return the report."""
     consent = "The source does not exist; the clips are examples for research."
     for step in pipe.video(
@@ -59,7 +61,7 @@ def swap(pipe: ReliableSwapPipeline, source: Path, clip: Path, out: Path, engine
         engine=engine,
         consent=consent,
         overwrite=True,
-        video=VideoSettings(quality=100),
+        video=VideoSettings(quality=100, steady=steady),
     ):
         if isinstance(step, VideoResult):
             return dict(step.report)
@@ -107,25 +109,29 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", help="cpu, cuda or openvino (default: %(default)s)")
     parser.add_argument("--judge", default="dlib", help="as for reliableswap evaluate (default: %(default)s)")
     parser.add_argument(
-        "--alone", action="store_true", help="compare with frames that are swapped by themselves"
+        "--alone", action="store_true", help="compare with clips in which nothing is steadied"
     )
     options = parser.parse_args()
-    folders = {name: options.output / name for name in ("cut", "swapped", "sheets")}
+    steadied = {"swapped": True, **({"alone": False} if options.alone else {})}
+    folders = {name: options.output / name for name in ("cut", "sheets", *steadied)}
     for folder in folders.values():
         folder.mkdir(parents=True, exist_ok=True)
     pipe = ReliableSwapPipeline.bundled().on(options.device)
     rows: list[tuple[str, Path, Path]] = []
     for number, clip in enumerate(options.clips):
         source = photo_of(PEOPLE[number % len(PEOPLE)])
-        before, after = (folders[name] / f"{clip.stem}.mp4" for name in ("cut", "swapped"))
+        name = f"{clip.stem}.mp4"
+        before = folders["cut"] / name
         cut(clip, before, options.frames)
         try:
-            report = swap(pipe, source, before, after, options.engine)
+            for folder, steady in steadied.items():
+                report = swap(pipe, source, before, folders[folder] / name, options.engine, steady)
+                counts = f"{report['frames_swapped']} of {report['frames']} frames"
+                print(f"{clip.name}, {folder}: {counts}", flush=True)
         except ReliableSwapError as error:  # such as a refusal by a gate
             print(f"{clip.name}: {error}", flush=True)
             continue
-        print(f"{clip.name}: swapped {report['frames_swapped']} of {report['frames']} frames", flush=True)
-        sheet(pipe, before, after, folders["sheets"] / f"{clip.stem}.png", options.every)
+        sheet(pipe, before, folders["swapped"] / name, folders["sheets"] / f"{clip.stem}.png", options.every)
         rows.append((clip.stem, source.resolve(), before.resolve()))
     if not rows:
         raise SystemExit("no clip could be swapped")
@@ -133,13 +139,12 @@ def main() -> None:
     with table.open("w", newline="") as stream:
         writer = csv.writer(stream, delimiter="\t")
         writer.writerows([("name", "source", "target"), *rows])
+    outputs = chain.from_iterable(("--outputs", f"{name}={folders[name]}") for name in steadied)
     command = [
-        sys.executable, "-m", "reliableswap", "evaluate", "--protocol", "video", "--faces", str(table),
-        "--outputs", f"clip={folders['swapped']}", "--frames", "0", "--judge", options.judge, "--features", "none",
+        sys.executable, "-m", "reliableswap", "evaluate", "--protocol", "video", "--faces", str(table), *outputs,
+        "--frames", "0", "--judge", options.judge, "--features", "none",
         "-o", str(options.output / "report"), "--overwrite",
     ]  # fmt: skip
-    if options.alone:
-        command += ["--pipeline", "bundled", "--engine", options.engine]
     subprocess.run(command, check=True)
 
 

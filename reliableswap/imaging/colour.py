@@ -15,8 +15,10 @@ import numpy as np
 # Skin of one person varies about as much as that of another; a larger ratio of deviations is light or hair.
 DEVIATION_RATIOS = (0.8, 1.25)
 LIGHT_RATIOS = (0.4, 2.5)
-# How far local means may be from another face's: log of L's ratio, and units of a and b. Chosen by eye on portraits.
+# How far local means may be from another face's where there is room 1: log of L's ratio, and units of a and b.
 _LIGHT_LIMIT, _TINT_LIMIT = 0.07, 3.0
+# How much light that is not hard varies over a face's skin: standard deviation of log L, and of a and b.
+_EVEN_LIGHT, _EVEN_TINT = 0.12, 8.0
 MOST_DETAIL = 1.2  # factor by which fine detail may grow with the light in large photos
 MIN_CHROMA = 2.0  # the chroma that skin has at least, even in a black and white photo
 SKIN_LIKE = 0.5  # of the skin's tint; pixels with at least this much take a small shift in full
@@ -139,15 +141,52 @@ def match_light(
     return cv2.merge([light, *_shift_tint(tint, shifts, own[1:])])
 
 
+def even_light(
+    lab: np.ndarray, reference: np.ndarray, weight: np.ndarray, mirror: np.ndarray, sigma: float
+) -> np.ndarray:
+    """(H,W,3) Lab in which hard light from one side, and of great contrast, is gone.
+
+    Both sides of a face look nearly the same, so where its local means differ from the reference's on one side and not
+    on the other, that is light. What is left is reduced to the contrast of even light.
+
+    mirror (h,w,2): for each pixel of a face its place on the other side, in pixels of a picture of that size, and -2
+    outside of it. It may be smaller than `lab`: light is worked out at its size. sigma: pixels of `lab` over which a
+    mean is local.
+    """
+    if weight.sum() < 1e-3:
+        return lab
+    size = mirror.shape[1::-1]
+    sigma *= size[0] / weight.shape[1]
+    pictures = (lab, reference, weight.astype(np.float32))
+    small, seen, weight = (cv2.resize(one, size, interpolation=cv2.INTER_AREA) for one in pictures)
+    own, wanted = map(cv2.split, local_means([small, seen], weight, sigma))
+    known = np.minimum(2 * _blurred(weight, sigma), 1)
+    ratio = np.log(np.maximum(own[0], 1.0) / np.maximum(wanted[0], 1.0))
+    off = [ratio, own[1] - wanted[1], own[2] - wanted[2]]
+    *opposite, known_there = cv2.split(cv2.remap(cv2.merge([*off, known]), mirror, None, cv2.INTER_LINEAR))
+    both = _blurred(known * known_there, sigma / 2)
+    taken = []
+    for one, other, most in zip(off, opposite, (_EVEN_LIGHT, _EVEN_TINT, _EVEN_TINT), strict=True):
+        sided = both * (one - other) / 2
+        mean, deviation = moments((one - sided)[..., None], weight)
+        left = one - sided - np.float32(mean[0])
+        taken.append(sided + known * left * np.float32(1 - min(1.0, most / max(deviation[0], 1e-6))))
+    maps = cv2.merge([*taken, *own]).astype(np.float32)
+    maps = cv2.resize(maps, lab.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    brighter, *shifts = cv2.split(maps[..., :3])
+    own = cv2.split(maps[..., 3:])
+    light, *tint = cv2.split(lab)
+    share = np.clip(light / np.maximum(0.7 * own[0], 1.0), 0, 1)
+    light = _lit(light, own[0], np.exp(-brighter), MOST_DETAIL)
+    return cv2.merge([light, *_shift_tint(tint, [-share * shift for shift in shifts], own[1:])])
+
+
 def limit_light(
-    lab: np.ndarray, reference: np.ndarray, weight: np.ndarray, sigma: float, room: np.ndarray | float = 1.0
+    lab: np.ndarray, reference: np.ndarray, weight: np.ndarray, sigma: float, room: np.ndarray
 ) -> np.ndarray:
     """(H,W,3) Lab whose local means over the weighted pixels are within limits of the reference's.
 
-    That takes hard light away; differences within the limits are the shape of the face, and stay.
-
-    sigma: pixels over which a mean is local; shorter than match_light's, whose means are equal already. room (H,W): a
-    factor on the limits; where it is 0, the means become equal.
+    sigma: pixels over which a mean is local. room (H,W): a factor on the limits; where it is 0, the means become equal.
     """
     if weight.sum() < 1e-3:
         return lab

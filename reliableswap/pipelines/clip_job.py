@@ -85,5 +85,6 @@ def faces_job(pipe: SwapCalls, origin: Origin, video: VideoSettings) -> dict[str
         "analyser": pipe.analyser.name,
         "device": pipe.place,
         "tracking": asdict(video.track),
+        "steady": video.steady,
         "version": __version__,
     }

@@ -28,6 +28,7 @@ from .clip_job import faces_job, prepare_sources
 from .clip_passes import Checked
 from .clip_progress import Clock
 from .clip_segments import Second, Segments
+from .clip_steady import ClipSteady
 from .clip_swap import FrameSwapper
 from .options import Engine
 from .overlap import Busy
@@ -139,6 +140,7 @@ class SegmentMaker:
             opened.pipe.choose_engine(order.engine),
             order.settings,
             opened.networks,
+            ClipSteady() if order.video.steady else None,
             order.refused,
             order.checked.vectors,
         )

@@ -67,7 +67,8 @@ def first_pass(
     """Read the clip once, and find its people."""
     info = reader.info
     begin, end = _range(reader, video)
-    settings = replace(video.track, rate=float(info.rate))
+    smooth = video.track.smooth and video.steady
+    settings = replace(video.track, rate=float(info.rate), smooth=smooth)
     stamps: list[int] = []
     last = [1]
     done: queue.Queue[Any] = queue.Queue()

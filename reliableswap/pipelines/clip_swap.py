@@ -71,7 +71,8 @@ class BegunFace:
 class FrameSwapper:
     """Puts people's sources on their faces, in frames that come in their order.
 
-    sources: by the person's number in the clip. refused: tracks left alone. vectors: of the people in the clip.
+    sources: by the person's number in the clip. steady: what is steadied in time; None: every frame is swapped by
+    itself. refused: tracks left alone. vectors: of the people in the clip.
     """
 
     name: str
@@ -79,14 +80,14 @@ class FrameSwapper:
     engine: str
     settings: SwapSettings
     networks: Networks
+    steady: ClipSteady | None = None
     refused: frozenset[int] = frozenset()
     vectors: TargetVectors = field(default_factory=TargetVectors)
-    _steady: ClipSteady = field(default_factory=ClipSteady)
 
     @property
     def run_up(self) -> int:
         """Frames to swap before a frame, so that it comes out the same wherever swapping began."""
-        return self._steady.run_up
+        return 0 if self.steady is None else self.steady.run_up
 
     @property
     def uses_vectors(self) -> bool:
@@ -138,10 +139,11 @@ class FrameSwapper:
         try:
             subject = Subject.around(pixels, one.face, self.name, self.networks)
             # A face that was swapped beside this one must not change what is taken for a cover.
-            subject = self._steady.subject(subject.pixels, subject, one, self.networks)
+            if self.steady is not None:
+                subject = self.steady.subject(subject.pixels, subject, one, self.networks)
             if any(_touch(subject, other) for other in wanted if other is not one):
                 return BegunFace(one, subject)
-            subject = self.vectors.on(subject, one.person)
+            subject = self._known(subject, one)
             return BegunFace(one, subject, run(self._parts(one)[0], self._job(subject, one)))
         except ReliableSwapError as error:
             return BegunFace(one, error=str(error))
@@ -157,9 +159,14 @@ class FrameSwapper:
     def _parts(self, one: TrackedFace) -> tuple[tuple[Step, ...], ...]:
         return parts_of(engine_of(self.sources[one.person], self.engine), self.networks)
 
+    def _known(self, subject: Subject, one: TrackedFace) -> Subject:
+        """The face with what the clip says of its person."""
+        return subject if self.steady is None else self.vectors.on(subject, one.person)
+
     def _job(self, subject: Subject, one: TrackedFace) -> FaceJob:
         person = self.sources[one.person]
-        return FaceJob.start(subject, person, self.settings, self.networks, self._steady.of(one), quick=True)
+        steady = None if self.steady is None else self.steady.of(one)
+        return FaceJob.start(subject, person, self.settings, self.networks, steady, quick=True)
 
     def _finish(self, result: SwappedFrame, face: BegunFace) -> None:
         if face.subject is None:
@@ -168,7 +175,7 @@ class FrameSwapper:
         *before, last = self._parts(one)
         if job is None:  # the faces beside it may have been swapped by now
             seen = Subject.around(result.pixels, one.face, self.name, self.networks)
-            subject = self.vectors.on(seen.knowing(covers=subject.covers), one.person)
+            subject = self._known(seen.knowing(covers=subject.covers), one)
             job = run(tuple(chain(*before)), self._job(subject, one))
         job = run(last, job)
         if not result.changed:

@@ -34,6 +34,7 @@ from .clip_progress import Clock as Clock
 from .clip_progress import VideoProgress as VideoProgress
 from .clip_progress import VideoResult as VideoResult
 from .clip_segments import Second, Segments
+from .clip_steady import ClipSteady
 from .clip_swap import FrameSwapper
 from .inputs import PictureLike, Source
 from .options import Engine
@@ -52,7 +53,8 @@ class VideoSettings:
     100. encoder: "auto" (the clip's own codec, or H.264) or a name of media.video.encoders. segment: seconds that are
     encoded, and lost at most by a kill, at a time. on_interrupt: "resume" leaves only the work folder, "keep" also a
     playable file of what is done. fresh: throw away the segments of an earlier run with other settings. label: every
-    frame says "Made by AI" in a corner. track: how faces are followed; its rate is the clip's.
+    frame says "Made by AI" in a corner. track: how faces are followed; its rate is the clip's. steady: whether faces'
+    points and what an engine decides are steadied in time; without it every frame is swapped by itself, and flickers.
     """
 
     start: float | None = None
@@ -64,6 +66,7 @@ class VideoSettings:
     fresh: bool = False
     label: bool = False
     track: TrackSettings = field(default_factory=TrackSettings)
+    steady: bool = True
 
     def __post_init__(self) -> None:
         if self.start is not None and self.start < 0:
@@ -116,12 +119,15 @@ def swap_clip(
         reader = ClipReader(info)
         times, faces = yield from find_people(folder, reader, networks, video, job, clock)
         sources = sources_of(people, prepared, faces, info)
-        swapper = FrameSwapper(info.name, sources, chosen, settings, networks)
+        steady = ClipSteady() if video.steady else None
+        swapper = FrameSwapper(info.name, sources, chosen, settings, networks, steady)
         checked = yield from check_clip(reader, times, faces, swapper, gates, clock)
         explicit = isinstance(people, Mapping) or people == "first"
         alone = left_alone(checked.refused, faces, sources, explicit)
         refused = frozenset(checked.refused)
-        swapper = FrameSwapper(info.name, sources, chosen, settings, networks, refused, checked.vectors)
+        swapper = FrameSwapper(
+            info.name, sources, chosen, settings, networks, steady, refused, checked.vectors
+        )
 
         record = Record(
             target=origin,

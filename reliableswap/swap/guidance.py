@@ -11,7 +11,7 @@ from reliableswap.faces.visibility import Covers, find_glasses
 from reliableswap.geometry import regions
 from reliableswap.geometry.raster import rasterise
 from reliableswap.geometry.resampling import to_bytes
-from reliableswap.geometry.topology import checked_mesh, checked_picture
+from reliableswap.geometry.topology import checked_mesh, checked_picture, topology
 from reliableswap.geometry.warp import Texture, open_lips, reenact
 from reliableswap.imaging import colour
 from reliableswap.imaging.bands import three_channels
@@ -19,8 +19,8 @@ from reliableswap.models.layer_maps import INVALID
 
 EYE_OPENING = 0.95  # fraction of the opening between the lids that is the target's
 LIGHT_REACH = 0.22  # of the face's width: slower changes of brightness count as light, which is the target's
-_HARD_LIGHT = 0.05  # of the face's width: the scale at which hard light is limited
-_MEETING = 0.025  # of the face's width: the scale at which the texture's light meets the target's at its end
+_SIDED_LIGHT = 0.025  # of the face's width: the scale at which light that one side has is taken away
+_MEETING = 0.02  # of the face's width: the scale at which the texture's light meets the target's at its end
 _END = 0.1  # of the face's width: the distance from the texture's end within which it does
 # Pixels of a face's width from which a clip's tones are worked out at half the size, and at a third of it.
 _COARSE_TONES, _COARSER_TONES = 100, 200
@@ -94,7 +94,8 @@ def _in_window(
     room = _room(valid * regions.oval(target_mesh, shape), width) if soft_light else None
     hair = (1 - texture.bare) * (1 - regions.lips(target_mesh, shape))
     k = 1 + (width > _COARSE_TONES) + (width > _COARSER_TONES) if quick else 1
-    tone, change = _changes(texture.image, target, skin, hair, width, room, k)
+    mirror = _mirror(target_mesh, shape, width) if soft_light else None
+    tone, change = _changes(texture.image, target, skin, hair, width, room, mirror, k)
     own = np.maximum(regions.eyes(target_mesh, shape, EYE_OPENING), regions.inner_mouth(target_mesh, shape))
     shown = ((own < 0.5) & (texture.validity > LEAST_VALID)).astype(np.float32)
     toned = to_bytes((texture.image + tone) * three_channels(shown))
@@ -126,19 +127,21 @@ def _changes(
     hair: np.ndarray,
     width: float,
     room: np.ndarray | None,
+    mirror: np.ndarray | None,
     k: int = 1,
 ) -> tuple[np.ndarray, np.ndarray]:
     """(H,W,3) float32 in RGB what the target's tone and light change of a texture, by the pixels of skin (H,W) that
     both show; and the same where hair (H,W) takes the light alone.
 
-    room: as `_room` gives, to soften the light; None: it stays hard. k: by what they are reduced to work it out.
+    room, mirror: as `_room` and `_mirror` give, to soften the light; None: it stays hard. k: by what the pictures are
+    reduced to work it out.
     """
     if k > 1:
         size = texture.shape[1] // k, texture.shape[0] // k
         pictures = texture, target, skin, hair
         small, seen, bare, other = (cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in pictures)
         soft = None if room is None else cv2.resize(room, size, interpolation=cv2.INTER_AREA)
-        changes = _changes(small, seen, bare, other, width / k, soft)
+        changes = _changes(small, seen, bare, other, width / k, soft, mirror)
         tone, change = (cv2.resize(x, texture.shape[1::-1], interpolation=cv2.INTER_LINEAR) for x in changes)
         return tone, change
     base, plain = colour.to_lab(target), colour.to_lab(texture)
@@ -146,22 +149,34 @@ def _changes(
     # In small photos scaled detail is likeness.
     most_detail = np.inf if room is None else colour.MOST_DETAIL
     lab = colour.match_light(lab, base, skin, LIGHT_REACH * width, most_detail=most_detail)
-    if room is not None:
-        lab = colour.limit_light(lab, base, skin, _HARD_LIGHT * width, room)
-        lab = colour.limit_light(lab, base, skin, _MEETING * width, room / (1.001 - room))
+    if room is not None and mirror is not None:
+        lab = colour.even_light(lab, base, skin, mirror, _SIDED_LIGHT * width)
+        lab = colour.limit_light(lab, base, skin, _MEETING * width, room)
     tone = colour.to_rgb(lab) - texture
     if not (hair > 0).any():
         return tone, tone
     return tone, colour.to_rgb(colour.limit_chroma(lab, plain, hair)) - texture
 
 
+def _mirror(mesh: np.ndarray, shape_hw: tuple[int, int], width: float) -> np.ndarray:
+    """(h,w,2) as `colour.even_light` takes it, of a size that is enough for slow changes."""
+    k = max(1.0, _SIDED_LIGHT * width / 3)
+    height, wide = (max(2, round(side / k)) for side in shape_hw)
+    scale = np.array([wide / shape_hw[1], height / shape_hw[0], 1 / k], np.float32)
+    centre = np.array([0.5, 0.5, 0], np.float32)  # pixels' centres lie at whole numbers
+    small = (mesh + centre) * scale - centre
+    return rasterise(small, (height, wide)).picture(small[topology().mirror][:, :2], outside=-2)
+
+
 def _room(shown: np.ndarray, width: float) -> np.ndarray:
-    """(H,W) in 0..1 how far the texture's light may differ: not at all where it ends beside the target's own skin.
+    """(H,W) how far the texture's light may differ: not at all where it ends beside the target's own skin, and without
+    limit from some distance on.
 
     shown (H,W): where the texture shows the face.
     """
     ends = cv2.distanceTransform((shown > 0.5).astype(np.uint8), cv2.DIST_L2, 5)
-    return np.minimum(ends / np.float32(_END * width), 1)
+    share = np.minimum(ends / np.float32(_END * width), 1)
+    return np.asarray(share / (1.001 - share))
 
 
 def _fading_outwards(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:

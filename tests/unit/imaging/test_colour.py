@@ -54,29 +54,34 @@ def test_what_was_dark_gets_light_without_getting_noisy() -> None:
     dark[..., 0] += grain
     for out in (
         colour.match_light(dark, bright, np.ones((96, 96), np.float32), sigma=12, most_detail=1.2),
-        colour.limit_light(dark, bright, np.ones((96, 96), np.float32), sigma=12, room=0.0),
+        colour.limit_light(
+            dark, bright, np.ones((96, 96), np.float32), sigma=12, room=np.zeros((96, 96), np.float32)
+        ),
     ):
         inner = out[16:-16, 16:-16, 0]
         assert abs(inner.mean() - 60) < 1
         assert 0.9 < inner.std() / grain[16:-16, 16:-16].std() < 1.35
 
 
-def test_hard_light_is_limited_and_the_light_of_other_faces_is_not() -> None:
-    weight = np.ones((96, 96), np.float32)
+def test_light_of_one_side_goes_and_what_both_sides_share_stays() -> None:
+    rows, columns = np.mgrid[:96, :96].astype(np.float32)
+    mirror, weight = np.dstack([95 - columns, rows]), np.ones((96, 96), np.float32)
     target = np.dstack([np.full((96, 96), v, np.float32) for v in (60, 12, 14)])
-    across = np.sin(np.linspace(0, 6 * np.pi, 96, dtype=np.float32))[None, :]
-    for contrast, tint in ((0.05, 2.0), (0.4, 12.0)):
+    both = 0.1 * np.cos((columns - 47.5) / 5)  # as cheeks and nose are
+    for side, contrast in ((0.0, 1.0), (0.5, 1.0), (0.5, 5.0)):
         texture = target.copy()
-        texture[..., 0] *= np.exp(contrast * across)
-        texture[..., 1] += tint * across
-        out = colour.limit_light(texture, target, weight, sigma=3)
-        if contrast < 0.07:
-            np.testing.assert_allclose(out, texture, atol=1e-3)
-        else:
-            left = np.abs(out - target)[16:-16, 16:-16].max((0, 1))
-            was = np.abs(texture - target)[16:-16, 16:-16].max((0, 1))
-            assert left[0] < 0.4 * was[0]
-            assert left[1] < 0.5 * was[1]
+        texture[..., 0] *= np.exp(contrast * both + side * np.tanh((columns - 47.5) / 15))
+        texture[..., 1] += 20 * side * np.sign(columns - 47.5)
+        out = colour.even_light(texture, target, weight, mirror, sigma=2)
+        reduced = colour.even_light(texture, target, weight, cv2.resize(mirror, (48, 48)) / 2, sigma=2)
+        left = np.log(out[..., 0] / target[..., 0])
+        assert np.abs(left - left[:, ::-1]).mean() < 0.05
+        assert np.abs(out[..., 1] - 12).mean() < 2
+        assert left.std() > 0.06
+        assert left.std() < 0.15
+        assert np.abs(reduced - out).mean() < 1.5
+        if not side:
+            np.testing.assert_allclose(out, texture, atol=0.1)
 
 
 def test_a_beard_outside_the_weight_does_not_change_the_light_beside_it() -> None:

@@ -80,7 +80,7 @@ def test_whoever_begins_in_the_middle_makes_the_same_frames(
         }
 
     def swapped(first: int) -> list[np.ndarray]:
-        swapper = FrameSwapper("clip", sources, engine, SwapSettings(), networks)
+        swapper = FrameSwapper("clip", sources, engine, SwapSettings(), networks, ClipSteady())
         return [swapper(frames[i], faces[i]).pixels for i in range(first, count)]
 
     whole, late = swapped(0), swapped(1)
