@@ -91,6 +91,18 @@ def rasterise(mesh: np.ndarray, shape_hw: tuple[int, int], triangles: np.ndarray
     return _raster(_painted(x, y, z, outside_mouth, shape_hw), shape_hw, corners, _inverses(x, y))
 
 
+def other_side(mesh: np.ndarray, shape_hw: tuple[int, int], reduced: float = 1.0) -> np.ndarray:
+    """(h,w,2) for each pixel of a face (468,3) its place on the face's other side, and -2 outside of the face.
+
+    reduced: by what the picture is smaller than `shape_hw`; places are in its pixels.
+    """
+    height, width = (max(2, round(side / max(reduced, 1.0))) for side in shape_hw)
+    scale = np.array([width / shape_hw[1], height / shape_hw[0], width / shape_hw[1]], np.float32)
+    centre = np.array([0.5, 0.5, 0], np.float32)  # pixels' centres lie at whole numbers
+    small = (mesh + centre) * scale - centre
+    return rasterise(small, (height, width)).picture(small[topology().mirror][:, :2], outside=-2)
+
+
 def shown_triangles(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
     """(H,W) int16 the triangle of a face mesh (468,3) that each pixel shows, as `rasterise` finds it; -1: none."""
     x, y, z = mesh.T.astype(np.float64).take(topology().corners, axis=1)

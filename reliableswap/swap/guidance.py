@@ -9,9 +9,9 @@ import numpy as np
 
 from reliableswap.faces.visibility import Covers, find_glasses
 from reliableswap.geometry import regions
-from reliableswap.geometry.raster import rasterise
+from reliableswap.geometry.raster import other_side, rasterise
 from reliableswap.geometry.resampling import to_bytes
-from reliableswap.geometry.topology import checked_mesh, checked_picture, topology
+from reliableswap.geometry.topology import checked_mesh, checked_picture
 from reliableswap.geometry.warp import Texture, open_lips, reenact
 from reliableswap.imaging import colour
 from reliableswap.imaging.bands import three_channels
@@ -19,11 +19,12 @@ from reliableswap.models.layer_maps import INVALID
 
 EYE_OPENING = 0.95  # fraction of the opening between the lids that is the target's
 LIGHT_REACH = 0.22  # of the face's width: slower changes of brightness count as light, which is the target's
-_SIDED_LIGHT = 0.025  # of the face's width: the scale at which light that one side has is taken away
+SIDED_LIGHT = 0.025  # of the face's width: the scale at which light that one side has is taken away
 _MEETING = 0.02  # of the face's width: the scale at which the texture's light meets the target's at its end
 _END = 0.1  # of the face's width: the distance from the texture's end within which it does
 # Pixels of a face's width from which a clip's tones are worked out at half the size, and at a third of it.
 _COARSE_TONES, _COARSER_TONES = 100, 200
+_HEM = 0.04  # of the face's width: within it a texture carries colours of what hides the skin beside it
 FADE = 0.06  # of the face's width: the distance in which the texture fades to the outline
 LEAST_VALID = 0.02  # guidance with a lower validity is left out
 SOME_VALID = (
@@ -94,12 +95,25 @@ def _in_window(
     room = _room(valid * regions.oval(target_mesh, shape), width) if soft_light else None
     hair = (1 - texture.bare) * (1 - regions.lips(target_mesh, shape))
     k = 1 + (width > _COARSE_TONES) + (width > _COARSER_TONES) if quick else 1
-    mirror = _mirror(target_mesh, shape, width) if soft_light else None
+    mirror = other_side(target_mesh, shape, SIDED_LIGHT * width / 3) if soft_light else None
     tone, change = _changes(texture.image, target, skin, hair, width, room, mirror, k)
     own = np.maximum(regions.eyes(target_mesh, shape, EYE_OPENING), regions.inner_mouth(target_mesh, shape))
     shown = ((own < 0.5) & (texture.validity > LEAST_VALID)).astype(np.float32)
     toned = to_bytes((texture.image + tone) * three_channels(shown))
+    if soft_light:
+        shown *= _clear(texture.validity, target_mesh, width)
     return Guidance(toned, texture.validity * shown, change, _beard(texture, target_mesh, width))
+
+
+def _clear(validity: np.ndarray, mesh: np.ndarray, width: float) -> np.ndarray:
+    """(H,W) a factor on the validity that falls to zero where skin that the source does not show begins.
+
+    Hair and turned skin there shade what lies beside them.
+    """
+    hidden = (regions.skin(mesh, validity.shape) > 0.5) & (validity < 0.9)
+    away = cv2.distanceTransform((~hidden).astype(np.uint8), cv2.DIST_L2, 5)
+    share = np.minimum(away / np.float32(_HEM * width), 1)
+    return np.asarray(share * share * (3 - 2 * share), np.float32)
 
 
 def _beard(texture: Texture, mesh: np.ndarray, width: float) -> np.ndarray:
@@ -133,7 +147,7 @@ def _changes(
     """(H,W,3) float32 in RGB what the target's tone and light change of a texture, by the pixels of skin (H,W) that
     both show; and the same where hair (H,W) takes the light alone.
 
-    room, mirror: as `_room` and `_mirror` give, to soften the light; None: it stays hard. k: by what the pictures are
+    room, mirror: as `_room` and `other_side` give, to soften the light; None: it stays hard. k: by what they are
     reduced to work it out.
     """
     if k > 1:
@@ -150,22 +164,12 @@ def _changes(
     most_detail = np.inf if room is None else colour.MOST_DETAIL
     lab = colour.match_light(lab, base, skin, LIGHT_REACH * width, most_detail=most_detail)
     if room is not None and mirror is not None:
-        lab = colour.even_light(lab, base, skin, mirror, _SIDED_LIGHT * width)
+        lab = colour.even_light(lab, base, skin, mirror, SIDED_LIGHT * width)
         lab = colour.limit_light(lab, base, skin, _MEETING * width, room)
     tone = colour.to_rgb(lab) - texture
     if not (hair > 0).any():
         return tone, tone
     return tone, colour.to_rgb(colour.limit_chroma(lab, plain, hair)) - texture
-
-
-def _mirror(mesh: np.ndarray, shape_hw: tuple[int, int], width: float) -> np.ndarray:
-    """(h,w,2) as `colour.even_light` takes it, of a size that is enough for slow changes."""
-    k = max(1.0, _SIDED_LIGHT * width / 3)
-    height, wide = (max(2, round(side / k)) for side in shape_hw)
-    scale = np.array([wide / shape_hw[1], height / shape_hw[0], 1 / k], np.float32)
-    centre = np.array([0.5, 0.5, 0], np.float32)  # pixels' centres lie at whole numbers
-    small = (mesh + centre) * scale - centre
-    return rasterise(small, (height, wide)).picture(small[topology().mirror][:, :2], outside=-2)
 
 
 def _room(shown: np.ndarray, width: float) -> np.ndarray:

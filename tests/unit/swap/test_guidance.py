@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from support.blend_faces import BEARD, SMILE, WOMAN, face
@@ -97,6 +99,27 @@ def test_guidance_leaves_out_what_covers_the_source() -> None:
     assert after[inner].mean() < 0.2
     told = guidance(covered, picture, mesh, find_parts(covered, mesh, bundled_visibility()))[1]
     assert told[inner].mean() < 0.2
+
+
+def test_a_large_texture_keeps_away_from_what_covers_the_source() -> None:
+    picture, mesh = cv2.resize(face(SMILE)[0], None, fx=3, fy=3), 3 * face(SMILE)[1]
+    shape, width = picture.shape[:2], regions.face_width(mesh)
+    end = mesh[10, 1] + 0.6 * (mesh[9, 1] - mesh[10, 1])
+    fringe = np.zeros(shape, np.float32)
+    fringe[: int(end)] = regions.forehead(mesh, shape)[: int(end)]
+    maps = np.dstack([fringe, regions.skin(mesh, shape) * (1 - fringe)])
+    covers = replace(find_covers(picture, mesh, None), maps=maps, scale=1.0, shift=np.zeros(2))
+    middle = np.abs(np.arange(shape[1]) - mesh[9, 0]) < 0.1 * width
+    below = (regions.forehead(mesh, shape) > 0) & (regions.skin(mesh, shape) > 0.9) & middle
+    beside, further = below.copy(), below.copy()
+    beside[: int(end) + 1], beside[int(end + 0.02 * width) + 1 :] = False, False
+    further[: int(end + 0.06 * width)] = False
+    plain, large = (
+        guidance_texture(picture, mesh, picture, mesh, covers, soft_light=soft).validity
+        for soft in (False, True)
+    )
+    assert large[beside].mean() < 0.75 * plain[beside].mean()
+    np.testing.assert_allclose(large[further], plain[further], atol=1e-3)
 
 
 def test_a_smiling_sources_teeth_stay_out_of_closed_lips() -> None:
