@@ -21,7 +21,8 @@ EYE_OPENING = 0.95  # fraction of the opening between the lids that is the targe
 LIGHT_REACH = 0.22  # of the face's width: slower changes of brightness count as light, which is the target's
 SIDED_LIGHT = 0.025  # of the face's width: the scale at which light that one side has is taken away
 _MEETING = 0.02  # of the face's width: the scale at which the texture's light meets the target's at its end
-_END = 0.1  # of the face's width: the distance from the texture's end within which it does
+_END, _SMALL_END = 0.1, 0.05  # of the face's width: the distance from the texture's end within which it does
+_ANY = 100.0  # times the limit of how far light may differ: none
 # Pixels of a face's width from which a clip's tones are worked out at half the size, and at a third of it.
 _COARSE_TONES, _COARSER_TONES = 100, 200
 _HEM = 0.04  # of the face's width: within it a texture carries colours of what hides the skin beside it
@@ -30,7 +31,7 @@ LEAST_VALID = 0.02  # guidance with a lower validity is left out
 SOME_VALID = (
     0.2  # validity from which a texture can be shown: at the jaw it is low, and a beard must end there
 )
-_SOFT_BEARD = 0.01  # of the face's width
+_SOFT_BEARD, _SOFT_FOREHEAD = 0.01, 0.03  # of the face's width
 
 
 class Guidance(NamedTuple):
@@ -56,12 +57,14 @@ def guidance_texture(
     covers: Covers,
     *,
     soft_light: bool = False,
+    meeting: bool = True,
     quick: bool = False,
 ) -> Guidance:
     """The source's texture on the target's mesh, in the target's light.
 
     covers: what covers the source, strictly judged. soft_light: take the source's hard light away, which costs a little
-    of its likeness. quick: as for `resampling.sharp`.
+    of its likeness. meeting: let the texture's light become the target's at its end, without soft light on the forehead
+    alone; guidance in training does without. quick: as for `resampling.sharp`.
     """
     source, target = checked_picture(source, "source"), checked_picture(target, "target")
     source_mesh, target_mesh = checked_mesh(source_mesh, "source"), checked_mesh(target_mesh, "target")
@@ -71,7 +74,7 @@ def guidance_texture(
     where = regions.window(target_mesh, target.shape[:2], room)  # both are zero beside the mesh
     corner = np.array([where[1].start, where[0].start, 0], np.float32)
     toned[where], valid[where], change[where], beard[where] = _in_window(
-        source, source_mesh, target[where], target_mesh - corner, covers, soft_light, quick
+        source, source_mesh, target[where], target_mesh - corner, covers, soft_light, meeting, quick
     )
     return Guidance(toned, valid * _fading_outwards(target_mesh, target.shape[:2]), change, beard)
 
@@ -83,6 +86,7 @@ def _in_window(
     target_mesh: np.ndarray,
     covers: Covers,
     soft_light: bool,
+    meeting: bool,
     quick: bool,
 ) -> Guidance:
     """As guidance_texture, for a piece of the target that holds its mesh."""
@@ -92,7 +96,7 @@ def _in_window(
     valid = texture.validity > 0.9
     skin = texture.bare * valid * regions.skin(target_mesh, shape)
     width = regions.face_width(target_mesh)
-    room = _room(valid * regions.oval(target_mesh, shape), width) if soft_light else None
+    room = _room(valid, target_mesh, width, soft_light) if meeting else None
     hair = (1 - texture.bare) * (1 - regions.lips(target_mesh, shape))
     k = 1 + (width > _COARSE_TONES) + (width > _COARSER_TONES) if quick else 1
     mirror = other_side(target_mesh, shape, SIDED_LIGHT * width / 3) if soft_light else None
@@ -147,8 +151,8 @@ def _changes(
     """(H,W,3) float32 in RGB what the target's tone and light change of a texture, by the pixels of skin (H,W) that
     both show; and the same where hair (H,W) takes the light alone.
 
-    room, mirror: as `_room` and `other_side` give, to soften the light; None: it stays hard. k: by what they are
-    reduced to work it out.
+    room: as `_room` gives; None: no limit. mirror: as `other_side` gives, to soften the light; None: it stays hard.
+    k: by what the pictures are reduced to work it out.
     """
     if k > 1:
         size = texture.shape[1] // k, texture.shape[0] // k
@@ -161,10 +165,11 @@ def _changes(
     base, plain = colour.to_lab(target), colour.to_lab(texture)
     lab = colour.match(plain, base, skin)
     # In small photos scaled detail is likeness.
-    most_detail = np.inf if room is None else colour.MOST_DETAIL
+    most_detail = np.inf if mirror is None else colour.MOST_DETAIL
     lab = colour.match_light(lab, base, skin, LIGHT_REACH * width, most_detail=most_detail)
-    if room is not None and mirror is not None:
+    if mirror is not None:
         lab = colour.even_light(lab, base, skin, mirror, SIDED_LIGHT * width)
+    if room is not None:
         lab = colour.limit_light(lab, base, skin, _MEETING * width, room)
     tone = colour.to_rgb(lab) - texture
     if not (hair > 0).any():
@@ -172,15 +177,21 @@ def _changes(
     return tone, colour.to_rgb(colour.limit_chroma(lab, plain, hair)) - texture
 
 
-def _room(shown: np.ndarray, width: float) -> np.ndarray:
+def _room(valid: np.ndarray, mesh: np.ndarray, width: float, soft_light: bool) -> np.ndarray:
     """(H,W) how far the texture's light may differ: not at all where it ends beside the target's own skin, and without
     limit from some distance on.
 
-    shown (H,W): where the texture shows the face.
+    In small photos light is likeness, and the forehead, within which the mesh ends, is the one place where ends show.
     """
-    ends = cv2.distanceTransform((shown > 0.5).astype(np.uint8), cv2.DIST_L2, 5)
-    share = np.minimum(ends / np.float32(_END * width), 1)
-    return np.asarray(share / (1.001 - share))
+    shape = valid.shape
+    shown = (valid > 0) & (regions.oval(mesh, shape) > 0.5)
+    ends = cv2.distanceTransform(shown.astype(np.uint8), cv2.DIST_L2, 5)
+    share = np.minimum(ends / np.float32((_END if soft_light else _SMALL_END) * width), 1)
+    room = share / (1.001 - share)
+    if not soft_light:
+        forehead = (regions.forehead(mesh, shape) > 0).astype(np.float32)
+        room += _ANY * (1 - np.minimum(2 * regions.feathered(forehead, _SOFT_FOREHEAD * width), 1))
+    return np.asarray(room, np.float32)
 
 
 def _fading_outwards(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:

@@ -150,12 +150,38 @@ def test_soft_light_meets_the_targets_where_the_texture_ends() -> None:
     covers = find_covers(shaded, mesh, None)
     off = []
     for soft in (False, True):
-        texture, validity, *_ = guidance_texture(shaded, mesh, picture, mesh, covers, soft_light=soft)
+        texture, validity, *_ = guidance_texture(
+            shaded, mesh, picture, mesh, covers, soft_light=soft, meeting=soft
+        )
         edge = (inside > 0.01) & (inside < 0.05) & (validity > 0.3) & (regions.skin(mesh, shape) > 0.9)
         assert edge.sum() > 100
         off.append(float(np.log(texture[edge].mean() / picture[edge].mean())))
     assert off[0] < -0.1
     assert abs(off[1]) < 0.6 * abs(off[0])
+
+
+def test_small_textures_meet_the_targets_light_on_the_forehead() -> None:
+    picture, mesh = face(WOMAN)
+    shape, width = picture.shape[:2], regions.face_width(mesh)
+    oval = (regions.oval(mesh, shape) > 0.5).astype(np.uint8)
+    inside = cv2.distanceTransform(oval, cv2.DIST_L2, 5) / width
+    shaded = np.rint(picture * np.clip(0.5 + inside / 0.16, 0, 1)[..., None]).astype(np.uint8)
+    covers = find_covers(shaded, mesh, None)
+    edge = (inside > 0.01) & (inside < 0.03) & (regions.skin(mesh, shape) > 0.9)
+    forehead = regions.forehead(mesh, shape) > 0
+    off = []
+    for meeting in (False, True):
+        texture, validity, *_ = guidance_texture(shaded, mesh, picture, mesh, covers, meeting=meeting)
+        off.append(
+            [
+                float(np.log(texture[here].mean() / picture[here].mean()))
+                for here in (edge & forehead & (validity > 0.3), edge & ~forehead & (validity > 0.3))
+            ]
+        )
+    (above, below), (above_met, below_met) = off
+    assert above < -0.1
+    assert abs(above_met) < 0.8 * abs(above)
+    assert abs(below_met - below) < 0.05
 
 
 def test_soft_light_takes_a_hard_shadow_of_the_source_away() -> None:
