@@ -67,7 +67,7 @@ def test_a_target_keeps_its_beard_where_the_source_has_none(pipe: ReliableSwapPi
     assert said == {"beard": "target, as the source has none"}
     taken, said = changed(shaven, beard="source")
     assert said == {"beard": "source"}
-    assert kept < taken / 2  # both are reshaped
+    assert kept < 0.6 * taken  # both are reshaped
     assert changed(bearded)[1] == {}  # two beards: the source's
     assert pipe(bearded, shaven).report.faces[0].attributes == {}
 

@@ -73,7 +73,7 @@ def test_eight_triplets_can_be_learnt_by_heart(triplets: Path, encoders: Path) -
     for name in ("target", "plain", "source", "truth", "guidance", "face_mask", "glasses", "front", "who"):
         batch[name] = nn.functional.interpolate(batch[name], size=(32, 32), mode="area")
     optimizer = torch.optim.Adam(network.parameters(), 8e-3)
-    steps, trace = 250, []
+    steps, trace = 120, []
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = 8e-3 * (1 - step / steps)
@@ -82,7 +82,7 @@ def test_eight_triplets_can_be_learnt_by_heart(triplets: Path, encoders: Path) -
         loss.backward()
         optimizer.step()
         trace.append(float(loss.detach()))
-    assert trace[-1] < trace[0] / 5
+    assert trace[-1] < trace[0] / 4
 
 
 @pytest.mark.slow

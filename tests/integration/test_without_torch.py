@@ -1,4 +1,7 @@
-"""What `reliableswap export` makes of the bundled pipeline: files that swap without torch, and 8-bit ones."""
+"""What runs networks without torch: OpenVINO, ONNX Runtime, and what `reliableswap export` makes of the bundled pipeline.
+
+They are in one file, and so in one process of pytest-xdist: what was converted for a device is exported as it is.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,21 @@ from reliableswap.pipelines.export_files import top1
 from reliableswap.provenance.verify import verify
 from reliableswap.runtime.exported import ExportedFolder
 from reliableswap.runtime.signatures import signatures
+
+
+CHECKS = Path(__file__).parents[1] / "support" / "runtime_checks.py"
+
+
+@pytest.mark.slow
+def test_runtimes_in_a_process_of_their_own() -> None:
+    """Their threads and libraries would slow the other tests."""
+    command = [sys.executable, "-m", "pytest", "--show-capture=no", str(CHECKS)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=CHECKS.parents[2], timeout=600, check=False
+    )
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert " passed" in done.stdout
+    assert "skipped" not in done.stdout
 
 
 @pytest.fixture(scope="module")
