@@ -1,4 +1,4 @@
-"""What runs networks without torch: OpenVINO, ONNX Runtime, and what `reliableswap export` makes of the bundled pipeline.
+"""Networks without torch: OpenVINO, ONNX Runtime, and what `reliableswap export` makes of the bundled pipeline.
 
 They are in one file, and so in one process of pytest-xdist: what was converted for a device is exported as it is.
 """
@@ -25,7 +25,6 @@ from reliableswap.pipelines.export_files import top1
 from reliableswap.provenance.verify import verify
 from reliableswap.runtime.exported import ExportedFolder
 from reliableswap.runtime.signatures import signatures
-
 
 CHECKS = Path(__file__).parents[1] / "support" / "runtime_checks.py"
 

@@ -144,7 +144,8 @@ class Run:
             raise KeyboardInterrupt
         self.swapped += 1
         result = SwappedFrame(pixels.copy())
-        steady = self._steady.setdefault(swapper, TrackSmoother(swapper.run_up + 1, half_life=swapper.run_up))
+        window = swapper.run_up + 1
+        steady = self._steady.setdefault(swapper, TrackSmoother(window, half_life=window))
         for one in swapper.wanted(faces):
             x0, y0, x1, y1 = (int(v) for v in one.face.box)
             result.pixels[y0:y1, x0:x1] = (250, 20, 20)

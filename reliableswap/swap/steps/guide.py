@@ -65,13 +65,13 @@ def _guidance(job: FaceJob, picture: np.ndarray, mesh: np.ndarray) -> Guidance:
     source = job.source
     view = job.crop.size, job.crop.template
     seen, matrix = source.aligned(*view)
-    # In small photos softer light costs likeness and shows little.
+    # In small photos softer light costs likeness and shows little; in clips stains move, and show.
     return guidance_texture(
         seen,
         apply(matrix, source.mesh),
         picture,
         mesh,
         source.covers_in_crop(*view),
-        soft_light=job.is_large or job.crop.size > SIDE,
+        soft_light=job.is_large or job.crop.size > SIDE or job.quick,
         quick=job.quick,
     )

@@ -259,6 +259,17 @@ def test_a_node_that_would_make_something_else_says_so(clip: Path, tmp_path: Pat
         Run().result(clip, output, video=FRESH, executor=other)
 
 
+def test_without_steadying_no_frame_is_swapped_twice(clip: Path, tmp_path: Path) -> None:
+    output, plain = tmp_path / "out.mp4", VideoSettings(segment=0.4, steady=False)
+    with pytest.raises(KeyboardInterrupt):
+        Run(stop_after=25).result(clip, output, video=plain)
+    with pytest.raises(ClipError, match=r"begun otherwise \(steady\)"):
+        Run().result(clip, output)
+    run = Run()
+    assert run.result(clip, output, video=plain).report["resumed_segments"] == 2
+    assert run.swapped == 44 - 20
+
+
 def test_other_settings_do_not_go_on_with_what_is_there(clip: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.mp4"
     with pytest.raises(KeyboardInterrupt):

@@ -70,8 +70,8 @@ def test_every_class_takes_and_answers_what_its_signature_says(name: str) -> Non
     assert signature.outputs == ("*",) or len(signature.outputs) == count
 
 
-# The encoder's body has tests of its own below, the glasses network above; tests/integration/test_without_torch.py exports the
-# detector, the mesh and what covers a face, with the weights that ship.
+# The encoder has tests of its own below, the glasses network above; the detector, the mesh and what covers a face
+# are exported by tests/integration/test_without_torch.py, with the weights that ship.
 ELSEWHERE = {"mobilefacenet", "glasses", "detector", "mesh", "visibility"}
 
 
