@@ -18,7 +18,7 @@ LIGHT_RATIOS = (0.4, 2.5)
 # How far local means may be from another face's where there is room 1: log of L's ratio, and units of a and b.
 _LIGHT_LIMIT, _TINT_LIMIT = 0.07, 3.0
 # How much light that is not hard varies over a face's skin: standard deviation of log L, and of a and b.
-_EVEN_LIGHT, _EVEN_TINT = 0.12, 8.0
+_EVEN_LIGHT, _EVEN_TINT = 0.12, 3.0
 MOST_DETAIL = 1.2  # factor by which fine detail may grow with the light in large photos
 MIN_CHROMA = 2.0  # the chroma that skin has at least, even in a black and white photo
 SKIN_LIKE = 0.5  # of the skin's tint; pixels with at least this much take a small shift in full
