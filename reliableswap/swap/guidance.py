@@ -19,7 +19,7 @@ from reliableswap.models.layer_maps import INVALID
 
 EYE_OPENING = 0.95  # fraction of the opening between the lids that is the target's
 LIGHT_REACH = 0.22  # of the face's width: slower changes of brightness count as light, which is the target's
-SIDED_LIGHT = 0.025  # of the face's width: the scale at which light that one side has is taken away
+_SIDED_LIGHT = 0.025  # of the face's width: the scale at which light that one side has is taken away
 _MEETING = 0.02  # of the face's width: the scale at which the texture's light meets the target's at its end
 _END, _SMALL_END = 0.1, 0.05  # of the face's width: the distance from the texture's end within which it does
 _ANY = 100.0  # times the limit of how far light may differ: none
@@ -99,7 +99,7 @@ def _in_window(
     room = _room(valid, target_mesh, width, soft_light) if meeting else None
     hair = (1 - texture.bare) * (1 - regions.lips(target_mesh, shape))
     k = 1 + (width > _COARSE_TONES) + (width > _COARSER_TONES) if quick else 1
-    mirror = other_side(target_mesh, shape, SIDED_LIGHT * width / 3) if soft_light else None
+    mirror = other_side(target_mesh, shape, _SIDED_LIGHT * width / 3) if soft_light else None
     tone, change = _changes(texture.image, target, skin, hair, width, room, mirror, k)
     own = np.maximum(regions.eyes(target_mesh, shape, EYE_OPENING), regions.inner_mouth(target_mesh, shape))
     shown = ((own < 0.5) & (texture.validity > LEAST_VALID)).astype(np.float32)
@@ -168,7 +168,7 @@ def _changes(
     most_detail = np.inf if mirror is None else colour.MOST_DETAIL
     lab = colour.match_light(lab, base, skin, LIGHT_REACH * width, most_detail=most_detail)
     if mirror is not None:
-        lab = colour.even_light(lab, base, skin, mirror, SIDED_LIGHT * width)
+        lab = colour.even_light(lab, base, skin, mirror, _SIDED_LIGHT * width)
     if room is not None:
         lab = colour.limit_light(lab, base, skin, _MEETING * width, room)
     tone = colour.to_rgb(lab) - texture
