@@ -73,6 +73,7 @@ def test_the_number_of_processes_changes_nothing(
     assert shard_bytes(tmp_path) == shard_bytes(by_generator)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_its_own_generator_only(
     by_generator: Path, people: tuple[Path, partial[Known]], made: Path
 ) -> None:

@@ -118,6 +118,7 @@ def wanted(converted: Path, triplets: Path, **values: Any) -> Any:
     return replace(settings, **{"base": "simswap", **values})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("values", "sizes", "expected"),
     [
