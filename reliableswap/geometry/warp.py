@@ -17,6 +17,8 @@ from .trust import inside_lips, scale_between, trust
 
 LIP_PULL = 0.45  # how far the lips' points move towards the outer ring to stay clear of the teeth
 _COPIES, _MOST_COPIES = 8, 4  # reduced copies of a source from one size to half of it, and how many are kept
+# Fractions of the face that only its mirrored half shows, between which the halves begin to meet softly.
+_TURNED = 0.15, 0.25
 ENOUGH = 0.9  # validity from which a pixel needs nothing of the face's other half
 
 # Positions (H,W,2) in the source -> (H,W) in 0..1 where something covers its face, and (H,W) where its skin is bare.
@@ -39,11 +41,13 @@ def reenact(
     raster: Raster,
     covers_at: CoversAt | None = None,
     quick: bool = False,
+    seam: float = 0.0,
 ) -> Texture:
     """The source's texture on the target's mesh, whose raster is given.
 
     What is covered, hidden or turned away in the source is taken from the mirrored half of its face where that shows
-    it, and is not valid otherwise. quick: as for `resampling.sharp`.
+    it, and is not valid otherwise. quick: as for `resampling.sharp`. seam: pixels of the target over which one half
+    becomes the other beside what the source does not show, which shades it.
     """
     scale = scale_between(source_mesh, target_mesh)
     own, mirrored = trust(source_mesh, target_mesh)
@@ -55,21 +59,33 @@ def reenact(
     positions, validity, bare = _shown(raster, source_mesh, own, covers_at)
     image = picture.at(positions, kernel)
     if np.count_nonzero(validity < ENOUGH) > 0.01 * len(validity):
-        lacking = np.flatnonzero(validity < 1)
+        away = _away(raster, validity, seam) if seam else np.ones_like(validity)
+        lacking = np.flatnonzero(validity * away < 1)
         beside, before = raster.only(lacking), validity[lacking]
         positions, shown, bare_mirrored = _shown(beside, source_mesh[topology().mirror], mirrored, covers_at)
         other = picture.at(positions, kernel)
+        gained = float((shown * (1 - before)).sum()) / len(validity)
+        softly = float(np.clip((gained - _TURNED[0]) / (_TURNED[1] - _TURNED[0]), 0, 1))
+        before = before * (1 + softly * (away[lacking] - 1))
         both = before + shown * (1 - before)
         share = before / np.maximum(both, 1e-6)
         mixed = image.take(lacking, axis=0).astype(np.float32) - other
         mixed *= share[:, None]
         mixed += other
         put(image[None], lacking, to_bytes(mixed))
-        validity[lacking] = both
+        validity[lacking] = np.maximum(validity[lacking], both)
         bare[lacking] = bare_mirrored + share * (bare[lacking] - bare_mirrored)
     whole = np.zeros((*raster.shape, 3), np.uint8)
     put(whole, raster.pixels, image)
     return Texture(whole, raster.plane(validity), raster.plane(bare))
+
+
+def _away(raster: Raster, validity: np.ndarray, seam: float) -> np.ndarray:
+    """(N,) a factor that rises from nearly 0 to 1 within so many pixels of what has little validity (N,)."""
+    shown = raster.plane((validity >= ENOUGH).astype(np.float32), outside=1.0)
+    away = cv2.distanceTransform(shown.astype(np.uint8), cv2.DIST_L2, 5).ravel()[raster.pixels]
+    t = np.clip(away / np.float32(seam), 0.03, 1)  # something is left where neither half shows more
+    return np.asarray(t * t * (3 - 2 * t), np.float32)
 
 
 def _shown(

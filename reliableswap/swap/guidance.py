@@ -25,6 +25,9 @@ _END, _SMALL_END = 0.1, 0.05  # of the face's width: the distance from the textu
 _ANY = 100.0  # times the limit of how far light may differ: none
 # Pixels of a face's width from which a clip's tones are worked out at half the size, and at a third of it.
 _COARSE_TONES, _COARSER_TONES = 100, 200
+HALVES = (
+    0.08  # of the face's width: the distance in which one half of a face becomes the other's mirror image
+)
 _HEM = 0.04  # of the face's width: within it a texture carries colours of what hides the skin beside it
 FADE = 0.06  # of the face's width: the distance in which the texture fades to the outline
 LEAST_VALID = 0.02  # guidance with a lower validity is left out
@@ -92,10 +95,11 @@ def _in_window(
     """As guidance_texture, for a piece of the target that holds its mesh."""
     shape = target.shape[:2]
     seen_from = open_lips(source_mesh, target_mesh)
-    texture = reenact(source, seen_from, target_mesh, rasterise(target_mesh, shape), covers.at, quick)
+    width = regions.face_width(target_mesh)
+    seam = HALVES * width if soft_light else 0.0
+    texture = reenact(source, seen_from, target_mesh, rasterise(target_mesh, shape), covers.at, quick, seam)
     valid = texture.validity > 0.9
     skin = texture.bare * valid * regions.skin(target_mesh, shape)
-    width = regions.face_width(target_mesh)
     room = _room(valid, target_mesh, width, soft_light) if meeting else None
     hair = (1 - texture.bare) * (1 - regions.lips(target_mesh, shape))
     k = 1 + (width > _COARSE_TONES) + (width > _COARSER_TONES) if quick else 1

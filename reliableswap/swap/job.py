@@ -12,6 +12,7 @@ from reliableswap.faces.ageing import ageing
 from reliableswap.geometry.regions import face_width, window
 from reliableswap.geometry.resampling import is_large
 from reliableswap.geometry.shape import displacement, moved_share, origins, shaped_mesh
+from reliableswap.models.layer_maps import SIDE
 
 from .networks import Networks
 from .person import Person
@@ -123,6 +124,12 @@ class FaceJob:
     def is_large(self) -> bool:
         """Whether a layered generator swaps a face of which the photo shows more than the network sees."""
         return not self.crop.holds_all and bool(self.networks.generator.config.get("layers"))
+
+    @property
+    def soft_light(self) -> bool:
+        """Whether the source's hard light stays behind. In small photos that costs likeness, and shows little; in clips
+        stains move, and show."""
+        return self.is_large or self.crop.size > SIDE or self.quick
 
     @property
     def by_whole_pixels(self) -> bool:

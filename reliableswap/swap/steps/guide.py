@@ -7,7 +7,6 @@ import numpy as np
 
 from reliableswap.faces.align import apply, generators_crop, to_planes
 from reliableswap.geometry.resampling import to_bytes
-from reliableswap.models.layer_maps import SIDE
 from reliableswap.swap.guidance import Guidance, guidance_texture
 from reliableswap.swap.job import FaceJob
 from reliableswap.swap.person import directions
@@ -65,13 +64,12 @@ def _guidance(job: FaceJob, picture: np.ndarray, mesh: np.ndarray) -> Guidance:
     source = job.source
     view = job.crop.size, job.crop.template
     seen, matrix = source.aligned(*view)
-    # In small photos softer light costs likeness and shows little; in clips stains move, and show.
     return guidance_texture(
         seen,
         apply(matrix, source.mesh),
         picture,
         mesh,
         source.covers_in_crop(*view),
-        soft_light=job.is_large or job.crop.size > SIDE or job.quick,
+        soft_light=job.soft_light,
         quick=job.quick,
     )

@@ -13,7 +13,7 @@ from reliableswap.geometry.resampling import read_points, to_bytes
 from reliableswap.geometry.shape import moved_share, origins, reshape
 from reliableswap.geometry.warp import open_lips, reenact
 from reliableswap.imaging.bands import three_channels
-from reliableswap.swap.guidance import SOME_VALID
+from reliableswap.swap.guidance import HALVES, SOME_VALID
 from reliableswap.swap.job import FaceJob
 from reliableswap.swap.place import Window
 
@@ -87,6 +87,7 @@ def _texture(
         rasterise(goal, below.shape[:2]),
         lambda positions: covers.at(cv2.transform(positions, matrix)),
         job.quick,
+        HALVES * job.width if job.soft_light else 0.0,
     )
     low, high = _VALID
     shown = np.clip((texture.validity - low) / (high - low), 0, 1)

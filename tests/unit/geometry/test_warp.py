@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from support.blend_faces import SMILE, WOMAN, face
 
 from reliableswap.geometry import regions
+from reliableswap.geometry.raster import rasterise
 from reliableswap.geometry.topology import topology
 from reliableswap.geometry.trust import trust
-from reliableswap.geometry.warp import Copies, Sampled, open_lips, warp_texture
+from reliableswap.geometry.warp import Copies, Sampled, open_lips, reenact, warp_texture
 
 CHEEKS = np.array([234, 454])
 
@@ -83,6 +84,28 @@ def test_a_hidden_half_is_taken_from_the_other_half() -> None:
     texture, validity = warp_texture(red, turned_away(mesh, 50), mesh, picture.shape[:2])
     assert (texture[..., 0][validity > 0.5] >= 199).all()
     assert (validity > 0.5).sum() > 0.9 * regions.oval(mesh, picture.shape[:2]).sum()
+
+
+@pytest.mark.parametrize(("end", "softly"), [(0.35, True), (0.85, False)])
+def test_the_halves_of_a_face_meet_softly_where_much_is_hidden(end: float, softly: bool) -> None:
+    """Hair hides the outer part of a source's right side and shades the rest, which gets black beside it."""
+    picture, mesh = face(WOMAN)
+    shape, width = picture.shape[:2], regions.face_width(mesh)
+    nose, cheek = mesh[1, 0], mesh[CHEEKS[1], 0]
+    away = (np.arange(shape[1]) - nose) / (cheek - nose)  # 0 at the nose, 1 at the cheek's end
+    shaded = np.tile((200 * np.clip(1 - away / end, 0, 1)).astype(np.uint8)[None, :, None], (shape[0], 1, 3))
+
+    def covers_at(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        hidden = ((positions[..., 0] - nose) / (cheek - nose) > end).astype(np.float32)
+        return hidden, np.ones_like(hidden)
+
+    there = (away > 0) & (away < 0.9) & (np.abs(np.arange(shape[0]) - mesh[1, 1]) < 0.1 * width)[:, None]
+    steps = []
+    for seam in (0.0, 0.1 * width):
+        texture = reenact(shaded, mesh, mesh, rasterise(mesh, shape), covers_at, seam=seam).image[..., 0]
+        steps.append(int(np.abs(np.diff(texture.astype(int), axis=1))[there[:, 1:]].max()))
+    assert steps[0] > 100
+    assert steps[1] < 0.6 * steps[0] if softly else steps[1] == steps[0]
 
 
 def test_lips_are_pulled_off_the_teeth_only_if_the_source_opens_its_mouth_wider() -> None:
