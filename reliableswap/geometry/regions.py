@@ -99,6 +99,13 @@ def feathered(mask: np.ndarray, sigma: float) -> np.ndarray:
     return cv2.resize(soft, whole.shape[::-1], interpolation=cv2.INTER_LINEAR)[k : k + height, k : k + width]
 
 
+def away_from(mask: np.ndarray, reach: float) -> np.ndarray:
+    """(H,W) float32 zero on a mask (H,W) and rising smoothly to 1 within `reach` pixels of it."""
+    away = cv2.distanceTransform((mask == 0).astype(np.uint8), cv2.DIST_L2, 5)
+    share = np.minimum(away / np.float32(reach), 1)
+    return np.asarray(share * share * (3 - 2 * share), np.float32)
+
+
 def oval(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
     """(H,W) the face: the convex hull of its outline, which folds over itself in a profile."""
     return polygon_mask(outline(mesh), shape_hw)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from .raster import Raster, rasterise
-from .regions import mouth_opening
+from .regions import away_from, mouth_opening
 from .resampling import in_rows, put, read_points, sharp, to_bytes
 from .topology import checked_mesh, checked_picture, topology
 from .trust import inside_lips, scale_between, trust
@@ -19,6 +19,7 @@ LIP_PULL = 0.45  # how far the lips' points move towards the outer ring to stay 
 _COPIES, _MOST_COPIES = 8, 4  # reduced copies of a source from one size to half of it, and how many are kept
 # Fractions of the face that only its mirrored half shows, between which the halves begin to meet softly.
 _TURNED = 0.15, 0.25
+_LEFT = 2e-3  # of a half's validity where the other half has taken over
 ENOUGH = 0.9  # validity from which a pixel needs nothing of the face's other half
 
 # Positions (H,W,2) in the source -> (H,W) in 0..1 where something covers its face, and (H,W) where its skin is bare.
@@ -59,7 +60,7 @@ def reenact(
     positions, validity, bare = _shown(raster, source_mesh, own, covers_at)
     image = picture.at(positions, kernel)
     if np.count_nonzero(validity < ENOUGH) > 0.01 * len(validity):
-        away = _away(raster, validity, seam) if seam else np.ones_like(validity)
+        away = _trusted_more(raster, validity, seam) if seam else np.ones_like(validity)
         lacking = np.flatnonzero(validity * away < 1)
         beside, before = raster.only(lacking), validity[lacking]
         positions, shown, bare_mirrored = _shown(beside, source_mesh[topology().mirror], mirrored, covers_at)
@@ -80,12 +81,11 @@ def reenact(
     return Texture(whole, raster.plane(validity), raster.plane(bare))
 
 
-def _away(raster: Raster, validity: np.ndarray, seam: float) -> np.ndarray:
-    """(N,) a factor that rises from nearly 0 to 1 within so many pixels of what has little validity (N,)."""
-    shown = raster.plane((validity >= ENOUGH).astype(np.float32), outside=1.0)
-    away = cv2.distanceTransform(shown.astype(np.uint8), cv2.DIST_L2, 5).ravel()[raster.pixels]
-    t = np.clip(away / np.float32(seam), 0.03, 1)  # something is left where neither half shows more
-    return np.asarray(t * t * (3 - 2 * t), np.float32)
+def _trusted_more(raster: Raster, validity: np.ndarray, seam: float) -> np.ndarray:
+    """(N,) a factor on a validity (N,) that rises from nearly 0 to 1 within `seam` pixels of where that is low."""
+    low = raster.plane((validity < ENOUGH).astype(np.float32))
+    # Something is left where the other half shows no more.
+    return np.maximum(away_from(low, seam).ravel()[raster.pixels], _LEFT)
 
 
 def _shown(

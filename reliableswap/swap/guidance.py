@@ -12,7 +12,7 @@ from reliableswap.geometry import regions
 from reliableswap.geometry.raster import other_side, rasterise
 from reliableswap.geometry.resampling import to_bytes
 from reliableswap.geometry.topology import checked_mesh, checked_picture
-from reliableswap.geometry.warp import Texture, open_lips, reenact
+from reliableswap.geometry.warp import ENOUGH, Texture, open_lips, reenact
 from reliableswap.imaging import colour
 from reliableswap.imaging.bands import three_channels
 from reliableswap.models.layer_maps import INVALID
@@ -98,7 +98,7 @@ def _in_window(
     width = regions.face_width(target_mesh)
     seam = HALVES * width if soft_light else 0.0
     texture = reenact(source, seen_from, target_mesh, rasterise(target_mesh, shape), covers.at, quick, seam)
-    valid = texture.validity > 0.9
+    valid = texture.validity > ENOUGH
     skin = texture.bare * valid * regions.skin(target_mesh, shape)
     room = _room(valid, target_mesh, width, soft_light) if meeting else None
     hair = (1 - texture.bare) * (1 - regions.lips(target_mesh, shape))
@@ -118,10 +118,8 @@ def _clear(validity: np.ndarray, mesh: np.ndarray, width: float) -> np.ndarray:
 
     Hair and turned skin there shade what lies beside them.
     """
-    hidden = (regions.skin(mesh, validity.shape) > 0.5) & (validity < 0.9)
-    away = cv2.distanceTransform((~hidden).astype(np.uint8), cv2.DIST_L2, 5)
-    share = np.minimum(away / np.float32(_HEM * width), 1)
-    return np.asarray(share * share * (3 - 2 * share), np.float32)
+    hidden = (regions.skin(mesh, validity.shape) > 0.5) & (validity < ENOUGH)
+    return regions.away_from(hidden, _HEM * width)
 
 
 def _beard(texture: Texture, mesh: np.ndarray, width: float) -> np.ndarray:
@@ -188,8 +186,8 @@ def _room(valid: np.ndarray, mesh: np.ndarray, width: float, soft_light: bool) -
     In small photos light is likeness, and the forehead, within which the mesh ends, is the one place where ends show.
     """
     shape = valid.shape
-    shown = (valid > 0) & (regions.oval(mesh, shape) > 0.5)
-    ends = cv2.distanceTransform(shown.astype(np.uint8), cv2.DIST_L2, 5)
+    shown = (valid & (regions.oval(mesh, shape) > 0)).astype(np.uint8)
+    ends = cv2.distanceTransform(shown, cv2.DIST_L2, 5)
     share = np.minimum(ends / np.float32((_END if soft_light else _SMALL_END) * width), 1)
     room = share / (1.001 - share)
     if not soft_light:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from support.blend_faces import WOMAN, face
 
-from reliableswap.geometry.raster import Raster, rasterise, rasterise_solid
+from reliableswap.geometry.raster import Raster, other_side, rasterise, rasterise_solid
+from reliableswap.geometry.topology import topology
 
 # Two parallel triangles over the same pixels, the second one nearer to the camera.
 POINTS = np.array([[2, 2, 5], [17, 2, 5], [2, 17, 5], [2, 2, 1], [17, 2, 1], [2, 17, 1]], np.float32)
@@ -77,3 +79,16 @@ def test_nothing_in_the_picture_is_an_empty_raster() -> None:
         raster = how(POINTS + np.float32(100), (20, 20), np.array([NEAR]))
         assert not raster.covered.any()
         assert raster.picture(POINTS).max() == 0
+
+
+@pytest.mark.parametrize("reduced", [1.0, 2.5])
+def test_each_pixel_of_a_face_knows_its_place_on_the_other_side(reduced: float) -> None:
+    picture, mesh = face(WOMAN)
+    places = other_side(mesh, picture.shape[:2], reduced)
+    scale = places.shape[1] / picture.shape[1]
+    assert places.shape == (round(192 / reduced), round(192 / reduced), 2)
+    assert (places[0, 0] == -2).all()
+    for point in (50, 280, 117, 346):  # on the cheeks
+        x, y = np.rint((mesh[point, :2] + 0.5) * scale - 0.5).astype(int)
+        wanted = (mesh[topology().mirror[point], :2] + 0.5) * scale - 0.5
+        assert np.abs(places[y, x] - wanted).max() < 1.5

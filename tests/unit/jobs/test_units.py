@@ -93,3 +93,12 @@ def test_a_rank_is_as_patient_as_its_own_units_were_long() -> None:
     threading.Timer(0.15, lambda: [other(unit) for unit in (1, 3)]).start()
     assert list(crew.wait_for_others(maker, range(4), lambda unit: unit in maker.made + other.made)) == []
     assert maker.made == [0, 2]
+
+
+def test_who_is_alone_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A listing of the folder may not show yet what was made just now."""
+    monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("waited"))
+    maker = Ticks()
+    crew: Crew[int] = Crew(Place(), 1)
+    assert list(crew.make_own(maker, range(2), lambda _: False)) == [0, 1]
+    assert list(crew.wait_for_others(maker, range(2), lambda _: False)) == []

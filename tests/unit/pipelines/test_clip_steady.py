@@ -89,6 +89,6 @@ def test_whoever_begins_in_the_middle_makes_the_same_frames(
     assert not np.array_equal(alone[-1], whole[-1])
     unsteady = FrameSwapper("clip", sources, engine, SwapSettings(), networks)
     assert unsteady.run_up == 0
-    frame, again = (unsteady(frames[i], faces[i]).pixels for i in (count - 1, count - 1))
+    frame, _, again = (unsteady(frames[i], faces[i]).pixels for i in (count - 1, 0, count - 1))
     assert np.array_equal(frame, again)
     assert not np.array_equal(frame, whole[-1])
