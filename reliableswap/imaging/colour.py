@@ -18,9 +18,15 @@ LIGHT_RATIOS = (0.4, 2.5)
 # How far local means may be from another face's where there is room 1: log of L's ratio, and units of a and b.
 _LIGHT_LIMIT, _TINT_LIMIT = 0.07, 3.0
 # How much light that is not hard varies over a face's skin: standard deviation of log L, and of a and b.
-_EVEN_LIGHT, _EVEN_TINT = 0.12, 3.0
+_EVEN = 0.12, 3.0, 3.0
+# Squared slope of light that is not hard, in those deviations for each sigma over which means are local.
+_EVEN_SLOPE = 1.25
+# How many times steeper than on the other side light is where it begins to count as hard, and where it does fully.
+_HARDER = 1.5, 2.2
 MOST_DETAIL = 1.2  # factor by which fine detail may grow with the light in large photos
 MIN_CHROMA = 2.0  # the chroma that skin has at least, even in a black and white photo
+# Fractions of skin's lightness and tint up to which a pixel is hair, and from which on it may be skin.
+_SKIN_LIGHT, _SKIN_TINT = (0.5, 0.8), (0.5, 0.85)
 SKIN_LIKE = 0.5  # of the skin's tint; pixels with at least this much take a small shift in full
 KEPT_TINT = 0.9  # what a pixel keeps at least, of the tint that scaling would leave it
 _MONOCHROME_NOISE = 4  # grey levels by which JPEG may separate the channels of a black and white photo
@@ -147,7 +153,8 @@ def even_light(
     """(H,W,3) Lab in which hard light from one side, and of great contrast, is gone.
 
     Both sides of a face look nearly the same, so where its local means differ from the reference's on one side and not
-    on the other, that is light. What is left is reduced to the contrast of even light.
+    on the other, that is light. Both sides become their mean, but a side on which light alone is steep, as a shadow's
+    edge is, becomes like the other. What is left is reduced to the contrast of even light.
 
     mirror (h,w,2): for each pixel of a face its place on the other side, in pixels of a picture of that size, and -2
     outside of it. It may be smaller than `lab`: light is worked out at its size. sigma: pixels of `lab` over which a
@@ -159,26 +166,70 @@ def even_light(
     sigma *= size[0] / weight.shape[1]
     pictures = (lab, reference, weight.astype(np.float32))
     small, seen, weight = (cv2.resize(one, size, interpolation=cv2.INTER_AREA) for one in pictures)
-    own, wanted = map(cv2.split, local_means([small, seen], weight, sigma))
+    own, wanted = local_means([small, seen], weight, sigma)
     known = np.minimum(2 * _blurred(weight, sigma), 1)
-    ratio = np.log(np.maximum(own[0], 1.0) / np.maximum(wanted[0], 1.0))
-    off = [ratio, own[1] - wanted[1], own[2] - wanted[2]]
-    *opposite, known_there = cv2.split(cv2.remap(cv2.merge([*off, known]), mirror, None, cv2.INTER_LINEAR))
-    both = _blurred(known * known_there, sigma / 2)
+    sharp = _sharp_means(small, own, weight, sigma)
+    hard, hard_there = _hard_light(_differences(sharp, wanted), known, mirror, sigma)
+    own += hard[..., None] * (sharp - own)
+    off = _differences(own, wanted)
+    *opposite, known_there = cv2.split(_at(mirror, cv2.merge([*off, known])))
+    from_there = _blurred(known * known_there, sigma / 2) * (1 + hard - hard_there) / 2
     taken = []
-    for one, other, most in zip(off, opposite, (_EVEN_LIGHT, _EVEN_TINT, _EVEN_TINT), strict=True):
-        sided = both * (one - other) / 2
+    for one, other, most in zip(off, opposite, _EVEN, strict=True):
+        sided = from_there * (one - other)
         mean, deviation = moments((one - sided)[..., None], weight)
         left = one - sided - np.float32(mean[0])
         taken.append(sided + known * left * np.float32(1 - min(1.0, most / max(deviation[0], 1e-6))))
-    maps = cv2.merge([*taken, *own]).astype(np.float32)
+    maps = cv2.merge([*taken, *cv2.split(own)]).astype(np.float32)
     maps = cv2.resize(maps, lab.shape[1::-1], interpolation=cv2.INTER_LINEAR)
     brighter, *shifts = cv2.split(maps[..., :3])
-    own = cv2.split(maps[..., 3:])
     light, *tint = cv2.split(lab)
-    share = np.clip(light / np.maximum(0.7 * own[0], 1.0), 0, 1)
-    light = _lit(light, own[0], np.exp(-brighter), MOST_DETAIL)
-    return cv2.merge([light, *_shift_tint(tint, [-share * shift for shift in shifts], own[1:])])
+    means = cv2.split(maps[..., 3:])
+    share = np.clip(light / np.maximum(0.7 * means[0], 1.0), 0, 1)
+    light = _lit(light, means[0], np.exp(-brighter), MOST_DETAIL)
+    return cv2.merge([light, *_shift_tint(tint, [-share * shift for shift in shifts], means[1:])])
+
+
+def _differences(own: np.ndarray, wanted: np.ndarray) -> list[np.ndarray]:
+    """(H,W) each: the log of the ratio of L, and the differences of a and b, of two Lab pictures (H,W,3)."""
+    own, wanted = cv2.split(own), cv2.split(wanted)
+    ratio = np.log(np.maximum(own[0], 1.0) / np.maximum(wanted[0], 1.0))
+    return [ratio, own[1] - wanted[1], own[2] - wanted[2]]
+
+
+def _at(places: np.ndarray, picture: np.ndarray) -> np.ndarray:
+    """The picture's values at places (h,w,2); zero outside of it."""
+    return cv2.remap(picture, places, None, cv2.INTER_LINEAR)
+
+
+def _sharp_means(lab: np.ndarray, means: np.ndarray, weight: np.ndarray, sigma: float) -> np.ndarray:
+    """(H,W,3) local medians over the weighted pixels, which keep edges; `means` (H,W,3) fill in for the others."""
+    lowest, scale = np.float32([0, -64, -64]), np.float32([2.55, 2, 2])
+    levels = (means + weight[..., None] * (lab - means) - lowest) * scale
+    levels = cv2.medianBlur(np.clip(np.rint(levels), 0, 255).astype(np.uint8), 2 * round(0.6 * sigma) + 1)
+    return _blurred(levels.astype(np.float32), 0.15 * sigma) / scale + lowest
+
+
+def _hard_light(
+    off: Sequence[np.ndarray], known: np.ndarray, mirror: np.ndarray, sigma: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """(H,W), (H,W) in 0..1 how far light is hard at each pixel and not on the other side, and the other way round.
+
+    off: planes (H,W) of how far light differs from the reference's. known (H,W): where that is known. mirror, sigma: as
+    for `even_light`.
+    """
+    steep = np.zeros_like(known)
+    for plane, even in zip(off, _EVEN, strict=True):
+        for x, y in ((1, 0), (0, 1)):
+            slope = cv2.Sobel(plane, cv2.CV_32F, x, y, ksize=3, scale=sigma / (8 * even))
+            steep += known * np.square(slope)
+    reach = 2.4 * sigma
+    steep = _blurred(steep, reach) / np.maximum(_blurred(known, reach), 0.05)
+    times = np.log((steep + _EVEN_SLOPE) / (_at(mirror, steep) + _EVEN_SLOPE))
+    first, last = np.log(_HARDER)
+    shares = (np.clip((t - first) / (last - first), 0, 1) for t in (times, -times))
+    here, there = (t * t * (3 - 2 * t) for t in shares)
+    return here.astype(np.float32), there.astype(np.float32)
 
 
 def limit_light(
@@ -197,6 +248,23 @@ def limit_light(
     light = _lit(light, own[0], np.exp(-_beyond(ratio, _LIGHT_LIMIT * room)), MOST_DETAIL)
     shifts = [-share * _beyond(a - b, _TINT_LIMIT * room) for a, b in zip(own[1:], wanted[1:], strict=True)]
     return cv2.merge([light, *_shift_tint(tint, shifts, own[1:])])
+
+
+def skin_like(lab: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """(H,W) in 0..1 how far pixels have the lightness and the tint of those weighted (H,W), which are skin.
+
+    A stubbly cheek has, a beard has not.
+    """
+    if weight.sum() < 1e-3:
+        return np.zeros(weight.shape, np.float32)
+    light, a, b = cv2.split(lab)
+    mean, _ = moments(lab, weight)
+    tint = (a * mean[1] + b * mean[2]) / max(mean[1] ** 2 + mean[2] ** 2, MIN_CHROMA**2)
+    shares = [
+        np.clip((own - dark) / (bare - dark), 0, 1)
+        for own, (dark, bare) in ((light / max(mean[0], 1.0), _SKIN_LIGHT), (tint, _SKIN_TINT))
+    ]
+    return np.asarray(shares[0] * np.square(shares[1]) * (3 - 2 * shares[1]), np.float32)
 
 
 def limit_chroma(lab: np.ndarray, before: np.ndarray, weight: np.ndarray) -> np.ndarray:

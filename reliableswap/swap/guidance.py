@@ -20,6 +20,7 @@ from reliableswap.models.layer_maps import INVALID
 EYE_OPENING = 0.95  # fraction of the opening between the lids that is the target's
 LIGHT_REACH = 0.22  # of the face's width: slower changes of brightness count as light, which is the target's
 _SIDED_LIGHT = 0.025  # of the face's width: the scale at which light that one side has is taken away
+_LIGHT_CELLS = 6  # cells of that scale in which it is worked out: fewer blur a shadow's edge
 _MEETING = 0.02  # of the face's width: the scale at which the texture's light meets the target's at its end
 _END, _SMALL_END = 0.1, 0.05  # of the face's width: the distance from the texture's end within which it does
 _ANY = 100.0  # times the limit of how far light may differ: none
@@ -103,7 +104,9 @@ def _in_window(
     room = _room(valid, target_mesh, width, soft_light) if meeting else None
     hair = (1 - texture.bare) * (1 - regions.lips(target_mesh, shape))
     k = 1 + (width > _COARSE_TONES) + (width > _COARSER_TONES) if quick else 1
-    mirror = other_side(target_mesh, shape, _SIDED_LIGHT * width / 3) if soft_light else None
+    mirror = (
+        other_side(target_mesh, shape, max(_SIDED_LIGHT * width / _LIGHT_CELLS, k)) if soft_light else None
+    )
     tone, change = _changes(texture.image, target, skin, hair, width, room, mirror, k)
     own = np.maximum(regions.eyes(target_mesh, shape, EYE_OPENING), regions.inner_mouth(target_mesh, shape))
     shown = ((own < 0.5) & (texture.validity > LEAST_VALID)).astype(np.float32)
@@ -176,6 +179,7 @@ def _changes(
     tone = colour.to_rgb(lab) - texture
     if not (hair > 0).any():
         return tone, tone
+    hair = hair * (1 - regions.feathered(colour.skin_like(plain, skin), _SOFT_BEARD * width))
     return tone, colour.to_rgb(colour.limit_chroma(lab, plain, hair)) - texture
 
 

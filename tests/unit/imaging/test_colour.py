@@ -84,6 +84,35 @@ def test_light_of_one_side_goes_and_what_both_sides_share_stays() -> None:
             np.testing.assert_allclose(out, texture, atol=0.1)
 
 
+def test_a_shadow_on_one_side_goes_with_its_edge_and_the_other_side_stays() -> None:
+    rows, columns = np.mgrid[:192, :192].astype(np.float32)
+    mirror, weight = np.dstack([191 - columns, rows]), np.ones((192, 192), np.float32)
+    target = np.dstack([np.full((192, 192), v, np.float32) for v in (60, 12, 14)])
+    grain = np.random.default_rng(0).normal(0, 1, (192, 192))
+    texture = target.copy()
+    texture[..., 0] += grain
+    lit = texture.copy()
+    shade = (columns > 115) & (columns < 150) & (rows > 80) & (rows < 110)
+    texture[shade] *= (0.6, 1.3, 1.3)
+    out = colour.even_light(texture, target, weight, mirror, sigma=6)
+    assert np.abs(out[:, :70] - lit[:, :70]).mean() < 0.3
+    for made, least, most in ((texture, 20, 30), (out, 0, 10)):  # across the edges of the shadow
+        for edge in (slice(76, 84), slice(106, 114)):
+            off = np.abs(made[edge, 120:145].mean(1) - (60, 12, 14)).max()
+            assert least <= off < most
+    assert 0.5 < out[86:104, 120:145, 0].std() < 1.6  # the grain of what lay in the shadow
+
+
+def test_stubble_is_like_skin_and_beards_and_grey_hair_are_not() -> None:
+    lab = np.full((1, 5, 3), (65.0, 14.0, 18.0), np.float32)
+    lab[0, 1:] = (58, 12, 16), (20, 5, 6), (62, 2, 3), (28, 12, 16)
+    weight = np.float32([[1, 0, 0, 0, 0]])
+    skin, stubble, *others = colour.skin_like(lab, weight)[0]
+    assert skin == stubble == 1
+    assert max(others) == 0
+    assert colour.skin_like(lab, 0 * weight).max() == 0
+
+
 def test_a_beard_outside_the_weight_does_not_change_the_light_beside_it() -> None:
     texture = np.dstack([np.full((64, 64), v, np.float32) for v in (60, 12, 14)])
     bearded = texture.copy()
