@@ -192,9 +192,9 @@ def even_light(
 
 def _differences(own: np.ndarray, wanted: np.ndarray) -> list[np.ndarray]:
     """(H,W) each: the log of the ratio of L, and the differences of a and b, of two Lab pictures (H,W,3)."""
-    own, wanted = cv2.split(own), cv2.split(wanted)
-    ratio = np.log(np.maximum(own[0], 1.0) / np.maximum(wanted[0], 1.0))
-    return [ratio, own[1] - wanted[1], own[2] - wanted[2]]
+    (light, *tint), (wanted_light, *wanted_tint) = cv2.split(own), cv2.split(wanted)
+    ratio = np.log(np.maximum(light, 1.0) / np.maximum(wanted_light, 1.0))
+    return [ratio, *(a - b for a, b in zip(tint, wanted_tint, strict=True))]
 
 
 def _at(places: np.ndarray, picture: np.ndarray) -> np.ndarray:
@@ -204,7 +204,7 @@ def _at(places: np.ndarray, picture: np.ndarray) -> np.ndarray:
 
 def _sharp_means(lab: np.ndarray, means: np.ndarray, weight: np.ndarray, sigma: float) -> np.ndarray:
     """(H,W,3) local medians over the weighted pixels, which keep edges; `means` (H,W,3) fill in for the others."""
-    lowest, scale = np.float32([0, -64, -64]), np.float32([2.55, 2, 2])
+    lowest, scale = np.array([0, -64, -64], np.float32), np.array([2.55, 2, 2], np.float32)
     levels = (means + weight[..., None] * (lab - means) - lowest) * scale
     levels = cv2.medianBlur(np.clip(np.rint(levels), 0, 255).astype(np.uint8), 2 * round(0.6 * sigma) + 1)
     return _blurred(levels.astype(np.float32), 0.15 * sigma) / scale + lowest
