@@ -253,18 +253,19 @@ def limit_light(
 def skin_like(lab: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """(H,W) in 0..1 how far pixels have the lightness and the tint of those weighted (H,W), which are skin.
 
-    A stubbly cheek has, a beard has not.
+    A stubbly cheek has, a beard has not. In a black and white photo lightness alone tells.
     """
     if weight.sum() < 1e-3:
         return np.zeros(weight.shape, np.float32)
     light, a, b = cv2.split(lab)
     mean, _ = moments(lab, weight)
-    tint = (a * mean[1] + b * mean[2]) / max(mean[1] ** 2 + mean[2] ** 2, MIN_CHROMA**2)
-    shares = [
-        np.clip((own - dark) / (bare - dark), 0, 1)
-        for own, (dark, bare) in ((light / max(mean[0], 1.0), _SKIN_LIGHT), (tint, _SKIN_TINT))
-    ]
-    return np.asarray(shares[0] * np.square(shares[1]) * (3 - 2 * shares[1]), np.float32)
+    (dark, bright), (pale, full) = _SKIN_LIGHT, _SKIN_TINT
+    share = np.clip((light / max(mean[0], 1.0) - dark) / (bright - dark), 0, 1)
+    length = mean[1] ** 2 + mean[2] ** 2
+    if length > MIN_CHROMA**2:
+        tinted = np.clip(((a * mean[1] + b * mean[2]) / length - pale) / (full - pale), 0, 1)
+        share = share * tinted * tinted * (3 - 2 * tinted)
+    return np.asarray(share, np.float32)
 
 
 def limit_chroma(lab: np.ndarray, before: np.ndarray, weight: np.ndarray) -> np.ndarray:

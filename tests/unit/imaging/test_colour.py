@@ -111,6 +111,9 @@ def test_stubble_is_like_skin_and_beards_and_grey_hair_are_not() -> None:
     assert skin == stubble == 1
     assert max(others) == 0
     assert colour.skin_like(lab, 0 * weight).max() == 0
+    grey = colour.skin_like(lab * np.float32([1, 0.02, 0.02]), weight)[0]
+    assert grey[[0, 1, 3]].min() == 1
+    assert grey[[2, 4]].max() == 0
 
 
 def test_a_beard_outside_the_weight_does_not_change_the_light_beside_it() -> None:
