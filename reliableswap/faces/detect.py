@@ -20,6 +20,8 @@ _NEVER = -6.0  # a logit; lower ones count as this
 _SAME = 0.4  # a detection in a view that overlaps the face by more than this is the face
 _CONVINCING = 1.0  # the least mean logit of the looks beside a sure face
 _POSSIBLE = -0.5  # and where there is none
+_TINY = (6, 8)  # by what `side` is divided for the last passes, where none before finds a sure face
+_WHOLE = 0.5  # detections that overlap more than this are of one size; a part of a face overlaps it less
 _LARGE = 0.2  # of the photo's longer side: a face of this size or more is best found in a small copy
 _PART = 0.25  # a doubtful detection that overlaps a sure one by more than this is a part of it
 
@@ -114,7 +116,24 @@ def _search(detector: ArrayDetector, image: np.ndarray, settings: SearchSettings
         found.append(_pass(detector, image, settings.side // 4, settings.score))
     if settings.fine_side and longest > 2 * settings.side:
         found.append(_small_faces(detector, image, settings))
-    return _without_doubtful(detector, image, merge(np.concatenate(found), settings.overlap), settings)
+    rows = merge(np.concatenate(found), settings.overlap)
+    for side in (settings.side // part for part in _TINY):
+        # So do those of a face full of wrinkles, which only a tiny copy is without.
+        if longest > side and not (rows[:, 14] >= settings.sure).any():
+            rows = merge(_with_rough(rows, _pass(detector, image, side, settings.score)), settings.overlap)
+    return _without_doubtful(detector, image, rows, settings)
+
+
+def _with_rough(rows: np.ndarray, rough: np.ndarray) -> np.ndarray:
+    """(M,15) detections (N,15) and rough ones (K,15); where both agree, the first stay, with the better score."""
+    rows = rows.copy()
+    for row in rough[np.argsort(-rough[:, 14])]:
+        same = overlaps(row, rows) > _WHOLE
+        if same.any():
+            rows[same, 14] = np.maximum(rows[same, 14], row[14])
+        else:
+            rows = np.concatenate([rows, row[None]])
+    return rows
 
 
 def _small_side(settings: SearchSettings) -> int:
@@ -174,21 +193,25 @@ def _without_doubtful(
 
 def _second_look(detector: ArrayDetector, image: np.ndarray, row: np.ndarray) -> float:
     """The mean logit of a detection (15,) in square views around it, in which the face has different sizes."""
+    views = (_view(detector, image, row, size, mirrored) for size, mirrored in _LOOKS)
+    return float(np.mean([answers[:, 0].max(initial=_NEVER) for answers, _ in views]))
+
+
+def _view(
+    detector: ArrayDetector, image: np.ndarray, row: np.ndarray, size: float, mirrored: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """(N,15) the detector's outputs for a detection (15,) in a square view around it in which it has a size, and the
+    matrix (2,3) from the photo to the view, before it is mirrored."""
     sides, middle = _sides(row), (row[:2] + row[2:4]) / 2
-    logits = []
-    for size, mirrored in _LOOKS:
-        scale = size / sides.max()
-        matrix = np.column_stack([scale * np.eye(2), (_VIEW - 1) / 2 - scale * middle])
-        view = crop(image, matrix, _VIEW)
-        if mirrored:
-            view = np.ascontiguousarray(view[:, ::-1])
-        answers = detector.above(to_planes(view), _NEVER).astype(np.float64)
-        half = scale * sides / 2
-        here = (
-            overlaps((_VIEW - 1) / 2 + np.concatenate([-half, half]), to_photo(answers, np.ones(2))) > _SAME
-        )
-        logits.append(answers[here, 0].max(initial=_NEVER))
-    return float(np.mean(logits))
+    scale = size / sides.max()
+    matrix = np.column_stack([scale * np.eye(2), (_VIEW - 1) / 2 - scale * middle])
+    view = crop(image, matrix, _VIEW)
+    if mirrored:
+        view = np.ascontiguousarray(view[:, ::-1])
+    answers = detector.above(to_planes(view), _NEVER).astype(np.float64)
+    half = scale * sides / 2
+    here = overlaps((_VIEW - 1) / 2 + np.concatenate([-half, half]), to_photo(answers, np.ones(2))) > _SAME
+    return answers[here], matrix
 
 
 def _search_turned(

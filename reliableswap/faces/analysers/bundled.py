@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from reliableswap.models.landmarks import MeshNet
 
 _SURE_PRESENCE = 0.95  # letters and buttons have less, faces 0.98
+# Where sure faces of LFW, FFHQ and faker have eyes, nose and mouth corners on average, as fractions of the box.
+_USUAL_POINTS = np.array([[0.28, 0.39], [0.72, 0.39], [0.5, 0.57], [0.3, 0.75], [0.7, 0.75]])
 
 
 class BundledAnalyser:
@@ -56,7 +58,12 @@ class BundledAnalyser:
     def _with_meshes(self, image: np.ndarray, detections: Sequence[Detection]) -> list[Face]:
         """The detections that the mesh network confirms."""
         # The detector's points are rough, so the mesh is read twice: the second crop follows the first mesh.
-        faces = add_meshes(runnable(self.landmarks), image, detections, passes=2)
+        landmarks = runnable(self.landmarks)
+        faces = add_meshes(landmarks, image, detections, passes=2)
+        if not any(_present(face) for face in faces):
+            # Where they mislead, as on wrinkles and in the dark, the box may still tell where eyes and mouth are.
+            again = add_meshes(landmarks, image, [_with_usual_points(face) for face in detections], passes=2)
+            faces = [new if _present(new) else old for old, new in zip(faces, again, strict=True)]
         return [replace(face, points5=five_points(face.mesh)) for face in faces if face.confirmed]
 
 
@@ -64,11 +71,21 @@ def _certain(faces: list[Face], sure: float) -> list[Face]:
     """The faces without those that neither network is sure of, where there is one of which the detector is."""
     if not any(face.score >= sure for face in faces):
         return faces
-    return [
-        face
-        for face in faces
-        if face.score >= sure or face.presence is None or face.presence >= _SURE_PRESENCE
-    ]
+    return [face for face in faces if face.score >= sure or _present(face)]
+
+
+def _present(face: Face) -> bool:
+    """Whether the mesh network is sure of a face."""
+    return face.presence is None or face.presence >= _SURE_PRESENCE
+
+
+def _with_usual_points(face: Detection) -> Detection:
+    """The detection with its points where upright faces have them in their boxes, turned as far as its own are."""
+    low, high = face.box[:2], face.box[2:]
+    turn = np.radians(face.roll)
+    matrix = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+    points = (low + high) / 2 + (_USUAL_POINTS - 0.5) * (high - low) @ matrix
+    return replace(face, points5=points.astype(np.float32))
 
 
 def bundled_network(name: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -86,6 +87,23 @@ def test_beside_a_sure_face_a_doubtful_one_needs_a_high_presence(
     assert [face.score for face in analyser(IMAGE)] == [0.98]
     scores[0] = 0.8
     assert len(analyser(IMAGE)) == 2
+
+
+@pytest.mark.parametrize("turn", [0, 20])
+def test_where_a_detections_points_mislead_its_box_tells(turn: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = portrait(1, 400)
+    matrix = cv2.getRotationMatrix2D((200, 200), -turn, 1.0)
+    image = cv2.warpAffine(image, matrix, (400, 400), borderMode=cv2.BORDER_REPLICATE)
+    bundled = BundledAnalyser()
+    (face,) = bundled(image)
+    eye = face.points5[0] + 0.15 * (face.points5 - face.points5.mean(0))  # as if the eye were the face
+    monkeypatch.setattr(
+        "reliableswap.faces.analysers.bundled.find_faces", lambda *_: [Detection(face.box, eye, 0.7)]
+    )
+    (found,) = bundled(image)
+    assert found.presence is not None
+    assert found.presence > 0.95
+    assert np.abs(found.mesh - face.mesh).max() < 0.05 * face.size
 
 
 @pytest.mark.parametrize(("picture", "quick"), [("studio_portrait", True), ("emotions_sheet", False)])

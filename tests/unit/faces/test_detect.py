@@ -209,6 +209,41 @@ def test_where_nothing_is_sure_the_largest_face_needs_only_to_be_possible(
     assert SeesFixedFaces([BUTTON, (1.0, (100, 100, 160, 160))], closely).finds() == expected
 
 
+class Wrinkled:
+    """Sees `parts` of a 640x480 face where the copy of the photo is large, and the whole, roughly, where it is tiny."""
+
+    def __init__(self, parts: list[tuple[float, tuple[int, int, int, int]]]) -> None:
+        self.parts, self.whole = parts, [(4.0, (190, 90, 410, 390))]
+
+    def above(self, image: np.ndarray, logit: float) -> np.ndarray:
+        height, width = image.shape[2:]
+        seen = self.parts if width > 128 or width == height else self.whole
+        scale = 1.0 if width == height else width / 640
+        rows = [
+            [
+                score,
+                *(scale * np.array([x0 + x1, y0 + y1]) / 2),
+                *np.log(scale * np.array([x1 - x0, y1 - y0])),
+            ]
+            for score, (x0, y0, x1, y1) in seen
+        ]
+        return np.array([[*row, *row[1:3] * 5] for row in rows], np.float32)
+
+    def finds(self) -> list[Detection]:
+        return find_faces(self, np.zeros((480, 640, 3), np.uint8), SearchSettings(turns=()))
+
+
+def test_a_face_of_which_large_copies_show_parts_alone_is_found_in_a_tiny_one() -> None:
+    (face,) = Wrinkled([(1.0, (220, 160, 290, 220)), (1.0, (330, 160, 390, 220))]).finds()
+    assert face.size == pytest.approx(300, abs=10)
+
+
+def test_a_tiny_copy_makes_sure_of_a_face_and_leaves_it_where_it_is() -> None:
+    (face,) = Wrinkled([(1.0, (200, 100, 400, 380))]).finds()
+    assert np.abs(face.box - (200, 100, 400, 380)).max() < 2
+    assert face.score > 0.95
+
+
 def test_a_large_sure_face_is_found_in_a_small_copy_alone() -> None:
     detector, image = BrightBlobDetector(), photo_with((1000, 800), [(100, 80, 300), (700, 500, 100)])
     found = find_large_face(detector, image)
