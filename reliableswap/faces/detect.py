@@ -22,6 +22,7 @@ _CONVINCING = 1.0  # the least mean logit of the looks beside a sure face
 _POSSIBLE = -0.5  # and where there is none
 _TINY = (6, 8)  # by what `side` is divided for the last passes, where none before finds a sure face
 _WHOLE = 0.5  # detections that overlap more than this are of one size; a part of a face overlaps it less
+_LARGEST = 224  # pixels of a face in the main pass; larger ones are left to the smaller copies
 _LARGE = 0.2  # of the photo's longer side: a face of this size or more is best found in a small copy
 _PART = 0.25  # a doubtful detection that overlaps a sure one by more than this is a part of it
 
@@ -107,9 +108,11 @@ def _search(detector: ArrayDetector, image: np.ndarray, settings: SearchSettings
     """(N,15) box, points, score in photo pixels from all passes over the photo as it is."""
     longest = max(image.shape[:2])
     found = [_pass(detector, image, settings.side, settings.score)]
-    # In a smaller copy, a face that fills the photo has a size that the network detects best. A photo that is as small
-    # already was looked at.
+    # In a smaller copy, a face that fills the photo has a size that the network detects best: in the main pass half of
+    # it may look more like a face than the whole. A photo that is as small already was looked at.
     if longest > _small_side(settings):
+        most = _LARGEST * max(1.0, longest / settings.side)
+        found = [rows[_sides(rows).max(1) <= most] for rows in found]
         found.append(_pass(detector, image, _small_side(settings), settings.score))
     if longest > settings.side // 4 and not any((rows[:, 14] >= settings.sure).any() for rows in found):
         # A face that fills a photo to its edges is still too large there; its eyes and mouth look like small faces.

@@ -209,39 +209,50 @@ def test_where_nothing_is_sure_the_largest_face_needs_only_to_be_possible(
     assert SeesFixedFaces([BUTTON, (1.0, (100, 100, 160, 160))], closely).finds() == expected
 
 
-class Wrinkled:
-    """Sees `parts` of a 640x480 face where the copy of the photo is large, and the whole, roughly, where it is tiny."""
+class SeesTheWhole:
+    """Sees a face of a 640x480 photo as a whole in copies less wide than `below`, and `parts` of it in others.
 
-    def __init__(self, parts: list[tuple[float, tuple[int, int, int, int]]]) -> None:
-        self.parts, self.whole = parts, [(4.0, (190, 90, 410, 390))]
+    Each is a logit and a box in the photo's pixels.
+    """
+
+    def __init__(
+        self, parts: list[tuple[float, tuple[int, ...]]], whole: tuple[float, tuple[int, ...]], below: int
+    ) -> None:
+        self.parts, self.whole, self.below = parts, [whole], below
 
     def above(self, image: np.ndarray, logit: float) -> np.ndarray:
-        height, width = image.shape[2:]
-        seen = self.parts if width > 128 or width == height else self.whole
-        scale = 1.0 if width == height else width / 640
-        rows = [
-            [
-                score,
-                *(scale * np.array([x0 + x1, y0 + y1]) / 2),
-                *np.log(scale * np.array([x1 - x0, y1 - y0])),
-            ]
-            for score, (x0, y0, x1, y1) in seen
-        ]
-        return np.array([[*row, *row[1:3] * 5] for row in rows], np.float32)
+        width = int((image[0, 0, 0] < -0.5).sum())  # without the grey padding
+        answers = []
+        for confidence, box in self.whole if width < self.below else self.parts:
+            x0, y0, x1, y1 = (width / 640 * n for n in box)
+            middle = ((x0 + x1) / 2, (y0 + y1) / 2)
+            answers.append([confidence, *middle, np.log(x1 - x0), np.log(y1 - y0), *middle * 5])
+        return np.array(answers, np.float32)
 
     def finds(self) -> list[Detection]:
         return find_faces(self, np.zeros((480, 640, 3), np.uint8), SearchSettings(turns=()))
 
 
+EYE, OTHER_EYE, ROUGHLY = (1.0, (220, 160, 290, 220)), (1.0, (330, 160, 390, 220)), (4.0, (190, 90, 410, 390))
+
+
 def test_a_face_of_which_large_copies_show_parts_alone_is_found_in_a_tiny_one() -> None:
-    (face,) = Wrinkled([(1.0, (220, 160, 290, 220)), (1.0, (330, 160, 390, 220))]).finds()
+    (face,) = SeesTheWhole([EYE, OTHER_EYE], ROUGHLY, below=110).finds()
     assert face.size == pytest.approx(300, abs=10)
 
 
 def test_a_tiny_copy_makes_sure_of_a_face_and_leaves_it_where_it_is() -> None:
-    (face,) = Wrinkled([(1.0, (200, 100, 400, 380))]).finds()
-    assert np.abs(face.box - (200, 100, 400, 380)).max() < 2
+    (face,) = SeesTheWhole([(1.0, (200, 180, 400, 380))], (4.0, (195, 170, 410, 390)), below=110).finds()
+    assert np.abs(face.box - (200, 180, 400, 380)).max() < 2
     assert face.score > 0.95
+
+
+def test_a_large_face_is_left_to_the_copies_in_which_it_is_small() -> None:
+    """In the main pass half of a face may look more like one than the whole."""
+
+    half, whole = (5.0, (190, 150, 430, 390)), (3.0, (190, 40, 430, 390))
+    (face,) = SeesTheWhole([half], whole, below=260).finds()
+    assert face.size == pytest.approx(350, abs=10)
 
 
 def test_a_large_sure_face_is_found_in_a_small_copy_alone() -> None:
