@@ -10,10 +10,11 @@ import cv2
 import numpy as np
 
 from reliableswap.bundled import bundled
+from reliableswap.geometry import regions
 from reliableswap.models.face_classes import CLASSES
 from reliableswap.runtime.arrays import ArrayNetwork, runnable
 
-from .align import crop, inverse, to_planes, upright
+from .align import apply, crop, inverse, to_planes, upright
 from .face import five_points
 from .odds import softmax
 
@@ -32,6 +33,17 @@ class Parts:
     def of(self, *names: str) -> np.ndarray:
         """(128,128) in 0..1: a pixel of the crop shows one of these classes."""
         return np.asarray(self.odds[[CLASSES.index(name) for name in names]].sum(0))
+
+    def features(self, mesh: np.ndarray) -> float:
+        """How much of eyes or glasses, brows and mouth is seen where a mesh (468,3) of the picture has them: from 0,
+        where it lies on something else, to 3."""
+        placed, shape = apply(self.matrix, mesh), self.odds.shape[1:]
+        places = (
+            (regions.eyes(placed, shape), ("eyes", "glasses")),
+            (regions.brows(placed, shape), ("brows",)),
+            (regions.lips(placed, shape), ("lips", "inner mouth")),
+        )
+        return sum(float((place * self.of(*names)).sum() / max(place.sum(), 1e-6)) for place, names in places)
 
     def on(
         self, plane: np.ndarray, shape_hw: tuple[int, int], scale: float, shift: np.ndarray | float

@@ -39,6 +39,7 @@ def prepared(photos: Sequence[PictureLike], networks: Networks, analyser: FaceAn
         if face is None:
             raise _no_face(picture)
         subjects.append(Subject.around(picture.pixels, face, picture.name, networks))
+        subjects[-1].check_features(picture.name)
         origins.append(picture.known_origin())
     return Person(source_name(photos[0]), tuple(subjects), tuple(origins))
 

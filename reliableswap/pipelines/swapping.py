@@ -104,6 +104,7 @@ class Call:
                 subject = Subject.around(pixels, found[index], picture.name, self.networks)
                 if np.array_equal(subject.pixels, subjects[index].pixels):  # no earlier swap reached it
                     subject = subjects[index]
+                subject.check_features(picture.name)
                 person = self.people[id(given)]
                 job = FaceJob.start(subject, person, self.settings, self.networks)
                 engine = engine_of(person, self.engine)

@@ -11,6 +11,9 @@ import torch
 from support.people import portrait
 
 from reliableswap import ReliableSwapPipeline
+from reliableswap.errors import NoFaceError
+from reliableswap.faces.analysers.base import FaceAnalyser
+from reliableswap.faces.face import Face
 from reliableswap.models.face_classes import CLASSES
 from reliableswap.models.visibility import VisibilityNet
 
@@ -18,6 +21,12 @@ from reliableswap.models.visibility import VisibilityNet
 @pytest.fixture
 def pipe() -> ReliableSwapPipeline:
     return ReliableSwapPipeline.bundled()
+
+
+@pytest.fixture
+def any_face_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks that call every pixel by one class see no eyes."""
+    monkeypatch.setattr("reliableswap.swap.subject._FEATURES", 0.0)
 
 
 def sees_only(name: str) -> VisibilityNet:
@@ -39,7 +48,7 @@ def change(pipe: ReliableSwapPipeline, engine: str) -> np.ndarray:
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["blend", "neural"])
 def test_what_hides_the_target_stays_in_front_of_the_new_face(
-    pipe: ReliableSwapPipeline, engine: str
+    pipe: ReliableSwapPipeline, any_face_is_read: None, engine: str
 ) -> None:
     face = pipe.find(portrait(2, 260))[0]
     x0, y0, x1, y1 = face.box.astype(int)
@@ -52,7 +61,7 @@ def test_what_hides_the_target_stays_in_front_of_the_new_face(
     assert hidden < 0.3 * bare
 
 
-def test_what_hides_the_source_is_no_texture(pipe: ReliableSwapPipeline) -> None:
+def test_what_hides_the_source_is_no_texture(pipe: ReliableSwapPipeline, any_face_is_read: None) -> None:
     networks = {}
     for name in ("skin", "front"):
         pipe.visibility = sees_only(name)
@@ -77,8 +86,39 @@ def test_it_is_moved_saved_and_counted_with_the_others(pipe: ReliableSwapPipelin
     assert isinstance(ReliableSwapPipeline.from_pretrained(tmp_path).visibility, VisibilityNet)
 
 
-def test_without_one_covers_are_judged_by_colour(pipe: ReliableSwapPipeline) -> None:
+def test_without_one_covers_are_judged_by_colour(pipe: ReliableSwapPipeline, any_face_is_read: None) -> None:
     pipe.visibility = None
     assert not pipe.prepare(portrait(1, 260)).subjects[0].covers.told
     pipe.visibility = sees_only("skin")
     assert pipe.prepare(portrait(1, 260)).subjects[0].covers.told
+
+
+class Misled:
+    """Finds the faces that there are, and reads the meshes of those with the given numbers on the background."""
+
+    name = "misled"
+
+    def __init__(self, analyser: FaceAnalyser, *numbers: int) -> None:
+        self.analyser, self.numbers = analyser, numbers
+
+    def __call__(self, image: np.ndarray) -> list[Face]:
+        faces = self.analyser(image)
+        return [
+            face.shifted(0, -0.7 * face.size) if n in self.numbers else face for n, face in enumerate(faces)
+        ]
+
+
+def test_a_mesh_that_lies_on_something_else_than_a_face_is_refused(pipe: ReliableSwapPipeline) -> None:
+    source, target = portrait(1, 300), np.concatenate([portrait(2, 300), portrait(3, 300)], 1)
+    analyser = pipe.analyser
+    assert pipe(source, target).report.swapped == [0]
+    person = pipe.prepare(source)
+    pipe.analyser = Misled(analyser, 0)
+    refused = "the face in array cannot be read: eyes and mouth are not where they were looked for"
+    with pytest.raises(NoFaceError, match=refused):
+        pipe.prepare(source)
+    with pytest.raises(NoFaceError, match=refused):
+        pipe(person, target)
+    report = pipe(person, target, faces="all").report
+    assert report.swapped == [1]
+    assert refused in report.faces[0].error
