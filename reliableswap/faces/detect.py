@@ -196,25 +196,21 @@ def _without_doubtful(
 
 def _second_look(detector: ArrayDetector, image: np.ndarray, row: np.ndarray) -> float:
     """The mean logit of a detection (15,) in square views around it, in which the face has different sizes."""
-    views = (_view(detector, image, row, size, mirrored) for size, mirrored in _LOOKS)
-    return float(np.mean([answers[:, 0].max(initial=_NEVER) for answers, _ in views]))
-
-
-def _view(
-    detector: ArrayDetector, image: np.ndarray, row: np.ndarray, size: float, mirrored: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """(N,15) the detector's outputs for a detection (15,) in a square view around it in which it has a size, and the
-    matrix (2,3) from the photo to the view, before it is mirrored."""
     sides, middle = _sides(row), (row[:2] + row[2:4]) / 2
-    scale = size / sides.max()
-    matrix = np.column_stack([scale * np.eye(2), (_VIEW - 1) / 2 - scale * middle])
-    view = crop(image, matrix, _VIEW)
-    if mirrored:
-        view = np.ascontiguousarray(view[:, ::-1])
-    answers = detector.above(to_planes(view), _NEVER).astype(np.float64)
-    half = scale * sides / 2
-    here = overlaps((_VIEW - 1) / 2 + np.concatenate([-half, half]), to_photo(answers, np.ones(2))) > _SAME
-    return answers[here], matrix
+    logits = []
+    for size, mirrored in _LOOKS:
+        scale = size / sides.max()
+        matrix = np.column_stack([scale * np.eye(2), (_VIEW - 1) / 2 - scale * middle])
+        view = crop(image, matrix, _VIEW)
+        if mirrored:
+            view = np.ascontiguousarray(view[:, ::-1])
+        answers = detector.above(to_planes(view), _NEVER).astype(np.float64)
+        half = scale * sides / 2
+        here = (
+            overlaps((_VIEW - 1) / 2 + np.concatenate([-half, half]), to_photo(answers, np.ones(2))) > _SAME
+        )
+        logits.append(answers[here, 0].max(initial=_NEVER))
+    return float(np.mean(logits))
 
 
 def _search_turned(

@@ -23,6 +23,7 @@ _EVEN = 0.12, 3.0, 3.0
 _EVEN_SLOPE = 1.25
 # How many times steeper than on the other side light is where it begins to count as hard, and where it does fully.
 _HARDER = 1.5, 2.2
+_STEEP_REACH = 2.4  # sigmas within which a pixel counts steep light
 MOST_DETAIL = 1.2  # factor by which fine detail may grow with the light in large photos
 MIN_CHROMA = 2.0  # the chroma that skin has at least, even in a black and white photo
 # Fractions of skin's lightness and tint up to which a pixel is hair, and from which on it may be skin.
@@ -223,7 +224,7 @@ def _hard_light(
         for x, y in ((1, 0), (0, 1)):
             slope = cv2.Sobel(plane, cv2.CV_32F, x, y, ksize=3, scale=sigma / (8 * even))
             steep += known * np.square(slope)
-    reach = 2.4 * sigma
+    reach = _STEEP_REACH * sigma
     steep = _blurred(steep, reach) / np.maximum(_blurred(known, reach), 0.05)
     times = np.log((steep + _EVEN_SLOPE) / (_at(mirror, steep) + _EVEN_SLOPE))
     first, last = np.log(_HARDER)
