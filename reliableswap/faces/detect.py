@@ -22,7 +22,8 @@ _CONVINCING = 1.0  # the least mean logit of the looks beside a sure face
 _POSSIBLE = -0.5  # and where there is none
 _TINY = (6, 8)  # by what `side` is divided for the last passes, where none before finds a sure face
 _WHOLE = 0.5  # detections that overlap more than this are of one size; a part of a face overlaps it less
-_LARGEST = 224  # pixels of a face in the main pass; larger ones are left to the smaller copies
+_LARGEST = 224  # pixels of a face in the main pass; larger ones must agree with what smaller copies show
+_SAME_FACE = 0.75  # the overlap from which they do
 _LARGE = 0.2  # of the photo's longer side: a face of this size or more is best found in a small copy
 _PART = 0.25  # a doubtful detection that overlaps a sure one by more than this is a part of it
 
@@ -111,9 +112,9 @@ def _search(detector: ArrayDetector, image: np.ndarray, settings: SearchSettings
     # In a smaller copy, a face that fills the photo has a size that the network detects best: in the main pass half of
     # it may look more like a face than the whole. A photo that is as small already was looked at.
     if longest > _small_side(settings):
+        small = _pass(detector, image, _small_side(settings), settings.score)
         most = _LARGEST * max(1.0, longest / settings.side)
-        found = [rows[_sides(rows).max(1) <= most] for rows in found]
-        found.append(_pass(detector, image, _small_side(settings), settings.score))
+        found = [_small_or_agreed(rows, most, small) for rows in found] + [small]
     if longest > settings.side // 4 and not any((rows[:, 14] >= settings.sure).any() for rows in found):
         # A face that fills a photo to its edges is still too large there; its eyes and mouth look like small faces.
         found.append(_pass(detector, image, settings.side // 4, settings.score))
@@ -125,6 +126,12 @@ def _search(detector: ArrayDetector, image: np.ndarray, settings: SearchSettings
         if longest > side and not (rows[:, 14] >= settings.sure).any():
             rows = merge(_with_rough(rows, _pass(detector, image, side, settings.score)), settings.overlap)
     return _without_doubtful(detector, image, rows, settings)
+
+
+def _small_or_agreed(rows: np.ndarray, most: float, others: np.ndarray) -> np.ndarray:
+    """(M,15) of detections (N,15) those of up to `most` pixels, and the larger ones that others (K,15) agree with."""
+    agreed = [(overlaps(row, others) > _SAME_FACE).any() for row in rows]
+    return rows[(_sides(rows).max(1) <= most) | np.array(agreed, bool)]
 
 
 def _with_rough(rows: np.ndarray, rough: np.ndarray) -> np.ndarray:
