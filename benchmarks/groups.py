@@ -1,6 +1,6 @@
 """For whom swaps work worse: figures by sex, age, glasses, beard, hat and pose, on held-out people.
 
-    python benchmarks/groups.py FACES LABELS -o OUT [--pairs 400] [--engine auto] [--judge dlib]
+    python benchmarks/groups.py FACES LABELS -o OUT [--pairs 400] [--engine auto] [--judge dlib] [--glasses 0]
     python benchmarks/groups.py FACES LABELS -o OUT --twins FOLDER    # the same pairs at two resolutions
 
 FACES is a flat folder of photos of different people. LABELS is a JSON file: photo name -> age, gender, glasses,
@@ -96,7 +96,7 @@ def measure(
     command = [
         sys.executable, "-m", "reliableswap", "evaluate", "--pipeline", "bundled", "--engine", arguments.engine,
         "--protocol", "pairs", "--faces", str(table), "--pairs", str(len(pairs)), "--judge", arguments.judge,
-        "--features", "none", "-o", str(out / "report"), "--overwrite",
+        "--glasses", arguments.glasses, "--features", "none", "-o", str(out / "report"), "--overwrite",
     ]  # fmt: skip
     subprocess.run(command, check=True)
     with (out / "report" / "pairs.csv").open(newline="") as stream:
@@ -129,6 +129,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     parser.add_argument("--engine", default="auto", help="auto, blend or neural (default: %(default)s)")
     parser.add_argument("--judge", default="dlib", help="as for reliableswap evaluate (default: %(default)s)")
+    parser.add_argument(
+        "--glasses", default="1", help="1: the target's stay on; 0: they come off (default: %(default)s)"
+    )
     parser.add_argument("--twins", type=Path, help="folder with some of the photos at a higher resolution")
     parser.add_argument(
         "--smallest", type=int, default=8, help="leave out groups with fewer pairs (default: %(default)s)"
