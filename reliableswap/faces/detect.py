@@ -122,7 +122,7 @@ def _search(detector: ArrayDetector, image: np.ndarray, settings: SearchSettings
         found.append(_small_faces(detector, image, settings))
     rows = merge(np.concatenate(found), settings.overlap)
     for side in (settings.side // part for part in _TINY):
-        # So do those of a face full of wrinkles, which only a tiny copy is without.
+        # The parts of a wrinkled face look like small faces, too. A tiny copy shows no wrinkles.
         if longest > side and not (rows[:, 14] >= settings.sure).any():
             rows = merge(_with_rough(rows, _pass(detector, image, side, settings.score)), settings.overlap)
     return _without_doubtful(detector, image, rows, settings)

@@ -251,7 +251,7 @@ def limit_light(
     return cv2.merge([light, *_shift_tint(tint, shifts, own[1:])])
 
 
-def skin_like(lab: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def skin_likeness(lab: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """(H,W) in 0..1 how far pixels have the lightness and the tint of those weighted (H,W), which are skin.
 
     A stubbly cheek has, a beard has not. In a black and white photo lightness alone tells.

@@ -26,9 +26,7 @@ _END, _SMALL_END = 0.1, 0.05  # of the face's width: the distance from the textu
 _ANY = 100.0  # times the limit of how far light may differ: none
 # Pixels of a face's width from which a clip's tones are worked out at half the size, and at a third of it.
 _COARSE_TONES, _COARSER_TONES = 100, 200
-HALVES = (
-    0.08  # of the face's width: the distance in which one half of a face becomes the other's mirror image
-)
+HALVES = 0.08  # of the face's width: the distance in which one half becomes the other's mirror image
 _HEM = 0.04  # of the face's width: within it a texture carries colours of what hides the skin beside it
 FADE = 0.06  # of the face's width: the distance in which the texture fades to the outline
 LEAST_VALID = 0.02  # guidance with a lower validity is left out
@@ -104,9 +102,8 @@ def _in_window(
     room = _room(valid, target_mesh, width, soft_light) if meeting else None
     hair = (1 - texture.bare) * (1 - regions.lips(target_mesh, shape))
     k = 1 + (width > _COARSE_TONES) + (width > _COARSER_TONES) if quick else 1
-    mirror = (
-        other_side(target_mesh, shape, max(_SIDED_LIGHT * width / _LIGHT_CELLS, k)) if soft_light else None
-    )
+    cell = max(_SIDED_LIGHT * width / _LIGHT_CELLS, k)
+    mirror = other_side(target_mesh, shape, cell) if soft_light else None
     tone, change = _changes(texture.image, target, skin, hair, width, room, mirror, k)
     own = np.maximum(regions.eyes(target_mesh, shape, EYE_OPENING), regions.inner_mouth(target_mesh, shape))
     shown = ((own < 0.5) & (texture.validity > LEAST_VALID)).astype(np.float32)
@@ -179,7 +176,7 @@ def _changes(
     tone = colour.to_rgb(lab) - texture
     if not (hair > 0).any():
         return tone, tone
-    hair = hair * (1 - regions.feathered(colour.skin_like(plain, skin), _SOFT_BEARD * width))
+    hair = hair * (1 - regions.feathered(colour.skin_likeness(plain, skin), _SOFT_BEARD * width))
     return tone, colour.to_rgb(colour.limit_chroma(lab, plain, hair)) - texture
 
 

@@ -28,7 +28,7 @@ from .networks import Networks
 
 MARGIN = 0.45  # surroundings cut out with a face, as a fraction of its mesh's longer side
 LARGEST = 1500.0  # a face whose longer side has more pixels is processed at this size
-_FEATURES = 0.55  # the least of eyes, brows and mouth that a face shows; with a mask and dark glasses it is 1
+LEAST_FEATURES = 0.55  # the least that a face shows by Parts.features; with a mask and dark glasses it is 1
 _STRIP = 256  # rows enlarged at a time when a reduced region is written back
 
 
@@ -112,7 +112,7 @@ class Subject:
 
     def check_features(self, name: str) -> None:
         """Raise NoFaceError where the mesh lies on something else than a face, as it does on some profiles."""
-        if self.parts is not None and self.parts.features(self.mesh) < _FEATURES:
+        if self.parts is not None and self.parts.features(self.mesh) < LEAST_FEATURES:
             raise NoFaceError(
                 f"the face in {name} cannot be read: eyes and mouth are not where they were looked for; use a photo "
                 "that shows it from the front and uncovered"

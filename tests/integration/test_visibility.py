@@ -26,7 +26,7 @@ def pipe() -> ReliableSwapPipeline:
 @pytest.fixture
 def any_face_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """Networks that call every pixel by one class see no eyes."""
-    monkeypatch.setattr("reliableswap.swap.subject._FEATURES", 0.0)
+    monkeypatch.setattr("reliableswap.swap.subject.LEAST_FEATURES", 0.0)
 
 
 def sees_only(name: str) -> VisibilityNet:

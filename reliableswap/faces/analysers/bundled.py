@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from reliableswap.models.landmarks import MeshNet
 
 _SURE_PRESENCE = 0.95  # letters and buttons have less, faces 0.98
-# Where sure faces of LFW, FFHQ and faker have eyes, nose and mouth corners on average, as fractions of the box.
+# Where eyes, nose and mouth corners of upright faces lie on average, as fractions of the detector's box.
 _USUAL_POINTS = np.array([[0.28, 0.39], [0.72, 0.39], [0.5, 0.57], [0.3, 0.75], [0.7, 0.75]])
 
 
@@ -61,7 +61,7 @@ class BundledAnalyser:
         landmarks = runnable(self.landmarks)
         faces = add_meshes(landmarks, image, detections, passes=2)
         if not any(_present(face) for face in faces):
-            # Where they mislead, as on wrinkles and in the dark, the box may still tell where eyes and mouth are.
+            # Those points mislead on wrinkles and in the dark, where the box may still tell where eyes and mouth are.
             again = add_meshes(landmarks, image, [_with_usual_points(face) for face in detections], passes=2)
             faces = [new if _present(new) else old for old, new in zip(faces, again, strict=True)]
         return [replace(face, points5=five_points(face.mesh)) for face in faces if face.confirmed]

@@ -249,14 +249,12 @@ def test_a_tiny_copy_makes_sure_of_a_face_and_leaves_it_where_it_is() -> None:
 
 def test_a_large_face_is_left_to_the_copies_in_which_it_is_small() -> None:
     """In the main pass half of a face may look more like one than the whole."""
-
     half, whole = (5.0, (190, 150, 430, 390)), (3.0, (190, 40, 430, 390))
     (face,) = SeesTheWhole([half], whole, below=260).finds()
     assert face.size == pytest.approx(350, abs=10)
-    (face,) = SeesTheWhole(
-        [(3.0, (170, 40, 410, 390))], whole, below=260
-    ).finds()  # that agree are both heard
-    assert face.box[0] == pytest.approx(180, abs=4)
+    agreeing = (3.0, (170, 40, 410, 390))
+    (face,) = SeesTheWhole([agreeing], whole, below=260).finds()
+    assert face.box[0] == pytest.approx(180, abs=4)  # the mean of both
 
 
 def test_a_large_sure_face_is_found_in_a_small_copy_alone() -> None:

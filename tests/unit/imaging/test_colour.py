@@ -107,11 +107,11 @@ def test_stubble_is_like_skin_and_beards_and_grey_hair_are_not() -> None:
     lab = np.full((1, 5, 3), (65.0, 14.0, 18.0), np.float32)
     lab[0, 1:] = (58, 12, 16), (20, 5, 6), (62, 2, 3), (28, 12, 16)
     weight = np.float32([[1, 0, 0, 0, 0]])
-    skin, stubble, *others = colour.skin_like(lab, weight)[0]
+    skin, stubble, *others = colour.skin_likeness(lab, weight)[0]
     assert skin == stubble == 1
     assert max(others) == 0
-    assert colour.skin_like(lab, 0 * weight).max() == 0
-    grey = colour.skin_like(lab * np.float32([1, 0.02, 0.02]), weight)[0]
+    assert colour.skin_likeness(lab, 0 * weight).max() == 0
+    grey = colour.skin_likeness(lab * np.float32([1, 0.02, 0.02]), weight)[0]
     assert grey[[0, 1, 3]].min() == 1
     assert grey[[2, 4]].max() == 0
 
