@@ -17,6 +17,7 @@ from .person import Person
 from .steps.age import age
 from .steps.attributes import keep_attributes, put_on_glasses
 from .steps.bands import bands
+from .steps.beard import beard_beyond
 from .steps.compose import compose
 from .steps.contrast import contrast
 from .steps.detail import detail
@@ -57,7 +58,7 @@ Steps = tuple[Step, ...]
 
 _ADJUSTED: Steps = (grain, age, keep_attributes, put_on_glasses, tint)
 _END: Steps = (contrast, expression, *_ADJUSTED)
-_LAID: Steps = (foresee_expression, lay, contrast, *_ADJUSTED)
+_LAID: Steps = (foresee_expression, lay, beard_beyond, contrast, *_ADJUSTED)
 _ENGINES: Mapping[str, Steps] = {
     "blend": (together(reshape, look_for_texture), texture, recolour, bands, *_END),
     "neural": (

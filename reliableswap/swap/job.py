@@ -173,7 +173,9 @@ class FaceJob:
 
     @cached_property
     def only_source_bearded(self) -> float:
-        """How certainly the source has a beard and the target has none, in 0..1."""
+        """How certainly the source has a beard and the target has none, in 0..1; zero if none is wanted."""
+        if self.settings.attributes.beard == "target":
+            return 0.0
         low, high = _BEARD
         beard = float(np.clip((self.source.strict_covers.bearded - low) / (high - low), 0, 1))
         return beard * (1 - self.target.covers.bearded) if beard > 0 else 0.0

@@ -73,6 +73,28 @@ def test_a_target_keeps_its_beard_where_the_source_has_none(pipe: ReliableSwapPi
 
 
 @pytest.mark.slow
+def test_a_sources_beard_goes_on_below_the_jaw(pipe: ReliableSwapPipeline) -> None:
+    shaven, bearded = portrait(10, 480), portrait(SOURCE, 480)
+    mesh = pipe.find(shaven)[0].mesh
+    width = regions.face_width(mesh)
+    chin, mouth = mesh[152, :2], mesh[13, :2]
+    down = (chin - mouth) / np.linalg.norm(chin - mouth)
+
+    def brightness(source: np.ndarray, distance: float, **attributes: str) -> float:
+        """Of the throat's middle, so many face widths below the chin."""
+        made = pipe(source, shaven, attributes=attributes).pictures[0].pixels
+        x, y = np.rint(chin + distance * width * down).astype(int)
+        return float(made[y - 2 : y + 3, x - 4 : x + 5].mean())
+
+    plain = brightness(portrait(4, 480), 0.08)
+    assert brightness(bearded, 0.08) < 0.6 * plain
+    assert brightness(bearded, 0.08, beard="target") > 0.9 * plain
+    assert brightness(bearded, 0.45) == pytest.approx(brightness(portrait(4, 480), 0.45), rel=0.05)
+    mirrored = portrait(SOURCE, 480)[:, ::-1]
+    assert brightness(np.ascontiguousarray(mirrored), 0.08) < 0.6 * plain
+
+
+@pytest.mark.slow
 def test_shape_and_glasses_change_the_settings_of_a_swap(pipe: ReliableSwapPipeline) -> None:
     settings = SwapSettings(shape=0.7).with_attributes({"shape": "target", "glasses": "source"})
     assert (settings.shape, settings.glasses) == (0.0, 0.0)

@@ -25,7 +25,7 @@ _ROUNDS = 2  # in which a point is found that a field moves to a given place
 
 def lay(job: FaceJob) -> FaceJob:
     """Layers `image` and `mask`: the mixed face in the photo, with the expression that the layer `expressed` asks for;
-    and `reshaped`, the target under it.
+    `reshaped`, the target under it; and `placed` (468,3), the mesh of the face in it.
 
     Each resampling takes fine detail away, so both photos are read once: the target's where its shape and expression
     come from, and the source's where the generator's flow and the expression want its texture. What is enlarged from
@@ -46,7 +46,8 @@ def lay(job: FaceJob) -> FaceJob:
         )
     of_texture, of_target, beard = shares
     below = under[where].astype(np.float32)
-    face = _texture(job, where, below, beard, move)
+    goal = _goal(job, move)
+    face = _texture(job, where, below, beard, goal)
     face *= three_channels(alpha * of_texture)
     face += three_channels(alpha) * rest
     below *= three_channels(1 + alpha * (of_target - 1))
@@ -55,7 +56,7 @@ def lay(job: FaceJob) -> FaceJob:
     image[where] = to_bytes(face)
     mask[where] = np.maximum(mask[where], alpha)
     image = cv2.copyTo(job.target.pixels, (mask == 0).astype(np.uint8), image)
-    return job.with_layers(image=image, mask=mask, reshaped=under)
+    return job.with_layers(image=image, mask=mask, reshaped=under, placed=goal)
 
 
 def _whole_move(job: FaceJob, move: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
@@ -73,13 +74,14 @@ def _whole_move(job: FaceJob, move: np.ndarray | None) -> tuple[np.ndarray, np.n
 
 
 def _texture(
-    job: FaceJob, where: Window, below: np.ndarray, beard: np.ndarray, move: np.ndarray | None
+    job: FaceJob, where: Window, below: np.ndarray, beard: np.ndarray, placed: np.ndarray
 ) -> np.ndarray:
-    """(h,w,3) float32 the source's texture in a window of the region, and what is below where its photo shows none."""
+    """(h,w,3) float32 in a window of the region: the source's texture on a mesh, and what is below where its photo
+    shows none."""
     source, place = job.source, job.crop
     covers = source.covers_in_crop(place.size, place.template)
     matrix = source.crop_matrix(place.size, place.template)
-    goal = _goal(job, move) - np.array([where[1].start, where[0].start, 0], np.float32)
+    goal = placed - np.array([where[1].start, where[0].start, 0], np.float32)
     texture = reenact(
         source.copies,
         open_lips(source.mesh, job.goal),

@@ -1,0 +1,53 @@
+"""Rays from the mouth through the jaw: places beyond a mesh's outline that correspond in two faces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from . import regions
+from .topology import topology
+
+_LIPS = [13, 14]  # points of both lips, between which the rays begin
+_EARS = 361, 132  # points of the outline below the ears
+_SIDES = 0.25  # `along` up to which nothing lies beyond the jaw: beside the ears there is no throat
+
+
+@lru_cache(maxsize=1)
+def jaw() -> np.ndarray:
+    """(R,) the points of the outline from one ear to the other, each with a ray."""
+    oval = topology().oval.tolist()
+    first, last = (oval.index(point) for point in _EARS)
+    return np.array(oval[first : last + 1])
+
+
+@lru_cache(maxsize=1)
+def along() -> np.ndarray:
+    """(R,) float32 how far along the jaw the rays lie, from 0 at the ears to 1 at the chin."""
+    return np.asarray(np.sin(np.linspace(0, np.pi, len(jaw()))) ** 2, np.float32)
+
+
+@lru_cache(maxsize=1)
+def beyond() -> np.ndarray:
+    """(R,) float32 in 0..1 by what distances beyond the jaw are shortened: they are whole at the chin."""
+    return np.asarray(np.clip((along() - _SIDES) / (1 - _SIDES), 0, 1), np.float32)
+
+
+def on_rays(mesh: np.ndarray, distances: Sequence[float]) -> np.ndarray:
+    """(D,R,2) float32 places on the rays of a mesh (468,3), at distances (D,) from the jaw in face widths."""
+    points = mesh[jaw(), :2]
+    rays = points - mesh[_LIPS, :2].mean(0)
+    rays *= regions.face_width(mesh) / np.maximum(np.linalg.norm(rays, axis=1, keepdims=True), 1e-3)
+    out = np.array(distances, np.float32)[:, None]
+    return np.asarray(points + np.where(out > 0, out * beyond(), out)[..., None] * rays, np.float32)
+
+
+@lru_cache(maxsize=4)
+def between_rings(rings: int) -> np.ndarray:
+    """(T,3) triangles between rings of places on all rays, numbered ring by ring."""
+    count = len(jaw())
+    a = (np.arange(rings - 1)[:, None] * count + np.arange(count - 1)).ravel()
+    b, c, d = a + 1, a + count, a + count + 1
+    return np.concatenate([np.column_stack([a, b, c]), np.column_stack([b, d, c])])

@@ -1,0 +1,97 @@
+"""How far a photo shows a beard beyond the jaw, told on rays through the jaw."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from reliableswap.faces.align import apply
+from reliableswap.faces.parts import Parts
+from reliableswap.geometry.jaw import along, beyond
+from reliableswap.geometry.resampling import read_points
+from reliableswap.imaging import colour
+
+STEPS = 48  # cells of a ray
+_SIDES = (0.0, 0.15)  # `along` the jaw, from the ears, between which a beard begins to be drawn
+_HAIRY = (0.25, 0.6)  # odds of anything but skin and background between which a cell begins to be a beard's
+_FRONT = (0.4, 0.7)  # odds of a thing in front between which it ends to be
+_ENDS = (0.5, 0.8)  # odds of skin or background by which the end of a beard is seen
+_MOST = (0.6, 0.85)  # share of the rays on which it is, between which the others begin to be believed
+_SURE = 0.8  # odds from which a cell's colour is taken for that of skin or background
+_LIKE = (0.4, 0.6)  # how much nearer to the beard's colours than to those a colour has to be
+_UNBROKEN = (0.15, 0.4)  # mean likeness of some cells between which a beard goes on
+_FEW = 0.02  # share of the cells, up to which nothing is known of a colour
+_NOISE = (9.0, 4.0, 4.0)  # least variances of L, a and b
+
+
+class BeyondJaw:
+    """A beard on cells (STEPS,R) of rays through the jaw of a source.
+
+    places: (STEPS,R,2) the cells in the source's region. outside: (STEPS,) whether they lie beyond the jaw. colours:
+    (STEPS,R,3) uint8 what is seen there. begins: (R,) in 0..1 how certainly a beard is seen on the jaw itself.
+
+    goes_on: whether a beard beyond the jaw may be looked for, in 0..1.
+
+    reach: (STEPS,R) in 0..1 where the beard is. Nothing else lies between its cells and the jaw. Where no end of it is
+    seen it is taken for a scarf or long hair, and where that is so on most rays, on the others as well.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        places: np.ndarray,
+        outside: np.ndarray,
+        colours: np.ndarray,
+        begins: np.ndarray,
+        goes_on: float,
+    ) -> None:
+        planes = np.dstack([parts.of("skin"), parts.of("background"), parts.of("front")])
+        seen = read_points(planes, apply(parts.matrix, places.reshape(-1, 2)), cv2.INTER_LINEAR)
+        skin, background, front = seen.T.reshape(3, *places.shape[:2])
+        begins = begins * rising(along(), _SIDES)
+        self.reach = _hairy(skin + background, front, outside) * begins
+        self.reach[outside] *= np.float32(goes_on) * _ending(skin + background, outside, begins)
+        self._samples = colour.to_lab(colours).reshape(-1, 3)
+        self._own = self.reach.ravel()
+        self._others = [(plane > _SURE).ravel().astype(np.float32) for plane in (skin, background)]
+        like = cv2.GaussianBlur(self.likeness(colours.reshape(-1, 3)).reshape(self.reach.shape), (0, 0), 2)
+        self.reach = self.reach * np.minimum.accumulate(rising(like, _UNBROKEN))
+
+    def likeness(self, colours: np.ndarray) -> np.ndarray:
+        """(N,) in 0..1 whether colours (N,3) uint8 are the beard's, and not the skin's or the background's beside
+        it."""
+        lab = colour.to_lab(colours[None])[0]
+        own = _deviations(lab, self._samples, self._own)
+        other = np.minimum(*(_deviations(lab, self._samples, weights) for weights in self._others))
+        return rising(other / np.maximum(own + other, 1e-6), _LIKE)
+
+
+def rising(value: np.ndarray | float, limits: tuple[float, float]) -> np.ndarray:
+    """Zero below the limits, one above them."""
+    low, high = limits
+    return np.asarray(np.clip((value - low) / (high - low), 0, 1), np.float32)
+
+
+def _hairy(other: np.ndarray, front: np.ndarray, outside: np.ndarray) -> np.ndarray:
+    """(STEPS,R) where neither skin and background nor a thing is seen, beyond the jaw without a gap."""
+    hairy = cv2.GaussianBlur(rising(1 - other, _HAIRY) * (1 - rising(front, _FRONT)), (3, 3), 0)
+    hairy[outside] = np.minimum.accumulate(hairy[outside])
+    return hairy
+
+
+def _ending(other: np.ndarray, outside: np.ndarray, begins: np.ndarray) -> np.ndarray:
+    """(R,) how certainly what begins on a ray ends, as a beard does."""
+    ends = rising(other[outside].max(0), _ENDS)
+    share = np.average(ends, weights=begins * along() + 1e-6)
+    ends = cv2.erode(ends[None], np.ones((1, 3), np.uint8))[0]
+    return np.asarray(rising(float(share), _MOST) * (1 - beyond() * (1 - ends)))
+
+
+def _deviations(lab: np.ndarray, samples: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(N,) by how many standard deviations colours (N,3) differ from weighted samples (M,3): many if few count."""
+    if weights.sum() < _FEW * len(weights):
+        return np.full(len(lab), 1e3, np.float32)
+    mean = np.average(samples, 0, weights)
+    spread = np.cov(samples.T, aweights=weights) + np.diag(_NOISE)
+    off = ((lab - mean) @ np.linalg.cholesky(np.linalg.inv(spread))).astype(np.float32)
+    return np.sqrt(np.square(off).sum(1))

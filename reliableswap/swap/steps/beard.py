@@ -1,0 +1,111 @@
+"""Draw a source's beard beyond the jaw, where its mesh ends and a full beard does not."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from reliableswap.faces.align import apply
+from reliableswap.geometry import regions
+from reliableswap.geometry.jaw import between_rings, jaw, on_rays
+from reliableswap.geometry.measures import pose_of
+from reliableswap.geometry.raster import rasterise
+from reliableswap.geometry.resampling import put, read_points, sharp, to_bytes
+from reliableswap.geometry.trust import scale_between
+from reliableswap.imaging.bands import three_channels
+from reliableswap.swap.beard import STEPS, BeyondJaw, rising
+from reliableswap.swap.job import FaceJob
+
+# Distances from the jaw in face widths, and how much of a beard is drawn there: the mesh's texture is dark at its end.
+_RINGS = (-0.09, -0.05, 0.0, 0.12, 0.25, 0.4)
+_SHOWN = (0.0, 1.0, 1.0, 1.0, 1.0, 0.0)
+_CELLS = tuple(np.linspace(_RINGS[0], _RINGS[-1], STEPS).tolist())
+_INSIDE = (-0.16, -0.13, -0.1)  # distances at which the texture shows whether there is a beard
+_POSES = (12.0, 20.0)  # degrees between the poses: a throat seen from below is no beard
+_FIRM = (0.15, 0.85)  # certainty between which a pixel goes from nothing to opaque
+_SOFT = 0.004  # of the face's width: the soft edge of hairs
+_LIGHT = 0.1  # of the face's width: the scale at which the light of the beard inside goes on outside
+
+
+def beard_beyond(job: FaceJob) -> FaceJob:
+    """Layers `image` and `mask`: with a bearded source's beard below the jaw of a target that has none."""
+    goal, source, parts = job.layer("placed"), job.source.mesh, job.source.parts
+    begins = _begins(job, goal)
+    if parts is None or not begins.any():
+        return job
+    picture = job.source.copies.at_scale(scale_between(source, goal))
+    cells = on_rays(source, _CELLS)
+    colours = picture.at(cells.reshape(-1, 2), cv2.INTER_LINEAR).reshape(*cells.shape[:2], 3)
+    goes_on = 1 - float(rising(_between(source, goal), _POSES))
+    beard = BeyondJaw(parts, cells, np.array(_CELLS) >= 0, colours, begins, goes_on)
+    ring = on_rays(goal, _RINGS).reshape(-1, 2)
+    where = regions.window(ring, job.target.shape, 2)
+    corner = np.array([where[1].start, where[0].start], np.float32)
+    shape = job.image[where].shape[:2]
+    raster = rasterise(
+        np.column_stack([ring - corner, np.zeros(len(ring))]), shape, between_rings(len(_RINGS))
+    )
+    reach = beard.reach * np.interp(_CELLS, _RINGS, _SHOWN)[:, None].astype(np.float32)
+    certain = read_points(reach, np.column_stack(list(raster.interpolate(_places()))), cv2.INTER_LINEAR)
+    raster, certain = raster.only(certain > 0), certain[certain > 0]
+    if not len(certain):
+        return job
+    x, y, *change = raster.interpolate(
+        np.column_stack([on_rays(source, _RINGS).reshape(-1, 2), _change(job, goal)])
+    )
+    hair = picture.at(np.column_stack([x, y]), sharp(shape, job.quick))
+    alpha = raster.plane(rising(certain * beard.likeness(hair), _FIRM))
+    alpha = regions.feathered(alpha, _SOFT * job.width) * np.float32(job.settings.likeness)
+    if job.target.parts is not None:
+        front = job.target.parts.on(job.target.parts.of("front"), job.target.shape, 1.0, 0.0)
+        alpha *= 1 - front[where]
+    below = job.image[where].astype(np.float32)
+    drawn = below.copy()
+    mean = picture.at(on_rays(source, _INSIDE).reshape(-1, 2), cv2.INTER_LINEAR).mean(0)
+    put(drawn, raster.pixels, _lit(hair, np.column_stack(change), mean))
+    image, mask = job.image.copy(), job.mask.copy()
+    image[where] = to_bytes(below + three_channels(alpha) * (drawn - below))
+    mask[where] = np.maximum(mask[where], alpha)
+    return job.with_layers(image=image, mask=mask)
+
+
+def _begins(job: FaceJob, goal: np.ndarray) -> np.ndarray:
+    """(R,) float32 how far the texture inside shows a beard that may go on, for each ray."""
+    if not job.layer("beard").any():
+        return np.zeros(len(jaw()), np.float32)
+    inside = apply(job.crop.matrix, on_rays(goal, _INSIDE).reshape(-1, 2))
+    shown = read_points(job.layer("beard"), inside, cv2.INTER_LINEAR).reshape(len(_INSIDE), -1).mean(0)
+    return np.asarray(cv2.GaussianBlur(np.ascontiguousarray(shown[None]), (3, 1), 0)[0], np.float32)
+
+
+def _between(mesh: np.ndarray, other: np.ndarray) -> float:
+    """By how many degrees two heads look up or down, and half as much aside, differently."""
+    (yaw, pitch, _), (other_yaw, other_pitch, _) = pose_of(mesh), pose_of(other)
+    return float(np.hypot((yaw - other_yaw) / 2, pitch - other_pitch))
+
+
+@lru_cache(maxsize=1)
+def _places() -> np.ndarray:
+    """(rings * R, 2) the rings' points as columns and rows of a plane of cells."""
+    columns = np.tile(np.arange(len(jaw())), len(_RINGS))
+    rows = np.interp(_RINGS, _CELLS, np.arange(STEPS))
+    return np.column_stack([columns, np.repeat(rows, len(jaw()))]).astype(np.float32)
+
+
+def _change(job: FaceJob, goal: np.ndarray) -> np.ndarray:
+    """(rings * R, 3) what the target's light changes of the beard inside the jaw."""
+    beard, sigma = job.layer("beard"), _LIGHT * job.width * float(np.hypot(*job.crop.matrix[0, :2]))
+    weight = cv2.GaussianBlur(beard, (0, 0), sigma) + 1e-4
+    change = cv2.GaussianBlur(job.layer("toned") * three_channels(beard), (0, 0), sigma) / weight[..., None]
+    places = apply(job.crop.matrix, on_rays(goal, _RINGS[:1])[0])
+    return np.tile(read_points(change, places, cv2.INTER_LINEAR), (len(_RINGS), 1))
+
+
+def _lit(colours: np.ndarray, change: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """(N,3) float32 colours (N,3) of a beard in another light, which changes its mean (3,) by `change` (N,3).
+
+    Darker hair changes less, in proportion; so it does not take the light's tint.
+    """
+    return np.asarray(colours + change * np.minimum(colours / (mean + 1), 1), np.float32)
