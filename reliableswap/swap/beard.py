@@ -55,7 +55,9 @@ class BeyondJaw:
         self._own = self.reach.ravel()
         self._others = [(plane > _SURE).ravel().astype(np.float32) for plane in (skin, background)]
         like = cv2.GaussianBlur(self.likeness(colours.reshape(-1, 3)).reshape(self.reach.shape), (0, 0), 2)
-        self.reach = self.reach * np.minimum.accumulate(rising(like, _UNBROKEN))
+        unbroken = rising(like, _UNBROKEN)
+        unbroken[outside] = np.minimum.accumulate(unbroken[outside])
+        self.reach = self.reach * unbroken
 
     def likeness(self, colours: np.ndarray) -> np.ndarray:
         """(N,) in 0..1 whether colours (N,3) uint8 are the beard's, and not the skin's or the background's beside

@@ -19,10 +19,10 @@ from reliableswap.swap.beard import STEPS, BeyondJaw, rising
 from reliableswap.swap.job import FaceJob
 
 # Distances from the jaw in face widths, and how much of a beard is drawn there: the mesh's texture is dark at its end.
-_RINGS = (-0.09, -0.05, 0.0, 0.12, 0.25, 0.4)
+_RINGS = (-0.13, -0.09, 0.0, 0.12, 0.25, 0.4)
 _SHOWN = (0.0, 1.0, 1.0, 1.0, 1.0, 0.0)
-_CELLS = tuple(np.linspace(_RINGS[0], _RINGS[-1], STEPS).tolist())
-_INSIDE = (-0.16, -0.13, -0.1)  # distances at which the texture shows whether there is a beard
+_CELLS = tuple(np.linspace(_RINGS[1], _RINGS[-1], STEPS).tolist())  # distances at which the source is judged
+_INSIDE = (-0.17, -0.14, -0.11)  # distances at which the texture shows whether there is a beard
 _POSES = (12.0, 20.0)  # degrees between the poses: a throat seen from below is no beard
 _FIRM = (0.15, 0.85)  # certainty between which a pixel goes from nothing to opaque
 _SOFT = 0.004  # of the face's width: the soft edge of hairs
@@ -47,8 +47,8 @@ def beard_beyond(job: FaceJob) -> FaceJob:
     raster = rasterise(
         np.column_stack([ring - corner, np.zeros(len(ring))]), shape, between_rings(len(_RINGS))
     )
-    reach = beard.reach * np.interp(_CELLS, _RINGS, _SHOWN)[:, None].astype(np.float32)
-    certain = read_points(reach, np.column_stack(list(raster.interpolate(_places()))), cv2.INTER_LINEAR)
+    column, row, shown = raster.interpolate(_places())
+    certain = shown * read_points(beard.reach, np.column_stack([column, row]), cv2.INTER_LINEAR)
     raster, certain = raster.only(certain > 0), certain[certain > 0]
     if not len(certain):
         return job
@@ -63,7 +63,7 @@ def beard_beyond(job: FaceJob) -> FaceJob:
         alpha *= 1 - front[where]
     below = job.image[where].astype(np.float32)
     drawn = below.copy()
-    mean = picture.at(on_rays(source, _INSIDE).reshape(-1, 2), cv2.INTER_LINEAR).mean(0)
+    mean = np.average(colours.reshape(-1, 3), 0, beard.reach.ravel())
     put(drawn, raster.pixels, _lit(hair, np.column_stack(change), mean))
     image, mask = job.image.copy(), job.mask.copy()
     image[where] = to_bytes(below + three_channels(alpha) * (drawn - below))
@@ -76,7 +76,7 @@ def _begins(job: FaceJob, goal: np.ndarray) -> np.ndarray:
     if not job.layer("beard").any():
         return np.zeros(len(jaw()), np.float32)
     inside = apply(job.crop.matrix, on_rays(goal, _INSIDE).reshape(-1, 2))
-    shown = read_points(job.layer("beard"), inside, cv2.INTER_LINEAR).reshape(len(_INSIDE), -1).mean(0)
+    shown = read_points(job.layer("beard"), inside, cv2.INTER_LINEAR).reshape(len(_INSIDE), -1).max(0)
     return np.asarray(cv2.GaussianBlur(np.ascontiguousarray(shown[None]), (3, 1), 0)[0], np.float32)
 
 
@@ -88,10 +88,11 @@ def _between(mesh: np.ndarray, other: np.ndarray) -> float:
 
 @lru_cache(maxsize=1)
 def _places() -> np.ndarray:
-    """(rings * R, 2) the rings' points as columns and rows of a plane of cells."""
+    """(rings * R, 3) the rings' points as columns and rows of a plane of cells, and how much of a beard is drawn."""
     columns = np.tile(np.arange(len(jaw())), len(_RINGS))
     rows = np.interp(_RINGS, _CELLS, np.arange(STEPS))
-    return np.column_stack([columns, np.repeat(rows, len(jaw()))]).astype(np.float32)
+    of_rings = np.repeat(np.column_stack([rows, _SHOWN]), len(jaw()), axis=0)
+    return np.column_stack([columns, of_rings]).astype(np.float32)
 
 
 def _change(job: FaceJob, goal: np.ndarray) -> np.ndarray:
