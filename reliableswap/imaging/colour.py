@@ -28,11 +28,16 @@ MOST_DETAIL = 1.2  # factor by which fine detail may grow with the light in larg
 MIN_CHROMA = 2.0  # the chroma that skin has at least, even in a black and white photo
 # Fractions of skin's lightness and tint up to which a pixel is hair, and from which on it may be skin.
 _SKIN_LIGHT, _SKIN_TINT = (0.5, 0.8), (0.5, 0.85)
+# Standard deviations below the skin's L between which pixels are as dark as hair, and the least distance in L.
+_DARKER, _LEAST_DARKER = (1.0, 3.0), 4.0
+_BLACK = 8.0  # of L: how much darker than by the light alone hair may become; real contrasts differ
 SKIN_LIKE = 0.5  # of the skin's tint; pixels with at least this much take a small shift in full
 KEPT_TINT = 0.9  # what a pixel keeps at least, of the tint that scaling would leave it
 _MONOCHROME_NOISE = 4  # grey levels by which JPEG may separate the channels of a black and white photo
 _MONOCHROME_OUTLIERS = 0.01  # fraction of pixels that may differ by more
 _LUMA = (0.299, 0.587, 0.114)
+_LUMINANCE = (0.2126, 0.7152, 0.0722)  # of linear sRGB
+_GREY = 0.184  # amount of light of which L is 50
 
 
 def to_lab(rgb: np.ndarray) -> np.ndarray:
@@ -121,6 +126,23 @@ def match(
     share = np.clip(planes[0] * np.float32(1 / floor), 0, 1)
     shifts = [share * (new - own) for own, new in zip(planes[1:], moved[1:], strict=True)]
     return cv2.merge([moved[0], *_shift_tint(planes[1:], shifts, [*mean[1:].astype(np.float32)])])
+
+
+def lit_dark(lab: np.ndarray, before: np.ndarray, reference: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """(H,W,3) Lab that was matched to a reference, in which what is dark is as much darker than skin as it was before.
+
+    Light multiplies; a shift that suits the weighted skin (H,W) makes hair grey in brighter light, and black in less.
+    """
+    if weight.sum() < 1e-3:
+        return lab
+    (mean, deviation), (wanted, _) = moments(before[..., :1], weight), moments(reference[..., :1], weight)
+    light, *tint = cv2.split(lab)
+    dark = before[..., 0]
+    near, far = (float(mean[0] - times * deviation[0]) for times in _DARKER)
+    share = np.clip((near - dark) / max(near - far, _LEAST_DARKER), 0, 1)
+    step = dark * np.float32(wanted[0] / max(float(mean[0]), 1.0)) - light
+    step = np.where(step > 0, np.maximum(step - _BLACK, 0), step)
+    return cv2.merge([np.asarray(light + share * step, np.float32), *tint])
 
 
 def match_light(
@@ -269,16 +291,45 @@ def skin_likeness(lab: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return np.asarray(share, np.float32)
 
 
-def limit_chroma(lab: np.ndarray, before: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def limit_chroma(lab: np.ndarray, before: np.ndarray, weight: np.ndarray, warmth: float = 0.0) -> np.ndarray:
     """(H,W,3) Lab whose weighted pixels (H,W) are no more colourful, for their lightness, than they were before.
 
-    Skin's tint turns dark hair red.
+    Skin's tint turns dark hair red. warmth: as `warmth` gives; light colours hair by it, too.
     """
     (light, *tint), (dark, *own) = cv2.split(lab), cv2.split(before)
     most = (cv2.magnitude(*own) + np.float32(MIN_CHROMA)) * np.maximum(light / np.maximum(dark, 1.0), 1.0)
+    most = np.maximum(most, np.float32(warmth) * light)
     share = np.minimum(most / np.maximum(cv2.magnitude(*tint), 1e-3), 1.0)
     factor = (1 + weight * (share - 1)).astype(np.float32)
     return cv2.merge([light, *(plane * factor for plane in tint)])
+
+
+def warmth(lab: np.ndarray, reference: np.ndarray, weight: np.ndarray) -> float:
+    """The chroma, as a fraction of L, of a grey thing in the reference's light that was grey in this one's.
+
+    Light is told by the mean colour of the weighted pixels (H,W), which are skin in both pictures, and counts along the
+    tint of the reference's skin.
+    """
+    if weight.sum() < 1e-3:
+        return 0.0
+    means = [moments(one, weight)[0] for one in (lab, reference)]
+    own, wanted = (_linear(to_rgb(mean[None, None])[0, 0]) for mean in means)
+    gain = np.maximum(wanted, 1e-3) / np.maximum(own, 1e-3)
+    grey = to_lab(_encoded(_GREY * gain / float(gain @ np.array(_LUMINANCE)))[None, None])[0, 0]
+    tint = means[1][1:]
+    return max(0.0, float(grey[1:] @ tint) / max(float(np.linalg.norm(tint)) * float(grey[0]), 1e-3))
+
+
+def _linear(rgb: np.ndarray) -> np.ndarray:
+    """Levels of sRGB in [0,255] as amounts of light in [0,1]."""
+    levels = np.asarray(rgb, np.float64) / 255
+    return np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
+
+
+def _encoded(light: np.ndarray) -> np.ndarray:
+    """Amounts of light in [0,1] as levels of sRGB in [0,255]."""
+    light = np.clip(light, 0, 1)
+    return 255 * np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
 
 
 def _lit(light: np.ndarray, mean: np.ndarray, gain: np.ndarray, most_detail: float) -> np.ndarray:

@@ -66,7 +66,7 @@ def guidance_texture(
 
     covers: what covers the source, strictly judged. soft_light: take the source's hard light away, which costs a little
     of its likeness. meeting: let the texture's light become the target's at its end, without soft light on the forehead
-    alone; guidance in training does without. quick: as for `resampling.sharp`.
+    alone, and light dark hair by it; guidance in training does without. quick: as for `resampling.sharp`.
     """
     source, target = checked_picture(source, "source"), checked_picture(target, "target")
     source_mesh, target_mesh = checked_mesh(source_mesh, "source"), checked_mesh(target_mesh, "target")
@@ -166,6 +166,8 @@ def _changes(
         return tone, change
     base, plain = colour.to_lab(target), colour.to_lab(texture)
     lab = colour.match(plain, base, skin)
+    if room is not None:
+        lab = colour.lit_dark(lab, plain, base, skin)
     # In small photos scaled detail is likeness.
     most_detail = np.inf if mirror is None else colour.MOST_DETAIL
     lab = colour.match_light(lab, base, skin, LIGHT_REACH * width, most_detail=most_detail)
@@ -177,7 +179,8 @@ def _changes(
     if not (hair > 0).any():
         return tone, tone
     hair = hair * (1 - regions.feathered(colour.skin_likeness(plain, skin), _SOFT_BEARD * width))
-    return tone, colour.to_rgb(colour.limit_chroma(lab, plain, hair)) - texture
+    warm = colour.warmth(plain, base, skin)
+    return tone, colour.to_rgb(colour.limit_chroma(lab, plain, hair, warm)) - texture
 
 
 def _room(valid: np.ndarray, mesh: np.ndarray, width: float, soft_light: bool) -> np.ndarray:

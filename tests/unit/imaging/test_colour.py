@@ -201,3 +201,61 @@ def test_dark_hair_gets_no_redder_and_skin_beside_it_does() -> None:
     assert np.hypot(lab[0, 0, 1], lab[0, 0, 2]) == pytest.approx(most, rel=1e-4)
     assert lab[0, 0, 1] / lab[0, 0, 2] == pytest.approx(20 / 15, rel=1e-4)
     np.testing.assert_array_equal(colour.limit_chroma(before, before, np.ones((8, 8), np.float32)), before)
+
+
+def on_skin(
+    skin: tuple[float, float, float], hair: tuple[float, float, float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """(8,8,3) Lab of a face whose lower rows are hair, and (8,8) where its skin is."""
+    lab = np.full((8, 8, 3), skin, np.float32)
+    lab[:6, ::2, 0] += 2
+    lab[6:] = hair
+    weight = np.ones((8, 8), np.float32)
+    weight[6:] = 0
+    return lab, weight
+
+
+@pytest.mark.parametrize(("brightness", "most"), [(90.0, 28.0), (60.0, 20.0)])
+def test_dark_hair_is_as_much_darker_than_the_skin_in_another_light(brightness: float, most: float) -> None:
+    before, skin = on_skin((60, 12, 16), (20, 2, 3))
+    reference, _ = on_skin((brightness, 12, 16), (brightness, 12, 16))
+    matched = colour.match(before, reference, skin)
+    lit = colour.lit_dark(matched, before, reference, skin)
+    np.testing.assert_array_equal(lit[:6], matched[:6])
+    np.testing.assert_array_equal(lit[..., 1:], matched[..., 1:])
+    ratio = (brightness + 1) / 61
+    assert lit[7, 0, 0] == pytest.approx(20 * ratio, rel=1e-3)
+    assert lit[7, 0, 0] <= matched[7, 0, 0] + 1e-3
+    assert lit[7, 0, 0] < most + 3
+
+
+def test_dark_hair_does_not_become_black_in_little_light() -> None:
+    before, skin = on_skin((80, 12, 16), (30, 2, 3))
+    reference, _ = on_skin((35, 12, 16), (35, 12, 16))
+    matched = colour.match(before, reference, skin)
+    assert matched[7, 0, 0] < 0
+    lit = colour.lit_dark(matched, before, reference, skin)
+    by_light = 30 * 36 / 81
+    assert by_light - 8.01 <= lit[7, 0, 0] < by_light
+
+
+def test_hair_takes_the_tint_of_warm_light_and_none_of_even_light() -> None:
+    before, skin = on_skin((60, 12, 16), (30, 0, 0))
+    orange, _ = on_skin((60, 25, 50), (60, 25, 50))
+    warm = colour.warmth(before, orange, skin)
+    assert warm > 0.2
+    assert colour.warmth(before, before, skin) == pytest.approx(0, abs=1e-3)
+    cold, _ = on_skin((60, 4, 2), (60, 4, 2))
+    assert colour.warmth(before, cold, skin) == pytest.approx(0, abs=1e-3)
+    shifted = before + np.array([0, 20, 40], np.float32)
+    hair = 1 - skin
+    grey, brown = (colour.limit_chroma(shifted, before, hair, one) for one in (0.0, warm))
+    assert np.hypot(*grey[7, 0, 1:]) == pytest.approx(colour.MIN_CHROMA, rel=1e-4)
+    assert np.hypot(*brown[7, 0, 1:]) == pytest.approx(30 * warm, rel=1e-4)
+
+
+def test_without_skin_nothing_is_known_of_the_light() -> None:
+    lab, _ = on_skin((60, 12, 16), (20, 2, 3))
+    nothing = np.zeros((8, 8), np.float32)
+    assert colour.lit_dark(lab, lab, lab, nothing) is lab
+    assert colour.warmth(lab, lab, nothing) == 0

@@ -165,7 +165,7 @@ def test_small_textures_meet_the_targets_light_on_the_forehead() -> None:
     shape, width = picture.shape[:2], regions.face_width(mesh)
     oval = (regions.oval(mesh, shape) > 0.5).astype(np.uint8)
     inside = cv2.distanceTransform(oval, cv2.DIST_L2, 5) / width
-    shaded = np.rint(picture * np.clip(0.5 + inside / 0.16, 0, 1)[..., None]).astype(np.uint8)
+    shaded = np.rint(picture * np.clip(0.7 + inside / 0.16, 0, 1)[..., None]).astype(np.uint8)
     covers = find_covers(shaded, mesh, None)
     edge = (inside > 0.01) & (inside < 0.03) & (regions.skin(mesh, shape) > 0.9)
     forehead = regions.forehead(mesh, shape) > 0
