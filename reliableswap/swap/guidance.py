@@ -28,6 +28,7 @@ _ANY = 100.0  # times the limit of how far light may differ: none
 _COARSE_TONES, _COARSER_TONES = 100, 200
 HALVES = 0.08  # of the face's width: the distance in which one half becomes the other's mirror image
 _HEM = 0.04  # of the face's width: within it a texture carries colours of what hides the skin beside it
+_MOSTLY = 0.7  # validity below which it hides the skin; a turned face's is a little lower, and shades nothing
 FADE = 0.06  # of the face's width: the distance in which the texture fades to the outline
 LEAST_VALID = 0.02  # guidance with a lower validity is left out
 SOME_VALID = (
@@ -118,7 +119,7 @@ def _clear(validity: np.ndarray, mesh: np.ndarray, width: float) -> np.ndarray:
 
     Hair and turned skin there shade what lies beside them.
     """
-    hidden = (regions.skin(mesh, validity.shape) > 0.5) & (validity < ENOUGH)
+    hidden = (regions.skin(mesh, validity.shape) > 0.5) & (validity < _MOSTLY)
     return regions.away_from(hidden, _HEM * width)
 
 
