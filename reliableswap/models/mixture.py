@@ -45,6 +45,12 @@ class Mixture:
         texture, target = self.texture + share * (1 - self.texture), self.target * (1 - share)
         return replace(self, texture=texture, target=target, rest=rest)
 
+    def keeping(self, share: np.ndarray, shift: np.ndarray) -> Mixture:
+        """The mixture with the target, its colours shifted by `shift` (3,), in a share (S,S) of every pixel."""
+        left = 1 - share
+        rest = left[..., None] * self.rest + share[..., None] * shift.astype(np.float32)
+        return replace(self, texture=self.texture * left, target=self.target * left + share, rest=rest)
+
 
 def mixture(
     drawn: np.ndarray,

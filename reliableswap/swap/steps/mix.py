@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from reliableswap.faces.align import to_planes
-from reliableswap.models.mixture import LARGEST, enlarged, mixture, reduced
+from reliableswap.faces.align import apply, to_planes
+from reliableswap.geometry import regions
+from reliableswap.geometry.warp import lips_stretch
+from reliableswap.models.mixture import LARGEST, Mixture, enlarged, mixture, reduced
 from reliableswap.swap.job import FaceJob
 
 from .cover import cover_of
 from .guide import guide, identity_request
+
+_STRETCHED = (1.1, 1.35)  # of the lips, between which their texture gives way to the target's
+_SOFT_LIPS = 0.012  # of the face's width: the soft edge of lips
 
 
 def mix(job: FaceJob) -> FaceJob:
@@ -27,6 +32,8 @@ def mix(job: FaceJob) -> FaceJob:
     mixed = mixture(drawn[0], maps[0], seen, guidance[0], job.layer("toned"), lean)
     if job.only_source_bearded > 0:
         mixed = mixed.showing(job.layer("beard"), job.layer("toned"))
+    if job.is_large:
+        mixed = _with_fitting_lips(job, mixed)
     mask = 0.5 + 0.5 * np.tanh(0.5 * enlarged(logits[0, 0], LARGEST))
     return job.with_layers(
         of_texture=mixed.texture,
@@ -36,3 +43,18 @@ def mix(job: FaceJob) -> FaceJob:
         generated=mixed.picture,
         cover=np.maximum(cover_of(mask), enlarged(job.layer("beard"), LARGEST)),
     )
+
+
+def _with_fitting_lips(job: FaceJob, mixed: Mixture) -> Mixture:
+    """The mixture with the target's own lips, in the source's colour, where the source's would be stretched.
+
+    A smile's thin lips become streaks on a closed mouth, and their gloss a stain.
+    """
+    low, high = _STRETCHED
+    share = float(np.clip((lips_stretch(job.source.mesh, job.goal) - low) / (high - low), 0, 1))
+    lips = regions.lips(apply(job.crop.matrix, job.goal), mixed.texture.shape)
+    if share == 0 or not lips.any():
+        return mixed
+    shift = (mixed.picture - job.layer("seen"))[lips > 0].mean(0)
+    soft = regions.feathered(lips, _SOFT_LIPS * job.width * float(np.hypot(*job.crop.matrix[0, :2])))
+    return mixed.keeping(np.float32(share) * soft, shift)

@@ -13,7 +13,7 @@ from reliableswap.geometry import regions
 from reliableswap.geometry.raster import rasterise
 from reliableswap.geometry.topology import topology
 from reliableswap.geometry.trust import trust
-from reliableswap.geometry.warp import Copies, Sampled, open_lips, reenact, warp_texture
+from reliableswap.geometry.warp import Copies, Sampled, lips_stretch, open_lips, reenact, warp_texture
 
 CHEEKS = np.array([234, 454])
 
@@ -114,6 +114,16 @@ def test_lips_are_pulled_off_the_teeth_only_if_the_source_opens_its_mouth_wider(
     moved = open_lips(opened, closed)
     assert regions.mouth_opening(moved) > regions.mouth_opening(opened)
     assert np.array_equal(moved[topology().regions["lips"]], opened[topology().regions["lips"]])
+
+
+@pytest.mark.parametrize("size", [1.0, 3.0])
+def test_lips_are_stretched_where_the_targets_are_thicker(size: float) -> None:
+    thick = face(WOMAN)[1]
+    thin = thick.copy()
+    thin[17] += 0.5 * (thin[14] - thin[17])  # the lower lip's outer edge, halfway to the inner one
+    assert lips_stretch(size * thick, thick) == pytest.approx(1, rel=1e-4)
+    assert lips_stretch(size * thin, thick) == pytest.approx(2, rel=0.02)
+    assert lips_stretch(size * thick, thin) < 1.05
 
 
 @pytest.mark.parametrize("scale", [0.5, 3.0])

@@ -10,6 +10,7 @@ from support.jobs import job, tiny
 from support.people import portrait
 
 from reliableswap import ReliableSwapPipeline
+from reliableswap.faces.align import apply
 from reliableswap.geometry.regions import oval
 from reliableswap.geometry.shape import displacement
 from reliableswap.geometry.shape import reshape as warped
@@ -145,3 +146,17 @@ def test_an_expression_is_laid_as_if_it_had_been_drawn_afterwards(
         np.abs(at_once.astype(float) - after)[there].mean()
         < 0.3 * np.abs(plain.astype(float) - after)[there].mean()
     )
+
+
+@pytest.mark.slow
+def test_on_a_closed_mouth_a_smiles_lips_give_way_to_the_targets(pipe: ReliableSwapPipeline) -> None:
+    closed, smiling = portrait(1, 900), portrait(10, 900, "amateur_selfie")
+
+    def kept(source: np.ndarray) -> float:
+        """How much of the target's own picture the middle of the lower lip shows."""
+        done = run((reshape_roughly, mix), job(pipe, closed, source, SwapSettings(shape=0)))
+        x, y = np.rint(apply(done.crop.matrix, done.goal[[14, 17]]).mean(0)).astype(int)
+        return float(done.layer("of_target")[y, x])
+
+    assert kept(smiling) > 0.95
+    assert kept(portrait(9, 900)) < 0.2
