@@ -155,7 +155,7 @@ def test_on_a_closed_mouth_a_smiles_lips_give_way_to_the_targets(pipe: ReliableS
     def kept(source: np.ndarray) -> float:
         """How much of the target's own picture the middle of the lower lip shows."""
         done = run((reshape_roughly, mix), job(pipe, closed, source, SwapSettings(shape=0)))
-        x, y = np.rint(apply(done.crop.matrix, done.goal[[14, 17]]).mean(0)).astype(int)
+        x, y = np.rint(apply(done.crop.matrix, done.goal[[14, 17]])[:, :2].mean(0)).astype(int)
         return float(done.layer("of_target")[y, x])
 
     assert kept(smiling) > 0.95
