@@ -159,4 +159,4 @@ def test_on_a_closed_mouth_a_smiles_lips_give_way_to_the_targets(pipe: ReliableS
         return float(done.layer("of_target")[y, x])
 
     assert kept(smiling) > 0.95
-    assert kept(portrait(9, 900)) < 0.2
+    assert kept(portrait(9, 900)) < 0.5
