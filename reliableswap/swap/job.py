@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+import cv2
 import numpy as np
 
 from reliableswap.faces.ageing import ageing
@@ -158,6 +159,14 @@ class FaceJob:
         around = window(self.goal, self.target.shape, NEAR * self.width + 8)
         hidden, bare = self.target.covers.at(origins(self.move, around))
         return (around[0].start, around[1].start), hidden, bare
+
+    def behind(self, where: Window) -> np.ndarray:
+        """(h,w) in 0..1 what is behind the target's face in a window of the reshaped region: a mesh may reach there."""
+        parts, at = self.target.parts, origins(self.move, where)
+        if parts is None:
+            return np.zeros(at.shape[:2], np.float32)
+        background = parts.on(parts.of("background"), self.target.shape, 1.0, 0.0)
+        return np.asarray(cv2.remap(background, at, None, cv2.INTER_LINEAR), np.float32)
 
     @cached_property
     def only_target_bearded(self) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 
 from reliableswap.faces.align import apply
 from reliableswap.geometry import regions
-from reliableswap.geometry.jaw import between_rings, jaw, on_rays
+from reliableswap.geometry.jaw import between_rings, beyond, jaw, on_rays
 from reliableswap.geometry.measures import pose_of
 from reliableswap.geometry.raster import rasterise
 from reliableswap.geometry.resampling import put, read_points, sharp, to_bytes
@@ -47,7 +47,8 @@ def beard_beyond(job: FaceJob) -> FaceJob:
     raster = rasterise(
         np.column_stack([ring - corner, np.zeros(len(ring))]), shape, between_rings(len(_RINGS))
     )
-    column, row, shown = raster.interpolate(_places())
+    column, row, shown, free = raster.interpolate(_places())
+    shown *= 1 - job.behind(where).ravel()[raster.pixels] * (1 - free)
     certain = shown * read_points(beard.reach, np.column_stack([column, row]), cv2.INTER_LINEAR)
     raster, certain = raster.only(certain > 0), certain[certain > 0]
     if not len(certain):
@@ -88,11 +89,13 @@ def _between(mesh: np.ndarray, other: np.ndarray) -> float:
 
 @lru_cache(maxsize=1)
 def _places() -> np.ndarray:
-    """(rings * R, 3) the rings' points as columns and rows of a plane of cells, and how much of a beard is drawn."""
+    """(rings * R, 4) the rings' points as columns and rows of a plane of cells; how much of a beard is drawn there, and
+    how far it may hang before what is behind the face."""
     columns = np.tile(np.arange(len(jaw())), len(_RINGS))
     rows = np.interp(_RINGS, _CELLS, np.arange(STEPS))
     of_rings = np.repeat(np.column_stack([rows, _SHOWN]), len(jaw()), axis=0)
-    return np.column_stack([columns, of_rings]).astype(np.float32)
+    free = (np.array(_RINGS)[:, None] > 0) * beyond()
+    return np.column_stack([columns, of_rings, free.ravel()]).astype(np.float32)
 
 
 def _change(job: FaceJob, goal: np.ndarray) -> np.ndarray:

@@ -41,6 +41,8 @@ def opacity(job: FaceJob) -> FaceJob:
     shown = (1 - front) * (1 - targets_own(mesh, worn.shape, _OPENING_LARGE if job.is_large else _OPENING))
     if job.is_large:
         beard = enlarged(job, job.layer("beard"), piece)
+        if beard.any():
+            beard = beard * (1 - job.behind(there))
         shown *= _inside(mesh, worn.shape, _validity(job, piece), beard)
         rows, columns = job.crop.window
         alpha = np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.float32)
