@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from reliableswap.geometry import regions
+from reliableswap.geometry.ramps import rising
 from reliableswap.imaging import colour
 
 from .beards import bearded, lower_shares, share_of
@@ -48,19 +49,18 @@ def covered_by_parts(
     # On a beard a dark thing would be taken for one, as by the rules of colour.
     own = own + odds["front"] * regions.feathered(beard * dark, 0.01 * width)
     own = own + odds["glasses"] * (1 - _trust_in_glasses(odds["glasses"], face, bool(worn.any()), strict))
-    low, high = _FOREIGN_STRICT if strict else _FOREIGN
-    hidden = np.clip((1 - own - low) / (high - low), 0, 1)
+    foreign = _FOREIGN_STRICT if strict else _FOREIGN
+    hidden = rising(1 - own, foreign)
     if strict:  # include the shadow that covers cast
         hidden = cv2.dilate(hidden, regions.disc(0.015 * width))
         # Where the mesh reaches over the outline, the edge of what is behind the face is stretched with the skin.
         # Beside hair single strands lie on the skin. A beard may be stretched, and beside it lies the rest of it.
         around = 1 - np.maximum(eyes, cv2.dilate(beard, regions.disc(_BEYOND * width)))
-        behind = np.clip(((odds["background"] + odds["hair"]) * around - low) / (high - low), 0, 1)
+        behind = rising((odds["background"] + odds["hair"]) * around, foreign)
         hidden = np.maximum(hidden, cv2.dilate(behind, regions.disc(_BEHIND * width)))
         worn = cv2.dilate(worn, regions.disc(0.02 * width))
     hidden = regions.feathered(np.maximum(hidden, worn) * face, 0.008 * width)
-    low, high = _BARE
-    bare = face * np.clip((odds["skin"] - low) / (high - low), 0, 1)
+    bare = face * rising(odds["skin"], _BARE)
     return hidden, bare * (1 - hidden) * (1 - between), bearded(lower_shares(odds, dark, mesh))
 
 
@@ -69,7 +69,7 @@ def _trust_in_glasses(odds: np.ndarray, face: np.ndarray, worn: bool, strict: bo
     source, and where there is more than a corner of an eye that looks like glasses."""
     if worn:
         return float(strict)
-    return _rising(share_of(odds, face), _GLASSES)
+    return float(rising(share_of(odds, face), _GLASSES))
 
 
 def dark_pixels(picture: np.ndarray, mesh: np.ndarray) -> np.ndarray:
@@ -93,15 +93,10 @@ def _beard(
     face, lower, lips = regions.oval(mesh, shape), regions.lower_face(mesh, shape), regions.lips(mesh, shape)
     hair = odds["hair"] + odds["beard"] + odds["front"] * dark
     around_mouth = lower * cv2.dilate(lips, regions.disc(0.12 * width)) * (1 - lips)
-    begun = _rising(share_of(hair, around_mouth), _MOUSTACHE)
+    begun = rising(share_of(hair, around_mouth), _MOUSTACHE)
     middle = lower * regions.eroded(face, 0.1 * width) * (1 - lips)
-    grown, dense = (_rising(share_of(one, middle), _BEARDED) for one in (hair, np.maximum(hair, dark)))
+    grown, dense = (rising(share_of(one, middle), _BEARDED) for one in (hair, np.maximum(hair, dark)))
     turned = abs(mesh[234, 2] - mesh[454, 2]) > _TURNED * width
     edge = regions.eroded(face, 0.04 * width) if strict and turned else face
     where = np.maximum(grown * edge, begun * regions.eroded(face, 0.06 * width))
     return np.asarray(lower * where), lower * np.float32(dense)
-
-
-def _rising(value: float, limits: tuple[float, float]) -> float:
-    """Zero below the limits, one above them."""
-    return float(np.clip((value - limits[0]) / (limits[1] - limits[0]), 0, 1))

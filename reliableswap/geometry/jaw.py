@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from . import regions
+from .ramps import rising
 from .topology import topology
 
 _LIPS = [13, 14]  # points of both lips, between which the rays begin
@@ -30,9 +31,9 @@ def along() -> np.ndarray:
 
 
 @lru_cache(maxsize=1)
-def beyond() -> np.ndarray:
-    """(R,) float32 in 0..1 by what distances beyond the jaw are shortened: they are whole at the chin."""
-    return np.asarray(np.clip((along() - _SIDES) / (1 - _SIDES), 0, 1), np.float32)
+def shortening() -> np.ndarray:
+    """(R,) float32 factors on distances beyond the jaw, from 0 beside the ears to 1 at the chin."""
+    return rising(along(), (_SIDES, 1.0))
 
 
 def on_rays(mesh: np.ndarray, distances: Sequence[float]) -> np.ndarray:
@@ -41,13 +42,13 @@ def on_rays(mesh: np.ndarray, distances: Sequence[float]) -> np.ndarray:
     rays = points - mesh[_LIPS, :2].mean(0)
     rays *= regions.face_width(mesh) / np.maximum(np.linalg.norm(rays, axis=1, keepdims=True), 1e-3)
     out = np.array(distances, np.float32)[:, None]
-    return np.asarray(points + np.where(out > 0, out * beyond(), out)[..., None] * rays, np.float32)
+    return np.asarray(points + np.where(out > 0, out * shortening(), out)[..., None] * rays, np.float32)
 
 
 @lru_cache(maxsize=4)
 def between_rings(rings: int) -> np.ndarray:
-    """(T,3) triangles between rings of places on all rays, numbered ring by ring."""
+    """(T,3) triangles between rings of places on all rays, numbered ring by ring; clockwise on the screen."""
     count = len(jaw())
     a = (np.arange(rings - 1)[:, None] * count + np.arange(count - 1)).ravel()
     b, c, d = a + 1, a + count, a + count + 1
-    return np.concatenate([np.column_stack([a, b, c]), np.column_stack([b, d, c])])
+    return np.concatenate([np.column_stack([a, c, b]), np.column_stack([b, c, d])])

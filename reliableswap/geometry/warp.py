@@ -16,10 +16,8 @@ from .topology import checked_mesh, checked_picture, topology
 from .trust import inside_lips, scale_between, trust
 
 LIP_PULL = 0.45  # how far the lips' points move towards the outer ring to stay clear of the teeth
-_LIP_EDGES = (
-    [0, 17],
-    [13, 14],
-)  # points in the middle of the upper and lower lip, at their outer and inner edges
+# The middle of the upper and lower lip, at their outer and inner edges.
+_OUTER_LIPS, _INNER_LIPS = [0, 17], [13, 14]
 _COPIES, _MOST_COPIES = 8, 4  # reduced copies of a source from one size to half of it, and how many are kept
 # Fractions of the face that only its mirrored half shows, between which the halves begin to meet softly.
 _TURNED = 0.15, 0.25
@@ -135,11 +133,12 @@ def open_lips(source_mesh: np.ndarray, target_mesh: np.ndarray) -> np.ndarray:
 
 
 def lips_stretch(source_mesh: np.ndarray, target_mesh: np.ndarray) -> float:
-    """By how much the source's lips get thicker on the target's mesh, as those of a smile do on a closed mouth."""
-    own, other = (
-        np.linalg.norm(mesh[_LIP_EDGES[0]] - mesh[_LIP_EDGES[1]], axis=1)
-        for mesh in (source_mesh, target_mesh)
-    )
+    """By how much the source's lips get thicker on the target's mesh, as those of a smile do on a closed mouth.
+
+    What `open_lips` takes from them does not count.
+    """
+    meshes = source_mesh, target_mesh
+    own, other = (np.linalg.norm(mesh[_OUTER_LIPS] - mesh[_INNER_LIPS], axis=1) for mesh in meshes)
     return float((other / np.maximum(own, 1e-3)).max()) * scale_between(source_mesh, target_mesh)
 
 

@@ -132,6 +132,7 @@ def lit_dark(lab: np.ndarray, before: np.ndarray, reference: np.ndarray, weight:
     """(H,W,3) Lab that was matched to a reference, in which what is dark is as much darker than skin as it was before.
 
     Light multiplies; a shift that suits the weighted skin (H,W) makes hair grey in brighter light, and black in less.
+    What a match has made darker may be darker by up to `_BLACK`.
     """
     if weight.sum() < 1e-3:
         return lab
@@ -291,14 +292,14 @@ def skin_likeness(lab: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return np.asarray(share, np.float32)
 
 
-def limit_chroma(lab: np.ndarray, before: np.ndarray, weight: np.ndarray, warmth: float = 0.0) -> np.ndarray:
+def limit_chroma(lab: np.ndarray, before: np.ndarray, weight: np.ndarray, cast: float = 0.0) -> np.ndarray:
     """(H,W,3) Lab whose weighted pixels (H,W) are no more colourful, for their lightness, than they were before.
 
-    Skin's tint turns dark hair red. warmth: as `warmth` gives; light colours hair by it, too.
+    Skin's tint turns dark hair red. cast: as `warmth` gives; light colours hair by it, too.
     """
     (light, *tint), (dark, *own) = cv2.split(lab), cv2.split(before)
     most = (cv2.magnitude(*own) + np.float32(MIN_CHROMA)) * np.maximum(light / np.maximum(dark, 1.0), 1.0)
-    most = np.maximum(most, np.float32(warmth) * light)
+    most = np.maximum(most, np.float32(cast) * light)
     share = np.minimum(most / np.maximum(cv2.magnitude(*tint), 1e-3), 1.0)
     factor = (1 + weight * (share - 1)).astype(np.float32)
     return cv2.merge([light, *(plane * factor for plane in tint)])
@@ -313,23 +314,13 @@ def warmth(lab: np.ndarray, reference: np.ndarray, weight: np.ndarray) -> float:
     if weight.sum() < 1e-3:
         return 0.0
     means = [moments(one, weight)[0] for one in (lab, reference)]
-    own, wanted = (_linear(to_rgb(mean[None, None])[0, 0]) for mean in means)
-    gain = np.maximum(wanted, 1e-3) / np.maximum(own, 1e-3)
-    grey = to_lab(_encoded(_GREY * gain / float(gain @ np.array(_LUMINANCE)))[None, None])[0, 0]
+    lights = (cv2.cvtColor(mean[None, None].astype(np.float32), cv2.COLOR_Lab2LRGB)[0, 0] for mean in means)
+    own, wanted = (np.maximum(light, 1e-3) for light in lights)
+    gain = wanted / own
+    grey = gain * np.float32(_GREY / float(gain @ np.array(_LUMINANCE)))
+    grey = cv2.cvtColor(np.minimum(grey, 1).astype(np.float32)[None, None], cv2.COLOR_LRGB2Lab)[0, 0]
     tint = means[1][1:]
     return max(0.0, float(grey[1:] @ tint) / max(float(np.linalg.norm(tint)) * float(grey[0]), 1e-3))
-
-
-def _linear(rgb: np.ndarray) -> np.ndarray:
-    """Levels of sRGB in [0,255] as amounts of light in [0,1]."""
-    levels = np.asarray(rgb, np.float64) / 255
-    return np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
-
-
-def _encoded(light: np.ndarray) -> np.ndarray:
-    """Amounts of light in [0,1] as levels of sRGB in [0,255]."""
-    light = np.clip(light, 0, 1)
-    return 255 * np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
 
 
 def _lit(light: np.ndarray, mean: np.ndarray, gain: np.ndarray, most_detail: float) -> np.ndarray:

@@ -45,11 +45,13 @@ class Mixture:
         texture, target = self.texture + share * (1 - self.texture), self.target * (1 - share)
         return replace(self, texture=texture, target=target, rest=rest)
 
-    def keeping(self, share: np.ndarray, shift: np.ndarray) -> Mixture:
-        """The mixture with the target, its colours shifted by `shift` (3,), in a share (S,S) of every pixel."""
-        left = 1 - share
-        rest = left[..., None] * self.rest + share[..., None] * shift.astype(np.float32)
-        return replace(self, texture=self.texture * left, target=self.target * left + share, rest=rest)
+    def keeping(self, share: np.ndarray, seen: np.ndarray, shift: np.ndarray) -> Mixture:
+        """The mixture with the target `seen` (S,S,3), its colours shifted by `shift` (3,), in a share (S,S) of every
+        pixel."""
+        left, shift = 1 - share, shift.astype(np.float32)
+        rest = left[..., None] * self.rest + share[..., None] * shift
+        picture = left[..., None] * self.picture + share[..., None] * (seen + shift)
+        return Mixture(self.texture * left, self.target * left + share, rest, self.flow, picture)
 
 
 def mixture(

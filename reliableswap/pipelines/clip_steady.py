@@ -31,10 +31,10 @@ class ClipSteady:
             window - 1 for window in (self._covers.window, *(one for one, _ in _STEPS.values()))
         )
 
-    def subject(self, pixels: np.ndarray, subject: Subject, one: TrackedFace, networks: Networks) -> Subject:
-        """A face with its steadied covers; pixels (H,W,3) uint8: its region as the clip shows it, without swaps."""
-        nets = networks.glasses, networks.visibility
-        covers = self._covers(one.track, one.frame, pixels, subject.mesh, *nets)
+    def subject(self, subject: Subject, one: TrackedFace, networks: Networks) -> Subject:
+        """A face with its steadied covers, from its region as the clip shows it, without swaps."""
+        pixels, mesh = subject.pixels, subject.mesh
+        covers = self._covers(one.track, one.frame, pixels, mesh, networks.glasses, subject.parts)
         return subject.knowing(covers=covers)
 
     def of(self, one: TrackedFace) -> Steady:

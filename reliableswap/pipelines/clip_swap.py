@@ -140,7 +140,7 @@ class FrameSwapper:
             subject = Subject.around(pixels, one.face, self.name, self.networks)
             # A face that was swapped beside this one must not change what is taken for a cover.
             if self.steady is not None:
-                subject = self.steady.subject(subject.pixels, subject, one, self.networks)
+                subject = self.steady.subject(subject, one, self.networks)
             if any(_touch(subject, other) for other in wanted if other is not one):
                 return BegunFace(one, subject)
             subject = self._known(subject, one)
@@ -175,7 +175,7 @@ class FrameSwapper:
         *before, last = self._parts(one)
         if job is None:  # the faces beside it may have been swapped by now
             seen = Subject.around(result.pixels, one.face, self.name, self.networks)
-            subject = self._known(seen.knowing(covers=subject.covers), one)
+            subject = self._known(seen.knowing(covers=subject.covers, parts=subject.parts), one)
             job = run(tuple(chain(*before)), self._job(subject, one))
         job = run(last, job)
         if not result.changed:

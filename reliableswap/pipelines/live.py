@@ -154,8 +154,8 @@ class LiveSwap:
             subject = subject.knowing(**known.values)
         elif self._networks.identity is not None:
             self._vectors = _Vectors(self._track, time, {"v_id": subject.v_id, "v_fix": subject.v_fix})
-        nets = self._networks.glasses, self._networks.visibility
-        covers = self._covers(self._track, self._frame, subject.pixels, subject.mesh, *nets)
+        glasses, parts = self._networks.glasses, subject.parts
+        covers = self._covers(self._track, self._frame, subject.pixels, subject.mesh, glasses, parts)
         return subject.knowing(covers=covers)
 
     def _put_on(self, subject: Subject, out: np.ndarray) -> None:

@@ -7,7 +7,8 @@ import numpy as np
 
 from reliableswap.faces.align import apply
 from reliableswap.faces.parts import Parts
-from reliableswap.geometry.jaw import along, beyond
+from reliableswap.geometry.jaw import along, shortening
+from reliableswap.geometry.ramps import rising
 from reliableswap.geometry.resampling import read_points
 from reliableswap.imaging import colour
 
@@ -18,7 +19,8 @@ _FRONT = (0.4, 0.7)  # odds of a thing in front between which it ends to be
 _ENDS = (0.5, 0.8)  # odds of skin or background by which the end of a beard is seen
 _MOST = (0.6, 0.85)  # share of the rays on which it is, between which the others begin to be believed
 _SURE = 0.8  # odds from which a cell's colour is taken for that of skin or background
-_LIKE = (0.4, 0.6)  # how much nearer to the beard's colours than to those a colour has to be
+# Share of both distances that the one from skin or background has, between which a colour begins to be the beard's.
+_LIKE = (0.4, 0.6)
 _UNBROKEN = (0.15, 0.4)  # mean likeness of some cells between which a beard goes on
 _FEW = 0.02  # share of the cells, up to which nothing is known of a colour
 _NOISE = (9.0, 4.0, 4.0)  # least variances of L, a and b
@@ -27,8 +29,9 @@ _NOISE = (9.0, 4.0, 4.0)  # least variances of L, a and b
 class BeyondJaw:
     """A beard on cells (STEPS,R) of rays through the jaw of a source.
 
-    places: (STEPS,R,2) the cells in the source's region. outside: (STEPS,) whether they lie beyond the jaw. colours:
-    (STEPS,R,3) uint8 what is seen there. begins: (R,) in 0..1 how certainly a beard is seen on the jaw itself.
+    parts: what the source shows; it is told up to about a quarter of the face's width below the chin. places:
+    (STEPS,R,2) the cells in the source's region. outside: (STEPS,) whether they lie beyond the jaw. colours:
+    (STEPS,R,3) uint8 what is seen there. begins: (R,) in 0..1 how certainly there is a beard inside the jaw.
 
     goes_on: whether a beard beyond the jaw may be looked for, in 0..1.
 
@@ -68,14 +71,8 @@ class BeyondJaw:
         return rising(other / np.maximum(own + other, 1e-6), _LIKE)
 
 
-def rising(value: np.ndarray | float, limits: tuple[float, float]) -> np.ndarray:
-    """Zero below the limits, one above them."""
-    low, high = limits
-    return np.asarray(np.clip((value - low) / (high - low), 0, 1), np.float32)
-
-
 def _hairy(other: np.ndarray, front: np.ndarray, outside: np.ndarray) -> np.ndarray:
-    """(STEPS,R) where neither skin and background nor a thing is seen, beyond the jaw without a gap."""
+    """(STEPS,R) where neither skin nor background nor anything in front is seen; beyond the jaw, without a gap."""
     hairy = cv2.GaussianBlur(rising(1 - other, _HAIRY) * (1 - rising(front, _FRONT)), (3, 3), 0)
     hairy[outside] = np.minimum.accumulate(hairy[outside])
     return hairy
@@ -86,11 +83,11 @@ def _ending(other: np.ndarray, outside: np.ndarray, begins: np.ndarray) -> np.nd
     ends = rising(other[outside].max(0), _ENDS)
     share = np.average(ends, weights=begins * along() + 1e-6)
     ends = cv2.erode(ends[None], np.ones((1, 3), np.uint8))[0]
-    return np.asarray(rising(float(share), _MOST) * (1 - beyond() * (1 - ends)))
+    return np.asarray(rising(float(share), _MOST) * (1 - shortening() * (1 - ends)))
 
 
 def _deviations(lab: np.ndarray, samples: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(N,) by how many standard deviations colours (N,3) differ from weighted samples (M,3): many if few count."""
+    """(N,) by how many standard deviations colours (N,3) differ from weighted samples (M,3); 1000 if few count."""
     if weights.sum() < _FEW * len(weights):
         return np.full(len(lab), 1e3, np.float32)
     mean = np.average(samples, 0, weights)

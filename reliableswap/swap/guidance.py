@@ -28,7 +28,8 @@ _ANY = 100.0  # times the limit of how far light may differ: none
 _COARSE_TONES, _COARSER_TONES = 100, 200
 HALVES = 0.08  # of the face's width: the distance in which one half becomes the other's mirror image
 _HEM = 0.04  # of the face's width: within it a texture carries colours of what hides the skin beside it
-_MOSTLY = 0.7  # validity below which it hides the skin; a turned face's is a little lower, and shades nothing
+# Validity below which skin counts as hidden; that of a turned face is a little lower than ENOUGH, and shades nothing.
+_MOSTLY = 0.7
 FADE = 0.06  # of the face's width: the distance in which the texture fades to the outline
 LEAST_VALID = 0.02  # guidance with a lower validity is left out
 SOME_VALID = (
@@ -67,7 +68,7 @@ def guidance_texture(
 
     covers: what covers the source, strictly judged. soft_light: take the source's hard light away, which costs a little
     of its likeness. meeting: let the texture's light become the target's at its end, without soft light on the forehead
-    alone, and light dark hair by it; guidance in training does without. quick: as for `resampling.sharp`.
+    alone, and give dark hair the target's light; guidance in training does without. quick: as for `resampling.sharp`.
     """
     source, target = checked_picture(source, "source"), checked_picture(target, "target")
     source_mesh, target_mesh = checked_mesh(source_mesh, "source"), checked_mesh(target_mesh, "target")
@@ -154,8 +155,8 @@ def _changes(
     """(H,W,3) float32 in RGB what the target's tone and light change of a texture, by the pixels of skin (H,W) that
     both show; and the same where hair (H,W) takes the light alone.
 
-    room: as `_room` gives; None: no limit. mirror: as `other_side` gives, to soften the light; None: it stays hard.
-    k: by what the pictures are reduced to work it out.
+    room: as `_room` gives; None: no limit, and dark hair is shifted as skin is. mirror: as `other_side` gives, to
+    soften the light; None: it stays hard. k: by what the pictures are reduced to work it out.
     """
     if k > 1:
         size = texture.shape[1] // k, texture.shape[0] // k

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from reliableswap.faces.ageing import ageing
+from reliableswap.geometry.ramps import rising
 from reliableswap.geometry.regions import face_width, window
 from reliableswap.geometry.resampling import is_large
 from reliableswap.geometry.shape import displacement, moved_share, origins, shaped_mesh
@@ -160,13 +161,14 @@ class FaceJob:
         hidden, bare = self.target.covers.at(origins(self.move, around))
         return (around[0].start, around[1].start), hidden, bare
 
-    def behind(self, where: Window) -> np.ndarray:
-        """(h,w) in 0..1 what is behind the target's face in a window of the reshaped region: a mesh may reach there."""
+    def shows(self, name: str, where: Window) -> np.ndarray:
+        """(h,w) in 0..1 how far the target shows a class of face_classes.py in a window of the reshaped region; zero
+        without a VisibilityNet."""
         parts, at = self.target.parts, origins(self.move, where)
         if parts is None:
             return np.zeros(at.shape[:2], np.float32)
-        background = parts.on(parts.of("background"), self.target.shape, 1.0, 0.0)
-        return np.asarray(cv2.remap(background, at, None, cv2.INTER_LINEAR), np.float32)
+        places = cv2.transform(at, parts.matrix)
+        return cv2.remap(parts.of(name), places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
     @cached_property
     def only_target_bearded(self) -> float:
@@ -174,19 +176,15 @@ class FaceJob:
 
         A light beard is none to keep: it can be covered, and with it a face looks like the target's to most.
         """
-        low, high = _FULL_BEARD
-        full = (
-            float(np.clip((self.target.covers.bearded - low) / (high - low), 0, 1)) * self.settings.likeness
-        )
+        full = float(rising(self.target.covers.bearded, _FULL_BEARD)) * self.settings.likeness
         return full * (1 - self.source.strict_covers.bearded) if full > 0 else 0.0
 
     @cached_property
     def only_source_bearded(self) -> float:
-        """How certainly the source has a beard and the target has none, in 0..1; zero if none is wanted."""
+        """How certainly the source has a beard and the target has none, in 0..1; zero if the target's beard is kept."""
         if self.settings.attributes.beard == "target":
             return 0.0
-        low, high = _BEARD
-        beard = float(np.clip((self.source.strict_covers.bearded - low) / (high - low), 0, 1))
+        beard = float(rising(self.source.strict_covers.bearded, _BEARD))
         return beard * (1 - self.target.covers.bearded) if beard > 0 else 0.0
 
     @cached_property

@@ -36,6 +36,11 @@ class CropPlace:
     window: Window
     holds_all: bool
 
+    @property
+    def scale(self) -> float:
+        """Crop pixels for one pixel of the region."""
+        return float(np.hypot(self.matrix[0, 0], self.matrix[1, 0]))
+
     @classmethod
     def of(cls, target: Subject, generator: ArrayGenerator, quick: bool = False) -> CropPlace:
         """The crop's side is the smallest of the generator's sizes that holds all the photo shows, or its largest.

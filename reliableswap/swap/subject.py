@@ -84,11 +84,18 @@ class Subject:
         *,
         covers: Covers | None = None,
         strict_covers: Covers | None = None,
+        parts: Parts | None = None,
         v_id: np.ndarray | None = None,
         v_fix: np.ndarray | None = None,
     ) -> Subject:
         """The same face and region, with what is known already from elsewhere, such as from other frames of a clip."""
-        known = {"covers": covers, "strict_covers": strict_covers, "v_id": v_id, "v_fix": v_fix}
+        known = {
+            "covers": covers,
+            "strict_covers": strict_covers,
+            "parts": parts,
+            "v_id": v_id,
+            "v_fix": v_fix,
+        }
         subject = copy(self)
         subject.__dict__.update({name: value for name, value in known.items() if value is not None})
         return subject

@@ -8,7 +8,7 @@ import numpy as np
 
 from reliableswap.faces.face import five_points
 from reliableswap.faces.glasses import Glasses, to_patch
-from reliableswap.faces.parts import find_parts
+from reliableswap.faces.parts import Parts
 from reliableswap.faces.visibility import Covers, Decided, find_covers, scores
 
 from .steady import Hysteresis, MaskSmoother, TrackSmoother
@@ -40,10 +40,9 @@ class SteadyCovers:
         picture: np.ndarray,
         mesh: np.ndarray,
         glasses_net: Any,
-        visibility_net: Any = None,
+        parts: Parts | None = None,
     ) -> Covers:
         """The covers of a track's face with a mesh (468,3) in a picture (H,W,3) uint8 around it; see find_covers."""
-        parts = None if visibility_net is None else find_parts(picture, mesh, visibility_net)
         glasses, mouth = scores(picture, mesh, parts)
         decided = Decided(self._glasses(track, frame, glasses), float(self._mouth(track, frame, mouth)))
         found = find_covers(picture, mesh, glasses_net, decided=decided, parts=parts)

@@ -9,22 +9,24 @@ import numpy as np
 
 from reliableswap.faces.align import apply
 from reliableswap.geometry import regions
-from reliableswap.geometry.jaw import between_rings, beyond, jaw, on_rays
+from reliableswap.geometry.jaw import between_rings, jaw, on_rays, shortening
 from reliableswap.geometry.measures import pose_of
+from reliableswap.geometry.ramps import rising
 from reliableswap.geometry.raster import rasterise
 from reliableswap.geometry.resampling import put, read_points, sharp, to_bytes
 from reliableswap.geometry.trust import scale_between
 from reliableswap.imaging.bands import three_channels
-from reliableswap.swap.beard import STEPS, BeyondJaw, rising
+from reliableswap.swap.beard import STEPS, BeyondJaw
 from reliableswap.swap.job import FaceJob
 
-# Distances from the jaw in face widths, and how much of a beard is drawn there: the mesh's texture is dark at its end.
-_RINGS = (-0.13, -0.09, 0.0, 0.12, 0.25, 0.4)
+# Distances from the jaw in face widths, and how much of a beard is drawn there: from inside on, as the texture of the mesh
+# fades out before its end.
+_RINGS = (-0.13, -0.09, 0.0, 0.1, 0.2, 0.28)
 _SHOWN = (0.0, 1.0, 1.0, 1.0, 1.0, 0.0)
 _CELLS = tuple(np.linspace(_RINGS[1], _RINGS[-1], STEPS).tolist())  # distances at which the source is judged
 _INSIDE = (-0.17, -0.14, -0.11)  # distances at which the texture shows whether there is a beard
 _POSES = (12.0, 20.0)  # degrees between the poses: a throat seen from below is no beard
-_FIRM = (0.15, 0.85)  # certainty between which a pixel goes from nothing to opaque
+_FIRM = (0.15, 0.85)  # certainties between which a pixel goes from nothing to opaque
 _SOFT = 0.004  # of the face's width: the soft edge of hairs
 _LIGHT = 0.1  # of the face's width: the scale at which the light of the beard inside goes on outside
 
@@ -38,7 +40,7 @@ def beard_beyond(job: FaceJob) -> FaceJob:
     picture = job.source.copies.at_scale(scale_between(source, goal))
     cells = on_rays(source, _CELLS)
     colours = picture.at(cells.reshape(-1, 2), cv2.INTER_LINEAR).reshape(*cells.shape[:2], 3)
-    goes_on = 1 - float(rising(_between(source, goal), _POSES))
+    goes_on = 1 - float(rising(_pose_difference(source, goal), _POSES))
     beard = BeyondJaw(parts, cells, np.array(_CELLS) >= 0, colours, begins, goes_on)
     ring = on_rays(goal, _RINGS).reshape(-1, 2)
     where = regions.window(ring, job.target.shape, 2)
@@ -48,7 +50,7 @@ def beard_beyond(job: FaceJob) -> FaceJob:
         np.column_stack([ring - corner, np.zeros(len(ring))]), shape, between_rings(len(_RINGS))
     )
     column, row, shown, free = raster.interpolate(_places())
-    shown *= 1 - job.behind(where).ravel()[raster.pixels] * (1 - free)
+    shown *= 1 - job.shows("background", where).ravel()[raster.pixels] * (1 - free)
     certain = shown * read_points(beard.reach, np.column_stack([column, row]), cv2.INTER_LINEAR)
     raster, certain = raster.only(certain > 0), certain[certain > 0]
     if not len(certain):
@@ -59,9 +61,7 @@ def beard_beyond(job: FaceJob) -> FaceJob:
     hair = picture.at(np.column_stack([x, y]), sharp(shape, job.quick))
     alpha = raster.plane(rising(certain * beard.likeness(hair), _FIRM))
     alpha = regions.feathered(alpha, _SOFT * job.width) * np.float32(job.settings.likeness)
-    if job.target.parts is not None:
-        front = job.target.parts.on(job.target.parts.of("front"), job.target.shape, 1.0, 0.0)
-        alpha *= 1 - front[where]
+    alpha *= 1 - job.shows("front", where)
     below = job.image[where].astype(np.float32)
     drawn = below.copy()
     mean = np.average(colours.reshape(-1, 3), 0, beard.reach.ravel())
@@ -81,8 +81,8 @@ def _begins(job: FaceJob, goal: np.ndarray) -> np.ndarray:
     return np.asarray(cv2.GaussianBlur(np.ascontiguousarray(shown[None]), (3, 1), 0)[0], np.float32)
 
 
-def _between(mesh: np.ndarray, other: np.ndarray) -> float:
-    """By how many degrees two heads look up or down, and half as much aside, differently."""
+def _pose_difference(mesh: np.ndarray, other: np.ndarray) -> float:
+    """The difference of two poses in degrees; yaw counts half, and roll does not count."""
     (yaw, pitch, _), (other_yaw, other_pitch, _) = pose_of(mesh), pose_of(other)
     return float(np.hypot((yaw - other_yaw) / 2, pitch - other_pitch))
 
@@ -94,13 +94,13 @@ def _places() -> np.ndarray:
     columns = np.tile(np.arange(len(jaw())), len(_RINGS))
     rows = np.interp(_RINGS, _CELLS, np.arange(STEPS))
     of_rings = np.repeat(np.column_stack([rows, _SHOWN]), len(jaw()), axis=0)
-    free = (np.array(_RINGS)[:, None] > 0) * beyond()
+    free = (np.array(_RINGS)[:, None] >= 0) * shortening()
     return np.column_stack([columns, of_rings, free.ravel()]).astype(np.float32)
 
 
 def _change(job: FaceJob, goal: np.ndarray) -> np.ndarray:
     """(rings * R, 3) what the target's light changes of the beard inside the jaw."""
-    beard, sigma = job.layer("beard"), _LIGHT * job.width * float(np.hypot(*job.crop.matrix[0, :2]))
+    beard, sigma = job.layer("beard"), _LIGHT * job.width * job.crop.scale
     weight = cv2.GaussianBlur(beard, (0, 0), sigma) + 1e-4
     change = cv2.GaussianBlur(job.layer("toned") * three_channels(beard), (0, 0), sigma) / weight[..., None]
     places = apply(job.crop.matrix, on_rays(goal, _RINGS[:1])[0])

@@ -29,8 +29,16 @@ def guide(job: FaceJob) -> FaceJob:
         seen=seen,
         guidance=planes.transpose(2, 0, 1)[None],
         toned=made.change,
-        beard=made.beard * np.float32(job.only_source_bearded),
+        beard=_on_the_face(job, made.beard) if job.only_source_bearded > 0 else np.zeros_like(made.beard),
     )
+
+
+def _on_the_face(job: FaceJob, beard: np.ndarray) -> np.ndarray:
+    """(S,S) a beard (S,S) of the crop as far as it is wanted, and not before what is behind the target's face."""
+    height, width = job.target.shape
+    behind = job.shows("background", (slice(0, height), slice(0, width)))
+    crop = cv2.warpAffine(behind, job.crop.matrix, beard.shape[::-1], flags=cv2.INTER_LINEAR)
+    return np.asarray(np.float32(job.only_source_bearded) * beard * (1 - crop), np.float32)
 
 
 def identity_request(job: FaceJob) -> np.ndarray:

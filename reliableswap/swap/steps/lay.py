@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from reliableswap.faces.align import apply, inverse
+from reliableswap.geometry.ramps import rising
 from reliableswap.geometry.raster import rasterise
 from reliableswap.geometry.resampling import read_points, to_bytes
 from reliableswap.geometry.shape import moved_share, origins, reshape
@@ -91,8 +92,7 @@ def _texture(
         job.quick,
         HALVES * job.width if job.soft_light else 0.0,
     )
-    low, high = _VALID
-    shown = np.clip((texture.validity - low) / (high - low), 0, 1)
+    shown = rising(texture.validity, _VALID)
     if beard.any():
         shown = np.maximum(shown, beard * (texture.validity > SOME_VALID))
     return np.asarray(below + three_channels(shown) * (texture.image - below), np.float32)

@@ -6,6 +6,7 @@ import numpy as np
 
 from reliableswap.faces.align import apply, to_planes
 from reliableswap.geometry import regions
+from reliableswap.geometry.ramps import rising
 from reliableswap.geometry.warp import lips_stretch
 from reliableswap.models.mixture import LARGEST, Mixture, enlarged, mixture, reduced
 from reliableswap.swap.job import FaceJob
@@ -30,10 +31,10 @@ def mix(job: FaceJob) -> FaceJob:
     drawn, maps, logits = generator.maps(reduced(to_planes(seen)), identity_request(job), reduced(guidance))
     lean = float(generator.config.get("lean", 0.0)) if job.is_large else None
     mixed = mixture(drawn[0], maps[0], seen, guidance[0], job.layer("toned"), lean)
-    if job.only_source_bearded > 0:
-        mixed = mixed.showing(job.layer("beard"), job.layer("toned"))
     if job.is_large:
         mixed = _with_fitting_lips(job, mixed)
+    if job.only_source_bearded > 0:
+        mixed = mixed.showing(job.layer("beard"), job.layer("toned"))
     mask = 0.5 + 0.5 * np.tanh(0.5 * enlarged(logits[0, 0], LARGEST))
     return job.with_layers(
         of_texture=mixed.texture,
@@ -50,11 +51,15 @@ def _with_fitting_lips(job: FaceJob, mixed: Mixture) -> Mixture:
 
     A smile's thin lips become streaks on a closed mouth, and their gloss a stain.
     """
-    low, high = _STRETCHED
-    share = float(np.clip((lips_stretch(job.source.mesh, job.goal) - low) / (high - low), 0, 1))
-    lips = regions.lips(apply(job.crop.matrix, job.goal), mixed.texture.shape)
-    if share == 0 or not lips.any():
+    share = rising(lips_stretch(job.source.mesh, job.goal), _STRETCHED)
+    if share == 0:
         return mixed
-    shift = (mixed.picture - job.layer("seen"))[lips > 0].mean(0)
-    soft = regions.feathered(lips, _SOFT_LIPS * job.width * float(np.hypot(*job.crop.matrix[0, :2])))
-    return mixed.keeping(np.float32(share) * soft, shift)
+    mesh, shape, seen = apply(job.crop.matrix, job.goal), mixed.texture.shape, job.layer("seen")
+    lips = regions.lips(mesh, shape)
+    red = lips * (1 - regions.inner_mouth(mesh, shape)) > 0
+    if not red.any():
+        return mixed
+    shift = (mixed.picture - seen)[red].mean(0)
+    return mixed.keeping(
+        share * regions.feathered(lips, _SOFT_LIPS * job.width * job.crop.scale), seen, shift
+    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from reliableswap.geometry import regions
+from reliableswap.geometry.ramps import rising
 from reliableswap.geometry.shape import origins
 from reliableswap.swap.job import FaceJob
 from reliableswap.swap.own import targets_own
@@ -41,8 +42,6 @@ def opacity(job: FaceJob) -> FaceJob:
     shown = (1 - front) * (1 - targets_own(mesh, worn.shape, _OPENING_LARGE if job.is_large else _OPENING))
     if job.is_large:
         beard = enlarged(job, job.layer("beard"), piece)
-        if beard.any():
-            beard = beard * (1 - job.behind(there))
         shown *= _inside(mesh, worn.shape, _validity(job, piece), beard)
         rows, columns = job.crop.window
         alpha = np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.float32)
@@ -55,9 +54,8 @@ def opacity(job: FaceJob) -> FaceJob:
 
 def _validity(job: FaceJob, piece: Window) -> np.ndarray:
     """(H,W) in 0..1 how far the source's texture counts, in a piece of the crop's window."""
-    low, high = _VALID
     valid = enlarged(job, np.ascontiguousarray(job.layer("guidance")[0, 3]), piece)
-    return np.clip((valid - low) / (high - low), 0, 1)
+    return rising(valid, _VALID)
 
 
 def _inside(mesh: np.ndarray, shape_hw: tuple[int, int], valid: np.ndarray, beard: np.ndarray) -> np.ndarray:

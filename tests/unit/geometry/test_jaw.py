@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from reliableswap.geometry import regions
-from reliableswap.geometry.jaw import along, between_rings, beyond, jaw, on_rays
-from reliableswap.geometry.raster import rasterise
+from reliableswap.geometry.jaw import along, between_rings, jaw, on_rays, shortening
+from reliableswap.geometry.raster import rasterise, signed_areas
 from reliableswap.geometry.topology import topology
 
 
@@ -26,10 +26,10 @@ def test_rays_go_from_ear_to_ear_and_lie_further_out_beside_the_chin_than_beside
     at, out = on_rays(mesh, (0.0, 0.3))
     np.testing.assert_allclose(at, mesh[jaw(), :2])
     np.testing.assert_allclose(
-        np.linalg.norm(out - at, axis=1), 0.3 * regions.face_width(mesh) * beyond(), rtol=1e-4, atol=1e-3
+        np.linalg.norm(out - at, axis=1), 0.3 * regions.face_width(mesh) * shortening(), rtol=1e-4, atol=1e-3
     )
     assert out[len(jaw()) // 2, 1] > at[len(jaw()) // 2, 1]
-    assert beyond()[0] == beyond()[-1] == 0
+    assert shortening()[0] == shortening()[-1] == 0
 
 
 def test_places_on_rays_follow_the_mesh_in_size_and_turn(mesh: np.ndarray) -> None:
@@ -39,6 +39,13 @@ def test_places_on_rays_follow_the_mesh_in_size_and_turn(mesh: np.ndarray) -> No
     np.testing.assert_allclose(
         on_rays(other, distances), 2 * on_rays(mesh, distances) @ turn, rtol=1e-4, atol=1e-2
     )
+
+
+def test_triangles_between_rings_face_the_camera(mesh: np.ndarray) -> None:
+    rings = on_rays(mesh, (-0.1, 0.0, 0.2)).reshape(-1, 2)
+    areas = signed_areas(np.column_stack([rings, np.zeros(len(rings))]), between_rings(3))
+    assert areas.min() > -1e-2
+    assert areas.max() > 1
 
 
 def test_triangles_between_rings_leave_no_gap(mesh: np.ndarray) -> None:

@@ -215,8 +215,8 @@ def on_skin(
     return lab, weight
 
 
-@pytest.mark.parametrize(("brightness", "most"), [(90.0, 28.0), (60.0, 20.0)])
-def test_dark_hair_is_as_much_darker_than_the_skin_in_another_light(brightness: float, most: float) -> None:
+@pytest.mark.parametrize("brightness", [90.0, 60.0])
+def test_dark_hair_is_as_much_darker_than_the_skin_in_another_light(brightness: float) -> None:
     before, skin = on_skin((60, 12, 16), (20, 2, 3))
     reference, _ = on_skin((brightness, 12, 16), (brightness, 12, 16))
     matched = colour.match(before, reference, skin)
@@ -226,7 +226,6 @@ def test_dark_hair_is_as_much_darker_than_the_skin_in_another_light(brightness: 
     ratio = (brightness + 1) / 61
     assert lit[7, 0, 0] == pytest.approx(20 * ratio, rel=1e-3)
     assert lit[7, 0, 0] <= matched[7, 0, 0] + 1e-3
-    assert lit[7, 0, 0] < most + 3
 
 
 def test_dark_hair_does_not_become_black_in_little_light() -> None:

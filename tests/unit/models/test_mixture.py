@@ -110,10 +110,11 @@ def test_lips_may_stay_the_targets_in_another_colour() -> None:
     made = mixture(drawn, maps, target, guidance, np.full((256, 256, 3), 5, np.float32), 1.0)
     share = np.zeros((256, 256), np.float32)
     share[100:, :] = 1
-    kept = made.keeping(share, np.array([3, -2, 1]))
+    kept = made.keeping(share, target, np.array([3, -2, 1]))
     lips, rest = slice(100, None), slice(0, 100)
     assert (kept.texture[lips] == 0).all()
     assert (kept.target[lips] == 1).all()
     np.testing.assert_allclose(kept.rest[lips], np.broadcast_to([3, -2, 1], (156, 256, 3)))
+    np.testing.assert_allclose(kept.picture[lips], target[lips] + np.float32([3, -2, 1]))
     for name in ("texture", "target", "rest"):
         np.testing.assert_array_equal(getattr(kept, name)[rest], getattr(made, name)[rest])

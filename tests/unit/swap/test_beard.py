@@ -1,14 +1,28 @@
-"""How far a photo shows a beard beyond the jaw."""
+"""A beard beyond the jaw: how far a photo shows it, and the step that draws it."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from support.jobs import job
+from support.people import portrait
 
+from reliableswap import ReliableSwapPipeline
 from reliableswap.faces.parts import Parts
 from reliableswap.geometry.jaw import jaw
 from reliableswap.models.face_classes import CLASSES
 from reliableswap.swap.beard import STEPS, BeyondJaw
+from reliableswap.swap.engines import run
+from reliableswap.swap.job import FaceJob
+from reliableswap.swap.settings import SwapSettings
+from reliableswap.swap.steps.beard import beard_beyond
+from reliableswap.swap.steps.expression import foresee_expression
+from reliableswap.swap.steps.lay import lay
+from reliableswap.swap.steps.mix import mix
+from reliableswap.swap.steps.opacity import opacity
+from reliableswap.swap.steps.reshape import reshape_roughly
 
 AT = np.linspace(-0.1, 0.4, STEPS)
 CHIN = slice(len(jaw()) // 2 - 3, len(jaw()) // 2 + 4)
@@ -58,3 +72,52 @@ def test_colours_are_told_apart_from_what_is_beside_the_beard() -> None:
     like = seen(0.2).likeness(np.array([BEARD, SKIN], np.uint8))
     assert like[0] > 0.9
     assert like[1] < 0.1
+
+
+STEPS_BEFORE = (reshape_roughly, mix, opacity, foresee_expression, lay)
+
+
+def changed_below(pipe: ReliableSwapPipeline, target: np.ndarray, **parts: np.ndarray) -> float:
+    """Mean change by the step on the throat's middle; parts: what the target is said to show, by class."""
+    before = run(STEPS_BEFORE, job(pipe, target, portrait(5, 400), SwapSettings()))
+    if parts:
+        known = before.target.parts
+        assert known is not None
+        odds = known.odds.copy()
+        for name, plane in parts.items():
+            odds[CLASSES.index(name)] = plane
+        told = before.target.knowing(parts=replace(known, odds=odds))
+        before = FaceJob.start(told, before.person, before.settings, before.networks).with_layers(
+            **before.layers
+        )
+    after = beard_beyond(before)
+    x, y = np.rint(before.layer("placed")[152, :2] + [0, 0.06 * before.width]).astype(int)
+    place = slice(y - 2, y + 3), slice(x - 5, x + 6)
+    return float(np.abs(after.image[place].astype(float) - before.image[place]).mean())
+
+
+@pytest.mark.slow
+def test_the_step_draws_the_beard_behind_a_thing_in_front(pipe: ReliableSwapPipeline) -> None:
+    target = portrait(10, 400)
+    everywhere = np.ones((128, 128), np.float32)
+    assert changed_below(pipe, target) > 30
+    assert changed_below(pipe, target, front=everywhere) < 1
+    # A chin may hang before the background; a cheek's beard may not.
+    assert changed_below(pipe, target, background=everywhere) > 20
+
+
+@pytest.mark.slow
+def test_a_face_that_the_picture_cuts_off_below_the_chin_is_swapped(pipe: ReliableSwapPipeline) -> None:
+    target = portrait(10, 400)
+    chin = int(pipe.find(target)[0].mesh[152, 1])
+    cut = np.ascontiguousarray(target[: chin + 8])
+    made = pipe(portrait(5, 400), cut).pictures[0].pixels
+    assert made.shape == cut.shape
+
+
+@pytest.mark.slow
+def test_without_a_visibility_network_nothing_is_known_of_a_beard(pipe: ReliableSwapPipeline) -> None:
+    before = run(
+        STEPS_BEFORE, job(pipe, portrait(10, 400), portrait(5, 400), SwapSettings(), visibility=None)
+    )
+    assert beard_beyond(before) is before
