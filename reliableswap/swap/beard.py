@@ -29,7 +29,7 @@ _NOISE = (9.0, 4.0, 4.0)  # least variances of L, a and b
 class BeyondJaw:
     """A beard on cells (STEPS,R) of rays through the jaw of a source.
 
-    parts: what the source shows; it is told up to about a quarter of the face's width below the chin. places:
+    parts: what the source shows; beyond a quarter of the face's width below the chin its last row goes on. places:
     (STEPS,R,2) the cells in the source's region. outside: (STEPS,) whether they lie beyond the jaw. colours:
     (STEPS,R,3) uint8 what is seen there. begins: (R,) in 0..1 how certainly there is a beard inside the jaw.
 
