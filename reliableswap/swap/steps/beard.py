@@ -19,8 +19,8 @@ from reliableswap.imaging.bands import three_channels
 from reliableswap.swap.beard import STEPS, BeyondJaw
 from reliableswap.swap.job import FaceJob
 
-# Distances from the jaw in face widths, and how much of a beard is drawn there. It begins inside, because the texture of
-# the mesh fades out before its end.
+# Distances from the jaw in face widths, and how much of a beard is drawn there. It begins inside, because the mesh's
+# texture fades out before its end.
 _RINGS = (-0.13, -0.09, 0.0, 0.12, 0.25, 0.4)
 _SHOWN = (0.0, 1.0, 1.0, 1.0, 1.0, 0.0)
 _CELLS = tuple(np.linspace(_RINGS[1], _RINGS[-1], STEPS).tolist())  # distances at which the source is judged
