@@ -29,16 +29,20 @@ def guide(job: FaceJob) -> FaceJob:
         seen=seen,
         guidance=planes.transpose(2, 0, 1)[None],
         toned=made.change,
-        beard=_on_the_face(job, made.beard) if job.only_source_bearded > 0 else np.zeros_like(made.beard),
+        beard=_wanted(job, made.beard),
     )
 
 
-def _on_the_face(job: FaceJob, beard: np.ndarray) -> np.ndarray:
-    """(S,S) a beard (S,S) of the crop as far as it is wanted, and not before what is behind the target's face."""
+def _wanted(job: FaceJob, beard: np.ndarray) -> np.ndarray:
+    """(S,S) a beard (S,S) of the crop as far as the target has none; in large photos, not before what is behind its
+    face."""
+    share = np.float32(job.only_source_bearded)
+    if share == 0 or not job.is_large:
+        return share * beard
     height, width = job.target.shape
     behind = job.shows("background", (slice(0, height), slice(0, width)))
     crop = cv2.warpAffine(behind, job.crop.matrix, beard.shape[::-1], flags=cv2.INTER_LINEAR)
-    return np.asarray(np.float32(job.only_source_bearded) * beard * (1 - crop), np.float32)
+    return np.asarray(share * beard * (1 - crop), np.float32)
 
 
 def identity_request(job: FaceJob) -> np.ndarray:
