@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from reliableswap.bundled import bundled
+from reliableswap.geometry.ramps import rising
 from reliableswap.geometry.regions import disc
 from reliableswap.geometry.topology import topology
 from reliableswap.runtime.arrays import ArrayNetwork
@@ -102,8 +103,7 @@ def find(picture: np.ndarray, mesh: np.ndarray, network: ArrayNetwork) -> Glasse
     matrix = to_patch(mesh)
     (logits,) = network(to_planes(patch(picture, matrix)))
     odds = sigmoid(logits[0, 0])
-    low, high = _SEEN
-    worn = np.clip((odds - low) / (high - low), 0, 1)
+    worn = rising(odds, _SEEN)
     # Close the holes that reflections on lenses and faint pieces of the frame leave.
     worn = cv2.morphologyEx(worn, cv2.MORPH_CLOSE, disc(3))
     # Grow by a pixel: a remainder of a frame's edge shows as a line.

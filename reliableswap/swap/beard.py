@@ -54,6 +54,7 @@ class BeyondJaw:
         begins = begins * rising(along(), _SIDES)
         self.reach = _hairy(skin + background, front, outside) * begins
         self.reach[outside] *= np.float32(goes_on) * _ending(skin + background, outside, begins)
+        self._colours = colours.reshape(-1, 3)
         self._samples = colour.to_lab(colours).reshape(-1, 3)
         self._own = self.reach.ravel()
         self._others = [(plane > _SURE).ravel().astype(np.float32) for plane in (skin, background)]
@@ -61,6 +62,11 @@ class BeyondJaw:
         unbroken = rising(like, _UNBROKEN)
         unbroken[outside] = np.minimum.accumulate(unbroken[outside])
         self.reach = self.reach * unbroken
+
+    @property
+    def mean(self) -> np.ndarray:
+        """(3,) its mean colour in RGB; the beard must be seen somewhere."""
+        return np.asarray(np.average(self._colours, 0, self.reach.ravel()))
 
     def likeness(self, colours: np.ndarray) -> np.ndarray:
         """(N,) in 0..1 whether colours (N,3) uint8 are the beard's, and not the skin's or the background's beside

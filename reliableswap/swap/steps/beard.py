@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from reliableswap.faces.align import apply
+from reliableswap.faces.parts import Parts
 from reliableswap.geometry import regions
 from reliableswap.geometry.jaw import between_rings, jaw, on_rays, shortening
 from reliableswap.geometry.measures import pose_of
@@ -15,6 +16,7 @@ from reliableswap.geometry.ramps import rising
 from reliableswap.geometry.raster import rasterise
 from reliableswap.geometry.resampling import put, read_points, sharp, to_bytes
 from reliableswap.geometry.trust import scale_between
+from reliableswap.geometry.warp import Sampled
 from reliableswap.imaging.bands import three_channels
 from reliableswap.swap.beard import STEPS, BeyondJaw
 from reliableswap.swap.job import FaceJob
@@ -38,10 +40,8 @@ def beard_beyond(job: FaceJob) -> FaceJob:
     if parts is None or not begins.any():
         return job
     picture = job.source.copies.at_scale(scale_between(source, goal))
-    cells = on_rays(source, _CELLS)
-    colours = picture.at(cells.reshape(-1, 2), cv2.INTER_LINEAR).reshape(*cells.shape[:2], 3)
     goes_on = 1 - float(rising(_pose_difference(source, goal), _POSES))
-    beard = BeyondJaw(parts, cells, np.array(_CELLS) >= 0, colours, begins, goes_on)
+    beard = _judged(picture, parts, source, begins, goes_on)
     ring = on_rays(goal, _RINGS).reshape(-1, 2)
     where = regions.window(ring, job.target.shape, 2)
     corner = np.array([where[1].start, where[0].start], np.float32)
@@ -64,12 +64,20 @@ def beard_beyond(job: FaceJob) -> FaceJob:
     alpha *= 1 - job.shows("front", where)
     below = job.image[where].astype(np.float32)
     drawn = below.copy()
-    mean = np.average(colours.reshape(-1, 3), 0, beard.reach.ravel())
-    put(drawn, raster.pixels, _lit(hair, np.column_stack(change), mean))
+    put(drawn, raster.pixels, _lit(hair, np.column_stack(change), beard.mean))
     image, mask = job.image.copy(), job.mask.copy()
     image[where] = to_bytes(below + three_channels(alpha) * (drawn - below))
     mask[where] = np.maximum(mask[where], alpha)
     return job.with_layers(image=image, mask=mask)
+
+
+def _judged(
+    picture: Sampled, parts: Parts, mesh: np.ndarray, begins: np.ndarray, goes_on: float
+) -> BeyondJaw:
+    """The beard of a source with a mesh (468,3); begins, goes_on: as for BeyondJaw."""
+    cells = on_rays(mesh, _CELLS)
+    colours = picture.at(cells.reshape(-1, 2), cv2.INTER_LINEAR).reshape(*cells.shape[:2], 3)
+    return BeyondJaw(parts, cells, np.array(_CELLS) >= 0, colours, begins, goes_on)
 
 
 def _begins(job: FaceJob, goal: np.ndarray) -> np.ndarray:
