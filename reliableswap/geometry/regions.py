@@ -181,6 +181,14 @@ def upper_lip(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
     return polygon_mask(mesh[[*nose, *outline]], shape_hw)
 
 
+def folds(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
+    """(H,W) where a smile folds the skin: beside nose and mouth and below the lower lip, without the lips."""
+    one = np.array([142, 101, 50, 187, 192, 135, 211, 204, 202, 57, 186, 92, 165, 98, 129])
+    chin = [202, 204, 211, 201, 200, 421, 431, 424, 422, 335, 406, 313, 18, 83, 182, 106]
+    around = union([mesh[one], mesh[topology().mirror[one]], mesh[chin]], shape_hw).astype(np.float32)
+    return around * (1 - lips(mesh, shape_hw))
+
+
 def features(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
     """(H,W) the hull of brows, eyes, nose and mouth."""
     above, below = [70, 63, 105, 66, 107, 9, 336, 296, 334, 293, 300], [263, 291, 18, 61, 33]

@@ -142,6 +142,13 @@ def lips_stretch(source_mesh: np.ndarray, target_mesh: np.ndarray) -> float:
     return float((other / np.maximum(own, 1e-3)).max()) * scale_between(source_mesh, target_mesh)
 
 
+def mouths_ratio(source_mesh: np.ndarray, target_mesh: np.ndarray) -> float:
+    """How many times wider the one mouth is than the other, whichever is: 1 for equal ones, more where one smiles."""
+    own, other = (float(np.linalg.norm(mesh[61] - mesh[291])) for mesh in (source_mesh, target_mesh))
+    ratio = max(own, 1e-3) / (max(other, 1e-3) * scale_between(source_mesh, target_mesh))
+    return max(ratio, 1 / ratio)
+
+
 class Sampled:
     """A picture (H,W,C) to be read at positions, reduced first where `scale` of its pixels fall into one."""
 

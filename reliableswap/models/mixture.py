@@ -45,6 +45,11 @@ class Mixture:
         texture, target = self.texture + share * (1 - self.texture), self.target * (1 - share)
         return replace(self, texture=texture, target=target, rest=rest)
 
+    def changing_texture(self, change: np.ndarray) -> Mixture:
+        """The mixture with a change (S,S,3), in levels of 255, added to the texture where it shows."""
+        added = self.texture[..., None] * change
+        return replace(self, rest=self.rest + added, picture=self.picture + added)
+
     def keeping(self, share: np.ndarray, seen: np.ndarray, shift: np.ndarray) -> Mixture:
         """The mixture with the target `seen` (S,S,3), its colours shifted by `shift` (3,), in a share (S,S) of every
         pixel."""

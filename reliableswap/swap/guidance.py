@@ -22,6 +22,7 @@ LIGHT_REACH = 0.22  # of the face's width: slower changes of brightness count as
 _SIDED_LIGHT = 0.025  # of the face's width: the scale at which light that one side has is taken away
 _LIGHT_CELLS = 6  # cells of that scale in which it is worked out: fewer blur a shadow's edge
 _MEETING = 0.02  # of the face's width: the scale at which the texture's light meets the target's at its end
+_FOLDS = 0.008  # of the face's width: the scale above which folds of the skin can be the target's
 _END, _SMALL_END = 0.1, 0.05  # of the face's width: the distance from the texture's end within which it does
 _ANY = 100.0  # times the limit of how far light may differ: none
 # Pixels of a face's width from which a clip's tones are worked out at half the size, and at a third of it.
@@ -45,12 +46,15 @@ class Guidance(NamedTuple):
     change: (H,W,3) float32 what the target's light changes of the texture, in levels of 255; hair, unlike in `texture`,
     does not take the skin's tint.
     beard: (H,W) in 0..1, where the texture shows a lower face that is not bare skin.
+    folds: (H,W,3) float32 what the target's folds change besides, or None. `texture` is without it: a generator that
+    sees the target's folds takes the whole face for the target's.
     """
 
     texture: np.ndarray
     validity: np.ndarray
     change: np.ndarray
     beard: np.ndarray
+    folds: np.ndarray | None
 
 
 def guidance_texture(
@@ -62,13 +66,15 @@ def guidance_texture(
     *,
     soft_light: bool = False,
     meeting: bool = True,
+    folds: np.ndarray | None = None,
     quick: bool = False,
 ) -> Guidance:
     """The source's texture on the target's mesh, in the target's light.
 
     covers: what covers the source, strictly judged. soft_light: take the source's hard light away, which costs a little
     of its likeness. meeting: let the texture's light become the target's at its end, without soft light on the forehead
-    alone, and give dark hair the target's light; guidance in training does without. quick: as for `resampling.sharp`.
+    alone, and give dark hair the target's light; guidance in training does without. folds: (H,W) in 0..1, how far the
+    skin's folds are the target's. quick: as for `resampling.sharp`.
     """
     source, target = checked_picture(source, "source"), checked_picture(target, "target")
     source_mesh, target_mesh = checked_mesh(source_mesh, "source"), checked_mesh(target_mesh, "target")
@@ -77,10 +83,14 @@ def guidance_texture(
     room = 0.08 * regions.face_width(target_mesh)  # local means need some surroundings
     where = regions.window(target_mesh, target.shape[:2], room)  # both are zero beside the mesh
     corner = np.array([where[1].start, where[0].start, 0], np.float32)
-    toned[where], valid[where], change[where], beard[where] = _in_window(
-        source, source_mesh, target[where], target_mesh - corner, covers, soft_light, meeting, quick
+    folded, piece = (None, None) if folds is None else (np.zeros(target.shape, np.float32), folds[where])
+    made = _in_window(
+        source, source_mesh, target[where], target_mesh - corner, covers, soft_light, meeting, piece, quick
     )
-    return Guidance(toned, valid * _fading_outwards(target_mesh, target.shape[:2]), change, beard)
+    toned[where], valid[where], change[where], beard[where] = made[:4]
+    if folded is not None:
+        folded[where] = made.folds
+    return Guidance(toned, valid * _fading_outwards(target_mesh, target.shape[:2]), change, beard, folded)
 
 
 def _in_window(
@@ -91,6 +101,7 @@ def _in_window(
     covers: Covers,
     soft_light: bool,
     meeting: bool,
+    folds: np.ndarray | None,
     quick: bool,
 ) -> Guidance:
     """As guidance_texture, for a piece of the target that holds its mesh."""
@@ -112,7 +123,17 @@ def _in_window(
     toned = to_bytes((texture.image + tone) * three_channels(shown))
     if soft_light:
         shown *= _clear(texture.validity, target_mesh, width)
-    return Guidance(toned, texture.validity * shown, change, _beard(texture, target_mesh, width))
+    folded = None if folds is None else _folded(texture.image + tone, target, skin, width, folds)
+    return Guidance(toned, texture.validity * shown, change, _beard(texture, target_mesh, width), folded)
+
+
+def _folded(
+    toned: np.ndarray, target: np.ndarray, skin: np.ndarray, width: float, folds: np.ndarray
+) -> np.ndarray:
+    """(H,W,3) float32 in RGB what a texture in the target's tone changes by where folds are the target's."""
+    room = 1 / np.maximum(folds, 1 / _ANY) - 1
+    lab = colour.limit_light(colour.to_lab(toned), colour.to_lab(target), skin, _FOLDS * width, room)
+    return np.asarray(colour.to_rgb(lab) - toned, np.float32)
 
 
 def _clear(validity: np.ndarray, mesh: np.ndarray, width: float) -> np.ndarray:

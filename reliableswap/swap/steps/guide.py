@@ -6,17 +6,27 @@ import cv2
 import numpy as np
 
 from reliableswap.faces.align import apply, generators_crop, to_planes
+from reliableswap.geometry import regions
+from reliableswap.geometry.ramps import rising
 from reliableswap.geometry.resampling import to_bytes
+from reliableswap.geometry.warp import mouths_ratio
 from reliableswap.swap.guidance import Guidance, guidance_texture
 from reliableswap.swap.job import FaceJob
 from reliableswap.swap.person import directions
+
+_SMILING = (
+    1.1,
+    1.25,
+)  # of the mouths' widths' ratio, between which the folds beside the mouth become the target's
+_SOFT_FOLDS = 0.02  # of the face's width
 
 
 def guide(job: FaceJob) -> FaceJob:
     """Layers of the crop: `seen` (S,S,3) uint8 the target.
 
     And if the generator takes guidance: `guidance` (1,4,S,S), `toned` (S,S,3), what the target's light has changed of
-    its texture, and `beard` (S,S) in 0..1, where it shows a beard that the target does not have.
+    its texture, and `beard` (S,S) in 0..1, where it shows a beard that the target does not have. Where folds of the
+    skin are the target's: `folds` (S,S,3), what that changes besides.
     """
     place = job.crop
     seen = to_bytes(generators_crop(job.layer("reshaped"), place.matrix, place.size, job.quick))
@@ -25,11 +35,13 @@ def guide(job: FaceJob) -> FaceJob:
     made = _guidance(job, seen, apply(place.matrix, job.goal))
     colours = cv2.split(to_planes(made.texture)[0].transpose(1, 2, 0))
     planes = cv2.merge([*colours, made.validity.astype(np.float32)])
+    folds = {} if made.folds is None else {"folds": made.folds}
     return job.with_layers(
         seen=seen,
         guidance=planes.transpose(2, 0, 1)[None],
         toned=made.change,
         beard=_wanted(job, made.beard),
+        **folds,
     )
 
 
@@ -39,10 +51,14 @@ def _wanted(job: FaceJob, beard: np.ndarray) -> np.ndarray:
     share = np.float32(job.only_source_bearded)
     if share == 0 or not job.is_large:
         return share * beard
+    return np.asarray(share * beard * (1 - _shown(job, "background", beard.shape)), np.float32)
+
+
+def _shown(job: FaceJob, name: str, shape_hw: tuple[int, ...]) -> np.ndarray:
+    """(S,S) in 0..1 how far the target's crop shows a class of face_classes.py."""
     height, width = job.target.shape
-    behind = job.shows("background", (slice(0, height), slice(0, width)))
-    crop = cv2.warpAffine(behind, job.crop.matrix, beard.shape[::-1], flags=cv2.INTER_LINEAR)
-    return np.asarray(share * beard * (1 - crop), np.float32)
+    region = job.shows(name, (slice(0, height), slice(0, width)))
+    return cv2.warpAffine(region, job.crop.matrix, shape_hw[::-1], flags=cv2.INTER_LINEAR)
 
 
 def identity_request(job: FaceJob) -> np.ndarray:
@@ -83,5 +99,19 @@ def _guidance(job: FaceJob, picture: np.ndarray, mesh: np.ndarray) -> Guidance:
         mesh,
         source.covers_in_crop(*view),
         soft_light=job.soft_light,
+        folds=_folds(job, mesh, picture.shape[:2]) if job.is_large else None,
         quick=job.quick,
     )
+
+
+def _folds(job: FaceJob, mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray | None:
+    """(S,S) in 0..1 how far the folds beside the mouth are those of the target's skin, or None: not at all.
+
+    They are, where one of the two faces smiles: a smile's folds do not belong beside a closed mouth. In small photos
+    they are likeness.
+    """
+    share = rising(mouths_ratio(job.source.mesh, job.goal), _SMILING)
+    if share == 0:
+        return None
+    place = regions.feathered(regions.folds(mesh, shape_hw), _SOFT_FOLDS * regions.face_width(mesh))
+    return np.asarray(share * place * _shown(job, "skin", shape_hw), np.float32)

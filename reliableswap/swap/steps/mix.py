@@ -31,6 +31,8 @@ def mix(job: FaceJob) -> FaceJob:
     drawn, maps, logits = generator.maps(reduced(to_planes(seen)), identity_request(job), reduced(guidance))
     lean = float(generator.config.get("lean", 0.0)) if job.is_large else None
     mixed = mixture(drawn[0], maps[0], seen, guidance[0], job.layer("toned"), lean)
+    if "folds" in job.layers:
+        mixed = mixed.changing_texture(job.layer("folds"))
     if job.is_large:
         mixed = _with_fitting_lips(job, mixed)
     if job.only_source_bearded > 0:

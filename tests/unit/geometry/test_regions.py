@@ -30,7 +30,8 @@ def test_the_pictures_border_erodes_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "part", [regions.lower_face, regions.forehead, regions.nostrils, regions.lips, regions.eyes]
+    "part",
+    [regions.lower_face, regions.folds, regions.forehead, regions.nostrils, regions.lips, regions.eyes],
 )
 def test_parts_lie_inside_the_outline(part: type) -> None:
     picture, mesh = face(WOMAN)
@@ -46,6 +47,17 @@ def test_skin_has_no_eyes_brows_or_lips() -> None:
         regions.eyes(mesh, shape), np.maximum(regions.brows(mesh, shape), regions.lips(mesh, shape))
     )
     assert not regions.skin(mesh, shape)[features > 0].any()
+
+
+def test_folds_lie_beside_the_lips_on_both_sides() -> None:
+    picture, mesh = face(WOMAN)
+    shape = picture.shape[:2]
+    folds, lips = regions.folds(mesh, shape) > 0, regions.lips(mesh, shape) > 0
+    assert not (folds & lips).any()
+    columns = np.arange(shape[1])
+    left, right = (folds & side for side in (columns < mesh[61, 0], columns > mesh[291, 0]))
+    assert 0.7 < left.sum() / right.sum() < 1.4
+    assert left.sum() > 0.5 * lips.sum()
 
 
 def test_a_smile_that_shows_teeth_is_open() -> None:

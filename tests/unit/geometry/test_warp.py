@@ -13,7 +13,15 @@ from reliableswap.geometry import regions
 from reliableswap.geometry.raster import rasterise
 from reliableswap.geometry.topology import topology
 from reliableswap.geometry.trust import trust
-from reliableswap.geometry.warp import Copies, Sampled, lips_stretch, open_lips, reenact, warp_texture
+from reliableswap.geometry.warp import (
+    Copies,
+    Sampled,
+    lips_stretch,
+    mouths_ratio,
+    open_lips,
+    reenact,
+    warp_texture,
+)
 
 CHEEKS = np.array([234, 454])
 
@@ -124,6 +132,16 @@ def test_lips_are_stretched_where_the_targets_are_thicker(size: float) -> None:
     assert lips_stretch(size * thick, thick) == pytest.approx(1, rel=1e-4)
     assert lips_stretch(size * thin, thick) == pytest.approx(2, rel=0.02)
     assert lips_stretch(size * thick, thin) < 1.05
+
+
+@pytest.mark.parametrize("size", [1.0, 3.0])
+def test_mouths_are_compared_at_one_size(size: float) -> None:
+    mesh = face(WOMAN)[1]
+    wide = mesh.copy()
+    wide[[61, 291]] += 0.1 * (mesh[[61, 291]] - mesh[[291, 61]])
+    assert mouths_ratio(size * mesh, mesh) == pytest.approx(1, rel=1e-4)
+    assert mouths_ratio(size * wide, mesh) == pytest.approx(1.2, rel=0.01)
+    assert mouths_ratio(size * mesh, wide) == pytest.approx(1.2, rel=0.01)
 
 
 @pytest.mark.parametrize("scale", [0.5, 3.0])

@@ -118,3 +118,23 @@ def test_lips_may_stay_the_targets_in_another_colour() -> None:
     np.testing.assert_allclose(kept.picture[lips], target[lips] + np.float32([3, -2, 1]))
     for name in ("texture", "target", "rest"):
         np.testing.assert_array_equal(getattr(kept, name)[rest], getattr(made, name)[rest])
+
+
+def test_a_texture_is_changed_where_it_shows() -> None:
+    given = inputs(256, flow=0)
+    rng = np.random.default_rng(0)
+    change, more = (rng.normal(0, 5, (256, 256, 3)).astype(np.float32) for _ in range(2))
+    plain, wanted = (
+        mixture(*given, change, 2.0),
+        mixture(*given[:3], shifted(given[3], more), change + more, 2.0),
+    )
+    made = plain.changing_texture(more)
+    inside = np.abs(made.picture - plain.picture).max(2) > 1
+    assert inside.mean() > 0.2
+    np.testing.assert_allclose(made.rest, made.picture - plain.picture + plain.rest, atol=1e-3)
+    assert np.abs(made.picture - wanted.picture)[inside].mean() < 0.1 * np.abs(more).mean()
+
+
+def shifted(guidance: np.ndarray, change: np.ndarray) -> np.ndarray:
+    """Guidance (4,S,S) whose texture has a change (S,S,3) in levels of 255."""
+    return np.concatenate([guidance[:3] + change.transpose(2, 0, 1) / 127.5, guidance[3:]])

@@ -140,6 +140,27 @@ def test_a_smiling_sources_teeth_stay_out_of_closed_lips() -> None:
     assert bright(texture) < bright(plain)
 
 
+def test_folds_can_be_the_targets() -> None:
+    picture, mesh = face(WOMAN)
+    shape, width = picture.shape[:2], regions.face_width(mesh)
+    fold = np.zeros(shape, np.uint8)
+    cv2.polylines(fold, [np.rint(mesh[[203, 206, 216, 212], :2]).astype(np.int32)], False, 1, 2)
+    creased = np.where(fold[..., None] > 0, picture // 2, picture)
+    covers = find_covers(picture, mesh, None)
+    given = regions.folds(mesh, shape)
+    plain = guidance_texture(creased, mesh, picture, mesh, covers)
+    made = guidance_texture(creased, mesh, picture, mesh, covers, folds=given)
+    line = (fold > 0) & (given > 0.5) & (plain.validity > 0.9)
+    assert line.sum() > 0.5 * (fold > 0).sum()
+    assert plain.folds is None
+    assert made.folds is not None
+    assert np.array_equal(made.texture, plain.texture)
+    assert np.abs(made.folds[cv2.dilate(given, regions.disc(0.05 * width)) == 0]).max() < 1
+    off = np.abs(made.texture[line].astype(float) - picture[line]).mean()
+    assert off > 20
+    assert np.abs(made.texture[line] + made.folds[line] - picture[line]).mean() < 0.6 * off
+
+
 def test_soft_light_meets_the_targets_where_the_texture_ends() -> None:
     """Of a source that gets darker towards its outline, a turned target shows the dark part beside its own skin."""
     picture, mesh = face(WOMAN)

@@ -11,7 +11,7 @@ from support.people import portrait
 
 from reliableswap import ReliableSwapPipeline
 from reliableswap.faces.align import apply
-from reliableswap.geometry.regions import oval
+from reliableswap.geometry import regions
 from reliableswap.geometry.shape import displacement
 from reliableswap.geometry.shape import reshape as warped
 from reliableswap.models.identity import IdentityEncoder
@@ -54,7 +54,7 @@ def test_in_a_large_photo_a_layered_generator_draws_inside_the_outline_only(
     outside = []
     for side in (150, 400):
         done = run(MIXED, job(pipe, portrait(1, side), portrait(2, 150), SwapSettings(shape=0), **networks))
-        face = oval(done.goal, done.image.shape[:2]) > 0
+        face = regions.oval(done.goal, done.image.shape[:2]) > 0
         changed = np.abs(done.image.astype(int) - done.target.pixels).max(2) > 16
         outside.append(int((changed & ~face).sum()))
         x, y = np.rint(done.goal[4, :2]).astype(int)  # the nose
@@ -160,3 +160,25 @@ def test_on_a_closed_mouth_a_smiles_lips_give_way_to_the_targets(pipe: ReliableS
 
     assert kept(smiling) > 0.95
     assert kept(portrait(9, 900)) < 0.5
+
+
+@pytest.mark.slow
+def test_beside_a_closed_mouth_a_smiles_folds_give_way_to_the_targets(pipe: ReliableSwapPipeline) -> None:
+    closed, smiling = portrait(1, 900), portrait(10, 900, "amateur_selfie")
+    done = run((reshape_roughly, mix), job(pipe, closed, smiling, SwapSettings(shape=0)))
+    mesh, seen = apply(done.crop.matrix, done.goal), done.layer("seen")
+    width, beside = regions.face_width(mesh), regions.folds(mesh, seen.shape[:2]) > 0
+
+    def relief(picture: np.ndarray) -> np.ndarray:
+        grey = cv2.cvtColor(np.clip(picture, 0, 255).astype(np.uint8), cv2.COLOR_RGB2GRAY).astype(np.float32)
+        fine, coarse = (cv2.GaussianBlur(grey, (0, 0), reach * width) for reach in (0.012, 0.06))
+        return np.asarray((fine - coarse)[beside])
+
+    def likeness(picture: np.ndarray) -> float:
+        return float(np.corrcoef(relief(picture), relief(seen))[0, 1])
+
+    made = done.layer("generated")
+    with_a_smile = made - done.layer("of_texture")[..., None] * done.layer("folds")
+    assert likeness(with_a_smile) < 0.6
+    assert likeness(made) > 0.9
+    assert "folds" not in run((reshape_roughly, guide), job(pipe, closed, portrait(9, 900))).layers
