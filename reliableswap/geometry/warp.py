@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
+from .ramps import rising
 from .raster import Raster, rasterise
 from .regions import away_from, mouth_opening
 from .resampling import in_rows, put, read_points, sharp, to_bytes
@@ -18,11 +19,12 @@ from .trust import inside_lips, scale_between, trust
 LIP_PULL = 0.45  # how far the lips' points move towards the outer ring to stay clear of the teeth
 # The middle of the upper and lower lip, at their outer and inner edges.
 _OUTER_LIPS, _INNER_LIPS = [0, 17], [13, 14]
+ENOUGH = 0.9  # validity from which a pixel needs nothing of the face's other half
 _COPIES, _MOST_COPIES = 8, 4  # reduced copies of a source from one size to half of it, and how many are kept
 # Fractions of the face that only its mirrored half shows, between which the halves begin to meet softly.
 _TURNED = 0.15, 0.25
+_WELL = 0.5, ENOUGH  # validity of the other half between which it takes over where the halves meet
 _LEFT = 2e-3  # of a half's validity where the other half has taken over
-ENOUGH = 0.9  # validity from which a pixel needs nothing of the face's other half
 
 # Positions (H,W,2) in the source -> (H,W) in 0..1 where something covers its face, and (H,W) where its skin is bare.
 CoversAt = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -68,8 +70,8 @@ def reenact(
         positions, shown, bare_mirrored = _shown(beside, source_mesh[topology().mirror], mirrored, covers_at)
         other = picture.at(positions, kernel)
         gained = float((shown * (1 - before)).sum()) / len(validity)
-        softly = float(np.clip((gained - _TURNED[0]) / (_TURNED[1] - _TURNED[0]), 0, 1))
-        before = before * (1 + softly * (away[lacking] - 1))
+        softly = float(rising(gained, _TURNED))
+        before = before * (1 + softly * rising(shown, _WELL) * (away[lacking] - 1))
         both = before + shown * (1 - before)
         share = before / np.maximum(both, 1e-6)
         mixed = image.take(lacking, axis=0).astype(np.float32) - other

@@ -7,6 +7,7 @@ import numpy as np
 
 from reliableswap.faces.align import apply, generators_crop, to_planes
 from reliableswap.geometry import regions
+from reliableswap.geometry.measures import pose_of
 from reliableswap.geometry.ramps import rising
 from reliableswap.geometry.resampling import to_bytes
 from reliableswap.geometry.warp import mouths_ratio
@@ -18,6 +19,8 @@ _SMILING = (
     1.1,
     1.25,
 )  # of the mouths' widths' ratio, between which the folds beside the mouth become the target's
+_ASIDE = (35.0, 45.0)  # degrees of yaw that the target does not have, between which a source looks aside
+_LESS_VALID = 0.4  # of the texture's validity, which the generator then draws more over
 _SOFT_FOLDS = 0.02  # of the face's width
 
 
@@ -32,7 +35,7 @@ def guide(job: FaceJob) -> FaceJob:
     seen = to_bytes(generators_crop(job.layer("reshaped"), place.matrix, place.size, job.quick))
     if not job.networks.generator.guidance_channels:
         return job.with_layers(seen=seen)
-    made = _guidance(job, seen, apply(place.matrix, job.goal))
+    made = _trusted(job, _guidance(job, seen, apply(place.matrix, job.goal)))
     colours = cv2.split(to_planes(made.texture)[0].transpose(1, 2, 0))
     planes = cv2.merge([*colours, made.validity.astype(np.float32)])
     folds = {} if made.folds is None else {"folds": made.folds}
@@ -59,6 +62,23 @@ def _shown(job: FaceJob, name: str, shape_hw: tuple[int, ...]) -> np.ndarray:
     height, width = job.target.shape
     region = job.shows(name, (slice(0, height), slice(0, width)))
     return cv2.warpAffine(region, job.crop.matrix, shape_hw[::-1], flags=cv2.INTER_LINEAR)
+
+
+def _trusted(job: FaceJob, made: Guidance) -> Guidance:
+    """The guidance, in large photos less valid as far as the source looks aside and the target does not.
+
+    What the outline of such a source shows would be drawn across the middle of the face.
+    """
+    aside = _looks_aside(job.source.mesh, job.goal) if job.is_large else 0.0
+    if aside == 0:
+        return made
+    return made._replace(validity=made.validity * (1 - _LESS_VALID * aside), beard=made.beard * (1 - aside))
+
+
+def _looks_aside(mesh: np.ndarray, other: np.ndarray) -> np.float32:
+    """How far a face is turned to the side and another is not, in 0..1."""
+    yaw, other_yaw = pose_of(mesh)[0], pose_of(other)[0]
+    return np.float32(rising(min(abs(yaw), abs(yaw - other_yaw)), _ASIDE))
 
 
 def identity_request(job: FaceJob) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 from reliableswap.faces.align import apply, to_planes
 from reliableswap.geometry import regions
 from reliableswap.geometry.ramps import rising
-from reliableswap.geometry.warp import lips_stretch
+from reliableswap.geometry.warp import ENOUGH, lips_stretch
 from reliableswap.models.mixture import LARGEST, Mixture, enlarged, mixture, reduced
 from reliableswap.swap.job import FaceJob
 
@@ -15,6 +15,10 @@ from .cover import cover_of
 from .guide import guide, identity_request
 
 _STRETCHED = (1.1, 1.35)  # of the lips, between which their texture gives way to the target's
+_UNSEEN = (
+    0.1,
+    0.3,
+)  # of the lips, between which what the source does not show of them makes them the target's
 _SOFT_LIPS = 0.012  # of the face's width: the soft edge of lips
 
 
@@ -49,19 +53,22 @@ def mix(job: FaceJob) -> FaceJob:
 
 
 def _with_fitting_lips(job: FaceJob, mixed: Mixture) -> Mixture:
-    """The mixture with the target's own lips, in the source's colour, where the source's would be stretched.
+    """The mixture with the target's own lips, in the source's colour, where the source's would be stretched, or where
+    much of them is not seen.
 
-    A smile's thin lips become streaks on a closed mouth, and their gloss a stain.
+    A smile's thin lips become streaks on a closed mouth, and their gloss a stain. Lips behind a hand are seen in pieces.
     """
-    share = rising(lips_stretch(job.source.mesh, job.goal), _STRETCHED)
-    if share == 0:
-        return mixed
     mesh, shape, seen = apply(job.crop.matrix, job.goal), mixed.texture.shape, job.layer("seen")
     lips = regions.lips(mesh, shape)
     red = lips * (1 - regions.inner_mouth(mesh, shape)) > 0
     if not red.any():
         return mixed
-    shift = (mixed.picture - seen)[red].mean(0)
+    shown = red & (job.layer("guidance")[0, 3] > ENOUGH)
+    hidden = 1 - float(np.count_nonzero(shown)) / np.count_nonzero(red)
+    share = max(rising(lips_stretch(job.source.mesh, job.goal), _STRETCHED), rising(hidden, _UNSEEN))
+    if share == 0:
+        return mixed
+    shift = (mixed.picture - seen)[shown].mean(0) if shown.any() else np.zeros(3)
     return mixed.keeping(
         share * regions.feathered(lips, _SOFT_LIPS * job.width * job.crop.scale), seen, shift
     )

@@ -116,6 +116,25 @@ def test_the_halves_of_a_face_meet_softly_where_much_is_hidden(end: float, softl
     assert steps[1] < 0.6 * steps[0] if softly else steps[1] == steps[0]
 
 
+def test_a_turned_nose_is_not_taken_from_the_half_that_it_hides() -> None:
+    """Of a source that looks aside, what lies beyond its nose is black."""
+    picture, mesh = face(WOMAN)
+    shape, width, turned = picture.shape[:2], regions.face_width(mesh), turned_away(mesh, 35)
+    rows, columns = np.mgrid[: shape[0], : shape[1]]
+
+    def beyond_nose(of: np.ndarray) -> np.ndarray:
+        """(H,W) pixels to the left of a mesh's ridge of the nose."""
+        ridge = of[[6, 197, 195, 5, 4]]
+        return np.asarray(np.interp(rows, ridge[:, 1], ridge[:, 0]) - columns)
+
+    halved = np.where(beyond_nose(turned)[..., None] > 0, 0, 200).astype(np.uint8).repeat(3, 2)
+    texture = reenact(halved, turned, mesh, rasterise(mesh, shape), seam=0.08 * width).image[..., 0]
+    off = beyond_nose(mesh) / width
+    beside = (off > -0.06) & (off < -0.02) & (rows > mesh[197, 1]) & (rows < mesh[5, 1])
+    assert beside.sum() > 20
+    assert texture[beside].min() > 150
+
+
 def test_lips_are_pulled_off_the_teeth_only_if_the_source_opens_its_mouth_wider() -> None:
     (_, closed), (_, opened) = face(WOMAN), face(SMILE)
     assert open_lips(closed, opened) is closed

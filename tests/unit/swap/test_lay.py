@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from support.jobs import job, tiny
-from support.people import portrait
+from support.people import person, portrait
 
 from reliableswap import ReliableSwapPipeline
 from reliableswap.faces.align import apply
@@ -182,3 +183,32 @@ def test_beside_a_closed_mouth_a_smiles_folds_give_way_to_the_targets(pipe: Reli
     assert likeness(with_a_smile) < 0.6
     assert likeness(made) > 0.9
     assert "folds" not in run((reshape_roughly, guide), job(pipe, closed, portrait(9, 900))).layers
+
+
+@pytest.mark.slow
+def test_a_source_that_looks_aside_gives_way_on_a_face_that_does_not(pipe: ReliableSwapPipeline) -> None:
+    sheet = Image.open(person(1, "character_sheet")).convert("RGB")
+    aside = np.asarray(sheet.crop((760, 150, 1160, 600)).resize((800, 900)))
+
+    def most_valid(target: np.ndarray) -> float:
+        one = run((reshape_roughly, guide), job(pipe, target, aside, SwapSettings(shape=0)))
+        assert one.is_large
+        return float(one.layer("guidance")[0, 3].max())
+
+    assert most_valid(portrait(2, 900)) < 0.7
+    assert most_valid(aside) > 0.9
+
+
+@pytest.mark.slow
+def test_lips_that_the_source_hides_are_the_targets(pipe: ReliableSwapPipeline) -> None:
+    begun = run(
+        (reshape_roughly, guide), job(pipe, portrait(1, 900), portrait(9, 900), SwapSettings(shape=0))
+    )
+    guidance = begun.layer("guidance").copy()
+    x, y = np.rint(apply(begun.crop.matrix, begun.goal[[14, 17]])[:, :2].mean(0)).astype(int)
+    guidance[0, 3, :, :x] = 0  # behind a hand
+    shown, hidden = (
+        mix(one).layer("of_target")[y, x + 3] for one in (begun, begun.with_layers(guidance=guidance))
+    )
+    assert shown < 0.5
+    assert hidden > 0.95
