@@ -56,7 +56,7 @@ def _with_fitting_lips(job: FaceJob, mixed: Mixture) -> Mixture:
     """The mixture with the target's own lips, in the source's colour, where the source's would be stretched, or where
     much of them is not seen.
 
-    A smile's thin lips become streaks on a closed mouth, and their gloss a stain. Of lips behind a hand, pieces are seen.
+    A smile's thin lips become streaks on a closed mouth, and their gloss a stain. Of lips behind a hand pieces show.
     """
     mesh, shape, seen = apply(job.crop.matrix, job.goal), mixed.texture.shape, job.layer("seen")
     lips = regions.lips(mesh, shape)
