@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ import torch
 
 from reliableswap.errors import ReliableSwapError
 
+_LOOK = 1.0  # seconds without a result after which it is looked whether all workers live
 _ONCE = 10  # times the patience, for what takes rank 0 longer than a unit
 
 Unit = TypeVar("Unit")
@@ -80,6 +82,7 @@ def one_thread() -> Iterator[None]:
 
 
 _maker: Maker[Any] | None = None  # of this worker process
+_opening = threading.Lock()  # while a pool is opened: whose the new processes are
 
 
 def _begin(maker: Maker[Any]) -> None:
@@ -103,10 +106,30 @@ def make_all(maker: Maker[Made], units: Sequence[Any], workers: int) -> Generato
             yield from map(maker, units)
         return
     # Spawned, not forked: a fork copies torch's locks in whatever state they are.
-    with multiprocessing.get_context("spawn").Pool(
-        min(workers, len(units)), initializer=_begin, initargs=(maker,)
-    ) as pool:
-        yield from pool.imap_unordered(_make, units)
+    context = multiprocessing.get_context("spawn")
+    with _opening:
+        before = multiprocessing.active_children()
+        pool = context.Pool(min(workers, len(units)), initializer=_begin, initargs=(maker,))
+        crew = [one for one in multiprocessing.active_children() if one not in before]
+    with pool:
+        results = pool.imap_unordered(_make, units)
+        while True:
+            try:
+                yield results.next(timeout=_LOOK)
+            except StopIteration:
+                return
+            except multiprocessing.TimeoutError:
+                _check_alive(crew)
+
+
+def _check_alive(crew: Sequence[Any]) -> None:
+    """Raise where a worker process of a pool has ended: the pool would wait for its unit for ever."""
+    codes = sorted({one.exitcode for one in crew if one.exitcode is not None})
+    if codes:
+        raise ReliableSwapError(
+            f"a worker process ended early (exit code {codes[0]}), perhaps for lack of memory; give fewer workers and "
+            'start again. A script that starts workers needs `if __name__ == "__main__":`'
+        )
 
 
 @dataclass(frozen=True)

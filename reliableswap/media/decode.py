@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError, features
 
 from reliableswap.errors import PictureError
 
@@ -44,7 +44,7 @@ _SIGNATURES = [
     (4, b"ftyphei", "an HEIC picture"),
     (4, b"ftyphev", "an HEIC picture"),
     (4, b"ftypmif1", "an HEIF picture"),
-    (4, b"ftypavi", "an AVIF picture, which this build of Pillow can't read"),
+    (4, b"ftypavi", "a broken AVIF" if features.check("avif") else "an AVIF, which this Pillow can't read"),
     (4, b"ftyp", "a video"),
     (0, b"\x1aE\xdf\xa3", "a video"),
     (8, b"AVI ", "a video"),
@@ -81,7 +81,7 @@ def open_image(stream: BinaryIO, name: str, max_pixels: int) -> Image.Image:
     with strict_pillow(max_pixels), decoder_errors(name, "header"):
         head = stream.read(1024)
         if not head:
-            raise PictureError(f"{name} is empty; give a {READABLE} picture")
+            raise PictureError(f"{name} is empty, or was read to its end before; give a {READABLE} picture")
         try:
             image = Image.open(stream, formats=_formats())
         except UnidentifiedImageError as error:

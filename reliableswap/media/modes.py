@@ -23,6 +23,9 @@ def to_planes(image: Image.Image, name: str) -> Planes:
     An RGB profile is kept for the writer. CMYK, grey and Lab are converted through their profile to sRGB, and the
     profile is dropped. A profile that is broken or belongs to another colour space is ignored, as viewers do.
     """
+    turn = _orientation(image)
+    if image.mode == "La":  # from which Pillow converts to nothing else
+        image = image.convert("LA")
     alpha = _alpha(image)
     icc: bytes | None = image.info.get("icc_profile") or None
     space = _colour_space(icc)
@@ -44,7 +47,6 @@ def to_planes(image: Image.Image, name: str) -> Planes:
         raise PictureError(f"{name} holds floating-point values of unknown range; save it with 8 or 16 bits")
     else:
         raise PictureError(f"{name} has the colour mode {image.mode}, which is not supported; save it as RGB")
-    turn = _orientation(image)
     pixels = _upright(np.asarray(rgb), turn)
     return pixels, None if alpha is None else _upright(alpha, turn), icc
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from typing import Any, Literal
 
 from reliableswap.errors import NoFaceError, RefusedError, ReliableSwapError
@@ -11,13 +12,29 @@ from reliableswap.faces.track import ClipFaces
 from reliableswap.media.video.info import ClipInfo
 from reliableswap.swap.person import Person
 
-from .inputs import Source
+from .inputs import Photos
 
-People = Literal["first", "all"] | Sequence[int] | Mapping[int, Source]
+Chosen = Literal["first", "all"] | tuple[int, ...] | Mapping[int, Photos]
+People = Chosen | int | Sequence[int]
+
+
+def checked_people(people: People) -> Chosen:
+    """Who is to be swapped, as far as it can be told before the clip is read."""
+    if isinstance(people, str):
+        if people not in ("first", "all"):
+            raise ReliableSwapError(f"people={people!r} is not known; use first, all, numbers or a mapping")
+        return people
+    numbers = (people,) if isinstance(people, int) else tuple(people)
+    if not numbers:
+        raise ReliableSwapError("no person was chosen; give at least one number")
+    for number in numbers:
+        if isinstance(number, bool) or not isinstance(number, Integral):
+            raise ReliableSwapError(f"people has {number!r}; people's numbers are whole, from 1 on")
+    return people if isinstance(people, Mapping) else tuple(int(number) for number in numbers)
 
 
 def sources_of(
-    people: People, prepared: Mapping[int, Person], faces: ClipFaces, info: ClipInfo
+    people: Chosen, prepared: Mapping[int, Person], faces: ClipFaces, info: ClipInfo
 ) -> dict[int, Person]:
     """Person's number in the clip -> source."""
     known = [one.number for one in faces.people]
@@ -26,13 +43,9 @@ def sources_of(
     if isinstance(people, Mapping):
         wanted = dict(prepared)
     elif isinstance(people, str):
-        if people not in ("first", "all"):
-            raise ReliableSwapError(f"people={people!r} is not known; use first, all, numbers or a mapping")
         wanted = dict.fromkeys(known if people == "all" else known[:1], prepared[0])
     else:
         wanted = dict.fromkeys(people, prepared[0])
-    if not wanted:
-        raise ReliableSwapError("no person was chosen; give at least one number")
     for number in wanted:
         if number not in known:
             listed = "only person 1" if len(known) == 1 else f"persons 1 to {len(known)}"

@@ -32,6 +32,10 @@ class WorkFolder:
 
     def __init__(self, output: Path) -> None:
         self.output, self.path = output, output.with_name(output.name + SUFFIX)
+        if self.path.exists() and not self.path.is_dir():
+            raise ClipError(
+                f"{self.path.name} is a file, and is needed as a folder for the work; move it away"
+            )
         self._lock: int | None = None
         self._current = (
             f"{_CURRENT}{secrets.token_hex(4)}.mkv"  # of this process: a node may make a segment too
@@ -87,25 +91,22 @@ class WorkFolder:
     def begin(self, job: Mapping[str, Any], new: Mapping[str, Any], *, fresh: bool) -> dict[str, Any]:
         """Start a job, or go on with the same one; return its `new` facts, which a job keeps from its first run.
 
-        Another job's segments are an error, unless `fresh` throws them away.
+        Another job's finished segments are an error, unless `fresh` throws them away.
         """
         job = json.loads(json.dumps(job))  # as it is read back
         known = self._read(_JOB)
-        if known is not None and known.get("job") != job:
-            differing = sorted(
-                name
-                for name in {*job, *known.get("job", {})}
-                if job.get(name) != known.get("job", {}).get(name)
-            )
-            if not fresh:
+        if known is not None and not fresh:
+            before = known.get("job", {})
+            if before == job:
+                logger.info("going on with %s", self.path.name)
+                kept: dict[str, Any] = known["new"]
+                return kept
+            if any(self.path.glob("[0-9]*.mkv")):
+                differing = sorted(name for name in {*job, *before} if job.get(name) != before.get(name))
                 raise ClipError(
                     f"{self.path.name} holds a run that was begun otherwise ({', '.join(differing)}); give the same "
                     "settings to go on with it, or start anew with fresh=True (--fresh)"
                 )
-        if known is not None and not fresh:
-            logger.info("going on with %s", self.path.name)
-            kept: dict[str, Any] = known["new"]
-            return kept
         self._empty()
         self._write(_JOB, {"job": job, "new": new})
         return dict(new)

@@ -15,7 +15,7 @@ from reliableswap.swap.networks import Networks
 from reliableswap.swap.person import Person
 from reliableswap.swap.settings import SwapSettings
 
-from .clip_choice import People
+from .clip_choice import Chosen
 from .options import Engine
 from .people import person_of
 from .trained import for_engine
@@ -29,15 +29,8 @@ def prepare_sources(
     pipe: SwapCalls, given: Mapping[int, Any], engine: Engine, networks: Networks
 ) -> dict[int, Person]:
     """The sources by their numbers, as the engine that was asked for takes them."""
-    return {number: for_engine(_person(pipe, one, networks), engine) for number, one in given.items()}
-
-
-def _person(pipe: SwapCalls, given: Any, networks: Networks) -> Person:
-    """A source; a list of photos is one person."""
-    if isinstance(given, (list, tuple)):
-        given = pipe.prepare(list(given))
-    person: Person = person_of(given, networks, pipe.analyser)
-    return person
+    people = {number: person_of(one, networks, pipe.analyser) for number, one in given.items()}
+    return {number: for_engine(one, engine) for number, one in people.items()}
 
 
 def clip_origin(info: ClipInfo) -> Origin:
@@ -56,7 +49,7 @@ def clip_job(
     settings: SwapSettings,
     video: VideoSettings,
     encoding: Encoding,
-    people: People,
+    people: Chosen,
     prepared: Mapping[int, Person],
 ) -> dict[str, Any]:
     """Everything that decides the result; a run goes on only where all of it is the same."""

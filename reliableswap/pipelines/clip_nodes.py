@@ -22,7 +22,7 @@ from reliableswap.swap.networks import Networks
 from reliableswap.swap.person import Person
 from reliableswap.swap.settings import SwapSettings
 
-from .clip_choice import People, sources_of
+from .clip_choice import Chosen, sources_of
 from .clip_folder import WorkFolder
 from .clip_job import faces_job, prepare_sources
 from .clip_passes import Checked
@@ -91,7 +91,7 @@ class SegmentOrder:
     output: Path
     job: Mapping[str, Any]
     given: Mapping[int, Any]
-    people: People
+    people: Chosen
     engine: Engine
     settings: SwapSettings
     video: VideoSettings

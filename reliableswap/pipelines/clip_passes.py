@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .clip_progress import Clock, VideoProgress
     from .video import VideoSettings
 
-_DECIDES_FACES = ("clip", "start", "end", "networks", "analyser", "device", "tracking", "version")
+_DECIDES_FACES = ("clip", "start", "end", "networks", "analyser", "device", "tracking", "steady", "version")
 _READ_MARKS = 6  # frames in which an earlier watermark is looked for
 
 

@@ -23,7 +23,8 @@ PictureLike: TypeAlias = (
     "str | os.PathLike[str] | bytes | BinaryIO | Image.Image | np.ndarray | Tensor | Picture"
 )
 Source: TypeAlias = "PictureLike | Person"
-Faces = Literal["largest", "all"] | int | Sequence[int] | Mapping[int, Source]
+Photos: TypeAlias = "Source | Sequence[PictureLike]"  # of one person
+Faces = Literal["largest", "all"] | int | Sequence[int] | Mapping[int, Photos]
 
 
 def to_picture(given: PictureLike) -> Picture:
@@ -56,7 +57,7 @@ def pairs(source: Any, target: Any) -> list[tuple[Source | None, PictureLike]]:
     return list(zip(sources, targets, strict=True))
 
 
-def assign(source: Source | None, faces: Faces, count: int, name: str) -> dict[int, Source]:
+def assign(source: Source | None, faces: Faces, count: int, name: str) -> dict[int, Photos]:
     """Face number -> source. Raise if a number does not exist among the target's `count` faces."""
     if isinstance(faces, Mapping):
         wanted: dict[Any, Any] = dict(faces)
@@ -78,8 +79,10 @@ def assign(source: Source | None, faces: Faces, count: int, name: str) -> dict[i
     return wanted
 
 
-def source_name(given: Source) -> str:
+def source_name(given: Photos) -> str:
     """What reports call a source."""
+    if isinstance(given, (list, tuple)):  # photos of one person
+        return source_name(given[0])
     if isinstance(given, (str, os.PathLike)):
         return Path(given).name
     return given.name if isinstance(given, (Picture, Person)) else type(given).__name__

@@ -126,6 +126,8 @@ class SwapOutput:
                     f"{len(self.pictures) - 1}"
                 )
             index = 0
+        elif not 0 <= index < len(self.pictures):
+            raise ReliableSwapError(f"there is no result {index}; there are {len(self.pictures)}, from 0 on")
         output = check_output(path, overwrite=overwrite)
         record = self.records[index].again() if self.records else Record()
         return seal(

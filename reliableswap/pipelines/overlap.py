@@ -26,6 +26,7 @@ class Busy:
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
+        self._lock = threading.Lock()  # stages are timed in threads of their own
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
@@ -33,7 +34,7 @@ class Busy:
         try:
             yield
         finally:
-            self.seconds[stage] += time.perf_counter() - began
+            self.add({stage: time.perf_counter() - began})
 
     def each(self, stage: str, items: Iterable[Item]) -> Iterator[Item]:
         """The items, counting the time that it takes to make them."""
@@ -52,12 +53,14 @@ class Busy:
 
     def add(self, seconds: Mapping[str, float]) -> None:
         """Add what was measured elsewhere."""
-        for stage, value in seconds.items():
-            self.seconds[stage] += value
+        with self._lock:
+            for stage, value in seconds.items():
+                self.seconds[stage] += value
 
     def shares(self) -> dict[str, float]:
         """Each stage's seconds, rounded."""
-        return {name: round(seconds, 3) for name, seconds in self.seconds.items()}
+        with self._lock:
+            return {name: round(seconds, 3) for name, seconds in self.seconds.items()}
 
 
 @dataclass(eq=False)

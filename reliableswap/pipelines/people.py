@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reliableswap.errors import NoFaceError
+from reliableswap.errors import NoFaceError, ReliableSwapError
 from reliableswap.faces.analysers.base import FaceAnalyser, largest_face
 from reliableswap.faces.face import Face
 from reliableswap.media import Picture
@@ -12,7 +12,7 @@ from reliableswap.swap.networks import Networks
 from reliableswap.swap.person import Person
 from reliableswap.swap.subject import Subject
 
-from .inputs import PictureLike, Source, source_name, to_picture
+from .inputs import Photos, PictureLike, as_list, source_name, to_picture
 
 
 def find_faces(picture: Picture, analyser: FaceAnalyser) -> list[Face]:
@@ -44,9 +44,15 @@ def prepared(photos: Sequence[PictureLike], networks: Networks, analyser: FaceAn
     return Person(source_name(photos[0]), tuple(subjects), tuple(origins))
 
 
-def person_of(given: Source, networks: Networks, analyser: FaceAnalyser) -> Person:
-    """The source as a person whose vectors these networks have made."""
-    person = given.bound_to(networks) if isinstance(given, Person) else prepared([given], networks, analyser)
+def person_of(given: Photos, networks: Networks, analyser: FaceAnalyser) -> Person:
+    """The source as a person whose vectors these networks have made; a list of photos is one person."""
+    if isinstance(given, Person):
+        person = given.bound_to(networks)
+    else:
+        photos = as_list(given)
+        if not photos:
+            raise ReliableSwapError("no photo was given; pass at least one photo of the person")
+        person = prepared(photos, networks, analyser)
     if networks.identity is not None:
         _ = person.v_id, person.v_fix
     return person

@@ -25,7 +25,7 @@ from reliableswap.safety.consent import Consent
 from reliableswap.swap.settings import SwapSettings
 
 from .clip_choice import People as People
-from .clip_choice import left_alone, people_report, sources_of
+from .clip_choice import checked_people, left_alone, people_report, sources_of
 from .clip_folder import WorkFolder
 from .clip_job import clip_job, clip_origin, prepare_sources
 from .clip_nodes import Nodes, SegmentMaker, SegmentOrder, sendable
@@ -96,11 +96,12 @@ def swap_clip(
 ) -> Iterator[VideoProgress | VideoResult]:
     """What `SwapCalls.video` does."""
     began, busy = time.perf_counter(), Busy()
+    whom = checked_people(people)
     info, target, folder, encoding = _checked(clip, output, video, overwrite)
     chosen, networks = pipe.choose_engine(engine), pipe.networks()
     gates, clock = ClipGates(pipe.safety, info.name), Clock(busy)
     with busy("prepare"):
-        given: Mapping[int, Any] = people if isinstance(people, Mapping) else {0: source}
+        given: Mapping[int, Any] = whom if isinstance(whom, Mapping) else {0: source}
         if any(one is None for one in given.values()) or not given:
             raise ReliableSwapError("no source was given; pass one, or people={1: a photo} for each person")
         sent = None if nodes is None else sendable(given)
@@ -109,7 +110,7 @@ def swap_clip(
         origin = clip_origin(info)
     with folder:
         used = engines_of(list(prepared.values()), chosen)
-        job = clip_job(pipe, info, origin, used, settings, video, encoding, people, prepared)
+        job = clip_job(pipe, info, origin, used, settings, video, encoding, whom, prepared)
         stated = Consent.of(consent)
         fresh_record = Record()
         said = None if stated is None else asdict(stated)
@@ -118,11 +119,11 @@ def swap_clip(
 
         reader = ClipReader(info)
         times, faces = yield from find_people(folder, reader, networks, video, job, clock)
-        sources = sources_of(people, prepared, faces, info)
+        sources = sources_of(whom, prepared, faces, info)
         steady = ClipSteady() if video.steady else None
         swapper = FrameSwapper(info.name, sources, chosen, settings, networks, steady)
         checked = yield from check_clip(reader, times, faces, swapper, gates, clock)
-        explicit = isinstance(people, Mapping) or people == "first"
+        explicit = isinstance(whom, Mapping) or whom == "first"
         alone = left_alone(checked.refused, faces, sources, explicit)
         refused = frozenset(checked.refused)
         swapper = FrameSwapper(
@@ -161,7 +162,7 @@ def swap_clip(
                 target,
                 job,
                 sent,
-                sent if isinstance(people, Mapping) else people,
+                sent if isinstance(whom, Mapping) else whom,
                 engine,
                 settings,
                 replace(video, on_interrupt="resume"),

@@ -81,7 +81,7 @@ def test_all_chosen_and_mapped_faces(pipe: ReliableSwapPipeline, group: np.ndarr
     assert pipe(portrait(1), group, faces="all").report.swapped == [0, 1, 2]
     assert pipe(portrait(1), group, faces=[2]).report.swapped == [2]
     alice, bob = (Picture(portrait(number), name=f"{number}.png") for number in (1, 5))
-    mapped = pipe(None, group, faces={0: alice, 2: bob})
+    mapped = pipe(None, group, faces={0: alice, 2: [bob, bob]})  # a list: several photos of one person
     assert mapped.report.swapped == [0, 2]
     assert mapped.report.faces[2].source == bob.name
     one = pipe(alice, group, faces=[0])

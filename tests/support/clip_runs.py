@@ -117,8 +117,8 @@ class Run:
             (video, "Record", partial(Record, id=self.identifier, time="2026-01-01T00:00:00Z")),
             (
                 clip_job,
-                "_person",
-                lambda pipe, given, networks: Person(getattr(given, "name", given), (), (Origin("0" * 64),)),
+                "person_of",
+                lambda given, *_: Person(getattr(given, "name", given), (), (Origin("0" * 64),)),
             ),
         ]
 

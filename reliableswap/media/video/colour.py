@@ -60,7 +60,7 @@ class Colours:
             layout = (
                 "420" if name.startswith("gray") else "444"
             )  # RGB and palettes keep their colours' sharpness
-            full = full or not name.startswith("gray")
+            full = full or not name.startswith(("gray", "yuv"))
         height, width = info.stored_size
         if (layout == "420" and height % 2) or (layout in ("420", "422") and width % 2):
             layout = "444"  # encoders take odd sizes only so

@@ -6,6 +6,7 @@ import os
 import struct
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from reliableswap.media.picture import printable
 from .library import clip_errors, open_clip
 from .orientation import Orientation
 
+_MEASURED = 100  # packets on which a frame rate is measured that the container does not say
 _HDR = {16: "PQ (HDR10, Dolby Vision)", 18: "HLG"}  # transfer characteristics by their number in H.273
 
 
@@ -71,6 +73,10 @@ class ClipInfo:
         """Height and width as stored."""
         return self.orientation.size(self.height, self.width)
 
+    def stamp(self, frame: Any) -> int | None:
+        """A decoded frame's time stamp; AVI has none for display, and FFmpeg gives those of decoding for it."""
+        return _stamp(frame, self.container)
+
     def check(self) -> None:
         """Raise ClipError for clips that a swap would spoil."""
         if self.colour.transfer in _HDR:
@@ -104,6 +110,11 @@ def probe(path: str | os.PathLike[str]) -> ClipInfo:
         return _info(Path(path), name, container, stream, frame)
 
 
+def _stamp(frame: Any, container: str) -> int | None:
+    stamp: int | None = frame.dts if container == "avi" else frame.pts
+    return stamp
+
+
 def picture_stream(container: Any) -> Any:
     """The first video stream that is no cover picture."""
     streams = container.streams.video
@@ -116,7 +127,7 @@ def _info(path: Path, name: str, container: Any, stream: Any, frame: Any) -> Cli
         raise ClipError(f"{name} is turned by other than quarter turns; turn it upright first")
     height, width = orientation.size(frame.height, frame.width)
     context, form = stream.codec_context, frame.format
-    rate = stream.average_rate or stream.guessed_rate or stream.base_rate or Fraction(25)
+    first_pts = _stamp(frame, container.format.name)
     others = [
         StreamInfo(one.index, one.type, codec_name(one))
         for one in container.streams
@@ -131,10 +142,10 @@ def _info(path: Path, name: str, container: Any, stream: Any, frame: Any) -> Cli
         width=width,
         height=height,
         orientation=orientation,
-        rate=Fraction(rate),
+        rate=_rate(path, stream),
         time_base=Fraction(stream.time_base),
-        first_pts=frame.pts,
-        length=_length(container, stream, (frame.pts or 0) * Fraction(stream.time_base)),
+        first_pts=first_pts,
+        length=_length(container, stream, (first_pts or 0) * Fraction(stream.time_base)),
         pixel_format=form.name,
         depth=max(component.bits for component in form.components),
         colour=ColourTags(
@@ -142,9 +153,26 @@ def _info(path: Path, name: str, container: Any, stream: Any, frame: Any) -> Cli
         ),
         pixel_aspect=Fraction(stream.sample_aspect_ratio or 1) or Fraction(1),
         interlaced=bool(frame.interlaced_frame),
-        alpha=any(component.is_alpha for component in form.components) and form.name not in ("pal8",),
+        alpha=(any(component.is_alpha for component in form.components) and form.name not in ("pal8",))
+        or stream.metadata.get("alpha_mode") == "1",  # VP8's and VP9's, which FFmpeg's own decoders leave out
         others=tuple(others),
     )
+
+
+def _rate(path: Path, stream: Any) -> Fraction:
+    """Average frames a second: by the container's word, or measured on its first packets.
+
+    What browsers record says no rate, and FFmpeg guesses its clock's.
+    """
+    if stream.average_rate:
+        return Fraction(stream.average_rate)
+    base = Fraction(stream.time_base)
+    with open_clip(path) as container:
+        packets = container.demux(container.streams[stream.index])
+        stamps = sorted({one.pts for one in islice(packets, _MEASURED) if one.pts is not None})
+    if len(stamps) > 1:
+        return (Fraction(len(stamps) - 1) / ((stamps[-1] - stamps[0]) * base)).limit_denominator(1001)
+    return Fraction(stream.guessed_rate or stream.base_rate or 25)
 
 
 def codec_name(stream: Any) -> str:

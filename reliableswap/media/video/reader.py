@@ -18,7 +18,9 @@ from .library import clip_errors, open_clip
 from .times import FrameTimes
 
 _TOLERANCE = Fraction(1, 2)  # seconds: containers round, and count sound that is longer
-_RUN_UP = 12  # frames before the wanted one at which decoding starts: a key frame may need what is before it
+# Frames before the wanted one at which decoding starts: a key frame may need what is before it, and some containers'
+# searches end behind it.
+_RUN_UPS = (12, 48, 192, 768)
 
 
 @dataclass(eq=False)
@@ -52,17 +54,8 @@ class ClipReader:
 
     def _stored(self, begin: int | None, end: int | None) -> Iterator[tuple[int, int, Any]]:
         """Yield (pts, duration, frame) of the same frames as `frames`, as they are stored."""
-        decoded = self._decoded(None)
+        decoded = self._decoded_before(begin)
         try:
-            if begin is not None and self.info.first_pts is not None and begin > self.info.first_pts:
-                decoded.close()
-                decoded = self._decoded(begin)
-                first = next(decoded, None)
-                if first is not None and first[0] > begin:  # the file's index misled the search
-                    decoded.close()
-                    decoded = self._decoded(None)
-                elif first is not None and first[0] == begin:
-                    yield first
             for pts, duration, frame in decoded:
                 if end is not None and pts >= end:
                     return
@@ -71,21 +64,37 @@ class ClipReader:
         finally:
             decoded.close()
 
+    def _decoded_before(self, begin: int | None) -> Generator[tuple[int, int, Any], None, None]:
+        """Yield (pts, duration, frame) from the wanted frame or an earlier one on."""
+        if begin is not None and self.info.first_pts is not None and begin > self.info.first_pts:
+            for run_up in _RUN_UPS:
+                decoded = self._decoded(begin, run_up)
+                try:
+                    first = next(decoded, None)
+                    if first is not None and first[0] <= begin:
+                        yield first
+                        yield from decoded
+                        return
+                finally:
+                    decoded.close()
+        yield from self._decoded(None)
+
     def _frame(self, pts: int, duration: int, frame: Any) -> ClipFrame:
         rgb = self.info.orientation.upright(self.colours.to_rgb(frame))
         return ClipFrame(pts, duration, rgb, frame)
 
-    def _decoded(self, begin: int | None) -> Generator[tuple[int, int, Any], None, None]:
-        """Yield (pts, duration, frame) from a little before a time stamp on, with rising time stamps."""
+    def _decoded(self, begin: int | None, run_up: int = 0) -> Generator[tuple[int, int, Any], None, None]:
+        """Yield (pts, duration, frame) from some frames before a time stamp on, with rising time stamps."""
         info = self.info
         step = max(1, round(1 / (info.rate * info.time_base)))
         with open_clip(info.path) as container, clip_errors(info.name, "read"):
             stream = picture_stream(container)
             stream.thread_type = "AUTO"
             if begin is not None:
-                place = max(begin - _RUN_UP * step, info.first_pts or 0)
+                place = max(begin - run_up * step, info.first_pts or 0)
                 container.seek(place, stream=stream, backward=True)
             last: int | None = None
+            duration = step
             for frame in container.decode(stream):
                 height, width = info.stored_size
                 if (frame.height, frame.width) != (height, width):
@@ -93,23 +102,23 @@ class ClipReader:
                         f"{info.name} changes its size from {width}x{height} to {frame.width}x{frame.height}; "
                         "split it there"
                     )
-                pts = frame.pts
+                pts = info.stamp(frame)
                 if pts is None:
                     pts = (info.first_pts or 0) if last is None else last + step
                 if last is not None and pts <= last:
-                    if begin is not None:  # out of order right after a seek
+                    if begin is not None and pts < last:  # out of order right after a seek
                         continue
                     pts = last + 1
-                last = pts
-                yield pts, int(frame.duration or step), frame
-            self._check_end(last, step)
+                last, duration = pts, int(frame.duration or step)
+                yield pts, duration, frame
+            self._check_end(last, step, duration)
 
-    def _check_end(self, last: int | None, step: int) -> None:
-        """Raise if the clip ended early."""
+    def _check_end(self, last: int | None, step: int, duration: int) -> None:
+        """Raise if the clip ended early. duration: of the last frame, which may be held."""
         info = self.info
         if last is None or info.length is None:
             return
-        end = (last - (info.first_pts or 0) + step) * info.time_base
+        end = (last - (info.first_pts or 0) + max(step, duration)) * info.time_base
         if end < info.length - max(_TOLERANCE, 3 * step * info.time_base):
             raise ClipError(
                 f"{info.name} is truncated: its pictures end after {float(end):.1f} of {float(info.length):.1f} s; get "
@@ -119,7 +128,7 @@ class ClipReader:
     def at(self, numbers: Sequence[int], times: FrameTimes) -> Iterator[tuple[int, ClipFrame]]:
         """Yield (number, frame) for rising numbers of frames; decodes only what is near them."""
         waiting = list(numbers)
-        near = max(_RUN_UP * 4, round(float(self.info.rate) * 2))
+        near = max(_RUN_UPS[1], round(float(self.info.rate) * 2))
         while waiting:
             run = [waiting.pop(0)]
             while waiting and waiting[0] - run[-1] <= near:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 
@@ -49,6 +50,18 @@ def test_all_units_are_made_whatever_the_number_of_processes() -> None:
     assert sorted(make_all(abs, [-1, 2, -3], workers=2)) == [1, 2, 3]
     with pytest.raises(ReliableSwapError, match="workers is 0"):
         list(make_all(abs, [1], workers=0))
+
+
+def ended(unit: int) -> int:
+    if unit == 1:
+        os._exit(3)  # as the system ends a process that takes too much memory
+    return unit
+
+
+@pytest.mark.slow
+def test_a_worker_that_died_ends_the_work() -> None:
+    with pytest.raises(ReliableSwapError, match=r"ended early \(exit code 3\)"):
+        list(make_all(ended, range(4), workers=2))
 
 
 def test_the_place_comes_from_the_launcher(monkeypatch: pytest.MonkeyPatch) -> None:

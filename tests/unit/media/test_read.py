@@ -127,6 +127,22 @@ def test_arrays_keep_alpha_and_are_copied() -> None:
     assert grey.pixels[2, 3].tolist() == [11, 11, 11]
 
 
+def test_a_file_that_was_read_before_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.fromarray(four()).save(path)
+    with path.open("rb") as stream:
+        read_picture(stream)
+        with pytest.raises(PictureError, match="was read to its end before"):
+            read_picture(stream)
+
+
+def test_multiplied_alpha_is_undone() -> None:
+    image = Image.fromarray(np.dstack([np.full((4, 4), 200, np.uint8), np.full((4, 4), 128, np.uint8)]), "LA")
+    picture = read_picture(image.convert("La"))
+    assert picture.alpha is not None
+    assert np.abs(picture.pixels.astype(int) - 200).max() <= 2
+
+
 def test_a_pil_image_is_turned_once_and_left_alone() -> None:
     image = Image.fromarray(np.ascontiguousarray(np.rot90(four(), 1)))
     image.getexif()[274] = 6

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,6 +28,13 @@ def test_arrays_and_tensors_hold_the_same_values() -> None:
     assert tensors.shape == (2, 3, 2, 3)
     assert (arrays[1] == 1).all()
     assert (tensors[1] == 1).all()
+
+
+@pytest.mark.parametrize("index", [-1, 2])
+def test_a_result_that_is_not_there_is_not_saved(index: int, tmp_path: Path) -> None:
+    output = SwapOutput(images=[], pictures=PICTURES, reports=[])
+    with pytest.raises(ReliableSwapError, match=f"no result {index}; there are 2"):
+        output.save(tmp_path / "a.png", index)
 
 
 def test_tensors_where_torch_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

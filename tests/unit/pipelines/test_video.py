@@ -281,6 +281,42 @@ def test_other_settings_do_not_go_on_with_what_is_there(clip: Path, tmp_path: Pa
     assert report["resumed_segments"] == 0
 
 
+def test_where_nothing_is_finished_other_settings_begin_anew(clip: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.mp4"
+    with pytest.raises(NoFaceError, match="only person 1"):
+        Run().result(clip, output, people=[3], video=SHORT)
+    assert Run().result(clip, output, people=1, video=SHORT).report["frames_swapped"] == 44
+
+
+def test_faces_are_steadied_anew_where_steadying_changes(clip: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.mp4"
+    with pytest.raises(KeyboardInterrupt):
+        Run(stop_after=25).result(clip, output, video=SHORT)
+    run = Run()
+    run.result(clip, output, video=VideoSettings(segment=0.4, steady=False, fresh=True))
+    assert run.passes == 1
+
+
+@pytest.mark.parametrize(
+    ("people", "message"),
+    [("firts", "first, all, numbers"), ([], "at least one number"), ([1.5], "whole"), ([True], "whole")],
+)
+def test_people_that_cannot_be_are_told_before_the_clip_is_read(
+    people: Any, message: str, clip: Path, tmp_path: Path
+) -> None:
+    run = Run()
+    with pytest.raises(ReliableSwapError, match=message):
+        run.result(clip, tmp_path / "out.mp4", people=people)
+    assert run.passes == 0
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_in_the_work_folders_place_is_told(clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "out.mp4.parts").write_text("")
+    with pytest.raises(ClipError, match="needed as a folder"):
+        Run().result(clip, tmp_path / "out.mp4")
+
+
 def test_a_damaged_segment_is_told(clip: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.mp4"
     with pytest.raises(KeyboardInterrupt):
