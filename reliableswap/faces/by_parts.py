@@ -27,6 +27,8 @@ _BEHIND = 0.04  # of the face's width: how far beside background and hair a sour
 _BEYOND = 0.08  # of the face's width: how far a beard goes on beyond the mesh
 _NO_SKIN = 3.0  # distance from the skin model from which a pixel is not skin
 _TURNED = 0.3  # sine of the yaw from which the head counts as turned
+_BETWEEN = 0.04  # of the face's width: how far from hair or what is as dark the skin of a beard's gaps lies
+_SURE = (0.3, 0.5)  # probability of a beard from which dark skin may be what shows between its hairs
 # Shares of hair around the mouth from which a beard may have begun, and on chin and upper lip from which one has grown.
 _MOUSTACHE, _BEARDED = (0.03, 0.08), (0.25, 0.4)
 
@@ -60,8 +62,9 @@ def covered_by_parts(
         hidden = np.maximum(hidden, cv2.dilate(behind, regions.disc(_BEHIND * width)))
         worn = cv2.dilate(worn, regions.disc(0.02 * width))
     hidden = regions.feathered(np.maximum(hidden, worn) * face, 0.008 * width)
-    bare = face * rising(odds["skin"], _BARE)
-    return hidden, bare * (1 - hidden) * (1 - between), bearded(lower_shares(odds, dark, mesh))
+    bare, has_beard = face * rising(odds["skin"], _BARE), bearded(lower_shares(odds, dark, mesh))
+    between = between * rising(has_beard, _SURE)  # a face in the shade is dark, too
+    return hidden, bare * (1 - hidden) * (1 - between), has_beard
 
 
 def _trust_in_glasses(odds: np.ndarray, face: np.ndarray, worn: bool, strict: bool) -> float:
@@ -99,4 +102,5 @@ def _beard(
     turned = abs(mesh[234, 2] - mesh[454, 2]) > _TURNED * width
     edge = regions.eroded(face, 0.04 * width) if strict and turned else face
     where = np.maximum(grown * edge, begun * regions.eroded(face, 0.06 * width))
-    return np.asarray(lower * where), lower * np.float32(dense)
+    near = cv2.dilate(np.maximum(hair, dark), regions.disc(_BETWEEN * width))
+    return np.asarray(lower * where), lower * np.minimum(near, 1) * np.float32(dense)

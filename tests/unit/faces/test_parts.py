@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from support.blend_faces import BEARD, WOMAN, face, painted_glasses
+from support.blend_faces import BEARD, SMILE, WOMAN, face, painted_glasses
 
 from reliableswap.faces.align import apply, similarity
 from reliableswap.faces.glasses import bundled_glasses
@@ -105,6 +105,30 @@ def test_between_the_hairs_of_a_beard_there_is_no_bare_skin() -> None:
         lower = regions.lower_face(mesh, shape) * (1 - regions.lips(mesh, shape))
         share = float((bare * lower).sum() / lower.sum())
         assert share < 0.1 if grown else share > 0.8
+
+
+def test_beside_a_goatee_cheeks_are_bare() -> None:
+    picture, mesh = face(WOMAN)
+    lips, lower, width = regions.lips(mesh, SHAPE), regions.lower_face(mesh, SHAPE), regions.face_width(mesh)
+    around = cv2.dilate(lips, regions.disc(0.12 * width)) * lower * (1 - lips)
+    inner = regions.eroded(regions.oval(mesh, SHAPE), 0.06 * width)
+    cheeks = lower * inner * (1 - cv2.dilate(around, regions.disc(0.06 * width)))
+    covers = find_covers(picture, mesh, None, parts=told(picture, mesh, hair=around))
+    bare = covers.on(SHAPE)[1]
+    assert covers.bearded > 0.5
+    assert (bare * around).sum() < 0.1 * around.sum()
+    assert (bare * cheeks).sum() > 0.4 * cheeks.sum()
+
+
+def test_a_shaven_chin_in_the_shade_is_bare_skin() -> None:
+    picture, mesh = face(SMILE)
+    chin = regions.lower_face(mesh, SHAPE) * (np.arange(SHAPE[0])[:, None] > mesh[17, 1])
+    grey = picture.mean(2, keepdims=True)
+    shade = np.where(chin[..., None] > 0, 0.35 * (0.7 * grey + 0.3 * picture), picture).astype(np.uint8)
+    skin = told(shade, mesh, hair=np.zeros(SHAPE, np.float32))
+    covers = find_covers(shade, mesh, None, parts=skin)
+    assert covers.bearded < 0.1
+    assert (covers.on(SHAPE)[1] * chin).sum() > 0.9 * chin.sum()
 
 
 def test_a_scarf_over_the_cheek_of_a_shaven_face_is_no_beard() -> None:
