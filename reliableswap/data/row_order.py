@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,17 +18,19 @@ WINDOW = 4  # shards whose rows are mixed with each other
 class RowOrder:
     """Maps sample i to a shard and a row; every row comes once per epoch, and there is no last epoch.
 
-    counts: the rows of each shard. Batch number k reads the shards of lane k mod `lanes` only, so with ranks x workers
-    lanes every process reads its own shards.
+    counts: the rows of each shard. Batch number k reads the rows of lane k mod `lanes` only, so with ranks x workers
+    lanes every process reads its own rows. Lanes are equally long, to one row, so that all rows come equally often.
+    They are cut from the rows of all shards in a line, so a lane reads a few shards, and two lanes may share one.
     """
 
     def __init__(self, counts: Sequence[int], seed: int, lanes: int = 1, batch: int = 1) -> None:
-        filled = sum(count > 0 for count in counts)
-        if not 1 <= lanes <= filled or batch < 1:
+        if not 1 <= lanes <= sum(counts) or batch < 1:
             raise ReliableSwapError(
-                f"{lanes} lanes of batches of {batch} can't share {filled} shards; use fewer lanes or smaller shards"
+                f"{lanes} lanes of batches of {batch} can't share {sum(counts)} rows; use fewer lanes or more rows"
             )
         self.counts, self.seed, self.lanes, self.batch = list(counts), seed, lanes, batch
+        self._pieces = lane_pieces(counts, lanes)
+        self._sizes = [sum(len(piece.rows) for piece in pieces) for pieces in self._pieces]
         self._epoch = lru_cache(maxsize=2 * lanes)(self._new_epoch)
 
     def place(self, i: int) -> tuple[int, int]:
@@ -43,25 +46,19 @@ class RowOrder:
     def _position(self, i: int) -> tuple[_Epoch, int]:
         block, offset = divmod(i, self.batch)
         turn, lane = divmod(block, self.lanes)
-        rows = sum(self.counts[s] for s in self._lane_shards(lane))
-        epoch, position = divmod(turn * self.batch + offset, rows)
+        epoch, position = divmod(turn * self.batch + offset, self._sizes[lane])
         return self._epoch(lane, epoch), position
 
-    def _lane_shards(self, lane: int) -> list[int]:
-        filled = [s for s, count in enumerate(self.counts) if count]
-        return filled[lane :: self.lanes]
-
     def _new_epoch(self, lane: int, epoch: int) -> _Epoch:
-        """Shards in a random order, with the rows of a few of them at a time mixed."""
+        """A lane's shards in a random order, with the rows of a few of them at a time mixed."""
         rng = np.random.default_rng([self.seed, 0, lane, epoch])
-        shards = rng.permutation(self._lane_shards(lane))
+        own = self._pieces[lane]
+        order = rng.permutation(len(own))
         windows = []
-        for start in range(0, len(shards), WINDOW):
-            pieces = [
-                np.column_stack([np.full(self.counts[s], s), np.arange(self.counts[s])])
-                for s in shards[start : start + WINDOW]
-            ]
-            windows.append(rng.permutation(np.concatenate(pieces)))
+        for start in range(0, len(order), WINDOW):
+            pieces = [own[k] for k in order[start : start + WINDOW]]
+            rows = [np.column_stack([np.full(len(one.rows), one.shard), one.rows]) for one in pieces]
+            windows.append(rng.permutation(np.concatenate(rows)))
         return _Epoch(np.concatenate(windows), np.cumsum([0, *map(len, windows)]))
 
     def __getstate__(self) -> dict[str, Any]:
@@ -70,6 +67,32 @@ class RowOrder:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._epoch = lru_cache(maxsize=2 * self.lanes)(self._new_epoch)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The rows of a shard that a lane reads."""
+
+    shard: int
+    rows: range
+
+
+def lane_pieces(counts: Sequence[int], lanes: int) -> list[list[Piece]]:
+    """What each lane reads. Shards of one size whose number is a multiple of `lanes` are dealt out in turn."""
+    filled = [shard for shard, count in enumerate(counts) if count]
+    line = [shard for lane in range(lanes) for shard in filled[lane::lanes]]
+    ends = np.cumsum([counts[shard] for shard in line])
+    cuts = [lane * int(ends[-1]) // lanes for lane in range(lanes + 1)]
+    found: list[list[Piece]] = []
+    for low, high in pairwise(cuts):
+        pieces = []
+        for shard, end in zip(line, ends.tolist(), strict=True):
+            start = end - counts[shard]
+            rows = range(max(low, start) - start, min(high, end) - start)
+            if rows:
+                pieces.append(Piece(shard, rows))
+        found.append(pieces)
+    return found
 
 
 @dataclass(frozen=True, eq=False)

@@ -56,9 +56,10 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
     mesh (468,3): the target's, in pixels
     has_truth: 0 or 1; kind: a position in KINDS; truth_rows: the samples that have one
 
-    mix: how often each kind of sample comes; lanes, batch: see RowOrder. alternate: so many samples have no truth, so
-    many have one, and so on; 0: kinds are mixed. guidance: False leaves it zero, for networks that take none. glasses:
-    False leaves out those that are worn, where guidance is left out too.
+    mix: how often each kind of sample comes; lanes, batch: see RowOrder; lanes are fewer where they would have less than
+    a batch's rows. alternate: so many samples have no truth, so many have one, and so on; 0: kinds are mixed. guidance:
+    False leaves it zero, for networks that take none. glasses: False leaves out those that are worn, where guidance is
+    left out too.
     """
 
     def __init__(
@@ -82,11 +83,13 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
             raise ReliableSwapError(_no_rows(folder, split))
         self.size = int(read_about(self.shards[0])["settings"]["size"])
         self.mix, self.augmentation = mix or Mix(), augmentation or Augmentation()
-        self.seed, self.lanes, self.batch = seed, lanes, batch
+        self.seed, self.batch = seed, batch
+        # With a batch's rows in each lane, a batch has no row twice unless a new epoch begins within it.
+        self.lanes = min(lanes, max(1, sum(self.counts) // max(1, batch)))
         self.alternate, self.guidance, self.glasses = alternate, guidance, glasses
         if alternate:
             self.mix.check_both()
-        self.order = RowOrder(self.counts, seed, lanes, batch)
+        self.order = RowOrder(self.counts, seed, self.lanes, batch)
         self._tables: OrderedDict[int, dict[str, pa.ChunkedArray]] = OrderedDict()
 
     def __len__(self) -> int:
@@ -169,9 +172,10 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
     @cached_property
     def knows_covers(self) -> bool:
         """Whether what covers a face is stored with it. If not, to find it takes most of a sample's time."""
-        if "seen_a" not in pq.read_schema(self.shards[0]).names:
+        first = next(shard for shard, count in zip(self.shards, self.counts, strict=True) if count)
+        if "seen_a" not in pq.read_schema(first).names:
             return False
-        column = pq.read_table(self.shards[0], columns=["seen_a"]).column(0)
+        column = pq.read_table(first, columns=["seen_a"]).column(0)
         return column.null_count < len(column)
 
     def _row(self, shard: int, row: int) -> _Row:

@@ -77,7 +77,7 @@ class TripletFolders:
                 mix=mix,
                 augmentation=augmentation,
                 seed=seed,
-                lanes=max(1, min(ranks * workers, len(shards_of(folder, split)))),
+                lanes=ranks * workers,
                 batch=batch,
                 alternate=batch * ranks if alternate else 0,
                 guidance=guidance,
@@ -94,7 +94,7 @@ class TripletFolders:
         round_, rank = divmod(block, self.ranks)
         dataset = self.datasets[self.schedule.folder(round_)]
         # A worker of the data loader makes every workers-th batch. With a lane for each worker of each rank, rounds
-        # are counted worker by worker, so that every worker stays in its own lane and reads its own shards.
+        # are counted worker by worker, so that every worker stays in its own lane and reads its own rows.
         period = self.workers if dataset.lanes == self.ranks * self.workers else 1
         own_round = self.schedule.earlier(round_, period) * period + round_ % period
         return dataset, (own_round * self.ranks + rank) * self.batch + offset

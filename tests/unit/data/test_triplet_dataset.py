@@ -139,11 +139,28 @@ def test_an_epoch_shows_every_row_once_and_lanes_keep_apart(made: Path) -> None:
     assert first != second
 
     lanes = TripletDataset(made, lanes=2, batch=3)
-    shards = [{lanes.place(i)[0] for i in range(3000) if (i // 3) % 2 == lane} for lane in range(2)]
-    assert not shards[0] & shards[1]
-    assert shards[0] | shards[1] == set(range(len(dataset.shards)))
-    with pytest.raises(ReliableSwapError, match="can't share"):
-        TripletDataset(made, lanes=99)
+    read = [{lanes.place(i) for i in range(3000) if (i // 3) % 2 == lane} for lane in range(2)]
+    assert not read[0] & read[1]
+    assert read[0] | read[1] == set(everything)
+
+
+def test_there_are_no_more_lanes_than_batches_of_rows(made: Path) -> None:
+    rows = sum(TripletDataset(made).counts)
+    assert TripletDataset(made, lanes=99, batch=4).lanes == rows // 4
+    assert TripletDataset(made, lanes=99, batch=2 * rows).lanes == 1
+
+
+def test_a_shard_without_rows_takes_no_lane(made: Path, tmp_path: Path) -> None:
+    """The filter may drop all pairs of a shard."""
+    (tmp_path / "data").mkdir()
+    tables = [pq.read_table(path) for path in TripletDataset(made).shards]
+    for number, table in enumerate([tables[0].slice(0, 0), *tables]):
+        pq.write_table(table, tmp_path / "data" / f"train-{number:05d}-of-{len(tables) + 1:05d}.parquet")
+    dataset = TripletDataset(tmp_path, lanes=len(tables) + 1, batch=2)
+    assert dataset.counts[0] == 0
+    assert dataset.knows_covers
+    assert dataset.lanes == len(tables) + 1
+    assert {dataset.place(i)[0] for i in range(200)} == set(range(1, len(tables) + 1))
 
 
 def test_the_mix_is_kept(made: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from support.generator_tasks import settings_for
 
 from reliableswap.data.mix import Mix
+from reliableswap.data.row_order import lane_pieces
 from reliableswap.data.triplet_dataset import TripletDataset
 from reliableswap.errors import ReliableSwapError
 from reliableswap.training.core.batches import Positions
@@ -57,8 +58,8 @@ def test_every_row_comes_once_per_epoch_of_its_lane(triplets: Path, ranks: int, 
     assert len({folder for folder, _ in asked}) == 2
     for (folder, lane), found in asked.items():
         rows = [place for _, place in sorted(found)]
-        shards = {shard for shard, _ in rows}
-        size = sum(both.datasets[folder].counts[shard] for shard in shards)
+        counts, lanes = both.datasets[folder].counts, both.datasets[folder].lanes
+        size = sum(len(piece.rows) for piece in lane_pieces(counts, lanes)[lane])
         assert len({number for number, _ in found}) == len(found), "a sample came twice"
         assert len(rows) > 2 * size, f"too few samples of lane {lane} to tell"
         for start in range(0, len(rows) - size + 1, size):
