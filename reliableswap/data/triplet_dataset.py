@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -56,10 +57,10 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
     mesh (468,3): the target's, in pixels
     has_truth: 0 or 1; kind: a position in KINDS; truth_rows: the samples that have one
 
-    mix: how often each kind of sample comes; lanes, batch: see RowOrder; lanes are fewer where they would have less than
-    a batch's rows. alternate: so many samples have no truth, so many have one, and so on; 0: kinds are mixed. guidance:
-    False leaves it zero, for networks that take none. glasses: False leaves out those that are worn, where guidance is
-    left out too.
+    mix: how often each kind of sample comes. lanes, batch: see RowOrder; lanes are fewer where each would have less
+    than a batch's rows. alternate: the samples of a round, whose batches have either no truth or one; each lane has
+    both in turn; 0: kinds are mixed. guidance: False leaves it zero, for networks that take none. glasses: False leaves
+    out those that are worn, where guidance is left out too.
     """
 
     def __init__(
@@ -105,7 +106,7 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
 
     def sample(self, i: int, rng: np.random.Generator) -> Sample:
         """The faces of sample i as they are stored."""
-        kind = self.mix.draw(rng, i // self.alternate % 2 == 1 if self.alternate else None)
+        kind = self.mix.draw(rng, self._with_truth(i))
         row = self._row(*self.place(i))
         mirrored = bool(rng.random() < 0.5)  # the row's other triplet, whose truth is b's photo
 
@@ -126,6 +127,18 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
         if kind == "surrogate_source" and made is not None and made.is_valid:
             return Sample(kind, face("ab"), face("source_a"), face("a"))
         return Sample("cycle", face("ab"), face("ba"), face("a"))
+
+    def _with_truth(self, i: int) -> bool | None:
+        """Whether sample i has a truth, None if the mix decides.
+
+        Each lane comes again after some rounds. If these are even in number, the rounds of a lane are all odd or all
+        even, so the turn changes with each cycle of lanes.
+        """
+        if not self.alternate:
+            return None
+        round_ = i // self.alternate
+        period = self.lanes // math.gcd(self.lanes, self.alternate // self.batch)
+        return (round_ if period % 2 else round_ + round_ // period) % 2 == 1
 
     def _stranger(self, i: int, row: _Row, rng: np.random.Generator) -> AlignedFace | None:
         """At the mix's rate, a real photo of another row that shows neither of this row's people."""

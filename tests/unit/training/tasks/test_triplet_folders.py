@@ -133,3 +133,26 @@ def test_people_held_out_are_those_outside_every_training_split(triplets: Path, 
     assert held_out_percent([triplets, triplets]) == 40
     with pytest.raises(ReliableSwapError, match="holds no triplets"):
         held_out_percent([triplets, tmp_path])
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("workers", [1, 2, 3, 4])
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_every_row_comes_with_and_without_a_truth(
+    triplets: Path, ranks: int, workers: int, count: int
+) -> None:
+    mix = Mix(cycle=1, naive=0, real_source=0, reconstruction=0, vanilla=1)
+    both = TripletFolders(
+        [triplets] * count, "train", mix=mix, batch=1, seed=0, ranks=ranks, workers=workers, alternate=True
+    )
+    seen: dict[int, dict[tuple[int, int], set[bool]]] = defaultdict(lambda: defaultdict(set))
+    rounds: dict[int, set[bool]] = defaultdict(set)
+    for i in range(500):
+        dataset, number = both.locate(i)
+        has_truth = dataset.sample(number, np.random.default_rng(i)).truth is not None
+        seen[both.datasets.index(dataset)][dataset.place(number)].add(has_truth)
+        rounds[i // ranks].add(has_truth)
+    assert all(len(found) == 1 for found in rounds.values()), "ranks took different kinds in one round"
+    for folder, rows in seen.items():
+        assert len(rows) == sum(both.datasets[folder].counts)
+        assert all(found == {True, False} for found in rows.values())
