@@ -12,7 +12,9 @@ from reliableswap.evaluation.results import MethodResult
 from .definitions import METRICS, Metric
 from .intervals import Estimate, bootstrap, combined
 
-MIN_PAIRS = 8  # a bootstrap of fewer differences says nothing
+MIN_PAIRS = (
+    8  # a bootstrap of fewer differences, which are those of clips where there are clips, says nothing
+)
 
 
 def best_methods(results: Sequence[MethodResult], seed: int, photos: Sequence[str] = ()) -> dict[str, str]:
@@ -35,7 +37,10 @@ def best_methods(results: Sequence[MethodResult], seed: int, photos: Sequence[st
 def difference(
     metric: Metric, one: MethodResult, other: MethodResult, seed: int, photos: Sequence[str] = ()
 ) -> Estimate | None:
-    """The metric of `one` minus that of `other` over the pairs that both have; None if these are too few."""
+    """The metric of `one` minus that of `other` over the pairs that both have; None if these are few.
+
+    Frames of one clip count once.
+    """
     pairs = [result.pair for result in one.pairs]
     gaps = np.array(
         [
@@ -43,12 +48,19 @@ def difference(
             for a, b in zip(one.pairs, other.pairs, strict=True)
         ]
     )
-    if np.isfinite(gaps).sum() < MIN_PAIRS:
+    groups = [pair.clip or pair.name for pair in pairs]
+    if len({group for group, gap in zip(groups, gaps, strict=True) if math.isfinite(gap)}) < MIN_PAIRS:
         return None
     is_video = any(pair.clip is not None for pair in pairs)
     people = ([pair.source.person for pair in pairs], [pair.target.person for pair in pairs])
-    groups = [pair.clip or pair.name for pair in pairs]
-    found = bootstrap(gaps, seed, median=metric.median, groups=groups, crossed=() if is_video else people)
+    found = bootstrap(
+        gaps,
+        seed,
+        median=metric.median,
+        groups=groups,
+        crossed=() if is_video else people,
+        few_groups=is_video,
+    )
     if found is None or metric.key not in one.told_photos or metric.key not in other.told_photos:
         return found
     by_photo = bootstrap(one.told_photos[metric.key] - other.told_photos[metric.key], seed, groups=photos)

@@ -14,16 +14,21 @@ from dataclasses import dataclass
 import numpy as np
 
 _Z = 1.96  # standard deviations of a normal distribution on either side of the mean that hold 95 %
+_T = (12.706, 4.303, 3.182, 2.776)  # the same of Student's distributions with 1 to 4 degrees of freedom
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """The mean (or median) of `count` values with its 95 % interval."""
+    """The mean (or median) of `count` values with its 95 % interval; low and high are NaN if there is none."""
 
     value: float
     low: float
     high: float
     count: int
+
+    @property
+    def has_interval(self) -> bool:
+        return math.isfinite(self.low) and math.isfinite(self.high)
 
 
 def bootstrap(
@@ -34,12 +39,15 @@ def bootstrap(
     groups: Sequence[str] | None = None,
     share: bool = False,
     crossed: Sequence[Sequence[str]] = (),
+    few_groups: bool = False,
 ) -> Estimate | None:
     """Estimate the mean (or median) of the finite values; None if there are none.
 
     groups: the label of each value; values with the same label (frames of one video) are drawn together.
     crossed: two labellings, such as source and target person. Values that share a label are correlated, so the
         interval is widened by the two-way clustered variance of the mean (Cameron, Gelbach and Miller 2011).
+    few_groups: there may be as few groups as clips in an evaluation. The interval is widened for their number, and one
+        group gives none: how it differs from others is unknown.
     share: the values are 0 or 1. If all are equal, resampling would give an interval of no width; Wilson's is used.
     """
     array = np.asarray(values, np.float64)
@@ -60,6 +68,11 @@ def bootstrap(
         low, high = value - factor * (value - low), value + factor * (high - value)
         if share:
             low, high = max(low, 0.0), min(high, 1.0)
+    if few_groups:
+        factor = _few(clusters)
+        low, high = value - factor * (value - low), value + factor * (high - value)
+        if share:
+            low, high = np.clip((low, high), 0.0, 1.0).tolist()
     if share and value in (0.0, 1.0):
         unseen = _Z**2 / (clusters + _Z**2)  # Wilson's bound for a share that was never observed
         low, high = (0.0, unseen) if value == 0 else (1 - unseen, 1.0)
@@ -95,6 +108,23 @@ def _medians(
     picks = rng.integers(clusters, size=(copies, clusters))
     samples = [np.median(np.concatenate([members[i] for i in row])) for row in picks]
     return float(np.median(values)), np.array(samples)
+
+
+def _few(groups: int) -> float:
+    """How much wider than a bootstrap's the interval for few groups is; NaN for one.
+
+    Copies vary less than samples, by the square root of (k - 1) / k, and how much samples vary is itself unsure, for
+    which Student's distribution accounts.
+    """
+    freedom = groups - 1
+    if not freedom:
+        return math.nan
+    if freedom <= len(_T):
+        student = _T[freedom - 1]
+    else:  # Cornish and Fisher's expansion
+        cube, fifth = _Z**3, _Z**5
+        student = _Z + (cube + _Z) / (4 * freedom) + (5 * fifth + 16 * cube + 3 * _Z) / (96 * freedom**2)
+    return math.sqrt(groups / freedom) * student / _Z
 
 
 def _widening(residuals: np.ndarray, crossed: Sequence[np.ndarray]) -> float:

@@ -44,6 +44,7 @@ def summarise(result: MethodResult, seed: int) -> None:
             groups=groups,
             share=metric.share,
             crossed=() if is_video else people,
+            few_groups=is_video,
         )
         if estimate is not None:
             result.estimates[metric.key] = estimate

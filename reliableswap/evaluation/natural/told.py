@@ -57,12 +57,13 @@ class Told:
     ) -> Estimate | None:
         """The AUC with its interval, which is that of the results and that of the photos together."""
         people = () if is_video else tuple(zip(*plan.results, strict=True))
-        one = bootstrap(self.results, seed, groups=groups, crossed=people)
+        one = bootstrap(self.results, seed, groups=groups, crossed=people, few_groups=is_video)
         other = bootstrap(self.photos, seed, groups=plan.photos)
         if one is None or other is None:
             return None
         both = combined(one, other)
-        return Estimate(both.value, max(both.low, 0.0), min(both.high, 1.0), both.count)
+        low, high = np.clip((both.low, both.high), 0.0, 1.0).tolist()  # NaN stays
+        return Estimate(both.value, low, high, both.count)
 
 
 def told(

@@ -12,6 +12,7 @@ from typing import Any
 
 from reliableswap.evaluation.metrics.definitions import METRICS
 from reliableswap.evaluation.metrics.features import distance_name
+from reliableswap.evaluation.metrics.intervals import Estimate
 from reliableswap.evaluation.protocols.shots import Shot
 from reliableswap.evaluation.results import Evaluation
 
@@ -24,7 +25,7 @@ def as_json(evaluation: Evaluation, info: RunInfo) -> str:
     methods = {
         method.name: {
             "control": method.control,
-            "figures": {key: asdict(estimate) for key, estimate in method.estimates.items()},
+            "figures": {key: _figures(estimate) for key, estimate in method.estimates.items()},
             "frechet_others": method.frechet_others,
             "frechet_photos": method.frechet_photos,
             "frechet": method.frechet,
@@ -64,6 +65,11 @@ def as_csv(evaluation: Evaluation) -> str:
             people = [_person(one.pair.source), _person(one.pair.target)]
             writer.writerow([method.name, one.pair.name, *people, *shown, int(one.refused), one.failure])
     return stream.getvalue()
+
+
+def _figures(estimate: Estimate) -> dict[str, Any]:
+    """An estimate; null where it has no interval."""
+    return {key: value if math.isfinite(value) else None for key, value in asdict(estimate).items()}
 
 
 def _person(shot: Shot) -> str:

@@ -89,7 +89,12 @@ def scatter(dots: Sequence[Dot], x: Metric, y: Metric) -> str:
 
 
 def _reach(estimate: Estimate, metric: Metric) -> list[list[float]]:
-    """[[below], [above]] of the value in shown units; rounding may put an end on the wrong side of the value."""
+    """[[below], [above]] of the value in shown units, 0 without an interval.
+
+    Rounding may put an end on the wrong side of the value.
+    """
+    if not estimate.has_interval:
+        return [[0.0], [0.0]]
     below, above = estimate.value - estimate.low, estimate.high - estimate.value
     return [[max(below, 0.0) * metric.scale], [max(above, 0.0) * metric.scale]]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from reliableswap.evaluation.metrics.best import MIN_PAIRS
 from reliableswap.evaluation.metrics.definitions import METRICS, Metric
 from reliableswap.evaluation.metrics.features import distance_name
 from reliableswap.evaluation.metrics.frechet import MIN_PICTURES
@@ -108,7 +109,7 @@ def _cells(metric: Metric, evaluation: Evaluation) -> list[Cell]:
             cells.append(Cell("–"))
             continue
         low, high = metric.show(estimate.low), metric.show(estimate.high)
-        interval = None if low == high else (low, high)
+        interval = (low, high) if estimate.has_interval and low != high else None
         best = evaluation.best.get(metric.key) == method.name
         cells.append(Cell(metric.show(estimate.value), interval, best))
     return cells
@@ -172,6 +173,13 @@ def summary(evaluation: Evaluation, info: RunInfo) -> list[str]:
         "Brackets are 95 % bootstrap intervals; the frames of a video are drawn together, and intervals are widened "
         "for pairs that share a person."
     )
+    if clips and len(clips) < MIN_PAIRS:
+        none = (
+            "One video gives no intervals, and no"
+            if len(clips) == 1
+            else f"{len(clips)} videos are few, and no"
+        )
+        lines.append(f"{none} value is marked as the best: that takes {MIN_PAIRS} videos.")
     return lines
 
 

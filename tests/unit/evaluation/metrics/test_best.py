@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from reliableswap.evaluation.metrics.best import best_methods
 from reliableswap.evaluation.metrics.summary import summarise
@@ -44,6 +45,25 @@ def test_controls_and_single_methods_are_never_the_best(rng: np.random.Generator
 
 def test_a_few_pairs_prove_nothing() -> None:
     assert best_methods([method("a", np.ones(5)), method("b", np.zeros(5))], 0) == {}
+
+
+@pytest.mark.parametrize(("clips", "best"), [(1, {}), (7, {}), (8, {"pose": "b"})])
+def test_a_lead_on_a_few_clips_proves_nothing_however_many_frames_they_have(
+    clips: int, best: dict[str, str], rng: np.random.Generator
+) -> None:
+    frames = [
+        Pair(f"{n}/{k}", Shot(Path("s"), "s"), Shot(Path("t"), "t", k), clip=str(n))
+        for n in range(clips)
+        for k in range(10)
+    ]
+    results = []
+    for name, shift in (("a", 5.0), ("b", 4.0)):
+        poses = shift + rng.normal(0, 0.01, len(frames))
+        pairs = [PairResult(pair, {"pose": pose}) for pair, pose in zip(frames, poses.tolist(), strict=True)]
+        results.append(MethodResult(name, False, pairs))
+        summarise(results[-1], 0)
+    assert best_methods(results, 0) == best
+    assert results[0].estimates["pose"].has_interval == (clips > 1)
 
 
 def test_photos_make_the_lead_less_sure(rng: np.random.Generator) -> None:

@@ -79,3 +79,26 @@ def test_without_finite_values_there_is_no_estimate() -> None:
 def test_the_median_ignores_missing_values() -> None:
     found = estimate([1, 2, 100, math.nan], median=True)
     assert (found.value, found.count) == (2, 3)
+
+
+@pytest.mark.parametrize("clips", [2, 3, 5, 8])
+def test_intervals_over_few_clips_claim_no_more_than_they_hold(clips: int) -> None:
+    rng, wrong = np.random.default_rng(clips), 0
+    for trial in range(300):
+        values = np.repeat(rng.normal(size=clips), 5) + rng.normal(0, 0.1, 5 * clips)
+        names = [str(i // 5) for i in range(5 * clips)]
+        found = estimate(values, trial, copies=200, groups=names, few_groups=True)
+        wrong += found.low > 0 or found.high < 0
+    assert wrong / 300 < 0.09
+
+
+def test_one_clip_has_no_interval(rng: np.random.Generator) -> None:
+    values = rng.normal(size=40)
+    found = estimate(values, groups=["clip"] * 40, few_groups=True)
+    assert found.value == pytest.approx(values.mean())
+    assert not found.has_interval
+
+
+def test_a_share_over_few_clips_stays_between_0_and_1() -> None:
+    found = estimate([1, 1, 1, 0], groups=["a", "a", "b", "b"], share=True, few_groups=True)
+    assert (found.low, found.high) == (0, 1)
