@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,15 +25,27 @@ def held_out_percent(folders: Sequence[Path]) -> float:
 
 
 def with_validation(folders: Sequence[Path], option: str) -> list[Path]:
-    """Those of the folders that have validation rows; an error naming `option` if none has."""
+    """Those of the folders with validation rows of people whom no folder trains on; an error naming `option` if none.
+
+    These are the folders with the smallest share of held-out people: what others hold out beyond it, they train on.
+    """
+    splits = {folder: split_of_folder(folder) for folder in folders}
     found = [f for f in folders if any(pq.read_metadata(s).num_rows for s in shards_of(f, "validation"))]
-    if not found:
-        splits = ", ".join(f"{folder} (split {split_of_folder(folder)})" for folder in folders)
+    smallest = held_out_percent(folders)
+    safe = [folder for folder in found if math.isclose(splits[folder].held_out, smallest)]
+    if safe:
+        return safe
+    told = ", ".join(f"{folder} (split {split})" for folder, split in splits.items())
+    if found:
         raise ReliableSwapError(
-            f"no validation triplets in {splits}: nobody, or only one person, fell into that share; make triplets of "
-            f"more people or with a larger validation share, or train without validation by {option} 0"
+            f"no validation triplets of people whom no folder trains on in {told}: of these folders, only those with "
+            f"{smallest:g} % of people held out could have some; make triplets by one split for all, or train without "
+            f"validation by {option} 0"
         )
-    return found
+    raise ReliableSwapError(
+        f"no validation triplets in {told}: nobody, or only one person, fell into that share; make triplets of "
+        f"more people or with a larger validation share, or train without validation by {option} 0"
+    )
 
 
 def launched_processes() -> int:

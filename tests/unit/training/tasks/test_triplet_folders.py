@@ -7,15 +7,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from support.generator_tasks import settings_for
 
 from reliableswap.data.mix import Mix
 from reliableswap.data.row_order import lane_pieces
+from reliableswap.data.shards import read_about, shard_name, shards_of, write_shard
+from reliableswap.data.splits import Split
 from reliableswap.data.triplet_dataset import TripletDataset
 from reliableswap.errors import ReliableSwapError
 from reliableswap.training.core.batches import Positions
-from reliableswap.training.tasks.triplet_folders import FolderSchedule, TripletFolders, held_out_percent
+from reliableswap.training.tasks.triplet_folders import (
+    FolderSchedule,
+    TripletFolders,
+    held_out_percent,
+    with_validation,
+)
 
 VANILLA = Mix(cycle=0, naive=0, real_source=0, reconstruction=0, vanilla=1)
 BATCH = 2
@@ -156,3 +164,41 @@ def test_every_row_comes_with_and_without_a_truth(
     for folder, rows in seen.items():
         assert len(rows) == sum(both.datasets[folder].counts)
         assert all(found == {True, False} for found in rows.values())
+
+
+def with_split(
+    triplets: Path, place: Path, split: Split, splits: Sequence[str] = ("train", "validation")
+) -> Path:
+    """The triplets as a folder made with another split holds them."""
+    (place / "data").mkdir(parents=True)
+    rows = [row for path in shards_of(triplets, "*") for row in pq.read_table(path).to_pylist()]
+    about = read_about(shards_of(triplets, "*")[0])
+    about["settings"]["split"] = [split.train, split.validation, split.test]
+    for name in splits:
+        own = [row for row in rows if {split.of(row[f"identity_{side}"]) for side in "ab"} == {name}]
+        write_shard(place / "data" / shard_name(name, 0, 1), own, about)
+    return place
+
+
+def people_of(folder: Path, split: str) -> set[str]:
+    table = [pq.read_table(path, columns=["identity_a", "identity_b"]) for path in shards_of(folder, split)]
+    return {name for part in table for column in part.columns for name in column.to_pylist()}
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_whom_any_folder_trains_on_validates_nothing(triplets: Path, tmp_path: Path, first: int) -> None:
+    """More people are held out in one folder than in the other, which trains on some of them."""
+    many = with_split(triplets, tmp_path / "many", Split(20, 80, 0))
+    both = [triplets, many] if first == 0 else [many, triplets]
+    assert people_of(many, "validation") & people_of(triplets, "train")
+    found = with_validation(both, "--validation_pairs")
+    assert found == [triplets]
+    assert not people_of(triplets, "validation") & {name for one in both for name in people_of(one, "train")}
+
+
+def test_no_row_of_people_whom_no_folder_trains_on_is_an_error(triplets: Path, tmp_path: Path) -> None:
+    bare = with_split(triplets, tmp_path / "bare", Split(90, 10, 0), splits=["train"])
+    with pytest.raises(
+        ReliableSwapError, match=r"whom no folder trains on in .*bare \(split 90/10/0\).*--x 0"
+    ):
+        with_validation([triplets, bare], "--x")
