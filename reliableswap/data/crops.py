@@ -90,12 +90,16 @@ def crops_of_photos(faces: Path, folder: Path, flat: Collection[str], split: Spl
     shown = [
         Shown(
             photo.identity,
-            not split.holds_out(photo.identity) and not holds_out(photo.identity),
+            _to_train_on(photo.identity, split),
             photo.identity == Path(photo.name).stem,
         )
         for photo in photos
     ]
     return Crops(folder, shown, records.found, records.entries, cache.key)
+
+
+def _to_train_on(person: str, split: Split) -> bool:
+    return not split.holds_out(person) and not holds_out(person)
 
 
 @dataclass(frozen=True)
@@ -122,9 +126,11 @@ class CropKind:
         return Record(align(image, faces[0].points5, CROP)[0], {})
 
 
-def crops_of_triplets(triplets: Path, folder: Path, kept_out: Collection[str], workers: int = 1) -> Crops:
-    """The surrogates C_ab and C_ba of the training shards, decoded once and kept in `folder`; surrogates of a person in
-    `kept_out` are held out."""
+def crops_of_triplets(triplets: Path, folder: Path, split: Split, workers: int = 1) -> Crops:
+    """The surrogates C_ab and C_ba of the training shards, decoded once and kept in `folder`.
+
+    Those made of a person whom `crops_of_photos` would hold out are held out.
+    """
     shards = shards_of(triplets, "train")
     if not shards:
         raise ReliableSwapError(f"no shards of split train in {triplets / 'data'}; make triplets first")
@@ -134,11 +140,12 @@ def crops_of_triplets(triplets: Path, folder: Path, kept_out: Collection[str], w
         pass
     for _ in crew.wait_for_others(maker, shards, maker.done):
         pass
-    banned, shown, place = set(kept_out), [], []
+    shown, place = [], []
     for number, shard in enumerate(shards):
         rows = pq.read_table(shard, columns=["identity_a", "identity_b"]).to_pylist()
         for k, row in enumerate(rows):
-            one = Shown(f"{row['identity_a']} as {row['identity_b']}", not banned & set(row.values()), True)
+            training = all(_to_train_on(person, split) for person in row.values())
+            one = Shown(f"{row['identity_a']} as {row['identity_b']}", training, True)
             shown += [one, one]
             place += [(number, 2 * k), (number, 2 * k + 1)]
     files = [maker.file(shard) for shard in shards]

@@ -103,11 +103,17 @@ def test_photos_of_flat_folders_are_nobodys_second_photo(tmp_path: Path) -> None
     assert copies.people(range(4)) == {"lfw/x": [2, 3]}
 
 
-def test_surrogates_come_without_those_of_held_out_people(tmp_path: Path) -> None:
+@pytest.mark.parametrize("by_split", [True, False])
+def test_surrogates_come_without_those_of_held_out_people(tmp_path: Path, by_split: bool) -> None:
     def picture(value: int) -> dict[str, bytes]:
         return {"bytes": encode_picture(np.full((64, 64, 3), value, np.uint8), "png")}
 
-    rows = [("ann", "ben", 10, 20), ("ann", "cat", 30, 40), ("ben", "dan", 50, 60)]
+    names = [f"person{i}" for i in range(300)]
+    split = Split(50, 25, 25) if by_split else SPLIT
+    ann, ben, dan = [name for name in names if in_training(name) and not split.holds_out(name)][:3]
+    held_out = [n for n in names if (in_training(n) and split.holds_out(n) if by_split else holds_out(n))]
+    cat = f"lfw/{held_out[0]}"  # the last part of a name decides
+    rows = [(ann, ben, 10, 20), (ann, cat, 30, 40), (ben, dan, 50, 60)]
     (tmp_path / "data").mkdir()
     for shard, some in enumerate((rows[:2], rows[2:])):
         table = [
@@ -115,8 +121,8 @@ def test_surrogates_come_without_those_of_held_out_people(tmp_path: Path) -> Non
             for a, b, ab, ba in some
         ]
         pq.write_table(pa.Table.from_pylist(table), tmp_path / "data" / f"train-{shard:05d}-of-00002.parquet")
-    made = crops_of_triplets(tmp_path, tmp_path / "kept", {"cat"})
+    made = crops_of_triplets(tmp_path, tmp_path / "kept", split)
     assert made.pixels[np.arange(6)][:, 0, 0, 0].tolist() == [10, 20, 30, 40, 50, 60]
     assert made.rows(True).tolist() == [0, 1, 4, 5]
     with pytest.raises(ReliableSwapError, match="no shards"):
-        crops_of_triplets(tmp_path / "data", tmp_path / "kept", set())
+        crops_of_triplets(tmp_path / "data", tmp_path / "kept", split)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from reliableswap.data.crops import Crops, crops_of_triplets
+from reliableswap.data.splits import Split
 from reliableswap.data.storage import work_folder
 from reliableswap.errors import ReliableSwapError
 from reliableswap.faces.align import IDENTITY_WINDOW
@@ -50,7 +51,7 @@ class IdentityTask(Task):
         pools = [Pool(crops, crops.rows(training=True), features)]
         shares = [1.0]
         if settings.triplets is not None:
-            pools.append(_surrogates(settings, crops))
+            pools.append(_surrogates(settings))
             shares = [1 - settings.surrogate_share, settings.surrogate_share]
         self.samples = self.dataset = Samples(pools, shares, IDENTITY_WINDOW, settings)
         self.pairs = draw_pairs(crops, crops.rows(training=False), settings.validation_pairs)
@@ -107,13 +108,11 @@ class IdentityTask(Task):
         return {"crops": ", ".join(crops), "teacher": digest_of_array(self.features)}
 
 
-def _surrogates(settings: IdentitySettings, crops: Crops) -> Pool:
+def _surrogates(settings: IdentitySettings) -> Pool:
     """The surrogate faces of the triplets with the teacher's vectors."""
     assert settings.triplets is not None
-    held_out = {crops.shown[i].person for i in crops.rows(training=False)}
-    made = crops_of_triplets(
-        settings.triplets, work_folder(settings.output_dir) / "surrogates", held_out, settings.workers
-    )
+    folder, split = work_folder(settings.output_dir) / "surrogates", Split.parse(settings.split)
+    made = crops_of_triplets(settings.triplets, folder, split, settings.workers)
     rows = made.rows(training=True)
     log_on_main(
         f"surrogates: {len(rows):,} faces; {len(made.shown) - len(rows):,} of held-out people left out"
