@@ -11,6 +11,8 @@ import torch
 from support.generator_tasks import SMALL, settings_for, task_for
 from torch import Tensor
 
+from reliableswap.data.complete import complete
+from reliableswap.data.samples import collate
 from reliableswap.errors import ReliableSwapError
 from reliableswap.models import GeneratorOutput, LightGenerator
 
@@ -32,6 +34,24 @@ def test_a_network_that_copies_its_target_is_warned_of(triplets: Path, encoders:
     assert "ignores the source" in said
     good = figures | {"l1_target": 0.2, "l1_truth": 0.1, "identity": 0.6, "before": 0.1}
     assert task.warnings(good) == []
+
+
+def test_a_right_answer_counts_where_a_source_occurs_more_than_once(triplets: Path, encoders: Path) -> None:
+    task = task_for(settings_for(triplets, validation_pairs=12), encoders)
+    swaps = task.validation.swaps
+    sources = complete(collate([swaps[i] for i in range(12)]))["source"]
+    assert len(torch.unique(sources, dim=0)) < 12
+
+    class Sources(LightGenerator):
+        """Answers with the source where it swaps."""
+
+        def forward(self, target: Tensor, identity: Tensor, guidance: Tensor | None = None) -> Any:
+            image = sources if len(target) == 12 else target
+            return GeneratorOutput(image=image, mask=torch.ones_like(target[:, :1]))
+
+    figures = task.validate(Sources(channels=SMALL, block_count=1, identity_dim=16, fixer_dim=8))
+    assert figures["identity"] == pytest.approx(1, abs=1e-5)
+    assert figures["source_first"] == 1
 
 
 @pytest.fixture
