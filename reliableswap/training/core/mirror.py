@@ -21,6 +21,7 @@ from reliableswap.data.storage import (
     upload,
     work_folder,
 )
+from reliableswap.errors import ReliableSwapError
 
 from .settings import RunSettings
 from .state import POSITION_FILE, checkpoints
@@ -39,7 +40,7 @@ class Mirror:
 
     def fetch(self) -> None:
         """Get the newest remote checkpoint with the run's own files, unless as new a one is here; once a machine."""
-        if os.environ.get("LOCAL_RANK", "0") != "0":
+        if not _first_here():
             return
         steps = sorted(path.parent.name for path in self.remote.glob(f"checkpoint-*/{POSITION_FILE}"))
         here = [path.name for path in checkpoints(self.local)] if self.local.is_dir() else []
@@ -84,18 +85,41 @@ class Mirror:
 
 
 def mirrored(settings: RunSettings) -> tuple[RunSettings, Mirror | None]:
-    """The settings with a local output folder, and the mirror of a remote one; a remote checkpoint is fetched."""
-    wanted = settings.resume_from_checkpoint
-    if wanted and wanted != "latest" and is_remote(as_path(wanted)):
-        local = work_folder(as_path(wanted))
-        if not (local / POSITION_FILE).is_file():
-            fetch_folder(as_path(wanted), local)
-        settings = replace(settings, resume_from_checkpoint=str(local))
+    """The settings with a local output folder and a local checkpoint, and the mirror of a remote output folder."""
+    named = _named_checkpoint(settings)
+    if named is not None:
+        settings = replace(settings, resume_from_checkpoint=str(work_folder(named)))
     remote = as_path(settings.output_dir)
     if not is_remote(remote):
         return settings, None
     mirror = Mirror(remote, work_folder(remote))
     return replace(settings, output_dir=mirror.local), mirror
+
+
+def fetch_named(settings: RunSettings) -> None:
+    """Get the remote checkpoint that the settings name, if they do and it is not here; once a machine."""
+    named = _named_checkpoint(settings)
+    if named is None or not _first_here() or (work_folder(named) / POSITION_FILE).is_file():
+        return
+    try:
+        fetch_folder(named, work_folder(named))
+    except (OSError, ValueError) as error:
+        raise ReliableSwapError(
+            f"{settings.resume_from_checkpoint} could not be fetched: {' '.join(str(error).split())[:200]}; check the "
+            "name, the network and your credentials"
+        ) from error
+
+
+def _named_checkpoint(settings: RunSettings) -> Path | None:
+    wanted = settings.resume_from_checkpoint
+    if not wanted or wanted == "latest" or not is_remote(as_path(wanted)):
+        return None
+    return as_path(wanted)
+
+
+def _first_here() -> bool:
+    """Whether this is the machine's first rank, which fetches for the others."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 def fetch_folder(remote: Path, local: Path) -> None:

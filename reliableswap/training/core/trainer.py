@@ -24,7 +24,7 @@ from .config import CONFIG_FILE, write_settings
 from .distributed import on_all
 from .fingerprint import Fingerprint
 from .memory import keep_freed_memory
-from .mirror import mirrored
+from .mirror import fetch_named, mirrored
 from .optimization import Stepper, make_average, make_optimizers, make_schedulers, tensors_of
 from .publish import publish
 from .resume import resume
@@ -58,6 +58,7 @@ class Trainer:
         self.given, (settings, self.mirror) = settings, mirrored(settings)
         self.task, self.settings = task, settings
         self.accelerator = make_accelerator(settings)
+        on_all(lambda: fetch_named(self.given))
         if self.mirror is not None:
             on_all(self.mirror.fetch)
         self.network = self._placed(network)

@@ -95,6 +95,35 @@ def test_a_remote_checkpoint_can_be_named(remote: Path, tmp_path: Path) -> None:
     assert same_run(tmp_path / "on", tmp_path / "whole")
 
 
+def test_a_named_checkpoint_is_fetched_by_the_first_rank_of_a_machine(
+    remote: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(URL, max_train_steps=2)
+    another_machine()
+    settings = toy_settings(tmp_path / "on", resume_from_checkpoint=f"{remote}/checkpoint-0000002")
+    local = Path(mirror.mirrored(settings)[0].resume_from_checkpoint)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    mirror.fetch_named(settings)
+    assert not local.exists()
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    mirror.fetch_named(settings)
+    assert (local / POSITION_FILE).is_file()
+    mirror.fetch_named(settings)  # it is here
+
+
+def test_a_checkpoint_that_can_not_be_fetched_is_one_line(
+    remote: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(place: Path) -> None:
+        raise OSError("connection lost")
+
+    monkeypatch.setattr(mirror, "remote_files", fails)
+    with pytest.raises(
+        ReliableSwapError, match="checkpoint-0000002 could not be fetched: connection lost; check"
+    ):
+        run(tmp_path / "on", resume_from_checkpoint=f"{remote}/checkpoint-0000002")
+
+
 def test_a_run_on_a_disk_has_no_mirror(tmp_path: Path) -> None:
     settings = toy_settings(tmp_path)
     assert mirror.mirrored(settings) == (settings, None)
