@@ -51,7 +51,7 @@ class Occluders:
         self.cutouts: list[tuple[str, np.ndarray]] = []
         if folder is None:
             return
-        for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in {".png", ".webp"}):
+        for path in cutout_files(folder):
             picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
             if picture is not None and picture.ndim == 3 and picture.shape[2] == 4:
                 self.cutouts.append((path.relative_to(folder).as_posix(), _reduced(picture)))
@@ -71,6 +71,11 @@ class Occluders:
             name, cutout = self.cutouts[int(rng.integers(len(self.cutouts)))]
             made = _lit_like(_placed(name, cutout, mesh, picture.shape[0], rng), picture, name, rng)
         return _blurred(made, rng)
+
+
+def cutout_files(folder: Path) -> list[Path]:
+    """The pictures below a folder that may be cut-outs, in order."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in {".png", ".webp"})
 
 
 def cast(occluder: Occluder, rng: Rng) -> Overlay:

@@ -56,3 +56,11 @@ def digest_of_files(paths: Iterable[Path]) -> str:
             stream.seek(max(0, size - _TAIL))
             digest.update(repr((path.name, size)).encode() + stream.read())
     return digest.hexdigest()[:16]
+
+
+def digest_of_names(folder: Path, paths: Iterable[Path]) -> str:
+    """Sixteen digits that follow from the names, below the folder, and the sizes of files."""
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(repr((path.relative_to(folder).as_posix(), path.stat().st_size)).encode())
+    return digest.hexdigest()[:16]

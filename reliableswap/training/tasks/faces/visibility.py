@@ -19,11 +19,12 @@ from reliableswap.faces.parts import SIZE
 from reliableswap.geometry import regions
 from reliableswap.geometry.topology import topology
 from reliableswap.imaging.degrade import Rng, degrade
-from reliableswap.imaging.occluders import Occluders, paste
+from reliableswap.imaging.occluders import Occluders, cutout_files, paste
 from reliableswap.imaging.painted_glasses import paint_glasses
 from reliableswap.models.base import Network
 from reliableswap.models.face_classes import CLASSES
 from reliableswap.models.visibility import VisibilityNet
+from reliableswap.training.core.fingerprint import digest_of_names
 from reliableswap.training.core.settings import RunSettings, TeacherSettings, setting
 from reliableswap.training.core.task import Task
 from reliableswap.training.core.trainer import train
@@ -246,7 +247,11 @@ class VisibilityTask(Task):
         return found
 
     def fingerprint(self) -> dict[str, str]:
-        return {"labelled": self.labelled.key, "photos": self.plain.key if self.plain is not None else ""}
+        found = {"labelled": self.labelled.key, "photos": self.plain.key if self.plain is not None else ""}
+        cutouts = self.settings.occluders
+        if cutouts is not None:
+            found["occluders"] = digest_of_names(cutouts, cutout_files(cutouts))
+        return found
 
 
 def overlap(found: Tensor, true: Tensor, known: Tensor) -> float:

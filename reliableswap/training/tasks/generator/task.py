@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from reliableswap.data.augment import Augmentation
 from reliableswap.data.samples import collate
 from reliableswap.errors import ReliableSwapError
+from reliableswap.imaging.occluders import cutout_files
 from reliableswap.models import Generator
 from reliableswap.models.base import Network
-from reliableswap.training.core.fingerprint import digest_of_files
+from reliableswap.training.core.fingerprint import digest_of_files, digest_of_names
 from reliableswap.training.core.task import Task
 from reliableswap.training.core.trainer import train
 from reliableswap.training.tasks.triplet_folders import (
@@ -162,7 +163,9 @@ class GeneratorTask(Task):
     def fingerprint(self) -> dict[str, str]:
         shards = [shards_of(folder, "train") for folder in self.settings.folders]
         triplets = {f"triplets {number}": digest_of_files(paths) for number, paths in enumerate(shards)}
-        return triplets | self.networks.checksums
+        cutouts = self.settings.occluders if self.settings.occluded else None
+        pasted = {"occluders": digest_of_names(cutouts, cutout_files(cutouts))} if cutouts is not None else {}
+        return triplets | pasted | self.networks.checksums
 
 
 def run(settings: GeneratorSettings) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 from support.toy_training import ToyTask, toy_network, toy_settings
 
 from reliableswap.errors import ReliableSwapError
-from reliableswap.training.core.fingerprint import Fingerprint, digest_of_files
+from reliableswap.training.core.fingerprint import Fingerprint, digest_of_files, digest_of_names
 from reliableswap.training.core.resume import choose_checkpoint, require_same_checkpoint
 from reliableswap.training.core.state import TrainingState, save_checkpoint
 
@@ -91,3 +91,15 @@ def test_a_digest_follows_from_names_and_contents(tmp_path: Path) -> None:
     before = digest_of_files([one, two])
     two.write_bytes(b"more")
     assert digest_of_files([one, two]) != before
+
+
+def test_a_digest_of_names_follows_from_names_and_sizes_wherever_the_folder_lies(tmp_path: Path) -> None:
+    def digest(place: str, name: str, data: bytes) -> str:
+        file = tmp_path / place / name
+        file.parent.mkdir(parents=True)
+        file.write_bytes(data)
+        return digest_of_names(tmp_path / place, [file])
+
+    assert digest("a", "hair/1.png", b"1234") == digest("b", "hair/1.png", b"1234")
+    assert digest("c", "masks/1.png", b"1234") != digest("d", "hair/1.png", b"1234")
+    assert digest("e", "hair/1.png", b"12345") != digest("f", "hair/1.png", b"1234")

@@ -177,6 +177,16 @@ def test_shares_say_how_many_faces_are_covered(folder: Path) -> None:
     assert all((full[i]["sets"] == BIT["glasses"]).any() for i in range(4))
 
 
+def test_a_run_resumes_with_the_same_cutouts_only(folder: Path, tmp_path: Path) -> None:
+    found = [task_for(folder).fingerprint()]
+    for name in ("hair", "masks"):
+        (tmp_path / name).mkdir()
+        Image.fromarray(np.full((20, 30, 4), 200, np.uint8)).save(tmp_path / name / "1.png")
+        found.append(task_for(folder, occluders=tmp_path).fingerprint())
+    assert found[0] != found[1] != found[2]
+    assert task_for(folder, occluders=tmp_path).fingerprint() == found[2]
+
+
 def test_losses_ask_for_any_of_the_classes_that_a_pixel_may_have(folder: Path) -> None:
     torch.manual_seed(0)
     task, network = task_for(folder), VisibilityNet(widths=(4, 4, 8, 8), deep=8)

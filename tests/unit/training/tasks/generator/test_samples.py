@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from support.generator_tasks import SIZE, settings_for
+from support.generator_tasks import SIZE, settings_for, task_for
 
 from reliableswap.data.samples import collate
 from reliableswap.errors import ReliableSwapError
@@ -22,6 +22,20 @@ def test_supervision_is_a_mix_and_shares_change_it(triplets: Path) -> None:
     assert changed == dataclasses.replace(SUPERVISION["cycle"], vanilla=0.0)
     with pytest.raises(ReliableSwapError, match="unknown --supervision"):
         settings_for(triplets, supervision="magic").mix  # noqa: B018
+
+
+def test_a_run_resumes_with_the_same_cutouts_only(triplets: Path, encoders: Path, tmp_path: Path) -> None:
+    def fingerprint(**more: object) -> dict[str, str]:
+        settings = settings_for(triplets, validation_pairs=0, occluders=tmp_path, **more)
+        return task_for(settings, encoders).fingerprint()
+
+    (tmp_path / "hand.png").write_bytes(b"1234")
+    before = fingerprint(occluded=0.3)
+    assert fingerprint(occluded=0.3) == before
+    unused = fingerprint(occluded=0.0)
+    (tmp_path / "hand.png").write_bytes(b"12345")
+    assert fingerprint(occluded=0.3) != before
+    assert fingerprint(occluded=0.0) == unused
 
 
 def one(samples: GeneratorSamples, i: int) -> dict[str, torch.Tensor]:
