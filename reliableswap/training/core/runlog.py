@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib.util
 import json
 import logging
+import math
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -33,6 +35,29 @@ def find_tracker(report_to: str) -> str | None:
     if not importlib.util.find_spec(report_to):
         raise ReliableSwapError(f"--report_to {report_to}: the package {report_to} is not installed")
     return report_to
+
+
+def drop_figures_after(step: int, folder: Path) -> None:
+    """Leave out of a run's figures those of later steps than the checkpoint that it goes on from."""
+    path = folder / FIGURES_FILE
+    if not path.is_file():
+        return
+    lines = path.read_text(encoding="utf-8").splitlines()
+    kept = [line for line in lines if _step_of(line) <= step]
+    if not kept:
+        path.unlink()
+    elif kept != lines:
+        part = path.with_name(path.name + ".part")
+        part.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+        part.replace(path)
+
+
+def _step_of(line: str) -> float:
+    """The step of a line of figures; infinite for one that a killed process left unfinished."""
+    try:
+        return float(json.loads(line)["step"])
+    except ValueError:
+        return math.inf
 
 
 class RunLog:

@@ -28,7 +28,7 @@ from .mirror import fetch_named, mirrored
 from .optimization import Stepper, make_average, make_optimizers, make_schedulers, tensors_of
 from .publish import publish
 from .resume import resume
-from .runlog import RunLog, find_tracker
+from .runlog import RunLog, drop_figures_after, find_tracker
 from .settings import RunSettings
 from .state import TrainingState, keep_newest, save_checkpoint
 from .task import Task
@@ -74,6 +74,8 @@ class Trainer:
         self.fingerprint = self._agreed_fingerprint()
         position = resume(settings, self.state, self.fingerprint) or {"step": 0, "scaler": None}
         self.step = self.saved_step = self.started_at = int(position["step"])
+        if self.accelerator.is_main_process:
+            drop_figures_after(self.step, settings.output_dir)
         self._wrap()
         if position["scaler"] and self.accelerator.scaler is not None:
             self.accelerator.scaler.load_state_dict(position["scaler"])

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 from accelerate import Accelerator
-from support.toy_training import toy_settings
+from support.toy_training import ToyTask, figures_of_run, toy_network, toy_settings
 
 from reliableswap.errors import ReliableSwapError
-from reliableswap.training.core.runlog import RunLog, find_tracker
+from reliableswap.training.core.runlog import RunLog, drop_figures_after, find_tracker
+from reliableswap.training.core.trainer import train
 
 
 def test_a_tracker_that_is_not_installed_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,3 +35,22 @@ def test_means_leave_out_the_steps_that_overflow_cost(
     assert not caplog.messages
     log.log(3)
     assert "step 3/4 l1 3.0000 (1 steps skipped: fp16 overflow) |" in caplog.messages[0]
+
+
+def test_a_resumed_run_has_no_figures_of_later_steps(tmp_path: Path) -> None:
+    """A run validates more often than it saves, and is killed."""
+    train(toy_network(), ToyTask(), toy_settings(tmp_path, validation_steps=1, checkpointing_steps=2))
+    shutil.rmtree(tmp_path / "checkpoint-0000004")
+    with (tmp_path / "figures.jsonl").open("a") as log:
+        log.write('{"step": 5, "accu')
+    more = {"validation_steps": 3, "resume_from_checkpoint": "latest", "max_train_minutes": 0.0}
+    train(toy_network(), ToyTask(), toy_settings(tmp_path, **more))
+    assert [line["step"] for line in figures_of_run(tmp_path)] == [1, 2, 3]
+    assert "After 3 steps." in (tmp_path / "README.md").read_text()
+
+
+def test_figures_of_a_run_that_begins_anew_are_dropped(tmp_path: Path) -> None:
+    (tmp_path / "figures.jsonl").write_text('{"step": 1, "accuracy": 1.0}\n')
+    drop_figures_after(0, tmp_path)
+    assert not (tmp_path / "figures.jsonl").exists()
+    drop_figures_after(0, tmp_path)
