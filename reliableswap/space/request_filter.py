@@ -24,6 +24,8 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _UPLOADED = "/gradio_api/file="
+# "/file/" is Gradio's older name of "/file=". It counts at its own place only: folders are called "file" too.
+_FETCHING = ("/file=", "/gradio_api/file/", "/proxy=")
 _MAX_DEPTH = 32  # Gradio's own requests have only a few levels
 _TOO_DEEP = f"the request has more than {_MAX_DEPTH} levels of lists and objects"
 _NOT_FETCHED = "addresses are not fetched here; please upload the picture itself"
@@ -93,7 +95,7 @@ def _too_large(limit: int) -> _RefusedError:
 
 
 def _check_address(path: str) -> None:
-    for route in ("/file=", "/proxy="):
+    for route in _FETCHING:
         _, found, rest = path.partition(route)
         if found and _is_address(unquote(rest)):
             raise _RefusedError(403, _NOT_FETCHED)

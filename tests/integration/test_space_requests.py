@@ -28,8 +28,8 @@ def test_an_address_from_a_client_is_refused_and_not_fetched(page: gr.Blocks) ->
                 answer = ask(page, "verify", file)
                 assert answer.status_code == 422
                 assert answer.json()["detail"][0]["message"].startswith("addresses are not fetched here")
-            for route in ("file", "proxy"):
-                assert httpx.get(f"{page.local_url}gradio_api/{route}={url}").status_code == 403
+            for route in ("file=", "file/", "proxy="):
+                assert httpx.get(f"{page.local_url}gradio_api/{route}{url}").status_code == 403
     assert requests == []
 
 

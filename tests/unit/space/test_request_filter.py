@@ -31,6 +31,22 @@ class App:
         await send({"type": "http.response.body", "body": b"{}"})
 
 
+def get(app: App, storage: Storage, path: str) -> int:
+    """Send a GET request through the filter; the path is decoded, as servers give it. Return the answer's status."""
+    answers: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        answers.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": path, "headers": []}
+    anyio.run(RequestFilter(app, storage), scope, receive, send)
+    status: int = answers[0]["status"]
+    return status
+
+
 def post(app: App, storage: Storage, path: str, *pieces: bytes, declare: bool = True) -> tuple[int, Any]:
     """Send a POST request through the filter; return the answer's status and JSON."""
     headers = [(b"content-length", str(sum(map(len, pieces))).encode())] if declare else []
@@ -117,3 +133,25 @@ def test_the_address_of_an_upload_becomes_its_path(storage: Storage) -> None:
     assert json.loads(app.bodies[0]) == {"data": [{"path": "/uploads/a b.png", "url": None}]}
     nested = json.dumps({"data": [{"path": "http://a/gradio_api/file=http://b.invalid/"}]}).encode()
     assert post(app, storage, "/gradio_api/queue/join", nested)[0] == 422
+
+
+@pytest.mark.parametrize("route", ["file=", "file/", "proxy="])
+@pytest.mark.parametrize("address", ["http://a.invalid/x", "HTTPS://a.invalid/x", "http%3A//a.invalid/x"])
+def test_a_route_that_would_fetch_an_address_is_refused(route: str, address: str, storage: Storage) -> None:
+    app = App()
+    assert get(app, storage, f"/gradio_api/{route}{address}") == 403
+    assert get(app, storage, f"/behind/a/proxy/gradio_api/{route}{address}") == 403
+    assert app.bodies == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/gradio_api/file//uploads/a b.png",
+        "/gradio_api/file/uploads/https.png",
+        "/gradio_api/file=/uploads/file/http:notes.png",
+        "/gradio_api/file//uploads/100%.png",
+    ],
+)
+def test_a_local_file_passes(path: str, storage: Storage) -> None:
+    assert get(App(), storage, path) == 200
