@@ -24,6 +24,7 @@ _PLUGINS = {
     "GIF": "GifImagePlugin",
     "AVIF": "AvifImagePlugin",  # not in every build of Pillow
 }
+NO_PIXEL_LIMIT = 1 << 40  # for `open_image` alone: reading the header of a large picture is no danger
 READABLE = "JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF"
 
 # To name what an unreadable file most likely is: (offset, bytes there, its name).

@@ -12,13 +12,11 @@ from typing import BinaryIO
 from PIL import Image
 
 from reliableswap.errors import PictureError
-from reliableswap.media.decode import open_image
+from reliableswap.media.decode import NO_PIXEL_LIMIT, open_image
 from reliableswap.media.picture import printable
 
 from .embed import PNG_KEYWORD, PNG_SIGNATURE
 from .metadata import MAX_PACKET_BYTES, Mark, parse_xmp
-
-_NO_PIXEL_LIMIT = 1 << 40  # only the header is read, so a large picture is no danger
 
 
 def read_mark(source: str | os.PathLike[str] | bytes, name: str | None = None) -> Mark | None:
@@ -35,7 +33,7 @@ def read_mark(source: str | os.PathLike[str] | bytes, name: str | None = None) -
             if not Path(source).is_file():
                 raise PictureError(f"there is no picture file {shown}; check the name")
             stream = stack.enter_context(Path(source).open("rb"))
-        image = stack.enter_context(open_image(stream, shown, _NO_PIXEL_LIMIT))
+        image = stack.enter_context(open_image(stream, shown, NO_PIXEL_LIMIT))
         packet = xmp_packet(image)
         if not packet and image.format == "PNG":
             packet = _late_png_xmp(stream)

@@ -14,6 +14,7 @@ MAX_CLIP_MEGAPIXELS = 2.1  # of a frame: 1920x1080
 MAX_PEOPLE = 8  # that the page offers, those seen most first; the API takes all
 MAX_LIVE_SECONDS = 300  # of one stream of the webcam; then somebody else may have a turn
 MAX_LIVE_SIDE = 640  # pixels; larger frames of a webcam are reduced
+MAX_LIVE_PIXELS = 4_000_000  # that a frame of a webcam may declare; larger ones are not decoded
 MAX_LIVE_BYTES = 700_000  # of one frame; a request's limit is MAX_BODY
 QUEUE_SIZE = 16  # waiting jobs; further ones are refused at once
 KEEP_SECONDS = 3600  # age at which uploads and results are deleted

@@ -8,6 +8,8 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
+from support.picture_files import bomb_png, encoded, rgb
 
 from reliableswap.errors import NoFaceError, PictureError, RefusedError, ReliableSwapError
 from reliableswap.media import Picture
@@ -175,9 +177,18 @@ def test_a_large_frame_is_reduced() -> None:
         "data:image/jpeg;base64,%%%",
         address(b"no picture"),
         address(jpeg(64, 64)[:60]),
+        address(encoded(rgb(), "GIF")),
         address(bytes(MAX_LIVE_BYTES + 1)),
     ],
 )
 def test_what_is_no_frame_is_refused(sent: Any) -> None:
     with pytest.raises(PictureError, match="the webcam"):
         decode_frame(sent)
+
+
+def test_a_frame_that_declares_too_many_pixels_is_not_decoded() -> None:
+    honest = encoded(Image.new("1", (2000, 1900)), "PNG")
+    assert decode_frame(address(honest)).shape[1] == MAX_LIVE_SIDE
+    for huge in (encoded(Image.new("1", (2000, 2100)), "PNG"), bomb_png()):
+        with pytest.raises(PictureError, match="too large; choose a lower resolution"):
+            decode_frame(address(huge))
