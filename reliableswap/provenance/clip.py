@@ -6,6 +6,7 @@ import os
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,6 +20,10 @@ from .watermark import Box
 from .watermark.moving import MovingMark
 
 MAX_FRAMES = 64  # of a clip, evenly spread: enough for the watermark, which every frame carries
+MAX_PIXELS = 36_000_000  # of a frame: 8192x4320
+MAX_DECODED = (
+    2_000_000_000  # pixels of all frames that are decoded to get those, about a thousand of 1920x1080
+)
 MATROSKA = b"\x1aE\xdf\xa3"
 _STILLS = (b"avi", b"hei", b"hev", b"mif")  # brands of pictures in the same container
 _XMP_BOX = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")  # the UUID of XMP in MP4 and MOV files
@@ -38,20 +43,67 @@ def is_matroska(head: bytes) -> bool:
     return head.startswith(MATROSKA)
 
 
-def frames(stream: BinaryIO, name: str) -> Iterator[np.ndarray]:
-    """Yield up to MAX_FRAMES frames (H,W,3) uint8 RGB; `name` stands for the clip in error messages."""
+def frames(stream: BinaryIO, name: str, max_pixels: int | None = None) -> Iterator[np.ndarray]:
+    """Yield up to MAX_FRAMES frames (H,W,3) uint8 RGB, spread over the clip; `name` stands for it in error messages.
+
+    How much is decoded has a bound: of a longer clip it is the keyframes, and frames behind them where keyframes are
+    rare. max_pixels: of a frame, at most and by default MAX_PIXELS.
+    """
     av = _pyav()
+    limit = min(max_pixels or MAX_PIXELS, MAX_PIXELS)
     try:
         with av.open(stream) as container:
             video = container.streams.video[0]
-            step = max(1, (video.frames or MAX_FRAMES) // MAX_FRAMES)
-            for number, frame in enumerate(container.decode(video)):
-                if number % step == 0:
-                    yield frame.to_ndarray(format="rgb24")
-                if number >= step * MAX_FRAMES - 1:
-                    break
+            _check_size(video.width, video.height, name, limit)
+            # A later header may declare another size, and the decoder makes room before we see it. It counts padding.
+            video.codec_context.options = {"max_pixels": str(2 * limit)}
+            for frame in _spread(container, video):
+                _check_size(frame.width, frame.height, name, limit)
+                yield frame.to_ndarray(format="rgb24")
+    except PictureError:
+        raise
     except (av.error.FFmpegError, IndexError, ValueError) as error:
         raise PictureError(f"{name} can't be decoded as a clip ({error})") from error
+
+
+def _spread(container: Any, video: Any) -> Iterator[Any]:
+    """Yield up to MAX_FRAMES decoded frames, spread over the clip."""
+    most = max(MAX_FRAMES // 2, MAX_DECODED // max(1, video.width * video.height))
+    if video.frames <= most:  # 0: a container that does not say how many there are
+        step = max(1, (video.frames or MAX_FRAMES) // MAX_FRAMES)
+        yield from islice(container.decode(video), 0, min(step * MAX_FRAMES, most), step)
+        return
+    keyframes = _keyframes(container, video)
+    each = MAX_FRAMES // max(1, len(keyframes))  # frames to take from each keyframe on
+    step = max(1, most // MAX_FRAMES)
+    last = None
+    for keyframe in keyframes:
+        container.seek(keyframe, stream=video)
+        for frame in islice(container.decode(video), 0, (each - 1) * step + 1, step):
+            # Keyframes that are near: the frames of one reach into those of the next.
+            if last is None or (frame.pts is not None and frame.pts > last):
+                last = frame.pts
+                yield frame
+
+
+def _keyframes(container: Any, video: Any) -> list[int]:
+    """The time stamps of the keyframes at MAX_FRAMES places, found without decoding."""
+    begin, length = video.start_time or 0, video.duration or 0
+    found: set[int] = set()
+    for place in range(MAX_FRAMES):
+        container.seek(begin + length * (2 * place + 1) // (2 * MAX_FRAMES), stream=video)
+        packet = next(container.demux(video), None)
+        if packet is not None and packet.pts is not None:
+            found.add(packet.pts)
+    return sorted(found)
+
+
+def _check_size(width: int, height: int, name: str, limit: int) -> None:
+    if width * height > limit:
+        raise PictureError(
+            f"the frames of {name} have {width}x{height} pixels, and only frames of up to {limit / 1e6:.4g} megapixels "
+            "are looked at"
+        )
 
 
 class ClipMark:

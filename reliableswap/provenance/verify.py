@@ -129,7 +129,8 @@ def verify(
 
     name: stands for the file in error messages. anchors: PEM file of certificates that vouch for signers, by default
     the one that RELIABLESWAP_TRUST names. watermark: default: ReliableSwap's own. max_pixels: the watermark of larger
-    pictures is not looked for. A file that is neither picture nor clip raises PictureError.
+    pictures, and of clips with larger frames, is not looked for. A file that is neither picture nor clip raises
+    PictureError.
     """
     with ExitStack() as stack:
         stream: BinaryIO
@@ -149,7 +150,7 @@ def verify(
         try:
             stream.seek(0)
             if clip:
-                return Verification(mark, manifest, reader.read_many(frames(stream, shown)))
+                return Verification(mark, manifest, reader.read_many(frames(stream, shown, max_pixels)))
             pixels = read_picture(stream, max_pixels=max_pixels).pixels
             return Verification(mark, manifest, reader.read(pixels))
         except PictureError as error:

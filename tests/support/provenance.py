@@ -27,11 +27,11 @@ def picture() -> Picture:
     return Picture(photo(), name="photo")
 
 
-def clip(frames: list[np.ndarray]) -> bytes:
-    """An MP4 clip."""
+def clip(frames: list[np.ndarray], **options: str) -> bytes:
+    """An MP4 clip. options: of the encoder."""
     out = io.BytesIO()
     with av.open(out, "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=10, options={"crf": "18"})
+        stream = container.add_stream("libx264", rate=10, options={"crf": "18", **options})
         stream.height, stream.width, stream.pix_fmt = *frames[0].shape[:2], "yuv420p"
         for frame in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
