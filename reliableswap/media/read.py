@@ -31,6 +31,7 @@ def read_picture(
     *,
     max_pixels: int | None = None,
     least_side: int | None = None,
+    name: str | None = None,
 ) -> Picture:
     """Return the source as a Picture: upright (H,W,3) uint8 RGB with alpha and colour profile.
 
@@ -40,6 +41,8 @@ def read_picture(
 
     least_side: a JPEG file may be decoded at a half, quarter or eighth of its size, which is quicker, as long as its
     longer side keeps so many pixels; see Picture.reduction.
+
+    name: of a stream, in place of its own.
     """
     if isinstance(source, Picture) and max_pixels is None:
         return source
@@ -60,7 +63,7 @@ def read_picture(
     if isinstance(source, (str, os.PathLike)):
         return _from_path(os.fsdecode(source), max_pixels, least_side)
     if hasattr(source, "read"):
-        name = printable(str(getattr(source, "name", "stream")))
+        name = name or printable(str(getattr(source, "name", "stream")))
         return _from_stream(_read_stream(source, name, max_pixels), name, max_pixels, least_side=least_side)
     raise PictureError(
         f"a picture can't be a {type(source).__name__}; give a path, bytes, a binary stream, a PIL image or "

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
+
 from reliableswap.errors import PictureError
+from reliableswap.media.decode import NO_PIXEL_LIMIT, open_image
 from reliableswap.media.picture import printable
-from reliableswap.media.read import read_picture
+from reliableswap.media.read import MAX_PIXELS, read_picture
 
 from .c2pa import Manifest, read_manifest
 from .clip import frames, is_clip, read_clip_mark
@@ -151,10 +154,24 @@ def verify(
             stream.seek(0)
             if clip:
                 return Verification(mark, manifest, reader.read_many(frames(stream, shown, max_pixels)))
-            pixels = read_picture(stream, max_pixels=max_pixels).pixels
-            return Verification(mark, manifest, reader.read(pixels))
+            return Verification(mark, manifest, reader.read(_pixels(stream, shown, max_pixels)))
         except PictureError as error:
             return Verification(mark, manifest, unread=str(error))
+
+
+def _pixels(stream: BinaryIO, shown: str, max_pixels: int | None) -> np.ndarray:
+    """(H,W,3) the pixels of a picture; `shown` stands for it in errors, whatever the stream is called."""
+    limit = MAX_PIXELS if max_pixels is None else max_pixels
+    with open_image(stream, shown, NO_PIXEL_LIMIT) as image:
+        width, height = image.size
+    if width * height > limit:
+        # Whoever only asks about a file can neither raise the limit nor make the file smaller.
+        raise PictureError(
+            f"{shown} has {width}x{height} pixels, and only pictures of up to {limit / 1e6:.4g} megapixels are "
+            "looked at"
+        )
+    stream.seek(0)
+    return read_picture(stream, max_pixels=limit, name=shown).pixels
 
 
 def _anchors(given: str | os.PathLike[str] | None) -> str | None:

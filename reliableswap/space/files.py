@@ -39,12 +39,6 @@ def shared_storage() -> Storage:
     return Storage(folder)
 
 
-class _NamedStream(io.BytesIO):
-    """A file's content under its owner's name for it, so that error messages hold no path of this server."""
-
-    name: str
-
-
 def read_upload(file: File | None, what: str) -> Picture:
     """Read the picture of an upload; `what` names its purpose in error messages."""
     path = uploaded_path(file, what)
@@ -54,9 +48,8 @@ def read_upload(file: File | None, what: str) -> Picture:
         raise PictureError(
             f"{name} has {size / (1 << 20):.1f} MB, and a picture may have {MAX_MEGABYTES}; make it smaller"
         )
-    stream = _NamedStream(path.read_bytes())
-    stream.name = name
-    return read_picture(stream, max_pixels=MAX_PIXELS)
+    # Under its owner's name for it, so that error messages hold no path of this server.
+    return read_picture(io.BytesIO(path.read_bytes()), max_pixels=MAX_PIXELS, name=name)
 
 
 def upload_name(file: File | None, path: Path) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from PIL.PngImagePlugin import PngInfo
-from support.picture_files import JPEG, encoded, four, rgb
+from support.picture_files import JPEG, encoded, four, frames_of, rgb
 
 from reliableswap.errors import PictureError
 from reliableswap.media import Picture, write_picture
@@ -72,3 +72,23 @@ def xmp_chunk(packet: bytes) -> PngInfo:
     info = PngInfo()
     info.add_itxt("XML:com.adobe.xmp", packet.decode())
     return info
+
+
+@pytest.mark.parametrize("form", ["GIF", "TIFF"])
+def test_why_pixels_were_not_looked_at_tells_no_path(form: str, tmp_path: Path) -> None:
+    path = tmp_path / "secret.bin"
+    path.write_bytes(frames_of(form))
+    unread = verify(path, name="mine.gif").unread
+    assert unread is not None
+    assert unread.startswith("mine.gif holds more than one frame")
+    assert str(tmp_path) not in unread
+
+
+def test_a_picture_over_the_limit_is_said_to_be_too_large(tmp_path: Path) -> None:
+    path = tmp_path / "secret.png"
+    path.write_bytes(encoded(rgb(), "PNG"))
+    unread = verify(path, name="mine.png", max_pixels=10).unread
+    assert unread is not None
+    assert unread.startswith("mine.png has ")
+    assert "looked at" in unread
+    assert "max_pixels" not in unread
