@@ -148,7 +148,7 @@ def verify(
         mark = read_clip_mark(stream) if clip else read_mark(source, shown)
         manifest = None
         if scan(stream)[1]:
-            manifest = read_manifest(stream, "", _anchors(anchors))
+            manifest = read_manifest(stream, "", read_anchors(anchors))
         reader = watermark or default_watermark()
         try:
             stream.seek(0)
@@ -174,7 +174,8 @@ def _pixels(stream: BinaryIO, shown: str, max_pixels: int | None) -> np.ndarray:
     return read_picture(stream, max_pixels=limit, name=shown).pixels
 
 
-def _anchors(given: str | os.PathLike[str] | None) -> str | None:
+def read_anchors(given: str | os.PathLike[str] | None = None) -> str | None:
+    """Return the PEM of the certificates to trust, by default those that RELIABLESWAP_TRUST names; None for none."""
     path = given or os.environ.get(TRUST)
     if not path:
         return None

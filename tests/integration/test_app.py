@@ -67,6 +67,22 @@ def test_a_wrong_folder_of_people_ends_the_start_with_one_line(
     assert line.startswith(f"{PEOPLE}={tmp_path / 'missing'}: ")
 
 
+@pytest.mark.parametrize("name", ["RELIABLESWAP_UNIFIED", "RELIABLESWAP_TRUST", "RELIABLESWAP_CERT"])
+def test_a_wrong_path_in_the_environment_ends_the_start_with_one_line(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing = str(tmp_path / "missing")
+    monkeypatch.setenv(name, missing)
+    if name == "RELIABLESWAP_CERT":
+        monkeypatch.setenv("RELIABLESWAP_KEY", missing)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # this process keeps its own way to end
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(ROOT / "app.py"), run_name="__main__")
+    (line,) = str(ended.value.code).splitlines()
+    assert line.startswith(name)
+    assert missing in line
+
+
 def test_the_front_matter_is_what_a_space_needs() -> None:
     _, front, _ = (ROOT / "README.md").read_text("utf-8").split("---\n", 2)
     facts = yaml.safe_load(front)

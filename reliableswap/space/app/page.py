@@ -9,6 +9,7 @@ from reliableswap.safety.gates import report_address
 from reliableswap.space.api import add_endpoints
 from reliableswap.space.consent import RULES
 from reliableswap.space.device import lends_gpus
+from reliableswap.space.environment import check_environment
 from reliableswap.space.events import PAGE_ONLY
 from reliableswap.space.limits import (
     KEEP_SECONDS,
@@ -64,7 +65,8 @@ hair over the face or strongly coloured light.
 
 
 def build(pipe: ReliableSwapPipeline | None = None) -> gr.Blocks:
-    """Build the page around a pipeline, by default the bundled one."""
+    """Build the page around a pipeline, by default the bundled one; raise for a wrong environment."""
+    check_environment()
     worker = Worker(pipe)
     # `storage.Storage` deletes old files; delete_cache makes Gradio forget their names.
     forget = (SWEEP_SECONDS, KEEP_SECONDS)
