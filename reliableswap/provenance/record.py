@@ -13,6 +13,7 @@ from .metadata import GENERATED, SOFTWARE, SOURCE_TYPE, Event
 from .origin import Origin
 
 SWAP = "face swap"
+TRIPLET_SWAP = "face swap for a training triplet"
 
 
 def new_id() -> str:

@@ -10,7 +10,7 @@ from reliableswap.errors import ReliableSwapError
 from reliableswap.faces.draw import annotate
 from reliableswap.media import Picture
 from reliableswap.pipelines.image import Engine
-from reliableswap.provenance.record import Record, now
+from reliableswap.provenance.record import TRIPLET_SWAP, Record, now
 from reliableswap.provenance.verify import verify as verification
 
 from .consent import NOTE, STATEMENT, require_consent
@@ -84,7 +84,7 @@ def _publish_panel(name: str, pixels: Any) -> str:
     if name in _PHOTOS:
         return publish(picture, file, None)
     consent = {"statement": STATEMENT, "time": now()}
-    return publish(picture, file, Record(action="face swap for a training triplet", consent=consent))
+    return publish(picture, file, Record(action=TRIPLET_SWAP, consent=consent))
 
 
 def verify(file: File | None) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ import pyarrow.parquet as pq
 from reliableswap.data.shards import read_about
 from reliableswap.data.splits import NAMES
 from reliableswap.data.storage import readable, write_named, write_text
-from reliableswap.media import write_picture
 from reliableswap.media.picture import Picture
+from reliableswap.provenance.record import TRIPLET_SWAP, Record
+from reliableswap.provenance.seal import seal
 
 from .contact_sheet import contact_sheet
 
@@ -32,11 +34,15 @@ def write_card(
 ) -> None:
     """Write README.md and the contact sheets. photos: dropped photos by reason, of `listed`."""
     about = [read_about(path) for path in shards]
-    sheet = contact_sheet(shards)
+    sheet = Picture(contact_sheet(shards))
     for path in sheets:
-        write_named(path, lambda file: write_picture(Picture(sheet), file, overwrite=True, quality=92))
+        write_named(path, partial(_write_sheet, sheet))
     text = card_text(about, mean_similarities(shards), photos, listed, licence)
     write_text(folder / "README.md", text)
+
+
+def _write_sheet(sheet: Picture, file: Path) -> None:
+    seal(sheet, file, Record(action=TRIPLET_SWAP), overwrite=True, quality=92)
 
 
 def mean_similarities(shards: Sequence[Path]) -> dict[str, float]:

@@ -38,6 +38,7 @@ from reliableswap.faces.face import Face, five_points
 from reliableswap.jobs.units import Maker, Place
 from reliableswap.models.identity import IdentityEncoder
 from reliableswap.provenance import read_mark
+from reliableswap.provenance.verify import verify
 from reliableswap.triplets.factory import make_triplets
 from reliableswap.triplets.settings import QualitySettings
 
@@ -84,6 +85,9 @@ def test_bad_photos_are_listed_and_counted(made: Path) -> None:
     sheet = cv2.imread(str(made / "contact_sheet.jpg"))
     assert sheet.shape[1] == 4 * (6 * 128 + 8)
     assert sheet.std() > 30
+    marks = verify(made / "contact_sheet.jpg")
+    assert marks.manifest.statement["action"] == "face swap for a training triplet"
+    assert marks.agree
 
 
 @pytest.mark.slow
@@ -296,7 +300,7 @@ def test_the_command_makes_triplets_with_the_bundled_analyser(
     for row in all_rows(tmp_path / "out"):
         points = five_points(decode_mesh(row["mesh_a"]))
         assert np.abs(points - TEMPLATES["arcface_128"].at(64)).max() < 4
-    assert read_mark(tmp_path / "sheet.png").ai_made
+    assert verify(tmp_path / "sheet.png").agree
     with pytest.raises(ReliableSwapError, match="neither one number nor three"):
         command.run(
             parser.parse_args([str(people[0]), *arguments, "--encoder", "x", "--encoder-mean", "1,2"])

@@ -16,12 +16,15 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from reliableswap.errors import ReliableSwapError
-from reliableswap.media import Picture, write_picture
+from reliableswap.media import Picture
+from reliableswap.provenance.record import Record
+from reliableswap.provenance.seal import seal
 
 from .settings import RunSettings
 
 FIGURES_FILE = "figures.jsonl"
 GRIDS = "grids"
+_ACTION = "faces made by a network in training"
 
 logger = logging.getLogger(__name__)
 
@@ -121,7 +124,7 @@ class RunLog:
             return
         (folder / GRIDS).mkdir(exist_ok=True)
         path = folder / GRIDS / f"step-{step:07d}.png"
-        write_picture(Picture(grid, name=path.name), path, overwrite=True)
+        seal(Picture(grid, name=path.name), path, Record(action=_ACTION), overwrite=True)
         for tracker in self.accelerator.trackers:
             if hasattr(tracker, "log_images"):
                 layout = {"dataformats": "NHWC"} if tracker.name == "tensorboard" else {}

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 from accelerate import Accelerator
+from support.provenance import photo
 from support.toy_training import ToyTask, figures_of_run, toy_network, toy_settings
 
 from reliableswap.errors import ReliableSwapError
+from reliableswap.provenance.verify import verify
 from reliableswap.training.core.runlog import RunLog, drop_figures_after, find_tracker
 from reliableswap.training.core.trainer import train
 
@@ -54,3 +56,12 @@ def test_figures_of_a_run_that_begins_anew_are_dropped(tmp_path: Path) -> None:
     drop_figures_after(0, tmp_path)
     assert not (tmp_path / "figures.jsonl").exists()
     drop_figures_after(0, tmp_path)
+
+
+def test_the_grid_of_a_validation_carries_all_marks(tmp_path: Path) -> None:
+    log = RunLog(Accelerator(cpu=True), toy_settings(tmp_path), 0)
+    log.add_validation(7, {"identity": 0.5}, photo(), [])
+    found = verify(tmp_path / "grids" / "step-0000007.png")
+    assert found.manifest is not None
+    assert found.manifest.state == "valid"
+    assert found.agree
