@@ -111,6 +111,11 @@ class WorkFolder:
         self._write(_JOB, {"job": job, "new": new})
         return dict(new)
 
+    def restate(self, job: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+        """Change what `begin` keeps of a job, and return it."""
+        self._write(_JOB, {"job": job, "new": new})
+        return dict(new)
+
     def is_for(self, job: Mapping[str, Any]) -> bool:
         """Whether this is the folder where the job was begun."""
         known = self._read(_JOB)

@@ -116,6 +116,9 @@ def swap_clip(
         said = None if stated is None else asdict(stated)
         new = {"id": fresh_record.id, "time": fresh_record.time, "consent": said}
         kept = folder.begin(job, new, fresh=video.fresh)
+        if said is not None and said["statement"] != (kept["consent"] or {}).get("statement"):
+            # An earlier run is gone on with, and only now was this stated.
+            kept = folder.restate(job, {**kept, "consent": said})
 
         reader = ClipReader(info)
         times, faces = yield from find_people(folder, reader, networks, video, job, clock)

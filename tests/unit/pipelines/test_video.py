@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pytest
-from support.clip_runs import BOX, Run
+from support.clip_runs import BOX, ID, Run
 from support.clips import Made, moving, packets, pictures, stamps
 from support.executors import Backwards
 
@@ -168,6 +168,24 @@ def test_an_interrupted_run_goes_on(clip: Path, whole: Path, tmp_path: Path, aft
     assert stamps(output) == stamps(whole)
     assert same_pictures(output, whole)
     assert reliableswap.verify(output).agree is True
+
+
+def test_what_is_stated_when_a_run_goes_on_is_recorded(clip: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.mp4"
+    said = []
+    for statement in (None, "They agreed.", None):
+        with pytest.raises(KeyboardInterrupt):
+            Run(stop_after=15).result(clip, output, consent=statement)
+        kept = json.loads((tmp_path / "out.mp4.parts" / "job.json").read_text())["new"]
+        said.append(kept["consent"] and kept["consent"]["statement"])
+    assert said == [None, "They agreed.", "They agreed."]
+    report = Run(identifier="another").result(clip, output, consent="They agreed in writing.").report
+    assert report["resumed_segments"] == 1
+    assert report["consent"]["statement"] == "They agreed in writing."
+    found = reliableswap.verify(output)
+    assert found.manifest is not None
+    assert found.manifest.statement["consent"]["statement"] == "They agreed in writing."
+    assert (found.manifest.label, found.agree) == (ID, True)
 
 
 def test_an_interrupt_can_leave_a_playable_file(clip: Path, whole: Path, tmp_path: Path) -> None:
