@@ -145,10 +145,10 @@ def look_frames(times: FrameTimes, faces: ClipFaces) -> list[int]:
 
 @dataclass(frozen=True, eq=False)
 class Checked:
-    """What the looks at a clip said. refused: tracks. earlier_mark: whether it carries a watermark already."""
+    """What the looks at a clip said. refused: tracks. earlier_mark: the payload of its own watermark, if any."""
 
     refused: dict[int, RefusedError]
-    earlier_mark: bool
+    earlier_mark: int | None
     vectors: TargetVectors
 
 
@@ -197,7 +197,8 @@ def check_clip(
                 marks.append(frame.rgb)
             yield clock("check", done, len(wanted))
     with clock.busy("marks"):
-        earlier = default_watermark().read_many(marks) is not None
+        reading = default_watermark().read_many(marks)
     with clock.busy("gates"):
         gates.check_aged(swapper.years)
+        earlier = None if reading is None else reading.payload
         return Checked(gates.refused_tracks(frames_of), earlier, vectors)

@@ -54,7 +54,7 @@ class Second:
     gates: ClipGates
     encoding: Encoding
     record: Record
-    earlier_mark: bool
+    earlier_mark: int | None
     video: VideoSettings
     target: Path
     signer: Credentials | None
@@ -69,7 +69,8 @@ class Segments:
     ) -> None:
         self.second, self.clock, self.overwrite, self._elsewhere = second, clock, overwrite, elsewhere
         info = second.reader.info
-        self._mark = ClipMark(second.record, info.height, info.width, earlier=second.earlier_mark)
+        earlier = second.earlier_mark is not None
+        self._mark = ClipMark(second.record, info.height, info.width, earlier=earlier)
         self._label = FrameLabel(info.height, info.width) if second.video.label else None
         self._length = max(1, round(second.video.segment * float(info.rate)))
         self._looks = set(look_frames(second.times, second.faces))
@@ -242,9 +243,9 @@ class Segments:
                 second.encoding.encoder,
                 cut=cut,
                 from_zero=video.start is not None,
-                tags=clip_tags(record),
+                tags=clip_tags(record, second.earlier_mark),
             )
-            mark_clip(folder.joined, record)
+            mark_clip(folder.joined, record, second.earlier_mark)
         with second.busy("seal"), clip_errors(second.target.name, "written"):
             seal_clip(folder.joined, second.target, record, overwrite=self.overwrite, signer=second.signer)
         folder.joined.unlink()

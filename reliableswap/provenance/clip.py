@@ -131,17 +131,20 @@ class ClipMark:
         self._moving.restart()
 
 
-def clip_tags(record: Record) -> dict[str, str]:
-    """Metadata for the muxer: what Matroska has instead of a place for XMP."""
-    return {_XMP_TAG: _packet(record).decode()}
+def clip_tags(record: Record, earlier: int | None = None) -> dict[str, str]:
+    """Metadata for the muxer: what Matroska has instead of a place for XMP. earlier: see `mark_clip`."""
+    return {_XMP_TAG: _packet(record, earlier).decode()}
 
 
-def mark_clip(path: str | os.PathLike[str], record: Record) -> None:
-    """Add XMP to an encoded MP4 or MOV clip, in place; MKV has it among its tags."""
+def mark_clip(path: str | os.PathLike[str], record: Record, earlier: int | None = None) -> None:
+    """Add XMP to an encoded MP4 or MOV clip, in place; MKV has it among its tags.
+
+    earlier: the payload of a watermark that the frames carried before.
+    """
     with Path(path).open("r+b") as stream:
         if is_matroska(stream.read(4)):
             return
-        packet = _packet(record)
+        packet = _packet(record, earlier)
         stream.seek(0, os.SEEK_END)
         stream.write(struct.pack(">I", 24 + len(packet)) + b"uuid" + _XMP_BOX + packet)
         stream.flush()
@@ -182,8 +185,8 @@ def _box(stream: BinaryIO) -> bytes | None:
         place += size
 
 
-def _packet(record: Record) -> bytes:
-    return mark_xmp(record.details(), history=record.history(), source_type=record.source_type)
+def _packet(record: Record, earlier: int | None) -> bytes:
+    return mark_xmp(record.details(), history=record.history(earlier), source_type=record.source_type)
 
 
 def _pyav() -> Any:

@@ -29,6 +29,7 @@ from reliableswap.pipelines.clip_segments import Segments
 from reliableswap.pipelines.clip_steady import ClipSteady
 from reliableswap.pipelines.video import VideoProgress, VideoResult, VideoSettings
 from reliableswap.provenance.origin import Origin
+from reliableswap.provenance.watermark import default_watermark
 from reliableswap.swap.person import Person
 
 RED = (250, 20, 20)
@@ -203,6 +204,17 @@ def test_an_interrupt_can_leave_a_playable_file(clip: Path, whole: Path, tmp_pat
     assert same_pictures(output, whole)
     with pytest.raises(ClipError, match="exists already"):
         Run().result(clip, output, video=keep)
+
+
+@pytest.mark.parametrize("name", ["out.mp4", "out.mkv"])
+def test_a_watermark_whose_metadata_was_lost_is_remembered(name: str, tmp_path: Path) -> None:
+    mark = default_watermark()
+    frames = [mark.embed(frame, 0x1234ABCD) for frame in moving(12, 144, 192)]
+    bare = Made(frames).write(tmp_path / "bare.mp4")
+    Run().result(bare, tmp_path / name)
+    found = reliableswap.verify(tmp_path / name).mark
+    assert found is not None
+    assert [event.parameters for event in found.history][:-1] == ["watermark 1234abcd"]
 
 
 def test_segments_made_elsewhere_are_the_same(clip: Path, whole: Path, tmp_path: Path) -> None:
