@@ -11,8 +11,9 @@ from typing import Any
 from reliableswap.errors import ReliableSwapError
 from reliableswap.faces.draw import annotate
 from reliableswap.faces.face import Face
-from reliableswap.media import Picture, check_output, read_picture, write_picture
+from reliableswap.media import Picture, check_output, read_picture
 from reliableswap.media.video.outputs import is_clip_name
+from reliableswap.provenance.copies import write_copy
 
 from . import people
 from .common import add_photo_arguments, load_pipeline, say
@@ -52,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     said = descriptions(arguments.model, picture, found) if arguments.describe else [None] * len(found)
     if output is not None:
         drawn = replace(picture, pixels=annotate(picture.pixels, found))
-        write_picture(drawn, output, overwrite=arguments.overwrite, ai_made=False)
+        write_copy(drawn, output, "faces outlined", overwrite=arguments.overwrite)
         say(f"wrote {output}")
     if arguments.json:
         faces = [describe(index, face) for index, face in enumerate(found)]

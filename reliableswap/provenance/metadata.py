@@ -97,7 +97,8 @@ def mark_xmp(
     details: further facts to store; a name holds letters, digits, _ and -, a value is any text.
     history: what was done to the picture, the latest last; of more than MAX_EVENTS the latest are written.
     """
-    lines = [f"<Iptc4xmpExt:DigitalSourceType>{source_type}</Iptc4xmpExt:DigitalSourceType>"]
+    kind = _escape("source type", source_type)
+    lines = [f"<Iptc4xmpExt:DigitalSourceType>{kind}</Iptc4xmpExt:DigitalSourceType>"]
     lines.append(f"<xmp:CreatorTool>{_escape('software', software)}</xmp:CreatorTool>")
     for name, value in (details or {}).items():
         if not _NAME.fullmatch(name):

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from reliableswap.errors import PictureError
-from reliableswap.media import Picture, read_picture, write_picture
+from reliableswap.media import Picture, read_picture
 from reliableswap.media.picture import printable
+from reliableswap.provenance.copies import write_copy
 from reliableswap.provenance.record import Record
 from reliableswap.provenance.seal import seal
 
@@ -71,10 +72,11 @@ def uploaded_path(file: File | None, what: str, kind: str = "a picture") -> Path
     return path
 
 
-def publish(picture: Picture, name: str, record: Record | None) -> str:
+def publish(picture: Picture, name: str, record: Record | None, action: str = "copied") -> str:
     """Write the picture under a path that nobody can guess, and return the path.
 
-    record: what AI did to the picture, which is labelled and marked; None for a picture without AI's part.
+    record: what AI did to the picture, which is labelled and marked. None for a picture without AI's part: marks that
+    it came with are carried on, and their history says what was done to it, `action`.
 
     `name` may come from a client: only its letters, digits, dots and dashes are kept.
     """
@@ -89,5 +91,5 @@ def publish(picture: Picture, name: str, record: Record | None) -> str:
         place.mkdir(mode=0o700)
         path = place / f"{stem}{dot}{extension}"
         if record is None:
-            return str(write_picture(picture, path, ai_made=False))
+            return str(write_copy(picture, path, action))
         return str(seal(picture, path, record, label=True))

@@ -62,7 +62,8 @@ def find_faces(worker: Worker, target: File | None) -> tuple[str, list[dict[str,
     """Return the path of the photo with its faces numbered, and each face's number, box and score."""
     photo = read_upload(target, "photo")
     faces = worker.find(photo)
-    drawn = publish(Picture(annotate(photo.pixels, faces), name=photo.name), "numbered.jpg", None)
+    outlined = Picture(annotate(photo.pixels, faces), name=photo.name, origin=photo.origin)
+    drawn = publish(outlined, "numbered.jpg", None, "faces outlined")
     facts = [
         {"index": index, "box": [round(float(v), 1) for v in face.box], "score": round(face.score, 4)}
         for index, face in enumerate(faces)
@@ -73,16 +74,20 @@ def find_faces(worker: Worker, target: File | None) -> tuple[str, list[dict[str,
 def make_triplet(worker: Worker, a: File | None, b: File | None, agreed: object) -> dict[str, str]:
     """Return the paths of the figure's pictures by name; all but the crops of the two photos are marked."""
     require_consent(agreed)
-    triplet = worker.triplet(read_upload(a, "first photo"), read_upload(b, "second photo"))
+    photos = [read_upload(a, "first photo"), read_upload(b, "second photo")]
+    triplet = worker.triplet(*photos)
+    origins = {name: photo.origin for name, photo in zip(_PHOTOS, photos, strict=True)}
     return {
-        name: _publish_panel(name, pixels) for name, pixels in vars(triplet).items() if pixels is not None
+        name: _publish_panel(Picture(pixels, name=name, origin=origins.get(name)))
+        for name, pixels in vars(triplet).items()
+        if pixels is not None
     }
 
 
-def _publish_panel(name: str, pixels: Any) -> str:
-    picture, file = Picture(pixels, name=name), f"{name}.png"
-    if name in _PHOTOS:
-        return publish(picture, file, None)
+def _publish_panel(picture: Picture) -> str:
+    file = f"{picture.name}.png"
+    if picture.name in _PHOTOS:
+        return publish(picture, file, None, "face cropped")
     consent = {"statement": STATEMENT, "time": now()}
     return publish(picture, file, Record(action=TRIPLET_SWAP, consent=consent))
 

@@ -18,7 +18,8 @@ from support.people import person
 from reliableswap import ReliableSwapPipeline
 from reliableswap.cli import main as cli
 from reliableswap.media import read_picture
-from reliableswap.provenance import read_mark
+from reliableswap.provenance import Record, read_mark
+from reliableswap.provenance.seal import seal
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -125,6 +126,9 @@ def test_faces_lists_and_draws_without_claiming_ai(
     assert run("faces", group, "-o", tmp_path / "drawn.png") == 0
     assert capsys.readouterr().out.count("face ") == 2
     assert read_mark(tmp_path / "drawn.png") is None
+    seal(read_picture(group), tmp_path / "marked.png", Record())
+    assert run("faces", tmp_path / "marked.png", "-o", tmp_path / "drawn.jpg") == 0
+    assert read_mark(tmp_path / "drawn.jpg").made_here
     assert (read_picture(tmp_path / "drawn.png").pixels != read_picture(group).pixels).any()
 
 
