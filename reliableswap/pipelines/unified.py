@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -177,7 +178,7 @@ class UnifiedFacePipeline(StoredPipeline):
         temperature: below 1, likelier and less varied faces. The same seed gives the same faces on the same machine.
         """
         for name, value, least in (("steps", steps, 1), ("count", count, 1), ("guidance", guidance, 0)):
-            if value < least:
+            if not least <= value < math.inf:  # NaN neither
                 raise ReliableSwapError(f"{name} is {value}; give {least} or more")
         if not 0 < temperature < 10:
             raise ReliableSwapError(f"temperature is {temperature}; give a number above 0, such as 0.9")

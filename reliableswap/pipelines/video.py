@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -69,11 +70,12 @@ class VideoSettings:
     steady: bool = True
 
     def __post_init__(self) -> None:
-        if self.start is not None and self.start < 0:
+        # Comparisons with NaN are false, so they ask for what is right.
+        if self.start is not None and not 0 <= self.start < math.inf:
             raise ReliableSwapError(f"start is {self.start}; give seconds after the clip's first frame")
-        if self.end is not None and self.end <= (self.start or 0):
+        if self.end is not None and not (self.start or 0) < self.end < math.inf:
             raise ReliableSwapError(f"end is {self.end}, and start {self.start or 0}; give a later end")
-        if not self.segment > 0:
+        if not 0 < self.segment < math.inf:
             raise ReliableSwapError(f"segment is {self.segment}; give a number of seconds above 0")
         if self.on_interrupt not in ("resume", "keep"):
             raise ReliableSwapError(f"unknown on_interrupt {self.on_interrupt!r}; choose resume or keep")

@@ -102,6 +102,9 @@ def test_wrong_numbers_are_named(pipe: UnifiedFacePipeline) -> None:
         pipe.draw(steps=0)
     with pytest.raises(ReliableSwapError, match="temperature is 0"):
         pipe.draw(temperature=0)
+    for guidance in (float("nan"), float("inf"), -1.0):
+        with pytest.raises(ReliableSwapError, match=r"guidance is .*; give 0 or more"):
+            pipe.draw(guidance=guidance)
 
 
 def test_networks_that_do_not_belong_together_are_refused(pipe: UnifiedFacePipeline) -> None:

@@ -145,6 +145,13 @@ def test_what_the_gates_refuse_leaves_nothing(clip: Path, tmp_path: Path) -> Non
     assert not list(tmp_path.glob("**/*.mkv"))
 
 
+@pytest.mark.parametrize("name", ["start", "end", "segment"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0])
+def test_seconds_have_to_be_finite(name: str, value: float) -> None:
+    with pytest.raises(ReliableSwapError, match=f"{name} is {value}"):
+        VideoSettings(**{name: value})
+
+
 @pytest.mark.slow
 def test_a_face_that_may_be_a_minor_s_is_left_alone_among_others(clip: Path, tmp_path: Path) -> None:
     report = Run(people=2, young=(2,)).result(clip, tmp_path / "out.mp4", people="all").report
