@@ -70,6 +70,10 @@ class Row:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Swap the pictures and clips of a list. Running it again keeps the results whose row and files did not change, "
+        "also where --pipeline, --analyser or --device are others: give another DIR to compare them."
+    )
     parser.add_argument(
         "list",
         metavar="LIST.csv",

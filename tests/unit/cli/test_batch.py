@@ -12,7 +12,9 @@ import pytest
 from support.executors import Backwards
 
 from reliableswap.cli import batch
+from reliableswap.cli.batch_list import NEEDED, NUMBERS, PLAIN
 from reliableswap.cli.main import main
+from reliableswap.cli.swap import STRENGTHS
 from reliableswap.errors import NoFaceError, ReliableSwapError
 from reliableswap.jobs.units import Maker
 
@@ -203,3 +205,17 @@ def test_a_wrong_list_is_refused_before_anything_is_made(
 ) -> None:
     with pytest.raises(ReliableSwapError, match=said):
         batch.read_list(write(tmp_path, *rows, header=header))
+
+
+def test_help_and_document_name_every_column_and_what_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["batch", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    document = (Path(__file__).parents[3] / "docs" / "video.md").read_text("utf-8")
+    written = " ".join(document.partition("## Many jobs")[2].partition("\n## ")[0].split())
+    for column in (*NEEDED, *PLAIN, *NUMBERS):
+        assert column in told
+        assert f"`{column}`" in written or column in STRENGTHS
+    for option in ("--pipeline", "--analyser", "--device"):
+        assert option in told.partition("Running it again")[2].partition("positional")[0]
+        assert f"`{option}`" in written
