@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -180,15 +181,17 @@ class Copies:
 
     picture: np.ndarray
     _kept: dict[int, Sampled] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def at_scale(self, scale: float) -> Sampled:
         """The picture, to be read where `scale` of its pixels fall into one."""
         if scale <= 1.5:
             return Sampled(self.picture, scale)
         step = math.floor(_COPIES * math.log2(scale))
-        found = self._kept.get(step)
-        if found is None:
-            while len(self._kept) >= _MOST_COPIES:
-                self._kept.pop(next(iter(self._kept)), None)
-            found = self._kept[step] = Sampled(self.picture, 2 ** (step / _COPIES))
-        return found
+        with self._lock:
+            found = self._kept.get(step)
+            if found is None:
+                while len(self._kept) >= _MOST_COPIES:
+                    self._kept.pop(next(iter(self._kept)))
+                found = self._kept[step] = Sampled(self.picture, 2 ** (step / _COPIES))
+            return found

@@ -51,7 +51,9 @@ def match_detail(
         return light
     ours, theirs = Octaves.of(light, face_width), Octaves.of(reference, face_width)
     ratio = (ours.strengths(face) / np.maximum(theirs.strengths(face), 1e-6))[:, 0]
-    softened = np.where(ratio > EQUAL_RATIO, np.maximum(EQUAL_RATIO / ratio, _MIN_GAIN) - 1, 0)
+    softened = np.where(
+        ratio > EQUAL_RATIO, np.maximum(EQUAL_RATIO / np.maximum(ratio, 1e-6), _MIN_GAIN) - 1, 0
+    )
     # The details of two faces are independent, so their variances add up.
     lent = np.sqrt(np.clip(1 - np.square(ratio * EQUAL_RATIO), 0, 1))
     if softened.any():
@@ -134,7 +136,7 @@ def detail_change(
     limited = np.clip(gains, _MIN_GAIN, _MOST_GAIN)
     change = ours.weighted(_TO_RGB @ ((limited - 1)[..., None] * _FROM_RGB))
     # The details of two faces are independent, so their variances add up.
-    missing = np.sqrt(np.clip(1 - np.square(limited[:, 0] / gains[:, 0]), 0, 1))
+    missing = np.sqrt(np.clip(1 - np.square(limited[:, 0] / np.maximum(gains[:, 0], 1e-6)), 0, 1))
     if missing.any():
         lent = Octaves.of(lender, face_width)
         change += three_channels(skin) * lent.weighted(missing[:, None, None] * np.tile(_LUMA, (3, 1)))

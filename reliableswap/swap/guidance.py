@@ -10,9 +10,10 @@ import numpy as np
 from reliableswap.faces.visibility import Covers, find_glasses
 from reliableswap.geometry import regions
 from reliableswap.geometry.raster import other_side, rasterise
-from reliableswap.geometry.resampling import to_bytes
+from reliableswap.geometry.resampling import put, to_bytes
 from reliableswap.geometry.topology import checked_mesh, checked_picture
-from reliableswap.geometry.warp import ENOUGH, Texture, open_lips, reenact
+from reliableswap.geometry.trust import scale_between
+from reliableswap.geometry.warp import ENOUGH, Sampled, Texture, open_lips, reenact
 from reliableswap.imaging import colour
 from reliableswap.imaging.bands import three_channels
 from reliableswap.models.layer_maps import INVALID
@@ -245,5 +246,12 @@ def carried_glasses(
     worn = find_glasses(source, source_mesh, glasses_net)
     if not worn.any():
         return np.zeros((*shape_hw, 3), np.uint8), np.zeros(shape_hw, np.float32)
-    places = rasterise(target_mesh, shape_hw).picture(source_mesh[:, :2], outside=-2)
-    return cv2.remap(source, places, None, cv2.INTER_LINEAR), cv2.remap(worn, places, None, cv2.INTER_LINEAR)
+    raster = rasterise(target_mesh, shape_hw)
+    levels = np.dstack([source, np.rint(255 * worn).astype(np.uint8)])
+    x, y = raster.interpolate(source_mesh[:, :2])
+    found = Sampled(levels, scale_between(source_mesh, target_mesh)).at(
+        np.column_stack([x, y]), cv2.INTER_LINEAR
+    )
+    whole = np.zeros((*shape_hw, 4), np.uint8)
+    put(whole, raster.pixels, found)
+    return np.ascontiguousarray(whole[..., :3]), whole[..., 3].astype(np.float32) / 255

@@ -172,11 +172,11 @@ class FaceJob:
 
     @cached_property
     def only_target_bearded(self) -> float:
-        """How certainly the target has a full beard and the source has none, in 0..1.
+        """How certainly the target has a full beard, and the source has none, in 0..1.
 
         A light beard is none to keep: it can be covered, and with it a face looks like the target's to most.
         """
-        full = float(rising(self.target.covers.bearded, _FULL_BEARD)) * self.settings.likeness
+        full = float(rising(self.target.covers.bearded, _FULL_BEARD))
         return full * (1 - self.source.strict_covers.bearded) if full > 0 else 0.0
 
     @cached_property
@@ -207,5 +207,14 @@ class FaceJob:
         """
         seen_at = origins(self.move, self.window)
         hidden, bare = self.target.covers.at(seen_at)
+        return self._in_front(hidden, seen_at), hidden, bare
+
+    def in_front(self, where: Window | None = None) -> np.ndarray:
+        """(h,w) in 0..1 what stays in front of the face, in the reshaped region or a window of it; glasses count as far
+        as the settings leave them on."""
+        seen_at = origins(self.move, where)
+        return self._in_front(self.target.covers.at(seen_at)[0], seen_at)
+
+    def _in_front(self, hidden: np.ndarray, seen_at: np.ndarray) -> np.ndarray:
         glasses = self.target.covers.glasses.at(seen_at)
-        return hidden - (1 - self.settings.glasses) * np.minimum(hidden, glasses), hidden, bare
+        return np.asarray(hidden - (1 - self.settings.glasses) * np.minimum(hidden, glasses))

@@ -191,8 +191,11 @@ class Follower:
         if not (slipped or not live.seen or (live.face.presence or 0.0) < _SURE):
             return
         (again,) = self._read(pixels, [detection], passes=2)
-        if (again.presence or 0.0) > (live.face.presence or 0.0) or not live.seen:
+        if not live.seen:
             self._update(live, again, pixels.shape)
+        elif (again.presence or 0.0) > (live.face.presence or 0.0) and _inside(again, pixels.shape):
+            # The same frame was read before, so what moved is the reading.
+            live.speed, live.face = live.speed + 0.7 * (_middle(again) - _middle(live.face)), again
 
     def _begin(self, detection: Detection, pixels: np.ndarray) -> None:
         """Follow a new face, also backwards through the frames since the last search."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from reliableswap.faces.ageing import ageing
-from reliableswap.geometry.shape import origins
 from reliableswap.swap.job import FaceJob
 
 
@@ -16,9 +15,5 @@ def age(job: FaceJob) -> FaceJob:
     """
     if job.years == 0:
         return job
-    seen_at = origins(job.move)
-    hidden, _ = job.target.covers.at(seen_at)
-    worn = job.target.covers.glasses.at(seen_at)
-    open_to_view = 1 - (hidden - (1 - job.settings.glasses) * np.minimum(hidden, worn))
-    image, changed = ageing().picture(job.image, job.goal, job.years, open_to_view)
+    image, changed = ageing().picture(job.image, job.goal, job.years, 1 - job.in_front())
     return job.with_layers(image=image, mask=np.maximum(job.mask, changed))

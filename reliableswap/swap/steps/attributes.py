@@ -33,7 +33,7 @@ def put_on_glasses(job: FaceJob) -> FaceJob:
     picture, worn = carried_glasses(
         job.source.pixels, job.source.mesh, job.goal, job.target.shape, job.networks.glasses
     )
-    opacity = worn * np.float32(job.settings.likeness)
+    opacity = worn * np.float32(job.settings.likeness) * (1 - job.in_front())
     mixed = job.image + three_channels(opacity) * (picture.astype(np.float32) - job.image)
     image = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
     return job.with_layers(image=image, mask=np.maximum(job.mask, opacity))

@@ -15,10 +15,8 @@ from reliableswap.swap.guidance import Guidance, guidance_texture
 from reliableswap.swap.job import FaceJob
 from reliableswap.swap.person import directions
 
-_SMILING = (
-    1.1,
-    1.25,
-)  # of the mouths' widths' ratio, between which the folds beside the mouth become the target's
+# The mouths' widths' ratio between which the folds beside the mouth become the target's.
+_SMILING = (1.1, 1.25)
 _ASIDE = (35.0, 45.0)  # degrees of yaw that the target does not have, between which a source looks aside
 _LESS_VALID = 0.4  # of the texture's validity, which the generator then draws more over
 _SOFT_FOLDS = 0.02  # of the face's width
@@ -27,23 +25,28 @@ _SOFT_FOLDS = 0.02  # of the face's width
 def guide(job: FaceJob) -> FaceJob:
     """Layers of the crop: `seen` (S,S,3) uint8 the target.
 
-    And if the generator takes guidance: `guidance` (1,4,S,S), `toned` (S,S,3), what the target's light has changed of
-    its texture, and `beard` (S,S) in 0..1, where it shows a beard that the target does not have. Where folds of the
-    skin are the target's: `folds` (S,S,3), what that changes besides.
+    And if the generator takes guidance: `guidance` (1,4,S,S), `valid` (S,S) in 0..1, where the source shows its
+    texture, `toned` (S,S,3), what the target's light has changed of it, and `beard` (S,S) in 0..1, where it shows a
+    beard that the target does not have. Where folds of the skin are the target's: `folds` (S,S,3), what that changes
+    besides.
     """
     place = job.crop
     seen = to_bytes(generators_crop(job.layer("reshaped"), place.matrix, place.size, job.quick))
     if not job.networks.generator.guidance_channels:
         return job.with_layers(seen=seen)
-    made = _trusted(job, _guidance(job, seen, apply(place.matrix, job.goal)))
+    made = _guidance(job, seen, apply(place.matrix, job.goal))
+    # What the outline of a source that looks aside shows would be drawn across the middle of the face.
+    aside = _looks_aside(job.source.mesh, job.goal) if job.is_large else np.float32(0)
+    valid = made.validity.astype(np.float32)
     colours = cv2.split(to_planes(made.texture)[0].transpose(1, 2, 0))
-    planes = cv2.merge([*colours, made.validity.astype(np.float32)])
+    planes = cv2.merge([*colours, valid * (1 - np.float32(_LESS_VALID) * aside)])
     folds = {} if made.folds is None else {"folds": made.folds}
     return job.with_layers(
         seen=seen,
         guidance=planes.transpose(2, 0, 1)[None],
+        valid=valid,
         toned=made.change,
-        beard=_wanted(job, made.beard),
+        beard=_wanted(job, made.beard * (1 - aside)),
         **folds,
     )
 
@@ -62,17 +65,6 @@ def _shown(job: FaceJob, name: str, shape_hw: tuple[int, ...]) -> np.ndarray:
     height, width = job.target.shape
     region = job.shows(name, (slice(0, height), slice(0, width)))
     return cv2.warpAffine(region, job.crop.matrix, shape_hw[::-1], flags=cv2.INTER_LINEAR)
-
-
-def _trusted(job: FaceJob, made: Guidance) -> Guidance:
-    """The guidance, in large photos less valid as far as the source looks aside and the target does not.
-
-    What the outline of such a source shows would be drawn across the middle of the face.
-    """
-    aside = _looks_aside(job.source.mesh, job.goal) if job.is_large else 0.0
-    if aside == 0:
-        return made
-    return made._replace(validity=made.validity * (1 - _LESS_VALID * aside), beard=made.beard * (1 - aside))
 
 
 def _looks_aside(mesh: np.ndarray, other: np.ndarray) -> np.float32:

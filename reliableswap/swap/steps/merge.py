@@ -13,7 +13,6 @@ import numpy as np
 from reliableswap.faces.align import inverse
 from reliableswap.geometry import regions
 from reliableswap.geometry.regions import window
-from reliableswap.geometry.shape import origins
 from reliableswap.imaging.bands import (
     bands_for,
     collapse,
@@ -110,7 +109,7 @@ class _Place:
         oval = regions.oval(mesh, self.shape)
         margin, feather = (length * job.width for length in (job.settings.margin, job.settings.feather))
         self.known = regions.feathered(oval, feather) * self._inside(side)
-        self.open = _open(job, self.window)
+        self.open = 1 - job.in_front(self.window)
         inside = regions.feathered(regions.eroded(oval, margin + feather), feather)
         self.alpha = (inside * self._inside(side) * self.open * job.settings.likeness).astype(np.float32)
 
@@ -125,11 +124,3 @@ class _Place:
         edge = max(1, side // 32)
         square[edge:-edge, edge:-edge] = 1
         return np.asarray(cv2.warpAffine(square, self.back, self.shape[::-1], flags=cv2.INTER_LINEAR))
-
-
-def _open(job: FaceJob, where: tuple[slice, slice]) -> np.ndarray:
-    """(h,w) where nothing stays in front of the face."""
-    seen_at = origins(job.move, where)
-    hidden, _ = job.target.covers.at(seen_at)
-    worn = job.target.covers.glasses.at(seen_at)
-    return np.asarray(1 - (hidden - (1 - job.settings.glasses) * np.minimum(hidden, worn)))

@@ -63,7 +63,7 @@ def _with_fitting_lips(job: FaceJob, mixed: Mixture) -> Mixture:
     red = lips * (1 - regions.inner_mouth(mesh, shape)) > 0
     if not red.any():
         return mixed
-    shown = red & (job.layer("guidance")[0, 3] > ENOUGH)
+    shown = red & (job.layer("valid") > ENOUGH)
     hidden = 1 - float(np.count_nonzero(shown)) / np.count_nonzero(red)
     share = max(rising(lips_stretch(job.source.mesh, job.goal), _STRETCHED), rising(hidden, _UNSEEN))
     if share == 0:

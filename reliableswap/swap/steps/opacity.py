@@ -54,8 +54,7 @@ def opacity(job: FaceJob) -> FaceJob:
 
 def _validity(job: FaceJob, piece: Window) -> np.ndarray:
     """(H,W) in 0..1 how far the source's texture counts, in a piece of the crop's window."""
-    valid = enlarged(job, np.ascontiguousarray(job.layer("guidance")[0, 3]), piece)
-    return rising(valid, _VALID)
+    return rising(enlarged(job, job.layer("valid"), piece), _VALID)
 
 
 def _inside(mesh: np.ndarray, shape_hw: tuple[int, int], valid: np.ndarray, beard: np.ndarray) -> np.ndarray:
