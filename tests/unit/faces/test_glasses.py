@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from support.blend_faces import OTHER, WOMAN, face, painted_glasses
@@ -32,6 +33,16 @@ def test_the_bundled_network_finds_whole_frames(rng: np.random.Generator) -> Non
         mirror = flipped(AlignedFace(worn, mesh))
         other = glasses.find(mirror.crop, mirror.mesh, network).on(picture.shape[:2])
         assert np.abs(other[:, ::-1] - odds).mean() < 0.003
+
+
+def test_carried_glasses_are_reduced_before_they_are_read() -> None:
+    picture, mesh = face(WOMAN, 640)
+    worn = painted_glasses(picture, mesh)
+    small, over = carried_glasses(worn, mesh, (mesh + 0.5) / 8 - 0.5, (80, 80), bundled_glasses())
+    there = over > 0.5
+    assert there.sum() > 20
+    averaged = cv2.resize(worn, (80, 80), interpolation=cv2.INTER_AREA)
+    assert np.abs(small[there].astype(int) - averaged[there]).mean() < 10
 
 
 def test_glasses_are_carried_where_the_loss_looks_and_only_for_kinds_whose_source_says_who(

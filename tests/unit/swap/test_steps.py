@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -23,6 +25,7 @@ from reliableswap.models.light import LightGenerator
 from reliableswap.models.simswap import SimSwapGenerator
 from reliableswap.swap.engines import run
 from reliableswap.swap.settings import SwapSettings
+from reliableswap.swap.steps.attributes import put_on_glasses
 from reliableswap.swap.steps.compose import compose
 from reliableswap.swap.steps.detail import detail
 from reliableswap.swap.steps.expression import corrected, correction
@@ -211,6 +214,18 @@ def test_a_generator_without_the_setting_is_asked_for_the_plain_vector(
     older = SimSwapGenerator(channels=8, identity_dim=128)
     asked = job(pipe, portrait(2), portrait(1), generator=older, identity=identity, fixer=None)
     assert np.allclose(identity_request(asked), asked.person.v_id, atol=1e-5)
+
+
+def test_the_sources_glasses_go_behind_what_is_in_front_of_the_target(pipe: ReliableSwapPipeline) -> None:
+    worn = blend_faces.painted_glasses(*blend_faces.face(blend_faces.WOMAN, 320))
+    settings = SwapSettings(shape=0).with_attributes({"glasses": "source"})
+    seen = job(pipe, portrait(3, 320), worn, settings)
+    covers = seen.target.covers
+    everything = np.zeros_like(covers.maps)
+    everything[..., 0] = 1
+    behind = replace(seen, target=seen.target.knowing(covers=replace(covers, maps=everything)))
+    assert not np.array_equal(put_on_glasses(seen).image, seen.image)
+    assert np.array_equal(put_on_glasses(behind).image, behind.image)
 
 
 @pytest.mark.slow
