@@ -21,6 +21,8 @@ from reliableswap.models.messages import first_few
 
 from .layout import Tensors
 
+_BEGINNINGS = (b"PK", b"\x80")  # of what torch.save writes: a zip archive, or formerly a pickle
+
 
 def read_checkpoint(path: Path) -> Any:
     """Read a checkpoint: tensors by name, nested as in the file. No code in it ever runs."""
@@ -29,6 +31,9 @@ def read_checkpoint(path: Path) -> Any:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
+        with path.open("rb") as stream:
+            if not stream.read(2).startswith(_BEGINNINGS):
+                raise WeightsError(f"{path} is no checkpoint of PyTorch; download it again")
         return torch.load(path, map_location="cpu", weights_only=True)
     except SafetensorError as error:
         raise WeightsError(f"{path} is no complete safetensors file ({error}); download it again") from error

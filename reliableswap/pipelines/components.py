@@ -111,8 +111,8 @@ class Components:
     def unchanged_weights(self) -> Iterator[None]:
         """Inside, components move to another device or dtype; what was checked of them stays true."""
         self.check_encoders()
-        self._runtime, self.runtime_name, self._by_runtime = None, None, {}
         yield
+        self._runtime, self.runtime_name, self._by_runtime = None, None, {}
         if self._pipe.generator is not None:
             self._remember()
 

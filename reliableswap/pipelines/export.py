@@ -63,6 +63,8 @@ def export_folder(
     pipe = ReliableSwapPipeline.from_pretrained(place) if whole else None
     networks = dict(pipe.components) if pipe else {"network": load_network(place, dtype=torch.float32)}
     left_out = [name for name, network in networks.items() if getattr(network, "runs_itself", False)]
+    if left_out and not whole:
+        raise ReliableSwapError(f"{place} is an ONNX file already; copy it")
     for name in left_out:
         logger.warning("%s is left out: it is an ONNX file already", name)
     networks = {

@@ -6,6 +6,7 @@ from typing import Any
 
 from reliableswap.errors import ReliableSwapError
 from reliableswap.models.comb_autoencoder import CombAutoencoder
+from reliableswap.models.compat import check_encoder
 from reliableswap.models.detector import FaceDetector
 from reliableswap.models.fixer import FixerNet
 from reliableswap.models.generator import Generator
@@ -66,6 +67,11 @@ class ReliableSwapPipeline(SwapCalls, StoredPipeline):
         self._running = Components(self)
         self._running.check_encoders()
         self._safety = Gates()
+
+    def check_weights(self) -> None:
+        """Raise WeightsError unless identity and fixer are those that the generator was trained with."""
+        if self.generator is not None and self.identity is not None:
+            check_encoder(self.generator, self.identity, self.fixer)
 
     def on(self, device: str) -> ReliableSwapPipeline:
         """Move to a device by name; one that this machine does not have is an error of one line.

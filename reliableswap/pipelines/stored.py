@@ -90,8 +90,15 @@ class StoredPipeline(DiffusionPipeline):
         if any(p.dtype == torch.bfloat16 for network in networks for p in network.parameters()):
             raise WeightsError(
                 "a pipeline in bfloat16 is not saved: after rounding, its encoders can't be recognised as those that "
-                "the generator was trained with; move it to torch.float32 or torch.float16 first"
+                "the generator was trained with; load it again in float32 or float16"
             )
+        try:
+            self.check_weights()
+        except WeightsError as error:
+            raise WeightsError(
+                f"the pipeline is not saved, for it could not be loaded: {error}; weights that were in bfloat16 stay "
+                "rounded, so load it again in float32"
+            ) from error
         hub = {key: kwargs.pop(key) for key in _HUB if key in kwargs}
         super().save_pretrained(save_directory, **kwargs)
         folder = Path(save_directory)
@@ -106,6 +113,9 @@ class StoredPipeline(DiffusionPipeline):
                 commit_message=hub.get("commit_message") or "Upload a ReliableSwap pipeline",
                 revision=hub.get("revision"),
             )
+
+    def check_weights(self) -> None:
+        """Raise WeightsError unless the networks fit together; reads all weights that tell."""
 
     def card(self, place: str, figures: Mapping[str, float | str] | None) -> str:
         """The text of the card; `place` is what its example loads, `figures` are measured values by name."""

@@ -116,15 +116,16 @@ class UnifiedFacePipeline(StoredPipeline):
         )
         self._analyser: FaceAnalyser | None = None
         self._encoder: IdentityEncoder | None = None
+        self._known: IdentityEncoder | None = None  # which fits, and stays so in another dtype
         self._gates = Gates()
         _check(tokeniser, transformer)
+        if identity is not None:
+            self._check_encoder(identity)
 
     @property
     def analyser(self) -> FaceAnalyser:
         """What finds faces."""
-        if self._analyser is None:
-            self._analyser = BundledAnalyser(self.detector, self.landmarks)
-        return self._analyser
+        return self._analyser or BundledAnalyser(self.detector, self.landmarks)
 
     @analyser.setter
     def analyser(self, analyser: FaceAnalyser | None) -> None:
@@ -139,13 +140,25 @@ class UnifiedFacePipeline(StoredPipeline):
             if self._encoder is None:
                 self._encoder = IdentityEncoder.from_pretrained(bundled("identity")).to(self.device)
             encoder = self._encoder
+        if encoder is not self._known:
+            self._check_encoder(encoder)
+        return encoder
+
+    def _check_encoder(self, encoder: IdentityEncoder) -> None:
+        """Raise WeightsError unless the transformer was trained with this encoder."""
         wanted = self.transformer.config["identity_checksum"]
         if wanted and encoder.checksum() != wanted:
             raise WeightsError(
                 "the identity encoder is not the one that this transformer was trained with; pass identity= with "
                 f"checksum {wanted[:16]}"
             )
-        return encoder
+        self._known = encoder
+
+    def check_weights(self) -> None:
+        """Raise WeightsError unless the networks fit together."""
+        _check(self.tokeniser, self.transformer)
+        if self.identity is not None:
+            self._check_encoder(self.identity)
 
     def describe(self, picture: PictureLike, face: int = 0) -> str:
         """Describe a face of a picture; 0 is the largest."""
@@ -180,6 +193,8 @@ class UnifiedFacePipeline(StoredPipeline):
         for name, value, least in (("steps", steps, 1), ("count", count, 1), ("guidance", guidance, 0)):
             if not least <= value < math.inf:  # NaN neither
                 raise ReliableSwapError(f"{name} is {value}; give {least} or more")
+        if not -(2**63) <= seed < 2**63:
+            raise ReliableSwapError(f"seed is {seed}; give a whole number of at most 18 digits")
         if not 0 < temperature < 10:
             raise ReliableSwapError(f"temperature is {temperature}; give a number above 0, such as 0.9")
         if description:

@@ -84,11 +84,15 @@ class ExportedFolder(Mapping[str, ExportedFile]):
         self.folder, self.threads = Path(folder), threads
         try:
             content = json.loads((self.folder / LIST).read_text("utf-8"))
+            self.about: dict[str, dict[str, Any]] = content["files"]
+            self.form: str = content["format"]
+            self.pipeline: dict[str, Any] = content.get("pipeline", {})
         except FileNotFoundError as error:
             raise WeightsError(f"no {LIST} in {folder}; give a folder of `reliableswap export`") from error
-        self.about: dict[str, dict[str, Any]] = content["files"]
-        self.form: str = content["format"]
-        self.pipeline: dict[str, Any] = content.get("pipeline", {})
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise WeightsError(
+                f"{LIST} in {folder} is damaged ({error!r}); export the folder again"
+            ) from error
         self._opened: dict[str, ExportedFile] = {}
         self._locks = {name: Lock() for name in self.about}
 

@@ -210,8 +210,11 @@ def test_in_bfloat16_it_loads_and_swaps_and_is_not_saved(tmp_path: Path) -> None
         assert rounded.generator is not None
         assert next(rounded.generator.parameters()).dtype == torch.bfloat16
     assert rounded(portrait(1), portrait(2)).report.engine == "neural"
-    with pytest.raises(WeightsError, match=r"torch\.float32 or torch\.float16 first"):
+    with pytest.raises(WeightsError, match="load it again in float32 or float16"):
         rounded.save_pretrained(tmp_path / "rounded")
+    with pytest.raises(WeightsError, match="weights that were in bfloat16 stay rounded"):
+        rounded.to(torch.float32).save_pretrained(tmp_path / "rounded")
+    assert not (tmp_path / "rounded").exists()
     half = ReliableSwapPipeline.bundled(torch_dtype=torch.float16)
     half.save_pretrained(tmp_path / "half")
     assert ReliableSwapPipeline.from_pretrained(tmp_path / "half").generator is not None

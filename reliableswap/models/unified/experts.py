@@ -18,6 +18,13 @@ class Mlp(nn.Sequential):
         super().__init__(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))
 
 
+def _in_float32(router: nn.Module, x: Tensor) -> Tensor:
+    """What a linear layer makes of x, in float32 whatever the network's dtype: near choices must not be rounded."""
+    assert isinstance(router, nn.Linear)
+    bias = None if router.bias is None else router.bias.float()
+    return F.linear(x.float(), router.weight.float(), bias)
+
+
 class TokenExperts(nn.Module):
     """(N,W) -> (N,W) and the balance loss: an expert that all tokens share, and the best `top_k` of some others."""
 
@@ -30,7 +37,7 @@ class TokenExperts(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         with torch.autocast(x.device.type, enabled=False):
-            odds = F.softmax(self.router(x.float()), 1)
+            odds = F.softmax(_in_float32(self.router, x), 1)
         best, chosen = odds.topk(self.top_k, 1)
         weights = torch.zeros_like(odds).scatter(1, chosen, best)
         count = max(1, len(x))  # a batch may hold no row of this group; its experts take part all the same
@@ -135,7 +142,7 @@ class SequenceExperts(nn.Module):
     def weights(self, pooled: Tensor, drawing: Tensor, identified: Tensor) -> Tensor:
         """(B,W) means of the picture's tokens -> (B,4): copy, zero, noise, identity."""
         with torch.autocast(pooled.device.type, enabled=False):
-            ask, draw = (router(pooled.float()) for router in self.routers)
+            ask, draw = (_in_float32(router, pooled) for router in self.routers)
             logits = torch.where(drawing[:, None], draw, ask)
         closed = torch.zeros_like(logits, dtype=torch.bool)
         closed[:, NOISE] = ~drawing

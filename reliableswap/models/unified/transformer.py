@@ -155,8 +155,8 @@ class UnifiedTransformer(Network):
             rows = (slice(len(words) - drawn), slice(len(words) - drawn, None))
         x, places = self._sequence(words, picture, drawing)
         mask = self._looks(words, drawing)
-        level = self._level((picture == self.mask).float().mean(1))
-        told = self.resampler(identity) if self.resampler is not None else None
+        level = self._level((picture == self.mask).float().mean(1)).to(x.dtype)
+        told = self.resampler(identity.to(x.dtype)) if self.resampler is not None else None
         balance = x.new_zeros((), dtype=torch.float32)
         for number, block in enumerate(self.blocks):
             before = x

@@ -189,7 +189,7 @@ def test_never_unpickles_objects(weights: dict[str, Tensor], tmp_path: Path) -> 
 @pytest.mark.parametrize("ending", ["pth", "safetensors"])
 def test_says_that_a_file_is_broken(ending: str, tmp_path: Path) -> None:
     (tmp_path / f"file.{ending}").write_bytes(b"<html>404</html>" * 40)
-    with pytest.raises(WeightsError, match=rf"file\.{ending}") as caught:
+    with pytest.raises(WeightsError, match=rf"file\.{ending} is no (complete|checkpoint)") as caught:
         convert("simswap", tmp_path / f"file.{ending}", tmp_path / "out")
     assert "\n" not in str(caught.value)
     with pytest.raises(WeightsError, match="no checkpoint at"):

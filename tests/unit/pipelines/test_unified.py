@@ -11,8 +11,11 @@ import torch
 from support.described import tiny_tokeniser, tiny_transformer
 from support.people import person, portrait
 
+from reliableswap.bundled import bundled
 from reliableswap.cli.main import main
 from reliableswap.errors import NoFaceError, RefusedError, ReliableSwapError, WeightsError
+from reliableswap.faces.analysers.bundled import BundledAnalyser
+from reliableswap.models.detector import FaceDetector
 from reliableswap.models.identity import IdentityEncoder
 from reliableswap.pipelines.unified import UnifiedFacePipeline
 from reliableswap.provenance.metadata import GENERATED
@@ -47,6 +50,26 @@ def test_it_comes_back(pipe: UnifiedFacePipeline, folder: Path) -> None:
         "tokeniser",
         "transformer",
     ]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_it_runs_in_half_precision(dtype: torch.dtype) -> None:
+    tokeniser, encoder = tiny_tokeniser(), IdentityEncoder(body="mobilefacenet", embedding_size=128).eval()
+    transformer = tiny_transformer(tokeniser, identity_checksum=encoder.checksum())
+    half = UnifiedFacePipeline(tokeniser, transformer, identity=encoder).to(dtype)
+    assert half.draw("a man", steps=2).pictures[0].pixels.shape == (128, 128, 3)
+    assert isinstance(half.describe(portrait(1, 300)), str)
+
+
+def test_another_detector_finds_the_faces_from_then_on(pipe: UnifiedFacePipeline) -> None:
+    other = UnifiedFacePipeline(pipe.tokeniser, pipe.transformer)
+    before = other.analyser
+    assert isinstance(before, BundledAnalyser)
+    other.detector = FaceDetector.from_pretrained(bundled("detector"))
+    after = other.analyser
+    assert isinstance(after, BundledAnalyser)
+    assert after.detector is other.detector
+    assert before.detector is not other.detector
 
 
 def test_a_seed_is_a_face(pipe: UnifiedFacePipeline) -> None:
@@ -100,6 +123,8 @@ def test_words_that_it_does_not_know_are_said(
 def test_wrong_numbers_are_named(pipe: UnifiedFacePipeline) -> None:
     with pytest.raises(ReliableSwapError, match="steps is 0"):
         pipe.draw(steps=0)
+    with pytest.raises(ReliableSwapError, match="seed is"):
+        pipe.draw(seed=10**20)
     with pytest.raises(ReliableSwapError, match="temperature is 0"):
         pipe.draw(temperature=0)
     for guidance in (float("nan"), float("inf"), -1.0):
@@ -118,11 +143,9 @@ def test_networks_that_do_not_belong_together_are_refused(pipe: UnifiedFacePipel
     with torch.no_grad():
         sharper.decoder[0].weight.add_(0.1)
     assert UnifiedFacePipeline(sharper, pipe.transformer).tokeniser is sharper
-    strange = UnifiedFacePipeline(
-        pipe.tokeniser, tiny_transformer(pipe.tokeniser, identity_checksum="abc"), identity=IdentityEncoder()
-    )
+    strange = tiny_transformer(pipe.tokeniser, identity_checksum="abc")
     with pytest.raises(WeightsError, match="identity encoder is not the one"):
-        _ = strange.encoder
+        UnifiedFacePipeline(pipe.tokeniser, strange, identity=IdentityEncoder())
 
 
 def test_drawings_pass_the_nudity_gate(pipe: UnifiedFacePipeline, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from reliableswap.errors import WeightsError
 from reliableswap.models.layer_maps import CHANNELS
 from reliableswap.pipelines.exported import ExportedPipeline
+from reliableswap.runtime.exported import ExportedFolder
 from reliableswap.runtime.exported_networks import FileGenerator, FileNetwork
 
 
@@ -23,6 +25,13 @@ class Folder(dict[str, Callable[..., list[np.ndarray]]]):
         super().__init__(files)
         self.pipeline = pipeline or {}
         self.about = {name: {"config": {}, "inputs": {}} | about for name in files}
+
+
+@pytest.mark.parametrize("content", ['{"files": {', "{}", "[]"])
+def test_a_damaged_list_of_exported_files_is_told(content: str, tmp_path: Path) -> None:
+    (tmp_path / "exported.json").write_text(content)
+    with pytest.raises(WeightsError, match=r"exported\.json in .* is damaged"):
+        ExportedFolder(tmp_path)
 
 
 def test_samples_run_one_by_one() -> None:
