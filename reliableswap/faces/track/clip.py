@@ -186,7 +186,7 @@ def find_faces(
         raise ReliableSwapError("the clip has no frames; give one that can be decoded")
     rows, found = gather(follower, settings)
     people = tuple(
-        ClipPerson(number, one.seen, one.best.frame, one.best.box, one.vector, one.best.crop)
+        ClipPerson(number, one.seen, one.best.frame, one.best.box, one.vector, one.thumbnail)
         for number, one in enumerate(found, 1)
     )
     return ClipFaces(follower.frame + 1, size, people, rows, fingerprint)

@@ -36,6 +36,12 @@ class Somebody:
     best: Look
     vector: np.ndarray
 
+    @property
+    def thumbnail(self) -> np.ndarray:
+        """(112,112,3) uint8 the best look's crop."""
+        assert self.best.crop is not None, "the best look of a tracklet keeps its crop"
+        return self.best.crop
+
 
 def gather(follower: Follower, settings: TrackSettings) -> tuple[Rows, list[Somebody]]:
     """The table of faces, and the people in the order of their numbers."""

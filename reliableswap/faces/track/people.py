@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 
@@ -27,14 +28,14 @@ def cluster(tracklets: Sequence[Tracklet], settings: TrackSettings) -> list[list
     count = len(groups)
     if count < 2:
         return groups
-    alike = np.full((count, count), -np.inf)
-    for i in range(count):
-        for j in range(i):
-            alike[i, j] = alike[j, i] = _likeness(tracklets[i], tracklets[j], settings)
+    alike = _likenesses(tracklets, settings)
     weight = np.array([max(1, len(one.frames)) for one in tracklets], float)
     alive = np.ones(count, bool)
+    best = alike.argmax(1)  # of each row; whole rows are searched anew only where it is gone
+    rows = np.arange(count)
     while True:
-        i, j = divmod(int(alike.argmax()), count)
+        i = int(alike[rows, best].argmax())
+        j = int(best[i])
         if alike[i, j] < settings.same:
             return [group for group, there in zip(groups, alive, strict=True) if there]
         groups[i] = groups[i] + groups[j]
@@ -47,17 +48,34 @@ def cluster(tracklets: Sequence[Tracklet], settings: TrackSettings) -> list[list
         alike[j], alike[:, j] = -np.inf, -np.inf
         alive[j] = False
         groups[j] = []
+        gone = (best == i) | (best == j)
+        gone[[i, j]] = True
+        best[gone] = alike[gone].argmax(1)
+        nearer = ~gone & (alike[:, i] > alike[rows, best])
+        best[nearer] = i
 
 
-def _likeness(one: Tracklet, other: Tracklet, settings: TrackSettings) -> float:
-    """How surely two tracklets are one person, on the scale of the cosine; minus infinity: surely not."""
-    if not set(one.frames).isdisjoint(other.frames):
-        return -np.inf
-    a, b = one.vector, other.vector
-    continued = continues(one, other, settings)
-    if a is None or b is None:
-        return settings.same if continued else settings.same - _UNKNOWN
-    return float(a @ b) + (_CONTINUED if continued else 0.0)
+def _likenesses(tracklets: Sequence[Tracklet], settings: TrackSettings) -> np.ndarray:
+    """(N,N) how surely two tracklets are one person, on the scale of the cosine; minus infinity: surely not."""
+    count = len(tracklets)
+    frames, vectors = [set(one.frames) for one in tracklets], [one.vector for one in tracklets]
+    shots: dict[int, list[int]] = {}
+    for number, one in enumerate(tracklets):
+        shots.setdefault(one.shot, []).append(number)
+    alike = np.full((count, count), settings.same - _UNKNOWN)
+    known = {number: vector for number, vector in enumerate(vectors) if vector is not None}
+    if known:
+        seen, numbers = np.stack([*known.values()]).astype(np.float64), [*known]
+        alike[np.ix_(numbers, numbers)] = seen @ seen.T
+    for together in shots.values():  # only these share frames, or go on where another ended
+        for i, j in combinations(together, 2):
+            if not frames[i].isdisjoint(frames[j]):
+                alike[i, j] = alike[j, i] = -np.inf
+            elif continues(tracklets[i], tracklets[j], settings):
+                told = i in known and j in known
+                alike[i, j] = alike[j, i] = alike[i, j] + _CONTINUED if told else settings.same
+    np.fill_diagonal(alike, -np.inf)
+    return alike
 
 
 def continues(one: Tracklet, other: Tracklet, settings: TrackSettings) -> bool:

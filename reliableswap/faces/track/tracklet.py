@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -13,12 +13,15 @@ MOST_LOOKS = 5
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """A good view of a face: its identity vector (D,) of length 1, and its aligned crop (112,112,3) uint8."""
+    """A good view of a face: its identity vector (D,) of length 1, and its aligned crop (112,112,3) uint8, or None.
+
+    Only the best look of a tracklet keeps its crop.
+    """
 
     frame: int
     quality: float
     vector: np.ndarray | None
-    crop: np.ndarray
+    crop: np.ndarray | None
     box: np.ndarray
 
 
@@ -50,7 +53,8 @@ class Tracklet:
 
     def keep(self, look: Look) -> None:
         """Keep the look if it is among the best."""
-        self.looks = sorted([*self.looks, look], key=lambda one: -one.quality)[:MOST_LOOKS]
+        best, *others = sorted([*self.looks, look], key=lambda one: -one.quality)[:MOST_LOOKS]
+        self.looks = [best, *(replace(one, crop=None) for one in others)]
 
     @property
     def vector(self) -> np.ndarray | None:
