@@ -42,6 +42,17 @@ def tracklet(
     return made
 
 
+def test_the_best_look_alone_keeps_its_crop() -> None:
+    made = Tracklet(0, 1)
+    for quality in (0.5, 0.9, 0.7):
+        made.keep(Look(0, quality, None, np.full((112, 112, 3), round(100 * quality), np.uint8), np.zeros(4)))
+    assert [one.quality for one in made.looks] == [0.9, 0.7, 0.5]
+    best, *others = (one.crop for one in made.looks)
+    assert best is not None
+    assert best[0, 0, 0] == 90
+    assert others == [None, None]
+
+
 def numbers(groups: list[list[Tracklet]]) -> list[list[int]]:
     return sorted(sorted(one.number for one in group) for group in groups)
 
