@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import cv2
@@ -24,6 +25,8 @@ _SIDED_LIGHT = 0.025  # of the face's width: the scale at which light that one s
 _LIGHT_CELLS = 6  # cells of that scale in which it is worked out: fewer blur a shadow's edge
 _MEETING = 0.02  # of the face's width: the scale at which the texture's light meets the target's at its end
 _FOLDS = 0.008  # of the face's width: the scale above which folds of the skin can be the target's
+_LEAST_FOLD = 0.02  # share of the target's folds from which they are worked out
+_SURROUNDINGS = 12  # sigmas around them that local means need
 _END, _SMALL_END = 0.1, 0.05  # of the face's width: the distance from the texture's end within which it does
 _ANY = 100.0  # times the limit of how far light may differ: none
 # Pixels of a face's width from which a clip's tones are worked out at half the size, and at a third of it.
@@ -132,9 +135,17 @@ def _folded(
     toned: np.ndarray, target: np.ndarray, skin: np.ndarray, width: float, folds: np.ndarray
 ) -> np.ndarray:
     """(H,W,3) float32 in RGB what a texture in the target's tone changes by where folds are the target's."""
-    room = 1 / np.maximum(folds, 1 / _ANY) - 1
-    lab = colour.limit_light(colour.to_lab(toned), colour.to_lab(target), skin, _FOLDS * width, room)
-    return np.asarray(colour.to_rgb(lab) - toned, np.float32)
+    change, sigma = np.zeros(target.shape, np.float32), _FOLDS * width
+    left, top, across, down = cv2.boundingRect((folds > _LEAST_FOLD).astype(np.uint8))
+    if across:
+        pad = math.ceil(_SURROUNDINGS * sigma)
+        where = slice(max(top - pad, 0), top + down + pad), slice(max(left - pad, 0), left + across + pad)
+        room = 1 / np.maximum(folds[where], 1 / _ANY) - 1
+        before, seen = colour.to_lab(toned[where]), colour.to_lab(target[where])
+        change[where] = (
+            colour.to_rgb(colour.limit_light(before, seen, skin[where], sigma, room)) - toned[where]
+        )
+    return change
 
 
 def _clear(validity: np.ndarray, mesh: np.ndarray, width: float) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from reliableswap.faces.align import apply, generators_crop, to_planes
+from reliableswap.faces.align import apply, generators_crop, inverse, to_planes
 from reliableswap.geometry import regions
 from reliableswap.geometry.measures import pose_of
 from reliableswap.geometry.ramps import rising
@@ -61,10 +61,16 @@ def _wanted(job: FaceJob, beard: np.ndarray) -> np.ndarray:
 
 
 def _shown(job: FaceJob, name: str, shape_hw: tuple[int, ...]) -> np.ndarray:
-    """(S,S) in 0..1 how far the target's crop shows a class of face_classes.py."""
-    height, width = job.target.shape
-    region = job.shows(name, (slice(0, height), slice(0, width)))
-    return cv2.warpAffine(region, job.crop.matrix, shape_hw[::-1], flags=cv2.INTER_LINEAR)
+    """(S,S) in 0..1 how far the target's crop shows a class of face_classes.py; zero without a VisibilityNet."""
+    parts, size = job.target.parts, shape_hw[::-1]
+    if parts is None:
+        return np.zeros(shape_hw, np.float32)
+    rows, columns = np.indices(shape_hw, np.float32)
+    # Where the crop's pixels lie in the region, from there to where the target shows them, and on to its parts.
+    places = cv2.transform(np.dstack([columns, rows]), inverse(job.crop.matrix))
+    places += cv2.warpAffine(job.move, job.crop.matrix, size, flags=cv2.INTER_LINEAR)
+    places = cv2.transform(places, parts.matrix)
+    return cv2.remap(parts.of(name), places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 def _looks_aside(mesh: np.ndarray, other: np.ndarray) -> np.float32:
