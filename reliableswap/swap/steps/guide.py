@@ -28,19 +28,21 @@ def guide(job: FaceJob) -> FaceJob:
     And if the generator takes guidance: `guidance` (1,4,S,S), `valid` (S,S) in 0..1, where the source shows its
     texture, `toned` (S,S,3), what the target's light has changed of it, and `beard` (S,S) in 0..1, where it shows a
     beard that the target does not have. Where folds of the skin are the target's: `folds` (S,S,3), what that changes
-    besides.
+    besides, and `folded` (S,S) in 0..1, how far they are.
     """
     place = job.crop
     seen = to_bytes(generators_crop(job.layer("reshaped"), place.matrix, place.size, job.quick))
     if not job.networks.generator.guidance_channels:
         return job.with_layers(seen=seen)
-    made = _guidance(job, seen, apply(place.matrix, job.goal))
+    mesh = apply(place.matrix, job.goal)
+    folded = _folds(job, mesh, seen.shape[:2]) if job.is_large else None
+    made = _guidance(job, seen, mesh, folded)
     # What the outline of a source that looks aside shows would be drawn across the middle of the face.
     aside = _looks_aside(job.source.mesh, job.goal) if job.is_large else np.float32(0)
     valid = made.validity.astype(np.float32)
     colours = cv2.split(to_planes(made.texture)[0].transpose(1, 2, 0))
     planes = cv2.merge([*colours, valid * (1 - np.float32(_LESS_VALID) * aside)])
-    folds = {} if made.folds is None else {"folds": made.folds}
+    folds = {} if made.folds is None or folded is None else {"folds": made.folds, "folded": folded}
     return job.with_layers(
         seen=seen,
         guidance=planes.transpose(2, 0, 1)[None],
@@ -101,7 +103,7 @@ def _turned_away(vector: np.ndarray, other: np.ndarray, share: float) -> np.ndar
     return directions(directions(vector) - np.float32(share) * directions(other)) * length
 
 
-def _guidance(job: FaceJob, picture: np.ndarray, mesh: np.ndarray) -> Guidance:
+def _guidance(job: FaceJob, picture: np.ndarray, mesh: np.ndarray, folds: np.ndarray | None) -> Guidance:
     """The source's texture on the target's crop.
 
     The source goes through a crop of the same size first, as in training: a larger photo would give a sharper
@@ -117,7 +119,7 @@ def _guidance(job: FaceJob, picture: np.ndarray, mesh: np.ndarray) -> Guidance:
         mesh,
         source.covers_in_crop(*view),
         soft_light=job.soft_light,
-        folds=_folds(job, mesh, picture.shape[:2]) if job.is_large else None,
+        folds=folds,
         quick=job.quick,
     )
 

@@ -21,6 +21,9 @@ from reliableswap.swap.place import Window
 from .crop import enlarged, face_in_crop_window, in_region, whole
 
 _VALID = (0.25, 0.75)  # validity between which a texture begins to show
+_LEAST_FOLDED = 0.02  # share of the target's folds from which lines are looked for
+_LINES = 1.5  # pixels of the crop: the sigma below which lines are fine
+_PORES = 2.5  # medians of fine detail up to which it is skin's
 _ROUNDS = 2  # in which a point is found that a field moves to a given place
 
 
@@ -38,17 +41,20 @@ def lay(job: FaceJob) -> FaceJob:
     total, mask = _whole_move(job, move)
     under = reshape(job.target.pixels, total, job.quick, mask, by_whole_pixels=job.by_whole_pixels)
     alpha = job.layer("alpha")[piece]
-    shares = [enlarged(job, job.layer(name), piece) for name in ("of_texture", "of_target", "beard")]
+    folded = job.layers.get("folded", np.zeros_like(job.layer("beard")))
+    shares = [
+        enlarged(job, one, piece) for one in (*map(job.layer, ("of_texture", "of_target", "beard")), folded)
+    ]
     rest = enlarged(job, job.layer("rest"), piece, cv2.INTER_LINEAR)
     if move is not None:
         places = origins(move, where) - np.array([where[1].start, where[0].start], np.float32)
         alpha, *shares, rest = (
             cv2.remap(one, places, None, cv2.INTER_LINEAR) for one in (alpha, *shares, rest)
         )
-    of_texture, of_target, beard = shares
+    of_texture, of_target, beard, folded = shares
     below = under[where].astype(np.float32)
     goal = _goal(job, move)
-    face = _texture(job, where, below, beard, goal)
+    face = _texture(job, where, below, beard, folded, goal)
     face *= three_channels(alpha * of_texture)
     face += three_channels(alpha) * rest
     below *= three_channels(1 + alpha * (of_target - 1))
@@ -75,7 +81,12 @@ def _whole_move(job: FaceJob, move: np.ndarray | None) -> tuple[np.ndarray, np.n
 
 
 def _texture(
-    job: FaceJob, where: Window, below: np.ndarray, beard: np.ndarray, placed: np.ndarray
+    job: FaceJob,
+    where: Window,
+    below: np.ndarray,
+    beard: np.ndarray,
+    folded: np.ndarray,
+    placed: np.ndarray,
 ) -> np.ndarray:
     """(h,w,3) float32 in a window of the region: the source's texture on a mesh, and what is below where its photo
     shows none."""
@@ -95,7 +106,23 @@ def _texture(
     shown = rising(texture.validity, _VALID)
     if beard.any():
         shown = np.maximum(shown, beard * (texture.validity > SOME_VALID))
-    return np.asarray(below + three_channels(shown) * (texture.image - below), np.float32)
+    found = _without_lines(texture.image.astype(np.float32), folded * shown, 1 / job.crop.scale)
+    return np.asarray(below + three_channels(shown) * (found - below), np.float32)
+
+
+def _without_lines(texture: np.ndarray, folded: np.ndarray, pixel: float) -> np.ndarray:
+    """(h,w,3) the texture, where folds are the target's without the lines that are finer than a pixel of the crop, in
+    which folds are worked out: what lies much deeper than pores do. pixel: its size."""
+    left, top, across, down = cv2.boundingRect((folded > _LEAST_FOLDED).astype(np.uint8))
+    if not across:
+        return texture
+    where = slice(top, top + down), slice(left, left + across)
+    share = folded[where]
+    fine = texture[where] - cv2.GaussianBlur(texture[where], (0, 0), _LINES * pixel)
+    most = max(_PORES * float(np.median(np.abs(fine[share > _LEAST_FOLDED]))), 1.0)
+    result = texture.copy()
+    result[where] += three_channels(share) * (np.clip(fine, -most, most) - fine)
+    return result
 
 
 def _goal(job: FaceJob, move: np.ndarray | None) -> np.ndarray:

@@ -187,6 +187,24 @@ def test_beside_a_closed_mouth_a_smiles_folds_give_way_to_the_targets(pipe: Reli
 
 
 @pytest.mark.slow
+def test_no_line_is_left_of_a_smiles_folds(pipe: ReliableSwapPipeline) -> None:
+    closed, smiling = portrait(1, 1400), portrait(10, 1400, "amateur_selfie")
+    begun = run((reshape_roughly, mix, opacity), job(pipe, closed, smiling, SwapSettings(shape=0)))
+    folded = begun.layer("folded")
+
+    def deepest(image: np.ndarray) -> float:
+        """How dark the darkest thin lines beside the mouth are, in grey levels."""
+        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
+        beside = regions.eroded(regions.folds(begun.goal, image.shape[:2]), 0.02 * begun.width) > 0
+        fine = grey - cv2.GaussianBlur(grey, (0, 0), 1.5 / begun.crop.scale)
+        return -float(np.quantile(fine[beside], 0.002))
+
+    lines = deepest(lay(begun.with_layers(folded=np.zeros_like(folded))).image)
+    assert lines > 20
+    assert deepest(lay(begun).image) < 0.6 * lines
+
+
+@pytest.mark.slow
 def test_a_source_that_looks_aside_gives_way_on_a_face_that_does_not(pipe: ReliableSwapPipeline) -> None:
     sheet = Image.open(person(1, "character_sheet")).convert("RGB")
     aside = np.asarray(sheet.crop((760, 150, 1160, 600)).resize((800, 900)))
