@@ -17,9 +17,9 @@ from reliableswap.swap.person import directions
 
 # The mouths' widths' ratio between which the folds beside the mouth become the target's.
 _SMILING = (1.1, 1.25)
+_SOFT_FOLDS = 0.02  # of the face's width: the soft edge of where folds are
 _ASIDE = (35.0, 45.0)  # degrees of yaw that the target does not have, between which a source looks aside
-_LESS_VALID = 0.4  # of the texture's validity, which the generator then draws more over
-_SOFT_FOLDS = 0.02  # of the face's width
+_LESS_VALID = 0.4  # how much less valid such a source's texture is, so that the generator draws more
 
 
 def guide(job: FaceJob) -> FaceJob:

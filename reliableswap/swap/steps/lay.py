@@ -41,10 +41,9 @@ def lay(job: FaceJob) -> FaceJob:
     total, mask = _whole_move(job, move)
     under = reshape(job.target.pixels, total, job.quick, mask, by_whole_pixels=job.by_whole_pixels)
     alpha = job.layer("alpha")[piece]
-    folded = job.layers.get("folded", np.zeros_like(job.layer("beard")))
-    shares = [
-        enlarged(job, one, piece) for one in (*map(job.layer, ("of_texture", "of_target", "beard")), folded)
-    ]
+    layers = [job.layer(name) for name in ("of_texture", "of_target", "beard")]
+    layers.append(job.layers.get("folded", np.zeros_like(layers[0])))
+    shares = [enlarged(job, layer, piece) for layer in layers]
     rest = enlarged(job, job.layer("rest"), piece, cv2.INTER_LINEAR)
     if move is not None:
         places = origins(move, where) - np.array([where[1].start, where[0].start], np.float32)
@@ -111,8 +110,11 @@ def _texture(
 
 
 def _without_lines(texture: np.ndarray, folded: np.ndarray, pixel: float) -> np.ndarray:
-    """(h,w,3) the texture, where folds are the target's without the lines that are finer than a pixel of the crop, in
-    which folds are worked out: what lies much deeper than pores do. pixel: its size."""
+    """(h,w,3) float32 a texture (h,w,3) without thin lines where folds (h,w) are the target's.
+
+    Folds are worked out in the crop, whose pixels are coarser than the photo's. Of what is finer, all that is deeper
+    than pores is left out. pixel: the photo's pixels in one of the crop's.
+    """
     left, top, across, down = cv2.boundingRect((folded > _LEAST_FOLDED).astype(np.uint8))
     if not across:
         return texture

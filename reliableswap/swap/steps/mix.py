@@ -18,7 +18,7 @@ _STRETCHED = (1.1, 1.35)  # of the lips, between which their texture gives way t
 _UNSEEN = (
     0.1,
     0.3,
-)  # of the lips, between which what the source does not show of them makes them the target's
+)  # share of the lips that the source does not show, between which they become the target's
 _SOFT_LIPS = 0.012  # of the face's width: the soft edge of lips
 
 
@@ -56,7 +56,8 @@ def _with_fitting_lips(job: FaceJob, mixed: Mixture) -> Mixture:
     """The mixture with the target's own lips, in the source's colour, where the source's would be stretched, or where
     much of them is not seen.
 
-    A smile's thin lips become streaks on a closed mouth, and their gloss a stain. Of lips behind a hand pieces show.
+    A smile's thin lips become streaks on a closed mouth, and their gloss a stain. Lips behind a hand would come in
+    pieces.
     """
     mesh, shape, seen = apply(job.crop.matrix, job.goal), mixed.texture.shape, job.layer("seen")
     lips = regions.lips(mesh, shape)
