@@ -62,7 +62,7 @@ def _wanted(job: FaceJob, beard: np.ndarray) -> np.ndarray:
 
 
 def _shown(job: FaceJob, name: str, shape_hw: tuple[int, ...]) -> np.ndarray:
-    """(S,S) in 0..1, the probability that the target's crop shows a class of face_classes.py; 0 without VisibilityNet."""
+    """(S,S) probability that the target's crop shows a class of face_classes.py; zero without a VisibilityNet."""
     parts, size = job.target.parts, shape_hw[::-1]
     if parts is None:
         return np.zeros(shape_hw, np.float32)
