@@ -69,7 +69,7 @@ def _exact_disc(radius: int) -> np.ndarray:
 
 
 def window(mesh: np.ndarray, shape_hw: tuple[int, int], pad: float) -> tuple[slice, slice]:
-    """Rows and columns of the picture that hold the mesh and `pad` pixels around it, at least 8 by 8 if it has them."""
+    """Rows and columns of the picture that hold the mesh and `pad` pixels around it, at least 8 by 8 where possible."""
     (width, height), low, high = shape_hw[::-1], mesh[:, :2].min(0) - pad, mesh[:, :2].max(0) + pad
     x0, y0 = (int(np.clip(np.floor(v), 0, max(n - 8, 0))) for v, n in zip(low, (width, height), strict=True))
     x1, y1 = (int(np.clip(np.ceil(v) + 1, a + 8, None)) for v, a in zip(high, (x0, y0), strict=True))
@@ -94,7 +94,7 @@ def feathered(mask: np.ndarray, sigma: float) -> np.ndarray:
     height, width = mask.shape
     whole = cv2.copyMakeBorder(mask, k, k + -height % k, k, k + -width % k, edge)  # so that cells are whole
     cells = cv2.resize(whole, (whole.shape[1] // k, whole.shape[0] // k), interpolation=cv2.INTER_AREA)
-    # Reducing and enlarging blur too, together with a sigma of half a cell.
+    # Reducing and enlarging blur too: together like a sigma of half a cell.
     soft = cv2.GaussianBlur(cells, (0, 0), float(np.sqrt((sigma / k) ** 2 - 0.25)), borderType=edge)
     return cv2.resize(soft, whole.shape[::-1], interpolation=cv2.INTER_LINEAR)[k : k + height, k : k + width]
 

@@ -277,7 +277,7 @@ def limit_light(
 def skin_likeness(lab: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """(H,W) in 0..1, how far pixels have the lightness and tint of the weighted ones (H,W), which are skin.
 
-    A stubbly cheek does, a beard does not. In a black and white photo, lightness alone decides.
+    A stubbly cheek scores high, a beard low. In a black and white photo, lightness alone decides.
     """
     if weight.sum() < 1e-3:
         return np.zeros(weight.shape, np.float32)

@@ -53,7 +53,7 @@ def to_rgb(lab: Tensor) -> Tensor:
 
 
 def _mixed(pictures: Tensor, *rows: Sequence[float]) -> Tensor:
-    """(B,3,S,S) each channel a weighted sum of all; a matrix product would depend on the batch."""
+    """(B,3,S,S) each channel a weighted sum of all; a matrix product's result would depend on the batch."""
     a, b, c = pictures.unbind(1)
     return torch.stack([row[0] * a + row[1] * b + row[2] * c for row in rows], 1)
 

@@ -1,4 +1,4 @@
-"""Random degradations of training pictures: light, blur, noise, JPEG, and things in front of faces."""
+"""Random degradations of training pictures: light, blur, noise, JPEG, and objects in front of faces."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from reliableswap.imaging import colour
 STEPS = 48  # cells per ray
 _SIDES = (0.0, 0.15)  # values of `along`, from the ears on, over which a beard fades in
 _HAIRY = (0.25, 0.6)  # probability of neither skin nor background over which a cell comes to count as beard
-_FRONT = (0.4, 0.7)  # probability of an object in front over which it ceases to
+_FRONT = (0.4, 0.7)  # probability of an object in front over which a cell ceases to count as beard
 _ENDS = (0.5, 0.8)  # probability of skin or background over which the end of a beard comes to count as seen
 _MOST = (0.6, 0.85)  # share of the rays with a visible end over which a beard comes to be accepted at all
 _SURE = 0.8  # probability from which a cell's colour is a sample of skin or background
