@@ -1,4 +1,4 @@
-"""Rays from the mouth through the jaw: places beyond a mesh's outline that correspond in two faces."""
+"""Rays from the mouth through the jaw: corresponding places of two faces beyond their meshes' outlines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .topology import topology
 
 _LIPS = [13, 14]  # points of both lips, between which the rays begin
 _EARS = 361, 132  # points of the outline below the ears
-_SIDES = 0.25  # `along` up to which nothing lies beyond the jaw: beside the ears there is no throat
+_SIDES = 0.25  # value of `along` up to which nothing lies beyond the jaw: beside the ears there is no throat
 
 
 @lru_cache(maxsize=1)

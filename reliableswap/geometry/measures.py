@@ -36,7 +36,7 @@ def expressive_points() -> np.ndarray:
 
 
 def onto_mean_face(mesh: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-    """scale, rotation (3,3), shift (3,) of the similarity that lays a mesh's rigid points on the mean face's.
+    """scale, rotation (3,3), shift (3,) of the similarity that aligns a mesh's rigid points with the mean face's.
 
     Apply it as scale * mesh @ rotation + shift.
     """
@@ -45,7 +45,7 @@ def onto_mean_face(mesh: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
 
 
 def frontal(mesh: np.ndarray) -> np.ndarray:
-    """(468,3) the mesh laid on the mean face: without pose and scale."""
+    """(468,3) the mesh aligned with the mean face: without pose and scale."""
     scale, rotation, shift = onto_mean_face(mesh)
     return np.asarray(scale * mesh @ rotation + shift)
 
@@ -109,7 +109,7 @@ def mouth_opening(mesh: np.ndarray) -> float:
 def gaze_of(image: np.ndarray, mesh: np.ndarray) -> np.ndarray:
     """(2,) x and y of the irises from the eyes' middles, in eye widths, averaged over both eyes; NaN if both are shut.
 
-    The mesh has no iris. It is looked for in the photo (H,W,3) uint8, as the centroid of the darkest pixels
+    The mesh has no iris, so it is located in the photo (H,W,3) uint8, as the centroid of the darkest pixels
     between the lids.
     """
     rings = topology().eyes
@@ -145,7 +145,7 @@ def _iris(image: np.ndarray, mesh: np.ndarray, ring: np.ndarray, corners: list[i
 
 
 def _between_lids(ring: np.ndarray) -> np.ndarray:
-    """(32,64) uint8 one inside the ring (N,2) of an eye's lids, without its edge: that is lashes and shadow."""
+    """(32,64) uint8 one inside the ring (N,2) of an eye's lids, without its edge of lashes and shadow."""
     columns, rows = _EYE_PATCH
     inside = np.zeros((rows, columns), np.uint8)
     cv2.fillPoly(inside, [np.rint(ring * 16).astype(np.int32)], 1, shift=4)

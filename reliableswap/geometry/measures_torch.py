@@ -1,4 +1,4 @@
-"""Expression, pose and gaze of meshes as differentiable losses need them: the twins of measures.py in PyTorch.
+"""Expression, pose and gaze of meshes for differentiable losses: the twin of measures.py in PyTorch.
 
 Meshes are (B,468,3); lengths are in eye distances.
 """
@@ -24,7 +24,7 @@ OPENINGS = (
 )  # fmt: skip
 _EYES = ((33, 133), (362, 263))  # corners, from left to right
 _EYE_PATCH = (6, 12)  # rows and columns
-_NEWTON_STEPS = 12  # enough for faces that are nearly flat, to the last digits
+_NEWTON_STEPS = 12  # enough to converge to the last digits, even for nearly flat faces
 
 
 def no_autocast(tensor: Tensor) -> torch.autocast:
@@ -33,7 +33,7 @@ def no_autocast(tensor: Tensor) -> torch.autocast:
 
 
 def precise(device: torch.device) -> torch.dtype:
-    """The most precise numbers of a device: Apple's have no float64."""
+    """Return the most precise floating-point dtype of a device: MPS has no float64."""
     return torch.float32 if device.type == "mps" else torch.float64
 
 
@@ -45,7 +45,7 @@ def openings(mesh: Tensor) -> Tensor:
 
 @lru_cache(maxsize=8)
 def _opening_points(device: torch.device) -> tuple[Tensor, Tensor]:
-    """Copied to a device once: a copy makes the program wait for the device."""
+    """Cached per device: a copy to the device makes the program wait for it."""
     with torch.inference_mode(False):
         first, second = (torch.tensor(side).to(device) for side in zip(*OPENINGS, strict=True))
     return first, second
@@ -75,7 +75,7 @@ class MeshDifference(nn.Module):
     expressive: Tensor
 
     def expression(self, mesh: Tensor, other: Tensor) -> Tensor:
-        """(B,468,3) twice -> (B,N,3) displacement of lips, lids and brows, without that of another person's shape."""
+        """(B,468,3) twice -> (B,N,3) displacement of lips, lids and brows, without the difference in face shape."""
         with no_autocast(mesh):
             difference = self._frontal(other) - self._frontal(mesh)
             person = difference.flatten(1) @ self.analyse @ self.synthesise.T
@@ -90,7 +90,7 @@ class MeshDifference(nn.Module):
 
     def _frontal(self, mesh: Tensor) -> Tensor:
         """(B,468,3) -> the mesh aligned to the mean face by a similarity that gets no gradient."""
-        # A mesh that is not finite is aligned as zeros; the trainer reports the loss that follows from it.
+        # Align a non-finite mesh as zeros; the trainer reports the resulting loss.
         scale, rotation, shift = similarity3d(mesh[:, self.rigid].detach().nan_to_num(), self.mean_face)
         return mesh @ (scale[:, None, None] * rotation) + shift[:, None]
 
@@ -118,7 +118,7 @@ def similarity3d(points: Tensor, onto: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def inverse3(matrices: Tensor) -> Tensor:
-    """(B,3,3) -> their inverses, by cofactors; no matrix is checked, so nothing waits for the device."""
+    """(B,3,3) -> their inverses, by cofactors; unchecked, so that the program need not wait for the device."""
     a, b, c = matrices.unbind(1)
     cofactors = [torch.linalg.cross(b, c), torch.linalg.cross(c, a), torch.linalg.cross(a, b)]
     return torch.stack(cofactors, 2) / (a * cofactors[0]).sum(1)[:, None, None]

@@ -1,4 +1,4 @@
-"""Soft decisions."""
+"""Soft thresholds."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class Raster:
         return covered.reshape(self.shape)
 
     def only(self, kept: np.ndarray) -> Raster:
-        """Of its covered pixels those where `kept` (N,) is true, or those of these numbers."""
+        """Return the raster with some of its covered pixels; `kept`: a boolean mask (N,) or indices."""
         return replace(self, pixels=self.pixels[kept], triangles=self.triangles[kept])
 
     def interpolate(self, values: np.ndarray) -> Iterator[np.ndarray]:
@@ -65,7 +65,7 @@ class Raster:
             yield a
 
     def planes(self, values: np.ndarray, outside: float = 0.0) -> list[np.ndarray]:
-        """(H,W) float32 for each column of point values (P,C), `outside` where no triangle is."""
+        """(H,W) float32 for each column of point values (P,C), `outside` where there is no triangle."""
         return [self.plane(inside, outside) for inside in self.interpolate(values)]
 
     def plane(self, inside: np.ndarray, outside: float = 0.0) -> np.ndarray:
@@ -80,7 +80,7 @@ class Raster:
 
 
 def rasterise(mesh: np.ndarray, shape_hw: tuple[int, int], triangles: np.ndarray | None = None) -> Raster:
-    """Rasterise a face mesh (468,3), or points (P,3) with triangles (T,3), whole triangles by their mean depth.
+    """Rasterise a face mesh (468,3), or points (P,3) with triangles (T,3), ordering whole triangles by mean depth.
 
     Triangles are painted from far to near, those between the lips first and those that face away next: a closed mouth
     folds a few triangles over, which must neither leave holes nor hide lips.
@@ -92,9 +92,9 @@ def rasterise(mesh: np.ndarray, shape_hw: tuple[int, int], triangles: np.ndarray
 
 
 def other_side(mesh: np.ndarray, shape_hw: tuple[int, int], reduced: float = 1.0) -> np.ndarray:
-    """(h,w,2) for each pixel of a face (468,3) its place on the face's other side, and -2 outside of the face.
+    """(h,w,2) for each pixel of a face (468,3), the corresponding position on its other side; -2 outside the face.
 
-    reduced: by what the picture is smaller than `shape_hw`; places are in its pixels.
+    reduced: the factor by which the picture is smaller than `shape_hw`; positions are in its pixels.
     """
     height, width = (max(2, round(side / max(reduced, 1.0))) for side in shape_hw)
     scale = np.array([width / shape_hw[1], height / shape_hw[0], width / shape_hw[1]], np.float32)
@@ -216,7 +216,7 @@ def _ranges(start: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 def _inverses(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Corners (3,T) -> (3,3,T) maps from (x, y, 1) to barycentric weights; of thin triangles, 1/3 everywhere."""
+    """Corners (3,T) -> (3,3,T) maps from (x, y, 1) to barycentric weights; for thin triangles, 1/3 everywhere."""
     (x0, x1, x2), (y0, y1, y2) = x, y
     det = _doubled_areas(x, y)
     thin = np.abs(det) < _MIN_AREA

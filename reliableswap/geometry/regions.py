@@ -10,9 +10,9 @@ import numpy as np
 
 from .topology import topology
 
-_LIP_EDGE = 0.01  # face widths that a mesh errs by along the lips
-_FINE_ENOUGH = 4.0  # pixels of a blur's sigma in the reduced copy that it is computed on
-_SMALL_DISC = 16  # pixels of a radius up to which erosion by a disc is faster than a distance transform
+_LIP_EDGE = 0.01  # face widths; a mesh's error along the lips
+_FINE_ENOUGH = 4.0  # least sigma, in pixels of the reduced copy, of a blur that is computed on one
+_SMALL_DISC = 16  # radius in pixels up to which erosion by a disc is faster than a distance transform
 _SHIFT = 4  # fractional bits of polygon corners in OpenCV's fixed-point format
 
 
@@ -45,8 +45,8 @@ def disc(radius: float) -> np.ndarray:
 def eroded(mask: np.ndarray, radius: float) -> np.ndarray:
     """(H,W) the binary mask eroded by a disc of that radius in pixels, at least one; the border does not erode it.
 
-    A large radius by a distance transform, which costs the same for every one: `cv2.erode` takes minutes for a large
-    face, and less for a small one.
+    Large radii use a distance transform, whose cost does not depend on the radius: `cv2.erode` takes minutes for a
+    large face, but is faster for a small one.
     """
     radius = max(1, round(radius))
     inside = mask.astype(np.uint8)
@@ -69,7 +69,7 @@ def _exact_disc(radius: int) -> np.ndarray:
 
 
 def window(mesh: np.ndarray, shape_hw: tuple[int, int], pad: float) -> tuple[slice, slice]:
-    """Rows and columns of the picture that hold the mesh and `pad` pixels around it, at least 8 by 8 if there are."""
+    """Rows and columns of the picture that hold the mesh and `pad` pixels around it, at least 8 by 8 where possible."""
     (width, height), low, high = shape_hw[::-1], mesh[:, :2].min(0) - pad, mesh[:, :2].max(0) + pad
     x0, y0 = (int(np.clip(np.floor(v), 0, max(n - 8, 0))) for v, n in zip(low, (width, height), strict=True))
     x1, y1 = (int(np.clip(np.ceil(v) + 1, a + 8, None)) for v, a in zip(high, (x0, y0), strict=True))
@@ -94,7 +94,7 @@ def feathered(mask: np.ndarray, sigma: float) -> np.ndarray:
     height, width = mask.shape
     whole = cv2.copyMakeBorder(mask, k, k + -height % k, k, k + -width % k, edge)  # so that cells are whole
     cells = cv2.resize(whole, (whole.shape[1] // k, whole.shape[0] // k), interpolation=cv2.INTER_AREA)
-    # Reducing and enlarging blur too: together like half a cell.
+    # Reducing and enlarging blur too: together like a sigma of half a cell.
     soft = cv2.GaussianBlur(cells, (0, 0), float(np.sqrt((sigma / k) ** 2 - 0.25)), borderType=edge)
     return cv2.resize(soft, whole.shape[::-1], interpolation=cv2.INTER_LINEAR)[k : k + height, k : k + width]
 
@@ -117,7 +117,7 @@ def outline(mesh: np.ndarray) -> np.ndarray:
 
 
 def inner_mouth(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
-    """(H,W) what is between the lips and a narrow edge of them; in a closed mouth, the line where the lips meet."""
+    """(H,W) what is between the lips, with a narrow edge of them; in a closed mouth, the line where the lips meet."""
     between = polygon_mask(mesh[topology().regions["inner_lips"]], shape_hw)
     return dilated(between, _LIP_EDGE * face_width(mesh))
 

@@ -5,7 +5,7 @@ with b from the person and w from the photo, both Gaussian with covariances B an
 meshes, the expected difference of the two persons is then B (B + W)^-1 d: a linear filter. `tools/person_shape.py`
 fitted B and W on 4,928 photos of 1,363 people of Labeled Faces in the Wild, with each mesh laid on the mean face by a
 3D similarity and counted together with its reflection; the 2 % of photos furthest from the mean were left out.
-shape.json holds the filter's 20 strongest modes. For people that were not fitted on, two photos of one person differ
+shape.json holds the filter's 20 strongest modes. For people outside the fit, two photos of one person differ
 less than photos of two people in 68 % of cases without the filter and in 77 % with it. Most of a smile stays the
 target's and the jaw's width becomes the source's; how far mouth and eyes are open is always the target's.
 """
@@ -25,12 +25,12 @@ from .regions import face_width
 from .resampling import put, read_points, sharp
 from .topology import POINTS, topology
 
-# The filter gives an expectation, which is shrunk by what one photo cannot tell; this undoes about half of that.
+# The filter gives an expectation, shrunk by what one photo cannot tell; this undoes about half of the shrinkage.
 PERSON_GAIN = 1.5
 MIN_MOVE = 1 / 64  # pixels; smaller displacements count as none
-_SEAM = 4.0  # pixels over which a displacement that is drawn to whole pixels goes on to the next one
-_STRAIN_CELL = 4  # pixels a side of the cells in which it is told how fast a displacement changes
-_MOST_DRAWN = 12.0  # power by which fractions are drawn at most
+_SEAM = 4.0  # least pixels over which a displacement drawn to whole pixels passes to the next
+_STRAIN_CELL = 4  # side in pixels of the cells in which a displacement's rate of change is measured
+_MOST_DRAWN = 12.0  # largest power that draws fractions towards whole pixels
 _REACH = 0.45  # face widths from the outline over which the background moves along
 _FIELD_WIDTH = 40.0  # the face's width in pixels at which the displacement is computed: it is smooth
 
@@ -135,10 +135,10 @@ def origins(move: np.ndarray, window: tuple[slice, slice] | None = None) -> np.n
 
 
 def moved_share(move: np.ndarray, quick: bool = False) -> np.ndarray:
-    """(H,W) float32 how far a displacement (H,W,2) moves pixels along its longer axis, one pixel at most; zero where
-    that is less than MIN_MOVE.
+    """(H,W) float32 how far a displacement (H,W,2) moves pixels along its longer axis, capped at one pixel; zero
+    where that is less than MIN_MOVE.
 
-    quick: for a frame of a clip, in which four times as much counts as none.
+    quick: for a frame of a clip, in which the limit is four times as large.
     """
     least = np.float32(4 * MIN_MOVE if quick else MIN_MOVE)
     far = np.minimum(cv2.max(*cv2.split(np.abs(move))), np.float32(1))
@@ -148,8 +148,8 @@ def moved_share(move: np.ndarray, quick: bool = False) -> np.ndarray:
 def crisp(move: np.ndarray) -> np.ndarray:
     """(H,W,2) a displacement whose fractions of a pixel are drawn towards whole pixels.
 
-    Reading between pixels blurs, most of all halfway. Here neighbourhoods move by whole pixels, and between two of them
-    the picture is stretched over `_SEAM` pixels at least. So the faster a displacement changes, the less is drawn.
+    Sampling between pixels blurs, most of all halfway. Here neighbourhoods move by whole pixels, and between two of
+    them the picture is stretched over at least `_SEAM` pixels. So a displacement is drawn less, the faster it changes.
     """
     height, width = move.shape[:2]
     k = _STRAIN_CELL
@@ -159,7 +159,7 @@ def crisp(move: np.ndarray) -> np.ndarray:
         for dx, dy in ((1, 0), (0, 1)):
             slope = cv2.Sobel(plane, cv2.CV_32F, dx, dy, scale=1 / (8 * k), borderType=cv2.BORDER_REPLICATE)
             strain = cv2.max(strain, np.abs(slope))
-    # A fraction t of half a pixel becomes t ** power, of which the steep part must be wide enough.
+    # A fraction t of half a pixel becomes t ** power, whose steep part must be wide enough.
     steep = np.clip(np.float32(_SEAM) * strain, 1e-3, 0.5)
     power = np.minimum(np.float32(-np.log(2)) / np.log1p(-steep), np.float32(_MOST_DRAWN))
     power = cv2.resize(power, (width, height), interpolation=cv2.INTER_LINEAR)
@@ -169,7 +169,7 @@ def crisp(move: np.ndarray) -> np.ndarray:
         fraction = plane - whole
         share = cv2.max(cv2.absdiff(fraction, 0.0), 1e-6)
         share *= np.float32(2)
-        share = cv2.exp(cv2.log(share) * power)  # OpenCV's are several times as fast as NumPy's power
+        share = cv2.exp(cv2.log(share) * power)  # several times as fast as NumPy's power
         drawn.append(whole + np.copysign(share, fraction) * np.float32(0.5))
     return cv2.merge(drawn)
 
@@ -181,10 +181,10 @@ def reshape(
     share: np.ndarray | None = None,
     by_whole_pixels: bool = False,
 ) -> np.ndarray:
-    """(H,W,3) uint8 the picture warped by a displacement (H,W,2); bit-equal where that is as good as none.
+    """(H,W,3) uint8 the picture warped by a displacement (H,W,2); bit-identical where that is negligible.
 
-    quick: as for `resampling.sharp` and `moved_share`. share: what moved_share gives, if it is known.
-    by_whole_pixels: move by what `crisp` makes of the displacement, which would flicker in a clip.
+    quick: as for `resampling.sharp` and `moved_share`. share: the result of moved_share, if known.
+    by_whole_pixels: apply `crisp` to the displacement; in a clip that would flicker.
     """
     moves = (moved_share(move, quick) if share is None else share) > 0
     left, top, width, height = cv2.boundingRect(moves.view(np.uint8))

@@ -5,8 +5,8 @@ mean, by 3D similarities, of MediaPipe's meshes on 4,928 photos of 1,363 people 
 eight photos of each. A point's mirror is the point that takes its place when the photo is mirrored: 28 points lie on
 the midline, and 574 photos of other people give the same pairs. The triangles are a Delaunay triangulation of one half
 of the mean of the widest open mouths, unrolled on a vertical cylinder, with edges flipped to follow the rings of lips
-and eyes, and mirrored to the other half. They number 898, as 468 points with a border of 36 must have; the border is
-the face oval. The rings' numbers are MediaPipe's.
+and eyes, and mirrored to the other half. There are 898, as there must be for 468 points with a border of 36; the border
+is the face oval. The rings' numbers are MediaPipe's.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How well a photo shows each point of a face, for a texture that is to lie on another mesh."""
+"""How well a photo shows each point of a face, for warping its texture onto another mesh."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from .raster import rasterise
 from .regions import face_width
 from .topology import topology
 
-# Trust in a triangle rises from 0 to 1 between these limits. They compare how many source pixels it has for a target
-# pixel, in its narrowest direction, with what the whole face has.
+# Trust in a triangle rises from 0 to 1 between these limits of its source pixels per target pixel, in its narrowest
+# direction and relative to the whole face's.
 STRETCH_LIMITS = (0.3, 0.65)
 _TURNED = 0.3  # sine of the yaw from which the nose can hide a cheek
-_SPREAD_STEPS = 4  # edges over which values spread: far enough to cross the lips
+_SPREAD_STEPS = 4  # mesh edges over which values spread: far enough to cross the lips
 _DEPTH_WIDTH = 80  # the face's width in pixels at which hidden points are looked for
 _DEPTH_STEP = 0.06  # face widths behind another surface from which a point starts to count as hidden
-MIN_AREA = 1e-3  # square pixels, doubled; smaller triangles of the target face away or have no size
+MIN_AREA = 1e-3  # square pixels, doubled; smaller triangles of the target face away or are degenerate
 _SIDES = np.array([[1.0], [-1.0]])  # a mirrored mesh is wound the wrong way round
 
 
 def scale_between(source_mesh: np.ndarray, target_mesh: np.ndarray) -> float:
-    """Source pixels for one target pixel, from the meshes' spreads in three dimensions: pose does not count."""
+    """Source pixels per target pixel, from the meshes' spreads in three dimensions, so that pose does not count."""
     source, target = (m - m.mean(0) for m in (source_mesh, target_mesh))
     return float(np.sqrt((source**2).sum() / max(float((target**2).sum()), 1e-12)))
 
@@ -32,7 +32,7 @@ def trust(source_mesh: np.ndarray, target_mesh: np.ndarray) -> tuple[np.ndarray,
     """(468,), (468,) float32 in 0..1: how well the source shows each point, and how well its mirror point shows it.
 
     A triangle is trusted by its narrowest stretch from source to target, and not at all where it faces away.
-    Lips and eyelids take the values of their surroundings: they open and close, which is no matter of pose.
+    Lips and eyelids take the values of their surroundings, because they open and close in any pose.
     """
     mirror = topology().mirror
     shares, areas = _triangle_trust(source_mesh, target_mesh)

@@ -20,12 +20,12 @@ from .trust import inside_lips, scale_between, trust
 LIP_PULL = 0.45  # how far the lips' points move towards the outer ring to stay clear of the teeth
 # The middle of the upper and lower lip, at their outer and inner edges.
 _OUTER_LIPS, _INNER_LIPS = [0, 17], [13, 14]
-ENOUGH = 0.9  # validity from which a pixel needs nothing of the face's other half
-_COPIES, _MOST_COPIES = 8, 4  # reduced copies of a source from one size to half of it, and how many are kept
-# Fractions of the face that only its mirrored half shows, between which the halves begin to meet softly.
+ENOUGH = 0.9  # validity from which a pixel needs nothing from the face's other half
+_COPIES, _MOST_COPIES = 8, 4  # reduced copies of a source per halving of its size, and how many are kept
+# Fraction of the face that only its mirrored half shows, over which the halves come to meet softly.
 _TURNED = 0.15, 0.25
-_WELL = 0.5, ENOUGH  # validity of the other half between which it takes over where the halves meet
-_LEFT = 2e-3  # of a half's validity where the other half has taken over
+_WELL = 0.5, ENOUGH  # validity of the other half over which it takes over where the halves meet
+_LEFT = 2e-3  # factor on a half's validity where the other half has taken over
 
 # Positions (H,W,2) in the source -> (H,W) in 0..1 where something covers its face, and (H,W) where its skin is bare.
 CoversAt = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -49,11 +49,11 @@ def reenact(
     quick: bool = False,
     seam: float = 0.0,
 ) -> Texture:
-    """The source's texture on the target's mesh, whose raster is given.
+    """Warp the source's texture onto the target's mesh, whose raster is given.
 
     What is covered, hidden or turned away in the source is taken from the mirrored half of its face where that shows
     it, and is not valid otherwise. quick: as for `resampling.sharp`. seam: pixels of the target over which one half
-    becomes the other beside what the source does not show, which shades it.
+    blends into the other beside what the source does not show, which shades its surroundings.
     """
     scale = scale_between(source_mesh, target_mesh)
     own, mirrored = trust(source_mesh, target_mesh)
@@ -87,17 +87,17 @@ def reenact(
 
 
 def _trusted_more(raster: Raster, validity: np.ndarray, seam: float) -> np.ndarray:
-    """(N,) a factor on a validity (N,) that rises from nearly 0 to 1 within `seam` pixels of where that is low."""
+    """(N,) a factor on a validity (N,): nearly 0 where that is low, rising to 1 over the `seam` pixels around it."""
     low = raster.plane((validity < ENOUGH).astype(np.float32))
-    # Something is left where the other half shows no more.
+    # Keep a little for places that the other half does not show either.
     return np.maximum(away_from(low, seam).ravel()[raster.pixels], _LEFT)
 
 
 def _shown(
     raster: Raster, source_mesh: np.ndarray, trusted: np.ndarray, covers_at: CoversAt | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of the raster's pixels where to read the source (N,2), how far it shows the face there (N,), and where its skin
-    is bare (N,)."""
+    """For each pixel of the raster: where to sample the source (N,2), how far it shows the face there (N,), and how
+    bare its skin is (N,)."""
     x, y, shown = raster.interpolate(np.column_stack([source_mesh[:, :2], trusted]))
     positions, shown = np.column_stack([x, y]), np.maximum(shown, 0)
     if covers_at is None:
@@ -120,7 +120,7 @@ def warp_texture(
 
 
 def open_lips(source_mesh: np.ndarray, target_mesh: np.ndarray) -> np.ndarray:
-    """(468,3) the source's mesh to sample from, its lips pulled off the teeth if its mouth is opened wider.
+    """(468,3) the source's mesh to sample from, its lips pulled off the teeth if its mouth is open wider.
 
     A mesh errs by a pixel or two along the lips, and a row of teeth on a closed mouth shows at once. Points within
     the lips move towards the lips' outer ring, so that a little less of the lips fills the same place.
@@ -136,9 +136,9 @@ def open_lips(source_mesh: np.ndarray, target_mesh: np.ndarray) -> np.ndarray:
 
 
 def lips_stretch(source_mesh: np.ndarray, target_mesh: np.ndarray) -> float:
-    """By how much the source's lips get thicker on the target's mesh, as those of a smile do on a closed mouth.
+    """The factor by which the source's lips get thicker on the target's mesh, as a smile's do on a closed mouth.
 
-    What `open_lips` takes from them does not count.
+    What `open_lips` trims off them does not count.
     """
     meshes = source_mesh, target_mesh
     own, other = (np.linalg.norm(mesh[_OUTER_LIPS] - mesh[_INNER_LIPS], axis=1) for mesh in meshes)
@@ -146,14 +146,14 @@ def lips_stretch(source_mesh: np.ndarray, target_mesh: np.ndarray) -> float:
 
 
 def mouths_ratio(source_mesh: np.ndarray, target_mesh: np.ndarray) -> float:
-    """How many times wider the one mouth is than the other, whichever is: 1 for equal ones, more where one smiles."""
+    """Ratio of the wider mouth's width to the other's: 1 if they are equal, more if one of them smiles."""
     own, other = (float(np.linalg.norm(mesh[61] - mesh[291])) for mesh in (source_mesh, target_mesh))
     ratio = max(own, 1e-3) / (max(other, 1e-3) * scale_between(source_mesh, target_mesh))
     return max(ratio, 1 / ratio)
 
 
 class Sampled:
-    """A picture (H,W,C) to be read at positions, reduced first where `scale` of its pixels fall into one."""
+    """A picture (H,W,C) to sample at positions, reduced first if `scale` of its pixels fall into one."""
 
     def __init__(self, picture: np.ndarray, scale: float) -> None:
         self.picture = picture
@@ -166,7 +166,7 @@ class Sampled:
             self.matrix = np.array([[kx, 0, 0.5 * kx - 0.5], [0, ky, 0.5 * ky - 0.5]])
 
     def at(self, positions: np.ndarray, kernel: int) -> np.ndarray:
-        """(N,C) the picture at positions (N,2) of the picture as it was given."""
+        """(N,C) the picture sampled at positions (N,2), in pixels of the picture before reduction."""
         if self.matrix is not None:
             positions = cv2.transform(positions[None], self.matrix)[0]
         return read_points(self.picture, positions, kernel)
@@ -174,9 +174,9 @@ class Sampled:
 
 @dataclass(eq=False)
 class Copies:
-    """A picture (H,W,C) that is read again and again at about one scale, as a clip's source: reduced copies are kept.
+    """A picture (H,W,C) that is sampled repeatedly at similar scales, such as a clip's source; keeps reduced copies.
 
-    A copy is up to a twelfth larger than `Sampled` would make it, so that the next frames can use it too.
+    A copy is up to 9 % larger than `Sampled` would make it, so that the next frames can use it too.
     """
 
     picture: np.ndarray
@@ -184,7 +184,7 @@ class Copies:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def at_scale(self, scale: float) -> Sampled:
-        """The picture, to be read where `scale` of its pixels fall into one."""
+        """Return the picture for sampling where `scale` of its pixels fall into one."""
         if scale <= 1.5:
             return Sampled(self.picture, scale)
         step = math.floor(_COPIES * math.log2(scale))

@@ -1,9 +1,9 @@
 """Warp textures of a batch from their own meshes onto others: the twin of warp.py and trust.py in PyTorch.
 
-A mesh is rasterised on the CPU (`raster.shown_triangles`). The work per pixel is done here, on the batch's device, for
-lists of pixels: of N covered pixels each sample has flat indices (B,N) and triangles (B,N), -1 where it has fewer.
-Meshes are (B,468,3) in pixels of square pictures, source and target of one size. Sums are in double precision: in
-single precision their last digits would depend on the batch.
+A mesh is rasterised on the CPU (`raster.shown_triangles`). The work per pixel is done here, on the batch's device, on
+lists of N covered pixels: flat indices (B,N), and triangles (B,N) with -1 where a sample has fewer pixels. Meshes are
+(B,468,3) in pixels of square pictures, source and target of one size. Sums are in double precision: in single precision
+their last digits would depend on the batch.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _LIP_PAIRS = ((13, 82, 312), (14, 87, 317))  # upper and lower, as in regions.mo
 
 @dataclass(frozen=True, eq=False)
 class Warped:
-    """Of N pixels: image (B,3,1,N) in 0..255; validity, bare and covered (B,1,1,N) in 0..1, as in warp.Texture; covered
-    is 0 for what is no pixel of the mesh."""
+    """For N pixels: image (B,3,1,N) in 0..255; validity and bare (B,1,1,N) in 0..1, as in warp.Texture; covered
+    (B,1,1,N), 1 for pixels of the mesh and 0 for padding."""
 
     image: Tensor
     validity: Tensor
@@ -44,10 +44,10 @@ def warp(
     seen: Tensor,
     hidden: Tensor,
 ) -> Warped:
-    """The texture of source (B,3,S,S) in 0..255 on the target's mesh, by cubics.
+    """Warp the texture of source (B,3,S,S) in 0..255 onto the target's mesh, bicubically.
 
-    seen: (B,2,h,w) in 0..1 of a copy of the source at any size, where something covers its face and where its skin is
-    bare. hidden: (B,468), by `trust.hidden_points` of the source.
+    seen: (B,2,h,w) in 0..1, for a copy of the source at any size: where something covers its face and where its skin is
+    bare. hidden: (B,468), `trust.hidden_points` of the source.
     """
     size = source.shape[-1]
     top = _constants(source.device)
@@ -76,7 +76,7 @@ def warp(
 def read_places(
     source_mesh: Tensor, target_mesh: Tensor, pixels: Tensor, triangles: Tensor, size: int
 ) -> Tensor:
-    """(B,1,N,2) where in the source each pixel is read, in [-1,1] as for `read`."""
+    """(B,1,N,2) where each pixel is sampled in the source, in [-1,1] as for `read`."""
     return interpolate(_to_unit(source_mesh, size), target_mesh, pixels, triangles, size)[:, None]
 
 
@@ -97,7 +97,7 @@ def take(planes: Tensor, pixels: Tensor) -> Tensor:
 
 
 def put(values: Tensor, pixels: Tensor, size: int) -> Tensor:
-    """(B,C,1,N) -> (B,C,S,S) with these values at pixels (B,N), and zero elsewhere; index S*S: nowhere."""
+    """(B,C,1,N) -> (B,C,S,S) with these values at pixels (B,N), and zero elsewhere; index S*S is dropped."""
     count, channels = values.shape[:2]
     planes = values.new_zeros(count, channels, size * size + 1)
     planes.scatter_(2, pixels.long()[:, None].expand(-1, channels, -1), values[:, :, 0])
@@ -113,7 +113,7 @@ def interpolate(values: Tensor, mesh: Tensor, pixels: Tensor, triangles: Tensor,
     start, *others = (values[:, corner] for corner in top.corners)
     b, c = (other - start for other in others)
     slopes = [b * second[..., k : k + 1] + c * third[..., k : k + 1] for k in range(2)]
-    # Relative to the first corner: far from it float32 would lose what thin triangles need.
+    # Relative to the first corner: otherwise float32 would lose the precision that thin triangles need.
     table = torch.cat([a, start, *slopes], 2)
     offsets = torch.arange(count, device=values.device)[:, None] * table.shape[1]
     rows = table.flatten(0, 1).index_select(0, (triangles.long().clamp(min=0) + offsets).flatten())
@@ -123,8 +123,8 @@ def interpolate(values: Tensor, mesh: Tensor, pixels: Tensor, triangles: Tensor,
 
 
 def _inverse(u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-    """Sides (B,T,2) twice -> (B,T,2) twice: products with a place relative to the first corner are the weights of the
-    second and the third. Of thin triangles the first corner alone counts."""
+    """Sides (B,T,2) twice -> (B,T,2) twice: their products with a position relative to the first corner are the weights
+    of the second and the third. In thin triangles only the first corner counts."""
     det = u[..., 0] * v[..., 1] - u[..., 1] * v[..., 0]
     k = torch.where(det.abs() < MIN_AREA, 0.0, 1 / det)
     second = torch.stack([v[..., 1] * k, -v[..., 0] * k], -1)
@@ -209,7 +209,7 @@ class _Constants:
 
 @lru_cache(maxsize=8)
 def _constants(device: torch.device) -> _Constants:
-    """Copied to a device once: a copy makes the program wait for the device."""
+    """Cached per device: a copy to the device makes the program wait for it."""
     top = topology()
     incidence = np.zeros((len(top.triangles), len(top.canonical)))
     for corner in top.corners:

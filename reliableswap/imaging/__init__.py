@@ -1,1 +1,1 @@
-"""Pictures without knowledge of faces: colour, frequency bands, grain, degradations; and glasses painted on a mesh."""
+"""Image processing without knowledge of faces: colour, frequency bands, grain, degradations; painted glasses."""

@@ -34,7 +34,7 @@ def laplacian_pyramid(picture: np.ndarray, bands: int) -> list[np.ndarray]:
 
 
 def collapse(pyramid: list[np.ndarray]) -> np.ndarray:
-    """The picture that a Laplacian pyramid was made of."""
+    """The picture that a Laplacian pyramid was made from."""
     picture = pyramid[-1]
     for band in reversed(pyramid[:-1]):
         picture = cv2.pyrUp(picture, dstsize=band.shape[1::-1]) + band
@@ -44,7 +44,7 @@ def collapse(pyramid: list[np.ndarray]) -> np.ndarray:
 def blend_bands(over: np.ndarray, under: np.ndarray, mask: np.ndarray, bands: int) -> np.ndarray:
     """(H,W,3) float32 `over` where the mask (H,W) is one and `under` where it is zero, mixed band by band.
 
-    Computed as under + mask * (over - under), so that an empty mask returns `under` bit by bit.
+    Computed as under + mask * (over - under), so that an empty mask returns `under` bit for bit.
     """
     bands = bands_for(mask.shape[:2], bands)
     under = np.asarray(under, np.float32)

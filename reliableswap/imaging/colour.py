@@ -12,32 +12,32 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-# Skin of one person varies about as much as that of another; a larger ratio of deviations is light or hair.
+# One person's skin varies about as much as another's; a larger ratio of deviations comes from light or hair.
 DEVIATION_RATIOS = (0.8, 1.25)
 LIGHT_RATIOS = (0.4, 2.5)
-# How far local means may be from another face's where there is room 1: log of L's ratio, and units of a and b.
+# Limits on how far local means may differ from another face's, where room is 1: log ratio of L, and units of a and b.
 _LIGHT_LIMIT, _TINT_LIMIT = 0.07, 3.0
-# How much light that is not hard varies over a face's skin: standard deviation of log L, and of a and b.
+# Variation over a face's skin of light that is not hard: standard deviations of log L, a and b.
 _EVEN = 0.12, 3.0, 3.0
-# Squared slope of light that is not hard, in those deviations for each sigma over which means are local.
+# Squared slope of light that is not hard, in those deviations per sigma of the local means.
 _EVEN_SLOPE = 1.25
-# How many times steeper than on the other side light is where it begins to count as hard, and where it does fully.
+# Ratios of light's squared slope to the other side's from which it begins to count as hard, and fully counts as hard.
 _HARDER = 1.5, 2.2
-_STEEP_REACH = 2.4  # sigmas within which a pixel counts steep light
+_STEEP_REACH = 2.4  # sigma of the blur that averages squared slopes, in sigmas of the local means
 MOST_DETAIL = 1.2  # factor by which fine detail may grow with the light in large photos
-MIN_CHROMA = 2.0  # the chroma that skin has at least, even in a black and white photo
+MIN_CHROMA = 2.0  # least chroma assumed for skin, even in a black and white photo
 # Fractions of skin's lightness and tint up to which a pixel is hair, and from which on it may be skin.
 _SKIN_LIGHT, _SKIN_TINT = (0.5, 0.8), (0.5, 0.85)
-# Standard deviations below the skin's L between which pixels are as dark as hair, and the least distance in L.
+# Standard deviations below the skin's L over which pixels come to count as dark as hair, and that range's least width.
 _DARKER, _LEAST_DARKER = (1.0, 3.0), 4.0
-_BLACK = 8.0  # of L: how much darker than by the light alone hair may become; real contrasts differ
-SKIN_LIKE = 0.5  # of the skin's tint; pixels with at least this much take a small shift in full
-KEPT_TINT = 0.9  # what a pixel keeps at least, of the tint that scaling would leave it
+_BLACK = 8.0  # of L: how much darker hair may become than by the light alone, because real contrasts differ
+SKIN_LIKE = 0.5  # fraction of the skin's tint from which pixels take a small shift in full
+KEPT_TINT = 0.9  # least fraction that a pixel keeps of the tint that scaling would leave it
 _MONOCHROME_NOISE = 4  # grey levels by which JPEG may separate the channels of a black and white photo
 _MONOCHROME_OUTLIERS = 0.01  # fraction of pixels that may differ by more
 _LUMA = (0.299, 0.587, 0.114)
 _LUMINANCE = (0.2126, 0.7152, 0.0722)  # of linear sRGB
-_GREY = 0.184  # amount of light of which L is 50
+_GREY = 0.184  # linear light at which L is 50
 
 
 def to_lab(rgb: np.ndarray) -> np.ndarray:
@@ -58,7 +58,7 @@ def match_monochrome(picture: np.ndarray, photo: np.ndarray) -> np.ndarray:
     side = np.sqrt(photo.shape[0] * photo.shape[1])
     step, few = 1 + int(side / 512), 8 + int(side / 32)
     if _tint_of(photo[::few, ::few], 5 * _MONOCHROME_OUTLIERS) is None:
-        return picture  # a colour photo shows it at few pixels
+        return picture  # a few pixels are enough to tell a colour photo
     tint = _tint_of(photo[::step, ::step], _MONOCHROME_OUTLIERS)
     if tint is None:
         return picture
@@ -67,9 +67,9 @@ def match_monochrome(picture: np.ndarray, photo: np.ndarray) -> np.ndarray:
 
 
 def _tint_of(photo: np.ndarray, outliers: float) -> np.ndarray | None:
-    """(2,3) the single tint of a photo (H,W,3), at black and what each grey level adds to it.
+    """(2,3) the single tint of a photo (H,W,3): its value at black, and what each grey level adds to that.
 
-    None if more than a fraction `outliers` of the pixels have another.
+    None if more than a fraction `outliers` of the pixels have another tint.
     """
     sampled = photo.reshape(-1, 3)
     clipped = (sampled.min(1) == 0) | (sampled.max(1) == 255)  # clipping hides the tint
@@ -87,7 +87,7 @@ def _tint_of(photo: np.ndarray, outliers: float) -> np.ndarray | None:
 
 
 def _line(grey: np.ndarray, difference: np.ndarray) -> np.ndarray:
-    """(2,3) the straight lines through differences (N,3) over grey levels (N,)."""
+    """(2,3) offsets and slopes of straight lines fitted to differences (N,3) over grey levels (N,)."""
     matrix = np.column_stack([np.ones_like(grey), grey])
     return np.asarray(np.linalg.lstsq(matrix, difference, rcond=None)[0], np.float32)
 
@@ -98,7 +98,7 @@ def moments(lab: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray
     total = max(float(w.sum()), 1e-12)
     planes = [np.ravel(plane) for plane in cv2.split(lab)]
     mean = np.array([float(w @ plane) / total for plane in planes])
-    # Squares about the mean: float32 would have no digits left otherwise.
+    # Squares about the mean: float32 would lose its precision otherwise.
     squares = [float(w @ np.square(plane - np.float32(m))) for plane, m in zip(planes, mean, strict=True)]
     return mean, np.sqrt(np.maximum(np.array(squares) / total, 0.0))
 
@@ -129,10 +129,10 @@ def match(
 
 
 def lit_dark(lab: np.ndarray, before: np.ndarray, reference: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """(H,W,3) Lab that was matched to a reference, in which what is dark is as much darker than skin as it was before.
+    """(H,W,3) Lab that was matched to a reference, its dark pixels brought back to their former ratio to the skin's L.
 
-    Light multiplies; a shift that suits the weighted skin (H,W) makes hair grey in brighter light, and black in less.
-    What a match has made darker may be darker by up to `_BLACK`.
+    Light multiplies, so a shift that suits the weighted skin (H,W) turns hair grey in brighter light and black in
+    dimmer light. Pixels that the match has made darker may stay darker by up to `_BLACK`.
     """
     if weight.sum() < 1e-3:
         return lab
@@ -156,7 +156,7 @@ def match_light(
 ) -> np.ndarray:
     """(H,W,3) Lab with the reference's local means over the weighted pixels; detail is scaled with the light.
 
-    sigma: pixels over which a mean is local. most_detail: by how much detail grows at most; what was dark is noisy.
+    sigma: pixels over which a mean is local. most_detail: largest factor on detail, because dark areas are noisy.
     """
     if weight.sum() < 1e-3 or strength == 0:
         return lab
@@ -174,15 +174,15 @@ def match_light(
 def even_light(
     lab: np.ndarray, reference: np.ndarray, weight: np.ndarray, mirror: np.ndarray, sigma: float
 ) -> np.ndarray:
-    """(H,W,3) Lab in which hard light from one side, and of great contrast, is gone.
+    """(H,W,3) Lab with one-sided and high-contrast light removed.
 
-    Both sides of a face look nearly the same, so where its local means differ from the reference's on one side and not
-    on the other, that is light. Both sides become their mean, but a side on which light alone is steep, as a shadow's
-    edge is, becomes like the other. What is left is reduced to the contrast of even light.
+    Both sides of a face look nearly the same, so a difference of local means from the reference's on one side only is
+    light. Both sides are set to their mean, but a side on which alone light is steep, as at a shadow's edge, becomes
+    like the other. What is left is reduced to the contrast of even light.
 
-    mirror (h,w,2): for each pixel of a face its place on the other side, in pixels of a picture of that size, and -2
-    outside of it. It may be smaller than `lab`: light is worked out at its size. sigma: pixels of `lab` over which a
-    mean is local.
+    mirror (h,w,2): for each pixel of a face the corresponding position on its other side, in pixels of a picture of
+    that size; -2 outside the face. It may be smaller than `lab`: light is computed at its size. sigma: pixels of `lab`
+    over which a mean is local.
     """
     if weight.sum() < 1e-3:
         return lab
@@ -222,7 +222,7 @@ def _differences(own: np.ndarray, wanted: np.ndarray) -> list[np.ndarray]:
 
 
 def _at(places: np.ndarray, picture: np.ndarray) -> np.ndarray:
-    """The picture's values at places (h,w,2); zero outside of it."""
+    """The picture's values at positions (h,w,2); zero outside it."""
     return cv2.remap(picture, places, None, cv2.INTER_LINEAR)
 
 
@@ -237,7 +237,7 @@ def _sharp_means(lab: np.ndarray, means: np.ndarray, weight: np.ndarray, sigma: 
 def _hard_light(
     off: Sequence[np.ndarray], known: np.ndarray, mirror: np.ndarray, sigma: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(H,W), (H,W) in 0..1 how far light is hard at each pixel and not on the other side, and the other way round.
+    """(H,W), (H,W) in 0..1 how far light is hard at each pixel but not on the face's other side, and vice versa.
 
     off: planes (H,W) of how far light differs from the reference's. known (H,W): where that is known. mirror, sigma: as
     for `even_light`.
@@ -275,9 +275,9 @@ def limit_light(
 
 
 def skin_likeness(lab: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """(H,W) in 0..1 how far pixels have the lightness and the tint of those weighted (H,W), which are skin.
+    """(H,W) in 0..1, how far pixels have the lightness and tint of the weighted ones (H,W), which are skin.
 
-    A stubbly cheek has, a beard has not. In a black and white photo lightness alone tells.
+    A stubbly cheek scores high, a beard low. In a black and white photo, lightness alone decides.
     """
     if weight.sum() < 1e-3:
         return np.zeros(weight.shape, np.float32)
@@ -295,7 +295,7 @@ def skin_likeness(lab: np.ndarray, weight: np.ndarray) -> np.ndarray:
 def limit_chroma(lab: np.ndarray, before: np.ndarray, weight: np.ndarray, cast: float = 0.0) -> np.ndarray:
     """(H,W,3) Lab whose weighted pixels (H,W) are no more colourful, for their lightness, than they were before.
 
-    Skin's tint turns dark hair red. cast: as `warmth` gives; light colours hair by it, too.
+    Skin's tint turns dark hair red. cast: from `warmth`; light tints hair by that much, too.
     """
     (light, *tint), (dark, *own) = cv2.split(lab), cv2.split(before)
     most = (cv2.magnitude(*own) + np.float32(MIN_CHROMA)) * np.maximum(light / np.maximum(dark, 1.0), 1.0)
@@ -306,10 +306,10 @@ def limit_chroma(lab: np.ndarray, before: np.ndarray, weight: np.ndarray, cast: 
 
 
 def warmth(lab: np.ndarray, reference: np.ndarray, weight: np.ndarray) -> float:
-    """The chroma, as a fraction of L, of a grey thing in the reference's light that was grey in this one's.
+    """The chroma, as a fraction of L, that an object which is grey in this picture's light has in the reference's.
 
-    Light is told by the mean colour of the weighted pixels (H,W), which are skin in both pictures, and counts along the
-    tint of the reference's skin.
+    Light is estimated from the mean colour of the weighted pixels (H,W), which are skin in both pictures. Only chroma
+    along the tint of the reference's skin counts.
     """
     if weight.sum() < 1e-3:
         return 0.0
@@ -324,7 +324,7 @@ def warmth(lab: np.ndarray, reference: np.ndarray, weight: np.ndarray) -> float:
 
 
 def _lit(light: np.ndarray, mean: np.ndarray, gain: np.ndarray, most_detail: float) -> np.ndarray:
-    """(H,W) L times a gain, by which detail about the local mean grows less."""
+    """(H,W) L times a gain, which is at most `most_detail` for detail about the local mean."""
     most = np.minimum(gain, np.float32(most_detail))
     return np.asarray(light * most + mean * (gain - most), np.float32)
 
@@ -365,9 +365,9 @@ def _shift_tint(
 ) -> list[np.ndarray]:
     """(H,W), (H,W) the planes a and b after shifts that are meant for skin of the given tint.
 
-    A shift that takes tint away from skin would turn what has none, such as hair or a wall behind the chin, blue, and
-    shaded skin, which has less, grey. So pixels take it only as far as they have the skin's tint, and keep a part of
-    what scaling would leave them.
+    A shift that takes tint away from skin would turn untinted pixels, such as hair or a wall behind the chin, blue, and
+    shaded skin, which has less tint, grey. So pixels take the shift only as far as they have the skin's tint, and keep
+    a part of what scaling would leave them.
     """
     length = np.maximum(np.square(skin[0]) + np.square(skin[1]), MIN_CHROMA**2)
     own, gained = ((a * skin[0] + b * skin[1]) / length for a, b in (tint, shifts))

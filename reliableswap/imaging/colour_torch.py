@@ -1,7 +1,7 @@
 """Colours and light of a batch of pictures: the twin of colour.py in PyTorch, and blurs whose width differs by sample.
 
-Pictures are (B,3,H,W) float32, RGB in 0..255 or Lab as in colour.py. They may be lists of N
-pixels (B,3,1,N), as in geometry/warp_torch.py, and sums are in double precision for the same reason.
+Pictures are (B,3,H,W) float32, RGB in 0..255 or Lab as in colour.py. They may be lists of N pixels (B,3,1,N), as in
+geometry/warp_torch.py. Sums are in double precision for the reason given there.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from reliableswap.geometry.warp_torch import put, read
 
 from .colour import DEVIATION_RATIOS, KEPT_TINT, LIGHT_RATIOS, MIN_CHROMA, SKIN_LIKE
 
-_CELLS = 32  # per side, of the copy that local means are worked out on
-_REDUCTION = 3.0  # colour.local_means reduces until sigma is so many cells
+_CELLS = 32  # per side of the copy on which local means are computed
+_REDUCTION = 3.0  # sigma in cells of the copy that colour.local_means reduces to
 _XYZ = ((0.412453, 0.357580, 0.180423), (0.212671, 0.715160, 0.072169), (0.019334, 0.119193, 0.950227))
 _WHITE = (0.950456, 1.0, 1.088754)
-_DARK, _SLOPE, _OFFSET = 0.008856, 7.787, 16 / 116  # of the cube root's straight piece
-_FURTHEST = 96  # cells beyond a picture's edge that a blur reaches at most
+_DARK, _SLOPE, _OFFSET = 0.008856, 7.787, 16 / 116  # of the linear segment below the cube root
+_FURTHEST = 96  # pixels beyond a picture's edge that a blur reaches at most
 
 
 def to_lab(rgb: Tensor) -> Tensor:
@@ -53,7 +53,7 @@ def to_rgb(lab: Tensor) -> Tensor:
 
 
 def _mixed(pictures: Tensor, *rows: Sequence[float]) -> Tensor:
-    """(B,3,S,S) each channel a weighted sum of all; no matrix product, which would depend on the batch."""
+    """(B,3,S,S) each channel a weighted sum of all; a matrix product's result would depend on the batch."""
     a, b, c = pictures.unbind(1)
     return torch.stack([row[0] * a + row[1] * b + row[2] * c for row in rows], 1)
 
@@ -82,7 +82,7 @@ def match_light(
 ) -> Tensor:
     """Lab with the reference's local means over weighted pixels, as colour.match_light; sigma: (B,) pixels.
 
-    pixels: (B,N), which those of the lists are in pictures whose side is `size`, a multiple of 32.
+    pixels: (B,N) flat indices of the listed pixels in pictures of side `size`, a multiple of 32.
     """
     own, wanted = local_means(lab, reference, weight, sigma, pixels, size)
     gain = (wanted[:, :1] / own[:, :1].clamp(min=1.0)).clamp(*LIGHT_RATIOS)
@@ -105,7 +105,7 @@ def local_means(
     """The two pictures' weighted means within about `sigma` (B,) pixels of every pixel, as colour.local_means."""
     cell = size // _CELLS
     small = F.avg_pool2d(put(torch.cat([one * weight, other * weight, weight], 1), pixels, size), cell)
-    # Reducing and enlarging blur too, here by other cells than in colour.py.
+    # Reducing and enlarging blur too, here with cells of another size than in colour.py.
     k = (sigma / _REDUCTION).clamp(min=1.0)
     more = (k.square() - cell**2) / 4
     near, wide = ((variance + more).clamp(min=0.01).sqrt() / cell for variance in (sigma**2, 9 * sigma**2))
@@ -118,7 +118,7 @@ def local_means(
 
 
 def blurred(pictures: Tensor, sigma: Tensor) -> Tensor:
-    """(B,C,H,W) blurred by a Gaussian of `sigma` (B,) pixels; beyond the edges they go on."""
+    """(B,C,H,W) blurred by a Gaussian of `sigma` (B,) pixels; edge pixels are repeated beyond the edges."""
     rows, columns = (_kernels(sigma, size) for size in pictures.shape[2:])
     return (rows @ pictures.to(rows.dtype) @ columns.mT).float()
 

@@ -1,4 +1,4 @@
-"""Random degradations of training pictures: light, blur, noise, JPEG, and things in front of faces."""
+"""Random degradations of training pictures: light, blur, noise, JPEG, and objects in front of faces."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _relight(image: np.ndarray, rng: Rng, strength: float) -> np.ndarray:
 
 
 def _blur(image: np.ndarray, rng: Rng) -> np.ndarray:
-    """Blur by a Gaussian, or by a motion in a random direction."""
+    """Blur by a Gaussian, or by motion in a random direction."""
     if rng.random() < 0.7:
         return cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 2.0))
     length = int(rng.integers(3, 9))

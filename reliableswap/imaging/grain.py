@@ -15,16 +15,14 @@ import numpy as np
 
 from .bands import three_channels
 
-EQUAL_RATIO = 1.3  # octaves whose strengths differ by less than this ratio count as equal: faces differ
-_FINEST = (
-    0.7  # sigma in pixels of the blur that removes the finest octave; it doubles for each further octave
-)
-_COARSEST = 1 / 60  # face widths; what is wider is the face itself
+EQUAL_RATIO = 1.3  # octaves whose strengths differ by less than this ratio count as equal: faces vary
+_FINEST = 0.7  # sigma in pixels of the blur that removes the finest octave; doubled for each further one
+_COARSEST = 1 / 60  # face widths; coarser structure is the face itself
 _MIN_GAIN = 0.15  # an octave is never scaled down further
 _LEAST_OCTAVES = 2
 _MOST_GAIN = 1.6  # an octave is never scaled up further
-_WHOLE = 4  # pictures of full size in Octaves
-# The blur of those of half the size in their own pixels: it doubles too, less what reducing and enlarging blur.
+_WHOLE = 4  # full-size pictures in Octaves.smooth
+# Sigma of the blur after each halving, in the halved picture's pixels: it doubles too, less the blur of resizing.
 _HALVED = float(np.sqrt((_FINEST * 2 ** (_WHOLE - 2)) ** 2 - 0.25))
 _LUMA = (0.299, 0.587, 0.114)
 _FROM_RGB = np.array([_LUMA, np.subtract((1, 0, 0), _LUMA), np.subtract((0, 0, 1), _LUMA)], np.float32)
@@ -65,17 +63,17 @@ def match_detail(
 
 @dataclass(frozen=True, eq=False)
 class Octaves:
-    """The finest octaves of a picture; each is what two neighbours in `smooth` differ in.
+    """The finest octaves of a picture; each is the difference of two neighbours in `smooth`.
 
-    smooth: (h,w) or (h,w,C) float32 each, the picture itself and smoother and smoother ones. The first `_WHOLE` have
-    its size, and every further one is smooth enough for half the size of the one before.
+    smooth: (h,w) or (h,w,C) float32 each, the picture itself and ever smoother versions of it. The first `_WHOLE` have
+    its size, and every further one has half the size of the one before.
     """
 
     smooth: tuple[np.ndarray, ...]
 
     @classmethod
     def of(cls, picture: np.ndarray, face_width: float) -> Octaves:
-        """Of a picture (H,W) or (H,W,C)."""
+        """Compute the octaves of a picture (H,W) or (H,W,C)."""
         smooth = [np.asarray(picture, np.float32)]
         for number in range(_octave_count(face_width)):
             last = smooth[-1]
@@ -88,7 +86,7 @@ class Octaves:
         return cls(tuple(smooth))
 
     def strengths(self, face: np.ndarray, colours: np.ndarray = _GREY) -> np.ndarray:
-        """(octaves,K) root mean squares over the face (H,W); colours (K,C): what is measured of the channels."""
+        """(octaves,K) root mean squares over the face (H,W); colours (K,C): the mixtures of channels to measure."""
         found = []
         for one, smoother in pairwise(self.smooth):
             band = cv2.transform(one - _enlarged(smoother, one), colours)
@@ -107,7 +105,7 @@ class Octaves:
 
 
 def _enlarged(picture: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """The picture as large as another."""
+    """The picture enlarged to the size of another."""
     if picture.shape == other.shape:
         return picture
     return cv2.resize(picture, other.shape[1::-1], interpolation=cv2.INTER_LINEAR)
@@ -123,11 +121,11 @@ def detail_change(
 ) -> np.ndarray:
     """(H,W,3) float32 what to add to a picture to make its finest octaves as strong as the reference's over the face.
 
-    picture, reference, lender: (H,W,3) RGB in 0..255. face, skin: masks (H,W). Faces of a few pixels stay.
+    picture, reference, lender: (H,W,3) RGB in 0..255. face, skin: masks (H,W). Tiny faces are left as they are.
 
     A warped face has lost fine detail; one that was rounded to 8 bits several times has more noise in its colours than
-    a photo, whose file keeps colours at half its size. Beyond `_MOST_GAIN` noise would be amplified: what is still
-    missing then is taken from the lender, in brightness and on the skin alone.
+    a photo, whose file stores colours at half its size. Beyond `_MOST_GAIN`, noise would be amplified, so what is still
+    missing is taken from the lender, in brightness and on the skin alone.
     """
     if np.count_nonzero(face > 0.5) < _MIN_PIXELS:
         return np.zeros(picture.shape, np.float32)

@@ -11,7 +11,7 @@ from .degrade import Rng
 
 @dataclass(frozen=True, eq=False)
 class Light:
-    """One draw of light, for pictures of any size: the factor at each place follows from coordinates in [-1,1].
+    """One random light, for pictures of any size: the factor at each pixel follows from its coordinates in [-1,1].
 
     slope: (2,3) log brightness per half side, by direction and channel. shadow: its direction in radians, its distance
     from the middle, the width of its edge, and how dark it is (0: none).
@@ -28,11 +28,11 @@ class Light:
         return cls(slope, (float(rng.uniform(0, 2 * np.pi)), float(rng.uniform(-0.35, 0.35)), edge, dark))
 
     def numbers(self) -> np.ndarray:
-        """(10,) the slope and the shadow; all zero but for the shadow's edge, it changes nothing."""
+        """(10,) the slope and the shadow; if all but the shadow's edge are zero, the light changes nothing."""
         return np.concatenate([self.slope.ravel(), self.shadow])
 
     def __call__(self, picture: np.ndarray) -> np.ndarray:
-        """(S,S,3) uint8 under this light."""
+        """(S,S,3) uint8, the picture under this light."""
         size = picture.shape[0]
         x = (np.arange(size, dtype=np.float32) + 0.5) * (2 / size) - 1
         field = np.exp(x[None, :, None] * self.slope[0] + x[:, None, None] * self.slope[1])

@@ -1,4 +1,4 @@
-"""Things to paste in front of faces in training pictures: cut-outs of hands, hair and masks, and shapes made up."""
+"""Things to paste in front of faces in training pictures: cut-outs of hands, hair and masks, and made-up shapes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .colour import to_lab, to_rgb
 from .degrade import Rng, texture
 from .overlay import Overlay
 
-_SIDE = 256  # cut-outs are kept with this longer side
+_SIDE = 256  # longer side that cut-outs are reduced to
 _STRANDS = 0.25  # how often strands of hair are drawn instead of pasting a cut-out
 _MADE = 0.25  # how often a shape is made up instead of pasting a cut-out
 _HAIR = np.array(
@@ -25,14 +25,14 @@ _HAIR = np.array(
 
 @dataclass(frozen=True, eq=False)
 class Occluder:
-    """Something in front of a face: its picture (S,S,3) uint8 and its opacity (S,S) in 0..1. hair: it is hair."""
+    """Something in front of a face: picture (S,S,3) uint8; opacity (S,S) in 0..1; hair: whether it is hair."""
 
     picture: np.ndarray
     opacity: np.ndarray
     hair: bool = False
 
     def cast(self, shadow: float, shift: Sequence[float]) -> Overlay:
-        """This in front of a picture, with its soft shadow of that strength, shifted by `shift` pixels, on it."""
+        """Return this as an overlay with a soft shadow of strength `shadow`, shifted by `shift` pixels."""
         size = self.opacity.shape[0]
         move = np.array([[1, 0, shift[0]], [0, 1, shift[1]]], np.float32)
         dark = cv2.GaussianBlur(cv2.warpAffine(self.opacity, move, (size, size)), (0, 0), 0.02 * size)
@@ -41,10 +41,10 @@ class Occluder:
 
 
 class Occluders:
-    """Draws occluders: from the pictures with an alpha channel below a folder, and made up.
+    """Draws random occluders: cut-outs, which are the pictures with an alpha channel below a folder, and made-up ones.
 
-    Names tell how a cut-out is placed: `hair*` hangs into the face from above, `masks` lies over mouth and nose, all
-    others lie anywhere.
+    The name decides how a cut-out is placed: `hair*` hangs into the face from above, `masks*` lies over mouth and nose,
+    all others lie anywhere.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -61,7 +61,7 @@ class Occluders:
             )
 
     def draw(self, picture: np.ndarray, mesh: np.ndarray, rng: Rng) -> Occluder:
-        """An occluder for a face (S,S,3) uint8 with its mesh (468,3)."""
+        """Draw an occluder for a face (S,S,3) uint8 with its mesh (468,3)."""
         kind = rng.random()
         if kind < _STRANDS:
             made = _strands(mesh, picture.shape[0], rng)
@@ -79,13 +79,13 @@ def cutout_files(folder: Path) -> list[Path]:
 
 
 def cast(occluder: Occluder, rng: Rng) -> Overlay:
-    """The occluder in front of a picture of its size, with a shadow more often than not."""
+    """Return the occluder as an overlay for a picture of its size, with a shadow more often than not."""
     shadow = float(rng.uniform(0, 0.5)) if rng.random() < 0.7 else 0.0
     return occluder.cast(shadow, (rng.normal(0, 0.02, 2) * occluder.opacity.shape[0]).tolist())
 
 
 def paste(picture: np.ndarray, occluder: Occluder, rng: Rng) -> np.ndarray:
-    """(S,S,3) uint8 with the occluder in front of it, which may throw a shadow."""
+    """(S,S,3) uint8, the picture behind the occluder, which may cast a shadow."""
     return cast(occluder, rng).over(picture)
 
 
@@ -129,7 +129,7 @@ def _direction(rng: Rng) -> np.ndarray:
 
 
 def _lit_like(occluder: Occluder, picture: np.ndarray, name: str, rng: Rng) -> Occluder:
-    """Hands get some skin tone, the face's more often than not; everything gets the picture's light, roughly."""
+    """Give hands a skin tone, more often than not the face's; give most other things roughly the picture's light."""
     inside = occluder.opacity > 0.5
     if not inside.any():
         return occluder
@@ -203,7 +203,7 @@ def _strands(mesh: np.ndarray, size: int, rng: Rng) -> Occluder:
 
 
 def _blurred(occluder: Occluder, rng: Rng) -> Occluder:
-    """Soft edges, and now and then the blur of a moving or unfocused thing."""
+    """Soften the edges, and now and then blur as if the object moved or were out of focus."""
     size = occluder.opacity.shape[0]
     picture, opacity = occluder.picture, occluder.opacity
     sigma = float(rng.uniform(0.3, 0.9)) * size / 128

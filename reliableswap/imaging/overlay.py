@@ -1,4 +1,4 @@
-"""Something in front of a picture, whatever the picture shows: its own light, and what it leaves of what is behind."""
+"""Something in front of any picture: the light that it adds, and how much of what is behind it stays visible."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 @dataclass(frozen=True, eq=False)
 class Overlay:
     """A picture becomes picture * keep + add. add: (H,W,3) in 0..255. keep: (H,W) in 0..1. opacity: (H,W) in 0..1,
-    where the thing itself is; its shadow is in `keep` only.
+    where the object itself is; its shadow is in `keep` only.
     """
 
     add: np.ndarray
@@ -18,7 +18,7 @@ class Overlay:
     opacity: np.ndarray
 
     def over(self, picture: np.ndarray) -> np.ndarray:
-        """(H,W,3) uint8 the picture behind it."""
+        """(H,W,3) uint8, the picture with this in front."""
         return np.clip(np.rint(picture * self.keep[..., None] + self.add), 0, 255).astype(np.uint8)
 
     def planes(self) -> np.ndarray:

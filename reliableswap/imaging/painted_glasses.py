@@ -13,7 +13,7 @@ from reliableswap.geometry.topology import topology
 from .degrade import Rng
 from .overlay import Overlay
 
-_OVERSAMPLING = 3  # lines are drawn at so many times the picture's size, so that thin wire is thin
+_OVERSAMPLING = 3  # lines are drawn at this multiple of the picture's size, so that thin wire is thin
 _RIGID = (33, 133, 362, 263, 168, 6, 197, 8, 9, 70, 300, 127, 356, 234, 454, 117, 346, 4)
 _HIDING = 0.45  # a reflection in a clear lens hides the skin above this opacity
 _METAL = np.array([[200, 170, 90], [190, 190, 195], [120, 120, 125], [90, 70, 60]], np.float64)
@@ -30,7 +30,7 @@ class Frame:
 
 
 def random_frame(rng: Rng) -> Frame:
-    """A round, square, drop-shaped or narrow frame."""
+    """Return a random frame: round, square, drop-shaped or narrow."""
     centre, half = rng.uniform(0.35, 0.41), rng.uniform(0.22, 0.335)
     half = min(half, centre - 0.05)
     tall = half * rng.uniform(0.5, 1.02)
@@ -85,17 +85,17 @@ class Layers:
 
 
 def paint_glasses(picture: np.ndarray, mesh: np.ndarray, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
-    """(H,W,3) uint8, the mesh in it -> the picture with glasses on the face, and their opacity (H,W) in [0,1]."""
+    """(H,W,3) uint8, its face's mesh -> the picture with glasses on the face, and their opacity (H,W) in [0,1]."""
     glasses = draw_glasses(mesh, picture.shape[:2], rng)
     return glasses.over(picture), glasses.opacity
 
 
 def draw_glasses(mesh: np.ndarray, shape_hw: tuple[int, int], rng: Rng) -> Overlay:
-    """Glasses for the face of a mesh in a picture of that size."""
+    """Draw random glasses for the face with that mesh in a picture of that size."""
     unit = float(np.linalg.norm(mesh[263] - mesh[33]))
     metal = rng.random() < 0.55
     layers = _draw(random_frame(rng), mesh, shape_hw, unit, metal, rng)
-    # Painted on black; the fourth channel is what is left of what is behind.
+    # Paint on black; the fourth channel is how much of the picture behind remains.
     out = np.zeros((*shape_hw, 4), np.float32)
     out[..., 3] = 1
     out = _shade(out, layers, unit, rng)

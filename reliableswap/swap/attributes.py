@@ -1,4 +1,4 @@
-"""Which parts of the result come from whom: a choice for each attribute, and where on the face it lies."""
+"""Which parts of the result are the source's or the target's: a choice per attribute, and its area of the face."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Beard = Literal["auto", "source", "target"]
 
 @dataclass(frozen=True)
 class Attributes:
-    """Whose each attribute is in the result; the defaults are a plain swap.
+    """Whether each attribute of the result is the source's or the target's; the defaults are a plain swap.
 
-    beard: lower face without the lips. "auto": the source's, but where the target has a full beard and the source has
-    none, it is the target's: it reaches beyond the face, so taking it off would leave its edge.
-    brows, lips: themselves. skin: the rest of the face but the eyes.
-    shape: the outline. glasses: those of the target stay on, or those of the source are put on.
+    beard: the lower face without the lips. "auto": the source's, unless the target has a full beard and the source has
+    none. The target's is then kept: it reaches beyond the face, so removing it would leave its edge.
+    brows, lips: just these. skin: the rest of the face except the eyes.
+    shape: the outline. glasses: the target's stay on, or the source's are put on.
     """
 
     beard: Beard = "auto"
@@ -42,7 +42,7 @@ class Attributes:
 
     @classmethod
     def of(cls, given: Mapping[str, str] | Attributes | None) -> Attributes:
-        """The choice of a mapping from attribute to side; what it does not name is as in a plain swap."""
+        """Build from a mapping of attribute to side; attributes that it omits are as in a plain swap."""
         if isinstance(given, Attributes):
             return given
         known = [one.name for one in fields(cls)]
@@ -60,9 +60,9 @@ class Attributes:
     def targets_own(
         self, mesh: np.ndarray, shape_hw: tuple[int, int], only_bearded: float = 0.0
     ) -> np.ndarray | None:
-        """(H,W) in 0..1 where the target's own picture stays, by the mesh (468,3); None if nowhere.
+        """(H,W) in 0..1, where the target's own picture is kept, on the mesh (468,3); None if nowhere.
 
-        only_bearded: how certainly the target has a full beard and the source has none.
+        only_bearded: confidence, in 0..1, that the target has a full beard and the source has none.
         """
         kept = {name: 1.0 for name in _AREAS if getattr(self, name) == "target"}
         if self.beard == "auto" and only_bearded > 0:
@@ -74,13 +74,13 @@ class Attributes:
             share * regions.feathered(_AREAS[name](mesh, shape_hw), _FEATHER * width)
             for name, share in kept.items()
         ]
-        # Brows and lips lie in what is skin or beard: a soft edge must not reach into those of the other side.
+        # Brows and lips lie inside skin and beard, whose soft edges must not reach into the source's brows or lips.
         others = [core(mesh, shape_hw) for name, core in _CORES.items() if name not in kept]
         spared = [1 - regions.feathered(one, _FEATHER / 2 * width) for one in others]
         return np.asarray(np.min([np.max(areas, axis=0), *spared], axis=0), np.float32)
 
 
-_FEATHER = 0.015  # face widths of the soft edges
+_FEATHER = 0.015  # sigma of the soft edges in face widths
 
 
 def _brows(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""How far a photo shows a beard beyond the jaw, told on rays through the jaw."""
+"""Find how far a beard reaches beyond the jaw in a photo, on rays through the jaw."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from reliableswap.geometry.ramps import rising
 from reliableswap.geometry.resampling import read_points
 from reliableswap.imaging import colour
 
-STEPS = 48  # cells of a ray
-_SIDES = (0.0, 0.15)  # `along` the jaw, from the ears, between which a beard begins to be drawn
-_HAIRY = (0.25, 0.6)  # odds of anything but skin and background between which a cell begins to be a beard's
-_FRONT = (0.4, 0.7)  # odds of a thing in front between which it ends to be
-_ENDS = (0.5, 0.8)  # odds of skin or background by which the end of a beard is seen
-_MOST = (0.6, 0.85)  # share of the rays on which it is, between which the others begin to be believed
-_SURE = 0.8  # odds from which a cell's colour is taken for that of skin or background
-# Share of both distances that the one from skin or background has, between which a colour begins to be the beard's.
+STEPS = 48  # cells per ray
+_SIDES = (0.0, 0.15)  # values of `along`, from the ears on, over which a beard fades in
+_HAIRY = (0.25, 0.6)  # probability of neither skin nor background over which a cell comes to count as beard
+_FRONT = (0.4, 0.7)  # probability of an object in front over which a cell ceases to count as beard
+_ENDS = (0.5, 0.8)  # probability of skin or background over which the end of a beard comes to count as seen
+_MOST = (0.6, 0.85)  # share of the rays with a visible end over which a beard comes to be accepted at all
+_SURE = 0.8  # probability from which a cell's colour is a sample of skin or background
+# s / (s + b) over which a colour comes to count as the beard's; s: distance from skin or background, b: from the beard.
 _LIKE = (0.4, 0.6)
-_UNBROKEN = (0.15, 0.4)  # mean likeness of some cells between which a beard goes on
-_FEW = 0.02  # share of the cells, up to which nothing is known of a colour
-_NOISE = (9.0, 4.0, 4.0)  # least variances of L, a and b
+_UNBROKEN = (0.15, 0.4)  # likeness, blurred over cells, over which a beard comes to count as continuing
+_FEW = 0.02  # share of the cells below which samples are too few to know a colour
+_NOISE = (9.0, 4.0, 4.0)  # added to the variances of L, a and b
 
 
 class BeyondJaw:
-    """A beard on cells (STEPS,R) of rays through the jaw of a source.
+    """A source's beard on cells (STEPS,R) of rays through its jaw.
 
-    parts: what the source shows; beyond a quarter of the face's width below the chin its last row goes on. places:
-    (STEPS,R,2) the cells in the source's region. outside: (STEPS,) whether they lie beyond the jaw. colours:
-    (STEPS,R,3) uint8 what is seen there. begins: (R,) in 0..1 how certainly there is a beard inside the jaw.
+    parts: what the source shows; from a quarter of the face's width below the chin on, their last row is repeated.
+    places: (STEPS,R,2) the cells in the source's region. outside: (STEPS,) whether they lie beyond the jaw. colours:
+    (STEPS,R,3) uint8 what is seen there. begins: (R,) in 0..1, confidence that there is a beard inside the jaw.
 
-    goes_on: whether a beard beyond the jaw may be looked for, in 0..1.
+    goes_on: how far a beard beyond the jaw is accepted, in 0..1.
 
-    reach: (STEPS,R) in 0..1 where the beard is. Nothing else lies between its cells and the jaw. Where no end of it is
-    seen it is taken for a scarf or long hair, and where that is so on most rays, on the others as well.
+    reach: (STEPS,R) in 0..1, where the beard is. Nothing else lies between its cells and the jaw. A ray on which no end
+    is seen is taken to show a scarf or long hair; if most rays are, so are the others.
     """
 
     def __init__(
@@ -65,12 +65,11 @@ class BeyondJaw:
 
     @property
     def mean(self) -> np.ndarray:
-        """(3,) its mean colour in RGB; the beard must be seen somewhere."""
+        """(3,) the beard's mean colour in RGB; `reach` must not be zero everywhere."""
         return np.asarray(np.average(self._colours, 0, self.reach.ravel()))
 
     def likeness(self, colours: np.ndarray) -> np.ndarray:
-        """(N,) in 0..1 whether colours (N,3) uint8 are the beard's, and not the skin's or the background's beside
-        it."""
+        """(N,) in 0..1, how far colours (N,3) uint8 match the beard rather than skin or background beside it."""
         lab = colour.to_lab(colours[None])[0]
         own = _deviations(lab, self._samples, self._own)
         other = np.minimum(*(_deviations(lab, self._samples, weights) for weights in self._others))
@@ -78,14 +77,14 @@ class BeyondJaw:
 
 
 def _hairy(other: np.ndarray, front: np.ndarray, outside: np.ndarray) -> np.ndarray:
-    """(STEPS,R) where neither skin nor background nor anything in front is seen; beyond the jaw, without a gap."""
+    """(STEPS,R) where neither skin, background nor anything in front is seen; beyond the jaw, up to the first gap."""
     hairy = cv2.GaussianBlur(rising(1 - other, _HAIRY) * (1 - rising(front, _FRONT)), (3, 3), 0)
     hairy[outside] = np.minimum.accumulate(hairy[outside])
     return hairy
 
 
 def _ending(other: np.ndarray, outside: np.ndarray, begins: np.ndarray) -> np.ndarray:
-    """(R,) how certainly what begins on a ray ends, as a beard does."""
+    """(R,) in 0..1, confidence that the hair on a ray ends there, as a beard does."""
     ends = rising(other[outside].max(0), _ENDS)
     share = np.average(ends, weights=begins * along() + 1e-6)
     ends = cv2.erode(ends[None], np.ones((1, 3), np.uint8))[0]
@@ -93,7 +92,7 @@ def _ending(other: np.ndarray, outside: np.ndarray, begins: np.ndarray) -> np.nd
 
 
 def _deviations(lab: np.ndarray, samples: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(N,) by how many standard deviations colours (N,3) differ from weighted samples (M,3); 1000 if few count."""
+    """(N,) Mahalanobis distances of colours (N,3) from weighted samples (M,3); 1000 if too few have weight."""
     if weights.sum() < _FEW * len(weights):
         return np.full(len(lab), 1e3, np.float32)
     mean = np.average(samples, 0, weights)

@@ -1,4 +1,4 @@
-"""Blend two faces given as pictures and meshes: the blend engine's own steps, without any network.
+"""Blend two faces given as pictures and meshes: the blend engine's core steps, which need no network.
 
 Triplets are made this way, and the Space shows the steps.
 """
@@ -58,10 +58,10 @@ def blend_face(
     target_covers: Covers | None = None,
     glasses: Any = None,
 ) -> BlendResult:
-    """(H,W,3) the target's photo with the source's face; meshes (468,3) in their own pictures' pixels.
+    """Blend the source's face into the target's photo (H,W,3); each mesh (468,3) is in its own picture's pixels.
 
     Pass `source_covers` = find_covers(source, source_mesh, glasses, strict=True) and `target_covers` =
-    find_covers(target, target_mesh, glasses) for photos that are used many times. `glasses` is a GlassesNet; without
+    find_covers(target, target_mesh, glasses) for photos that are used repeatedly. `glasses` is a GlassesNet; without
     one, glasses are not looked for.
     """
     networks = Networks(glasses=glasses)

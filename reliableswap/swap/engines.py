@@ -1,8 +1,8 @@
-"""The engines: what happens to a face, step by step.
+"""The engines: the steps that each of them runs on a face.
 
 blend   the source's own texture, warped onto the target's face and blended into its photo; needs no generator
-neural  the generator's answer: a mixture of both photos, or a picture with finer detail from the blend
-person  the face as a decoder that was trained for one person draws it
+neural  the generator's output: a mixture of both photos, or a picture with finer detail from the blend
+person  the face drawn by a decoder that was trained for one person
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ Step = Callable[[FaceJob], FaceJob]
 
 
 def together(one: Step, other: Step) -> Step:
-    """A step that runs two steps at the same time; neither may need the other's layers.
+    """Return a step that runs two steps in parallel; neither may need the other's layers.
 
-    Networks and OpenCV release Python's lock, so on two cores the shorter of the two costs little.
+    Networks and OpenCV release the GIL, so on two cores the shorter step costs little time.
     """
 
     def both(job: FaceJob) -> FaceJob:
@@ -80,17 +80,17 @@ _PARTS: Mapping[str, tuple[Steps, Steps, Steps]] = {
 
 
 def engine_of(person: Person, engine: str) -> str:
-    """The engine that swaps a person: their own decoder's, if they have one."""
+    """The engine for a person: `person` if they have a decoder, the given one otherwise."""
     return engine if person.decoder is None else "person"
 
 
 def steps_of(engine: str, networks: Networks) -> Steps:
-    """The steps of an engine, as the pipeline's generator needs them."""
+    """The steps of an engine; those of `neural` depend on the generator."""
     return _ENGINES[_kind(engine, networks)]
 
 
 def parts_of(engine: str, networks: Networks) -> tuple[Steps, Steps, Steps]:
-    """The steps in three parts, for clips: each part takes the frames in their order, beside the others."""
+    """The steps as three stages for clips: each takes the frames in order, in parallel with the other stages."""
     return _PARTS[_kind(engine, networks)]
 
 
@@ -99,7 +99,7 @@ def _kind(engine: str, networks: Networks) -> str:
 
 
 def run(steps: tuple[Step, ...], job: FaceJob) -> FaceJob:
-    """Take the job through the steps; at likeness 0 nothing changes."""
+    """Run the steps on the job; at likeness 0, return it unchanged."""
     if job.settings.likeness == 0:
         return job
     for step in steps:

@@ -1,4 +1,4 @@
-"""Guidance: the source's texture on the target's face, which a generator gets as an input."""
+"""Guidance: the source's texture on the target's face, given to a generator as an input."""
 
 from __future__ import annotations
 
@@ -20,38 +20,36 @@ from reliableswap.imaging.bands import three_channels
 from reliableswap.models.layer_maps import INVALID
 
 EYE_OPENING = 0.95  # fraction of the opening between the lids that is the target's
-LIGHT_REACH = 0.22  # of the face's width: slower changes of brightness count as light, which is the target's
-_SIDED_LIGHT = 0.025  # of the face's width: the scale at which light that one side has is taken away
-_LIGHT_CELLS = 6  # cells of that scale in which it is worked out: fewer blur a shadow's edge
-_MEETING = 0.02  # of the face's width: the scale at which the texture's light meets the target's at its end
-_FOLDS = 0.008  # of the face's width: the scale above which folds of the skin can be the target's
-_LEAST_FOLD = 0.02  # share of the target's folds from which they are worked out
-_SURROUNDINGS = 12  # sigmas around them that local means need
-_END, _SMALL_END = 0.1, 0.05  # of the face's width: the distance from the texture's end within which it does
-_ANY = 100.0  # times the limit of how far light may differ: none
-# Pixels of a face's width from which a clip's tones are worked out at half the size, and at a third of it.
+LIGHT_REACH = 0.22  # face widths; slower changes of brightness count as light, which is the target's
+_SIDED_LIGHT = 0.025  # face widths: the scale at which one-sided light is removed
+_LIGHT_CELLS = 6  # cells per _SIDED_LIGHT at which that is computed; fewer would blur a shadow's edge
+_MEETING = 0.02  # face widths: the scale at which light meets the target's where the texture ends
+_FOLDS = 0.008  # face widths: the scale above which skin folds can be the target's
+_LEAST_FOLD = 0.02  # share of the target's folds below which none are computed
+_SURROUNDINGS = 12  # sigmas of surroundings that local means need
+_END, _SMALL_END = 0.1, 0.05  # face widths from the texture's end over which its light becomes the target's
+_ANY = 100.0  # multiple of the limits on light that amounts to no limit
+# Face widths in pixels above which a clip's tones are computed at half the size, and at a third of it.
 _COARSE_TONES, _COARSER_TONES = 100, 200
-HALVES = 0.08  # of the face's width: the distance in which one half becomes the other's mirror image
-_HEM = 0.04  # of the face's width: within it a texture carries colours of what hides the skin beside it
-# Validity below which skin counts as hidden; that of a turned face is a little lower than ENOUGH, and shades nothing.
+HALVES = 0.08  # face widths over which one half blends into the other's mirror image
+_HEM = 0.04  # face widths beside hidden skin within which the texture carries colours of what hides it
+# Validity below which skin counts as hidden. A turned face's is a little below ENOUGH, but shades nothing.
 _MOSTLY = 0.7
-FADE = 0.06  # of the face's width: the distance in which the texture fades to the outline
+FADE = 0.06  # face widths over which the texture fades out towards the outline
 LEAST_VALID = 0.02  # guidance with a lower validity is left out
-SOME_VALID = (
-    0.2  # validity from which a texture can be shown: at the jaw it is low, and a beard must end there
-)
+SOME_VALID = 0.2  # validity from which a texture can be shown: it is low at the jaw, where a beard must end
 _SOFT_BEARD, _SOFT_FOREHEAD = 0.01, 0.03  # of the face's width
 
 
 class Guidance(NamedTuple):
-    """texture: (H,W,3) uint8, a source on a target's mesh, in its light. validity: (H,W) in 0..1. Both are zero where
-    the source's photo does not show its skin, where something covers it, and between lids and lips.
+    """texture: (H,W,3) uint8, the source on the target's mesh, in the target's light. validity: (H,W) in 0..1. Both are
+    zero where the source's photo does not show the skin, where something covers it, and between lids and lips.
 
-    change: (H,W,3) float32 what the target's light changes of the texture, in levels of 255; hair, unlike in `texture`,
-    does not take the skin's tint.
+    change: (H,W,3) float32, what the target's light adds to the texture, in 8-bit levels; unlike in `texture`, hair
+    does not take on the skin's tint.
     beard: (H,W) in 0..1, where the texture shows a lower face that is not bare skin.
-    folds: (H,W,3) float32 what the target's folds change besides, or None. `texture` is without it: a generator that
-    sees the target's folds takes the whole face for the target's.
+    folds: (H,W,3) float32, what the target's folds add to that, or None. `texture` leaves it out: a generator that sees
+    the target's folds takes the whole face for the target's.
     """
 
     texture: np.ndarray
@@ -75,17 +73,17 @@ def guidance_texture(
 ) -> Guidance:
     """The source's texture on the target's mesh, in the target's light.
 
-    covers: what covers the source, strictly judged. soft_light: take the source's hard light away, which costs a little
-    of its likeness. meeting: let the texture's light become the target's at its end, without soft light on the forehead
-    alone, and give dark hair the target's light; guidance in training does without. folds: (H,W) in 0..1, how far the
-    skin's folds are the target's. quick: as for `resampling.sharp`.
+    covers: the source's strict covers. soft_light: remove the source's hard light, at the cost of a little likeness.
+    meeting: let the texture's light become the target's where the texture ends (without soft_light, on the forehead
+    only), and give dark hair the target's light; not used in training. folds: (H,W) in 0..1, how far the skin's folds
+    are the target's. quick: as for `resampling.sharp`.
     """
     source, target = checked_picture(source, "source"), checked_picture(target, "target")
     source_mesh, target_mesh = checked_mesh(source_mesh, "source"), checked_mesh(target_mesh, "target")
     toned, valid = np.zeros_like(target), np.zeros(target.shape[:2], np.float32)
     change, beard = np.zeros(target.shape, np.float32), np.zeros(target.shape[:2], np.float32)
     room = 0.08 * regions.face_width(target_mesh)  # local means need some surroundings
-    where = regions.window(target_mesh, target.shape[:2], room)  # both are zero beside the mesh
+    where = regions.window(target_mesh, target.shape[:2], room)  # texture and validity are zero elsewhere
     corner = np.array([where[1].start, where[0].start, 0], np.float32)
     folded, piece = (None, None) if folds is None else (np.zeros(target.shape, np.float32), folds[where])
     made = _in_window(
@@ -108,7 +106,7 @@ def _in_window(
     folds: np.ndarray | None,
     quick: bool,
 ) -> Guidance:
-    """As guidance_texture, for a piece of the target that holds its mesh."""
+    """As guidance_texture, for a window of the target that contains its mesh."""
     shape = target.shape[:2]
     seen_from = open_lips(source_mesh, target_mesh)
     width = regions.face_width(target_mesh)
@@ -134,7 +132,7 @@ def _in_window(
 def _folded(
     toned: np.ndarray, target: np.ndarray, skin: np.ndarray, width: float, folds: np.ndarray
 ) -> np.ndarray:
-    """(H,W,3) float32 in RGB what a texture in the target's tone changes by where folds are the target's."""
+    """(H,W,3) float32 RGB, what to add to a texture in the target's tone where the folds are the target's."""
     change, sigma = np.zeros(target.shape, np.float32), _FOLDS * width
     left, top, across, down = cv2.boundingRect((folds > _LEAST_FOLD).astype(np.uint8))
     if across:
@@ -149,20 +147,20 @@ def _folded(
 
 
 def _clear(validity: np.ndarray, mesh: np.ndarray, width: float) -> np.ndarray:
-    """(H,W) a factor on the validity that falls to zero where skin that the source does not show begins.
+    """(H,W) a factor on the validity that falls to zero towards skin that the source does not show.
 
-    Hair and turned skin there shade what lies beside them.
+    Hair and skin turned away there shade what lies beside them.
     """
     hidden = (regions.skin(mesh, validity.shape) > 0.5) & (validity < _MOSTLY)
     return regions.away_from(hidden, _HEM * width)
 
 
 def _beard(texture: Texture, mesh: np.ndarray, width: float) -> np.ndarray:
-    """(H,W) as Guidance has it."""
+    """(H,W) `beard` of Guidance."""
     shape = texture.bare.shape
     place = regions.lower_face(mesh, shape) * (1 - regions.lips(mesh, shape))
     hairy = (1 - texture.bare) * place * (texture.validity > SOME_VALID)
-    # Beside the ears a source's mesh may show what is behind its face.
+    # Beside the ears, a source's mesh may extend over what is behind the face.
     return regions.feathered(hairy.astype(np.float32), _SOFT_BEARD * width) * _below_nose(mesh, shape)
 
 
@@ -185,11 +183,11 @@ def _changes(
     mirror: np.ndarray | None,
     k: int = 1,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(H,W,3) float32 in RGB what the target's tone and light change of a texture, by the pixels of skin (H,W) that
-    both show; and the same where hair (H,W) takes the light alone.
+    """(H,W,3) float32 RGB, what the target's tone and light add to a texture, measured on the skin (H,W) that both
+    show; and the same where hair (H,W) takes the light alone.
 
-    room: as `_room` gives; None: no limit, and dark hair is shifted as skin is. mirror: as `other_side` gives, to
-    soften the light; None: it stays hard. k: by what the pictures are reduced to work it out.
+    room: from `_room`; None: no limit, and dark hair is shifted like skin. mirror: from `other_side`, to soften the
+    light; None: it stays hard. k: the factor by which pictures are reduced for this.
     """
     if k > 1:
         size = texture.shape[1] // k, texture.shape[0] // k
@@ -203,7 +201,7 @@ def _changes(
     lab = colour.match(plain, base, skin)
     if room is not None:
         lab = colour.lit_dark(lab, plain, base, skin)
-    # In small photos scaled detail is likeness.
+    # In small photos, scaled detail carries likeness.
     most_detail = np.inf if mirror is None else colour.MOST_DETAIL
     lab = colour.match_light(lab, base, skin, LIGHT_REACH * width, most_detail=most_detail)
     if mirror is not None:
@@ -219,10 +217,11 @@ def _changes(
 
 
 def _room(valid: np.ndarray, mesh: np.ndarray, width: float, soft_light: bool) -> np.ndarray:
-    """(H,W) how far the texture's light may differ: not at all where it ends beside the target's own skin, and without
-    limit from some distance on.
+    """(H,W) how far the texture's light may differ, for `limit_light`: 0 where the texture ends beside the target's own
+    skin, and without limit from some distance on.
 
-    In small photos light is likeness, and the forehead, within which the mesh ends, is the one place where ends show.
+    In small photos, light carries likeness, and the texture's end shows only on the forehead, within which the mesh
+    ends.
     """
     shape = valid.shape
     shown = (valid & (regions.oval(mesh, shape) > 0)).astype(np.uint8)
@@ -236,10 +235,10 @@ def _room(valid: np.ndarray, mesh: np.ndarray, width: float, soft_light: bool) -
 
 
 def _fading_outwards(mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:
-    """(H,W) a factor on the texture's validity with which a layered generator's texture falls evenly to zero at the
+    """(H,W) a factor on the texture's validity that makes a layered generator's texture fall evenly to zero at the
     face's outline.
 
-    The mesh ends on the forehead and at the temples, where nothing in a photo ends.
+    The mesh ends on the forehead and at the temples, where a photo has no edge.
     """
     soft = regions.feathered(regions.oval(mesh, shape_hw), FADE * regions.face_width(mesh))
     weight = np.clip(2 * soft - 1, np.exp(-INVALID), 1)
@@ -253,7 +252,7 @@ def carried_glasses(
     shape_hw: tuple[int, int],
     glasses_net: Any,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(H,W,3) uint8 the source's face on the target's mesh, and (H,W) in 0..1 where its glasses would be there."""
+    """(H,W,3) uint8 the source's face on the target's mesh, and (H,W) in 0..1, where its glasses lie there."""
     worn = find_glasses(source, source_mesh, glasses_net)
     if not worn.any():
         return np.zeros((*shape_hw, 3), np.uint8), np.zeros(shape_hw, np.float32)

@@ -1,4 +1,4 @@
-"""Guidance for a batch: the twin of guidance.py in PyTorch, for training, with textures read by cubics as for clips."""
+"""Guidance for a batch, for training: the twin of guidance.py in PyTorch, with bicubic resampling as in clips."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from reliableswap.models.layers import INVALID
 from .guidance import EYE_OPENING, FADE, LEAST_VALID, LIGHT_REACH
 
 OVAL, SKIN, OWN = 1, 2, 4  # bits of `target_regions`
-_FINE = 128  # side of the copy that the outline's blur is worked out on, or up to twice that
+_FINE = 128  # side, up to twice that, of the copy on which the outline is blurred
 
 
 def target_regions(mesh: np.ndarray, size: int) -> np.ndarray:
-    """(S,S) uint8 what guidance needs to know of a target with that mesh, one bit each: the face, its skin, and where
-    the picture is always the target's."""
+    """(S,S) uint8 flags of the target's regions that guidance needs: OVAL, the face; SKIN, its skin; OWN, where the
+    picture is always the target's."""
     shape = (size, size)
     oval = regions.union([regions.outline(mesh)], shape)
     own = regions.union(regions.eye_rings(mesh, EYE_OPENING), shape)
@@ -34,7 +34,7 @@ def guidance_textures(
 ) -> Tensor:
     """(B,4,S,S) textures of N pixels in the light of targets (B,3,S,S) in 0..255, and their validity in 0..1.
 
-    places: (B,S,S) of `target_regions`. pixels: (B,N), see warp_torch.
+    places: (B,S,S) from `target_regions`. pixels: (B,N), see warp_torch.
     """
     size = target.shape[-1]
     width = (target_mesh[:, 234] - target_mesh[:, 454]).norm(dim=1)
@@ -50,7 +50,7 @@ def guidance_textures(
 
 
 def _fading_outwards(oval: Tensor, width: Tensor) -> Tensor:
-    """(B,1,S,S), as in guidance.py, of faces (B,1,S,S) and their widths (B,)."""
+    """(B,1,S,S) as in guidance.py, from face masks (B,1,S,S) and face widths (B,)."""
     k = max(1, oval.shape[-1] // _FINE)
     small = F.avg_pool2d(oval, k)
     sigma = ((FADE * width / k).square() - (0.25 if k > 1 else 0)).clamp(min=0.01).sqrt()

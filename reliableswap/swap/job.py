@@ -22,24 +22,24 @@ from .place import CropPlace, Window
 from .settings import SwapSettings
 from .subject import Subject
 
-Steady = Callable[[str, np.ndarray], np.ndarray]  # what is decided, by name -> the same, steadied in time
+Steady = Callable[[str, np.ndarray], np.ndarray]  # (name, a step's decision) -> it, smoothed over time
 
-NEAR = 0.1  # fraction of the face's width around its mesh within which steps ask what covers it
+NEAR = 0.1  # face widths around the mesh within which steps ask what covers the face
 COARSE_REACH = 0.05  # coarse bands may change pixels this fraction of the face's width beyond the mask
-_MANY_PIXELS = 160  # of a face's width, from which half a pixel is none of its expression
-_BEARD = (0.5, 0.9)  # probability of a beard between which a source counts as bearded
-_FULL_BEARD = (0.97, 0.99)  # probability of a beard between which it goes from light to full
+_MANY_PIXELS = 160  # face width in pixels from which half a pixel does not alter the expression
+_BEARD = (0.5, 0.9)  # beard probability over which a source comes to count as bearded
+_FULL_BEARD = (0.97, 0.99)  # beard probability over which a beard goes from light to full
 
 
 @dataclass(frozen=True, eq=False)
 class FaceJob:
-    """The inputs of one swap, what follows from them, and the layers that the steps have made so far.
+    """The inputs of one swap, values derived from them, and the layers that the steps have made so far.
 
     A step takes a job and returns a job with more or other layers; it changes nothing in place. `image` (H,W,3) uint8
-    is the target's region as it stands, `mask` (H,W) in 0..1 says where it differs from the photo. Other layers are
-    named by the step that makes them. What follows from the inputs alone is computed once, when first asked for.
-    steady: for a face of a clip, steadies what a step decides in every frame.
-    quick: for a moving picture: cubics resample it (`resampling.sharp`), and tones are worked out at a reduced size.
+    is the target's region in its current state, `mask` (H,W) in 0..1 is where it differs from the photo. The steps'
+    docstrings name their other layers. Values that depend on the inputs alone are computed once, on first use.
+    steady: smooths a step's decisions over the frames of a clip.
+    quick: for video: resample bicubically (`resampling.sharp`), and compute tones at a reduced size.
     """
 
     target: Subject
@@ -60,24 +60,24 @@ class FaceJob:
         steady: Steady | None = None,
         quick: bool = False,
     ) -> FaceJob:
-        """A job in which nothing has changed yet."""
+        """Create a job in which nothing has changed yet."""
         untouched = {"image": target.pixels, "mask": np.zeros(target.shape, np.float32)}
         return cls(target, person, settings, networks, untouched, steady, quick)
 
     def steadied(self, name: str, value: np.ndarray) -> np.ndarray:
-        """What a step decided, as it is used: in clips with what it decided in the frames before."""
+        """Smooth a step's decision over the preceding frames of a clip; return it as it is for a photo."""
         return value if self.steady is None else self.steady(name, value)
 
     def with_layers(self, **layers: np.ndarray) -> FaceJob:
-        """The job with these layers added or replaced."""
+        """Return the job with these layers added or replaced."""
         job = replace(self, layers={**self.layers, **layers})
-        # The inputs are the same, so what was computed from them is kept. Another step may add to it meanwhile.
+        # The inputs are the same, so keep the cached properties. Copy __dict__: a parallel step may add to it.
         kept = {k: v for k, v in dict(self.__dict__).items() if k not in self.__dataclass_fields__}
         job.__dict__.update(kept)
         return job
 
     def layer(self, name: str) -> np.ndarray:
-        """A layer by name; one that no step has made yet is a mistake in the engine's order of steps."""
+        """Return a layer by name; a missing one means that the engine's steps are in the wrong order."""
         if name not in self.layers:
             raise LookupError(f"no layer {name!r} yet; run the step that makes it first")
         return self.layers[name]
@@ -102,14 +102,14 @@ class FaceJob:
 
     @property
     def years(self) -> float:
-        """By how many years the face gets older."""
+        """By how many years the face is aged."""
         return self.settings.age * self.settings.likeness
 
     @cached_property
     def goal(self) -> np.ndarray:
-        """(468,3) the target's mesh in its pose and expression, moved towards the source's proportions and age.
+        """(468,3) the target's mesh in its pose and expression, moved towards the source's proportions and aged.
 
-        A shape that is the target's does not age.
+        If the settings keep the target's shape, it is not aged.
         """
         strength = self.settings.shape * self.settings.likeness
         shaped = shaped_mesh(self.target.mesh, self.person.shape_mesh, strength)
@@ -124,19 +124,19 @@ class FaceJob:
 
     @property
     def is_large(self) -> bool:
-        """Whether a layered generator swaps a face of which the photo shows more than the network sees."""
+        """Whether a layered generator swaps a face of which the photo shows finer detail than the network sees."""
         return not self.crop.holds_all and bool(self.networks.generator.config.get("layers"))
 
     @property
     def soft_light(self) -> bool:
-        """Whether the source's hard light stays behind. In small photos that costs likeness, and shows little; in clips
-        stains move, and show."""
+        """Whether to remove the source's hard light. In small photos that costs likeness and shows little; in clips,
+        stains move and are noticed."""
         return self.is_large or self.crop.size > SIDE or self.quick
 
     @property
     def by_whole_pixels(self) -> bool:
-        """Whether what moves is drawn to whole pixels, as `crisp` does it. In a clip it would flicker, in a small face
-        half a pixel is an expression, and in a large picture it takes long for what nobody sees."""
+        """Whether `crisp` draws displacements towards whole pixels. In a clip that would flicker, in a small face half
+        a pixel alters the expression, and in a large picture it is slow for no visible gain."""
         return not self.quick and self.width >= _MANY_PIXELS and not is_large(self.target.shape)
 
     @cached_property
@@ -162,8 +162,8 @@ class FaceJob:
         return (around[0].start, around[1].start), hidden, bare
 
     def shows(self, name: str, where: Window) -> np.ndarray:
-        """(h,w) in 0..1 how far the target shows a class of face_classes.py in a window of the reshaped region; zero
-        without a VisibilityNet."""
+        """(h,w) in 0..1, the probability that the target shows a class of face_classes.py, in a window of the reshaped
+        region; zero without a VisibilityNet."""
         parts, at = self.target.parts, origins(self.move, where)
         if parts is None:
             return np.zeros(at.shape[:2], np.float32)
@@ -172,16 +172,16 @@ class FaceJob:
 
     @cached_property
     def only_target_bearded(self) -> float:
-        """How certainly the target has a full beard, and the source has none, in 0..1.
+        """Confidence, in 0..1, that the target has a full beard and the source has none.
 
-        A light beard is none to keep: it can be covered, and with it a face looks like the target's to most.
+        A light beard does not count: it can be covered, and with it most people take the face for the target's.
         """
         full = float(rising(self.target.covers.bearded, _FULL_BEARD))
         return full * (1 - self.source.strict_covers.bearded) if full > 0 else 0.0
 
     @cached_property
     def only_source_bearded(self) -> float:
-        """How certainly the source has a beard and the target has none, in 0..1; zero if the target's beard is kept."""
+        """Confidence, in 0..1, that the source has a beard and the target none; zero if the target's beard is kept."""
         if self.settings.attributes.beard == "target":
             return 0.0
         beard = float(rising(self.source.strict_covers.bearded, _BEARD))
@@ -203,7 +203,7 @@ class FaceJob:
     def target_covers(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(h,w) each, in the window: what stays in front of the face, what hides it, and the target's bare skin.
 
-        The first two differ in glasses that the settings take off.
+        The first two differ by the glasses that the settings remove.
         """
         seen_at = origins(self.move, self.window)
         hidden, bare = self.target.covers.at(seen_at)

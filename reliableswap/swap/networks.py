@@ -13,9 +13,9 @@ from reliableswap.runtime.arrays import ArrayAdapter, ArrayNetwork
 
 @dataclass(frozen=True)
 class Networks:
-    """The components that a swap uses, as runtime.arrays says; None where the pipeline has no such network.
+    """The components that a swap uses, in the form of runtime.arrays; None where the pipeline has no such network.
 
-    probe: the two encoders of the age gate, identity and fixer, where the pipeline brings them along.
+    probe: the age gate's two encoders, identity and fixer, if the pipeline includes them.
     """
 
     detector: Any = None
@@ -34,11 +34,11 @@ class Networks:
         return getattr(self.generator, "adapter", None)
 
     def embed(self, name: str, picture: np.ndarray) -> np.ndarray:
-        """(1,D) the vector that an encoder gives for a window (H,W,3) uint8 of an aligned crop."""
+        """(1,D) an encoder's vector for a window (H,W,3) uint8 of an aligned crop."""
         return embed(getattr(self, name), picture)
 
     def encodes_like(self, other: Networks) -> bool:
-        """Whether vectors made by the other networks are those that these would make."""
+        """Whether these networks and the others give the same vectors, covers and parts for a photo."""
         if self._adapts is not other._adapts:
             return False
         return all(
@@ -48,7 +48,7 @@ class Networks:
 
     @property
     def _adapts(self) -> Any:
-        """What the adapter's answers come from, or None: an adapter is a part of its generator."""
+        """The network that computes the adapter's output, or None: an adapter is part of its generator."""
         return None if self.adapter is None else self.generator.runs
 
 

@@ -1,4 +1,4 @@
-"""What stays the target's inside a face that was blended or generated: its gaze, shut lids and teeth."""
+"""What remains the target's inside a blended or generated face: gaze, shut lids and teeth."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reliableswap.geometry import regions
 from reliableswap.geometry.measures import eye_openings
 from reliableswap.geometry.topology import topology
 
-# The upper lid up to its fold, and as much below the eye; the right eye's and the left eye's.
+# Rings around the upper lid up to its fold and as much below the eye; right eye first.
 _LIDS = np.array(
     [
         [130, 247, 30, 29, 27, 28, 56, 190, 243, 112, 26, 22, 23, 24, 110, 25],
@@ -19,7 +19,7 @@ _LIDS = np.array(
 )
 _SHUT = 0.16, 0.2  # openings, in eye widths, up to which lids are the target's and from which they are not
 _SOFT, _SOFT_LIDS = 0.008, 0.02  # of the face's width
-_FAR = 6.0  # in widths of the soft edge: how far around eyes and mouth there is something of them
+_FAR = 6.0  # sigmas around eyes and mouth beyond which their soft edges have ended
 
 Draw = Callable[[np.ndarray, tuple[int, int]], np.ndarray]  # a mesh and a picture's (H,W) -> a mask
 
@@ -28,7 +28,7 @@ def targets_own(mesh: np.ndarray, shape_hw: tuple[int, int], opening: float = 0.
     """(H,W) in 0..1: one between the lids, on shut lids and between the lips of a mesh (468,3), with soft edges.
 
     Shut lids are the target's because no texture of an open eye shows them. opening: the fraction of the opening
-    between the lids.
+    between the lids that is the target's.
     """
     rings, width = topology().regions, regions.face_width(mesh)
     own = np.zeros(shape_hw, np.float32)
@@ -44,7 +44,7 @@ def targets_own(mesh: np.ndarray, shape_hw: tuple[int, int], opening: float = 0.
 def _add(
     own: np.ndarray, mesh: np.ndarray, ring: np.ndarray, soft: float, draw: Draw, share: float = 1.0
 ) -> None:
-    """Raise `own` (H,W) to a share of a part with soft edges; the part is drawn in a window, as it is small."""
+    """Raise `own` (H,W) to `share` on a part with soft edges, drawn in a window because it is small."""
     where = regions.window(mesh[ring], own.shape, _FAR * soft)
     near = mesh - np.array([where[1].start, where[0].start, 0], np.float32)
     part = regions.feathered(draw(near, own[where].shape), soft)

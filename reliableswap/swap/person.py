@@ -29,7 +29,7 @@ class Person:
     decoder: str | None = None
 
     def bound_to(self, networks: Networks) -> Person:
-        """The same person for these networks; what other encoders said of the photos is forgotten."""
+        """Return the person for these networks; results of other networks are dropped."""
         if networks.encodes_like(self.subjects[0].networks):
             return self
         return replace(self, subjects=tuple(replace(one, networks=networks) for one in self.subjects))
@@ -47,7 +47,7 @@ class Person:
 
     @cached_property
     def adapted(self) -> np.ndarray | None:
-        """(1,D) the answer of the generator's adapter, averaged over the photos; None without one."""
+        """(1,D) the output of the generator's adapter, averaged over the photos; None without one."""
         vectors = [subject.adapted for subject in self.subjects if subject.adapted is not None]
         return np.concatenate(vectors).mean(0, keepdims=True) if vectors else None
 
@@ -59,7 +59,7 @@ class Person:
         return np.mean([_without_pose(subject.mesh) for subject in self.subjects], axis=0).astype(np.float32)
 
     def nearest_in_pose(self, mesh: np.ndarray) -> Subject:
-        """The photo whose head is turned most like a mesh's: its texture covers most of the target."""
+        """The photo whose head pose is nearest to a mesh's: its texture covers most of the target."""
         if len(self.subjects) == 1:
             return self.subjects[0]
         wanted = onto_mean_face(mesh)[1]
@@ -77,7 +77,7 @@ def mean_direction(vectors: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def directions(vectors: np.ndarray) -> np.ndarray:
-    """(N,D) the vectors with length one."""
+    """(N,D) the vectors normalised to length one."""
     return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12), np.float32)
 
 

@@ -1,4 +1,4 @@
-"""Where the generator's crop lies in the target's region: worked out once for each face."""
+"""Where the generator's crop lies in the target's region, computed once per face."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reliableswap.runtime.arrays import ArrayGenerator
 
 from .subject import Subject
 
-ENOUGH = 0.75  # crop pixels for one photo pixel from which on a crop holds all that the photo shows
+ENOUGH = 0.75  # crop pixels per photo pixel from which a crop holds all of the photo's detail
 
 Window = tuple[slice, slice]
 
@@ -24,9 +24,9 @@ Window = tuple[slice, slice]
 class CropPlace:
     """The generator's crop of one face.
 
-    size: its side. template: its name. matrix (2,3): from the region to the crop. back (2,3): from the crop to its
-    window. window: rows and columns of the region that it reaches. holds_all: whether the generator sees all that the
-    photo shows.
+    size: its side. template: the template's name. matrix (2,3): from the region to the crop. back (2,3): from the crop
+    to its window. window: rows and columns of the region that it spans. holds_all: whether the generator sees all of
+    the photo's detail.
     """
 
     size: int
@@ -38,15 +38,15 @@ class CropPlace:
 
     @property
     def scale(self) -> float:
-        """Crop pixels for one pixel of the region."""
+        """Crop pixels per pixel of the region."""
         return float(np.hypot(self.matrix[0, 0], self.matrix[1, 0]))
 
     @classmethod
     def of(cls, target: Subject, generator: ArrayGenerator, quick: bool = False) -> CropPlace:
-        """The crop's side is the smallest of the generator's sizes that holds all the photo shows, or its largest.
+        """Place the crop: its side is the generator's smallest that holds all of the photo's detail, or its largest.
 
-        A layered generator sees 128 px, and what is fine is read in the photos themselves. For tones, its crop is twice
-        as large where the photo shows more. quick: it is not.
+        A layered generator sees 128 px, and fine detail is sampled from the photos themselves. For tones, its crop is
+        twice as large if the photo shows finer detail, unless `quick`.
         """
         config = generator.config
         template, layered = str(config["template"]), bool(config.get("layers"))

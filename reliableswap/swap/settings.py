@@ -1,4 +1,4 @@
-"""SwapSettings: everything a swap can be told."""
+"""SwapSettings: the options of a swap."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reliableswap.errors import ReliableSwapError
 from .attributes import Attributes
 
 _SHARES = ("likeness", "shape", "colour", "light", "detail", "glasses", "expression")
-MOST_YEARS = 15.0  # the range of `age`, which is what benchmarks/ageing.py measures
+MOST_YEARS = 15.0  # limit of `age`: the range that benchmarks/ageing.py measures
 _LENGTHS = ("light_reach", "band_reach", "margin", "feather")
 
 
@@ -30,7 +30,7 @@ class SwapSettings:
     margin: how far inside the outline the blend ends.
     feather: the width of the blend's soft edge.
     age: by how many years the face looks older (or younger, if negative) than in a plain swap, -15 to 15.
-    attributes: which parts of the face are whose; set them by `with_attributes`.
+    attributes: which parts of the face are the source's or the target's; set them by `with_attributes`.
     """
 
     likeness: float = 1.0
@@ -62,9 +62,9 @@ class SwapSettings:
                 raise ReliableSwapError(f"{name} is {value}; choose a fraction of the face's width, 0 to 1")
 
     def with_attributes(self, attributes: Mapping[str, str] | Attributes | None) -> SwapSettings:
-        """The settings with parts of the face given to source or target, as in {"brows": "target"}.
+        """Return the settings with parts of the face assigned to source or target, as in {"brows": "target"}.
 
-        A shape that is the target's means shape 0, and the source's glasses mean that the target's come off.
+        The target's shape implies shape 0, and the source's glasses imply that the target's come off.
         """
         chosen = Attributes.of(attributes)
         return replace(

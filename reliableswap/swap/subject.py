@@ -28,16 +28,16 @@ from .networks import Networks
 
 MARGIN = 0.45  # surroundings cut out with a face, as a fraction of its mesh's longer side
 LARGEST = 1500.0  # a face whose longer side has more pixels is processed at this size
-LEAST_FEATURES = 0.55  # the least that a face shows by Parts.features; with a mask and dark glasses it is 1
+LEAST_FEATURES = 0.55  # least Parts.features of a face; with a mask and dark glasses it is 1
 _STRIP = 256  # rows enlarged at a time when a reduced region is written back
 
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A face and its surroundings; whatever the networks say about it is computed once, when first asked for.
+    """A face and its surroundings; what the networks say about it is computed once, on first use.
 
     pixels: (H,W,3) uint8, the region around the face. face: in the region's pixels.
-    corner: x, y of the region in the photo. extent: the region's width and height there.
+    corner: x, y of the region in the photo. extent: its width and height there.
     """
 
     pixels: np.ndarray = field(repr=False)
@@ -48,7 +48,7 @@ class Subject:
 
     @classmethod
     def around(cls, photo: np.ndarray, face: Face, name: str, networks: Networks) -> Subject:
-        """Cut a face of a photo (H,W,3) out with its surroundings; very large faces are reduced to LARGEST."""
+        """Cut a face and its surroundings out of a photo (H,W,3); reduce very large faces to LARGEST."""
         low, high = face.mesh[:, :2].min(0), face.mesh[:, :2].max(0)
         longer_side = float((high - low).max())
         size = np.array(photo.shape[1::-1])
@@ -74,7 +74,7 @@ class Subject:
         covers: Covers | None = None,
         strict_covers: Covers | None = None,
     ) -> Subject:
-        """A picture (H,W,3) that is a region already, with the mesh (468,3) of its face and covers known before."""
+        """Create from a picture (H,W,3) that is already a region, its face's mesh (468,3) and covers, if known."""
         height, width = pixels.shape[:2]
         subject = cls(pixels, Face.from_mesh(mesh), (0, 0), (width, height), networks)
         return subject.knowing(covers=covers, strict_covers=strict_covers)
@@ -88,7 +88,7 @@ class Subject:
         v_id: np.ndarray | None = None,
         v_fix: np.ndarray | None = None,
     ) -> Subject:
-        """The same face and region, with what is known already from elsewhere, such as from other frames of a clip."""
+        """Return the same face and region with results known from elsewhere, such as from other frames of a clip."""
         known = {
             "covers": covers,
             "strict_covers": strict_covers,
@@ -118,7 +118,7 @@ class Subject:
         return None if network is None else find_parts(self.pixels, self.mesh, network)
 
     def check_features(self, name: str) -> None:
-        """Raise NoFaceError where the mesh lies on something else than a face, as it does on some profiles."""
+        """Raise NoFaceError if the mesh does not lie on a face, as happens on some profiles."""
         if self.parts is not None and self.parts.features(self.mesh) < LEAST_FEATURES:
             raise NoFaceError(
                 f"the face in {name} cannot be read: eyes and mouth are not where they were looked for; use a photo "
@@ -132,12 +132,12 @@ class Subject:
 
     @cached_property
     def strict_covers(self) -> Covers:
-        """What is in front of the face, judged as a source: hair that is let in shows as a stain on the target."""
+        """What is in front of the face, judged as a source: hair that is missed shows as a stain on the target."""
         return find_covers(self.pixels, self.mesh, self.networks.glasses, strict=True, parts=self.parts)
 
     @cached_property
     def copies(self) -> Copies:
-        """The region, to be read at many positions: as a source's texture is."""
+        """The region with cached reduced copies, for sampling it as a source's texture."""
         return Copies(self.pixels)
 
     @cached_property
@@ -184,7 +184,7 @@ class Subject:
 
     @cached_property
     def adapted(self) -> np.ndarray | None:
-        """(1,D) the answer of the generator's adapter; None without one."""
+        """(1,D) the output of the generator's adapter; None without one."""
         adapter = self.networks.adapter
         return None if adapter is None else adapter(to_planes(self.crop[IDENTITY_WINDOW]))
 
@@ -202,7 +202,7 @@ class Subject:
         self._put_back_enlarged(window, pixels, mask)
 
     def _put_back_enlarged(self, window: np.ndarray, pixels: np.ndarray, mask: np.ndarray) -> None:
-        """The region was reduced: enlarge it strip by strip. Where the target shows through it keeps its own grain."""
+        """Enlarge a reduced region strip by strip. Where the target shows through, it keeps its own grain."""
         width, height = self.extent
         change = pixels.astype(np.float32) - self.pixels
         sides = np.array([width / pixels.shape[1], height / pixels.shape[0]])

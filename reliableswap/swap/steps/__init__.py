@@ -1,1 +1,1 @@
-"""The steps of a swap: pure functions from FaceJob to FaceJob, one a file."""
+"""The steps of a swap: pure functions from FaceJob to FaceJob, mostly one per file."""

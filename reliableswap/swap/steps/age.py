@@ -9,9 +9,9 @@ from reliableswap.swap.job import FaceJob
 
 
 def age(job: FaceJob) -> FaceJob:
-    """Layers `image` and `mask`: the face with an older or younger skin; the goal mesh has its shape already.
+    """Layers `image` and `mask`: the face with older or younger skin; the goal mesh already has the aged shape.
 
-    It comes before parts are left to the target: those stay as they are.
+    It runs before `keep_attributes`, so that parts left to the target do not age.
     """
     if job.years == 0:
         return job

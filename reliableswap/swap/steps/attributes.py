@@ -1,4 +1,4 @@
-"""Leave to the target what the settings say is the target's, and put on the source's glasses if they are wanted."""
+"""Restore the parts that the settings leave to the target, and put on the source's glasses if asked for."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from .reshape import reshaped
 
 
 def keep_attributes(job: FaceJob) -> FaceJob:
-    """Layers `image` and `mask`: the reshaped photo where an attribute is the target's, as a beard may be.
+    """Layers `image` and `mask`: the reshaped photo where an attribute is the target's, such as a beard.
 
-    It comes after the expression is corrected: what is the target's own needs no correction, and the rest stays as in
-    a plain swap.
+    It runs after the expression is corrected: the target's own parts need no correction, and the rest stays as in a
+    plain swap.
     """
     kept = job.settings.attributes.targets_own(job.goal, job.target.shape, job.only_target_bearded)
     if kept is None:

@@ -30,7 +30,7 @@ def blend(job: FaceJob, likeness: float) -> tuple[np.ndarray, np.ndarray]:
     over = below + three_channels(np.minimum(valid * 4, 1)) * (job.layer("recoloured") - below)
     octaves = round(np.log2(max(job.settings.band_reach * job.width, 1)))
     blended = blend_bands(over, below, alpha, octaves)
-    # Coarse bands reach beyond the mask; they may, a little way.
+    # Coarse bands reach beyond the mask; allow that over a short distance.
     reach = np.clip(4 * regions.feathered(alpha, COARSE_REACH / 2.5 * job.width), 0, 1)
     mask = np.where(reach < 1 / 64, 0, np.clip(np.maximum(reach * kept, alpha), 0, 1)).astype(np.float32)
     blended = below + three_channels(mask) * (blended - below)

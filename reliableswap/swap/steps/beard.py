@@ -21,16 +21,16 @@ from reliableswap.imaging.bands import three_channels
 from reliableswap.swap.beard import STEPS, BeyondJaw
 from reliableswap.swap.job import FaceJob
 
-# Distances from the jaw in face widths, and how much of a beard is drawn there. It begins inside, because the mesh's
-# texture fades out before its end.
+# Distances from the jaw in face widths, and the opacity of a beard there. It begins inside the jaw, because the mesh's
+# texture fades out before the outline.
 _RINGS = (-0.13, -0.09, 0.0, 0.12, 0.25, 0.4)
 _SHOWN = (0.0, 1.0, 1.0, 1.0, 1.0, 0.0)
 _CELLS = tuple(np.linspace(_RINGS[1], _RINGS[-1], STEPS).tolist())  # distances at which the source is judged
-_INSIDE = (-0.17, -0.14, -0.11)  # distances at which the texture shows whether there is a beard
-_POSES = (12.0, 20.0)  # degrees between the poses: a throat seen from below is no beard
-_FIRM = (0.15, 0.85)  # certainties between which a pixel goes from nothing to opaque
+_INSIDE = (-0.17, -0.14, -0.11)  # distances at which the texture is checked for a beard
+_POSES = (12.0, 20.0)  # degrees between poses over which it fades out: a throat seen from below is no beard
+_FIRM = (0.15, 0.85)  # confidence over which a pixel goes from transparent to opaque
 _SOFT = 0.004  # of the face's width: the soft edge of hairs
-_LIGHT = 0.1  # of the face's width: the scale at which the light of the beard inside goes on outside
+_LIGHT = 0.1  # face widths: the scale at which light on the beard inside the jaw is continued outside
 
 
 def beard_beyond(job: FaceJob) -> FaceJob:
@@ -81,7 +81,7 @@ def _judged(
 
 
 def _begins(job: FaceJob, goal: np.ndarray) -> np.ndarray:
-    """(R,) float32 how far the texture inside shows a beard that may go on, for each ray."""
+    """(R,) float32, how far the texture inside the jaw shows a beard that may continue, for each ray."""
     if not job.layer("beard").any():
         return np.zeros(len(jaw()), np.float32)
     inside = apply(job.crop.matrix, on_rays(goal, _INSIDE).reshape(-1, 2))
@@ -97,8 +97,8 @@ def _pose_difference(mesh: np.ndarray, other: np.ndarray) -> float:
 
 @lru_cache(maxsize=1)
 def _places() -> np.ndarray:
-    """(rings * R, 4) the rings' points as columns and rows of a plane of cells; how much of a beard is drawn there, and
-    how far it may hang before what is behind the face."""
+    """(rings * R, 4) for the rings' points: column and row in the plane of cells, a beard's opacity, and how far it may
+    hang in front of the background."""
     columns = np.tile(np.arange(len(jaw())), len(_RINGS))
     rows = np.interp(_RINGS, _CELLS, np.arange(STEPS))
     of_rings = np.repeat(np.column_stack([rows, _SHOWN]), len(jaw()), axis=0)
@@ -107,7 +107,7 @@ def _places() -> np.ndarray:
 
 
 def _change(job: FaceJob, goal: np.ndarray) -> np.ndarray:
-    """(rings * R, 3) what the target's light changes of the beard inside the jaw."""
+    """(rings * R, 3) what the target's light adds to the beard inside the jaw."""
     beard, sigma = job.layer("beard"), _LIGHT * job.width * job.crop.scale
     weight = cv2.GaussianBlur(beard, (0, 0), sigma) + 1e-4
     change = cv2.GaussianBlur(job.layer("toned") * three_channels(beard), (0, 0), sigma) / weight[..., None]

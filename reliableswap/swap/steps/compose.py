@@ -16,7 +16,7 @@ from .crop import enlarged, in_region, whole
 def compose(job: FaceJob, method: int | None = None) -> FaceJob:
     """Layers `image` and `mask`: the generated face in the photo.
 
-    method: OpenCV's, by which the crop is enlarged; None: sharply.
+    method: OpenCV's interpolation for enlarging the crop; None: as `enlarged` chooses.
     """
     piece = _opaque(job.layer("alpha")) if job.quick else whole(job)
     where, alpha = in_region(job, piece), job.layer("alpha")[piece]

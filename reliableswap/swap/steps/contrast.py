@@ -1,6 +1,6 @@
-"""Keep the contrast of a picture that has little, such as a relief, a faded print or a washed drawing.
+"""Keep the low contrast of a picture such as a relief, a faded print or a wash drawing.
 
-A face brings the contrast of its own photo along: dark brows and eyes. Among photos it differs little.
+A face brings along the contrast of its own photo, such as dark brows and eyes. Between photos it differs little.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def _grey(picture: np.ndarray) -> np.ndarray:
 
 
 def _local(plane: np.ndarray, weight: np.ndarray, sigma: float) -> np.ndarray:
-    """(H,W) the plane's weighted means nearby, computed on a reduced copy: they are smooth."""
+    """(H,W) the plane's weighted local means, computed on a reduced copy because they are smooth."""
     height, width = plane.shape
     k = max(1.0, sigma / 4)
     size = max(2, round(width / k)), max(2, round(height / k))

@@ -11,15 +11,15 @@ _DECISION = 3.0  # power of the mask's odds
 
 
 def cover_of(mask: np.ndarray) -> np.ndarray:
-    """(S,S) in 0..1 where the made face counts, by the generator's mask (S,S)."""
+    """(S,S) in 0..1, the opacity of the generated face, from the generator's mask (S,S)."""
     return _faded(_decided(mask))
 
 
 def _decided(mask: np.ndarray) -> np.ndarray:
     """(S,S) the mask with odds to the power of `_DECISION`.
 
-    It is the probability that the face is in front. As an opacity it would let the target's skin show through a
-    source's beard, about which the generator is not quite certain.
+    The mask is the probability that the face is in front. As an opacity it would let the target's skin show through a
+    source's beard, of which the generator is not quite certain.
     """
     face, other = mask**_DECISION, (1 - mask) ** _DECISION
     return face / np.maximum(face + other, 1e-6)

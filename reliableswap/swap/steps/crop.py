@@ -14,10 +14,9 @@ from reliableswap.swap.place import Window
 def enlarged(
     job: FaceJob, crop: np.ndarray, piece: Window | None = None, method: int | None = None
 ) -> np.ndarray:
-    """(h,w) or (h,w,3) a picture of the crop, of any size, laid where the crop came from, in the crop's window or a
-    piece of it.
+    """(h,w) or (h,w,3) a picture of the crop, of any size, warped back into the crop's window or a piece of it.
 
-    method: OpenCV's; None: planes are bilinear, and pictures sharp.
+    method: OpenCV's interpolation; None: bilinear for planes, `sharp` for pictures.
     """
     rows, columns = piece or whole(job)
     size = (columns.stop - columns.start, rows.stop - rows.start)

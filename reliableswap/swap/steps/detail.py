@@ -1,4 +1,4 @@
-"""Take from the blend what the photo shows finer than the generator's crop can hold: pores and hairs."""
+"""Take from the blend the detail that is too fine for the generator's crop: pores and hairs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .texture import texture
 def detail(job: FaceJob) -> FaceJob:
     """Layer of the crop's window: `fine` (h,w,3) float32, to be added to the enlarged crop.
 
-    There is none where the crop holds all that the photo shows, or where the generator's layers bring their own.
+    There is none if the crop holds all of the photo's detail, or if the generator's layers bring their own.
     """
     strength = job.settings.detail
     if strength == 0 or job.crop.holds_all or job.networks.generator.config.get("layers"):

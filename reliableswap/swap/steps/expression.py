@@ -1,7 +1,8 @@
 """Move lips, lids and brows of the swapped face back to the target's expression.
 
-Even a face made exactly for the goal mesh is read a little differently: with other brows, or another shadow under the
-lip. So the swapped face is read once more, and what differs in expression, not in pose or size, is warped back.
+Even on a face made exactly for the goal mesh, the mesh network reads a slightly different mesh, because of other brows
+or another shadow under the lip. So the swapped face is read again, and any difference in expression, but not in pose or
+size, is warped back.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from reliableswap.swap.job import FaceJob
 from .compose import compose
 
 _REACH = 0.25  # eye distances over which a correction fades out into cheeks and forehead
-_LIMIT = 0.08  # eye distances that a point moves at most; a larger difference was often misread
+_LIMIT = 0.08  # eye distances; largest move of a point, because larger differences were often misread
 
 
 def expression(job: FaceJob) -> FaceJob:
@@ -34,10 +35,9 @@ def expression(job: FaceJob) -> FaceJob:
 
 
 def foresee_expression(job: FaceJob) -> FaceJob:
-    """Layer `expressed` (H,W,2): for each pixel, the offset to where the face must be read to have the target's
-    expression.
+    """Layer `expressed` (H,W,2): for each pixel, the offset to the position to sample for the target's expression.
 
-    The face is read in a draft, because what is laid over the photo afterwards need not be resampled again.
+    The mesh is read from a draft, so that the final face need not be resampled once more.
     """
     if job.settings.expression * job.settings.likeness == 0:
         return job
@@ -46,14 +46,14 @@ def foresee_expression(job: FaceJob) -> FaceJob:
 
 
 def _move(job: FaceJob) -> np.ndarray | None:
-    """(H,W,2) as `foresee_expression` says, by the image as it stands; None if its face can't be read."""
+    """(H,W,2) the offsets of `foresee_expression`, from the current image; None if its face cannot be read."""
     strength = job.settings.expression * job.settings.likeness
     if strength == 0:
         return None
     (made,) = add_meshes(job.networks.landmarks, job.image, [job.target.face])
     if not made.confirmed and job.steady is None:
         return None
-    mesh = made.mesh if made.confirmed else job.goal  # in a clip, the correction of the frames before fades
+    mesh = made.mesh if made.confirmed else job.goal  # in a clip, earlier frames' correction fades
     step = job.steadied("expression", correction(mesh, job.goal))
     return displacement(mesh, corrected(mesh, step, strength), job.target.shape)
 
@@ -68,7 +68,7 @@ def correction(mesh: np.ndarray, goal: np.ndarray) -> np.ndarray:
 
 
 def corrected(mesh: np.ndarray, step: np.ndarray, strength: float) -> np.ndarray:
-    """(468,3) the mesh without `strength` of a difference in expression, in its own pose and size."""
+    """(468,3) the mesh with `strength` of a difference in expression removed, in its own pose and size."""
     scale, rotation, _ = onto_mean_face(mesh)
     return (mesh - np.float32(strength) * (step @ rotation.T / scale)).astype(np.float32)
 

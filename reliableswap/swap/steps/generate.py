@@ -13,11 +13,11 @@ from reliableswap.swap.job import FaceJob
 from .cover import cover_of
 from .guide import guide, identity_request
 
-_NEARBY = 0.04  # of the crop's side: the distance within which a colour must be seen to be allowed
+_NEARBY = 0.04  # fraction of the crop's side within which a colour must occur to be allowed
 
 
 def generate(job: FaceJob) -> FaceJob:
-    """Layers of the crop: `generated` (S,S,3) float32 RGB in 0..255, and `cover` (S,S) in 0..1, where it counts."""
+    """Layers of the crop: `generated` (S,S,3) float32 RGB in 0..255, and `cover` (S,S) in 0..1, its opacity."""
     if "seen" not in job.layers:
         job = guide(job)
     generator, picture = job.networks.generator, job.layer("seen")
@@ -35,7 +35,7 @@ def generate(job: FaceJob) -> FaceJob:
 def _within_seen_colours(made: np.ndarray, picture: np.ndarray, guidance: np.ndarray) -> np.ndarray:
     """(S,S,3) the generated crop, its colours limited to those that the target's crop or the guidance shows nearby.
 
-    Encoders like violet temples and yellow lids, people do not. Lightness stays.
+    Identity encoders reward violet temples and yellow lids; people do not. Lightness is kept.
     """
     size = made.shape[0]
     shown = guidance[0]

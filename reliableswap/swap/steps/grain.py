@@ -17,7 +17,7 @@ _SOFT = 0.03  # of the face's width: the soft edge of that
 def grain(job: FaceJob) -> FaceJob:
     """Layer `image`: its face as sharp and as grainy as the photo.
 
-    The step comes after those that resample, but before `age`, which changes detail on purpose.
+    It runs after the steps that resample, but before `age`, which changes detail on purpose.
     """
     if job.settings.detail == 0:
         return job

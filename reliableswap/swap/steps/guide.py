@@ -1,4 +1,4 @@
-"""What a generator is given: the target's crop, the source's texture on it, and the vector of whom to draw."""
+"""The generator's inputs: the target's crop, the source's texture on it, and the vector of the identity to draw."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from reliableswap.swap.guidance import Guidance, guidance_texture
 from reliableswap.swap.job import FaceJob
 from reliableswap.swap.person import directions
 
-# The mouths' widths' ratio between which the folds beside the mouth become the target's.
+# Ratio of the mouths' widths over which the folds beside the mouth become the target's.
 _SMILING = (1.1, 1.25)
 _SOFT_FOLDS = 0.02  # of the face's width: the soft edge of where folds are
-_ASIDE = (35.0, 45.0)  # degrees of yaw that the target does not have, between which a source looks aside
+_ASIDE = (35.0, 45.0)  # degrees of yaw, also relative to the target, over which a source comes to look aside
 _LESS_VALID = 0.4  # how much less valid such a source's texture is, so that the generator draws more
 
 
 def guide(job: FaceJob) -> FaceJob:
-    """Layers of the crop: `seen` (S,S,3) uint8 the target.
+    """Layers of the crop: `seen` (S,S,3) uint8, the target.
 
-    And if the generator takes guidance: `guidance` (1,4,S,S), `valid` (S,S) in 0..1, where the source shows its
-    texture, `toned` (S,S,3), what the target's light has changed of it, and `beard` (S,S) in 0..1, where it shows a
-    beard that the target does not have. Where folds of the skin are the target's: `folds` (S,S,3), what that changes
-    besides, and `folded` (S,S) in 0..1, how far they are.
+    If the generator takes guidance, also `guidance` (1,4,S,S); `valid` (S,S) in 0..1, where the source shows its
+    texture; `toned` (S,S,3), what the target's light adds to that; and `beard` (S,S) in 0..1, where it shows a beard
+    that the target lacks. If skin folds are the target's: `folds` (S,S,3), what they add besides, and `folded` (S,S) in
+    0..1, how far they are the target's.
     """
     place = job.crop
     seen = to_bytes(generators_crop(job.layer("reshaped"), place.matrix, place.size, job.quick))
@@ -37,7 +37,7 @@ def guide(job: FaceJob) -> FaceJob:
     mesh = apply(place.matrix, job.goal)
     folded = _folds(job, mesh, seen.shape[:2]) if job.is_large else None
     made = _guidance(job, seen, mesh, folded)
-    # What the outline of a source that looks aside shows would be drawn across the middle of the face.
+    # The outline of a source that looks aside would otherwise be drawn across the middle of the face.
     aside = _looks_aside(job.source.mesh, job.goal) if job.is_large else np.float32(0)
     valid = made.validity.astype(np.float32)
     colours = cv2.split(to_planes(made.texture)[0].transpose(1, 2, 0))
@@ -54,8 +54,7 @@ def guide(job: FaceJob) -> FaceJob:
 
 
 def _wanted(job: FaceJob, beard: np.ndarray) -> np.ndarray:
-    """(S,S) a beard (S,S) of the crop as far as the target has none; in large photos, not before what is behind its
-    face."""
+    """(S,S) the crop's beard (S,S) as far as the target has none; in large photos, not in front of the background."""
     share = np.float32(job.only_source_bearded)
     if share == 0 or not job.is_large:
         return share * beard
@@ -63,12 +62,12 @@ def _wanted(job: FaceJob, beard: np.ndarray) -> np.ndarray:
 
 
 def _shown(job: FaceJob, name: str, shape_hw: tuple[int, ...]) -> np.ndarray:
-    """(S,S) in 0..1 how far the target's crop shows a class of face_classes.py; zero without a VisibilityNet."""
+    """(S,S) probability that the target's crop shows a class of face_classes.py; zero without a VisibilityNet."""
     parts, size = job.target.parts, shape_hw[::-1]
     if parts is None:
         return np.zeros(shape_hw, np.float32)
     rows, columns = np.indices(shape_hw, np.float32)
-    # Where the crop's pixels lie in the region, from there to where the target shows them, and on to its parts.
+    # From the crop's pixels to the reshaped region, from there to the photo before reshaping, and on to its parts.
     places = cv2.transform(np.dstack([columns, rows]), inverse(job.crop.matrix))
     places += cv2.warpAffine(job.move, job.crop.matrix, size, flags=cv2.INTER_LINEAR)
     places = cv2.transform(places, parts.matrix)
@@ -85,7 +84,7 @@ def identity_request(job: FaceJob) -> np.ndarray:
     """(1,D) v_full = [v_id ; v_fix] of the source, turned away from the target's by the generator's `away`.
 
     A generated face keeps something of the face under it; asking for less of the target's identity compensates. The
-    generator's adapter, if it has one, is joined.
+    output of the generator's adapter, if it has one, is joined.
     """
     share = float(job.networks.generator.config.get("away", 0.0))
     pairs = [(job.person.v_id, job.target.v_id)]
@@ -98,7 +97,7 @@ def identity_request(job: FaceJob) -> np.ndarray:
 
 
 def _turned_away(vector: np.ndarray, other: np.ndarray, share: float) -> np.ndarray:
-    """(1,D) the vector minus a share of the other's direction; its length stays."""
+    """(1,D) the vector minus a share of the other's direction; its length is kept."""
     length = np.linalg.norm(vector, axis=1, keepdims=True)
     return directions(directions(vector) - np.float32(share) * directions(other)) * length
 
@@ -106,8 +105,8 @@ def _turned_away(vector: np.ndarray, other: np.ndarray, share: float) -> np.ndar
 def _guidance(job: FaceJob, picture: np.ndarray, mesh: np.ndarray, folds: np.ndarray | None) -> Guidance:
     """The source's texture on the target's crop.
 
-    The source goes through a crop of the same size first, as in training: a larger photo would give a sharper
-    guidance than the generator has learnt from.
+    The source goes through a crop of the same size first, as in training: a larger photo would give sharper
+    guidance than the generator was trained on.
     """
     source = job.source
     view = job.crop.size, job.crop.template
@@ -125,10 +124,10 @@ def _guidance(job: FaceJob, picture: np.ndarray, mesh: np.ndarray, folds: np.nda
 
 
 def _folds(job: FaceJob, mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray | None:
-    """(S,S) in 0..1 how far the folds beside the mouth are those of the target's skin, or None: not at all.
+    """(S,S) in 0..1, how far the folds beside the mouth are those of the target's skin; None: not at all.
 
-    They are, where one of the two faces smiles: a smile's folds do not belong beside a closed mouth. In small photos
-    they are likeness.
+    They are if one of the two faces smiles, because a smile's folds do not belong beside a closed mouth. In small
+    photos, where folds carry likeness, they stay the source's.
     """
     share = rising(mouths_ratio(job.source.mesh, job.goal), _SMILING)
     if share == 0:

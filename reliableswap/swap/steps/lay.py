@@ -20,20 +20,20 @@ from reliableswap.swap.place import Window
 
 from .crop import enlarged, face_in_crop_window, in_region, whole
 
-_VALID = (0.25, 0.75)  # validity between which a texture begins to show
-_LEAST_FOLDED = 0.02  # share of the target's folds from which lines are looked for
+_VALID = (0.25, 0.75)  # validity over which a texture fades in
+_LEAST_FOLDED = 0.02  # share of the target's folds from which thin lines are removed
 _LINES = 1.5  # pixels of the crop: the sigma below which lines are fine
-_PORES = 2.5  # medians of fine detail up to which it is skin's
-_ROUNDS = 2  # in which a point is found that a field moves to a given place
+_PORES = 2.5  # medians of fine detail up to which it counts as pores
+_ROUNDS = 2  # iterations to find the point that a field moves to a given position
 
 
 def lay(job: FaceJob) -> FaceJob:
     """Layers `image` and `mask`: the mixed face in the photo, with the expression that the layer `expressed` asks for;
     `reshaped`, the target under it; and `placed` (468,3), the mesh of the face in it.
 
-    Each resampling takes fine detail away, so both photos are read once: the target's where its shape and expression
-    come from, and the source's where the generator's flow and the expression want its texture. What is enlarged from
-    the crop is smooth.
+    Each resampling loses fine detail, so each photo is sampled once: the target's by the displacements of shape and
+    expression together, and the source's on a mesh moved by the generator's flow and the expression. Only smooth layers
+    are enlarged from the crop.
     """
     piece = face_in_crop_window(job) if job.is_large else whole(job)
     where = in_region(job, piece)
@@ -87,8 +87,8 @@ def _texture(
     folded: np.ndarray,
     placed: np.ndarray,
 ) -> np.ndarray:
-    """(h,w,3) float32 in a window of the region: the source's texture on a mesh, and what is below where its photo
-    shows none."""
+    """(h,w,3) float32 in a window of the region: the source's texture on a mesh, and `below` where its photo shows
+    none."""
     source, place = job.source, job.crop
     covers = source.covers_in_crop(place.size, place.template)
     matrix = source.crop_matrix(place.size, place.template)
@@ -112,8 +112,8 @@ def _texture(
 def _without_lines(texture: np.ndarray, folded: np.ndarray, pixel: float) -> np.ndarray:
     """(h,w,3) float32 a texture (h,w,3) without thin lines where folds (h,w) are the target's.
 
-    Folds are worked out in the crop, whose pixels are coarser than the photo's. Of what is finer, all that is deeper
-    than pores is left out. pixel: the photo's pixels in one of the crop's.
+    Folds are computed in the crop, whose pixels are coarser than the photo's. Of finer detail, everything deeper than
+    pores is removed. pixel: the photo's pixels per pixel of the crop.
     """
     left, top, across, down = cv2.boundingRect((folded > _LEAST_FOLDED).astype(np.uint8))
     if not across:
@@ -144,7 +144,7 @@ def _goal(job: FaceJob, move: np.ndarray | None) -> np.ndarray:
 
 
 def _brought_to(points: np.ndarray, step: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """(N,2) the places from which a smooth field of steps leads to the points (N,2)."""
+    """(N,2) the positions that a smooth displacement field moves to the points (N,2)."""
     places = points
     for _ in range(_ROUNDS):
         places = points - step(places)

@@ -1,8 +1,8 @@
 """Blend the rebuilt face into the photo as Naruniec et al. (2020) do.
 
-The two coarsest levels of the Laplacian pyramid stay the target's: its light and tone stay, and no seam shows, however
-the decoder's own light differs. The finer levels come from the rebuilt face. They were drawn for its brightness, and
-where the target is darker or brighter they would be too strong or too weak: so they are scaled with the brightness.
+The two coarsest levels of the Laplacian pyramid stay the target's, which keeps its light and tone and shows no seam,
+however much the decoder's light differs. The finer levels come from the rebuilt face. They suit its brightness and
+would be too strong on a darker target and too weak on a brighter one, so they are scaled with the brightness.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def merge(job: FaceJob) -> FaceJob:
     under = job.layer("reshaped")[place.window].astype(np.float32)
     over = extended(place.enlarged(job.layer("rebuilt")), place.known)
     made = blend(over, under, place.alpha, place.bands)
-    # Middle levels reach beyond the mask; they may, a little way, but not onto what covers the face.
+    # Middle levels reach beyond the mask; allow that over a short distance, but not onto what covers the face.
     reach = np.clip(4 * regions.feathered(place.alpha, COARSE_REACH / 2.5 * job.width), 0, 1) * place.open
     mask = np.where(reach < 1 / 64, 0, np.clip(np.maximum(reach, place.alpha), 0, 1)).astype(np.float32)
     made = under + three_channels(mask) * (made - under)
@@ -48,9 +48,9 @@ def merge(job: FaceJob) -> FaceJob:
 
 
 def blend(over: np.ndarray, under: np.ndarray, alpha: np.ndarray, bands: int) -> np.ndarray:
-    """(H,W,3) float32 `under` with the finer levels of `over` where alpha (H,W) is one; bands: of the pyramid.
+    """(H,W,3) float32 `under` with the finer levels of `over` where alpha (H,W) is one; bands: the pyramid's.
 
-    Computed as under + alpha * difference, so that an empty alpha returns `under` bit by bit.
+    Computed as under + alpha * difference, so that an empty alpha returns `under` bit for bit.
     """
     bands = bands_for(alpha.shape, bands)
     fine = bands + 1 - _KEPT
@@ -71,7 +71,7 @@ def blend(over: np.ndarray, under: np.ndarray, alpha: np.ndarray, bands: int) ->
 def extended(picture: np.ndarray, known: np.ndarray) -> np.ndarray:
     """(H,W,3) float32 the picture where `known` (H,W) is one, smoothly continued where it is zero.
 
-    What a decoder draws beside the face was never learnt, and an edge to anything else would show in all levels.
+    What a decoder draws beside the face is untrained, and an edge to anything else would show in all levels.
     """
     if min(known.shape) <= _COARSEST:
         weight = known[..., None] / max(float(known.sum()), 1e-6)
@@ -84,14 +84,14 @@ def extended(picture: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 
 def _brightness(pyramid: list[np.ndarray]) -> np.ndarray:
-    """(h,w) float32 the lightness of what the levels that stay hold."""
+    """(h,w) float32 the brightness of the coarsest levels, those that stay the target's."""
     return np.asarray(collapse(pyramid[-_KEPT:]) @ _LUMA, np.float32)
 
 
 class _Place:
     """Where the rebuilt crop lies in the region, and how opaque it is there.
 
-    window: rows and columns. bands: of the pyramid. known (h,w): where the decoder has learnt what it draws. open
+    window: rows and columns. bands: the pyramid's. known (h,w): where the decoder was trained. open
     (h,w): where nothing covers the face. alpha (h,w).
     """
 

@@ -1,4 +1,4 @@
-"""Let a layered generator say how source and target are to be mixed."""
+"""Let a layered generator decide how to mix source and target."""
 
 from __future__ import annotations
 
@@ -14,20 +14,17 @@ from reliableswap.swap.job import FaceJob
 from .cover import cover_of
 from .guide import guide, identity_request
 
-_STRETCHED = (1.1, 1.35)  # of the lips, between which their texture gives way to the target's
-_UNSEEN = (
-    0.1,
-    0.3,
-)  # share of the lips that the source does not show, between which they become the target's
+_STRETCHED = (1.1, 1.35)  # stretch of the lips over which their texture gives way to the target's
+_UNSEEN = (0.1, 0.3)  # share of the lips not seen in the source over which they become the target's
 _SOFT_LIPS = 0.012  # of the face's width: the soft edge of lips
 
 
 def mix(job: FaceJob) -> FaceJob:
     """Layers of the crop: the mixture's terms `of_texture`, `of_target` (S,S) and `rest` (S,S,3), and its `flow`
-    (2,128,128), as mixture.py says; `generated` (S,S,3) float32, the face as the crop shows it; and `cover` (256,256)
-    in 0..1, where the face counts.
+    (2,128,128), see mixture.py; `generated` (S,S,3) float32, the face as the crop shows it; and `cover` (256,256) in
+    0..1, the face's opacity.
 
-    A cover has one size in all frames of a clip, so that it can be steadied while crops grow.
+    The cover has one size in all frames of a clip, so that it can be smoothed over time while the crop's size changes.
     """
     if "seen" not in job.layers:
         job = guide(job)
@@ -53,10 +50,10 @@ def mix(job: FaceJob) -> FaceJob:
 
 
 def _with_fitting_lips(job: FaceJob, mixed: Mixture) -> Mixture:
-    """The mixture with the target's own lips, in the source's colour, where the source's would be stretched, or where
-    much of them is not seen.
+    """The mixture with the target's own lips, in the source's colour, where the source's would be stretched or are
+    largely unseen.
 
-    A smile's thin lips become streaks on a closed mouth, and their gloss a stain. Lips behind a hand would come in
+    A smile's thin lips become streaks on a closed mouth, and their gloss a stain. Lips behind a hand would appear in
     pieces.
     """
     mesh, shape, seen = apply(job.crop.matrix, job.goal), mixed.texture.shape, job.layer("seen")

@@ -21,13 +21,13 @@ from .crop import enlarged, face_in_crop_window, in_region
 _OPENING, _OPENING_LARGE = 0.7, 0.95
 _EDGE, _SOFT = 0.05, 0.03  # of the face's width: how far a large face ends inside the outline, and how softly
 _SOFT_BEARD = 0.015  # of the face's width: how softly a beard ends at the jaw
-_VALID = (0.5, 0.9)  # validity between which a texture begins to count
+_VALID = (0.5, 0.9)  # validity over which a texture comes to count
 
 
 def opacity(job: FaceJob) -> FaceJob:
     """Layer of the crop's window: `alpha` (h,w), the opacity of the generated face.
 
-    Without a VisibilityNet, hair and hands are left to the generator, which leaves most of them out by itself.
+    Without a VisibilityNet, hair and hands are left to the generator, which masks most of them by itself.
     """
     cover = job.steadied("cover", job.layer("cover")) * job.settings.likeness
     piece = face_in_crop_window(job)

@@ -19,7 +19,7 @@ def rebuild(job: FaceJob) -> FaceJob:
 
 
 def rebuilt_matrix(job: FaceJob) -> np.ndarray:
-    """(2,3) from the target's region to the crop that the decoder answers with."""
+    """(2,3) from the target's region to the crop that the decoder draws."""
     template = TEMPLATES[job.networks.people.config["template"]]
     return similarity(job.target.face.points5, template.at(_side(job)))
 

@@ -22,7 +22,7 @@ def reshaped(job: FaceJob) -> np.ndarray:
 
 
 def reshape_roughly(job: FaceJob) -> FaceJob:
-    """As `reshape`, but softly where networks see it reduced. `lay` reads the photo itself."""
+    """As `reshape`, but bilinear if the face is large: networks see it reduced, and `lay` samples the photo itself."""
     if not job.is_large:
         return reshape(job)
     left, top, width, height = cv2.boundingRect((job.moved > 0).astype(np.uint8))

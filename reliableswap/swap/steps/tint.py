@@ -1,4 +1,4 @@
-"""Keep a black and white or tinted photo without colours."""
+"""Keep a black and white or tinted photo free of other colours."""
 
 from __future__ import annotations
 
