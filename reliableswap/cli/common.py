@@ -132,7 +132,7 @@ def load_pipeline(arguments: argparse.Namespace) -> SwapCalls:
 
 
 def on_a_node(arguments: argparse.Namespace) -> argparse.Namespace:
-    """Return the arguments with which a cluster node loads the pipeline: its process is not ours, so not quickly."""
+    """Return the arguments for loading the pipeline on a cluster node: no quick start, as its process is not ours."""
     return argparse.Namespace(**{**vars(arguments), "quick": False})
 
 

@@ -119,5 +119,5 @@ def _unchanged(function: Any = None, *args: Any, **kwargs: Any) -> Any:
 
 
 def _only_if_loaded(is_compiled: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    """Wrap `is_compiled` so that it does not import the compiler: until something else does, nothing is compiled."""
+    """Wrap `is_compiled` so that it answers False, without importing the compiler, until something else imports it."""
     return lambda module: _COMPILER in sys.modules and is_compiled(module)

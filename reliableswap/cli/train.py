@@ -72,7 +72,7 @@ TASKS = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add TASK; `parse` reads the options behind it."""
+    """Add TASK; `parse` reads the options that follow it."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     lines = [f"  {name:<11}{text}" for name, (_, _, text) in TASKS.items()]
     parser.epilog = "tasks:\n" + "\n".join(lines)

@@ -97,7 +97,7 @@ def _stop(ray: Any, running: set[Any]) -> None:
     """Cancel units, and wait until they write nothing any more."""
     end = time.monotonic() + _STOP
     while running and time.monotonic() < end:
-        for one in running:  # again and again: cancelling misses a unit on its way to a node
+        for one in running:  # repeatedly: cancelling misses a unit on its way to a node
             ray.cancel(one, force=True)
         running = set(ray.wait(list(running), num_returns=len(running), timeout=0.5)[1])
 

@@ -16,7 +16,7 @@ from reliableswap.media.picture import printable
 from .library import clip_errors, open_clip
 from .orientation import Orientation
 
-_MEASURED = 100  # packets on which a frame rate is measured if the container states none
+_MEASURED = 100  # packets from which a frame rate is measured if the container states none
 _HDR = {16: "PQ (HDR10, Dolby Vision)", 18: "HLG"}  # transfer characteristics by their number in H.273
 
 

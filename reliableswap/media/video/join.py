@@ -41,7 +41,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Joined:
-    """What was written beside the picture. left_out: inessential streams that the container can't hold, such as
+    """What was written beside the picture. left_out: non-essential streams that the container can't hold, such as
     timecode, which it makes anew.
     """
 

@@ -51,14 +51,14 @@ class Orientation:
         return (width, height) if self.transposed else (height, width)
 
     def upright(self, stored: np.ndarray) -> np.ndarray:
-        """Turn a stored picture (H,W,...) as it is displayed."""
+        """Return a stored picture (H,W,...) as displayed."""
         if not self.changes:
             return stored
         turned = stored.swapaxes(0, 1) if self.transposed else stored
         return np.ascontiguousarray(turned[self._steps()])
 
     def stored(self, upright: np.ndarray) -> np.ndarray:
-        """Turn a displayed picture (h,w,...) as it is stored: the reverse of `upright`."""
+        """Return a displayed picture (h,w,...) as stored: the reverse of `upright`."""
         if not self.changes:
             return upright
         turned = upright[self._steps()]

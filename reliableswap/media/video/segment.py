@@ -36,7 +36,7 @@ class SegmentWriter:
         return self
 
     def write(self, frame: Any) -> None:
-        """Encode a frame of PyAV's in the clip's working format."""
+        """Encode a PyAV frame in the clip's working format."""
         target = self._stream.pix_fmt
         if frame.format.name.replace("yuvj", "yuv") != target:
             frame = frame.reformat(format=target)
