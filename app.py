@@ -1,4 +1,4 @@
-"""The Space: the page in the browser, its API and its MCP tools. Run `python app.py` and open the address it prints."""
+"""The Space: its web page, API and MCP tools. Run `python app.py` and open the address it prints."""
 
 import signal
 import sys
@@ -10,9 +10,9 @@ with uncollected():
     from reliableswap.space import build, launch
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # a normal exit, which deletes people's files
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # exit normally, which deletes users' files
     try:
         page = build()
-    except ReliableSwapError as error:  # the environment names something that can't be used
+    except ReliableSwapError as error:  # an environment variable has an unusable value
         sys.exit(str(error))
     launch(page)

@@ -1,4 +1,4 @@
-"""Quick imports: public names of a package load on first use, and the garbage collector waits."""
+"""Fast imports: load a package's public names on first use, and pause the garbage collector."""
 
 from __future__ import annotations
 
@@ -29,8 +29,11 @@ def lazy_names(
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """The garbage collector ignores objects that are made inside, then and later. Imports make many objects that stay,
-    and to go through them again and again takes a fifth of their time. Only for processes that are ours."""
+    """Pause the garbage collector inside, and exclude all objects made until then from later collections.
+
+    Imports make many long-lived objects, and scanning them repeatedly takes a fifth of the import time. Only for
+    processes that are ours.
+    """
     enabled = gc.isenabled()
     gc.disable()
     try:

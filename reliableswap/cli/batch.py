@@ -1,4 +1,4 @@
-"""`reliableswap batch`: pictures and clips of a list. Running it again skips what is done and tries the rest."""
+"""`reliableswap batch`: swap the pictures and clips of a list. A second run skips finished rows and tries the rest."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ _CLIP_ONLY = ("people", "encoder", "start", "end")
 
 @dataclass(frozen=True)
 class Row:
-    """A row to make, a unit of work. replace: an earlier run, or an earlier try of this one, wrote its output.
+    """One row as a unit of work. replace: an earlier run, or an earlier try of this one, wrote its output.
 
-    shared: what the node that makes it has to see.
+    shared: the paths that the node making it must see.
     """
 
     number: int
@@ -56,7 +56,7 @@ class Row:
     shared: tuple[Path, ...] = ()
 
     def entry(self, status: str, seconds: float = 0.0, reason: str = "") -> Entry:
-        """The line of the report; a failed row has no key, so that it is tried again."""
+        """Return the row's line of the report. A failed row gets no key, so that the next run tries it again."""
         return Entry(
             self.number,
             self.cells["source"],
@@ -101,13 +101,13 @@ def run(arguments: argparse.Namespace) -> int:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ReliableSwapError(f"{folder} can't be made ({error.strerror}); give another folder") from error
-    credentials(arguments.cert, arguments.key)  # raises now if they can't sign
+    credentials(arguments.cert, arguments.key)  # fails early if they can't sign
     known = earlier(folder / REPORT)
     entries: dict[int, Entry] = {}
     executor = executor_of(arguments)
 
     def to_do() -> Iterator[Row]:
-        """The rows that an earlier run did not finish; the others are entered as kept."""
+        """Yield the rows that no earlier run finished, and enter the others as kept."""
         for number, row in enumerate(rows, 1):
             if arguments.consent and not row.get("consent"):
                 row["consent"] = arguments.consent
@@ -118,7 +118,7 @@ def run(arguments: argparse.Namespace) -> int:
             elif executor is None:
                 yield one
             else:
-                # A node may die between writing an output and saying so; then the row is made again.
+                # A node may die after writing an output and before reporting it; the row is then made again.
                 shared = existing((folder, *files_of(row, home, arguments.trained)))
                 yield replace(one, replace=one.replace or not output.exists(), shared=shared)
 
@@ -140,7 +140,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _made(executor: Executor | None, maker: RowMaker, rows: Iterator[Row]) -> Generator[Entry, None, None]:
-    """Make the rows, here one after the other, or by the executor in any order."""
+    """Make the rows one by one in this process, or in any order with the executor."""
     if executor is None:
         yield from map(maker, rows)
         return
@@ -153,9 +153,9 @@ def _made(executor: Executor | None, maker: RowMaker, rows: Iterator[Row]) -> Ge
 
 @dataclass(eq=False)
 class RowMaker:
-    """Makes rows with one pipeline, which is loaded for the first; a source is prepared once.
+    """Makes rows with one pipeline, loaded for the first row. Each source is prepared once.
 
-    home: folder of the list. folder: of the results.
+    home: the folder of the list. folder: the folder of the results.
     """
 
     home: Path
@@ -164,7 +164,7 @@ class RowMaker:
     _people: dict[str, Person] = field(default_factory=dict, init=False, repr=False)
 
     def __call__(self, row: Row) -> Entry:
-        """Make one result, and return its line of the report; what goes wrong with one row is no error."""
+        """Make one result, and return its line of the report. A failed swap is reported there and not raised."""
         began = time.perf_counter()
         require_shared(row.shared)
         pipe = self._pipe

@@ -1,4 +1,4 @@
-"""The list of `reliableswap batch`: its columns, and what decides the result of a row."""
+"""The list of `reliableswap batch`: its columns, and the key that identifies a row's result."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NUMBERS: Mapping[str, Callable[[str], Any]] = {
 
 
 def read_list(path: Path) -> list[dict[str, str]]:
-    """The rows of a list, checked as far as that goes without opening a file."""
+    """Read the rows of a list, and check them as far as possible without opening a picture or clip."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream)
@@ -60,7 +60,7 @@ def read_list(path: Path) -> list[dict[str, str]]:
 
 
 def files_of(row: Mapping[str, str], home: Path, trained: str | None = None) -> list[Path]:
-    """The files that a row's result is made from. trained: folder of the person."""
+    """Return the files that a row's result is made from. trained: folder of the training that holds the person."""
     files = [home / cell.strip() for cell in (*row["source"].split(";"), row["target"]) if cell]
     if row.get("person") and trained:
         files += sorted(Path(trained).glob("*.safetensors"))
@@ -68,7 +68,7 @@ def files_of(row: Mapping[str, str], home: Path, trained: str | None = None) -> 
 
 
 def row_key(row: Mapping[str, str], home: Path, trained: str | None = None) -> str:
-    """What decides a row's result: its cells, and the sizes and times of its files."""
+    """Hash what decides a row's result: its cells, and the sizes and modification times of its files."""
     facts = [sorted(row.items())]
     if row.get("person") and trained:
         facts.append([("trained", trained)])

@@ -1,4 +1,4 @@
-"""The report of `reliableswap batch`: what was made, what is kept, and what failed why."""
+"""The report of `reliableswap batch`: which rows were made, kept or failed, and why they failed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Entry:
 
 
 def earlier(path: Path) -> dict[str, str]:
-    """Output -> key of the rows that an earlier run finished."""
+    """Read output -> key of the rows that earlier runs finished."""
     try:
         with path.open(encoding="utf-8", newline="") as stream:
             return {
@@ -44,7 +44,7 @@ def earlier(path: Path) -> dict[str, str]:
 
 
 def write_report(path: Path, entries: Mapping[int, Entry]) -> None:
-    """Write the entries, by the number of their row, in the order of the list."""
+    """Write the entries in the order of the list. entries: by the number of their row."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(Entry.__dataclass_fields__), lineterminator="\n")
     writer.writeheader()

@@ -1,4 +1,4 @@
-"""What the commands on photos share: options, types of values, and loading the pipeline."""
+"""Shared by the commands on photos: options, argument types, and loading of the pipeline."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 
 def say(text: str) -> None:
-    """Print progress and facts to stderr: stdout holds nothing but the answer."""
+    """Print progress and facts to stderr; stdout is for the answer alone."""
     print(text, file=sys.stderr, flush=True)
 
 
 def add_photo_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of every command that works on photos with a pipeline."""
+    """Add the options of every command that works on photos with a pipeline."""
     parser.add_argument(
         "--pipeline",
         metavar="DIR",
@@ -64,7 +64,7 @@ def add_photo_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_person_arguments(parser: argparse.ArgumentParser) -> None:
-    """Somebody with a decoder of their own, in place of a source."""
+    """Add --person and --trained: a person with a decoder of their own, in place of a source."""
     parser.add_argument(
         "--person",
         metavar="NAME",
@@ -74,7 +74,7 @@ def add_person_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_trained_argument(parser: argparse.ArgumentParser) -> None:
-    """Where people with a decoder of their own come from."""
+    """Add --trained: the training that holds people with decoders of their own."""
     parser.add_argument(
         "--trained",
         metavar="DIR",
@@ -83,7 +83,7 @@ def add_trained_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def add_signer_arguments(parser: argparse.ArgumentParser) -> None:
-    """Who signs the results."""
+    """Add --cert and --key, which sign the results."""
     parser.add_argument(
         "--cert",
         metavar="PEM",
@@ -95,7 +95,7 @@ def add_signer_arguments(parser: argparse.ArgumentParser) -> None:
 def add_executor_arguments(
     parser: argparse._ActionsContainer, units: str, here: str = "this process"
 ) -> None:
-    """Who makes the units of a command. units: what one of them is; here: who makes them without a cluster."""
+    """Add --executor and --address. units: what one unit of work is; here: what makes the units without a cluster."""
     parser.add_argument(
         "--executor",
         choices=("processes", "ray"),
@@ -109,7 +109,7 @@ def add_executor_arguments(
 
 
 def executor_of(arguments: argparse.Namespace) -> Executor | None:
-    """The executor of --executor; None for this machine. Raise now if there is no cluster, before any work is done."""
+    """Return the executor of --executor, None for this machine. Raise before any work if there is no cluster."""
     if arguments.executor == "processes":
         return None
     from reliableswap.jobs.ray_cluster import RayCluster, connect
@@ -119,7 +119,7 @@ def executor_of(arguments: argparse.Namespace) -> Executor | None:
 
 
 def load_pipeline(arguments: argparse.Namespace) -> SwapCalls:
-    """The pipeline of --pipeline, or the bundled one, on --device and with --analyser."""
+    """Load the pipeline of --pipeline, or the bundled one, on --device and with --analyser."""
     exported = is_exported(arguments.pipeline)
     pipe: SwapCalls = _exported(arguments) if exported else _by_torch(arguments)
     if arguments.analyser != "bundled":
@@ -132,20 +132,20 @@ def load_pipeline(arguments: argparse.Namespace) -> SwapCalls:
 
 
 def on_a_node(arguments: argparse.Namespace) -> argparse.Namespace:
-    """The arguments as a node of a cluster loads the pipeline by: in a process that is not a command of ours."""
+    """Return the arguments for loading the pipeline on a cluster node: no quick start, as its process is not ours."""
     return argparse.Namespace(**{**vars(arguments), "quick": False})
 
 
 @contextmanager
 def _importing(arguments: argparse.Namespace) -> Iterator[bool]:
-    """For imports: the garbage collector waits in a process that is a command of ours. Whether it is one."""
+    """Pause the garbage collector during imports in a process that is a command of ours. Yield whether it is one."""
     quick = bool(getattr(arguments, "quick", False))
     with uncollected() if quick else nullcontext():
         yield quick
 
 
 def _exported(arguments: argparse.Namespace) -> ExportedPipeline:
-    """The pipeline of an exported folder."""
+    """Load the pipeline of an exported folder."""
     with _importing(arguments):
         from reliableswap.pipelines.exported import ExportedPipeline
 
@@ -163,7 +163,7 @@ def _exported(arguments: argparse.Namespace) -> ExportedPipeline:
 
 
 def _by_torch(arguments: argparse.Namespace) -> ReliableSwapPipeline:
-    """The pipeline of a folder of save_pretrained or of the Hub, or the bundled one."""
+    """Load the pipeline of a save_pretrained folder or of the Hub, or the bundled one."""
     with _importing(arguments) as quick:
         if quick:
             import_diffusers()

@@ -1,4 +1,4 @@
-"""`reliableswap describe-data`: captions, questions and answers about photos of faces, for `train unified`."""
+"""`reliableswap describe-data`: make captions, questions and answers about photos of faces, for `train unified`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`reliableswap draw`: draw a face of nobody from a description."""
+"""`reliableswap draw`: draw a face of a person who does not exist, from a description."""
 
 from __future__ import annotations
 

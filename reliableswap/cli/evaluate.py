@@ -247,7 +247,7 @@ def _answer(evaluation: Evaluation, info: RunInfo) -> str:
 
 
 def _command() -> str:
-    """The command as it was given, with file names for absolute paths, because reports are published."""
+    """Return the command line with absolute paths cut to file names, because reports are published."""
 
     def short(word: str) -> str:
         name, equals, path = word.partition("=")

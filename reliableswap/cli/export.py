@@ -1,7 +1,7 @@
-"""`reliableswap export DIR -o OUT`: a pipeline or a network as ONNX or OpenVINO files, to run without torch.
+"""`reliableswap export DIR -o OUT`: write a pipeline or a network as ONNX or OpenVINO files that run without torch.
 
-Every file is compared with torch, and the differences are printed; one above 1e-3 is an error. With --int8, the
-identity encoder and the generator are rounded to 8 bits by ONNX Runtime's quantiser, and compared on photos.
+The outputs of every file are compared with torch's, and the differences are printed; one above 1e-3 is an error. With
+--int8, ONNX Runtime quantises the identity encoder and the generator to 8 bits, and they are compared on photos.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def example_photos(folder: Path | None) -> list[tuple[str, Path]]:
-    """Person and file of every photo."""
+    """Return (person, file) of every photo."""
     from reliableswap.data.photos import list_photos
 
     if folder is not None:

@@ -1,4 +1,4 @@
-"""`reliableswap faces`: list the faces of a photo, and draw them in; or the people of a clip."""
+"""`reliableswap faces`: list the faces of a photo and outline them in it, or list the people of a clip."""
 
 from __future__ import annotations
 
@@ -70,14 +70,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def descriptions(model: str | None, picture: Picture, faces: Sequence[Face]) -> list[str | None]:
-    """What each face looks like."""
+    """Describe in words what each face looks like."""
     from .unified import load_unified
 
     return [*load_unified(model).describe_faces(picture, faces)]
 
 
 def describe(index: int, face: Face) -> dict[str, Any]:
-    """A face as JSON."""
+    """Return a face as values for JSON."""
     return {
         "index": index,
         "box": [round(float(v), 1) for v in face.box],

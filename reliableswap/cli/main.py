@@ -1,4 +1,4 @@
-"""The `reliableswap` command: sub-commands in modules of their own, errors in one line, exit status 2."""
+"""The `reliableswap` command. Each sub-command is a module; an error is one line and exit status 2."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ COMMANDS = {
     "release": ("reliableswap.cli.release", "put trained networks among those that ship with the package"),
 }
 _QUICK = ("swap", "faces", "video")  # they use little of diffusers
-# Several threads of ours work at once, beside which those of OpenMP shall not wait busily.
+# These run several threads of their own, beside which OpenMP's threads must not busy-wait.
 _SIDE_BY_SIDE = ("video", "batch")
 
 
 def make_parser(command: str | None) -> argparse.ArgumentParser:
-    """The parser. Only the called command's module is imported, so that a swap starts quickly."""
+    """Build the parser. Import only the called command's module, so that a swap starts quickly."""
     parser = argparse.ArgumentParser(
         prog="reliableswap",
         description="Swap faces of people who agreed, or who do not exist. Results are marked as made by AI.",

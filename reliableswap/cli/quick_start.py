@@ -1,8 +1,8 @@
-"""Import diffusers without those of its parts that a swap never uses: that saves half of a command's start.
+"""Import diffusers without the parts that a swap never uses, which halves a command's start-up time.
 
-diffusers' pipeline class imports 70 transformers, and with them SciPy and torch's compiler. Here their packages and the
-compiler run when something of them is asked for, and what diffusers can do without counts as not installed. Only for a
-process that is a command of ours: in other people's processes, diffusers is theirs.
+diffusers' pipeline class imports 70 transformers, and with them SciPy and torch's compiler. Here, their packages and
+the compiler load on first use, and the optional dependencies of diffusers count as not installed. Only for a process
+that is a command of ours: a host application may need all of diffusers.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
 
-# Packages whose own code imports all their modules.
+# Packages whose __init__ imports all of their modules.
 PACKAGES = tuple(f"diffusers.models.{name}" for name in ("autoencoders", "transformers", "unets"))
 OPTIONAL = ("accelerate", "peft", "scipy", "transformers")
 _COMPILER = "torch._dynamo"
@@ -32,7 +32,7 @@ def import_diffusers() -> None:
 
 
 class _Later(ModuleType):
-    """A package whose code runs when a name that it does not have yet is asked for."""
+    """A package whose code runs on the first access to a name that it does not have yet."""
 
     def __getattr__(self, name: str) -> Any:
         loader = None if self.__spec__ is None else self.__spec__.loader
@@ -75,9 +75,9 @@ class _LaterFinder:
 
 @contextmanager
 def _later(packages: Sequence[str]) -> Iterator[None]:
-    """Inside, the code of these packages does not run when they or their modules are imported."""
+    """Inside, importing these packages or their modules does not run the packages' own code."""
     finder = _LaterFinder(packages)
-    sys.meta_path.insert(0, finder)  # Python asks for this one method
+    sys.meta_path.insert(0, finder)  # Python calls only find_spec
     try:
         yield
     finally:
@@ -86,7 +86,7 @@ def _later(packages: Sequence[str]) -> Iterator[None]:
 
 @contextmanager
 def _missing(packages: Sequence[str]) -> Iterator[None]:
-    """Inside, these packages are not installed, unless they are imported already."""
+    """Inside, hide these packages as if they were not installed, unless they are imported already."""
     hidden = [name for name in packages if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # Python's way to say that there is no module
     try:
@@ -98,7 +98,7 @@ def _missing(packages: Sequence[str]) -> Iterator[None]:
 
 @contextmanager
 def _no_compiler() -> Iterator[None]:
-    """Inside, torch's compiler is a stand-in that leaves functions and classes as they are: none is compiled here."""
+    """Inside, replace torch's compiler with a stand-in that changes no function or class: nothing is compiled here."""
     import torch
 
     if _COMPILER in sys.modules:
@@ -114,10 +114,10 @@ def _no_compiler() -> Iterator[None]:
 
 
 def _unchanged(function: Any = None, *args: Any, **kwargs: Any) -> Any:
-    """As a decorator with or without arguments, change nothing."""
+    """Change nothing, as a decorator with or without arguments."""
     return _unchanged if function is None else function
 
 
 def _only_if_loaded(is_compiled: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    """The same question, which is answered without importing the compiler while nobody has compiled anything."""
+    """Wrap `is_compiled` so that it answers False, without importing the compiler, until something else imports it."""
     return lambda module: _COMPILER in sys.modules and is_compiled(module)

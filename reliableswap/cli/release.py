@@ -1,15 +1,15 @@
 """`reliableswap release NAME=FOLDER ...`: put trained networks among those that ship with the package.
 
 Each network is written as float16 safetensors into `reliableswap/weights/NAME`, with the card of its training.
-model_index.json is written again, so that the weights folder is a pipeline that `from_pretrained` loads.
+model_index.json is rewritten, so that the weights folder is a pipeline that `from_pretrained` loads.
 
 `generator=runs/second+runs/first` ships the mean of two runs' weights, where one run started from the other, with the
-card of the folder named first. A mean often keeps what either run gained (Wortsman et al. 2022, Model soups).
+card of the folder named first. A mean often keeps the gains of both runs (Wortsman et al. 2022, Model soups).
 
-`tokeniser=` and `transformer=` are the networks of the UnifiedFacePipeline, which is `reliableswap/weights/unified`.
+`tokeniser=` and `transformer=` are the networks of UnifiedFacePipeline, which lies in `reliableswap/weights/unified`.
 
-At the end CHECKSUMS.json is written and signed (RELIABLESWAP_CERT, RELIABLESWAP_KEY, or this user's local key);
-`reliableswap verify reliableswap/weights` checks it. Without NAME=FOLDER that is all that is done.
+Last, CHECKSUMS.json is written and signed (RELIABLESWAP_CERT, RELIABLESWAP_KEY, or this user's local key);
+`reliableswap verify reliableswap/weights` checks it. Without NAME=FOLDER, nothing else is done.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ from reliableswap.provenance.checksums import write_checksums
 from .common import say
 
 COMPONENTS = ("detector", "landmarks", "identity", "fixer", "generator", "glasses", "visibility")
-STARTS = ("person",)  # networks that trainings start from; no part of the pipeline
+STARTS = ("person",)  # networks that training starts from; not part of the pipeline
 UNIFIED = ("tokeniser", "transformer")  # a pipeline of its own
 KNOWN = COMPONENTS + STARTS + UNIFIED
-LICENSE_NAME = "non-commercial-research"  # as in weights/LICENSE: the photos' terms
-MAX_BYTES = 60 * 2**20  # of all networks together, so that a clone stays small
+LICENSE_NAME = "non-commercial-research"  # as in weights/LICENSE, because of the training photos' terms
+MAX_BYTES = 60 * 2**20  # for all networks together, so that a clone stays small
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The networks to put in."""
+    """Add NAME=FOLDER, the networks to release."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = __doc__
     parser.add_argument("networks", nargs="*", metavar="NAME=FOLDER", help=f"NAME: one of {', '.join(KNOWN)}")
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def parse(words: Sequence[str]) -> dict[str, list[Path]]:
-    """Folders by name from `NAME=FOLDER` or `NAME=FOLDER+FOLDER`; an existing folder may have a + in its name."""
+    """Parse `NAME=FOLDER` and `NAME=FOLDER+FOLDER` to folders by name. An existing folder may have a + in its name."""
     folders = {}
     for word in words:
         name, equals, given = word.partition("=")
@@ -70,7 +70,7 @@ def parse(words: Sequence[str]) -> dict[str, list[Path]]:
 
 
 def bundle(folders: Mapping[str, Sequence[Path]], weights: Path = WEIGHTS) -> int:
-    """Replace networks in the weights folder, each by a folder's or by the mean of several; return the total bytes.
+    """Replace networks in the weights folder, each with one folder's or the mean of several; return the total bytes.
 
     Nothing is replaced unless the networks fit together and every new one has a card.
     """
@@ -111,12 +111,12 @@ def bundle(folders: Mapping[str, Sequence[Path]], weights: Path = WEIGHTS) -> in
 
 
 def shipped_place(name: str) -> str:
-    """Where a network lies in the weights folder."""
+    """Return a network's place in the weights folder."""
     return f"unified/{name}" if name in UNIFIED else name
 
 
 def save_unified(networks: Mapping[str, Network], folder: Path) -> None:
-    """Write the pipeline that describes and draws; its other networks are the bundled ones."""
+    """Write the UnifiedFacePipeline; its other networks are the bundled ones."""
     missing = [name for name in UNIFIED if name not in networks]
     if missing:
         raise ReliableSwapError(
@@ -127,7 +127,7 @@ def save_unified(networks: Mapping[str, Network], folder: Path) -> None:
 
 
 def mean(folders: Sequence[Path]) -> Network:
-    """Load the network of a folder, or the mean of the weights of several that differ only in their weights."""
+    """Load the network of a folder, or average several networks that differ only in their weights."""
     network, *others = [load_network(folder) for folder in folders]
     if not others:  # a mean of one would turn -0.0 into 0.0 and so change its checksum
         return network

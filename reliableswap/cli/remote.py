@@ -1,6 +1,6 @@
-"""URLs on the command line: what is read is copied here first, what is written is uploaded when the command is done.
+"""URLs on the command line: inputs are downloaded before the command runs, and its results are uploaded afterwards.
 
-Commands that read and write object storage themselves (NATIVE) get their URLs as they are.
+Commands that read and write object storage themselves (NATIVE) get their URLs unchanged.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from reliableswap.errors import ReliableSwapError
 
 NATIVE = ("triplets", "train", "describe-data")
 WRITTEN = ("output", "keep", "list_pairs")  # options that name what a command writes
-_URL = re.compile(r"(s3|s3a|gs|gcs|hf|memory):/.+", re.IGNORECASE)  # pathlib takes a slash away
-_NAMED = re.compile(r"[\w.-]+=" + _URL.pattern, re.IGNORECASE)  # as --map 1=URL
-_LAST = ("model_index.json", "config.json", "README.md")  # what says that a folder is whole
+_URL = re.compile(r"(s3|s3a|gs|gcs|hf|memory):/.+", re.IGNORECASE)  # one slash: pathlib merges the two
+_NAMED = re.compile(r"[\w.-]+=" + _URL.pattern, re.IGNORECASE)  # such as --map 1=URL
+_LAST = ("model_index.json", "config.json", "README.md")  # uploaded last: they show that a folder is complete
 
 
 def run_here(run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
@@ -51,7 +51,7 @@ def run_here(run: Callable[[argparse.Namespace], int], arguments: argparse.Names
 
 @contextlib.contextmanager
 def _local(arguments: argparse.Namespace) -> Iterator[tuple[argparse.Namespace, list[tuple[Path, Any]]]]:
-    """The arguments with local paths, and for each that is written the local path and the place of the URL."""
+    """Yield the arguments with local paths, and (local path, remote place) of each that is written."""
     values, written = dict(vars(arguments)), []
     with tempfile.TemporaryDirectory() as scratch:
         for name, value in values.items():
@@ -92,11 +92,11 @@ def _stand_in(url: str | Path, scratch: Path, overwrite: bool) -> tuple[Path, An
 
 
 def _fetched(url: str | Path) -> Path:
-    """A copy of a remote file, or of all files below a remote folder."""
+    """Download a remote file, or all files below a remote folder."""
     from reliableswap.data.storage import as_path, is_remote, local_copy, local_folder
 
     place = as_path(url)
-    if not is_remote(place):  # a local folder has that name
+    if not is_remote(place):  # a local file or folder has that name
         return place
     try:
         if place.is_file():
@@ -105,7 +105,7 @@ def _fetched(url: str | Path) -> Path:
             return local_folder(place)
     except ReliableSwapError:
         raise
-    except Exception as error:  # clients have errors of their own
+    except Exception as error:  # storage clients raise errors of their own
         text = " ".join(str(error).split())[:200]
         raise ReliableSwapError(
             f"{place} can't be read: {text}; check the network and your credentials"

@@ -142,7 +142,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def parse_mapping(pairs: Sequence[str], what: str = "face") -> dict[int, str]:
-    """--map 0=a.jpg --map 1=b.jpg as a dictionary."""
+    """Parse --map 0=a.jpg --map 1=b.jpg into a dictionary."""
     mapping: dict[int, str] = {}
     for pair in pairs:
         number, _, path = pair.partition("=")
@@ -157,7 +157,7 @@ def parse_mapping(pairs: Sequence[str], what: str = "face") -> dict[int, str]:
 
 
 def add_age_argument(parser: argparse.ArgumentParser) -> None:
-    """--age."""
+    """Add --age."""
     parser.add_argument(
         "--age",
         type=years,
@@ -175,7 +175,7 @@ def years(text: str) -> float:
 
 
 def add_attribute_arguments(parser: argparse.ArgumentParser) -> None:
-    """--keep and --take, for `parts`."""
+    """Add --keep and --take, which `parts` parses."""
     parser.add_argument(
         "--keep",
         default="",
@@ -191,7 +191,7 @@ def add_attribute_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def parts(keep: str, take: str) -> Attributes:
-    """--keep brows,lips and --take glasses as attributes."""
+    """Parse --keep brows,lips and --take glasses into attributes."""
     chosen: dict[str, str] = {}
     for text, side in ((keep, "target"), (take, "source")):
         for part in filter(None, (one.strip() for one in text.split(","))):
@@ -204,7 +204,7 @@ def parts(keep: str, take: str) -> Attributes:
 def source_and_target(
     pictures: Sequence[str], mapping: dict[int, str], person: str | None = None
 ) -> tuple[str | None, str]:
-    """SOURCE TARGET, or only TARGET where --map or --person names the sources."""
+    """Return source and target; the source is None where --map or --person names it."""
     if mapping and person:
         raise ReliableSwapError("--map and --person both name sources; give one of them")
     if person:
@@ -221,7 +221,7 @@ def source_and_target(
 
 
 def parse_numbers(text: str, option: str = "--faces") -> list[int]:
-    """--faces 0,2 as a list."""
+    """Parse --faces 0,2 into a list."""
     parts = [part.strip() for part in text.split(",")]
     if not all(map(is_number, parts)):
         word = "first" if "people" in option else "largest"

@@ -72,7 +72,7 @@ TASKS = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The task; its settings are parsed by themselves."""
+    """Add TASK; `parse` reads the options that follow it."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     lines = [f"  {name:<11}{text}" for name, (_, _, text) in TASKS.items()]
     parser.epilog = "tasks:\n" + "\n".join(lines)
@@ -100,7 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def parse(task: str, options: Sequence[str]) -> tuple[Callable[[Any], object], Any]:
-    """The function that trains and its settings."""
+    """Return the function that trains and its parsed settings."""
     module, settings, text = TASKS[task]
     try:
         home = importlib.import_module(module)

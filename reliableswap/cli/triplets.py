@@ -147,7 +147,7 @@ def _option(name: str) -> str:
 
 
 def settings_of(arguments: argparse.Namespace) -> TripletSettings:
-    """The settings from the options."""
+    """Turn the parsed options into settings."""
     groups: dict[str, Any] = {
         name: kind(**{one.name: getattr(arguments, one.name) for one in dataclasses.fields(kind)})
         for name, (_, kind) in _GROUPS.items()

@@ -1,4 +1,4 @@
-"""What the commands of the unified face model share."""
+"""Options of the unified face model's commands, and loading of its pipeline."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def add_model_argument(parser: argparse.ArgumentParser) -> None:
-    """Where the model is."""
+    """Add --model and --device."""
     parser.add_argument(
         "--model",
         metavar="DIR",
@@ -22,7 +22,7 @@ def add_model_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def add_picture_arguments(parser: argparse.ArgumentParser) -> None:
-    """The picture, and which of its faces."""
+    """Add the picture, the number of its face, the size limit and --json."""
     parser.add_argument("photo", metavar="PHOTO", help="the picture with a face")
     parser.add_argument(
         "--face",
@@ -42,7 +42,7 @@ def add_picture_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def load_unified(place: str | None, device: str | None = None) -> UnifiedFacePipeline:
-    """The pipeline of --model, or the bundled one."""
+    """Load the pipeline of --model, or the bundled one."""
     from reliableswap.errors import ReliableSwapError
     from reliableswap.pipelines.unified import UnifiedFacePipeline
 

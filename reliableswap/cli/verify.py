@@ -1,4 +1,4 @@
-"""`reliableswap verify`: say which marks files carry, and what each states. Offline.
+"""`reliableswap verify`: say which marks files carry, and what each mark states. It works offline.
 
 FILE: a picture, a clip (MP4, MOV), or a folder of networks with CHECKSUMS.json.
 Exit status: 0 if every file says that AI made it (a folder: if its checksums hold), 1 if one does not, 2 if one could
@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check(file: str, trust: str | None) -> tuple[dict[str, Any], bool]:
-    """The answer in words and facts, and whether it is the one that exit status 0 stands for."""
+    """Check a file or folder; return the answer, and whether it counts towards exit status 0."""
     if Path(file).is_dir():
         from reliableswap.provenance.checksums import check_folder
 

@@ -1,4 +1,4 @@
-"""`reliableswap video`: put the face of a photo on people of a clip. Running it again goes on where it stopped."""
+"""`reliableswap video`: put the face of a photo on people of a clip. Running it again continues where it stopped."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from reliableswap.pipelines.video import VideoProgress
 
 _STAGES = {"find": "finding faces", "check": "checking", "swap": "swapping", "join": "joining"}
-_SAY_EVERY = 5.0  # seconds between lines of progress where there is no terminal
+_SAY_EVERY = 5.0  # seconds between lines of progress without a terminal
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -93,7 +93,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_range(parser: argparse.ArgumentParser) -> None:
-    """--start and --end."""
+    """Add --start and --end."""
     parser.add_argument(
         "--start",
         type=float,
@@ -176,7 +176,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 class Shown:
-    """Progress on one line of a terminal, or a line now and then in a file."""
+    """Shows progress: on one line of a terminal, or as occasional lines in a file."""
 
     def __init__(self) -> None:
         self._last, self._stage, self._terminal = 0.0, "", sys.stderr.isatty()
@@ -200,7 +200,7 @@ class Shown:
 
 
 def clock(seconds: float) -> str:
-    """Seconds as 1:02:03 or 2:03."""
+    """Format seconds as 1:02:03 or 2:03."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

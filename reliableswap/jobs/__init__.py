@@ -1,1 +1,1 @@
-"""Work cut into units: the contract, and who makes the units."""
+"""Work split into units: the contract, and the executors that make the units."""

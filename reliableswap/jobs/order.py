@@ -1,4 +1,4 @@
-"""Results of units in the order of the units."""
+"""Put the results of units into the order of the units."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Made = TypeVar("Made")
 
 
 def in_order(made: Iterable[tuple[Unit, Made]], units: Iterable[Unit]) -> Iterator[Made]:
-    """Yield the results of a maker that returns (unit, result) in the order of `units`, each as soon as it can be."""
+    """Yield the results of (unit, result) pairs in the order of `units`, each as early as possible."""
     waiting: dict[Unit, Made] = {}
     order = iter(units)
     next_unit = next(order, None)

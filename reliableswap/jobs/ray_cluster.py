@@ -1,4 +1,4 @@
-"""Units made by a Ray cluster. A node that dies costs the units that it was making: others make them again."""
+"""Make units on a Ray cluster. If a node dies, other nodes make its unfinished units again."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .units import Made, Maker
 
 logger = logging.getLogger(__name__)
 
-_AHEAD = 2  # units that wait for each processor, so that none is idle
+_AHEAD = 2  # submitted units per processor, so that none is idle
 _RETRIES = 10  # of a unit whose node or process died
 _STOP = 30.0  # seconds that units may take to stop
 _makers: dict[str, Maker[Any]] = {}  # of this worker process
@@ -30,11 +30,11 @@ _makers: dict[str, Maker[Any]] = {}  # of this worker process
 
 @dataclass(frozen=True)
 class RayCluster:
-    """The executor of a Ray cluster: one unit a processor.
+    """The executor of a Ray cluster: each processor makes one unit at a time.
 
-    address: of a running cluster, host:port; "auto" finds the one that `ray start` began on this machine.
-    All nodes need this package, and what is read and written under the same paths or URLs. Relative paths are those of
-    this process, where a node has its working folder. A maker stays loaded for the next call with the same one.
+    address: host:port of a running cluster; "auto" finds the one that `ray start` started on this machine.
+    All nodes need this package, and must see inputs and outputs under the same paths or URLs. Relative paths start at
+    this process's working folder, on nodes that have it. A maker stays loaded for the next call with the same one.
     """
 
     address: str = "auto"
@@ -46,7 +46,7 @@ class RayCluster:
         ray = connect(self.address)
         make = ray.remote(num_cpus=1, max_retries=_RETRIES)(_make)
         token, _ = self._tokens.setdefault(id(maker), (secrets.token_hex(8), maker))
-        # In a list, which Ray does not unpack for every unit.
+        # In a list: Ray would resolve a bare reference for every unit.
         kept = [ray.put((maker, Path.cwd()))]
         left = iter(units)
         running: set[Any] = set()
@@ -65,7 +65,7 @@ class RayCluster:
 
 
 def connect(address: str) -> Any:
-    """The library, connected to the cluster."""
+    """Connect to the cluster, and return the module `ray`."""
     try:
         import ray
     except ImportError as error:
@@ -87,17 +87,17 @@ def connect(address: str) -> Any:
 
 
 def _require_answer(address: str) -> None:
-    """Raise OSError unless something listens at host:port; other addresses are Ray's to check."""
+    """Raise OSError unless something listens at host:port; leave other forms of address to Ray."""
     host, _, port = address.rpartition(":")
     if host and port.isdigit():
         socket.create_connection((host, int(port)), timeout=10).close()
 
 
 def _stop(ray: Any, running: set[Any]) -> None:
-    """Cancel units, and wait until nothing is written any more."""
+    """Cancel units, and wait until they write nothing any more."""
     end = time.monotonic() + _STOP
     while running and time.monotonic() < end:
-        for one in running:  # again: one that is just on its way to a node is missed
+        for one in running:  # repeatedly: cancelling misses a unit on its way to a node
             ray.cancel(one, force=True)
         running = set(ray.wait(list(running), num_returns=len(running), timeout=0.5)[1])
 
@@ -105,7 +105,7 @@ def _stop(ray: Any, running: set[Any]) -> None:
 def _answer(ray: Any, reference: Any) -> Any:
     try:
         return ray.get(reference)
-    except ray.exceptions.RayTaskError as error:  # wraps the maker's own
+    except ray.exceptions.RayTaskError as error:  # wraps the maker's own error
         raise error.cause from error
     except ray.exceptions.RayError as error:
         raise ReliableSwapError(

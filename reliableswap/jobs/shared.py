@@ -9,16 +9,16 @@ from pathlib import Path
 
 from reliableswap.errors import ReliableSwapError
 
-_LOOK = 0.2  # seconds between two looks
+_LOOK = 0.2  # seconds between checks
 
 
 def existing(paths: Iterable[Path]) -> tuple[Path, ...]:
-    """Those of the caller's paths that are there, each once: what a node can be required to see."""
+    """Return the paths that exist here, without duplicates: a node can be required to see them."""
     return tuple(path for path in dict.fromkeys(paths) if path.exists())
 
 
 def require_shared(paths: Iterable[Path]) -> None:
-    """Raise for a path that this node does not see."""
+    """Raise if this node does not see one of the paths."""
     for path in paths:
         if not path.exists():
             raise ReliableSwapError(
@@ -28,7 +28,7 @@ def require_shared(paths: Iterable[Path]) -> None:
 
 
 def wait_for(path: Path, patience: float = 60.0) -> None:
-    """Wait for a file that a node wrote; raise if it does not show up here: file servers may tell of it late."""
+    """Wait for a file that a node wrote, because file servers may show it late. Raise if it never appears here."""
     end = time.monotonic() + patience
     while not path.exists():
         if time.monotonic() > end:

@@ -1,11 +1,11 @@
-"""Work cut into units and spread over ranks and processes.
+"""Work split into units and spread over ranks and processes.
 
-One contract: units are numbered, what is made of a unit follows from its number and the run's seed alone, it is
-written beside its place and renamed, and it is skipped where it is there. So it does not matter who makes a unit, a
-stopped run goes on where it was, and making a unit twice does no harm. An executor makes units: `Processes` on this
-machine, or `ray_cluster.RayCluster` on several.
+The contract: units are numbered. A unit's output depends only on its number and the run's seed. It is written to a
+temporary file beside its place and renamed. A unit whose output exists is skipped. So any process may make a unit, a
+stopped run resumes, and making a unit twice does no harm. An executor makes units: `Processes` on this machine, or
+`ray_cluster.RayCluster` on several.
 
-Small results, such as measures, may also go back to the caller in place of a file; a stopped run then begins anew.
+Small results, such as measurements, may go back to the caller instead of into a file; a stopped run then starts over.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ import torch
 
 from reliableswap.errors import ReliableSwapError
 
-_LOOK = 1.0  # seconds without a result after which it is looked whether all workers live
-_ONCE = 10  # times the patience, for what takes rank 0 longer than a unit
+_LOOK = 1.0  # seconds without a result after which to check that all workers are alive
+_ONCE = 10  # times `patience`: what `Crew.once` waits for takes longer than a unit
 
 Unit = TypeVar("Unit")
 Made = TypeVar("Made", covariant=True)
 
 
 class Maker(Protocol[Made]):
-    """Makes a unit. It can be sent to another process, and loads what it needs there, on its first unit."""
+    """Makes a unit. It can be sent to another process, where it loads what it needs on its first unit."""
 
     def __call__(self, unit: Any, /) -> Made: ...
 
 
 class Executor(Protocol):
-    """Makes every unit, wherever, and yields each result when it is there, in any order.
+    """Makes every unit, and yields each result as soon as it is ready, in any order.
 
-    Closing the generator ends the work: what was begun is stopped.
+    Closing the generator stops the work, including units that have begun.
     """
 
     def __call__(self, maker: Maker[Made], units: Sequence[Any], /) -> Generator[Made, None, None]: ...
@@ -48,14 +48,14 @@ class Executor(Protocol):
 
 @dataclass(frozen=True)
 class Place:
-    """Which of the launched processes this is."""
+    """The rank of this process among the launched ones."""
 
     rank: int = 0
     ranks: int = 1
 
     @classmethod
     def from_environment(cls) -> Place:
-        """The place that torchrun or accelerate gives in RANK and WORLD_SIZE."""
+        """Read the place that torchrun or accelerate sets in RANK and WORLD_SIZE."""
         place = cls(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
         if not 0 <= place.rank < place.ranks:
             raise ReliableSwapError(
@@ -70,7 +70,7 @@ class Place:
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Run OpenCV and torch on one thread: processes share the cores better, and sums are the same everywhere."""
+    """Run OpenCV and torch on one thread: processes share the cores better, and sums do not depend on thread counts."""
     before = cv2.getNumThreads(), torch.get_num_threads()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
@@ -82,7 +82,7 @@ def one_thread() -> Iterator[None]:
 
 
 _maker: Maker[Any] | None = None  # of this worker process
-_opening = threading.Lock()  # while a pool is opened: whose the new processes are
+_opening = threading.Lock()  # held while a pool opens, to tell which new processes are its own
 
 
 def _begin(maker: Maker[Any]) -> None:
@@ -98,14 +98,14 @@ def _make(unit: Any) -> Any:
 
 
 def make_all(maker: Maker[Made], units: Sequence[Any], workers: int) -> Generator[Made, None, None]:
-    """Make every unit with `workers` processes; yields each result when it is there, in any order."""
+    """Make every unit with `workers` processes; yield each result as soon as it is ready, in any order."""
     if workers < 1:
         raise ReliableSwapError(f"workers is {workers}; give at least 1")
     if workers == 1 or len(units) < 2:
         with one_thread():
             yield from map(maker, units)
         return
-    # Spawned, not forked: a fork copies torch's locks in whatever state they are.
+    # Spawned, not forked: a fork copies torch's locks in whatever state they are in.
     context = multiprocessing.get_context("spawn")
     with _opening:
         before = multiprocessing.active_children()
@@ -123,7 +123,7 @@ def make_all(maker: Maker[Made], units: Sequence[Any], workers: int) -> Generato
 
 
 def _check_alive(crew: Sequence[Any]) -> None:
-    """Raise where a worker process of a pool has ended: the pool would wait for its unit for ever."""
+    """Raise if a worker process of a pool has ended: the pool would wait forever for its unit."""
     codes = sorted({one.exitcode for one in crew if one.exitcode is not None})
     if codes:
         raise ReliableSwapError(
@@ -147,8 +147,8 @@ class Crew(Generic[Unit]):
     """All ranks that work on one list of units, with `workers` processes each: rank r of R makes every R-th unit.
 
     executor: makes a rank's units instead of `workers` processes.
-    patience: after so many seconds without a newly finished unit, or three times as long as a unit took here where that
-    is more, other ranks' units are made here. A rank may have died.
+    patience: seconds without a newly finished unit, or three times a unit's duration here if that is longer, after
+    which other ranks' units are made here. A rank may have died.
     """
 
     place: Place
@@ -156,11 +156,11 @@ class Crew(Generic[Unit]):
     patience: float = 60.0
     look_every: float = 0.5  # seconds
     executor: Executor | None = None
-    # Of a unit, by list of units.
+    # Per unit, one entry for each list of units.
     _seconds: list[float] = field(default_factory=list, compare=False, repr=False)
 
     def mine(self, units: Sequence[Unit]) -> Sequence[Unit]:
-        """This rank's units."""
+        """Return this rank's units."""
         return units[self.place.rank :: self.place.ranks]
 
     def make_own(
@@ -177,7 +177,7 @@ class Crew(Generic[Unit]):
             self._seconds.append((time.monotonic() - began) / made * min(self.workers, made))
 
     def once(self, make: Callable[[], object], done: Callable[[], bool]) -> None:
-        """Let rank 0 make one thing for all ranks, and wait for it; another rank makes it where rank 0 is silent."""
+        """Let rank 0 make one thing for all ranks, and wait for it; make it here if rank 0 takes too long."""
         if self.place.first:
             if not done():
                 make()
@@ -192,9 +192,9 @@ class Crew(Generic[Unit]):
     def wait_for_others(
         self, maker: Maker[Made], units: Sequence[Unit], done: Callable[[Unit], bool]
     ) -> Iterator[Made]:
-        """Wait until the units of all ranks are done, and make those that nobody makes; yields what is made here."""
+        """Wait until the units of all ranks are done, and make those that no rank makes; yield what is made here."""
         if self.place.ranks == 1:
-            return  # a listing of the folder may not show yet what was made here
+            return  # `done` may miss what was made here: folder listings can lag behind
         missing = [unit for unit in units if not done(unit)]
         since = time.monotonic()
         patience = max(self.patience, *(3 * seconds for seconds in self._seconds[-1:]), 0.0)
@@ -204,7 +204,7 @@ class Crew(Generic[Unit]):
             if len(left) < len(missing):
                 missing, since = left, time.monotonic()
             while missing and time.monotonic() - since > patience:
-                # Once the others are silent, go on with their units until one of them finishes another.
+                # Once the others are silent, make their units until one of them finishes a unit.
                 with one_thread():
                     yield maker(missing.pop())
                 left = [unit for unit in missing if not done(unit)]

@@ -1,4 +1,4 @@
-"""Files that exist whole or not at all."""
+"""Atomic writes: a file is complete or does not exist."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def atomic_file(target: Path, *, overwrite: bool, mode: int = 0o666) -> Iterator
     mode: the permissions of a new file, less the umask. Raises FileExistsError for an existing one without `overwrite`.
     """
     draft = target.with_name(f".reliableswap-{secrets.token_hex(8)}.tmp")
-    # os.open and not tempfile, whose files have narrower permissions than the umask gives.
+    # os.open, because tempfile gives files narrower permissions than the umask does.
     handle = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
     try:
         with os.fdopen(handle, "w+b") as stream:

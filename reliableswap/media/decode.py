@@ -1,4 +1,4 @@
-"""Open and decode an untrusted image file, or raise a PictureError whose one line says why that failed."""
+"""Open and decode an untrusted image file, or raise a PictureError that says in one line why it failed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError, features
 
 from reliableswap.errors import PictureError
 
-# The only decoders that see a file. Pillow has forty more, some of which start other programs.
+# The only decoders that may open a file. Pillow has forty more, some of which start other programs.
 _PLUGINS = {
     "JPEG": "JpegImagePlugin",
     "MPO": "MpoImagePlugin",  # a JPEG with further pictures behind it, such as the depth and gain maps of phones
@@ -24,10 +24,10 @@ _PLUGINS = {
     "GIF": "GifImagePlugin",
     "AVIF": "AvifImagePlugin",  # not in every build of Pillow
 }
-NO_PIXEL_LIMIT = 1 << 40  # for `open_image` alone: reading the header of a large picture is no danger
+NO_PIXEL_LIMIT = 1 << 40  # for `open_image` alone: reading the header of a large picture is safe
 READABLE = "JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF"
 
-# To name what an unreadable file most likely is: (offset, bytes there, its name).
+# Signatures that tell what an unreadable file most likely is: (offset, bytes there, name).
 _SIGNATURES = [
     (0, b"PK\x03\x04", "a zip archive or an office document"),
     (0, b"PK\x05\x06", "an empty zip archive"),
@@ -63,9 +63,9 @@ _pillow_lock = threading.RLock()
 
 @contextlib.contextmanager
 def strict_pillow(max_pixels: int) -> Iterator[None]:
-    """Set Pillow to our pixel limit, to refuse truncated files and to print no warnings.
+    """Inside, make Pillow enforce our pixel limit, refuse truncated files and print no warnings.
 
-    These settings are global to the process: a lock lets one thread decode at a time, and they are restored after.
+    These settings are global to the process: a lock lets one thread decode at a time, and they are restored afterwards.
     """
     with _pillow_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -78,7 +78,7 @@ def strict_pillow(max_pixels: int) -> Iterator[None]:
 
 
 def open_image(stream: BinaryIO, name: str, max_pixels: int) -> Image.Image:
-    """Read the header of the picture in a stream and check its size; the pixels are not decoded yet."""
+    """Read the header of the picture in a stream and check its size, without decoding pixels."""
     with strict_pillow(max_pixels), decoder_errors(name, "header"):
         head = stream.read(1024)
         if not head:
@@ -94,10 +94,10 @@ def open_image(stream: BinaryIO, name: str, max_pixels: int) -> Image.Image:
 
 
 def reduce(image: Image.Image, least: int) -> int:
-    """Let a JPEG decode to a half, quarter or eighth of its width and height, in a fraction of the time.
+    """Let a JPEG decode at a half, quarter or eighth of its width and height, in a fraction of the time.
 
-    Return by how much: 2, 4 or 8. The longer side keeps `least` pixels or more. Smaller files and other formats are not
-    reduced, which is 1. The whole file is read in any case, so damage is found.
+    Return the factor: 2, 4 or 8, or 1 for smaller files and other formats, which are not reduced. The longer side keeps
+    at least `least` pixels. The whole file is read in any case, so damage is found.
     """
     longest = max(image.size)
     factor = next((n for n in (8, 4, 2) if longest >= n * least), 1)
@@ -171,8 +171,7 @@ def _guess_kind(head: bytes) -> str:
         return "it looks like a web page"
     if text.startswith(b"version https://git-lfs"):
         return "it is a Git LFS pointer: run git lfs pull"
-    # A character cut off at the 1024th byte decodes to replacement characters at the end; in binary data they are
-    # anywhere.
+    # A character cut off at byte 1024 leaves replacement characters only at the end; binary data has them anywhere.
     words = head.decode("utf-8", "replace").rstrip("\ufffd")
     is_text = words and all(c.isprintable() or c in "\t\r\n\f\ufeff" for c in words) and "\ufffd" not in words
     return "it looks like text" if is_text else "an unknown kind of data"

@@ -24,7 +24,7 @@ def to_planes(image: Image.Image, name: str) -> Planes:
     profile is dropped. A profile that is broken or belongs to another colour space is ignored, as viewers do.
     """
     turn = _orientation(image)
-    if image.mode == "La":  # from which Pillow converts to nothing else
+    if image.mode == "La":  # Pillow converts it to nothing else
         image = image.convert("LA")
     alpha = _alpha(image)
     icc: bytes | None = image.info.get("icc_profile") or None
@@ -54,7 +54,7 @@ def to_planes(image: Image.Image, name: str) -> Planes:
 def scale_key_colour(image: Image.Image) -> None:
     """Scale a PNG's transparent colour to 8 bits: Pillow scales the pixels but not this colour.
 
-    Call it before the pixels are loaded, after which the bit depth is unknown. Of 16-bit colours the high byte counts.
+    Call it before the pixels are loaded, after which the bit depth is unknown. Of a 16-bit colour, take the high byte.
     """
     key = image.info.get("transparency")
     tile = getattr(image, "tile", None)

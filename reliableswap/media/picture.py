@@ -22,9 +22,9 @@ class Picture:
     alpha: np.ndarray | None = None
     icc: bytes | None = None
     name: str = "array"  # for error messages
-    format: str | None = None  # of the file it was read from, by Pillow's name
+    format: str | None = None  # of the file it was read from, as Pillow names it
     origin: Origin | None = None
-    reduction: int = 1  # the file's picture is so many times as wide and high
+    reduction: int = 1  # the file's picture is this many times as wide and high
 
     def __post_init__(self) -> None:
         check_array(self.pixels, self.name)

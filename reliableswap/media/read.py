@@ -39,10 +39,10 @@ def read_picture(
     (default: MAX_PIXELS) is checked on the file's header, before anything is decoded. A Picture is checked only if
     `max_pixels` is given. A source that can't be read completely raises PictureError.
 
-    least_side: a JPEG file may be decoded at a half, quarter or eighth of its size, which is quicker, as long as its
-    longer side keeps so many pixels; see Picture.reduction.
+    least_side: let a JPEG file be decoded faster at a half, quarter or eighth of its size, as long as its longer side
+    keeps this many pixels; see Picture.reduction.
 
-    name: of a stream, in place of its own.
+    name: replaces a stream's own name.
     """
     if isinstance(source, Picture) and max_pixels is None:
         return source
@@ -78,7 +78,7 @@ def _from_path(path: str, max_pixels: int, least_side: int | None) -> Picture:
     if _URL.match(path):
         raise PictureError(f"{shown} is a web address, and only local files are read; download it first")
     try:
-        # Opened without blocking, so that a named pipe is refused and not waited for.
+        # Opened without blocking, so that a named pipe is refused instead of waited for.
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except (OSError, ValueError) as error:
         raise PictureError(_open_error(path, shown, error)) from error
@@ -103,7 +103,7 @@ def _open_error(path: str, shown: str, error: OSError | ValueError) -> str:
 
 
 def _read_stream(source: Any, name: str, max_pixels: int) -> BinaryIO:
-    """Read a stream into memory, up to what a picture of `max_pixels` can need: 8 bytes a pixel and metadata."""
+    """Read a stream into memory, up to what a picture of `max_pixels` can need: 8 bytes per pixel plus metadata."""
     limit = 8 * max_pixels + (64 << 20)
     with decoder_errors(name, "stream"):
         content = source.read(limit + 1)

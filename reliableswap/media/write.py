@@ -1,4 +1,4 @@
-"""Write pictures: marked as AI-made, whole or not at all, and never over an existing file by accident."""
+"""Write pictures: marked as AI-made, atomically, and never over an existing file by accident."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def encode_picture(
     if picture.icc:
         options["icc_profile"] = picture.icc
     image = picture.to_pil()
-    image.info.clear()  # Pillow would write what it finds there
+    image.info.clear()  # Pillow would write what it finds in it
     stream = io.BytesIO()
     try:
         image.save(stream, format=form, **options)
@@ -82,7 +82,7 @@ def encode_picture(
 
 
 def write_file(content: bytes, target: Path, *, overwrite: bool, shown: str) -> None:
-    """Write a file that `check_output` has accepted, whole or not at all; `shown` stands for it in errors."""
+    """Atomically write a file that `check_output` has accepted. shown: its name in errors."""
     try:
         with atomic_file(target, overwrite=overwrite) as stream:
             stream.write(content)
@@ -125,7 +125,7 @@ def check_output(path: str | os.PathLike[str], *, overwrite: bool = False) -> Pa
             raise PictureError(_exists(shown))
     except PictureError:
         raise
-    except (OSError, ValueError) as error:  # too long, or with characters that the file system does not take
+    except (OSError, ValueError) as error:  # too long, or with characters that the file system rejects
         raise PictureError(f"{shown} is not a possible file name ({error}); give another") from error
     return target
 
@@ -165,7 +165,7 @@ def _xmp(xmp: bytes) -> dict[str, bytes]:
 
 
 def _jpeg_options(xmp: bytes, quality: int) -> dict[str, Any]:
-    # Subsampled colour shows on lips and on skin next to hair; a lower quality asks for a small file.
+    # Chroma subsampling shows on lips and on skin next to hair; below quality 90, a small file matters more.
     return {"quality": quality, "subsampling": 0 if quality >= 90 else 2, "exif": _exif(), **_xmp(xmp)}
 
 

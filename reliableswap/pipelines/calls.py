@@ -1,4 +1,4 @@
-"""What every pipeline of swaps does, whatever runs its networks: find faces, prepare people, swap photos and clips."""
+"""The calls that all swapping pipelines share: find faces, prepare people, swap photos and clips."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class SwapCalls(ABC):
-    """The calls of a pipeline. It imports no torch: what runs the networks is up to the pipeline."""
+    """The calls of a pipeline. It imports no torch: each pipeline decides what runs its networks."""
 
     _analyser: FaceAnalyser | None = None
     _safety: Gates
@@ -52,15 +52,15 @@ class SwapCalls(ABC):
 
     @abstractmethod
     def trained(self, name: str) -> Person:
-        """Somebody who has a decoder of their own, as a source."""
+        """Return a person with a decoder of their own, as a source."""
 
     @abstractmethod
     def checksums(self) -> dict[str, tuple[str, str]]:
-        """Class and weights' checksum of every network by its name."""
+        """Return class and weights' checksum of every network by its name."""
 
     @property
     def analyser(self) -> FaceAnalyser:
-        """What finds faces: the components `detector` and `landmarks`, or another analyser that was set."""
+        """The face analyser: the components `detector` and `landmarks`, or one that the caller set."""
         return self._analyser_of(self.networks())
 
     @analyser.setter
@@ -68,7 +68,7 @@ class SwapCalls(ABC):
         self._analyser = analyser
 
     def _analyser_of(self, networks: Networks) -> FaceAnalyser:
-        """The analyser, with networks that were looked up once for all pictures of a call."""
+        """Return the analyser. networks: looked up once for all pictures of a call."""
         return self._analyser or BundledAnalyser(networks.detector, networks.landmarks)
 
     @property
@@ -77,11 +77,14 @@ class SwapCalls(ABC):
         return self._safety
 
     def choose_engine(self, engine: Engine) -> ChosenEngine:
-        """The engine of photos; `auto` is neural where the pipeline has a generator. Who is trained has an own one."""
+        """Return the engine for photos as sources; `auto` is neural if the pipeline has a generator, else blend.
+
+        With `auto`, a trained person is swapped by their own decoder.
+        """
         return chosen_engine(engine, generator=self.holds("generator"), people=self.holds("people"))
 
     def find(self, picture: PictureLike) -> list[Face]:
-        """The faces of a picture, largest first; their positions in the list are what `faces=` takes."""
+        """Find the faces of a picture, largest first; `faces=` takes their positions in this list."""
         return find_faces(to_picture(picture), self.analyser)
 
     def prepare(self, photos: PictureLike | Sequence[PictureLike]) -> Person:
@@ -99,7 +102,7 @@ class SwapCalls(ABC):
         source: Source | Sequence[Source] | None = None,
         **options: Unpack[SwapOptions],
     ) -> SwapOutput:
-        """A call with everything by name: `pipe.swap(person="alice", target="photo.jpg")`."""
+        """Call the pipeline with keyword arguments only: `pipe.swap(person="alice", target="photo.jpg")`."""
         return self(source, target, **options)
 
     @overload
@@ -149,7 +152,7 @@ class SwapCalls(ABC):
         of these: one source for all targets, or one for each.
         faces: "largest", "all", numbers as `find` orders them (0 is the largest), or a mapping from number to source
         (then `source` may be None). "all" reports faces that fail and goes on.
-        person: the name of somebody trained, in place of a source (None).
+        person: the name of a trained person, in place of a source (None).
         likeness, shape, expression, glasses, detail: 0 to 1, see SwapSettings; or `settings` with all of them.
         age: years by which the face looks older (15 at most) or younger (-15) than in a plain swap; see docs/ageing.md.
         attributes: which parts come from whom, as in {"brows": "target", "glasses": "source"}; see swap.attributes.
@@ -209,16 +212,16 @@ class SwapCalls(ABC):
         signer: Credentials | None = None,
         nodes: Nodes | None = None,
     ) -> Iterator[VideoProgress | VideoResult]:
-        """Put the source's face on people of a clip; yields progress and, last, the result. Needs the extra `video`.
+        """Put the source's face on people of a clip; yield progress and, last, the result. Needs the extra `video`.
 
         source: as in a call; several photos are one person. output: .mp4, .mov or .mkv.
         people: "first" (who is seen most), "all", numbers as `reliableswap faces CLIP` shows them, or a mapping from
-        number to source (then `source` may be None). "all" leaves people alone whom the gates refuse.
-        person: the name of somebody trained, in place of a source (None).
-        nodes: who makes the segments in place of this process; see docs/scale.md.
+        number to source (then `source` may be None). "all" skips people whom the gates refuse.
+        person: the name of a trained person, in place of a source (None).
+        nodes: cluster nodes that make the segments in place of this process; see docs/scale.md.
 
-        Frames, time stamps, sound and everything else stay the clip's. Finished segments are kept in OUTPUT.parts, so
-        the same call goes on where a run was interrupted. See docs/video.md.
+        Everything else stays as in the clip: frames, timestamps, sound. Finished segments are kept in OUTPUT.parts, so
+        that the same call resumes an interrupted run. See docs/video.md.
         """
         from .video import VideoSettings, swap_clip
 

@@ -1,4 +1,4 @@
-"""The model card of a saved pipeline: its components and what was measured of it."""
+"""The model card of a saved pipeline: its components and measured figures."""
 
 from __future__ import annotations
 

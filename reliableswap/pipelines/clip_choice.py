@@ -1,4 +1,4 @@
-"""Who in a clip gets which source, and what the report says of everybody."""
+"""Who in a clip gets which source, and what the report says about each person."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ People = Chosen | int | Sequence[int]
 
 
 def checked_people(people: People) -> Chosen:
-    """Who is to be swapped, as far as it can be told before the clip is read."""
+    """Check the choice of people, as far as possible before the clip is read."""
     if isinstance(people, str):
         if people not in ("first", "all"):
             raise ReliableSwapError(f"people={people!r} is not known; use first, all, numbers or a mapping")
@@ -36,7 +36,7 @@ def checked_people(people: People) -> Chosen:
 def sources_of(
     people: Chosen, prepared: Mapping[int, Person], faces: ClipFaces, info: ClipInfo
 ) -> dict[int, Person]:
-    """Person's number in the clip -> source."""
+    """Return the sources by the person's number in the clip."""
     known = [one.number for one in faces.people]
     if not known:
         raise NoFaceError(f"no face found in {info.name}; nothing was written")
@@ -58,7 +58,7 @@ def sources_of(
 def left_alone(
     refused: Mapping[int, RefusedError], faces: ClipFaces, sources: Mapping[int, Person], explicit: bool
 ) -> dict[int, int]:
-    """Person -> refused tracks. Raise where a person that was asked for is refused everywhere, or all are."""
+    """Return person -> number of refused tracks. Raise if all, or with `explicit` any, are refused throughout."""
     tracks: dict[int, set[int]] = {number: set() for number in sources}
     for frame in range(faces.frames):
         for one in faces.numbers(frame):
@@ -77,7 +77,7 @@ def people_report(
     swapped: Counter[str],
     alone: Mapping[int, int],
 ) -> list[dict[str, Any]]:
-    """What the report says of each person. swapped: frames by the person's number as text."""
+    """Return what the report says about each person. swapped: frame counts by the person's number as text."""
     report = []
     for one in faces.people:
         entry: dict[str, Any] = {"person": one.number, "frames_seen": one.seen, "frames_swapped": 0}

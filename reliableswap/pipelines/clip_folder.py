@@ -1,4 +1,4 @@
-"""The work folder beside a clip that is being made: what is finished stays, and a run goes on with it."""
+"""The work folder beside a clip that is being made. It keeps what is finished, so that a run can resume."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CURRENT = "current-"
 
 
 class WorkFolder:
-    """OUT.parts: job.json (what is being made), the faces, the frame times, and a file with its facts per segment.
+    """OUT.parts: job.json (what is being made), the faces, the frame times, and each segment with its facts.
 
     Use it in a `with` statement: it is locked against other processes. Nodes that make segments for its holder need no
     lock.
@@ -38,7 +38,7 @@ class WorkFolder:
             )
         self._lock: int | None = None
         self._current = (
-            f"{_CURRENT}{secrets.token_hex(4)}.mkv"  # of this process: a node may make a segment too
+            f"{_CURRENT}{secrets.token_hex(4)}.mkv"  # this process's own, as nodes may make a segment too
         )
 
     @property
@@ -55,7 +55,7 @@ class WorkFolder:
 
     @property
     def current(self) -> Path:
-        """The segment that was made last, before it gets its number; or the beginning of one, after an interrupt."""
+        """The segment that is being made, before it gets its number; after an interrupt, the part that was made."""
         return self.path / self._current
 
     def segment(self, number: int) -> Path:
@@ -63,14 +63,14 @@ class WorkFolder:
         return self.path / f"{number:06d}.mkv"
 
     def facts(self, number: int) -> dict[str, Any] | None:
-        """What `keep_facts` wrote of a finished segment; None if it is not finished."""
+        """Read what `keep_facts` wrote about a segment; return None if it is not finished."""
         if not self.segment(number).is_file():
             return None
         found: dict[str, Any] | None = self._read(f"{number:06d}.json")
         return found
 
     def keep_facts(self, number: int, facts: Mapping[str, Any]) -> None:
-        """Write a segment's facts; before the segment gets its name, so that there is none without."""
+        """Write a segment's facts. Call it before the segment gets its name, so that no segment lacks them."""
         self._write(f"{number:06d}.json", facts)
 
     def __enter__(self) -> WorkFolder:
@@ -89,11 +89,11 @@ class WorkFolder:
             self.remove()
 
     def begin(self, job: Mapping[str, Any], new: Mapping[str, Any], *, fresh: bool) -> dict[str, Any]:
-        """Start a job, or go on with the same one; return its `new` facts, which a job keeps from its first run.
+        """Start a job, or resume the same one; return its `new` facts, which a job keeps from its first run.
 
         Another job's finished segments are an error, unless `fresh` throws them away.
         """
-        job = json.loads(json.dumps(job))  # as it is read back
+        job = json.loads(json.dumps(job))  # with the types that it has when read back
         known = self._read(_JOB)
         if known is not None and not fresh:
             before = known.get("job", {})
@@ -112,17 +112,17 @@ class WorkFolder:
         return dict(new)
 
     def restate(self, job: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-        """Change what `begin` keeps of a job, and return it."""
+        """Replace the `new` facts that `begin` stored for a job, and return them."""
         self._write(_JOB, {"job": job, "new": new})
         return dict(new)
 
     def is_for(self, job: Mapping[str, Any]) -> bool:
-        """Whether this is the folder where the job was begun."""
+        """Whether the job was begun in this folder."""
         known = self._read(_JOB)
         return known is not None and known.get("job") == json.loads(json.dumps(job))
 
     def note_kept(self) -> None:
-        """Remember that the output is that of an interrupted run, which the next run may replace."""
+        """Record that the output is an interrupted run's, which the next run may replace."""
         state = self.output.stat()
         self._write(_KEPT, {"size": state.st_size, "time": state.st_mtime_ns})
 
@@ -140,7 +140,7 @@ class WorkFolder:
 
     def _empty(self) -> None:
         for entry in self.path.iterdir():
-            if entry.name not in (_LOCK, _KEPT, self.faces.name, self.times.name):  # these say whose they are
+            if entry.name not in (_LOCK, _KEPT, self.faces.name, self.times.name):  # checked before reuse
                 entry.unlink()
 
     def _read(self, name: str) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""What decides a clip's result: its sources, and everything else by which a run is known again."""
+"""What decides a clip's result: its sources, and everything else by which a run recognises its own work."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 def prepare_sources(
     pipe: SwapCalls, given: Mapping[int, Any], engine: Engine, networks: Networks
 ) -> dict[int, Person]:
-    """The sources by their numbers, as the engine that was asked for takes them."""
+    """Prepare the sources by their numbers, as the requested engine takes them."""
     people = {number: person_of(one, networks, pipe.analyser) for number, one in given.items()}
     return {number: for_engine(one, engine) for number, one in people.items()}
 
 
 def clip_origin(info: ClipInfo) -> Origin:
-    """The clip as the record of provenance names it."""
+    """Return the clip's origin for the provenance record."""
     kinds = {"mov,mp4,m4a,3gp,3g2,mj2": "video/mp4", "matroska,webm": "video/x-matroska"}
     kind = "video/quicktime" if info.path.suffix.lower() == ".mov" else kinds.get(info.container, "")
     with info.path.open("rb") as stream:
@@ -52,7 +52,7 @@ def clip_job(
     people: Chosen,
     prepared: Mapping[int, Person],
 ) -> dict[str, Any]:
-    """Everything that decides the result; a run goes on only where all of it is the same."""
+    """Return everything that decides the result; a run resumes only if all of it is the same."""
     return {
         **faces_job(pipe, origin, video),
         "people": people if isinstance(people, str) else sorted(people),
@@ -69,7 +69,7 @@ def clip_job(
 
 
 def faces_job(pipe: SwapCalls, origin: Origin, video: VideoSettings) -> dict[str, Any]:
-    """Everything that decides which faces are found."""
+    """Return everything that decides which faces are found."""
     return {
         "clip": origin.sha256,
         "start": video.start,

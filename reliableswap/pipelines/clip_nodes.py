@@ -1,4 +1,4 @@
-"""Segments of a clip made by the nodes of a cluster. Each is what a run that goes on there would make."""
+"""Make a clip's segments on cluster nodes. Each segment is the same as in a run resumed at its beginning."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ class Nodes:
 
 @dataclass(frozen=True)
 class _Trained:
-    """The name of somebody trained, whom a node's pipeline knows too."""
+    """The name of a trained person, whom a node's pipeline knows too."""
 
     name: str
 
 
 def sendable(given: Mapping[int, Any]) -> dict[int, Any]:
-    """The sources as they can be sent to a node: photos, or names of those who are trained."""
+    """Return the sources in a form that can be sent to nodes: photos, or names of trained people."""
     return {
         number: [_sent(photo) for photo in one] if isinstance(one, (list, tuple)) else _sent(one)
         for number, one in given.items()
@@ -82,9 +82,9 @@ def _sent(one: Any) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class SegmentOrder:
-    """What a node needs to make segments, beside the pipeline. given: the sources, as `sendable` returns them.
+    """What a node needs to make segments, besides the pipeline. given: the sources, as `sendable` returns them.
 
-    output: of the caller, in whose work folder `job` was begun. target_scores: what the gates said of its frames.
+    output: the caller's; `job` was begun in its work folder. target_scores: the gates' scores of the clip's frames.
     """
 
     clip: Path

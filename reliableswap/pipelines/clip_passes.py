@@ -1,4 +1,4 @@
-"""What happens to a clip before anything is swapped: its faces are found, and the gates look at it."""
+"""The passes over a clip before the swap: find its faces, and let the gates check it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def find_people(
     job: Mapping[str, Any],
     clock: Clock,
 ) -> Generator[VideoProgress, None, tuple[FrameTimes, ClipFaces]]:
-    """The first pass, or what it stored: the frames' times and the faces in them."""
+    """Run the first pass, or load what it stored; return the frames' times and the faces in them."""
     decides = json.dumps({name: job[name] for name in _DECIDES_FACES}, sort_keys=True)
     fingerprint = hashlib.sha256(decides.encode()).hexdigest()
     known = ClipFaces.reuse(folder.faces, fingerprint)
@@ -100,7 +100,7 @@ def first_pass(
         while True:
             said = done.get()
             if isinstance(said, BaseException):
-                # The plain error means that there was nothing to look at; its subclasses say what is wrong.
+                # The plain error means that there was no frame; its subclasses say what is wrong.
                 if not stamps and type(said) is ReliableSwapError:
                     raise ClipError(
                         f"{info.name} has no frame between start and end; choose another part"
@@ -115,7 +115,7 @@ def first_pass(
 
 
 def _range(reader: ClipReader, video: VideoSettings) -> tuple[int | None, int | None]:
-    """start and end as time stamps."""
+    """Return start and end as timestamps."""
     info = reader.info
     first = info.first_pts or 0
     begin = None if video.start is None else first + int(np.ceil(video.start / info.time_base))
@@ -124,7 +124,7 @@ def _range(reader: ClipReader, video: VideoSettings) -> tuple[int | None, int | 
 
 
 def _expected(reader: ClipReader, video: VideoSettings) -> int | None:
-    """About how many frames there will be."""
+    """Estimate how many frames there will be."""
     length = reader.info.length
     if length is None and video.end is None:
         return None
@@ -133,7 +133,7 @@ def _expected(reader: ClipReader, video: VideoSettings) -> int | None:
 
 
 def look_frames(times: FrameTimes, faces: ClipFaces) -> list[int]:
-    """The frames at which the gates look for nudity: one a second, and where a face's track begins."""
+    """Return the frames that the gates check for nudity: one per second, and wherever a face's track begins."""
     looks, known, numbers = Looks(), set[int](), []
     for number in range(len(times)):
         tracks = {one.track for one in faces.numbers(number)}
@@ -145,7 +145,7 @@ def look_frames(times: FrameTimes, faces: ClipFaces) -> list[int]:
 
 @dataclass(frozen=True, eq=False)
 class Checked:
-    """What the looks at a clip said. refused: tracks. earlier_mark: the payload of its own watermark, if any."""
+    """The results of `check_clip`. refused: by track. earlier_mark: the payload of the clip's own watermark, if any."""
 
     refused: dict[int, RefusedError]
     earlier_mark: int | None
@@ -160,7 +160,7 @@ def check_clip(
     gates: ClipGates,
     clock: Clock,
 ) -> Generator[VideoProgress, None, Checked]:
-    """Let the gates look at the target: at its nudity, and at the age of the faces that are to be swapped."""
+    """Let the gates check the target: for nudity, and for the age of the faces to be swapped."""
     frames_of: dict[int, list[int]] = {}
     for number in range(len(times)):
         for face in swapper.wanted(faces.numbers(number)):
@@ -187,7 +187,7 @@ def check_clip(
                     with suppress(NoFaceError):
                         subject = Subject.around(frame.rgb, one.face, reader.info.name, swapper.networks)
                         if swapper.uses_vectors:
-                            with clock.busy("vectors"):  # the age gate takes them too
+                            with clock.busy("vectors"):  # the age gate uses them too
                                 vectors.add(one.person, subject)
                         with clock.busy("gates"):
                             gates.add_face(one.track, one.person, subject, looks_at[one.track])

@@ -1,4 +1,4 @@
-"""The people of a clip before anything is swapped, so that somebody can choose who gets which source."""
+"""Find the people of a clip before the swap, so that a user can choose who gets which source."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def people_of_clip(
     video: VideoSettings | None = None,
     output: str | os.PathLike[str] | None = None,
 ) -> Iterator[VideoProgress | ClipFaces]:
-    """Find the people of a clip; yields progress and, last, the faces.
+    """Find the people of a clip; yield progress and, last, the faces.
 
-    output: where the clip will be written. What was found is kept beside it, and `pipe.video` with the same output,
-    clip, start and end goes on from there.
+    output: where the clip will be written. The faces found are kept beside it, and `pipe.video` with the same output,
+    clip, start and end reuses them.
     """
     video = video or VideoSettings()
     info = probe(clip)
@@ -52,7 +52,7 @@ def people_of_clip(
 
 
 def carry_people(kept: str | os.PathLike[str], output: str | os.PathLike[str]) -> None:
-    """Give what was kept beside one output to another one, if it is still there."""
+    """Copy the faces kept beside one output to another output, if they are still there."""
     known, new = WorkFolder(Path(kept)), WorkFolder(Path(output))
     if known.faces.is_file() and known.times.is_file():
         new.path.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""What a run on a clip yields: where it is, and the result."""
+"""What a run on a clip yields: its progress, and the result."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Stage = Literal["find", "check", "swap", "join"]
 
 @dataclass(frozen=True)
 class VideoProgress:
-    """Where a run is. frame of frames: of this stage; frames is None while the clip's length is not known.
+    """How far a run is. frame, frames: done and total in this stage; frames is None if the length is not known.
 
     seconds_left: until the stage ends, None at its beginning. seconds: how long each part of the work was busy; parts
     overlap.
@@ -30,7 +30,7 @@ class VideoProgress:
 
 @dataclass(frozen=True)
 class VideoResult:
-    """The finished clip, and what was done as plain values, ready for JSON."""
+    """The finished clip, and a report of plain values, ready for JSON."""
 
     path: Path
     report: Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""The second pass: segments are swapped, marked and encoded while the next frames are decoded, and joined."""
+"""The second pass: swap, mark and encode segments while the next frames are decoded, then join the segments."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ if TYPE_CHECKING:
 # Makes segments by their numbers on other machines; yields each number, and how long the stages were busy.
 Elsewhere = Callable[[Sequence[int]], Generator[tuple[int, Mapping[str, float]], None, None]]
 
-_AHEAD = 4  # frames between two stages
-_BEGUN = 1  # frames that wait for their next part: what is begun takes more memory than a frame
+_AHEAD = 4  # frames queued between two stages
+_BEGUN = 1  # frames queued within a swap: a half-swapped frame takes more memory than a plain one
 
 
 @dataclass(frozen=True, eq=False)
 class Second:
-    """All that the second pass needs."""
+    """Everything that the second pass needs."""
 
     folder: WorkFolder
     reader: ClipReader
@@ -62,7 +62,7 @@ class Second:
 
 
 class Segments:
-    """Makes the segments that are not there yet, here or elsewhere, and the clip from all of them."""
+    """Makes the missing segments, here or elsewhere, and joins all of them into the clip."""
 
     def __init__(
         self, second: Second, clock: Clock, overwrite: bool, elsewhere: Elsewhere | None = None
@@ -76,15 +76,15 @@ class Segments:
         self._looks = set(look_frames(second.times, second.faces))
         self._facts: list[dict[str, Any]] = []
         self._resumed = 0
-        self._shown = 0  # up to which frame the swapper has seen the clip
+        self._shown = 0  # the swapper has seen the frames before this one
 
     def run(self) -> Generator[VideoProgress, None, dict[str, Any]]:
-        """Make everything; after an interrupt, what is done becomes a playable file if the settings say so."""
+        """Make the clip. After an interrupt, join what is done into a playable file if the settings say so."""
         second = self.second
         try:
             yield from self._all()
         except RefusedError:
-            second.folder.remove()  # nothing of a refused result stays
+            second.folder.remove()  # keep nothing of a refused result
             raise
         except (KeyboardInterrupt, GeneratorExit):
             if second.video.on_interrupt == "keep" and self._facts:
@@ -97,7 +97,7 @@ class Segments:
         return self._summary(joined)
 
     def make(self, number: int) -> None:
-        """Make one segment, if it is not there."""
+        """Make one segment, unless it exists."""
         for _ in self._segment(number):
             pass
 
@@ -140,12 +140,12 @@ class Segments:
         self._facts.append(facts)
 
     def _made(self, first: int, end: int, facts: dict[str, Any]) -> Generator[VideoProgress, None, None]:
-        """Swap frames first to end - 1 into the current segment; as far as it came, if an interrupt is to keep it."""
+        """Swap frames first to end - 1 into the current segment; after an interrupt that keeps it, only those done."""
         second, busy = self.second, self.second.busy
         info, colours = second.reader.info, second.reader.colours
         self._mark.restart()
         interrupt: BaseException | None = None
-        # The swapper's answers depend on the frames before; after a resume it has not seen them.
+        # The swapper's output depends on earlier frames, which it has not seen after a resume.
         begin = first if first == self._shown else max(0, first - second.swapper.run_up)
         part = second.times.part(begin, end)
         with (
@@ -162,7 +162,7 @@ class Segments:
                     boxes = [box.tolist() for box in swapped.people.values()]
                     grey, pixels = self._mark.change(swapped.pixels, boxes)
                 after, changed = swapped.pixels, swapped.changed
-                if pixels is not None:  # marked in RGB, all over
+                if pixels is not None:  # the whole frame was marked in RGB
                     after, changed = pixels, [(0, 0, info.width, info.height)]
                 with busy("encode"):
                     writer.write(second.reader.with_changes(frame, after, changed, grey))
@@ -187,7 +187,7 @@ class Segments:
             raise interrupt
 
     def _begun(self, frames: Iterable[ClipFrame], begin: int) -> Iterator[tuple[ClipFrame, list[BegunFace]]]:
-        """The frames from number `begin` on, with the first part of each swap."""
+        """Yield the frames from number `begin` on, with the first part of each swap done."""
         second = self.second
         for index, frame in enumerate(frames, begin):
             with second.busy("fit"):
@@ -197,7 +197,7 @@ class Segments:
     def _drawn(
         self, frames: Iterable[tuple[ClipFrame, list[BegunFace]]]
     ) -> Iterator[tuple[ClipFrame, list[BegunFace]]]:
-        """The frames, with the second part of each swap."""
+        """Yield the frames, with the second part of each swap done."""
         for frame, begun in frames:
             with self.second.busy("draw"):
                 drawn = self.second.swapper.draw(begun)

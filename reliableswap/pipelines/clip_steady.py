@@ -1,4 +1,4 @@
-"""What stays the same, or changes slowly, while a clip is swapped frame by frame."""
+"""What stays constant or changes slowly while a clip is swapped frame by frame."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from reliableswap.swap.networks import Networks
 from reliableswap.swap.person import mean_direction
 from reliableswap.swap.subject import Subject
 
-# Frames that count, and after how many a frame counts half. A hand that comes must not wait: covers are quick.
+# Window and half-life in frames. Covers react faster, because a hand must show as soon as it appears.
 _STEPS = {"expression": (6, 1.5), "cover": (3, 0.7)}
 
 
 class ClipSteady:
-    """Steadies along each track what covers the face and what the engine's steps decide.
+    """Smooths the covers of a face and the decisions of the engine's steps over time, along each track.
 
-    It wants the frames in their order. What it answers depends on the `run_up` frames before and on nothing older, so
-    whoever begins in the middle of a clip and swaps those first goes on as if the whole clip had been swapped.
+    Frames must come in order. The output depends on the `run_up` frames before and on nothing older, so a run that
+    starts in the middle of a clip gives the same result as a whole run if it swaps those frames first.
     """
 
     def __init__(self) -> None:
         self._covers = SteadyCovers()
         self._steps: dict[tuple[str, tuple[int, ...]], TrackSmoother] = {}
-        # What is decided follows from what was steadied before, so the windows add up.
+        # Each decision depends on values that were smoothed before it, so the windows add up.
         self.run_up = sum(
             window - 1 for window in (self._covers.window, *(one for one, _ in _STEPS.values()))
         )
 
     def subject(self, subject: Subject, one: TrackedFace, networks: Networks) -> Subject:
-        """A face with its steadied covers, from its region as the clip shows it, without swaps."""
+        """Return a face with its smoothed covers. Its region must be as the clip shows it, without swaps."""
         pixels, mesh = subject.pixels, subject.mesh
         covers = self._covers(one.track, one.frame, pixels, mesh, networks.glasses, subject.parts)
         return subject.knowing(covers=covers)
 
     def of(self, one: TrackedFace) -> Steady:
-        """What a FaceJob of that face steadies its decisions with."""
+        """Return the function with which a FaceJob of that face smooths its decisions."""
 
         def steadied(name: str, value: np.ndarray) -> np.ndarray:
             key = name, value.shape  # crops change their size
@@ -50,16 +50,16 @@ class ClipSteady:
 
 @dataclass(frozen=True, eq=False)
 class TargetVectors:
-    """What the encoders say of the people of a clip: one answer for all frames, the mean over looks."""
+    """The encoders' vectors of the people of a clip: one mean over several looks, used in all frames."""
 
     _found: dict[int, list[tuple[np.ndarray, np.ndarray | None]]] = field(default_factory=dict)
 
     def add(self, person: int, subject: Subject) -> None:
-        """Take a look at a person."""
+        """Add the vectors of one look at a person."""
         self._found.setdefault(person, []).append((subject.v_id, subject.v_fix))
 
     def on(self, subject: Subject, person: int) -> Subject:
-        """The face with its person's vectors; a person who was never looked at keeps the face's own."""
+        """Return the face with its person's mean vectors, or with its own if there was no look at the person."""
         found = self._found.get(person)
         if not found:
             return subject

@@ -1,4 +1,4 @@
-"""Swap the faces of one frame after the other."""
+"""Swap the faces of a clip, one frame after the other."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class SwappedFrame:
 
 @dataclass(frozen=True, eq=False)
 class BegunFace:
-    """A face of a frame, as far as it could be worked on by itself. job: None where it touches another face.
+    """A face of a frame, processed as far as it can be on its own. job: None if its region touches another face's.
 
     error: why it can't be swapped.
     """
@@ -69,10 +69,10 @@ class BegunFace:
 
 @dataclass(frozen=True, eq=False)
 class FrameSwapper:
-    """Puts people's sources on their faces, in frames that come in their order.
+    """Puts people's sources on their faces; frames must come in order.
 
-    sources: by the person's number in the clip. steady: what is steadied in time; None: every frame is swapped by
-    itself. refused: tracks left alone. vectors: of the people in the clip.
+    sources: by the person's number in the clip. steady: smooths over time; None swaps every frame on its own. refused:
+    tracks left alone. vectors: of the people in the clip.
     """
 
     name: str
@@ -86,21 +86,21 @@ class FrameSwapper:
 
     @property
     def run_up(self) -> int:
-        """Frames to swap before a frame, so that it comes out the same wherever swapping began."""
+        """How many frames to swap before a frame so that its result does not depend on where swapping began."""
         return 0 if self.steady is None else self.steady.run_up
 
     @property
     def uses_vectors(self) -> bool:
-        """Whether the engine asks who the target is."""
+        """Whether the engine uses the target's vectors."""
         return self.engine == "neural"
 
     @property
     def years(self) -> float:
-        """By how many years faces get older."""
+        """The years by which faces are made older."""
         return self.settings.age * self.settings.likeness
 
     def alone(self, subject: Subject, person: int) -> Subject:
-        """A person's face after the swap, of one frame by itself."""
+        """Return a person's face after the swap, from one frame alone."""
         source = self.sources[person]
         job = FaceJob.start(subject, source, self.settings, self.networks)
         return replace(
@@ -108,16 +108,16 @@ class FrameSwapper:
         )
 
     def wanted(self, faces: Iterable[Numbered]) -> list[Numbered]:
-        """The faces that are to be swapped."""
+        """Return the faces to be swapped."""
         return [one for one in faces if one.person in self.sources and one.track not in self.refused]
 
     def begin(self, pixels: np.ndarray, faces: Iterable[TrackedFace]) -> list[BegunFace]:
-        """The first part of a frame's swap; frames come in their order."""
+        """Run the first part of a frame's swap; frames must come in order."""
         wanted = self.wanted(faces)
         return [self._begun(pixels, one, wanted) for one in wanted]
 
     def draw(self, begun: Iterable[BegunFace]) -> list[BegunFace]:
-        """The second part, of frames in their order."""
+        """Run the second part of a frame's swap; frames must come in order."""
         return [self._drawn(face) for face in begun]
 
     def __call__(
@@ -125,7 +125,7 @@ class FrameSwapper:
     ) -> SwappedFrame:
         """Swap the faces of a frame (H,W,3) uint8; one that can't be swapped is left alone and counted.
 
-        begun: what `begin` and `draw` gave for the frame.
+        begun: what `begin` and `draw` returned for the frame.
         """
         result = SwappedFrame(pixels)
         for face in self.draw(self.begin(pixels, faces)) if begun is None else begun:
@@ -138,7 +138,7 @@ class FrameSwapper:
     def _begun(self, pixels: np.ndarray, one: TrackedFace, wanted: list[TrackedFace]) -> BegunFace:
         try:
             subject = Subject.around(pixels, one.face, self.name, self.networks)
-            # A face that was swapped beside this one must not change what is taken for a cover.
+            # Find covers before any swap: a swapped face nearby must not change them.
             if self.steady is not None:
                 subject = self.steady.subject(subject, one, self.networks)
             if any(_touch(subject, other) for other in wanted if other is not one):
@@ -160,7 +160,7 @@ class FrameSwapper:
         return parts_of(engine_of(self.sources[one.person], self.engine), self.networks)
 
     def _known(self, subject: Subject, one: TrackedFace) -> Subject:
-        """The face with what the clip says of its person."""
+        """Return the face with its person's vectors, if the clip is smoothed over time."""
         return subject if self.steady is None else self.vectors.on(subject, one.person)
 
     def _job(self, subject: Subject, one: TrackedFace) -> FaceJob:
@@ -173,7 +173,7 @@ class FrameSwapper:
             raise ReliableSwapError(face.error)
         subject, one, job = face.subject, face.one, face.job
         *before, last = self._parts(one)
-        if job is None:  # the faces beside it may have been swapped by now
+        if job is None:  # the faces that it touches may have been swapped by now
             seen = Subject.around(result.pixels, one.face, self.name, self.networks)
             subject = self._known(seen.knowing(covers=subject.covers, parts=subject.parts), one)
             job = run(tuple(chain(*before)), self._job(subject, one))
@@ -186,7 +186,7 @@ class FrameSwapper:
         if not width:
             return
         (left, top), (whole_width, whole_height) = subject.corner, subject.extent
-        if job.mask.shape != (whole_height, whole_width):  # a large face was worked on at a smaller size
+        if job.mask.shape != (whole_height, whole_width):  # a large face was processed at a smaller size
             x, y, width, height = 0, 0, whole_width, whole_height
         result.changed.append((left + x, top + y, left + x + width, top + y + height))
 

@@ -1,4 +1,4 @@
-"""A pipeline's components as they run: checked, in their runtime, and never older than their weights."""
+"""A pipeline's components as they run: checked, in their runtime, and up to date with their weights."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _BY_RUNTIME = ("landmarks", "glasses", "visibility", "identity", "fixer", "gener
 
 
 class Components:
-    """Gives the networks of a pipeline as callables, and remembers what was checked of them."""
+    """Provides the networks of a pipeline as callables, and remembers which were checked."""
 
     def __init__(self, pipe: ReliableSwapPipeline) -> None:
         self._pipe = pipe
@@ -40,7 +40,7 @@ class Components:
         self._checksums: dict[str, tuple[Network, WeightsState, str]] = {}
 
     def checksums(self) -> dict[str, tuple[str, str]]:
-        """Class and weights' checksum of every network by its name; weights that did not change are not read again."""
+        """Return class and weights' checksum of every network by its name; unchanged weights are not read again."""
         found = {}
         for name in _NAMES:
             network = getattr(self._pipe, name)
@@ -55,13 +55,13 @@ class Components:
 
     @property
     def device(self) -> str:
-        """The device of torch's that holds the components, as diffusers' `device` in a fraction of its time."""
+        """The torch device that holds the components: that of diffusers' `device`, in a fraction of the time."""
         networks = (getattr(self._pipe, name) for name in _NAMES)
         parameters = (next(one.parameters(), None) for one in networks if isinstance(one, nn.Module))
         return str(next((one.device for one in parameters if one is not None), "cpu"))
 
     def networks(self) -> Networks:
-        """Every component in its runtime; a component whose weights changed is prepared again."""
+        """Return every component in its runtime; a component whose weights changed is prepared again."""
         self.check_encoders()
         return Networks(**{name: self._running(name) for name in _NAMES})
 
@@ -109,7 +109,7 @@ class Components:
 
     @contextmanager
     def unchanged_weights(self) -> Iterator[None]:
-        """Inside, components move to another device or dtype; what was checked of them stays true."""
+        """Inside, components may move to another device or dtype; they need not be checked again."""
         self.check_encoders()
         yield
         self._runtime, self.runtime_name, self._by_runtime = None, None, {}
@@ -117,7 +117,7 @@ class Components:
             self._remember()
 
     def use_device(self, device: str) -> None:
-        """Move the pipeline to a device of torch's, or run it on the CPU by another runtime of that name."""
+        """Move the pipeline to a torch device, or run it on the CPU with another runtime of that name."""
         runtime = for_device(device)
         if runtime is None:
             self._pipe.to(device)

@@ -1,4 +1,4 @@
-"""A pipeline's or a single network's folder as ONNX or OpenVINO files, with how near they are to torch."""
+"""Export a pipeline or a single network as ONNX or OpenVINO files, and measure how far they differ from torch."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from .inputs import to_picture
 
 logger = logging.getLogger(__name__)
 
-# Detector and landmarks answer with coordinates, and a FixerNet in 8 bits keeps a cosine of only 0.8.
+# Not detector and landmarks, which output coordinates, nor FixerNet: in 8 bits it keeps a cosine of only 0.8.
 QUANTISED = ("identity", "generator")
-# The age gate's encoders, which are the bundled ones: they come along where the pipeline has others.
+# The age gate's encoders. They are the bundled ones, which are exported too if the pipeline has others.
 PROBE = ("identity", "fixer")
-_ROWS = 64  # example inputs of a network; more change the scales little
+_ROWS = 64  # example inputs per network; more would hardly change the scales
 
 
 def export_folder(
@@ -44,10 +44,10 @@ def export_folder(
     photos: Sequence[tuple[str, Path]] = (),
     int8: bool = False,
 ) -> Iterator[WrittenFile]:
-    """Export a pipeline or a network; yields what was written, file by file, and writes exported.json last.
+    """Export a pipeline or a network; yield what was written, file by file, and write exported.json last.
 
-    photos: (person, file) with faces: 8-bit files take their scales from swaps between them, and encoders are compared
-    on them. int8 is for pipelines.
+    photos: (person, file) with faces. 8-bit files take their scales from swaps between them, and encoders are compared
+    on them. int8: for pipelines only.
     """
     if output.exists() and any(output.iterdir()):
         raise ReliableSwapError(f"{output} is not empty; choose another folder")
@@ -99,7 +99,7 @@ def export_folder(
 
 
 def _known(network: Network, files: Mapping[str, WrittenFile], name: str) -> tuple[str, str]:
-    """What reports say of a network: its class, and the checksum of its weights; of rounded ones, of the file."""
+    """Return what reports say of a network: its class, and the checksum of its weights, or of an 8-bit file."""
     made = next(one for one in files.values() if one.name == name or one.name.startswith(f"{name}_"))
     if made.precision == "int8":
         return made.network, made.sha256[:32]
@@ -118,7 +118,7 @@ def aligned(pipe: ReliableSwapPipeline, photos: Sequence[tuple[str, Path]]) -> l
 
 
 def examples(pipe: ReliableSwapPipeline, photos: Sequence[Path]) -> dict[str, list[list[np.ndarray]]]:
-    """What each of the QUANTISED networks is given during swaps from every photo to the next."""
+    """Collect the inputs of each of the QUANTISED networks during swaps from every photo to the next."""
     rows: dict[str, list[list[np.ndarray]]] = {name: [] for name in QUANTISED}
     with _recording(pipe, rows):
         for source, target in zip(photos, [*photos[1:], photos[0]], strict=True):
@@ -131,7 +131,7 @@ def examples(pipe: ReliableSwapPipeline, photos: Sequence[Path]) -> dict[str, li
 
 @contextmanager
 def _recording(pipe: ReliableSwapPipeline, rows: dict[str, list[list[np.ndarray]]]) -> Iterator[None]:
-    """Keep the inputs of a newly loaded pipeline's networks: the copies that it compiles take their hooks along."""
+    """Record the inputs of a newly loaded pipeline's networks. Copies that it compiles later inherit the hooks."""
     handles = []
     for name, kept in rows.items():
         network = getattr(pipe, name)

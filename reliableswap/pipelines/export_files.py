@@ -1,4 +1,4 @@
-"""The files of an exported network: written, compared with torch, or rounded to 8 bits and compared on photos."""
+"""Write the files of an exported network: compared with torch, or quantised to 8 bits and compared on photos."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from reliableswap.runtime.quantise import quantise
 from reliableswap.runtime.signatures import Signature, maps_signature, signatures
 
 _SUFFIX = {"onnx": ".onnx", "openvino": ".xml"}
-# Layers at either end that are not rounded: with those of the bundled encoder rounded too, its vectors keep a cosine of
+# Layers at either end that are not quantised: with them quantised too, the bundled encoder's vectors keep a cosine of
 # only 0.95.
 _ENDS = {"identity": 4}
 
 
 @dataclass(frozen=True)
 class WrittenFile:
-    """One file. difference: the largest from torch, as a share of the largest answer or 1, on random inputs in float32;
-    for an 8-bit file, the mean absolute difference from the float32 file on inputs in use.
+    """One file. difference: the largest from torch on random float32 inputs, relative to the largest output or 1; for
+    an 8-bit file, the mean absolute difference from the float32 file on inputs from swaps.
 
-    sha256: of the file. encoder: the checksum of the weights, if it is an encoder and they were not rounded.
+    sha256: of the file. encoder: the checksum of the weights, if it is an encoder and they were not quantised.
     agreement: of the identity encoder's 8-bit file, the mean cosine with the float32 file's vectors. top1,
     top1_float32: the share of photos whose nearest other photo shows the same person.
     """
@@ -61,7 +61,7 @@ class WrittenFile:
 
 @dataclass(frozen=True)
 class Writer:
-    """Writes the files of one network after the other. crops: what 8-bit encoders are compared on."""
+    """Writes the files of one network after the other. crops: those on which 8-bit encoders are compared."""
 
     output: Path
     form: str
@@ -70,7 +70,7 @@ class Writer:
     def __call__(
         self, name: str, network: Network, rows: Sequence[Sequence[np.ndarray]] | None
     ) -> Iterator[WrittenFile]:
-        """The files of a network; rows: examples of its inputs, if it is to be rounded to 8 bits."""
+        """Write and yield the files of a network. rows: examples of its inputs, if it is to be quantised to 8 bits."""
         network.float()
         parts: list[tuple[Network | LayerMaps, Signature]] = [(network, one) for one in signatures(network)]
         maps = maps_signature(network)
@@ -102,7 +102,7 @@ class Writer:
         path: Path,
         rows: Sequence[Sequence[np.ndarray]],
     ) -> dict[str, Any]:
-        """Write the 8-bit file, and tell how it differs from the float32 one."""
+        """Write the 8-bit file, and return how it differs from the float32 one."""
         rows = [_sized(row, tuple(signature.inputs.values())) for row in rows]
         with tempfile.TemporaryDirectory() as folder:
             exact, rounded = Path(folder, "float32.onnx"), Path(folder, "int8.onnx")
@@ -119,7 +119,7 @@ class Writer:
 
 
 def _sized(row: Sequence[np.ndarray], shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
-    """The inputs, pictures (1,C,H,W) enlarged or reduced to these shapes: swaps show a network a few of its sizes."""
+    """Resize the inputs that are pictures (1,C,H,W) to these shapes: swaps use only a few of a network's sizes."""
     sized = []
     for one, shape in zip(row, shapes, strict=True):
         if one.ndim == 4 and one.shape != shape:
@@ -147,7 +147,7 @@ def _compared(
 
 
 def top1(vectors: np.ndarray, people: Sequence[str]) -> float:
-    """The share of unit vectors (N,D) whose nearest other one is of the same person, among people with several."""
+    """Return the share of unit vectors (N,D) whose nearest other is the same person's, among people with several."""
     cosines = vectors @ vectors.T
     np.fill_diagonal(cosines, -2)
     counted = [i for i, person in enumerate(people) if list(people).count(person) > 1]

@@ -19,13 +19,13 @@ _ALONE = ("detector", "landmarks", "glasses", "visibility", "identity", "fixer")
 
 
 class ExportedPipeline(SwapCalls):
-    """Swaps faces by ONNX Runtime or OpenVINO, as `ReliableSwapPipeline` does by torch:
+    """Swaps faces with ONNX Runtime or OpenVINO, as `ReliableSwapPipeline` does with torch:
 
     pipe = ExportedPipeline.from_pretrained("exported")
     pipe("alice.jpg", "photo.jpg").save("swapped.png")
 
-    `reliableswap export` writes the folder. Its networks are as they were exported: none can be replaced, moved or
-    saved. People with decoders of their own need torch.
+    `reliableswap export` writes the folder. Its networks are fixed: none can be replaced, moved or saved. People with
+    decoders of their own need torch.
     """
 
     def __init__(self, folder: ExportedFolder) -> None:
@@ -69,17 +69,17 @@ class ExportedPipeline(SwapCalls):
         return name in self._folder.pipeline["networks"]
 
     def choose_engine(self, engine: Engine) -> ChosenEngine:
-        """The engine of photos: blend or neural."""
+        """Return the engine for photos as sources: blend or neural."""
         if engine == "person":
             raise _no_decoders("engine='person'")
         return super().choose_engine(engine)
 
     def trained(self, name: str) -> Person:
-        """Nobody: raise, and say what to use instead."""
+        """Raise, and say what to use instead: an exported folder holds no decoders."""
         raise _no_decoders(f"person={name!r}")
 
     def checksums(self) -> dict[str, tuple[str, str]]:
-        """Class and checksum of every network; of rounded ones, of the file."""
+        """Return class and weights' checksum of every network by its name; of 8-bit ones, the file's checksum."""
         return {
             name: (kind, checksum) for name, (kind, checksum) in self._folder.pipeline["networks"].items()
         }

@@ -34,9 +34,9 @@ class ReliableSwapPipeline(SwapCalls, StoredPipeline):
     result.save("swapped.png")
 
     Every network is a registered component: replacing one, changing its weights, `to`, `enable_model_cpu_offload` and
-    `save_pretrained` apply to all of them. Without a `glasses` network, glasses are not looked for;
-    without a `visibility` network, what covers a face is judged by colour. `people` holds people with a decoder of
-    their own, see docs/person.md.
+    `save_pretrained` apply to all of them. Without a `glasses` network, glasses are not looked for; without a
+    `visibility` network, covers are found by colour. `people` holds people with a decoder of their own, see
+    docs/person.md.
     """
 
     model_cpu_offload_seq = "detector->landmarks->glasses->visibility->identity->fixer->generator->people"
@@ -74,10 +74,10 @@ class ReliableSwapPipeline(SwapCalls, StoredPipeline):
             check_encoder(self.generator, self.identity, self.fixer)
 
     def on(self, device: str) -> ReliableSwapPipeline:
-        """Move to a device by name; one that this machine does not have is an error of one line.
+        """Move to a device by name; raise a one-line error if this machine does not have it.
 
-        Besides torch's devices there are `openvino` and `onnx`: the CPU, with generator and encoders run by OpenVINO
-        or ONNX Runtime.
+        Besides torch's devices there are `openvino` and `onnx`: the CPU, with all networks but the detector and
+        `people` run by OpenVINO or ONNX Runtime.
         """
         try:
             self._running.use_device(device)
@@ -89,18 +89,18 @@ class ReliableSwapPipeline(SwapCalls, StoredPipeline):
         return self
 
     def to(self, *args: Any, **kwargs: Any) -> ReliableSwapPipeline:
-        """Move to a device or dtype of torch's; networks then run by torch."""
+        """Move to a torch device or dtype; the networks then run in torch."""
         with self._running.unchanged_weights():
             moved: ReliableSwapPipeline = super().to(*args, **kwargs)
         return moved
 
     @property
     def place(self) -> str:
-        """Where the networks run: a device of torch's, or the name of another runtime."""
+        """Where the networks run: a torch device, or the name of another runtime."""
         return self._running.runtime_name or self._running.device
 
     def networks(self) -> Networks:
-        """The components as they run now; raises if generator and encoders do not belong together."""
+        """Return the components as they run now; raise if generator and encoders do not belong together."""
         return self._running.networks()
 
     def holds(self, name: str) -> bool:
@@ -108,9 +108,9 @@ class ReliableSwapPipeline(SwapCalls, StoredPipeline):
         return getattr(self, name) is not None
 
     def trained(self, name: str) -> Person:
-        """Somebody whose decoder `people` holds, as a source."""
+        """Return the person of that name, whose decoder `people` holds, as a source."""
         return trained_person(self.people, name, self.networks())
 
     def checksums(self) -> dict[str, tuple[str, str]]:
-        """Class and weights' checksum of every network by its name."""
+        """Return class and weights' checksum of every network by its name."""
         return self._running.checksums()

@@ -43,7 +43,7 @@ def as_list(given: Any) -> list[Any]:
 
 
 def pairs(source: Any, target: Any) -> list[tuple[Source | None, PictureLike]]:
-    """Which source goes with which target: one source for all targets, or as many sources as targets."""
+    """Pair sources with targets: one source for all targets, or as many sources as targets."""
     sources, targets = as_list(source), as_list(target)
     if not targets or not sources:
         raise ReliableSwapError("an empty list was given; pass at least one source and one target")
@@ -61,7 +61,7 @@ def assign(source: Source | None, faces: Faces, count: int, name: str) -> dict[i
     """Face number -> source. Raise if a number does not exist among the target's `count` faces."""
     if isinstance(faces, Mapping):
         wanted: dict[Any, Any] = dict(faces)
-    elif isinstance(faces, str) and faces == "largest":  # an array would be compared number by number
+    elif isinstance(faces, str) and faces == "largest":  # an array would be compared element by element
         wanted = {0: source}
     elif isinstance(faces, str) and faces == "all":
         wanted = dict.fromkeys(range(count), source)
@@ -89,7 +89,7 @@ def source_name(given: Photos) -> str:
 
 
 def _is_tensor(given: Any) -> bool:
-    """Whether this is a tensor of torch's. Where torch is not imported, there is none."""
+    """Whether this is a torch tensor. Without torch imported, there is none."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(given, torch.Tensor)
 

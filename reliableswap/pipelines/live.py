@@ -1,4 +1,4 @@
-"""Swap the face of a live picture, frame by frame: no report, no second network where the last answer still holds."""
+"""Swap the face of a live picture, frame by frame: no report, and slow network outputs are reused while they hold."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from .calls import SwapCalls
 
 _NAME = "the live picture"
-_VECTORS_EVERY = 1.0  # seconds for which the vectors of the face in the picture hold
+_VECTORS_EVERY = 1.0  # seconds for which the vectors of the face in the picture are reused
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +50,7 @@ class LiveFrame:
 
 @dataclass(eq=False)
 class _Vectors:
-    """What the encoders say of the face in the picture, for a while."""
+    """The encoders' vectors of the face in the picture, kept for a while."""
 
     track: int
     time: float
@@ -60,9 +60,9 @@ class _Vectors:
 class LiveSwap:
     """Puts a source, prepared once, on the largest face of frames that come one after the other.
 
-    record: of all of them; its payload is in their watermark.
-    The whole frame is searched only now and then: the face's mesh is read near its last place. Every frame that comes
-    out says "Made by AI", and carries the watermark. The gates look as they do in clips.
+    record: the provenance record of all frames; its payload is in their watermark.
+    The whole frame is searched only now and then; otherwise the face's mesh is read near its last position. Every
+    output frame says "Made by AI", and carries the watermark. The gates check frames as they do in clips.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class LiveSwap:
         return LiveFrame(marked, face is not None, face is not None and not failed, failed)
 
     def _use_size(self, pixels: np.ndarray) -> None:
-        """Begin anew where frames have another size than before."""
+        """Start over if frames have another size than before."""
         height, width = pixels.shape[:2]
         if self._size == (height, width):
             return
@@ -145,7 +145,7 @@ class LiveSwap:
         self._follower.track = self._track  # numbers are not used twice
 
     def _subject(self, pixels: np.ndarray, face: Face, time: float) -> Subject:
-        """The face with what is known of it; the gates look at its age when it is time."""
+        """Return the face with its vectors and covers; let the gates check its age when a look is due."""
         subject = Subject.around(pixels, face, _NAME, self._networks)
         if self._gates.age_due(self._track, time):
             self._gates.add_face(subject)
@@ -165,7 +165,7 @@ class LiveSwap:
         subject.put_back(out, job.image, job.mask)
 
     def _marked(self, pixels: np.ndarray, boxes: list[np.ndarray]) -> np.ndarray:
-        """A copy with the watermark and the label: the gates may still look at the frame itself."""
+        """Return a copy with the watermark and the label: the gates may still be reading the frame itself."""
         change, _ = self._mark.change(pixels, [box.tolist() for box in boxes])
         marked = pixels.copy()
         if change is not None:

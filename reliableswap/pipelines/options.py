@@ -37,7 +37,7 @@ class SwapOptions(TypedDict, total=False):
 
 
 def merged_settings(settings: SwapSettings | None, given: Mapping[str, float | None]) -> SwapSettings:
-    """The settings, or those made of single values; both together contradict each other."""
+    """Return the settings, or settings made from single values; raise if both are given."""
     named: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if settings is None:
         return replace(SwapSettings(), **named)
@@ -49,7 +49,7 @@ def merged_settings(settings: SwapSettings | None, given: Mapping[str, float | N
 
 
 def chosen_engine(engine: Engine, *, generator: bool, people: bool) -> ChosenEngine:
-    """The engine that runs in a pipeline with a generator, or with people who have decoders; `auto` chooses."""
+    """Resolve `auto`; raise if the engine needs a generator, or trained people, that the pipeline does not have."""
     if engine == "auto":
         return "neural" if generator else "blend"
     if engine == "neural" and not generator:

@@ -31,10 +31,10 @@ Images: TypeAlias = "list[Image.Image] | np.ndarray | list[np.ndarray] | Tensor 
 class FaceReport:
     """One face of a target photo. Similarities are cosines, None without an identity encoder.
 
-    attributes: what came from whom, where that differs from a plain swap.
-    age: years by which the face was made older, or younger if negative. apparent_age: of the result by the age gate's
-    second network, where the age was changed.
-    error: why this face could not be swapped, where `faces="all"` went on with the others.
+    attributes: which parts came from whom, where that differs from a plain swap.
+    age: years by which the face was made older, or younger if negative. apparent_age: the result's, estimated by the
+    age gate's second network, if the age was changed.
+    error: why this face could not be swapped, if `faces="all"` went on with the others.
     """
 
     index: int
@@ -43,8 +43,8 @@ class FaceReport:
     swapped: bool = False
     source: str | None = None
     engine: str | None = None
-    identity_before: float | None = None  # the target's face and the source's
-    identity_after: float | None = None  # the result's face and the source's
+    identity_before: float | None = None  # of the target's face to the source's
+    identity_after: float | None = None  # of the result's face to the source's
     attributes: dict[str, str] = field(default_factory=dict)
     age: float = 0.0
     apparent_age: float | None = None
@@ -80,7 +80,7 @@ class SwapOutput:
     """The results of one or several targets, in their order.
 
     images: as `output_type` asked for. pictures: the same in 8 bits, with alpha and colour profile.
-    reports: what was done. records: what `save` states in the file's marks; what Pillow or torch saves of `images` is
+    reports: what was done. records: what `save` states in the file's marks. `images` that Pillow or torch saves are
     not marked.
     """
 
@@ -113,9 +113,9 @@ class SwapOutput:
         layers: Collection[str] = LAYERS,
         signer: Credentials | None = None,
     ) -> Path:
-        """Write a result, marked as made by AI; the extension is the format. Returns the path.
+        """Write a result, marked as made by AI; the extension sets the format. Return the path.
 
-        index: which of several results; it may be left out if there is one.
+        index: which of several results; it may be left out if there is only one.
 
         label, layers, signer: see `provenance.seal.seal`.
         """
@@ -149,7 +149,7 @@ def record_of(
     people: Sequence[Person],
     checksums: Mapping[str, tuple[str, str]],
 ) -> Record:
-    """The record for provenance: checksums of the inputs and of the networks, never a picture or a vector.
+    """Return the provenance record: checksums of the inputs and of the networks, never a picture or a vector.
 
     people: the sources of the swapped faces. checksums: class and checksum of each network by name.
     """
@@ -166,7 +166,7 @@ def record_of(
 
 
 def as_images(pictures: list[Picture], output_type: OutputType) -> Images:
-    """The pictures as PIL images, or as values in [0,1]: (B,H,W,3) arrays or (B,3,H,W) tensors.
+    """Convert the pictures to PIL images, or to values in [0,1]: (B,H,W,3) arrays or (B,3,H,W) tensors.
 
     Pictures of different sizes can't be stacked; they come as a list of (H,W,3) or (3,H,W).
     """

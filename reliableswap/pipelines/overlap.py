@@ -1,4 +1,4 @@
-"""Stages of work in threads of their own, with few items between them, and the time that each is busy."""
+"""Stages of work in threads of their own, with short queues between them, and the time that each is busy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import cv2
 Item = TypeVar("Item")
 
 _END = object()
-_LOOK = 0.1  # seconds after which a waiting thread looks whether to stop
+_LOOK = 0.1  # seconds after which a waiting thread checks whether to stop
 _STAGES = 4  # that share the cores
 
 
@@ -37,7 +37,7 @@ class Busy:
             self.add({stage: time.perf_counter() - began})
 
     def each(self, stage: str, items: Iterable[Item]) -> Iterator[Item]:
-        """The items, counting the time that it takes to make them."""
+        """Yield the items, and count the time that it takes to make them."""
         iterator = iter(items)
         try:
             while True:
@@ -52,7 +52,7 @@ class Busy:
                 close()
 
     def add(self, seconds: Mapping[str, float]) -> None:
-        """Add what was measured elsewhere."""
+        """Add times that were measured elsewhere."""
         with self._lock:
             for stage, value in seconds.items():
                 self.seconds[stage] += value
@@ -65,7 +65,7 @@ class Busy:
 
 @dataclass(eq=False)
 class _Sharing:
-    """uses: of `shared_cores` at the moment. alone: how many threads there are without any."""
+    """uses: how many `shared_cores` are active. alone: the numbers of threads without any."""
 
     uses: int = 0
     alone: tuple[int, ...] = ()
@@ -77,10 +77,10 @@ _SHARING = _Sharing()
 
 @contextmanager
 def shared_cores() -> Iterator[None]:
-    """Give OpenCV and torch fewer threads for as long as stages work side by side: a share of the cores, at least one.
+    """Inside, where stages work side by side, limit OpenCV and torch to a share of the cores, at least one.
 
     On few cores the stages keep all of them busy already, and further threads would only wait for each other. Uses may
-    overlap; the last one to end gives the threads back.
+    overlap; the last one to end restores the threads.
     """
     with _SHARING.lock:
         if not _SHARING.uses:
@@ -97,7 +97,7 @@ def shared_cores() -> Iterator[None]:
 
 
 def _threads() -> tuple[int, ...]:
-    """How many threads OpenCV has, and torch, without which an exported pipeline does."""
+    """Return how many threads OpenCV has, and torch, if it is imported: exported pipelines run without it."""
     torch: Any = sys.modules.get("torch")
     return (cv2.getNumThreads(),) if torch is None else (cv2.getNumThreads(), torch.get_num_threads())
 
@@ -109,7 +109,7 @@ def _set_threads(counts: tuple[int, ...]) -> None:
 
 
 class Ahead(Generic[Item]):
-    """Makes items in a thread, at most `most` before they are asked for. Use it in a `with` statement."""
+    """Makes items in a thread, at most `most` ahead of the consumer. Use it in a `with` statement."""
 
     def __init__(self, items: Iterable[Item], most: int) -> None:
         self._items, self._queue = items, queue.Queue[Any](most)
@@ -140,7 +140,7 @@ class Ahead(Generic[Item]):
                 if not self._put((item, None)):
                     return
             self._put((_END, None))
-        except BaseException as error:  # raised where the items are taken
+        except BaseException as error:  # raised again where the items are taken
             self._put((None, error))
         finally:
             close = getattr(iterator, "close", None)
@@ -148,7 +148,7 @@ class Ahead(Generic[Item]):
                 close()
 
     def _put(self, item: Any) -> bool:
-        """Wait for a place; False when nobody takes items any more."""
+        """Wait for a place in the queue; return False once nobody takes items any more."""
         while not self._stop.is_set():
             try:
                 self._queue.put(item, timeout=_LOOK)
@@ -161,7 +161,7 @@ class Ahead(Generic[Item]):
 class Behind(Generic[Item]):
     """Hands items to a function in a thread, at most `most` waiting. Use it in a `with` statement.
 
-    Leaving it waits for all items. What the function raises is raised at the next `put`, or on leaving.
+    Leaving it waits for all items. An error of the function is raised at the next `put`, or on leaving.
     """
 
     def __init__(self, function: Callable[[Item], None], most: int) -> None:

@@ -16,7 +16,7 @@ from .inputs import Photos, PictureLike, as_list, source_name, to_picture
 
 
 def find_faces(picture: Picture, analyser: FaceAnalyser) -> list[Face]:
-    """The faces of a picture, largest first; raise NoFaceError if there is none."""
+    """Find the faces of a picture, largest first; raise NoFaceError if there is none."""
     faces = analyser(picture.pixels)
     if not faces:
         raise _no_face(picture)
@@ -31,7 +31,7 @@ def _no_face(picture: Picture) -> NoFaceError:
 
 
 def prepared(photos: Sequence[PictureLike], networks: Networks, analyser: FaceAnalyser) -> Person:
-    """The person whose face is the largest of every photo."""
+    """Prepare the person whose face is the largest in every photo."""
     subjects, origins = [], []
     for photo in photos:
         picture = to_picture(photo)
@@ -45,7 +45,7 @@ def prepared(photos: Sequence[PictureLike], networks: Networks, analyser: FaceAn
 
 
 def person_of(given: Photos, networks: Networks, analyser: FaceAnalyser) -> Person:
-    """The source as a person whose vectors these networks have made; a list of photos is one person."""
+    """Return the source as a Person with these networks' vectors; a list of photos is one person."""
     if isinstance(given, Person):
         person = given.bound_to(networks)
     else:

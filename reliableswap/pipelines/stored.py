@@ -1,4 +1,4 @@
-"""How a pipeline is loaded, saved and uploaded."""
+"""Load, save and upload a pipeline."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class StoredPipeline(DiffusionPipeline):
     _bundled = ""  # its folder among the networks that ship with the package
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Register a component where there was none: diffusers would leave it out of what is saved."""
+        """Register a component where there was none: otherwise diffusers would not save it."""
         optional = name in self._optional_components and name in self.__dict__
         if optional and value is not None and self.config[name][0] is None:
             self.register_modules(**{name: value})
@@ -39,7 +39,7 @@ class StoredPipeline(DiffusionPipeline):
 
     @classmethod
     def bundled(cls, **kwargs: Any) -> Self:
-        """The pipeline with the networks that ship with the package."""
+        """Load the pipeline with the networks that ship with the package."""
         shown = logging.is_progress_bar_enabled()
         logging.disable_progress_bar()  # a few megabytes from the disk need none
         try:
@@ -50,14 +50,14 @@ class StoredPipeline(DiffusionPipeline):
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike[str], **kwargs: Any) -> Self:
-        """Load from a folder or a Hub repository; failures are one line."""
+        """Load from a folder or a Hub repository; errors are one line."""
         place = str(pretrained_model_name_or_path)
         if is_exported(place):
             raise WeightsError(
                 f"{place} is an exported folder, not one of save_pretrained; load it with "
                 "reliableswap.ExportedPipeline.from_pretrained"
             )
-        # Convert after loading: the encoder check compares numbers that bfloat16 would round.
+        # Convert after loading: the encoder check compares values that bfloat16 would round.
         old, new = kwargs.pop("torch_dtype", None), kwargs.pop("dtype", None)
         dtype = old if new is None else new
         # diffusers' default for this needs accelerate, which swapping does without.
@@ -84,7 +84,7 @@ class StoredPipeline(DiffusionPipeline):
     ) -> None:
         """Write every network, model_index.json and a card with the measured `figures` by name.
 
-        With push_to_hub the folder goes to the Hub too (repo_id, private, token, commit_message, revision).
+        With push_to_hub, also upload the folder to the Hub (repo_id, private, token, commit_message, revision).
         """
         networks = [network for network in self.components.values() if network is not None]
         if any(p.dtype == torch.bfloat16 for network in networks for p in network.parameters()):
@@ -115,17 +115,17 @@ class StoredPipeline(DiffusionPipeline):
             )
 
     def check_weights(self) -> None:
-        """Raise WeightsError unless the networks fit together; reads all weights that tell."""
+        """Raise WeightsError unless the networks fit together; subclasses read the weights to check."""
 
     def card(self, place: str, figures: Mapping[str, float | str] | None) -> str:
-        """The text of the card; `place` is what its example loads, `figures` are measured values by name."""
+        """Return the card's text. `place` is what its example loads; `figures` are measured values by name."""
         return pipeline_card(self.components, place, figures)
 
     def push_to_hub(self, repo_id: str, **kwargs: Any) -> None:
-        """Save to a temporary folder and upload it; takes what save_pretrained takes."""
+        """Save to a temporary folder and upload it. kwargs: as for save_pretrained."""
         with tempfile.TemporaryDirectory() as folder:
             self.save_pretrained(folder, push_to_hub=True, repo_id=repo_id, **kwargs)
 
     def to_json_string(self) -> str:
-        """The text of model_index.json, without the path that the pipeline was loaded from."""
+        """Return the text of model_index.json, without the path that the pipeline was loaded from."""
         return without_origin(super().to_json_string())

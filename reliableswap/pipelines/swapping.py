@@ -50,9 +50,9 @@ class Progress:
 class Call:
     """What all targets of one call share.
 
-    engine, asked: the engine of photos, and what the caller said.
-    place: where the networks run, as reports name it. checksums: gives class and checksum of every network by name.
-    people: the prepared sources, by the identity of what was given.
+    engine: for photos as sources. asked: the engine that the caller asked for.
+    place: where the networks run, as reports name it. checksums: returns class and checksum of every network by name.
+    people: the prepared sources, by the id() of the given object.
     """
 
     engine: ChosenEngine
@@ -70,7 +70,7 @@ class Call:
     def swap(
         self, source: Source | None, target: PictureLike, faces: Faces
     ) -> tuple[Picture, SwapReport, Record]:
-        """One target: its picture with the faces swapped, the report, and the record of provenance."""
+        """Swap one target; return its picture with the faces swapped, the report, and the provenance record."""
         started = time.perf_counter()
         picture = to_picture(target)
         with beside(2) as pool:
@@ -102,7 +102,7 @@ class Call:
                 if index in checked.refused:
                     raise checked.refused[index]
                 subject = Subject.around(pixels, found[index], picture.name, self.networks)
-                if np.array_equal(subject.pixels, subjects[index].pixels):  # no earlier swap reached it
+                if np.array_equal(subject.pixels, subjects[index].pixels):  # no earlier swap touched it
                     subject = subjects[index]
                 subject.check_features(picture.name)
                 person = self.people[id(given)]
@@ -138,7 +138,7 @@ class Call:
 
 
 def _subjects(picture: Picture, faces: Mapping[int, Face], networks: Networks) -> dict[int, Subject]:
-    """The subjects of the faces by number; a face outside of the picture has none."""
+    """Return the subjects of the faces by number; a face outside the picture has none."""
     subjects = {}
     for index, face in faces.items():
         with contextlib.suppress(NoFaceError):
@@ -147,7 +147,7 @@ def _subjects(picture: Picture, faces: Mapping[int, Face], networks: Networks) -
 
 
 def _attributes(job: FaceJob) -> dict[str, str]:
-    """What came from whom, where that differs from a plain swap."""
+    """Return which parts came from whom, where that differs from a plain swap."""
     chosen = job.settings.attributes.changed
     if chosen.get("glasses") == "source" and not (job.source.covers.glasses.odds > 0.5).any():
         chosen["glasses"] = "source, who wears none"
@@ -157,7 +157,7 @@ def _attributes(job: FaceJob) -> dict[str, str]:
 
 
 def _measure(entry: FaceReport, job: FaceJob, after: Subject) -> None:
-    """Cosines to the source before and after, where there is an encoder."""
+    """Measure the cosines to the source before and after the swap, if there is an encoder."""
     if job.networks.identity is None:
         return
     entry.identity_before = round(float((job.target.v_id * job.person.v_id).sum()), 4)

@@ -1,4 +1,4 @@
-"""People with a decoder of their own: `reliableswap train person` makes them, a CombAutoencoder holds them."""
+"""People with a decoder of their own, trained by `reliableswap train person` and held by a CombAutoencoder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def trained_person(network: CombAutoencoder | None, name: str, networks: Networks) -> Person:
-    """The person of that name. The portrait in the weights is what the gates and the report look at."""
+    """Return the person of that name. The gates and the report look at the portrait in the weights."""
     if network is None:
         raise WeightsError(
             "this pipeline holds nobody trained; set pipe.people = CombAutoencoder.from_pretrained(folder), or give "
@@ -34,7 +34,7 @@ def trained_person(network: CombAutoencoder | None, name: str, networks: Network
 
 
 def one_source(source: Any, person: Person | None) -> Any:
-    """The source, or the trained person in its place."""
+    """Return the source, or the trained person in its place; raise if both are given."""
     if person is None:
         return source
     if source is not None:
@@ -43,7 +43,7 @@ def one_source(source: Any, person: Person | None) -> Any:
 
 
 def for_engine(person: Person, engine: Engine) -> Person:
-    """The person as the engine that was asked for takes it: without a decoder, a trained one is their portrait."""
+    """Return the person as the requested engine takes them: blend and neural use a trained person's portrait."""
     if engine == "person" and person.decoder is None:
         raise ReliableSwapError(
             f"engine='person' needs somebody trained, and {person.name} is a photo; give person=NAME, or another engine"
@@ -52,5 +52,5 @@ def for_engine(person: Person, engine: Engine) -> Person:
 
 
 def engines_of(people: list[Person], engine: str) -> str:
-    """The name of the engine that people are swapped with; of several, all names."""
+    """Return the name of the engine that swaps these people; if there are several, all names."""
     return ", ".join(sorted({engine_of(person, engine) for person in people})) or engine

@@ -1,4 +1,4 @@
-"""UnifiedFacePipeline: a face in, words out; or words in, a face of nobody out."""
+"""UnifiedFacePipeline: a face in, words out; or words in, the face of a person who does not exist out."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from .stored import StoredPipeline
 
 logger = logging.getLogger(__name__)
 
-TEMPLATE = "head_512"  # the crop that tokens show
+TEMPLATE = "head_512"  # of the crops that the tokens encode
 DESCRIBE = "describe this face"
 DRAWN = "face drawing"
 _LONGEST = 95  # words of a description or a question
@@ -52,9 +52,9 @@ _LONGEST = 95  # words of a description or a question
 
 @dataclass
 class DrawnFaces(BaseOutput):
-    """Faces of people who do not exist. images: Pillow's. pictures, records: the same as `save` writes and marks them.
+    """Faces of people who do not exist. images: PIL's. pictures, records: the same, as `save` writes and marks them.
 
-    What Pillow saves of `images` is not marked.
+    `images` that Pillow saves are not marked.
     """
 
     images: list[Image.Image]
@@ -72,7 +72,7 @@ class DrawnFaces(BaseOutput):
         layers: Collection[str] = LAYERS,
         signer: Credentials | None = None,
     ) -> Path:
-        """Write one of the faces, marked as made by AI; the extension is the format. See `provenance.seal.seal`."""
+        """Write one of the faces, marked as made by AI; the extension sets the format. See `provenance.seal.seal`."""
         output = check_output(path, overwrite=overwrite)
         options: dict[str, Any] = {
             "overwrite": overwrite,
@@ -90,8 +90,8 @@ class UnifiedFacePipeline(StoredPipeline):
     pipe.describe("photo.jpg"); pipe.ask("photo.jpg", "does she wear glasses?")
     pipe.draw("a bearded man with glasses, smiling", seed=0).save("drawn.png")
 
-    Without a detector, landmarks or an identity encoder, the bundled ones are used. What it says is an estimate from
-    one small network: see docs/unified.md for how often it is right.
+    Without a detector, landmarks or an identity encoder, the bundled ones are used. Its answers are estimates of one
+    small network: see docs/unified.md for how often they are right.
     """
 
     model_cpu_offload_seq = "detector->landmarks->identity->tokeniser->transformer"
@@ -116,7 +116,7 @@ class UnifiedFacePipeline(StoredPipeline):
         )
         self._analyser: FaceAnalyser | None = None
         self._encoder: IdentityEncoder | None = None
-        self._known: IdentityEncoder | None = None  # which fits, and stays so in another dtype
+        self._known: IdentityEncoder | None = None  # fits the transformer, also after a change of dtype
         self._gates = Gates()
         _check(tokeniser, transformer)
         if identity is not None:
@@ -124,7 +124,7 @@ class UnifiedFacePipeline(StoredPipeline):
 
     @property
     def analyser(self) -> FaceAnalyser:
-        """What finds faces."""
+        """The face analyser: detector and landmarks, or one that the caller set."""
         return self._analyser or BundledAnalyser(self.detector, self.landmarks)
 
     @analyser.setter
@@ -185,13 +185,13 @@ class UnifiedFacePipeline(StoredPipeline):
         temperature: float = 1.0,
         count: int = 1,
     ) -> DrawnFaces:
-        """Draw faces of people who do not exist, of 128 px.
+        """Draw 128 px faces of people who do not exist.
 
-        steps: passes of the network. guidance: how strictly to keep to the description; 0: just as it was learnt.
+        steps: passes of the network. guidance: how strictly to follow the description; 0: no guidance.
         temperature: below 1, likelier and less varied faces. The same seed gives the same faces on the same machine.
         """
         for name, value, least in (("steps", steps, 1), ("count", count, 1), ("guidance", guidance, 0)):
-            if not least <= value < math.inf:  # NaN neither
+            if not least <= value < math.inf:  # refuses NaN too
                 raise ReliableSwapError(f"{name} is {value}; give {least} or more")
         if not -(2**63) <= seed < 2**63:
             raise ReliableSwapError(f"seed is {seed}; give a whole number of at most 18 digits")
@@ -219,12 +219,12 @@ class UnifiedFacePipeline(StoredPipeline):
         return DrawnFaces([picture.to_pil() for picture in pictures], pictures, records)
 
     def checksums(self) -> dict[str, tuple[str, str]]:
-        """Class and weights' checksum of the networks that draw."""
+        """Return class and weights' checksum of the networks that draw."""
         parts = {"tokeniser": self.tokeniser, "transformer": self.transformer}
         return {name: (type(one).__name__, weights_checksum(one, ())) for name, one in parts.items()}
 
     def card(self, place: str, figures: Mapping[str, float | str] | None) -> str:
-        """The text of the card."""
+        """Return the card's text."""
         return _card(self, place, figures)
 
     def _answers(self, picture: PictureLike, numbers: Sequence[int], question: str) -> list[str]:
@@ -239,7 +239,7 @@ class UnifiedFacePipeline(StoredPipeline):
 
     @torch.inference_mode()
     def _said(self, pixels: np.ndarray, faces: Sequence[Face], question: str) -> list[str]:
-        """What is answered to one question about each of some faces of a picture (H,W,3)."""
+        """Answer one question about each of these faces of a picture (H,W,3)."""
         rows, columns = IDENTITY_WINDOW
         crops = torch.cat([to_tensor(align(pixels, face.points5, SIZE, TEMPLATE)[0]) for face in faces])
         windows = torch.cat([to_tensor(align(pixels, face.points5, 128)[0][rows, columns]) for face in faces])
@@ -254,7 +254,7 @@ class UnifiedFacePipeline(StoredPipeline):
         return [written(one, self.transformer.vocabulary) for one in found]
 
     def _check_words(self, text: str, what: str) -> None:
-        """Raise if the network knows no word of a text; say which it does not know."""
+        """Raise if the network knows no word of a text or the text is too long; warn of unknown words."""
         vocabulary = self.transformer.vocabulary
         numbers = question_words(text, vocabulary)
         unknown = unknown_words(text, vocabulary)
@@ -279,7 +279,7 @@ class UnifiedFacePipeline(StoredPipeline):
 
 
 def _check(tokeniser: Any, transformer: Any) -> None:
-    """Raise WeightsError unless the transformer was trained on this tokeniser's tokens; its decoder may be another."""
+    """Raise WeightsError unless the transformer was trained on this tokeniser's tokens; the decoder may differ."""
     wanted = transformer.config["tokeniser_checksum"]
     if wanted and tokeniser.checksum() != wanted:
         raise WeightsError(

@@ -48,14 +48,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class VideoSettings:
-    """How a clip is worked on, whoever is in it.
+    """How a clip is processed, whoever is in it.
 
     start, end: seconds after the clip's first frame; the result holds that part only. quality: of the encoder, 1 to
     100. encoder: "auto" (the clip's own codec, or H.264) or a name of media.video.encoders. segment: seconds that are
-    encoded, and lost at most by a kill, at a time. on_interrupt: "resume" leaves only the work folder, "keep" also a
-    playable file of what is done. fresh: throw away the segments of an earlier run with other settings. label: every
-    frame says "Made by AI" in a corner. track: how faces are followed; its rate is the clip's. steady: whether faces'
-    points and what an engine decides are steadied in time; without it every frame is swapped by itself, and flickers.
+    encoded at a time, the most that a killed run loses. on_interrupt: "resume" leaves only the work folder, "keep" also
+    a playable file of what is done. fresh: throw away the segments of an earlier run. label: every frame says "Made by
+    AI" in a corner. track: how faces are tracked; its rate is replaced by the clip's. steady: smooth the faces' points
+    and an engine's decisions over time; without it every frame is swapped on its own, and the clip flickers.
     """
 
     start: float | None = None
@@ -70,7 +70,7 @@ class VideoSettings:
     steady: bool = True
 
     def __post_init__(self) -> None:
-        # Comparisons with NaN are false, so they ask for what is right.
+        # Each condition states what is valid: comparisons with NaN are false, so NaN is refused.
         if self.start is not None and not 0 <= self.start < math.inf:
             raise ReliableSwapError(f"start is {self.start}; give seconds after the clip's first frame")
         if self.end is not None and not (self.start or 0) < self.end < math.inf:
@@ -96,7 +96,7 @@ def swap_clip(
     signer: Credentials | None,
     nodes: Nodes | None = None,
 ) -> Iterator[VideoProgress | VideoResult]:
-    """What `SwapCalls.video` does."""
+    """Do the work of `SwapCalls.video`."""
     began, busy = time.perf_counter(), Busy()
     whom = checked_people(people)
     info, target, folder, encoding = _checked(clip, output, video, overwrite)
@@ -119,7 +119,7 @@ def swap_clip(
         new = {"id": fresh_record.id, "time": fresh_record.time, "consent": said}
         kept = folder.begin(job, new, fresh=video.fresh)
         if said is not None and said["statement"] != (kept["consent"] or {}).get("statement"):
-            # An earlier run is gone on with, and only now was this stated.
+            # An earlier run is resumed, and this statement is new.
             kept = folder.restate(job, {**kept, "consent": said})
 
         reader = ClipReader(info)
@@ -211,7 +211,7 @@ def swap_clip(
 def _checked(
     clip: str | os.PathLike[str], output: str | os.PathLike[str], video: VideoSettings, overwrite: bool
 ) -> tuple[ClipInfo, Path, WorkFolder, Encoding]:
-    """What can be refused before any work is."""
+    """Check everything that can be checked before any work; return what the run needs."""
     target = check_clip_output(output, overwrite=True)
     folder = WorkFolder(target)
     if not folder.may_replace():

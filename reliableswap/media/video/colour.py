@@ -1,7 +1,7 @@
-"""Between a clip's planes and RGB: a frame is read as RGB, and only what changed is added back to its planes.
+"""Convert between a clip's YUV planes and RGB: read a frame as RGB, and add only what changed back to its planes.
 
-So pixels that nothing changed stay bit for bit until the encoder, values outside of RGB's range survive, and 10-bit
-samples keep their bits.
+So unchanged pixels reach the encoder bit for bit, values outside RGB's range survive, and 10-bit samples keep their
+bits.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _WEIGHTS = {
     1: (0.2126, 0.0722),
     9: (0.2627, 0.0593),
     10: (0.2627, 0.0593),
-}  # red and blue in luma, by H.273's matrix
+}  # weights of red and blue in luma, by H.273's matrix number
 _SD_WEIGHTS = (0.299, 0.114)
-_SWSCALE = {1: 1, 9: 9, 10: 9}  # FFmpeg's numbers of the same matrices; 5 is that of standard definition
-_SUBSAMPLED = {"420": (2, 2), "422": (2, 1), "444": (1, 1)}  # chroma's width and height, reduced by
+_SWSCALE = {1: 1, 9: 9, 10: 9}  # FFmpeg's numbers of these matrices; 5 is standard definition's
+_SUBSAMPLED = {"420": (2, 2), "422": (2, 1), "444": (1, 1)}  # chroma's width and height are divided by these
 _FULL, _LIMITED = 2, 1
 _THREAD = threading.local()
 
@@ -47,11 +47,11 @@ class Colours:
 
     @classmethod
     def of(cls, info: ClipInfo) -> Colours:
-        """The working format that loses nothing of the clip's samples up to 10 bits."""
+        """Choose the working format that keeps the clip's samples of up to 10 bits without loss."""
         name = info.pixel_format
         full = name.startswith("yuvj") or info.colour.range == _FULL
         matrix = info.colour.matrix
-        if matrix in (0, 2, 3):  # RGB, or not said: players take HD's matrix from 720 lines on
+        if matrix in (0, 2, 3):  # RGB, or not stated: players assume HD's matrix from 720 lines on
             matrix = 1 if min(info.width, info.height) >= 720 else 6
         layout = next((one for one in _SUBSAMPLED if one in name), None)
         if layout is None:
@@ -59,11 +59,11 @@ class Colours:
         if layout is None:
             layout = (
                 "420" if name.startswith("gray") else "444"
-            )  # RGB and palettes keep their colours' sharpness
+            )  # RGB and palettes keep full chroma resolution
             full = full or not name.startswith(("gray", "yuv"))
         height, width = info.stored_size
         if (layout == "420" and height % 2) or (layout in ("420", "422") and width % 2):
-            layout = "444"  # encoders take odd sizes only so
+            layout = "444"  # encoders accept odd sizes only in 4:4:4
         return cls(f"yuv{layout}p{'10le' if info.depth > 8 else ''}", matrix, full)
 
     @property
@@ -76,7 +76,7 @@ class Colours:
         return _SUBSAMPLED[self.format[3:6]]
 
     def planes(self, frame: Any) -> Any:
-        """The frame in the working format; samples stay as they are where the format is that already."""
+        """Convert a frame to the working format; return the frame itself if it has that format already."""
         current = frame.format.name.replace("yuvj", "yuv")
         if current == self.format:
             return frame
@@ -105,9 +105,9 @@ class Colours:
         return array
 
     def add(self, frame: Any, change: np.ndarray, box: Box) -> None:
-        """Add a change (h,w,3) int16 of RGB to the planes inside a box, in place; the frame has to be writable.
+        """Add a change (h,w,3) int16 of RGB to the planes inside a box, in place; the frame must be writable.
 
-        The box has to lie on whole chroma samples, or end at the picture's border.
+        The box must align with whole chroma samples, or end at the picture's border.
         """
         scaled = cv2.transform(change, self._to_yuv)
         luma, cb, cr = cv2.split(scaled)
@@ -122,7 +122,7 @@ class Colours:
             self._add_plane(frame, index, plane, small)
 
     def grey_steps(self, change: np.ndarray) -> np.ndarray:
-        """(h,w) int16 steps of the luma samples for a change (h,w) float32 that red, green and blue share."""
+        """(h,w) float32, a change common to red, green and blue -> (h,w) int16, the change of the luma samples."""
         return np.rint(change * np.float32(self._luma_scale)).astype(np.int16)
 
     def add_grey(self, frame: Any, steps: np.ndarray) -> None:
@@ -140,7 +140,7 @@ class Colours:
 
     @property
     def _luma_scale(self) -> float:
-        """Sample values for one grey level of 8-bit RGB."""
+        """Luma sample values per grey level of 8-bit RGB."""
         return (1 if self.full else 219 / 255) * (1 if self.depth == 8 else 4)
 
     @property
@@ -149,7 +149,7 @@ class Colours:
 
     @cached_property
     def _to_yuv(self) -> np.ndarray:
-        """(3,3) from a change of 8-bit RGB to one of the samples."""
+        """(3,3) matrix from a change of 8-bit RGB to a change of the samples."""
         red, blue = _WEIGHTS.get(self.matrix, _SD_WEIGHTS)
         green = 1 - red - blue
         luma = np.array([red, green, blue])
@@ -172,14 +172,14 @@ class Colours:
 
 
 def _reformatter() -> Any:
-    """This thread's reformatter; a frame alone would make one of its own, which takes as long as converting it."""
+    """Return this thread's reformatter. Without it, each frame makes its own, which takes as long as the conversion."""
     if not hasattr(_THREAD, "reformatter"):
         _THREAD.reformatter = pyav().video.reformatter.VideoReformatter()
     return _THREAD.reformatter
 
 
 def _samples(frame: Any, index: int) -> np.ndarray:
-    """(h,w) a view of one plane's samples."""
+    """Return a view (h,w) of one plane's samples."""
     plane = frame.planes[index]
     kind = np.dtype("<u2" if frame.format.name.endswith("10le") else "u1")
     rows = np.frombuffer(plane, kind)

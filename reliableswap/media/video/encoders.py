@@ -1,4 +1,4 @@
-"""Encoders of clips: which there are, and what "quality" means to each."""
+"""Encoders of clips: which ones exist, and what "quality" means to each."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from .library import pyav
 
 @dataclass(frozen=True)
 class Encoder:
-    """One encoder of FFmpeg's.
+    """One of FFmpeg's encoders.
 
-    codec: what it writes. control: its option for constant quality, with the values at quality 100 and 0.
-    options: further options. formats: pixel formats by working format, where it takes others.
+    codec: what it writes. control: its option for constant quality. best, worst: that option's values at quality 100
+    and 0. options: further options.
     """
 
     name: str
@@ -28,7 +28,7 @@ class Encoder:
     best: float
     worst: float
     options: Mapping[str, str]
-    tag: str = ""  # the name in MP4 that the most players know
+    tag: str = ""  # the codec tag in MP4 that most players know
     only_420: bool = False
     depths: tuple[int, ...] = (8, 10)
     hardware: bool = False
@@ -39,8 +39,8 @@ class Encoder:
 
 
 _X265 = {"x265-params": "log-level=error"}
-# x264's mbtree gives other bytes from run to run on CPUs with AVX-512, and a run that goes on has to end the same.
-# At quality 85, the default, software encoders are near crf 17 (H.264), where nothing is seen beside the original.
+# x264's mbtree gives different bytes from run to run on CPUs with AVX-512, but a resumed run must end the same.
+# At quality 85, the default, software encoders are near crf 17 (H.264), which looks the same as the original.
 ENCODERS = {
     "h264": Encoder("libx264", "h264", "crf", 11, 51, {"preset": "veryfast", "mbtree": "0"}, "avc1"),
     "h265": Encoder("libx265", "hevc", "crf", 13, 51, {"preset": "fast", **_X265}, "hvc1"),
@@ -62,7 +62,7 @@ _BY_CODEC = {"h264": "h264", "hevc": "h265", "av1": "av1", "libdav1d": "av1"}
 
 
 def available() -> list[str]:
-    """The encoders that this PyAV has; those of hardware may still lack the hardware."""
+    """Return the encoders of this PyAV. A hardware encoder may still lack its hardware."""
     return [name for name, one in ENCODERS.items() if _has(one)]
 
 
@@ -78,7 +78,7 @@ def _has(encoder: Encoder) -> bool:
 class Encoding:
     """How a clip is encoded. key: of ENCODERS. format: the frames' working format.
 
-    threads: of the encoder, whose pictures depend on them; nodes of a cluster take those of the caller.
+    threads: of the encoder, whose output depends on their number, so that cluster nodes use the caller's.
     """
 
     key: str
@@ -88,7 +88,7 @@ class Encoding:
 
     @classmethod
     def choose(cls, encoder: str, quality: int, info: ClipInfo, colours: Colours) -> Encoding:
-        """Check a choice against a clip; "auto" takes the clip's own codec where there is an encoder, else H.264."""
+        """Check a choice against a clip. "auto" is the clip's own codec if there is an encoder for it, else H.264."""
         if not 1 <= quality <= 100:
             raise ClipError(f"quality is {quality}; give 1 to 100")
         key = encoder
@@ -117,7 +117,7 @@ class Encoding:
         return ENCODERS[self.key]
 
     def stream(self, container: Any, info: ClipInfo, colours: Colours, keys: int) -> Any:
-        """Add the stream to a container being written; `keys`: frames from one key frame to the next at most."""
+        """Add the stream to a container being written. keys: the most frames from one key frame to the next."""
         one = self.encoder
         options = {**one.options, one.control: one.control_value(self.quality)}
         stream = container.add_stream(one.name, rate=info.rate, options=options)
@@ -128,7 +128,7 @@ class Encoding:
         context.time_base = 1 / info.rate
         context.gop_size = keys
         if one.codec != "av1":
-            context.max_b_frames = 0  # a packet a frame, in the order of time: time stamps are the clip's own
+            context.max_b_frames = 0  # one packet per frame, in time order: timestamps are the clip's own
         context.sample_aspect_ratio = info.pixel_aspect
         context.color_range = 2 if colours.full else 1
         tags = info.colour

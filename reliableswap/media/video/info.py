@@ -1,4 +1,4 @@
-"""What a clip is: its size as displayed, its times, colours and streams, and whether it can be swapped."""
+"""Facts about a clip: displayed size, times, colours and streams, and whether it can be swapped."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from reliableswap.media.picture import printable
 from .library import clip_errors, open_clip
 from .orientation import Orientation
 
-_MEASURED = 100  # packets on which a frame rate is measured that the container does not say
+_MEASURED = 100  # packets from which a frame rate is measured if the container states none
 _HDR = {16: "PQ (HDR10, Dolby Vision)", 18: "HLG"}  # transfer characteristics by their number in H.273
 
 
 @dataclass(frozen=True)
 class ColourTags:
-    """The numbers of H.273 that a clip declares; 2 or 0 stands for "not said"."""
+    """The numbers of H.273 that a clip declares; 2 or 0 stands for "not stated"."""
 
     range: int
     primaries: int
@@ -43,9 +43,9 @@ class StreamInfo:
 class ClipInfo:
     """A clip's picture stream; sizes and times as stored, unless said otherwise.
 
-    width, height: as displayed, in pixels. rate: average frames a second. first_pts: the first frame's time stamp in
+    width, height: as displayed, in pixels. rate: average frame rate. first_pts: the first frame's timestamp in
     `time_base`. length: seconds that the container declares for the picture, None if it does not.
-    depth: bits of a sample. others: the streams beside the picture.
+    depth: bits per sample. others: the streams beside the picture.
     """
 
     path: Path
@@ -74,7 +74,7 @@ class ClipInfo:
         return self.orientation.size(self.height, self.width)
 
     def stamp(self, frame: Any) -> int | None:
-        """A decoded frame's time stamp; AVI has none for display, and FFmpeg gives those of decoding for it."""
+        """Return a decoded frame's presentation timestamp, or its decoding timestamp in AVI, which has no other."""
         return _stamp(frame, self.container)
 
     def check(self) -> None:
@@ -116,7 +116,7 @@ def _stamp(frame: Any, container: str) -> int | None:
 
 
 def picture_stream(container: Any) -> Any:
-    """The first video stream that is no cover picture."""
+    """Return the first video stream that is not cover art."""
     streams = container.streams.video
     return next((one for one in streams if "attached_pic" not in _disposition(one)), streams[0])
 
@@ -154,15 +154,15 @@ def _info(path: Path, name: str, container: Any, stream: Any, frame: Any) -> Cli
         pixel_aspect=Fraction(stream.sample_aspect_ratio or 1) or Fraction(1),
         interlaced=bool(frame.interlaced_frame),
         alpha=(any(component.is_alpha for component in form.components) and form.name not in ("pal8",))
-        or stream.metadata.get("alpha_mode") == "1",  # VP8's and VP9's, which FFmpeg's own decoders leave out
+        or stream.metadata.get("alpha_mode") == "1",  # VP8's and VP9's, which FFmpeg's own decoders drop
         others=tuple(others),
     )
 
 
 def _rate(path: Path, stream: Any) -> Fraction:
-    """Average frames a second: by the container's word, or measured on its first packets.
+    """Return the average frame rate: as the container states it, or measured on its first packets.
 
-    What browsers record says no rate, and FFmpeg guesses its clock's.
+    Browser recordings state none, and FFmpeg would guess the time base's.
     """
     if stream.average_rate:
         return Fraction(stream.average_rate)
@@ -186,7 +186,7 @@ def _disposition(stream: Any) -> str:
 
 
 def _matrix(frame: Any) -> tuple[int, ...] | None:
-    """The display matrix that the frame carries."""
+    """Return the display matrix that the frame carries, if any."""
     for data in frame.side_data:
         kind = getattr(data, "type", data)
         if getattr(kind, "name", "") == "DISPLAYMATRIX":
@@ -195,12 +195,12 @@ def _matrix(frame: Any) -> tuple[int, ...] | None:
 
 
 def _length(container: Any, stream: Any, first: Fraction) -> Fraction | None:
-    """Seconds of the picture by the container's word; `first`: the first frame's time."""
+    """Return the picture's length in seconds, as the container states it. first: the first frame's time."""
     if stream.duration:
         return stream.duration * Fraction(stream.time_base)
     said = stream.metadata.get(
         "DURATION", ""
-    )  # Matroska: 00:00:03.033000000, and it is where the stream ends
+    )  # Matroska: the time at which the stream ends, as 00:00:03.033000000
     parts = said.split(":")
     if len(parts) == 3:
         try:

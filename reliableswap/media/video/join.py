@@ -1,4 +1,4 @@
-"""Join segments to a clip with everything else of the original: its packets are copied byte for byte."""
+"""Join segments into a clip, and copy the packets of the original's other streams byte for byte."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from .times import FrameTimes
 
 logger = logging.getLogger(__name__)
 
-_ABOUT_THE_FILE = {  # of the original as a file, and untrue of the result
+_ABOUT_THE_FILE = {  # true of the original's file, but not of the result's
     "major_brand", "minor_version", "compatible_brands", "encoder", "DURATION", "NUMBER_OF_FRAMES", "NUMBER_OF_BYTES",
     "BPS", "_STATISTICS_WRITING_APP", "_STATISTICS_WRITING_DATE_UTC", "_STATISTICS_TAGS", "vendor_id",
 }  # fmt: skip
-_MOST_TICKS = 2**31 - 1  # of a second, in MP4
+_MOST_TICKS = 2**31 - 1  # per second, in MP4
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class Segment:
 
 @dataclass(frozen=True)
 class Joined:
-    """What was written beside the picture. left_out: streams that the container can't hold and that may be missed by
-    nobody, such as time code that it makes anew.
+    """What was written beside the picture. left_out: non-essential streams that the container can't hold, such as
+    timecode, which it makes anew.
     """
 
     copied: tuple[str, ...] = ()
@@ -50,7 +50,7 @@ class Joined:
 
 
 def check_streams(info: ClipInfo, output: Path) -> None:
-    """Raise if the output's container can't hold what is said or written in the clip."""
+    """Raise if the output's container can't hold the clip's sound or subtitles."""
     av = pyav()
     kind = WRITABLE[output.suffix.lower()]
     form = av.format.ContainerFormat(kind, "w")
@@ -72,11 +72,10 @@ def join(
     from_zero: bool = False,
     tags: dict[str, str] | None = None,
 ) -> Joined:
-    """Write segments as one clip with the original's time stamps, sound, subtitles, chapters and attachments.
+    """Write segments as one clip with the original's timestamps, sound, subtitles, chapters and attachments.
 
-    target: its extension is the container. cut: leave out what lies outside of `times`. from_zero: move all time
-    stamps so that the first frame has the time 0. tags: further metadata of the file. The file exists whole or not at
-    all.
+    target: its extension decides the container. cut: leave out what lies outside `times`. from_zero: shift all
+    timestamps so that the first frame is at time 0. tags: further metadata of the file. The file is written atomically.
     """
     if sum(segment.frames for segment in segments) != len(times):
         raise ClipError(f"{target.name}: the segments and the clip's times do not belong together")
@@ -120,7 +119,7 @@ def _like_original(stream: Any, original: Any, info: ClipInfo, encoder: Encoder,
 
 
 def _to_copy(source: Any, info: ClipInfo) -> Iterator[Any]:
-    """The streams beside the picture. Chapters of MP4 files come as a stream too, and are written anew."""
+    """Yield the streams to copy. An MP4 file's chapters are a stream too, which is skipped: they are written anew."""
     for stream in source.streams:
         if stream.index == info.stream or (
             stream.type == "data" and source.chapters() and _is_chapters(stream)
@@ -145,7 +144,7 @@ def _holds(form: Any, stream: Any) -> bool:
 
 
 def _add_streams(out: Any, source: Any, info: ClipInfo) -> tuple[dict[Any, Any], list[str]]:
-    """Streams of the output by those of the original; and what can't be carried over."""
+    """Add the streams to copy; return the output's streams by the original's, and the names of those left out."""
     copies, left_out = {}, []
     for stream in _to_copy(source, info):
         if not _holds(out.format, stream):
@@ -186,7 +185,7 @@ def _copy_facts(
 def _pictures(
     segments: Sequence[Segment], times: FrameTimes, shift: Fraction, stream: Any, extradata: bytes
 ) -> Iterator[Any]:
-    """The picture's packets with the original's time stamps."""
+    """Yield the picture's packets with the original's timestamps."""
     durations, number = times.durations(), 0
     moved = round(shift / times.time_base)
     for segment in segments:
@@ -208,13 +207,13 @@ def _pictures(
 def _others(
     source: Any, copies: dict[Any, Any], times: FrameTimes, shift: Fraction, cut: bool
 ) -> Iterator[Any]:
-    """The packets of all other streams; of a part of the clip, those that begin in it."""
+    """Yield the packets of all other streams; of a cut clip, only those that begin inside the part."""
     begin, end = int(times.pts[0]) * times.time_base, times.end * times.time_base
     moving = [stream for stream in copies if stream.type != "attachment"]
     if not moving:
         return
     for packet in source.demux(moving):
-        if not packet.size:  # what PyAV adds at the end of every stream
+        if not packet.size:  # PyAV ends every stream with an empty packet
             continue
         base = Fraction(packet.time_base)
         stamp = packet.pts if packet.pts is not None else packet.dts
@@ -229,7 +228,7 @@ def _others(
 
 
 def _write(out: Any, pictures: Iterator[Any], others: Iterator[Any]) -> None:
-    """Write both in the order of time, so that the muxer keeps little in memory."""
+    """Interleave both in time order, so that the muxer buffers little."""
     waiting = next(pictures, None)
     for packet in others:
         stamp = packet.dts * Fraction(packet.time_base) if packet.dts is not None else None
@@ -245,12 +244,12 @@ def _write(out: Any, pictures: Iterator[Any], others: Iterator[Any]) -> None:
 
 
 def _own_ticks(time_base: Fraction) -> int:
-    """Ticks of a second in which the picture's time stamps are whole numbers."""
+    """Ticks per second in which the picture's timestamps are whole numbers."""
     return time_base.denominator
 
 
 def _ticks(time_base: Fraction, source: Any) -> int:
-    """Ticks of a second in which the beginnings of all streams are whole numbers, as far as MP4 can hold them."""
+    """Ticks per second in which the start times of all streams are whole numbers, within MP4's limit."""
     ticks = _own_ticks(time_base)
     for stream in source.streams:
         if stream.time_base:

@@ -1,4 +1,4 @@
-"""PyAV, imported when a clip is first touched, and its errors in one line."""
+"""PyAV, imported when a clip is first opened, and its errors in one line."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 from reliableswap.errors import ClipError, ReliableSwapError
 from reliableswap.media.picture import printable
 
-# The only demuxers that see a file: FFmpeg has hundreds, some of which open further files or addresses.
 _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+# The only demuxers whose files are read: FFmpeg has hundreds, some of which open further files or addresses.
 READABLE = "mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "mpegts", "mpeg", "flv"
 
 
@@ -23,13 +23,13 @@ def pyav() -> Any:
         import av
     except ImportError as error:
         raise ClipError("clips need the extra video: pip install 'reliableswap[video]'") from error
-    os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 prints its settings otherwise; 1 lets errors through
+    os.environ.setdefault("SVT_LOG", "1")  # errors only; SVT-AV1 would print its settings
     return av
 
 
 @contextlib.contextmanager
 def clip_errors(name: str, doing: str) -> Iterator[None]:
-    """Turn what PyAV and the disk raise into a ClipError; `doing` completes "NAME can't be ..."."""
+    """Turn errors of PyAV and the disk into a ClipError; `doing` completes "NAME can't be ..."."""
     av = pyav()
     try:
         yield

@@ -1,4 +1,4 @@
-"""How a player turns and mirrors stored frames, by the container's display matrix."""
+"""How a player rotates and mirrors stored frames, given the container's display matrix."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ UPRIGHT: Matrix = (1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
 
 @dataclass(frozen=True)
 class Orientation:
-    """The stored picture is transposed first, then mirrored left to right and top to bottom.
+    """How to display the stored picture: transpose it first, then mirror it left to right and top to bottom.
 
-    matrix: nine integers as FFmpeg stores them, to be written back.
+    matrix: the nine integers that FFmpeg stores, to be written to the output.
     """
 
     matrix: Matrix = UPRIGHT
@@ -24,7 +24,7 @@ class Orientation:
 
     @classmethod
     def of(cls, matrix: Matrix | None) -> Orientation | None:
-        """Read a display matrix; None where it turns by other than quarter turns."""
+        """Read a display matrix; return None if it rotates by anything but quarter turns."""
         if matrix is None:
             return cls()
         a, b, _, c, d, _, *_ = matrix
@@ -41,7 +41,7 @@ class Orientation:
 
     @property
     def degrees(self) -> int:
-        """The clockwise turn of the display, without mirroring."""
+        """The clockwise rotation for display, without mirroring."""
         if not self.transposed:
             return 180 if self.upside_down else 0
         return 270 if self.upside_down else 90
@@ -51,14 +51,14 @@ class Orientation:
         return (width, height) if self.transposed else (height, width)
 
     def upright(self, stored: np.ndarray) -> np.ndarray:
-        """(H,W,...) as displayed."""
+        """Return a stored picture (H,W,...) as displayed."""
         if not self.changes:
             return stored
         turned = stored.swapaxes(0, 1) if self.transposed else stored
         return np.ascontiguousarray(turned[self._steps()])
 
     def stored(self, upright: np.ndarray) -> np.ndarray:
-        """(h,w,...) as stored: the reverse of `upright`."""
+        """Return a displayed picture (h,w,...) as stored: the reverse of `upright`."""
         if not self.changes:
             return upright
         turned = upright[self._steps()]
@@ -67,7 +67,7 @@ class Orientation:
     def stored_box(
         self, box: tuple[int, int, int, int], height: int, width: int
     ) -> tuple[int, int, int, int]:
-        """x0 y0 x1 y1 (ends excluded) in the stored picture of a box in the displayed one of that height and width."""
+        """Map x0 y0 x1 y1 (ends excluded) from the displayed picture, of that height and width, to the stored one."""
         x0, y0, x1, y1 = box
         if self.mirrored:
             x0, x1 = width - x1, width - x0

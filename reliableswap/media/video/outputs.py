@@ -1,4 +1,4 @@
-"""Names of clips: which are clips, and where one can be written."""
+"""File names of clips: which files are clips, and where a clip can be written."""
 
 from __future__ import annotations
 

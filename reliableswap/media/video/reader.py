@@ -1,4 +1,4 @@
-"""Frames of a clip in their order, upright and in RGB, from any time on."""
+"""Read a clip's frames in order, upright and in RGB, from any time on."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from .info import ClipInfo, picture_stream
 from .library import clip_errors, open_clip
 from .times import FrameTimes
 
-_TOLERANCE = Fraction(1, 2)  # seconds: containers round, and count sound that is longer
-# Frames before the wanted one at which decoding starts: a key frame may need what is before it, and some containers'
-# searches end behind it.
+_TOLERANCE = Fraction(1, 2)  # seconds: containers round lengths, and include longer sound
+# Frames before the wanted one to seek to, tried in turn: a key frame may need earlier frames, and some containers seek
+# past the target.
 _RUN_UPS = (12, 48, 192, 768)
 
 
@@ -34,20 +34,20 @@ class ClipFrame:
 
 
 class ClipReader:
-    """Reads one clip; every iteration opens the file anew, so several can run at the same time.
+    """Reads one clip; every iteration opens the file anew, so that several can run at the same time.
 
-    Frames without a time stamp (some AVI files) get one from their number.
+    Frames without a timestamp (some AVI files) get one from their number.
     """
 
     def __init__(self, info: ClipInfo) -> None:
         self.info, self.colours = info, Colours.of(info)
-        self._grey: np.ndarray | None = None  # what `with_changes` added last, and its steps
+        self._grey: np.ndarray | None = None  # the `grey` that `with_changes` added last, and its steps
         self._steps = np.zeros((0, 0), np.int16)
 
     def frames(self, begin: int | None = None, end: int | None = None) -> Iterator[ClipFrame]:
-        """Yield the frames with begin <= pts < end; None stands for the clip's own begin and end.
+        """Yield the frames with begin <= pts < end; None stands for the clip's own beginning and end.
 
-        A clip that ends before its container says, or that can't be decoded on the way, raises ClipError.
+        Raise ClipError for a clip that ends earlier than its container states, or that fails to decode on the way.
         """
         for pts, duration, frame in self._stored(begin, end):
             yield self._frame(pts, duration, frame)
@@ -84,7 +84,7 @@ class ClipReader:
         return ClipFrame(pts, duration, rgb, frame)
 
     def _decoded(self, begin: int | None, run_up: int = 0) -> Generator[tuple[int, int, Any], None, None]:
-        """Yield (pts, duration, frame) from some frames before a time stamp on, with rising time stamps."""
+        """Yield (pts, duration, frame) with rising timestamps, from `run_up` frames before the timestamp `begin` on."""
         info = self.info
         step = max(1, round(1 / (info.rate * info.time_base)))
         with open_clip(info.path) as container, clip_errors(info.name, "read"):
@@ -114,7 +114,7 @@ class ClipReader:
             self._check_end(last, step, duration)
 
     def _check_end(self, last: int | None, step: int, duration: int) -> None:
-        """Raise if the clip ended early. duration: of the last frame, which may be held."""
+        """Raise if the clip ended early. duration: of the last frame, which may be shown for long."""
         info = self.info
         if last is None or info.length is None:
             return
@@ -126,7 +126,7 @@ class ClipReader:
             )
 
     def at(self, numbers: Sequence[int], times: FrameTimes) -> Iterator[tuple[int, ClipFrame]]:
-        """Yield (number, frame) for rising numbers of frames; decodes only what is near them."""
+        """Yield (number, frame) for rising numbers of frames; decode only what is near them."""
         waiting = list(numbers)
         near = max(_RUN_UPS[1], round(float(self.info.rate) * 2))
         while waiting:
@@ -159,10 +159,10 @@ class ClipReader:
     def with_changes(
         self, frame: ClipFrame, after: np.ndarray, boxes: Sequence[Box], grey: np.ndarray | None
     ) -> Any:
-        """PyAV's frame with what changed from `frame.rgb` to `after` (H,W,3) inside the boxes, and with `grey` added.
+        """Add to PyAV's frame what changed from `frame.rgb` to `after` (H,W,3) inside the boxes, and `grey`; return it.
 
-        boxes: upright, inside the picture. grey (H,W) float32: a change of all three channels, or None; an array that
-        is given again has to be the same.
+        boxes: upright, inside the picture. grey (H,W) float32: a change of all three channels, or None. An array that
+        is passed again must hold the same values.
         """
         stored = self.colours.planes(frame.stored)
         height, width = after.shape[:2]
@@ -186,7 +186,7 @@ class ClipReader:
 
 
 def _apart(boxes: Sequence[Box]) -> list[Box]:
-    """Boxes that share pixels become one: a change may be added only once."""
+    """Merge boxes that share pixels, or may do so on whole chroma samples: a change must be added only once."""
     apart: list[Box] = []
     for box in boxes:
         x0, y0, x1, y1 = box

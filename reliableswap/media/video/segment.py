@@ -16,9 +16,9 @@ from .library import clip_errors, open_clip, pyav
 
 
 class SegmentWriter:
-    """Encodes frames into a file that exists whole or not at all; use it in a `with` statement.
+    """Encodes frames into a file, written atomically; use it in a `with` statement.
 
-    Frames are numbered, not timed: the joined clip takes its time stamps from the clip that was read.
+    Frames are numbered, not timed: the joined clip takes its timestamps from the original.
     """
 
     def __init__(self, path: Path, encoding: Encoding, info: ClipInfo, colours: Colours, keys: int) -> None:
@@ -36,30 +36,30 @@ class SegmentWriter:
         return self
 
     def write(self, frame: Any) -> None:
-        """Encode PyAV's frame, which is in the clip's working format."""
+        """Encode a PyAV frame in the clip's working format."""
         target = self._stream.pix_fmt
         if frame.format.name.replace("yuvj", "yuv") != target:
             frame = frame.reformat(format=target)
         frame.pts, frame.time_base = self.written, 1 / self._info.rate
-        frame.pict_type = 0  # the encoder chooses, not the encoder of the original
+        frame.pict_type = 0  # the encoder chooses: drop the original's frame type
         self.written += 1
         self._container.mux(self._stream.encode(frame))
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> bool | None:
-        """Write the frames that the encoder still holds, and give the file its name; after an error there is none."""
+        """Write the frames that the encoder still holds, and give the file its name; after an error, leave no file."""
         with ExitStack() as stack:
             stack.push(self._stack.pop_all())
             if error is None:
                 self._container.mux(self._stream.encode(None))
                 return None
-            # Closing flushes to a draft that is thrown away; what that raises would hide the error.
+            # Closing flushes to a draft that is thrown away; an error there would hide the original one.
             with suppress(Exception):
                 self._container.close()
             return stack.pop_all().__exit__(kind, error, trace)
 
 
 def packets_of(path: Path, frames: int) -> list[Any]:
-    """The packets of a segment, one for each frame in the order of time; raise if they are not `frames`."""
+    """Read a segment's packets, one per frame in time order; raise unless there are `frames` of them."""
     with open_clip(path) as container, clip_errors(path.name, "read"):
         packets = [packet for packet in container.demux(container.streams.video[0]) if packet.size]
     stamps = [packet.pts for packet in packets]

@@ -1,4 +1,4 @@
-"""The time stamps of a range of a clip's frames."""
+"""The timestamps of a range of a clip's frames."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class FrameTimes:
         return len(self.pts)
 
     def durations(self) -> np.ndarray:
-        """(N,) int64 the time from each frame to the next."""
+        """(N,) int64, the time from each frame to the next."""
         return np.append(np.diff(self.pts), self.last)
 
     def seconds(self, number: int) -> float:
@@ -35,12 +35,12 @@ class FrameTimes:
 
     @property
     def end(self) -> int:
-        """The time stamp at which the last frame ends."""
+        """The timestamp at which the last frame ends."""
         return int(self.pts[-1]) + self.last
 
     @cached_property
     def variable(self) -> bool:
-        """Whether frames last differently, by more than the rounding of time stamps."""
+        """Whether frame durations differ by more than the rounding of timestamps."""
         steps = np.diff(self.pts)
         return bool(len(steps) and steps.max() - steps.min() > 1)
 
@@ -49,7 +49,7 @@ class FrameTimes:
         return FrameTimes(self.pts[first:end], int(self.durations()[end - 1]), self.time_base)
 
     def number_at(self, pts: int) -> int:
-        """The number of the first frame at or after a time stamp."""
+        """The number of the first frame at or after a timestamp."""
         return bisect.bisect_left(self.pts, pts)
 
     def save(self, path: Path) -> None:
@@ -67,5 +67,5 @@ class FrameTimes:
 
 
 def times_of(pts: Sequence[int], last: int, time_base: Fraction) -> FrameTimes:
-    """The times of frames that were read."""
+    """Make the FrameTimes of frames that were read."""
     return FrameTimes(np.array(pts, np.int64), max(1, last), time_base)
