@@ -14,7 +14,7 @@ from .task import Task
 
 
 class Positions(Sampler[list[int]]):
-    """Yield batches of sample indices for one rank, from `first_step` on. A step takes `pieces` batches per rank."""
+    """Batches of sample indices for one rank, from `first_step` on. A step takes `pieces` batches per rank."""
 
     def __init__(
         self, first_step: int, last_step: int, batch: int, rank: int, ranks: int, pieces: int = 1

@@ -86,7 +86,7 @@ def tensors_of(module: nn.Module) -> list[Tensor]:
 
 
 class Stepper:
-    """Clip each optimizer's gradient norm, step it and zero its gradients; count the steps that fp16 overflow skips.
+    """Clips each optimizer's gradient norm, steps it and zeroes its gradients; counts steps skipped by fp16 overflow.
 
     It replaces Accelerate's optimizer wrappers: they share one scaler, and the second would unscale the first one's
     gradients again.

@@ -64,7 +64,7 @@ def _step_of(line: str) -> float:
 
 
 class RunLog:
-    """Log on the main process; other ranks only accumulate."""
+    """Logs on the main process; other ranks only accumulate."""
 
     def __init__(self, accelerator: Accelerator, settings: RunSettings, step: int) -> None:
         self.accelerator, self.settings = accelerator, settings

@@ -55,7 +55,7 @@ def launched_processes() -> int:
 
 
 class TripletFolders:
-    """Map sample i of a run to a sample of one of the folders.
+    """Maps sample i of a run to a sample of one of the folders.
 
     A round is one batch of every rank. All its batches come from one folder, drawn by `shares`: folders differ in the
     size of their pictures, and ranks with smaller ones would wait for the others. Every folder's samples are taken

@@ -52,7 +52,7 @@ def teacher_features(crops: Crops, choice: EncoderChoice, workers: int) -> np.nd
 
 
 class _Embed:
-    """Map rows of crops to the rows and their vectors; picklable, for worker processes."""
+    """Maps rows of crops to the rows and their vectors; picklable, for worker processes."""
 
     def __init__(self, crops: Crops, choice: EncoderChoice) -> None:
         self.crops, self.choice = crops, choice
