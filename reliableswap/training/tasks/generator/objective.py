@@ -1,7 +1,7 @@
 """Which loss compares what: every sample gets the losses that its kind has a reference for.
 
 A truth supervises all pixels. Without one, the face is judged by its identity and by what the target prescribes
-(colours, mesh, gaze), and the target supervises the pixels beside the face.
+(colours, mesh, gaze), and the target supervises the pixels outside the face.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Step:
         self.settings, self.frozen, self.batch = settings, frozen, batch
         self.network, self.discriminator = network, discriminator
         self.target, self.source, self.truth = batch["target"], batch["source"], batch["truth"]
-        self.plain = batch["plain"]  # the target without painted glasses: losses must not ask for these
+        self.plain = batch["plain"]  # the target without painted glasses, which losses must not ask for
         self.face = batch["face_mask"]
         self.has_truth = batch["has_truth"]
         self.no_truth = 1 - self.has_truth

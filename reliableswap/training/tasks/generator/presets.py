@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-# Shared by the published recipes. The losses with weight 0 are used by the light generator's recipe only.
+# Shared by the published recipes. Losses with weight 0 here belong to the light generator's recipe only.
 _PUBLISHED: dict[str, Any] = {
     "guidance": False,
     "train_batch_size": 8,

@@ -25,7 +25,7 @@ Batch = dict[str, Tensor]
 _BATCH = 16
 _GRID = (7, 5)  # rows of pairs without truth, and of cycle triplets
 _TIE = 1e-6  # cosines of one photo differ by less, through rounding
-_MARGIN = 0.05  # least gain in cosine to the source by which a swap does not ignore it
+_MARGIN = 0.05  # with a smaller gain in cosine to the source, a swap counts as ignoring it
 
 
 class Validation:
