@@ -1,4 +1,4 @@
-"""Batches of samples that follow from the step, so that a resumed run neither repeats nor skips any."""
+"""Batches whose samples the step determines, so that a resumed run neither repeats nor skips any."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .task import Task
 
 
 class Positions(Sampler[list[int]]):
-    """Batches of sample positions of one rank, from `first_step` on. A step takes `pieces` batches of every rank."""
+    """Batches of sample indices for one rank, from `first_step` on. A step takes `pieces` batches per rank."""
 
     def __init__(
         self, first_step: int, last_step: int, batch: int, rank: int, ranks: int, pieces: int = 1
@@ -32,7 +32,7 @@ class Positions(Sampler[list[int]]):
 
 
 def make_loader(task: Task, settings: RunSettings, step: int, rank: int, ranks: int) -> DataLoader[Any]:
-    """The batches of one rank after `step` steps."""
+    """Make the loader of one rank's batches after `step` steps."""
     workers = settings.dataloader_num_workers
     pieces = settings.gradient_accumulation_steps
     return DataLoader(
@@ -45,15 +45,15 @@ def make_loader(task: Task, settings: RunSettings, step: int, rank: int, ranks: 
         prefetch_factor=4 if workers else None,
         worker_init_fn=_one_thread,
         persistent_workers=workers > 0,
-        # From pinned memory a batch is copied while the device works on the one before.
+        # A batch in pinned memory is copied while the device works on the previous one.
         pin_memory=torch.accelerator.is_available(),
     )
 
 
 def start_loading(loader: DataLoader[Any]) -> Iterator[Any]:
-    """Start the workers and iterate over the batches.
+    """Start the workers and return an iterator over the batches.
 
-    OpenCV's threads are stopped meanwhile: a forked worker hangs when it stops threads that the fork left behind.
+    OpenCV's threads are stopped before the fork: a worker would hang when it stops threads that it did not inherit.
     """
     import cv2
 
@@ -65,7 +65,7 @@ def start_loading(loader: DataLoader[Any]) -> Iterator[Any]:
 
 
 def to_device(batch: Any, device: torch.device) -> Any:
-    """A batch of tensors in dictionaries and lists, on the device."""
+    """Move a batch, tensors nested in dictionaries and lists, to the device."""
     if isinstance(batch, Tensor):
         return batch.to(device, non_blocking=True)
     if isinstance(batch, dict):

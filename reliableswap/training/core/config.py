@@ -1,4 +1,4 @@
-"""Fill a settings dataclass from a preset, a YAML file and the command line, in this order of precedence."""
+"""Fill a settings dataclass from a preset, a YAML file and the command line; each overrides those before it."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ Settings = TypeVar("Settings")
 
 
 def parse_settings(kind: type[Settings], argv: Sequence[str], prog: str, description: str) -> Settings:
-    """Parse options into settings; `--help` prints the values that run without further options.
+    """Parse the command line into settings. `--help` prints the defaults as the preset and the YAML file set them.
 
-    Options may be written with dashes or underscores. A settings class with PRESETS, which maps names to the values
-    that differ from its defaults, has an option --preset.
+    Options may be written with dashes or underscores. A settings class has an option --preset if it has PRESETS, which
+    maps names to the values that differ from its defaults.
     """
     try:
         import tyro
@@ -61,7 +61,7 @@ def parse_settings(kind: type[Settings], argv: Sequence[str], prog: str, descrip
 
 
 def _first_options(argv: Sequence[str]) -> tuple[Path | None, str | None]:
-    """--config and --preset, on which the other options' defaults depend."""
+    """Parse --config and --preset ahead of the other options, whose defaults depend on them."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--config", type=Path)
     parser.add_argument("--preset")
@@ -70,7 +70,7 @@ def _first_options(argv: Sequence[str]) -> tuple[Path | None, str | None]:
 
 
 def read_settings(path: Path, kind: type) -> dict[str, Any]:
-    """The values of a YAML file by field name, each of its field's type; `preset` is one more name."""
+    """Read the values of a YAML file by field name, converted to the fields' types. `preset` may be among the names."""
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -86,7 +86,7 @@ def read_settings(path: Path, kind: type) -> dict[str, Any]:
 
 
 def write_settings(path: Path, settings: Any) -> None:
-    """Write every value; the file given as --config repeats the run."""
+    """Write every value to a YAML file, which repeats the run if passed as --config."""
     values = {
         name: str(value) if isinstance(value, Path) else value
         for name, value in dataclasses.asdict(settings).items()
@@ -95,13 +95,13 @@ def write_settings(path: Path, settings: Any) -> None:
 
 
 def _converted(kind: Any, value: Any, name: str) -> Any:
-    """The value as the field's type."""
+    """Convert a value to the field's type."""
     if isinstance(kind, types.UnionType):
         if value is None:
             return None
         kind = next(k for k in typing.get_args(kind) if k is not type(None))
     if typing.get_origin(kind) is Literal:
-        if value is False:  # YAML 1.1 reads a bare `no` so
+        if value is False:  # YAML 1.1 reads a bare `no` as False
             value = "no"
         if value not in typing.get_args(kind):
             raise ReliableSwapError(

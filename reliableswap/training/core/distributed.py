@@ -1,4 +1,4 @@
-"""The processes of a run: who they are, and how they decide together."""
+"""The processes of a run: their process group, and decisions that they make together."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Result = TypeVar("Result")
 
 
 class SharedError(ReliableSwapError):
-    """An error that every rank raises; one of them has to report it."""
+    """An error raised on every rank, so that a single rank can report it."""
 
 
 def processes() -> PartialState:
-    """The process group, created as Accelerator would create it.
+    """Return the process group, created as Accelerator would create it.
 
     PartialState is a singleton and later options are ignored, so the timeout is set here: ranks wait while the first
     one aligns and labels photos, which may take longer than NCCL's ten minutes.

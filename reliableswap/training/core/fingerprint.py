@@ -1,4 +1,4 @@
-"""What a resumed run must have in common with the run it goes on with: settings that matter, and the data."""
+"""What a resumed run must share with the run that it continues: the settings that matter, and the data."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Fingerprint:
 
     @classmethod
     def of(cls, settings: RunSettings, task: Task, ranks: int) -> Fingerprint:
-        """Of a run. Paths are left out: the task's data says what lies there."""
+        """Return the fingerprint of a run. Paths are left out: the task's digests cover the data there."""
         hints = typing.get_type_hints(type(settings))
         kept = {
             one.name: getattr(settings, one.name)
@@ -36,7 +36,7 @@ class Fingerprint:
         return cls({"processes": ranks, **kept}, task.fingerprint())
 
     def require_same(self, other: Fingerprint, message: str) -> None:
-        """Raise an error that begins with the message and names every field that differs, if one does."""
+        """Raise an error if fields differ; it begins with the message and names them all."""
         differences = [
             f"{name} {ours.get(name, 'absent')} -> {theirs.get(name, 'absent')}"
             for ours, theirs in ((self.settings, other.settings), (self.data, other.data))
@@ -48,7 +48,7 @@ class Fingerprint:
 
 
 def digest_of_files(paths: Iterable[Path]) -> str:
-    """Sixteen digits that follow from the names, sizes and ends of files; Parquet keeps its statistics at the end."""
+    """Sixteen-digit digest of the names, sizes and ends of files; Parquet keeps its statistics at the end."""
     digest = hashlib.sha256()
     for path in paths:
         size = path.stat().st_size
@@ -59,7 +59,7 @@ def digest_of_files(paths: Iterable[Path]) -> str:
 
 
 def digest_of_names(folder: Path, paths: Iterable[Path]) -> str:
-    """Sixteen digits that follow from the names, below the folder, and the sizes of files."""
+    """Sixteen-digit digest of the names, relative to the folder, and the sizes of files."""
     digest = hashlib.sha256()
     for path in paths:
         digest.update(repr((path.relative_to(folder).as_posix(), path.stat().st_size)).encode())

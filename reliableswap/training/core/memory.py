@@ -1,4 +1,4 @@
-"""Memory of the C library, for trainings on a CPU."""
+"""Memory allocation by the C library, for trainings on a CPU."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _GROWTH = 64 * 2**20
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep the memory that a step frees for the next one; other C libraries are left as they are.
+    """Make glibc keep the memory that a step frees for the next one; do nothing with other C libraries.
 
-    By default it returns large blocks to the system and fetches them again, with a page fault for every 4 KB: a tenth
+    By default it returns large blocks to the system and requests them again, with a page fault for every 4 KB: a tenth
     of a step's time.
     """
     if not sys.platform.startswith("linux"):

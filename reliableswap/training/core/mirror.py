@@ -1,7 +1,7 @@
-"""A run whose output folder is in object storage: it works in a folder of this machine, and what is complete is copied.
+"""Runs whose output folder is in object storage: they work in a local folder and upload complete files.
 
-A checkpoint's position.json is uploaded last and removed first, and without it a folder is no checkpoint. So whatever
-stops a run, the storage holds whole checkpoints only.
+A checkpoint's position.json is uploaded last and removed first, and a folder without it does not count as a checkpoint.
+So however a run is stopped, the storage holds only complete checkpoints.
 """
 
 from __future__ import annotations
@@ -28,18 +28,21 @@ from .state import POSITION_FILE, checkpoints
 
 logger = logging.getLogger(__name__)
 
-_KEPT_HERE = {"crops", "labels", "surrogates"}  # what a run can make again, and what shows people
+_KEPT_HERE = {"crops", "labels", "surrogates"}  # not uploaded: they can be made again, and show people
 
 
 class Mirror:
-    """A remote run folder and the local folder in its place."""
+    """A remote run folder and the local folder that stands in for it."""
 
     def __init__(self, remote: Path, local: Path) -> None:
         self.remote, self.local = remote, local
         self._sent: dict[str, tuple[int, int]] = {}
 
     def fetch(self) -> None:
-        """Get the newest remote checkpoint with the run's own files, unless as new a one is here; once a machine."""
+        """Fetch the newest remote checkpoint and the run's top-level files, unless a local checkpoint is as new.
+
+        Only the first rank of a machine fetches.
+        """
         if not _first_here():
             return
         steps = sorted(path.parent.name for path in self.remote.glob(f"checkpoint-*/{POSITION_FILE}"))
@@ -54,7 +57,7 @@ class Mirror:
                 (self.local / name).write_bytes((self.remote / name).read_bytes())
 
     def push(self) -> None:
-        """Upload what changed since the last time, and remove the checkpoints that are no more."""
+        """Upload what changed since the last push, and remove remote checkpoints that were deleted locally."""
         complete = checkpoints(self.local)
         there = {path.parent.name for path in self.remote.glob(f"checkpoint-*/{POSITION_FILE}")}
         for folder in complete:
@@ -85,7 +88,7 @@ class Mirror:
 
 
 def mirrored(settings: RunSettings) -> tuple[RunSettings, Mirror | None]:
-    """The settings with a local output folder and a local checkpoint, and the mirror of a remote output folder."""
+    """Return the settings with local paths in place of remote ones, and the mirror of a remote output folder."""
     named = _named_checkpoint(settings)
     if named is not None:
         settings = replace(settings, resume_from_checkpoint=str(work_folder(named)))
@@ -97,7 +100,7 @@ def mirrored(settings: RunSettings) -> tuple[RunSettings, Mirror | None]:
 
 
 def fetch_named(settings: RunSettings) -> None:
-    """Get the remote checkpoint that the settings name, if they do and it is not here; once a machine."""
+    """Fetch the remote checkpoint that the settings name, if any, unless it is here. A machine's first rank does so."""
     named = _named_checkpoint(settings)
     if named is None or not _first_here() or (work_folder(named) / POSITION_FILE).is_file():
         return
@@ -123,7 +126,7 @@ def _first_here() -> bool:
 
 
 def fetch_folder(remote: Path, local: Path) -> None:
-    """Copy a remote folder beside the local place, then rename it."""
+    """Copy a remote folder to a temporary local one, then rename it."""
     part = local.with_name(local.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     for name, _, _ in remote_files(remote):

@@ -23,7 +23,10 @@ def make_optimizers(
     discriminator: nn.Module | None,
     settings: RunSettings,
 ) -> dict[str, Optimizer]:
-    """AdamW for the network with its companions, and one for the discriminator; no weight decay on vectors."""
+    """Make an AdamW for the network and its companions, and one for the discriminator.
+
+    Vectors, such as biases, get no weight decay.
+    """
     betas = (settings.adam_beta1, settings.adam_beta2)
 
     def adam(modules: Iterable[nn.Module], rate: float, decay: float) -> Optimizer:
@@ -32,7 +35,7 @@ def make_optimizers(
             {"params": [p for p in parameters if p.ndim > 1], "weight_decay": decay},
             {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
         ]
-        # A scaler asks every other optimizer of a GPU whether gradients are finite, and so waits for the device.
+        # With any other optimizer, GradScaler reads on the CPU whether gradients are finite, which waits for the GPU.
         fused = {"fused": True} if settings.mixed_precision == "fp16" and parameters[0].is_cuda else {}
         return torch.optim.AdamW(groups, lr=rate, betas=betas, **fused)
 
@@ -44,9 +47,9 @@ def make_optimizers(
 
 
 def make_schedulers(optimizers: Iterable[Optimizer], settings: RunSettings, step: int) -> list[Scheduler]:
-    """Schedules of diffusers that go on after `step` steps. A rate follows from the step, so there is no state.
+    """Make diffusers' schedules, continued after `step` steps. Rates depend on the step alone: no state is saved.
 
-    The optimizers still have their peak rates.
+    The optimizers must still have their peak rates.
     """
     schedulers = []
     for optimizer in optimizers:
@@ -65,10 +68,11 @@ def make_schedulers(optimizers: Iterable[Optimizer], settings: RunSettings, step
 
 
 def make_average(network: nn.Module, averaged: nn.Module, decay: float, step: int) -> EMAModel:
-    """An average that is kept in `averaged` itself, after `step` steps. Buffers are copied, not averaged.
+    """Make an EMA that keeps its weights in `averaged` itself, continued after `step` steps.
 
-    Averaging BatchNorm's statistics as well made no difference: GlassesNet on drawn rectangles, 400 steps, decay 0.998:
-    cross-entropy 0.0252 with averaged and 0.0235 with copied statistics, 0.1093 and 0.1058 after 200 steps.
+    Buffers are copied: averaging BatchNorm's statistics as well did not help. For GlassesNet on drawn rectangles, with
+    decay 0.998, cross-entropy was 0.0252 with averaged and 0.0235 with copied statistics after 400 steps, and 0.1093
+    and 0.1058 after 200.
     """
     average = EMAModel(tensors_of(network), decay=decay, foreach=True)
     average.shadow_params = tensors_of(averaged)
@@ -82,26 +86,27 @@ def tensors_of(module: nn.Module) -> list[Tensor]:
 
 
 class Stepper:
-    """Clips each optimizer's gradients, steps it and zeroes its gradients; counts steps that fp16 overflow costs.
+    """Clips each optimizer's gradient norm, steps it and zeroes its gradients; counts steps skipped by fp16 overflow.
 
-    Accelerate's optimizer wrappers share one scaler, and the second one would unscale the first one's gradients again.
+    It replaces Accelerate's optimizer wrappers: they share one scaler, and the second would unscale the first one's
+    gradients again.
 
-    Whether gradients are finite stays on the device: to look at once would wait for the device at every step. `check`
-    looks. Until then the network may be spoilt, so check before it is used or saved.
+    Whether gradients are finite is recorded on the device, because reading it at every step would wait for the device.
+    `check` reads it. Until then the weights may be corrupt, so call `check` before using or saving the network.
     """
 
-    MAX_SKIPPED = 30  # in a row; each halves the loss scale, of 65536 at first, so that 1e-4 is left
+    MAX_SKIPPED = 30  # in a row; each halves the loss scale, from initially 65536 down to 6e-5
 
     def __init__(self, optimizers: Sequence[Optimizer], max_norm: float, scaler: torch.amp.GradScaler | None):
         self.optimizers, self.max_norm, self.scaler = optimizers, max_norm, scaler
         self.first_step: int | None = None  # since the last check
-        self.taken: list[Tensor] = []  # of the steps since then
+        self.taken: list[Tensor] = []  # one per step since the last check
         self.losses: dict[str, Tensor] = {}  # of the first step since then that was not taken, or zeros
         self.failed: Tensor | None = None
         self.skipped = 0  # in a row, up to the last check
 
     def __call__(self, losses: Mapping[str, Tensor], step: int = 0) -> Tensor:
-        """1 if the step is taken, 0 if not. All ranks see the same gradients."""
+        """Return 1 if the gradients were finite, 0 if not. All ranks see the same gradients."""
         active = [one for one in self.optimizers if any(p.grad is not None for p in parameters_of(one))]
         if self.scaler is not None:
             for optimizer in active:
@@ -123,7 +128,7 @@ class Stepper:
         return taken
 
     def check(self) -> None:
-        """Raise if gradients were not finite: once without a scaler, many times in a row with one."""
+        """Raise if gradients were not finite: in one step without a scaler, in MAX_SKIPPED steps in a row with one."""
         if not self.taken:
             return
         taken, first = torch.stack(self.taken).tolist(), self.first_step or 0
@@ -142,7 +147,7 @@ class Stepper:
                 )
 
     def _note(self, taken: Tensor, losses: Mapping[str, Tensor], step: int) -> None:
-        """Keep whether the step was taken, and the losses of the first one that was not."""
+        """Record whether the step was taken, and the losses of the first one that was not."""
         if not self.taken:
             self.first_step, self.failed = step, torch.zeros_like(taken)
             self.losses = {}

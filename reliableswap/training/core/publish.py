@@ -19,7 +19,7 @@ from .task import Task
 
 
 def publish(network: Network, task: Task, settings: RunSettings, step: int) -> None:
-    """Save the network and its card into output_dir, and upload both if the settings say so."""
+    """Save the network and its model card into output_dir; upload the folder if the settings say so."""
     folder = settings.output_dir
     network.save_pretrained(folder)
     place = settings.hub_model_id or folder.name
@@ -30,7 +30,7 @@ def publish(network: Network, task: Task, settings: RunSettings, step: int) -> N
         api.upload_folder(
             repo_id=repository,
             folder_path=folder,
-            # Grids, crops and labels show people; settings hold paths of this machine.
+            # Grids, crops and labels show people; the settings contain paths of this machine.
             ignore_patterns=["checkpoint-*", "*.np[yz]", "crops/*", "tracker/*", "grids/*", CONFIG_FILE],
             commit_message=f"{type(network).__name__} after {step} steps",
         )

@@ -1,4 +1,4 @@
-"""Which checkpoint a run goes on from: rank 0 chooses, and every rank loads the same one or all stop."""
+"""Resume from a checkpoint: rank 0 chooses it, and every rank loads the same one, or all stop."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 def resume(settings: RunSettings, state: TrainingState, now: Fingerprint) -> dict[str, Any] | None:
-    """Load the checkpoint that the settings ask for and return its position; None if the run starts anew."""
+    """Load the checkpoint that the settings ask for and return its position, or None for a new run."""
     chosen = from_main(lambda: choose_checkpoint(settings.output_dir, settings.resume_from_checkpoint))
     if chosen is None:
         return None
@@ -45,7 +45,7 @@ def resume(settings: RunSettings, state: TrainingState, now: Fingerprint) -> dic
 
 
 def choose_checkpoint(output: Path, wanted: str | None) -> tuple[str, dict[str, Any]] | None:
-    """Name and position of the checkpoint to resume from, None to start anew. Looks at this process's disk."""
+    """Return name and position of the checkpoint to resume from, or None for a new run. Read this process's disk."""
     if not wanted:
         if checkpoints(output) or (output / FIGURES_FILE).is_file():
             raise ReliableSwapError(

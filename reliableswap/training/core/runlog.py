@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 def find_tracker(report_to: str) -> str | None:
-    """The name of Accelerate's tracker, or None."""
+    """Return the name of the Accelerate tracker to use, or None."""
     if report_to == "auto":
         return "tensorboard" if importlib.util.find_spec("tensorboard") else None
     if report_to == "none":
@@ -41,7 +41,7 @@ def find_tracker(report_to: str) -> str | None:
 
 
 def drop_figures_after(step: int, folder: Path) -> None:
-    """Leave out of a run's figures those of later steps than the checkpoint that it goes on from."""
+    """Remove from a run's figures those of steps after the checkpoint that it resumes from."""
     path = folder / FIGURES_FILE
     if not path.is_file():
         return
@@ -56,7 +56,7 @@ def drop_figures_after(step: int, folder: Path) -> None:
 
 
 def _step_of(line: str) -> float:
-    """The step of a line of figures; infinite for one that a killed process left unfinished."""
+    """Return the step of a line of figures; infinity for a line that a killed process left incomplete."""
     try:
         return float(json.loads(line)["step"])
     except ValueError:
@@ -64,7 +64,7 @@ def _step_of(line: str) -> float:
 
 
 class RunLog:
-    """Logs on the main process; the other ranks only keep count."""
+    """Logs on the main process; other ranks only accumulate."""
 
     def __init__(self, accelerator: Accelerator, settings: RunSettings, step: int) -> None:
         self.accelerator, self.settings = accelerator, settings
@@ -74,7 +74,7 @@ class RunLog:
         self.restart(step)
 
     def restart(self, step: int) -> None:
-        """Begin a new interval to average over; leaves out the time that a validation took."""
+        """Begin a new averaging interval; after a validation, this leaves out the time that it took."""
         self.since, self.first_step = time.monotonic(), step
         self.sums: dict[str, Tensor] = {}
         self.taken: Tensor | None = None
@@ -84,14 +84,14 @@ class RunLog:
             logger.info(text)
 
     def add(self, step: int, losses: Mapping[str, Tensor], taken: Tensor) -> None:
-        """Add the losses of a step, unless overflow cost it (taken is 0); `log` gives their means."""
+        """Add the losses of a step, unless overflow skipped it (taken is 0); `log` reports their means."""
         for name, value in losses.items():
             value = torch.where(taken > 0, value.detach(), 0.0)
             self.sums[name] = self.sums[name] + value if name in self.sums else value
         self.taken = taken if self.taken is None else self.taken + taken
 
     def log(self, step: int) -> None:
-        """Log the means since the last time; this waits for the device."""
+        """Log the means of the interval and begin a new one. This waits for the device."""
         steps = step - self.first_step
         taken = round(float(self.taken)) if self.taken is not None else 0
         means = {name: float(value) / max(taken, 1) for name, value in self.sums.items()}
@@ -112,7 +112,7 @@ class RunLog:
     def add_validation(
         self, step: int, figures: Mapping[str, float], grid: np.ndarray | None, warnings: Sequence[str]
     ) -> None:
-        """Keep the figures and the grid (H,W,3) uint8 of a validation. Called by the main process only."""
+        """Save and log the figures and the grid (H,W,3) uint8 of a validation. Call this on the main process only."""
         self.info(f"step {step} held-out: " + " ".join(f"{k} {v:.4f}" for k, v in figures.items()))
         for warning in warnings:
             logger.warning("warning: %s", warning)

@@ -1,4 +1,4 @@
-"""Settings shared by every training. Their defaults are what runs and what `--help` prints."""
+"""Settings shared by all trainings. A run uses the defaults that `--help` prints."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Schedule = Literal[
 
 
 def setting(default: Any, help: str, *, on_resume: Literal["same", "any"] = "same") -> Any:
-    """A dataclass field with its help text. With on_resume="any" a resumed run may have another value."""
+    """Return a dataclass field with its help text. With on_resume="any", a resumed run may change its value."""
     return field(default=default, metadata={"help": help, "on_resume": on_resume})
 
 
 @dataclass
 class RunSettings:
-    """How a run goes, whatever it trains. Names follow the training examples of diffusers."""
+    """Settings of any run, whatever it trains. Names follow the training examples of diffusers."""
 
     output_dir: Path = setting(
         Path("runs/out"),
@@ -89,7 +89,7 @@ class AdversarialSettings(RunSettings):
 
 @dataclass
 class TeacherSettings:
-    """A folder of photos and the teachers whose answers about them are learnt."""
+    """A folder of photos, and the teachers whose answers on them are learnt."""
 
     output_dir: Path = setting(Path("runs/out"), "output folder", on_resume="any")
     faces: Path = setting(Path("faces"), "folder of photos, one sub-folder a person", on_resume="any")
@@ -112,7 +112,7 @@ class TeacherSettings:
 
 @dataclass
 class DistilSettings(RunSettings, TeacherSettings):
-    """Settings of a run that learns from the teachers."""
+    """Settings of a run that learns from teachers."""
 
     backgrounds: Path | None = setting(
         None, "folder of pictures without faces, to learn what is none", on_resume="any"

@@ -1,4 +1,4 @@
-"""Checkpoints, written whole or not at all: from_pretrained folders, optimizers as safetensors, a position as JSON."""
+"""Checkpoints, written atomically: networks as from_pretrained folders, optimizers as safetensors, position as JSON."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class TrainingState:
 
 
 def save_checkpoint(output: Path, step: int, state: TrainingState, position: Mapping[str, Any]) -> Path:
-    """Write checkpoint-STEP into the output folder and return it.
+    """Write checkpoint-STEP into the output folder and return its path.
 
-    It is written beside its place, flushed to the disk and renamed. A checkpoint of the same step is removed only
-    when the new one is complete, so that a killed process leaves one of them.
+    It is written under a temporary name, flushed to disk and renamed. A checkpoint of the same step is removed only
+    when the new one is complete, so that one of them survives if the process is killed.
     """
     folder = output / f"checkpoint-{step:07d}"
     part = folder.with_name(folder.name + ".part")
@@ -66,7 +66,7 @@ def _write(folder: Path, state: TrainingState, position: Mapping[str, Any]) -> N
 
 
 def load_checkpoint(folder: Path, state: TrainingState) -> None:
-    """Put every tensor back as it was."""
+    """Restore every tensor from a checkpoint."""
     try:
         for name, network in state.networks.items():
             network.load_state_dict(type(network).from_pretrained(folder / name).state_dict())
@@ -91,7 +91,7 @@ def _fill(optimizer: torch.optim.Optimizer, file: Path) -> None:
 
 
 def read_position(folder: Path) -> dict[str, Any]:
-    """What save_checkpoint was given as the position."""
+    """Return the `position` that save_checkpoint was given."""
     try:
         position: dict[str, Any] = json.loads((folder / POSITION_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -108,7 +108,7 @@ def read_position(folder: Path) -> dict[str, Any]:
 
 
 def checkpoints(output: Path) -> list[Path]:
-    """The complete checkpoints of a run, oldest first; of two of one step only the newer."""
+    """Return the complete checkpoints of a run, oldest first. If a step has two, only the newer counts."""
     found = {int(match[1]): path for path, match in _named(output) if not match[2]}
     found |= {int(match[1]): path for path, match in _named(output) if match[2]}
     return [found[step] for step in sorted(found)]
@@ -121,7 +121,7 @@ def keep_newest(output: Path, limit: int) -> None:
 
 
 def clean_up(output: Path) -> None:
-    """Finish or remove what a killed process left: a complete .new checkpoint takes the place of the older one."""
+    """Finish or remove what a killed process left. A complete .new checkpoint replaces the older one."""
     for path, match in _named(output):
         if match[2]:
             folder = path.with_suffix("")
@@ -143,7 +143,7 @@ def _new(folder: Path) -> Path:
 
 
 def _remove(folder: Path) -> None:
-    """Rename, then delete: a folder that is half deleted never bears a checkpoint's name."""
+    """Rename, then delete: a half-deleted folder must not be taken for a checkpoint."""
     gone = folder.with_name(folder.name + ".gone")
     shutil.rmtree(gone, ignore_errors=True)
     folder.rename(gone)
@@ -151,7 +151,7 @@ def _remove(folder: Path) -> None:
 
 
 def _flush(folder: Path) -> None:
-    """Flush all files and folders below to the disk."""
+    """Flush a folder, with all files and folders below it, to disk."""
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             with path.open("rb") as stream:
@@ -162,7 +162,7 @@ def _flush(folder: Path) -> None:
 
 
 def _flush_folder(folder: Path) -> None:
-    with contextlib.suppress(PermissionError):  # Windows opens no folders
+    with contextlib.suppress(PermissionError):  # Windows can't open folders
         handle = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(handle)

@@ -1,4 +1,4 @@
-"""What a training is about, as the loop sees it."""
+"""What the training loop needs of a training: samples, losses and validation."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from reliableswap.models.base import Network
 
 
 class Task:
-    """Samples, losses and a measure on held-out people. Optional parts have a default that does nothing."""
+    """Samples, losses and validation of a training. Optional methods do nothing by default."""
 
     dataset: Dataset[Any]
-    """Sample i follows from the seed and i alone, for any i."""
+    """Sample i depends only on the seed and i, and exists for any i."""
 
     collate: Any = None
 
     measured_on: str = "held-out people"
-    """What `validate` looks at, for the card."""
+    """What `validate` measures on, for the model card."""
 
     companions: dict[str, torch.nn.Module]
-    """Modules trained with the network by the same optimizer and never shipped, such as a margin head. The loop
-    replaces each by its distributed wrapper."""
+    """Modules trained with the network by the same optimizer but not published, such as a margin head. The loop
+    replaces each with its distributed wrapper."""
 
     discriminator: Network | None = None
     """Judges the network's results; has its own optimizer."""
@@ -34,7 +34,7 @@ class Task:
         self.companions = {}
 
     def prepare(self, batch: Any) -> Any:
-        """Complete a batch on the device, before its losses; what workers would take long for. Without gradients."""
+        """Complete a batch on the device before its losses, without gradients: work too slow for the workers."""
         return batch
 
     def losses(self, network: torch.nn.Module, batch: Any) -> dict[str, Tensor]:
@@ -50,14 +50,14 @@ class Task:
         raise NotImplementedError
 
     def start(self, step: int, device: torch.device) -> None:
-        """Prepare for a step or a validation: what depends on the step, and modules to move to the device."""
+        """Prepare for a step or a validation: set what depends on the step, and move modules to the device."""
 
     def frozen_networks(self) -> list[torch.nn.Module]:
-        """Networks that losses look through, for --compile."""
+        """Return the frozen networks that the losses run, for --compile."""
         return []
 
     def grid(self, network: Network) -> np.ndarray | None:
-        """(H,W,3) uint8 the network's results on held-out people, to look at."""
+        """(H,W,3) uint8 the network's results on held-out people, for inspection."""
         return None
 
     def warnings(self, figures: dict[str, float]) -> list[str]:
@@ -69,5 +69,5 @@ class Task:
         return {}
 
     def fingerprint(self) -> dict[str, str]:
-        """Digests of the data and the frozen networks by name; a run resumes only with the same."""
+        """Digests of the data and the frozen networks by name. A run resumes only if they are unchanged."""
         return {}

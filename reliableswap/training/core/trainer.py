@@ -35,21 +35,21 @@ from .task import Task
 
 __all__ = ["Task", "train"]
 
-_CLOCK_STEPS = 10  # steps after which several ranks compare their clocks
+_CLOCK_STEPS = 10  # steps between comparisons of the ranks' clocks
 
 logger = logging.getLogger(__name__)
 
 
 def train(network: Network, task: Task, settings: RunSettings) -> dict[str, float]:
-    """Train to the last step, or as far as the minutes allow, and save the averaged network; return its figures.
+    """Train to the last step or the time limit, and save the averaged network; return its figures.
 
-    Call torch.manual_seed(settings.seed) before making the network, so that the run can be repeated.
+    Call torch.manual_seed(settings.seed) before creating the network, so that the run is reproducible.
     """
     return Trainer(network, task, settings).run()
 
 
 class Trainer:
-    """One start of a training, on this rank."""
+    """A run, from its start or resumption to its end, on this rank."""
 
     def __init__(self, network: Network, task: Task, settings: RunSettings) -> None:
         torch.set_flush_denormal(True)
@@ -63,7 +63,7 @@ class Trainer:
             on_all(self.mirror.fetch)
         self.network = self._placed(network)
         self.averaged = copy.deepcopy(self.network).eval() if settings.use_ema else self.network
-        self.network.train()  # a loaded network comes in evaluation mode
+        self.network.train()  # from_pretrained returns networks in evaluation mode
         self.discriminator = self._placed(task.discriminator) if task.discriminator is not None else None
         for module in task.companions.values():
             module.to(self.accelerator.device)
@@ -89,7 +89,7 @@ class Trainer:
         self.log = RunLog(self.accelerator, settings, self.step)
 
     def run(self) -> dict[str, float]:
-        """Train, then publish on rank 0; returns the figures of the last validation."""
+        """Train, publish on rank 0, and return the figures of the last validation."""
         settings, accelerator = self.settings, self.accelerator
         if accelerator.is_main_process:
             settings.output_dir.mkdir(parents=True, exist_ok=True)
@@ -117,7 +117,7 @@ class Trainer:
             make_loader(self.task, settings, self.step, accelerator.process_index, accelerator.num_processes)
         )
         while self.step < settings.max_train_steps:
-            # Random draws of a step follow from its number, so that a resumed run draws the same.
+            # Seed every step by its number, so that a resumed run makes the same random draws.
             torch.manual_seed((settings.seed * 1_000_003 + self.step) * 1024 + accelerator.process_index)
             self.task.start(self.step, accelerator.device)
             losses, taken = self._step(batches)
@@ -135,9 +135,9 @@ class Trainer:
         return figures
 
     def _step(self, batches: Iterator[Any]) -> tuple[dict[str, Tensor], Tensor]:
-        """One step of the network and the discriminator: mean losses, and 1 if it was taken, 0 if fp16 skipped it.
+        """Step the network and the discriminator. Return the mean losses, and 1 or, if fp16 skipped the step, 0.
 
-        Nothing here waits for the device, which would stand still while the next step is put together.
+        Nothing here waits for the device: it would idle while the CPU prepares the next step.
         """
         pieces = self.settings.gradient_accumulation_steps
         sums: dict[str, Tensor] = {}
@@ -158,7 +158,7 @@ class Trainer:
         return sums, taken
 
     def _backward(self, batch: Any, pieces: int) -> dict[str, Tensor]:
-        """Gradients of one batch for the network, then for the discriminator; returns the losses."""
+        """Backpropagate one batch through the network, then through the discriminator; return the losses."""
         if self.discriminator is not None:
             self.discriminator.requires_grad_(False)
         with self.accelerator.autocast():
@@ -184,14 +184,14 @@ class Trainer:
                 figures = self.task.validate(self.averaged)
                 grid = self.task.grid(self.averaged)
             self.averaged.train(was_training)
-            if figures:  # none if the task was told to go without
+            if figures:  # empty if validation is off
                 self.log.add_validation(self.step, figures, grid, self.task.warnings(figures))
         self.accelerator.wait_for_everyone()
         self.log.restart(self.step)
         return figures
 
     def _save(self) -> None:
-        """Save a checkpoint of this step on rank 0, unless there is one."""
+        """Save a checkpoint of this step on rank 0, unless it is saved already."""
         if self.saved_step == self.step:
             return
         self.stepper.check()
@@ -212,9 +212,10 @@ class Trainer:
         self.accelerator.wait_for_everyone()
 
     def _out_of_time(self, seconds: float) -> bool:
-        """Whether to stop. Ranks decide together, because their clocks differ and one alone would wait for ever.
+        """Return whether the time limit is reached. Ranks decide together: clocks differ, and a rank that went on alone
+        would wait for ever.
 
-        They ask each other at some steps only, as the answer waits for the device.
+        They do so after the first step and every `_CLOCK_STEPS` steps, because the reduction waits for the device.
         """
         limit = self.settings.max_train_minutes
         if limit is None:
@@ -244,10 +245,10 @@ class Trainer:
         return networks
 
     def _wrap(self) -> None:
-        """Wrap all trained modules for several processes."""
+        """Wrap all trained modules for distributed training, and compile networks if the settings say so."""
         prepare = self.accelerator.prepare
         self.wrapped: nn.Module = prepare(self.network)
-        # Accelerate wraps forward to convert outputs to float32, which would take our output classes apart.
+        # Accelerate also wraps forward to convert outputs to float32, which would break up our output classes.
         self.accelerator.unwrap_model(self.wrapped, keep_fp32_wrapper=False)
         for name, module in self.task.companions.items():
             self.task.companions[name] = prepare(module)
@@ -266,7 +267,7 @@ class Trainer:
         return modules if self.wrapped_discriminator is None else [*modules, self.wrapped_discriminator]
 
     def _agreed_fingerprint(self) -> Fingerprint:
-        """The run's fingerprint; an error if ranks were started with other settings or data."""
+        """Return the run's fingerprint; raise if a rank's settings or data differ from rank 0's."""
         mine = Fingerprint.of(self.settings, self.task, self.accelerator.num_processes)
         first = on_all(lambda: mine)[0]
         on_all(
@@ -276,7 +277,7 @@ class Trainer:
 
 
 def make_accelerator(settings: RunSettings) -> Accelerator:
-    """Accelerate's front end; an error if it overlooks launched processes."""
+    """Create the Accelerator; raise if it misses launched processes, or for FSDP and DeepSpeed."""
     for name in ("FSDP", "DEEPSPEED"):
         if parse_flag_from_env(f"ACCELERATE_USE_{name}"):
             raise ReliableSwapError(
@@ -286,7 +287,7 @@ def make_accelerator(settings: RunSettings) -> Accelerator:
     tracker = find_tracker(settings.report_to)
     launched = int(os.environ.get("WORLD_SIZE", "1"))
     accelerator = Accelerator(
-        # Without an accelerator torchrun's processes meet on the CPU; accelerate has to be told.
+        # Without an accelerator, torchrun's processes communicate on the CPU; Accelerate has to be told.
         cpu=launched > 1 and not torch.accelerator.is_available(),
         mixed_precision=settings.mixed_precision,
         log_with=tracker,

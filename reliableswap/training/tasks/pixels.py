@@ -1,4 +1,4 @@
-"""Pictures as networks take them."""
+"""Convert pictures to the networks' input."""
 
 from __future__ import annotations
 

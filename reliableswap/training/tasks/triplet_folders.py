@@ -1,4 +1,4 @@
-"""Samples from one folder of triplets or several, spread over ranks and data-loader workers."""
+"""Samples from one or more folders of triplets, spread over ranks and data-loader workers."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ _CHUNK = 4096  # rounds whose folders are drawn together
 
 
 def held_out_percent(folders: Sequence[Path]) -> float:
-    """Percent of people that none of the folders trains on. Splits are nested, so it is the smallest share."""
+    """Return the percentage of people that no folder trains on. Splits are nested, so it is the smallest share."""
     return min(split_of_folder(folder).held_out for folder in folders)
 
 
 def with_validation(folders: Sequence[Path], option: str) -> list[Path]:
-    """Those of the folders with validation rows of people whom no folder trains on; an error naming `option` if none.
+    """Return the folders with validation rows of people whom no folder trains on; raise, naming `option`, if none.
 
-    These are the folders with the smallest share of held-out people: what others hold out beyond it, they train on.
+    Only folders with the smallest share of held-out people qualify: the others also hold out people whom these train
+    on.
     """
     splits = {folder: split_of_folder(folder) for folder in folders}
     found = [f for f in folders if any(pq.read_metadata(s).num_rows for s in shards_of(f, "validation"))]
@@ -49,7 +50,7 @@ def with_validation(folders: Sequence[Path], option: str) -> list[Path]:
 
 
 def launched_processes() -> int:
-    """How many processes the launcher (torchrun, accelerate) started."""
+    """Return how many processes the launcher (torchrun, accelerate) started."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
@@ -58,8 +59,8 @@ class TripletFolders:
 
     A round is one batch of every rank. All its batches come from one folder, drawn by `shares`: folders differ in the
     size of their pictures, and ranks with smaller ones would wait for the others. Every folder's samples are taken
-    one after the other, so that each of its rows comes once per epoch of its lane, whatever the other folders' shares.
-    alternate: a folder's rounds have samples without a truth and with one in turn. guidance, glasses: see
+    in order, so that each of its rows comes once per epoch of its lane, whatever the other folders' shares.
+    alternate: a folder's rounds alternate between samples without and with a truth. guidance, glasses: see
     TripletDataset.
     """
 
@@ -100,7 +101,7 @@ class TripletFolders:
         ]
 
     def locate(self, i: int) -> tuple[TripletDataset, int]:
-        """The folder's dataset that sample i comes from, and its number there."""
+        """Return the dataset of the folder that sample i comes from, and its index there."""
         if len(self.datasets) == 1:
             return self.datasets[0], i
         block, offset = divmod(i, self.batch)
@@ -126,7 +127,7 @@ class FolderSchedule:
         return int(self._folders(round_ // _CHUNK)[round_ % _CHUNK])
 
     def earlier(self, round_: int, period: int) -> int:
-        """How many earlier rounds had this round's folder; of every `workers`-th round only if that is the period."""
+        """Count the earlier rounds with this round's folder: all if `period` is 1, else those of the same worker."""
         number, within = divmod(round_, _CHUNK)
         while len(self._counts) <= number:
             done = len(self._counts) - 1
@@ -150,7 +151,7 @@ class FolderSchedule:
 
 
 def normalised_shares(folders: Sequence[Path], shares: Sequence[float]) -> np.ndarray:
-    """(F,) shares with sum 1, all equal where none are given."""
+    """(F,) shares with sum 1; equal if none are given."""
     weights = np.array(shares or [1.0] * len(folders), np.float64)
     if len(weights) != len(folders) or not np.isfinite(weights).all() or weights.min(initial=1) <= 0:
         raise ReliableSwapError(

@@ -1,4 +1,4 @@
-"""Train FixerNet to tell people by the lower face: a margin between people, and a teacher that sees whole faces."""
+"""Train FixerNet to tell people apart by the lower face: a margin loss, and a teacher that sees whole faces."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class FixerTask(Task):
             labels = np.full(len(crops.shown), -1, np.int64)
             for label, own in enumerate(several.values()):
                 labels[own] = label
-            if features is None:  # other rows have no loss
+            if features is None:  # without a teacher, people with a single photo have no loss
                 rows = rows[labels[rows] >= 0]
             self.companions["head"] = MarginHead(settings.embedding_size, len(several), settings.scale)
         self.margin = settings.margin
@@ -75,7 +75,7 @@ class FixerTask(Task):
         self.pairs = draw_pairs(crops, crops.rows(training=False), settings.validation_pairs)
 
     def start(self, step: int, device: torch.device) -> None:
-        """Warm the margin up: from the first step on it is too hard for a fresh network."""
+        """Warm up the margin: the full one is too hard for a new network."""
         self.margin = self.settings.margin * min(1.0, step / max(1, self.settings.margin_warmup_steps))
 
     def losses(self, network: torch.nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -94,7 +94,7 @@ class FixerTask(Task):
 
     @cached_property
     def teacher_figures(self) -> dict[str, float]:
-        """The teacher's accuracy on whole faces, and on the window with grey around it."""
+        """The teacher's accuracy on whole faces, and on the lower-face window with grey around it."""
         if self.features is None:
             return {}
         windows = np.full((len(self.pairs.rows), CROP, CROP, 3), 127, np.uint8)
@@ -106,7 +106,7 @@ class FixerTask(Task):
         }
 
     def validate(self, network: Network) -> dict[str, float]:
-        """Verification accuracy by the lower face, chance, and the cosine to the teacher."""
+        """Return the verification accuracy by the lower face, chance, and the cosine to the teacher."""
         rows, columns = FIXER_WINDOW
         vectors = encode(network, self.crops.pixels[self.pairs.rows][:, rows, columns])
         figures = {
@@ -129,7 +129,7 @@ class FixerTask(Task):
 
 
 def student(settings: FixerSettings) -> FixerNet:
-    """The network to train: fresh, a FixerNet that is trained further, or a copy of an identity encoder's body."""
+    """Return the network to train: new, the FixerNet of --initial, or with a copy of an identity encoder's body."""
     size = settings.embedding_size
     if settings.initial is None:
         return FixerNet(embedding_size=size, name=settings.name)
@@ -156,9 +156,9 @@ def student(settings: FixerSettings) -> FixerNet:
 
 
 def window_kernel(kernel: Tensor, side: int, stride: int = 16) -> Tensor:
-    """(C,1,7,7) the last filter for whole faces -> (C,1,side,side) its values at the cells of the window.
+    """(C,1,7,7) the last depthwise kernel, for whole faces -> (C,1,side,side) its values at the window's cells.
 
-    The window is a part of the identity crop at the same scale, so all other layers can be copied.
+    The window is a part of the identity crop at the same scale, so all other layers can be copied unchanged.
     """
     places = []
     for inner, outer in zip(FIXER_WINDOW, IDENTITY_WINDOW, strict=True):
@@ -171,12 +171,12 @@ def window_kernel(kernel: Tensor, side: int, stride: int = 16) -> Tensor:
 
 
 def run(settings: FixerSettings) -> dict[str, Any]:
-    """Align the photos, run the teacher, train, save; returns the figures on held-out people."""
+    """Align the photos, run the teacher, train and save; return the figures on held-out people."""
     if settings.margin_weight <= 0 and settings.distil_weight <= 0:
         raise ReliableSwapError(
             "both --margin_weight and --distil_weight are 0; give one of them, there is no other loss"
         )
-    choice = settings.choice if settings.distil_weight > 0 else None  # checked before the work begins
+    choice = settings.choice if settings.distil_weight > 0 else None  # raises before any work is done
     crops = settings.load_crops()
     features = teacher_features(crops, choice, settings.workers) if choice else None
     if features is not None and features.shape[1] != settings.embedding_size:

@@ -1,4 +1,4 @@
-"""Train IdentityEncoder to give the teacher's vector of the clean crop for degraded and misaligned crops."""
+"""Train IdentityEncoder on degraded and misaligned crops to give the teacher's vectors of the clean ones."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class IdentityTask(Task):
 
     @cached_property
     def degraded(self) -> np.ndarray:
-        """(M,128,128,3) the held-out crops degraded, the same at every validation."""
+        """(M,128,128,3) the degraded held-out crops, the same at every validation."""
         strength = self.settings.degradation or 1.0
         crops = (np.ascontiguousarray(self.crops.pixels[i]) for i in self.pairs.rows)
         return np.stack(
@@ -87,7 +87,7 @@ class IdentityTask(Task):
         }
 
     def validate(self, network: Network) -> dict[str, float]:
-        """Verification accuracy and cosine to the teacher, on clean and on degraded (`_worse`) crops."""
+        """Return verification accuracy and cosine to the teacher, on clean and on degraded (`_worse`) crops."""
         wanted = self.features[self.pairs.rows]
         rows, columns = IDENTITY_WINDOW
         clean = encode(network, self.crops.pixels[self.pairs.rows][:, rows, columns])
@@ -109,7 +109,7 @@ class IdentityTask(Task):
 
 
 def _surrogates(settings: IdentitySettings) -> Pool:
-    """The surrogate faces of the triplets with the teacher's vectors."""
+    """Load or make the surrogate faces of the triplets, with the teacher's vectors."""
     assert settings.triplets is not None
     folder, split = work_folder(settings.output_dir) / "surrogates", Split.parse(settings.split)
     made = crops_of_triplets(settings.triplets, folder, split, settings.workers)
@@ -125,7 +125,7 @@ def _surrogates(settings: IdentitySettings) -> Pool:
 
 
 def student(settings: IdentitySettings, embedding_size: int) -> IdentityEncoder:
-    """The network to train: a fresh one, or the one of --initial under its new name."""
+    """Return the network to train: a new one, or the one of --initial under its new name."""
     if settings.initial is None:
         return IdentityEncoder(embedding_size=embedding_size, name=settings.name)
     network = IdentityEncoder.from_pretrained(settings.initial)
@@ -139,8 +139,8 @@ def student(settings: IdentitySettings, embedding_size: int) -> IdentityEncoder:
 
 
 def run(settings: IdentitySettings) -> dict[str, Any]:
-    """Align the photos, run the teacher, train, save; returns the figures on held-out people."""
-    choice = settings.choice  # checked before the work begins
+    """Align the photos, run the teacher, train and save; return the figures on held-out people."""
+    choice = settings.choice  # raises before any work is done
     crops = settings.load_crops()
     features = teacher_features(crops, choice, settings.workers)
     torch.manual_seed(settings.seed)

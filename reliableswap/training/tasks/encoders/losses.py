@@ -11,7 +11,7 @@ from torch import Tensor, nn
 class MarginHead(nn.Module):
     """(B,D), (B,) labels, margin -> the additive angular margin loss (Deng et al., CVPR 2019, eq. 3).
 
-    Rows with label -1, of people with a single photo, do not count.
+    Rows with label -1 (people with a single photo) are ignored.
     """
 
     def __init__(self, embedding_size: int, people: int, scale: float) -> None:
@@ -20,7 +20,7 @@ class MarginHead(nn.Module):
         self.centres = nn.Parameter(F.normalize(torch.randn(people, embedding_size), dim=1))
 
     def forward(self, vectors: Tensor, labels: Tensor, margin: float) -> Tensor:
-        # bfloat16 has three digits: with cosines times 64 the loss would be rounding error.
+        # bfloat16 has three significant digits: with cosines times 64 the loss would be rounding error.
         with torch.autocast(vectors.device.type, enabled=False):
             cosine = F.normalize(vectors.float(), dim=1) @ F.normalize(self.centres.float(), dim=1).T
             known = labels >= 0
@@ -38,7 +38,7 @@ class MarginHead(nn.Module):
 
 def relation_loss(vectors: Tensor, wanted: Tensor) -> Tensor:
     """(B,D) twice, of length 1 -> mean squared difference of the cosines between different faces of the batch."""
-    with torch.autocast(vectors.device.type, enabled=False):  # bfloat16 has three digits
+    with torch.autocast(vectors.device.type, enabled=False):  # bfloat16 has three significant digits
         off = (vectors @ vectors.T - wanted @ wanted.T).square()
     count = len(vectors) * (len(vectors) - 1)
     return (off.sum() - off.diagonal().sum()) / max(1, count)

@@ -23,9 +23,10 @@ WHOLE: Window = (slice(0, CROP), slice(0, CROP))
 
 
 def degraded_window(crop: np.ndarray, window: Window, rng: Rng, strength: float) -> np.ndarray:
-    """(128,128,3) -> (h,w,3) the window as an inexact detector cuts it from a poor photo; unchanged at strength 0.
+    """(128,128,3) -> (h,w,3) the window as cut from a poor photo by an inexact detector; unchanged at strength 0.
 
-    The bundled detector's five points are off by about 3 % of the eye distance (35 px here), so by 1.5 px.
+    The bundled detector's five points are off by about 3 % of the eye distance (35 px here), or 1 px; the shift has a
+    standard deviation of 1.5 px.
     """
     rows, columns = window
     if strength <= 0:
@@ -46,9 +47,10 @@ def degraded_window(crop: np.ndarray, window: Window, rng: Rng, strength: float)
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """Rows of crops to draw from. features (N,D) and labels (N,) are by row of all crops.
+    """Rows of crops to draw from. features (N,D) and labels (N,) are indexed by row of `crops`.
 
-    A person is drawn in proportion to the square root of their photos: in press photos a few people have very many.
+    A person is drawn in proportion to the square root of their number of photos: in collections of press photos, a few
+    people have very many.
     """
 
     crops: Crops
@@ -70,9 +72,8 @@ class Pool:
 
 
 class Samples(Dataset[dict[str, Tensor]]):
-    """Sample i: image (h,w,3) uint8, the teacher's `features` (D,) of the clean crop and a `label` if pools have them.
-
-    It follows from the seed and i alone.
+    """Sample i: image (h,w,3) uint8, and the teacher's `features` (D,) of the clean crop and a `label` if the pool has
+    them. It depends only on the seed and i.
     """
 
     def __init__(

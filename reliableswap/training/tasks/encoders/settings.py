@@ -1,4 +1,4 @@
-"""Settings of the encoders' trainings."""
+"""Settings for training the encoders."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class EncoderSettings(RunSettings):
 
     @property
     def workers(self) -> int:
-        """Processes that prepare crops and vectors."""
+        """The number of processes that prepare crops and vectors."""
         return max(1, self.dataloader_num_workers)
 
     @property
@@ -72,7 +72,7 @@ class EncoderSettings(RunSettings):
 
 
 def three(text: str, name: str) -> tuple[float, ...]:
-    """Parse three numbers such as 0.485,0.456,0.406 of the option teacher_`name`."""
+    """Parse the three numbers of the option teacher_`name`, such as 0.485,0.456,0.406."""
     try:
         red, green, blue = (float(part) for part in text.split(","))
     except ValueError:
@@ -81,7 +81,7 @@ def three(text: str, name: str) -> tuple[float, ...]:
 
 
 def describe(crops: Crops) -> list[str]:
-    """The numbers of photos and people to train on and held out, one line each."""
+    """Return lines that count the photos and people, to train on and held out."""
     lines = [f"{int(crops.found.sum()):,} of {len(crops.shown):,} photos show a face"]
     for name, training in (("to learn from", True), ("held out", False)):
         rows = crops.rows(training)

@@ -1,4 +1,4 @@
-"""The teacher's vectors of all crops, computed once and kept beside them."""
+"""The teacher's vectors of all crops, computed once and stored with the crops."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def teacher_features(crops: Crops, choice: EncoderChoice, workers: int) -> np.nd
 
 
 class _Embed:
-    """Maps rows of crops to the rows and their vectors; can be sent to another process."""
+    """Maps rows of crops to the rows and their vectors; picklable, for worker processes."""
 
     def __init__(self, crops: Crops, choice: EncoderChoice) -> None:
         self.crops, self.choice = crops, choice
@@ -69,5 +69,5 @@ class _Embed:
 
 
 def digest_of_array(array: np.ndarray) -> str:
-    """Sixteen digits of an array's contents."""
+    """Sixteen-digit digest of an array's contents."""
     return hashlib.sha256(array.tobytes()).hexdigest()[:16]

@@ -12,7 +12,7 @@ from reliableswap.errors import ReliableSwapError
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Pairs of photos as in Labeled Faces in the Wild; half of them show one person, so chance is one half.
+    """Pairs of photos as in Labeled Faces in the Wild. Half of them show one person, so chance is one half.
 
     rows (M,): the crops. left (P,), right (P,): positions in rows. same (P,): whether both show one person.
     """
@@ -28,7 +28,7 @@ class Pairs:
 
 
 def draw_pairs(crops: Crops, rows: np.ndarray, count: int, each: int = 10) -> Pairs:
-    """Draw at most `count` pairs among people with two photos or more, at most `each` of one person with themselves."""
+    """Draw at most `count` pairs among people with two photos or more; of one person alone at most `each`."""
     rng = np.random.default_rng(0)
     people = list(crops.people(rows).values())
     if len(people) < 2:
@@ -47,7 +47,7 @@ def draw_pairs(crops: Crops, rows: np.ndarray, count: int, each: int = 10) -> Pa
         a, b = (people[k] for k in rng.choice(len(people), 2, replace=False))
         if len(other) < len(same):
             other.add((int(rng.choice(a)), int(rng.choice(b))))
-    # Alternating, so that every fold has as many of both.
+    # Alternate, so that every fold has as many of one kind as of the other.
     shown = [pair for both in zip(same, sorted(other), strict=False) for pair in both]
     used, where = np.unique(np.array(shown), return_inverse=True)
     left, right = where.reshape(-1, 2).T
@@ -65,7 +65,7 @@ def verification(similarity: np.ndarray, same: np.ndarray, folds: int = 10) -> f
 
 
 def best_threshold(similarity: np.ndarray, same: np.ndarray) -> float:
-    """The threshold with most correct pairs, midway between two neighbouring similarities."""
+    """Return the threshold with the most correct pairs, midway between two neighbouring similarities."""
     if not len(same):
         return 0.0
     order = np.argsort(similarity, kind="stable")

@@ -1,4 +1,4 @@
-"""Pictures without faces, from which a detector learns to stay silent."""
+"""Pictures without faces, as negatives for the detector and the mesh network."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LONGEST = 1600  # px; larger pictures are shrunk when they are read
 
 
 class Backgrounds:
-    """Pieces of all sizes, rotated and mirrored, from a folder of pictures that show no face."""
+    """Pieces of any size, rotated and mirrored, of a folder's pictures, which show no face."""
 
     def __init__(self, folder: Path) -> None:
         self.pictures = [self._read(photo.path) for photo in list_photos(folder)]

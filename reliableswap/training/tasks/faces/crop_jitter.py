@@ -1,4 +1,4 @@
-"""Crops as an inexact detector cuts them."""
+"""Crops jittered as if cut by an inexact detector."""
 
 from __future__ import annotations
 

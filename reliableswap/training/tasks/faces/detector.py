@@ -1,4 +1,4 @@
-"""Train FaceDetector on mosaics of labelled photos: a score for every cell, box and points where a face is."""
+"""Train FaceDetector on mosaics of labelled photos: a score for every cell, and box and points where a face is."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .backgrounds import Backgrounds
 from .labels import Labels, PhotoStore, facts, fingerprint, label_photos
 from .mosaic import SMALLEST, LabelledFace, LabelledPhoto, mosaic
 
-# Sizes (longer side of the box in px) that each level detects; in the overlaps both neighbours do.
+# Sizes (longer side of the box in px) that each level detects; where ranges overlap, both levels do.
 _RANGES = ((0.0, 56.0), (40.0, 128.0), (96.0, np.inf))
 
 
@@ -35,7 +35,7 @@ class DetectorSettings(DistilSettings):
 
 
 class Mosaics(Dataset[dict[str, Tensor]]):
-    """Mosaic i follows from the seed and i."""
+    """Sample i is a mosaic that depends only on the seed and i."""
 
     def __init__(self, settings: DetectorSettings, labels: Labels, training: bool) -> None:
         self.settings, self.training = settings, training
@@ -94,7 +94,7 @@ def targets(faces: list[LabelledFace], size: int) -> np.ndarray:
 
 
 def focal_loss(logit: Tensor, wanted: Tensor, positives: Tensor) -> Tensor:
-    """(B,N) twice -> focal loss: cells count by the square of their error, for most are empty and easy."""
+    """(B,N) twice -> focal loss: cells are weighted by the square of their error, since most are empty and easy."""
     counted = wanted >= 0
     truth = wanted.clamp(min=0)
     wrong = (torch.sigmoid(logit) - truth).abs().detach() ** 2
@@ -158,7 +158,7 @@ class DetectorTask(Task):
 
 
 class Tally:
-    """Recall and precision at IoU 0.5 of faces that are large enough and certain."""
+    """Recall and precision at IoU 0.5, over faces that are large enough and certain."""
 
     def __init__(self, smallest: float = 24.0) -> None:
         self.smallest = smallest
@@ -166,7 +166,7 @@ class Tally:
         self.point_errors: list[float] = []
 
     def add(self, answers: np.ndarray, faces: list[LabelledFace]) -> None:
-        """Count the answers (N,15) box, points, score for a picture with these faces."""
+        """Count the detections (N,15) box, points, score in a picture with these faces."""
         used = np.zeros(len(answers), bool)
         for face in faces:
             iou = box_overlaps(face.box, answers)
@@ -183,7 +183,7 @@ class Tally:
                         np.linalg.norm(answers[best, 4:14].reshape(5, 2) - face.points5, axis=1).mean() / size
                     )
                 )
-            else:  # an answer for an uncertain or small face is neither right nor wrong
+            else:  # a detection of an uncertain or small face does not count as wrong
                 used |= iou > 0.3 if not face.certain or size < self.smallest else False
         large = (answers[:, 2:4] - answers[:, :2]).max(1) >= self.smallest if len(answers) else used
         self.answers += int(large.sum())
@@ -207,7 +207,7 @@ def box_overlaps(box: np.ndarray, answers: np.ndarray) -> np.ndarray:
 
 
 def run(settings: DetectorSettings) -> dict[str, Any]:
-    """Label the photos, train, save; returns the figures on held-out people."""
+    """Label the photos, train and save; return the figures on held-out people."""
     labels = label_photos(settings.faces, settings.teachers, settings.labels_folder, settings.flat)
     torch.manual_seed(settings.seed)
     return train(FaceDetector(), DetectorTask(settings, labels), settings)

@@ -1,4 +1,4 @@
-"""Train GlassesNet on faces with painted glasses, whose every pixel is known."""
+"""Train GlassesNet on faces with painted glasses, whose exact pixels are known."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ from reliableswap.training.tasks.triplet_folders import (
 
 from .crop_jitter import jitter_crop
 
-_MAX_LOG_ODDS = -1.0  # a face below these log odds surely wears no glasses
+_MAX_LOG_ODDS = -1.0  # a face with lower log odds of glasses surely wears none
 _GRID = 16  # faces in the grid
-_MIN_COVERAGE = 0.25  # from this share of glasses on, a pixel counts as glasses
+_MIN_COVERAGE = 0.25  # a pixel covered by glasses to a larger share counts as glasses
 
 
 @dataclass
@@ -60,7 +60,7 @@ class GlassesSettings(RunSettings):
 
 
 class PaintedFaces(Dataset[dict[str, Tensor]]):
-    """Sample i: picture (64,128,3) uint8; worn (64,128) of 0 and 1; counts, 0 if the face may wear glasses already."""
+    """Sample i: picture (64,128,3) uint8; worn (64,128) of 0 and 1; counts, 0 if the face may already wear glasses."""
 
     def __init__(self, settings: GlassesSettings, split: str, folders: Sequence[Path]) -> None:
         self.settings = settings
@@ -92,7 +92,7 @@ class PaintedFaces(Dataset[dict[str, Tensor]]):
         }
 
     def painted(self, face: AlignedFace, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
-        """(64,128,3), (64,128) the degraded region of the eyes, with glasses or without, and where they are."""
+        """(64,128,3), (64,128) the degraded eye region, with or without glasses, and where they are."""
         if rng.random() < 0.5:
             face = flipped(face)
         matrix = jitter_crop(look.to_patch(face.mesh), look.SIZE, rng, degrees=4, size=0.06, shift=0.02)
@@ -101,7 +101,8 @@ class PaintedFaces(Dataset[dict[str, Tensor]]):
         matrix = np.column_stack([matrix[:, :2], matrix[:, 2] + matrix[:, :2] @ (x0, y0)])
         worn = np.zeros(picture.shape[:2], np.float32)
         if rng.random() < self.settings.painted_share:
-            # On a small crop thin wire is less than a pixel wide, as in a small photo.
+            # Painted before the patch is resampled: on a small crop, thin wire is then less than a pixel wide, as in a
+            # small photo.
             picture, worn = paint_glasses(picture, mesh, rng)
         picture = degrade(picture, rng, strength=0.6)
         covered = look.patch(worn, matrix) > _MIN_COVERAGE
@@ -109,7 +110,7 @@ class PaintedFaces(Dataset[dict[str, Tensor]]):
 
 
 def wears_none(face: AlignedFace) -> bool:
-    """Whether a face surely wears no glasses."""
+    """Return whether a face surely wears no glasses."""
     return GLASSES.score(face.crop, face.mesh) < _MAX_LOG_ODDS
 
 
@@ -145,8 +146,8 @@ class GlassesTask(Task):
         )
 
     def validate(self, network: Network) -> dict[str, float]:
-        """Over the pixels of held-out faces: overlap (intersection over union), found (recall), right (precision), and
-        false (share of pixels on faces without glasses)."""
+        """Return figures over the pixels of held-out faces: overlap (intersection over union), found (recall), right
+        (precision), and false (share of pixels that are false positives on faces without glasses)."""
         if self.held_out is None:
             return {}
         batch = self.fixed
@@ -188,6 +189,6 @@ class GlassesTask(Task):
 
 
 def run(settings: GlassesSettings) -> dict[str, Any]:
-    """Train and save; returns the figures on held-out people."""
+    """Train and save; return the figures on held-out people."""
     torch.manual_seed(settings.seed)
     return train(GlassesNet(), GlassesTask(settings), settings)

@@ -1,4 +1,4 @@
-"""The teachers' answers for a folder of photos, computed once and kept in a record cache."""
+"""The teachers' answers on a folder of photos, computed once and kept in a record cache."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Labels:
     mirrored: np.ndarray  # (P,468,3) the same for the mirrored photo, in its pixels
 
     def rows(self, training: bool) -> list[int]:
-        """Indices of the photos with a mesh, of the people to train on or of those held out."""
+        """Return the indices of the photos with a mesh, of training people or of held-out ones."""
         usable = ~np.isnan(self.meshes[:, 0, 0])
         chosen = [
             i for i, photo in enumerate(self.photos) if usable[i] and holds_out(photo.identity) != training
@@ -51,7 +51,7 @@ class Labels:
 
 
 class PhotoStore:
-    """Decoded photos by index. As many as fit stay in memory: decoding dominates the cost of a sample."""
+    """Decoded photos by index. As many as fit are kept in memory, because decoding dominates the cost of a sample."""
 
     def __init__(self, photos: Sequence[Photo], indices: Sequence[int], gigabytes: float = 3.0) -> None:
         self.photos = photos
@@ -81,7 +81,7 @@ def label_photos(
     records = RecordCache(cache, TeacherKind(teachers), photos)
     place = Place.from_environment()
     if not all(map(records.done, records.buckets)):
-        Teachers(teachers)  # a missing file is an error before any process starts
+        Teachers(teachers)  # raise for a missing file before any process starts
     records.complete(Crew(place, workers), progress=place.first)
     return TeacherRecords(records).labels()
 
@@ -94,7 +94,7 @@ def labels_key(photos: Sequence[Photo], teachers: Path) -> str:
 
 
 def _sizes(teachers: Path) -> list[str]:
-    """The name and size of each teacher's file that is used."""
+    """Return the name and size of each teacher file that is used."""
     return [f"{path.name} {path.stat().st_size}" for path in teacher_files(teachers)]
 
 
@@ -128,12 +128,12 @@ class TeacherKind:
         return Teachers(self.teachers)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Another process loads the teachers itself."""
+        """Leave out the loaded teachers: another process loads them itself."""
         return {"teachers": self.teachers}
 
 
 def teacher_record(faces: np.ndarray, mesh: np.ndarray, mirrored: np.ndarray) -> Record:
-    """The teachers' answers on a photo: faces (N,15), meshes (468,3)."""
+    """Make the record of a photo from the teachers' answers: faces (N,15), meshes (468,3)."""
     entry = np.zeros((), TeacherKind.entry)
     entry["mesh"], entry["mirrored"] = mesh, mirrored
     return Record(entry, {"faces": np.asarray(faces, np.float32).ravel()})
@@ -159,7 +159,7 @@ class TeacherRecords(Records):
 
 
 def facts(settings: DistilSettings, labels: Labels) -> dict[str, str]:
-    """The card's facts about the photos and the teachers."""
+    """Facts about the photos and the teachers for the model card."""
     learnt, kept = len(labels.rows(training=True)), len(labels.rows(training=False))
     found = {
         "photos": f"{len(labels.photos):,}; {learnt:,} with a face to learn from, {kept:,} of held-out people",
@@ -171,7 +171,7 @@ def facts(settings: DistilSettings, labels: Labels) -> dict[str, str]:
 
 
 def fingerprint(settings: DistilSettings, labels: Labels) -> dict[str, str]:
-    """Digests of the labelled photos and of the backgrounds, for a run that resumes."""
+    """Digests of the labelled photos and of the backgrounds, which a resumed run compares."""
     digests = {"photos": labels_key(labels.photos, settings.teachers)[:16]}
     if settings.backgrounds:
         digests["backgrounds"] = labels_key(list_photos(settings.backgrounds), settings.backgrounds)[:16]

@@ -1,4 +1,4 @@
-"""Train MeshNet on upright crops of photos with the teacher's mesh, and on crops without a face."""
+"""Train MeshNet on upright crops of photos with the teacher's meshes, and on crops without a face."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class LandmarksSettings(DistilSettings):
 
 
 class Crops(Dataset[dict[str, Tensor]]):
-    """Crop i follows from the seed and i; about one in five shows no face."""
+    """Sample i is a crop that depends only on the seed and i. About one in five shows no face."""
 
     def __init__(
         self, settings: LandmarksSettings, labels: Labels, size: int, scale: float, training: bool
@@ -97,7 +97,7 @@ class Crops(Dataset[dict[str, Tensor]]):
 def without_face(
     image: np.ndarray, mesh: np.ndarray, matrix: np.ndarray, size: int, rng: Rng
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A picture, and the matrix of a crop of it that a detector might mistake for a face."""
+    """Return a picture, and the matrix of a crop of it that a detector might mistake for a face."""
     kind = rng.integers(0, 3)
     if kind == 0:
         return texture(rng, size), np.eye(3)[:2]
@@ -132,12 +132,12 @@ EYES_AND_LIPS = (
 )  # fmt: skip
 
 
-# Pairs of points on opposite lips and lids: their distance says how far a mouth and an eye are open.
+# Pairs of points on opposite lips and lids: their distances tell how far mouth and eyes are open.
 _LIPS_APART = ((13, 14), (82, 87), (312, 317), (81, 178), (311, 402), (80, 88), (310, 318))
 _LIDS_APART = ((159, 145), (160, 144), (158, 153), (386, 374), (385, 380), (387, 373))
 
 
-_SHUT = 0.18  # opening of the narrower eye, in its width, below which eyes count as nearly shut
+_SHUT = 0.18  # eyes are nearly shut if the narrower one's opening is a smaller share of its width
 
 
 def _opening(mesh: np.ndarray) -> float:
@@ -145,7 +145,7 @@ def _opening(mesh: np.ndarray) -> float:
 
 
 def openings(mesh: Tensor, pairs: Sequence[tuple[int, int]]) -> Tensor:
-    """(B,468,3) -> (B,N,2) the way from one lip or lid to the other in the picture."""
+    """(B,468,3) -> (B,N,2) vectors from one lip or lid to the other, without depth."""
     upper, lower = ([pair[n] for pair in pairs] for n in (0, 1))
     return mesh[:, lower, :2] - mesh[:, upper, :2]
 
@@ -182,7 +182,7 @@ class LandmarksTask(Task):
         return fingerprint(self.settings, self.labels)
 
     def validate(self, network: Network) -> dict[str, float]:
-        """Errors on clean crops by the teacher's five points; jitter is the change from noise of 4 grey levels."""
+        """Return errors on clean crops, aligned by the teacher's mesh; jitter: the change by noise of 4 grey levels."""
         assert isinstance(network, MeshNet)
         rng = np.random.default_rng(0)
         count = min(self.settings.validation_pictures, len(self.held_out.indices))
@@ -231,7 +231,7 @@ def _apart_error(mesh: Tensor, truth: Tensor, pairs: Sequence[tuple[int, int]]) 
 
 
 def run(settings: LandmarksSettings) -> dict[str, Any]:
-    """Label the photos, train, save; returns the figures on held-out people."""
+    """Label the photos, train and save; return the figures on held-out people."""
     labels = label_photos(settings.faces, settings.teachers, settings.labels_folder, settings.flat)
     torch.manual_seed(settings.seed)
     network = MeshNet() if settings.initial is None else MeshNet.from_pretrained(settings.initial)

@@ -1,4 +1,4 @@
-"""Mosaics: pictures with many faces of any size and roll, made from photos, with objects over some of them."""
+"""Mosaics: pictures with many faces of any size and roll, made from photos, some with objects over them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SMALLEST = 14.0  # px; smaller faces in a mosaic are neither positives nor negat
 class LabelledFace:
     box: np.ndarray  # (4,)
     points5: np.ndarray  # (5,2)
-    certain: bool  # a sure detection of the teacher; the loss ignores others
+    certain: bool  # whether the teacher is sure of it; the loss ignores other faces
 
     def moved(self, matrix: np.ndarray, mirrored: bool) -> LabelledFace:
         """The face under a similarity (2,3); in a mirrored picture the points change sides."""
@@ -40,7 +40,7 @@ def rotated_box(box: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 
 
 def _placement(face: LabelledFace, side: float, roll: float, centre: np.ndarray, mirror: bool) -> np.ndarray:
-    """(2,3) photo -> mosaic: the face gets `side` px large, rotated by `roll`, at `centre`."""
+    """(2,3) photo -> mosaic: puts the face at `centre`, `side` px large and rotated by `roll`."""
     scale = side / max(face.box[2] - face.box[0], face.box[3] - face.box[1])
     cos, sin = scale * np.cos(roll), scale * np.sin(roll)
     matrix = np.array([[cos, -sin, 0], [sin, cos, 0]])
@@ -90,7 +90,7 @@ def _bounds(pixels: np.ndarray, matrix: np.ndarray, size: int) -> tuple[int, int
 
 
 def _without_face(photo: LabelledPhoto, rng: Rng) -> np.ndarray:
-    """(H,W,3) the photo with the blocks of every face shuffled: skin and hair without a face."""
+    """(H,W,3) the photo with every face's blocks shuffled: skin and hair without a face."""
     pixels = photo.pixels.copy()
     for face in photo.faces:
         x0, y0, x1, y1 = np.clip(face.box, 0, 10**6).astype(int)
@@ -112,7 +112,7 @@ def _without_face(photo: LabelledPhoto, rng: Rng) -> np.ndarray:
 
 
 def _roll(rng: Rng, limit: float) -> float:
-    """A roll in radians: mostly near upright, as in photos, and at most the limit in degrees."""
+    """Draw a roll in radians: mostly near upright, as in photos, and within `limit` degrees."""
     roll = rng.normal(0, np.radians(22)) if rng.random() < 0.7 else rng.uniform(-np.pi, np.pi)
     return roll if abs(roll) <= np.radians(limit) else rng.uniform(-1, 1) * np.radians(limit)
 
@@ -138,7 +138,7 @@ def mosaic(
     roll_limit: float = 180.0,
     background: np.ndarray | None = None,
 ) -> tuple[np.ndarray, list[LabelledFace]]:
-    """(size,size,3) uint8 a picture with some of the photos' faces, and the faces in it.
+    """Make a picture (size,size,3) uint8 with some of the photos' faces; return it and the faces in it.
 
     The background is a part of the first photo unless one (size,size,3) is given; some pictures have no face.
     `strength` scales the degradations, `largest` is the largest face as a share of the picture, `roll_limit` bounds
@@ -153,7 +153,8 @@ def mosaic(
         if placement is None:
             continue
         matrix, placed = placement
-        # No face is covered by another photo: not those on the canvas, nor the photo's own further faces by those.
+        # No face may be covered by another photo: `keep` protects those on the canvas, and further faces of this photo
+        # that they would cover are left out.
         _paste(canvas, photo, matrix, rng, keep=taken)
         for face in [one for one in placed if not _touches(one.box, taken)]:
             faces.append(face)
@@ -172,7 +173,7 @@ def mosaic(
 def _choose_sizes(
     photos: list[LabelledPhoto], size: int, rng: Rng, largest: float
 ) -> list[tuple[LabelledPhoto, float]]:
-    """The photos to place and their faces' sizes in px: none, one large face and small ones, or any sizes."""
+    """Choose photos and their faces' sizes in px: none, one large face with small ones, or faces of any size."""
     kind = rng.random()
     if kind < 0.08:
         return []
@@ -186,7 +187,10 @@ def _choose_sizes(
 def _find_placement(
     photo: LabelledPhoto, side: float, taken: np.ndarray, rng: Rng, roll_limit: float
 ) -> tuple[np.ndarray, list[LabelledFace]] | None:
-    """A matrix (2,3) and the photo's faces there, the best one mostly visible and where nothing is taken (S,S)."""
+    """Find a place for the photo: its best face mostly visible, and where nothing is taken (S,S).
+
+    Return the matrix (2,3) and the photo's faces there, or None.
+    """
     face, mirror, roll = photo.faces[0], bool(rng.random() < 0.5), _roll(rng, roll_limit)
     size = taken.shape[0]
     for _ in range(8):

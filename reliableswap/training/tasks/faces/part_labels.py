@@ -1,7 +1,7 @@
-"""Which classes a pixel of a photo may have, by a label map, the mesh, and what earlier networks know.
+"""The classes that each pixel of a photo may have, by a label map, the mesh and earlier networks.
 
-A photo is seldom labelled whole: a hair mask does not tell skin from background, and nothing tells a fringe on a photo
-without a mask. So a pixel's label is a set of classes, one bit each; a loss asks for any of them.
+Few photos are fully labelled: a hair mask does not tell skin from background, and nothing marks a fringe on a photo
+without a mask. So a pixel's label is a set of classes, one bit each, and the loss accepts any of them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _FEATURES = BIT["brows"] | BIT["eyes"] | BIT["lips"] | BIT["inner mouth"]
 _INSIDE = ANY & ~BIT["background"]
 _BESIDE = ANY & ~_FEATURES
 
-# FASSEG's numbers: background, skin, hair (brows and beards too), eyes, nose, mouth; others are not labels.
+# FASSEG's numbers: background, skin, hair (with brows and beards), eyes, nose, mouth; others are no labels.
 _FASSEG = {
     0: BIT["background"],
     1: BIT["skin"],
@@ -33,13 +33,13 @@ _FASSEG = {
     4: BIT["skin"],
     5: BIT["lips"] | BIT["inner mouth"],
 }
-_SURE_SKIN = 2.5  # distance from the skin model up to which a pixel of an unlabelled face is skin
-_NO_SKIN = 5.0  # distance from which a pixel that is not labelled as hair may be something else than skin
-_MOUTH_HIDDEN = -1.0  # log odds of a mouth that is seen, below which something may be in front of it
-_MOUTH_SEEN = 0.0  # log odds of a mouth that is seen, from which nothing is in front of the lower face
-_TURNED = 0.5  # sine of the yaw from which the mouth is not judged
+_SURE_SKIN = 2.5  # distance from the skin model below which a pixel of an unlabelled face is skin
+_NO_SKIN = 5.0  # distance above which a pixel that is not labelled as hair may be something other than skin
+_MOUTH_HIDDEN = -1.0  # log odds of a visible mouth below which something may be in front of it
+_MOUTH_SEEN = 0.0  # log odds of a visible mouth from which on nothing is in front of the lower face
+_TURNED = 0.5  # sine of the yaw above which the mouth is not judged
 _NO_GLASSES, _GLASSES = -1.5, -0.85  # log odds between which a face may wear glasses
-_WORN = (0.15, 0.7)  # odds of a pixel between which it may be glasses
+_WORN = (0.15, 0.7)  # probabilities between which a pixel may be glasses
 
 
 def of_hair_mask(mask: np.ndarray, crop: np.ndarray, mesh: np.ndarray) -> np.ndarray:
@@ -65,7 +65,7 @@ def of_fasseg(labels: np.ndarray, crop: np.ndarray, mesh: np.ndarray) -> np.ndar
 
 
 def of_photo(crop: np.ndarray, mesh: np.ndarray) -> np.ndarray:
-    """(S,S) uint16 the sets of classes of a crop (S,S,3) without a label map: skin only where its colour says so."""
+    """(S,S) uint16 the sets of classes of a crop (S,S,3) without a label map; only pixels of skin colour are skin."""
     shape = crop.shape[:2]
     sets = np.where(regions.oval(mesh, shape) > 0, _INSIDE, _BESIDE).astype(np.uint16)
     distance = _distance(crop, mesh)
@@ -80,8 +80,8 @@ def _distance(crop: np.ndarray, mesh: np.ndarray) -> np.ndarray:
 
 
 def _beard(crop: np.ndarray, mesh: np.ndarray, distance: np.ndarray) -> np.ndarray:
-    """(S,S) bool: dark and pale as hair, on a lower face with nothing in front of it; few photos have their beard
-    labelled."""
+    """(S,S) bool where the beard is, which few photos have labelled: pixels as dark and colourless as hair, on a lower
+    face with nothing in front of it."""
     shape, width = crop.shape[:2], regions.face_width(mesh)
     if _turned(mesh) or MOUTH.score(crop, mesh) < _MOUTH_SEEN:
         return np.zeros(shape, bool)
@@ -95,7 +95,7 @@ def _turned(mesh: np.ndarray) -> bool:
 
 
 def _with_hair(sets: np.ndarray, hair: np.ndarray, mesh: np.ndarray) -> np.ndarray:
-    """The sets with labelled hair: on the lower face it is a beard, near the outline it may be either."""
+    """Return the sets with labelled hair: on the lower face it is beard; near its outline it may be hair or beard."""
     shape, width = sets.shape, regions.face_width(mesh)
     inner = regions.eroded(regions.oval(mesh, shape), 0.1 * width) > 0
     lower = regions.lower_face(mesh, shape) > 0
@@ -115,9 +115,10 @@ def _with_features(
     eyes: np.ndarray | None = None,
     bare: np.ndarray | None = None,
 ) -> np.ndarray:
-    """The sets with brows, eyes and lips from the mesh, or `eyes` (S,S) from labels, and glasses that are worn.
+    """Return the sets with brows, eyes and lips from the mesh, and with worn glasses.
 
-    bare: (S,S) where there is no hair for certain; None: where the sets have none.
+    eyes: (S,S) labelled eyes, already in the sets; None: the mesh gives them. bare: (S,S) where there is surely no
+    hair; None: where the sets have none.
     """
     shape, sets = sets.shape, sets.copy()
     if bare is None:
@@ -143,7 +144,7 @@ def _with_features(
 
 
 def _open_mouth(sets: np.ndarray, mesh: np.ndarray) -> None:
-    """What is between the lips, in place; on a closed mouth the line where they meet may be either."""
+    """Mark what is between the lips, in place. Where they meet, a pixel may be lips or inner mouth."""
     shape = sets.shape
     between = regions.polygon_mask(mesh[topology().regions["inner_lips"]], shape)
     around = regions.inner_mouth(mesh, shape) > 0
@@ -153,12 +154,12 @@ def _open_mouth(sets: np.ndarray, mesh: np.ndarray) -> None:
 
 
 def _with_glasses(sets: np.ndarray, crop: np.ndarray, mesh: np.ndarray) -> np.ndarray:
-    """The sets with the glasses that the bundled GlassesNet finds."""
+    """Return the sets with the glasses that the bundled GlassesNet finds."""
     score = GLASSES.score(crop, mesh)
     if score < _NO_GLASSES:
         return sets
     matrix = glasses.to_patch(mesh)
-    if score < _GLASSES:  # it is not known whether there are any
+    if score < _GLASSES:  # there may or may not be glasses
         near = cv2.warpAffine(
             np.ones(glasses.SIZE[::-1], np.uint8), cv2.invertAffineTransform(matrix), sets.shape[::-1]
         )
@@ -172,7 +173,7 @@ def _with_glasses(sets: np.ndarray, crop: np.ndarray, mesh: np.ndarray) -> np.nd
 
 
 def _widened(sets: np.ndarray, radius: int) -> np.ndarray:
-    """The sets joined with their neighbours': a label map's edges err by so many pixels."""
+    """Join each pixel's set with its neighbours': the edges of a label map are off by up to `radius` pixels."""
     size = 2 * radius + 1
     out = np.zeros_like(sets)
     for number in range(len(CLASSES)):

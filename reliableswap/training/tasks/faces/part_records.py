@@ -1,4 +1,4 @@
-"""Upright crops of photos with the classes that each pixel may have, made once and kept in a record cache."""
+"""Upright crops of photos, with the classes that each pixel may have, made once and kept in a record cache."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from reliableswap.jobs.units import Crew, Place
 from .part_labels import ANY, of_fasseg, of_hair_mask, of_photo
 from .teachers import Teachers
 
-PAD = 16  # pixels around the network's crop, from which a shifted or turned one is cut
+PAD = 16  # margin in pixels around the network's crop, so that a shifted or rotated one can be cut
 SIDE = SIZE + 2 * PAD
-_SURE = 0.6  # detector score from which a face counts
-_LARGEST_SCALE = 2.0  # a face is enlarged by this factor at most
-_FORMAT = 2  # of the records; with another number all are made anew
+_SURE = 0.6  # detector score above which a face counts
+_LARGEST_SCALE = 2.0  # photos whose face would be enlarged by more are left out
+_FORMAT = 2  # of the records; change it to have all of them made again
 _TAKES = re.compile(r"_\d{4}$|(?<=personne\d\d).*$|^.*(?=personne\d\d)")
 
 
 def person_of(photo: Photo) -> str:
-    """Whose face a photo shows: `Name_0001` is Name, and FASSEG names people `personne01`; else as photos say."""
+    """Return whose face a photo shows: `Name_0001` is Name, FASSEG's people are `personne01`; else its identity."""
     return _TAKES.sub("", photo.identity) or photo.identity
 
 
@@ -92,7 +92,7 @@ class PartsKind:
         return Record(entry, {"glasses": GLASSES.score(seen, moved), "labels": kind})
 
     def _mesh(self, image: np.ndarray, central: bool) -> np.ndarray | None:
-        """The mesh of the largest face, or of the one nearest the middle, whom a label map is about."""
+        """Return the mesh of the largest face or, if `central`, of the one nearest the middle: label maps show that."""
         found = [face for face in self._loaded.detect(image) if face[14] > _SURE]
         if not found:
             return None
@@ -109,7 +109,7 @@ class PartsKind:
         return Teachers(self.teachers)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Another process loads the teachers itself."""
+        """Leave out the loaded teachers: another process loads them itself."""
         return {"teachers": self.teachers}
 
 
@@ -126,7 +126,7 @@ class PartsRecords(Records):
         self.glasses[i], self.labels[i] = columns["glasses"], columns["labels"]
 
     def rows(self, training: bool, labelled: bool) -> list[int]:
-        """The photos with or without labels, of the people to train on or of those held out."""
+        """Return the photos with or without labels, of training people or of held-out ones."""
         return [
             i
             for i, photo in enumerate(self.photos)
@@ -137,7 +137,7 @@ class PartsRecords(Records):
 
 
 def labelled_parts(folder: Path, teachers: Path, cache: Path, workers: int) -> PartsRecords:
-    """The records of a folder's photos that have label maps."""
+    """Load or make the records of a folder's photos that have label maps."""
     flat = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
     photos = [p for p in list_photos(folder, flat) if p.path.suffix.lower() != ".png"]
     photos = [photo for photo in photos if photo.path.with_suffix(".png").is_file()]
@@ -147,7 +147,7 @@ def labelled_parts(folder: Path, teachers: Path, cache: Path, workers: int) -> P
 
 
 def plain_parts(folder: Path, flat: Sequence[str], teachers: Path, cache: Path, workers: int) -> PartsRecords:
-    """The records of photos without label maps."""
+    """Load or make the records of photos without label maps."""
     return _complete(list_photos(folder, flat), teachers, cache, workers)
 
 
@@ -155,6 +155,6 @@ def _complete(photos: Sequence[Photo], teachers: Path, cache: Path, workers: int
     records = RecordCache(cache, PartsKind(teachers), photos)
     place = Place.from_environment()
     if not all(map(records.done, records.buckets)):
-        Teachers(teachers)  # a missing file is an error before any process starts
+        Teachers(teachers)  # raise for a missing file before any process starts
     records.complete(Crew(place, workers), progress=place.first)
     return PartsRecords(records)

@@ -1,8 +1,8 @@
 """Profiles made from photos: the head rotated in three dimensions by its own mesh.
 
-Photos collected by a face detector hold next to no profiles (of 16,177 research photos the teacher found none beyond
-50 degrees of yaw). Rotating the mesh and drawing the photo's texture on it gives any number, with an exact mesh. The
-cheek that comes into view is stretched; a network that only locates points can learn from that.
+Photos collected with a face detector include almost no profiles (among 16,177 research photos the teacher found none
+beyond 50 degrees of yaw). Rotating the mesh and rendering the photo's texture on it gives any number, with exact
+meshes. The cheek that comes into view is stretched, but a network that only locates points can learn from that.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def yaw_of(meshes: np.ndarray) -> np.ndarray:
 
 
 def rotated_to_yaw(image: np.ndarray, mesh: np.ndarray, yaw: float) -> tuple[np.ndarray, np.ndarray]:
-    """The photo (H,W,3) and its mesh with the head rotated to that yaw, to the side it already faces."""
+    """Return the photo (H,W,3) and its mesh with the head rotated to that yaw, on the side it already faces."""
     now = float(yaw_of(mesh))
     return rotated_photo(image, mesh, np.copysign(yaw, now) - now)
 
@@ -38,7 +38,7 @@ def rotated_mesh(mesh: np.ndarray, degrees: float) -> np.ndarray:
 
 
 def rotated_photo(image: np.ndarray, mesh: np.ndarray, degrees: float) -> tuple[np.ndarray, np.ndarray]:
-    """The photo (H,W,3) with the head rotated by so many degrees, and its mesh (468,3).
+    """Return the photo (H,W,3) with the head rotated by `degrees`, and its mesh (468,3).
 
     What the mesh does not cover (hair, neck, background) is squeezed sideways as the head gets narrower.
     """

@@ -1,4 +1,4 @@
-"""The teachers of the face networks: YuNet and MediaPipe's FaceMesh as ONNX files, both Apache-2.0, from the user."""
+"""The teachers of the face networks: YuNet and MediaPipe's FaceMesh, both Apache-2.0, as ONNX files of the user's."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reliableswap.errors import ReliableSwapError
 from reliableswap.faces.analysers.facemesh import FaceMesh
 
 DETECTOR_FILE = "yunet_n_dynamic.onnx"
-# The first that is there makes the meshes: that with attention tells closed lips and lids from open ones.
+# The first file that exists makes the meshes. The network with attention tells closed lips and lids from open ones.
 MESH_FILES = ("facemesh_attention_fp16.onnx", "facemesh_468.onnx")
 _MIN_SCORE = 0.3
 
@@ -41,6 +41,6 @@ class Teachers:
 
 
 def teacher_files(folder: Path) -> list[Path]:
-    """The teachers' files that are there: the detector's, then the mesh's that is used."""
+    """Return the teachers' files that exist: the detector's, then the one that makes the meshes."""
     meshes = [path for name in MESH_FILES if (path := folder / name).is_file()]
     return [*(path for path in (folder / DETECTOR_FILE,) if path.is_file()), *meshes[:1]]

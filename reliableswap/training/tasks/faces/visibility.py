@@ -1,4 +1,4 @@
-"""Train VisibilityNet on labelled and unlabelled photos with things pasted in front of their faces."""
+"""Train VisibilityNet on labelled and unlabelled photos with things pasted in front of the faces."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ from .crop_jitter import jitter_crop
 from .part_labels import BIT
 from .part_records import PAD, PartsRecords, labelled_parts, plain_parts
 
-_EDGE, _OPAQUE = 0.15, 0.5  # opacities from which a pixel may be, and is, what was pasted over it
-_NO_GLASSES = -1.0  # a face below these log odds surely wears no glasses
+_EDGE, _OPAQUE = 0.15, 0.5  # opacities above which a pixel may be, and surely is, the thing pasted over it
+_NO_GLASSES = -1.0  # a face with lower log odds of glasses surely wears none
 _RARE = {
     "brows": 2.0,
     "eyes": 2.0,
@@ -46,9 +46,9 @@ _RARE = {
     "front": 1.5,
 }
 _UNSURE = 0.3  # weight of a pixel that may have several classes
-_OUTSIDE = 0.4  # weight of a pixel outside of the face's outline
+_OUTSIDE = 0.4  # weight of a pixel outside the face's outline
 _GRID = 16  # faces in the grid
-COVERING = ("hair", "glasses", "front")  # what hides a face inside its outline
+COVERING = ("hair", "glasses", "front")  # classes that hide the face if inside its outline
 COLOURS = np.array(
     [(60, 60, 60), (205, 165, 135), (120, 70, 20), (40, 120, 255), (255, 70, 110), (255, 255, 255), (130, 30, 160),
      (20, 150, 20), (0, 220, 220), (255, 230, 0)], np.uint8
@@ -90,14 +90,14 @@ class Parts:
         return Parts(np.ascontiguousarray(self.crop[:, ::-1]), np.ascontiguousarray(self.sets[:, ::-1]), mesh)
 
     def with_over(self, crop: np.ndarray, opacity: np.ndarray, name: str) -> Parts:
-        """Something of a class in front, whose picture is in `crop` already."""
+        """Return the parts with a thing of class `name` in front of them, which `crop` already shows."""
         sets = np.where(opacity > _EDGE, self.sets | BIT[name], self.sets)
         return Parts(crop, np.where(opacity > _OPAQUE, BIT[name], sets).astype(np.uint16), self.mesh)
 
 
 class CoveredFaces(Dataset[dict[str, Tensor]]):
     """Sample i: picture (128,128,3) uint8; sets (128,128), one bit for each class that a pixel may have; face
-    (128,128), one inside the outline."""
+    (128,128), 1 inside the outline."""
 
     def __init__(
         self, settings: VisibilitySettings, labelled: PartsRecords, plain: PartsRecords | None, training: bool
@@ -115,7 +115,7 @@ class CoveredFaces(Dataset[dict[str, Tensor]]):
         rng = np.random.default_rng([self.settings.seed, int(self.training), i])
         plain = len(self.groups) > 1 and rng.random() >= self.settings.labelled_share
         records, rows = self.groups[int(plain)]
-        # Held-out faces come one after the other.
+        # Held-out faces are taken in order.
         row = rows[int(rng.integers(len(rows))) if self.training else i % len(rows)]
         entry = records.entries[row]
         parts = Parts(np.array(entry["crop"]), np.array(entry["sets"]), np.array(entry["mesh"]))
@@ -123,7 +123,7 @@ class CoveredFaces(Dataset[dict[str, Tensor]]):
         return self.cut(parts, rng)
 
     def covered(self, parts: Parts, bare: bool, rng: Rng) -> Parts:
-        """The face with glasses, if it has none, and with things in front of it."""
+        """At random, mirror the face (in training), paint glasses on it if it is bare, and paste things over it."""
         if self.training and rng.random() < 0.5:
             parts = parts.flipped()
         if bare and rng.random() < self.settings.painted_share:
@@ -137,7 +137,7 @@ class CoveredFaces(Dataset[dict[str, Tensor]]):
         return parts
 
     def cut(self, parts: Parts, rng: Rng) -> dict[str, Tensor]:
-        """The network's crop as an inexact mesh cuts it, under worse conditions."""
+        """Cut the network's crop; in training, as if by an inexact mesh and from a worse photo."""
         matrix = np.array([[1, 0, -PAD], [0, 1, -PAD]], np.float64)
         if self.training:
             matrix = jitter_crop(matrix, (SIZE, SIZE), rng, degrees=8, size=0.08, shift=0.03)
@@ -202,8 +202,8 @@ class VisibilityTask(Task):
         )
 
     def validate(self, network: Network) -> dict[str, float]:
-        """On pixels with one label: overlap (intersection over union) of every class, their mean, and the overlap of
-        what hides the face inside its outline."""
+        """Return figures on pixels with one label: the overlap (intersection over union) of every class, their mean,
+        and the overlap of what hides the face inside its outline."""
         found = self._answer(network, self.fixed["picture"])
         allowed, face = members(self.fixed["sets"]), self.fixed["face"] > 0
         known = allowed.sum(1) == 1
@@ -222,7 +222,7 @@ class VisibilityTask(Task):
     @staticmethod
     @torch.no_grad()
     def _answer(network: Network, pictures: Tensor) -> Tensor:
-        """(N,128,128,3) -> (N,128,128) the likeliest classes."""
+        """(N,128,128,3) -> (N,128,128) the most likely classes."""
         parts = [network(to_network(part.to(network.device))).argmax(1).cpu() for part in pictures.split(32)]
         return torch.cat(parts)
 
@@ -255,12 +255,12 @@ class VisibilityTask(Task):
 
 
 def overlap(found: Tensor, true: Tensor, known: Tensor) -> float:
-    """Intersection over union of bool maps, counted where the truth is known."""
+    """Intersection over union of bool maps, where the truth is known."""
     return float((found & true & known).sum() / ((found | true) & known).sum().clamp(min=1))
 
 
 def run(settings: VisibilitySettings) -> dict[str, Any]:
-    """Label the photos, train and save; returns the figures on held-out people."""
+    """Label the photos, train and save; return the figures on held-out people."""
     folder, workers = settings.labels_folder, max(1, settings.dataloader_num_workers)
     labelled = labelled_parts(settings.parsing, settings.teachers, folder / "parsing", workers)
     plain = None

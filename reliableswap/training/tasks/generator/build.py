@@ -1,4 +1,4 @@
-"""The networks of a generator's training: a fresh or earlier generator, its discriminator, the frozen networks."""
+"""The networks of a generator's training: a new or earlier generator, its discriminator, the frozen networks."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class LoadedNetworks:
 
     @classmethod
     def load(cls, settings: GeneratorSettings) -> LoadedNetworks:
-        """Load what the settings name, and bundled networks for the rest."""
+        """Load the networks that the settings name, and bundled ones for the rest."""
         features = None
         if settings.perceptual_weight or settings.discriminator == "projected":
             from reliableswap.convert.perceptual import pretrained_perceptual_features
@@ -73,7 +73,7 @@ def build_generator(
     sizes: Sequence[int],
     held_out: float,
 ) -> Generator:
-    """A fresh generator, or the one of --initial, which must have been trained with this identity encoder.
+    """Return a new generator, or the one of --initial, which must have been trained with this identity encoder.
 
     sizes: of the triplets' crops. held_out: percent of people outside the training split.
     """
@@ -130,7 +130,7 @@ def build_discriminator(
     features: PerceptualFeatures | None,
     frozen_features: PerceptualFeatures | None,
 ) -> Network:
-    """The discriminator that --discriminator names. A projected one runs the frozen copy of the features."""
+    """Make the discriminator that --discriminator names. A projected one runs the frozen copy of the features."""
     kind, channels = settings.discriminator, settings.discriminator_channels
     if kind == "patch":
         return PatchDiscriminator(channels=channels)

@@ -19,7 +19,7 @@ Rng = np.random.Generator
 
 @dataclass(frozen=True)
 class CorruptionRates:
-    """The probability of each kind of corruption; otherwise a sample's guidance stays as it is.
+    """The probability of each kind of corruption. A sample has one kind at most.
 
     missing: no texture at all; half: one half of the face missing, as for a profile; parts: some ellipses missing;
     occluded: an object over the source's face, taken for skin; blurred, coarse: a poor photo.
@@ -33,11 +33,11 @@ class CorruptionRates:
     coarse: float = 0.06
 
     def scaled(self, factor: float) -> CorruptionRates:
-        """All probabilities times the factor."""
+        """Multiply all probabilities by the factor."""
         return CorruptionRates(*(factor * getattr(self, one.name) for one in fields(self)))
 
     def draw(self, rng: Rng) -> str:
-        """The name of a kind, or "" for none."""
+        """Draw the name of a kind, or "" for none."""
         kinds, chances = self._chances
         place = int(np.searchsorted(chances, rng.random(), side="right"))
         return kinds[place] if place < len(kinds) else ""
@@ -49,10 +49,10 @@ class CorruptionRates:
 
 
 def draw_corruption(kind: str, size: int, rng: Rng) -> dict[str, Tensor]:
-    """What corrupts guidance of that size in that way, for `corrupted`, by name:
+    """Draw a corruption of that kind for guidance of that size. Return one of these tensors, for `corrupted`, by name:
 
     kept (S,S) float16: a factor on the validity. stained (4,S,S) float16: what lies over the texture in [-1,1], times
-    its opacity, and what it leaves of the texture. softened (S,S): a matrix that every row and column is multiplied by.
+    its opacity, and one minus that opacity. softened (S,S): a matrix that every row and column is multiplied by.
     """
     if kind == "missing":
         return _half(kept=np.zeros((size, size)))
@@ -80,7 +80,7 @@ def draw_corruption(kind: str, size: int, rng: Rng) -> dict[str, Tensor]:
 
 
 def corrupted(guidance: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
-    """(B,4,S,S) guidance after the corruptions in a batch of `samples.collate`."""
+    """Apply to guidance (B,4,S,S) the corruptions in a batch of `samples.collate`."""
     if not {"softened", "stained", "kept"} & batch.keys():
         return guidance
     texture, validity = guidance.split([3, 1], 1)
@@ -105,7 +105,7 @@ def _half(**planes: np.ndarray) -> dict[str, Tensor]:
 
 
 def _half_plane(size: int, rng: Rng) -> np.ndarray:
-    """(S,S) one on one side of a slanted line near the middle, zero on the other, with a soft edge."""
+    """(S,S) 1 on one side of a slanted line near the middle, 0 on the other, with a soft edge."""
     x = np.arange(size, dtype=np.float32)[None] - size * rng.uniform(0.4, 0.6)
     x = x + np.arange(size, dtype=np.float32)[:, None] * rng.uniform(-0.2, 0.2)
     return np.asarray(np.clip(x * rng.choice([-1, 1]) / (0.03 * size) + 0.5, 0, 1), np.float32)
@@ -121,7 +121,7 @@ def _ellipse(size: int, rng: Rng) -> np.ndarray:
 
 
 def _cloudy_colour(size: int, rng: Rng) -> np.ndarray:
-    """(S,S,3) in [-1,1] one colour, unevenly lit: hair, cloth, a hand, a microphone."""
+    """(S,S,3) in [-1,1] one colour, unevenly lit, as of hair, cloth, a hand or a microphone."""
     colour = rng.uniform(-0.9, 0.7, 3).astype(np.float32)
     noise = rng.normal(0, 1, (int(rng.integers(3, 12)), int(rng.integers(3, 12)), 1)).astype(np.float32)
     light = cv2.resize(noise, (size, size), interpolation=cv2.INTER_CUBIC)[..., None]

@@ -1,4 +1,4 @@
-"""The frozen networks that the generator's losses look through."""
+"""The frozen networks that the generator's losses run."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from .views import MeshReader, fixer_window, identity_window
 
 
 class FrozenNetworks(nn.Module):
-    """Copies made for speed: norms folded, convolutions' weights in `dtype`.
+    """Copies made for speed: norms are folded into convolutions, whose weights have `dtype`.
 
-    A face optimised for one encoder convinces that one alone: `more_identities` take part in the identity loss, and
-    in nothing else.
+    `more_identities` take part in the identity loss only: a face optimised for one encoder convinces that one alone.
     """
 
     def __init__(
@@ -39,7 +38,7 @@ class FrozenNetworks(nn.Module):
         self.mesh_difference = MeshDifference()
 
     def networks(self) -> list[nn.Module]:
-        """Those that are there."""
+        """Return the networks that are present."""
         some = (self.identity, self.fixer, self.features, self.mesh_reader, *self.more_identities)
         return [one for one in some if one is not None]
 

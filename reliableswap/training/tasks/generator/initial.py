@@ -1,4 +1,4 @@
-"""The generator of --initial, of an earlier training or converted from a checkpoint, and what a run adds to it."""
+"""Load the generator of --initial, from an earlier training or a converted checkpoint, and add what a run needs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Encoders:
 
     @property
     def config(self) -> dict[str, str | int]:
-        """What a generator's config says about them."""
+        """The entries that describe them in a generator's config."""
         return {
             "identity_dim": self.identity.embedding_size,
             "fixer_dim": self.fixer.embedding_size if self.fixer is not None else 0,
@@ -56,7 +56,7 @@ def load_initial(
     sizes: Sequence[int],
     held_out: float,
 ) -> Generator:
-    """The generator of --initial, changed to what this run asks for.
+    """Load the generator of --initial and change it to what this run asks for.
 
     Its identity encoder must be this run's. A FixerNet may be added.
     """
@@ -80,7 +80,7 @@ def load_initial(
             f"--adapter is for the light generator, and --initial holds a {type(generator).__name__}"
         )
     _take_crops(generator, folder, sizes)
-    # Whom the earlier training saw, the result has seen.
+    # The result has also seen the people of the earlier training.
     generator.register_to_config(
         held_out=min(held_out, generator.config["held_out"]), identity_encoder=encoders.identity.label
     )
@@ -104,7 +104,7 @@ def _check_identity(generator: Generator, folder: Path, encoder: IdentityEncoder
 
 
 def _with_these_fixers(generator: Generator, folder: Path, fixer: FixerNet | None) -> Generator:
-    """The generator for v_full = [v_id ; v_fix]; one that takes v_id alone is widened."""
+    """Return the generator for v_full = [v_id ; v_fix]; widen one that takes v_id alone."""
     length, known = generator.config["fixer_dim"], generator.config["fixer_checksum"]
     if fixer is None:
         if length:
@@ -137,7 +137,7 @@ def _with_these_fixers(generator: Generator, folder: Path, fixer: FixerNet | Non
 
 
 def widened(generator: Generator, fixer: FixerNet) -> Generator:
-    """The generator with inputs for a FixerNet's vector, whose weights are zero: at first nothing changes."""
+    """Return the generator with inputs for a FixerNet's vector. Their weights are zero, so at first nothing changes."""
     if generator.config.get("adapter_join", "none") != "none":
         raise ReliableSwapError("a FixerNet can't be added to a generator with an adapter; train it with one")
     config = {name: value for name, value in generator.config.items() if not name.startswith("_")}
@@ -153,7 +153,7 @@ def widened(generator: Generator, fixer: FixerNet) -> Generator:
 
 
 def _take_crops(generator: Generator, folder: Path, sizes: Sequence[int]) -> None:
-    """Set the config to this training's crops, and tell how they differ from those that the generator knows."""
+    """Set the config to this run's crops, and warn if their template differs from the generator's."""
     if generator.size is not None:
         check_size(sizes, generator.size, str(folder))
     else:
@@ -172,7 +172,7 @@ def _take_crops(generator: Generator, folder: Path, sizes: Sequence[int]) -> Non
 
 
 def check_size(sizes: Sequence[int], size: int, who: str) -> None:
-    """Raise unless all triplets have the only size that a generator takes."""
+    """Raise unless all triplets have `size`, the only one that the generator takes."""
     if other := [one for one in sizes if one != size]:
         raise ReliableSwapError(
             f"{who} takes crops of {size} px only, and the triplets have {other[0]} px; make them with "
@@ -181,7 +181,7 @@ def check_size(sizes: Sequence[int], size: int, who: str) -> None:
 
 
 def _with_layers(generator: LightGenerator) -> LightGenerator:
-    """The generator with a new layer head, or itself if it has one."""
+    """Return the generator with a new layer head, or as it is if it has one."""
     if generator.config["layers"]:
         return generator
     config = {name: value for name, value in generator.config.items() if not name.startswith("_")}
@@ -192,7 +192,7 @@ def _with_layers(generator: LightGenerator) -> LightGenerator:
 
 
 def with_adapter(generator: LightGenerator, join: str, identity: IdentityEncoder) -> LightGenerator:
-    """The generator with a new adapter, which starts as a copy of the identity encoder; or itself if it has one."""
+    """Return the generator with a new adapter, a copy of the identity encoder at first; or as it is if it has one."""
     if generator.config["adapter_join"] != "none":
         if generator.config["adapter_join"] != join:
             raise ReliableSwapError(
@@ -202,7 +202,7 @@ def with_adapter(generator: LightGenerator, join: str, identity: IdentityEncoder
     config = {name: value for name, value in generator.config.items() if not name.startswith("_")}
     adapted = LightGenerator(**{**config, "adapter_join": join, "adapter_encoder": adapter_config(identity)})
     weights, first = generator.state_dict(), "style.first.weight"
-    if join == "concat":  # columns for the adapter's answer, which is zero at the start
+    if join == "concat":  # add columns for the adapter's output, which is zero at the start
         fresh = adapted.state_dict()[first]
         weights[first] = torch.cat([weights[first], fresh[:, weights[first].shape[1] :]], 1)
     adapted.load_state_dict(weights, strict=False)
@@ -212,10 +212,11 @@ def with_adapter(generator: LightGenerator, join: str, identity: IdentityEncoder
 
 
 def target_colours(cells: int, layers: bool) -> int:
-    """With layers every pixel that is drawn has its colour given: what is drawn is seen beside a photo."""
+    """Return the side of the colour grid. With layers it has a cell per pixel of the drawn layer, as that is seen
+    beside a photo."""
     return SIDE if layers and cells else cells
 
 
 def crop_sizes(trained: Iterable[int], layers: bool) -> list[int]:
-    """The crop sizes in a generator's config: those of its training, and those a layered one is exported for."""
+    """Return the crop sizes for a generator's config: those trained on, and those a layered one is exported for."""
     return sorted({*trained, *(LAYER_SIZES if layers else ())})

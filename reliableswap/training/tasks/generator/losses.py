@@ -21,7 +21,7 @@ def mean_over(values: Tensor, weights: Tensor) -> Tensor:
 def identity_loss(output: Tensor, source: Tensor, margin: float = 0.0) -> Tensor:
     """(B,D) vectors of the output and of the source face, of any length -> one minus their cosine, less the margin.
 
-    A face that is within the margin is alike enough: its loss is 0, and so is its gradient.
+    A face within the margin is similar enough: its loss and its gradient are 0.
     """
     away = 1 - F.cosine_similarity(output, source, dim=1)
     return F.relu(away - margin) if margin else away
@@ -30,7 +30,7 @@ def identity_loss(output: Tensor, source: Tensor, margin: float = 0.0) -> Tensor
 def proxy_fit(source: Tensor, truth: Tensor, has_truth: Tensor, beta: float) -> Tensor:
     """(B,D) twice, (B,) -> cos(source, truth)^beta where there is a truth, else 1; a constant.
 
-    A surrogate source does not show quite the person of its truth, and the less it does, the less it should teach.
+    A surrogate source resembles the person of its truth only roughly; the less it does, the less the sample counts.
     """
     if not beta:
         return torch.ones_like(has_truth)
@@ -53,7 +53,7 @@ def gradient_loss(output: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
 def colour_loss(output: Tensor, target: Tensor, weight: Tensor, size: int = 8) -> Tensor:
     """(B,3,H,W) twice, (B,1,H,W) -> the difference of colours averaged over a grid of size x size cells.
 
-    For samples without truth: whoever the face is, it is lit as in the target.
+    For samples without truth: whoever's face it is, it is lit as in the target.
     """
     share = F.adaptive_avg_pool2d(weight, size)
 
@@ -66,7 +66,7 @@ def colour_loss(output: Tensor, target: Tensor, weight: Tensor, size: int = 8) -
 def chroma_loss(output: Tensor, target: Tensor, weight: Tensor, size: int = 32) -> Tensor:
     """(B,3,H,W) twice, (B,1,H,W) -> colour_loss on a fine grid, of the pictures without their lightness.
 
-    Identity encoders respond to coloured stains too, which a generator learns to draw where no truth forbids it.
+    Identity encoders also respond to coloured stains, which a generator learns to draw where no truth forbids it.
     """
 
     def chroma(picture: Tensor) -> Tensor:
@@ -101,7 +101,7 @@ def attribute_loss(output: Sequence[Tensor], target: Sequence[Tensor]) -> Tensor
 def feature_matching_loss(
     output: Sequence[Sequence[Tensor]], target: Sequence[Sequence[Tensor]], last: int
 ) -> Tensor:
-    """Weak feature matching: the difference of the discriminator's `last` deepest maps, averaged over scales."""
+    """Weak feature matching: the difference in the discriminator's `last` deepest maps, averaged over scales."""
     total = torch.zeros(output[0][0].shape[0], device=output[0][0].device)
     for ours, theirs in zip(output, target, strict=True):
         for a, b in zip(ours[-last:], theirs[-last:], strict=True):
@@ -152,7 +152,7 @@ def pose_loss(rotation: Tensor) -> Tensor:
 
 
 def gaze_loss(output: Tensor, target: Tensor) -> Tensor:
-    """(B,N,h,w) grey eye patches -> one minus their correlation: the iris's place matters, its colour does not."""
+    """(B,N,h,w) grey eye patches -> one minus their correlation: the place of the iris matters, its colour does not."""
 
     def standard(patches: Tensor) -> Tensor:
         flat = patches.flatten(2).float()

@@ -1,7 +1,7 @@
 """Which loss compares what: every sample gets the losses that its kind has a reference for.
 
 A truth supervises all pixels. Without one, the face is judged by its identity and by what the target prescribes
-(colours, mesh, gaze), and the target supervises the pixels beside the face.
+(colours, mesh, gaze), and the target supervises the pixels outside the face.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Batch = dict[str, Tensor]
 
 
 class Step:
-    """One batch through the generator, and what several losses need of it.
+    """A batch's pass through the generator, with what several losses need of it.
 
     discriminator: None while it takes no part.
     """
@@ -45,12 +45,12 @@ class Step:
         self.settings, self.frozen, self.batch = settings, frozen, batch
         self.network, self.discriminator = network, discriminator
         self.target, self.source, self.truth = batch["target"], batch["source"], batch["truth"]
-        self.plain = batch["plain"]  # the target without painted glasses: losses must not ask for these
+        self.plain = batch["plain"]  # the target without painted glasses, which losses must not ask for
         self.face = batch["face_mask"]
         self.has_truth = batch["has_truth"]
         self.no_truth = 1 - self.has_truth
         judged = bool(settings.identity_weight or (settings.lower_face_weight and frozen.fixer is not None))
-        # Both in one pass: a GPU is often done with a small batch before the next operation is asked for.
+        # Both in one pass: a GPU often finishes a small batch before the next operation is launched.
         asked = torch.cat([self.source, batch["who"]]) if judged else self.source
         vectors = frozen.vectors(asked).split(len(self.source))
         source_vector, self.wanted_vector = vectors[0], vectors[-1]
@@ -66,10 +66,10 @@ class Step:
         self.vectors = [frozen.embed(one) for one in self.seen]
 
     def _as_encoders_see_it(self, picture: Tensor) -> Tensor:
-        """(B,3,S,S) the output, or a coarser one, with the target's and the source's glasses on, and jittered.
+        """(B,3,S,S) the output, or a coarser one, with the target's and the source's glasses put on, and jittered.
 
-        In use the target's glasses stay on, so the rest of the face has to show the identity. With the source's on,
-        drawing them gains nothing.
+        In a swap the target's glasses stay on, so the rest of the face has to show the identity. The source's are put
+        on so that the generator gains nothing by drawing them.
         """
         seen = picture
         if self.settings.glasses:
@@ -79,26 +79,26 @@ class Step:
 
     @cached_property
     def pixel_weight(self) -> Tensor:
-        """(B,1,S,S)"""
+        """(B,1,S,S) the weight of each pixel: more on the face and on what was pasted in front of it."""
         s = self.settings
         counted = torch.maximum(self.face, self.batch["front"])
         return s.background_weight + (s.face_weight - s.background_weight) * counted
 
     @cached_property
     def reference(self) -> Tensor:
-        """(B,3,S,S) what pixels are compared with: the truth, or the target."""
+        """(B,3,S,S) what pixel losses compare with: the truth or, without one, the target."""
         return torch.where(self._known > 0, self.truth, self.target)
 
     @cached_property
     def reference_weight(self) -> Tensor:
-        """(B,1,S,S) zero on faces without truth, but for what was pasted in front of them."""
+        """(B,1,S,S) the weight of each pixel: zero on faces without truth, except on what was pasted over them."""
         beside = self.settings.background_weight * (1 - self.face)
         beside = torch.maximum(beside, self.settings.face_weight * self.batch["front"])
         return torch.where(self._known > 0, self.pixel_weight, beside)
 
     @cached_property
     def photo(self) -> Tensor:
-        """(B,3,S,S) the face whose mesh the output should have: the truth, or the target without painted glasses."""
+        """(B,3,S,S) the face whose mesh the output should have: the truth, else the target without painted glasses."""
         return torch.where(self._known > 0, self.truth, self.plain)
 
     @cached_property
@@ -127,11 +127,11 @@ class Step:
 
 
 Term = Callable[[Step], "tuple[Tensor, Tensor | None] | None"]
-"""Values (B,) and the weights (B,) of the samples they count for, None for all; or None if the loss does not apply."""
+"""Values (B,) with weights (B,) of the samples, or None if all count; or None alone if the loss does not apply."""
 
 
 def generator_losses(step: Step) -> dict[str, Tensor]:
-    """The weighted losses by name; those of weight 0 are left out."""
+    """Return the weighted losses by name, without those of weight 0."""
     result = {}
     for name, term in TERMS.items():
         weight = getattr(step.settings, f"{name}_weight")
@@ -182,7 +182,8 @@ def _gradient(step: Step) -> tuple[Tensor, Tensor | None]:
 def _perceptual(step: Step) -> tuple[Tensor, Tensor | None] | None:
     if step.frozen.features is None:
         return None
-    # Only the samples with a truth, or one of weight 0 if there is none. To find them here would wait for the device.
+    # Only the samples with a truth, or one sample of weight 0 if there is none. Workers list them in the batch: finding
+    # them here would wait for the device.
     rows = step.batch["truth_rows"]
     if not len(rows):
         rows = torch.arange(1, device=step.image.device)
@@ -194,7 +195,7 @@ def _perceptual(step: Step) -> tuple[Tensor, Tensor | None] | None:
 def _colour(step: Step) -> tuple[Tensor, Tensor | None]:
     if step.output.layers is None:
         return loss.colour_loss(step.image, step.plain, step.face), step.no_truth
-    # With layers the texture's own colours show: stains at temples and jaws are what has to be kept away.
+    # With layers the texture's own colours show; the loss has to prevent stains at temples and jaws.
     return loss.colour_loss(step.image, step.laid_over, step.face, size=16), step.no_truth
 
 
@@ -209,7 +210,7 @@ def _mask(step: Step) -> tuple[Tensor, Tensor | None] | None:
 
 
 def _drawn(step: Step) -> tuple[Tensor, Tensor | None] | None:
-    """Hold the drawn layer back, most where the source's texture can show: what is drawn is softer than a photo."""
+    """Hold the drawn layer back, most where the source's texture is valid: drawn pixels are softer than a photo's."""
     if step.output.layers is None:
         return None
     share = step.output.layers[:, 2:] * (0.3 + 0.7 * step.batch["guidance"][:, 3:]) * step.face
@@ -217,10 +218,10 @@ def _drawn(step: Step) -> tuple[Tensor, Tensor | None] | None:
 
 
 def _drawn_truth(step: Step) -> tuple[Tensor, Tensor | None] | None:
-    """Let the drawn layer be the whole picture: where it shows only in part, nothing else says what it should be.
+    """Compare the drawn layer by itself with the truth: where it shows only in part, no other loss determines it.
 
-    Without a truth that is the texture laid over the target: free to draw, a generator darkens temples and jaws,
-    which encoders take for another face.
+    Without a truth, it is compared with the texture laid over the target: left free, a generator darkens temples and
+    jaws, which encoders take for another face.
     """
     drawn = step.output.drawn
     if drawn is None:
@@ -311,7 +312,7 @@ def discriminator_losses(
     discriminator: nn.Module, batch: Batch, image: Tensor, penalty_weight: float
 ) -> dict[str, Tensor]:
     """The discriminator's hinge loss and gradient penalty; image (B,3,S,S) is the generator's output, detached."""
-    # Real is the truth where it is a photo, else the target as it was taken, which is a photo for all other kinds.
+    # Real: the truth where it is a photo, else the unpainted target, which is a photo for all other kinds.
     real = torch.where(truth_is_photo(batch["kind"])[:, None, None, None], batch["truth"], batch["plain"])
     real = real.detach().requires_grad_(penalty_weight > 0)
     judgement = discriminator(torch.cat([real, image]))

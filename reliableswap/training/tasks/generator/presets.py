@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-# Losses that only the light generator's recipe uses.
+# Shared by the published recipes. Losses with weight 0 here belong to the light generator's recipe only.
 _PUBLISHED: dict[str, Any] = {
     "guidance": False,
     "train_batch_size": 8,
@@ -32,7 +32,7 @@ _PUBLISHED: dict[str, Any] = {
 
 # Chen et al., SimSwap (ACM MM 2020), section 3: identity 10, reconstruction 10, weak feature matching 10, gradient
 # penalty 1e-5; Adam with betas 0 and 0.999 at 4e-4. There, reconstruction applies to same-identity pairs; in triplet
-# training every truth is one. The perceptual and the lower-face term are those of reliable supervision (Yuan et al.,
+# training, to every truth. The perceptual and the lower-face term are those of reliable supervision (Yuan et al.,
 # ReliableSwap, 2023); their weights are ours, chosen to be of the order of the other terms.
 _SIMSWAP: dict[str, Any] = {
     **_PUBLISHED,
@@ -59,7 +59,7 @@ _FACESHIFTER: dict[str, Any] = {
     "adversarial_weight": 1.0,
 }
 
-# The last leg of the bundled generator: it starts from a light generator without layers (--initial).
+# The last training stage of the bundled generator: it starts from a light generator without layers (--initial).
 _LAYERED: dict[str, Any] = {
     "layers": True,
     "train_batch_size": 12,

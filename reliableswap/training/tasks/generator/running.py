@@ -1,4 +1,4 @@
-"""Run a generator of any base on a training batch: its pictures are in [-1,1] here, whatever its own value range."""
+"""Run a generator of any base on a training batch, with pictures in [-1,1] whatever its own value range."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .views import identity_window
 def generate(
     network: nn.Module, target: Tensor, vector: Tensor, guidance: Tensor | None, source: Tensor
 ) -> GeneratorOutput:
-    """Run the generator; one that takes no guidance gets none, and an adapter sees the source's crop (B,3,S,S)."""
+    """Run the generator. One that takes no guidance gets none; an adapter gets the source's crop (B,3,S,S)."""
     inner = unwrapped(network)
     wants = guidance if inner.guidance_channels else None
     adapted = () if getattr(inner, "adapter", None) is None else (identity_window(source),)
@@ -38,7 +38,7 @@ def in_own_range(network: Any, picture: Tensor) -> Tensor:
 
 
 def value_range(network: Any) -> tuple[float, float]:
-    """The values of black and white of a generator's pictures."""
+    """Return the values of black and white in a generator's pictures."""
     low, high = getattr(network, "config", {}).get("value_range", (-1.0, 1.0))
     return float(low), float(high)
 
@@ -49,5 +49,5 @@ def enlarged(picture: Tensor, like: Tensor) -> Tensor:
 
 
 def unwrapped(network: nn.Module) -> Any:
-    """The network itself if it is wrapped for distributed training."""
+    """Return the network inside its distributed wrapper, if it has one."""
     return getattr(network, "module", network)

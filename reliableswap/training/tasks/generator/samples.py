@@ -1,7 +1,7 @@
 """The generator's training samples: triplets with augmented guidance and targets.
 
 Guidance is corrupted at random. Glasses are painted on some targets: few photos have any, and the generator has to
-express the identity in what they leave visible.
+express the identity in what glasses leave visible.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from reliableswap.training.tasks.triplet_folders import TripletFolders
 
 from .corruption import CorruptionRates, corrupted, draw_corruption
 
-# The mix that --supervision names. Reconstruction teaches to keep a face that is given its own identity; samples
-# without truth are the use case itself: a real target and another person's real source.
+# The mixes that --supervision names. Reconstruction teaches the generator to keep a face that is given its own
+# identity. Samples without truth are the actual use case: a real target and another person's real source.
 SUPERVISION = {
     "vanilla": Mix(cycle=0, naive=0, real_source=0, reconstruction=0.25, vanilla=0.75),
     "naive": Mix(cycle=0, naive=0.6, real_source=0, reconstruction=0.1, vanilla=0.3),
@@ -37,12 +37,12 @@ SUPERVISION = {
 
 
 class GeneratorSamples(Dataset[dict[str, Tensor]]):
-    """Sample i as TripletDataset gives it, and what corrupts its guidance and is painted on its target. `completed`
-    makes a batch of them, with `plain` (3,S,S), the target without painted glasses.
+    """Sample i as TripletDataset gives it, with the corruption of its guidance and the glasses to paint on its target.
+    `completed` makes a batch of them, with `plain` (3,S,S), the target without painted glasses.
 
-    guidance: whether there is any. glasses: whether worn ones count where there is no guidance. corruption: how often
-    guidance is corrupted, never if None. painted: how often glasses are painted on a target without truth; a truth
-    would not have them.
+    guidance: whether there is any. glasses: whether worn glasses are included even without guidance. corruption: how
+    often guidance is corrupted; None: never. painted: how often glasses are painted on a target without truth; a truth
+    would lack them.
     """
 
     def __init__(
@@ -98,12 +98,12 @@ class GeneratorSamples(Dataset[dict[str, Tensor]]):
 
 
 _NEVER = CorruptionRates().scaled(0)
-_GLASSES = {"worn", "carries", "front"}  # what hides some of the face already
+_GLASSES = {"worn", "carries", "front"}  # entries of a sample whose face is partly hidden already
 
 
 @torch.no_grad()
 def completed(batch: Batch) -> Batch:
-    """A batch of samples as TripletDataset describes it, and `plain`."""
+    """Complete a batch of samples as TripletDataset describes it, and add `plain`."""
     with torch.autocast(batch["target"].device.type, enabled=False):
         result = complete(batch)
         result["guidance"] = corrupted(result["guidance"], batch)

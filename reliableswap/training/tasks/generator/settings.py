@@ -19,8 +19,8 @@ from .samples import SUPERVISION
 class GeneratorSettings(AdversarialSettings):
     """Settings of a generator's training; the defaults are the `light` preset.
 
-    They were found in trials on two CPU cores: pixel and edge losses lead, the identity loss is strong enough that a
-    truth that is another photo of the person does not end in a compromise, an adversarial loss only sharpens.
+    They were found in trials on two CPU cores. Pixel and edge losses dominate. The identity loss is strong enough that
+    a truth that is another photo of the person does not lead to a compromise. An adversarial loss only sharpens.
     """
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = PRESETS
@@ -147,14 +147,14 @@ class GeneratorSettings(AdversarialSettings):
 
     @classmethod
     def of(cls, preset: str, **values: Any) -> GeneratorSettings:
-        """The preset's settings with some values replaced."""
+        """Return the preset's settings with some values replaced."""
         if preset not in PRESETS:
             raise ReliableSwapError(f"unknown preset {preset!r}; choose one of {', '.join(PRESETS)}")
         return cls(**{**PRESETS[preset], **values})
 
     @property
     def mix(self) -> Mix:
-        """The sample kinds of --supervision, with the shares that were given."""
+        """The mix of --supervision, with the shares that were given in place of its own."""
         if self.supervision not in SUPERVISION:
             raise ReliableSwapError(
                 f"unknown --supervision {self.supervision!r}; choose one of {', '.join(SUPERVISION)}"
@@ -170,12 +170,12 @@ class GeneratorSettings(AdversarialSettings):
 
     @property
     def further_encoders(self) -> list[Path]:
-        """The folders of the further encoders."""
+        """The folders of the further identity encoders."""
         return [Path(name.strip()) for name in self.more_identities.split(",") if name.strip()]
 
     @property
     def shares(self) -> list[float]:
-        """The folders' shares, empty for equal ones."""
+        """The folders' shares; empty if they are equal."""
         try:
             return [float(one) for one in self.triplet_shares.split(",") if one.strip()]
         except ValueError:

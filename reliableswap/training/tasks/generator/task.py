@@ -108,7 +108,7 @@ class GeneratorTask(Task):
         self.step = step
         if device == self.device:
             return
-        self.device = device  # to ask every module of the frozen networks takes milliseconds
+        self.device = device  # skip `to` when it is needless: walking all frozen modules takes milliseconds
         self.frozen.to(device)
         if self.validation is not None:
             self.validation.to(device)
@@ -118,7 +118,7 @@ class GeneratorTask(Task):
 
     @property
     def adversarial(self) -> bool:
-        """Whether the discriminator takes part in this step."""
+        """Return whether the discriminator takes part in this step."""
         return self.discriminator is not None and self.step >= self.settings.discr_start_step
 
     def losses(self, network: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -169,7 +169,7 @@ class GeneratorTask(Task):
 
 
 def run(settings: GeneratorSettings) -> dict[str, Any]:
-    """Load the frozen networks, train, save; returns the figures on held-out people."""
+    """Load the frozen networks, train and save; return the figures on held-out people."""
     if settings.further_encoders and not settings.identity_weight:
         raise ReliableSwapError("--more_identities are for the identity loss; give it an --identity_weight")
     if settings.fixer is None and settings.lower_face_weight:

@@ -25,11 +25,11 @@ Batch = dict[str, Tensor]
 _BATCH = 16
 _GRID = (7, 5)  # rows of pairs without truth, and of cycle triplets
 _TIE = 1e-6  # cosines of one photo differ by less, through rounding
-_MARGIN = 0.05  # cosine by which a swap must at least have moved towards its source
+_MARGIN = 0.05  # with a smaller gain in cosine to the source, a swap counts as ignoring it
 
 
 class Validation:
-    """Fixed samples of the validation split: real target and source without truth, and cycle triplets.
+    """Fixed samples of the validation split: real targets and sources without truth, and cycle triplets.
 
     guidance: see TripletDataset; without it the grid's guidance is grey.
     """
@@ -54,7 +54,7 @@ class Validation:
                 network.to(device)
 
     def figures(self, generator: Generator) -> dict[str, float]:
-        """Cosines, ranks and distances by name. They use the encoder of the loss; another encoder is stricter."""
+        """Return cosines, ranks and distances by name. They use the loss's encoder; another one would be stricter."""
         found: dict[str, list[Tensor]] = {}
         for batch in _batches(self.swaps, self.pairs):
             _collect(found, self._swap_figures(generator, batch))
@@ -75,7 +75,7 @@ class Validation:
         return result | {name: float(values.mean()) for name, values in everything.items()}
 
     def warnings(self, figures: dict[str, float]) -> list[str]:
-        """Whether the network copies its target or ignores its source."""
+        """Return warnings if the network copies its target or ignores its source."""
         found = []
         if figures.get("l1_target", 1.0) < figures.get("l1_truth", 0.0):
             found.append(

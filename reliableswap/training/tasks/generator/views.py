@@ -1,4 +1,4 @@
-"""What the frozen networks of a loss see of aligned crops: windows, jittered crops, meshes."""
+"""Turn aligned crops into what the losses' frozen networks see: windows, jittered crops, meshes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def at_128(pictures: Tensor) -> Tensor:
 def jitter(pictures: Tensor, strength: float = 1.0) -> Tensor:
     """(B,3,S,S) -> rotated by up to 6 degrees, scaled by up to 6 %, shifted by up to 3 %, half of them mirrored.
 
-    Without it a generator learns a pattern that only this encoder, at exactly this alignment, takes for the identity.
+    Without it, a generator learns a pattern that only this encoder, at exactly this alignment, takes for the identity.
     """
     count = len(pictures)
 
@@ -74,7 +74,7 @@ class MeshReader(nn.Module):
         shape = [len(pictures), 3, self.size, self.size]
         with no_autocast(pictures):
             grid = F.affine_grid(self.theta.expand(len(pictures), 2, 3), shape, align_corners=False)
-            # Black outside, like the crops that the face analyser makes.
+            # Black outside the picture, like the face analyser's crops.
             return F.grid_sample(pictures.float() + 1, grid, padding_mode="zeros", align_corners=False) - 1
 
     def forward(self, pictures: Tensor) -> Tensor:

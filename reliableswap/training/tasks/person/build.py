@@ -1,4 +1,4 @@
-"""The network to train: a new one, one that starts from the bundled network of everybody, or an earlier training."""
+"""Build the network to train: new, started from the bundled network of everybody, or from an earlier training."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from .settings import PersonSettings
 
 logger = logging.getLogger(__name__)
 
-START = "person"  # the bundled network
-_LIGHT_FIRST = 64  # side that light levels begin with
+START = "person"  # name of the bundled network
+_LIGHT_FIRST = 64  # side of the first level with light blocks
 _SAME = ("latent", "base_channels", "max_channels", "norm", "template", "blocks")
 
 
 def build_network(settings: PersonSettings, people: Sequence[Frames]) -> tuple[CombAutoencoder, int]:
-    """The network with everybody's portrait, and the side of the level to begin with.
+    """Return the network with each person's portrait, and the side of the first level to train.
 
-    People of an earlier training who are not trained now stay in it only if the encoder does not change.
+    People of an earlier training who are not trained now stay in the network only if the encoder is frozen.
     """
     names = [one.person for one in people]
     earlier = initial_network(settings)
@@ -64,7 +64,7 @@ def build_network(settings: PersonSettings, people: Sequence[Frames]) -> tuple[C
 
 
 def initial_network(settings: PersonSettings) -> CombAutoencoder | GeneralAutoencoder | None:
-    """What `initial` names; raise if it does not fit the settings."""
+    """Load the network that `initial` names, or return None; raise if it does not fit the settings."""
     given = settings.initial
     if given == "none":
         return None
@@ -92,6 +92,6 @@ def initial_network(settings: PersonSettings) -> CombAutoencoder | GeneralAutoen
 
 
 def _copy(earlier: nn.Module, new: nn.Module) -> None:
-    """Copy what both have; a larger side's further levels stay new."""
+    """Copy the tensors that both have; further levels of a larger network stay new."""
     known, wanted = earlier.state_dict(), new.state_dict()
     new.load_state_dict({name: known.get(name, tensor) for name, tensor in wanted.items()})

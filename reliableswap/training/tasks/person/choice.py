@@ -1,4 +1,4 @@
-"""Which of a person's frames are kept, and how much each weighs."""
+"""Choose which of a person's frames to keep, and weight them."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from reliableswap.geometry.measures import expressive_points, frontal, pose_of
 
 from .sightings import Sighting
 
-# Degrees, and grey levels of light, that count as much as a usual change of expression.
+# Degrees of pose, and grey levels of light, that count as much as a typical change of expression.
 _TURN, _SLOPE = 12.0, 12.0
-_COVERED = 0.4  # a face behind hair and hands by more than this is left out, as long as others are left
-_BLURRED = 0.2  # share of the frames, the least sharp, that is left out where there are enough
+_COVERED = 0.4  # frames with a larger share of the face covered are left out, unless all have
+_BLURRED = 0.2  # share of the frames, the least sharp, that is left out if enough remain
 _NEIGHBOURS = 10
-_MOST = 3.0  # times as much as the median a frame weighs at most
+_MOST = 3.0  # limits a frame's rarity, relative to the median, to 1/3 to 3
 
 
 def expressions(sightings: Sequence[Sighting]) -> np.ndarray:
-    """(N,K) lips, lids and brows from the front, as they differ from the person's mean; a usual one has length 1."""
+    """(N,K) lips, lids and brows from the front, minus the person's mean, scaled to an RMS length of 1."""
     points = np.stack([frontal(one.mesh)[expressive_points(), :2].ravel() for one in sightings])
     centred = points - points.mean(0)
     return np.asarray(centred / max(float(np.sqrt((centred**2).sum(1).mean())), 1e-6))
 
 
 def features(sightings: Sequence[Sighting]) -> np.ndarray:
-    """(N,K) expression, pose and light, so that distances say how different two frames are."""
+    """(N,K) expression, pose and light, whose distances tell how different two frames are."""
     poses = np.array([pose_of(one.mesh) for one in sightings]) / _TURN
     light = np.array([one.light for one in sightings]) / _SLOPE
     return np.concatenate([expressions(sightings), poses, light], 1)
 
 
 def choose(sightings: Sequence[Sighting], count: int) -> list[int]:
-    """The positions of up to `count` sightings, ascending: sharp ones, each as different as can be from the others."""
+    """Return the positions of up to `count` sightings, ascending: sharp ones, as different as possible."""
     positions = np.arange(len(sightings))
     open_faces = np.array([one.covered <= _COVERED for one in sightings])
     if open_faces.any():
@@ -47,7 +47,7 @@ def choose(sightings: Sequence[Sighting], count: int) -> list[int]:
 
 
 def farthest(places: np.ndarray, count: int) -> np.ndarray:
-    """(N,K) -> (count,) rows, each the farthest from those before; the first is the nearest to the middle."""
+    """(N,K) -> (count,) rows by farthest-point sampling, starting from the row nearest the mean."""
     first = int(((places - places.mean(0)) ** 2).sum(1).argmin())
     chosen, distance = [first], ((places - places[first]) ** 2).sum(1)
     while len(chosen) < count:

@@ -1,4 +1,4 @@
-"""How long a run takes on this machine, and how large its files and its memory get: measured before it starts."""
+"""Estimate, before a run starts, how long it takes on this machine and how much disk and memory it needs."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from .settings import PersonSettings
 if TYPE_CHECKING:
     from .task import PersonTask
 
-_LONG = 6.0  # seconds of a step from which on larger levels are not measured but calculated
-_QUICK = 0.3  # seconds of a step that is measured again
-_BESIDE_MAPS = 3  # by the peaks of two trainings on an H100: docs/person.md
-_COPIES = 5  # of the weights in memory: themselves, gradients, two of AdamW, and the average
+_LONG = 6.0  # seconds of a step above which larger levels are not measured but calculated
+_QUICK = 0.3  # seconds of a step below which it is measured again
+_BESIDE_MAPS = 3  # peak memory over that of the maps, in two trainings on an H100: docs/person.md
+_COPIES = 5  # of the weights in memory: themselves, gradients, AdamW's two moments, and the average
 _MIB = 2**20
 
 
 @dataclass(frozen=True)
 class Level:
-    """A level of a run: steps from `first` to `end` - 1, seconds a step, and whether these were measured."""
+    """A level of a run: its steps from `first` to `end` - 1, seconds per step, and whether these were measured."""
 
     side: int
     first: int
@@ -45,9 +45,9 @@ def plan(
     settings: PersonSettings,
     step_time: Callable[[int, Level | None], tuple[float, bool]],
 ) -> list[Level]:
-    """The levels that a run reaches; with a plateau, at the latest.
+    """Return the levels that a run reaches; with growth by plateau, as late as they can come.
 
-    step_time: from a side and the level before to the seconds of a step, and whether they were measured.
+    step_time: maps a side and the previous level to the seconds of a step, and whether they were measured.
     """
     found: list[Level] = []
     for side in sides[sides.index(first) :]:
@@ -65,7 +65,7 @@ def plan(
 
 
 def estimate(network: CombAutoencoder, task: PersonTask, settings: PersonSettings) -> Iterator[str]:
-    """Measure a step of each level; yield lines that say what comes when, and how large it is."""
+    """Measure a step of each level; yield lines with the sizes, and with the time at which each level begins."""
     device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     device = device or torch.device("cpu")
     yield _sizes(network, settings)
@@ -86,7 +86,7 @@ def estimate(network: CombAutoencoder, task: PersonTask, settings: PersonSetting
 def measure(
     network: CombAutoencoder, task: PersonTask, settings: PersonSettings, device: torch.device
 ) -> list[Level]:
-    """The levels of the run with the seconds that a step takes."""
+    """Return the levels of the run with the seconds that a step takes."""
     trial = copy.deepcopy(network).to(memory_format=torch.channels_last).to(device).train()
     task.place(device)  # not `start`, which starts the clock of the levels
     samples = [task.dataset[i] for i in range(settings.train_batch_size)]
@@ -114,9 +114,9 @@ def _measured(
     side: int,
     detailed: bool,
 ) -> float:
-    """Seconds of a step; a quick one is measured twice again, because the first one of a level warms up.
+    """Measure the seconds of a step. A quick one is measured twice more, because a level's first step warms up.
 
-    So is every step on a GPU, whose first one loads its kernels.
+    So is every step on a GPU, where the first one loads the kernels.
     """
     kind = batch["picture"].device.type
     dtype = torch.float16 if settings.mixed_precision == "fp16" else torch.bfloat16
@@ -136,7 +136,7 @@ def _measured(
 
 
 def _work(network: CombAutoencoder, side: int) -> int:
-    """Multiplications of a picture's way through the network at a level."""
+    """Count the multiplications of one picture's forward pass at a level."""
     halves = (network.encoder, network.decoder(network.people[0]))
     return sum(
         layer.weight.numel() * int(name) ** 2
@@ -149,9 +149,10 @@ def _work(network: CombAutoencoder, side: int) -> int:
 
 
 def _activations(network: CombAutoencoder, settings: PersonSettings) -> float:
-    """MiB that a batch takes at the largest level.
+    """Estimate the MiB that a batch takes at the largest level.
 
-    That is the maps of each convolution, its norm and its leaky ReLU, times what autocast's copies and losses add.
+    These are the maps of each convolution, its norm and its leaky ReLU, times a factor for autocast's copies and the
+    losses.
     """
     halves = (network.encoder, network.decoder(network.people[0]))
     shrunk = coarsest(settings.blocks) // MAP
@@ -180,7 +181,7 @@ def _sizes(network: CombAutoencoder, settings: PersonSettings) -> str:
 
 
 def span(seconds: float) -> str:
-    """Seconds in words."""
+    """Format a duration in seconds."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 5400:

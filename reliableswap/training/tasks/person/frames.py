@@ -1,4 +1,4 @@
-"""A person's aligned frames, made once from clips and photos and kept in a folder."""
+"""A person's aligned frames, made once from clips and photos and cached in a folder."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ from .sightings import Sighting, Source, open_source, person_covers
 logger = logging.getLogger(__name__)
 
 _ABOUT = "about.json"
-_VERSION = 2  # of what is made of the same files
-_LOOKS = 5  # at the person's age
+_VERSION = 2  # change it to have all frames made again
+_LOOKS = 5  # pictures of a source in which the person's age is estimated
 _PORTRAIT = 128
-_COLOURS = 32  # frames whose mean colour is taken
+_COLOURS = 32  # frames that the mean colour is taken from, roughly
 _SHEET = (12, 4, 96)  # columns, rows and side of a contact sheet
 
 
@@ -48,9 +48,9 @@ _SHEET = (12, 4, 96)  # columns, rows and side of a contact sheet
 class Frames:
     """Frame i of a person: pictures[i] (S,S,3) uint8, masks[i] (S,S) uint8, meshes[i] (468,3) in the crop's pixels.
 
-    masks: 255 where the face is seen, 0 beside it and where something covers it. weights: (N,) with mean 1. rows:
-    frames to train on; held_out: frames for the figures. portrait (128,128,3), portrait_mesh (468,3): the sharpest
-    frame from the front. key: changes with what the frames were made of. width: of the faces in the pictures, pixels.
+    masks: 255 where the face is visible, 0 outside it and where something covers it. weights: (N,) with mean 1. rows:
+    frames to train on; held_out: frames for the figures. portrait (128,128,3), portrait_mesh (468,3): a sharp frame
+    from the front. key: changes with what the frames were made from. width: of the faces in the sources, in pixels.
     """
 
     person: str
@@ -103,7 +103,7 @@ class Frames:
 
 
 def frames_of(settings: PersonSettings) -> list[Frames]:
-    """The frames of everybody, made or reused."""
+    """Return everybody's frames, made or reused."""
     found = []
     networks: Networks | None = None
     for person, texts in settings.sources.items():
@@ -124,12 +124,12 @@ def frames_of(settings: PersonSettings) -> list[Frames]:
 
 
 def _is_made(folder: Path) -> bool:
-    """Whether a source is a person's folder of the crops of an earlier run."""
+    """Return whether a source is one person's folder in an earlier run's crops."""
     return (folder / _ABOUT).is_file() and (folder / "pictures.npy").is_file()
 
 
 def _made_earlier(person: str, texts: Sequence[str], settings: PersonSettings) -> Frames:
-    """The frames of such a folder; raise if it is not alone, or if the frames have another side or template."""
+    """Load the frames of such a folder; raise if the person has other sources, or for another side or template."""
     if len(texts) > 1:
         raise ReliableSwapError(f"{person}: a folder of frames made earlier is a person's only source")
     folder = Path(texts[0])
@@ -145,7 +145,7 @@ def _made_earlier(person: str, texts: Sequence[str], settings: PersonSettings) -
 
 
 def bundled_networks() -> Networks:
-    """The bundled networks that find faces, tell them apart, and see what covers them."""
+    """Load the bundled networks that find faces, tell them apart, and see what covers them."""
     names = ("detector", "landmarks", "identity", "fixer", "visibility")
     loaded = {name: load_network(bundled(name)) for name in names}
     return Networks(**{name: runnable(network) for name, network in loaded.items()})
@@ -159,7 +159,7 @@ def make_frames(
     networks: Networks,
     settings: PersonSettings,
 ) -> None:
-    """Find, check, choose, align and mask a person's frames; the folder is there whole or not at all."""
+    """Find, check, choose, align and mask a person's frames. The folder is complete or does not exist."""
     training: list[tuple[Source, list[Sighting]]] = []
     held_out: list[tuple[Source, list[Sighting]]] = []
     seen = 0
@@ -201,7 +201,7 @@ def make_frames(
 
 
 def check_age(source: Source, sightings: Sequence[Sighting], networks: Networks) -> None:
-    """Raise RefusedError if the person may be a minor, by several looks."""
+    """Raise RefusedError if the person may be a minor, by the ages estimated in several pictures."""
     looks = min(_LOOKS, len(sightings))
     places = {(2 * k + 1) * len(sightings) // (2 * looks) for k in range(looks)}
     chosen = {sightings[i].place: sightings[i] for i in sorted(places)}
@@ -228,7 +228,7 @@ def _write(
     networks: Networks,
     settings: PersonSettings,
 ) -> None:
-    """The arrays and a contact sheet."""
+    """Write the arrays and a contact sheet."""
     rows = [(source, one) for source, few in (*training, *held_out) for one in few]
     if not any(few for _, few in training):
         raise NoFaceError(f"no frame of {folder.stem} is left to train on; give more pictures of the person")
@@ -267,7 +267,7 @@ def _write(
 
 
 def _sheet(pictures: np.ndarray, masks: np.ndarray) -> np.ndarray:
-    """(H,W,3) uint8 some of the frames, dark where the mask is empty."""
+    """(H,W,3) uint8 a contact sheet of some frames, darkened outside the mask."""
     columns, rows, side = _SHEET
     chosen = np.unique(np.linspace(0, len(pictures) - 1, columns * rows).astype(int))
     tiles = []
@@ -282,7 +282,7 @@ def _sheet(pictures: np.ndarray, masks: np.ndarray) -> np.ndarray:
 
 
 def _key(sources: Sequence[Source], settings: PersonSettings) -> str:
-    """Changes with the files and with the settings that decide what is made of them."""
+    """Return a digest of the files and of the settings that the frames depend on."""
     decides = [_VERSION, *(source.key for source in sources)]
     decides += [settings.frames, settings.held_out, settings.size, settings.template, settings.rarity]
     return hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Train the network that people's own networks start from: an encoder, and a decoder of everybody, on photos."""
+"""Train the network of everybody, from which people's own ones start: an encoder and one decoder, on photos."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from .held import LIMIT, Held
 from .losses import l1_loss, masked_ssim, psnr, ssim_loss
 from .warp import draw_jitter, draw_warp, places, read_at, to_pictures
 
-_AROUND = 0.1  # weight of what lies around the mean face
+_AROUND = 0.1  # weight of pixels outside the mean face
 _TEMPLATE = "arcface_128"  # of the crops
 _COLUMNS = 16  # faces in the grid
 _BATCH = 32
@@ -44,7 +44,7 @@ _BATCH = 32
 
 @dataclass
 class GeneralSettings(RunSettings):
-    """The network that ships, at 64 px."""
+    """Settings of the network of everybody. The default sizes are those of the bundled one, at 64 px."""
 
     faces: Path = setting(Path("faces"), "folder of photos, one sub-folder per person, or a table of photos")
     flat_folders: str = setting(
@@ -83,8 +83,9 @@ class GeneralSettings(RunSettings):
 
 
 class GeneralSamples(Dataset[dict[str, Tensor]]):
-    """Sample i follows from the seed and i: place, the number of a photo among those to train on, and told, that of any
-    photo of the person; with picture (S,S,3) uint8 if the photos are too many to be held."""
+    """Sample i depends only on the seed and i: place, the index of a photo among those to train on, and told, the row
+    of any photo of the person, whose v_id is used. picture (S,S,3) uint8 is added if the photos are too many to hold
+    on the device."""
 
     def __init__(self, settings: GeneralSettings, crops: Crops) -> None:
         self.settings, self.crops = settings, crops
@@ -109,7 +110,7 @@ class GeneralSamples(Dataset[dict[str, Tensor]]):
         return sample
 
     def held(self) -> Held:
-        """What a batch's places stand for."""
+        """Return the arrays that a batch's places index."""
         if self.whole:
             return Held()
         return Held(
@@ -174,7 +175,7 @@ class GeneralTask(Task):
         return to_pictures(torch.from_numpy(pictures)), torch.from_numpy(self.vectors[rows])
 
     def validate(self, network: Network) -> dict[str, float]:
-        """PSNR and SSIM of rebuilt photos in the mean face, and PSNR where another's v_id is given."""
+        """Return PSNR and SSIM of rebuilt photos inside the mean face, and PSNR with another person's v_id."""
         truth, v_id = (part.to(network.device) for part in self.held_out)
         oval = self.oval.to(truth).expand(len(truth), -1, -1, -1)
         own, strange = _made(network, truth, v_id), _made(network, truth, v_id.roll(1, 0))
@@ -185,7 +186,7 @@ class GeneralTask(Task):
         }
 
     def grid(self, network: Network) -> np.ndarray | None:
-        """Held-out photos above the rebuilt ones, and those drawn as their neighbours to the left."""
+        """Three rows: held-out photos, the photos rebuilt, and drawn with the v_id of their neighbour to the left."""
         truth, v_id = (part[:_COLUMNS].to(network.device) for part in self.held_out)
         rows = [truth, _made(network, truth, v_id), _made(network, truth, v_id.roll(1, 0))]
         seen = torch.cat([torch.cat(list(row), 2) for row in rows], 1)
@@ -199,12 +200,12 @@ class GeneralTask(Task):
 
 
 def picture_at(crops: Crops, row: int, side: int) -> np.ndarray:
-    """(side,side,3) uint8 a crop."""
+    """(side,side,3) uint8 a crop, resized."""
     return np.asarray(cv2.resize(np.asarray(crops.pixels[row]), (side, side), interpolation=cv2.INTER_AREA))
 
 
 def mean_face(side: int) -> np.ndarray:
-    """(side,side) float32 in 0..1 where the mean face is, with a soft edge."""
+    """(side,side) float32 in 0..1 the mask of the mean face, with a soft edge."""
     mesh = topology().canonical
     matrix = similarity(five_points(mesh), TEMPLATES[_TEMPLATE].at(side))
     inside = regions.oval(apply(matrix, mesh), (side, side)).astype(np.float32)
@@ -222,7 +223,7 @@ def _order(seed: int, epoch: int, count: int) -> np.ndarray:
 
 
 def run(settings: GeneralSettings) -> dict[str, Any]:
-    """Train and save; returns the figures on held-out people."""
+    """Train and save; return the figures on held-out people."""
     crops = settings.load_crops()
     choice = EncoderChoice(bundled("identity"), device="cuda" if torch.cuda.is_available() else "cpu")
     vectors = teacher_features(crops, choice, max(1, settings.dataloader_num_workers))

@@ -1,4 +1,4 @@
-"""Which level is trained: the next one comes after so many steps or minutes, or when the loss hardly falls any more."""
+"""Decide which level is trained: the next one begins after some steps or minutes, or when the loss hardly falls."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from .settings import PersonSettings
 
 
 class LevelManager(nn.Module):
-    """Knows the level of every step. What it has seen is in buffers, so a checkpoint holds it and a resumed run goes on
-    as the run would have.
+    """Tracks the level of every step. Its state is in buffers, so that a checkpoint holds it and a resumed run goes on
+    as the original would have.
 
-    level: the number of the level; began: the step of its first batch; over: whether the next step begins the next
-    level; total, count: losses of the present window; before: the mean of the window before, infinite if there is none;
-    seconds: how long the level has been trained, validations and checkpoints included, over all starts of the run.
+    level: the index of the level; began: the step of its first batch; over: whether the next step begins the next
+    level; total, count: sum and number of the current window's losses; before: the mean of the previous window,
+    infinite if there is none; seconds: how long the level has been trained, validations and checkpoints included, over
+    all starts of the run.
 
     Clocks and losses of several ranks differ, so rank 0 decides for all, in `add`, which every rank calls.
     """
@@ -37,8 +38,8 @@ class LevelManager(nn.Module):
         self.register_buffer("over", torch.tensor(False))
         self.register_buffer("seconds", torch.tensor(0.0, dtype=torch.float64))
         self.first = first
-        self.step = 0  # the last one that was asked for
-        self._read: float | None = None  # what the clock said last; None: this start has trained nothing yet
+        self.step = 0  # the last one passed to `at`
+        self._read: float | None = None  # the clock's last reading; None: this start has trained nothing yet
         self.register_state_dict_pre_hook(_count_seconds)
 
     level: Tensor
@@ -51,11 +52,11 @@ class LevelManager(nn.Module):
 
     @property
     def side(self) -> int:
-        """The side of the level that is trained now."""
+        """The side of the current level."""
         return self.sides[int(self.level)]
 
     def at(self, step: int) -> tuple[int, float]:
-        """The side for a step, and how far its level has faded in; steps come in their order, some more than once."""
+        """Return a step's side and how far its level has faded in. Steps must not decrease; they may be repeated."""
         self.step = step
         if self._read is None:
             self._read = monotonic()
@@ -71,7 +72,7 @@ class LevelManager(nn.Module):
         return self.side, min(1.0, (step - int(self.began) + 1) / self.settings.fade_steps)
 
     def add(self, loss: Tensor) -> None:
-        """Take the loss of a batch and decide whether the level is over; with growth by steps nothing is looked at."""
+        """Take the loss of a batch and decide whether the level is over. With growth by steps, do nothing."""
         growth = self.settings.growth
         if growth == "steps":
             return
@@ -84,14 +85,14 @@ class LevelManager(nn.Module):
             self.over.fill_(from_main(self._late if growth == "time" else self._flat))
 
     def count_seconds(self) -> None:
-        """With growth by time: add what has passed since the clock was read last, if this start has trained."""
+        """With growth by time, add the time since the clock was last read, if this start has trained."""
         if self._read is not None and self.settings.growth == "time":
             now = monotonic()
             self.seconds += now - self._read
             self._read = now
 
     def _apply(self, fn: Callable[..., Tensor], recurse: bool = True) -> Self:
-        """Stay on the CPU: the level is asked for at every step, and to ask a device is to wait for it."""
+        """Stay on the CPU: the level is read at every step, and reading it from a device waits for the device."""
         return self
 
     def _due(self, step: int) -> bool:
@@ -106,7 +107,7 @@ class LevelManager(nn.Module):
         return float(self.seconds) >= 60 * self.settings.level_minutes
 
     def _flat(self) -> bool:
-        """Whether a window has ended in which the loss hardly fell."""
+        """Whether a window has just ended in which the loss hardly fell."""
         if int(self.count) < self.settings.plateau_window * self.settings.gradient_accumulation_steps:
             return False
         mean, before = float(self.total) / int(self.count), float(self.before)
@@ -122,6 +123,6 @@ class LevelManager(nn.Module):
 
 
 def _count_seconds(levels: nn.Module, *_: object) -> None:
-    """Bring `seconds` up to date before a checkpoint takes them."""
+    """Update `seconds` before a checkpoint stores them."""
     assert isinstance(levels, LevelManager)
     levels.count_seconds()

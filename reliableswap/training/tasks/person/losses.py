@@ -19,7 +19,7 @@ def ssim_loss(output: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
 
 
 def masked_ssim(output: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
-    """(B,3,S,S) twice in [-1,1], (B,1,S,S) -> (B,) the mean SSIM in the mask of pictures that are black beside it."""
+    """(B,3,S,S) twice in [-1,1], (B,1,S,S) -> (B,) the mean SSIM in the mask of pictures made black outside it."""
     return masked_mean(ssim_map((output + 1) / 2 * mask, (truth + 1) / 2 * mask), mask)
 
 
@@ -59,7 +59,7 @@ def psnr(output: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
 
 @lru_cache(maxsize=8)
 def _window(size: int, device: torch.device) -> Tensor:
-    """(size,) a Gaussian with sum 1. Copied to a device once: a copy makes the program wait for the device."""
+    """(size,) a Gaussian with sum 1. Cached, because copying it to a device waits for the device."""
     with torch.inference_mode(False):
         values = torch.exp(-((torch.arange(size) - (size - 1) / 2) ** 2) / (2 * _SIGMA**2))
         return (values / values.sum()).to(device)

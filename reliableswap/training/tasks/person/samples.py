@@ -1,4 +1,4 @@
-"""Training samples: frames of one person a step, people in turn."""
+"""Training samples: every step has frames of one person, and people take turns."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from .settings import PersonSettings
 
 
 class PersonSamples(Dataset[dict[str, Tensor]]):
-    """Sample i follows from the seed and i: row, the number of a frame of the person whom all samples of the step show;
-    with picture (S,S,3) and mask (S,S) uint8 if everybody's frames are too many to be held."""
+    """Sample i depends only on the seed and i: row, the index of a frame; all samples of a step show the same person.
+    picture (S,S,3) and mask (S,S) uint8 are added if everybody's frames are too many to hold on the device."""
 
     def __init__(self, settings: PersonSettings, people: Sequence[Frames]) -> None:
         self.settings, self.people = settings, list(people)
@@ -37,7 +37,7 @@ class PersonSamples(Dataset[dict[str, Tensor]]):
         return sample
 
     def held(self) -> list[Held]:
-        """What a batch's rows stand for, by person."""
+        """Return, for each person, the arrays that a batch's rows index."""
         found = []
         for one in self.people:
             arrays = {"weight": np.asarray(one.weights, np.float32)}

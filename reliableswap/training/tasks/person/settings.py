@@ -1,4 +1,4 @@
-"""Settings of the training of people's decoders."""
+"""Settings for training people's decoders."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from reliableswap.training.core.settings import RunSettings, Schedule, setting
 
 @dataclass
 class PersonSettings(RunSettings):
-    """A light network at 128 px that begins with the bundled one; docs/person.md has the paper's settings."""
+    """The defaults train a light network at 128 px from the bundled one; docs/person.md has the paper's settings."""
 
     people: str = setting(
         "",
@@ -120,7 +120,7 @@ class PersonSettings(RunSettings):
 
     @property
     def sources(self) -> dict[str, list[str]]:
-        """Each person's clips and folders."""
+        """Each person's clips and folders, by name."""
         found: dict[str, list[str]] = {}
         for pair in filter(None, (one.strip() for one in self.people.split(","))):
             name, _, source = pair.partition("=")

@@ -1,4 +1,4 @@
-"""Where a person is seen: the faces of clips, followed and steadied, and of folders of photos."""
+"""Find a person's face in clips, where it is tracked and smoothed, and in folders of photos."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from reliableswap.triplets.quality import covered_share, light_slopes, sharpness
 
 _CROP = 128  # side at which frames are measured
 _SAME = 0.3  # least cosine of a photo's face to the folder's most typical one
-_SHARE_SEEN = 4  # frames of a clip that are measured for one that is kept
+_SHARE_SEEN = 4  # frames of a clip that are measured for each one that is kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,7 @@ class Sighting:
     """The person's face in one picture.
 
     place: number of the frame or photo. mesh: (468,3) in the picture's pixels. width: pixels from cheek to cheek.
-    covered: share of the face behind hair and hands. light: slopes of the brightness to the right and downwards.
+    covered: share of the face hidden by hair and hands. light: slopes of the brightness to the right and downwards.
     """
 
     place: int
@@ -48,23 +48,23 @@ class Sighting:
 
 
 class Source(Protocol):
-    """A clip or a folder. name: in messages. key: changes with the files. timed: whether places follow in time."""
+    """A clip or a folder. name: for messages. key: changes with the files. timed: whether places are in time order."""
 
     name: str
     key: str
     timed: bool
 
     def sightings(self, networks: Networks, wanted: int) -> list[Sighting]:
-        """The person's face in the pictures, in their order; about `_SHARE_SEEN` times as many as are wanted."""
+        """Return the person's face in the pictures, in order; clips give about `_SHARE_SEEN` times `wanted`."""
         ...
 
     def pictures(self, places: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
-        """(place, (H,W,3) uint8) of rising places, after `sightings`."""
+        """Yield (place, (H,W,3) uint8) for ascending places. Call `sightings` first."""
         ...
 
 
 def open_source(text: str) -> Source:
-    """A clip, CLIP#NUMBER for one of its people, a photo, or a folder of photos."""
+    """Open a clip (CLIP#NUMBER for one of its people), a photo, or a folder of photos."""
     path = Path(text)
     if path.is_dir():
         return PhotoFolder(path)
@@ -77,7 +77,7 @@ def open_source(text: str) -> Source:
 
 
 def measured(place: int, picture: np.ndarray, mesh: np.ndarray, networks: Networks) -> Sighting:
-    """The face with mesh (468,3) in a picture (H,W,3) uint8, with what decides whether it is kept."""
+    """Measure a face with mesh (468,3) in a picture (H,W,3) uint8, to decide whether it is kept."""
     crop, matrix = align(picture, five_points(mesh), _CROP)
     moved = apply(matrix, mesh)
     right, down, _ = light_slopes(crop)
@@ -87,9 +87,9 @@ def measured(place: int, picture: np.ndarray, mesh: np.ndarray, networks: Networ
 
 
 def person_covers(crop: np.ndarray, mesh: np.ndarray, networks: Networks) -> Covers:
-    """What is in front of the face in a crop (H,W,3) uint8 with mesh (468,3), by the VisibilityNet.
+    """Find what covers the face in a crop (H,W,3) uint8 with mesh (468,3), by the VisibilityNet.
 
-    Glasses belong to the person, as eyes do: a decoder is to draw them.
+    Glasses belong to the person, as eyes do: a decoder should draw them.
     """
     seen = find_parts(crop, mesh, networks.visibility)
     odds = seen.odds.copy()
@@ -100,7 +100,7 @@ def person_covers(crop: np.ndarray, mesh: np.ndarray, networks: Networks) -> Cov
 
 
 class Clip:
-    """A clip's frames of the person of that number; people are numbered from 1, the most seen first."""
+    """A clip's frames of person `number`; people are numbered from 1, by how many frames show them."""
 
     timed = True
 
@@ -154,7 +154,7 @@ class Clip:
 
 
 class PhotoFolder:
-    """The photos of a folder, or one photo; the person is the one whom most of them show."""
+    """The photos of a folder, or one photo. The person is the one whom most of the photos show."""
 
     timed = False
 
@@ -187,7 +187,7 @@ class PhotoFolder:
 
 
 def alike(vectors: np.ndarray) -> np.ndarray:
-    """(N,D) identity vectors -> (N,) bool, those of the person whom most of the photos show."""
+    """(N,D) identity vectors -> (N,) bool: photos of the person whom most of them show."""
     unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
     cosines = unit @ unit.T
     typical = int((cosines > _SAME).sum(1).argmax())

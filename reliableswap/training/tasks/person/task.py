@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 
 
 class PersonTask(Task):
-    """A step trains the encoder with one person's decoder; people take turns."""
+    """Every step trains the encoder with one person's decoder; people take turns."""
 
     measured_on = "held-out frames"
 
@@ -57,7 +57,7 @@ class PersonTask(Task):
         self.held = self.dataset.held()
         self.device: torch.device | None = None
         self.step, self.side, self.fade = 0, first, 1.0
-        self.grown: tuple[int, float] | None = None  # what the trained network was told last
+        self.grown: tuple[int, float] | None = None  # side and fade that the network was last set to
         self._began = time.monotonic()
 
     def start(self, step: int, device: torch.device) -> None:
@@ -66,7 +66,7 @@ class PersonTask(Task):
         self.place(device)
 
     def place(self, device: torch.device) -> None:
-        """Move to the device what batches and losses need there."""
+        """Move the tensors and networks that batches and losses need to the device."""
         if device != self.device:
             self.device = device
             self.frozen.to(device)
@@ -75,7 +75,7 @@ class PersonTask(Task):
 
     @property
     def turn(self) -> int:
-        """The number of the person whose decoder this step trains."""
+        """The index of the person whose decoder this step trains."""
         return self.step % len(self.people)
 
     @property
@@ -86,7 +86,7 @@ class PersonTask(Task):
 
     @property
     def detailed(self) -> bool:
-        """Whether the mesh and perceptual losses take part in this step: they take most of its time."""
+        """Whether the mesh and perceptual losses, the slowest ones, take part in this step."""
         return self.step // len(self.people) % self.settings.detail_every == 0
 
     def prepare(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -104,7 +104,7 @@ class PersonTask(Task):
             self.grown = self.side, self.fade
             inside.grow(self.side, self.fade, [one.person for one in self.people])
         if not self.settings.train_encoder:
-            inside.encoder.eval()  # batch norms would learn
+            inside.encoder.eval()  # else batch norms would update their statistics
         found = self.losses_at(network, batch, self.side, self.detailed)
         self.levels.add(torch.stack(list(found.values())).sum())
         return found
@@ -112,7 +112,7 @@ class PersonTask(Task):
     def losses_at(
         self, network: nn.Module, batch: dict[str, Tensor], side: int, detailed: bool = True
     ) -> dict[str, Tensor]:
-        """Weighted losses by name at a level."""
+        """Return the weighted losses by name at the level of that side."""
         settings, weight = self.settings, batch["weight"]
         with no_autocast(weight):
             pictures, mask = to_pictures(batch["picture"]), batch["mask"][:, None].float() / 255
@@ -131,7 +131,7 @@ class PersonTask(Task):
         if side < settings.detail_size or not detailed:
             return found
         times = settings.detail_every
-        # Beside the mask the truth is given, so that only the face is judged.
+        # Outside the mask the truth is put in, so that only the face is judged.
         judged = truth + mask * (made - truth)
         if "mesh" in self.frozen:
             with torch.no_grad():
@@ -154,7 +154,7 @@ class PersonTask(Task):
         return {"side": self.side, "minutes": (time.monotonic() - self._began) / 60, **figures}
 
     def openings(self, pictures: Tensor) -> Tensor:
-        """(B,3,S,S) -> (B,K) how open eyes and mouth are, by the network of the mesh loss."""
+        """(B,3,S,S) -> (B,K) how far eyes and mouth are open, by the network of the mesh loss."""
         half, kind = self.settings.mixed_precision == "bf16", pictures.device.type
         with torch.autocast(kind, torch.bfloat16, enabled=half):
             return openings(self.frozen["mesh"](pictures))
@@ -171,7 +171,7 @@ class PersonTask(Task):
 
 
 def _frozen(settings: PersonSettings) -> nn.ModuleDict:
-    """The networks that losses look through, as far as they have a weight and their level comes."""
+    """Load the frozen networks of the losses that have a weight, if their level is ever reached."""
     found = nn.ModuleDict()
     if settings.size < settings.detail_size:
         return found
@@ -189,7 +189,7 @@ def _frozen(settings: PersonSettings) -> nn.ModuleDict:
 
 
 def run(settings: PersonSettings) -> dict[str, Any]:
-    """Find the frames, say how long it will take, train, save; returns the figures on held-out frames."""
+    """Find the frames, log the estimated time, train and save; return the figures on held-out frames."""
     if launched_processes() > 1:
         raise ReliableSwapError("people are trained by one process; start it without torchrun or launch")
     people = frames_of(settings)

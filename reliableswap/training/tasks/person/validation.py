@@ -1,4 +1,4 @@
-"""How well held-out frames are rebuilt, and what the others' decoders make of them."""
+"""How well held-out frames are rebuilt, and how other people's decoders draw them."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from .losses import masked_mean, masked_ssim, psnr
 from .warp import to_pictures
 
 _BATCH = 8
-_ROWS, _COLUMNS = 4, 6  # of the grid: frames of a person, and pictures of a frame
-_SMALLEST = 64  # pixels of a picture in the grid
+_ROWS, _COLUMNS = 4, 6  # of the grid: frames per person, and pictures per frame
+_SMALLEST = 64  # least side of a picture in the grid; smaller ones are enlarged
 
 
 class Validation:
-    """Fixed frames: held-out ones, or where there are none, frames of the training for the grid alone."""
+    """Fixed held-out frames; for people without any, training frames, which are used for the grid only."""
 
     def __init__(self, people: Sequence[Frames], count: int) -> None:
         self.people, self.count = list(people), count
 
     def figures(self, network: CombAutoencoder, side: int) -> dict[str, float]:
-        """PSNR and SSIM of rebuilt held-out frames in the mask, and how much they differ between the lips in grey
-        levels: means over people, and of each."""
+        """Return PSNR and SSIM of rebuilt held-out frames in the mask, and their mean error between the lips in grey
+        levels: means over people, and each person's."""
         found: dict[str, list[float]] = {"psnr": [], "ssim": [], "mouth": []}
         each: dict[str, float] = {}
         for one in self.people:
@@ -53,10 +53,9 @@ class Validation:
     def expression(
         self, network: CombAutoencoder, side: int, openings: Callable[[Tensor], Tensor]
     ) -> dict[str, float]:
-        """opening: how far the next person's decoder is from following a frame's eyes and mouth; 0: it follows them
-        wholly, 1: not at all.
+        """opening: how closely the next person's decoder follows a frame's eyes and mouth; 0: exactly, 1: not at all.
 
-        What people differ by is left out: openings are compared with their mean over the frames.
+        Differences between people are removed: openings are taken relative to their mean over the frames.
         """
         shares = []
         for one, other in zip(self.people, [*self.people[1:], *self.people[:1]], strict=True):
@@ -70,7 +69,7 @@ class Validation:
         return {"opening": float(np.mean(shares))} if shares else {}
 
     def grid(self, network: CombAutoencoder, side: int) -> np.ndarray:
-        """(H,W,3) uint8 rows of a frame, its rebuilt version, and the same frame by the others' decoders."""
+        """(H,W,3) uint8 rows of a frame, its rebuilt version, and the same frame drawn by the others' decoders."""
         rows = []
         names = [one.person for one in self.people]
         for one in self.people:
@@ -100,14 +99,14 @@ class Validation:
 
     @staticmethod
     def _mouths(one: Frames, rows: Sequence[int], side: int) -> Tensor:
-        """(N,1,side,side) in 0..1 what is between the lips."""
+        """(N,1,side,side) in 0..1 the mask of what is between the lips."""
         shape = one.pictures[rows[0]].shape[:2]
         masks = np.stack([regions.inner_mouth(one.meshes[row], shape) for row in rows])
         return F.adaptive_avg_pool2d(torch.from_numpy(masks)[:, None], side)
 
 
 def _spread(rows: np.ndarray, count: int) -> list[int]:
-    """Up to `count` of the rows, evenly spread."""
+    """Return up to `count` of the rows, evenly spaced."""
     return [int(rows[i]) for i in np.unique(np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(int))]
 
 

@@ -1,4 +1,4 @@
-"""Random turns, sizes and shifts of faces, and random warps of what the encoder sees."""
+"""Random rotation, scale and shift of faces, and random warps of the encoder's input."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-CELLS = 5  # points a side of the coarse grid that a warp moves
+CELLS = 5  # points per side of the coarse grid that a warp displaces
 _TURN, _SIZE, _SHIFT = 6.0, 0.05, 0.03  # standard deviations: degrees, and shares of the side
 
 
 def draw_jitter(count: int, strength: float, device: torch.device | None = None) -> Tensor:
-    """(B,2,3) turns, sizes and shifts as `affine_grid` takes them."""
+    """Draw (B,2,3) matrices of rotation, scale and shift for `affine_grid`."""
     angle, scale, x, y = strength * torch.randn(4, count, device=device)
     angle, scale = math.radians(_TURN) * angle, (_SIZE * scale).exp()
     cos, sin = scale * angle.cos(), scale * angle.sin()
@@ -21,12 +21,12 @@ def draw_jitter(count: int, strength: float, device: torch.device | None = None)
 
 
 def draw_warp(count: int, strength: float, device: torch.device | None = None) -> Tensor:
-    """(B,2,CELLS,CELLS) how far the points of a coarse grid move; a side is 2 long."""
+    """Draw (B,2,CELLS,CELLS) displacements of a coarse grid's points, in units of half a side."""
     return 2 * strength * torch.randn(count, 2, CELLS, CELLS, device=device)
 
 
 def places(jitter: Tensor, side: int, warp: Tensor | None = None) -> Tensor:
-    """(B,2,3) and (B,2,CELLS,CELLS) -> (B,side,side,2), where `grid_sample` reads each pixel."""
+    """(B,2,3) and (B,2,CELLS,CELLS) -> (B,side,side,2) the sampling grid for `grid_sample`."""
     grid = F.affine_grid(jitter, [len(jitter), 3, side, side], align_corners=False)
     if warp is None:
         return grid
@@ -35,7 +35,7 @@ def places(jitter: Tensor, side: int, warp: Tensor | None = None) -> Tensor:
 
 
 def read_at(pictures: Tensor, grid: Tensor) -> Tensor:
-    """(B,C,S,S) read at places (B,side,side,2), averaged where side is smaller than S."""
+    """(B,C,S,S) resampled at a grid (B,side,side,2), after average pooling if side is smaller than S."""
     side = grid.shape[1]
     if pictures.shape[-1] > side:
         pictures = F.adaptive_avg_pool2d(pictures, side)

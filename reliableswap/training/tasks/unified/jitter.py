@@ -1,4 +1,4 @@
-"""Pictures of faces a little shifted, turned, scaled and coloured, so that one photo gives many."""
+"""Augmentation of face pictures: small shifts, rotations, scales and tints."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-_SHIFT, _SCALE, _TURN = 0.05, 0.06, 0.06  # of half the picture's side; of its size; radians
-_GAIN, _OFFSET, _TINT = 0.12, 0.1, 0.03  # of values in [-1,1]; the tint is each channel's own
+_SHIFT, _SCALE, _TURN = 0.05, 0.06, 0.06  # share of half the side; share of the size; radians
+_GAIN, _OFFSET, _TINT = 0.12, 0.1, 0.03  # of values in [-1,1]; the tint differs by channel
 
 
 def jittered(pictures: Tensor, amount: float = 1.0, *, whole_pixels: bool = False) -> Tensor:
-    """(B,3,S,S) in [-1,1] -> the same, changed at random on their device; what lies outside repeats the edge.
+    """(B,3,S,S) in [-1,1] -> the same, jittered at random on their device; edges are repeated outside.
 
-    whole_pixels: they are shifted by whole pixels, and neither turned nor scaled, because resampling softens them.
+    whole_pixels: shift by whole pixels only, without rotation and scale, because resampling would soften the pictures.
     """
     count, side, device = len(pictures), pictures.shape[-1], pictures.device
 

@@ -1,7 +1,7 @@
 """Training samples of the transformer: questions about faces, and captions of faces to draw.
 
-All words and tokens are tables on the device, and batches are put together there: a GPU takes some milliseconds a
-step, in which no process could write the words of some hundred samples.
+All words and tokens are tables on the device, and batches are assembled there: a GPU's step takes a few milliseconds,
+in which no process could prepare the words of hundreds of samples.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from reliableswap.training.tasks.pixels import to_network
 from .jitter import jittered
 from .settings import UnifiedSettings
 
-IGNORED = -100  # of the words that no loss looks at
+IGNORED = -100  # label of words that the loss ignores
 _BATCH = 128
-_WORDINGS = 2  # requests for a description, of each caption that states all
-_MULTIPLE = 8  # attention is fastest on rows of a multiple of this
+_WORDINGS = 2  # differently worded requests for each full description
+_MULTIPLE = 8  # attention is fastest on sequences whose length is a multiple of this
 
 
 def tokens_of(
     faces: DescribedFaces, tokeniser: FaceTokeniser, checksum: str, folder: Path, views: int = 1
 ) -> np.ndarray:
-    """(N,2,V,64) int16 the tokens of every face and of its mirror image, made once and kept in a folder.
+    """(N,2,V,64) int16 the tokens of every face and of its mirror image, made once and cached in a folder.
 
-    The first view is the picture as it is, the others are jittered.
+    The first view is the picture as it is; the others are jittered.
     """
     name = hashlib.sha256(f"{faces.key} {checksum} {views}".encode()).hexdigest()[:16]
     file = folder / f"tokens-{name}.npy"
@@ -63,7 +63,7 @@ def _tokens(faces: DescribedFaces, tokeniser: FaceTokeniser, views: int) -> np.n
 
 
 class Positions(Dataset[int]):
-    """Sample i: the number of its face. Every face comes once before any comes again, in an order by the seed."""
+    """Sample i is the index of a face. Every face comes once per epoch, in an order that depends on the seed."""
 
     def __init__(self, count: int, seed: int) -> None:
         self.count, self.seed = count, seed
@@ -80,10 +80,10 @@ class Positions(Dataset[int]):
 
 
 class SampleTables:
-    """Every text about every face and its mirror image in words, and every token.
+    """Tables of all texts about the faces and their mirror images, as word numbers, and of all tokens.
 
-    captions, asked, told: lists of texts' numbers for each face and side: captions to draw, questions with answers, and
-    requests for a description with one.
+    captions, asked, told: for each face and side, the numbers of its captions to draw, of its questions with answers,
+    and of its requests for a description, with the description.
     """
 
     def __init__(
@@ -122,9 +122,9 @@ class SampleTables:
             self.tables = {name: table.to(device) for name, table in self.tables.items()}
 
     def batch(self, rows: Tensor) -> dict[str, Tensor]:
-        """Faces (B,) -> a batch at random, whose last rows are drawn.
+        """Face indices (B,) -> a random batch, whose last rows are to be drawn.
 
-        wanted (B,T): for each word the one that should come next, or IGNORED.
+        wanted (B,T): for each word, the one that should follow, or IGNORED.
         """
         settings, tables, device = self.settings, self.tables, self.tables["words"].device
         rows, count = rows.to(device), len(rows)
@@ -137,7 +137,7 @@ class SampleTables:
         side = ((chance() < 0.5) & settings.mirror).long()
 
         def text(name: str) -> tuple[Tensor, Tensor]:
-            """Numbers of texts (B,), and whether there are any."""
+            """Return the number of a random text for each face (B,), and whether it has any."""
             many = tables[f"{name}_count"][rows, side]
             place = (chance() * many).long().clamp(max=tables[name].shape[2] - 1)
             return tables[name][rows, side, place].long(), many > 0
@@ -149,7 +149,7 @@ class SampleTables:
         words = tables["words"][chosen].long()
         tokens = tables["tokens"]
         view = (chance() * tokens.shape[2]).long().clamp(max=tokens.shape[2] - 1)
-        if device.type == "cpu":  # elsewhere to look would wait for the device
+        if device.type == "cpu":  # elsewhere, finding the longest text would wait for the device
             words = words[:, : max(1, int((words != 0).sum(1).max()))]
         following = torch.cat([words[:, 1:], torch.zeros_like(words[:, :1])], 1)
         places = torch.arange(words.shape[1], device=device)
@@ -166,18 +166,18 @@ class SampleTables:
         }
 
     def drawn(self, count: int) -> int:
-        """How many rows of a batch are drawn."""
+        """Return how many rows of a batch are to be drawn."""
         return round(self.settings.drawing_share * count)
 
     def _listed(self, faces: DescribedFaces) -> tuple[list[list[list[int]]], ...]:
-        """For each face and side the numbers of its texts."""
+        """List, for each face and side, the numbers of its texts."""
         captions: list[list[list[int]]] = []
         asked: list[list[list[int]]] = []
         told: list[list[list[int]]] = []
         rng = np.random.default_rng([self.settings.seed, 4])
         for row in range(len(faces)):
             own = faces.captions[row]
-            # The first half of the captions states everything that is known.
+            # The captions in the first half state everything that is known.
             full = own[: len(own) - len(own) // 2]
             requests = [(describe_question(rng), text) for text in full for _ in range(_WORDINGS)]
             pairs = [(one["question"], one["answer"]) for one in faces.questions[row]]
@@ -198,7 +198,7 @@ class SampleTables:
 
 
 def _table(name: str, lists: Sequence[Sequence[Sequence[int]]]) -> dict[str, Tensor]:
-    """Lists of numbers for each face and side -> (N,2,M) filled up with 0, and how many there are (N,2)."""
+    """Lists of numbers for each face and side -> (N,2,M) padded with 0, and their lengths (N,2)."""
     most = max(1, *(len(one) for pair in lists for one in pair))
     filled = [[[*one, *[0] * (most - len(one))] for one in pair] for pair in lists]
     counts = [[len(one) for one in pair] for pair in lists]

@@ -1,4 +1,4 @@
-"""Settings of the trainings of the unified face model: its tokeniser, and its transformer."""
+"""Training settings of the unified face model: its tokeniser, and its transformer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reliableswap.training.core.settings import AdversarialSettings, RunSettings
 
 
 def numbers(text: str, name: str, count: int) -> tuple[int, ...]:
-    """Whole numbers above 0 with commas between."""
+    """Parse `count` comma-separated whole numbers above 0, the value of option `name`."""
     try:
         found = tuple(int(part) for part in text.split(","))
     except ValueError:
@@ -23,7 +23,8 @@ def numbers(text: str, name: str, count: int) -> tuple[int, ...]:
 
 @dataclass
 class TokeniserSettings(AdversarialSettings):
-    """The default is narrow enough for one CPU core: a step of 16 takes about a second."""
+    """Settings of the tokeniser. The default is narrow enough for one CPU core: a step with a batch of 16 takes about a
+    second."""
 
     data: Path = setting(Path("faces"), "folder that `reliableswap describe-data` wrote", on_resume="any")
     initial: Path | None = setting(None, "folder of an earlier tokeniser to start from")
@@ -82,7 +83,7 @@ class TokeniserSettings(AdversarialSettings):
 
 @dataclass
 class UnifiedSettings(RunSettings):
-    """One transformer for describing, answering and drawing."""
+    """Settings of the transformer that describes, answers and draws."""
 
     data: Path = setting(Path("faces"), "folder that `reliableswap describe-data` wrote", on_resume="any")
     tokeniser: Path = setting(Path("runs/tokeniser"), "folder of a trained FaceTokeniser", on_resume="any")

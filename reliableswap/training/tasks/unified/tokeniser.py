@@ -1,4 +1,4 @@
-"""Train the tokeniser of faces: pixels, features and, late, a discriminator; the codes follow by moving averages."""
+"""Train the face tokeniser by pixels, features and, later, a discriminator; moving averages update the codes."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ from .settings import TokeniserSettings
 __all__ = ["TokeniserSettings", "TokeniserTask", "codebook_use", "run"]
 
 _GRID = 16  # faces in the grid
-_SHIFT = 8  # pixels that features and the discriminator see pictures shifted by, at most
+_SHIFT = 8  # largest shift, in pixels, of pictures before feature and discriminator losses
 
 
 class TokeniserTask(Task):
-    """Losses of the pictures from their tokens; validation measures them on held-out people."""
+    """Losses of pictures decoded from their tokens; validation measures them on held-out people."""
 
     def __init__(self, settings: TokeniserSettings) -> None:
         super().__init__()
         self.settings = settings
         self.faces, self.held_out = read_rows(settings.data, "train"), read_rows(settings.data, "validation")
         self.dataset = Positions(len(self.faces), settings.seed)
-        # 48 KiB a face: to decode them in every step would take a GPU longer than to learn from them.
+        # Decode all once, at 48 KiB a face: decoding in every step would take longer than a GPU's training step.
         self.crops = torch.from_numpy(np.stack([self.faces.crop(i) for i in range(len(self.faces))]))
         dtype = torch.bfloat16 if settings.mixed_precision == "bf16" else torch.float32
         self.features: nn.Module | None = None
@@ -64,7 +64,7 @@ class TokeniserTask(Task):
             self.features.to(device)
 
     def prepare(self, batch: Tensor) -> Tensor:
-        """Faces (B,) -> (B,3,128,128) their pictures, mirrored and jittered at random."""
+        """Face indices (B,) -> (B,3,128,128) their pictures, mirrored and jittered at random."""
         pictures = to_network(self.crops[batch])
         mirror = torch.rand(len(pictures), 1, 1, 1, device=pictures.device) < 0.5
         mirrored = torch.where(mirror, pictures.flip(3), pictures)
@@ -72,7 +72,7 @@ class TokeniserTask(Task):
 
     @property
     def adversarial(self) -> float:
-        """The share of its weight that the discriminator has in this step; it learns wherever this is above 0."""
+        """The factor (0 to 1) on the discriminator's weight in this step; where it is 0, the discriminator rests."""
         late = self.step - self.settings.discr_start_step + 1
         if self.discriminator is None or late < 1:
             return 0.0
@@ -87,7 +87,7 @@ class TokeniserTask(Task):
         }
         if not settings.decoder_only:
             found["commitment"] = settings.commitment_weight * output.commitment
-        # Strided networks' gradients have a pattern of their strides, which a shift in every step averages out.
+        # Gradients of strided networks show the pattern of their strides; a random shift per step averages it out.
         place = torch.randint(2 * _SHIFT + 1, (2,)).tolist() if settings.decoder_only else [_SHIFT, _SHIFT]
         pictures, made = shifted(pictures, place), shifted(made, place)
         self.pictures, self.made = pictures, made.detach()
@@ -106,7 +106,7 @@ class TokeniserTask(Task):
         return found
 
     def _judged(self, discriminator: nn.Module, pictures: Tensor, maps: list[Tensor]) -> list[Tensor]:
-        """The logits of pictures; maps: their features."""
+        """Return the discriminator's logits of pictures. maps: their features."""
         textured = self.settings.discriminator == "texture"
         judgement = discriminator(pictures, maps) if textured else discriminator(pictures)
         return list(judgement.logits)
@@ -127,13 +127,13 @@ class TokeniserTask(Task):
         return torch.from_numpy(np.stack([self.held_out.crop(i) for i in range(count)]))
 
     def validate(self, network: Network) -> dict[str, float]:
-        """l1 and perceptual distance of held-out faces, and how much of the codebook they use.
+        """Return l1 and perceptual distance of held-out faces, and how much of the codebook they use.
 
-        detail: the contrast of their finest octave in what their tokens give, divided by that in the photo.
+        detail: the contrast in the finest octave of the decoded pictures, divided by that of the photos.
         """
         assert isinstance(network, FaceTokeniser)
         l1, perceptual, detail, tokens = [], [], [], []
-        half = self.settings.mixed_precision == "bf16"  # the features' weights are, too
+        half = self.settings.mixed_precision == "bf16"  # as the weights of the feature network
         for part in self.fixed.split(32):
             pictures = to_network(part.to(network.device))
             with torch.autocast(network.device.type, torch.bfloat16, enabled=half):
@@ -151,7 +151,7 @@ class TokeniserTask(Task):
         return figures
 
     def grid(self, network: Network) -> np.ndarray | None:
-        """Held-out faces above what their tokens give."""
+        """Held-out faces, above the pictures decoded from their tokens."""
         assert isinstance(network, FaceTokeniser)
         pictures = self.fixed[:_GRID]
         made = network(to_network(pictures.to(network.device))).picture.clamp(-1, 1)
@@ -183,7 +183,7 @@ class TokeniserTask(Task):
 
 
 def shifted(pictures: Tensor, place: Sequence[int]) -> Tensor:
-    """(B,C,H,W) -> the same from a place (0 to 2 * _SHIFT down and across) in the pictures, mirrored beyond edges."""
+    """(B,C,H,W) -> windows of that size at `place` (0 to 2 * _SHIFT down and across) of the mirror-padded pictures."""
     down, across = place
     if down == across == _SHIFT:
         return pictures
@@ -192,13 +192,14 @@ def shifted(pictures: Tensor, place: Sequence[int]) -> Tensor:
 
 
 def fine_contrast(pictures: Tensor) -> Tensor:
-    """(B,3,H,W) -> (B,) the standard deviation of brightness less its mean over 3x3 pixels."""
+    """(B,3,H,W) -> (B,) the standard deviation of brightness minus its mean over 3x3 pixels."""
     grey = pictures.float().mean(1, keepdim=True)
     return (grey - F.avg_pool2d(grey, 3, 1, 1))[..., 1:-1, 1:-1].flatten(1).std(1) + 1e-4
 
 
 def codebook_use(tokens: Tensor, codes: int) -> dict[str, float]:
-    """codes_used: the share of the codes that occur. perplexity: how many codes would occur, were all as frequent."""
+    """Return codes_used, the share of codes that occur, and perplexity: how many equally frequent codes would have the
+    same entropy."""
     counts = torch.bincount(tokens.flatten(), minlength=codes).double()
     odds = counts / counts.sum()
     entropy = -(odds * odds.clamp(min=1e-12).log()).sum()
@@ -206,7 +207,7 @@ def codebook_use(tokens: Tensor, codes: int) -> dict[str, float]:
 
 
 def run(settings: TokeniserSettings) -> dict[str, Any]:
-    """Train and save; returns the figures on held-out people."""
+    """Train and save; return the figures on held-out people."""
     shapes = settings.shapes
     torch.manual_seed(settings.seed)
     task = TokeniserTask(settings)

@@ -1,4 +1,4 @@
-"""Train the transformer that describes, answers and draws: next words, and masked discrete diffusion, at once."""
+"""Train the transformer that describes, answers and draws, by next words and masked discrete diffusion together."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = ["UnifiedSettings", "UnifiedTask", "build_transformer", "run"]
 
 
 class UnifiedTask(Task):
-    """Samples of both tasks in every batch; validation answers questions and draws."""
+    """Every batch has samples of both tasks, text and drawing; validation answers questions and draws."""
 
     def __init__(self, settings: UnifiedSettings, tokeniser: FaceTokeniser) -> None:
         super().__init__()
@@ -99,13 +99,13 @@ class UnifiedTask(Task):
 
 
 def words_loss(logits: Tensor, wanted: Tensor) -> Tensor:
-    """(B,T,V), (B,T) -> (B,) the mean cross-entropy of each row's wanted words; 0 for a row without any."""
+    """(B,T,V), (B,T) -> (B,) the mean cross-entropy of each row's wanted words; 0 for a row without."""
     each = F.cross_entropy(logits.float().transpose(1, 2), wanted, ignore_index=IGNORED, reduction="none")
     return each.sum(1) / (wanted != IGNORED).sum(1).clamp(min=1)
 
 
 def build_transformer(settings: UnifiedSettings, tokeniser: FaceTokeniser) -> UnifiedTransformer:
-    """A new transformer for the tokens of a tokeniser and the vectors of the bundled identity encoder."""
+    """Make a transformer for the tokens of a tokeniser and the vectors of the bundled identity encoder."""
     encoder = IdentityEncoder.from_pretrained(bundled("identity"))
     network = UnifiedTransformer(
         vocabulary(),
@@ -127,7 +127,7 @@ def build_transformer(settings: UnifiedSettings, tokeniser: FaceTokeniser) -> Un
 
 
 def run(settings: UnifiedSettings) -> dict[str, Any]:
-    """Turn the faces into tokens, train, save; returns the figures on held-out people."""
+    """Turn the faces into tokens, train and save; return the figures on held-out people."""
     tokeniser = FaceTokeniser.from_pretrained(settings.tokeniser)
     task = UnifiedTask(settings, tokeniser)
     torch.manual_seed(settings.seed)

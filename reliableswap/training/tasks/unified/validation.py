@@ -19,12 +19,12 @@ from reliableswap.models.unified.words import number_words
 from .settings import UnifiedSettings
 
 _DRAWN = 8  # faces in the grid
-_SHARES = (0.9, 0.5)  # of masked tokens at which the mask loss is measured
+_SHARES = (0.9, 0.5)  # shares of masked tokens for which the mask loss is measured
 _STEPS, _GUIDANCE = 12, 2.0
 
 
 class Validation:
-    """Held-out faces, each with one question about an attribute that is known, the same at every validation."""
+    """Held-out faces, each with one question about a known attribute; the same at every validation."""
 
     def __init__(
         self, settings: UnifiedSettings, faces: DescribedFaces, tokens: np.ndarray, tokeniser: FaceTokeniser
@@ -43,8 +43,8 @@ class Validation:
             self.asked.append((name, question, answers[faces.attributes[i][name]]))
 
     def figures(self, network: UnifiedTransformer) -> dict[str, float]:
-        """answers: share of right answers; majority: of the commonest answer to each question; mask_..: the mean
-        cross-entropy of that share of masked tokens."""
+        """answers: the share of correct answers; majority: the share that the commonest answer to each question would
+        get; mask_N: the mean cross-entropy with N % of the tokens masked."""
         vocabulary = network.vocabulary
         questions = [question_words(question, vocabulary) for _, question, _ in self.asked]
         known = torch.ones(self.count, dtype=torch.bool)
@@ -83,7 +83,7 @@ class Validation:
         return float(torch.cat(losses).mean())
 
     def grid(self, network: UnifiedTransformer) -> np.ndarray:
-        """Above: held-out faces by their tokens. Below: what is drawn of their captions."""
+        """Held-out faces decoded from their tokens, above faces drawn from their captions."""
         count = min(_DRAWN, self.count)
         captions = [caption_words(self.faces.captions[i][0], network.vocabulary) for i in range(count)]
         generator = torch.Generator().manual_seed(0)
