@@ -57,7 +57,7 @@ def add_frechet_distances(
 
     A result shares pose, light and background with its target, so the unchanged target is nearest to the targets, and
     the source photo nearest to the sources. A method that pastes parts of both is near to all photos of the pairs. Only
-    photos that no result was made of give no advantage to a copy.
+    photos that no result was made from give no advantage to a copy.
     """
     done = [one for one in result.pairs if one.face is not None]
     made = [one.face.features for one in done if one.face is not None]
