@@ -19,7 +19,7 @@ from reliableswap.swap.settings import MOST_YEARS
 LEAVE_ALONE = -1  # the choice of a face that gets no source
 PHOTOS = ""  # in place of the name of a trained person
 LETTERS = "ABCDEFGHIJ"[:MAX_SOURCES]  # the names of the sources
-Uploads = Sequence[File]  # as Gradio passes a gallery: one entry a picture, with its file under "image"
+Uploads = Sequence[File]  # as Gradio passes a gallery: one entry per picture, with its file under "image"
 
 
 def sources_gallery(elem_id: str) -> gr.Gallery:
@@ -163,7 +163,7 @@ def follow_person(
     engine: gr.Radio,
     choices: Sequence[gr.Dropdown],
 ) -> None:
-    """Let the page show what fits the choice of a trained person, if there is one."""
+    """Update the page when a trained person is chosen, if there are any."""
     if portrait is not None:
         person.change(
             functools.partial(show_person, worker),

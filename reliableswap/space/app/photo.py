@@ -208,7 +208,7 @@ def _swap(
     age: float,
     *given: Any,
 ) -> tuple[Any, ...]:
-    """given: the strengths, whose each part is, and then the source chosen for each face."""
+    """given: the strengths, the side of each part, and then the source chosen for each face."""
     sources, first, second = chosen_sources(person, gallery), len(STRENGTHS), len(STRENGTHS) + len(PARTS)
     strengths, parts = given[:first], dict(zip(PARTS, given[first:second], strict=True))
     faces = mapping_of(given[second:])
