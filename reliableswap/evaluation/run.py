@@ -188,7 +188,7 @@ def all_methods(
 
 
 def open_viewer(settings: EvaluationSettings) -> Viewer | None:
-    """Return the viewer that --natural needs."""
+    """Return the viewer for --natural; None without it."""
     return Viewer() if settings.natural else None
 
 

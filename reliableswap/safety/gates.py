@@ -47,7 +47,7 @@ class CheckedTarget:
 
 
 class Gates:
-    """Refuse nudity and faces that may be a minor's, and everything if a check can't run.
+    """Refuse nudity, faces that may be a minor's, and whatever can't be checked.
 
     counts: how many targets and results were checked and how many were refused, by reason. Nothing else is kept.
     """

@@ -88,7 +88,7 @@ class LiveGates:
         self._settle(wait)
 
     def _settle(self, wait: bool) -> None:
-        """Take account of the finished checks, in order. wait: of all checks."""
+        """Apply the results of finished checks in order; with `wait`, wait for all of them."""
         while self._pending and (wait or self._pending[0][0].done()):
             future, add = self._pending.pop(0)
             score = future.result()

@@ -61,7 +61,7 @@ def add_endpoints(worker: Worker) -> None:
         age: float = 0,
         person: str = "",
     ) -> tuple[str, dict[str, Any]]:
-        """Put the face of one source, or of several, into the target photo. The result says that AI made it.
+        """Put the face of one source, or of several, into the target photo. The result is marked as made by AI.
 
         Args:
             source: a picture with the face to put in; its largest face is used. This is source 0.
@@ -87,7 +87,7 @@ def add_endpoints(worker: Worker) -> None:
                 that person's own network; blend and neural use their portrait as the source photo.
 
         Returns:
-            The result, a PNG that says that AI made it: in its corner, its metadata and its pixels.
+            The result, a PNG that is marked as made by AI in its corner, its metadata and its pixels.
             The report: engine, device, seconds, and for each face its box, source and likeness before and after.
         """
         given = enumerate((source, source_1, source_2, source_3, source_4, source_5))
@@ -166,7 +166,7 @@ def add_endpoints(worker: Worker) -> None:
         age: float = 0,
         person: str = "",
     ) -> tuple[str, dict[str, Any]]:
-        """Put the face of one source, or of several, on people of a clip. Every frame says that AI made it.
+        """Put the face of one source, or of several, on people of a clip. Every frame is marked as made by AI.
 
         Args:
             source: a picture with the face to put in; its largest face is used. This is source 0.
@@ -193,7 +193,7 @@ def add_endpoints(worker: Worker) -> None:
                 that person's own network; blend and neural use their portrait as the source photo.
 
         Returns:
-            The result, an MP4 that says that AI made it: in every frame's corner, its metadata and its pixels.
+            The result, an MP4 that is marked as made by AI in every frame's corner, its metadata and its pixels.
             The report: engine, device, seconds, frames, and for each person the source and the frames swapped.
         """
         require_consent(agreed)

@@ -48,7 +48,7 @@ def bootstrap(
         interval is widened by the two-way clustered variance of the mean (Cameron, Gelbach and Miller 2011).
     few_groups: there may be few groups, such as clips. The interval is widened accordingly; one group gives none, as
         the variation between groups is then unknown.
-    share: the values are 0 or 1. If all are equal, resampling would give an interval of no width; Wilson's is used.
+    share: the values are 0 or 1. If all are equal, resampling would give an interval of zero width; Wilson's is used.
     """
     array = np.asarray(values, np.float64)
     known = np.isfinite(array)

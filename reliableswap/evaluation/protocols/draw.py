@@ -30,7 +30,7 @@ def draw_pairs(
     rng = np.random.default_rng(seed)
     sources, targets = _rounds(sorted(sources_from) or names, rng), _rounds(names, rng)
     pairs: dict[str, Pair] = {}
-    waiting: list[str] = []  # sources that were drawn for themselves as target
+    waiting: list[str] = []  # sources that were drawn while they were the target
     repeats = 0
     while len(pairs) < count:
         target = next(targets)

@@ -13,7 +13,7 @@ from .evidence import Evidence
 SMALLEST, LARGEST = 16.0, 176.0  # pixels
 _STEP = 0.001  # relative, between the periods that are tried
 _LAGS = 4  # tiles to each side that are compared at first
-_HIGHEST = 6.0  # the most that one lag counts, in multiples of the median lag
+_HIGHEST = 6.0  # the most that one lag counts, in multiples of the median of all lags
 _TRIES = 5  # periods that are worth reading at
 
 

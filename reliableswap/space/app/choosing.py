@@ -192,7 +192,7 @@ def chosen_sources(person: str, gallery: Uploads | None) -> dict[int, File | Tra
 
 
 def source_names(person: str, gallery: Uploads | None) -> list[str]:
-    """What the faces' choices call the sources."""
+    """Return the names of the sources in the faces' choices."""
     if person != PHOTOS:
         return [person]
     return [f"Source {letter}" for letter in LETTERS[: len(uploaded(gallery))]]
@@ -221,7 +221,7 @@ def keep_choices(sources: int, chosen: Sequence[int]) -> list[int]:
 
 
 def mapping_of(chosen: Sequence[int], first: int = 0) -> dict[int, int]:
-    """{number of the face: number of its source} of those that are not left alone; faces count from `first`."""
+    """Return {face number: source number} for the faces that are not left alone; faces count from `first`."""
     return {number: source for number, source in enumerate(chosen, first) if source != LEAVE_ALONE}
 
 

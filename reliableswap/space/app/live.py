@@ -1,4 +1,4 @@
-"""The tab "Live": the face before the webcam gets a source, frame by frame."""
+"""The tab "Live": swap the face in front of the webcam, frame by frame."""
 
 from __future__ import annotations
 

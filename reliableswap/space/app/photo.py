@@ -110,7 +110,7 @@ def _uploads() -> tuple[gr.Gallery, gr.Image]:
 
 
 def _examples() -> gr.Gallery | None:
-    """Build the gallery of examples, which is filled when somebody opens the page; None without `openpeople`."""
+    """Build the gallery of examples, which is filled when the page is opened; None without `openpeople`."""
     if not examples.available():
         return None
     gr.Markdown("Or try an example, with people who do not exist:", elem_classes="quiet")

@@ -81,8 +81,8 @@ table.report th { font-weight: 600; overflow-wrap: normal; }
 """
 
 # Make Gradio's before-and-after slider accessible: name its pictures, and let the arrow keys move its line by simulated
-# mouse drags. Keep the two players of a clip in step, at the same frame; #clip-offset says at which second
-# of the original the result begins.
+# mouse drags. Keep the two players of a clip in step, at the same frame; #clip-offset says at which second of the
+# original the result begins.
 JS = """
 () => {
   const drag = (handle, step) => {
