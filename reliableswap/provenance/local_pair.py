@@ -1,6 +1,6 @@
 """Make the local pair: a key, and its certificate, issued by a root whose key is discarded at once.
 
-C2PA does not accept a self-issued signer's certificate. Neither certificate names a person or a machine.
+C2PA accepts a signer's certificate only if another certificate issued it. Neither names a person or a machine.
 """
 
 from __future__ import annotations
