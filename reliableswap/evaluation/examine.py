@@ -1,4 +1,4 @@
-"""Finding the face in a picture and asking every judge about it."""
+"""Find the face in a picture and run every judge on it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .results import ExaminedFace
 from .work import Instruments, Work
 
 THUMBNAIL = 160  # pixels on each side
-_SAME_PLACE = 0.3  # overlap of a face in two neighbouring frames
+_SAME_PLACE = 0.3  # minimum `overlaps` of a face in two neighbouring frames
 _LOG_EVERY = 200  # photos
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Examiner:
-    """Finds faces with one analyser and asks the judges about them.
+    """Find faces with one analyser and run the judges on them.
 
     lower: a judge of the lower face; features: image features for the Fréchet distances.
     """
@@ -53,7 +53,7 @@ class Examiner:
         )
 
     def mesh_of(self, shot: Shot, near: Face) -> np.ndarray:
-        """(468,3) the mesh of a neighbouring frame's face; raise NoFaceError unless it is at nearly the same place."""
+        """Return the mesh (468,3) of the face in a neighbouring frame; raise NoFaceError unless it overlaps `near`."""
         if shot not in self._meshes:
             face = self._find(shot.read(), str(shot.path), near)
             if float(overlaps(near.box, face.box[None])[0]) < _SAME_PLACE:
@@ -62,7 +62,7 @@ class Examiner:
         return self._meshes[shot]
 
     def features_of(self, shots: Sequence[Shot]) -> list[np.ndarray]:
-        """Return the features of the shots' faces, and skip photos without a face."""
+        """Return the features of the shots' faces; skip shots without a face."""
         found: list[np.ndarray] = []
         if self.features is None:
             return found
@@ -73,7 +73,7 @@ class Examiner:
         return found
 
     def find_all(self, shots: Sequence[Shot]) -> dict[Shot, Face]:
-        """Return the shots' faces, and skip photos without a face."""
+        """Return the shots' faces; skip shots without a face."""
         found: dict[Shot, Face] = {}
         for shot in shots:
             with contextlib.suppress(ReliableSwapError):
@@ -90,7 +90,7 @@ class Examiner:
 
 
 def examine_pairs(pairs: Sequence[Pair], work: Work) -> tuple[dict[Shot, ExaminedFace], dict[Shot, str]]:
-    """Examine all sources, targets and references; return their faces, and for the others the reason."""
+    """Examine all sources, targets and references; return the faces, and the reasons for shots without one."""
     wanted = list(dict.fromkeys(s for p in pairs for s in (p.source, p.target, p.reference) if s is not None))
     faces: dict[Shot, ExaminedFace] = {}
     problems: dict[Shot, str] = {}
@@ -124,7 +124,7 @@ def thumbnail(image: np.ndarray, face: Detection) -> bytes:
     shift = (THUMBNAIL - 1) / 2 - scale * centre
     matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
     size = (THUMBNAIL, THUMBNAIL)
-    grey = (128, 128, 128)  # a repeated border would look like a fault of the method
+    grey = (128, 128, 128)  # a replicated border would look like a fault of the method
     small = cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderValue=grey)
     return cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
 

@@ -14,7 +14,8 @@ def choose_held_out(
     """Return the percentage of people to evaluate on, or None for everybody.
 
     asked: a percentage, `all`, or None for the default; generators: method -> percent of people that its generator's
-    training left out. The default is the smallest of these percentages, for the protocol that knows people by name.
+    training left out. The default is the smallest of these percentages for identity-folders, which alone knows people
+    by name, and everybody for the other protocols.
     """
     if asked == "all":
         return None

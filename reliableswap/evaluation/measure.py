@@ -1,4 +1,4 @@
-"""Measuring every method on the same pairs."""
+"""Measure every method on the same pairs."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def evaluate(
     """Measure every metric of every method on the same pairs.
 
     others: real photos that no pair uses, for the Fréchet distance; seed: of the bootstrap and of the probes' folds;
-    natural: what to tell results from photos with; work: who measures, with the same methods and examiner (default:
-    this process).
+    natural: viewer and photos for "told from photos", None to leave it out; work: where to measure, with the same
+    methods and examiner (default: in this process).
     """
     work = work or Here(Instruments(examiner, methods, None if natural is None else natural.viewer))
     faces, problems = examine_pairs(pairs, work)
@@ -89,7 +89,7 @@ def evaluate(
 
 @dataclass(frozen=True, eq=False)
 class _PairItem:
-    """A pair for a method by its number, with the faces of its photos."""
+    """A pair to measure: the method's index, the pair, and the faces in its photos."""
 
     method: int
     pair: Pair
@@ -114,7 +114,7 @@ def _shots(pair: Pair) -> list[Shot]:
 
 
 def _measured(instruments: Instruments, item: _PairItem) -> PairResult:
-    """A task: one result."""
+    """A task: measure one pair."""
     method = instruments.methods[item.method]
     return measure_pair(method, item.pair, item.faces, instruments.examiner, instruments.viewer)
 
@@ -216,7 +216,10 @@ def _flicker(
     target: ExaminedFace,
     examiner: Examiner,
 ) -> dict[str, float]:
-    """Compare a frame with its neighbours; return nothing if one has no result, no face, or belongs to another shot."""
+    """Compare a frame with its two neighbours.
+
+    Return {} if one is missing, has no result or no face, or shows the face elsewhere, as after a cut.
+    """
     if not pair.target.frame:
         return {}
     neighbours = [replace(pair.target, frame=pair.target.frame + step) for step in (-1, 1)]
@@ -234,7 +237,7 @@ def _flicker(
 
 
 def _calibration(pairs: Sequence[Pair], faces: dict[Shot, ExaminedFace]) -> dict[str, float]:
-    """What the judge says of real photos, without which nobody can read the cosines of an unfamiliar judge."""
+    """Return the judge's mean cosines on real photos, the scale by which to read an unfamiliar judge."""
     different = [float(faces[p.source].vector @ faces[p.target].vector) for p in pairs]
     found = {"cosine of source and target": float(np.mean(different))}
     known = [(faces[p.source], faces[p.reference]) for p in pairs if p.reference is not None]

@@ -24,16 +24,16 @@ from .protocols.shots import Pair, Shot
 from .protocols.video import frame_times, read_frame
 
 VIDEOS = (".mp4", ".mkv", ".mov", ".webm")
-_TOLERANCE = 0.0011  # seconds: some containers round time stamps to milliseconds
+_TOLERANCE = 0.0011  # seconds: some containers round timestamps to milliseconds
 
 _FEATHER = 0.012  # of the face's width, as the pipelines' default
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """A result (H,W,3) uint8 RGB; milliseconds are None if nobody measured the time.
+    """A result (H,W,3) uint8 RGB; milliseconds is None if the time was not measured.
 
-    on_time: whether a clip shows this frame when the target does, and has as many frames; None: it is no clip.
+    on_time: whether the clip has as many frames as the target and shows this one at the same time; None if no clip.
     """
 
     pixels: np.ndarray
@@ -42,9 +42,9 @@ class Result:
 
 
 class Method(Protocol):
-    """Gives the result of a pair. `target` is the pair's target, or a neighbouring frame of it.
+    """A source of results for pairs. `target` is the pair's target, or a neighbouring frame of it.
 
-    A ReliableSwapError means that this pair failed. control: the answers are known beforehand.
+    A ReliableSwapError means that this pair failed. control: whether its figures are known in advance.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Method(Protocol):
 class PipelineMethod:
     """One engine of a pipeline.
 
-    keep: a folder where the results are stored, marked as made by AI; options: more arguments of the pipeline's call.
+    keep: the folder for the results, marked as made by AI; options: further arguments of the pipeline's call.
     """
 
     control = False
@@ -85,7 +85,7 @@ class PipelineMethod:
         return float(self.pipe.generator.config["held_out"])
 
     def result(self, pair: Pair, target: Shot) -> Result:
-        source, photo = _picture(pair.source), _picture(target)  # decoding does not count as swapping
+        source, photo = _picture(pair.source), _picture(target)  # decoding is not part of the swap time
         started = time.perf_counter()
         made = self.pipe(source, photo, engine=self.engine, **self.options)
         milliseconds = (time.perf_counter() - started) * 1000
@@ -97,12 +97,12 @@ class PipelineMethod:
 
 
 def _picture(shot: Shot) -> Picture:
-    """The shot as a picture that refusals call by its folder and file."""
+    """Return the shot as a picture, named by its folder and file in refusals."""
     return Picture(shot.read(), name="/".join(shot.path.parts[-2:]))
 
 
 class FolderMethod:
-    """Another tool's results: FOLDER/NAME.png, for videos FOLDER/CLIP.mp4 (or another of VIDEOS) or
+    """Another tool's results: FOLDER/NAME.png; for videos FOLDER/CLIP.mp4 (or another of VIDEOS) or
     FOLDER/CLIP/00012.png."""
 
     control = False
@@ -129,7 +129,7 @@ class FolderMethod:
         raise ReliableSwapError(f"no result {wanted} in {self.folder}")
 
     def check(self, pairs: Sequence[Pair]) -> None:
-        """Raise unless at least one result is there, because a wrong folder must not look like a bad method."""
+        """Raise if there is no result at all, so that a wrong folder does not look like a bad method."""
         for pair in pairs:
             try:
                 self.result(pair, pair.target)
@@ -152,9 +152,9 @@ class UnchangedTarget:
 
 
 class RecompressedTarget:
-    """Control: the target with its face stored as JPEG once more and pasted back softly, at its own size.
+    """Control: the target with its face recompressed as JPEG and pasted back with a soft edge, at its own size.
 
-    What tells it from photos is a trace of processing, and no fault of a face.
+    Whatever tells it from photos is a trace of processing, not a flaw of the face.
     """
 
     name, control = "recompressed target", True
@@ -194,6 +194,6 @@ def result_name(pair: Pair, target: Shot) -> str:
 
 
 def _on_time(video: Path, target: Path, frame: int) -> bool:
-    """Whether a frame of a clip has the target's time stamp, and the clip as many frames."""
+    """Whether the clip has as many frames as the target, and this frame has the target's timestamp."""
     made, wanted = frame_times(video), frame_times(target)
     return len(made) == len(wanted) and abs(made[frame] - wanted[frame]) <= _TOLERANCE

@@ -1,4 +1,4 @@
-"""What an evaluation finds: examined faces, results of pairs, of methods, and of the whole run."""
+"""The results of an evaluation: of faces, pairs, methods and the whole run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .protocols.shots import Pair, Shot
 
 @dataclass(frozen=True, eq=False)
 class ExaminedFace:
-    """A face with the judges' vectors and a small JPEG; lower and features are None if nobody asked for them."""
+    """A face with the judges' vectors and a small JPEG; lower and features are None if not requested."""
 
     face: Face
     vector: np.ndarray
@@ -33,7 +33,7 @@ class ExaminedFace:
 class PairResult:
     """A method's result for a pair: metric -> value, or the reason why it failed or was refused.
 
-    refused: a safety gate refused the pair; it then has no metrics, and counts in no figure.
+    refused: a safety gate refused the pair; it then has no metrics and counts in no figure.
     """
 
     pair: Pair
@@ -46,11 +46,11 @@ class PairResult:
 
 @dataclass(eq=False)
 class MethodResult:
-    """A method's results: by pair, metric -> mean with interval, and the Fréchet distances to four sets of photos.
+    """A method's results: pairs, metric -> mean with interval, and Fréchet distances to four sets of photos.
 
     frechet_others: photos that no pair uses; frechet_photos: all photos of the pairs; frechet: the targets;
-    frechet_sources: the sources. None: too few pictures. told_photos: for each figure of "told from photos", the share
-    of comparisons that each photo is told apart in.
+    frechet_sources: the sources. None: too few pictures. told_photos: for each metric "told from photos", the share
+    of each photo's comparisons that the probe gets right.
     """
 
     name: str
@@ -81,9 +81,9 @@ class FrechetDifference:
 class Evaluation:
     """The results of all methods over the same pairs.
 
-    left_out: name of a pair whose own photos show no face -> reason; calibration: what the judge says of real photos;
-    others: number of examined photos that no pair uses; real_photos, real_people: number of photos that results are
-    told from, and of people in them. best: metric -> the method that is better than every other one beyond chance.
+    left_out: name of a pair with a photo that shows no face -> reason; calibration: the judge's mean cosines on real
+    photos; others: number of examined photos that no pair uses; real_photos, real_people: number of photos that results
+    are told from, and of people in them; best: metric -> the method whose lead over every other one exceeds chance.
     """
 
     pairs: list[Pair]

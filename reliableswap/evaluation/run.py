@@ -1,4 +1,4 @@
-"""A whole evaluation: open what the settings name, make the pairs, measure, and describe the run."""
+"""Run a whole evaluation: load what the settings name, make the pairs, measure, and describe the run."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ from .work import ChunkMaker, Instruments, Spread
 def run(
     settings: EvaluationSettings, command: str = "", executor: Executor | None = None
 ) -> tuple[Evaluation, RunInfo]:
-    """Evaluate; command: how the run was started, for the report; executor: who measures (default: this process)."""
+    """Evaluate; command: how the run was started, for the report; executor: where to measure (default: here)."""
     started = time.perf_counter()
     settings.check_complete()
     examiner = open_examiner(settings)
@@ -91,7 +91,7 @@ def run(
 
 
 def protocol_pairs(settings: EvaluationSettings) -> list[Pair]:
-    """Make only the pairs, the same ones that `run` measures."""
+    """Return the pairs that `run` measures, without measuring."""
     held_out = held_out_of(settings, open_pipelines(settings))
     return make_pairs(
         settings.protocol, settings.faces, settings.pairs, settings.seed, held_out, settings.frames
@@ -121,7 +121,7 @@ def open_pipelines(settings: EvaluationSettings) -> list[PipelineMethod]:
 
 @contextmanager
 def no_progress_bars() -> Iterator[None]:
-    """Inside, diffusers shows no progress bars; networks from the disk need none."""
+    """Suppress diffusers' progress bars, which loading from disk does not need."""
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
@@ -188,19 +188,19 @@ def all_methods(
 
 
 def open_viewer(settings: EvaluationSettings) -> Viewer | None:
-    """What --natural looks with."""
+    """Return the viewer for --natural; None without it."""
     return Viewer() if settings.natural else None
 
 
 def open_instruments(settings: EvaluationSettings) -> Instruments:
-    """Open on a node what `run` measures with."""
+    """Open the instruments of `run` on a node of a cluster."""
     examiner = open_examiner(settings)
     methods = all_methods(settings, open_pipelines(settings), examiner.analyser)
     return Instruments(examiner, methods, open_viewer(settings))
 
 
 def shared_by(settings: EvaluationSettings) -> tuple[Path, ...]:
-    """The files and folders that every node has to see; that of --keep is made."""
+    """Return the files and folders that every node must see; create the one of --keep."""
     if settings.keep is not None:
         settings.keep.mkdir(parents=True, exist_ok=True)
     paths = [settings.faces, *(folder for _, folder in settings.outputs), settings.real, settings.keep]
@@ -217,7 +217,7 @@ def other_photos(settings: EvaluationSettings, pairs: Sequence[Pair], held_out: 
 
 
 def natural_photos(settings: EvaluationSettings, pairs: Sequence[Pair], held_out: float | None) -> list[Shot]:
-    """Photos of people in no pair, to tell results from: those of --real, or the protocol's own."""
+    """Photos for "told from photos": those of --real, or the protocol's own of people in no pair."""
     if settings.real is None:
         return photos_of_others(settings.protocol, settings.faces, pairs, settings.seed, held_out)
     return _real_photos(settings.real, pairs)

@@ -1,4 +1,4 @@
-"""Who measures: this process, or the nodes of a cluster. A task measures one item with the run's instruments."""
+"""Run tasks in this process or on the nodes of a cluster. A task measures one item with the run's instruments."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .natural.views import Viewer
     from .protocols.shots import Shot
 
-_CHUNK = 8  # items of a unit: seconds of work
+_CHUNK = 8  # items per unit, which is seconds of work
 
 Item = TypeVar("Item")
 Found = TypeVar("Found")
@@ -26,20 +26,20 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True, eq=False)
 class Instruments:
-    """What a process measures with. viewer: None unless results are told from photos."""
+    """What a process needs to run tasks. viewer: None unless results are told from photos."""
 
     examiner: Examiner
     methods: Sequence[Method]
     viewer: Viewer | None = None
 
 
-Task = Callable[[Instruments, Item], Found]  # of a module, as it is sent by its name
+Task = Callable[[Instruments, Item], Found]  # a module-level function: it is sent to nodes by name
 
 
 class Work(Protocol):
-    """Yields what a task finds for each item, in their order. shots: the pictures that a task reads for an item.
+    """Run a task on each item, and yield the results in order. shots: the shots that the task reads for an item.
 
-    Neighbouring items whose last shot is of the same file are measured by the same process: clips are read forwards.
+    Neighbouring items whose last shots are from one file go to one process, so that clips are read forwards.
     """
 
     def __call__(
@@ -49,7 +49,7 @@ class Work(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Here:
-    """The work of this process."""
+    """Run tasks in this process."""
 
     instruments: Instruments
 
@@ -62,7 +62,7 @@ class Here:
 
 @dataclass(frozen=True)
 class Chunk:
-    """A unit: some items of a task. paths: what a node has to see."""
+    """A unit of work: some items for one task. paths: files that the node must see."""
 
     number: int
     task: Task[Any, Any]
@@ -72,14 +72,14 @@ class Chunk:
 
 @dataclass(eq=False)
 class ChunkMaker:
-    """Measures chunks with instruments that it opens for the first."""
+    """Run chunks with instruments that are opened for the first one."""
 
     opens: Callable[[], Instruments]
     paths: Sequence[Path] = ()
     _instruments: Instruments | None = field(default=None, init=False, repr=False)
 
     def __call__(self, chunk: Chunk) -> tuple[int, list[Any]]:
-        """The chunk's number, and what the task found for each item."""
+        """Return the chunk's number, and the task's result for each item."""
         require_shared((*self.paths, *chunk.paths))
         if self._instruments is None:
             self._instruments = self.opens()
@@ -88,7 +88,7 @@ class ChunkMaker:
 
 @dataclass(frozen=True, eq=False)
 class Spread:
-    """The work of an executor's nodes, each of which opens the instruments."""
+    """Run tasks on an executor's nodes, each of which opens its own instruments."""
 
     executor: Executor
     maker: ChunkMaker
@@ -106,7 +106,7 @@ class Spread:
 
 
 def cut(items: Sequence[Item], file: Callable[[Item], Hashable]) -> list[list[Item]]:
-    """Chunks of items in their order. Neighbours of the same file stay together, however many they are."""
+    """Cut items into chunks, in order. Neighbours from one file stay together, however many there are."""
     chunks: list[list[Item]] = []
     for item in items:
         if chunks and (len(chunks[-1]) < _CHUNK or file(chunks[-1][-1]) == file(item)):

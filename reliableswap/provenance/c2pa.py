@@ -1,6 +1,6 @@
 """Signed metadata by C2PA: write a manifest into a file, and read and check the one that a file carries.
 
-Nothing here uses the network: remote manifests, revocation lists and time stamps are not asked for.
+Nothing here uses the network: remote manifests, revocation lists and timestamps are not requested.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _SETTINGS: Mapping[str, Any] = {
         "created_assertion_labels": ["c2pa.actions", "c2pa.actions.v2", ASSERTION],
     },
 }
-_UNTRUSTED = "signingCredential.untrusted"  # not a fault of the file: nobody vouches for the certificate
+_UNTRUSTED = "signingCredential.untrusted"  # not a fault of the file: no anchor vouches for the certificate
 _AGENT = {"name": NAME, "version": __version__}
 # The file's bytes or the asset's boxes are no longer those that were signed.
 _CHANGED = ("assertion.dataHash.mismatch", "assertion.bmffHash.mismatch", "assertion.boxesHash.mismatch")
@@ -44,12 +44,12 @@ _CHANGED = ("assertion.dataHash.mismatch", "assertion.bmffHash.mismatch", "asser
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a file's C2PA manifest states, and whether it holds.
+    """What a file's C2PA manifest states, and whether it is valid.
 
     state: "trusted" if a given anchor vouches for the signer, "valid" if nothing was changed since an unknown signer
-    signed, "invalid" if the file or the manifest was changed, "unreadable" if the manifest is damaged.
-    faults: C2PA's codes of what is wrong. source_types: of its actions and of its parents'. parents: labels of the
-    manifests of the pictures that it was made from, the nearest first. statement: ReliableSwap's own record.
+    signed it, "invalid" if the file or the manifest was changed, "unreadable" if the manifest is damaged.
+    faults: C2PA's error codes. source_types: of its own actions and those of its ancestors. parents: labels of its
+    ancestors' manifests, the nearest first. statement: ReliableSwap's own record.
     """
 
     state: State
@@ -89,7 +89,7 @@ def sign(
 def sign_stream(
     source: BinaryIO, out: BinaryIO, media_type: str, record: Record, signer: Credentials, name: str = "file"
 ) -> None:
-    """Write the file in `source` to `out` (readable too) with a signed manifest.
+    """Write the file in `source` to `out` (also readable) with a signed manifest.
 
     The record's target becomes the parent ingredient, with its own manifest if it has one. A manifest that can't be
     read is left out, and the record says so.
@@ -133,7 +133,7 @@ def _definition(
     *,
     given: bool,
 ) -> dict[str, Any]:
-    """given: the ingredient is in the definition; otherwise it is added from its file."""
+    """Return the manifest's definition. given: put the ingredient in it; otherwise the caller adds it from its file."""
     made = {
         "description": record.action,
         "digitalSourceType": record.source_type,
@@ -169,7 +169,7 @@ def _ingredient(target: Origin) -> dict[str, str]:
 
 
 def _manifest_facts(origin: Origin) -> dict[str, str]:
-    """Return the label of a source's manifest; its content, which may show the face, is not carried on."""
+    """Return the label of a source's manifest; its content, which may show the face, is not copied."""
     if origin.signed is None:
         return {}
     found = read_manifest(io.BytesIO(origin.signed), origin.media_type)
@@ -177,9 +177,9 @@ def _manifest_facts(origin: Origin) -> dict[str, str]:
 
 
 def read_manifest(stream: BinaryIO, media_type: str = "", anchors: str | None = None) -> Manifest | None:
-    """Check the manifest of a file that `origin.scan` found one in; None if it has none after all.
+    """Check the manifest of a file in which `origin.scan` found one; return None if it has none after all.
 
-    media_type: empty to tell it from the content. anchors: PEM of the certificates to trust.
+    media_type: empty to detect it from the content. anchors: PEM of the certificates to trust.
     """
     settings: dict[str, Any] = dict(_SETTINGS)
     if anchors:

@@ -1,4 +1,4 @@
-"""Checksums of a folder of networks, signed: who released the weights, and whether they are still the same."""
+"""Signed checksums of a folder of networks: who released the weights, and whether they are unchanged."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ _COVERED = ("*.safetensors", "*.onnx", "*.json")
 
 @dataclass(frozen=True)
 class Checked:
-    """changed, missing, added: names of files that are not as they were signed. signer: whom the signature names.
+    """The result of a check. changed, missing, added: names of files that differ from the signed ones.
 
+    signer: the name in the certificate.
     state: "trusted" if a given anchor vouches for the signer, "valid" if the signature holds, "invalid" if not.
     """
 

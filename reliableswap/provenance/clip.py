@@ -21,9 +21,7 @@ from .watermark.moving import MovingMark
 
 MAX_FRAMES = 64  # of a clip, evenly spread: enough for the watermark, which every frame carries
 MAX_PIXELS = 36_000_000  # of a frame: 8192x4320
-MAX_DECODED = (
-    2_000_000_000  # pixels of all frames that are decoded to get those, about a thousand of 1920x1080
-)
+MAX_DECODED = 2_000_000_000  # pixels that are decoded to get those frames: about a thousand of 1920x1080
 MATROSKA = b"\x1aE\xdf\xa3"
 _STILLS = (b"avi", b"hei", b"hev", b"mif")  # brands of pictures in the same container
 _XMP_BOX = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")  # the UUID of XMP in MP4 and MOV files
@@ -31,7 +29,7 @@ _XMP_TAG = "XMP"  # the name of the packet among Matroska's tags
 
 
 def is_clip(stream: BinaryIO) -> bool:
-    """Whether the file is an MP4, MOV or MKV clip, by its first bytes; the stream is at its beginning after it."""
+    """Whether the file is an MP4, MOV or MKV clip, by its first bytes; rewind the stream."""
     stream.seek(0)
     head = stream.read(12)
     stream.seek(0)
@@ -46,8 +44,8 @@ def is_matroska(head: bytes) -> bool:
 def frames(stream: BinaryIO, name: str, max_pixels: int | None = None) -> Iterator[np.ndarray]:
     """Yield up to MAX_FRAMES frames (H,W,3) uint8 RGB, spread over the clip; `name` stands for it in error messages.
 
-    How much is decoded has a bound: of a longer clip it is the keyframes, and frames behind them where keyframes are
-    rare. max_pixels: of a frame, at most and by default MAX_PIXELS.
+    The amount of decoding is bounded: of a longer clip only keyframes are decoded, and frames after them where
+    keyframes are rare. max_pixels: per frame, at most and by default MAX_PIXELS.
     """
     av = _pyav()
     limit = min(max_pixels or MAX_PIXELS, MAX_PIXELS)
@@ -55,7 +53,8 @@ def frames(stream: BinaryIO, name: str, max_pixels: int | None = None) -> Iterat
         with av.open(stream) as container:
             video = container.streams.video[0]
             _check_size(video.width, video.height, name, limit)
-            # A later header may declare another size, and the decoder makes room before we see it. It counts padding.
+            # A later header may declare another size, for which the decoder allocates memory before we see it. The
+            # limit is doubled because it counts padding.
             video.codec_context.options = {"max_pixels": str(2 * limit)}
             for frame in _spread(container, video):
                 _check_size(frame.width, frame.height, name, limit)
@@ -74,20 +73,20 @@ def _spread(container: Any, video: Any) -> Iterator[Any]:
         yield from islice(container.decode(video), 0, min(step * MAX_FRAMES, most), step)
         return
     keyframes = _keyframes(container, video)
-    each = MAX_FRAMES // max(1, len(keyframes))  # frames to take from each keyframe on
+    each = MAX_FRAMES // max(1, len(keyframes))  # frames to take from each keyframe onwards
     step = max(1, most // MAX_FRAMES)
     last = None
     for keyframe in keyframes:
         container.seek(keyframe, stream=video)
         for frame in islice(container.decode(video), 0, (each - 1) * step + 1, step):
-            # Keyframes that are near: the frames of one reach into those of the next.
+            # Where keyframes are close together, the frames after one overlap those after the next.
             if last is None or (frame.pts is not None and frame.pts > last):
                 last = frame.pts
                 yield frame
 
 
 def _keyframes(container: Any, video: Any) -> list[int]:
-    """The time stamps of the keyframes at MAX_FRAMES places, found without decoding."""
+    """Return the timestamps of the keyframes at or before MAX_FRAMES evenly spaced times, found without decoding."""
     begin, length = video.start_time or 0, video.duration or 0
     found: set[int] = set()
     for place in range(MAX_FRAMES):
@@ -107,7 +106,7 @@ def _check_size(width: int, height: int, name: str, limit: int) -> None:
 
 
 class ClipMark:
-    """The watermark of a clip's frames. earlier: the clip carries one already, which has to give way frame by frame."""
+    """The watermark of a clip's frames. earlier: the clip already carries one, to be replaced in each frame."""
 
     def __init__(self, record: Record, height: int, width: int, *, earlier: bool = False) -> None:
         self._record, self._earlier = record, earlier
@@ -115,11 +114,11 @@ class ClipMark:
 
     @property
     def payload(self) -> int | None:
-        """What the frames carry; None where they are too small."""
+        """The payload that the frames carry; None if they are too small."""
         return self._record.payload if self._moving.fits else None
 
     def change(self, pixels: np.ndarray, faces: Sequence[Box]) -> tuple[np.ndarray | None, np.ndarray | None]:
-        """The mark of the next frame (H,W,3): a change (H,W) float32 of all channels, or else the marked pixels."""
+        """Return the next frame's mark: a change (H,W) float32 of all channels, or else the marked pixels (H,W,3)."""
         if not self._earlier:
             return self._moving.change(pixels, faces), None
         from .seal import mark_pixels  # seal imports this module
@@ -127,17 +126,17 @@ class ClipMark:
         return None, mark_pixels(pixels, replace(self._record, faces=faces))[0]
 
     def restart(self) -> None:
-        """Begin a segment, which must not depend on the frames before."""
+        """Begin a segment, which must not depend on earlier frames."""
         self._moving.restart()
 
 
 def clip_tags(record: Record, earlier: int | None = None) -> dict[str, str]:
-    """Metadata for the muxer: what Matroska has instead of a place for XMP. earlier: see `mark_clip`."""
+    """Return metadata for the muxer: Matroska has no place for XMP but its tags. earlier: see `mark_clip`."""
     return {_XMP_TAG: _packet(record, earlier).decode()}
 
 
 def mark_clip(path: str | os.PathLike[str], record: Record, earlier: int | None = None) -> None:
-    """Add XMP to an encoded MP4 or MOV clip, in place; MKV has it among its tags.
+    """Add XMP to an encoded MP4 or MOV clip, in place. Leave an MKV file alone: it has the XMP in its tags.
 
     earlier: the payload of a watermark that the frames carried before.
     """
@@ -167,7 +166,7 @@ def read_clip_mark(stream: BinaryIO) -> Mark | None:
 
 
 def _box(stream: BinaryIO) -> bytes | None:
-    """The content of the XMP box among the outermost boxes of an MP4 file."""
+    """Return the content of the top-level XMP box of an MP4 file, or None."""
     place = 0
     while True:
         stream.seek(place)

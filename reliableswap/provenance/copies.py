@@ -1,4 +1,4 @@
-"""Write a picture that was made from another one without AI: it goes on saying what that one said of itself."""
+"""Write a picture that was made from another one without AI, and carry over the marks of the original."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def write_copy(
 ) -> Path:
     """Write the picture in the format of the path's extension, and return the path.
 
-    The marks of its origin are carried on as XMP, with `action` at the end of the history. Nothing else is claimed: an
-    unmarked picture stays unmarked. A watermark stays in the pixels. A signature can't be carried on, because it holds
-    for the signed file only; the history names it.
+    The marks of its origin are carried over as XMP, with `action` at the end of the history. Nothing else is claimed:
+    an unmarked picture stays unmarked. A watermark stays in the pixels. A signature can't be carried over, because it
+    is valid for the signed file only; the history names it.
     """
     target = check_output(path, overwrite=overwrite)
     content = encode_picture(picture, target, quality=quality, xmp=carried_xmp(picture.origin, action))
@@ -31,7 +31,7 @@ def write_copy(
 
 
 def carried_xmp(origin: Origin | None, action: str) -> bytes:
-    """Return the XMP of a copy of `origin` to which `action` was done; empty if the origin declares nothing."""
+    """Return the XMP for a copy of `origin` after `action`; empty if the origin declares nothing."""
     if origin is None:
         return b""
     mark = origin.mark
@@ -54,6 +54,6 @@ def carried_xmp(origin: Origin | None, action: str) -> bytes:
 
 
 def _source_type(manifest: Manifest) -> str:
-    """The source type that a manifest declares, AI's before others; or nothing."""
+    """Return a source type that a manifest declares, preferably an AI one; empty if it declares none."""
     ordered = sorted(manifest.source_types, key=lambda one: not is_ai_source_type(one))
     return printable(ordered[0]) if ordered else ""

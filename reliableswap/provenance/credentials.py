@@ -1,4 +1,4 @@
-"""The key and certificate that sign results: those of the settings, or a local pair that is made once."""
+"""The key and certificate that sign results: configured ones, or a local pair that is made once."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPri
 
 @dataclass(frozen=True)
 class Credentials:
-    """certificates: PEM, the signer's first. key: PEM, PKCS #8. algorithm: C2PA's name of the signature."""
+    """certificates: PEM, the signer's first. key: PEM, PKCS #8. algorithm: C2PA's name of the signature algorithm."""
 
     certificates: bytes
     key: bytes = field(repr=False)
@@ -69,7 +69,7 @@ def credentials(
 
 
 def config_folder() -> Path:
-    """Return the user's folder of settings: RELIABLESWAP_CONFIG, or where the platform keeps such."""
+    """Return the user's folder of settings: RELIABLESWAP_CONFIG, or the platform's usual place."""
     if given := os.environ.get(CONFIG):
         return Path(given)
     if sys.platform == "win32":
@@ -80,7 +80,7 @@ def config_folder() -> Path:
 
 
 def local_credentials(folder: Path) -> Credentials:
-    """Return the local pair in the folder, which is made on first use; only its owner can read it."""
+    """Return the local pair in the folder. It is made on first use, and only its owner can read it."""
     path = folder / _FILE
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -119,7 +119,7 @@ def _temporary_pair() -> Credentials:
 
 
 def parse_credentials(cert: bytes, key: bytes, cert_name: str, key_name: str) -> Credentials:
-    """Check that a PEM key belongs to the first of the PEM certificates; the names stand for them in errors."""
+    """Check that a PEM key belongs to the first of the PEM certificates; the names are for error messages."""
     try:
         chain = x509.load_pem_x509_certificates(cert)
     except ValueError as error:
@@ -159,7 +159,7 @@ def _algorithm(key: PrivateKey, name: str) -> str:
 
 
 def _write_new(path: Path, content: bytes) -> None:
-    """Write a file that only its owner can read, whole or not at all; one that is there by then stays."""
+    """Atomically write a file that only its owner can read. Keep a file that another process wrote in the meantime."""
     with contextlib.suppress(FileExistsError), atomic_file(path, overwrite=False, mode=0o600) as stream:
         stream.write(content)
 

@@ -20,7 +20,7 @@ _IHDR_END = len(PNG_SIGNATURE) + 25  # the IHDR chunk: length, type, 13 bytes, c
 def mark_bytes(data: bytes, details: Mapping[str, str] | None = None) -> bytes:
     """Return the JPEG or PNG file `data`, which has no XMP yet, with the mark of an AI-made picture.
 
-    The pixels stay bit for bit. details: further facts for the mark, as in `metadata.mark_xmp`.
+    The pixels stay bit-identical. details: further facts for the mark, as in `metadata.mark_xmp`.
     """
     xmp = mark_xmp(details)
     if data.startswith(b"\xff\xd8"):

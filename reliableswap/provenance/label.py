@@ -39,7 +39,7 @@ def add_label(picture: Picture, text: str = TEXT) -> Picture:
 
 
 class FrameLabel:
-    """The label for frames (height,width,3) of a clip, drawn once. box: x0, y0, x1, y1 of what it changes."""
+    """The label for frames (height,width,3) of a clip, rendered once. box: x0, y0, x1, y1 of the changed area."""
 
     def __init__(self, height: int, width: int, text: str = TEXT) -> None:
         black, white = (

@@ -1,6 +1,6 @@
-"""Make the local pair: a key, and a certificate for it that a root issues whose key is forgotten at once.
+"""Make the local pair: a key, and its certificate, issued by a root whose key is discarded at once.
 
-C2PA wants the certificate of a signer that another certificate has issued. Both name no person and no machine.
+C2PA accepts a signer's certificate only if another certificate issued it. Neither names a person or a machine.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ YEARS = 10
 
 
 def make_pair() -> bytes:
-    """Return PEM of a new key, its certificate and that of a root whose key is not kept."""
+    """Return the PEM of a new key, its certificate, and the certificate of a root whose key is not kept."""
     root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     root = certificate("root", root_key.public_key(), root_key, is_root=True)
     leaf = certificate("signer", key.public_key(), root_key, is_root=False)
@@ -64,7 +64,7 @@ def certificate(
         )
     )
     if not is_root:
-        # C2PA asks for a purpose, and this one every reader accepts.
+        # C2PA requires an extended key usage, and every reader accepts this one.
         purpose = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION])
         builder = builder.add_extension(purpose, critical=False)
     return builder.sign(issuer_key, hashes.SHA256())

@@ -18,11 +18,11 @@ SOFTWARE = f"{NAME} {__version__}"
 # of which an algorithm made a part.
 _SCHEME = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 SOURCE_TYPE = _SCHEME + "compositeWithTrainedAlgorithmicMedia"
-GENERATED = _SCHEME + "trainedAlgorithmicMedia"  # all of the picture
+GENERATED = _SCHEME + "trainedAlgorithmicMedia"  # the whole picture
 _AI_SOURCE_TYPES = {SOURCE_TYPE, GENERATED, _SCHEME + "compositeSynthetic"}
 
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
-_RESOURCE = f"{{{_RDF}}}resource"  # an address may be in this attribute instead of in the element's text
+_RESOURCE = f"{{{_RDF}}}resource"  # a URL may be in this attribute instead of the element's text
 _IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 _XMP = "http://ns.adobe.com/xap/1.0/"
 _XMP_MM = "http://ns.adobe.com/xap/1.0/mm/"
@@ -33,7 +33,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _DECLARATION = re.compile(r"^<\?xml\s[^>]*\?>")
 MAX_PACKET_BYTES = 1 << 20
-MAX_EVENTS = 40  # of a picture's history; the latest stay
+MAX_EVENTS = 40  # of a picture's history; the latest are kept
 _MAX_FACT = 300  # characters of one fact of an earlier event
 
 
@@ -45,7 +45,7 @@ class Event:
     """
 
     action: str
-    softwareAgent: str = ""  # the names of XMP's fields
+    softwareAgent: str = ""  # named as the fields of XMP
     when: str = ""
     parameters: str = ""
     instanceID: str = ""
@@ -74,7 +74,7 @@ class Mark:
         return self.ai_made and self.software.startswith(NAME)
 
     def as_history(self) -> tuple[Event, ...]:
-        """What a picture made from this one says of it: its history, and this mark unless that holds it already."""
+        """Return the history for a picture made from this one: its own, and this mark unless it is already there."""
         if self.made_here and self.history:
             return self.history
         return (*self.history, Event("produced", self.software, parameters=self.source_type))
@@ -126,7 +126,7 @@ def parse_xmp(packet: object) -> Mark | None:
         return None
     try:
         text = packet if isinstance(packet, str) else packet.decode("utf-8")
-        # Without its declaration, which may name another encoding.
+        # Drop the XML declaration, which may name another encoding.
         text = _DECLARATION.sub("", text.strip("\ufeff\0 \r\n\t"))
         if "<!DOCTYPE" in text or "<!ENTITY" in text:  # XMP has neither; entity bombs have both
             return None
@@ -159,7 +159,7 @@ def _history_lines(history: Sequence[Event]) -> list[str]:
 
 
 def _events(root: ElementTree.Element) -> Iterator[Event]:
-    """The latest events of XMP's history, whose facts are elements or attributes of an entry or of one below it."""
+    """Yield the latest events of XMP's history. Their facts are elements or attributes, at any depth of an entry."""
     known = {f"{{{_EVENT}}}{one.name}": one.name for one in fields(Event)}
     entries = root.findall(f".//{{{_XMP_MM}}}History/{{{_RDF}}}Seq/{{{_RDF}}}li")
     for entry in entries[-MAX_EVENTS:]:

@@ -17,7 +17,7 @@ MAX_SIGNED_BYTES = 256 << 20  # a larger file's manifest is not kept
 
 @dataclass(frozen=True)
 class Origin:
-    """What is known of an input.
+    """What is known about an input.
 
     sha256: of the file, or of the pixels as 8-bit RGB rows where there was no file. of: "file" or "pixels".
     media_type: of the file. mark: its XMP mark. signed: the whole file, if it carries a C2PA manifest.

@@ -46,7 +46,7 @@ def xmp_packet(image: Image.Image) -> object:
 
 
 def _late_png_xmp(stream: BinaryIO) -> bytes | None:
-    """Return a PNG's XMP from behind its pixels, which Pillow only finds once it has decoded them."""
+    """Return a PNG's XMP that follows its pixels, which Pillow finds only after decoding them."""
     stream.seek(len(PNG_SIGNATURE))
     while len(head := stream.read(8)) == 8:
         length, kind = struct.unpack(">I4s", head)

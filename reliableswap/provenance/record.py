@@ -1,4 +1,4 @@
-"""The record of what was made: what every layer of provenance states, or refers to."""
+"""The record of how a picture was made, which every layer of provenance states or refers to."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def now() -> str:
 
 
 def payload_of(identifier: str) -> int:
-    """Return the watermark's 32 bits for a record: the first of the SHA-256 of its id."""
+    """Return the watermark's 32 bits for a record: the first 32 of the SHA-256 of its id."""
     return int.from_bytes(hashlib.sha256(identifier.encode()).digest()[:4], "big")
 
 
@@ -35,8 +35,8 @@ def payload_of(identifier: str) -> int:
 class Record:
     """What was done to a picture.
 
-    target: the picture that was changed, which becomes the parent ingredient. sources: whose faces came in.
-    settings: what decided the result, by name. networks: class and checksum of each network, by the component's name.
+    target: the picture that was changed, which becomes the parent ingredient. sources: the inputs whose faces came in.
+    settings: what determined the result, by name. networks: class and checksum of each network, by component name.
     faces: the boxes (x0, y0, x1, y1) of the changed faces. consent: a statement and its time.
     watermark: the payload that the pixels carry, which `seal` fills in. source_type: IPTC's digital source type;
     GENERATED for a picture that was not made from another.
@@ -65,7 +65,7 @@ class Record:
         return payload_of(self.id)
 
     def details(self) -> dict[str, str]:
-        """Return what the XMP mark states beside the source type."""
+        """Return what the XMP mark states besides the source type."""
         found = {"record": self.id, "time": self.time}
         if self.engine:
             found["engine"] = self.engine
@@ -76,7 +76,7 @@ class Record:
         return found
 
     def history(self, earlier_watermark: int | None = None) -> tuple[Event, ...]:
-        """Return the target's history with this action at its end; earlier_watermark: what the pixels carried."""
+        """Return the target's history with this action at its end; earlier_watermark: the pixels' earlier payload."""
         events = () if self.target is None or self.target.mark is None else self.target.mark.as_history()
         if earlier_watermark is not None and not any(
             payload_of(event.instanceID) == earlier_watermark for event in events
@@ -86,7 +86,7 @@ class Record:
         return (*events, Event(done, SOFTWARE, self.time, f"{self.action}; {self.source_type}", self.id))
 
     def statement(self) -> dict[str, Any]:
-        """Return everything as JSON for C2PA, whose readers take lists of numbers for bytes: there are none."""
+        """Return everything as JSON for C2PA. It has no lists of numbers, which C2PA readers take for bytes."""
         known: dict[str, Any] = {
             "id": self.id,
             "action": self.action,

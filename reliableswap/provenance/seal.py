@@ -1,4 +1,4 @@
-"""The one way to write a picture or a clip that AI made: watermarked, with XMP, signed, whole or not at all."""
+"""The only way to write a picture or a clip that AI made: watermarked, with XMP, signed, and atomically."""
 
 from __future__ import annotations
 
@@ -55,15 +55,15 @@ def seal(
 ) -> Path:
     """Write a picture that AI made or changed, in the format of the path's extension, and return the path.
 
-    Marks of the record's target are carried on: its manifest as the parent ingredient, its XMP and a watermark that
-    the pixels carry already as entries of the XMP history.
+    Marks of the record's target are carried over: its manifest as the parent ingredient, its XMP and a watermark that
+    the pixels already carry as entries of the XMP history.
 
     Args:
         overwrite: replace an existing file instead of raising.
         quality: of JPEG, WebP and AVIF, 1 to 100.
         label: draw "Made by AI" into the lower right corner.
-        layers: which of LAYERS to write. Leaving one out makes the picture harder to recognise; where the law asks for
-            marks, whoever leaves one out answers for it.
+        layers: which of LAYERS to write. Leaving one out makes it harder to tell that AI made the picture; where the
+            law requires marks, the caller is responsible.
         signer: default: the credentials of the environment, or the local pair.
         watermark: default: ReliableSwap's own.
     """
@@ -92,8 +92,8 @@ def mark_pixels(
 ) -> tuple[np.ndarray, int | None, int | None]:
     """Return (H,W,3) uint8 pixels with the record's watermark, the payload that they carry now, and the one before.
 
-    A watermark that the pixels had and that does not give way to the new one stays: two would blot each other out.
-    The payload is None where a picture is too small for a watermark.
+    An earlier watermark that the new one can't replace stays: two would make each other unreadable. The payload is None
+    if the picture is too small for a watermark.
     """
     watermark = watermark or default_watermark()
     before = watermark.read(pixels)
@@ -115,11 +115,11 @@ def seal_clip(
     layers: Collection[str] = LAYERS,
     signer: Credentials | None = None,
 ) -> Path:
-    """Sign an encoded clip (MP4 or MOV), whose frames carry the watermark already, and return the path.
+    """Sign an encoded clip (MP4 or MOV), whose frames already carry the watermark, and return the path.
 
     MKV can't be signed: it is written with its watermark and the XMP that `clip.clip_tags` gives.
 
-    draft: the clip; it stays as it is. Encode its frames after `mark_pixels` with the same record.
+    draft: the clip, which is left unchanged. Encode its frames after `mark_pixels` with the same record.
     """
     _check_layers(layers)
     shown, target = printable(os.fspath(path)), Path(os.path.realpath(path))

@@ -32,7 +32,7 @@ class Verification:
     """What a file's marks say about how it was made.
 
     manifest: signed by C2PA. mark: XMP, which anyone can write. watermark: in the pixels. unread: why the pixels could
-    not be looked at.
+    not be read.
     """
 
     mark: Mark | None = None
@@ -65,7 +65,7 @@ class Verification:
 
     @property
     def agree(self) -> bool | None:
-        """Whether the watermark is the one that the metadata names; None without one of the two."""
+        """Whether the watermark is the one that the metadata names; None if either is missing."""
         named = [] if self.mark is None else [self.mark.details.get("watermark")]
         named += [] if self.manifest is None else [self.manifest.statement.get("watermark")]
         known = [payload for payload in named if payload]
@@ -165,7 +165,7 @@ def _pixels(stream: BinaryIO, shown: str, max_pixels: int | None) -> np.ndarray:
     with open_image(stream, shown, NO_PIXEL_LIMIT) as image:
         width, height = image.size
     if width * height > limit:
-        # Whoever only asks about a file can neither raise the limit nor make the file smaller.
+        # No advice here: a person who only checks a file can neither raise the limit nor make the file smaller.
         raise PictureError(
             f"{shown} has {width}x{height} pixels, and only pictures of up to {limit / 1e6:.4g} megapixels are "
             "looked at"

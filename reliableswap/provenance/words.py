@@ -1,4 +1,4 @@
-"""What marks state, in sentences. Files say anything, so what they hold is shown on one line and never trusted."""
+"""Sentences about what marks state. Files may say anything, so their text is shown on one line and never trusted."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def of_manifest(manifest: Manifest | None) -> str:
 
 
 def _of_statement(statement: Mapping[str, Any]) -> list[str]:
-    """What ReliableSwap's own record says; anyone may have written it, so nothing about its form is relied on."""
+    """What ReliableSwap's own record says; anyone may have written it, so its form is not relied on."""
     said = []
     consent = statement.get("consent")
     if isinstance(consent, Mapping) and consent.get("statement"):
@@ -70,7 +70,7 @@ def of_mark(mark: Mark | None) -> str:
 
 
 def of_watermark(watermark: Reading | None, agree: bool | None, unread: str | None) -> str:
-    """What the pixels carry. agree: whether the metadata names it; unread: why nobody could look."""
+    """What the pixels carry. agree: whether the metadata names it; unread: why they could not be read."""
     if unread is not None:
         return f"Watermark: the pixels could not be looked at ({unread})."
     if watermark is None:

@@ -1,1 +1,1 @@
-"""What is refused: nudity, and faces of people who may be under 18. docs/safety.md has the measured error rates."""
+"""Refuse nudity, and faces of people who may be under 18. docs/safety.md has the measured error rates."""

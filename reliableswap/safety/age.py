@@ -1,8 +1,8 @@
-"""Whether a face may be that of a person under 18, by two networks that err on different faces.
+"""Decide whether a face may be that of a person under 18, by two networks that err on different faces.
 
 The probe is a linear fit on the vectors of the bundled encoders, which a swap computes anyway. A face that it finds
-clearly adult costs nothing more. In doubt, its score is averaged over moved and mirrored crops, and a second network
-estimates the age.
+clearly adult needs no further check. In doubt, its score is averaged over moved and mirrored crops, and a second
+network estimates the age.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ DOUBT, DOUBT_YEARS = 17.4, 25.0
 YOUNGEST = 25.0  # years by the second network; nobody is made to look younger than that
 CLEARLY_ADULT = 21.0  # the probe's score for one crop; averages differ from it by 0.9 (standard deviation)
 _SHA256 = "d40cd84bace011448b88ceb34b5594823df24f26f190312ef55fd9c7f560ab7e"
-_MOVE = 4.0, 1.04, (1, 1)  # turn in degrees, scale, and shift in pixels of the moved crop
+_MOVE = 4.0, 1.04, (1, 1)  # rotation in degrees, scale, and shift in pixels of the moved crop
 _FACE_IN_CROP = 1.2  # side of the second network's crop, in sizes of the face
 
 
 class SeenFace(Protocol):
-    """What the estimate needs of a `Subject`: a picture (H,W,3) uint8 with a face, and the vectors of its networks."""
+    """The part of a `Subject` that the estimate needs: picture (H,W,3) uint8, its face, networks and their vectors."""
 
     @property
     def pixels(self) -> np.ndarray: ...
@@ -71,7 +71,7 @@ class AgeEstimate:
 
     @property
     def may_be_minor(self) -> bool:
-        """Whether to refuse. A value that is no number refuses."""
+        """Whether to refuse. NaN refuses too."""
         years = math.inf if self.years is None else self.years
         adult = self.probe >= MINOR and years >= MINOR_YEARS
         return not (adult and (self.probe >= DOUBT or years >= DOUBT_YEARS))
@@ -88,13 +88,13 @@ def open_age_network() -> Any:
 
 
 class AgeNets:
-    """The probe with its encoders, and the second network; each is loaded when it is first needed."""
+    """The probe with its encoders, and the second network; each is loaded on first use."""
 
     def estimate(self, seen: SeenFace, both: bool = False, brief: bool = False) -> AgeEstimate:
         """Estimate the age of a face.
 
-        both: ask the second network also where the probe finds the face adult. brief: average over fewer crops, for one
-        of several looks whose median decides.
+        both: run the second network even if the probe finds the face adult. brief: average over fewer crops, for one of
+        several estimates whose median decides.
         """
         first = self._first_vector(seen)
         if self._score(first) >= CLEARLY_ADULT:
@@ -106,7 +106,7 @@ class AgeNets:
         return float(vector @ self._weights) + float(self._probe["bias"])
 
     def _first_vector(self, seen: SeenFace) -> np.ndarray:
-        """(256,) float64 the vector of the aligned crop; the subject's own, if its encoders are the probe's."""
+        """(256,) float64 the vector of the aligned crop; reuse the subject's if its encoders are the probe's."""
         networks = seen.networks
         parts = (("identity", networks.identity), ("fixer", networks.fixer))
         if all(part is not None and self.fitted_on(name, part.checksum()) for name, part in parts):
@@ -119,7 +119,10 @@ class AgeNets:
         return bool(checksum == self._probe[f"{name}_checksum"])
 
     def _mean_score(self, seen: SeenFace, first: np.ndarray, brief: bool) -> float:
-        """The mean score of the crop and a moved, mirrored one; unless brief, of all four of that kind."""
+        """Return the mean score over the plain and the moved crop, each also mirrored.
+
+        brief: only over the plain crop and the moved, mirrored one.
+        """
         moved = _aligned(seen, *_MOVE)
         crops = [_mirrored(moved)] if brief else [_mirrored(_aligned(seen)), moved, _mirrored(moved)]
         others = self._embed(crops, seen.networks.probe)
@@ -128,7 +131,7 @@ class AgeNets:
     def _embed(self, crops: list[np.ndarray], probe: tuple[ArrayEncoder, ArrayEncoder] | None) -> np.ndarray:
         """(N,256) float64 the vectors that the probe's encoders give for aligned crops (128,128,3).
 
-        probe: these encoders, if the pipeline brought them along.
+        probe: these encoders, if the pipeline has loaded them.
         """
         vectors: list[np.ndarray] = []
         windows = IDENTITY_WINDOW, FIXER_WINDOW
@@ -141,7 +144,7 @@ class AgeNets:
         return np.concatenate(vectors, 1).astype(np.float64)
 
     def _years(self, seen: SeenFace, brief: bool) -> float:
-        """The mean of the second network's 100 probabilities, over the crop and, unless brief, its mirror image."""
+        """Return the second network's expected age, averaged over the crop and, unless brief, its mirror image."""
         face = seen.face
         matrix = upright(face.points5, 224)
         factor = 224 / (_FACE_IN_CROP * face.size) / np.sqrt(np.linalg.det(matrix[:, :2]))
@@ -178,7 +181,7 @@ class AgeNets:
 def _aligned(
     seen: SeenFace, turn: float = 0.0, scale: float = 1.0, shift: tuple[int, int] = (0, 0)
 ) -> np.ndarray:
-    """(128,128,3) the encoders' crop, turned, scaled and moved a little."""
+    """(128,128,3) the encoders' crop, rotated, scaled and shifted a little."""
     matrix = similarity(seen.face.points5, TEMPLATES["arcface_128"].at(128))
     return crop(seen.pixels, _moved(matrix, turn, scale, shift, 128), 128)
 
@@ -188,7 +191,7 @@ def _mirrored(picture: np.ndarray) -> np.ndarray:
 
 
 def _moved(matrix: np.ndarray, turn: float, scale: float, shift: tuple[int, int], size: int) -> np.ndarray:
-    """(2,3) a crop's matrix, followed by a turn and a scale about the crop's middle, and a shift."""
+    """(2,3) a crop's matrix, followed by a rotation and a scaling about the crop's centre, and a shift."""
     middle = (size - 1) / 2
     change = np.vstack([cv2.getRotationMatrix2D((middle, middle), turn, scale), (0, 0, 1)])
     change[:2, 2] += shift

@@ -1,4 +1,4 @@
-"""The gates over a clip: single looks add up, so that one doubtful frame neither refuses nor lets through."""
+"""The gates over a clip: looks at single frames add up, so that one doubtful frame does not decide."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from .nudity import nudity_net, views_of
 from .track import AgeTrack, NudityTrack
 from .views import HARMLESS, Views
 
-LOOKS = 5  # at each face's age at most, spread over its track
-_MANY_LOOKS = 3  # so many average by their median, and need fewer crops each
+LOOKS = 5  # at most, at each face's age, spread over its track
+_MANY_LOOKS = 3  # from this many, their median averages enough, so each needs fewer crops
 
 
 class ClipGates:
-    """Refuses a clip for nudity, sources and faces that may be minors'. name: of the clip, in refusals.
+    """Refuse a clip for nudity, and sources and faces that may be minors'. name: of the clip, in refusals.
 
-    target_scores: what `score` said of the target's frames by their number, where that is known already.
+    target_scores: frame number -> what `score` returned for the target's frame, where already known.
     """
 
     def __init__(self, gates: Gates, name: str, target_scores: Mapping[int, float] | None = None) -> None:
@@ -44,10 +44,10 @@ class ClipGates:
                 )
 
     def score(self, pixels: np.ndarray, boxes: Sequence[np.ndarray], *, afresh: bool = False) -> float:
-        """The highest score of nudity of a frame (H,W,3) uint8, as a whole and around each face's box (4,).
+        """Return the highest nudity score of a frame (H,W,3) uint8, as a whole and around each face's box (4,).
 
-        A view that hardly changed since it was found harmless is not looked at again, four times in a row at most.
-        afresh: look at all of them.
+        A view that hardly changed since it was found harmless is not checked again, at most four times in a row.
+        afresh: check all views.
         """
         with self._gates.refusing("nudity"):
             if afresh:
@@ -60,9 +60,9 @@ class ClipGates:
     def score_result(
         self, pixels: np.ndarray, boxes: Sequence[np.ndarray], target: np.ndarray, frame: int
     ) -> float:
-        """The same of a swapped frame by its number. target (H,W,3) uint8: the frame before the swap.
+        """Return the same for a swapped frame by its number. target (H,W,3) uint8: the frame before the swap.
 
-        A view that looks like the target's needs no look of its own where the target was found harmless.
+        A view that looks like the target's is not checked if the target was found harmless.
         """
         harmless = self.target_scores.get(frame, 1.0) < HARMLESS
         with self._gates.refusing("nudity"):
@@ -73,20 +73,20 @@ class ClipGates:
             )
 
     def add_target(self, score: float, frame: int | None = None) -> None:
-        """Take a look at the target, in the order of time; raise RefusedError where the looks add up to nudity."""
+        """Add a score of the target, in the order of time; raise RefusedError if the scores add up to nudity."""
         if frame is not None:
             self.target_scores[frame] = score
         if self._target.add(score):
             raise self._gates.refusal("nudity", f"the swap was refused: {self._name} seems to show nudity")
 
     def add_result(self, score: float) -> None:
-        """Take a look at the result, in the order of time."""
+        """Add a score of the result, in the order of time; raise RefusedError if the scores add up to nudity."""
         if self._result.add(score):
             text = f"the result was refused: the swap into {self._name} seems to show nudity"
             raise self._gates.refusal("nudity", text)
 
     def add_face(self, track: int, person: int, seen: SeenFace, looks: int = LOOKS) -> None:
-        """Take one of so many looks at the age of a track's face, unless the looks so far decide it."""
+        """Estimate the age of a track's face, one of `looks` times, unless the estimates so far decide it."""
         self._person_of[track] = person
         if self._tracks.setdefault(track, AgeTrack()).surely_adult(looks):
             return
@@ -96,19 +96,19 @@ class ClipGates:
         self._people.setdefault(person, AgeTrack()).add(estimate)
 
     def add_aged(self, person: int, seen: SeenFace) -> None:
-        """Look at a swapped face of a person whose age is changed."""
+        """Estimate the age of a swapped face of a person whose age is changed."""
         with self._gates.refusing("age"):
             self._aged.setdefault(person, AgeTrack()).add(age_nets().estimate(seen, both=True))
 
     def check_aged(self, change: float) -> None:
-        """Raise RefusedError if the looks at a person, made `change` years older or younger, find them too young."""
+        """Raise RefusedError if a person who was made `change` years older or younger looks too young."""
         for person, track in self._aged.items():
             if track.estimate.too_young(change):
                 text = aged_refusal(f"person {person} in {self._name}", change, track.estimate)
                 raise self._gates.refusal("age", text, report=False)
 
     def refused_tracks(self, tracks: Iterable[int]) -> dict[int, RefusedError]:
-        """The tracks whose face may be a minor's, by their own looks or by all of their person; unseen ones too."""
+        """Return the tracks whose face may be a minor's, by their own looks or their person's, and unseen ones."""
         refused = {}
         for track in tracks:
             person = self._person_of.get(track)
@@ -125,7 +125,7 @@ class ClipGates:
 
 
 def _highest(scores: Iterable[float]) -> float:
-    """The highest score; one that is no number is the highest."""
+    """Return the highest score, NaN if any is NaN."""
     known = list(scores)
     return float("nan") if any(not score <= 1 for score in known) else max(known)
 

@@ -13,14 +13,14 @@ MAX_LENGTH = 500
 
 @dataclass(frozen=True)
 class Consent:
-    """A statement about the consent of the people shown, and the time of the call that it was given to (UTC)."""
+    """A statement about the consent of the people shown, and the time (UTC) of the call that received it."""
 
     statement: str
     time: str
 
     @classmethod
     def of(cls, given: str | Consent | None) -> Consent | None:
-        """Record a statement now; a record stays what it is, and None means that nothing was stated."""
+        """Record a statement now. Return a record unchanged, and None for None: nothing was stated."""
         if given is None or isinstance(given, Consent):
             return given
         if not isinstance(given, str):
@@ -38,6 +38,6 @@ class Consent:
 
 
 def _printable(text: str) -> list[str]:
-    """Characters that metadata can hold: control characters become spaces, lone surrogates go."""
+    """Characters that metadata can hold: control characters become spaces, surrogates and format characters go."""
     kinds = ((one, unicodedata.category(one)) for one in text)
     return [" " if kind == "Cc" else one for one, kind in kinds if kind not in ("Cs", "Cf")]

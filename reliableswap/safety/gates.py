@@ -1,4 +1,4 @@
-"""The gates of a swap: what they look at, in which order, and what a refusal says."""
+"""The gates of a swap: what they check, in which order, and what a refusal says."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _THREADS = 2
 
 
 class Source(Protocol):
-    """What the gates need of a `Person`."""
+    """The part of a `Person` that the gates need."""
 
     @property
     def name(self) -> str: ...
@@ -37,9 +37,9 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class CheckedTarget:
-    """What the gates said of a target that may be swapped.
+    """The result of checking a target that may be swapped.
 
-    refused: faces by number that must be left alone. harmless: no view of the target scored near nudity.
+    refused: number -> error, for faces that must be left alone. harmless: no view of the target scored near nudity.
     """
 
     refused: dict[int, RefusedError]
@@ -47,7 +47,7 @@ class CheckedTarget:
 
 
 class Gates:
-    """Refuses nudity and faces that may be a minor's; if it can't look, it refuses too.
+    """Refuse nudity, faces that may be a minor's, and whatever can't be checked.
 
     counts: how many targets and results were checked and how many were refused, by reason. Nothing else is kept.
     """
@@ -76,8 +76,8 @@ class Gates:
         """Check a target (H,W,3) uint8 with its chosen faces by number, and the sources.
 
         Raise RefusedError for nudity and for a source that may be a minor. Target faces that may be minors' are
-        returned, so that a caller can leave these alone and swap others. score: what `score` said of the target, if it
-        was asked already.
+        returned, so that a caller can leave these alone and swap others. score: what `score` returned for the target,
+        if already known.
         """
         self.counts["targets"] += 1
         sources = list(sources)
@@ -110,8 +110,8 @@ class Gates:
     ) -> None:
         """Raise RefusedError if a result (H,W,3) uint8 shows nudity; boxes (4,): the swapped faces.
 
-        harmless (H,W,3) uint8: the target, if it was found harmless. A view that looks like the target's needs no look
-        of its own.
+        harmless (H,W,3) uint8: the target, if it was found harmless. A view that looks like the target's is then not
+        checked.
         """
         self.counts["results"] += 1
         views = views_of(pixels, boxes)
@@ -125,7 +125,7 @@ class Gates:
             raise self.refusal("nudity", f"the result was refused: the swap into {name} seems to show nudity")
 
     def check_aged(self, seen: SeenFace, name: str, change: float) -> float:
-        """Check a swapped face that was made `change` years older, or younger; return how many years it seems to have.
+        """Check a swapped face that was made `change` years older, or younger; return its apparent age.
 
         Raise RefusedError if it may be a minor's, or was made younger and looks younger than YOUNGEST.
         """
@@ -146,7 +146,7 @@ class Gates:
 
     @contextmanager
     def refusing(self, gate: str) -> Iterator[None]:
-        """Inside, any failure is a refusal: a gate that can't look lets nothing through."""
+        """Turn any failure inside into a refusal: a gate that can't check lets nothing through."""
         try:
             yield
         except Exception as error:
@@ -160,7 +160,7 @@ class Gates:
             ) from error
 
     def refusal(self, reason: str, text: str, report: bool = True) -> RefusedError:
-        """Count a refusal and return its error; `report`: whether it says where to report a mistake."""
+        """Count a refusal and return its error; report: whether to say where to report a mistake."""
         self.counts[f"refused: {reason}"] += 1
         return RefusedError(
             f"{text}; if that is wrong, please report it: {report_address()}" if report else text
@@ -168,12 +168,12 @@ class Gates:
 
 
 def _any_nude(scores: Iterable[float]) -> bool:
-    """Whether any score is that of nudity; a score that is no number is."""
+    """Whether any score means nudity; NaN does."""
     return any(not score < LIMIT for score in scores)
 
 
 def aged_refusal(name: str, change: float, estimate: AgeEstimate) -> str:
-    """What is said of a result whose face was made too young."""
+    """Return the refusal's text for a result whose face looks too young after a change of age."""
     if estimate.may_be_minor:
         return f"the result was refused: after a change of {change:+g} years, {_may_be_minor(name)}"
     return (

@@ -1,4 +1,4 @@
-"""The gates of a live picture: they look before anything is shown, and then again and again."""
+"""The gates of a live picture: they check before anything is shown, and then at intervals."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from .gates import Gates, Source
 from .track import ENTER, AgeTrack, Looks
 
 _AGE_EVERY, _NUDITY_EVERY = 3.0, 1.0  # seconds
-_FIRST = 3  # looks at a new face before it is refused; until one of them finds it adult, it is not shown
+_FIRST = 3  # looks at a new face before it may be refused; it is not shown until they find it adult
 
 
 class LiveGates:
-    """Refuses as `ClipGates` does, from a stream of frames. name: of the picture, in refusals.
+    """Refuse as `ClipGates` does, for a stream of frames. name: of the picture, in refusals.
 
-    A face that is new, and a frame after a doubtful one, are looked at before they are shown. Other looks at nudity run
-    in a thread of their own and count at one of the next frames, at the latest when the next look is due.
+    A new face, and a frame after a doubtful one, are checked before they are shown. Other nudity checks run in a
+    separate thread and take effect at a later frame, at the latest when the next check is due.
     """
 
     def __init__(self, gates: Gates, name: str) -> None:
@@ -31,7 +31,7 @@ class LiveGates:
         self._age_looks, self._looks = Looks(_AGE_EVERY), Looks(_NUDITY_EVERY)
         self._pool = ThreadPoolExecutor(1, "gates")
         self._pending: list[tuple[Future[float], Callable[[float], None]]] = []
-        self._doubtful = True  # nothing was seen yet
+        self._doubtful = True  # nothing was checked yet
         self._look_at_result = False
 
     def check_sources(self, sources: Iterable[Source]) -> None:
@@ -39,14 +39,14 @@ class LiveGates:
         self._clip.check_sources(sources)
 
     def age_due(self, track: int, time: float) -> bool:
-        """Whether `sees_adult` needs a look at the face now."""
+        """Whether it is time to call `add_face`."""
         if track != self._track:
             self._track, self._age_looks = track, Looks(_AGE_EVERY)
             self._ages.clear()
         return len(self._ages) < _FIRST or self._age_looks.due(time)
 
     def add_face(self, seen: SeenFace) -> None:
-        """Look at the age of the current track's face; raise RefusedError where it may be a minor's."""
+        """Estimate the age of the current track's face; raise RefusedError if it may be a minor's."""
         with self._gates.refusing("age"):
             self._ages.append(age_nets().estimate(seen))
         if len(self._ages) >= _FIRST and not self.sees_adult:
@@ -55,13 +55,13 @@ class LiveGates:
 
     @property
     def sees_adult(self) -> bool:
-        """Whether the looks at the current track so far find an adult; without a look they don't."""
+        """Whether the looks at the current track so far find an adult; False without any."""
         return not AgeTrack(list(self._ages)).may_be_minor
 
     def look(self, pixels: np.ndarray, boxes: Sequence[np.ndarray], time: float, new: bool) -> bool:
-        """Take a frame (H,W,3) uint8 with its faces' boxes (4,) before the swap; return whether it may be shown.
+        """Check a frame (H,W,3) uint8 with its faces' boxes (4,) before the swap; return whether it may be shown.
 
-        new: a face appeared. Raise RefusedError where the looks add up to nudity.
+        new: a face appeared. Raise RefusedError if the looks add up to nudity.
         """
         due = self._looks.due(time, cut=new or self._doubtful)
         self._look_at_result = due
@@ -71,7 +71,7 @@ class LiveGates:
         return not self._doubtful
 
     def look_at_result(self, pixels: np.ndarray, boxes: Sequence[np.ndarray], new: bool) -> bool:
-        """Take the swapped frame, which has to stay as it is; return whether it may be shown."""
+        """Check the swapped frame, which must not be changed afterwards; return whether it may be shown."""
         if self._look_at_result:
             self._submit(pixels, boxes, self._clip.add_result, wait=new)
         return not self._doubtful
@@ -88,7 +88,7 @@ class LiveGates:
         self._settle(wait)
 
     def _settle(self, wait: bool) -> None:
-        """Count the looks that are done, in their order; or wait for all."""
+        """Apply the results of finished checks in order; with `wait`, wait for all of them."""
         while self._pending and (wait or self._pending[0][0].done()):
             future, add = self._pending.pop(0)
             score = future.result()

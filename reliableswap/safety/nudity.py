@@ -1,4 +1,4 @@
-"""How likely a picture shows nudity, by Yahoo's OpenNSFW on ONNX Runtime."""
+"""Estimate how likely a picture shows nudity, by Yahoo's OpenNSFW on ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from PIL import Image
 
 from .session import file_of_package, open_session
 
-# The probability of nudity that is refused; benchmarks/gates.py measures what it refuses wrongly.
+# The probability of nudity from which pictures are refused; benchmarks/gates.py measures the false refusals.
 LIMIT = 0.8
-_SAME_VIEW = 0.8  # a view that covers this share of the picture shows nothing else
+_SAME_VIEW = 0.8  # a view that covers this share of the picture needs no check of its own
 _SHA256 = "864bb37bf8863564b87eb330ab8c785a79a773f4e7c43cb96db52ed8611305fa"
 _SIDE, _MARGIN = 256, 16  # the network sees the middle 224 of 256 pixels
 _MEAN = np.array([104, 117, 123], np.float32)  # BGR
@@ -41,7 +41,7 @@ class NudityNet:
 
 
 def prepare(pixels: np.ndarray) -> np.ndarray:
-    """(1,224,224,3) float32 BGR, as the network was trained: squeezed to a square, and once through JPEG."""
+    """(1,224,224,3) float32 BGR, as the network was trained: squeezed to a square, and compressed once as JPEG."""
     square = Image.fromarray(coarser(pixels, 2 * _SIDE)).resize((_SIDE, _SIDE), Image.Resampling.BILINEAR)
     file = io.BytesIO()
     square.crop((_MARGIN, _MARGIN, _SIDE - _MARGIN, _SIDE - _MARGIN)).save(file, "JPEG")
@@ -50,10 +50,10 @@ def prepare(pixels: np.ndarray) -> np.ndarray:
 
 
 def coarser(pixels: np.ndarray, least: int) -> np.ndarray:
-    """Average whole blocks of a picture (H,W,3) uint8, as long as both sides keep `least` pixels.
+    """Reduce a picture (H,W,3) uint8 by averaging whole blocks, as far as both sides keep `least` pixels.
 
-    OpenCV does that several times as quickly as it reduces to a size that is no divisor. Rows and columns that fill no
-    block are left out.
+    OpenCV does that several times faster than reducing by a factor that is not an integer. Rows and columns that do not
+    fill a block are left out.
     """
     block = min(pixels.shape[:2]) // least
     if block < 2:
@@ -64,7 +64,7 @@ def coarser(pixels: np.ndarray, least: int) -> np.ndarray:
 
 
 def around(pixels: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """The view (h,w,3) of a person: a face's box (4,) with its upper body, as far as the picture shows it."""
+    """Return the view (h,w,3) of a person: a face's box (4,) with the upper body, as far as the picture shows it."""
     x0, y0, x1, y1 = (float(v) for v in box)
     side, middle = max(x1 - x0, y1 - y0), (x0 + x1) / 2
     height, width = pixels.shape[:2]
@@ -76,7 +76,7 @@ def around(pixels: np.ndarray, box: np.ndarray) -> np.ndarray:
 
 
 def views_of(pixels: np.ndarray, boxes: Iterable[np.ndarray]) -> list[np.ndarray]:
-    """A picture (H,W,3), and each face with its upper body unless that is nearly the picture itself."""
+    """Return a picture (H,W,3), and each face with its upper body unless that is nearly the whole picture."""
     area = pixels.shape[0] * pixels.shape[1]
     bodies = (around(pixels, box) for box in boxes)
     return [pixels, *(one for one in bodies if one.shape[0] * one.shape[1] < _SAME_VIEW * area)]

@@ -1,4 +1,4 @@
-"""ONNX networks of the gates, run on one CPU core by ONNX Runtime. A file that is not the expected one is an error."""
+"""ONNX networks of the gates, run on one CPU core by ONNX Runtime. A file with another checksum is an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decisions over a clip: when to look, and how single looks add up."""
+"""Decisions over a clip: when to look at a frame, and how the looks add up."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class Looks:
 
 @dataclass
 class NudityTrack:
-    """Scores of a clip in their order, with hysteresis: one doubtful frame of an honest clip does not refuse it.
+    """Scores of a clip in order, with hysteresis: one doubtful frame of an honest clip does not refuse it.
 
-    Nudity is seen when two looks in a row reach ENTER, or one reaches CERTAIN. Between ENTER and LEAVE the second look
-    may be missing.
+    Nudity is seen when one score reaches CERTAIN, or two reach ENTER with none below LEAVE between them. It ends with a
+    score below LEAVE.
     """
 
     seen: bool = False  # at the last look
@@ -40,7 +40,7 @@ class NudityTrack:
     _suspected: bool = False
 
     def add(self, score: float) -> bool:
-        """Take the highest score of a look; return whether nudity is seen now. A score that is no number counts."""
+        """Add the highest score of a look; return whether nudity is seen now. NaN counts as certain."""
         certain, high, low = not score < CERTAIN, not score < ENTER, score < LEAVE
         self.seen = certain or (high and self._suspected) or (self.seen and not low)
         self._suspected = (high or self._suspected) and not low
@@ -59,14 +59,14 @@ class AgeTrack:
 
     @property
     def estimate(self) -> AgeEstimate:
-        """The medians; without a look, an estimate that refuses."""
+        """The medians; without a look, or if a probe score is NaN, an estimate that refuses."""
         if not self.estimates:
             return AgeEstimate(math.nan)
         if any(math.isnan(one.probe) for one in self.estimates):
             return AgeEstimate(math.nan)
         probe = median(one.probe for one in self.estimates)
         years = [one.years for one in self.estimates if one.years is not None]
-        # The second network was asked only in doubt; the frames that it was not asked about were clearly adult.
+        # The second network runs only in doubt; on the other frames the face was clearly adult.
         years += [math.inf] * (len(self.estimates) - len(years))
         return AgeEstimate(probe, median(years))
 
@@ -75,7 +75,7 @@ class AgeTrack:
         return self.estimate.may_be_minor
 
     def surely_adult(self, looks: int) -> bool:
-        """Whether the medians of so many looks will find an adult, whatever the looks to come say."""
+        """Whether the medians of `looks` looks will find an adult, whatever the remaining ones say."""
         known = [(one.probe, math.inf if one.years is None else one.years) for one in self.estimates]
         by_probe = sum(probe >= DOUBT and years >= MINOR_YEARS for probe, years in known)
         by_years = sum(probe >= MINOR and years >= DOUBT_YEARS for probe, years in known)

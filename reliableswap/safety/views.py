@@ -1,4 +1,4 @@
-"""Views that are looked at again and again: one that hardly changed needs no second run of the network."""
+"""Reuse the scores of views: one that hardly changed needs no second run of the network."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 _SIDE, _BLOCK = 64, 8  # pixels of the reduced copies that are compared, and of the blocks in them
 # Views are alike if their grey levels differ by no more than this: on average, and in every block.
 _MEAN, _IN_BLOCK = 5.0, 20.0
-HARMLESS = 0.2  # only the answer about a view below this score is used again
+HARMLESS = 0.2  # only scores below this are reused
 _MOST = 4  # times in a row
 
 
@@ -24,7 +24,7 @@ class Reduced:
     @classmethod
     def of(cls, view: np.ndarray) -> Reduced:
         """Reduce a view (H,W,3) uint8."""
-        # Of a large view 256x256 samples are enough, which read a part of its pixels.
+        # For a large view 256x256 samples are enough, which read only part of its pixels.
         samples = cv2.resize(view, (4 * _SIDE, 4 * _SIDE), interpolation=cv2.INTER_LINEAR)
         return cls(cv2.resize(samples, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.int16))
 
@@ -42,14 +42,14 @@ def alike(view: np.ndarray, other: np.ndarray) -> bool:
 
 @dataclass(eq=False)
 class Answer:
-    """What the network said of a view, and how often that was used since."""
+    """The score of a view, and how often it was reused since."""
 
     view: Reduced
     score: float
     used: int = 0
 
     def holds_for(self, view: Reduced) -> bool:
-        """Whether a view need not be looked at. A score that is no number never holds."""
+        """Whether the score holds for a view, which counts as one more use; NaN never holds."""
         if not (self.score < HARMLESS and self.used < _MOST and self.view.alike(view)):
             return False
         self.used += 1
@@ -57,7 +57,7 @@ class Answer:
 
 
 class Views:
-    """The last answers about the views of a clip, by what they show: the whole frame, or a face's surroundings."""
+    """The last answers about a clip's views, by their number: the whole frame, then each face's surroundings."""
 
     def __init__(self) -> None:
         self._answers: dict[int, Answer] = {}
@@ -69,9 +69,9 @@ class Views:
         look: Callable[[np.ndarray], float],
         harmless: np.ndarray | None = None,
     ) -> float:
-        """The score of a view (H,W,3) uint8, by the network only where no earlier answer holds.
+        """Return the score of a view (H,W,3) uint8; run the network only if no earlier answer holds.
 
-        harmless: what the view was before the swap, if the network found that harmless.
+        harmless: the view before the swap, if the network found that harmless.
         """
         reduced = Reduced.of(view)
         if harmless is not None and reduced.alike(Reduced.of(harmless)):

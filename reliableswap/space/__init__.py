@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from reliableswap.lazy import lazy_names
 
-from . import device as device  # first: ZeroGPU asks to be imported before torch
+from . import device as device  # first: ZeroGPU must be imported before torch
 from .files import shared_storage
 
 shared_storage()  # before Gradio is imported: some of its modules read at import where temporary files go

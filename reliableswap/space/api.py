@@ -61,7 +61,7 @@ def add_endpoints(worker: Worker) -> None:
         age: float = 0,
         person: str = "",
     ) -> tuple[str, dict[str, Any]]:
-        """Put the face of one source, or of several, into the target photo. The result says that AI made it.
+        """Put the face of one source, or of several, into the target photo. The result is marked as made by AI.
 
         Args:
             source: a picture with the face to put in; its largest face is used. This is source 0.
@@ -80,13 +80,14 @@ def add_endpoints(worker: Worker) -> None:
             source_4: a further source; give it to a face with `faces`.
             source_5: a further source; give it to a face with `faces`.
             attributes: part=side pairs such as "brows=target, glasses=source". Parts are beard, brows, glasses, lips,
-                shape and skin; without a pair, glasses are the target's and everything else is the source's.
+                shape and skin. Without a pair, glasses are the target's and everything else is the source's, except a
+                full beard that only the target has.
             age: years by which the new face looks older, up to 15, or younger, down to -15; never under 25.
-            person: the name of somebody trained, in place of every source; leave `source` out then. Engine auto takes
-                their own network; blend and neural take their portrait as a photo.
+            person: the name of a trained person, in place of every source; leave `source` out then. Engine auto uses
+                that person's own network; blend and neural use their portrait as the source photo.
 
         Returns:
-            The result, a PNG that says that AI made it: in its corner, its metadata and its pixels.
+            The result, a PNG that is marked as made by AI in its corner, its metadata and its pixels.
             The report: engine, device, seconds, and for each face its box, source and likeness before and after.
         """
         given = enumerate((source, source_1, source_2, source_3, source_4, source_5))
@@ -136,7 +137,7 @@ def add_endpoints(worker: Worker) -> None:
 
         Returns:
             A picture of the people with their numbers.
-            Each person's number from 1, who is seen longest first, the frames that show them, and where they are best.
+            Each person's number from 1 (longest seen first), number of frames, best frame, and box in that frame.
         """
         part = clips.ClipPart.of(clip, start, end)
         return clips.people_facts(clips.at_once(clips.find_people(worker, part, Event())))
@@ -165,7 +166,7 @@ def add_endpoints(worker: Worker) -> None:
         age: float = 0,
         person: str = "",
     ) -> tuple[str, dict[str, Any]]:
-        """Put the face of one source, or of several, on people of a clip. Every frame says that AI made it.
+        """Put the face of one source, or of several, on people of a clip. Every frame is marked as made by AI.
 
         Args:
             source: a picture with the face to put in; its largest face is used. This is source 0.
@@ -188,11 +189,11 @@ def add_endpoints(worker: Worker) -> None:
             source_5: a further source; give it to a person with `people`.
             attributes: part=side pairs such as "brows=target, glasses=source", as for `swap`.
             age: years by which the new face looks older, up to 15, or younger, down to -15; never under 25.
-            person: the name of somebody trained, in place of every source; leave `source` out then. Engine auto takes
-                their own network; blend and neural take their portrait as a photo.
+            person: the name of a trained person, in place of every source; leave `source` out then. Engine auto uses
+                that person's own network; blend and neural use their portrait as the source photo.
 
         Returns:
-            The result, an MP4 that says that AI made it: in every frame's corner, its metadata and its pixels.
+            The result, an MP4 that is marked as made by AI in every frame's corner, its metadata and its pixels.
             The report: engine, device, seconds, frames, and for each person the source and the frames swapped.
         """
         require_consent(agreed)
@@ -215,8 +216,9 @@ def add_endpoints(worker: Worker) -> None:
             file: the file, exactly as it was received.
 
         Returns:
-            marked, ai_made, made_here (by this software), verdict and sentences in words, and of each layer that was
-            found: software, source_type, details and history (XMP), c2pa (signed), watermark. No mark proves nothing.
+            marked, ai_made, made_here (by this software), verdict and sentences in words, and for each layer that was
+            found: software, source_type, details and history (XMP), c2pa (signed), watermark. A missing mark proves
+            nothing.
         """
         return handlers.verify(file)
 
@@ -295,9 +297,9 @@ def add_endpoints(worker: Worker) -> None:
 
 
 def _make_source_optional(function: Any) -> None:
-    """Let callers leave out `source`: Gradio reads from the signature that its default is None.
+    """Let callers leave out `source`: give it the default None in the signature, which Gradio reads.
 
-    No parameter without a default may follow. So the others get a default too, which Gradio does not use: not None.
+    No parameter without a default may follow, so the others get one too. It is not None, so Gradio ignores it.
     """
     signature = inspect.signature(function)
     parameters = [

@@ -1,4 +1,4 @@
-"""Clips from clients: what is taken, who is in them, and the swapped clip under a path that nobody can guess."""
+"""Clips from clients: check them, find the people in them, and swap them, under a path that nobody can guess."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _ROOM = 3 * MAX_CLIP_BYTES  # finished segments, the joined clip, and the signed
 
 @dataclass(frozen=True)
 class ClipPart:
-    """A clip of a client, checked, and the part of it that is worked on, in seconds. name: its owner's name for it."""
+    """A client's clip, checked, and the part of it to work on, in seconds. name: its name on the client's machine."""
 
     path: Path
     name: str
@@ -52,7 +52,7 @@ class ClipPart:
 
     @classmethod
     def of(cls, file: File | None, start: object = None, end: object = None) -> ClipPart:
-        """Check an upload; raise ClipError for what is no clip, too large, too long or damaged."""
+        """Check an upload; raise ClipError if it is no clip, too large, too long or damaged."""
         path = uploaded_path(file, "clip", "a clip")
         part = cls(path, upload_name(file, path), _seconds(start, "start"), _seconds(end, "end"))
         with part.named():
@@ -60,14 +60,14 @@ class ClipPart:
         return part
 
     def settings(self, quality: object = 85) -> VideoSettings:
-        """How this part is worked on: shown in browsers, with the visible label."""
+        """Return the settings for this part: H.264, which browsers play, with the visible label."""
         if isinstance(quality, bool) or not isinstance(quality, (int, float)) or not 1 <= quality <= 100:
             raise ReliableSwapError(f"quality is {quality!r}; choose a number from 1 to 100")
         return VideoSettings(start=self.start, end=self.end, quality=int(quality), encoder="h264", label=True)
 
     @contextlib.contextmanager
     def named(self) -> Iterator[None]:
-        """Inside, errors name the clip as its owner does: no path of this server leaves it."""
+        """Make errors raised inside name the clip as the client does, and show no path of this server."""
         try:
             yield
         except ReliableSwapError as error:
@@ -94,18 +94,18 @@ class ClipPart:
         info = probe(self.path)
         info.check()
         if info.length is None:
-            return  # the frames are counted
+            return  # _check_frames counts the frames instead
         length = min(float(info.length), math.inf if self.end is None else self.end) - (self.start or 0)
         if length <= 0:
             raise ClipError(f"{self.name} ends before start; choose an earlier start")
-        # The last frame's length, and rounding, are no reason to refuse.
+        # Tolerate the last frame's length, and rounding.
         if length > MAX_CLIP_SECONDS + 0.1 or length * float(info.rate) > MAX_CLIP_FRAMES + 2:
             raise _too_long(self.name)
 
 
 @dataclass(frozen=True, eq=False)
 class FoundPeople:
-    """The people of a part of a clip. kept: what a swap of the same part goes on from."""
+    """The people of a part of a clip. kept: the path beside which a swap of the same part finds them."""
 
     part: ClipPart
     faces: ClipFaces
@@ -115,7 +115,7 @@ class FoundPeople:
 def find_people(
     worker: Worker, part: ClipPart, cancelled: threading.Event
 ) -> Iterator[VideoProgress | FoundPeople]:
-    """Find who is in the clip; yields progress and, last, the people. Ends without them when it is cancelled."""
+    """Find the people in the clip; yield progress and, last, the people. End without them when cancelled."""
     found = None
     with _place(_ROOM // 10) as place, part.named():
         output = place / _RESULT
@@ -145,7 +145,7 @@ def swap_people(
     attributes: object = None,
     age: object = 0,
 ) -> Iterator[VideoProgress | VideoResult]:
-    """Swap people of a clip; yields progress and, last, the result. Cancelled or failed, it leaves nothing behind.
+    """Swap people of a clip; yield progress and, last, the result. Leave nothing behind when cancelled or failed.
 
     people: {number of the person, from 1: number of the source}; strengths, attributes, age: see `inputs.swap_options`.
     """
@@ -204,27 +204,27 @@ def clip_facts(result: VideoResult) -> dict[str, Any]:
 
 
 def at_once(steps: Iterator[Any]) -> Any:
-    """Go through all steps, and return the last one."""
+    """Run all steps, and return the last one."""
     (last,) = deque(steps, maxlen=1)
     return last
 
 
 @contextlib.contextmanager
 def _place(room: int) -> Iterator[Path]:
-    """A new folder in the storage with so many bytes reserved; it is deleted if what happens inside fails."""
+    """Create a folder in the storage with `room` bytes reserved; delete it if the body fails."""
     with shared_storage().reserved(room):
         place = shared_storage().folder / uuid.uuid4().hex
         place.mkdir(mode=0o700)
         try:
             yield place
-        except BaseException:  # also when the browser is gone and the generator is closed
+        except BaseException:  # also when the generator is closed because the browser is gone
             shutil.rmtree(place, ignore_errors=True)
             raise
 
 
 @contextlib.contextmanager
 def _until(cancelled: threading.Event, steps: Iterator[Any]) -> Iterator[Iterator[Any]]:
-    """The steps, until they end or somebody cancels; on leaving, their threads have ended."""
+    """Give the steps until they end or are cancelled. On exit, close them, which ends their threads."""
     try:
         yield itertools.takewhile(lambda _: not cancelled.is_set(), steps)
     finally:
@@ -234,7 +234,7 @@ def _until(cancelled: threading.Event, steps: Iterator[Any]) -> Iterator[Iterato
 
 
 def _check_frames(step: VideoProgress, part: ClipPart) -> None:
-    """A clip may hold more frames than it declares."""
+    """Raise if there are too many frames: a clip may hold more than it declares."""
     if step.stage == "find" and step.frame > MAX_CLIP_FRAMES + 2:
         raise _too_long(part.name)
 

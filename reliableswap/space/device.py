@@ -22,7 +22,7 @@ _zero_gpu()  # `spaces` has to be imported before torch
 
 
 def lends_gpus() -> bool:
-    """Whether this host lends a GPU for each call, so that nothing can run from call to call."""
+    """Whether this host lends a GPU for single calls only, so that nothing can hold it between calls."""
     return _zero_gpu() is not None
 
 

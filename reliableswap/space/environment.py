@@ -1,4 +1,4 @@
-"""Check what the environment names when the page starts; otherwise each visitor's job would fail, late."""
+"""Check the environment variables when the page starts; otherwise each visitor's job would fail, late."""
 
 from __future__ import annotations
 
@@ -37,9 +37,8 @@ def _check_model(place: str) -> None:
 
 
 def _check_signer() -> None:
-    if os.environ.get(CERT) or os.environ.get(
-        KEY
-    ):  # otherwise a local pair signs, and is made when it is needed
+    # Without either, a local pair signs, which is made when needed.
+    if os.environ.get(CERT) or os.environ.get(KEY):
         credentials()
 
 

@@ -18,9 +18,9 @@ R = TypeVar("R")
 logger = logging.getLogger(__name__)
 
 ONE_AT_A_TIME: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "device"}  # for heavy jobs
-# Pass files as they came: our own code checks them, with clearer messages than the components'.
+# Pass files on as they came: our own code checks them, with clearer messages than the components'.
 UNCHECKED: dict[str, Any] = {"preprocess": False}
-# Of an event that only changes the page: not in the API, not in the queue, and without a progress bar.
+# For events that only change the page: not in the API, not in the queue, and without a progress bar.
 PAGE_ONLY: dict[str, Any] = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
 
 
@@ -41,7 +41,7 @@ def show_errors(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def show_errors_of_steps(function: Callable[P, Iterator[R]]) -> Callable[P, Iterator[R]]:
-    """As `show_errors`, for an event that yields what it shows while it goes on."""
+    """As `show_errors`, for an event that yields intermediate outputs."""
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> Iterator[R]:

@@ -58,7 +58,7 @@ class ExampleFiles:
 
     @functools.cached_property
     def _folder(self) -> Path:
-        """A folder apart from clients' files, which are deleted after an hour."""
+        """A folder of its own, because clients' files are deleted after an hour."""
         folder = tempfile.mkdtemp(prefix="reliableswap-examples-")
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         return Path(folder)
@@ -101,4 +101,4 @@ class ExampleFiles:
         return photo
 
 
-shared = ExampleFiles()  # of all visitors
+shared = ExampleFiles()  # by all visitors

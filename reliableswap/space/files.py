@@ -49,12 +49,12 @@ def read_upload(file: File | None, what: str) -> Picture:
         raise PictureError(
             f"{name} has {size / (1 << 20):.1f} MB, and a picture may have {MAX_MEGABYTES}; make it smaller"
         )
-    # Under its owner's name for it, so that error messages hold no path of this server.
+    # Named as on the client's machine, so that error messages hold no path of this server.
     return read_picture(io.BytesIO(path.read_bytes()), max_pixels=MAX_PIXELS, name=name)
 
 
 def upload_name(file: File | None, path: Path) -> str:
-    """Return the name that an upload had on its owner's machine."""
+    """Return the name that an upload had on the client's machine."""
     return printable(str((file or {}).get("orig_name") or path.name), 80)
 
 
@@ -75,17 +75,17 @@ def uploaded_path(file: File | None, what: str, kind: str = "a picture") -> Path
 def publish(picture: Picture, name: str, record: Record | None, action: str = "copied") -> str:
     """Write the picture under a path that nobody can guess, and return the path.
 
-    record: what AI did to the picture, which is labelled and marked. None for a picture without AI's part: marks that
-    it came with are carried on, and their history says what was done to it, `action`.
+    record: what AI did to the picture, which is labelled and marked. None if AI did nothing: existing marks are carried
+    over, with `action` added to their history.
 
     `name` may come from a client: only its letters, digits, dots and dashes are kept.
     """
     stem, dot, extension = name.rpartition(".")
     stem = _NOT_IN_A_NAME.sub("-", stem).strip("-.")[:60] or "picture"
-    # Twice, because Gradio keeps a copy of its own. No format takes more bytes than the plain pixels, but for headers.
+    # Twice, because Gradio keeps a copy of its own. No format takes more bytes than the raw pixels, apart from headers.
     room = 2 * (picture.width * picture.height * (3 if picture.alpha is None else 4) + (1 << 16))
     if record is not None and record.target is not None:
-        room += 2 * len(record.target.signed or b"")  # its manifest is carried on
+        room += 2 * len(record.target.signed or b"")  # its manifest is carried over
     with shared_storage().reserved(room):
         place = shared_storage().folder / uuid.uuid4().hex
         place.mkdir(mode=0o700)

@@ -18,7 +18,7 @@ from reliableswap.media.decode import NO_PIXEL_LIMIT, open_image
 from .limits import MAX_LIVE_BYTES, MAX_LIVE_PIXELS, MAX_LIVE_SIDE
 
 _QUALITY = 85
-_FORMATS = ("JPEG", "PNG", "WEBP")  # what a browser makes of a canvas
+_FORMATS = ("JPEG", "PNG", "WEBP")  # in which browsers export a canvas
 _HEAD = "data:image/jpeg;base64,"
 _DAMAGED = "the webcam's picture is damaged; start it again"
 _TOO_LARGE = "the webcam's picture is too large; choose a lower resolution"

@@ -1,4 +1,4 @@
-"""What a client may choose: the engine, strengths, whose the parts are, the age, and which face gets which source."""
+"""Check a client's choices: engine, strengths, whose each part is, age, and which face gets which source."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ def check_strengths(*given: Any) -> dict[str, float]:
 
 
 def plain_side(part: str) -> str:
-    """Return whose a part is in a plain swap."""
+    """Return the side of a part by default."""
     return str(getattr(Attributes(), part))
 
 
 def parse_attributes(given: Any) -> dict[str, str]:
-    """Return {part: side} for "brows=target, glasses=source" or for a mapping; only what differs from a plain swap."""
+    """Return {part: side} for "brows=target, glasses=source" or a mapping; keep only what differs from the default."""
     try:
         if given is None or isinstance(given, str):
             pairs: list[Any] = [pair.split("=") for pair in (given or "").split(",") if pair.strip()]
@@ -92,7 +92,7 @@ def check_age(years: Any) -> float:
 
 
 def swap_options(strengths: Iterable[object], attributes: object, age: object) -> dict[str, Any]:
-    """Return a pipeline's options by name: strengths in the order of STRENGTHS, whose the parts are, and the age."""
+    """Return a pipeline's options by name: strengths in the order of STRENGTHS, attributes, and age."""
     return {
         **check_strengths(*strengths),
         "attributes": parse_attributes(attributes),

@@ -1,4 +1,4 @@
-"""One browser tab's webcam: its source is prepared once, and frames come and go."""
+"""The webcam of one browser tab: the source is prepared once, then frame after frame is swapped."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from .inputs import check_engine
 from .work import Worker
 
 _AWAY = 3.0  # seconds without a frame after which a stream counts as a new one
-_RATE_OVER = 2.0  # seconds
+_RATE_OVER = 2.0  # seconds over which the frame rate is measured
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What the page shows of a frame. picture: a `data:` address, or None. words: what happens, and the rate."""
+    """What the page shows for a frame. picture: a `data:` address, or None. words: the state, and the frame rate."""
 
     picture: str | None
     words: str
 
 
 class LiveSession:
-    """A source for the face before a webcam, from a browser tab.
+    """A browser tab's stream of webcam frames with one source.
 
-    It is over when another source or engine is chosen, or after a pause where nothing more is shown.
+    It is over when another source or engine is chosen, or when frames pause after a refusal or a bad source.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class LiveSession:
         return Shown(picture, self._words(made, begin))
 
     def _prepared(self) -> LiveSwap:
-        """The source, prepared at the first frame; one that can't be used is not tried again."""
+        """Return the source, prepared at the first frame. A source that can't be used is not tried again."""
         if self._swap is None:
             try:
                 self._swap = self._prepare()
@@ -93,7 +93,7 @@ class LiveSession:
         self.close()
 
     def close(self) -> None:
-        """Let the source go."""
+        """Release the source."""
         if self._swap is not None:
             self._swap.close()
             self._swap = None

@@ -1,4 +1,4 @@
-"""Trained people as sources, beside photos."""
+"""Trained people as sources, besides photos."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reliableswap.models.comb_autoencoder import CombAutoencoder
 
 from .files import File, read_upload
 
-PEOPLE = "RELIABLESWAP_PEOPLE"  # folders or Hub ids of trainings, with commas between
+PEOPLE = "RELIABLESWAP_PEOPLE"  # folders or Hub ids of trainings, separated by commas
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Trained:
 def trained_people() -> CombAutoencoder | None:
     """Load the people that $RELIABLESWAP_PEOPLE names, into one network; None if it names nothing.
 
-    Several trainings need the same encoder. Somebody whom several of them hold is taken from the last one.
+    Several trainings must have the same encoder. A person that several of them hold is taken from the last one.
     """
     places = [place.strip() for place in os.environ.get(PEOPLE, "").split(",") if place.strip()]
     if not places:

@@ -1,6 +1,6 @@
-"""Refuse requests before Gradio sees them: too large, naming a web address to fetch, or without room to store.
+"""Refuse requests before Gradio sees them: if too large, if they name a web address to fetch, or if storage is full.
 
-Gradio's file fields also take http addresses, which it would download without a limit, and its file route would
+Gradio's file fields also accept http addresses, which it would download without a limit, and its file route would
 fetch any address for anybody. This server sends no requests: pictures are uploaded. The address of a file that was
 uploaded to this server (MCP clients pass those) is replaced with its path, which Gradio then checks.
 """
@@ -24,7 +24,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _UPLOADED = "/gradio_api/file="
-# "/file/" is Gradio's older name of "/file=". It counts at its own place only: folders are called "file" too.
+# "/file/" is Gradio's older form of "/file=". It is matched with its prefix only: folders may be called "file" too.
 _FETCHING = ("/file=", "/gradio_api/file/", "/proxy=")
 _MAX_DEPTH = 32  # Gradio's own requests have only a few levels
 _TOO_DEEP = f"the request has more than {_MAX_DEPTH} levels of lists and objects"
@@ -110,7 +110,7 @@ def _without_addresses(body: bytes) -> bytes:
     try:
         content = json.loads(body)
     except ValueError:
-        return body  # Gradio answers what is wrong with it
+        return body  # Gradio reports what is wrong with it
     except RecursionError:
         raise _RefusedError(422, _TOO_DEEP) from None
     return json.dumps(_with_paths(content)).encode()
@@ -159,7 +159,7 @@ def _limited(receive: Receive, limit: int) -> Receive:
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
-    """Give the body that was read already, and then what follows, such as the client's disconnect."""
+    """Replay the body that was already read, then pass on what follows, such as the client's disconnect."""
     sent = False
 
     async def replaying() -> Message:

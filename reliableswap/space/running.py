@@ -1,4 +1,4 @@
-"""Jobs that somebody may cancel: one a browser tab."""
+"""Jobs that can be cancelled, one per browser tab."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 
 class Running:
-    """Which tabs have a job running. A tab is known by its session."""
+    """The running jobs of all tabs. A tab is identified by its session."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

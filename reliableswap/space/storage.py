@@ -17,7 +17,7 @@ from reliableswap.errors import ReliableSwapError
 from .limits import IN_USE_SECONDS, KEEP_SECONDS, STORAGE_BYTES, SWEEP_SECONDS
 
 logger = logging.getLogger(__name__)
-_RECORD_BYTES = 4096  # what a file or folder takes beside its content, so that many tiny files count too
+_RECORD_BYTES = 4096  # counted for a file or folder besides its content, so that many tiny files count too
 
 
 class StorageFullError(ReliableSwapError):
@@ -110,9 +110,8 @@ class Storage:
             size, changed = 0, 0.0
             for status in _statuses(path):
                 size += status.st_size + _RECORD_BYTES
-                changed = max(
-                    changed, status.st_ctime
-                )  # not mtime, which Gradio's copies take from their original
+                # Not mtime, which Gradio's copies take from their original.
+                changed = max(changed, status.st_ctime)
             entries.append(Entry(path, size, changed, max(changed, self._read_at.get(path, 0.0))))
         return entries
 

@@ -1,4 +1,4 @@
-"""The figure "How it is made": the surrogates of two photos, with the steps to the first."""
+"""The figure "How it is made": the surrogates of two photos, with the steps that lead to the first."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from reliableswap.triplets.surrogates.source import another_picture
 
 SIZE = 256  # side of the crops; training uses the same template at a smaller size
 _PAD = SIZE // 8  # surroundings, for reshaping to draw from
-_SETTINGS = SwapSettings(shape=0.75)  # the middle of what triplets are made with
+_SETTINGS = SwapSettings(shape=0.75)  # the middle of the range that triplets are made with
 
 # Light, colours, pose and expression show best what a source surrogate is.
 _VARIATION = SourceVariation(lit=1.0, recoloured=1.0, softened=0.0, background=0.0, glasses=0.0)
@@ -70,9 +70,9 @@ def make_triplet(pipe: ReliableSwapPipeline, a: Picture, b: Picture) -> Triplet:
 
 
 def _source(one: tuple[np.ndarray, np.ndarray], two: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    """(256,256,3) another picture of the first crop's person, in a pose and with an expression after the second's.
+    """(256,256,3) another picture of the first crop's person, with pose and expression modelled on the second.
 
-    Always the same one of two crops, the best of a few.
+    The best of a few tries, the same ones for the same two crops.
     """
     face, other = AlignedFace(*one), AlignedFace(*two)
     drawn = (
@@ -82,7 +82,7 @@ def _source(one: tuple[np.ndarray, np.ndarray], two: tuple[np.ndarray, np.ndarra
 
 
 def _check(pipe: ReliableSwapPipeline, photos: tuple[Picture, Picture], faces: tuple[Face, Face]) -> None:
-    """Pass the gates of a swap in both directions."""
+    """Raise RefusedError unless the gates let a swap pass in both directions."""
     networks = pipe.networks()
     subjects = [
         Subject.around(photo.pixels, face, photo.name, networks)

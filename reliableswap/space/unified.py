@@ -60,7 +60,7 @@ def describe(file: File | None, question: object) -> str:
 
 
 def draw(description: object, seed: object) -> str:
-    """Draw a face of nobody; returns the path of the marked picture."""
+    """Draw the face of a person who does not exist; return the path of the marked picture."""
     text = _checked(description, "description")
     if isinstance(seed, bool) or not isinstance(seed, (int, float)) or not 0 <= seed < 2**31:
         raise ReliableSwapError("the seed is a whole number from 0 on")

@@ -1,4 +1,4 @@
-"""What people see of results: face crops, the report, and what a file says about itself."""
+"""What the page shows of results: face crops, the report, and what a file says about itself."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CROP_HALF = 0.65  # half of a face crop's side, as a fraction of the face's siz
 
 
 def face_crop(picture: Picture, face: Face, side: int = 160) -> np.ndarray:
-    """(side,side,3) the face with a little around it, as it stands in the photo."""
+    """(side,side,3) the face with a small margin, not aligned."""
     x0, y0, x1, y1 = (float(v) for v in face.box)
     half = _CROP_HALF * face.size
     scale = side / (2 * half)
@@ -29,7 +29,7 @@ def face_crop(picture: Picture, face: Face, side: int = 160) -> np.ndarray:
 
 
 def opaque(picture: Picture) -> Picture:
-    """Return the picture without its transparency, for views that have none."""
+    """Return the picture without alpha, for views that do not support it."""
     return replace(picture, alpha=None)
 
 
@@ -57,7 +57,7 @@ def _cells(face: FaceReport, measured: bool) -> list[str]:
 
 
 def _changes(face: FaceReport) -> list[str]:
-    """What else was asked for one face, in words."""
+    """Put into words what else was requested for one face."""
     said = [f"Face {face.index}: {part} of the {side}." for part, side in face.attributes.items()]
     if face.apparent_age is not None:
         word = "older" if face.age > 0 else "younger"
@@ -71,7 +71,7 @@ _STAGES = {"find": "Finding people", "check": "Checking", "swap": "Swapping", "j
 
 
 def progress_html(step: VideoProgress | None) -> str:
-    """Return where a run over a clip is, with the time left, as a bar with words; None: it waits for its turn."""
+    """Return the progress of a run over a clip as a bar with words and the time left; None: it is starting."""
     if step is None:
         return _bar("Starting", None)
     words = _STAGES[step.stage]
@@ -134,7 +134,7 @@ def verification_html(facts: Mapping[str, Any]) -> str:
 
 
 def _row(title: str, cells: Sequence[str], columns: int = 1) -> str:
-    """One row of a table, with everything escaped: names come from clients. columns: that each cell takes."""
+    """One row of a table, with everything escaped: names come from clients. columns: that each cell spans."""
     span = f" colspan='{columns}'" if columns > 1 else ""
     rest = "".join(f"<td{span}>{html.escape(cell)}</td>" for cell in cells)
     return f"<tr><th scope='row'>{html.escape(title)}</th>{rest}</tr>"

@@ -69,7 +69,7 @@ class Worker:
         return [] if self.pipe.people is None else self.pipe.people.trained
 
     def portrait(self, name: str) -> np.ndarray:
-        """(128,128,3) uint8 the picture of a trained person that the weights carry."""
+        """(128,128,3) uint8 the picture of a trained person that is stored with the weights."""
         return np.asarray(self.pipe.people.decoder(name).portrait.picture.cpu())
 
     def _find(self, picture: Picture) -> list[Face]:

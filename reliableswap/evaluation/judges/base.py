@@ -1,4 +1,4 @@
-"""What a judge of identity is."""
+"""The interface of a judge of identity."""
 
 from __future__ import annotations
 

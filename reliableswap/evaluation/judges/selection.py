@@ -1,4 +1,4 @@
-"""Opening judges by name, and refusing a judge that is a tested pipeline's own network."""
+"""Open judges by name, and refuse a judge that is a tested pipeline's own network."""
 
 from __future__ import annotations
 

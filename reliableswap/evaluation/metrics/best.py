@@ -1,4 +1,4 @@
-"""Which method is the best by each metric, where its lead over every other one is more than chance."""
+"""Find the best method by each metric, if its lead over every other one exceeds chance."""
 
 from __future__ import annotations
 
@@ -12,15 +12,13 @@ from reliableswap.evaluation.results import MethodResult
 from .definitions import METRICS, Metric
 from .intervals import Estimate, bootstrap, combined
 
-MIN_PAIRS = (
-    8  # a bootstrap of fewer differences, which are those of clips where there are clips, says nothing
-)
+MIN_PAIRS = 8  # pairs, or clips of a video protocol: a bootstrap of fewer differences says nothing
 
 
 def best_methods(results: Sequence[MethodResult], seed: int, photos: Sequence[str] = ()) -> dict[str, str]:
-    """Metric -> the best method that is no control; photos: the people in the photos of "told from photos".
+    """Return metric -> best method, without controls; photos: the people in the photos of "told from photos".
 
-    It must lead over each other one: the 95 % interval of their difference, over the pairs that both have, excludes 0.
+    The 95 % interval of its difference from each other method, over the pairs that both have, must exclude 0.
     """
     found = {}
     for metric in METRICS:
@@ -37,9 +35,9 @@ def best_methods(results: Sequence[MethodResult], seed: int, photos: Sequence[st
 def difference(
     metric: Metric, one: MethodResult, other: MethodResult, seed: int, photos: Sequence[str] = ()
 ) -> Estimate | None:
-    """The metric of `one` minus that of `other` over the pairs that both have; None if these are few.
+    """The metric of `one` minus that of `other` over the pairs that both have; None below MIN_PAIRS.
 
-    Frames of one clip count once.
+    The frames of one clip count as one.
     """
     pairs = [result.pair for result in one.pairs]
     gaps = np.array(

@@ -70,5 +70,5 @@ def open_features(name: str) -> Features:
 
 
 def distance_name(features: str) -> str:
-    """What the Fréchet distance over these features is called: FID only for Inception, as its authors define it."""
+    """Name the Fréchet distance over these features: FID for Inception only, as its authors define it."""
     return "FID" if features.lower().startswith("inception") else f"Fréchet distance ({features})"

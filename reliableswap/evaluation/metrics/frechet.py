@@ -10,7 +10,7 @@ from reliableswap.errors import ReliableSwapError
 
 from .intervals import Estimate
 
-MIN_PICTURES = 16  # a covariance of fewer pictures has no meaning
+MIN_PICTURES = 16  # a covariance of fewer pictures is meaningless
 _HALVES = 50
 
 

@@ -2,7 +2,7 @@
 
 `scipy.stats.bootstrap` resamples independent values only: it neither draws whole clusters (the frames of one video)
 nor accounts for two crossed clusters (pairs that share a source or a target person). Intervals that ignore this are
-too narrow, which `tests/unit/evaluation/metrics/test_intervals.py` measures, so the code below stays.
+too narrow, as `tests/unit/evaluation/metrics/test_intervals.py` measures; hence the code below.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_Z = 1.96  # standard deviations of a normal distribution on either side of the mean that hold 95 %
-_T = (12.706, 4.303, 3.182, 2.776)  # the same of Student's distributions with 1 to 4 degrees of freedom
+_Z = 1.96  # standard deviations on either side of a normal distribution's mean that hold 95 %
+_T = (12.706, 4.303, 3.182, 2.776)  # the same for Student's t with 1 to 4 degrees of freedom
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ def bootstrap(
     groups: the label of each value; values with the same label (frames of one video) are drawn together.
     crossed: two labellings, such as source and target person. Values that share a label are correlated, so the
         interval is widened by the two-way clustered variance of the mean (Cameron, Gelbach and Miller 2011).
-    few_groups: there may be as few groups as clips in an evaluation. The interval is widened for their number, and one
-        group gives none: how it differs from others is unknown.
-    share: the values are 0 or 1. If all are equal, resampling would give an interval of no width; Wilson's is used.
+    few_groups: there may be few groups, such as clips. The interval is widened accordingly; one group gives none, as
+        the variation between groups is then unknown.
+    share: the values are 0 or 1. If all are equal, resampling would give an interval of zero width; Wilson's is used.
     """
     array = np.asarray(values, np.float64)
     known = np.isfinite(array)
@@ -80,7 +80,7 @@ def bootstrap(
 
 
 def combined(one: Estimate, other: Estimate) -> Estimate:
-    """The value of `one` with an interval for both errors, which are independent."""
+    """Return the value of `one` with an interval for both errors, which are independent."""
     low = math.hypot(one.value - one.low, other.value - other.low)
     high = math.hypot(one.high - one.value, other.high - other.value)
     return Estimate(one.value, one.value - low, one.value + high, one.count)
@@ -111,17 +111,17 @@ def _medians(
 
 
 def _few(groups: int) -> float:
-    """How much wider than a bootstrap's the interval for few groups is; NaN for one.
+    """Return the factor by which to widen a bootstrap interval for few groups; NaN for one.
 
-    Copies vary less than samples, by the square root of (k - 1) / k, and how much samples vary is itself unsure, for
-    which Student's distribution accounts.
+    Bootstrap copies vary less than samples, by the square root of (k - 1) / k. The variance of samples is itself
+    uncertain, which Student's distribution accounts for.
     """
     freedom = groups - 1
     if not freedom:
         return math.nan
     if freedom <= len(_T):
         student = _T[freedom - 1]
-    else:  # Cornish and Fisher's expansion
+    else:  # Cornish-Fisher expansion
         cube, fifth = _Z**3, _Z**5
         student = _Z + (cube + _Z) / (4 * freedom) + (5 * fifth + 16 * cube + 3 * _Z) / (96 * freedom**2)
     return math.sqrt(groups / freedom) * student / _Z

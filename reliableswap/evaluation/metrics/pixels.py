@@ -59,8 +59,8 @@ def ssim(image: np.ndarray, other: np.ndarray, where: np.ndarray | None = None) 
 def flicker(frames: np.ndarray, targets: np.ndarray, where: np.ndarray) -> float:
     """Three frames (3,H,W,3) of result and target -> grey levels by which the result flickers more, in `where` (H,W).
 
-    The flicker of a frame is its mean absolute difference from the mean of its two neighbours: steady motion leaves
-    little of it.
+    The flicker of a frame is its mean absolute difference from the mean of its two neighbours: steady motion adds
+    little to it.
     """
     return _flicker_of(frames, where) - _flicker_of(targets, where)
 

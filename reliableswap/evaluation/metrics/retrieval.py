@@ -29,7 +29,7 @@ def ranks(
     for person in range(len(names)):
         best[:, person] = similarity[:, owner == person].max(1)
     own = best[np.arange(len(queries)), [index[name] for name in wanted]]
-    # The wanted person is always as near as themselves: that gives the 1 that ranks begin with.
+    # The wanted person counts too, so ranks begin at 1.
     return np.asarray((best >= own[:, None]).sum(1))
 
 
@@ -60,7 +60,7 @@ def _rank(
     vector: Callable[[ExaminedFace], np.ndarray],
     limits: dict[str, int],
 ) -> None:
-    """Add metric -> 1 where the wanted person ranks within its limit, else 0; a failed pair finds nobody."""
+    """Add metric -> 1 where the wanted person ranks within its limit, else 0; a failed pair counts as a miss."""
     for one in results:
         if not one.refused:
             one.metrics |= dict.fromkeys(limits, 0.0)

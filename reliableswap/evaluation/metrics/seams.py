@@ -1,7 +1,7 @@
 """Seams: edges along the border of a swap that the target's photo does not have at the same place.
 
-The border is taken from the mesh's outline, a little inside of which every engine's mask ends, so that another tool's
-results are measured alike.
+The border is taken from the mesh's outline, so that other tools' results are measured in the same way. Every engine's
+mask ends slightly inside it.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from reliableswap.geometry.topology import topology
 _POINTS = 180  # along the outline
 _REACH = np.linspace(-0.06, 0.02, 17)  # face widths across it, negative inside
 _BLUR = 0.006  # face widths: finer edges are grain and hair
-_FLOOR = 1.0  # grey levels over a hundredth of the face's width; below that, an edge can't be seen
+_FLOOR = 1.0  # grey levels per hundredth of the face's width; weaker edges are invisible
 _HIGH = 95  # percentile
 
 
 def seams(result: np.ndarray, mesh: np.ndarray, photo: np.ndarray, target: np.ndarray) -> tuple[float, float]:
-    """A result (H,W,3) with its mesh (468,3), and its photo with its own -> median and 95th percentile of a ratio.
+    """Result (H,W,3) and its mesh (468,3), target's photo and mesh -> median and 95th percentile of the seam ratio.
 
-    The ratio, at each of 180 points of the outline, is that of the steepest edges across the border: the result's over
-    the photo's at the same point of the face. It is 1 everywhere if nothing was changed.
+    At each of 180 points of the outline, the ratio is the steepest edge across the border in the result, over that in
+    the photo at the same point of the face. It is 1 everywhere if nothing was changed.
     """
     ratio = _steepest(result, mesh) / _steepest(photo, target)
     return float(np.median(ratio)), float(np.percentile(ratio, _HIGH))

@@ -1,4 +1,4 @@
-"""What only clips have: flicker of a face that moves, and frames in which a face was not swapped."""
+"""Metrics of clips only: flicker of a moving face, and frames in which the face was not swapped."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from reliableswap.geometry.raster import rasterise
 
 from . import pixels
 
-_SMOOTH = 2.0  # pixels of blur that take a codec's noise away before pictures are compared
-_LEAST = 1.5  # grey levels by which a swapped face differs at least
-_TIMES = 2.0  # and how many times as much as the surroundings, which a codec has changed as well
-_CODEC = 5.0  # the most grey levels that a codec changes; more is another picture
+_SMOOTH = 2.0  # pixels of blur, to remove codec noise before pictures are compared
+_LEAST = 1.5  # grey levels by which a swapped face differs from the target, at least
+_TIMES = 2.0  # and as a multiple of the difference of the surroundings, which a codec changes too
+_CODEC = 5.0  # the largest change by a codec in grey levels; more means another picture
 
 
 def moved_with(picture: np.ndarray, mesh: np.ndarray, onto: np.ndarray) -> np.ndarray:
-    """(H,W,3) uint8 a picture whose face with a mesh (468,3) is laid onto another mesh; the rest stays as it is."""
+    """Return the picture (H,W,3) uint8 with its face warped from a mesh (468,3) onto another; the rest is unchanged."""
     raster = rasterise(onto, picture.shape[:2])
     x, y = raster.planes(np.ascontiguousarray(mesh[:, :2]), outside=-1.0)
     moved = cv2.remap(picture, cv2.merge([x, y]), None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
@@ -26,8 +26,8 @@ def moved_with(picture: np.ndarray, mesh: np.ndarray, onto: np.ndarray) -> np.nd
 def flicker(frames: np.ndarray, targets: np.ndarray, meshes: np.ndarray) -> float:
     """Three frames (3,H,W,3) of result and target, the target's meshes (3,468,3) -> grey levels of flicker.
 
-    The neighbours' faces are laid onto the middle frame's mesh, so that motion does not count. Then it is how much more
-    the result's face changes than the target's own: expressions and the mesh's jitter change both alike.
+    The neighbours' faces are warped onto the middle frame's mesh, so that motion does not count. Flicker is how much
+    more the result's face changes than the target's own: expressions and the mesh's jitter change both alike.
     """
     before, now, after = meshes
     shape = frames.shape[1:3]

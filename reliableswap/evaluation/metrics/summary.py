@@ -56,8 +56,8 @@ def add_frechet_distances(
     """Add a method's Fréchet distances to four sets of real photos; others: features of photos that no pair uses.
 
     A result shares pose, light and background with its target, so the unchanged target is nearest to the targets, and
-    the source photo nearest to the sources. A method that pastes parts of both is near to all photos of the pairs. Only
-    photos that no result was made of give no advantage to a copy.
+    the source photo nearest to the sources. A method that pastes parts of both is near to all photos of the pairs. A
+    comparison with photos that no result was made from favours no copy.
     """
     done = [one for one in result.pairs if one.face is not None]
     made = [one.face.features for one in done if one.face is not None]

@@ -1,4 +1,4 @@
-"""Which pictures a probe learns from and which it is tested on: nobody is on both sides."""
+"""Split pictures into those that train a probe and those that test it: nobody appears on both sides."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from reliableswap.errors import ReliableSwapError
 
-MIN_PICTURES = 16  # results, and photos: fewer train no probe
+MIN_PICTURES = 16  # results, and as many photos, that it takes to train probes
 _FOLDS, _REPEATS = 10, 3
 
 Cast = tuple[str, str]  # the source's and the target's person of a result
@@ -17,7 +17,7 @@ Cast = tuple[str, str]  # the source's and the target's person of a result
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """Numbers of results and photos, to learn from and to be tested on."""
+    """Indices of the results and photos to train and to test with."""
 
     train_results: np.ndarray
     train_photos: np.ndarray
@@ -26,10 +26,10 @@ class Fold:
 
 
 def make_folds(results: Sequence[Cast], photos: Sequence[str], seed: int) -> list[Fold]:
-    """The folds for these results and photos (each photo's person); raise if there are too few of them.
+    """Return the folds for these results and photos (each photo's person); raise if there are too few.
 
-    A probe is tested on the results of some targets and on photos of some other people. Nobody in these pictures, as
-    source, as target or in a photo, is in a picture that it learns from.
+    A probe is tested on the results of some targets and on photos of some other people. Nobody in the test pictures, as
+    source, target or in a photo, appears in a training picture.
     """
     rng = np.random.default_rng(seed)
     sources, targets = (np.array(side) for side in zip(*results, strict=True))
@@ -52,9 +52,10 @@ def make_folds(results: Sequence[Cast], photos: Sequence[str], seed: int) -> lis
 def _rounds(
     sources: np.ndarray, targets: np.ndarray, shown: np.ndarray, rng: np.random.Generator
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield numbers of results, and of the photos to compare these with: photos of people who are not their targets.
+    """Yield indices of results, and of the photos to compare them with: photos of people who are not their targets.
 
-    People in no pair are best. If there are too few, half of the targets are compared with photos of the other half.
+    People in no pair are preferred. If there are too few, each half of the targets is compared with photos of everybody
+    else.
     """
     free = np.flatnonzero(~np.isin(shown, np.concatenate([sources, targets])))
     if len(free) >= max(MIN_PICTURES, len(targets) / 2):

@@ -1,4 +1,4 @@
-"""The figures "told from photos" of every method, from the views of results and of real photos."""
+"""Compute "told from photos" for every method, from the views of results and of real photos."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Natural:
-    """What to look with, and real photos of the same kind to compare with; the pairs' own photos are known anyway."""
+    """The viewer, and real photos of the same kind to compare with, in addition to the pairs' own photos."""
 
     viewer: Viewer
     photos: Sequence[Shot] = ()
@@ -31,7 +31,7 @@ class Natural:
 
 @dataclass(frozen=True, eq=False)
 class RealPhotos:
-    """The plan of comparisons, and the views of its photos by their number in the plan."""
+    """The plan of comparisons, and the views of its photos by their index in the plan."""
 
     plan: Plan
     views: Mapping[int, FaceViews] = field(default_factory=dict)
@@ -44,7 +44,7 @@ class RealPhotos:
 def see_photos(
     natural: Natural, pairs: Sequence[Pair], faces: Mapping[Shot, ExaminedFace], work: Work, seed: int
 ) -> RealPhotos:
-    """Plan the comparisons and look at the photos that they need; raise if there are too few."""
+    """Plan the comparisons and view the photos that they need; raise if there are too few."""
     found = {shot: examined.face for shot, examined in faces.items()}
     for one in work(_found, [shot for shot in natural.photos if shot not in found], lambda shot: (shot,)):
         found |= one
@@ -66,14 +66,14 @@ def _found(instruments: Instruments, shot: Shot) -> dict[Shot, Face]:
 
 
 def _viewed(instruments: Instruments, item: tuple[Shot, Face]) -> FaceViews:
-    """A task: what the probes see of a photo's face."""
+    """A task: the views of a photo's face."""
     assert instruments.viewer is not None
     shot, face = item
     return instruments.viewer(shot.read(), face)
 
 
 def add_told(result: MethodResult, real: RealPhotos, seed: int) -> None:
-    """Add a method's figures, and each result's share in them to its metrics."""
+    """Add the estimates to a method, and each result's share of comparisons to its metrics."""
     pairs = [one.pair for one in result.pairs]
     groups = [pair.clip or pair.name for pair in pairs]
     is_video = any(pair.clip is not None for pair in pairs)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-PENALTY = 1.0  # half of it times the squared length of the weights is added to the mean loss
+PENALTY = 1.0  # the mean loss plus half of this times the squared norm of the weights is minimised
 _STEPS, _ENOUGH = 25, 1e-6
 
 
@@ -23,7 +23,7 @@ class Probe:
     scale: np.ndarray
 
     def score(self, features: np.ndarray) -> np.ndarray:
-        """(N,D) -> (N,) log odds that these are no photos."""
+        """(N,D) -> (N,) log odds that these are results and not photos."""
         return np.asarray((features - self.mean) / self.scale @ self.weights + self.offset)
 
 
@@ -35,7 +35,7 @@ def fit(results: np.ndarray, photos: np.ndarray, penalty: float = PENALTY) -> Pr
     y = np.concatenate([np.ones(len(results)), np.zeros(len(photos))])
     share = np.where(y == 1, 0.5 / len(results), 0.5 / len(photos))
     ridge = np.full(x.shape[1], penalty)
-    ridge[-1] = 1e-6  # the offset is free; a tiny penalty keeps the system regular
+    ridge[-1] = 1e-6  # hardly a penalty on the offset, but enough to keep the system non-singular
     w = np.zeros(x.shape[1])
     for _ in range(_STEPS):
         chance = 1 / (1 + np.exp(-np.clip(x @ w, -500, 500)))
@@ -49,7 +49,7 @@ def fit(results: np.ndarray, photos: np.ndarray, penalty: float = PENALTY) -> Pr
 
 
 def wins(ones: np.ndarray, others: np.ndarray) -> float:
-    """Scores (N,), (M,) -> the share of pairs in which the first is larger; a tie is half. This is the AUC."""
+    """Scores (N,), (M,) -> the share of pairs in which the first is larger; a tie counts half. This is the AUC."""
     ordered = np.sort(others)
     below = np.searchsorted(ordered, ones, "left") + np.searchsorted(ordered, ones, "right")
     return float(below.mean() / (2 * len(others)))

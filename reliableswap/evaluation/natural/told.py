@@ -1,7 +1,7 @@
 """Told from photos: how well a fresh linear probe tells results from real photos of other people.
 
-0.5: it can't. 1: it always can. The figure is the area under the ROC curve (AUC): the share of pairs of a result and a
-photo, which the probe did not learn from, in which it takes the result for the result.
+The figure is the area under the ROC curve (AUC), 0.5 for chance and 1 for always: the share of pairs of a result and a
+photo, neither of which trained the probe, in which it scores the result higher.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .probe import fit, wins
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """Who is compared with whom, the same for every method. results, photos: the people in them."""
+    """Which results are compared with which photos, the same for every method. results, photos: the people in them."""
 
     results: Sequence[Cast]
     photos: Sequence[str]
@@ -32,18 +32,18 @@ class Plan:
 
     @property
     def used(self) -> list[int]:
-        """The numbers of the photos that some probe sees."""
+        """The indices of the photos that some probe sees."""
         seen = [part for fold in self.folds for part in (fold.train_photos, fold.test_photos)]
         return [int(number) for number in np.unique(np.concatenate(seen))]
 
     def others(self, result: int, photos: np.ndarray) -> np.ndarray:
-        """Of these photos, the numbers of those that show neither the source nor the target of a result."""
+        """Return those of the photos that show neither the source nor the target of a result."""
         return np.array([n for n in photos if self.photos[n] not in self.results[result]], int)
 
 
 @dataclass(frozen=True, eq=False)
 class Told:
-    """Shares of comparisons that the probe gets right: of each result (N,) and of each photo (M,); NaN without any."""
+    """Share of comparisons that the probe gets right, for each result (N,) and photo (M,); NaN without any."""
 
     results: np.ndarray
     photos: np.ndarray
@@ -55,23 +55,23 @@ class Told:
     def estimate(
         self, plan: Plan, seed: int, groups: Sequence[str], is_video: bool = False
     ) -> Estimate | None:
-        """The AUC with its interval, which is that of the results and that of the photos together."""
+        """Return the AUC with an interval that combines the errors of sampling results and photos."""
         people = () if is_video else tuple(zip(*plan.results, strict=True))
         one = bootstrap(self.results, seed, groups=groups, crossed=people, few_groups=is_video)
         other = bootstrap(self.photos, seed, groups=plan.photos)
         if one is None or other is None:
             return None
         both = combined(one, other)
-        low, high = np.clip((both.low, both.high), 0.0, 1.0).tolist()  # NaN stays
+        low, high = np.clip((both.low, both.high), 0.0, 1.0).tolist()  # np.clip keeps NaN
         return Estimate(both.value, low, high, both.count)
 
 
 def told(
     results: Mapping[int, np.ndarray], photos: Mapping[int, np.ndarray], plan: Plan
 ) -> tuple[Told, Told]:
-    """Features (P,D) of the parts of each picture, by its number in the plan -> told by picture, and by single part.
+    """Features (P,D) of the parts of each picture, by its index in the plan -> Told by picture, and by single part.
 
-    A picture's score is the mean of its parts'. Results that are missing (failures) are left out.
+    A picture's score is the mean of its parts' scores. Missing results (failures) are left out.
     """
     sums = np.zeros((2, len(plan.results), len(plan.photos)))
     counts = np.zeros((len(plan.results), len(plan.photos)))

@@ -1,4 +1,4 @@
-"""What the probes see of a face: features of two networks, of the whole crop and of patches inside the face."""
+"""The views of a face that probes see: features of two networks, of the whole crop and of patches inside the face."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from reliableswap.geometry.regions import oval
 
 WHOLE_SIZE, PATCH_SIZE = 256, 512  # pixels of the aligned crops
 PATCH_STRIDE = 16
-MAX_PATCHES = 96  # of a face, evenly spread: neighbours overlap, so more of them say little more
+MAX_PATCHES = 96  # per face, evenly spread: neighbours overlap, so more would add little
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +62,7 @@ def patch_features(fine: Tensor, coarse: Tensor) -> np.ndarray:
 
 
 def patches_inside(mesh: np.ndarray) -> np.ndarray:
-    """Mesh (468,3) in the crop of PATCH_SIZE -> numbers of at most MAX_PATCHES patches that lie inside the face."""
+    """Mesh (468,3) in the crop of PATCH_SIZE -> indices of at most MAX_PATCHES patches that lie inside the face."""
     mask = oval(mesh, (PATCH_SIZE, PATCH_SIZE))
     cells = PATCH_SIZE // PATCH_STRIDE
     share = cv2.resize(mask, (cells, cells), interpolation=cv2.INTER_AREA)

@@ -3,8 +3,8 @@
     FACES                a TSV file as for `pairs` (or a folder with pairs.tsv) whose targets are clips
     OUTPUTS/NAME.mp4     results (or .mkv, .mov, .webm); NAME is the column `name`, or TARGET__SOURCE
 
---frames evenly spaced frames of each clip are measured, each with its two neighbours (for flicker). The largest face of
-a frame counts.
+A number of evenly spaced frames of each clip (--frames) is measured, each with its two neighbours (for flicker). The
+largest face of a frame counts.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FRAMES = 60
 
 
 def clips(faces: Path, count: int, frames: int = FRAMES) -> list[Pair]:
-    """Return a pair for each chosen frame of at most `count` clips; 0 frames: all of each clip."""
+    """Return a pair for each chosen frame of at most `count` clips; 0 frames means all of each clip."""
     pairs = []
     for pair in read_pairs(faces)[:count]:
         if pair.truth is not None:
@@ -37,10 +37,10 @@ def clips(faces: Path, count: int, frames: int = FRAMES) -> list[Pair]:
 
 
 def chosen_frames(count: int, wanted: int) -> list[int]:
-    """Evenly spaced numbers of `wanted` frames out of `count`, or all; 0 wants all."""
+    """Return `wanted` evenly spaced frame numbers out of `count`; all of them for 0 or if there are no more."""
     if wanted < 0:
         raise ReliableSwapError(f"--frames {wanted} is negative; give 0 for all frames, or a number")
     if wanted == 0 or wanted >= count:
         return list(range(count))
-    edge = 1 if count >= wanted + 2 else 0  # the first and the last frame have one neighbour only
+    edge = 1 if count >= wanted + 2 else 0  # the first and the last frame have only one neighbour
     return sorted({round(x) for x in np.linspace(edge, count - 1 - edge, wanted)})

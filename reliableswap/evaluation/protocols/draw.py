@@ -1,4 +1,4 @@
-"""Drawing random pairs of different people."""
+"""Draw random pairs of different people."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def draw_pairs(
     rng = np.random.default_rng(seed)
     sources, targets = _rounds(sorted(sources_from) or names, rng), _rounds(names, rng)
     pairs: dict[str, Pair] = {}
-    waiting: list[str] = []  # sources that were drawn for their own face
+    waiting: list[str] = []  # sources that were drawn while they were the target
     repeats = 0
     while len(pairs) < count:
         target = next(targets)
@@ -68,7 +68,7 @@ def _rounds(names: Sequence[str], rng: np.random.Generator) -> Iterator[str]:
 
 
 def _next_source(sources: Iterator[str], waiting: list[str], target: str) -> str:
-    """Return the next source who is not the target; whoever is skipped waits for the next pair."""
+    """Return the next source who is not the target; keep skipped ones for the next pair."""
     fit = next((i for i, name in enumerate(waiting) if name != target), None)
     source = waiting.pop(fit) if fit is not None else next(sources)
     while source == target:

@@ -1,4 +1,4 @@
-"""Pairs as a TSV file: reading a user's list, and writing a protocol's pairs for other tools."""
+"""Read a user's list of pairs from a TSV file, and write a protocol's pairs for other tools."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _read_row(table: Path, number: int, row: dict[str, str]) -> Pair:
 
 
 def write_pairs(pairs: Sequence[Pair], path: Path) -> None:
-    """Write the pairs as a TSV file; files in its folder are written relative to it."""
+    """Write the pairs as a TSV file; paths inside its folder are written relative to it."""
     if any(pair.clip for pair in pairs):
         raise ReliableSwapError(
             "the pairs of ffpp and video are frames, which a list of photos can't hold; name results of ffpp "

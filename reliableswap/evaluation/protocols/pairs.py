@@ -2,9 +2,9 @@
 
 pairs             a TSV file (or a folder with pairs.tsv) with the columns `source` and `target`, and optionally
                   `name`, `source_person`, `target_person`, `reference`, `truth`; paths are relative to the file
-identity-folders  FOLDER/PERSON/*.jpg, one sub-folder per person. Sources are people with at least two photos, if
-                  there are any, so that a result can be compared with a photo that the method never saw
-ffhq              FOLDER/**/*.png, every photo is another person
+identity-folders  FOLDER/PERSON/*.jpg, one sub-folder per person. If at least two people have several photos, only
+                  these are sources, so that a result can be compared with a photo that the method never saw
+ffhq              FOLDER/**/*.png, each photo shows a different person
 celebahq          as ffhq; with CelebA's two text files beside the photos, one person's photos are never paired
 ffpp              FaceForensics++ as its script downloads it (below)
 video             as pairs, but the targets are clips (below)
@@ -36,10 +36,10 @@ def make_pairs(
     held_out: float | None = None,
     frames: int = FRAMES,
 ) -> list[Pair]:
-    """Return the protocol's pairs, at most `count`; equal photos, count and seed give equal pairs.
+    """Return the protocol's pairs, at most `count`; the same photos, count and seed give the same pairs.
 
-    held_out: of identity-folders, use only the people that a training leaves out at this percentage.
-    frames: of video, how many of each clip; 0 is all.
+    held_out: for identity-folders, use only the people that training leaves out at this percentage.
+    frames: for video, how many frames of each clip; 0 means all.
     """
     if count < 1:
         raise ReliableSwapError(f"--pairs {count} leaves nothing to measure; give at least 1")

@@ -1,4 +1,4 @@
-"""Whose photos a folder holds, by the layout of a protocol."""
+"""Group the photos of a folder by person, as the layout of a protocol defines."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def find_photos(folder: Path) -> list[Photo]:
 
 
 def identity_folders(faces: Path, held_out: float | None = None) -> dict[str, list[Path]]:
-    """Person -> photos, from one sub-folder per person; held_out: only the people that a training leaves out."""
+    """Person -> photos, from one sub-folder per person; held_out: only the people that training leaves out."""
     people: dict[str, list[Path]] = {}
     for photo in find_photos(faces):
         if photo.path.parent == faces:
@@ -41,7 +41,7 @@ def identity_folders(faces: Path, held_out: float | None = None) -> dict[str, li
 
 
 def celebahq(faces: Path) -> dict[str, list[Path]]:
-    """Person -> photos, by CelebA's lists if they lie beside the photos; else every photo is another person."""
+    """Person -> photos, by CelebA's lists if they lie beside the photos; else each photo shows a different person."""
     photos = [photo.path for photo in find_photos(faces)]
     mapping, identities = faces / _MAPPING, faces / _IDENTITIES
     if mapping.is_file() != identities.is_file():
@@ -64,5 +64,5 @@ def celebahq(faces: Path) -> dict[str, list[Path]]:
 
 
 def ffhq(faces: Path) -> dict[str, list[Path]]:
-    """Photo -> itself: every photo is another person."""
+    """Photo -> itself: each photo shows a different person."""
     return {str(photo.path): [photo.path] for photo in find_photos(faces)}

@@ -1,4 +1,4 @@
-"""Reading single frames of a video by number, with PyAV."""
+"""Read single frames of a video by number, with PyAV."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def frame_count(path: Path) -> int:
 
 @lru_cache(maxsize=16)
 def frame_times(path: Path) -> tuple[float, ...]:
-    """The time stamps of all frames in seconds, in display order, as the container states them."""
+    """The timestamps of all frames in seconds, in display order, as the container states them."""
     with _open(path) as container:
         stream = container.streams.video[0]
         try:
@@ -77,7 +77,7 @@ class FrameReader:
             self._rewind()
         while index not in self.recent:
             self._decode_next(index)
-        # Of frames whose rows PyAV pads it gives a view, which dlib does not take.
+        # PyAV returns a strided view of frames with padded rows, which dlib does not accept.
         return np.ascontiguousarray(self.recent[index].to_ndarray(format="rgb24"))
 
     def _decode_next(self, wanted: int) -> None:

@@ -29,7 +29,7 @@ _CAPTION = ("cos_source", "cos_target", "pose", "expression")  # metrics below a
 
 @dataclass(frozen=True)
 class Image:
-    """A JPEG as a data address; no address: the method failed, for the reason in `text`."""
+    """A JPEG as a data: URL; an empty address means that the method failed, for the reason in `text`."""
 
     address: str
     text: str = ""
@@ -81,7 +81,7 @@ def _plots(methods: Sequence[MethodResult], colours: dict[str, str]) -> list[str
 
 
 def _side_by_side(evaluation: Evaluation, methods: Sequence[MethodResult]) -> list[list[Image]]:
-    """Source, target and every method's result of some pairs, chosen evenly over the protocol's order."""
+    """Source, target and every method's result for some pairs, evenly spaced in the protocol's order."""
     count = min(_SIDE_BY_SIDE, len(evaluation.pairs))
     chosen = [i * len(evaluation.pairs) // count for i in range(count)]
     return [

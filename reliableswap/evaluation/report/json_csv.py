@@ -1,4 +1,4 @@
-"""The report for programs: JSON, and a CSV of every pair."""
+"""The machine-readable report: JSON, and a CSV of every pair."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def scatter(dots: Sequence[Dot], x: Metric, y: Metric) -> str:
         return ""
     check_installed()
     import matplotlib as mpl
-    from matplotlib.figure import Figure  # no pyplot: it would choose a display
+    from matplotlib.figure import Figure  # no pyplot: it would choose a display backend
 
     with mpl.rc_context({**_STYLE, "svg.hashsalt": f"{x.key} {y.key}"}):
         figure = Figure(figsize=(4.6, 3.4), layout="constrained")
@@ -89,9 +89,9 @@ def scatter(dots: Sequence[Dot], x: Metric, y: Metric) -> str:
 
 
 def _reach(estimate: Estimate, metric: Metric) -> list[list[float]]:
-    """[[below], [above]] of the value in shown units, 0 without an interval.
+    """Return [[below], [above]], how far the interval reaches from the value in displayed units; 0 without one.
 
-    Rounding may put an end on the wrong side of the value.
+    Clamped at 0, as rounding may put an end on the wrong side of the value.
     """
     if not estimate.has_interval:
         return [[0.0], [0.0]]
@@ -100,7 +100,7 @@ def _reach(estimate: Estimate, metric: Metric) -> list[list[float]]:
 
 
 def _inline(svg: str, label: str) -> str:
-    """Turn an SVG file into an element of an HTML page: no XML header, addresses of namespaces or fixed size."""
+    """Turn an SVG file into an element of an HTML page: no XML header, namespace URLs or fixed size."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg)

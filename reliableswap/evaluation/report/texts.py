@@ -55,7 +55,7 @@ def _card_metrics(evaluation: Evaluation, info: RunInfo, method: MethodResult) -
 
 
 def render(template: str, **values: Any) -> str:
-    """Fill in a template of this package; HTML templates escape what they are given."""
+    """Fill in a template of this package; HTML templates escape the values."""
     return environment().get_template(template).render(**values)
 
 
@@ -73,6 +73,6 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    # A JSON string is a YAML string, too.
+    # A JSON string is also a YAML string.
     loaded.filters["quote"] = lambda text: json.dumps(text, ensure_ascii=False)
     return loaded

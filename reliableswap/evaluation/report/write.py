@@ -1,4 +1,4 @@
-"""Writing the report's files into one folder."""
+"""Write the report's files into one folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FILES = ("report.md", "index.html", "report.json", "pairs.csv", "model-index.yam
 
 
 def check_output(folder: Path | None, overwrite: bool = False) -> Path:
-    """Return the report's folder; raise if nothing could be written there after a long measurement."""
+    """Return the report's folder; raise now if the report could not be written after a long measurement."""
     if folder is None:
         raise ReliableSwapError("where should the report go? give -o FOLDER")
     if folder.is_file():

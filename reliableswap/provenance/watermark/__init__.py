@@ -1,6 +1,6 @@
-"""The invisible watermark: 32 bits in the pixels that outlive recompression, resizing and cropping.
+"""The invisible watermark: 32 bits in the pixels that survive recompression, resizing and cropping.
 
-`default_watermark()` is ReliableSwap's own. Anything else that follows `Watermark` can take its place.
+`default_watermark()` is ReliableSwap's own. Any other implementation of `Watermark` can replace it.
 Public names load on first use.
 """
 

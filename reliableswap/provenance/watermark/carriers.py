@@ -18,7 +18,7 @@ PERIOD = 64.0  # pixels of a tile in a picture of at most FULL_AREA pixels
 FULL_AREA = 3 << 19  # larger pictures are marked and read as if they were reduced to this many pixels
 REACH = 14  # the largest |ky| and |kx|
 
-_LOWEST = 3.5  # waves a tile; lower ones are more visible, and pictures hold most of their own energy there
+_LOWEST = 3.5  # waves per tile; lower ones are more visible, and pictures hold most of their own energy there
 _DATA = SYMBOLS  # carriers of data; each carries two signs, and each sign is carried twice
 _STRIDE = 77  # spreads neighbouring signs over the frequencies
 _SEED = "reliableswap-lattice-1"
@@ -114,7 +114,7 @@ def _digest(ky: int, kx: int) -> bytes:
 
 
 def _half_plane() -> list[tuple[int, int]]:
-    """Frequencies in the ring, one of each pair of opposite ones, without those of the grid of 8x8 blocks."""
+    """Frequencies in the ring, one of each pair of opposite ones, without those of JPEG's block grid."""
     return [
         (ky, kx)
         for ky in range(-REACH, REACH + 1)

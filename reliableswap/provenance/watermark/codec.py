@@ -34,7 +34,7 @@ def encode(payload: int) -> np.ndarray:
 
 
 def decode(values: np.ndarray) -> tuple[int, float] | None:
-    """Payload and confidence of (192,) noisy signs, or None if the likeliest message is not one of ours."""
+    """Payload and confidence of (192,) noisy signs, or None if the likeliest message is not a valid one."""
     bits = _likeliest(values)
     message = int("".join(map(str, bits)), 2)
     head = message >> 16

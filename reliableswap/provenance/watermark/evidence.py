@@ -1,4 +1,4 @@
-"""What pixels show of the mark: fine detail, made equally strong everywhere and at every frequency."""
+"""The evidence of a mark in pixels: fine detail, made equally strong everywhere and at every frequency."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _WINDOW = 0.05  # cycles a pixel over which the spectrum is smoothed
 
 @dataclass(frozen=True)
 class Evidence:
-    """spectrum: (H',W'/2+1) complex Fourier transform of detail (H,W), padded to (H',W'). level: its usual power."""
+    """spectrum: (H',W'/2+1) complex Fourier transform of detail (H,W), padded to (H',W'). level: its smoothed power."""
 
     spectrum: np.ndarray
     level: np.ndarray
@@ -36,7 +36,7 @@ class Evidence:
         )
 
     def lattice(self) -> np.ndarray:
-        """(29,29) complex amplitudes of the waves of a picture that was not resized: they are in the spectrum."""
+        """(29,29) complex amplitudes of the waves of a picture that was not resized, taken from the spectrum."""
         rows = np.arange(-REACH, REACH + 1) * (self.padded[0] // _TILE) % self.padded[0]
         columns = np.arange(REACH + 1) * (self.padded[1] // _TILE)
         places = np.ix_(rows, columns)
@@ -61,9 +61,9 @@ def local_detail(pixels: np.ndarray) -> np.ndarray:
 
 
 def whiten(detail: np.ndarray) -> Evidence:
-    """Find the power of the frequencies of (H,W) detail, smoothed, so that peaks are cut."""
+    """Estimate the smoothed power of (H,W) detail at each frequency, raised at high peaks so that these are cut."""
     height, width = detail.shape
-    # Multiples of the tile, so that its waves are in the spectrum.
+    # Multiples of the tile, so that its waves fall on bins of the spectrum.
     padded = tuple(_TILE * cv2.getOptimalDFTSize(-(-side // _TILE)) for side in (height, width))
     spectrum = np.fft.rfft2(detail, s=padded)
     power = _power(spectrum)

@@ -1,4 +1,4 @@
-"""ReliableSwap's own watermark. docs/provenance.md describes it for whoever wants to read it without this package."""
+"""ReliableSwap's own watermark. docs/provenance.md describes how to read it without this package."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from .read import read
 from .write import write
 
 SMALLEST_SIDE = 128  # pixels; a smaller picture is not marked
-_MOST_ALONE = 16  # frames that are read one by one
+_MOST_ALONE = 16  # frames that are read one by one, at most
 _SMALLEST_READ = 48  # pixels; the side of the smallest marked picture after the strongest reduction
 
 
 class LatticeWatermark:
     """64 bits in a lattice of mid-frequency waves in the luminance, repeated every 64 pixels.
 
-    Read at any size between 0.3 and 2.7 times the marked one, in crops, mirrored and in quarter turns; not after
-    other turns or bends. Pictures with a side below 128 pixels are returned unchanged by `embed`, and `read` is None.
+    Readable at 0.3 to 2.7 times the marked size, in crops, mirrored and rotated by multiples of 90 degrees; not after
+    other rotations or warps. `embed` returns pictures with a side below 128 pixels unchanged, and `read` returns None.
     """
 
     name = "reliableswap-lattice-1"
@@ -31,7 +31,7 @@ class LatticeWatermark:
         """Return (H,W,3) uint8 RGB `pixels` with the 32-bit payload; unchanged if a side is below 128 pixels.
 
         faces: boxes x0 y0 x1 y1 in pixels, inside which the mark is stronger, so that a crop of a face carries it.
-        An earlier mark of a picture that was not resized since is replaced; two of different sizes stay both.
+        An earlier mark is replaced if the picture was not resized since; otherwise both stay.
         """
         _check(pixels)
         if min(pixels.shape[:2]) < SMALLEST_SIDE:
@@ -45,8 +45,8 @@ class LatticeWatermark:
     def read_many(self, frames: Iterable[np.ndarray]) -> Reading | None:
         """Read the payload that all (H,W,3) uint8 RGB frames, of one size, carry at the same place.
 
-        Their detail is averaged: the mark stays, and what moves fades. If that shows nothing, up to 16 frames are read
-        one by one: where the camera moves, a video codec carries the mark along with the picture.
+        Their detail is averaged, which keeps the mark and fades what moves. If that shows nothing, up to 16 frames are
+        read one by one: where the camera moves, a video codec moves the mark along with the picture.
         """
         total: np.ndarray | None = None
         alone: list[np.ndarray] = []

@@ -1,4 +1,4 @@
-"""The mark in the frames of a clip: the same waves in every frame, with a strength that is computed now and then."""
+"""The mark in the frames of a clip: the same waves in every frame, with a strength that is updated every few frames."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EVERY = 6  # frames for which one strength is used
 
 
 class MovingMark:
-    """Gives the change that marks a frame of one size. An earlier mark is not taken out: look for it before."""
+    """Compute the change that marks a frame of one size. An earlier mark is not removed: look for it first."""
 
     def __init__(self, payload: int, height: int, width: int) -> None:
         self.fits = min(height, width) >= SMALLEST_SIDE
@@ -30,7 +30,7 @@ class MovingMark:
     def change(self, pixels: np.ndarray, faces: Sequence[Box] = ()) -> np.ndarray | None:
         """(H,W) float32 grey levels to add to a frame (H,W,3) uint8, the next in order; None for small frames.
 
-        The same array for as long as the change is the same.
+        Return the same array as long as the change is the same.
         """
         if not self.fits:
             return None

@@ -1,4 +1,4 @@
-"""How long the tile is in these pixels: the mark repeats, so the detail resembles itself at multiples of the period."""
+"""Find the size of the tile: the mark repeats, so the detail correlates with itself at multiples of the period."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from .evidence import Evidence
 SMALLEST, LARGEST = 16.0, 176.0  # pixels
 _STEP = 0.001  # relative, between the periods that are tried
 _LAGS = 4  # tiles to each side that are compared at first
-_HIGHEST = 6.0  # the most that one lag counts, in medians of all lags
+_HIGHEST = 6.0  # the most that one lag counts, in multiples of the median of all lags
 _TRIES = 5  # periods that are worth reading at
 
 
 def candidates(evidence: Evidence) -> Iterator[tuple[float, float]]:
     """Yield likely periods (y, x) in pixels, the likeliest first."""
     likeness, extent = evidence.likeness(), evidence.extent
-    # Cut, so that the few strong likenesses of a picture that repeats something do not hide the mark's many weak ones.
+    # Clipped, so that the few strong peaks of a repetitive picture do not hide the mark's many weak ones.
     likeness = np.minimum(likeness, _HIGHEST * np.median(np.abs(likeness)))
     periods = SMALLEST * np.exp(np.arange(0, np.log(LARGEST / SMALLEST), _STEP))
     scores = _score(likeness, extent, periods, periods, 1)
@@ -30,7 +30,7 @@ def candidates(evidence: Evidence) -> Iterator[tuple[float, float]]:
 
 
 def _refined(likeness: np.ndarray, extent: tuple[int, ...], period: float) -> tuple[float, float]:
-    """Compare tiles that are farther and farther apart, to know the period along each axis more exactly."""
+    """Refine the period along each axis, by comparing tiles that are farther and farther apart."""
     period_y = period_x = period
     spread = 1
     while True:
@@ -46,7 +46,7 @@ def _refined(likeness: np.ndarray, extent: tuple[int, ...], period: float) -> tu
 def _score(
     likeness: np.ndarray, extent: tuple[int, ...], periods_y: np.ndarray, periods_x: np.ndarray, spread: int
 ) -> np.ndarray:
-    """(N,) mean likeness at the multiples of each of N periods, in units of its chance deviation."""
+    """(N,) likeness at the multiples of each of N periods: the sum over the square root of their number."""
     across = np.arange(-_LAGS, _LAGS + 1)
     lags = np.array([(i, j) for i in range(_LAGS + 1) for j in across if i > 0 or j > 0]) * spread
     y, x = np.outer(periods_y, lags[:, 0]), np.outer(periods_x, lags[:, 1])

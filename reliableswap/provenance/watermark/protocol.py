@@ -1,4 +1,4 @@
-"""What an invisible watermark does, whoever made it."""
+"""The interface of an invisible watermark."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Watermark(Protocol):
     """Writes a 32-bit payload into pixels and reads it without the original.
 
     A picture too small to carry the mark is returned unchanged by `embed`, and `read` finds nothing in it:
-    `Reading` or None is the only proof that a picture carries the mark.
+    only a `Reading` proves that a picture carries the mark.
     """
 
     name: str
@@ -40,5 +40,5 @@ class Watermark(Protocol):
         ...
 
     def read_many(self, frames: Iterable[np.ndarray]) -> Reading | None:
-        """Read the payload that all (H,W,3) uint8 frames of a clip carry, adding up what each frame shows."""
+        """Read the payload that all (H,W,3) uint8 frames of a clip carry, adding up the evidence of each frame."""
         ...

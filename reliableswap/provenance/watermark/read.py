@@ -50,7 +50,7 @@ def _lattices(evidence: Evidence) -> Iterator[np.ndarray]:
 
 
 def _orientations(lattice: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the amplitudes of the picture as it is, mirrored, and in quarter turns of both."""
+    """Yield the amplitudes of the picture as it is and mirrored, each in four rotations by 90 degrees."""
     for mirrored in (lattice, lattice[:, ::-1]):
         for turns in range(4):
             yield np.rot90(mirrored, turns)
@@ -59,7 +59,7 @@ def _orientations(lattice: np.ndarray) -> Iterator[np.ndarray]:
 def _decode(lattice: np.ndarray) -> Found | None:
     """Decode (29,29) amplitudes.
 
-    A shift of the picture turns each wave's phase by an angle that is linear in its frequency. At the right shift the
+    A shift of the picture rotates each wave's phase by an angle that is linear in its frequency. At the right shift the
     known waves add up to the highest crest.
     """
     ours = carriers()

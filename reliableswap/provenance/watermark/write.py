@@ -15,22 +15,22 @@ from .protocol import Box
 from .read import Found, find_unchanged
 
 FACE_GAIN = 1.1  # amplitude on a face relative to the same texture elsewhere
-# dB: the mark of a picture of 512 x 512, how much weaker it gets when the area doubles, and the limits.
+# PSNR of the mark in dB: for a picture of 512 x 512, the rise when the area doubles, and the limits.
 _PSNR, _PSNR_STEP, _LOWEST_PSNR, _HIGHEST_PSNR = 42.0, 1.5, 40.3, 44.0
 _FLAT = 0.66  # grey levels of the mark where there is no texture
 _TEXTURE = 0.21  # further grey levels of the mark for each grey level of texture
 _MOST_TEXTURE = 12.0  # grey levels; an edge is not taken for texture
-_STEP = 4  # pixels for one of the maps of strength, which is smooth
-_WINDOW = (3, 3)  # of that map's pixels: over which texture is averaged
-# The mark in grey levels that is not seen where nothing hides it, in pictures up to _USUAL_AREA; larger ones are looked
-# at reduced, and read from more tiles. Then what each grey level of texture hides.
+_STEP = 4  # pixels of the picture to one of the maps of strength, which are smooth
+_WINDOW = (3, 3)  # of those maps' pixels, over which texture is averaged
+# Grey levels of the mark that are invisible where nothing hides it, in pictures up to _USUAL_AREA. Larger ones get a
+# weaker mark: they are viewed reduced, and read from more tiles. Last: what each grey level of texture hides.
 _UNSEEN, _USUAL_AREA, _HIDDEN = 0.35, 1 << 22, 1.0
 
 
 def write(pixels: np.ndarray, payload: int, faces: Sequence[Box] = ()) -> np.ndarray:
     """(H,W,3) uint8 `pixels` with the mark. The same change goes to red, green and blue.
 
-    An earlier mark at the same period is taken out first: two on the same waves would disturb each other.
+    An earlier mark at the same period is removed first: two on the same waves would disturb each other.
     """
     height, width = pixels.shape[:2]
     zoom = max(1.0, float(np.sqrt(height * width / FULL_AREA)))
@@ -45,7 +45,7 @@ def write(pixels: np.ndarray, payload: int, faces: Sequence[Box] = ()) -> np.nda
 
 
 def _earlier_mark(found: Found, grey: np.ndarray, strength: np.ndarray, period: float) -> np.ndarray:
-    """(H,W) float32 estimate of a mark in `grey`: of the strength it would have now, times a fitted factor."""
+    """(H,W) float32 estimate of a mark in `grey`: as it would be written now, times a fitted factor."""
     waves = amplitudes(encode(found.payload)) * shifts(*found.begin).conj()
     mark = strength * superpose(waves, grey.shape[0], grey.shape[1], period)
     factor = np.vdot(mark, grey - cv2.GaussianBlur(grey, (0, 0), period / 10)) / np.vdot(mark, mark)
@@ -71,19 +71,19 @@ def wave_strength(grey: np.ndarray, faces: Sequence[Box], zoom: float) -> np.nda
 
 
 def _cover(grey: np.ndarray, small: tuple[int, int]) -> np.ndarray:
-    """(h,w) float32 grey levels of what the picture itself has at the waves' frequencies; small: width, height.
+    """(h,w) float32 grey levels of the picture's own detail at the waves' frequencies; small: width, height.
 
-    Finer noise does not hide them. An edge hides nothing beside itself, so what counts is what all around has.
+    Finer noise does not hide the waves. An edge hides nothing beside it, so the minimum of the surroundings counts.
     """
     half = cv2.resize(grey, (-(-grey.shape[1] // 2), -(-grey.shape[0] // 2)), interpolation=cv2.INTER_AREA)
-    # Blurs of 1 and 4 pixels of the picture itself; reducing it blurred by half a pixel.
+    # With the half-pixel blur of reducing it, these are blurs of 1 and 4 pixels of the picture.
     band = cv2.absdiff(cv2.GaussianBlur(half, (0, 0), 0.43), cv2.GaussianBlur(half, (0, 0), 1.98))
     band = cv2.resize(band, small, interpolation=cv2.INTER_AREA)
     return cv2.erode(cv2.blur(band, _WINDOW), np.ones(_WINDOW))
 
 
 def _level(strength: np.ndarray, area: int) -> float:
-    """Factor from relative strength to grey levels."""
+    """Return the factor that turns relative strength into grey levels."""
     usual = float(np.sqrt(np.mean(np.square(strength))))
     weakest = np.clip(_PSNR + _PSNR_STEP * np.log2(area / 512**2), _LOWEST_PSNR, _HIGHEST_PSNR)
     psnr = np.clip(20 * np.log10(255 / usual), _LOWEST_PSNR, weakest)  # a busy picture hides a stronger mark

@@ -1,1 +1,1 @@
-"""The page: its frame, its theme, and one module a tab."""
+"""The page: its frame, its theme, and one module per tab."""

@@ -19,7 +19,7 @@ from reliableswap.swap.settings import MOST_YEARS
 LEAVE_ALONE = -1  # the choice of a face that gets no source
 PHOTOS = ""  # in place of the name of a trained person
 LETTERS = "ABCDEFGHIJ"[:MAX_SOURCES]  # the names of the sources
-Uploads = Sequence[File]  # as Gradio passes a gallery: one entry a picture, with its file under "image"
+Uploads = Sequence[File]  # as Gradio passes a gallery: one entry per picture, with its file under "image"
 
 
 def sources_gallery(elem_id: str) -> gr.Gallery:
@@ -163,7 +163,7 @@ def follow_person(
     engine: gr.Radio,
     choices: Sequence[gr.Dropdown],
 ) -> None:
-    """Let the page show what fits the choice of a trained person, if there is one."""
+    """Update the page when a trained person is chosen, if there are any."""
     if portrait is not None:
         person.change(
             functools.partial(show_person, worker),
@@ -192,7 +192,7 @@ def chosen_sources(person: str, gallery: Uploads | None) -> dict[int, File | Tra
 
 
 def source_names(person: str, gallery: Uploads | None) -> list[str]:
-    """What the faces' choices call the sources."""
+    """Return the names of the sources in the faces' choices."""
     if person != PHOTOS:
         return [person]
     return [f"Source {letter}" for letter in LETTERS[: len(uploaded(gallery))]]
@@ -221,7 +221,7 @@ def keep_choices(sources: int, chosen: Sequence[int]) -> list[int]:
 
 
 def mapping_of(chosen: Sequence[int], first: int = 0) -> dict[int, int]:
-    """{number of the face: number of its source} of those that are not left alone; faces count from `first`."""
+    """Return {face number: source number} for the faces that are not left alone; faces count from `first`."""
     return {number: source for number, source in enumerate(chosen, first) if source != LEAVE_ALONE}
 
 

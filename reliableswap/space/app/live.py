@@ -1,4 +1,4 @@
-"""The tab "Live": the face before the webcam gets a source, frame by frame."""
+"""The tab "Live": swap the face in front of the webcam, frame by frame."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ from reliableswap.space.work import Worker
 
 from .choosing import engine_choice
 
-_EVERY = (
-    0.05  # seconds between the frames that a browser sends; the server takes the newest and drops the others
-)
+_EVERY = 0.05  # seconds between frames from the browser; the server takes the newest and drops the others
 _CAMERA = {"video": {"width": {"ideal": 640}, "height": {"ideal": 480}}, "audio": False}
 _BEGIN = "Add a source, confirm the statement, and start the webcam."
 
@@ -84,7 +82,7 @@ def live_tab(worker: Worker) -> None:
         told = gr.skip() if session.ended else ""
         return {"url": shown.picture} if shown.picture else None, shown.words, session, told
 
-    # A notice does not reach the page from within a stream.
+    # A notice raised inside a stream does not reach the page.
     refusal.change(_tell, refusal, None, api_visibility="private", show_progress="hidden")
     webcam.stream(
         show_frame,

@@ -110,7 +110,7 @@ def _uploads() -> tuple[gr.Gallery, gr.Image]:
 
 
 def _examples() -> gr.Gallery | None:
-    """Build the gallery of examples, which is filled when somebody opens the page; None without `openpeople`."""
+    """Build the gallery of examples, which is filled when the page is opened; None without `openpeople`."""
     if not examples.available():
         return None
     gr.Markdown("Or try an example, with people who do not exist:", elem_classes="quiet")
@@ -208,7 +208,7 @@ def _swap(
     age: float,
     *given: Any,
 ) -> tuple[Any, ...]:
-    """given: the strengths, whose each part is, and then the source chosen for each face."""
+    """given: the strengths, the side of each part, and then the source chosen for each face."""
     sources, first, second = chosen_sources(person, gallery), len(STRENGTHS), len(STRENGTHS) + len(PARTS)
     strengths, parts = given[:first], dict(zip(PARTS, given[first:second], strict=True))
     faces = mapping_of(given[second:])

@@ -80,9 +80,9 @@ table.report th { font-weight: 600; overflow-wrap: normal; }
 :focus-visible { outline: 2px solid var(--primary-500) !important; outline-offset: 2px; }
 """
 
-# Make Gradio's before-and-after slider accessible: name its pictures, and let the arrow keys move its line, which they
-# do by sending the events of a mouse that drags it. And keep the two players of a clip in step: what one does, the
-# other does, at the same frame; #clip-offset says at which second of the original the result begins.
+# Make Gradio's before-and-after slider accessible: name its pictures, and let the arrow keys move its line by simulated
+# mouse drags. Keep the two players of a clip in step, at the same frame; #clip-offset says at which second of the
+# original the result begins.
 JS = """
 () => {
   const drag = (handle, step) => {

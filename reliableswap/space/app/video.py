@@ -81,7 +81,7 @@ def video_tab(worker: Worker) -> None:
             gr.Markdown("### 3 · Result", elem_classes="step")
             result = _result()
 
-    # PAGE_ONLY's events see the files' names only, and run beside the queue, so that they work during a job.
+    # The PAGE_ONLY events get only the files' names, and bypass the queue, so that they work during a job.
     follow_person(worker, person, portrait, sources, engine, choices)
     sources.change(update_choices, [person, sources, *choices], choices, **PAGE_ONLY, **UNCHECKED)
     shown = [found, message, *cards, *portraits, *choices]
@@ -177,7 +177,7 @@ def video_tab(worker: Worker) -> None:
 
 
 def forget_people(person: str, sources: Uploads | None) -> list[Any]:
-    """Clear the people of another clip, or of another part of it."""
+    """Clear the people when another clip, or another part of it, is chosen."""
     return _people_shown(None, source_names(person, sources), _NOBODY)
 
 
@@ -217,7 +217,7 @@ def _result() -> list[Any]:
 
 
 def _told(work: Iterator[Any], shown: Callable[[Any], list[Any]], outputs: int) -> Iterator[list[Any]]:
-    """What the page shows of a job: its progress, and then what `shown` makes of its last step.
+    """Yield what the page shows of a job: its progress, and then what `shown` makes of its last step.
 
     A job that ends without a last step was cancelled. The progress and the button to cancel are the last two outputs.
     """
