@@ -1,1 +1,1 @@
-"""Authors' checkpoints turned into our folders; their layer names live here too."""
+"""Convert published checkpoints to our folders; the authors' layer names are kept here."""

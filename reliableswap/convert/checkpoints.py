@@ -1,4 +1,4 @@
-"""Turn an author's checkpoint into a folder that `from_pretrained` loads."""
+"""Convert a published checkpoint to a folder that `from_pretrained` loads."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .layout import Layout, Tensors
 from .loading import load_tensors
 from .reading import find_network, read_checkpoint
 
-# Kind: (a name that only such a network has, how to tell its layout from its tensors).
+# Kind: (a tensor name that only such a network has, a function that finds its layout from its tensors).
 _KINDS: dict[str, tuple[str, Callable[[Tensors], Layout]]] = {
     "simswap": (generators.SIMSWAP_MARK, generators.simswap),
     "faceshifter": (generators.FACESHIFTER_MARK, generators.faceshifter),
@@ -32,7 +32,7 @@ _KINDS: dict[str, tuple[str, Callable[[Tensors], Layout]]] = {
     "mobilefacenet": (encoders.MOBILEFACENET_MARK, encoders.mobilefacenet),
     "perceptual": (perceptual.PERCEPTUAL_MARK, perceptual.perceptual),
 }
-# Kinds whose checkpoint is an ONNX file, which stays as it is.
+# Kinds whose checkpoint is an ONNX file, which is copied unchanged.
 _ONNX_KINDS = (*onnx_files.CONVENTIONS, "onnx-encoder")
 KINDS = (*_KINDS, *_ONNX_KINDS)
 GENERATORS = ("simswap", "faceshifter")
@@ -40,14 +40,14 @@ GENERATORS = ("simswap", "faceshifter")
 
 @dataclass(frozen=True)
 class ConversionReport:
-    """What a checkpoint was turned into."""
+    """The result of a conversion."""
 
     kind: str
     output: Path
     network: str  # the class that loads it
     variant: str
     parameter_count: int
-    unused: tuple[str, ...]  # tensors that the published network holds but never reads
+    unused: tuple[str, ...]  # tensors in the file that the published network never reads
     beside: tuple[str, ...]  # what else the file holds: optimizer states, discriminators
     checksum: str  # empty unless the network is an encoder
 
@@ -72,12 +72,12 @@ def convert(
     name: str = "",
     **settings: Any,
 ) -> ConversionReport:
-    """Turn an author's checkpoint into a folder that `from_pretrained` loads; a failure leaves no folder.
+    """Convert a published checkpoint to a folder that `from_pretrained` loads; a failure leaves no folder.
 
-    prefix: of the network's names in the file, if the file holds several networks of the kind.
+    prefix: of the network's tensor names in the file, if the file holds several networks of the kind.
     encoder: folder of the identity encoder that a generator was trained with; the generator's config will name it.
-    name: what generators' configs call an encoder.
-    settings: config values that the tensors don't tell (template, value_range, mean, std, normalised).
+    name: the encoder's name in generators' configs.
+    settings: config values that the tensors do not determine (template, value_range, mean, std, normalised).
     """
     if kind not in KINDS:
         raise WeightsError(f"unknown kind {kind!r}; choose one of {', '.join(KINDS)}")
@@ -114,7 +114,7 @@ def convert(
 def _convert_onnx(
     kind: str, source: Path, target: Path, encoder: str | Path | None, name: str, settings: dict[str, Any]
 ) -> ConversionReport:
-    """Copy an ONNX file into a folder with the config that says how to feed it."""
+    """Copy an ONNX file into a folder with the config that describes its inputs."""
     network: OnnxGenerator | OnnxIdentityEncoder
     if kind == "onnx-encoder":
         if encoder is not None:
@@ -175,7 +175,7 @@ def _encoder_settings(kind: str, folder: str | Path) -> dict[str, Any]:
 def _build(layout: Layout, settings: dict[str, Any], kind: str) -> Network:
     config = layout.config | settings
     if "identity_dim" in settings and "identity_dim" in layout.config:
-        # The tensors tell the length of the whole vector, the encoder how much of it is v_id.
+        # The tensors give the length of the whole vector, the encoder the part of it that is v_id.
         config["fixer_dim"] = (
             layout.config["identity_dim"] + layout.config["fixer_dim"] - config["identity_dim"]
         )
@@ -191,13 +191,13 @@ def _build(layout: Layout, settings: dict[str, Any], kind: str) -> Network:
 
 
 def _save(network: Network, target: Path) -> None:
-    """Write beside the target, then rename, so that the folder exists completely or not at all."""
+    """Write to a temporary folder beside the target, then rename it, so that the target is never incomplete."""
     target.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
         network.save_pretrained(part)
         part.chmod(0o755)
-        if target.is_dir():  # it is empty, and not every system renames onto a folder
+        if target.is_dir():  # it is empty, and not every system can rename onto an existing folder
             target.rmdir()
         part.replace(target)
     except BaseException:

@@ -1,4 +1,4 @@
-"""A linear map from one identity encoder's vectors to another's, fitted to faces that both have seen."""
+"""Fit a linear map from one identity encoder's vectors to another's, on faces that both have encoded."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from reliableswap.errors import ReliableSwapError
 def fit_map(ours: np.ndarray, theirs: np.ndarray, strength: float = 1e-2) -> np.ndarray:
     """(N,D) our vectors and (N,E) theirs of the same N faces -> (D,E) float32, so that ours @ map points like theirs.
 
-    Ridge regression between unit vectors. Use thousands of faces of many people, and look at `agreement` on faces
-    that were left out: a small encoder does not know all that a large one does, and what is lost shows in swaps.
+    Ridge regression between unit vectors. Use thousands of faces of many people, and check `agreement` on held-out
+    faces: a small encoder captures less than a large one, and what it misses shows in swaps.
     strength: of the ridge, as a share of the mean variance of ours.
     """
     a, b = _unit(ours), _unit(theirs)
@@ -29,7 +29,7 @@ def fit_map(ours: np.ndarray, theirs: np.ndarray, strength: float = 1e-2) -> np.
 
 
 def agreement(ours: np.ndarray, theirs: np.ndarray, embedding_map: np.ndarray) -> float:
-    """The mean cosine of mapped vectors of ours (N,D) and theirs (N,E), for faces that the map was not fitted to."""
+    """Return the mean cosine of our mapped vectors (N,D) and theirs (N,E), for faces that the map was not fitted to."""
     return float((_unit(_unit(ours) @ embedding_map) * _unit(theirs)).sum(1).mean())
 
 

@@ -9,7 +9,7 @@ from reliableswap.models.iresnet import IRESNET_LAYERS
 
 from .layout import Layout, Tensors, count
 
-# A name that only such a network has.
+# A tensor name that only such a network has.
 IRESNET_MARK = "layer1.0.prelu.weight"
 MOBILEFACENET_MARK = "gdconv.depthwise.weight"
 
@@ -37,7 +37,7 @@ def fixer(tensors: Tensors) -> Layout:
 
 
 def mobilefacenet(tensors: Tensors) -> Layout:
-    """MobileFaceNet for the 112 px identity window, trained on pictures normalised as for ImageNet."""
+    """A MobileFaceNet for the 112 px identity window, trained with ImageNet's normalisation."""
     embedding_size = tensors["conv3.weight"].shape[0] if "conv3.weight" in tensors else 128
     config = {"body": "mobilefacenet", "embedding_size": embedding_size, "name": "mobilefacenet", **_IMAGENET}
     return Layout(IdentityEncoder, f"mobilefacenet, {embedding_size}-d identity", config, {"": "trunk"})

@@ -8,7 +8,7 @@ from reliableswap.models.simswap import SimSwapGenerator
 
 from .layout import Layout, Tensors, count
 
-# A name that only such a network has.
+# A tensor name that only such a network has.
 SIMSWAP_MARK = "BottleNeck.0.style1.linear.weight"
 FACESHIFTER_MARK = "generator.AADBlk1.AAD1.conv_h.weight"
 HEAR_MARK = "up5.weight"
@@ -85,7 +85,7 @@ def hear(tensors: Tensors) -> Layout:
 
 
 def _vector_sizes(width: int) -> dict[str, int]:
-    """Sizes of v_id and v_fix in a generator's vector: 512 numbers are v_id alone, 640 are both."""
+    """Return the sizes of v_id and v_fix in a generator's vector: 640 entries hold both, any other size v_id alone."""
     fixer_dim = _FIXER_DIM if width == 512 + _FIXER_DIM else 0
     return {"identity_dim": width - fixer_dim, "fixer_dim": fixer_dim}
 

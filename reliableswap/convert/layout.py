@@ -1,4 +1,4 @@
-"""Layout: which network a published checkpoint holds, and how its names map to ours."""
+"""Layout: which network a published checkpoint holds, and how its tensor names map to ours."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ Tensors = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Layout:
-    """A published network: our class for it, the config that its tensors' shapes tell, and the two sets of names.
+    """A published network: our class for it, its config by the shapes of its tensors, and the mapping of names.
 
-    Their names and ours differ only at the beginning, so `names` maps their beginnings to ours.
+    Their names and ours differ only in a prefix, so `names` maps their prefixes to ours.
     """
 
     network: type[Network]
     variant: str
     config: dict[str, Any]
     names: dict[str, str] = field(default_factory=dict)
-    unused: tuple[str, ...] = ()  # beginnings of names that the published network never reads
+    unused: tuple[str, ...] = ()  # prefixes of tensors that the published network never reads
 
     def is_unused(self, theirs: str) -> bool:
         return theirs.startswith(self.unused)
@@ -44,7 +44,7 @@ def count(tensors: Tensors, pattern: str) -> int:
 
 
 def _with_new_beginning(name: str, beginnings: dict[str, str]) -> str:
-    """Replace the longest beginning of whole parts that is listed."""
+    """Replace the longest listed prefix; prefixes end at dots."""
     parts = name.split(".")
     for end in range(len(parts), -1, -1):
         beginning = ".".join(parts[:end])

@@ -11,11 +11,11 @@ from .layout import Layout, Tensors
 
 
 def load_tensors(network: Network, layout: Layout, tensors: Tensors, path: Path) -> None:
-    """Load a checkpoint's tensors into our network; raise with every name that is unknown, missing or misshapen."""
+    """Load a checkpoint's tensors into our network; raise with all names that are unknown, missing or misshapen."""
     wanted = network.state_dict()
     ours = {layout.ours(key): key for key in tensors if not layout.is_unused(key)}
     unknown = tuple(theirs for name, theirs in ours.items() if name not in wanted)
-    # Old files lack this counter, which changes nothing in what the network computes.
+    # Old files lack this counter, which does not affect the network's output.
     missing = tuple(
         layout.theirs(name)
         for name in wanted

@@ -1,11 +1,11 @@
-"""Others' ONNX files as networks of ours: face swappers, and the identity encoders that they were trained with.
+"""Use third-party ONNX files as our networks: face swappers, and the identity encoders that they were trained with.
 
-What is known of the published files, from the code that their authors run them with:
+Conventions of the published files, from their authors' own inference code:
 
 - inswapper_128 (InsightFace): `target` (1,3,128,128) RGB in [0,1], template arcface_128; `source` (1,512), the unit
   vector of ArcFace w600k_r50 times the file's last initializer ("emap"), normalised again.
 - hyperswap_1a/1b/1c_256 (FaceFusion): `target` (1,3,256,256) RGB in [-1,1], template arcface_128; `source` (1,512),
-  the unit vector of the same ArcFace as it is.
+  the unit vector of the same ArcFace, unchanged.
 - w600k_r50 (InsightFace): one (1,3,112,112) RGB picture in [-1,1], template arcface_112 -> (1,512).
 """
 
@@ -29,7 +29,7 @@ from reliableswap.models.onnx_identity import OnnxIdentityEncoder
 
 @dataclass(frozen=True)
 class Convention:
-    """How a family of files is fed. emap: whether vectors go through the file's last initializer."""
+    """The inputs of a family of files. emap: whether vectors are multiplied by the file's last initializer."""
 
     value_range: tuple[float, float]
     emap: bool
@@ -53,9 +53,9 @@ def swapper(
 ) -> OnnxGenerator:
     """Open a swapper's ONNX file as a generator. kind: one of CONVENTIONS.
 
-    encoder: the identity encoder of the pipeline that it goes into: the file's own, or another one with
-    `embedding_map` (its D, the file's D), as `fit_map` makes it.
-    template, value_range: if they are not the kind's.
+    encoder: the pipeline's identity encoder: the one that the file was trained with, or another one together with an
+    `embedding_map` (the encoder's D, the file's D) from `fit_map`.
+    template, value_range: override the kind's.
     """
     if kind not in CONVENTIONS:
         raise WeightsError(f"unknown kind {kind!r} of swapper; choose one of {', '.join(CONVENTIONS)}")
@@ -105,7 +105,7 @@ def identity_encoder(
     std: Sequence[float] = (0.5, 0.5, 0.5),
     name: str = "",
 ) -> OnnxIdentityEncoder:
-    """Open an identity encoder's ONNX file. mean, std: of the pixels that it takes, for pictures in [0,1]."""
+    """Open an identity encoder's ONNX file. mean, std: its input normalisation, for pictures in [0,1]."""
     path = Path(path)
     graph = _Graph(path)
     if len(graph.inputs) != 1 or graph.inputs[0].shape[1:] != (3, 112, 112):
@@ -129,11 +129,11 @@ def identity_encoder(
 @dataclass(frozen=True)
 class _Input:
     name: str
-    shape: tuple[int, ...]  # 0 where it is free
+    shape: tuple[int, ...]  # 0 for a dynamic side
 
 
 class _Graph:
-    """What an ONNX file takes and holds."""
+    """The inputs and weights of an ONNX file."""
 
     def __init__(self, path: Path) -> None:
         try:
@@ -162,7 +162,7 @@ class _Graph:
         self.parameters = sum(int(np.prod(one.dims)) for one in self._graph.initializer)
 
     def swapper_inputs(self) -> tuple[_Input, _Input]:
-        """The inputs of picture and vector."""
+        """Return the inputs for the picture and the vector."""
         pictures = [
             one for one in self.inputs if len(one.shape) == 4 and one.shape[1] == 3 and one.shape[2] > 0
         ]

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite: the layout of its published weights, and the features that losses and metrics use."""
+"""EfficientNet-Lite: the layout of its published weights, and its pretrained features for losses and metrics."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .layout import Layout, Tensors, count
 from .loading import load_tensors
 from .reading import find_network, read_checkpoint
 
-PERCEPTUAL_MARK = "_blocks.0._depthwise_conv.weight"  # a name that only such a network has
+PERCEPTUAL_MARK = "_blocks.0._depthwise_conv.weight"  # a tensor name that only such a network has
 
 
 def pretrained_perceptual_features(variant: int = 0) -> PerceptualFeatures:
@@ -39,7 +39,7 @@ def pretrained_perceptual_features(variant: int = 0) -> PerceptualFeatures:
 
 
 def perceptual(tensors: Tensors) -> Layout:
-    """EfficientNet-Lite0, 1 or 2, trained on ImageNet; its classifier is left out."""
+    """EfficientNet-Lite0, 1 or 2, trained on ImageNet, without its classifier."""
     blocks = count(tensors, "_blocks.{}._depthwise_conv.weight")
     last = f"_blocks.{blocks - 1}._project_conv.weight"
     shape = (blocks, tensors[last].shape[0] if last in tensors else 0)

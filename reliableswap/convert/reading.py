@@ -1,4 +1,4 @@
-"""Read checkpoints from strangers and find a network in them.
+"""Read untrusted checkpoints and find a network in them.
 
 This is the only module that opens pickled files, and only with `weights_only=True`.
 """
@@ -21,11 +21,11 @@ from reliableswap.models.messages import first_few
 
 from .layout import Tensors
 
-_BEGINNINGS = (b"PK", b"\x80")  # of what torch.save writes: a zip archive, or formerly a pickle
+_BEGINNINGS = (b"PK", b"\x80")  # of files by torch.save: a zip archive, or a pickle from old versions
 
 
 def read_checkpoint(path: Path) -> Any:
-    """Read a checkpoint: tensors by name, nested as in the file. No code in it ever runs."""
+    """Read a checkpoint: tensors by name, nested as in the file. No code in the file is ever run."""
     if not path.is_file():
         raise WeightsError(f"no checkpoint at {path}")
     try:
@@ -49,14 +49,14 @@ def read_checkpoint(path: Path) -> Any:
 
 @dataclass(frozen=True)
 class Found:
-    """A network's tensors without their common prefix, and the names of what else the file holds."""
+    """A network's tensors without their common prefix, and the names of everything else in the file."""
 
     tensors: Tensors
     beside: tuple[str, ...]
 
 
 def find_network(kind: str, mark: str, content: Any, path: Path, prefix: str | None = None) -> Found:
-    """Find the one network in a checkpoint that has a tensor named `mark`; `prefix` chooses among several.
+    """Find the network in a checkpoint that has a tensor named `mark`; `prefix` selects one of several.
 
     kind and path are for error messages.
     """

@@ -1,15 +1,15 @@
-"""Make a face look older or younger, along directions that were measured on photos of adults of known age.
+"""Make a face look older or younger, along directions measured on photos of adults of known age.
 
-`python -m tools.ageing` (tools/ageing.py) fits them by linear regression over age, with sex, group, pose and mouth as
-further terms, and writes ageing.json. Nothing in it shows a person. There are three, each so much a year:
+`python -m tools.ageing` (tools/ageing.py) fits them by linear regression on age, with sex, group, pose and mouth as
+further terms, and writes ageing.json. Nothing in it shows a person. There are three directions, each per year:
 
-- tone: what is added to skin tone and light at a place of the face, such as the shade of a fold beside the mouth.
-- gain: the logarithm by which fine structure at a place grows, in three octaves: wrinkles that are there deepen.
-- shape: how the mesh moves, on the mean face.
+- tone: added to the skin's colour and lightness at each place of the face, such as the shade of a fold by the mouth.
+- gain: the log gain of fine structure at each place, in three octaves: existing wrinkles deepen.
+- shape: the movement of the mesh, on the mean face.
 
-Averages of many faces are soft, so directions as they were measured change a single face too little. Their strengths
-were raised until the second network of the age gate sees about as many years as are asked for, as far as that goes
-without stains; docs/ageing.md has what is reached.
+Averages of many faces are soft, so the measured directions change a single face too little. Their strengths were raised
+until the second network of the age gate sees about the requested change in years, as far as that leaves no stains;
+docs/ageing.md has the figures.
 """
 
 from __future__ import annotations
@@ -33,23 +33,23 @@ from reliableswap.geometry.topology import topology
 from reliableswap.imaging import colour
 
 GRID = (168, 160)  # height and width in pixels of the maps, which show the mean face from the front
-PIXELS = 84.0  # of the maps in an eye distance
-OCTAVES = (1.0, 2.0, 4.0)  # sigma in pixels of the maps of the blur that ends each octave of fine structure
-COARSE = 4  # pixels of the maps for one of `gain`
-_EDGE, _FEATHER = 0.06, 0.025  # face widths inside the outline at which the change ends, and of its soft edge
-_GAINS = (1 / 3, 2.2)  # an octave shrinks and grows at most by these factors
+PIXELS = 84.0  # map pixels per eye distance
+OCTAVES = (1.0, 2.0, 4.0)  # sigmas, in map pixels, of the blurs that separate the octaves of fine structure
+COARSE = 4  # map pixels per pixel of `gain`
+_EDGE, _FEATHER = 0.06, 0.025  # in face widths: how far inside the outline the change ends, and its soft edge
+_GAINS = (1 / 3, 2.2)  # the least and the largest factor on an octave
 
 
 @dataclass(frozen=True, eq=False)
 class Ageing:
-    """What changes in a year: tone (168,160,3) Lab, gain (42,40,3) by octave, shape (468,3) in eye distances."""
+    """The change per year: tone (168,160,3) Lab, gain (42,40,3) by octave, shape (468,3) in eye distances."""
 
     tone: np.ndarray
     gain: np.ndarray
     shape: np.ndarray
 
     def mesh(self, mesh: np.ndarray, years: float) -> np.ndarray:
-        """(468,3) the mesh so many years older, in its own pose and size."""
+        """(468,3) the mesh aged by `years`, in its own pose and size."""
         if years == 0:
             return mesh
         scale, rotation, _ = onto_mean_face(mesh)
@@ -58,9 +58,9 @@ class Ageing:
     def picture(
         self, picture: np.ndarray, mesh: np.ndarray, years: float, seen: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """(H,W,3) uint8 the picture with its face so many years older, and (H,W) in 0..1 where that changed it.
+        """(H,W,3) uint8 the picture with its face aged by `years`, and (H,W) in 0..1 where that changed it.
 
-        mesh (468,3): of the face. seen: (H,W) in 0..1, where nothing is in front of it.
+        mesh (468,3): the face's. seen: (H,W) in 0..1, where nothing is in front of the face.
         """
         where = regions.window(mesh, picture.shape[:2], 0)
         corner = np.array([where[1].start, where[0].start, 0], np.float32)
@@ -81,7 +81,7 @@ class Ageing:
         return out, changed
 
     def _finer(self, light: np.ndarray, places: np.ndarray, mesh: np.ndarray, years: float) -> np.ndarray:
-        """(H,W) what is added to the lightness (H,W) where fine structure grows or shrinks."""
+        """(H,W) the change of lightness (H,W) that makes fine structure grow or shrink."""
         inside = (regions.oval(mesh, light.shape[:2]) + 1e-3).astype(np.float32)
         pixel = regions.face_width(mesh) / map_width()
         gains = cv2.remap(self.gain, (places + 0.5) / COARSE - 0.5, None, cv2.INTER_LINEAR)
@@ -109,19 +109,19 @@ def map_width() -> float:
 
 @lru_cache(maxsize=1)
 def ageing() -> Ageing:
-    """The directions that ship with the package."""
+    """Return the directions that ship with the package."""
     data = json.loads(files("reliableswap.faces").joinpath("ageing.json").read_text("utf-8"))
     maps = {name: _whole(unpacked(data[name])) for name in ("tone", "gain")}
     return Ageing(**maps, shape=unpacked(data["shape"]))
 
 
 def _whole(half: np.ndarray) -> np.ndarray:
-    """A map from its left half: directions are symmetric."""
+    """Return a map from its left half: directions are symmetric."""
     return np.concatenate([half, half[:, ::-1]], 1)
 
 
 def packed(values: np.ndarray) -> dict[str, Any]:
-    """An array as compressed 8-bit numbers with a scale, as ageing.json holds it."""
+    """Pack an array into compressed 8-bit numbers with a scale, as in ageing.json."""
     scale = float(np.abs(values).max()) / 127 or 1.0
     numbers = np.rint(values / scale).astype(np.int8)
     text = base64.b64encode(zlib.compress(numbers.tobytes(), 9)).decode()
@@ -129,13 +129,13 @@ def packed(values: np.ndarray) -> dict[str, Any]:
 
 
 def unpacked(value: Mapping[str, Any]) -> np.ndarray:
-    """The array, float32."""
+    """Return the array of a `packed` value, float32."""
     numbers = np.frombuffer(zlib.decompress(base64.b64decode(value["values"])), np.int8)
     return numbers.reshape(value["shape"]).astype(np.float32) * np.float32(value["scale"])
 
 
 def _blurred(plane: np.ndarray, inside: np.ndarray, sigma: float) -> np.ndarray:
-    """(H,W) the plane blurred within the face, so that hair and background do not shade its edge."""
+    """(H,W) the plane blurred within the face alone, so that hair and background do not bleed into its edge."""
     sigma = max(sigma, 0.3)
     mass = cv2.GaussianBlur(inside, (0, 0), sigma)
     return np.asarray(cv2.GaussianBlur(plane * inside, (0, 0), sigma) / mass, np.float32)

@@ -1,7 +1,7 @@
 """Crop templates, and the crops that all networks see.
 
-A template is five points on a square canvas. For a canvas k times as large they become (x + 0.5) * k - 0.5, because
-pixel centres are whole numbers: a crop of twice the size covers exactly the same piece of the photo.
+A template is five points on a square canvas. On a canvas k times as large, x becomes (x + 0.5) * k - 0.5, because pixel
+centres are whole numbers: a crop of twice the size covers exactly the same part of the photo.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from reliableswap.geometry.resampling import crop_method
 
 _SEEN = 128  # side of the crops that networks see
-_AVERAGED = 1.25  # photo pixels for one of a larger crop beyond which they are averaged
+_AVERAGED = 1.25  # photo pixels per pixel of a larger crop above which they are averaged
 
 _ARCFACE_112 = (
     (38.2946, 51.6963),
@@ -68,7 +68,7 @@ TEMPLATES: dict[str, Template] = {
                 (313.08905, 371.15118),
             ),
         ),
-        # FFHQ's, 1.2 times as large around (256, 290): the head with its hair, and little behind it.
+        # FFHQ's, scaled by 1.2 around (256, 290): the head with its hair, and little background.
         Template(
             "head_512",
             512,
@@ -89,7 +89,7 @@ FIXER_WINDOW = (slice(56, 112), slice(36, 92))  # rows 56:112, columns 28:84 of 
 
 
 def to_planes(image: np.ndarray) -> np.ndarray:
-    """(H,W,3) uint8 -> (1,3,H,W) float32 in [-1,1], as networks take pictures; in channels-last memory."""
+    """(H,W,3) uint8 -> (1,3,H,W) float32 in [-1,1], the networks' input; in channels-last memory."""
     scaled = cv2.addWeighted(image, 1 / 127.5, image, 0.0, -1.0, dtype=cv2.CV_32F)
     return scaled.transpose(2, 0, 1)[None]
 
@@ -131,11 +131,11 @@ def crop(
     method: int = cv2.INTER_LINEAR,
     most: float = 2.0,
 ) -> np.ndarray:
-    """(size,size,C) the photo warped by the matrix (2,3) photo -> crop, averaged where it is reduced.
+    """(size,size,C) the photo warped by the matrix (2,3) photo -> crop, averaged where it shrinks much.
 
-    Bilinear sampling alone aliases when a large photo goes into a small crop, which changes identity vectors. Networks
-    have learnt from it; for crops that people will look at, method is that of geometry.resampling.
-    most: photo pixels for one of the crop beyond which they are averaged.
+    Bilinear sampling alone aliases when a large photo becomes a small crop, which changes identity vectors. Networks
+    were trained on bilinear crops; for crops that people will look at, choose `method` by geometry.resampling.
+    most: average if one crop pixel covers more than this many photo pixels, along a side.
     """
     shrink = 1.0 / np.sqrt(abs(np.linalg.det(matrix[:, :2])))
     if shrink <= most:
@@ -149,7 +149,7 @@ def crop(
 
 
 def generators_crop(image: np.ndarray, matrix: np.ndarray, size: int, quick: bool = False) -> np.ndarray:
-    """(size,size,C) the crop of a photo that a generator is given; quick: as for `resampling.sharp`."""
+    """(size,size,C) the crop of a photo for a generator; quick: as for `resampling.sharp`."""
     most = 2.0 if size <= _SEEN and not quick else _AVERAGED
     return crop(image, matrix, size, method=crop_method(size, quick), most=most)
 
@@ -163,7 +163,7 @@ def align(
 
 
 def paste_back(crop_image: np.ndarray, matrix: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """(H,W,C) the crop warped back to where it came from, in a photo of that shape that is zero elsewhere."""
+    """(H,W,C) the crop warped back to its place in a photo of that shape; zero elsewhere."""
     height, width = shape
     return cv2.warpAffine(crop_image, inverse(matrix), (width, height), flags=cv2.INTER_LINEAR)
 
@@ -171,8 +171,8 @@ def paste_back(crop_image: np.ndarray, matrix: np.ndarray, shape: tuple[int, int
 def upright(points5: np.ndarray, size: int, scale: float = 3.4) -> np.ndarray:
     """(2,3) the matrix photo -> upright square crop, whose side is `scale` times the distance from eyes to mouth.
 
-    The line between the eyes and the line from eyes to mouth both say what is upright. In a profile the first one is
-    short and so its direction is noise, and in a bowed head the second one is.
+    The line between the eyes and the line from eyes to mouth both define what is upright, each weighted by its length.
+    In a profile the first line is short and its direction is noise; in a bowed head, the second.
     """
     z = np.asarray(points5, np.float64) @ np.array([1, 1j])
     eyes, mouth = z[:2].mean(), z[3:].mean()

@@ -1,4 +1,4 @@
-"""Crops as tensors of torch's."""
+"""Crops as PyTorch tensors."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Whether a face has a beard: a logistic regression over what a VisibilityNet says that the lower face shows.
+"""Whether a face has a beard: a logistic regression on the classes that a VisibilityNet sees on the lower face.
 
 `python -m tools.beards` (tools/beards.py) fits it to the labels of FFHQ thumbnails and prints its figures. Of held-out
-people with half a beard and more, 70 % are above a half and 13 % above 0.98; of shaven men 2 % and none, of women 0.5 %
+people with at least half a beard, 70 % score above 0.5 and 13 % above 0.98; of shaven men 2 % and none, of women 0.5 %
 and none.
 """
 
@@ -17,16 +17,14 @@ import numpy as np
 from reliableswap.geometry import regions
 
 _CLASSES = ("hair", "beard", "front", "skin")
-_MIDDLE, _EDGE = (
-    0.1,
-    0.03,
-)  # of the face's width: the middle of the lower face, and where its edge is no longer sure
+# Distances from the outline, of the face's width: the middle of the lower face begins at the first; the second leaves
+# out the uncertain edge.
+_MIDDLE, _EDGE = 0.1, 0.03
 TERMS = 3 * (len(_CLASSES) + 1)
 
 
 def lower_shares(odds: Mapping[str, np.ndarray], dark: np.ndarray, mesh: np.ndarray) -> np.ndarray:
-    """(15,) the shares of hair, beard, things, skin and dark pixels on chin and cheeks, on the upper lip, and along the
-    jaw.
+    """(15,) the shares of hair, beard, objects, skin and dark pixels on chin and cheeks, upper lip, and along the jaw.
 
     odds: (H,W) in 0..1 of each class, by name. dark: (H,W) one where a pixel is as dark as a beard.
     """
@@ -43,13 +41,13 @@ def lower_shares(odds: Mapping[str, np.ndarray], dark: np.ndarray, mesh: np.ndar
 
 
 def bearded(shares: np.ndarray) -> float:
-    """The probability of a beard, by the lower face's shares (15,)."""
+    """Return the probability of a beard, given the lower face's shares (15,)."""
     weights, bias = _model()
     return float(1 / (1 + np.exp(-np.clip(weights @ shares + bias, -30, 30))))
 
 
 def share_of(odds: np.ndarray, region: np.ndarray) -> float:
-    """The mean of odds (H,W) in a region (H,W)."""
+    """Return the mean of odds (H,W) in a region (H,W)."""
     return float((odds * region).sum() / max(float(region.sum()), 1.0))
 
 

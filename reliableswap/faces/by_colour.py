@@ -1,10 +1,10 @@
-"""Judge by colour what covers a face.
+"""Find what covers a face by colour.
 
-A skin model is fitted to each face: a robust Gaussian in Lab over cheeks, nose and chin, with a linear change of light
-across the face removed. Pixels far from the model count as covered; the limit is lower on the forehead and at the
-temples, where hair hangs. Brows, eyes and lips belong to the face whatever their colour, and so does dark hair on the
-lower face: a beard is part of the person. The model cannot see what has the colour of skin, such as a hand; over the
-mouth a classifier notices that the mouth is missing.
+A skin model is fitted to each face: a robust Gaussian in Lab over cheeks, nose and chin, with a linear lighting
+gradient across the face removed. Pixels far from the model count as covered; the limit is lower on the forehead and at
+the temples, where hair hangs. Brows, eyes and lips belong to the face whatever their colour, and so does dark hair on
+the lower face: a beard is part of the person. The model cannot detect covers of skin colour, such as a hand; for those
+over the mouth, a classifier detects that the mouth is missing.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from reliableswap.imaging import colour
 
 from .looks import MOUTH
 
-_SAMPLE = [  # mesh points around skin that hair seldom reaches: two cheeks and the nose
+_SAMPLE = [  # rings of mesh points around skin that hair seldom reaches: two cheeks and the nose
     [116, 117, 118, 101, 36, 206, 216, 192, 213, 147, 123],
     [345, 346, 347, 330, 266, 426, 436, 416, 433, 376, 352],
     [6, 122, 3, 51, 48, 4, 278, 281, 248, 351],
 ]
 # Distances from the skin model, in its standard deviations, at which a pixel is covered with probability 0.5.
 _LIMIT_CENTRE, _LIMIT_FOREHEAD, _LIMIT_SIDE = 5.0, 3.0, 3.2
-_BARE_LIMIT = 3.0  # distances up to here are skin tone, shadow and blush
-_HIGHLIGHT = 0.6  # factor on the distance of pixels that are brighter than the model: skin shines
+_BARE_LIMIT = 3.0  # smaller distances are skin tone, shadow and blush
+_HIGHLIGHT = 0.6  # factor on the distance of pixels brighter than the model: skin shines
 _MOUTH_MISSING = (-1.0, -2.0)  # classifier scores between which a mouth goes from visible to covered
 _MOUTH_MISSING_STRICT = (-2.0, -3.0)  # leaving out a source's mouth costs the most likeness
-_PROFILE = 0.5  # sine of the yaw from which the mouth is not judged
+_PROFILE = 0.5  # sine of the yaw from which the mouth classifier is not used
 _TURNED = 0.3  # sine of the yaw from which the head counts as turned
 _COVERED = 0.3  # a pixel covered by more than this belongs to a cover's shape
-_SURE = 1.6  # some pixel of a cover exceeds the limit by this factor; a shadow's seldom do
-_FLOOR = np.array([5.0, 2.2, 2.6])  # least standard deviations of L, a, b: grain and JPEG are not hair
+_SURE = 1.6  # a cover has a pixel that exceeds the limit by this factor; shadows seldom do
+_FLOOR = np.array([5.0, 2.2, 2.6])  # least standard deviations of L, a, b: grain and JPEG noise are not hair
 
 
 class Colours:
-    """What the judgements of a face in a picture (H,W,3) uint8 share, each computed when it is first asked for.
+    """Values that the strict and the normal search for covers share, each computed on first use.
 
-    mouth: the log odds that the mouth is seen; None: they are looked for.
+    picture: (H,W,3) uint8. mouth: the log odds that the mouth is visible; None: compute them.
     """
 
     def __init__(self, picture: np.ndarray, mesh: np.ndarray, mouth: float | None = None) -> None:
@@ -70,7 +70,7 @@ class Colours:
 
     @cached_property
     def hair(self) -> np.ndarray:
-        """(H,W) the odds that a pixel is not skin; only where there is a `distance`."""
+        """(H,W) the probability that a pixel is not skin; needs a `distance`."""
         assert self.distance is not None
         odds = (self.distance - self.limits) * 2.0
         return np.asarray(1 / (1 + np.exp(-np.clip(odds, -30, 30))))
@@ -88,20 +88,20 @@ class Colours:
 
     @cached_property
     def bare(self) -> np.ndarray:
-        """(H,W) skin by its tone; only where there is a `distance`."""
+        """(H,W) skin by its tone; needs a `distance`."""
         assert self.distance is not None
         return regions.skin(self.mesh, self.shape) * np.clip(_BARE_LIMIT + 0.5 - self.distance, 0, 1)
 
 
 def covered_by_colour(seen: Colours, worn: np.ndarray, strict: bool) -> tuple[np.ndarray, np.ndarray]:
-    """(H,W), (H,W) `hidden` and `bare` of a face, as visibility.Covers has them; worn: (H,W) its glasses."""
+    """(H,W), (H,W) `hidden` and `bare` of a face, as in visibility.Covers; worn: (H,W) its glasses."""
     mesh, shape, width, face = seen.mesh, seen.shape, seen.width, seen.face
     if seen.distance is None:
         worn = worn * face
         return worn, regions.skin(mesh, shape) * (1 - worn)
     own, beard = seen.features, seen.beard
     turned = abs(mesh[234, 2] - mesh[454, 2]) > _TURNED * width
-    if not (strict and turned):  # behind a turned nose the background would pass for a nostril
+    if not (strict and turned):  # beside a turned nose, the background would be taken for a nostril
         own = np.maximum(own, regions.nostrils(mesh, shape))
     own = regions.feathered(cv2.dilate(own, regions.disc(0.02 * width)), 0.015 * width)
     if strict and turned:
@@ -120,7 +120,7 @@ def covered_by_colour(seen: Colours, worn: np.ndarray, strict: bool) -> tuple[np
 
 
 def _from_outside(hair: np.ndarray, sure: np.ndarray, face: np.ndarray, width: float) -> np.ndarray:
-    """(H,W) the covers that reach in over the outline, as hair, hats and hands do, and are more than a faint shadow."""
+    """(H,W) the covers that cross the outline, as hair, hats and hands do, and are more than a faint shadow."""
     count, pieces = cv2.connectedComponents((hair * face > _COVERED).astype(np.uint8))
     inner = cv2.erode(face, regions.disc(0.04 * width), borderType=cv2.BORDER_CONSTANT, borderValue=0)
     kept = np.zeros(count, np.float32)
@@ -132,7 +132,7 @@ def _from_outside(hair: np.ndarray, sure: np.ndarray, face: np.ndarray, width: f
 def _over_mouth(seen: Colours, limits: tuple[float, float]) -> np.ndarray:
     """(H,W) the face below the nose where no mouth is visible: a hand, a cup or a microphone is in front of it.
 
-    A hand has the colour of skin, so the skin model cannot see it. Profiles are not judged.
+    A hand has the colour of skin, so the skin model cannot detect it. Zero for profiles.
     """
     mesh, shape, width = seen.mesh, seen.shape, seen.width
     if abs(mesh[234, 2] - mesh[454, 2]) > _PROFILE * width:
@@ -183,7 +183,7 @@ def skin_distance(lab: np.ndarray, mesh: np.ndarray) -> np.ndarray | None:
         keep = distance <= max(float(np.partition(distance, (n := len(x) * 3 // 5))[n]), 4.0)
     columns = ((np.arange(shape[1]) - centre[0]) / unit).astype(np.float32)
     rows = ((np.arange(shape[0]) - centre[1]) / unit).astype(np.float32)
-    # Beyond the sampled skin the slope is a guess, so it is limited.
+    # Beyond the sampled skin the lighting gradient is a guess, so limit it.
     columns, rows = np.clip(columns, -0.4, 0.4), np.clip(rows, -0.4, 0.4)[:, None]
     light = [flat + columns * across + rows * down for flat, across, down in plane.T.astype(np.float32)]
     rest = [seen - lit for seen, lit in zip(cv2.split(lab), light, strict=True)]

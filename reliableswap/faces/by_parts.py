@@ -1,7 +1,7 @@
-"""What covers a face, from what a VisibilityNet says that its pixels show.
+"""Find what covers a face from the classes that a VisibilityNet gives its pixels.
 
-The network is sure of fringes, glasses and things, and calls many beards hair or a thing, for few photos have a
-labelled beard. So the mesh says which hair is the face's own.
+The network is reliable on fringes, glasses and objects, but takes many beards for hair or an object, because few
+training photos have a labelled beard. So the mesh decides which hair belongs to the face.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from .beards import bearded, lower_shares, share_of
 from .by_colour import free_brows, hairlike, skin_distance
 from .parts import OWN
 
-# Odds that a pixel is not the face's own between which it goes from visible to covered: of a target, of a source.
+# Probabilities of not being the face's own between which a pixel goes from visible to covered: of a target, a source.
 _FOREIGN, _FOREIGN_STRICT = (0.6, 0.9), (0.25, 0.55)
-_BARE = (0.5, 0.8)  # odds of skin between which a pixel goes from other things to bare
-_GLASSES = (0.01, 0.02)  # share of a face that looks like glasses between which it may wear some after all
-_BEHIND = 0.04  # of the face's width: how far beside background and hair a source's pixel is not trusted
-_BEYOND = 0.08  # of the face's width: how far a beard goes on beyond the mesh
+_BARE = (0.5, 0.8)  # probabilities of skin between which a pixel goes from other things to bare
+_GLASSES = (0.01, 0.02)  # shares of the face that look like glasses between which it may wear some after all
+_BEHIND = 0.04  # of the face's width: how far from background and hair a source's pixels are not trusted
+_BEYOND = 0.08  # of the face's width: how far a beard extends beyond the mesh
 _NO_SKIN = 3.0  # distance from the skin model from which a pixel is not skin
 _TURNED = 0.3  # sine of the yaw from which the head counts as turned
-_BETWEEN = 0.04  # of the face's width: how far from hair or what is as dark the skin of a beard's gaps lies
-_SURE = (0.3, 0.5)  # probability of a beard from which dark skin may be what shows between its hairs
-# Shares of hair around the mouth from which a beard may have begun, and on chin and upper lip from which one has grown.
+_BETWEEN = 0.04  # of the face's width: how far from hair or dark pixels the skin in a beard's gaps may lie
+_SURE = (0.3, 0.5)  # probabilities of a beard between which dark skin is taken for a beard's gaps
+# Shares of hair: around the mouth, from which there may be a beard; on chin and upper lip, from which it is full.
 _MOUSTACHE, _BEARDED = (0.03, 0.08), (0.25, 0.4)
 
 
 def covered_by_parts(
     odds: Mapping[str, np.ndarray], picture: np.ndarray, mesh: np.ndarray, worn: np.ndarray, strict: bool
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """(H,W), (H,W) and a number: `hidden`, `bare` and `bearded` of the face in a picture (H,W,3) uint8, as
-    visibility.Covers has them.
+    """Return `hidden` (H,W), `bare` (H,W) and `bearded` of the face in a picture (H,W,3) uint8, as in
+    visibility.Covers.
 
     odds: (H,W) in 0..1 of each class, by name. worn: (H,W) its glasses.
     """
@@ -48,15 +48,15 @@ def covered_by_parts(
     dark = dark_pixels(picture, mesh)
     beard, between = _beard(odds, dark, mesh, strict)
     own = own + odds["hair"] * regions.feathered(np.maximum(eyes, beard), 0.015 * width)
-    # On a beard a dark thing would be taken for one, as by the rules of colour.
+    # On a beard, a dark object counts as beard, as in by_colour.
     own = own + odds["front"] * regions.feathered(beard * dark, 0.01 * width)
     own = own + odds["glasses"] * (1 - _trust_in_glasses(odds["glasses"], face, bool(worn.any()), strict))
     foreign = _FOREIGN_STRICT if strict else _FOREIGN
     hidden = rising(1 - own, foreign)
     if strict:  # include the shadow that covers cast
         hidden = cv2.dilate(hidden, regions.disc(0.015 * width))
-        # Where the mesh reaches over the outline, the edge of what is behind the face is stretched with the skin.
-        # Beside hair single strands lie on the skin. A beard may be stretched, and beside it lies the rest of it.
+        # Hide skin near the background, which would be stretched with it where the mesh extends beyond the outline, and
+        # skin near hair, where single strands lie on it. Not near a beard: the beard itself may be stretched.
         around = 1 - np.maximum(eyes, cv2.dilate(beard, regions.disc(_BEYOND * width)))
         behind = rising((odds["background"] + odds["hair"]) * around, foreign)
         hidden = np.maximum(hidden, cv2.dilate(behind, regions.disc(_BEHIND * width)))
@@ -68,15 +68,15 @@ def covered_by_parts(
 
 
 def _trust_in_glasses(odds: np.ndarray, face: np.ndarray, worn: bool, strict: bool) -> float:
-    """How far the class glasses counts beside what GlassesNet found, which knows that clear lenses show the eyes: for a
-    source, and where there is more than a corner of an eye that looks like glasses."""
+    """Return how far to trust the class glasses, in 0..1. Where GlassesNet found glasses, trust it for a source only:
+    GlassesNet knows that eyes show through clear lenses. Else more than a corner of an eye must look like glasses."""
     if worn:
         return float(strict)
     return float(rising(share_of(odds, face), _GLASSES))
 
 
 def dark_pixels(picture: np.ndarray, mesh: np.ndarray) -> np.ndarray:
-    """(H,W) one where a pixel is as dark and pale as a beard and is not of the face's skin."""
+    """(H,W) one where a pixel is as dark and pale as a beard and does not have the skin's colour."""
     lab = colour.to_lab(picture)
     distance = skin_distance(lab, mesh)
     if distance is None:
@@ -87,10 +87,10 @@ def dark_pixels(picture: np.ndarray, mesh: np.ndarray) -> np.ndarray:
 def _beard(
     odds: Mapping[str, np.ndarray], dark: np.ndarray, mesh: np.ndarray, strict: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(H,W) where hair is a beard, and (H,W) where dark skin between its hairs is no bare skin.
+    """(H,W) where hair is a beard, and (H,W) where dark skin shows between its hairs and does not count as bare.
 
-    Hair is none if nothing grows around the mouth, nor at the edge of the lower face if nothing covers chin and upper
-    lip: there long hair or a scarf hangs. At the edge of a turned source it may be the background.
+    Hair is no beard if there is none around the mouth. At the edge of the lower face it is no beard either if chin and
+    upper lip are free: it is long hair or a scarf. At the edge of a turned source's face it may be the background.
     """
     shape, width = dark.shape, regions.face_width(mesh)
     face, lower, lips = regions.oval(mesh, shape), regions.lower_face(mesh, shape), regions.lips(mesh, shape)

@@ -1,4 +1,4 @@
-"""Find the faces in a photo with a FaceDetector, and read their meshes with a MeshNet."""
+"""Find the faces in a photo with a FaceDetector, and their meshes with a MeshNet."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from .odds import sigmoid
 
 _VIEW = 192  # pixels; the side of the views of a second look
 _LOOKS = ((48, False), (72, True), (110, False))  # the face's size in each view, and whether it is mirrored
-_NEVER = -6.0  # a logit; lower ones count as this
+_NEVER = -6.0  # lower logits count as this one
 _SAME = 0.4  # a detection in a view that overlaps the face by more than this is the face
-_CONVINCING = 1.0  # the least mean logit of the looks beside a sure face
-_POSSIBLE = -0.5  # and where there is none
-_TINY = (6, 8)  # by what `side` is divided for the last passes, where none before finds a sure face
-_WHOLE = 0.5  # detections that overlap more than this are of one size; a part of a face overlaps it less
-_LARGEST = 224  # pixels of a face in the main pass; larger ones must agree with what smaller copies show
-_SAME_FACE = 0.75  # the overlap from which they do
+_CONVINCING = 1.0  # the least mean logit over the looks, if another face is sure
+_POSSIBLE = -0.5  # the same if no face is sure
+_TINY = (6, 8)  # divisors of `side` for the last passes, which run if no pass before found a sure face
+_WHOLE = 0.5  # detections that overlap more than this have one size; a part of a face overlaps it less
+_LARGEST = 224  # pixels: larger faces in the main pass must agree with a detection in a smaller copy
+_SAME_FACE = 0.75  # overlap from which two detections agree
 _LARGE = 0.2  # of the photo's longer side: a face of this size or more is best found in a small copy
 _PART = 0.25  # a doubtful detection that overlaps a sure one by more than this is a part of it
 
@@ -32,12 +32,11 @@ _PART = 0.25  # a doubtful detection that overlaps a sure one by more than this 
 class SearchSettings:
     """How thoroughly to search. Sizes are in pixels; the network finds faces of about 12 to 320 px.
 
-    score: the least score of a face. sure: detections below this score are looked at again, closely; 0 turns it off.
-    overlap: detections that overlap more than this are one face. side: the photo's
-    longer side in the main pass. fine_side: photos of more than twice `side` are also searched for small faces, with
-    their longer side reduced to this; 0 turns it off. turns: clockwise rotations in degrees to try when no face is
-    found in the upright photo. min_size: smaller faces, in photo pixels, are left out. max_faces: only so many of the
-    largest faces are kept.
+    score: the least score of a face. sure: detections below this score get a closer second look; 0 turns it off.
+    overlap: detections that overlap more than this are one face. side: the photo's longer side in the main pass.
+    fine_side: photos of more than twice `side` are also searched for small faces, with their longer side reduced to
+    this; 0 turns it off. turns: clockwise rotations in degrees to try when no face is found in the upright photo.
+    min_size: smaller faces, in photo pixels, are left out. max_faces: keep at most this many, the largest ones.
     """
 
     score: float = 0.6
@@ -69,9 +68,8 @@ def find_faces(
 def find_large_face(
     detector: ArrayDetector, image: np.ndarray, settings: SearchSettings | None = None
 ) -> Detection | None:
-    """Return the largest face of an RGB photo (H,W,3) uint8 if a look at a small copy finds it large and is sure of it.
-
-    It takes a fraction of the time of `find_faces`, to which None leaves the photo.
+    """Return the largest face of an RGB photo (H,W,3) uint8 if it is large and the detector is sure of it in a small
+    copy; else None, and `find_faces` has to search. Takes a fraction of the time of `find_faces`.
     """
     settings = settings or SearchSettings()
     rows = merge(_pass(detector, image, _small_side(settings), settings.score), settings.overlap)
@@ -88,7 +86,7 @@ def add_meshes(
 ) -> list[Face]:
     """Return the detections with their meshes and presence; all crops run in one batch.
 
-    A second pass crops by the first pass's mesh, which is more accurate than a detector's five points.
+    Each further pass crops by the mesh of the one before, which is more accurate than a detector's five points.
     """
     if not faces:
         return []
@@ -106,36 +104,36 @@ def add_meshes(
 
 
 def _search(detector: ArrayDetector, image: np.ndarray, settings: SearchSettings) -> np.ndarray:
-    """(N,15) box, points, score in photo pixels from all passes over the photo as it is."""
+    """(N,15) box, points, score in photo pixels from all passes over the unturned photo."""
     longest = max(image.shape[:2])
     found = [_pass(detector, image, settings.side, settings.score)]
-    # In a smaller copy, a face that fills the photo has a size that the network detects best: in the main pass half of
-    # it may look more like a face than the whole. A photo that is as small already was looked at.
+    # In a smaller copy, a face that fills the photo has the size that the network detects best; in the main pass, half
+    # of it may look more like a face than the whole. A photo that small already was searched at its own size.
     if longest > _small_side(settings):
         small = _pass(detector, image, _small_side(settings), settings.score)
         most = _LARGEST * max(1.0, longest / settings.side)
         found = [_small_or_agreed(rows, most, small) for rows in found] + [small]
     if longest > settings.side // 4 and not any((rows[:, 14] >= settings.sure).any() for rows in found):
-        # A face that fills a photo to its edges is still too large there; its eyes and mouth look like small faces.
+        # A face that fills the whole photo is still too large there; its eyes and mouth look like small faces.
         found.append(_pass(detector, image, settings.side // 4, settings.score))
     if settings.fine_side and longest > 2 * settings.side:
         found.append(_small_faces(detector, image, settings))
     rows = merge(np.concatenate(found), settings.overlap)
     for side in (settings.side // part for part in _TINY):
-        # The parts of a wrinkled face look like small faces, too. A tiny copy shows no wrinkles.
+        # The parts of a wrinkled face look like small faces too. A tiny copy shows no wrinkles.
         if longest > side and not (rows[:, 14] >= settings.sure).any():
             rows = merge(_with_rough(rows, _pass(detector, image, side, settings.score)), settings.overlap)
     return _without_doubtful(detector, image, rows, settings)
 
 
 def _small_or_agreed(rows: np.ndarray, most: float, others: np.ndarray) -> np.ndarray:
-    """(M,15) of detections (N,15) those of up to `most` pixels, and the larger ones that others (K,15) agree with."""
+    """(M,15) the detections (N,15) of up to `most` pixels, and the larger ones that agree with one of others (K,15)."""
     agreed = [(overlaps(row, others) > _SAME_FACE).any() for row in rows]
     return rows[(_sides(rows).max(1) <= most) | np.array(agreed, bool)]
 
 
 def _with_rough(rows: np.ndarray, rough: np.ndarray) -> np.ndarray:
-    """(M,15) detections (N,15) and rough ones (K,15); where both agree, the first stay, with the better score."""
+    """(M,15) detections (N,15) and rough ones (K,15); where both agree, keep the first, with the better score."""
     rows = rows.copy()
     for row in rough[np.argsort(-rough[:, 14])]:
         same = overlaps(row, rows) > _WHOLE
@@ -186,10 +184,10 @@ def _small_faces(detector: ArrayDetector, image: np.ndarray, settings: SearchSet
 def _without_doubtful(
     detector: ArrayDetector, image: np.ndarray, rows: np.ndarray, settings: SearchSettings
 ) -> np.ndarray:
-    """(M,15) the sure detections, and those of the others that a second look confirms and that are no part of one.
+    """(M,15) the sure detections, and those others that a second look confirms and that are no part of a kept one.
 
-    On large photos buttons, knees and cups get scores up to 0.87. Seen at other sizes they convince much less, and most
-    faces do not. Beards and sunglasses do too, so where nothing is sure, the largest detection needs only to be
+    On large photos, buttons, knees and cups get scores up to 0.87. At other sizes their scores fall, and those of most
+    faces do not. Beards and sunglasses lower them too, so if nothing is sure, the largest detection only has to be
     possible.
     """
     kept = list(rows[rows[:, 14] >= settings.sure])
@@ -202,7 +200,7 @@ def _without_doubtful(
 
 
 def _second_look(detector: ArrayDetector, image: np.ndarray, row: np.ndarray) -> float:
-    """The mean logit of a detection (15,) in square views around it, in which the face has different sizes."""
+    """Return the mean logit of a detection (15,) over square views around it that show the face at different sizes."""
     sides, middle = _sides(row), (row[:2] + row[2:4]) / 2
     logits = []
     for size, mirrored in _LOOKS:
@@ -223,7 +221,7 @@ def _second_look(detector: ArrayDetector, image: np.ndarray, row: np.ndarray) ->
 def _search_turned(
     detector: ArrayDetector, image: np.ndarray, turn: int, settings: SearchSettings
 ) -> np.ndarray:
-    """(N,15) detections in the photo turned clockwise by 90, 180 or 270 degrees, in pixels of the unturned photo."""
+    """(N,15) the detections in the photo turned clockwise by 90, 180 or 270 degrees, in unturned photo pixels."""
     turned = np.ascontiguousarray(np.rot90(image, -turn // 90))
     rows = _search(detector, turned, settings)
     if not len(rows):
@@ -241,7 +239,7 @@ def merge(rows: np.ndarray, overlap: float) -> np.ndarray:
     """(N,15) one row per face: the best score of each cluster of detections, and the mean box and points.
 
     The mean is weighted by the squared scores of all detections that agree. Neighbouring cells and separate passes err
-    independently, so it is steadier than the best detection alone.
+    independently, so it is more accurate than the best detection alone.
     """
     rows = rows[np.argsort(-rows[:, 14])]
     kept = []
@@ -262,7 +260,7 @@ def _sides(boxes: np.ndarray) -> np.ndarray:
 
 
 def overlaps(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """(N,) intersection over union of a box (4,) and boxes (N,4 or more); 0.5 at least for a box inside another."""
+    """(N,) intersection over union of a box (4,) and boxes (N,4 or more); at least 0.5 for a box inside another."""
     low, high = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:4], boxes[:, 2:4])
     shared = np.clip(high - low, 0, None).prod(1)
     area, areas = np.prod(box[2:4] - box[:2]), (boxes[:, 2:4] - boxes[:, :2]).prod(1)

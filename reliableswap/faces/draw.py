@@ -1,4 +1,4 @@
-"""Draw found faces into their photo, for people to check."""
+"""Draw the faces found in a photo, for people to check."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import numpy as np
 from .face import Face
 
 _GREEN, _BLACK = (60, 220, 90), (0, 0, 0)
-_SIDE, _CAPTION, _ACROSS = 112, 18, 8  # of a sheet of people: pixels, and pictures in a row
+# A sheet of people: a picture's side and its caption's height in pixels, and pictures per row.
+_SIDE, _CAPTION, _ACROSS = 112, 18, 8
 
 
 def annotate(image: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
-    """(H,W,3) uint8 a copy of the photo with the number, box, five points and mesh of each face."""
+    """Return a copy (H,W,3) uint8 of the photo with each face's number, box, five points and mesh drawn."""
     drawn = image.copy()
     for index, face in enumerate(faces):
         thickness = max(1, round(face.size / 150))
@@ -30,7 +31,7 @@ def annotate(image: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
 
 
 def _label(image: np.ndarray, text: str, corner: tuple[int, int], scale: float) -> None:
-    """Draw text on a black plate above the corner (x, y), moved inside the picture if it would not fit."""
+    """Draw text on a black box above the corner (x, y), moved inside the picture if it would not fit."""
     thickness = max(1, round(scale * 2))
     (width, height), baseline = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thickness)
     x = min(max(0, corner[0]), max(0, image.shape[1] - width))
@@ -42,7 +43,7 @@ def _label(image: np.ndarray, text: str, corner: tuple[int, int], scale: float) 
 
 
 class Portrait(Protocol):
-    """What a sheet needs of a `ClipPerson`: a number and a picture (112,112,3) uint8."""
+    """The part of `ClipPerson` that a sheet needs: a number and a picture (112,112,3) uint8."""
 
     @property
     def number(self) -> int: ...
@@ -52,7 +53,7 @@ class Portrait(Protocol):
 
 
 def people_sheet(people: Sequence[Portrait]) -> np.ndarray:
-    """(H,W,3) uint8 the pictures of one or more people of a clip with their numbers."""
+    """Draw a sheet (H,W,3) uint8 of the pictures of one or more people of a clip with their numbers."""
     tiles = []
     for one in people:
         tile = np.full((_SIDE + _CAPTION, _SIDE, 3), 255, np.uint8)

@@ -1,4 +1,4 @@
-"""The face types that every room shares: a detection, and a face with its mesh."""
+"""The face types that all subpackages share: a detection, and a face with its mesh."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import TypeVar
 
 import numpy as np
 
-# MediaPipe's 468-point topology; left and right are the viewer's.
+# MediaPipe's 468-point topology; left and right are the person's own: an upright right eye is on the picture's left.
 RIGHT_EYE_OUTER, RIGHT_EYE_INNER, LEFT_EYE_INNER, LEFT_EYE_OUTER = 33, 133, 362, 263
 # The mesh points whose means are eye, eye, nose, mouth corner, mouth corner.
 _FIVE = ((RIGHT_EYE_OUTER, RIGHT_EYE_INNER), (LEFT_EYE_INNER, LEFT_EYE_OUTER), (4,), (61,), (291,))
 
-MIN_PRESENCE = 0.35  # MeshNet doubts that a crop holds a face below this probability
+MIN_PRESENCE = 0.35  # below this probability, MeshNet doubts that a crop holds a face
 
 Detected = TypeVar("Detected", bound="Detection")
 
 
 @dataclass(frozen=True, eq=False)
 class Detection:
-    """Where a detector sees a face. Coordinates are photo pixels, with pixel centres at whole numbers.
+    """A detected face. Coordinates are photo pixels, with pixel centres at whole numbers.
 
     box: (4,) x0 y0 x1 y1. points5: (5,2) eye, eye, nose, mouth corner, mouth corner, in ArcFace's order: in an
     upright face, the picture's left one comes first. score: the detector's confidence in 0..1.
@@ -54,8 +54,8 @@ class Detection:
 class Face(Detection):
     """A detected face with its mesh.
 
-    mesh: (468,3) x y z in photo pixels. presence: MeshNet's probability that its crop holds a face; None where
-    another network made the mesh.
+    mesh: (468,3) x y z in photo pixels. presence: MeshNet's probability that its crop holds a face; None if another
+    network made the mesh.
     """
 
     mesh: np.ndarray
@@ -63,13 +63,13 @@ class Face(Detection):
 
     @classmethod
     def from_mesh(cls, mesh: np.ndarray, score: float = 1.0, presence: float | None = None) -> Face:
-        """Return the face of a mesh (468,3); its box is the smallest around the mesh."""
+        """Return a face for a mesh (468,3); its box is the mesh's bounding box."""
         box = np.concatenate([mesh[:, :2].min(0), mesh[:, :2].max(0)])
         return cls(box, five_points(mesh), score, mesh, presence)
 
     @property
     def confirmed(self) -> bool:
-        """False where MeshNet doubts that this is a face."""
+        """False if MeshNet doubts that this is a face."""
         return self.presence is None or self.presence >= MIN_PRESENCE
 
     def shifted(self, dx: float, dy: float) -> Face:
@@ -81,12 +81,12 @@ class Face(Detection):
 
 
 def five_points(mesh: np.ndarray) -> np.ndarray:
-    """(5,2) eye, eye, nose, mouth corner, mouth corner of a mesh (468,3); an eye is the middle of its corners."""
+    """(5,2) eye, eye, nose, mouth corner, mouth corner of a mesh (468,3); an eye is the midpoint of its corners."""
     return np.stack([mesh[list(group), :2].mean(0) for group in _FIVE])
 
 
 def eye_distance(mesh: np.ndarray) -> float:
-    """Distance of the outer eye corners in three dimensions, so that turning the head does not change it."""
+    """Distance between the outer eye corners in three dimensions, so that turning the head does not change it."""
     return float(np.linalg.norm(mesh[RIGHT_EYE_OUTER] - mesh[LEFT_EYE_OUTER]))
 
 

@@ -1,7 +1,7 @@
 """Find the pixels of glasses, frames and dark lenses, with a GlassesNet.
 
-The network runs only on faces that the classifier `looks.GLASSES` says wear glasses, so that brows and shadows of other
-faces are never taken for frames.
+The network runs only on faces that wear glasses according to the classifier `looks.GLASSES`, so that brows and shadows
+of other faces are never taken for frames.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def to_patch(mesh: np.ndarray) -> np.ndarray:
 def patch(picture: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """(64,128,3) uint8 the patch of a picture (H,W,3)."""
     scale = float(np.sqrt(np.linalg.det(matrix[:, :2])))
-    if scale < 1 / 1.5:  # shrink with averaging first: bilinear sampling alone would skip pixels
+    if scale < 1 / 1.5:  # shrink by area averaging first: bilinear sampling alone would skip pixels
         x0, y0, x1, y1 = bounds(matrix, picture.shape[:2])
         size = (max(1, round((x1 - x0) * scale)), max(1, round((y1 - y0) * scale)))
         picture = cv2.resize(picture[y0:y1, x0:x1], size, interpolation=cv2.INTER_AREA)
@@ -61,7 +61,7 @@ def bounds(matrix: np.ndarray, shape_hw: tuple[int, int]) -> tuple[int, int, int
 
 @lru_cache(maxsize=1)
 def bundled_glasses() -> ArrayNetwork:
-    """The GlassesNet that ships with the package, loaded once a process.
+    """Return the GlassesNet that ships with the package, loaded once per process.
 
     For triplets and training, whose workers share it; a pipeline has a GlassesNet among its components.
     """
@@ -99,12 +99,12 @@ NONE = Glasses(np.zeros(SIZE[::-1], np.float32), np.eye(2, 3))
 
 
 def find(picture: np.ndarray, mesh: np.ndarray, network: ArrayNetwork) -> Glasses:
-    """Find the glasses of a face that wears some in a picture (H,W,3) uint8, with a GlassesNet."""
+    """Find the pixels of a face's glasses in a picture (H,W,3) uint8 with a GlassesNet; it must wear some."""
     matrix = to_patch(mesh)
     (logits,) = network(to_planes(patch(picture, matrix)))
     odds = sigmoid(logits[0, 0])
     worn = rising(odds, _SEEN)
-    # Close the holes that reflections on lenses and faint pieces of the frame leave.
+    # Close the holes left by reflections on lenses and by faint parts of the frame.
     worn = cv2.morphologyEx(worn, cv2.MORPH_CLOSE, disc(3))
-    # Grow by a pixel: a remainder of a frame's edge shows as a line.
+    # Grow by a pixel: a remaining edge of a frame would show as a line.
     return Glasses(cv2.dilate(worn, disc(1)), matrix)

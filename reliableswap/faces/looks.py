@@ -1,14 +1,14 @@
-"""What a face wears, by how a piece of it looks: logistic regressions over edges. Glasses, and a mouth that is seen.
+"""Classify a patch of a face: whether it shows glasses, and whether it shows a mouth. Logistic regressions on edges.
 
 `python -m tools.blend_data` (tools/look_classifiers.py) trains both on FFHQ thumbnails, 3,639 at 128 and 405 at
-384 pixels, each also mirrored, ridge 10, less a tenth of the people that is held out. The figures are of those 414.
+384 pixels, each also mirrored, ridge 10, with a tenth of the people held out. The figures are of those 414 pictures.
 
-- Glasses: the label of the published attributes, glasses and sunglasses against none. 98 % right (found 92 %, no false
+- Glasses: the published attributes, glasses and sunglasses against none. 98 % correct (92 % of glasses found, no false
   alarms).
-- Mouth: mouths as they are against the same with fingers, a microphone or another piece of the photo drawn over them,
-  for the labels name only eight covered ones. Of the mouths 95 % score above -1 and 97 % above -2; of the drawn covers
-  86 % score below -1 and 74 % below -2. The eight labelled ones were kept out of training: three score
-  below -1, the three (of two people) where a hand or food is before the mouth. The other five are beards and lips.
+- Mouth: mouths against the same mouths with fingers, a microphone or another part of the photo drawn over them, because
+  the labels name only eight covered ones. Of the mouths, 95 % score above -1 and 97 % above -2; of the drawn covers,
+  86 % score below -1 and 74 % below -2. The eight labelled ones were kept out of training: three score below -1, those
+  (of two people) with a hand or food in front of the mouth. The other five are beards and lips.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CELLS = (16, 8)
 
 @dataclass(frozen=True)
 class Look:
-    """A patch on the canonical face, in eye distances, that is aligned by some points of the mesh."""
+    """A classifier of a patch of the canonical face, placed in eye distances and aligned by some points of the mesh."""
 
     name: str
     points: tuple[int, ...]
@@ -41,12 +41,12 @@ class Look:
     width: float
 
     def score(self, picture: np.ndarray, mesh: np.ndarray) -> float:
-        """The log odds of a face in a picture (H,W,3) having that look."""
+        """Return the log odds that the face in a picture (H,W,3) has this look."""
         weights, bias = _model(self.name)
         return float(weights @ features(self.patch(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), mesh))) + bias
 
     def patch(self, picture: np.ndarray, mesh: np.ndarray, canonical: np.ndarray | None = None) -> np.ndarray:
-        """(32,64) or (32,64,3) uint8 the piece of a picture (H,W) or (H,W,3), as on the canonical face (468,3)."""
+        """(32,64) or (32,64,3) uint8 the patch of a picture (H,W) or (H,W,3), aligned to the canonical face (468,3)."""
         canonical = topology().canonical if canonical is None else canonical
         points = mesh[list(self.points), :2]
         place = canonical[list(self.points), :2] - (self.left, self.top)
@@ -74,7 +74,7 @@ def _model(name: str) -> tuple[np.ndarray, float]:
 def features(patch: np.ndarray) -> np.ndarray:
     """(896,) edges of both signs and both diagonals, and brightness, averaged over 4x4 pixels of a patch (32,64)."""
     mean, deviation = cv2.meanStdDev(patch)
-    # One brightness and contrast for all.
+    # Normalise brightness and contrast.
     even = (patch.astype(np.float32) - np.float32(mean[0, 0])) / np.float32(deviation[0, 0] + 5)
     gx = cv2.Sobel(even, cv2.CV_32F, 1, 0, ksize=3, scale=0.25)
     gy = cv2.Sobel(even, cv2.CV_32F, 0, 1, ksize=3, scale=0.25)

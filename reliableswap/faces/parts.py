@@ -1,4 +1,4 @@
-"""Parts: what every pixel of a face shows, told by a VisibilityNet on an upright crop."""
+"""Parts: the class of every pixel of a face, found by a VisibilityNet on an upright crop."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ OWN = ("skin", "brows", "eyes", "lips", "inner mouth", "beard")  # what belongs 
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """odds: (10,128,128) in 0..1, of each of CLASSES. matrix: (2,3) from the picture to that crop."""
+    """odds: (10,128,128) the probabilities of CLASSES on a crop. matrix: (2,3) from the picture to the crop."""
 
     odds: np.ndarray
     matrix: np.ndarray
 
     def of(self, *names: str) -> np.ndarray:
-        """(128,128) in 0..1: a pixel of the crop shows one of these classes."""
+        """(128,128) the probability that a pixel of the crop shows one of these classes."""
         return np.asarray(self.odds[[CLASSES.index(name) for name in names]].sum(0))
 
     def features(self, mesh: np.ndarray) -> float:
-        """How much of eyes or glasses, brows and mouth is seen where a mesh (468,3) of the picture has them: from 0,
-        where it lies on something else, to 3."""
+        """Return how much of eyes or glasses, brows and mouth the crop shows where a mesh (468,3) of the picture has
+        them: from 0, for a mesh that lies on something else, to 3."""
         placed, shape = apply(self.matrix, mesh), self.odds.shape[1:]
         places = (
             (regions.eyes(placed, shape), ("eyes", "glasses")),
@@ -48,25 +48,27 @@ class Parts:
     def on(
         self, plane: np.ndarray, shape_hw: tuple[int, int], scale: float, shift: np.ndarray | float
     ) -> np.ndarray:
-        """(H,W) a plane of the crop in a copy of the picture, whose position p lies at (p + 0.5) * scale + shift - 0.5;
-        beyond the crop its edge goes on."""
+        """(H,W) a plane of the crop, warped to a scaled copy of the picture; beyond the crop its edge is replicated.
+
+        A position p of the picture lies at (p + 0.5) * scale + shift - 0.5 in the copy.
+        """
         there = np.array([[scale, 0, 0], [0, scale, 0]], np.float64)
         there[:, 2] = 0.5 * scale + shift - 0.5
         back = there @ np.vstack([inverse(self.matrix), (0, 0, 1)])
         return cv2.warpAffine(plane, back, shape_hw[::-1], borderMode=cv2.BORDER_REPLICATE)
 
     def reduced(self, shape_hw: tuple[int, int], scale: float, shift: np.ndarray) -> dict[str, np.ndarray]:
-        """(H,W) the odds of each class in a copy of the picture, as `on` places them."""
+        """Return the probabilities (H,W) of each class in a copy of the picture, placed as in `on`."""
         planes = zip(CLASSES, self.odds, strict=True)
         return {name: self.on(plane, shape_hw, scale, shift) for name, plane in planes}
 
     def moved(self, matrix: np.ndarray) -> Parts:
-        """The same in another picture, to which the similarity `matrix` (2,3) leads."""
+        """Return the same parts in another picture; `matrix` (2,3) is the similarity to it."""
         return Parts(self.odds, self.matrix @ np.vstack([inverse(matrix), (0, 0, 1)]))
 
 
 def to_crop(mesh: np.ndarray, pad: int = 0) -> np.ndarray:
-    """(2,3) the similarity from a picture to the crop of the face with that mesh (468,3), `pad` pixels wider."""
+    """(2,3) the similarity from a picture to the crop of a face by its mesh (468,3), with a border of `pad` pixels."""
     matrix = upright(five_points(mesh), SIZE, SCALE)
     matrix[:, 2] += pad
     return matrix
@@ -74,7 +76,7 @@ def to_crop(mesh: np.ndarray, pad: int = 0) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def bundled_visibility() -> ArrayNetwork:
-    """The VisibilityNet that ships with the package, loaded once a process.
+    """Return the VisibilityNet that ships with the package, loaded once per process.
 
     For training, whose workers share it; a pipeline has a VisibilityNet among its components.
     """
@@ -85,7 +87,7 @@ def bundled_visibility() -> ArrayNetwork:
 
 
 def find_parts(picture: np.ndarray, mesh: np.ndarray, network: ArrayNetwork) -> Parts:
-    """What the face in a picture (H,W,3) uint8 shows, by a VisibilityNet."""
+    """Find the parts of the face in a picture (H,W,3) uint8 with a VisibilityNet."""
     (parts,) = find_parts_of_each([picture], [mesh], network)
     return parts
 
@@ -93,7 +95,7 @@ def find_parts(picture: np.ndarray, mesh: np.ndarray, network: ArrayNetwork) -> 
 def find_parts_of_each(
     pictures: Sequence[np.ndarray], meshes: Sequence[np.ndarray], network: ArrayNetwork
 ) -> list[Parts]:
-    """What the faces in pictures (H,W,3) uint8 show, by a VisibilityNet that looks at all of them together."""
+    """Find the parts of the faces in pictures (H,W,3) uint8 with a VisibilityNet, all in one batch."""
     matrices = [to_crop(mesh) for mesh in meshes]
     crops = [to_planes(crop(picture, m, SIZE)) for picture, m in zip(pictures, matrices, strict=True)]
     (logits,) = network(np.concatenate(crops))

@@ -1,7 +1,7 @@
 """Find what covers a face: hair, glasses and objects in front of it.
 
-A VisibilityNet tells it from what every pixel shows (parts.py); without one, rules of colour do (by_colour.py). Glasses
-are too thin for both; a network of their own finds them (glasses.py).
+A VisibilityNet classifies every pixel (parts.py); without one, colour rules decide (by_colour.py). Glasses are too thin
+for both, so a separate network finds them (glasses.py).
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from .by_parts import covered_by_parts, dark_pixels
 from .looks import GLASSES, MOUTH
 from .parts import Parts
 
-_WORK = 64.0  # width in pixels that faces are reduced to before covers are looked for
+_WORK = 64.0  # width in pixels that larger faces are reduced to before the search for covers
 _WEARS = 0.3  # probability from which a face wears glasses; rimless ones score low
-_AGREED = 0.67  # mean odds of glasses, by a VisibilityNet, where GlassesNet sees some; wrinkles and shadows have 0.6
+_AGREED = 0.67  # VisibilityNet's least mean odds of glasses where GlassesNet sees some; wrinkles and shadows have 0.6
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +35,8 @@ class Covers:
     maps: (h,w,2) in 0..1. `hidden`: something is in front of the face. `bare`: skin, not hair, beard or lips. Both are
     zero outside the face. A position p of the picture lies at (p + 0.5) * scale + shift on the maps.
     glasses: frames and dark lenses, also outside the face.
-    told: by a VisibilityNet; rules of colour are wrong too often for a generated face to give way to them.
-    bearded: how certainly it has a beard, in 0..1; zero where rules of colour told.
+    told: a VisibilityNet found the covers; colour rules err too often for a generated face to give way to them.
+    bearded: the probability of a beard; zero where colour rules found the covers.
     """
 
     maps: np.ndarray
@@ -66,16 +66,16 @@ class Covers:
 
 @dataclass(frozen=True)
 class Decided:
-    """What is known of a face from more than one picture. mouth: the log odds that it is seen, as `scores` gives."""
+    """What several pictures tell of a face. mouth: the log odds that the mouth is visible, as `scores` returns them."""
 
     glasses: bool
     mouth: float
 
 
 def scores(picture: np.ndarray, mesh: np.ndarray, parts: Parts | None = None) -> tuple[float, float]:
-    """Log odds that the face in a picture (H,W,3) uint8 wears glasses, and that its mouth is seen.
+    """Return the log odds that the face in a picture (H,W,3) uint8 wears glasses, and that its mouth is visible.
 
-    parts: as for find_covers; where they are given, nobody asks for the mouth, and its odds are even.
+    parts: as for find_covers; if given, the mouth's score is not needed and 0.
     """
     piece, moved, *_ = _reduced(picture, mesh)
     return GLASSES.score(piece, moved), MOUTH.score(piece, moved) if parts is None else 0.0
@@ -91,11 +91,11 @@ def find_covers(
 ) -> Covers:
     """Find what is in front of the face in a picture (H,W,3) uint8; without a GlassesNet, glasses are not looked for.
 
-    parts: what its pixels show, by find_parts; None: that is judged by colour.
+    parts: what the face's pixels show, by find_parts; None: judge by colour.
 
-    Set `strict` for a source: covers get a wider edge, because hair that is let in shows as a stain on the target.
-    A strictly judged mouth must be missing for certain, because skin that is left out costs likeness.
-    decided: takes the place of what this picture alone says.
+    Set `strict` for a source: covers get a wider margin, because hair let through shows as a stain on the target.
+    The mouth must then certainly be hidden to count as covered, because skin that is left out costs likeness.
+    decided: replaces what this picture alone says about glasses and mouth.
     """
     (covers,) = _covers_of_each([strict], picture, mesh, glasses_net, decided, parts)
     return covers
@@ -104,7 +104,7 @@ def find_covers(
 def source_and_target_covers(
     picture: np.ndarray, mesh: np.ndarray, glasses_net: Any
 ) -> tuple[Covers, Covers]:
-    """What `find_covers` finds with and without `strict`, in little more than half of the time."""
+    """Run `find_covers` with and without `strict`, in little more than half the time of two calls."""
     source, target = _covers_of_each([True, False], picture, mesh, glasses_net, None, None)
     return source, target
 
@@ -117,14 +117,13 @@ def _covers_of_each(
     decided: Decided | None,
     parts: Parts | None,
 ) -> Iterator[Covers]:
-    """The covers for each strictness; see find_covers."""
+    """Yield the covers for each strictness; see find_covers."""
     piece, moved, scale, corner = _reduced(picture, mesh)
     worn = glasses.NONE
     wears = decided.glasses if decided else glasses_net is not None and _wears_glasses(piece, moved)
     if glasses_net is not None and wears:
-        worn = glasses.find(
-            picture, mesh, glasses_net
-        )  # in the picture itself: frames are too thin for the copy
+        # In the picture itself: frames are too thin for the reduced copy.
+        worn = glasses.find(picture, mesh, glasses_net)
     there = worn.on(piece.shape[:2], scale, corner)
     judge: Callable[[bool], tuple[Any, ...]]
     if parts is not None:
@@ -141,7 +140,7 @@ def _covers_of_each(
 
 
 def find_lower_shares(picture: np.ndarray, mesh: np.ndarray, parts: Parts) -> np.ndarray:
-    """(15,) what the lower face in a picture (H,W,3) uint8 shows, by which `beards` tells whether it has a beard."""
+    """(15,) the shares of hair, skin etc. on the lower face in a picture (H,W,3) uint8, as input for `beards`."""
     piece, moved, scale, corner = _reduced(picture, mesh)
     return lower_shares(parts.reduced(piece.shape[:2], scale, corner), dark_pixels(piece, moved), moved)
 
@@ -155,7 +154,7 @@ def find_glasses(picture: np.ndarray, mesh: np.ndarray, glasses_net: Any) -> np.
 
 
 def _reduced(picture: np.ndarray, mesh: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, np.ndarray]:
-    """The face's surroundings reduced to a common size, the mesh in them, and the scale and shift that lead there."""
+    """Return the face's surroundings at the working size, the mesh in them, and the scale and shift to get there."""
     height, width = picture.shape[:2]
     pad = 0.06 * regions.face_width(mesh)
     x0, y0 = np.clip(np.floor(mesh[:, :2].min(0) - pad), 0, (width - 4, height - 4)).astype(int)

@@ -1,4 +1,4 @@
-"""Networks, tensors in and tensors out: the papers' and our own. Public names load on first use."""
+"""Networks, published ones and our own, with tensors in and tensors out. Public names load on first use."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from reliableswap.lazy import lazy_names
 
-# The networks that may be loaded by name, and their modules; no other class is ever looked up. Those of NETWORKS are
-# layers of torch, those of ONNX_NETWORKS others' ONNX files.
+# The networks that may be loaded by name, and their modules; no other class is ever looked up. Those in NETWORKS are
+# PyTorch layers, those in ONNX_NETWORKS third-party ONNX files.
 NETWORKS = {
     "CombAutoencoder": "comb_autoencoder",
     "CombDecoder": "comb_decoder",
@@ -27,7 +27,7 @@ NETWORKS = {
     "VisibilityNet": "visibility",
 }
 ONNX_NETWORKS = {"OnnxGenerator": "onnx_generator", "OnnxIdentityEncoder": "onnx_identity"}
-# Networks of words and picture tokens, whose inputs or outputs are whole numbers.
+# Networks with words or picture tokens, that is integers, as inputs or outputs.
 TOKEN_NETWORKS = {"FaceTokeniser": "unified.tokeniser", "UnifiedTransformer": "unified.transformer"}
 _MODULES = (
     NETWORKS

@@ -1,7 +1,7 @@
 """IdentityAdapter: a trainable encoder beside the frozen identity encoder, as in CSCS' implicit adaption.
 
-A frozen encoder tells people apart, and leaves out of its vector what a picture of them needs besides. The adapter
-starts as a copy of it and learns with the generator, while the identity loss asks the frozen encoder alone.
+A frozen encoder is made to tell people apart, and its vector lacks what else it takes to draw them. The adapter starts
+as a copy of the encoder and is trained with the generator, while the identity loss uses the frozen encoder alone.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _ENCODER = ("body", "embedding_size", "mean", "std")  # what an adapter takes fr
 
 
 def adapter_config(encoder: Network) -> dict[str, Any]:
-    """The encoder's settings, as a generator's config stores them."""
+    """Return the encoder's settings, as a generator's config stores them."""
     values = {name: encoder.config[name] for name in _ENCODER}
     return {name: list(v) if isinstance(v, (list, tuple)) else v for name, v in values.items()}
 
@@ -29,8 +29,8 @@ def adapter_config(encoder: Network) -> dict[str, Any]:
 class IdentityAdapter(nn.Module):
     """(B,3,112,112) RGB in [-1,1], the identity window of the source's crop -> (B,D), to be joined with v_id.
 
-    join: "add" adds to v_id; "concat" goes behind the identity's vectors; "replace" takes v_id's place. At the start
-    the first two are zero and the third is v_id, so a generator that gets an adapter swaps as before.
+    join: "add" adds the vector to v_id, "concat" appends it to v_full, "replace" puts it in place of v_id. At the start
+    it is zero for the first two and v_id for the third, so a generator that is given an adapter swaps as before.
     """
 
     def __init__(self, join: str, encoder: Mapping[str, Any]) -> None:
@@ -46,12 +46,12 @@ class IdentityAdapter(nn.Module):
             self.last.bias.zero_()
 
     def start_from(self, encoder: Network) -> None:
-        """Take the weights of the frozen encoder."""
+        """Copy the weights of the frozen encoder."""
         names = {name: value for name, value in encoder.state_dict().items() if name.startswith("trunk.")}
         self.trunk.load_state_dict({name.removeprefix("trunk."): value for name, value in names.items()})
 
     def train(self, mode: bool = True) -> Self:
-        """Batch norms keep the encoder's statistics: a batch of a training is no set of faces as it has seen."""
+        """Keep batch norms in eval mode, with the encoder's statistics: training faces differ from those it saw."""
         super().train(mode)
         for module in self.modules():
             if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
@@ -64,7 +64,7 @@ class IdentityAdapter(nn.Module):
         return self.last(F.normalize(self.trunk(self.normalise(faces)), dim=1))
 
     def join(self, identity: Tensor, adapted: Tensor) -> Tensor:
-        """(B,D+F) v_full, (B,D) the adapter's answer -> (B, D+F) or, for concat, (B, D+F+D)."""
+        """(B,D+F) v_full, (B,D) the adapter's output -> (B, D+F) or, for concat, (B, D+F+D)."""
         adapted = adapted.to(identity.dtype)
         if self.mode == "concat":
             return torch.cat([identity, adapted], 1)

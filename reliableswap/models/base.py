@@ -1,4 +1,4 @@
-"""Network: the base class of all networks, with strict loading and saving; and the check of input shapes."""
+"""Network, the base class of all networks, with strict loading and saving; and check_shape, for inputs."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ __all__ = ["ModelMixin", "Network", "check_shape", "register_to_config"]
 class Network(ModelMixin, ConfigMixin):
     """A network that saves to and loads from a folder with config.json and safetensors.
 
-    runs_itself: it is no graph of torch's, so it is neither compiled nor exported.
-    checksum_settings: what counts as its weights besides its tensors.
+    runs_itself: PyTorch does not run its layers, so it is neither compiled nor exported.
+    checksum_settings: config values that count as weights, besides its tensors.
     """
 
     config_name = "config.json"
@@ -31,7 +31,7 @@ class Network(ModelMixin, ConfigMixin):
     checksum_settings: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Give our classes the package that exports them as their module: model_index.json stores it."""
+        """Set the module of our classes to the package that exports them: model_index.json stores it."""
         super().__init_subclass__(**kwargs)
         if cls.__module__.startswith(f"{__package__}."):
             cls.__module__ = str(__package__)
@@ -44,7 +44,7 @@ class Network(ModelMixin, ConfigMixin):
     def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike[str], **kwargs: Any) -> Self:
         """Load from a folder or a Hub repository (subfolder, revision, variant, dtype, sharded files).
 
-        Only safetensors are read. Missing, unknown or misshapen weights are an error.
+        Only safetensors are read. Missing, unknown or misshapen weights raise a WeightsError.
         """
         place = str(pretrained_model_name_or_path)
         if kwargs.pop("use_safetensors", True) is False:
@@ -60,7 +60,7 @@ class Network(ModelMixin, ConfigMixin):
         except (OSError, HFValidationError) as error:
             raise WeightsError(explain_loading(cls.__name__, place, kwargs, error)) from error
         except (RuntimeError, ValueError) as error:
-            # Only torch's and diffusers' errors about sizes are about the weights.
+            # Of these errors from torch and diffusers, only those about sizes concern the weights.
             if not any(words in str(error) for words in ("size mismatch", "expected shape")):
                 raise
             raise WeightsError(
@@ -72,8 +72,8 @@ class Network(ModelMixin, ConfigMixin):
                 f"{place} does not fit {cls.__name__}: missing {first_few(lost)}, unknown "
                 f"{first_few(info['unexpected_keys'])}; load it with the class that config.json names"
             )
-        # Loaded tensors are the memory-mapped file: unaligned, which changes sums in the last bit, and broken if the
-        # folder is written again. So copy them.
+        # Copy the tensors. As loaded they are views of the memory-mapped file: unaligned, which changes sums in the
+        # last bit, and broken when the folder is rewritten.
         for tensor in (*network.parameters(), *network.buffers()):
             if tensor.device.type == "cpu":
                 tensor.data = tensor.data.clone()
@@ -94,7 +94,7 @@ class Network(ModelMixin, ConfigMixin):
         return without_origin(super().to_json_string())
 
     def to(self, *args: Any, **kwargs: Any) -> Self:
-        """Move as torch does; diffusers' version warns of float32 modules, which no network here has."""
+        """Move as torch does; diffusers' version warns about modules kept in float32, which no network here has."""
         return torch.nn.Module.to(self, *args, **kwargs)
 
 

@@ -1,4 +1,4 @@
-"""Coarse colours of a generated face: those that the guidance and the target let expect."""
+"""Give a generated face the coarse colours expected from guidance and target."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def expected_colours(target: Tensor, guidance: Tensor | None) -> Tensor:
 
 
 def with_coarse_colours(image: Tensor, reference: Tensor, cells: int) -> Tensor:
-    """(B,3,H,W) twice in [-1,1] -> the image with the reference's coarse colours; its lightness stays."""
+    """Two pictures (B,3,H,W) in [-1,1] -> the image with the reference's coarse colours; its lightness stays."""
     ours, theirs = _coarse(image.float() + 1, cells), _coarse(reference.float() + 1, cells)
     luma = ours.new_tensor(_LUMA)[:, None, None]
 
@@ -36,7 +36,7 @@ def with_coarse_colours(image: Tensor, reference: Tensor, cells: int) -> Tensor:
 
 def _coarse(picture: Tensor, cells: int) -> Tensor:
     """(B,C,H,W) -> (B,C,cells,cells): averages over cells, smoothed with their neighbours."""
-    # Cells of one pixel are averages already; a converted network would compute them again.
+    # Skip pooling if each cell is one pixel; otherwise a converted network would contain a needless operation.
     small = picture if picture.shape[-2:] == (cells, cells) else F.adaptive_avg_pool2d(picture, cells)
     return F.avg_pool2d(F.pad(small, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
 

@@ -1,7 +1,8 @@
 """CombAutoencoder: one encoder for all people and a decoder for each, grown level by level (Naruniec et al., 2020).
 
-The encoder sees everybody, so its latent holds what people share: pose, expression, light and gaze. A decoder has seen
-one person only, so whatever it is asked for, it draws that person. A face is swapped by another person's decoder.
+The encoder sees everybody, so its latent holds what people share: pose, expression, light and gaze. A decoder is
+trained on one person only, so it draws that person whatever the latent. Decoding with another person's decoder swaps
+the face.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class CombEncoder(nn.Module):
             self.levels[str(side)] = encoder_level(blocks, widths[side], widths.get(side // 2), norm)
             self.from_rgb[str(side)] = from_pixels(blocks, widths[side])
         self.last = nn.Linear(widths[self.sides[0]] * MAP**2, latent)
-        self.even = blocks == "light"  # latents have mean 0 and variance 1
+        self.even = blocks == "light"  # normalise latents to mean 0 and variance 1
         self.stage = Stage(coarsest(blocks))
 
     def forward(self, pictures: Tensor) -> Tensor:
@@ -61,10 +62,10 @@ class CombEncoder(nn.Module):
 class CombAutoencoder(Network):
     """(B,3,S,S) in [-1,1] -> (B,3,S,S): the face of a person, in the pose, expression and light of the pictures.
 
-    S is 4, 8, ... size; `side_of` is the side that a person was trained at. The paper's widths are 16 channels at 1024
-    px (base_channels), twice as many at each smaller level, at most 512 (max_channels). norm: "none", "batch" or
+    S is 4, 8, ... size; `side_of` gives the side that a person was trained at. The paper's widths are 16 channels at
+    1024 px (base_channels), doubled at each smaller level, at most 512 (max_channels). norm: "none", "batch" or
     "group", after each convolution. template: how pictures are aligned. blocks: "paper", or "light" for levels of 8,
-    16, ... size with a quarter of the work.
+    16, ... size at a quarter of the cost.
     """
 
     @register_to_config
@@ -87,7 +88,7 @@ class CombAutoencoder(Network):
         self.decoders = nn.ModuleDict({name: CombDecoder(name, *shared) for name in people})
 
     def forward(self, pictures: Tensor, person: str | None = None) -> Tensor:
-        """(B,3,S,S) in [-1,1] -> (B,3,S,S) in about [-1,1], by the person's decoder; the first one's by default."""
+        """(B,3,S,S) in [-1,1] -> (B,3,S,S) in about [-1,1], by the person's decoder; by default the first person's."""
         name = next(iter(self.decoders)) if person is None else person
         if name not in self.decoders:
             raise self._unknown(name)
@@ -101,11 +102,11 @@ class CombAutoencoder(Network):
 
     @property
     def trained(self) -> list[str]:
-        """The people whose decoders have been trained; others have no portrait."""
+        """The people whose decoders are trained; others have no portrait."""
         return [name for name in self.decoders if not self.decoder(name).portrait.empty]
 
     def decoder(self, person: str) -> CombDecoder:
-        """A person's decoder, as it is in this network."""
+        """Return this network's decoder of a person, not a copy."""
         if person not in self.decoders:
             raise self._unknown(person)
         found = self.decoders[person]
@@ -113,28 +114,28 @@ class CombAutoencoder(Network):
         return found
 
     def side_of(self, person: str) -> int:
-        """The side of the pictures that a person's decoder was trained at."""
+        """Return the side of the pictures that a person's decoder was trained at."""
         return int(self.decoder(person).stage.side)
 
     def grow(self, side: int, fade: float = 1.0, people: Sequence[str] | None = None) -> None:
-        """Say which level is trained, and how far it takes part, in the encoder and people's decoders."""
+        """Set the level being trained and its fade-in weight, in the encoder and people's decoders."""
         self.encoder.stage.grow(side, fade)
         for name in people or self.decoders:
             self.decoder(name).stage.grow(side, fade)
 
     def encoder_checksum(self) -> str:
-        """A fingerprint of the encoder: decoders fit the one that they were trained with."""
+        """Return a fingerprint of the encoder: a decoder fits only the encoder that it was trained with."""
         return weights_checksum(_Weights(self), ())  # type: ignore[arg-type]
 
     def export_decoder(self, person: str) -> CombDecoder:
-        """A copy of a person's decoder that remembers this encoder; `save_pretrained` writes it alone."""
+        """Return a copy of a person's decoder with this encoder's checksum, to be saved by `save_pretrained`."""
         inside = self.decoder(person)
         alone = CombDecoder(person, *self._shared, encoder_checksum=self.encoder_checksum())
         alone.load_state_dict(inside.state_dict())
         return alone.to(inside.first.weight).train(self.training)
 
     def add_decoder(self, decoder: CombDecoder) -> None:
-        """Add a decoder that was exported from a network with this encoder, or take the place of the person's older."""
+        """Add a decoder exported from a network with this encoder; replace the person's previous one."""
         wanted, given = dict(zip(_SHARED, self._shared, strict=True)), decoder.config
         differing = [name for name in _SHARED if given[name] != wanted[name]]
         if differing:
@@ -151,7 +152,7 @@ class CombAutoencoder(Network):
         self.register_to_config(people=self.people)
 
     def checksum(self) -> str:
-        """A fingerprint of the weights."""
+        """Return a fingerprint of the weights."""
         return weights_checksum(self, ())
 
     @property
@@ -164,7 +165,7 @@ class CombAutoencoder(Network):
 
 
 class _Weights:
-    """An encoder's weights as `weights_checksum` asks for them; how far it has faded in is none of them."""
+    """An encoder's weights in the form that `weights_checksum` takes, without the state of its stage."""
 
     def __init__(self, network: CombAutoencoder) -> None:
         self.config: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""CombDecoder: one person's decoder of a comb autoencoder (Naruniec et al., 2020), which can be shared alone."""
+"""CombDecoder: one person's decoder of a comb autoencoder (Naruniec et al., 2020), which can be shared by itself."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 class CombDecoder(Network):
     """(B,latent) -> (B,3,side,side) in [-1,1]: a person's face in the pose and expression that the latent holds.
 
-    stage: the level that was trained last. portrait: a real frame of the person, for what needs a picture: gates,
-    likeness, shape. Its latents are those of one encoder, whose checksum is `encoder_checksum`.
+    stage: the level that was trained last. portrait: a real frame of the person, for gates, likeness and shape, which
+    need a picture. It decodes the latents of one encoder only, whose checksum is `encoder_checksum`.
     """
 
     @register_to_config
@@ -52,7 +52,7 @@ class CombDecoder(Network):
     def forward(self, latents: Tensor, side: int | None = None, who: Tensor | None = None) -> Tensor:
         """(B,latent) -> (B,3,side,side) in [-1,1]; side: one of the levels, the largest by default.
 
-        who: (B,features of the first layer) what is added to it; a decoder of one person needs none.
+        who: (B,features of the first layer), added to that layer's output; a decoder of one person needs none.
         """
         side = self.sides[-1] if side is None else side
         check_shape("latents", latents, (None, self.first.in_features))
@@ -71,22 +71,22 @@ class CombDecoder(Network):
 
     @torch.no_grad()
     def begin_with(self, colour: Tensor) -> None:
-        """Let every level begin with a colour (3,) in [-1,1], such as the mean of the person's faces."""
+        """Initialise every level's output to a colour (3,) in [-1,1], such as the mean of the person's faces."""
         for layer in self.to_rgb.values():
             assert isinstance(layer, ToPixels)
             layer.begin_with(colour)
 
     def checksum(self) -> str:
-        """A fingerprint of the weights."""
+        """Return a fingerprint of the weights."""
         from .compat import weights_checksum
 
         return weights_checksum(self, ())
 
 
 class Stage(nn.Module):
-    """side: of the level that was trained last. fade: how far its layers take part, from 0 to 1.
+    """side: of the level that was trained last. fade: the weight of its layers, from 0 to 1.
 
-    A module of its own, because loading goes by the type of a network's first tensor.
+    A separate module, because loading goes by the dtype of a network's first tensor, and that must be a weight.
     """
 
     def __init__(self, first: int) -> None:
@@ -98,18 +98,18 @@ class Stage(nn.Module):
     fade: Tensor
 
     def forward(self, without: Tensor, with_level: Tensor) -> Tensor:
-        """What comes without the level's layers, faded into what comes with them."""
-        dtype = with_level.dtype  # autocast on GPUs leaves lerp alone, which takes one dtype
+        """Blend the result without the level's layers into the result with them, by `fade`."""
+        dtype = with_level.dtype  # lerp takes one dtype, and autocast on GPUs does not cast its inputs
         return torch.lerp(without.to(dtype), with_level, self.fade.to(dtype))
 
     def grow(self, side: int, fade: float) -> None:
-        """Set both."""
+        """Set side and fade."""
         self.side.fill_(side)
         self.fade.fill_(fade)
 
 
 class Portrait(nn.Module):
-    """A real frame of a person: picture (128,128,3) uint8, an aligned crop, black if there is none; mesh (468,3)."""
+    """A real frame of a person: picture (128,128,3) uint8, an aligned crop, and mesh (468,3); both zero if empty."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -131,12 +131,12 @@ class Portrait(nn.Module):
 
     @property
     def empty(self) -> bool:
-        """Whether there is none."""
+        """Whether no portrait is stored."""
         return not bool(self.steps.any())
 
 
 def check_name(person: str) -> None:
-    """Raise unless the name can be a part of weights' names."""
+    """Raise unless the name can be part of the weights' names."""
     if not _NAME.fullmatch(person) or hasattr(nn.ModuleDict, person) or person == "training":
         raise ReliableSwapError(
             f"a person can't be called {person!r}; use letters, digits, - and _, and no word of Python's such as 'keys'"

@@ -1,4 +1,4 @@
-"""GeneralAutoencoder: a comb autoencoder of everybody, from which people's own networks start."""
+"""GeneralAutoencoder: a comb autoencoder trained on many people, from which a person's own network starts."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ EVERYBODY = "everybody"
 
 
 class GeneralAutoencoder(Network):
-    """(B,3,S,S) in [-1,1], (B,identity) v_id -> (B,3,S,S): the face of whom v_id is, in the pictures' expression.
+    """(B,3,S,S) in [-1,1], (B,identity) v_id -> (B,3,S,S): the face of v_id's person, in the pictures' expression.
 
-    The decoder is told who it draws by what a linear map of v_id adds to its first layer. For one person that is a
-    change of the layer's bias, so `decoder_of` makes a person's decoder without any training.
+    A linear map of v_id is added to the output of the decoder's first layer. For one person that is a change of the
+    layer's bias, so `decoder_of` makes a person's decoder without any training.
     """
 
     @register_to_config
@@ -40,10 +40,10 @@ class GeneralAutoencoder(Network):
         self.encoder = CombEncoder(*shared, blocks)
         self.decoder = CombDecoder(EVERYBODY, *shared, template, blocks)
         self.who = nn.Linear(identity, self.decoder.first.out_features, bias=False)
-        nn.init.normal_(self.who.weight, std=0.5)  # as much as the latents add: v_id has length 1
+        nn.init.normal_(self.who.weight, std=0.5)  # adds as much as the latents do, since v_id has length 1
 
     def forward(self, pictures: Tensor, v_id: Tensor, noise: float = 0.0) -> Tensor:
-        """noise: of the latents, in their standard deviations. What v_id says anyhow is then left out of them first."""
+        """noise: added to the latents, in their standard deviations, so that they first lose what v_id tells anyway."""
         check_shape("v_id", v_id, (len(pictures), self.who.in_features))
         latents = self.encoder(pictures)
         if noise:
@@ -54,17 +54,17 @@ class GeneralAutoencoder(Network):
 
     @torch.no_grad()
     def decoder_of(self, v_id: Tensor) -> CombDecoder:
-        """(identity,) -> a copy of the decoder that draws the person of that v_id only."""
+        """(identity,) -> a copy of the decoder that draws only the person of that v_id."""
         found = copy.deepcopy(self.decoder)
         assert found.first.bias is not None
         found.first.bias += self.who(F.normalize(v_id.to(self.who.weight), dim=0))
         return found
 
     def grow(self, side: int, fade: float = 1.0) -> None:
-        """Say which level is trained, and how far it takes part."""
+        """Set the level being trained and its fade-in weight."""
         self.encoder.stage.grow(side, fade)
         self.decoder.stage.grow(side, fade)
 
     def checksum(self) -> str:
-        """A fingerprint of the weights."""
+        """Return a fingerprint of the weights."""
         return weights_checksum(self, ())

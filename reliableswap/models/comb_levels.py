@@ -1,7 +1,7 @@
-"""The levels of a comb autoencoder: the paper's, and light ones that learn faster with a quarter of the work.
+"""The levels of a comb autoencoder: the paper's, and light ones that learn faster at a quarter of the cost.
 
 The paper's level has two 3x3 convolutions at its own side. A light one works at half its side, on blocks of 2x2 pixels,
-with residual blocks that begin as the identity, so that a network without norms learns fast from the first step.
+with residual blocks initialised to the identity, so that a network without norms learns fast from the first step.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ Blocks = Literal["paper", "light"]
 LARGEST = 1024
 MAP = 4  # side of the smallest map
 SLOPE = 0.2  # of the leaky ReLU
-_GROUPS = 8
+_GROUPS = 8  # of group norm
 _BLOCK = 2  # side of the pixel blocks that light levels work on
 _NORMS = ("none", "batch", "group")
 
 
 def coarsest(blocks: str) -> int:
-    """The side of the smallest level, whose map has 4x4 places."""
+    """Return the side of the smallest level, whose map has 4x4 places."""
     if blocks not in ("paper", "light"):
         raise ReliableSwapError(f"unknown blocks {blocks!r}; choose paper, light")
     return MAP if blocks == "paper" else MAP * _BLOCK
 
 
 def sides(size: int, blocks: str = "paper") -> tuple[int, ...]:
-    """The sides of the levels: 4, 8, ... size; light ones begin at 8."""
+    """Return the sides of the levels: 4, 8, ... size; light ones begin at 8."""
     first = coarsest(blocks)
     found = tuple(2**k for k in range(2, 11) if first <= 2**k <= size)
     if not found or found[-1] != size:
@@ -41,7 +41,7 @@ def sides(size: int, blocks: str = "paper") -> tuple[int, ...]:
 
 
 def channels_at(side: int, base: int, most: int) -> int:
-    """Channels of a level; the paper's have 16 at 1024 px and 512 from 32 px down."""
+    """Return the channels of a level; the paper's have 16 at 1024 px and 512 from 32 px down."""
     return min(most, base * LARGEST // side)
 
 
@@ -54,7 +54,7 @@ def from_pixels(blocks: str, channels: int) -> nn.Module:
 
 
 class ToPixels(nn.Module):
-    """(B,channels,S,S), or half that side for light levels -> (B,3,S,S); begins with the colour of its bias."""
+    """(B,channels,S,S), or half that side for light levels -> (B,3,S,S); its first output is the colour of its bias."""
 
     def __init__(self, blocks: str, channels: int) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class ToPixels(nn.Module):
         return F.pixel_shuffle(x, self.times) if self.times > 1 else x
 
     def begin_with(self, colour: Tensor) -> None:
-        """Set the colour (3,)."""
+        """Set the initial colour (3,)."""
         assert self.conv.bias is not None
         self.conv.bias.copy_(colour.repeat_interleave(self.times**2))
 
@@ -102,7 +102,7 @@ def decoder_level(blocks: str, below: int | None, here: int, norm: str) -> nn.Se
 
 
 class Residual(nn.Module):
-    """(B,C,S,S) -> the same with what two 3x3 convolutions add; it begins as the identity."""
+    """(B,C,S,S) -> the same: a residual block of two 3x3 convolutions, initialised to the identity."""
 
     def __init__(self, channels: int, norm: str) -> None:
         super().__init__()
@@ -117,7 +117,7 @@ class Residual(nn.Module):
 
 
 def initialised(layer: nn.Conv2d) -> nn.Conv2d:
-    """The layer with weights that keep the variance through a leaky ReLU."""
+    """Initialise the layer so that a leaky ReLU keeps the variance, and return it."""
     nn.init.kaiming_normal_(layer.weight, a=SLOPE)
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
@@ -133,7 +133,7 @@ def _two_convolutions(before: int, between: int, after: int, norm: str) -> nn.Se
 
 
 def _convolution(name: str, layer: nn.Conv2d, norm: str) -> list[tuple[str, nn.Module]]:
-    """A convolution, its norm and its leaky ReLU, called after the convolution."""
+    """Return a convolution, its norm and its leaky ReLU, with names that follow from the convolution's."""
     number = name.removeprefix("conv") if name.startswith("conv") else f"_{name}"
     layers: list[tuple[str, nn.Module]] = [(name, initialised(layer))]
     if norm != "none":

@@ -1,4 +1,4 @@
-"""Check that a generator and encoders belong together: it understands only the vectors it was trained on."""
+"""Check that a generator and its encoders match: it works only with vectors of the encoders it was trained with."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def weights_checksum(
 ) -> str:
     """Return a fingerprint of the network's weights and of the named settings in its config.
 
-    parts: with what the names of weights begin that count; None: all count.
+    parts: prefixes of the names of weights to include; None: all.
 
     The weights are rounded to float16 first, so that a float16 copy and the float32 original agree. Integers
-    (`num_batches_tracked`) are left out, because they change nothing in the output.
+    (`num_batches_tracked`) are left out, because they do not affect the output.
     """
     digest = hashlib.sha256()
     values = {name: _as_json(network.config[name]) for name in settings}
@@ -65,7 +65,7 @@ def check_encoder(generator: Network, encoder: Network, fixer: Network | None = 
                 else "leave the FixerNet out (fixer=None) or use the right one"
             )
         )
-    # Converted generators have no checksum of their FixerNet.
+    # A converted generator stores no checksum of its FixerNet.
     if fixer is not None and wanted.fixer_checksum and wanted.fixer_checksum != fixer.checksum():
         raise WeightsError(
             f"{name} was trained with the FixerNet of checksum {wanted.fixer_checksum}, not with this one of "

@@ -1,4 +1,4 @@
-"""FaceDetector: a small, fully convolutional, anchor-free face detector with five points a face."""
+"""FaceDetector: a small, fully convolutional, anchor-free face detector with five points per face."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def conv_bn(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, groups:
 
 
 class SeparableBlock(nn.Module):
-    """(B,C,H,W) -> (B,C,H,W): a residual depthwise 5x5 and pointwise pair, a large view at low cost."""
+    """(B,C,H,W) -> (B,C,H,W): a residual depthwise 5x5 and pointwise pair: a large receptive field at low cost."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -115,7 +115,7 @@ class FaceDetector(Network):
         return self.decode(self.maps(image))
 
     def above(self, image: Tensor, logit: float) -> Tensor:
-        """(1,3,H,W) -> (M,15): only the detections with a logit above `logit`, which is faster than decoding all."""
+        """(1,3,H,W) -> (M,15): only the detections above a logit, which is faster than decoding all."""
         answers = []
         for stride, level in zip(STRIDES, self.maps(image), strict=True):
             ys, xs = torch.nonzero(level[0, 0] > logit, as_tuple=True)

@@ -1,4 +1,4 @@
-"""What a VisibilityNet tells apart, in the order of its answer's channels."""
+"""The classes of a VisibilityNet, in the order of its output channels."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class AttributeEncoder(nn.Module):
         for width in reversed(widths[:-1]):
             self.up.append(_deconv(wide, width))
             wide = 2 * width  # with the skip concatenated
-        # The widths of all maps; the last map is returned again at twice the size.
+        # The widths of all maps; the last one is the map before it, upsampled to twice the size.
         self.map_widths = [widths[-1], *(2 * width for width in reversed(widths[:-1])), wide]
 
     def forward(self, target: Tensor) -> list[Tensor]:
@@ -44,7 +44,7 @@ class AttributeEncoder(nn.Module):
 
 
 class AADLayer(nn.Module):
-    """(B,C,h,w), attributes (B,A,h,w), identity (B,D) -> (B,C,h,w): a predicted mask blends the two modulations."""
+    """(B,C,h,w), attributes (B,A,h,w), identity (B,D) -> (B,C,h,w): a predicted mask blends both modulations."""
 
     def __init__(self, channels: int, attribute_channels: int, vector_size: int) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class AADLayer(nn.Module):
         scale, shift = self.identity_scale(identity), self.identity_shift(identity)
         by_identity = scale[:, :, None, None] * x + shift[:, :, None, None]
         mask, dtype = torch.sigmoid(self.mask(x)), by_identity.dtype
-        # Autocast on GPUs leaves lerp alone, which takes one dtype.
+        # lerp takes one dtype, and autocast on GPUs does not cast its inputs.
         return torch.lerp(by_attributes.to(dtype), by_identity, mask.to(dtype))
 
 
@@ -91,9 +91,9 @@ class AADBlock(nn.Module):
 class FaceShifterGenerator(Generator):
     """(B,3,S,S), (B,D) -> GeneratorOutput whose mask is all ones.
 
-    S is 256 (eight attribute maps) or 512 (nine) as published. The same layout exists for every S of SIZES, which is
-    halved down to 2x2 or 3x3, with an attribute map for each level. `channels` is the width of the widest maps (1024
-    as published); the other widths follow from it. `coarse_heads`: see SimSwapGenerator.
+    S is 256 (eight attribute maps) or 512 (nine) as published. The same layout works for every S of SIZES: S is halved
+    down to 2x2 or 3x3, with an attribute map for each level. `channels` is the width of the widest maps (1024 as
+    published); the other widths follow from it. `coarse_heads`: see SimSwapGenerator.
     """
 
     @register_to_config
@@ -138,7 +138,7 @@ class FaceShifterGenerator(Generator):
         )
         if not 0 <= coarse_heads < len(outs):
             raise ValueError(f"coarse_heads is {coarse_heads}; {size} px allow 0 to {len(outs) - 1}")
-        # The n-th is for 1/2^n of the size.
+        # The n-th head is for 1/2^n of the size.
         self.coarse = nn.ModuleList(nn.Conv2d(outs[-1 - n], 3, 1) for n in range(1, coarse_heads + 1))
 
     def attributes(self, target: Tensor) -> list[Tensor]:

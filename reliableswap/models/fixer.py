@@ -1,4 +1,4 @@
-"""FixerNet: an embedding of jaw and mouth, which identity encoders pay little attention to; the paper's `v_fix`."""
+"""FixerNet: an embedding of jaw and mouth, which identity encoders attend to little; the paper's `v_fix`."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ class GeneratorOutput(BaseOutput):
     mask_logits: (B,1,H,W) the mask before its sigmoid, for losses; None if the network predicts no mask.
     layers: (B,3,H,W) the weights of texture, target and drawn picture, for losses; None without layers.
     drawn: (B,3,128,128) the drawn picture by itself, for losses; None without layers.
-    coarse: the same picture at 1/2, 1/4, ... of the size, for losses; None out of training or without coarse heads.
+    coarse: the image at 1/2, 1/4, ... of the size, for losses; None outside training or without coarse heads.
     """
 
     image: Tensor
@@ -37,7 +37,7 @@ class GeneratorOutput(BaseOutput):
 class Generator(Network):
     """(B,3,H,W) target and (B, identity_dim + fixer_dim) identity -> GeneratorOutput.
 
-    Every generator's config says what its inputs must be:
+    Every generator's config describes the inputs that it expects:
     template: the crop template, a name in `faces.align.TEMPLATES`.
     value_range: the values of black and white, in inputs and outputs.
     identity_dim, fixer_dim: lengths of v_id and v_fix; fixer_dim is 0 without a FixerNet.
@@ -45,9 +45,9 @@ class Generator(Network):
     held_out: the percentage of people that training left out, by the rule of `reliableswap.data.splits`.
     """
 
-    multiple = 1  # height and width must be divisible by it
+    multiple = 1  # height and width must be divisible by this
     guidance_channels = 0  # 0: the network takes no guidance
-    size: int | None = None  # the only input size, or None if any multiple will do
+    size: int | None = None  # the only input size, or None if any multiple is accepted
     vector_size: int
 
     def check_inputs(self, target: Tensor, identity: Tensor, guidance: Tensor | None) -> None:

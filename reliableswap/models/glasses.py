@@ -1,4 +1,4 @@
-"""GlassesNet: which pixels around the eyes are glasses."""
+"""GlassesNet: finds the pixels of glasses around the eyes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _convs(inputs: int, outputs: int, count: int) -> nn.Sequential:
 class GlassesNet(Network):
     """(B,3,64,128) in [-1,1], level crops around both eyes -> (B,1,64,128) logits of frames and dark lenses.
 
-    A small U-Net: the coarse levels see the whole shape of the glasses, the fine ones frames one pixel thin.
+    A small U-Net: the coarse levels see the whole shape of the glasses, the fine ones see frames one pixel wide.
     """
 
     @register_to_config
@@ -42,7 +42,7 @@ class GlassesNet(Network):
     def forward(self, picture: Tensor) -> Tensor:
         """(B,3,64,128) in [-1,1] -> (B,1,64,128) logits."""
         check_shape("picture", picture, (None, 3, self.config["height"], self.config["width"]))
-        # Normalise brightness and contrast, which say nothing about glasses.
+        # Normalise brightness and contrast, which carry no information about glasses.
         mean = picture.mean((1, 2, 3), keepdim=True)
         x = (picture - mean) / (picture.std((1, 2, 3), keepdim=True) + 0.05)
         maps = [self.first(x)]

@@ -1,4 +1,4 @@
-"""HearNet: FaceShifter's second stage, which restores what covers the face."""
+"""HearNet: FaceShifter's second stage, which restores what covers the target's face."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ _HUB_OPTIONS = ("cache_dir", "force_download", "local_files_only", "revision", "
 def load_network(
     folder_or_repo: str | os.PathLike[str], subfolder: str | None = None, **kwargs: Any
 ) -> Network:
-    """Load the network of a folder or Hub repository; kwargs are those of `from_pretrained`."""
+    """Load the network in a folder or Hub repository; kwargs are those of `from_pretrained`."""
     place = str(folder_or_repo)
     options = {key: kwargs[key] for key in _HUB_OPTIONS if key in kwargs}
     if subfolder is not None:

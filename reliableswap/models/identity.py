@@ -1,4 +1,4 @@
-"""IdentityEncoder: an embedding of whose face it is; the paper's `v_id`."""
+"""IdentityEncoder: an embedding of a face's identity; the paper's `v_id`."""
 
 from __future__ import annotations
 

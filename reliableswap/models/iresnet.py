@@ -1,4 +1,4 @@
-"""IResNet, the residual network of ArcFace and of the published FixerNet, with its usual layer names."""
+"""IResNet: the residual network of ArcFace and of the published FixerNet, with the usual layer names."""
 
 from __future__ import annotations
 

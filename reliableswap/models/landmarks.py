@@ -37,8 +37,9 @@ class ResidualBlock(nn.Module):
 class MeshNet(Network):
     """(B,3,128,128) in [-1,1] -> mesh (B,468,3) in crop pixels, presence logit (B,).
 
-    In the crop the eyes are level, and its side is `crop_scale` times the distance from eyes to mouth. The last layer
-    is a linear shape model, a mean mesh and directions, initialised with principal components of training meshes.
+    The crop is upright (`faces.align.upright`), and its side is `crop_scale` times the distance from eyes to mouth. The
+    last layer is a linear shape model, mean mesh and directions, initialised with principal components of training
+    meshes.
     """
 
     @register_to_config
@@ -65,7 +66,7 @@ class MeshNet(Network):
             nn.SiLU(inplace=True),
         )
         side = size // 32
-        # A depthwise convolution over the whole map instead of an average, which would lose where features are.
+        # A depthwise convolution over the whole map, because average pooling would lose the features' positions.
         self.gather = nn.Conv2d(code, code, side, groups=code, bias=False)
         self.gather_norm = nn.BatchNorm1d(code)
         self.shape_model = nn.Linear(code, points * 3)

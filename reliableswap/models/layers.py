@@ -1,7 +1,7 @@
-"""Layers: maps that a generator answers with at 128 px, applied to target and guidance at their own size.
+"""Layers: maps that a generator predicts at 128 px, applied to target and guidance at their own size.
 
 Every pixel of the result is the source's texture, the target or the generated picture, or a mixture of them. The maps
-are smooth, so they can be enlarged; what is fine comes from pictures of full size.
+are smooth, so they can be enlarged; fine detail comes from the full-size pictures.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from .layer_maps import CELLS, CHANNELS, COLOURS, FINE, FLOWS, INVALID, REACH, S
 
 
 class LayerHead(nn.Conv2d):
-    """(B,C,128,128) -> (B,CHANNELS,128,128): the maps. At the start, mostly the generated picture shows."""
+    """(B,C,128,128) -> (B,CHANNELS,128,128): the maps. They start with mostly the generated picture visible."""
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, CHANNELS, 3, padding=1)
@@ -42,7 +42,7 @@ def enlarged(maps: Tensor, size: torch.Size) -> Tensor:
 
 
 def leaning(maps: Tensor, towards_texture: float) -> Tensor:
-    """(B,CHANNELS,h,w) the maps, with that much added to the texture's score, and without changes of its colours."""
+    """(B,CHANNELS,h,w) the maps with `towards_texture` added to the texture's score, and without relighting."""
     scores, flows, colours, fine = maps.split((SCORES, FLOWS, COLOURS, FINE), 1)
     return torch.cat([scores[:, :1] + towards_texture, scores[:, 1:], flows, 0 * colours, fine], 1)
 
@@ -71,13 +71,13 @@ def compose(made: Tensor, maps: Tensor, target: Tensor, guidance: Tensor) -> tup
 
 
 def _less_tinted(change: Tensor) -> Tensor:
-    """(B,3,h,w) a change of brightness by channel, with what differs between the channels reduced."""
+    """(B,3,h,w) a change of brightness per channel, with the differences between channels reduced."""
     grey = change.mean(1, keepdim=True)
     return grey + TINT * (change - grey)
 
 
 def _moved(picture: Tensor, flow: Tensor) -> Tensor:
-    """(B,C,S,S) the picture read along a flow (B,2,S,S), in fractions of half its side."""
+    """(B,C,S,S) the picture warped by a flow (B,2,S,S), in fractions of half its side."""
     batch, _, height, width = picture.shape
     rows = (torch.arange(height, device=picture.device, dtype=flow.dtype) + 0.5) * (2 / height) - 1
     columns = (torch.arange(width, device=picture.device, dtype=flow.dtype) + 0.5) * (2 / width) - 1
@@ -87,5 +87,5 @@ def _moved(picture: Tensor, flow: Tensor) -> Tensor:
 
 
 def _fine(picture: Tensor) -> Tensor:
-    """(B,3,S,S) what the picture shows finer than 128 px can."""
+    """(B,3,S,S) the picture's detail that 128 px cannot show."""
     return picture - enlarged(reduced(picture), picture.shape[-2:])

@@ -1,4 +1,4 @@
-"""LightGenerator: our own generator, small enough for a CPU. It refines the source's warped texture."""
+"""LightGenerator: our own generator, which refines the source's warped texture and is small enough for a CPU."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class IdentityStyle(nn.Module):
 
     def __init__(self, vector_size: int, encoded: int) -> None:
         super().__init__()
-        # The entries of a unit vector are about D^-0.5; scale them to about 1. An adapter's do not count.
+        # The entries of a unit vector are about D^-0.5; scale them to about 1. D does not include an adapter's entries.
         self.gain = encoded**0.5
         self.first = nn.Linear(vector_size, _STYLE)
         self.second = nn.Linear(_STYLE, _STYLE)
@@ -40,7 +40,7 @@ class IdentityStyle(nn.Module):
 
 
 class ModulatedConv(nn.Module):
-    """(B,C,H,W), (B,256) -> (B,C',H,W): a convolution whose channels get mean and deviation from the style."""
+    """(B,C,H,W), (B,256) -> (B,C',H,W): a convolution whose channels take mean and deviation from the style."""
 
     def __init__(self, before: int, after: int) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ def _group_norm(x: Tensor, norm: nn.Module) -> Tensor:
 
 
 class Gate(nn.Module):
-    """x (B,C,H,W), skip (B,C,H,W) -> (B,C,H,W): adds the skip, weighted by what both contain."""
+    """x (B,C,H,W), skip (B,C,H,W) -> (B,C,H,W): adds the skip, gated by a function of both."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -122,17 +122,19 @@ class LightGenerator(Generator):
     `no_guidance`.
 
     The image is not blended with the target here, because a network that can blend learns to copy its target. The
-    predicted mask says where to use the image and is supervised itself.
+    predicted mask tells where to use the image and is supervised itself.
 
-    Config: with `target_colours` above 0, the network predicts the image's lightness and fine detail alone, and its
-    coarse colours, averaged over that many cells a side, are those that `expected_colours` gives. Encoders react to
-    stains of colour too, and a network with free colours paints some. `sizes` are the crop sizes that it was trained
-    at. With `layers` the network sees inputs of any size at 128 px, and the maps it answers with (models/layers.py)
-    are applied at the inputs' own size; `lean` is added to the texture's score where that is above 128 px, because what
-    the network draws is soft there, and the texture keeps its colours, because the network's changes of them show as
-    stains. `away` is the share of the target's vector that a swap subtracts from the
-    source's (swap/steps/guide.py). `adapter_join` says how an IdentityAdapter is joined ("none": there is none), and
-    `adapter_encoder` holds its encoder's settings.
+    Config:
+    target_colours: above 0, the network predicts only the image's lightness and fine detail; the coarse colours,
+        averaged over that many cells per side, are those of `expected_colours`. With free colours, the network would
+        paint stains, because identity encoders react to them.
+    sizes: the crop sizes that it was trained at.
+    layers: the network sees inputs of any size at 128 px, and its maps (models/layers.py) are applied at the inputs'
+        own size.
+    lean: added to the texture's score for inputs above 128 px, because there the network's drawing is soft. The texture
+        then keeps its colours, because the network's changes of them show as stains.
+    away: the share of the target's vector that a swap subtracts from the source's (swap/steps/guide.py).
+    adapter_join: how an IdentityAdapter is joined; "none": there is none. adapter_encoder: its encoder's settings.
     """
 
     adapter: IdentityAdapter | None
@@ -199,9 +201,9 @@ class LightGenerator(Generator):
     ) -> Any:
         """(B,3,H,W) in [-1,1], (B,D), (B,4,H,W) -> image (B,3,H,W) in [-1,1], mask (B,1,H,W), logits.
 
-        source (B,3,112,112): the identity window of the source's crop, for the adapter; without it, identity is a
-        vector that the adapter has been joined with. as_maps: of a layered generator, answer as `maps` does; a call of
-        the module runs the hooks that move its weights between devices, and a call of `maps` does not.
+        source (B,3,112,112): the identity window of the source's crop, for the adapter; without it, the adapter's
+        output has to be joined to `identity` already. as_maps: return what `maps` returns, for a layered generator.
+        Unlike a direct call of `maps`, that runs the module's hooks, which move its weights between devices.
         """
         if self.adapter is not None and source is not None:
             identity = self.adapter.join(identity, self.adapter(source))
@@ -222,9 +224,9 @@ class LightGenerator(Generator):
         return made, self.layer_head(x), logits
 
     def layered(self, maps: Maps, target: Tensor, identity: Tensor, guidance: Tensor) -> GeneratorOutput:
-        """The network sees 128 px of the inputs; its maps are applied to the inputs themselves.
+        """Run the network on the inputs reduced to 128 px, and apply its maps to the inputs themselves.
 
-        maps: `self.maps`, or what runs it. Applying them is quicker outside of a converted network.
+        maps: `self.maps`, or a runtime's version of it. Applying the maps is faster outside a converted network.
         """
         made, answer, logits = maps(reduced(target), identity, reduced(guidance))
         if target.shape[-1] > SIDE and self.lean:

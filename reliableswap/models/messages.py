@@ -11,7 +11,7 @@ from huggingface_hub import constants
 
 
 def explain_loading(wanted: str, place: str, options: dict[str, Any], error: Exception) -> str:
-    """Say why a folder or repository gives no network, and what to do."""
+    """Explain why a folder or repository yields no network, and what to do."""
     folder = Path(place, options.get("subfolder") or "")
     if Path(place).is_dir():
         if not (folder / "config.json").is_file():

@@ -1,11 +1,11 @@
-"""A layered generator's answer as a mixture of the texture and the target, by NumPy and OpenCV, without torch.
+"""A layered generator's output as a mixture of texture and target, with NumPy and OpenCV, without torch.
 
-`layers.compose` applies the maps to pictures that are crops. In a swap texture and target are read in the photo, each
-once and at its own size: every resampling takes fine detail away. There the same result is
+`layers.compose` applies the maps to crops. A swap instead samples texture and target once, at the photo's own size,
+because every resampling loses fine detail. There the same result is
 
     texture * mixture.texture + target * mixture.target + mixture.rest,
 
-whose three terms are smooth, so they can be worked out in a small crop and enlarged.
+whose factors and rest are smooth, so they can be computed on a small crop and enlarged.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ import numpy as np
 
 from .layer_maps import CELLS, COLOURS, FLOWS, INVALID, REACH, SCORES, SIDE, TINT
 
-LARGEST = 2 * SIDE  # side of the crop that a mixture for a photo of more than 128 px is worked out in
+LARGEST = 2 * SIDE  # side of the crop on which a mixture is computed if the photo shows more than 128 px
 
 Planes = list[np.ndarray]  # (S,S) float32 each
 
 
 @dataclass(frozen=True, eq=False)
 class Mixture:
-    """texture, target: (S,S) float32, the factors of the pictures. rest: (S,S,3) float32, levels of 255 to be added.
+    """texture, target: (S,S) float32, factors on the pictures. rest: (S,S,3) float32, to be added, in levels of 255.
 
-    flow: (2,128,128) float32 x and y by which the texture is read elsewhere, in fractions of half the crop's side.
-    picture: (S,S,3) float32, the result as the crop shows it.
+    flow: (2,128,128) float32, the texture's displacement field, x and y in fractions of half the crop's side.
+    picture: (S,S,3) float32, the result at the crop's size.
     """
 
     texture: np.ndarray
@@ -37,22 +37,22 @@ class Mixture:
     picture: np.ndarray
 
     def showing(self, share: np.ndarray, change: np.ndarray) -> Mixture:
-        """The mixture with the texture alone in a share (S,S) of every pixel; change: as for `mixture`.
+        """Return the mixture blended with the texture alone by a share (S,S); change: as for `mixture`.
 
-        The picture stays: it is for reading an expression.
+        The picture stays, because expressions are read from it.
         """
         rest = self.rest + share[..., None] * (change - self.rest)
         texture, target = self.texture + share * (1 - self.texture), self.target * (1 - share)
         return replace(self, texture=texture, target=target, rest=rest)
 
     def changing_texture(self, change: np.ndarray) -> Mixture:
-        """The mixture with a change (S,S,3), in levels of 255, added to the texture where it shows."""
+        """Return the mixture with a change (S,S,3), in levels of 255, added to the texture where it shows."""
         added = self.texture[..., None] * change
         return replace(self, rest=self.rest + added, picture=self.picture + added)
 
     def keeping(self, share: np.ndarray, seen: np.ndarray, shift: np.ndarray) -> Mixture:
-        """The mixture with the target `seen` (S,S,3), its colours shifted by `shift` (3,), in a share (S,S) of every
-        pixel."""
+        """Return the mixture blended by a share (S,S) with the target `seen` (S,S,3), its colours shifted by `shift`
+        (3,)."""
         left, shift = 1 - share, shift.astype(np.float32)
         rest = left[..., None] * self.rest + share[..., None] * shift
         picture = left[..., None] * self.picture + share[..., None] * (seen + shift)
@@ -67,14 +67,14 @@ def mixture(
     change: np.ndarray,
     lean: float | None,
 ) -> Mixture:
-    """What a network's answer to a crop means for the photo.
+    """Turn a network's output for a crop into a mixture for the photo.
 
-    drawn: (3,128,128) in [-1,1], and maps: (CHANNELS,128,128), the network's answer. seen: (S,S,3) uint8 the target.
-    guidance: (4,S,S) the texture in the target's tone in [-1,1], and its validity. change: (S,S,3) in levels of 255
-    what the tone has changed of the texture. lean: how far the texture is preferred; None: the photo shows no more than
-    128 px, and nothing borrows detail.
+    drawn: (3,128,128) in [-1,1], and maps: (CHANNELS,128,128), the network's output. seen: (S,S,3) uint8 the target.
+    guidance: (4,S,S) the texture in the target's tone in [-1,1], and its validity. change: (S,S,3) in levels of 255,
+    how the tone changed the texture. lean: how far the texture is preferred; None: the photo shows no more than 128 px,
+    and no fine detail is added to the drawn picture.
 
-    What the maps move the target by is left out: it is far less than a pixel.
+    The maps' flow of the target is ignored: it is far less than a pixel.
     """
     side, large = seen.shape[0], lean is not None
     scores, flows, colours, fine = np.split(maps, np.cumsum((SCORES, FLOWS, COLOURS)))
@@ -82,7 +82,7 @@ def mixture(
     texture, valid, changes = _moved(guidance, change, _planes(flow, side))
     plain = [toned - changed for toned, changed in zip(texture, changes, strict=True)]
     under, new = _levels(seen), [127.5 * plane + 127.5 for plane in _planes(drawn, side)]
-    if not lean:  # a texture that is leant towards keeps its light
+    if not lean:  # a texture that is preferred keeps its light
         lit = _relit(texture, _light(colours, side))
         changes = [after - before for after, before in zip(lit, plain, strict=True)]
         texture = lit
@@ -117,7 +117,7 @@ def enlarged(plane: np.ndarray, side: int) -> np.ndarray:
 
 
 def _moved(guidance: np.ndarray, change: np.ndarray, flow: Planes) -> tuple[Planes, np.ndarray, Planes]:
-    """The texture in levels of 255, its validity, and the change, all read along a flow, which becomes positions."""
+    """Return the texture in levels of 255, its validity, and the change, all warped by a flow, which is overwritten."""
     side = guidance.shape[-1]
     ramp = np.arange(side, dtype=np.float32)
     for plane, start in zip(flow, (ramp, ramp[:, None]), strict=True):
@@ -132,7 +132,7 @@ def _moved(guidance: np.ndarray, change: np.ndarray, flow: Planes) -> tuple[Plan
 
 
 def _light(colours: np.ndarray, side: int) -> tuple[Planes, Planes]:
-    """Gain and bias of each colour's light, as layers.compose has them."""
+    """Return gain and bias of the relighting for each colour channel, as in layers.compose."""
     cells = [cv2.resize(plane, (CELLS, CELLS), interpolation=cv2.INTER_AREA) for plane in colours]
     smooth = np.tanh([enlarged(plane, colours.shape[-1]) for plane in cells])
     changes = []
@@ -144,7 +144,7 @@ def _light(colours: np.ndarray, side: int) -> tuple[Planes, Planes]:
 
 
 def _relit(texture: Planes, light: tuple[Planes, Planes]) -> Planes:
-    """The texture in another light, within the range of colours."""
+    """Relight the texture, clipped to valid colours."""
     lit = []
     for plane, gain, bias in zip(texture, *light, strict=True):
         lit.append(np.clip(127.5 + (plane - 127.5) * (1 + 0.5 * gain) + 76.5 * bias, 0, 255))
@@ -152,7 +152,7 @@ def _relit(texture: Planes, light: tuple[Planes, Planes]) -> Planes:
 
 
 def _weights(scores: Planes, valid: np.ndarray, lean: float) -> Planes:
-    """Softmax of the scores, in place; the first falls where the texture is not valid."""
+    """Softmax of the scores, in place; the texture's score is lowered first where the texture is not valid."""
     scores[0] += valid * np.float32(INVALID)
     scores[0] += np.float32(lean - INVALID)
     highest = cv2.max(cv2.max(scores[0], scores[1]), scores[2])
@@ -167,13 +167,13 @@ def _weights(scores: Planes, valid: np.ndarray, lean: float) -> Planes:
 
 
 def _coarse(plane: np.ndarray) -> np.ndarray:
-    """(S,S) the plane as a picture of 128 px shows it."""
+    """(S,S) the plane without the detail that 128 px cannot show."""
     small = cv2.resize(plane, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     return enlarged(small, plane.shape[0])
 
 
 def _planes(maps: np.ndarray, side: int) -> Planes:
-    """The maps (C,s,s), each enlarged to (side,side)."""
+    """Return the maps (C,s,s), each enlarged to (side,side)."""
     return [enlarged(plane, side) for plane in maps]
 
 

@@ -21,7 +21,7 @@ def _conv_bn(before: int, after: int, kernel: int, stride: int = 1, groups: int 
 
 
 class Bottleneck(nn.Module):
-    """(B,C,H,W) -> (B,C',H/stride,W/stride): widen, filter each channel, narrow; a shortcut where shapes allow."""
+    """(B,C,H,W) -> (B,C',H/stride,W/stride): widen, filter each channel, narrow; a shortcut if shapes allow."""
 
     def __init__(self, before: int, after: int, expansion: int, stride: int) -> None:
         super().__init__()

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 
 def per_channel_norm(x: Tensor, eps: float) -> Tensor:
-    """(B,C,H,W) -> each channel with mean 0 and variance 1; sums are in float32."""
+    """(B,C,H,W) -> each channel normalised to mean 0 and variance 1; sums are in float32."""
     return modulated_norm(x, None, None, eps)
 
 
@@ -34,7 +34,7 @@ def modulated_norm(x: Tensor, scale: Tensor | None, shift: Tensor | None, eps: f
 
 
 class _ModulatedNorm(torch.autograd.Function):
-    """`modulated_norm` with its own gradient: a third of the memory passes that autograd needs for the parts.
+    """`modulated_norm` with a hand-written gradient: a third of the memory passes of autograd's.
 
     It keeps the memory format, so that the convolutions around it need not convert channels-last tensors.
     """

@@ -1,4 +1,4 @@
-"""OnnxNetwork: somebody else's network, an ONNX file beside its config.json, run by ONNX Runtime."""
+"""OnnxNetwork: a third-party network, an ONNX file beside its config.json, run by ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from .base import Network
 
 logger = logging.getLogger(__name__)
 
-FILE = "network.onnx"  # the name in a folder that save_pretrained wrote
+FILE = "network.onnx"  # the name in a folder written by save_pretrained
 _HUB_OPTIONS = ("cache_dir", "force_download", "local_files_only", "revision", "token")
 
 
 class OnnxNetwork(Network):
-    """A network whose layers are an ONNX file and whose few own tensors are safetensors beside it.
+    """A network whose layers are an ONNX file, with a few tensors of its own as safetensors beside it.
 
-    Its config has `sha256`, the file's digest, and `onnx_parameters`, the count of the file's weights. It runs on the
-    CPU, or by ONNX Runtime's CUDA provider when it was moved to a GPU. It gives no gradients, and can't be compiled,
-    exported or trained.
+    Its config has `sha256`, the file's digest, and `onnx_parameters`, the number of the file's weights. It runs on the
+    CPU, or by ONNX Runtime's CUDA provider after a move to a GPU. It has no gradients, and cannot be compiled, exported
+    or trained.
     """
 
     runs_itself: ClassVar[bool] = True
@@ -59,7 +59,7 @@ class OnnxNetwork(Network):
         return int(self.config["onnx_parameters"])
 
     def attach(self, path: str | os.PathLike[str]) -> Self:
-        """Use this ONNX file; raise unless it is the one that the config was written for."""
+        """Use this ONNX file; raise unless it is the one that the config belongs to."""
         found = sha256(Path(path))
         if found != self.config["sha256"]:
             raise WeightsError(
@@ -87,14 +87,14 @@ class OnnxNetwork(Network):
         return network.attach(path)
 
     def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
-        """Write config.json and safetensors, and copy the ONNX file beside them, so that the folder is complete."""
+        """Write config.json and safetensors, and copy the ONNX file into the same folder, so that it is complete."""
         source, folder = self.path, Path(save_directory)
         super().save_pretrained(save_directory, **kwargs)
         if not ((folder / FILE).exists() and (folder / FILE).samefile(source)):
             shutil.copyfile(source, folder / FILE)
 
     def infer(self, inputs: Mapping[str, Tensor]) -> list[Tensor]:
-        """Run the file on one sample, inputs by name; its outputs are float32 tensors on the CPU."""
+        """Run the file on one sample, inputs by name; return its outputs as float32 tensors on the CPU."""
         session = self._session()
         kinds = {
             one.name: np.float16 if one.type == "tensor(float16)" else np.float32
@@ -116,7 +116,7 @@ class OnnxNetwork(Network):
         return self._sessions[kind]
 
     def __getstate__(self) -> dict[str, Any]:
-        """A copy, or another process, opens the file itself."""
+        """Leave out sessions and lock: a copy, or another process, opens the file itself."""
         return {**self.__dict__, "_sessions": {}, "_lock": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -125,13 +125,13 @@ class OnnxNetwork(Network):
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 of a file in hexadecimal."""
+    """Return the SHA-256 of a file in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def open_session(path: Path, device: str = "cpu") -> Any:
-    """An inference session of ONNX Runtime on the CPU, or on CUDA if `device` says so and the library can."""
+    """Open an ONNX Runtime session on the CPU, or on CUDA if `device` is "cuda" and the library supports it."""
     import onnxruntime
 
     providers = ["CPUExecutionProvider"]
@@ -144,9 +144,9 @@ def open_session(path: Path, device: str = "cpu") -> Any:
             )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 3  # published files make it warn of initialisers that nothing reads
+    options.log_severity_level = 3  # errors only: it would warn about unused initializers in published files
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=providers)
-    except Exception as error:  # its errors have no common class
+    except Exception as error:  # the library's errors have no common class
         reason = " ".join(str(error).split())[:300].rstrip(".")
         raise WeightsError(f"ONNX Runtime can't open {path}: {reason}; is the file whole?") from error

@@ -1,4 +1,4 @@
-"""OnnxGenerator: a face-swapping network of others from an ONNX file, with inswapper's and hyperswap's conventions."""
+"""OnnxGenerator: a third-party face swapper from an ONNX file, with inswapper's and hyperswap's conventions."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from .onnx_file import OnnxNetwork
 class OnnxGenerator(OnnxNetwork, Generator):
     """(B,3,S,S), (B,identity_dim) -> GeneratorOutput; the mask is the file's second output, or ones.
 
-    The file takes an aligned crop and one unit vector of length `embedding_size`. The encoder's vector goes through
-    `embedding_map` (identity unless the pipeline's encoder is not the file's own), is normalised, and goes through
-    `emap` (identity unless the file brings such a matrix, as inswapper does) and is normalised again.
+    The file takes an aligned crop and a unit vector with `embedding_size` entries. The encoder's vector is multiplied
+    by `embedding_map` (the identity matrix unless the pipeline's encoder is not the file's own) and normalised, then
+    multiplied by `emap` (the identity matrix unless the file has one, as inswapper does) and normalised again.
     """
 
     @register_to_config
@@ -38,7 +38,7 @@ class OnnxGenerator(OnnxNetwork, Generator):
         identity_checksum: str = "",
         fixer_checksum: str = "",
         away: float = 0.0,
-        held_out: float = 100.0,  # what it was trained on is not known, so it limits no evaluation
+        held_out: float = 100.0,  # its training data are unknown, so they limit no evaluation
     ) -> None:
         super().__init__()
         self.size, self.vector_size = size, identity_dim + fixer_dim
@@ -46,7 +46,7 @@ class OnnxGenerator(OnnxNetwork, Generator):
         self.emap = nn.Parameter(torch.eye(embedding_size), requires_grad=False)
 
     def embedding(self, identity: Tensor) -> Tensor:
-        """(B,identity_dim) the encoder's vectors -> (B,embedding_size) what the file takes, of length 1."""
+        """(B,identity_dim) the encoder's vectors -> (B,embedding_size) the file's input vectors, of length 1."""
         known = F.normalize(identity.float() @ self.embedding_map.float())
         return F.normalize(known @ self.emap.float())
 

@@ -1,4 +1,4 @@
-"""OnnxIdentityEncoder: an identity encoder of others from an ONNX file, such as InsightFace's ArcFace w600k."""
+"""OnnxIdentityEncoder: a third-party identity encoder from an ONNX file, such as InsightFace's ArcFace w600k."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .onnx_file import OnnxNetwork
 class OnnxIdentityEncoder(OnnxNetwork):
     """(B,3,112,112) RGB in [-1,1], the identity window of the aligned crop -> (B,D), length 1.
 
-    mean, std: of the pixels that the file takes, for pictures in [0,1].
+    mean, std: the file's input normalisation, for pictures in [0,1].
     """
 
     @register_to_config
@@ -44,7 +44,7 @@ class OnnxIdentityEncoder(OnnxNetwork):
         return str(self.config["name"])
 
     def checksum(self) -> str:
-        """A fingerprint of file and settings, the same for float32 and float16 copies."""
+        """Return a fingerprint of file and settings, the same for float32 and float16 copies."""
         return weights_checksum(self, ("sha256", "embedding_size", "mean", "std"))
 
     def embed(self, faces: Tensor) -> Tensor:

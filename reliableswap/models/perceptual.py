@@ -1,4 +1,4 @@
-"""PerceptualFeatures: a frozen EfficientNet-Lite, whose feature maps losses, discriminators and metrics compare."""
+"""PerceptualFeatures: a frozen EfficientNet-Lite; losses, discriminators and metrics compare its feature maps."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _TAPPED = (1, 2, 4, 6)  # the last group at strides 4, 8, 16 and 32
 
 
 def _widened(channels: int, factor: float) -> int:
-    """Scale the channels and round to a multiple of eight, but not below nine tenths, as EfficientNet does."""
+    """Scale the channels and round to a multiple of 8, down by at most a tenth, as EfficientNet does."""
     exact = channels * factor
     rounded = max(8, int(exact + 4) // 8 * 8)
     return rounded if rounded >= 0.9 * exact else rounded + 8
@@ -71,7 +71,7 @@ class PerceptualFeatures(Network):
     """(B,3,H,W) RGB in [-1,1] -> four feature maps at strides 4, 8, 16, 32; gradients flow to the input only.
 
     The weights come from `reliableswap.convert.perceptual.pretrained_perceptual_features()`. variant: 0, 1 or 2 of
-    EfficientNet-Lite. Losses use 0, so that metrics with the others measure something that no loss saw.
+    EfficientNet-Lite. Losses use 0, so that metrics with the others are independent of all losses.
     """
 
     @register_to_config

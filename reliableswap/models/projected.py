@@ -1,4 +1,4 @@
-"""ProjectedDiscriminator: looks at a frozen network's features, not at pixels (Sauer et al. 2021, Projected GANs)."""
+"""ProjectedDiscriminator: judges a frozen network's features, not pixels (Sauer et al. 2021, Projected GANs)."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class ProjectedDiscriminator(Network):
     @register_to_config
     def __init__(self, channels: int = 64) -> None:
         super().__init__()
-        self._faster_features: list[nn.Module] = []  # in a list, so that it is no submodule
+        self._faster_features: list[nn.Module] = []  # in a list, so that it is not registered as a submodule
         self.features = PerceptualFeatures()
         self.mixing = RandomMixing(self.features.channels, channels)
         # The finest map is halved three times, the coarsest never: all logits are at stride 32.
@@ -64,7 +64,7 @@ class ProjectedDiscriminator(Network):
         return discriminator
 
     def use_features(self, features: nn.Module) -> None:
-        """Run a faster copy of the features, such as a `frozen_copy`; it is neither saved nor moved with the module."""
+        """Use a faster copy of the features, such as a `frozen_copy`; it is neither saved nor moved with the module."""
         self._faster_features = [features]
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:

@@ -1,4 +1,4 @@
-"""SimSwapGenerator: the identity injection module (IIM) of SimSwap, as published at 224, 256 and 512."""
+"""SimSwapGenerator: SimSwap's network with its identity injection module (IIM), as published at 224, 256 and 512."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class SimSwapGenerator(Generator):
 
     `channels` is the width at full resolution. `levels` is the number of halvings: 3 for 224 and 256 px, 4 for 512 px.
     The width doubles with each, up to eight times `channels` (512 as published). `sizes` are the crop sizes that it was
-    trained at. `coarse_heads` (0 as published) answer in training with the picture at 1/2, 1/4, ... of the size too, so
-    that losses reach the coarser levels directly.
+    trained at. `coarse_heads` (0 as published) is the number of heads that in training also output the picture at 1/2,
+    1/4, ... of the size, so that losses reach the coarser levels directly.
     """
 
     @register_to_config
@@ -72,7 +72,7 @@ class SimSwapGenerator(Generator):
         self.blocks = nn.ModuleList(IdentityBlock(widths[-1], self.vector_size) for _ in range(block_count))
         self.up = nn.ModuleList(_conv(after, before, stride=1) for before, after in reversed(steps))
         self.head = nn.Conv2d(channels, 3, 7, padding=3, padding_mode="reflect")
-        # The n-th is for 1/2^n of the size.
+        # The n-th head is for 1/2^n of the size.
         self.coarse = nn.ModuleList(
             nn.Conv2d(widths[level], 3, 3, padding=1, padding_mode="reflect")
             for level in range(1, coarse_heads + 1)

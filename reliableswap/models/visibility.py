@@ -1,4 +1,4 @@
-"""VisibilityNet: what every pixel of a face crop shows, skin, hair, glasses or something in front."""
+"""VisibilityNet: classifies every pixel of a face crop: skin, hair, glasses, something in front and so on."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class _Join(nn.Module):
 class VisibilityNet(Network):
     """(B,3,128,128) in [-1,1], upright crops of faces -> (B,10,128,128) logits of CLASSES.
 
-    A U-Net. Its way down is the beginning of EfficientNet-Lite0, so that it can start from weights that know edges and
-    textures; `start_from` copies them.
+    A U-Net. Its encoder is the beginning of EfficientNet-Lite0, so that it can start from pretrained weights;
+    `start_from` copies them.
     """
 
     @register_to_config
@@ -76,7 +76,7 @@ class VisibilityNet(Network):
         return logits
 
     def start_from(self, features: PerceptualFeatures) -> None:
-        """Copy the way down from EfficientNet-Lite0's features."""
+        """Copy the encoder's weights from EfficientNet-Lite0's features."""
         self.stem.load_state_dict(features.stem.state_dict())
         blocks = iter(features.blocks)
         for stage in self.stages:

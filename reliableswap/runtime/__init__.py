@@ -1,4 +1,4 @@
-"""How networks run: by PyTorch, OpenVINO or ONNX Runtime."""
+"""Run networks by PyTorch, OpenVINO or ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .base import Runtime
 
-DEVICES = ("openvino", "onnx")  # names of devices that are not torch's
+DEVICES = ("openvino", "onnx")  # device names that stand for a runtime instead of a torch device
 
 
 def for_device(name: str) -> type[Runtime] | None:
-    """Return the runtime that a device name stands for, or None if the device is one of torch's.
+    """Return the runtime that a device name stands for, or None if it names a torch device.
 
-    Call what is returned with a network in float32 on the CPU. A runtime whose library is not installed is an error.
+    Call the returned class with a float32 network on the CPU. Raise if the runtime's library is not installed.
     """
     if name == "openvino":
         from . import openvino

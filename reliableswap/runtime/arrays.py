@@ -1,7 +1,7 @@
-"""A network as a swap calls it: arrays in, arrays out, whatever runs it.
+"""The interfaces by which a swap calls networks: arrays in, arrays out, whatever runs them.
 
-A network of torch's is one as `torch_arrays.Running`, an exported file as `exported_networks.FileNetwork`. This module,
-and all that calls networks this way, does without torch.
+`torch_arrays.Running` implements them for PyTorch networks, `exported_networks.FileNetwork` for exported files. Neither
+this module nor the code that calls networks this way needs torch.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 
 class ArrayNetwork(Protocol):
-    """float32 arrays in and out, the first axis for samples. A decoder takes a person's name too; None is left out."""
+    """float32 arrays in and out, batch first. A decoder also takes a person's name; None stands for a missing input."""
 
     @property
     def config(self) -> Mapping[str, Any]: ...
@@ -22,19 +22,19 @@ class ArrayNetwork(Protocol):
 
 
 class ArrayDetector(Protocol):
-    """A FaceDetector. above: (1,3,H,W) -> (M,15), the detections whose logit is above `logit`."""
+    """A FaceDetector. above: (1,3,H,W) -> (M,15), the detections with a logit above `logit`."""
 
     def above(self, image: np.ndarray, logit: float) -> np.ndarray: ...
 
 
 class ArrayEncoder(ArrayNetwork, Protocol):
-    """An encoder of faces, which can tell by its weights' checksum whether it is another one."""
+    """An encoder of faces, identified by the checksum of its weights."""
 
     def checksum(self) -> str: ...
 
 
 class ArrayAdapter(Protocol):
-    """A generator's IdentityAdapter: (1,3,112,112) -> (1,D), and how its answer joins v_full (1,D')."""
+    """A generator's IdentityAdapter: (1,3,112,112) -> (1,D). join: joins its output to v_full (1,D')."""
 
     def __call__(self, window: np.ndarray) -> np.ndarray: ...
 
@@ -44,8 +44,8 @@ class ArrayAdapter(Protocol):
 class ArrayGenerator(ArrayNetwork, Protocol):
     """(B,3,S,S) target, (B,D) identity, (B,4,S,S) guidance -> image (B,3,S,S) and mask (B,1,S,S).
 
-    sizes: the sides S, smallest first. guidance_channels: 0 where it takes none. maps: of a layered generator, inputs
-    of 128 px -> what it draws (B,3,128,128), its maps (B,CHANNELS,128,128), the mask's logits (B,1,128,128).
+    sizes: the sides S, smallest first. guidance_channels: 0 if it takes none. maps: for a layered generator, inputs of
+    128 px -> the drawn picture (B,3,128,128), maps (B,CHANNELS,128,128), the mask's logits (B,1,128,128).
     """
 
     def maps(self, *inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]: ...
@@ -61,7 +61,7 @@ class ArrayGenerator(ArrayNetwork, Protocol):
 
 
 def runnable(network: Any) -> Any:
-    """A network that is called with arrays; one of torch's as its compiled copy, made again if its weights change."""
+    """Return the network in a form called with arrays: a PyTorch network as its `compiled` copy, others as given."""
     if not hasattr(network, "state_dict"):
         return network
     from .torch import compiled

@@ -1,4 +1,4 @@
-"""What every runtime but torch's own shares: a network compiled for each shape of its inputs, called as the network."""
+"""The base class of all runtimes but torch's own: it compiles a network for each shape of its inputs."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ class Runtime(ABC):
     """A network run on the CPU by another library: called like the network, with its config and attributes.
 
     It is compiled at the first call with inputs of new shapes, and again after the network's weights change. That takes
-    seconds, but for networks whose conversion is in the cache. It gives no gradients.
+    seconds unless the converted network is in the cache. It has no gradients.
     """
 
     name: ClassVar[str]  # as in `--device NAME`
-    version: str  # of the library and of what else a converted network depends on
+    version: str  # versions of the library and of anything else that a converted network depends on
     device, dtype = torch.device("cpu"), torch.float32
 
     def __init__(self, network: Network, *, exact: bool = False) -> None:
-        """`exact` asks for full float32: coordinates of a mesh need it."""
+        """`exact` requests full float32, which the coordinates of a mesh need."""
         self.exact = exact
         self.network = network.eval()
         self._compiled: dict[tuple[int, tuple[torch.Size | None, ...]], Any] = {}  # by threads and shapes
@@ -43,7 +43,7 @@ class Runtime(ABC):
         self._state = self._checked_state()
 
     def __getattr__(self, name: str) -> Any:
-        if name == "network":  # not set yet, as while this is being unpickled or copied
+        if name == "network":  # not set yet while this object is being unpickled or copied
             raise AttributeError(name)
         return getattr(self.network, name)
 
@@ -55,7 +55,7 @@ class Runtime(ABC):
         return self.run(*inputs)
 
     def run(self, *inputs: Tensor | None) -> Any:
-        """As a call, for a caller that has checked `is_current`: the check takes about a millisecond."""
+        """Call the network without the check of `is_current`, which takes about a millisecond; check it before."""
         network = self.network
         if isinstance(network, LightGenerator) and network.layer_head is not None and _complete(inputs):
             target, identity, guidance = inputs
@@ -67,7 +67,7 @@ class Runtime(ABC):
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
     def maps(self, *inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The part of a layered generator that is a network."""
+        """Run the network of a layered generator: its `maps`, which are not applied."""
         made, maps, logits = self._outputs(LayerMaps(self.network), inputs)
         return made, maps, logits
 
@@ -86,15 +86,15 @@ class Runtime(ABC):
 
     @abstractmethod
     def convert(self, graph: ExportedProgram, shapes: list[torch.Size], folder: Path) -> None:
-        """Write an exported network, tensors of these shapes in and a tuple of tensors out, into a folder."""
+        """Convert an exported network with inputs of these shapes and a tuple of outputs, and write it to a folder."""
 
     @abstractmethod
     def load(self, folder: Path) -> Any:
-        """Compile what `convert` wrote; nothing of the folder is needed afterwards."""
+        """Compile what `convert` wrote; the folder may be deleted afterwards."""
 
     @abstractmethod
     def infer(self, compiled: Any, inputs: list[np.ndarray]) -> list[np.ndarray]:
-        """Run what `load` returned; the outputs are the caller's own."""
+        """Run what `load` returned; the caller owns the outputs."""
 
     def _checked_state(self) -> WeightsState:
         network = self.network
@@ -130,7 +130,10 @@ def _complete(inputs: Sequence[Tensor | None]) -> TypeGuard[Sequence[Tensor]]:
 
 
 class OneByOne:
-    """A runtime that is current, called with one sample at a time: it compiles anew for every size of batch."""
+    """Calls a runtime with one sample at a time, because it would compile again for every batch size.
+
+    The caller has checked that the runtime is current.
+    """
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
@@ -148,7 +151,7 @@ class OneByOne:
 
 
 class LayerMaps(nn.Module):
-    """A layered generator's `maps` as a network."""
+    """A layered generator's `maps` as a module, for export."""
 
     generator: Network
 

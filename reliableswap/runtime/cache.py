@@ -1,8 +1,8 @@
-"""Converted networks on disk: converting one takes seconds, reading it a fraction of one.
+"""Cache converted networks on disk: converting one takes seconds, reading it a fraction of a second.
 
-They lie in the Hugging Face assets cache (HF_ASSETS_CACHE). An entry's name is a digest of all that it follows from:
-weights, config, the code of the networks and of the conversion, input shapes and versions. So an entry is never stale,
-only unused.
+They are in the Hugging Face assets cache (HF_ASSETS_CACHE). An entry's name is a digest of everything that it depends
+on: weights, config, the code of the networks and of the conversion, input shapes and versions. So an entry is never
+stale, only unused.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from reliableswap.models.base import Network
 
 logger = logging.getLogger(__name__)
 
-_KEPT = 40  # entries; the ones used longest ago go first
+_KEPT = 40  # entries; the least recently used are deleted first
 _DRAFT = ".draft-"
 
 
@@ -35,11 +35,11 @@ _DRAFT = ".draft-"
 def converted(
     runtime: str, version: str, network: Network, asked: Sequence[Any], convert: Callable[[Path], None]
 ) -> Iterator[Path]:
-    """A folder with a network converted for a runtime: from the cache, or made by `convert`, which writes into it.
+    """Yield a folder with a network converted for a runtime: from the cache, or filled by `convert`.
 
     asked: which part of the network, and for which shapes of its inputs.
 
-    Where the cache can't be written, it is a folder for this time only.
+    If the cache cannot be written, it is a temporary folder.
     """
     key = conversion_key(version, network, asked)
     try:
@@ -52,7 +52,7 @@ def converted(
             yield Path(folder)
         return
     if draft is None:
-        with suppress(OSError):  # somebody else's, or read-only
+        with suppress(OSError):  # another user's, or read-only
             entry.touch()
         yield entry
         return
@@ -64,13 +64,13 @@ def converted(
 
 
 def _kept(draft: Path, entry: Path) -> Path:
-    """The draft under the entry's name, or where it is if that can't be; entries used longest ago go."""
+    """Rename the draft to the entry, or leave it if that fails; return where it is. Delete the least recently used."""
     try:
         for file in draft.iterdir():
-            with file.open("rb+") as stream:  # an entry exists whole or not at all, also after a power cut
+            with file.open("rb+") as stream:  # an entry is complete or absent, even after a power cut
                 os.fsync(stream.fileno())
         draft.rename(entry)
-    except OSError as error:  # another process was quicker, most likely
+    except OSError as error:  # most likely another process was faster
         logger.debug("%s was not kept: %s", draft, error)
         return draft
     with suppress(OSError):
@@ -81,7 +81,7 @@ def _kept(draft: Path, entry: Path) -> Path:
 
 
 def conversion_key(version: str, network: Network, asked: Sequence[Any]) -> str:
-    """A digest of the network, of what is asked of it, and of what converts it."""
+    """Return a digest of the network, the requested part and shapes, and the code and versions that convert it."""
     digest = hashlib.sha256()
     config = {name: value for name, value in network.config.items() if not name.startswith("_")}
     about = [type(network).__name__, config, list(asked)]
@@ -96,7 +96,7 @@ def conversion_key(version: str, network: Network, asked: Sequence[Any]) -> str:
 
 @lru_cache(maxsize=1)
 def _code() -> str:
-    """A digest of the source code of the networks and of this package, which converts them."""
+    """Return a digest of the source code of the networks and of this package, which converts them."""
     folders = Path(next(iter(models.__path__))), Path(__file__).parent
     files = [path for folder in folders for path in sorted(folder.glob("*.py"))]
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()

@@ -1,4 +1,4 @@
-"""Write a network as an ONNX or OpenVINO file, and compare what the file answers with torch."""
+"""Write a network as an ONNX or OpenVINO file, and compare the file's outputs with torch's."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from .signatures import Signature
 from .tracing import Flat, traced, tracing
 
 FORMATS = ("onnx", "openvino")
-PARITY = 1e-3  # the largest difference from torch that is float32's rounding
+PARITY = 1e-3  # the largest difference from torch that passes as float32 rounding
 
 
 def write_onnx(network: Network | LayerMaps, signature: Signature, path: Path) -> None:
-    """Write a network in float32 as one ONNX file. What was converted before, here or for a device, is in the cache."""
+    """Write a network in float32 as one ONNX file. Earlier conversions, also for a device, come from the cache."""
     onnx.library()
     from onnxscript import ir
 
@@ -47,14 +47,14 @@ def write_onnx(network: Network | LayerMaps, signature: Signature, path: Path) -
 
 
 def write_openvino(onnx_file: Path, path: Path) -> None:
-    """Turn an ONNX file, quantised or not, into OpenVINO's .xml and .bin."""
+    """Convert an ONNX file, quantised or not, to OpenVINO's .xml and .bin."""
     library = openvino.library()
     path.parent.mkdir(parents=True, exist_ok=True)
     library.save_model(library.convert_model(str(onnx_file)), str(path), compress_to_fp16=False)
 
 
 def export(network: Network | LayerMaps, signature: Signature, path: Path, form: str) -> float:
-    """Write a network in float32 and return the largest difference of its answers from torch's; raise above PARITY."""
+    """Write a network in float32 and return its outputs' largest difference from torch's; raise above PARITY."""
     if form not in FORMATS:
         raise ReliableSwapError(f"unknown format {form!r}; choose one of {', '.join(FORMATS)}")
     if form == "onnx":
@@ -72,7 +72,7 @@ def export(network: Network | LayerMaps, signature: Signature, path: Path, form:
 
 
 def parity(network: Network | LayerMaps, signature: Signature, path: Path) -> float:
-    """The largest difference between torch and a file, on random inputs, in units of the largest answer or 1."""
+    """Return the largest difference of a file from torch on random inputs, relative to each output's maximum or 1."""
     generator = torch.Generator().manual_seed(0)
     inputs = [torch.rand(shape, generator=generator) * 2 - 1 for shape in _tried(signature)]
     with torch.no_grad():
@@ -86,14 +86,14 @@ def parity(network: Network | LayerMaps, signature: Signature, path: Path) -> fl
 
 
 def output_names(signature: Signature, count: int) -> list[str]:
-    """The names of a file's outputs; "*" stands for any number."""
+    """Return the names of a file's outputs; "*" stands for any number."""
     if signature.outputs == ("*",):
         return [f"output_{n}" for n in range(count)]
     return list(signature.outputs)
 
 
 def _tried(signature: Signature) -> list[tuple[int, ...]]:
-    """Shapes to compare with; where they are free, others than those that were exported."""
+    """Return input shapes for the comparison; dynamic ones differ from those of the export."""
     if not signature.steps:
         return list(signature.inputs.values())
     return [(*shape[:2], 5 * signature.steps, 7 * signature.steps) for shape in signature.inputs.values()]

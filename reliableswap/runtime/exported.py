@@ -1,4 +1,4 @@
-"""Exported networks, run with NumPy arrays. This module and what it imports do without torch."""
+"""Run exported networks with NumPy arrays. This module and its imports do not need torch."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ LIST = "exported.json"
 
 
 class ExportedFile:
-    """An .onnx or .xml file: float32 arrays in, in the order of the file's inputs, and float32 arrays out."""
+    """An .onnx or .xml file: takes float32 arrays in the order of the file's inputs, and returns float32 arrays."""
 
     def __init__(self, path: str | Path, threads: int = 0) -> None:
-        """threads: 0 for as many as the library chooses."""
+        """threads: 0 lets the library choose."""
         self.path = Path(path)
         if not self.path.is_file():
             raise WeightsError(f"no exported network at {path}; `reliableswap export` writes some")
@@ -74,10 +74,10 @@ class ExportedFile:
 
 
 class ExportedFolder(Mapping[str, ExportedFile]):
-    """What `reliableswap export` wrote: files by name, opened when first asked for, and each one's `about`.
+    """A folder that `reliableswap export` wrote: files by name, opened on first use, and metadata `about` each.
 
-    about[name]: the class, its config, the shapes of its inputs, and how near it is to torch.
-    form: onnx or openvino. pipeline: what pipelines.exported knows of a whole pipeline, empty for a single network.
+    about[name]: the class, its config, the shapes of its inputs, and its difference from torch.
+    form: onnx or openvino. pipeline: what pipelines.exported needs of a whole pipeline, empty for a single network.
     """
 
     def __init__(self, folder: str | Path, threads: int = 0) -> None:
@@ -97,7 +97,7 @@ class ExportedFolder(Mapping[str, ExportedFile]):
         self._locks = {name: Lock() for name in self.about}
 
     def __getitem__(self, name: str) -> ExportedFile:
-        """A file by name; raise WeightsError if it is not what was exported."""
+        """Return a file by name; raise WeightsError if it has changed since it was exported."""
         with self._locks[name]:
             if name not in self._opened:
                 path = self.folder / self.about[name]["file"]
@@ -118,12 +118,12 @@ class ExportedFolder(Mapping[str, ExportedFile]):
 
 
 def is_exported(place: str | os.PathLike[str] | None) -> bool:
-    """Whether a folder is one of `reliableswap export`."""
+    """Whether a folder was written by `reliableswap export`."""
     return place is not None and (Path(place) / LIST).is_file()
 
 
 def file_digest(path: Path) -> str:
-    """The SHA-256 in hexadecimal of an exported file; of OpenVINO's pair, of both files."""
+    """Return the hexadecimal SHA-256 of an exported file; for OpenVINO, of its .xml and .bin together."""
     digest = hashlib.sha256(path.read_bytes())
     weights = path.with_suffix(".bin")
     if path.suffix == ".xml" and weights.is_file():

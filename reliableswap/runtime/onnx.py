@@ -1,4 +1,4 @@
-"""Networks run on the CPU by ONNX Runtime, on any platform that it has a build for."""
+"""Run networks on the CPU by ONNX Runtime, on every platform that it has a build for."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FILE = "network.onnx"
 
 @lru_cache(maxsize=1)
 def library() -> Any:
-    """Import ONNX Runtime, without the telemetry of its Windows builds, and check what exporting needs."""
+    """Import ONNX Runtime, disable the telemetry of its Windows builds, and check that exporting is possible."""
     try:
         import onnxruntime
         import onnxscript  # noqa: F401  # torch.onnx.export imports it only when it runs
@@ -33,13 +33,13 @@ def library() -> Any:
             f"the device {NAME} needs its extra; run: pip install -e '.[onnx]' in the repository"
         ) from error
     onnxruntime.disable_telemetry_events()
-    # It warns of torchvision's operators, which no network here has.
+    # The exporter warns about missing torchvision operators, which no network here uses.
     logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
     return onnxruntime
 
 
 def version() -> str:
-    """What a converted network depends on, beside torch."""
+    """Return the versions that a converted network depends on, besides torch's."""
     import onnxscript
 
     return f"onnxruntime {library().__version__}, onnxscript {onnxscript.__version__}"
@@ -55,7 +55,7 @@ def convert(graph: ExportedProgram, folder: Path) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the exporter's notes on every rule that it applied."""
+    """Silence the exporter's messages about every rewrite rule that it applied."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
     levels = [one.level for one in loggers]
     for one in loggers:

@@ -1,4 +1,4 @@
-"""Networks run on the CPU by OpenVINO, in about half of torch's time."""
+"""Run networks on the CPU by OpenVINO, in about half of torch's time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PRECISIONS = {"bfloat16": "bf16", "float32": "f32"}
 @lru_cache(maxsize=1)
 def library() -> Any:
     """Import OpenVINO without its telemetry, which would report every import to its makers."""
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # makes Python think it is missing
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # its import fails as if not installed
     try:
         import openvino
     except ImportError as error:
@@ -35,7 +35,7 @@ def library() -> Any:
 
 
 class OpenVino(Runtime):
-    """A network run by OpenVINO. `precision`: float32, bfloat16, or auto: bfloat16 where the processor has it."""
+    """A network run by OpenVINO. `precision`: float32, bfloat16, or auto, which is bfloat16 if the CPU supports it."""
 
     name = NAME
 
@@ -43,9 +43,8 @@ class OpenVino(Runtime):
         super().__init__(network, exact=exact)
         self.version = f"openvino {library().__version__}"
         self.core = library().Core()
-        self.core.set_property(
-            {"ENABLE_MMAP": False}
-        )  # a folder for one time may go while the network is in use
+        # No memory mapping: a temporary folder may be deleted while the network is in use.
+        self.core.set_property({"ENABLE_MMAP": False})
         native = "BF16" in self.core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if precision == "auto":
             precision = "bfloat16" if native and not exact else "float32"

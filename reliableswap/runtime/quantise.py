@@ -1,4 +1,4 @@
-"""8-bit copies of exported networks, by ONNX Runtime's quantiser."""
+"""Make 8-bit copies of exported networks with ONNX Runtime's quantiser."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _LAYERS = ("Conv", "Gemm", "MatMul")
 
 
 def quantise(source: Path, target: Path, rows: Sequence[Sequence[np.ndarray]], ends: int = 0) -> None:
-    """Write an 8-bit copy of an ONNX file; its scales come from `rows`, inputs that the network sees in use.
+    """Write an 8-bit copy of an ONNX file, calibrated on `rows`, inputs that the network sees in use.
 
-    Weights are rounded channel by channel, and what flows between layers tensor by tensor. Depthwise convolutions stay
-    in float32: their channels differ in range, and they take little time. Of the other layers, so do the first and last
-    `ends`. The file keeps float inputs and outputs.
+    Weights are quantised per channel, activations per tensor. Depthwise convolutions stay in float32: their channels
+    differ in range, and they take little time. The first and last `ends` of the other layers stay in float32 too. The
+    file keeps float inputs and outputs.
     """
     import onnx
     from onnxruntime import quantization as tools
@@ -30,9 +30,8 @@ def quantise(source: Path, target: Path, rows: Sequence[Sequence[np.ndarray]], e
         raise ReliableSwapError(f"no example inputs to quantise {source.name} with; give photos with faces")
     names = [one.name for one in onnx.load(str(source), load_external_data=False).graph.input]
     quiet = logging.getLogger().level
-    logging.getLogger().setLevel(
-        logging.ERROR
-    )  # it advises, by the root logger, what was done the line before
+    # It advises, by the root logger, to pre-process the file, although that was done just before.
+    logging.getLogger().setLevel(logging.ERROR)
     try:
         with tempfile.TemporaryDirectory() as folder:
             prepared = Path(folder, "prepared.onnx")
@@ -53,7 +52,7 @@ def quantise(source: Path, target: Path, rows: Sequence[Sequence[np.ndarray]], e
 
 
 def _left_alone(path: Path, ends: int) -> list[str]:
-    """The names of a file's convolutions with groups, and of so many other layers at its beginning and end."""
+    """Return the names of a file's grouped convolutions, and of the first and last `ends` other layers."""
     import onnx
 
     layers = [node for node in onnx.load(str(path)).graph.node if node.op_type in _LAYERS]
@@ -63,7 +62,7 @@ def _left_alone(path: Path, ends: int) -> list[str]:
 
 
 class _Rows:
-    """Example inputs as the quantiser asks for them."""
+    """Example inputs in the form that the quantiser reads (CalibrationDataReader)."""
 
     def __init__(self, names: Sequence[str], rows: Iterable[Sequence[np.ndarray]]) -> None:
         self._left = iter([dict(zip(names, row, strict=True)) for row in rows])

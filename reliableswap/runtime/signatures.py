@@ -1,4 +1,4 @@
-"""The inputs and outputs of every network as an exported file has them."""
+"""The inputs and outputs of every network's exported files."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from reliableswap.models.light import LightGenerator
 
 @dataclass(frozen=True)
 class Signature:
-    """Names and shapes of inputs, for one picture at a time, and the names of outputs.
+    """Names and shapes of inputs, for one sample, and the names of outputs.
 
-    steps: height and width of the inputs are free multiples of this; 0: they are as in the shapes.
-    label: what tells a network's several files apart, such as the crop's side.
+    steps: height and width of the inputs are dynamic, any multiple of this; 0: they are fixed by the shapes.
+    label: distinguishes the files of one network, such as by the crop's side.
     """
 
     inputs: dict[str, tuple[int, ...]]
@@ -33,7 +33,7 @@ def _picture(*outputs: str, size: int, width: int = 0, steps: int = 0) -> list[S
     return [Signature({"picture": (1, 3, size, width or size)}, outputs, steps)]
 
 
-# By class; what a generator takes follows from its config.
+# By class; a generator's signature follows from its config.
 _OTHERS = {
     "FaceDetector": _picture("answers", size=640, width=480, steps=32),
     "MeshNet": _picture("mesh", "presence", size=128),
@@ -49,7 +49,7 @@ _OTHERS = {
 
 
 def signatures(network: Network) -> list[Signature]:
-    """What to export of a network: one signature, or one for each of a generator's sizes."""
+    """Return the signatures to export for a network: one, or one for each of a generator's sizes."""
     name = type(network).__name__
     if network.runs_itself:
         raise ReliableSwapError(f"a {name} is an ONNX file already; copy it")
@@ -71,7 +71,7 @@ def signatures(network: Network) -> list[Signature]:
 
 
 def maps_signature(network: Network) -> Signature | None:
-    """What to export of a layered generator for who applies its maps; None for other networks."""
+    """Return the signature of a layered generator's `maps`, for callers that apply them; None for other networks."""
     if not (isinstance(network, LightGenerator) and network.layer_head is not None):
         return None
     plain = _of_generator(network, SIDE, "_maps")

@@ -1,4 +1,4 @@
-"""Noticing that a network's weights are no longer those that something was compiled from."""
+"""Detect that a network's weights have changed since it was compiled."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _VERSION = attrgetter("_version")
 
 
 class WeightsState:
-    """The layers and weights that a network has now, to be compared with those that it has later.
+    """A snapshot of a network's layers and weights, to compare with later ones.
 
-    `load_state_dict`, in-place edits, replaced layers and `.to()` are noticed; edits through `tensor.data` are not,
-    because torch doesn't count those.
+    It detects `load_state_dict`, in-place edits, replaced layers and `.to()`, but not edits through `tensor.data`,
+    because torch does not count those.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -33,15 +33,14 @@ class WeightsState:
             if tensor is not None
         ]
         self._weights = self._now()
-        self._counted = [
-            not tensor.is_inference() for tensor in self._weights
-        ]  # torch counts no changes of others
+        # torch counts no in-place changes of inference tensors.
+        self._counted = [not tensor.is_inference() for tensor in self._weights]
         self._addresses, self._versions = self._memory()
-        with torch.no_grad():  # kept alive, so that an address can't be given to another tensor
+        with torch.no_grad():  # keep the memory alive, so that no other tensor gets the same address
             self._kept = [tensor.detach() for tensor in self._weights]
 
     def matches(self, network: nn.Module) -> bool:
-        """Whether this network, the one that the state was taken of, still has the same weights."""
+        """Whether the network still has the same weights; it has to be the one of the snapshot."""
         return (
             all(list(held.values()) == then for held, then in self._children)
             and all(map(is_, self._now(), self._weights))
@@ -49,10 +48,10 @@ class WeightsState:
         )
 
     def _now(self) -> list[Tensor]:
-        """Every parameter and buffer where the state found one."""
+        """Return the present parameters and buffers in the places of the snapshot."""
         return [held.get(name) for held, name in self._held]  # type: ignore[misc]  # one that is gone is another one
 
     def _memory(self) -> tuple[list[int], list[int]]:
-        """The weights' addresses, and how often each was changed in place; a network has hundreds."""
+        """Return the weights' addresses and their counts of in-place changes; fast, as a network has hundreds."""
         versions = map(_VERSION, compress(self._weights, self._counted))
         return list(map(Tensor.data_ptr, self._weights)), list(versions)

@@ -1,7 +1,7 @@
-"""Threads that stay with the one that uses them.
+"""Worker threads that are kept for the thread that uses them.
 
-PyTorch keeps cuDNN's plans of convolutions thread by thread. In a new thread each is made anew, which takes more than a
-second for some depthwise ones from cuDNN 9.10 on, and an ended thread's plans stay in memory
+PyTorch caches cuDNN's convolution plans per thread. A new thread makes each plan again, which takes more than a second
+for some depthwise convolutions from cuDNN 9.10 on, and an ended thread's plans stay in memory
 (github.com/pytorch/pytorch/issues/104701, github.com/NVIDIA/cudnn-frontend/issues/1066).
 """
 
@@ -17,7 +17,7 @@ from typing import Any, ParamSpec, TypeVar
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_KEPT = threading.local()  # of each thread, its pools
+_KEPT = threading.local()  # each thread's pools
 
 
 class Beside:
@@ -28,7 +28,7 @@ class Beside:
         self.futures: list[Future[Any]] = []
 
     def submit(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Begin to work; the result is asked of the answer."""
+        """Start the work and return a future for its result."""
         future = self._pool.submit(work, *args, **kwargs)
         self.futures.append(future)
         return future
@@ -36,7 +36,7 @@ class Beside:
 
 @contextmanager
 def beside(count: int = 1) -> Iterator[Beside]:
-    """Submit work to `count` threads, always the same ones for the same calling thread; the end waits for all of it."""
+    """Yield a way to submit work to `count` threads, the same ones for each calling thread; wait for all at the end."""
     pools, name = _KEPT.__dict__, f"beside-{count}"
     if name not in pools:
         pools[name] = ThreadPoolExecutor(count, name)
@@ -47,5 +47,5 @@ def beside(count: int = 1) -> Iterator[Beside]:
         wait(work.futures)
 
 
-if hasattr(os, "register_at_fork"):  # not on Windows; a forked process has none of its parent's other threads
+if hasattr(os, "register_at_fork"):  # not on Windows; a forked process lacks its parent's other threads
     os.register_at_fork(after_in_child=lambda: _KEPT.__dict__.clear())

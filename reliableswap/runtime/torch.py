@@ -1,4 +1,4 @@
-"""Copies of networks that PyTorch runs faster: batch norms folded into convolutions, channels-last memory."""
+"""Make copies of networks that PyTorch runs faster: batch norms folded into convolutions, channels-last memory."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def native_bfloat16() -> bool:
 
 def inference_copy(network: Module) -> Module:
     """Return a copy in eval mode, with batch norms folded and channels-last weights; its weights need no gradients."""
-    # Tensors made in inference mode could never be used under autograd.
+    # Leave inference mode: tensors made in it can never be used under autograd.
     with torch.inference_mode(False), torch.no_grad():
         copy = _copied(network, {}).requires_grad_(False).eval()
         for module in list(copy.modules()):
@@ -38,9 +38,9 @@ def inference_copy(network: Module) -> Module:
 
 
 def _copied(module: Module, known: dict[int, Any]) -> Module:
-    """`deepcopy` in half of its time: most of what it copies are the empty tables of hooks that every module has.
+    """`deepcopy` in half the time: most of what it copies are the empty hook tables of every module.
 
-    known: copies by the identity of what they are copies of, as deepcopy keeps them.
+    known: deepcopy's memo, the copies by the id of their originals.
     """
     if id(module) in known or hasattr(module, "__deepcopy__"):
         return deepcopy(module, known)
@@ -63,7 +63,7 @@ def frozen_copy(
 ) -> Module:
     """Return an `inference_copy` for use inside a loss, with its convolutions' weights in `convolution_dtype`.
 
-    Pass bfloat16 where autocast uses it: autocast caches casts only of weights that need gradients, and would cast
+    Pass bfloat16 under bfloat16 autocast: autocast caches casts only of weights that need gradients, and would cast
     these again at every call. Pass `gradients=False` if no gradient flows through the copy to its input.
     """
     copy = inference_copy(network)
@@ -81,10 +81,10 @@ _LOCK = threading.Lock()
 
 
 def compiled(network: Module) -> Module:
-    """Return the network's `inference_copy`, made once and again whenever its weights, dtype or device change.
+    """Return the network's cached `inference_copy`, remade whenever its weights, dtype or device change.
 
-    The check costs a fraction of a millisecond: ask once a picture and use the answer for all its calls. A network
-    that accelerate moves between devices, as after `enable_model_cpu_offload`, is returned as it is.
+    The check costs a fraction of a millisecond: call this once per picture and use the result for all calls. A network
+    that accelerate moves between devices, as after `enable_model_cpu_offload`, is returned unchanged.
     """
     if hasattr(network, "_hf_hook"):
         return network
@@ -115,7 +115,7 @@ def _fold_norms(module: nn.Module) -> None:
 def _strided_by_slicing(kind: type[nn.Conv2d]) -> type[nn.Conv2d]:
     """Return a subclass of this convolution that on CPUs computes every pixel, then drops those between strides.
 
-    There the gradient of a strided depthwise convolution takes four to twelve times as long in bfloat16.
+    On CPUs, the gradient of a strided depthwise convolution takes four to twelve times as long in bfloat16.
     """
 
     class StridedBySlicing(kind):  # type: ignore[valid-type, misc]

@@ -1,4 +1,4 @@
-"""Networks of torch's, called with arrays."""
+"""PyTorch networks, called with arrays."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CHECKSUMS: WeakKeyDictionary[nn.Module, tuple[WeightsState, str]] = WeakKeyDict
 
 
 class Running:
-    """A network as it runs: arrays in and out, as `arrays.ArrayNetwork` says.
+    """A PyTorch network as an `arrays.ArrayNetwork`: arrays in, arrays out.
 
     runs: a compiled copy of the network, a runtime that is current, or the network itself.
     Device and dtype are looked up once, because diffusers searches all modules for them at every access.
@@ -41,7 +41,7 @@ class Running:
             return tuple(map(_array, (answer,) if isinstance(answer, Tensor) else answer))
 
     def maps(self, *inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """A layered generator's answer to inputs of 128 px: what it draws, its maps, and the mask's logits."""
+        """Run a layered generator on inputs of 128 px: return the drawn picture, the maps, and the mask's logits."""
         with torch.inference_mode():
             tensors = map(self._tensor, inputs)
             by_runtime = isinstance(self.runs, Runtime)
@@ -50,12 +50,12 @@ class Running:
         return drawn, maps, logits
 
     def above(self, image: np.ndarray, logit: float) -> np.ndarray:
-        """(1,3,H,W) -> (M,15): a detector's answers with a logit above `logit`."""
+        """(1,3,H,W) -> (M,15): a detector's rows with a logit above `logit`."""
         with torch.inference_mode():
             return _array(self.runs.above(self._tensor(image), logit))
 
     def checksum(self) -> str:
-        """The checksum of the weights, which are read again only when they have changed."""
+        """Return the checksum of the weights, computed again only if they have changed."""
         with _LOCK:
             known = _CHECKSUMS.get(self.network)
             if known is None or not known[0].matches(self.network):
@@ -64,7 +64,7 @@ class Running:
 
     @property
     def guidance_channels(self) -> int:
-        """Of a generator; 0 where it takes no guidance."""
+        """The channels of a generator's guidance; 0 if it takes none."""
         return int(self.runs.guidance_channels)
 
     @property
@@ -80,7 +80,7 @@ class Running:
         return None if adapter is None else _Adapter(adapter, self)
 
     def side_of(self, person: str) -> int:
-        """The side of the crop that a person's decoder was trained at."""
+        """Return the side of the crop that a person's decoder was trained at."""
         return int(self.runs.side_of(person))
 
     def _tensor(self, array: np.ndarray) -> Tensor:

@@ -1,4 +1,4 @@
-"""A network as torch.export's graph, from which it is converted: tensors in, a flat tuple of tensors out."""
+"""Export a network as a torch.export graph for conversion: tensors in, a flat tuple of tensors out."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from torch.export import ExportedProgram
 
 @contextmanager
 def tracing() -> Iterator[None]:
-    """What tracing and converting need: tensors of inference mode can't be traced."""
-    # torch warns here of what it deprecates in itself.
+    """Disable inference mode, whose tensors cannot be traced, and gradients, for tracing and conversion."""
+    # torch's own code triggers its deprecation warnings here.
     with torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
 def traced(module: nn.Module, shapes: Sequence[Sequence[int] | None], steps: int = 0) -> ExportedProgram:
-    """The graph for inputs of these shapes; None: that input is missing. It is called within `tracing`.
+    """Return the graph for inputs of these shapes; None: that input is missing. Call it within `tracing`.
 
-    steps: height and width of the inputs are free multiples of this; 0: they are as in the shapes.
+    steps: height and width of the inputs are dynamic, any multiple of this; 0: they are fixed by the shapes.
     """
     examples = tuple(torch.zeros(*shape) for shape in shapes if shape is not None)
     module = Flat(module, tuple(shape is not None for shape in shapes)).eval()

@@ -1,1 +1,1 @@
-"""Face analysers: callables that give the faces of a photo. See `base.FaceAnalyser`."""
+"""Face analysers: callables that return the faces in a photo. See `base.FaceAnalyser`."""

@@ -1,4 +1,4 @@
-"""What a face analyser is."""
+"""The interface of face analysers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reliableswap.faces.face import Face
 
 @runtime_checkable
 class FaceAnalyser(Protocol):
-    """Finds the faces of an RGB photo (H,W,3) uint8, largest first. `name` is what reports call it."""
+    """A callable that returns the faces in an RGB photo (H,W,3) uint8, largest first. Reports show its `name`."""
 
     name: str
 
@@ -20,13 +20,13 @@ class FaceAnalyser(Protocol):
 
 @runtime_checkable
 class LargestFaceAnalyser(FaceAnalyser, Protocol):
-    """A FaceAnalyser that finds the largest face in less time than all faces."""
+    """A FaceAnalyser that finds the largest face faster than it finds all faces."""
 
     def largest(self, image: np.ndarray) -> Face | None: ...
 
 
 def largest_face(analyser: FaceAnalyser, image: np.ndarray) -> Face | None:
-    """The largest face of an RGB photo (H,W,3) uint8."""
+    """Return the largest face in an RGB photo (H,W,3) uint8."""
     if isinstance(analyser, LargestFaceAnalyser):
         return analyser.largest(image)
     return next(iter(analyser(image)), None)

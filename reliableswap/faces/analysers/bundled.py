@@ -23,9 +23,9 @@ _USUAL_POINTS = np.array([[0.28, 0.39], [0.72, 0.39], [0.5, 0.57], [0.3, 0.75], 
 
 
 class BundledAnalyser:
-    """Finds faces with a FaceDetector and reads their meshes with a MeshNet; the bundled ones unless others are given.
+    """Finds faces with a FaceDetector and their meshes with a MeshNet; the bundled ones unless others are given.
 
-    Networks of torch's run as compiled copies, made again when their weights change; others are called as they are.
+    PyTorch networks run as compiled copies, remade when their weights change. Other networks are called directly.
     """
 
     name = "bundled"
@@ -45,10 +45,10 @@ class BundledAnalyser:
         return _certain(faces, self.settings.sure)
 
     def largest(self, image: np.ndarray) -> Face | None:
-        """The largest face of an RGB photo, in less time than all faces.
+        """Return the largest face in an RGB photo, faster than finding all faces.
 
-        A large face of which the detector is sure in a small copy of the photo ends the search. Its score and points
-        are then those of that copy alone, so its mesh differs a little from the one among all faces.
+        The search ends when the detector is sure of a large face in a small copy of the photo. Score and points then
+        come from that copy alone, so the mesh differs slightly from the one that `__call__` returns.
         """
         large = find_large_face(runnable(self.detector), image, self.settings)
         for face in self._with_meshes(image, [large] if large else []):
@@ -56,19 +56,19 @@ class BundledAnalyser:
         return next(iter(self(image)), None)
 
     def _with_meshes(self, image: np.ndarray, detections: Sequence[Detection]) -> list[Face]:
-        """The detections that the mesh network confirms."""
-        # The detector's points are rough, so the mesh is read twice: the second crop follows the first mesh.
+        """Return the detections that the mesh network confirms, with their meshes."""
+        # The detector's points are rough, so run the mesh network twice: the first mesh places the second crop.
         landmarks = runnable(self.landmarks)
         faces = add_meshes(landmarks, image, detections, passes=2)
         if not any(_present(face) for face in faces):
-            # Those points mislead on wrinkles and in the dark, where the box may still tell where eyes and mouth are.
+            # On wrinkled or dark faces the points may be wrong while the box is right: place eyes and mouth by the box.
             again = add_meshes(landmarks, image, [_with_usual_points(face) for face in detections], passes=2)
             faces = [new if _present(new) else old for old, new in zip(faces, again, strict=True)]
         return [replace(face, points5=five_points(face.mesh)) for face in faces if face.confirmed]
 
 
 def _certain(faces: list[Face], sure: float) -> list[Face]:
-    """The faces without those that neither network is sure of, where there is one of which the detector is."""
+    """Drop the faces that neither network is sure of, provided the detector is sure of at least one face."""
     if not any(face.score >= sure for face in faces):
         return faces
     return [face for face in faces if face.score >= sure or _present(face)]
@@ -80,7 +80,7 @@ def _present(face: Face) -> bool:
 
 
 def _with_usual_points(face: Detection) -> Detection:
-    """The detection with its points where upright faces have them in their boxes, turned as far as its own are."""
+    """Replace the detection's points by their average places in a face box, rotated by the detection's roll."""
     low, high = face.box[:2], face.box[2:]
     turn = np.radians(face.roll)
     matrix = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
@@ -89,7 +89,7 @@ def _with_usual_points(face: Detection) -> Detection:
 
 
 def bundled_network(name: str) -> Any:
-    """A network that ships with the package, by the name of its folder."""
+    """Load a network that ships with the package, by the name of its folder."""
     from reliableswap.models import load_network
 
     return load_network(bundled(name))

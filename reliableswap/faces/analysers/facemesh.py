@@ -15,8 +15,8 @@ from reliableswap.faces.face import Face, five_points
 from .base import FaceAnalyser
 
 _POINTS = 468
-# The points that the network "with attention" locates again, from larger pieces of the crop, in the order of its
-# outputs. Its brows are not taken: the source's brows would get the target's shape, which is likeness.
+# The points that the network "with attention" refines, from enlarged parts of the crop, in the order of its outputs.
+# Its refined brows are not used: the source's brows would take the target's shape, and their shape is likeness.
 LIPS = (
     61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 185, 40, 39, 37, 0, 267, 269, 270, 409,
     78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 191, 80, 81, 82, 13, 312, 311, 310, 415,
@@ -31,7 +31,7 @@ _EYE_LENGTH = 2 * 71  # values of the output that begins with an eye's lids
 class FaceMesh:
     """The FaceMesh network, (1,192,192,3) RGB in [0,1] -> 468 points in pixels of that crop, on one thread.
 
-    The network with attention, which answers with refined lips and lids too, is taken as well: they replace the mesh's.
+    The network with attention works too: its refined lips and lids replace those of the mesh.
     """
 
     def __init__(self, path: Path) -> None:
@@ -67,7 +67,7 @@ class FaceMesh:
         self._refined = dict(zip([*eyes, *lips], (RIGHT_LIDS, LEFT_LIDS, LIPS), strict=True)) if lips else {}
 
     def __call__(self, image: np.ndarray, points5: np.ndarray) -> np.ndarray:
-        """(468,3) in photo pixels: the mean of a mesh from a crop by the points and one from a crop by that mesh."""
+        """(468,3) in photo pixels: the mean of the mesh in a crop by the points and the mesh in a crop by that mesh."""
         first = self._mesh_of_crop(image, points5)
         return (first + self._mesh_of_crop(image, five_points(first))) / 2
 
@@ -82,7 +82,7 @@ class FaceMesh:
 
 
 class WithFaceMesh:
-    """Another analyser's faces, with their meshes replaced by FaceMesh's; boxes and points stay."""
+    """Wraps another analyser and replaces the meshes of its faces by FaceMesh's; boxes and points stay."""
 
     def __init__(self, analyser: FaceAnalyser, mesh: FaceMesh) -> None:
         self.analyser, self.mesh = analyser, mesh

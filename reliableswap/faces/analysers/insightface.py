@@ -1,4 +1,4 @@
-"""An analyser with InsightFace's detector; the meshes are MeshNet's."""
+"""An analyser with InsightFace's detector and MeshNet's meshes."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class InsightFaceAnalyser:
 
 
 def _load_detection(folder: Path, pack: str, root: str | Path, providers: Sequence[str]) -> Any:
-    """InsightFace's FaceAnalysis with the detector alone; a pack that is not in the folder is downloaded to root."""
+    """Load InsightFace's FaceAnalysis with the detector alone; download the pack to root if the folder is missing."""
     try:
         from insightface.app import FaceAnalysis
     except ImportError as error:

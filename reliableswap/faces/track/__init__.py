@@ -1,4 +1,4 @@
-"""Faces in clips: found, followed, told apart and steadied. `find_faces` is the first pass over a clip."""
+"""Find, track, identify and steady the faces of a clip. `find_faces` is the first pass over a clip."""
 
 from .clip import ClipFaces, ClipPerson, FaceNumbers, TrackedFace, find_faces
 from .covers import SteadyCovers

@@ -1,4 +1,4 @@
-"""The first pass over a clip: which face is where in every frame, and who it is."""
+"""The first pass over a clip: find where each face is in every frame, and whose it is."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _PERSON = ("seen", "best_frame", "box", "vector", "thumbnail")
 
 @dataclass(frozen=True, eq=False)
 class TrackedFace:
-    """A face in one frame. track: the same in all frames of a shot; person: the same in the whole clip, from 1.
+    """A face in one frame, with smoothed points and mesh in the frame's pixels.
 
-    face: with smoothed points and mesh, in the frame's pixels.
+    track: the same number within a shot, unless the face is lost for long. person: the same in the whole clip, from 1.
     """
 
     frame: int
@@ -41,7 +41,7 @@ class TrackedFace:
 
 
 class FaceNumbers(NamedTuple):
-    """Whose face it is, as in TrackedFace."""
+    """The numbers of a TrackedFace."""
 
     track: int
     person: int
@@ -49,9 +49,9 @@ class FaceNumbers(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class ClipPerson:
-    """Somebody in a clip. seen: frames that show them; people are numbered from 1 by that, the most seen first.
+    """A person in a clip. seen: the number of frames that show them; people are numbered from 1, the most seen first.
 
-    best_frame, box (4,), thumbnail (112,112,3) uint8: where they are seen best. vector (D,) float32: their identity.
+    best_frame, box (4,), thumbnail (112,112,3) uint8: the best view of them. vector (D,) float32: their identity.
     """
 
     number: int
@@ -63,7 +63,7 @@ class ClipPerson:
 
 
 class ClipFaces:
-    """The faces of a whole clip. size: height and width of its frames. fingerprint: of clip and settings."""
+    """The faces of a whole clip. size: its frames' height and width. fingerprint: identifies clip and settings."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class ClipFaces:
         self._rows = rows
 
     def at(self, frame: int) -> list[TrackedFace]:
-        """The faces to be changed in a frame, by person."""
+        """Return the faces to change in a frame, ordered by person."""
         rows = self._rows
         return [
             TrackedFace(
@@ -90,7 +90,7 @@ class ClipFaces:
         ]
 
     def numbers(self, frame: int) -> list[FaceNumbers]:
-        """Whose faces `at` gives, without their meshes: quick where all frames are gone through."""
+        """Return the numbers of the faces that `at` returns, without their meshes: faster if all frames are needed."""
         rows = self._rows
         return [FaceNumbers(int(rows.track[i]), int(rows.person[i])) for i in self._rows_of(frame)]
 
@@ -99,14 +99,14 @@ class ClipFaces:
         return range(int(start), int(end))
 
     def person(self, number: int) -> ClipPerson:
-        """The person of that number."""
+        """Return the person with that number."""
         if not 1 <= number <= len(self.people):
             known = f"it shows persons 1 to {len(self.people)}" if self.people else "it shows nobody"
             raise ReliableSwapError(f"the clip has no person {number}; {known}")
         return self.people[number - 1]
 
     def save(self, path: Path, *, overwrite: bool = True) -> None:
-        """Write a .npz file, whole or not at all."""
+        """Atomically write a .npz file."""
         rows = self._rows
         arrays: dict[str, Any] = {f"people_{name}": self._of_people(name) for name in _PERSON}
         arrays |= rows.meshes.arrays() | {name: getattr(rows, name) for name in _COLUMNS}
@@ -120,7 +120,7 @@ class ClipFaces:
 
     @classmethod
     def load(cls, path: Path) -> ClipFaces:
-        """Read what `save` wrote."""
+        """Read a file that `save` wrote."""
         try:
             with np.load(path, allow_pickle=False) as file:
                 data = {name: file[name] for name in file.files}
@@ -141,7 +141,7 @@ class ClipFaces:
 
     @classmethod
     def reuse(cls, path: Path, fingerprint: str) -> ClipFaces | None:
-        """Read a file if it is there, whole, and of this clip and these settings; else return None."""
+        """Read a file if it exists, is complete, and has this fingerprint; else return None."""
         if not path.is_file():
             return None
         try:
@@ -163,9 +163,9 @@ def find_faces(
     progress: Callable[[int], None] | None = None,
     fingerprint: str = "",
 ) -> ClipFaces:
-    """Find, follow and tell apart the faces in the frames (H,W,3) uint8 RGB of a clip, in one pass.
+    """Find, follow and identify the faces in the frames (H,W,3) uint8 RGB of a clip, in one pass.
 
-    networks: detector, landmarks and identity, as `pipe.networks()` gives them; without identity every track is a
+    networks: detector, landmarks and identity, as `pipe.networks()` returns them; without identity every track is a
     person. progress: called after each frame with the number of frames done.
     """
     settings = settings or TrackSettings()

@@ -1,4 +1,4 @@
-"""What covers a face along a track, without flicker: `find_covers` for clips."""
+"""Find what covers a face along a track, without flicker: `find_covers` for clips."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from reliableswap.faces.visibility import Covers, Decided, find_covers, scores
 
 from .steady import Hysteresis, MaskSmoother, TrackSmoother
 
-_GLASSES = (-0.4, -1.4)  # log odds at which glasses come and go; a photo alone is judged at -0.85
-_FRAMES = 3  # so many in a row have to say so
+_GLASSES = (-0.4, -1.4)  # log odds at which glasses appear and disappear; a single photo is judged at -0.85
+_FRAMES = 3  # consecutive frames that must agree
 
 
 class SteadyCovers:
     """Finds what is in front of the faces of a clip, frame after frame.
 
-    Glasses come and go with hysteresis, the mouth's score and what is known of a beard are means over the last frames,
-    and maps of earlier frames move with the face before the mean is taken. Nothing older than `window` frames counts:
+    Glasses appear and disappear with hysteresis, the scores of mouth and beard are means over the last frames, and the
+    maps of earlier frames are moved with the face before they are averaged. Nothing older than `window` frames counts:
     see `steady`.
     """
 
@@ -42,13 +42,13 @@ class SteadyCovers:
         glasses_net: Any,
         parts: Parts | None = None,
     ) -> Covers:
-        """The covers of a track's face with a mesh (468,3) in a picture (H,W,3) uint8 around it; see find_covers."""
+        """Find the covers of a track's face of mesh (468,3) in a picture (H,W,3) uint8 around it; see find_covers."""
         glasses, mouth = scores(picture, mesh, parts)
         decided = Decided(self._glasses(track, frame, glasses), float(self._mouth(track, frame, mouth)))
         found = find_covers(picture, mesh, glasses_net, decided=decided, parts=parts)
         points = (five_points(mesh) + 0.5) * found.scale + found.shift
         maps = self._maps(track, frame, found.maps, points)
-        # The patch of glasses is aligned with the face already, so it needs no moving.
+        # The glasses patch is aligned with the face already, so it need not be moved.
         odds = self._odds(track, frame, found.glasses.odds)
         bearded = float(self._beard(track, frame, found.bearded))
         return Covers(maps, found.scale, found.shift, Glasses(odds, to_patch(mesh)), found.told, bearded)

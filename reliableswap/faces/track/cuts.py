@@ -1,4 +1,4 @@
-"""Find the cuts of a clip while its frames pass by."""
+"""Detect the cuts of a clip, frame by frame."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import numpy as np
 
 _SIZE = (48, 27)
 _BINS = 6
-_COLOURS, _PLACES = 0.45, 14.0  # share of pixels with other colours, and grey levels of difference, at a cut
-_TIMES = 3.0  # a cut's difference against the largest of the frames before
+# At a cut: the share of pixels whose colours change, and the mean difference of pixels in levels of 255.
+_COLOURS, _PLACES = 0.45, 14.0
+_TIMES = 3.0  # a cut's difference over the largest of the frames before
 
 
 class CutFinder:
-    """Says of each frame whether it begins a new shot: colours and places both change, far more than just before.
+    """Decides for each frame whether it begins a new shot: histogram and pixels both change, far more than just before.
 
-    A histogram alone misses cuts between similar scenes, and a difference alone takes a fast pan or a flash for a cut.
+    A histogram alone misses cuts between similar scenes; pixel differences alone take a fast pan or a flash for a cut.
     """
 
     def __init__(self) -> None:
@@ -39,7 +40,7 @@ class CutFinder:
         self._recent = [*self._recent[-7:], moved]
         cut = changed > _COLOURS and moved > _PLACES and moved > _TIMES * usual
         if not cut and moved > 3 * _PLACES and moved > _TIMES * usual:
-            cut = True  # another picture in the same colours
+            cut = True  # a different picture in the same colours
         if cut:
             self._recent = []
         return cut

@@ -1,4 +1,4 @@
-"""Find and follow the faces of a clip, frame by frame; what comes out are tracklets."""
+"""Find and follow the faces of a clip, frame by frame, and collect them as tracklets."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from .looks import Looker
 from .settings import TrackSettings
 from .tracklet import Tracklet, box_of
 
-_MATCH = 0.3  # overlap of a detection with a followed face that it confirms
+_MATCH = 0.3  # least overlap of a detection with a followed face that it confirms
 _SLIPPED = 0.5  # overlap with its detection below which a followed mesh is read again
 _SAME_PLACE = 0.6  # two followed faces that overlap more than this are one
-_PART_OF = 0.4  # a new face overlaps no known one more than this; one that lies inside overlaps by 0.5
-_TOUCH = 0.1  # overlap of two faces that may be confused when they part
+_PART_OF = 0.4  # most overlap of a new face with a known one; one that lies inside another overlaps it by 0.5
+_TOUCH = 0.1  # two faces that overlap more than this may be confused when they separate
 _SURE = 0.8  # presence below which the frame is searched
-_TRUSTED = 0.7  # the mean score of searches from which a followed face is trusted
-_JUMP, _GROWTH = 0.35, 1.3  # of its size: how far a face moves, and by which factor it grows, without doubt
-_UNCONFIRMED = 4  # searches in a row that may miss a followed face
+_TRUSTED = 0.7  # mean score of searches above which a followed face is trusted
+_JUMP, _GROWTH = 0.35, 1.3  # of its size: a face that moves further, or grows by a larger factor, is in doubt
+_UNCONFIRMED = 4  # a followed face is dropped after so many consecutive searches that miss it
 _INSIDE = 0.4  # share of a mesh that has to lie in the frame
 _SMALLEST = 12.0  # pixels
 
 
 @dataclass(eq=False)
 class _Live:
-    """A face that is being followed. hidden: frames since it was seen last."""
+    """A face that is being followed. hidden: frames since it was last seen."""
 
     tracklet: Tracklet
     face: Face
@@ -47,18 +47,18 @@ class _Live:
 
     @property
     def trusted(self) -> bool:
-        """Whether searches find this face as they find real ones; what else is followed is not worth a search."""
+        """Whether searches find this face as well as real ones. Only trusted faces trigger extra searches."""
         scores = self.tracklet.searched
         return not scores or sum(scores) > _TRUSTED * len(scores)
 
     def expected(self) -> Face:
-        """The face where the next frame should show it."""
+        """Return the face at its expected place in the next frame."""
         return self.face.shifted(*self.speed) if self.seen else self.face
 
 
 @dataclass(eq=False)
 class _Past:
-    """A frame that is kept for faces that the next search finds: they may have been there before."""
+    """A frame kept until the next search: a face found then is followed back into it."""
 
     number: int
     pixels: np.ndarray
@@ -66,7 +66,7 @@ class _Past:
 
 
 class Follower:
-    """Takes the frames (H,W,3) uint8 of a clip in their order; `tracklets` holds what was found so far."""
+    """Processes the frames (H,W,3) uint8 of a clip in order; `tracklets` holds what was found so far."""
 
     def __init__(self, networks: Any, settings: TrackSettings) -> None:
         self.networks, self.settings = networks, settings
@@ -83,7 +83,7 @@ class Follower:
         self._turned = -(10**9)
 
     def __call__(self, pixels: np.ndarray) -> None:
-        """Take the next frame."""
+        """Process the next frame."""
         self.frame += 1
         cut = self._cuts(pixels)
         if cut:
@@ -104,7 +104,7 @@ class Follower:
         )
 
     def shot_frames(self) -> dict[int, tuple[int, int]]:
-        """Shot -> its first frame, and the one after its last."""
+        """Map each shot to its first frame and the one after its last."""
         ends = [*self._starts[1:], self.frame + 1]
         return dict(enumerate(zip(self._starts, ends, strict=True), 1))
 
@@ -114,7 +114,7 @@ class Follower:
         doubt = False
         for live, face in zip(self._live, self._read(pixels, expected), strict=True):
             if live.seen and _jumped(live.expected(), face):
-                face = self._read(pixels, [face])[0]  # the crop was not where the face is
+                face = self._read(pixels, [face])[0]  # read again: the crop missed the face
                 doubt = doubt or live.trusted
             self._update(live, face, pixels.shape)
             doubt = doubt or (live.trusted and (not live.seen or (face.presence or 0.0) < _SURE))
@@ -123,12 +123,12 @@ class Follower:
         return doubt
 
     def _read(self, pixels: np.ndarray, faces: Sequence[Detection], passes: int = 1) -> list[Face]:
-        """The faces with their meshes of this frame; points and box are the mesh's."""
+        """Read the faces' meshes in this frame; points and box follow from the mesh."""
         found = add_meshes(self.networks.landmarks, pixels, faces, passes)
         return [Face.from_mesh(one.mesh, one.score, one.presence) for one in found]
 
     def _update(self, live: _Live, face: Face, shape: tuple[int, ...]) -> None:
-        """Take over what this frame shows of the face, or count it as hidden."""
+        """Update the face from this frame, or count it as hidden."""
         presence = face.presence or 0.0
         least = self.settings.leave if live.seen else self.settings.enter
         if presence < least or not _inside(face, shape):
@@ -142,7 +142,7 @@ class Follower:
         live.face, live.hidden = face, 0
 
     def _see_again(self, live: _Live, face: Face) -> None:
-        """A hidden face is seen again: the same tracklet goes on only if there is no doubt that it is the same."""
+        """Handle a hidden face that is seen again: continue its tracklet only if it is certainly the same face."""
         near = float(overlaps(live.face.box, face.box[None])[0]) > _SLIPPED
         if live.hidden > self.settings.frames(self.settings.bridge) or not near or live.touched:
             self._follow_on(live)
@@ -184,7 +184,7 @@ class Follower:
         return find_faces(self.networks.detector, pixels, wanted)
 
     def _confirm(self, live: _Live, detection: Detection, pixels: np.ndarray) -> None:
-        """A detection agrees with a followed face; where the mesh has slipped it is read again from the detection."""
+        """Confirm a followed face by a detection; if its mesh has slipped, read it again from the detection."""
         live.unconfirmed = 0
         live.tracklet.score = max(live.tracklet.score, detection.score)
         slipped = float(overlaps(detection.box, live.face.box[None])[0]) < _SLIPPED
@@ -194,16 +194,16 @@ class Follower:
         if not live.seen:
             self._update(live, again, pixels.shape)
         elif (again.presence or 0.0) > (live.face.presence or 0.0) and _inside(again, pixels.shape):
-            # The same frame was read before, so what moved is the reading.
+            # The face was read in this frame before, so add the correction to its speed.
             live.speed, live.face = live.speed + 0.7 * (_middle(again) - _middle(live.face)), again
 
     def _begin(self, detection: Detection, pixels: np.ndarray) -> None:
-        """Follow a new face, also backwards through the frames since the last search."""
+        """Start to follow a new face, also backwards through the frames since the last search."""
         (face,) = self._read(pixels, [detection], passes=2)
         taken = [one.face.box for one in self._live]
         if (face.presence or 0.0) < self.settings.enter or not _inside(face, pixels.shape):
             return
-        for box in (detection.box, face.box):  # a mouth in a face is no face of its own
+        for box in (detection.box, face.box):  # a mouth within a face is not a face
             if taken and float(overlaps(box, np.stack(taken)).max()) > _PART_OF:
                 return
         tracklet = self._new_tracklet(detection.score)
@@ -224,7 +224,8 @@ class Follower:
         self._live.append(_Live(tracklet, face, speed))
 
     def _part(self) -> None:
-        """Two followed faces at one place are one face. Faces that touched and part may have been confused."""
+        """Merge followed faces at the same place. Begin new tracklets for faces that touched and separate: they may
+        have been confused."""
         self._live.sort(key=lambda one: (one.seen, one.face.presence or 0.0), reverse=True)
         kept: list[_Live] = []
         for live in self._live:
@@ -261,7 +262,7 @@ class Follower:
             live.tracklet.add(self.frame, live.face.mesh, live.face.presence or 0.0)
 
     def _follow_on(self, live: _Live) -> None:
-        """Begin another tracklet of a followed face, which may be another face from here on."""
+        """Begin a new tracklet for a followed face, which may be another face from here on."""
         score = live.tracklet.score
         live.tracklet = self._new_tracklet(score)
         live.touched = False
@@ -272,7 +273,7 @@ class Follower:
 
 
 def _nearest(box: np.ndarray, detections: Sequence[Detection]) -> Detection | None:
-    """The detection that overlaps a box most, if any does enough."""
+    """Return the detection that overlaps a box most, if the overlap is large enough."""
     if not detections:
         return None
     shared = overlaps(box, np.stack([one.box for one in detections]))
@@ -285,7 +286,7 @@ def _middle(face: Face) -> np.ndarray:
 
 
 def _jumped(before: Face, after: Face) -> bool:
-    """Whether a face moved or grew more than faces do from frame to frame."""
+    """Whether a face moved or grew more than is plausible from one frame to the next."""
     size = max(before.size, 1e-6)
     moved = float(np.linalg.norm(_middle(after) - _middle(before))) / size
     growth = max(after.size / size, size / max(after.size, 1e-6))

@@ -1,4 +1,4 @@
-"""From the tracklets of a clip to its people and the rows of its table of faces."""
+"""Turn the tracklets of a clip into its people and its table of faces."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .tracklet import Look, Tracklet
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """A row for each face of each frame, in the order of frames: numbers (N,), and as many meshes."""
+    """A table with one row per face and frame, ordered by frame: columns (N,) and N meshes."""
 
     frame: np.ndarray
     track: np.ndarray
@@ -29,7 +29,7 @@ class Rows:
 
 @dataclass(frozen=True, eq=False)
 class Somebody:
-    """A person before they get a number."""
+    """A person without a number yet."""
 
     tracklets: list[Tracklet]
     seen: int
@@ -38,13 +38,13 @@ class Somebody:
 
     @property
     def thumbnail(self) -> np.ndarray:
-        """(112,112,3) uint8 the best look's crop."""
+        """(112,112,3) uint8 the crop of the best look."""
         assert self.best.crop is not None, "the best look of a tracklet keeps its crop"
         return self.best.crop
 
 
 def gather(follower: Follower, settings: TrackSettings) -> tuple[Rows, list[Somebody]]:
-    """The table of faces, and the people in the order of their numbers."""
+    """Return the table of faces, and the people in the order of their numbers."""
     shots = follower.shot_frames()
     tracklets = [one for one in follower.tracklets if one.frames]
     groups = [
@@ -58,7 +58,7 @@ def gather(follower: Follower, settings: TrackSettings) -> tuple[Rows, list[Some
 
 
 def _lasts(group: Sequence[Tracklet], shots: dict[int, tuple[int, int]], settings: TrackSettings) -> bool:
-    """Whether somebody is seen for long enough, or for half of a shot that is short itself."""
+    """Whether a person is seen for `shortest`, or for at least half of a shot."""
     if sum(len(one.frames) for one in group) >= settings.frames(settings.shortest):
         return True
     return any(2 * len(one.frames) >= shots[one.shot][1] - shots[one.shot][0] for one in group)

@@ -1,4 +1,4 @@
-"""Follow one face of a live picture, with no look ahead: its mesh is read near where the last frame showed it."""
+"""Follow one face in live video, without look-ahead: its mesh is read near its place in the last frame."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from reliableswap.faces.face import Detection, Face, eye_distance
 
 _SEARCH = SearchSettings(sure=0.0, side=320, fine_side=0, turns=(), min_size=24.0)
 _CONFIRM, _RETRY = 2.0, 0.25  # seconds between searches: while a face is followed, and while none is
-_PAUSE = 1.5  # seconds without a frame or a face after which a face is no longer taken for the one before
-_ENTER, _LEAVE = 0.6, 0.35  # the mesh network's presence at which a face comes and goes
-_SAME = 0.3  # overlap of a face with where it is expected or found
-_JUMP = 0.35  # of its size: how far a face moves between two frames without doubt
-# Eye distances of motion from which a frame counts fully, and how much it counts at rest.
+_PAUSE = 1.5  # seconds without a frame or a face after which a face no longer counts as the one before
+_ENTER, _LEAVE = 0.6, 0.35  # the mesh network's presence at which a face appears and disappears
+_SAME = 0.3  # least overlap of a face with its last place, or with a detection that confirms it
+_JUMP = 0.35  # of its size: a face that moves further between two frames is in doubt
+# Motion in eye distances from which a frame's points count fully, and their weight at rest.
 _STILL, _LEAST = 0.012, 0.45
 
 
@@ -25,11 +25,11 @@ class _Seen:
     face: Face
     time: float
     speed: np.ndarray  # (2,) pixels a second
-    missed: int = 0  # searches in a row
+    missed: int = 0  # consecutive searches
 
 
 class LiveFollower:
-    """Takes frames as they come. track: a number that changes whenever the face may be another."""
+    """Follows a face through frames as they arrive. track: a number that changes whenever the face may be another."""
 
     def __init__(self, networks: Any) -> None:
         self.networks, self.track = networks, 0
@@ -37,7 +37,7 @@ class LiveFollower:
         self._searched = -np.inf
 
     def __call__(self, pixels: np.ndarray, time: float) -> Face | None:
-        """The face in a frame (H,W,3) uint8 at a time in seconds: the one of the frames before, or else the largest."""
+        """Return the face in a frame (H,W,3) uint8 at a time in seconds: the followed one, or else the largest."""
         seen = self._seen
         face = None if seen is None else self._follow(pixels, seen, time)
         wait = _RETRY if face is None else _CONFIRM
@@ -52,14 +52,14 @@ class LiveFollower:
         return None if face is None or self._seen is None else self._seen.face
 
     def _follow(self, pixels: np.ndarray, seen: _Seen, time: float) -> Face | None:
-        """The face near where it should be now."""
+        """Read the face near its expected place."""
         passed = time - seen.time
         if passed > _PAUSE:
             return None
         expected = seen.face.shifted(*(seen.speed * min(passed, 0.2)))
         face = self._read(pixels, expected)
         if face is not None and _moved(expected, face) > _JUMP:
-            face = self._read(pixels, face)  # the crop was not where the face is
+            face = self._read(pixels, face)  # read again: the crop missed the face
         return face
 
     def _read(
@@ -86,7 +86,7 @@ class LiveFollower:
         return self._read(pixels, found[0], passes=2, least=_ENTER) if found else None
 
     def _keep(self, face: Face, time: float) -> None:
-        """Take a face over: the one before goes on, steadied, if it is near; otherwise another track begins."""
+        """Store a face: steadied if it is near the one before, otherwise as the start of a new track."""
         before = self._seen
         near = before is not None and float(overlaps(before.face.box, face.box[None])[0]) > _SAME
         if before is None or not near or time - before.time > _PAUSE:
@@ -101,12 +101,12 @@ class LiveFollower:
 
 
 def _moved(before: Face, after: Face) -> float:
-    """How far a face moved, in its sizes."""
+    """Return how far a face moved, as a multiple of its size."""
     return float(np.linalg.norm(after.points5.mean(0) - before.points5.mean(0))) / max(before.size, 1e-6)
 
 
 def _steadied(before: np.ndarray, now: np.ndarray) -> np.ndarray:
-    """(468,3) the mesh of now; points that hardly moved stay partly where they were: a still face is still."""
+    """(468,3) the mesh `now`, its points held back the more the less they moved, so that a still face stays still."""
     motion = np.linalg.norm(now[:, :2] - before[:, :2], axis=1, keepdims=True) / max(eye_distance(now), 1e-6)
     counts = np.clip(motion / _STILL, 0, 1)
     weight = _LEAST + (1 - _LEAST) * counts

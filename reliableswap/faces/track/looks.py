@@ -1,4 +1,4 @@
-"""When to look closer at a followed face: the views whose identity vectors say who it is."""
+"""Choose the views of a followed face whose identity vectors determine who it is."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from .settings import TrackSettings
 from .tracklet import Look, Tracklet
 
 _LEAST_PRESENCE = 0.7
-_CHECK = 1.0  # seconds between two looks at a face that is well known
+_CHECK = 1.0  # seconds between two looks at a well-known face
 _CLEARLY = (
-    0.2  # how far below `same` the cosine of another person's face is, views of all qualities considered
+    0.2  # a look whose cosine is further below `same` than this shows another person; allows for poor views
 )
 
 
 class Looker:
-    """Takes looks at followed faces: several when a tracklet is young, then better ones and one a second."""
+    """Takes looks at followed faces: several when a tracklet is new, then better ones and one per second."""
 
     def __init__(self, networks: Any, settings: TrackSettings) -> None:
         self.networks, self.settings = networks, settings
         self._last: dict[int, int] = {}  # tracklet -> frame
 
     def __call__(self, tracklet: Tracklet, frame: int, face: Face, pixels: np.ndarray) -> Look | None:
-        """A look at the face in a frame (H,W,3) uint8, or None if it would say nothing new."""
+        """Return a look at the face in a frame (H,W,3) uint8, or None if it would add nothing."""
         if (face.presence or 0.0) < _LEAST_PRESENCE and tracklet.looks:
             return None
         crop = align(pixels, face.points5)[0][IDENTITY_WINDOW]
@@ -40,7 +40,7 @@ class Looker:
         return Look(frame, quality, self._embed(crop), crop.copy(), face.box)
 
     def is_another(self, tracklet: Tracklet, look: Look) -> bool:
-        """Whether a look surely shows another person than the tracklet's other looks."""
+        """Whether a look certainly shows another person than the tracklet's other looks."""
         known = tracklet.vector
         if known is None or look.vector is None or len(tracklet.looks) < 2:
             return False
@@ -57,7 +57,7 @@ class Looker:
 
 
 def quality_of(face: Face, crop: np.ndarray) -> float:
-    """How well an aligned crop (112,112,3) shows who it is: large, sharp, seen from the front, in 0..1."""
+    """Return in 0..1 how well an aligned crop (112,112,3) shows who it is: how large, sharp and frontal the face is."""
     width = max(float(np.linalg.norm(face.mesh[234, :2] - face.mesh[454, :2])), 1e-6)
     turned = abs(float(face.mesh[234, 2] - face.mesh[454, 2])) / width
     sharp = float(cv2.Laplacian(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), cv2.CV_32F).std())

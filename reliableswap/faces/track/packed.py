@@ -1,4 +1,4 @@
-"""Meshes of a clip in little memory: 16-bit offsets from each mesh's middle."""
+"""Compact storage for a clip's meshes: 16-bit offsets from each mesh's mean."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _STEPS = 32767.0
 
 
 class PackedMeshes:
-    """A growing list of meshes (468,3), at half the size of float32 and exact to 1/65000 of the face's extent."""
+    """A growing list of meshes (468,3), at half the size of float32 and accurate to 1/65000 of the face's extent."""
 
     def __init__(self) -> None:
         self._frames: list[np.ndarray] = []  # (4,) middle and step
@@ -42,7 +42,7 @@ class PackedMeshes:
 
     @classmethod
     def joined(cls, parts: Sequence[PackedMeshes]) -> PackedMeshes:
-        """The meshes of all parts, in their order; they share their memory."""
+        """Return the meshes of all parts, in order; they share memory with the parts."""
         packed = cls()
         for part in parts:
             packed._frames += part._frames
@@ -50,14 +50,14 @@ class PackedMeshes:
         return packed
 
     def ordered(self, order: Sequence[int]) -> PackedMeshes:
-        """The same meshes in another order."""
+        """Return the same meshes in another order."""
         packed = PackedMeshes()
         packed._frames = [self._frames[i] for i in order]
         packed._offsets = [self._offsets[i] for i in order]
         return packed
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """The content as two arrays, for a file."""
+        """Return the content as two arrays, for a file."""
         if not self._offsets:
             return {
                 "mesh_frames": np.zeros((0, 4), np.float32),
@@ -67,7 +67,7 @@ class PackedMeshes:
 
     @classmethod
     def of_arrays(cls, frames: np.ndarray, offsets: np.ndarray) -> PackedMeshes:
-        """The list that `arrays` gave."""
+        """Restore the list from the result of `arrays`."""
         packed = cls()
         packed._frames, packed._offsets = list(frames), list(offsets)
         return packed

@@ -1,4 +1,4 @@
-"""From a person's tracklets to steady paths: short gaps closed, flashes dropped, points smoothed."""
+"""Turn a person's tracklets into steady paths: close short gaps, drop brief appearances, smooth the points."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from .settings import TrackSettings
 from .smooth import smoothed
 from .tracklet import Tracklet
 
-# Frames smoothed at a time, and read beside them: memory does not grow with the clip.
+# Frames smoothed at a time, and extra frames on both sides: memory does not grow with the clip.
 _PIECE, _MARGIN = 500, 40
 
 
 @dataclass(frozen=True, eq=False)
 class Path:
-    """One face in consecutive frames from `first` on: meshes (N,468,3), presence (N,), lowered where it was bridged."""
+    """One face in consecutive frames from `first` on: meshes (N,468,3), presence (N,), lowered in bridged gaps."""
 
     first: int
     meshes: np.ndarray
@@ -27,7 +27,7 @@ class Path:
 
 
 def tracks(tracklets: Sequence[Tracklet], settings: TrackSettings) -> list[list[Tracklet]]:
-    """A person's tracklets in chains, each of one shot and without a long gap; a chain is a track."""
+    """Join a person's tracklets into tracks: chains within one shot and without a long gap."""
     chains: list[list[Tracklet]] = []
     for one in sorted(tracklets, key=lambda tracklet: tracklet.frames[0]):
         last = chains[-1][-1] if chains else None
@@ -40,7 +40,7 @@ def tracks(tracklets: Sequence[Tracklet], settings: TrackSettings) -> list[list[
 
 
 def paths(track: Sequence[Tracklet], shot: tuple[int, int], settings: TrackSettings) -> Iterator[Path]:
-    """The frames in which a track's face is to be changed. shot: its first frame, and the one after its last."""
+    """Yield the frames in which to change a track's face. shot: its first frame, and the one after its last."""
     frames = np.concatenate([one.frames for one in track]).astype(int)
     presence = np.concatenate([one.presence for one in track]).astype(np.float32)
     meshes = PackedMeshes.joined([one.meshes for one in track])
@@ -49,10 +49,10 @@ def paths(track: Sequence[Tracklet], shot: tuple[int, int], settings: TrackSetti
         first, last = int(frames[start]), int(frames[end - 1])
         whole = first == shot[0] or last == shot[1] - 1
         if last - first + 1 < settings.frames(settings.shortest) and not whole:
-            continue  # a face that shows up for a moment between hidden frames would flicker
+            continue  # a face that is swapped only for a moment between hidden frames would flicker
         for begin in range(start, end, _PIECE):
             stop = min(begin + _PIECE, end)
-            # Read some more on both sides, so that the pieces fit together.
+            # Smooth some more frames on both sides, so that the pieces join without a seam.
             low, high = max(start, begin - _MARGIN), min(end, stop + _MARGIN)
             rows = slice(low, high)
             closed, seen = _bridged(frames[rows], meshes.stacked(rows), presence[rows])
@@ -64,7 +64,7 @@ def paths(track: Sequence[Tracklet], shot: tuple[int, int], settings: TrackSetti
 
 
 def _runs(frames: np.ndarray, meshes: PackedMeshes, settings: TrackSettings) -> list[tuple[int, int]]:
-    """Pieces (start, end) of a track between gaps that are too long, or too far, to be bridged."""
+    """Return the pieces (start, end) of a track between gaps that are too long or too wide to bridge."""
     longest = settings.frames(settings.bridge)
     edges = [0]
     for i in (np.flatnonzero(np.diff(frames) > 1) + 1).tolist():
@@ -77,7 +77,7 @@ def _runs(frames: np.ndarray, meshes: PackedMeshes, settings: TrackSettings) -> 
 
 
 def _bridged(frames: np.ndarray, meshes: np.ndarray, presence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Meshes and presence of every frame from the first to the last; missing ones by interpolation."""
+    """Return meshes and presence for every frame from the first to the last; interpolate missing ones."""
     wanted = np.arange(frames[0], frames[-1] + 1)
     if len(wanted) == len(frames):
         return meshes, presence

@@ -1,4 +1,4 @@
-"""Who is who: tracklets of a clip become people, by identity, time and place."""
+"""Group the tracklets of a clip into people, by identity, time and place."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from .settings import TrackSettings
 from .smooth import wobble
 from .tracklet import Tracklet, box_of
 
-_CONTINUED = 0.2  # how much less alike two tracklets may be if one goes on where the other ended
-_WOBBLE = 200.0  # log odds for a wobble of one eye distance
-_UNKNOWN = 0.2  # a face too poor for the identity network; it joins only what it continues
+_CONTINUED = 0.2  # added to the cosine of two tracklets if one begins where the other ended
+_WOBBLE = 200.0  # log odds against a face, per eye distance of wobble
+# How far below `same` a tracklet without an identity vector is set: it joins only tracklets that it continues.
+_UNKNOWN = 0.2
 
 
 def cluster(tracklets: Sequence[Tracklet], settings: TrackSettings) -> list[list[Tracklet]]:
-    """Group the tracklets of one person each: agglomerative, by the mean cosine of two groups.
+    """Group the tracklets by person: agglomerative clustering by the mean cosine of two groups.
 
-    Two tracklets that share a frame are never one person. A tracklet that begins where another has just ended needs
-    less likeness.
+    Two tracklets that share a frame are never one person. A tracklet that begins where another has just ended may be
+    less similar.
     """
     groups = [[one] for one in tracklets]
     count = len(groups)
@@ -31,7 +32,7 @@ def cluster(tracklets: Sequence[Tracklet], settings: TrackSettings) -> list[list
     alike = _likenesses(tracklets, settings)
     weight = np.array([max(1, len(one.frames)) for one in tracklets], float)
     alive = np.ones(count, bool)
-    best = alike.argmax(1)  # of each row; whole rows are searched anew only where it is gone
+    best = alike.argmax(1)  # of each row; a row is searched again only if its best is gone
     rows = np.arange(count)
     while True:
         i = int(alike[rows, best].argmax())
@@ -56,7 +57,7 @@ def cluster(tracklets: Sequence[Tracklet], settings: TrackSettings) -> list[list
 
 
 def _likenesses(tracklets: Sequence[Tracklet], settings: TrackSettings) -> np.ndarray:
-    """(N,N) how surely two tracklets are one person, on the scale of the cosine; minus infinity: surely not."""
+    """(N,N) the similarity of two tracklets, on the scale of the cosine; minus infinity if surely two people."""
     count = len(tracklets)
     frames, vectors = [set(one.frames) for one in tracklets], [one.vector for one in tracklets]
     shots: dict[int, list[int]] = {}
@@ -67,7 +68,7 @@ def _likenesses(tracklets: Sequence[Tracklet], settings: TrackSettings) -> np.nd
     if known:
         seen, numbers = np.stack([*known.values()]).astype(np.float64), [*known]
         alike[np.ix_(numbers, numbers)] = seen @ seen.T
-    for together in shots.values():  # only these share frames, or go on where another ended
+    for together in shots.values():  # only tracklets of one shot share frames or continue each other
         for i, j in combinations(together, 2):
             if not frames[i].isdisjoint(frames[j]):
                 alike[i, j] = alike[j, i] = -np.inf
@@ -79,7 +80,7 @@ def _likenesses(tracklets: Sequence[Tracklet], settings: TrackSettings) -> np.nd
 
 
 def continues(one: Tracklet, other: Tracklet, settings: TrackSettings) -> bool:
-    """Whether one of two tracklets begins, in the same shot, where the other has just ended."""
+    """Whether one of two tracklets begins where the other has just ended, in the same shot."""
     first, second = sorted((one, other), key=lambda tracklet: tracklet.frames[0])
     gap = second.frames[0] - first.frames[-1]
     if one.shot != other.shot or not 0 < gap <= settings.frames(settings.lost):
@@ -89,10 +90,10 @@ def continues(one: Tracklet, other: Tracklet, settings: TrackSettings) -> bool:
 
 
 def is_false(group: Sequence[Tracklet], settings: TrackSettings) -> bool:
-    """Whether these tracklets of somebody are no face.
+    """Whether a person's tracklets show no face.
 
-    The mesh network sees faces wherever it is told to look, so a pattern that once passed for a face would be followed
-    for long. But then searches of the frame miss it or are unsure, the mesh network doubts it, and its mesh wobbles.
+    The mesh network sees a face wherever it is told to look, so a pattern that was once taken for a face would be
+    followed for long. But searches of the frame miss it or score it low, its presence is low, and its mesh wobbles.
     """
     searched = [score for one in group for score in one.searched]
     presence = float(np.median(np.concatenate([one.presence for one in group])))

@@ -11,13 +11,13 @@ from reliableswap.errors import ReliableSwapError
 class TrackSettings:
     """How faces are found and followed in a clip. Durations are in seconds.
 
-    rate: frames a second. search: time between two searches of the whole frame. side: its longer side in a search.
+    rate: frames per second. search: time between two searches of the whole frame. side: its longer side in a search.
     score: the least score of a detection that starts a track; known_score: of one that confirms a track.
-    evidence: log odds, from detections, presence and steadiness together, below which something followed is no face.
-    enter, leave: the mesh network's presence at which a hidden face is seen again, and at which a seen one is hidden.
-    bridge: a face that is hidden for this long is interpolated. lost: for how long a hidden face is looked for.
-    shortest: faces seen for less are dropped, unless their shot is no longer. same: cosine of two faces of one person.
-    smooth: whether to smooth points in time. max_faces: only so many of the largest faces are followed.
+    evidence: log odds, from detections, presence and steadiness together, below which a followed object is no face.
+    enter, leave: the mesh network's presence at which a hidden face counts as seen again, and a seen one as hidden.
+    bridge: a face hidden for up to this long is interpolated. lost: for how long a hidden face is looked for.
+    shortest: faces seen for less are dropped, unless their shot is as short. same: least cosine of one person's faces.
+    smooth: whether to smooth points in time. max_faces: follow at most so many, the largest first.
     """
 
     rate: float = 25.0
@@ -44,5 +44,5 @@ class TrackSettings:
             )
 
     def frames(self, seconds: float) -> int:
-        """A duration in frames, at least 1."""
+        """Return a duration in frames, at least 1."""
         return max(1, round(seconds * self.rate))

@@ -1,9 +1,9 @@
-"""Smooth the meshes of a face in time, forwards and backwards, so that nothing lags.
+"""Smooth the meshes of a face in time with symmetric windows, so that nothing lags.
 
-A wide window takes away the mesh network's jitter, and everything fast with it: blinks take three frames. So each part
-of the face (its place and size, the eyes, the mouth, and the rest) goes, frame by frame, from the wide window to what
-the network saw, as far as the two differ by more than jitter. They are compared through a narrow window, which takes
-half of the jitter away; but what moves fast is left as it was, for some clips hold still for two frames and then jump.
+A wide window removes the mesh network's jitter, but also all fast motion: blinks take three frames. So each part of the
+face (place and size, eyes, mouth, and the rest) is blended, frame by frame, from the wide window to the network's
+output, as far as the two differ by more than jitter. The difference is measured through a narrow window, which removes
+half of the jitter. Fast motion itself is left unfiltered, because some clips hold still for two frames and then jump.
 `benchmarks/track_smoothing.py` compares this with one-euro filters, a Kalman smoother and fixed windows.
 """
 
@@ -17,18 +17,18 @@ from reliableswap.geometry.measures import rigid_points
 from reliableswap.geometry.topology import topology
 
 _WIDE = 0.1  # seconds: the wide window's standard deviation
-_TAPS = np.array([-3, 12, 17, 12, -3]) / 35  # the narrow one: a parabola through five frames
-# Root mean square jitter of the mesh network, in eye distances of the mean face: place, and points beside it.
+_TAPS = np.array([-3, 12, 17, 12, -3]) / 35  # the narrow window: fits a parabola to five frames
+# Root mean square jitter of the mesh network, in eye distances of the mean face: of the place, and of points around it.
 _PLACE, _POINTS = 0.002, 0.003
-_LEAST, _MOST = 0.4, 3.0  # how far a clip's own jitter may be from these
-_LEFT = 0.55  # of white jitter, root mean square, in the difference of the two windows at 25 frames a second
-# Squares of a difference over that of the jitter, from which and above which it is motion.
+_LEAST, _MOST = 0.4, 3.0  # limits of a clip's own jitter, as factors on these
+_LEFT = 0.55  # root mean square share of white jitter in the difference of the two windows, at 25 frames per second
+# A squared difference, over the square of the jitter, begins to count as motion at the first and fully at the second.
 _DOUBT = (3.0, 7.0)
 _REACH = 0.07  # eye distances from a part's rings over which it fades into the rest
 
 
 def smoothed(meshes: np.ndarray, rate: float = 25.0) -> np.ndarray:
-    """(N,468,3) the meshes of consecutive frames, smoothed; rate: frames a second."""
+    """(N,468,3) the meshes of consecutive frames, smoothed; rate: frames per second."""
     if len(meshes) < 3:
         return meshes
     place, turn, shapes = _taken_apart(meshes)
@@ -42,7 +42,7 @@ def smoothed(meshes: np.ndarray, rate: float = 25.0) -> np.ndarray:
 
 
 def wobble(meshes: np.ndarray) -> float:
-    """Root mean square jitter of the shape in meshes (N,468,3) of consecutive frames, in eye distances; 0 for few."""
+    """Return the RMS jitter of the shape in meshes (N,468,3) of consecutive frames, in eye distances; 0 if N < 5."""
     return _jitter(_taken_apart(meshes)[2], 0.0, bounded=False) if len(meshes) >= 5 else 0.0
 
 
@@ -58,14 +58,14 @@ def _steadied_shapes(shapes: np.ndarray, rate: float) -> np.ndarray:
 
 
 def _steadied(signal: np.ndarray, usual: float, rate: float) -> np.ndarray:
-    """(N,P,C) a signal under the wide window, and as it was where it moves fast."""
+    """(N,P,C) a signal smoothed by the wide window, but unchanged where it moves fast."""
     wide, narrow = _windowed(signal, rate), _narrowed(signal)
     share = _share(narrow, wide, _jitter(signal, usual))
     return np.asarray(wide + share[:, None, None] * (signal - wide))
 
 
 def _share(narrow: np.ndarray, wide: np.ndarray, jitter: float) -> np.ndarray:
-    """(N,) how far to believe the fast motion of each frame: 0 where the windows differ only as jitter makes them."""
+    """(N,) how far to trust the fast motion of each frame: 0 where the windows differ only by jitter."""
     square = ((narrow - wide) ** 2).sum(-1).mean(-1)
     low, high = _DOUBT
     share = np.clip((square / (_LEFT * jitter) ** 2 - low) / (high - low), 0, 1)
@@ -75,7 +75,7 @@ def _share(narrow: np.ndarray, wide: np.ndarray, jitter: float) -> np.ndarray:
 
 
 def _jitter(signal: np.ndarray, usual: float, bounded: bool = True) -> float:
-    """Root mean square jitter of a signal (N,P,C): its second differences in the quieter half of the frames."""
+    """Estimate the RMS jitter of a signal (N,P,C) from the median size of its second differences."""
     if len(signal) < 5:
         return usual
     second = signal[2:] - 2 * signal[1:-1] + signal[:-2]
@@ -84,7 +84,7 @@ def _jitter(signal: np.ndarray, usual: float, bounded: bool = True) -> float:
 
 
 def _windowed(signal: np.ndarray, rate: float) -> np.ndarray:
-    """(N,...) the signal under the wide window."""
+    """(N,...) the signal smoothed by the wide window."""
     width = max(_WIDE * rate, 0.5)
     reach = max(1, round(3 * width))
     taps = np.exp(-0.5 * (np.arange(-reach, reach + 1) / width) ** 2)
@@ -96,7 +96,7 @@ def _narrowed(signal: np.ndarray) -> np.ndarray:
 
 
 def _filtered(signal: np.ndarray, taps: np.ndarray) -> np.ndarray:
-    """(N,...) the signal convolved in time; beyond its ends it goes on turned around them, so that slopes stay."""
+    """(N,...) the signal convolved in time; point reflection at both ends keeps its slope there."""
     reach, count = len(taps) // 2, len(signal)
     flat = signal.reshape(count, -1)
     longer = np.pad(flat, ((reach, reach), (0, 0)), "reflect", reflect_type="odd")
@@ -105,7 +105,7 @@ def _filtered(signal: np.ndarray, taps: np.ndarray) -> np.ndarray:
 
 
 def _taken_apart(meshes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Place (N,) and turn (N,) of the face in the picture as complex numbers, and its shapes (N,468,3) without them."""
+    """Return place (N,) and turn and scale (N,) of the face as complex numbers, and shapes (N,468,3) without them."""
     rigid = rigid_points()
     model = _complex(topology().canonical[rigid].astype(np.float64))
     model = model - model.mean()
@@ -129,7 +129,7 @@ def _complex(points: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _parts() -> np.ndarray:
-    """(3,468) how far each point belongs to the eyes, the mouth and the rest; adds up to 1."""
+    """(3,468) weights with which each point belongs to the eyes, the mouth and the rest; they add up to 1."""
     top = topology()
     mouth = np.concatenate([top.regions["lips"], top.regions["inner_lips"]])
     near = np.stack([_near(ring) for ring in (np.concatenate(top.eyes), mouth)])

@@ -1,7 +1,7 @@
-"""Steady what an engine decides frame by frame: numbers, masks and yes-or-no decisions along a track.
+"""Smooth an engine's per-frame results along a track: numbers, masks and yes-or-no decisions.
 
-Each of these remembers no more than the last `window` frames of a track. So whoever begins in the middle of a clip
-gets the same answers as one who began at the start, if the `window - 1` frames before are shown first.
+Each class here remembers only the last `window` frames of a track. So processing may start in the middle of a clip and
+give the same results as from the start, if the `window - 1` frames before are fed in first.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Value = TypeVar("Value")
 
 @dataclass(eq=False)
 class _Memory(Generic[Value]):
-    """The values of each track's last `window` frames, the newest last."""
+    """The values from the last `window` frames of each track, the newest last."""
 
     window: int
     tracks: dict[int, deque[tuple[int, Value]]] = field(default_factory=dict)
@@ -31,12 +31,12 @@ class _Memory(Generic[Value]):
             raise ReliableSwapError(f"a window of {self.window} frames remembers nothing; give at least 1")
 
     def add(self, track: int, frame: int, value: Value) -> list[tuple[int, Value]]:
-        """Add a frame's value, and return those that still count with their ages in frames, the newest last."""
+        """Add a frame's value, and return the values within the window with their ages in frames, the newest last."""
         kept = self.tracks.setdefault(track, deque(maxlen=self.window))
         while kept and not frame - self.window < kept[0][0] < frame:
             kept.popleft()
         if kept and kept[-1][0] >= frame:
-            kept.clear()  # somebody went back in the clip
+            kept.clear()  # the caller went back in the clip
         kept.append((frame, value))
         for old in [one for one, values in self.tracks.items() if abs(frame - values[-1][0]) > self.window]:
             del self.tracks[old]
@@ -46,8 +46,8 @@ class _Memory(Generic[Value]):
 class Hysteresis:
     """A yes-or-no decision along a track, such as whether glasses are worn.
 
-    It becomes yes after `count` values in a row of at least `enter`, and no after as many below `leave`. In the first
-    frame it is the nearer of the two.
+    It becomes yes after `count` consecutive values of at least `enter`, and no after as many below `leave`. The first
+    value decides by the midpoint of the two.
     """
 
     def __init__(self, enter: float, leave: float, *, count: int = 2, window: int = 25) -> None:
@@ -74,32 +74,30 @@ class Hysteresis:
 
 
 class TrackSmoother:
-    """Numbers along a track, such as statistics of colour: a mean of the last frames, the newest counting most."""
+    """Numbers along a track, such as colour statistics: a mean over the last frames, the newest weighing most."""
 
     def __init__(self, window: int = 8, half_life: float = 2.0) -> None:
         self.half_life = half_life
         self._memory: _Memory[np.ndarray] = _Memory(window)
 
     def __call__(self, track: int, frame: int, value: np.ndarray | float) -> np.ndarray:
-        """Take the values (...) of a track's next frame, always of one shape, and return their mean."""
+        """Take the values (...) of a track's next frame, always of the same shape, and return their mean."""
         kept = self._memory.add(track, frame, np.asarray(value, np.float32))
         weights = _weights([age for age, _ in kept], self.half_life)
         return np.asarray(np.einsum("n,n...->...", weights, np.stack([one for _, one in kept])), np.float32)
 
 
 class MaskSmoother:
-    """Masks along a track. Earlier masks move with the face: they are laid on its points before the mean is taken."""
+    """Masks along a track: a mean over the last frames, with earlier masks aligned to the face's present points."""
 
     def __init__(self, window: int = 4, half_life: float = 1.0) -> None:
         self.half_life = half_life
         self._memory: _Memory[tuple[np.ndarray, np.ndarray]] = _Memory(window)
 
     def __call__(self, track: int, frame: int, mask: np.ndarray, points: np.ndarray) -> np.ndarray:
-        """(H,W) float32 the mean of a mask (H,W) in 0..1 with those before; points (N,2): of the face, in its pixels.
+        """(H,W) float32 the mean of a mask (H,W) in 0..1 and those before; points (N,2): the face's, in mask pixels.
 
-        Several masks (H,W,C) may be given as one.
-
-        The masks of a track may differ in size, as regions around a face do.
+        Several masks may be stacked (H,W,C). The masks of a track may differ in size, as regions around a face do.
         """
         kept = self._memory.add(track, frame, (mask.astype(np.float32), np.asarray(points, np.float64)))
         weights = _weights([age for age, _ in kept], self.half_life)

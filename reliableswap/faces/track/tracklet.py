@@ -1,4 +1,4 @@
-"""A tracklet: one face followed over frames without doubt that it is the same face."""
+"""A tracklet: one face followed over frames as long as it is certainly the same face."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ MOST_LOOKS = 5
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """A good view of a face: its identity vector (D,) of length 1, and its aligned crop (112,112,3) uint8, or None.
+    """A good view of a face: its identity vector (D,) of length 1, and its aligned crop (112,112,3) uint8.
 
-    Only the best look of a tracklet keeps its crop.
+    vector: None without an identity network. crop: None except for the best look of a tracklet.
     """
 
     frame: int
@@ -27,9 +27,9 @@ class Look:
 
 @dataclass(eq=False)
 class Tracklet:
-    """A face in the frames where it was seen, ascending.
+    """A face in the frames where it was seen, in ascending order.
 
-    score: the best of the detections that confirmed it. searched: the score of every search, 0 where it was missed.
+    score: the best of the detections that confirmed it. searched: its score in every search, 0 where it was missed.
     """
 
     number: int
@@ -42,7 +42,7 @@ class Tracklet:
     looks: list[Look] = field(default_factory=list)
 
     def add(self, frame: int, mesh: np.ndarray, presence: float) -> None:
-        """Add the face of a later frame: mesh (468,3)."""
+        """Add the face in a later frame: mesh (468,3)."""
         self.frames.append(frame)
         self.meshes.append(mesh)
         self.presence.append(presence)
@@ -58,7 +58,7 @@ class Tracklet:
 
     @property
     def vector(self) -> np.ndarray | None:
-        """(D,) the mean of the looks' vectors, of length 1; better looks count more."""
+        """(D,) the mean of the looks' vectors, weighted by quality and of length 1."""
         seen = [(one.quality, one.vector) for one in self.looks if one.vector is not None]
         if not seen:
             return None
@@ -67,5 +67,5 @@ class Tracklet:
 
 
 def box_of(mesh: np.ndarray) -> np.ndarray:
-    """(4,) x0 y0 x1 y1 of a mesh (468,3)."""
+    """(4,) x0 y0 x1 y1: the bounding box of a mesh (468,3)."""
     return np.concatenate([mesh[:, :2].min(0), mesh[:, :2].max(0)])

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-_LARGEST = 12.0  # logits above this are cut before their exponential
+_LARGEST = 12.0  # logits are clipped to this before the exponential
 
 
 def mask_share(uniform: Tensor) -> Tensor:
-    """(B,) numbers in 0..1 -> (B,) the share of tokens that is masked, by the cosine schedule."""
+    """(B,) numbers in 0..1 -> (B,) the share of tokens to mask, by the cosine schedule."""
     return torch.cos(uniform * (math.pi / 2))
 
 
@@ -32,10 +32,9 @@ def mask_loss(logits: Tensor, tokens: Tensor, where: Tensor) -> Tensor:
 
 
 def score_loss(logits: Tensor, tokens: Tensor, where: Tensor) -> Tensor:
-    """(B,P,K), (B,P), (B,P) -> (B,) the score entropy of the row, for each of its tokens.
+    """(B,P,K), (B,P), (B,P) -> (B,) the score entropy of each row, per token.
 
-    exp(logits) are the scores without the factor that the mask share gives. With the share t of masked tokens, a
-    masked token weighs 1 / t.
+    exp(logits) are the scores without the factor that depends on the mask share t. A masked token weighs 1 / t.
     """
     values = logits.float()
     total = values.clamp(max=_LARGEST).exp().sum(2)
@@ -54,9 +53,9 @@ def draw_tokens(
     temperature: float = 1.0,
     choice_temperature: float = 4.0,
 ) -> Tensor:
-    """(N,64) tokens, drawn in `steps` steps from masks alone: the surest of each step's guesses stay (MaskGIT).
+    """(N,64) tokens, sampled from all masks in `steps` steps that each keep the most confident guesses (MaskGIT).
 
-    logits_of: (N,64) tokens -> (N,64,K) logits. choice_temperature: how much chance decides what stays, less and less.
+    logits_of: (N,64) tokens -> (N,64,K) logits. choice_temperature: noise in which guesses stay, decreasing by step.
     """
     tokens = torch.full((count, 64), mask, dtype=torch.long)
     for step in range(steps):

@@ -1,4 +1,4 @@
-"""Experts of the transformer: of tokens, for each task group, and of whole sequences."""
+"""The transformer's experts: for tokens, one set per task group, and for whole sequences."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 COPY, ZERO, NOISE, IDENTITY = range(4)
-_CHUNK = 16  # numbers of the identity vector that make one key of the resampler
-_COPY_FIRST = 2.0  # how much more copying weighs at the start
+_CHUNK = 16  # entries of the identity vector per key of the resampler
+_COPY_FIRST = 2.0  # initial router bias of COPY and IDENTITY
 
 
 class Mlp(nn.Sequential):
@@ -19,14 +19,14 @@ class Mlp(nn.Sequential):
 
 
 def _in_float32(router: nn.Module, x: Tensor) -> Tensor:
-    """What a linear layer makes of x, in float32 whatever the network's dtype: near choices must not be rounded."""
+    """Apply a linear layer in float32 whatever the network's dtype, so that rounding does not decide close choices."""
     assert isinstance(router, nn.Linear)
     bias = None if router.bias is None else router.bias.float()
     return F.linear(x.float(), router.weight.float(), bias)
 
 
 class TokenExperts(nn.Module):
-    """(N,W) -> (N,W) and the balance loss: an expert that all tokens share, and the best `top_k` of some others."""
+    """(N,W) -> (N,W) and the balance loss: an expert for all tokens, and each token's best `top_k` of the others."""
 
     def __init__(self, width: int, hidden: int, experts: int, top_k: int) -> None:
         super().__init__()
@@ -40,15 +40,15 @@ class TokenExperts(nn.Module):
             odds = F.softmax(_in_float32(self.router, x), 1)
         best, chosen = odds.topk(self.top_k, 1)
         weights = torch.zeros_like(odds).scatter(1, chosen, best)
-        count = max(1, len(x))  # a batch may hold no row of this group; its experts take part all the same
+        count = max(1, len(x))  # a batch may hold no row of this group; its experts still take part
         share = torch.zeros_like(odds).scatter(1, chosen, 1.0).sum(0) / (count * self.top_k)
-        # 1 if tokens spread evenly, up to the number of experts if one gets all (Switch Transformers).
+        # 1 if tokens are spread evenly, up to the number of experts if one gets them all (Switch Transformers).
         return self._mixed(x, weights), len(self.experts) * (share * odds.sum(0) / count).sum()
 
     def _mixed(self, x: Tensor, weights: Tensor) -> Tensor:
-        """The shared expert and the others by their weights (N,E), all computed in two products of matrices.
+        """Add the shared expert and the others by their weights (N,E), all computed in two matrix products.
 
-        Experts are so small that this costs less than to sort tokens, for which a GPU would have to be waited for.
+        The experts are so small that this costs less than sorting tokens, which would make the CPU wait for the GPU.
         """
         mlps = [self.shared, *self.experts]
         first, last = [mlp[0] for mlp in mlps], [mlp[2] for mlp in mlps]
@@ -62,7 +62,7 @@ class TokenExperts(nn.Module):
 
 
 Rows = tuple[Tensor, Tensor] | tuple[slice, slice]
-"""Which rows of a batch are questions, and which are drawings: numbers, or the first ones and the last ones."""
+"""Which rows of a batch are questions, and which are drawings: indices, or a slice of first and of last rows."""
 
 
 class GroupedExperts(nn.Module):
@@ -86,7 +86,7 @@ class GroupedExperts(nn.Module):
 
 
 class PlainExpert(nn.Module):
-    """The same interface with one MLP for all, as wide as an expert's token sees in all."""
+    """The same interface with one MLP for all tokens, as wide as all experts together that a token would use."""
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
@@ -97,7 +97,7 @@ class PlainExpert(nn.Module):
 
 
 class Resampler(nn.Module):
-    """(B,D) identity vectors -> (B,M,W): M learnt questions to pieces of the vector."""
+    """(B,D) identity vectors -> (B,M,W): M learnt queries attend to chunks of the vector."""
 
     def __init__(self, identity: int, width: int, tokens: int = 8) -> None:
         super().__init__()
@@ -109,7 +109,7 @@ class Resampler(nn.Module):
         self.whole = nn.Linear(identity, width)
 
     def forward(self, vectors: Tensor) -> Tensor:
-        vectors = vectors * vectors.shape[1] ** 0.5  # of unit length, so its numbers are small
+        vectors = vectors * vectors.shape[1] ** 0.5  # scale the entries of unit vectors to about 1
         keys = self.keys(F.pad(vectors, (0, self.pad)).unflatten(1, (self.pieces, _CHUNK))) + self.places
         questions = self.questions.expand(len(vectors), -1, -1)
         found = F.scaled_dot_product_attention(questions.to(keys.dtype), keys, keys)
@@ -117,11 +117,11 @@ class Resampler(nn.Module):
 
 
 class SequenceExperts(nn.Module):
-    """A block's input and output (B,L,W) -> (B,L,W): a mixture of four experts that is weighted for each sequence.
+    """A block's input and output (B,L,W) -> (B,L,W): a mixture of four experts, weighted per sequence.
 
-    copy: the block's output. zero: its input, so that the block is left out. noise: the output with what the noise
-    level says, of drawn rows. identity: the output with what its tokens find in the identity vector, of the others.
-    The weights follow from the picture's tokens alone: from words, answers would leak into what they are told by.
+    copy: the block's output. zero: its input, which skips the block. noise: the output plus a function of the noise
+    level, for drawings only. identity: the output plus attention to the identity vector, for questions only.
+    The weights depend on the picture's tokens alone: pooled words would leak the answer to the tokens that predict it.
     """
 
     def __init__(self, width: int) -> None:
@@ -131,7 +131,7 @@ class SequenceExperts(nn.Module):
             assert isinstance(router, nn.Linear)
             nn.init.zeros_(router.weight)
             nn.init.zeros_(router.bias)
-            # Copying and the identity vector weigh most at the start.
+            # At the start, copy and identity weigh most.
             with torch.no_grad():
                 router.bias[[COPY, IDENTITY]] = _COPY_FIRST
         self.noise = Mlp(width, width)
@@ -140,7 +140,7 @@ class SequenceExperts(nn.Module):
         self.tells = nn.Linear(width, 2 * width)
 
     def weights(self, pooled: Tensor, drawing: Tensor, identified: Tensor) -> Tensor:
-        """(B,W) means of the picture's tokens -> (B,4): copy, zero, noise, identity."""
+        """(B,W) means of the picture's tokens -> (B,4) weights of copy, zero, noise, identity."""
         with torch.autocast(pooled.device.type, enabled=False):
             ask, draw = (_in_float32(router, pooled) for router in self.routers)
             logits = torch.where(drawing[:, None], draw, ask)
@@ -159,7 +159,7 @@ class SequenceExperts(nn.Module):
         identity: Tensor,
         identified: Tensor,
     ) -> Tensor:
-        """level (B,W): the noise level's embedding. identity (B,M,W): of the Resampler, if identified (B,)."""
+        """level (B,W): the noise level's embedding. identity (B,M,W): the Resampler's, used where identified (B,)."""
         weights = self.weights(pooled, drawing, identified).to(after.dtype)[:, :, None, None]
         keys, values = self.tells(identity).chunk(2, -1)
         found = F.scaled_dot_product_attention(self.asks(self.norm(after)), keys, values)

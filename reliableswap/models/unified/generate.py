@@ -1,4 +1,4 @@
-"""What the unified transformer is for: answers about pictures, and pictures of captions."""
+"""Use the unified transformer: answer questions about pictures, and draw pictures from captions."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ _NEVER = [MARKS.index(mark) for mark in (PAD, UNKNOWN, ANSWER)]
 
 
 def padded(rows: Sequence[Sequence[int]]) -> Tensor:
-    """Word numbers of several rows -> (B,T), filled up with 0."""
+    """Word numbers of several rows -> (B,T), padded with 0."""
     length = max(1, *(len(row) for row in rows))
     return torch.tensor([[*row, *[0] * (length - len(row))] for row in rows], dtype=torch.long)
 
 
 def question_words(question: str, vocabulary: Sequence[str]) -> list[int]:
-    """The words of a question, up to where its answer begins."""
+    """Return the word numbers of a question, up to where its answer begins."""
     return [*number_words(question, vocabulary), MARKS.index(ANSWER)]
 
 
 def caption_words(caption: str, vocabulary: Sequence[str]) -> list[int]:
-    """The words of a caption to draw; none for an empty one."""
+    """Return the word numbers of a caption to draw; none for an empty one."""
     return [*number_words(caption, vocabulary), MARKS.index(END)] if caption else []
 
 
@@ -39,8 +39,8 @@ def answer(
     identified: Tensor,
     longest: int = 60,
 ) -> list[list[int]]:
-    """Picture tokens (B,64), questions by `question_words`, identity vectors (B,D) and whether they count (B,) ->
-    the likeliest words, one after another, without END."""
+    """Picture tokens (B,64), questions by `question_words`, identity vectors (B,D) and whether to use them (B,) ->
+    word numbers of the answers by greedy decoding, without END."""
     device, end = network.device, MARKS.index(END)
     rows = [list(row) for row in questions]
     found: list[list[int]] = [[] for _ in questions]
@@ -78,8 +78,8 @@ def draw(
     generator: torch.Generator,
     temperature: float = 1.0,
 ) -> Tensor:
-    """Captions by `caption_words` -> (B,64) picture tokens. guidance: how far logits move away from those without a
-    caption; 0: not at all."""
+    """Captions by `caption_words` -> (B,64) picture tokens. guidance: how far to push the logits away from those
+    without a caption; 0: not at all."""
     device, count = network.device, len(captions)
     empty: list[list[int]] = [[] for _ in captions]
     rows = [*captions, *empty] if guidance else list(captions)

@@ -1,4 +1,4 @@
-"""Quantiser: the nearest of K unit vectors for each place, which follow the encoder by moving averages."""
+"""Quantiser: maps each place to the nearest of K unit vectors, which follow the encoder by moving averages."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import torch.distributed
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-_DECAY = 0.97  # of the averages that a code is made of
+_DECAY = 0.97  # of the codes' moving averages
 _DEAD = 0.1  # share of the mean use below which a code is moved to a vector of the batch
 
 
 class Quantised(NamedTuple):
-    """vectors (B,D,h,w): the codes, with the gradient of what they replace. tokens (B,h,w): their numbers.
+    """vectors (B,D,h,w): the codes, with the gradient passed straight to the encoder. tokens (B,h,w): their indices.
 
-    commitment: how far the encoder's vectors lie from their codes, 0 to 4.
+    commitment: mean squared distance of the encoder's vectors from their codes, 0 to 4.
     """
 
     vectors: Tensor
@@ -28,15 +28,15 @@ class Quantised(NamedTuple):
 class Quantiser(nn.Module):
     """(B,D,h,w) -> Quantised. Vectors are compared by direction, so that codes compete on equal terms.
 
-    In training each call moves the codes: no gradient reaches them. A code that is hardly used any more is moved to a
-    random vector of the batch. The first `warm_up` calls let the vectors pass as they are, and the codes begin with
-    vectors of the last of them: those of a new encoder are all alike, and it would never leave the few codes that it
-    begins with. Ranks share their sums, so that all have the same codes.
+    In training each call moves the codes; no gradient reaches them. A code that is hardly used any more is moved to a
+    random vector of the batch. The first `warm_up` calls pass the vectors through unchanged, and the next call sets the
+    codes to vectors of its batch: those of a new encoder are all alike, and it would never leave the few codes that it
+    starts with. Ranks sum their statistics, so that all have the same codes.
 
-    fixed: the codes stay as they are in training too, and there is no warm-up.
+    fixed: training leaves the codes unchanged too, and there is no warm-up.
 
-    noise: mean share of a picture's codes for which training shows those of another picture at the same place. What
-    follows learns to make one face of codes that do not fit together, as drawn ones do not always.
+    noise: mean share of a picture's codes that training replaces by those of another picture at the same place. The
+    decoder so learns to make one face of codes that do not fit together, as sampled ones sometimes do not.
     """
 
     codes: Tensor
@@ -47,7 +47,7 @@ class Quantiser(nn.Module):
     def __init__(self, codes: int, width: int, warm_up: int = 0, noise: float = 0.0) -> None:
         super().__init__()
         self.warm_up, self.noise, self.fixed = warm_up, noise, False
-        self._warm = False  # whether `calls` is known to be past warm_up; to look waits for the device
+        self._warm = False  # whether `calls` is known to exceed warm_up; reading `calls` waits for the device
         start = F.normalize(torch.randn(codes, width), dim=1)
         self.register_buffer("codes", start)
         self.register_buffer("sums", start.clone())
@@ -76,11 +76,11 @@ class Quantiser(nn.Module):
         return Quantised(vectors, tokens.view(batch, height, columns), commitment)
 
     def look_up(self, tokens: Tensor) -> Tensor:
-        """(B,h,w) tokens -> (B,D,h,w) their codes."""
+        """(B,h,w) tokens -> their codes (B,D,h,w)."""
         return self.codes[tokens].permute(0, 3, 1, 2)
 
     def _mixed(self, passed: Tensor, found: Tensor) -> Tensor:
-        """(B,P,D) with some of the codes of the picture before in the batch, more in some pictures than in others."""
+        """(B,P,D) with some codes taken from the batch's previous picture, a random share of each picture."""
         share = 2 * self.noise * torch.rand(len(passed), 1, 1, device=passed.device)
         other = torch.rand(*passed.shape[:2], 1, device=passed.device) < share
         return torch.where(other, found.roll(1, 0), passed)
@@ -91,7 +91,7 @@ class Quantiser(nn.Module):
 
     @torch.no_grad()
     def _begin(self, flat: Tensor) -> bool:
-        """Count the call; whether it is one of the first. The last of these gives the codes."""
+        """Count the call and return whether it belongs to the warm-up. The call after the warm-up sets the codes."""
         if self._warm or self.calls > self.warm_up:
             self._warm = True
             return False

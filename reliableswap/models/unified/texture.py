@@ -1,4 +1,4 @@
-"""TextureDiscriminator: judges pixels, and features of a frozen network."""
+"""TextureDiscriminator: judges pixels and the features of a frozen network."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _WIDTHS = (40, 112, 320)  # of EfficientNet-Lite0's last maps
 class TextureDiscriminator(Network):
     """(B,3,H,W) in [-1,1] and its PerceptualFeatures -> Judgement: of pixels at two scales, and of the last maps.
 
-    Pixels tell whether texture is fine enough, features whether it is that of skin, hair or eyes (as in Projected GANs,
-    Sauer et al. 2021). The features are given, because the perceptual loss needs the same ones. The first map is left
-    out: its gradients draw chequers.
+    Pixels show whether texture is fine enough, features whether it is that of skin, hair or eyes (as in Projected GANs,
+    Sauer et al. 2021). The caller passes the features, because the perceptual loss needs the same ones. The first map
+    is left out: its gradients cause checkerboard patterns.
     """
 
     @register_to_config
@@ -30,7 +30,7 @@ class TextureDiscriminator(Network):
         self.judges = nn.ModuleList(PatchJudge(channels, channels, halvings) for halvings in (1, 0, 0))
 
     def requires_grad_(self, requires_grad: bool = True) -> TextureDiscriminator:
-        """Set it for what is trained; the mixing stays fixed."""
+        """Set it for the trained parts; the mixing stays fixed."""
         self.pixels.requires_grad_(requires_grad)
         self.judges.requires_grad_(requires_grad)
         return self
@@ -39,7 +39,7 @@ class TextureDiscriminator(Network):
         """(B,3,H,W), and maps at strides 4 to 32, the last (B,widths[i],h,w) -> logits and maps, pixels' first."""
         judgement = self.pixels(pictures)
         for judge, x in zip(self.judges, self.mixing(list(maps)[-len(self.judges) :]), strict=True):
-            # Without this, the features' gradients are a hundred times the pixels'.
+            # Without this normalisation, the features' gradients are a hundred times the pixels'.
             logits, features = judge(
                 x / (x.detach().float().square().mean((1, 2, 3), keepdim=True).sqrt() + 1e-4)
             )

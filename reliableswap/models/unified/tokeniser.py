@@ -1,4 +1,4 @@
-"""FaceTokeniser: faces of 128 px as 64 numbers of a codebook, and back."""
+"""FaceTokeniser: encodes faces of 128 px as 64 codebook indices, and decodes them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GRID = 8  # tokens a side
 
 @dataclass
 class TokeniserOutput(BaseOutput):
-    """picture (B,3,128,128): the face from its tokens. tokens (B,64). commitment: a loss for the encoder."""
+    """picture (B,3,128,128): the face decoded from its tokens. tokens (B,64). commitment: a loss for the encoder."""
 
     picture: Tensor
     tokens: Tensor
@@ -29,7 +29,7 @@ class TokeniserOutput(BaseOutput):
 
 
 class PixelNorm(nn.Module):
-    """(B,C,H,W) -> each pixel's channels divided by their root mean square, and weighted."""
+    """(B,C,H,W) -> the same: each pixel's channels divided by their root mean square, and weighted."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class PixelNorm(nn.Module):
 
 
 class Block(nn.Module):
-    """(B,C,H,W) -> the same: two convolutions around a shortcut."""
+    """(B,C,H,W) -> the same: two convolutions with a shortcut."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class Block(nn.Module):
 
 
 class Attend(nn.Module):
-    """(B,C,h,w) -> the same: every place looks at all others."""
+    """(B,C,h,w) -> the same: self-attention over all places."""
 
     def __init__(self, channels: int, heads: int = 4) -> None:
         super().__init__()
@@ -81,9 +81,9 @@ class Attend(nn.Module):
 class FaceTokeniser(Network):
     """(B,3,128,128) in [-1,1] -> TokeniserOutput.
 
-    widths: channels at 32, 16 and 8 px of the encoder. decoder_widths: at 8, 16, 32 and 64 px. codes: size of the
-    codebook. code_width: numbers of a code. warm_up: steps of training without a codebook at first. code_noise: share
-    of the codes that training takes from another picture. last_blocks: blocks of the decoder at 64 px.
+    widths: the encoder's channels at 32, 16 and 8 px. decoder_widths: at 8, 16, 32 and 64 px. codes: size of the
+    codebook. code_width: length of a code. warm_up: first training steps, without a codebook. code_noise: share of the
+    codes that training takes from another picture. last_blocks: the decoder's blocks at 64 px.
     """
 
     @register_to_config
@@ -137,11 +137,11 @@ class FaceTokeniser(Network):
         return int(self.quantiser.codes.shape[0])
 
     def checksum(self) -> str:
-        """Fingerprint of what makes tokens: encoder and codes. The decoder may learn more, and tokens stay the same."""
+        """Return a fingerprint of encoder and codes, which determine the tokens; the decoder may be trained further."""
         return weights_checksum(self, (), ("encoder.", "quantiser.codes"))
 
     def keep_tokens(self) -> None:
-        """Let training change the decoder alone, so that every picture keeps its tokens and every code its vector."""
+        """Freeze encoder and codes, so that training changes the decoder alone and every picture keeps its tokens."""
         self.encoder.requires_grad_(False)
         self.quantiser.fixed = True
 
@@ -162,7 +162,7 @@ class FaceTokeniser(Network):
         return made.to(self.device, self.dtype).train(self.training)
 
     def forward(self, pictures: Tensor) -> TokeniserOutput:
-        """(B,3,128,128) in [-1,1] -> the pictures by their tokens."""
+        """(B,3,128,128) in [-1,1] -> the pictures reconstructed from their tokens."""
         check_shape("pictures", pictures, (None, 3, SIZE, SIZE))
         found = self.quantiser(self.encoder(pictures))
         return TokeniserOutput(self._decoded(found.vectors), found.tokens.flatten(1), found.commitment)

@@ -16,13 +16,13 @@ from .experts import GroupedExperts, Mlp, PlainExpert, Resampler, Rows, Sequence
 from .words import MARKS
 
 PLACES = 64  # tokens of a picture
-_EMBEDDED = 0.4  # standard deviation of embeddings: what blocks add at first is small beside them
-_LOGITS = 0.02  # of the output layer's weights
+_EMBEDDED = 0.4  # initial standard deviation of embeddings: large beside what the blocks add at first
+_LOGITS = 0.02  # initial standard deviation of the output layer's weights
 
 
 @dataclass
 class UnifiedOutput(BaseOutput):
-    """words (B,T,V): logits of the word after each. picture (B,64,K): logits of each token. balance: a loss."""
+    """words (B,T,V): logits of each next word. picture (B,64,K): logits of each token. balance: a loss."""
 
     words: Tensor
     picture: Tensor
@@ -30,7 +30,7 @@ class UnifiedOutput(BaseOutput):
 
 
 class TransformerBlock(nn.Module):
-    """(B,L,W) -> (B,L,W): attention, then experts of tokens."""
+    """(B,L,W) -> (B,L,W): attention, then token experts."""
 
     def __init__(self, width: int, heads: int, experts: nn.Module, dropout: float) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class TransformerBlock(nn.Module):
         self.experts = experts
 
     def forward(self, x: Tensor, mask: Tensor, rows: Rows) -> tuple[Tensor, Tensor]:
-        """mask (B,1,L,L): True where a row's place looks at a column's. rows: by task."""
+        """mask (B,1,L,L): True where a row's place attends to a column's. rows: by task."""
         batch, length, width = x.shape
         parts = self.to_all(self.first(x)).view(batch, length, 3, self.heads, width // self.heads)
         q, k, v = parts.permute(2, 0, 3, 1, 4)
@@ -53,11 +53,11 @@ class TransformerBlock(nn.Module):
 class UnifiedTransformer(Network):
     """Words (B,T), picture tokens (B,64) and the task of each row -> UnifiedOutput.
 
-    A question's row is: task, picture, words. A drawing's row is: task, words, picture, some of whose tokens are the
-    mask `codes`. Words look at what comes before them, picture tokens at what comes before and at the whole picture.
+    A question's row is: task, picture, words. A drawing's row is: task, words, picture, some of whose tokens are
+    masked, with the number `codes`. Words attend to everything before them, picture tokens also to the whole picture.
 
     vocabulary: the words; their numbers follow those of words.MARKS. codes: size of the tokeniser's codebook.
-    token_experts: routed experts of each task group; 0: a plain MLP. identity: length of identity vectors.
+    token_experts: routed experts per task group; 0: a plain MLP. identity: length of identity vectors.
     tokeniser_checksum, identity_checksum: the networks that it was trained with.
     """
 
@@ -103,14 +103,14 @@ class UnifiedTransformer(Network):
                 self.sequence.append(SequenceExperts(width))
         self.norm = nn.LayerNorm(width)
         self.to_words, self.to_pieces = nn.Linear(width, count), nn.Linear(width, codes)
-        # Scores are the exponentials of these logits: sum to one at the start.
+        # Scores are the exponentials of these logits; make them add up to 1 at the start.
         nn.init.constant_(self.to_pieces.bias, -math.log(codes))
         nn.init.normal_(self.to_pieces.weight, std=_LOGITS)
         self._quieten()
 
     @torch.no_grad()
     def _quieten(self) -> None:
-        """Make what blocks add small at first, or it would drown which token stands where in the deeper ones."""
+        """Scale down what blocks add at first: otherwise it drowns the token embeddings in the deeper blocks."""
         factor = 1 / math.sqrt(2 * len(self.blocks))
         for block in self.blocks:
             assert isinstance(block, TransformerBlock)
@@ -121,10 +121,10 @@ class UnifiedTransformer(Network):
 
     @torch.no_grad()
     def start_from_codes(self, codes: Tensor) -> None:
-        """Let similar codes (K,D) of a codebook begin with similar embeddings and logits; half of each is by chance.
+        """Initialise embeddings and logits so that similar codes (K,D) of a codebook start alike; half is random.
 
-        Tokens are rare: with ten thousand faces each stands at a place about twenty times. What is learnt of a code
-        so counts for its neighbours, too.
+        Tokens are rare: in ten thousand faces, each occurs about twenty times at a given place. This way, what is
+        learnt about one code also applies to its neighbours.
         """
         apart = F.normalize(codes.float() - codes.float().mean(0), dim=1)
         tables = ((self.pieces.weight[: self.codes], _EMBEDDED), (self.to_pieces.weight, _LOGITS))
@@ -134,7 +134,7 @@ class UnifiedTransformer(Network):
 
     @property
     def mask(self) -> int:
-        """The number of a picture token that is not drawn yet; it follows those of the codebook."""
+        """The number of a picture token that is not drawn yet; it follows the codebook's."""
         return self.codes
 
     def forward(
@@ -146,8 +146,8 @@ class UnifiedTransformer(Network):
         identified: Tensor,
         drawn: int | None = None,
     ) -> UnifiedOutput:
-        """words (B,T), 0 where there are no more; picture (B,64); drawing (B,) bool; identity (B,D) and whether it
-        counts, (B,) bool. drawn: how many rows are drawn, if they are the last ones: saves waiting for the device."""
+        """words (B,T), padded with 0; picture (B,64); drawing (B,) bool; identity (B,D); identified (B,) bool: whether
+        to use it. drawn: the number of drawings, if they are the last rows: saves waiting for the device."""
         self._check(words, picture, identity)
         if drawn is None:
             rows: Rows = (torch.where(~drawing)[0], torch.where(drawing)[0])
@@ -173,7 +173,7 @@ class UnifiedTransformer(Network):
         return UnifiedOutput(self.to_words(to_words), self.to_pieces(pieces), balance)
 
     def _sequence(self, words: Tensor, picture: Tensor, drawing: Tensor) -> tuple[Tensor, Tensor]:
-        """(B,1+64+T,W) the embedded rows, and (B,64) where their pictures are."""
+        """(B,1+64+T,W) the embedded rows, and (B,64) the positions of their picture tokens."""
         count = words.shape[1]
         text = self.words(words) + self.word_places.weight[:count]
         pieces = self.pieces(picture) + self.piece_places.weight
@@ -184,7 +184,7 @@ class UnifiedTransformer(Network):
         return torch.where(drawing[:, None, None], draw, ask), places
 
     def _looks(self, words: Tensor, drawing: Tensor) -> Tensor:
-        """(B,1,L,L) True where the row's place looks at the column's."""
+        """(B,1,L,L) True where the row's place attends to the column's."""
         count = words.shape[1]
         length = 1 + PLACES + count
         base = torch.ones(length, length, dtype=torch.bool, device=words.device).tril()
@@ -192,14 +192,14 @@ class UnifiedTransformer(Network):
         ask[1 : 1 + PLACES, 1 : 1 + PLACES] = True
         draw[1 + count :, 1 + count :] = True
         there = words != 0
-        # A padded word sees itself, so that no row of the attention is empty.
+        # A padded word attends to itself, so that no row of the attention is empty.
         padded = base.new_ones(len(words), length)
         padded[:, 1 : 1 + count] = there | ~drawing[:, None]
         mask = torch.where(drawing[:, None, None], draw, ask) & padded[:, None]
         return (mask | torch.eye(length, dtype=torch.bool, device=words.device))[:, None]
 
     def _level(self, share: Tensor) -> Tensor:
-        """(B,) share of the picture that is masked -> (B,W) sines and cosines of it."""
+        """(B,) the masked share of the picture -> (B,W) its sine and cosine embedding."""
         half = self.words.embedding_dim // 2
         rates = torch.exp(torch.arange(half, device=share.device) * (math.log(100.0) / half)) * math.pi / 2
         angles = share[:, None] * rates

@@ -1,4 +1,4 @@
-"""The words that the unified model reads and writes, and its marks."""
+"""Words and special marks of the unified model: text to word numbers and back."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ _SAME = {
 
 
 def split_words(text: str) -> list[str]:
-    """The words of a text in lower case, with question marks and commas; synonyms become the templates' word."""
+    """Split a text into lower-case words, question marks and commas; replace synonyms by the templates' word."""
     return [_SAME.get(word, word) for word in _WORD.findall(text.lower())]
 
 
 def number_words(text: str, vocabulary: Sequence[str]) -> list[int]:
-    """The numbers of a text's words; a word that is not in the vocabulary becomes UNKNOWN."""
+    """Return the numbers of a text's words; a word that is not in the vocabulary becomes UNKNOWN."""
     known = {word: number for number, word in enumerate(vocabulary, len(MARKS))}
     return [known.get(word, MARKS.index(UNKNOWN)) for word in split_words(text)]
 
 
 def unknown_words(text: str, vocabulary: Sequence[str]) -> list[str]:
-    """The words of a text that the vocabulary lacks, in order."""
+    """Return the words of a text that the vocabulary lacks, in order."""
     known = set(vocabulary)
     return [word for word in split_words(text) if word not in known]
 
 
 def written(numbers: Sequence[int], vocabulary: Sequence[str]) -> str:
-    """The text of word numbers up to END, as people write it."""
+    """Join word numbers up to END into a text with normal punctuation."""
     words = []
     for number in numbers:
         if number == MARKS.index(END):
