@@ -52,7 +52,7 @@ class Mix:
         return np.asarray(weights / weights.sum())
 
     def draw(self, rng: np.random.Generator, truth: bool | None = None) -> str:
-        """A random kind; of those with a truth, or of those without, if asked for."""
+        """Draw a kind: any, or only of those with (True) or without (False) a truth."""
         shares = self.shares
         if truth is not None:
             shares = shares * [(kind in NO_TRUTH) != truth for kind in KINDS]

@@ -29,7 +29,7 @@ class Asked:
 
 
 def caption(attributes: Attributes, rng: Rng, share: float = 1.0) -> str:
-    """A caption that states the attributes; with a share below 1, each is left out with the rest's probability.
+    """Draw a caption that states each attribute with the probability `share`.
 
     What most faces lack, such as a hat, is seldom mentioned.
     """
@@ -53,7 +53,7 @@ def caption(attributes: Attributes, rng: Rng, share: float = 1.0) -> str:
 
 
 def questions(attributes: Attributes, rng: Rng) -> list[Asked]:
-    """A question about every attribute whose value is known: two of three ask yes or no."""
+    """Draw a question about every attribute whose value is known. About two thirds are yes-or-no questions."""
     found = []
     for name, value in attributes.items():
         if name == "beard" and attributes.get("gender") == "woman" and rng.random() < 0.7:
