@@ -75,8 +75,8 @@ class Crops:
 def crops_of_photos(faces: Path, folder: Path, flat: Collection[str], split: Split, workers: int) -> Crops:
     """Find and align the largest face of every photo, once, and keep the crops in `folder`.
 
-    Everybody is held out whom any other part of the package holds out: the people outside the training part of
-    `split`, and those whom the face networks and the evaluation hold out.
+    Hold out everybody whom any other part of the package holds out: the people outside the training part of `split`,
+    and those whom the face networks and the evaluation hold out.
     """
     photos = list_photos(faces, flat)
     cache = RecordCache(folder, CropKind(json.dumps([analyser_label(BundledAnalyser()), CROP])), photos)

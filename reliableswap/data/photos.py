@@ -201,7 +201,7 @@ def read_reduced(photo: Photo, least_side: int | None) -> tuple[np.ndarray, int]
             trouble = _trouble(error)
             if (
                 trouble is None or photo.bytes < 0
-            ):  # a listed file that never existed is an error of the list, and does not pass
+            ):  # a listed file that never existed is an error of the list, and waiting does not help
                 raise
             if wait is None:
                 raise trouble from error

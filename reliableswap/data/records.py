@@ -124,7 +124,7 @@ class RecordCache:
         return Made(len(bucket), unread)
 
     def _look(self, photo: Photo) -> Record:
-        """Make the record of a photo. If anything is wrong with its content, the record has no entry; nothing stops."""
+        """Make the record of a photo. Anything wrong with its content gives a record without an entry, not an error."""
         try:
             return self.kind(photo)
         except PictureError as error:

@@ -70,7 +70,7 @@ class Sample:
 
 
 def sample_tensors(sample: Sample, guidance: bool = True, glasses: bool = True) -> dict[str, Tensor]:
-    """Return the tensors of one sample, for `collate`. Without `guidance`, nothing looks for what covers the source.
+    """Return the tensors of one sample, for `collate`. Without `guidance`, the source's covers are not looked for.
 
     Without both guidance and glasses there are no pixels, triangles, source_mesh, seen, worn and carries, and places
     has only OVAL and FACE: the rest takes most of a sample's time.

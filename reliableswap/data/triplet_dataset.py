@@ -164,7 +164,7 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
         return Sample(sample.kind, target, source, truth, *changes)
 
     def _occluded(self, face: AlignedFace, change: Change, rng: np.random.Generator) -> Change:
-        """Add, at the rate `occluded`, something in front, which has the picture's jittered colours but even light."""
+        """Put something in front at the rate `occluded`; it has the picture's colours but not its uneven light."""
         if rng.random() >= self.augmentation.occluded:
             return change
         occluder = self.occluders.draw(change.jitter(face.crop), face.mesh, rng)

@@ -22,7 +22,7 @@ def perceptual_hash(crop: np.ndarray) -> np.ndarray:
 
 
 def duplicates(hashes: np.ndarray, quality: np.ndarray, bits: int) -> np.ndarray:
-    """(N,) whether a photo's hash (of N,4) differs by at most `bits` bits from that of a better photo that is kept.
+    """(N,) whether a photo's hash, of hashes (N,4), is within `bits` bits of that of a better photo that is kept.
 
     Two hashes that differ in at most b bits agree in at least one of any b + 1 pieces, so only photos with a common
     piece are compared. Pieces have eight bits or more, so b is at most 31.

@@ -49,7 +49,7 @@ class Members:
     def of(
         cls, positions: np.ndarray, faces: np.ndarray, person: np.ndarray, slots: int, seed: int, split: str
     ) -> Members:
-        """Take the members at the sorted `positions` of all faces. Every photo is `a` once before any is `a` twice."""
+        """Make members of the faces at the sorted `positions`. Every photo is `a` once before any is `a` twice."""
         members = np.zeros(len(positions), MEMBER)
         members["photo"], members["person"] = positions, person[positions]
         for name in ("yaw", "pitch", "light"):

@@ -1,4 +1,4 @@
-"""Captions, questions and answers of attributes, and the attributes that a caption states."""
+"""Captions, questions and answers made from attributes, and the attributes that a caption states."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def describe_question(rng: Rng) -> str:
 
 
 def fixed_questions() -> dict[str, tuple[str, dict[str, str]]]:
-    """One question for each attribute, with its answer to each value, for measuring."""
+    """One question for each attribute, with its answer to each value, for evaluation."""
     words = PERSONS[None][0]
     found = {name: (forms[0].format(**words), answers) for name, (forms, answers) in ASKED.items()}
     for name in ("makeup", "headwear"):
