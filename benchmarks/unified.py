@@ -3,7 +3,7 @@
     python benchmarks/unified.py DATA MODEL -o OUT [--faces 200] [--drawn 64]
 
 DATA is a folder that `reliableswap describe-data` wrote, MODEL a UnifiedFacePipeline or two folders of trainings with
-a comma between: TOKENISER,TRANSFORMER. Answers are compared with the most common answer of the training people and with
+a comma between: TOKENISER,TRANSFORMER. Answers are compared with the commonest answer of the training people and with
 a linear probe on the identity vectors of the same training people. Descriptions are measured by attribute, with
 intervals over people. Drawn faces are measured by the networks that measure photos, none of which saw a drawn face or
 a token in training. The tokeniser's own pictures of held-out people are measured the same way, since no drawing can be
@@ -111,7 +111,7 @@ def measure_answers(
     train: DescribedFaces,
     count: int,
 ) -> dict[str, dict[str, dict[str, float]]]:
-    """By attribute: the model, the most common answer, and the probe, on the same held-out faces."""
+    """By attribute: the model, the commonest answer, and the probe, on the same held-out faces."""
     found = {}
     for name, (question, said) in fixed_questions().items():
         rows = [i for i in range(count) if name in faces.attributes[i]]
