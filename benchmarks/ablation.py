@@ -1,4 +1,4 @@
-"""What each kind of supervision is worth at equal budget: the same network, steps, data and seeds, one row per kind.
+"""Measure what each kind of supervision is worth at equal budget: same network, steps, data and seeds, a row per kind.
 
     python benchmarks/ablation.py TRIPLETS FACES -o runs/ablation --steps 3000 --seeds 0 1 [--processes 2]
 
@@ -36,7 +36,7 @@ from reliableswap.bundled import bundled
 
 @dataclass(frozen=True)
 class Row:
-    """A kind of supervision, with or without the warped texture as guidance and FixerNet."""
+    """A kind of supervision, with or without guidance (the warped texture), and with or without FixerNet."""
 
     supervision: str
     guidance: bool

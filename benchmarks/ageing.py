@@ -1,14 +1,14 @@
-"""The age dial: how old results look, and whether they still show the source.
+"""Measure the age dial: how old results look, and whether they still show the source.
 
     python benchmarks/ageing.py [--people FOLDER] [--gear gear.onnx] [--sheet ageing.png] [--json ageing.json]
 
 Each person's first photo is swapped into the photo of the next person at every setting of the dial. By default the
-people are openpeople's ten, who do not exist; --people takes a folder with a sub-folder of two photos a person, the
-first by name being the source. years: what the second network of the age gate (FaceRes) sees, less what it sees at 0.
-It compresses ages: for UTKFace's adults from 25 to 65 it rises by 0.58 a year. gear: the same by GEAR, a network that
-nothing was fitted or chosen by, if it is given: the mean of its seven classes of age. rises: the share of results
-that look older than the same swap one setting before. top1: the share whose nearest of all people's second photos, by
-dlib's network, is the source's. refused: results that would look younger than the gate lets them.
+people are openpeople's ten, who do not exist; --people takes a folder with a sub-folder of two photos per person, whose
+first by name is the source. years: the apparent age by the second network of the age gate (FaceRes), minus that at 0.
+It compresses ages: for UTKFace's adults from 25 to 65 it rises by 0.58 a year. gear: the same by GEAR, if it is given,
+a network that nothing was fitted or selected with: the mean of its seven age classes. rises: the share of results that
+look older than the same swap at the setting before. top1: the share of results whose nearest of all people's second
+photos, by dlib's network, is the source's. refused: results that would look younger than the gate allows.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def measure(
     gear: Gear | None,
     show: Callable[[str], None],
 ) -> tuple[dict[int, dict[str, np.ndarray]], list[np.ndarray]]:
-    """Figures of every swap by year, NaN where it was refused; and rows of pictures.
+    """Measure every swap: figures by setting of the dial, NaN where it was refused, and rows of pictures.
 
     The first `count` people are sources; all are in the judge's gallery.
     """
@@ -124,7 +124,7 @@ def measure(
 
 
 def summary(table: dict[int, dict[str, np.ndarray]]) -> dict[int, dict[str, float]]:
-    """The means over swaps, by year."""
+    """The means over swaps, by setting of the dial."""
     found = {}
     for before, years in zip((None, *table), table, strict=False):
         values, plain = table[years], table[0]

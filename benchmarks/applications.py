@@ -1,9 +1,10 @@
-"""Make the README's small picture of what a swap may be told: attributes, age, drawings. The people do not exist.
+"""Make the README's small picture of a swap's options: attributes, age, drawings. The people do not exist.
 
     python benchmarks/applications.py -o applications.jpg
 
-From the left: the source; plain swaps; whose an attribute is; the age dial; a rendered target. Targets are above their
-results. Make the picture again, and look at it, after every change of the networks or the engines.
+From the left: the source; a plain swap, then the source's beard and the target's brows; a plain swap, then the age
+dial; two rendered targets. Targets are above their results. Make the picture again, and look at it, after every change
+of the networks or the engines.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from reliableswap.provenance import Record
 from reliableswap.provenance.seal import seal
 
 SOURCE = "P003/studio_portrait"
-# A target, what is asked for, and as what the target is rendered.
+# A target, the swap's options, and the style in which the target is rendered.
 COLUMNS: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("P005/studio_portrait", {}, ""),
     ("P005/studio_portrait", {"attributes": {"beard": "source"}}, ""),

@@ -1,4 +1,4 @@
-"""What happens to pictures on their way: recompression, resizing, cropping, screenshots, video."""
+"""What happens to pictures in circulation: recompression, resizing, cropping, screenshots, video."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Attack = Callable[[np.ndarray], np.ndarray]
 
 
 def recompressed(pixels: np.ndarray, kind: str, quality: int) -> np.ndarray:
-    """(H,W,3) uint8 after a lossy file of `kind`, JPEG or WEBP."""
+    """(H,W,3) uint8 after lossy compression as `kind`, JPEG or WEBP."""
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, kind, quality=quality)
     return np.asarray(Image.open(stream).convert("RGB"))
@@ -44,7 +44,7 @@ def brightened(pixels: np.ndarray, factor: float) -> np.ndarray:
 
 
 def noisy(pixels: np.ndarray, deviation: float = 5.0) -> np.ndarray:
-    """(H,W,3) uint8 with noise of its own on every value."""
+    """(H,W,3) uint8 with independent noise on every value."""
     noise = np.random.default_rng(0).normal(0, deviation, pixels.shape)
     return np.clip(pixels + noise, 0, 255).astype(np.uint8)
 
@@ -63,7 +63,7 @@ def screenshot(pixels: np.ndarray) -> np.ndarray:
 
 
 def filmed(frames: Sequence[np.ndarray], crf: int) -> list[np.ndarray]:
-    """The (H,W,3) uint8 frames after H.264, cut to an even size."""
+    """The (H,W,3) uint8 frames after H.264, cropped to an even size."""
     import av
 
     height, width = (side // 2 * 2 for side in frames[0].shape[:2])

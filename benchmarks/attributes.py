@@ -1,11 +1,11 @@
-"""Whether an attribute that is chosen comes from the side that was chosen, and how much else changes.
+"""Measure whether an attribute comes from the side that is chosen for it, and how much else changes.
 
     python benchmarks/attributes.py PHOTOS [--pairs 60] [--json attributes.json]
 
-For each attribute pairs of held-out people are drawn who differ in it, as a probe says. Each is swapped plainly, and
-with the attribute of the other side than in a plain swap: the source's glasses, the target's beard, brows, lips, skin
-or shape. *Right* is the share of these results that the probe finds nearer to the chosen side's photo, *plain* that of
-the plain swaps. The probes:
+For each attribute, pairs of held-out people are drawn who differ in it according to a probe. Each pair is swapped
+plainly, and with the attribute from the side that a plain swap does not use: the source's glasses, the target's beard,
+brows, lips, skin or shape. *Right* is the share of these results that the probe finds nearer to the chosen side's
+photo, *plain* the same share of the plain swaps. The probes:
 
 beard       the probability of a beard (faces/beards.py): one side has one, the other none
 glasses     the probability of glasses (faces/looks.py): one side wears some, the other none
@@ -77,7 +77,7 @@ class Seen:
         return cv2.cvtColor(self.pixels, cv2.COLOR_RGB2LAB).astype(np.float32)
 
     def colour(self, part: Part) -> np.ndarray:
-        """(3,) the mean colour of a part less that of the cheeks."""
+        """(3,) the mean colour of a part minus that of the cheeks."""
         shape = self.pixels.shape[:2]
         inside = part(self.face.mesh, shape) > 0.5
         bare = regions.eroded(regions.skin(self.face.mesh, shape), 0.03 * regions.face_width(self.face.mesh))
@@ -87,7 +87,7 @@ class Seen:
         return np.asarray(self.lab[inside].mean(0) - self.lab[cheeks].mean(0))
 
     def detail(self) -> np.ndarray:
-        """(2,) the logarithm of the skin's contrast in two octaves."""
+        """(2,) ten times the logarithm of the skin's contrast, in two octaves."""
         bare = regions.eroded(
             regions.skin(self.face.mesh, self.pixels.shape[:2]), 0.04 * regions.face_width(self.face.mesh)
         )
@@ -102,7 +102,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Probe:
-    """says: what is measured of a picture. apart: by how much a pair differs at least. part: where it is."""
+    """says: what is measured in a picture. apart: least difference within a pair. part: the attribute's region."""
 
     says: Callable[[Seen], np.ndarray]
     apart: float
@@ -152,7 +152,7 @@ def seen_of(
 
 
 def pairs_of(photos: list[Seen], probe: Probe, count: int, seed: int) -> list[tuple[Seen, Seen]]:
-    """Pairs of source and target that differ enough, each photo at most twice on either side."""
+    """Draw pairs of source and target that differ enough, each person at most twice on either side."""
     order = random.Random(seed)
     every = [(a, b) for a in photos for b in photos if a.person != b.person]
     order.shuffle(every)
@@ -171,7 +171,7 @@ def pairs_of(photos: list[Seen], probe: Probe, count: int, seed: int) -> list[tu
 
 
 def measured(pipe: ReliableSwapPipeline, name: str, source: Seen, target: Seen) -> dict[str, float] | None:
-    """What the choice gives for a pair; None if a swap was refused."""
+    """Swap a pair plainly and with the chosen side, and measure both; None if a swap failed or shows no face."""
     probe, side = PROBES[name], side_of(name)
     chosen, other = (source, target) if side == "source" else (target, source)
     # A plain swap may keep the target's beard.
@@ -198,7 +198,7 @@ def measured(pipe: ReliableSwapPipeline, name: str, source: Seen, target: Seen) 
 
 
 def side_of(name: str) -> str:
-    """Whose the attribute is where that is chosen: not as in a plain swap."""
+    """The side that is chosen for an attribute: the one that a plain swap does not use."""
     return "source" if name == "glasses" else "target"
 
 

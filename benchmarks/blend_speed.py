@@ -67,7 +67,8 @@ def measure(size: int, seconds: float, prepared: bool) -> float:
 
 
 def shares(size: int) -> dict[str, float]:
-    """Step -> share of the time, by the profiler's cumulative times; covers are found in the step that first asks."""
+    """Step -> share of the time, by the profiler's cumulative times. Finding covers counts towards the step that first
+    needs them."""
     faces = crops(size)
     profile = cProfile.Profile()
     profile.enable()

@@ -1,11 +1,11 @@
 """Swap the beginnings of real clips and measure the results: sheets to look at, and `reliableswap evaluate`'s figures.
 
     python benchmarks/clip_figures.py CLIP... -o OUT [--frames 48] [--every 10] [--engine auto] [--judge dlib]
-    python benchmarks/clip_figures.py CLIP... -o OUT --alone      # and with nothing steadied, for comparison
+    python benchmarks/clip_figures.py CLIP... -o OUT --alone      # also without steadying, for comparison
 
-Each clip is cut to its first frames, with their time stamps, and stored again with hardly a loss. Sources are the
-studio portraits of openpeople, in turn. OUT/sheets holds the face in every tenth frame of each clip above its
-swapped version, OUT/report what `evaluate --protocol video` measures.
+Each clip is cut to its first frames, with their timestamps, and re-encoded almost losslessly. Sources are the studio
+portraits of openpeople, in turn. OUT/sheets holds the face in every tenth frame of each clip above its swapped
+version, OUT/report what `evaluate --protocol video` measures.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from reliableswap import ReliableSwapPipeline
 from reliableswap.errors import ReliableSwapError
 from reliableswap.pipelines.video import VideoResult, VideoSettings
 
-_ROW = 400  # pixels of a frame's height on a sheet
+_ROW = 400  # height of a frame on a sheet, in pixels
 
 
 def cut(clip: Path, out: Path, frames: int) -> None:
@@ -69,7 +69,7 @@ def swap(
 
 
 def sheet(pipe: ReliableSwapPipeline, before: Path, after: Path, out: Path, every: int) -> None:
-    """Every so many frames of a clip, cut to the faces' surroundings, each above its swapped version."""
+    """Write every `every`-th frame of a clip, cropped to the faces' surroundings, above its swapped version."""
     rows = [list(islice(_frames(path), 0, None, every)) for path in (before, after)]
     boxes = [face.box for frame in rows[0] for face in pipe.find(frame)[:1]]
     if not boxes:

@@ -2,8 +2,8 @@
 
     python benchmarks/cluster_triplets.py PHOTOS [--pairs 2000] [--size 64] [--nodes 3] [--kill-after 0.5]
 
-An S3 server (moto) and the cluster's nodes run on this machine, each node with one processor. Both runs look at the
-photos themselves; the cluster keeps records, plan and shards in the bucket. It needs the extras `s3` and `ray`, and
+An S3 server (moto) and the cluster's nodes run on this machine, each node with one CPU. Both runs analyse the photos
+from scratch; the cluster keeps records, plan and shards in the bucket. It needs the extras `s3` and `ray`, and
 "moto[server]". The exit status is 1 if a shard differs by a byte.
 """
 
@@ -39,7 +39,7 @@ STORE = 100 * MEBI  # Ray's shared memory, for each node
 
 @dataclass(frozen=True)
 class Run:
-    """The same triplets, wherever they are made."""
+    """A run of the factory, which can be made locally or on a cluster."""
 
     photos: Path
     flat: tuple[str, ...]
@@ -72,7 +72,7 @@ class Noting:
 
 @dataclass(frozen=True)
 class NotingCluster(RayCluster):
-    """A cluster whose nodes note the units that they begin; `units` counts those that were asked for."""
+    """A cluster whose nodes note the units that they begin; the file `units` counts those requested."""
 
     noted: Path = Path()
 
@@ -82,7 +82,7 @@ class NotingCluster(RayCluster):
 
     @property
     def remade(self) -> int:
-        """How many units were begun once more."""
+        """How many units were begun a second time."""
         return len(list((self.noted / "begun").iterdir())) - (self.noted / "units").stat().st_size
 
 
@@ -93,7 +93,7 @@ def peak_memory() -> int:
 
 @contextmanager
 def ray_nodes(count: int) -> Iterator[Any]:
-    """A cluster of `count` nodes with a processor each, and a head without one."""
+    """A cluster of `count` nodes with one CPU each, and a head without one."""
     try:
         import ray
         from ray.cluster_utils import Cluster
@@ -112,7 +112,7 @@ def ray_nodes(count: int) -> Iterator[Any]:
 
 @contextmanager
 def a_node_dies(cluster: Any, made: Callable[[], int], after: int) -> Iterator[list[int]]:
-    """Kill a node once `after` shards are made; the list then holds how many were."""
+    """Kill a node once `after` shards are made. The list that it yields then holds their actual number."""
     then: list[int] = []
     over = threading.Event()
 
@@ -138,7 +138,7 @@ def shards(output: Path) -> dict[str, bytes]:
 
 
 def here(run: Run, output: Path) -> tuple[RunReport, float, float]:
-    """The local run: its report, seconds, and its peak memory in bytes."""
+    """Make the local run; return its report, seconds, and its peak memory in bytes."""
     began = time.monotonic()
     report = run(output)
     return report, time.monotonic() - began, peak_memory()

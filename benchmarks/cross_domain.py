@@ -1,12 +1,12 @@
-"""Swaps into and from drawings, paintings and stone: whose face it is, and whether the target's domain is kept.
+"""Measure swaps into and from drawings, paintings and stone: whose face it is, and whether the target's domain is kept.
 
     python benchmarks/cross_domain.py [--sheet styles.png] [--engine neural] [--json cross_domain.json]
 
-The people are openpeople's ten, who do not exist; styles.py renders their photos. In `target` rows a photo goes into a
-rendered picture, in `source` rows a rendered picture goes into a photo. top-1 is the share of results whose nearest of
-all ten people's other photos, by dlib's network, is the source's; before swapping it is that of the rendered source
-itself. Domain: colour is the difference of the face's mean chroma from the target's, in units of Lab; fine and coarse
-are the ratio of the face's detail to the target's, by octave, 1 if alike.
+The people are openpeople's ten, who do not exist; styles.py renders their photos. In `target` rows the target is
+rendered, in `source` rows the source. top1 is the share of results whose nearest of all ten people's other photos, by
+dlib's network, is the source's; rendered_top1 is the share of rendered pictures whose nearest is their own person's.
+The target's domain: colour is the difference of the face's mean chroma from the target's, in units of Lab; fine and
+coarse are the ratios of the face's detail to the target's, by octave, 1 if alike.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def octave(plane: np.ndarray, sigma: float) -> np.ndarray:
 
 
 class Gallery:
-    """Every person's selfie, by the judge."""
+    """The judge's vectors of every person's selfie."""
 
     def __init__(self, pipe: ReliableSwapPipeline, side: int) -> None:
         self.pipe, self.judge = pipe, DlibJudge()
@@ -67,7 +67,7 @@ class Gallery:
         return self.judge.embed(picture, self.pipe.find(picture)[0])
 
     def names(self, picture: np.ndarray) -> str:
-        """The person who is nearest; nobody if no face is found."""
+        """Return the nearest person, or "" if no face is found."""
         try:
             return PEOPLE[int((self.vectors @ self.vector(picture)).argmax())]
         except (IndexError, ReliableSwapError):

@@ -1,4 +1,4 @@
-"""The held-out figures of trainings over their steps as a table and as plots; and their pictures side by side."""
+"""The held-out figures of trainings over their steps, as a table and as plots, and their pictures side by side."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def read_curve(folder: Path) -> Curve:
 
 
 def last_quarter(curve: Curve, figure: str = "source_first") -> float:
-    """Percentage points that a share gained in the last quarter of the steps."""
+    """The percentage points that a share gained in the last quarter of the steps."""
     end = curve[-1]
     start = [one for one in curve if one["step"] <= 0.75 * end["step"]]
     return 100 * (end[figure] - (start[-1] if start else curve[0])[figure])
@@ -57,7 +57,7 @@ def write_csv(curves: Mapping[str, Curve], path: Path) -> None:
 
 
 def plot(rows: Mapping[str, Sequence[Curve]], path: Path) -> None:
-    """A panel for each figure, a line for each row: the mean over its seeds, in a band from lowest to highest."""
+    """Plot a panel for each figure, a line for each row: the mean over its seeds, in a band from lowest to highest."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -93,7 +93,7 @@ def _together(curves: Sequence[Curve], name: str) -> tuple[np.ndarray, np.ndarra
 
 
 def sheet(rows: Mapping[str, Path], path: Path) -> None:
-    """Source, target and every row's output for the same held-out samples, from the runs' last grids."""
+    """Write source, target and every row's output for the same held-out samples, from the runs' last grids."""
     grids = [read_picture(sorted((folder / GRIDS).glob("step-*.png"))[-1]).pixels for folder in rows.values()]
     side = grids[0].shape[1] // _COLUMNS
     columns = [grids[0][:, : 2 * side], *(grid[:, 3 * side : 4 * side] for grid in grids)]

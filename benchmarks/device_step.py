@@ -1,12 +1,12 @@
-"""Measure training steps on a GPU: seconds, images a second, how busy the GPU is, and peak memory.
+"""Measure training steps on a GPU: seconds, images per second, how busy the GPU is, and peak memory.
 
     python benchmarks/device_step.py TRIPLETS [--cases light layered simswap faceshifter]
 
 TRIPLETS is a folder of small triplets; their pictures are enlarged on the device to the sizes that are measured. The
 steps are those of `train_accelerate.py generator` with all losses of the presets, optimizer and average included, on
 batches that wait in memory. SimSwap and FaceShifter are as wide as published, at 256 px, with an IResNet-100 as their
-identity encoder; its weights are random, so that nothing is learnt. Busy is the share of the time in which some kernel
-runs, by PyTorch's profiler: a training that leaves the GPU idle can share it with others.
+identity encoder; its weights are random, so nothing useful is learnt. Busy is the share of the time in which some
+kernel runs, by PyTorch's profiler: a training that leaves the GPU idle can share it with others.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _ENLARGED = ("target", "source", "who", "guidance", "truth", "face_mask", "front
 
 
 class EnlargedTask(GeneratorTask):
-    """Pictures of small triplets at another size."""
+    """Trains on the pictures of small triplets, resized."""
 
     side = 0
 
@@ -48,7 +48,7 @@ class EnlargedTask(GeneratorTask):
 
 
 def make_trainer(settings: GeneratorSettings, side: int, identity: IdentityEncoder | None = None) -> Trainer:
-    """A training of the settings on pictures of that side; identity: another encoder than the settings'."""
+    """Set up a training on pictures of that side. identity: an encoder to use instead of the settings'."""
     networks = LoadedNetworks.load(settings)
     if identity is not None:
         networks.identity = identity
@@ -60,11 +60,11 @@ def make_trainer(settings: GeneratorSettings, side: int, identity: IdentityEncod
 
 
 def measure(trainer: Trainer, steps: int) -> dict[str, float]:
-    """Seconds a step, the share of them that the device is busy, and peak memory in GiB."""
+    """Measure seconds per step, the share of them that the device is busy, and peak memory in GiB."""
     task, device = trainer.task, trainer.accelerator.device
     size = trainer.settings.train_batch_size
     if device.type == "cuda":
-        gc.collect()  # the trainer before
+        gc.collect()  # frees the previous trainer
         torch.cuda.reset_peak_memory_stats(device)
     batches = itertools.cycle(
         [task.collate([task.dataset[size * n + i] for i in range(size)]) for n in range(2)]

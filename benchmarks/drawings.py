@@ -1,4 +1,4 @@
-"""The picture of docs/unified.md: faces that the bundled networks draw of eight descriptions, a column each.
+"""Make the picture of docs/unified.md: faces that the bundled networks draw from eight descriptions, a column each.
 
 python benchmarks/drawings.py -o docs/drawings.jpg
 """

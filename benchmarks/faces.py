@@ -82,7 +82,7 @@ def detection(
     pictures: int,
     size: int,
 ) -> None:
-    """Recall, precision and accuracy of the points on mosaics."""
+    """Print the detector's recall, precision and point error on mosaics."""
     ours, theirs, agreed = Tally(), Tally(), Tally()
     analyse = BundledAnalyser(detector, landmarks, SearchSettings(turns=(), fine_side=0))
     for i in range(pictures):
@@ -95,7 +95,7 @@ def detection(
         seen = teachers.detect(image)
         seen = seen[seen[:, 14] >= 0.6].astype(float)
         theirs.add(seen, truth)
-        # A face that the teacher misses in this picture, too, counts neither for nor against the detector.
+        # A face that the teacher misses in this picture counts neither for nor against the detector.
         certain = [replace(face, certain=face.certain and found_in(seen, face.box)) for face in truth]
         agreed.add(found, certain)
     figures = ours.figures()
@@ -111,7 +111,7 @@ def detection(
 
 
 def any_roll(detector: FaceDetector, held_out: Mosaics, photos: int) -> None:
-    """The share of faces that are found at each of twelve rolls."""
+    """Print the share of faces that are found, over twelve rolls of each."""
     found: list[bool] = []
     for c in np.random.default_rng(2).choice(len(held_out.indices), photos, replace=False):
         photo = held_out.labelled(held_out.indices[c])
@@ -133,7 +133,7 @@ def rolled_face_found(detector: FaceDetector, photo: Any, roll: float, side: int
 
 
 def meshes(detector: FaceDetector, landmarks: MeshNet, held_out: Crops, photos: int) -> None:
-    """Errors of the mesh against the teacher's, and its jitter under noise."""
+    """Print the mesh's errors against the teacher's, and its jitter under noise."""
     rng = np.random.default_rng(3)
     order = rng.permutation(len(held_out.indices))[:photos].tolist()
     errors: dict[str, list[float]] = {"given points": [], "detected": [], "profile": []}
@@ -162,12 +162,12 @@ def meshes(detector: FaceDetector, landmarks: MeshNet, held_out: Crops, photos: 
 
 
 def mesh_error(landmarks: MeshNet, image: np.ndarray, mesh: np.ndarray) -> float:
-    """The mesh's error in eye distances, if the face is found by the true mesh's five points."""
+    """The mesh's error in eye distances, for a face that is located by the true mesh's five points."""
     return distance_of(mesh_by_points(landmarks, image, mesh), mesh)
 
 
 def mesh_by_points(landmarks: MeshNet, image: np.ndarray, mesh: np.ndarray) -> np.ndarray:
-    """(468,3) the network's mesh of a face that is found by the true mesh's five points."""
+    """(468,3) the network's mesh of a face that is located by the true mesh's five points."""
     face = Detection(np.zeros(4, np.float32), five_points(mesh), 1.0)
     return np.asarray(add_meshes(Running(landmarks), image, [face])[0].mesh)
 
@@ -198,7 +198,7 @@ def jitter_of(
 
 
 def speed(detector: FaceDetector, landmarks: MeshNet, held_out: Mosaics, repeats: int) -> None:
-    """Median milliseconds of one detection and one mesh, on one core."""
+    """Print the median milliseconds of one detection and one mesh, on one core."""
     find, read = runnable(detector), runnable(landmarks)
     torch.set_num_threads(1)
     cv2.setNumThreads(1)

@@ -1,9 +1,9 @@
-"""Measure how the triplet factory grows with the number of photos: memory and time of its coordinator and of a worker.
+"""Measure how the triplet factory scales with the number of photos: memory and time of a coordinator and of a worker.
 
     python benchmarks/factory_scale.py [--photos 100000,1000000] [--pairs 300000] [--size 128]
 
-The records are made up, so no photo is looked at: measures, hashes and vectors are random, and every crop is that of
-one portrait. So a worker's shard is real work.
+The records are synthetic, so no photo is analysed: measures, hashes and vectors are random, and every crop is that of
+one portrait, so that a worker's shard is real work.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from reliableswap.triplets.settings import FilterSettings, QualitySettings, Trip
 from reliableswap.triplets.shards import ShardMaker
 
 EACH = 3  # photos of a person
-VECTOR = 128  # of the bundled encoder
+VECTOR = 128  # size of the bundled encoder's vectors
 
 
 @contextmanager
@@ -50,7 +50,7 @@ def named(name: str, steps: dict[str, Step]) -> Iterator[None]:
 
 
 def settings_for(arguments: argparse.Namespace) -> TripletSettings:
-    """Every face is good enough, and every surrogate is kept."""
+    """Settings with which every face is good enough and every surrogate is kept."""
     return TripletSettings(
         size=arguments.size,
         pairs=arguments.pairs,
@@ -64,7 +64,7 @@ def kind_for(size: int) -> FaceKind:
 
 
 def made_up_list(folder: Path, photos: int) -> PhotoList:
-    """The list of photos that are nowhere."""
+    """Write a list of photos that do not exist."""
     found = (
         Found(f"person{i // EACH:07d}/{i % EACH}.jpg", f"person{i // EACH:07d}", 100_000 + i, i)
         for i in range(photos)
@@ -73,7 +73,7 @@ def made_up_list(folder: Path, photos: int) -> PhotoList:
 
 
 def make_up_records(folder: Path, photos: int, arguments: argparse.Namespace) -> None:
-    """Records of all photos, as if they had been looked at."""
+    """Write records of all photos, as if they had been analysed."""
     kind, rng = kind_for(arguments.size), np.random.default_rng(0)
     cache = RecordCache(folder / "cache", kind, made_up_list(folder, photos))
     portrait = kind(Photo("portrait", "nobody", photo_of("P001"))).entry
@@ -107,7 +107,7 @@ def make_up_records(folder: Path, photos: int, arguments: argparse.Namespace) ->
 
 
 def coordinate(folder: Path, photos: int, arguments: argparse.Namespace) -> dict[str, Step]:
-    """What rank 0 does before the first shard, and in a second run."""
+    """Measure what rank 0 does before the first shard, and in a second run."""
     steps: dict[str, Step] = {}
     with named("list of photos (from memory)", steps):
         made_up_list(folder, photos)
@@ -130,7 +130,7 @@ def coordinate(folder: Path, photos: int, arguments: argparse.Namespace) -> dict
 
 
 def work(folder: Path, arguments: argparse.Namespace) -> dict[str, Step]:
-    """What a worker does: take the maker, find the pairs of a shard, and make part of it."""
+    """Measure what a worker does: receive the maker, find the pairs of a shard, and make part of it."""
     steps: dict[str, Step] = {}
     with named("imports and nothing more", steps):
         pass
@@ -146,7 +146,7 @@ def work(folder: Path, arguments: argparse.Namespace) -> dict[str, Step]:
 
 
 def apart(work: Callable[..., Any], *arguments: Any) -> Any:
-    """The result of a call in a process of its own."""
+    """Return the result of a call in a process of its own."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(work, arguments)
 

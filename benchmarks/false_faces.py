@@ -1,4 +1,4 @@
-"""Faces found where there are none, and faces lost by looking twice.
+"""Count faces found where there are none, and faces lost by looking twice.
 
     python benchmarks/false_faces.py [FOLDER ...] [--count 200] [--list]
 

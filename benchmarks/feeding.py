@@ -1,13 +1,13 @@
-"""How many training samples workers make, what the device completes, and how many cores would feed an accelerator.
+"""Measure how fast workers make training samples and the device completes them, and how many cores feed an accelerator.
 
     python benchmarks/feeding.py TRIPLETS [TRIPLETS ...]
     python benchmarks/feeding.py TRIPLETS --preset layered --occluders CUTOUTS
 
-For each folder: the processor milliseconds of one sample by part, on one core; those of completing a batch on this
-machine's device; and the samples a second of a data loader with one worker, two, ..., whose batches are thrown away.
-A network that takes --rates images a second needs so many cores beside it: the rate by what one worker makes, or
-without workers the rate times the milliseconds of a sample / 1000. The rates are assumptions, to be replaced by those
-that a training logs.
+For each folder: the CPU milliseconds of one sample by part, on one core; the milliseconds per sample of completing a
+batch on this machine's device; and the samples per second of a data loader with one worker, two, ..., whose batches are
+thrown away. A network that takes --rates images per second needs this many cores: the rate divided by the samples per
+second of one worker, or without workers the rate times the milliseconds of a sample / 1000. The rates are assumptions,
+to be replaced by those that a training logs.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ PARTS: dict[str, tuple[Any, str]] = {
 
 
 def timed(function: Callable[..., Any], name: str, spent: Counter[str]) -> Callable[..., Any]:
-    """The function, which adds its processor nanoseconds."""
+    """Wrap a function so that it adds its CPU nanoseconds to `spent`."""
 
     def call(*arguments: Any, **options: Any) -> Any:
         started = time.process_time_ns()
@@ -70,8 +70,8 @@ def timed(function: Callable[..., Any], name: str, spent: Counter[str]) -> Calla
 
 
 def by_part(samples: GeneratorSamples, count: int) -> Counter[str]:
-    """Processor milliseconds a sample, by part and of all parts ("together")."""
-    for i in range(10):  # networks and tables are loaded
+    """CPU milliseconds per sample, by part and of all parts ("together")."""
+    for i in range(10):  # load networks and tables
         samples[i]
     spent: Counter[str] = Counter()
     with ExitStack() as patched:
@@ -85,7 +85,7 @@ def by_part(samples: GeneratorSamples, count: int) -> Counter[str]:
 
 
 def completing(samples: GeneratorSamples, batch: int, device: torch.device, rounds: int) -> float:
-    """Milliseconds a sample: the median of several batches, of the processor on a CPU, else by the clock."""
+    """Milliseconds per sample, the median of several batches: CPU time on a CPU, else wall time."""
     batches = [collate([samples[batch * n + i] for i in range(batch)]) for n in range(rounds)]
     clock = time.process_time if device.type == "cpu" else time.perf_counter
     times = []
@@ -100,7 +100,7 @@ def completing(samples: GeneratorSamples, batch: int, device: torch.device, roun
 
 
 def loading(samples: GeneratorSamples, settings: GeneratorSettings, batches: int) -> tuple[float, float]:
-    """Samples a second by the clock, and processor milliseconds of the workers a sample."""
+    """Samples per second of wall time, and the workers' CPU milliseconds per sample."""
     task = Task()
     task.dataset, task.collate = samples, collate
     settings = replace(settings, max_train_steps=batches + 2)
@@ -115,7 +115,7 @@ def loading(samples: GeneratorSamples, settings: GeneratorSettings, batches: int
     for _ in range(batches):
         next(stream)
     seconds = time.perf_counter() - started
-    del stream, loader  # the workers end, and their time is known
+    del stream, loader  # ends the workers, so that their time is known
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     made = batches * settings.train_batch_size
@@ -150,7 +150,7 @@ def measure(folder: Path, arguments: argparse.Namespace) -> None:
     device = torch.accelerator.current_accelerator() or torch.device("cpu")
     on_device = completing(one, arguments.batch, device, 5)
     print(f"  completed on {device.type}: {on_device:.2f} ms a sample, batches of {arguments.batch}")
-    needed = total / 1000  # seconds of a core a sample
+    needed = total / 1000  # core seconds per sample
     for workers in arguments.workers:
         rate, processor = loading(
             samples(workers), replace(settings, dataloader_num_workers=workers), arguments.batches

@@ -6,7 +6,7 @@
     python benchmarks/gates.py --cost
     python benchmarks/gates.py --clips CLIP...
 
-Every photo is taken for one of a dressed adult, so every refusal is a mistake. Each photo's largest face is used; with
+Every photo is assumed to show a dressed adult, so every refusal is a mistake. Each photo's largest face is used; with
 --people every face of a sheet. Ages come from names such as 25_0_3_x.jpg (UTKFace: age, sex, group) or from --labels,
 a JSON file with an age and a gender for each name. Use no photos of children: the rates for them in docs/safety.md were
 measured once, when the probe was fitted.
@@ -64,7 +64,7 @@ class Look:
 
 
 def label_of(path: Path, labels: dict[str, dict]) -> dict[str, object]:
-    """Age, sex and group by the labels' file, or by a name of UTKFace's kind."""
+    """Age, sex and group from the labels file, or from a file name like UTKFace's."""
     if known := labels.get(path.stem):
         return {"age": int(known["age"]), "sex": known["gender"]}
     found = re.match(r"(\d+)_([01])_([0-4])_", path.name)
@@ -93,7 +93,7 @@ def looks(
 
 
 def row(name: str, chosen: list[Look]) -> str:
-    """One line: how many of the looks are refused by age and for nudity, and by which network."""
+    """One line of the table: how many of the looks are refused by age and for nudity."""
     count = len(chosen)
     if not count:
         return f"| {name} | 0 | - | - |"
@@ -147,7 +147,7 @@ def measure_cost(pipe: ReliableSwapPipeline, source: Path, photo: Path, repeats:
 
 
 def measure_clip(pipe: ReliableSwapPipeline, source: Path, clip: Path) -> float:
-    """Print and return the CPU milliseconds a frame that the gates take of a clip whose largest face is swapped.
+    """Print and return the gates' CPU milliseconds per frame of a clip whose largest face is swapped.
 
     They look at each second's first frame and at its swap, and at the face's age in five frames.
     """
@@ -168,7 +168,7 @@ def measure_clip(pipe: ReliableSwapPipeline, source: Path, clip: Path) -> float:
         for subject in subjects:
             job = run(steps_of("blend", networks), FaceJob.start(subject, person, SwapSettings(), networks))
             subject.put_back(result, job.image, job.mask)
-            _ = subject.v_id, subject.v_fix  # by the pass that prepares the targets
+            _ = subject.v_id, subject.v_fix  # the pass that prepares the targets computes them anyway
         began = time.thread_time()
         if due:
             gates.add_target(gates.score(pixels, boxes), number)

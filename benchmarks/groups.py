@@ -1,4 +1,4 @@
-"""For whom swaps work worse: figures by sex, age, glasses, beard, hat and pose, on held-out people.
+"""Measure for whom swaps work worse: figures by sex, age, glasses, beard, hat and pose, on held-out people.
 
     python benchmarks/groups.py FACES LABELS -o OUT [--pairs 400] [--engine auto] [--judge dlib] [--glasses 0]
     python benchmarks/groups.py FACES LABELS -o OUT --twins FOLDER    # the same pairs at two resolutions

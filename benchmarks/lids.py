@@ -1,4 +1,4 @@
-"""How far open the eyes are that a swap gives to targets with closed, lowered and open lids.
+"""Measure how far open a swap leaves the eyes of targets with closed, lowered and open lids.
 
     python benchmarks/lids.py FOLDER ... [--count 30] [--mesh facemesh.onnx] [--sheet lids.png]
 
@@ -6,7 +6,7 @@ Of the photos in the folders whose eyes are at least `--width` pixels wide, thos
 with closed lids, the next are targets with lowered lids, and as many others have open lids. Each gets the face of
 another photo with open lids. An opening is the gap between the lids in eye widths. The table has the medians of the
 target's opening, of the result's, of the difference, and the share of the results that differ by at most a tenth of
-an open eye. With --mesh another network reads the openings than the one that the swap uses.
+an open eye. With --mesh the openings are read by a different network from the swap's.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ def eyes_of(folders: list[Path], analyser: FaceAnalyser, width: float) -> list[E
     paths = sorted(one for folder in folders for one in folder.rglob("*"))
     for path in (one for one in paths if one.suffix.lower() in PICTURES):
         face = largest_face(analyser, read_picture(path).pixels)
-        if face is None or eye_distance(face.mesh) < 3 * width:  # three eyes lie between the outer corners
+        # The outer corners of the eyes are about three eye widths apart.
+        if face is None or eye_distance(face.mesh) < 3 * width:
             continue
         found.append(Eyes(path, opening(face)))
     return sorted(found, key=lambda eyes: eyes.opening)

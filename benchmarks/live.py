@@ -1,11 +1,11 @@
-"""Measure how many frames a second the Live tab swaps at 640x480, without a browser.
+"""Measure how many frames per second the Live tab swaps at 640x480, without a browser.
 
 python benchmarks/live.py --device openvino
 python benchmarks/live.py --clip CLIP --engine blend
 
-The frames are a portrait that sways and nods, or a clip's, cut and scaled to 640x480. Each comes as the JPEG that a
-browser sends and leaves as the JPEG that it gets, so what is measured is the server's whole work. The next frame is
-taken as soon as the last one is done.
+The frames show a portrait that sways and nods, or come from a clip, cropped and scaled to 640x480. Each arrives as the
+JPEG that a browser sends and leaves as the JPEG that it receives, so all of the server's work is measured. The next
+frame is taken as soon as the last one is done.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ WARM_UP = 10  # frames
 
 
 def swaying(person: str, face_share: float) -> Iterator[np.ndarray]:
-    """Frames (480,640,3) uint8 of a portrait that moves; face_share: its height in the frame, about."""
+    """Yield frames (480,640,3) uint8 of a portrait that moves. face_share: approximate height of the face, of the
+    frame's."""
     with Image.open(photo_of(person)) as image:
         photo = np.asarray(image.convert("RGB"))
     scale = face_share * HEIGHT / (0.5 * photo.shape[0])
@@ -48,7 +49,7 @@ def swaying(person: str, face_share: float) -> Iterator[np.ndarray]:
 
 
 def of_clip(path: Path) -> Iterator[np.ndarray]:
-    """Frames of a clip, cut to 4:3 and scaled, again and again."""
+    """Yield the frames of a clip, cropped to 4:3 and scaled, in an endless loop."""
     from reliableswap.media.video.info import probe
     from reliableswap.media.video.reader import ClipReader
 

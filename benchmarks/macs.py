@@ -52,7 +52,7 @@ def count_macs(network: nn.Module, *inputs: Tensor) -> int:
 
 @dataclass(frozen=True)
 class Case:
-    """A generator to measure; only_size: the one picture size that it takes, if it takes only one."""
+    """A generator to measure. only_size: its picture size, if it takes only one."""
 
     name: str
     build: Callable[[], nn.Module]

@@ -1,4 +1,4 @@
-"""Processor time and peak memory of a block of code, for the other benchmarks. Needs Linux."""
+"""CPU time and peak memory of a block of code, for the other benchmarks. Needs Linux."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ MEBI = 2**20
 
 @dataclass
 class Step:
-    """What a step took: processor seconds, and the peak of the memory that is the process's own, in bytes."""
+    """What a step took: CPU seconds, and the peak of the process's own memory in bytes."""
 
     seconds: float = 0.0
     peak: float = 0.0
 
 
 def own_memory() -> int:
-    """Bytes of memory that no other process could share; pages of mapped files are the system's."""
+    """Bytes of memory that no other process could share, so without pages of mapped files."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("RssAnon:"):
             return int(line.split()[1]) * 1024

@@ -1,16 +1,16 @@
-"""The paper's claim on the paper's own networks: what cycle triplets and FixerNet are worth to SimSwap and FaceShifter.
+"""Test the paper's claim on its own networks: what cycle triplets and FixerNet are worth to SimSwap and FaceShifter.
 
     python benchmarks/papers_claim.py PHOTOS FACES -o runs/claim --steps 8000 --seeds 0 1 2 [--processes 2]
 
-makes everything from nothing: small triplets of PHOTOS, a FixerNet of another seed as the lower face's judge, then each
-row of each base with each seed. Rows have the same steps, samples per step, losses and seeds; only the row's samples,
-or its FixerNet, differ. Identity comes by the vector alone. An interrupted run goes on where it was, and --dry-run
-prints the commands. At the end `reliableswap evaluate` measures all networks on the same held-out pairs of FACES, with
-judges that no loss used.
+makes everything from scratch: small triplets from PHOTOS, a FixerNet of another seed as the lower face's judge, then
+each row of each base with each seed. Rows have the same steps, samples per step, losses and seeds; only the row's
+samples, or its FixerNet, differ. Identity enters only as the vector. An interrupted run resumes where it was, and
+--dry-run prints the commands. At the end `reliableswap evaluate` measures all networks on the same held-out pairs of
+FACES, with judges that no loss used.
 
-One training runs after the other, or --at-once N of them at the same time: networks this small leave most of a GPU
-idle. OUT/NAME.log is the log of each. One that fails stops no other; what failed is said at the end. --train-only makes
-triplets, judge and trainings alone, --minutes ends the trainings after that time, and the same command goes on.
+Trainings run one after the other, or --at-once N at the same time: networks this small leave most of a GPU idle. Each
+logs to OUT/NAME.log. One that fails does not stop the others; failures are listed at the end. --train-only makes only
+triplets, judge and trainings. --minutes ends the trainings after that time, and the same command resumes them.
 
 OUT/table.md has the figures, the differences to vanilla over the same pairs with intervals over people, and how much
 each row still gained in its last quarter; OUT/curves.csv and OUT/curves-BASE.png show the figures of held-out people
@@ -73,8 +73,8 @@ ROWS = (
 )
 _CLAIM = ("vanilla", "cycle")  # the kinds of supervision whose rows carry the claim
 CHANNELS = {"simswap": 12, "faceshifter": 128}
-# What all rows of all bases have in common, beside the base's preset. Identity by the vector alone takes thousands of
-# steps, and the losses that sharpen only slow it down; --set changes any of them for all rows.
+# What all rows of all bases have in common, beside the base's preset. Learning identity from the vector alone takes
+# thousands of steps, and sharpening losses only slow it down. --set changes any of these settings for all rows.
 RECIPE: dict[str, Any] = {
     "identity_weight": 10.0, "l1_weight": 10.0, "adversarial_weight": 0.0, "feature_matching_weight": 0.0,
     "penalty_weight": 0.0, "perceptual_weight": 0.0, "learning_rate": 1e-3, "lr_scheduler": "cosine", "glasses": 0.0,
@@ -96,9 +96,9 @@ class Run:
 
 
 def runs_of(arguments: argparse.Namespace) -> list[Run]:
-    """All trainings; each row once before any row twice, so that an interrupted run can be looked at.
+    """List all trainings, each row once before any row twice, so that an interrupted run can be evaluated.
 
-    Of each seed the rows that carry the claim come first, with every base.
+    For each seed the rows that carry the claim come first, with every base.
     """
     rows = [row for row in ROWS if not arguments.rows or row.slug in arguments.rows]
     rows.sort(key=lambda row: row.supervision not in _CLAIM)
@@ -106,7 +106,7 @@ def runs_of(arguments: argparse.Namespace) -> list[Run]:
 
 
 def preparations(arguments: argparse.Namespace) -> Iterator[tuple[list[str], bool]]:
-    """What comes before the trainings: commands, and whether what they make is there."""
+    """Yield the commands that come before the trainings, each with whether its output is there."""
     if arguments.triplets is None:
         yield triplets_command(arguments), (arguments.output / "triplets" / "README.md").is_file()
     if arguments.lower_judge is None:
@@ -114,7 +114,7 @@ def preparations(arguments: argparse.Namespace) -> Iterator[tuple[list[str], boo
 
 
 def triplets_command(arguments: argparse.Namespace) -> list[str]:
-    """Make small triplets of the photos. What covers a face matters to networks with guidance alone."""
+    """The command that makes small triplets, without covers: these matter only to networks with guidance."""
     return [
         sys.executable, "-m", "reliableswap", "triplets", str(arguments.photos), "-o",
         str(arguments.output / "triplets"), "--size", str(arguments.size), "--pairs", str(arguments.triplet_pairs),
@@ -124,7 +124,7 @@ def triplets_command(arguments: argparse.Namespace) -> list[str]:
 
 
 def judge_command(arguments: argparse.Namespace) -> list[str]:
-    """Train the lower face's judge: a FixerNet that no row is trained with."""
+    """The command that trains the lower face's judge: a FixerNet that no row is trained with."""
     return [
         sys.executable, "-m", "reliableswap", "train", "fixer", "--faces", str(arguments.photos),
         "--flat_folders", arguments.flat, "--teacher", str(bundled("identity")), "--initial", str(bundled("identity")),
@@ -186,7 +186,7 @@ def grouped(runs: list[Run]) -> dict[tuple[str, Row], list[Run]]:
 
 
 def claims(runs: list[Run], pairs: Path) -> Iterator[str]:
-    """Yield what each row changes against vanilla over the same pairs, and FixerNet against the same without it."""
+    """Yield what each row changes against vanilla over the same pairs, and what FixerNet changes in the same row."""
     measured, groups = read_pairs(pairs), grouped(runs)
     for (base, row), group in groups.items():
         for other in ROWS:

@@ -1,4 +1,4 @@
-"""The picture of docs/person.md: people of the package openpeople, who do not exist, with networks of their own.
+"""Make the picture of docs/person.md: swaps by a network trained on people of openpeople, who do not exist.
 
     python benchmarks/person_picture.py --photos people
 
@@ -6,7 +6,7 @@ writes the 16 expressions, the portrait and the selfie of each trained person as
 
     python benchmarks/person_picture.py --trained runs/drawn -o docs/person.jpg
 
-draws three pairs: a row each of sources, targets and results. The targets are no trained people.
+draws three pairs in rows of sources, targets and results. The targets are not among the trained people.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def expressions(pipe: ReliableSwapPipeline, person: str) -> list[np.ndarray]:
 
 
 def write_photos(pipe: ReliableSwapPipeline, folder: Path) -> None:
-    """A sub-folder of photos for each trained person."""
+    """Write a sub-folder of photos for each trained person."""
     for name, person in TRAINED.items():
         (folder / name).mkdir(parents=True, exist_ok=True)
         photos = [read_picture(photo_of(person, kind)).pixels for kind in KINDS]

@@ -1,12 +1,12 @@
-"""How far people's networks come from nothing in the same processor time: light levels against the paper's.
+"""Compare how far people's networks get from scratch in the same CPU time: light levels against the paper's.
 
     python benchmarks/person_recipes.py runs/people/crops [--seconds 20] [--side 64]
 
 Give the crops that `reliableswap train person` has made, at the side of that training. Every recipe trains one
-network for all people, at its last level at once, with SSIM and L1 alone. The seconds are the process's own on one
-core, so that other work on the machine does not count; validation is left out. `psnr` and `ssim` are those of the
-held-out frames in the mask, `mean face` the PSNR of the mean of the trained frames: who is not above it follows
-nothing.
+network for all people, directly at its last level, with only SSIM and L1. The seconds are CPU time on one core, so that
+other work on the machine does not count; validation is left out. `psnr` and `ssim` are those of the held-out frames
+within the mask, `mean face` is the PSNR of the mean of the trained frames: a recipe that is not above it has learnt no
+more than that mean.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _BATCH, _WARM_UP = 8, 50
 
 
 class Recipe:
-    """A network in training, and the processor time that it has had."""
+    """A network in training, and the CPU time that it has used."""
 
     def __init__(self, people: list[Frames], side: int, widths: dict[str, int | str], rate: float) -> None:
         torch.manual_seed(0)

@@ -1,9 +1,9 @@
-"""Measure what the triplet factory's look at a photo costs: milliseconds of one core, by stage.
+"""Measure what it costs the triplet factory to analyse a photo: milliseconds of one core, by stage.
 
     python benchmarks/photo_scan.py PHOTOS [--sizes 250,1024] [--photos 100] [--device openvino] [--save FIGURES.npz]
 
 Photos are read as JPEG files whose longer side is scaled to each size, from a temporary folder. `--save` keeps every
-record's measures, meshes and vectors; `--compare` says how far this run's are from such a file's.
+record's measures, meshes and vectors; `--compare` prints how far this run's differ from such a file's.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ STAGES = {  # name: where the function is looked up, and its name there
 
 @contextmanager
 def timed_stages(spent: dict[str, float]) -> Iterator[None]:
-    """Add up the processor seconds of each stage in `spent`."""
+    """Add up the CPU seconds of each stage in `spent`."""
 
     def timed(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any, **options: Any) -> Any:
@@ -72,7 +72,7 @@ def timed_stages(spent: dict[str, float]) -> Iterator[None]:
 
 
 def scaled_photos(root: Path, count: int, side: int, folder: Path) -> list[Photo]:
-    """JPEG files of `count` photos, spread over the list, with the longer side scaled to `side` pixels."""
+    """Write `count` photos, spread over the list, as JPEG files with the longer side scaled to `side` pixels."""
     listed = list_photos(root)
     photos = []
     for photo in listed[:: max(1, len(listed) // count)][:count]:
@@ -87,7 +87,7 @@ def scaled_photos(root: Path, count: int, side: int, folder: Path) -> list[Photo
 
 
 def scan(kind: FaceKind, photos: list[Photo]) -> tuple[dict[str, float], list[Record]]:
-    """Milliseconds a photo by stage, and the records. Networks are loaded and warm."""
+    """Milliseconds per photo by stage, and the records. Networks are loaded and warm."""
     for photo in photos[:3]:
         kind(photo)
     spent: dict[str, float] = defaultdict(float)

@@ -2,9 +2,8 @@
 
 Pictures are made from those of the package openpeople at several sizes, from generated textures and, with --photos,
 from a folder of any photos (as they are, if they are large enough to carry a mark). Each marked picture goes through
-every attack alone. H.264 encodes clips of six frames: a picture that stands still, and one that moves by 2 px a frame,
-the hardest case because the codec moves the mark along with the picture. The box of a face is a rectangle in the
-middle.
+every attack separately. H.264 encodes clips of six frames: a still picture, and one that moves by 2 px per frame, the
+hardest case because the codec moves the mark along with the picture. The face box is a rectangle in the middle.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from reliableswap.provenance.watermark import Reading, default_watermark
 from reliableswap.provenance.watermark.lattice import SMALLEST_SIDE
 
 WATERMARK = default_watermark()
-ATTEMPTS, CHECK_BITS = 6 * 8, 32  # periods and orientations that are tried a picture; known bits of a message
+ATTEMPTS, CHECK_BITS = 6 * 8, 32  # periods times orientations tried per picture; known bits of a message
 SIDES = (320, 448, 640, 900, 1280)  # the longer side of openpeople's pictures
 Box = tuple[int, int, int, int]
 
@@ -70,24 +69,24 @@ def pictures(count: int, photos: list[Path], seed: int) -> Iterator[np.ndarray]:
 
 
 def face_box(pixels: np.ndarray) -> Box:
-    """Where the benchmark says that a face is: a fifth of the picture, in the middle."""
+    """The box that the benchmark takes for a face: a fifth of the picture, in the middle."""
     height, width = pixels.shape[:2]
     return int(0.3 * width), int(0.25 * height), int(0.7 * width), int(0.75 * height)
 
 
 def panned(pixels: np.ndarray, payload: int) -> list[np.ndarray]:
-    """Six marked frames of a camera that moves 2 px a frame."""
+    """Six marked frames of a camera that moves 2 px per frame."""
     width = pixels.shape[1] - 10
     return [WATERMARK.embed(pixels[:, 2 * i : 2 * i + width], payload) for i in range(6)]
 
 
 def per_megapixel(seconds: float, pixels: np.ndarray) -> float:
-    """Milliseconds a megapixel."""
+    """Milliseconds per megapixel."""
     return 1e3 * seconds / (pixels.shape[0] * pixels.shape[1] / 1e6)
 
 
 class Tally:
-    """Counts of messages that were read right, and of wrong ones, by attack."""
+    """Whether each message was read right, by attack, and the number of wrong messages."""
 
     def __init__(self) -> None:
         self.right: dict[str, list[bool]] = {}

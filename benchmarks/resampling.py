@@ -1,4 +1,4 @@
-"""How well probes tell photos whose face was only resampled: what warping a face costs, whoever it shows.
+"""Measure how well probes detect a face that was only resampled: what warping a face costs, whoever it shows.
 
     python benchmarks/resampling.py PHOTOS --pairs 40
 
@@ -29,14 +29,14 @@ from reliableswap.evaluation.settings import EvaluationSettings
 from reliableswap.faces.analysers.base import FaceAnalyser
 from reliableswap.geometry import regions
 
-AMPLITUDE = 2.0  # pixels that a warp moves a face by, about
-GRID = 6  # cells a side of the warp
+AMPLITUDE = 2.0  # pixels by which a warp moves a face, about
+GRID = 6  # cells per side of the warp
 METHODS = {"bilinear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC, "Lanczos": cv2.INTER_LANCZOS4}
 
 
 @dataclass(frozen=True, eq=False)
 class Warped:
-    """The target with its face warped smoothly `times` times, and mixed in softly."""
+    """A method whose result is the target, with its face warped smoothly `times` times and blended in softly."""
 
     analyser: FaceAnalyser
     method: str

@@ -1,4 +1,4 @@
-"""What benchmarks of trainings at equal budget share: train rows, measure them on the same pairs, compare them."""
+"""Shared code of benchmarks of trainings at equal budget: train rows, measure them on the same pairs, compare them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Measured = dict[tuple[str, str], dict[str, str]]  # the report's values by metho
 
 @dataclass(frozen=True)
 class Column:
-    """A metric of the report, how the table calls it, and how its values are shown."""
+    """A metric of the report, its heading in the table, and how its values are shown."""
 
     key: str
     heading: str
@@ -55,7 +55,7 @@ COLUMNS = [
 
 
 def training_command(options: Mapping[str, Any], processes: int = 1) -> list[str]:
-    """Train a generator; a finished or interrupted one goes on where it was. A flag's value is True or False."""
+    """The command that trains a generator, or resumes its training where it was. A flag's value is True or False."""
     command = [sys.executable]
     if processes > 1:
         command += ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
@@ -80,7 +80,7 @@ def run(command: Sequence[str]) -> None:
 
 
 def add_running_options(parser: argparse.ArgumentParser) -> None:
-    """How trainings are run, and which settings differ for all of them."""
+    """Add options for how trainings are run, and for settings to change in all of them."""
     add = parser.add_argument
     add("--at-once", type=int, default=1, help="trainings at the same time (default: %(default)s)")
     add("--minutes", type=float, help="end the trainings after this time; the same command goes on")
@@ -98,7 +98,7 @@ def add_running_options(parser: argparse.ArgumentParser) -> None:
 
 
 def parse_with_changes(parser: argparse.ArgumentParser) -> argparse.Namespace:
-    """The arguments, and as `changes` what --set names."""
+    """Parse the arguments; `changes` holds the settings that --set names."""
     arguments = parser.parse_args()
     if wrong := [one for one in arguments.set if "=" not in one]:
         parser.error(f"--set {wrong[0]}: write NAME=VALUE")
@@ -116,7 +116,7 @@ class Training(Protocol):
 
 
 def method_of(training: Training) -> str:
-    """What a report calls what a training gave."""
+    """The name of a training's result in a report."""
     return f"{training.name}/neural"
 
 
@@ -125,7 +125,7 @@ def train_all(
     command: Callable[[Any], Sequence[str]],
     arguments: argparse.Namespace,
 ) -> None:
-    """Make what is not done yet of the trainings, as the options say; an error if that is not all of them."""
+    """Run the trainings that are not done yet, as the options say. Raise if any is not done afterwards."""
     commands = {
         arguments.output / f"{one.name}.log": command(one)
         for one in trainings
@@ -147,9 +147,9 @@ def train_all(
 def run_at_once(
     commands: Mapping[Path, Sequence[str]], count: int, minutes: float | None = None
 ) -> dict[Path, str]:
-    """Run commands, the first ones first and `count` at a time, each with its output in the log that is its key.
+    """Run commands in order, `count` at a time, each with its output in the log file that is its key.
 
-    One that fails stops no other. After `minutes` the rest is ended. Returns what became of those that did not succeed.
+    One that fails does not stop the others. After `minutes` the rest is ended. Return what became of the unsuccessful.
     """
     started, waiting = time.monotonic(), deque(commands)
     running: dict[Path, subprocess.Popen[bytes]] = {}
@@ -178,7 +178,7 @@ _PATIENCE = 10  # seconds that a process has to end
 
 
 def _started(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
-    """The command in a process group of its own, which data loaders and launched processes belong to."""
+    """Start a command in a process group of its own, which its data loaders and launched processes belong to."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as stream:
         return subprocess.Popen(
@@ -204,7 +204,7 @@ def _last_line(log: Path) -> str:
 
 
 def _environment() -> dict[str, str]:
-    """The environment, in which Python looks for this repository's package first."""
+    """The environment, with this repository first on Python's path."""
     return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
@@ -263,18 +263,18 @@ def cell(column: Column, seeds: Sequence[Mapping[str, float]]) -> str:
 
 
 def frechet_cell(distances: Sequence[float | None]) -> str:
-    """The mean over the seeds; with too few pictures there is none."""
+    """The mean over the seeds, or a dash if there were too few pictures."""
     known = [one for one in distances if one is not None]
     return "–" if len(known) < len(distances) else f"{fmean(known):.1f}"
 
 
 def seeds_in_words(seeds: Sequence[int]) -> str:
-    """Which seeds these are."""
+    """Name the seeds."""
     return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
 
 
 def read_pairs(table: Path) -> Measured:
-    """The values of pairs.csv."""
+    """Read the values of pairs.csv."""
     with table.open(newline="") as stream:
         return {(line["method"], line["pair"]): line for line in csv.DictReader(stream)}
 

@@ -18,7 +18,7 @@ _PATIENCE = 60.0  # seconds for the server to start
 
 @contextmanager
 def s3_bucket(cache: Path) -> Iterator[Path]:
-    """An empty bucket, s3://bucket, for this process and those that it starts meanwhile.
+    """An empty bucket, s3://bucket, for this process and those that it starts inside the block.
 
     cache: folder for local copies of what is in the bucket.
     """
@@ -54,6 +54,6 @@ def s3_bucket(cache: Path) -> Iterator[Path]:
 
 
 def answers(port: int) -> bool:
-    """Whether somebody listens at that port of this machine."""
+    """Whether something listens on that port of this machine."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -1,8 +1,8 @@
-"""What marking costs: milliseconds to save a portrait, layer by layer, and to verify it, in every format.
+"""Measure what marking costs: milliseconds to save a portrait, layer by layer, and to verify it, in every format.
 
     python benchmarks/sealing.py [--side 1024] [--runs 7]
 
-The portrait is of the package openpeople. Medians of single runs, after one that does not count.
+The portrait is from the package openpeople. The figures are medians of single runs, after a warm-up run.
 """
 
 from __future__ import annotations

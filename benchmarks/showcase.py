@@ -42,7 +42,7 @@ def grid(pipe: ReliableSwapPipeline, side: int, gap: int) -> np.ndarray:
     for source in sources:
         made = [head(pipe(source, target).pictures[0], target) for target in targets]
         rows.append([head(source, source), *made])
-    # A gap separates the results from the photos that they were made of.
+    # A gap separates the results from the photos that they were made from.
     across = np.full((side, gap, 3), 255, np.uint8)
     lines = [np.concatenate([row[0], across, *row[1:]], 1) for row in rows]
     down = np.full((gap, lines[0].shape[1], 3), 255, np.uint8)

@@ -52,7 +52,7 @@ def start(port: int) -> tuple[subprocess.Popen[bytes], float]:
 
 
 def processor_seconds(process: subprocess.Popen[bytes]) -> float:
-    """Return the processor time used so far, which does not depend on what else the machine does."""
+    """Return the CPU time used so far, which does not depend on what else the machine does."""
     fields = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

@@ -3,7 +3,7 @@
     python benchmarks/speed.py [--quick] [--openvino]
 
 One picture at a time, at 128, 224, 256 and 512 px, in float32, in bfloat16, and in bfloat16 with channels-last memory;
-with --openvino also by OpenVINO. The weights are random, which takes the same time. A dash marks a size that the
+with --openvino also by OpenVINO. The weights are random, which does not change the times. A dash marks a size that the
 network does not take.
 """
 

@@ -1,6 +1,6 @@
 """Photos rendered as drawings, paintings and stone by classical filters: (H,W,3) uint8 -> (H,W,3) uint8.
 
-They make a test set of other domains than photos, without anybody's artwork. Lengths follow the picture's size.
+They make a test set of domains other than photos, without anybody's artwork. Lengths scale with the picture's size.
 """
 
 from __future__ import annotations

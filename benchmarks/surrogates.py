@@ -1,15 +1,15 @@
-"""What each surrogate and each adaption is worth at equal budget: the same photos, steps and seeds, one row for each.
+"""Measure what each surrogate and adaption is worth at equal budget: the same photos, steps and seeds, one row each.
 
     python benchmarks/surrogates.py PHOTOS FACES -o runs/surrogates --teacher runs/generator --steps 3000 --seeds 0 1
 
-PHOTOS is what triplets are made of, as if nobody had two photos. FACES is the folder of people that held-out pairs
-are drawn from. The teacher is an earlier generator, or a pipeline, that makes targets in some rows. Each row makes its
-triplets (rows with the same options share them), trains the light generator, and one `reliableswap evaluate` measures
-all of them on the same pairs, with judges that no loss used. An interrupted run goes on. --dry-run prints the commands.
+Triplets are made from PHOTOS, as if nobody had two photos. FACES is the folder of people that held-out pairs are drawn
+from. The teacher is an earlier generator, or a pipeline, that makes targets in some rows. Each row makes its triplets
+(rows with the same options share them) and trains the light generator. One `reliableswap evaluate` then measures all of
+them on the same pairs, with judges that no loss used. An interrupted run resumes. --dry-run prints the commands.
 
---at-once N trains N rows at the same time, with the log OUT/NAME.log each; one that fails stops no other. --train-only
-makes triplets and trainings alone, --minutes ends the trainings after that time, and the same command goes on. --size
-and --channels make crops and generator smaller, for a quick comparison.
+--at-once N trains N rows at the same time, each with its log in OUT/NAME.log; one that fails does not stop the others.
+--train-only makes only triplets and trainings. --minutes ends the trainings after that time, and the same command
+resumes them. --size and --channels make crops and generator smaller, for a quick comparison.
 
 OUT/report holds the report, OUT/table.md the means over the seeds, and the differences to the first row over the same
 pairs with intervals over people.
@@ -84,13 +84,13 @@ class Run:
 
 
 def runs_of(arguments: argparse.Namespace) -> list[Run]:
-    """All trainings, each row once before any row twice."""
+    """List all trainings, each row once before any row twice."""
     rows = [row for row in ROWS if not arguments.rows or row.name in arguments.rows]
     return [Run(row, seed) for seed in arguments.seeds for row in rows]
 
 
 def triplets_command(row: Row, arguments: argparse.Namespace) -> list[str]:
-    """Make the row's triplets; photos are looked at once for all rows."""
+    """The command that makes the row's triplets. A shared cache has photos analysed once for all rows."""
     command = [
         sys.executable, "-m", "reliableswap", "triplets", str(arguments.photos), "-o",
         str(triplets_of(row, arguments)), "--singles", "--size", str(arguments.size),
@@ -105,7 +105,7 @@ def triplets_of(row: Row, arguments: argparse.Namespace) -> Path:
 
 
 def preparations(runs: list[Run], arguments: argparse.Namespace) -> Iterator[tuple[list[str], bool]]:
-    """Yield the commands that make triplets, and whether these are there."""
+    """Yield the commands that make triplets, each with whether its triplets are there."""
     for row in {one.row.folder: one.row for one in reversed(runs)}.values():
         yield triplets_command(row, arguments), (triplets_of(row, arguments) / "README.md").is_file()
 

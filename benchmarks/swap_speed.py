@@ -4,10 +4,10 @@
     python benchmarks/swap_speed.py --against a9f1488 --devices cpu openvino
     python benchmarks/swap_speed.py --rounds 0 --cold-rounds 11 --exported exported
 
-With `--against COMMIT` the package of that commit runs the same swaps in the same run, turn by turn, because other work
-on the machine slows both alike; the ratio is what to compare. A cold swap is the command line from start to exit, on
-two portraits of 1024 px; with `--exported FOLDER`, also that of folders of `reliableswap export`, and the seconds that
-importing either pipeline takes.
+With `--against COMMIT` the package of that commit runs the same swaps in turn with this one, so that other work on the
+machine slows both alike; compare their ratio. A cold swap is the command line from start to exit, on two portraits of
+1024 px. `--exported FOLDER` also measures it with folders of `reliableswap export`, and the time to import either
+pipeline.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def worker() -> None:
 
 
 class Package:
-    """A worker process that runs one state of the package."""
+    """A worker process that runs one version of the package."""
 
     def __init__(self, root: Path, bytecode: Path) -> None:
         """bytecode: a folder for the modules' compiled code."""
@@ -88,15 +88,15 @@ class Package:
         return float(answer)
 
     def cold(self, folder: Path, *options: str) -> tuple[float, float]:
-        """Milliseconds of the command line, and of the processor."""
+        """Milliseconds of the command line: wall time and CPU time."""
         pictures = [str(folder / f"{number}.png") for number in (1, 2)]
         output = ["-o", str(folder / "out.png"), "--overwrite"]
         return self.whole("-m", "reliableswap", "swap", *pictures, *output, *options)
 
     def whole(self, *words: str) -> tuple[float, float]:
-        """Milliseconds of a Python process from start to exit, and those of the processor."""
+        """Milliseconds of a Python process from start to exit: wall time and CPU time."""
         environment = {**os.environ, "PYTHONPATH": str(self.root), "HF_HUB_OFFLINE": "1"}
-        # An installed package is compiled: so are the modules here, by the first process.
+        # As an installed package is compiled, let the first process compile the modules here.
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         environment["PYTHONPYCACHEPREFIX"] = str(self.bytecode)
         started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -118,7 +118,7 @@ class Package:
 
 
 def extract(commit: str, folder: Path) -> Path:
-    """The package of a commit, unpacked into a folder."""
+    """Unpack the package of a commit into a folder."""
     archive = subprocess.run(["git", "archive", commit], cwd=ROOT, check=True, capture_output=True).stdout
     with tarfile.open(fileobj=io.BytesIO(archive)) as unpacked:
         unpacked.extractall(folder, filter="data")
@@ -126,7 +126,7 @@ def extract(commit: str, folder: Path) -> Path:
 
 
 def portraits(folder: Path) -> None:
-    """Two portraits of 1024 px as files."""
+    """Write two portraits of 1024 px as files."""
     import openpeople
     from PIL import Image
 
@@ -183,7 +183,7 @@ def main() -> None:
 def cold_rows(
     packages: dict[str, Package], exported: list[Path], pictures: Path, rounds: int
 ) -> list[tuple[str, dict[str, list[float]]]]:
-    """Cold swaps, with `exported` folders too, and imports of both pipelines; each also in the processor's time."""
+    """Measure cold swaps, also with `exported` folders, and imports of both pipelines, each in wall and CPU time."""
     spent: dict[str, dict[str, list[float]]] = {}
 
     def add(case: str, name: str, taken: tuple[float, float]) -> None:
@@ -208,7 +208,7 @@ def cold_rows(
 
 
 def report(rows: list[tuple[str, dict[str, list[float]]]], as_json: bool) -> None:
-    """Print medians, and the ratio to the state before."""
+    """Print medians, and the ratio to the earlier version."""
     medians = {case: {name: statistics.median(ms) for name, ms in spent.items()} for case, spent in rows}
     if as_json:
         print(json.dumps(medians, indent=1))

@@ -2,13 +2,13 @@
 
     python benchmarks/track_smoothing.py
 
-The truth is a head that holds still, sways, shakes quickly, blinks within three frames and talks, at 25 frames a
-second. White jitter is added, about as much as the mesh network has in sharp clips: of place and size, of the whole
+The truth is a head that holds still, sways, shakes quickly, blinks within three frames and talks, at 25 frames per
+second. White jitter is added, about as much as the mesh network has in sharp clips: of position and size, of the whole
 shape in few directions, and of single points. Lengths are in percent of the eye distance.
 
-still: root mean square change from frame to frame while head and face hold still, against nothing
-shake: root mean square error of place while the head shakes
-blink, lips: how much of the lids' and lips' way is left, 100 % is all of it
+still: root mean square change from frame to frame while head and face hold still
+shake: root mean square error of position while the head shakes
+blink, lips: how much of the movement of lids and lips is left; 100 % is all of it
 all: root mean square error of all points
 """
 
@@ -23,7 +23,7 @@ from reliableswap.faces.track.smooth import smoothed
 from reliableswap.geometry.measures import eye_openings, rigid_points
 from reliableswap.geometry.topology import topology
 
-RATE, SECONDS, EYES = 25.0, 24.0, 100.0  # frames a second, seconds of each scene, pixels between the eyes
+RATE, SECONDS, EYES = 25.0, 24.0, 100.0  # frames per second, seconds of each scene, pixels between the eyes
 SCENES = ("still", "sway", "shake", "blink", "lips")
 PLACE, SHAPE, POINT = 0.002, 0.003, 0.001  # jitter in eye distances
 Method = Callable[[np.ndarray], np.ndarray]
@@ -54,13 +54,13 @@ def truth_of(scene: str) -> np.ndarray:
 
 
 def _pulses(time: np.ndarray, every: float, frames: int) -> np.ndarray:
-    """(N,) pulses to 1 that rise and fall within so many frames."""
+    """(N,) pulses to 1 that rise and fall within `frames` frames."""
     offset = (np.arange(len(time)) % round(every * RATE)) - 12
     return np.clip(1 - np.abs(offset) / ((frames + 1) / 2), 0, 1)
 
 
 def _moved(meshes: np.ndarray, across: np.ndarray, turn: np.ndarray) -> np.ndarray:
-    """The meshes shifted by eye distances and turned in the picture by radians."""
+    """The meshes shifted to the side (in eye distances) and rotated in the picture plane (in radians)."""
     c, s = np.cos(turn)[:, None], np.sin(turn)[:, None]
     x, y = meshes[..., 0], meshes[..., 1]
     return np.stack([c * x - s * y + across[:, None], s * x + c * y, meshes[..., 2]], -1)
@@ -80,7 +80,7 @@ def with_jitter(meshes: np.ndarray, seed: int = 0) -> np.ndarray:
 
 
 def one_euro(meshes: np.ndarray, least: float = 1.0, beta: float = 0.02) -> np.ndarray:
-    """The one-euro filter (Casiez 2012) on every coordinate, as trackers use it live."""
+    """The one-euro filter (Casiez 2012) on every coordinate, as live trackers use it."""
     out, speed = meshes.copy(), np.zeros_like(meshes[0])
     for i in range(1, len(meshes)):
         raw = (meshes[i] - out[i - 1]) * RATE
@@ -173,7 +173,7 @@ def figures(method: Method) -> dict[str, float]:
 
 
 def _way(truth: np.ndarray, made: np.ndarray, measure: Callable[[np.ndarray], float]) -> float:
-    """How much of a movement is left: the slope of what was made over what was true."""
+    """How much of a movement is left: the slope of a regression of the smoothed values on the true ones."""
     true, seen = (np.array([measure(mesh) for mesh in meshes]) for meshes in (truth, made))
     return float(np.polyfit(true, seen, 1)[0])
 

@@ -5,7 +5,7 @@
 TRIPLETS is a folder of 128 px triplets. The steps are those of `train_accelerate.py generator`: a light-128 step and a
 SimSwap-256 step (on enlarged pictures), with all losses of their presets. The plain implementation uses float32, NCHW,
 PyTorch's own norms, the losses' frozen networks without folded norms, and the C library's default memory handling.
-The two take turns, each in its own process, and the median of the rounds' ratios is compared.
+The two take turns, each in its own process, and the median of the rounds' ratios is the result.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""People with a network of their own against the engines that swap from one photo, on the same held-out frames.
+"""Compare a network trained on people with the engines that swap from one photo, on the same held-out frames.
 
     python benchmarks/trained_people.py runs/people alice=alice.mp4 bob=bob.mp4 [--sheet pairs.png] [--json FILE]
 
@@ -6,7 +6,7 @@ Give the clips that `reliableswap train person` was given, and the same --held_o
 part of each clip, which the training did not see. The one-shot engines get the most frontal of eight frames of the
 trained part as their photo.
 
-Swaps of every ordered pair: `identity` is the cosine of dlib's vectors, which no loss has seen, of the result and the
+Swaps of every ordered pair: `identity` is the cosine, by dlib's network, which no loss used, between the result and the
 mean of the source's own held-out frames; `before` is that of the target itself. `expression` is the distance of lips,
 lids and brows from the target's, `opening` the difference of the mouth's opening. People onto themselves: the frame
 itself is the truth. `psnr` is that of the face, `mouth` the mean difference between the lips in grey levels.
@@ -60,14 +60,14 @@ def frames_at(path: Path, places: list[int]) -> list[np.ndarray]:
 
 
 def pixels_of(path: Path) -> Iterator[np.ndarray]:
-    """The frames of a clip, one after another."""
+    """Yield the frames of a clip."""
     return (frame.rgb for frame in ClipReader(probe(path)).frames())
 
 
 def know(
     name: str, path: Path, pipe: ReliableSwapPipeline, judge: DlibJudge, count: int, held_out: float
 ) -> Known:
-    """Look at a person's clip."""
+    """Read a person's clip: choose the photo, and find the faces of the held-out frames."""
     total = sum(1 for _ in pixels_of(path))
     first = total - int(total * held_out)
     looks = sorted({(2 * k + 1) * first // (2 * _LOOKS) for k in range(_LOOKS)})
@@ -80,7 +80,7 @@ def know(
 
 
 def swap(pipe: ReliableSwapPipeline, engine: str, source: Known, target: np.ndarray) -> np.ndarray:
-    """The target with the source's face."""
+    """Put the source's face onto the target."""
     if engine == "person":
         return pipe(None, target, person=source.name).pictures[0].pixels
     return pipe(source.photo, target, engine=engine).pictures[0].pixels  # type: ignore[arg-type]
@@ -120,7 +120,7 @@ def compare(
 
 
 def own_figures(result: np.ndarray, frame: np.ndarray, face: Face, found: dict[str, list[float]]) -> None:
-    """How near a person's own face comes to the frame."""
+    """Measure how near a person's own face comes to the frame."""
     shape = frame.shape[:2]
     found["psnr"].append(psnr(result, frame, face_region(face.mesh, shape, 0.0)))
     inside = regions.inner_mouth(face.mesh, shape) > 0
@@ -137,7 +137,7 @@ def swap_figures(
     judge: DlibJudge,
     found: dict[str, list[float]],
 ) -> None:
-    """Whose face it is, and whether it does what the target's does."""
+    """Measure whose face it is, and whether it has the target's expression."""
     after = pipe.find(result)[0]
     found["identity"].append(float(judge.embed(result, after) @ source.vector))
     found["before"].append(float(judge.embed(frame, face) @ source.vector))

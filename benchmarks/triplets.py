@@ -38,7 +38,7 @@ SHARD = 16  # pairs per shard where the work on shards is measured
 
 
 def sample_table(arguments: argparse.Namespace, folder: Path) -> Path:
-    """A table of about as many photos as asked for, with all photos of a person or none."""
+    """Write a table of about as many photos as asked for, with all photos of a person or none."""
     photos = list_photos(arguments.photos_folder, [n for n in arguments.flat.split(",") if n])
     people: dict[str, list] = {}
     for photo in photos:
@@ -95,7 +95,7 @@ def _run(job: Job, queue: Any) -> None:
 
 
 def run(job: Job) -> tuple[float, int, RunReport]:
-    """Wall seconds, peak bytes of its largest process, and the report."""
+    """Make a run; return its wall seconds, the peak bytes of its largest process, and its report."""
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
     child = context.Process(target=_run, args=(job, queue))
@@ -106,8 +106,11 @@ def run(job: Job) -> tuple[float, int, RunReport]:
 
 
 def speed(job: Job) -> None:
-    """Print surrogates per second of processor time, and the share of each step. It is the difference between a run and
-    one of four times the pairs, so loading networks and reading records do not count."""
+    """Print surrogates per CPU second, and the share of each step.
+
+    These are differences between a run and one of four times the pairs, so loading networks and reading records do not
+    count.
+    """
     reports = [
         run(
             dataclasses.replace(
@@ -174,7 +177,7 @@ def _watched(job: Job, queue: Any) -> None:
 
 
 def memory(job: Job, counts: list[int]) -> None:
-    """Print the peak of the memory of one worker, which makes so many pairs."""
+    """Print the peak memory of one worker, for each number of pairs."""
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
     for pairs in counts:

@@ -5,9 +5,9 @@
 DATA is a folder that `reliableswap describe-data` wrote, MODEL a UnifiedFacePipeline or two folders of trainings with
 a comma between: TOKENISER,TRANSFORMER. Answers are compared with the commonest answer of the training people and with
 a linear probe on the identity vectors of the same training people. Descriptions are measured by attribute, with
-intervals over people. Drawn faces are looked at by the networks that measure photos: none of them saw a drawn face or
-a token in training. The tokeniser's own pictures of held-out people are measured the same way, for no drawing can be
-better than its tokeniser. Men are drawn of captions that differ in what they say of a beard, from the same random
+intervals over people. Drawn faces are measured by the networks that measure photos, none of which saw a drawn face or
+a token in training. The tokeniser's own pictures of held-out people are measured the same way, since no drawing can be
+better than its tokeniser. Men are drawn from captions that differ in what they say about a beard, with the same random
 numbers. OUT gets figures.json, table.md and a sheet.
 """
 
@@ -56,7 +56,7 @@ def load(place: str) -> tuple[FaceTokeniser, UnifiedTransformer]:
 
 
 def probe_answers(features: np.ndarray, values: Sequence[str], wanted: np.ndarray) -> list[str]:
-    """Fit a softmax on features (N,D) with a value each, and give the values of other features (M,D)."""
+    """Fit a softmax classifier to features (N,D) with a value each, and predict the values of other features (M,D)."""
     names = sorted(set(values))
     mean, scale = features.mean(0), features.std(0) + 1e-6
     x = torch.from_numpy((features - mean) / scale).float()
@@ -84,7 +84,7 @@ def answers(
     rows: Sequence[int],
     longest: int,
 ) -> list[list[int]]:
-    """The words that are answered to one question about some faces."""
+    """The words of the answers to one question about some faces."""
     found: list[list[int]] = []
     words = question_words(question, network.vocabulary)
     for start in range(0, len(rows), BATCH):
@@ -96,7 +96,7 @@ def answers(
 
 
 def balanced(values: Sequence[str], right: Sequence[bool]) -> dict[str, float]:
-    """The mean over the values of their share of right answers, in percent, and that of one answer for all."""
+    """The mean over the values of their share of right answers, in percent, and that of a constant answer."""
     names = sorted(set(values))
     shares = [
         np.mean([own for value, own in zip(values, right, strict=True) if value == name]) for name in names
@@ -149,10 +149,10 @@ def measure_descriptions(
 def description_shares(
     texts: Sequence[str], attributes: Sequence[Mapping[str, str]], people: Sequence[str]
 ) -> dict[str, dict[str, dict[str, float]]]:
-    """By attribute, and for `all` of them, of faces whose attribute is known.
+    """Figures by attribute, and for `all` of them, over faces whose attribute is known.
 
-    precision: the share of what is stated that is right. recall: the share of faces of which the right value is stated.
-    notable: the same of faces with a value that a caption always mentions. What no face has is left out.
+    precision: the share of stated values that are right. recall: the share of faces whose right value is stated.
+    notable: recall over faces with a value that a caption always mentions. Figures over no faces are left out.
     """
     found = {}
     told = [stated(text) for text in texts]
@@ -181,7 +181,7 @@ def description_shares(
 def milliseconds(
     tokeniser: FaceTokeniser, network: UnifiedTransformer, faces: DescribedFaces, steps: int
 ) -> dict[str, float]:
-    """Wall time of each call on a crop, the middle of five; finding the face is not counted."""
+    """Wall time of each call on a crop, the median of five; finding the face is not counted."""
     crop, vector = [faces.crop(0)], faces.v_id
     tokens = tokens_of(tokeniser, crop)
     words = [caption_words(faces.captions[0][0], network.vocabulary)]

@@ -1,12 +1,12 @@
-"""What experts and losses of the unified face model are worth at equal budget: same tokens, faces, steps and seeds.
+"""Measure what the unified face model's experts and losses are worth at equal budget: same tokens, faces, steps, seeds.
 
     python benchmarks/unified_ablation.py DATA TOKENISER -o runs/ablation --steps 2000 --seeds 0 1
 
 Trains the transformers of all rows side by side: in each step every row sees the same faces, words and masks. A GPU is
 used if there is one. For each seed OUT/seed-N keeps rows.jsonl (answers and losses on held-out faces) and drawn.npz
-(tokens drawn of their captions). A seed with both is not trained again. OUT/table.md holds the means over the seeds.
-Rows without experts of tokens have a plain MLP as wide as what a token passes elsewhere, so they compute as much and
-hold fewer weights.
+(tokens drawn from their captions). A seed with both is not trained again. OUT/table.md holds the means over the seeds.
+Rows without token experts have a plain MLP as wide as what a token passes through in the other rows, so they compute as
+much with fewer weights.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _LEAST = 10  # faces with a known value, for an attribute to count
 
 @dataclass(frozen=True)
 class Row:
-    """name: what is trained. changes: of the settings that all rows share."""
+    """name: what is trained. changes: to the settings that all rows share."""
 
     name: str
     changes: dict[str, object]
@@ -59,7 +59,7 @@ ROWS = (
 
 @dataclass
 class Running:
-    """A row in training. average: what is measured."""
+    """A row in training. average: the moving average of the network, which is measured."""
 
     task: UnifiedTask
     network: UnifiedTransformer
@@ -67,7 +67,7 @@ class Running:
     optimizer: torch.optim.Optimizer
 
     def step(self, faces: torch.Tensor, rate: float, updates: int) -> None:
-        """Learn from one batch, given as positions of faces (B,2)."""
+        """Train on one batch, given as positions of faces (B,2)."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         batch = self.task.prepare(faces)
@@ -84,7 +84,7 @@ class Running:
 
 
 def start(row: Row, task: UnifiedTask, device: torch.device) -> Running:
-    """A new network of a row, with the samples that all rows share."""
+    """Set up a new network for a row, with the samples that all rows share."""
     own = copy.copy(task)
     own.settings = replace(task.settings, **row.changes)  # type: ignore[arg-type]
     torch.manual_seed(own.settings.seed)
@@ -98,7 +98,7 @@ def start(row: Row, task: UnifiedTask, device: torch.device) -> Running:
 
 
 def train(task: UnifiedTask, steps: int) -> dict[str, UnifiedTransformer]:
-    """Train all rows side by side; returns their averaged networks by name."""
+    """Train all rows side by side; return their averaged networks by name."""
     settings = task.settings
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     task.start(0, device)
@@ -120,7 +120,8 @@ def train(task: UnifiedTask, steps: int) -> dict[str, UnifiedTransformer]:
 def measure(
     network: UnifiedTransformer, task: UnifiedTask, drawn: int
 ) -> tuple[dict[str, object], np.ndarray]:
-    """Right answers by attribute and the losses of masked tokens; and tokens (N,64) drawn of held-out captions."""
+    """Measure the mean share of right answers and the losses of masked tokens, and draw tokens (N,64) from held-out
+    captions."""
     held, faces = task.validation, task.held_out
     figures: dict[str, object] = {"parameters": network.parameter_count, **held.figures(network)}
     right: dict[str, float] = {}

@@ -1,4 +1,4 @@
-"""Faces that a unified face model draws, looked at by the networks that measure photos."""
+"""Measure faces that a unified face model draws, with the networks that measure photos."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from reliableswap.models.unified.transformer import UnifiedTransformer
 
 BATCH = 32
 
-# Captions of a man, by name: four of a long text that says other things of him, and two short ones.
+# Captions of a man, by name: four from a long text that says other things about him, and two short ones.
 BEARDS: dict[str, Callable[[str], str]] = {
     "long, nothing": lambda text: text,
     "long, without a beard": lambda text: f"{text} , without a beard",
@@ -81,7 +81,8 @@ def share(right: Sequence[bool], people: Sequence[str] | None = None) -> dict[st
 def agreement(
     pictures: Sequence[np.ndarray], wanted: Sequence[dict[str, str]]
 ) -> dict[str, dict[str, float]]:
-    """By attribute: the share of pictures whose measures say what was wanted, where they say anything; and `face`."""
+    """By attribute, the share of pictures with the wanted value, among those whose measures give one; `face`: the share
+    with a face."""
     analyser = BundledAnalyser()
     faces, right = [], {name: [] for name in ATTRIBUTES}  # type: tuple[list[bool], dict[str, list[bool]]]
     for picture, truth in zip(pictures, wanted, strict=True):
@@ -120,9 +121,9 @@ def measure_beards(
     count: int,
     options: argparse.Namespace,
 ) -> dict[str, dict[str, float] | None]:
-    """How many drawn men have a beard, by what is said of one; and how many real men who have one or none.
+    """How many drawn men show a beard, by what the caption says of it, and how many real men with and without one.
 
-    Long captions state what else is known of held-out men, and differ in what is said of the beard alone.
+    Long captions state what else is known of held-out men, and differ only in what they say of the beard.
     """
     men = [i for i in range(len(faces)) if faces.attributes[i].get("gender") == "man"]
     rng = np.random.default_rng(options.seed)
@@ -167,7 +168,7 @@ def kernel_distance(ones: np.ndarray, others: np.ndarray) -> float:
 def drawings(
     network: UnifiedTransformer, captions: Sequence[str], options: argparse.Namespace
 ) -> torch.Tensor:
-    """(N,64) the tokens that are drawn of captions."""
+    """(N,64) the tokens that are drawn from captions."""
     generator = torch.Generator().manual_seed(options.seed)
     made = []
     for start in range(0, len(captions), BATCH):
@@ -189,7 +190,7 @@ def measure_drawing(
     count: int,
     options: argparse.Namespace,
 ) -> tuple[dict[str, object], np.ndarray]:
-    """Draw the captions of held-out people; compare with what they state, with real crops and with their tokens."""
+    """Draw faces from captions of held-out people; compare them with the captions, real crops and their tokens."""
     captions = [faces.captions[i][0] for i in range(count)]
     drawn = pictures_of(tokeniser, drawings(network, captions, options))
     again = pictures_of(tokeniser, tokens[:count])

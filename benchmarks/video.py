@@ -1,16 +1,16 @@
-"""Measure how many frames a second a clip is swapped at, where the time goes, and whether memory grows with length.
+"""Measure how many frames per second a clip is swapped at, where the time goes, and whether memory grows with length.
 
     python benchmarks/video.py --device openvino
     python benchmarks/video.py --size 1920x1080 --faces 4 --engine blend neural
     python benchmarks/video.py --memory
 
-The clips are made here: portraits of people who do not exist sway and nod, at 25 frames a second. Whole: from the call
-to the signed file. Second pass: from the first swapped frame to the last, which is what a longer clip runs at. Stages
-are milliseconds a frame for which each part of the work was busy; parts overlap. CPU: of all threads, from the call to
-the signed file, and in the second pass, with the number of cores that it kept busy.
+The clips are made here: portraits of people who do not exist sway and nod, at 25 frames per second. Whole: from the
+call to the signed file. Second pass: from the first swapped frame to the last, the rate that a longer clip approaches.
+Stages are the milliseconds per frame that each part of the work was busy; parts overlap. CPU: time of all threads, from
+the call to the signed file, and in the second pass, with the number of cores that it kept busy.
 
 --memory compares the peak of a process that swaps a clip of ten seconds with that of one that swaps five minutes. Both
-clips are small, with ten frames a second, and show a face half of the time.
+clips are small, with ten frames per second, and show a face half of the time.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from PIL import Image
 from reliableswap import ReliableSwapPipeline
 from reliableswap.pipelines.video import VideoResult
 
-RATE, MEMORY_RATE = 25, 10  # frames a second
+RATE, MEMORY_RATE = 25, 10  # frames per second
 CONSENT = "These people do not exist."
 
 
@@ -53,10 +53,8 @@ def write_clip(
     rate: int = RATE,
     shown: Callable[[int], bool] = lambda number: True,
 ) -> None:
-    """A clip of so many frames, `loop` of them different. size: width, height. share: a face's, of the height.
-
-    shown: whether a frame, by its number, shows the people.
-    """
+    """Write a clip of `frames` frames, `loop` of them different. size: width, height. share: a face's height, of the
+    frame's. shown: whether a frame, by its number, shows the people."""
     width, height = size
     photos = []
     for person in PEOPLE[:faces]:
@@ -76,7 +74,7 @@ def write_clip(
 
 
 def _picture(photos: list[np.ndarray], number: int, size: tuple[int, int]) -> np.ndarray:
-    """(H,W,3) uint8 the people beside each other, each swaying at a pace of its own."""
+    """(H,W,3) uint8 the people beside each other, swaying out of step."""
     width, height = size
     picture = np.full((height, width, 3), (96, 104, 112), np.uint8)
     for place, photo in enumerate(photos):
@@ -92,7 +90,7 @@ def _picture(photos: list[np.ndarray], number: int, size: tuple[int, int]) -> np
 
 @dataclass(frozen=True)
 class Speed:
-    """Frames a second of a whole run and of its second pass, and that pass's CPU time in milliseconds a frame."""
+    """Frames per second of a whole run and of its second pass, and that pass's CPU milliseconds per frame."""
 
     whole: float
     second: float
@@ -102,7 +100,7 @@ class Speed:
 def swap_once(
     pipe: ReliableSwapPipeline, clip: Path, output: Path, engine: Any
 ) -> tuple[Speed, dict[str, Any]]:
-    """How quick a run was, and its report."""
+    """Swap a clip; return how fast the run was, and its report."""
     began, swapping, working = time.perf_counter(), list[float](), list[float]()
     report: dict[str, Any] = {}
     for step in pipe.video(

@@ -2,7 +2,7 @@
 
     python benchmarks/visibility.py PARSING --teachers TEACHERS --labels CACHE --occluders CUTOUTS [--network FOLDER]
 
-The photos are those of people that `reliableswap train visibility` holds out. Every photo is looked at as it is, with
+The photos are those of people that `reliableswap train visibility` holds out. Every photo is judged as it is, with
 glasses painted on it, and with a thing pasted in front; both methods see the same picture and the same mesh. Only
 pixels inside the face's outline whose label is certain count.
 """
@@ -40,7 +40,7 @@ ROWS = ("rules", "network", "rules, strict", "network, strict")
 
 @dataclass
 class Counts:
-    """Pixels that are in both, in either, found and true, by name."""
+    """Numbers of pixels, by name: found, true, and both."""
 
     both: dict[str, int] = field(default_factory=dict)
     found: dict[str, int] = field(default_factory=dict)
@@ -61,7 +61,7 @@ class Counts:
 
 
 def views(records: PartsRecords, occluders: Occluders, count: int) -> Iterator[tuple[str, Parts]]:
-    """Every held-out photo as it is, with glasses, and with something pasted in front, under some degradation."""
+    """Yield every held-out photo as it is, with glasses, and with something pasted in front, slightly degraded."""
     for row in records.rows(training=False, labelled=True)[:count]:
         entry = records.entries[row]
         rng = np.random.default_rng([0, row])
@@ -82,7 +82,8 @@ def views(records: PartsRecords, occluders: Occluders, count: int) -> Iterator[t
 def measure(
     records: PartsRecords, occluders: Occluders, network: VisibilityNet, count: int
 ) -> dict[str, Counts]:
-    """The counts of both methods, judged as a target and as a source, and the network's by class."""
+    """Count pixels for both methods, judging faces as targets and (strictly) as sources; for the network also by
+    class."""
     glasses, tables = bundled_glasses(), {name: Counts() for name in (*ROWS, "classes")}
     for view, face in views(records, occluders, count):
         shape = face.crop.shape[:2]

@@ -2,11 +2,11 @@
 
     python -m tools.ageing --faces FOLDER [--meshes MESHES.npz]
 
-Names are those of UTKFace: AGE_SEX_GROUP_*.jpg. Every face is drawn onto the maps of faces/ageing.py, less its mean
-tone. For each pixel a linear regression over age has sex, group, pose, mouth and smile as further terms; so have the
-fine structure's logarithm in each octave, and the mesh without pose, of which only the person's part counts. A face
-and its mirror image are the same age, so what is found is symmetric. A tenth of the photos is held out, and the
-figures say how much the direction that these give alone agrees. Photos of people under 20 are left out.
+Names are those of UTKFace: AGE_SEX_GROUP_*.jpg. Every face is warped onto the maps of faces/ageing.py, minus its mean
+tone. Each pixel gets a linear regression over age, with sex, group, pose, mouth and smile as further terms. So do the
+logarithm of the fine structure in each octave, and the mesh without pose, of which only the person's part counts. A
+face and its mirror image have the same age, so the directions are made symmetric. A tenth of the photos is held out,
+and the figures say how well directions fitted to these alone agree. Photos of people under 20 are left out.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Aged:
 
     @property
     def terms(self) -> list[float]:
-        """What else than age changes how a face looks."""
+        """The regression terms other than age."""
         face = frontal(self.mesh)
         yaw, pitch, _ = (angle / 30 for angle in pose_of(self.mesh))
         smile = float(np.linalg.norm(face[61] - face[291])) - 0.6
@@ -83,7 +83,7 @@ class Aged:
 
 @dataclass(frozen=True, eq=False)
 class Directions:
-    """What changes in a year, as measured: tone (H,W,3), gain (h,w,octaves), shape (468,3)."""
+    """The measured change per year: tone (H,W,3), gain (h,w,octaves), shape (468,3)."""
 
     tone: np.ndarray
     gain: np.ndarray
@@ -100,12 +100,12 @@ def labels_of(name: str) -> tuple[int, int, int] | None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit status."""
+    """Run the command; return its exit status."""
     return run_command(run, AgeingSettings, "ageing", __doc__, argv)
 
 
 def run(settings: AgeingSettings) -> str:
-    """Write the file; returns the figures as JSON."""
+    """Write the file; return the figures as JSON."""
     if settings.youngest < 18:
         raise ReliableSwapError(f"--youngest is {settings.youngest}; ages are fitted to adults, from 18 on")
     faces = read_faces(settings)
@@ -133,7 +133,7 @@ def run(settings: AgeingSettings) -> str:
 
 
 def read_faces(settings: AgeingSettings) -> list[Aged]:
-    """The faces that are to be fitted: of known age, in the range, from the front."""
+    """Read the faces to fit: those of known age, in the range, seen from the front."""
     photos = [photo for photo in list_photos(settings.faces) if labels_of(photo.name)]
     kept: dict[str, np.ndarray] = {}
     if settings.meshes is not None and settings.meshes.is_file():
@@ -166,7 +166,7 @@ def pixels_of(face: Aged) -> np.ndarray:
 
 
 def fit(faces: Sequence[Aged], pixels: Callable[[Aged], np.ndarray]) -> Directions:
-    """The directions of these faces, symmetric."""
+    """Fit the directions to these faces, and make them symmetric."""
     terms = np.array([[(one.years - _MIDDLE), *one.terms] for one in faces])
     # Row 0 of the pseudo-inverse: the weight of each photo in the slope over age.
     weights = np.linalg.lstsq(terms, np.eye(len(terms)), rcond=None)[0][0]
@@ -177,7 +177,7 @@ def fit(faces: Sequence[Aged], pixels: Callable[[Aged], np.ndarray]) -> Directio
     for weight, lab in zip(weights, maps_of(faces, pixels, raster), strict=True):
         tone += weight * (lab - lab[skin].mean(0))
         gain += weight * structure(lab[..., 0], inside)
-    # No change at all outside the face, nor a shift of the whole.
+    # No change outside the face, and no shift of the mean.
     tone = (tone - tone[skin].mean(0)) * inside[..., None]
     analyse, synthesise = person_modes()
     forms = np.array([frontal(one.mesh) for one in faces]) - topology().canonical
@@ -205,7 +205,7 @@ def _map_mesh() -> np.ndarray:
 def maps_of(
     faces: Sequence[Aged], pixels: Callable[[Aged], np.ndarray], raster: Raster
 ) -> Iterator[np.ndarray]:
-    """(H,W,3) Lab of each face on the maps."""
+    """Yield (H,W,3) Lab of each face on the maps."""
     for face in faces:
         places = raster.picture(face.mesh[:, :2], outside=-2)
         yield colour.to_lab(cv2.remap(pixels(face), places, None, cv2.INTER_LINEAR))
@@ -229,7 +229,7 @@ def _local(plane: np.ndarray, inside: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def ageing_json(found: Directions, settings: AgeingSettings) -> str:
-    """The text of faces/ageing.json; of the maps, which are symmetric, the left half."""
+    """The text of faces/ageing.json. The maps are symmetric, so only their left half is stored."""
     parts = {
         "tone": settings.tone * found.tone[:, : GRID[1] // 2],
         "gain": settings.gain * found.gain[:, : GRID[1] // COARSE // 2],

@@ -2,10 +2,10 @@
 
     python -m tools.beards --faces FFHQ128 --attributes ATTRIBUTES.json [--shares SHARES.npz]
 
-The samples are what the bundled VisibilityNet says that chin, upper lip and jaw show (faces/beards.py). A face API gave
-the labels, in tenths. From half a beard on there is one; there is none in women, and in men with at most a tenth of a
-beard and of a moustache. Faces in between and those of a tenth of the people are not trained on. The figures are of the
-held-out people.
+The samples are what the bundled VisibilityNet finds on chin, upper lip and jaw (faces/beards.py). The labels are a face
+API's, in tenths. A beard of 0.5 or more counts as one. Women, and men with at most 0.1 of a beard and of a moustache,
+count as beardless. Faces in between, and those of a tenth of the people, are left out of the training. The figures are
+those of the held-out people.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Sample:
 
 
 def kind_of(attributes: dict[str, Any]) -> str:
-    """Which of KINDS a photo's attributes say."""
+    """Return which of KINDS a photo's attributes name."""
     try:
         woman, beard, moustache = (
             attributes["gender"] == "female", *(attributes["facialHair"][name] for name in ("beard", "moustache"))
@@ -80,8 +80,8 @@ def kind_of(attributes: dict[str, Any]) -> str:
 
 
 def fit(samples: Sequence[Sample], ridge: float) -> tuple[Classifier, dict[str, float]]:
-    """The classifier, and its figures: how many of the held-out people of each kind it takes for bearded, and for fully
-    bearded."""
+    """Fit the classifier; return it and, as figures, the shares of held-out people of each kind that it takes for
+    bearded, and for fully bearded."""
     sure = [one for one in samples if one.kind != "between" and not one.held_out]
     found = logistic_regression(
         np.stack([one.shares for one in sure]), np.array([one.kind == "beard" for one in sure]), ridge
@@ -98,12 +98,12 @@ def fit(samples: Sequence[Sample], ridge: float) -> tuple[Classifier, dict[str, 
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit status."""
+    """Run the command; return its exit status."""
     return run_command(run, BeardSettings, "beards", __doc__, argv)
 
 
 def run(settings: BeardSettings) -> str:
-    """Write the file; returns the figures as JSON."""
+    """Write the file; return the figures as JSON."""
     samples = read_samples(settings)
     for kind in ("woman", "beard"):
         if min(sum(one.kind == kind and one.held_out is out for one in samples) for out in (True, False)) < 5:
@@ -118,7 +118,7 @@ def run(settings: BeardSettings) -> str:
 
 
 def read_samples(settings: BeardSettings) -> list[Sample]:
-    """What the labelled faces show."""
+    """Read what the labelled faces show."""
     attributes = read_attributes(settings.attributes)
     photos = [one for one in list_photos(settings.faces) if Path(one.name).stem in attributes]
     kept: dict[str, np.ndarray] = {}

@@ -49,12 +49,12 @@ class BlendDataSettings(TeacherSettings):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit status."""
+    """Run the command; return its exit status."""
     return run_command(run, BlendDataSettings, "blend_data", __doc__, argv)
 
 
 def run(settings: BlendDataSettings) -> str:
-    """Write the three data files; returns the figures as JSON."""
+    """Write the three data files; return the figures as JSON."""
     attributes = read_attributes(settings.attributes)
     labels = label_photos(settings.faces, settings.teachers, settings.labels_folder, settings.flat)
     training, checking = (several_photos(labels, part, settings) for part in (True, False))
@@ -97,7 +97,7 @@ def people(labels: Labels, indices: Sequence[int]) -> np.ndarray:
 
 
 def several_photos(labels: Labels, training: bool, settings: BlendDataSettings) -> list[int]:
-    """The first few photos of every person with several; photos of flat folders are each of another person."""
+    """Choose the first few photos of every person with several. Flat folders have one photo of each person."""
     by_person: dict[str, list[int]] = {}
     for i in labels.rows(training):
         photo = labels.photos[i]

@@ -1,4 +1,4 @@
-"""Run a tool as a command: settings from its options, its answer printed, an error in one line."""
+"""Run a tool as a command: settings from its options, its result printed, an error in one line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def run_command(
     document: str | None,
     argv: Sequence[str] | None,
 ) -> int:
-    """Print what `run` makes of the settings, and return the exit status.
+    """Call `run` with the parsed settings, print what it returns, and return the exit status.
 
     name: of the tool's module in tools. document: its docstring, whose first line describes the command. argv: the
     command line without the program; None: that of this process.

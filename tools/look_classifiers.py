@@ -20,7 +20,7 @@ from reliableswap.errors import ReliableSwapError
 from reliableswap.faces.looks import CELLS, GLASSES, MOUTH, PATCH, Look, features
 
 _COVERS = 2  # drawn on each mouth
-_EDGES = 6  # channels of edges before the one of brightness
+_EDGES = 6  # edge channels, before the brightness channel
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +105,7 @@ def logistic_regression(samples: np.ndarray, labels: np.ndarray, ridge: float) -
 def train_glasses(
     faces: list[LookPhoto], canonical: np.ndarray, ridge: float
 ) -> tuple[Classifier, dict[str, float]]:
-    """The classifier of glasses, including sunglasses, and its figures on held-out people."""
+    """Train the classifier of glasses, including sunglasses, and measure it on held-out people."""
     samples = np.stack([_features(GLASSES.patch(f.picture, f.mesh, canonical)) for f in faces])
     worn = np.array([f.attributes["glasses"] != "NoGlasses" for f in faces])
     out = np.array([f.held_out for f in faces])
@@ -122,7 +122,7 @@ def train_glasses(
 def train_mouth(
     faces: list[LookPhoto], canonical: np.ndarray, ridge: float, seed: int
 ) -> tuple[Classifier, dict[str, float]]:
-    """The classifier of uncovered mouths, and its figures on held-out people and on labelled covered mouths."""
+    """Train the classifier of uncovered mouths; measure it on held-out people and on labelled covered mouths."""
     covered = [f for f in faces if f.attributes["occlusion"]["mouthOccluded"]]
     samples, seen, out = [], [], []
     for number, face in enumerate(f for f in faces if not f.attributes["occlusion"]["mouthOccluded"]):

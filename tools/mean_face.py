@@ -15,7 +15,7 @@ from reliableswap.geometry.shape import similarity3d
 
 _FOREHEAD, _CHIN = 10, 152
 _ROUNDS = 6
-_KEPT = 0.95  # share of the meshes: the worst fits are more often wrong meshes than rare faces
+_KEPT = 0.95  # share of the meshes that is kept: the worst fits are more often wrong meshes than rare faces
 _FLIP = np.array([-1.0, 1.0, 1.0])
 
 

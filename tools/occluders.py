@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def hair(mask_path: Path) -> np.ndarray | None:
-    """(256,256,4) BGRA the hair in a photo; None where there is little."""
+    """(256,256,4) BGRA the hair in a photo; None if there is little."""
     photo = cv2.imread(str(mask_path.with_suffix(".jpg")))
     mask = cv2.imread(str(mask_path), cv2.IMREAD_GRAYSCALE)
     if photo is None or mask is None or (mask > 127).mean() < 0.03:

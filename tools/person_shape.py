@@ -15,7 +15,7 @@ from reliableswap.errors import ReliableSwapError
 from tools.mean_face import aligned, reflected
 
 _SPACE = 60  # principal components in which the covariances are compared
-_KEPT = 0.98  # share of the photos; the rest are taken for wrong meshes
+_KEPT = 0.98  # share of the photos; the rest are assumed to have wrong meshes
 _PAIRS = 4000  # of each kind, at most
 
 

@@ -22,7 +22,7 @@ EXPRESSIONS: tuple[dict[str, float], ...] = (
 
 @dataclass(frozen=True)
 class Person:
-    """What a person keeps in every scene: the shape of the face, and everything on the skin.
+    """What stays the same in all scenes of a person: the shape of the face, and everything on the skin.
 
     brows: height, thickness, arch, darkness; lips: redness, fullness, darkness; iris (3,) linear colour; spots (N,4)
     x, y, radius, strength; grain: seed of the skin's fine pattern.

@@ -1,8 +1,8 @@
 """A set of swaps whose correct result is known.
 
 A scene holds what a swap must keep: pose, expression, gaze, light, camera, background, hair, clothes and overall skin
-tone, because a swapped face has to match the target's neck. A person holds what a swap must bring: the shape of the
-face, brows, lips, irises, beard, spots. Each pair shows persons a and b in random scenes s, t and u:
+tone, because a swapped face has to match the target's neck. A person holds what a swap must transfer: the shape of the
+face, brows, lips, irises, beard, spots. Each pair shows people a and b in random scenes s, t and u:
 
     target = a in s      source = b in t      truth = b in s      reference = b in u
 """

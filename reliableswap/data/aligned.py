@@ -1,4 +1,4 @@
-"""A face as the triplets know it: an aligned crop with its mesh."""
+"""An aligned crop of a face with its mesh, as triplets hold it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from .seen import Seen
 class AlignedFace:
     """crop (P,P,3) uint8 and mesh (468,3) in the crop's pixels.
 
-    covers and target_covers: what lies over the face when it is a source (the stricter test) and when it is a target;
-    None: not looked for yet. seen: what is stored with the face about that.
+    covers and target_covers: what covers the face when it is a source (the stricter test) and when it is a target;
+    None: not looked for yet. seen: what is stored with the face about its covers, if anything.
     """
 
     crop: np.ndarray

@@ -11,7 +11,7 @@ from reliableswap.errors import ReliableSwapError
 
 
 class ArrayFile:
-    """Rows of type `kind` are appended to a file, which is an array when it is closed; one row is in memory."""
+    """Appends rows of dtype `kind` to a file, which is a valid array once it is closed. One row is in memory."""
 
     def __init__(self, file: Path, kind: np.dtype) -> None:
         shape = np.zeros(0, kind)

@@ -1,4 +1,4 @@
-"""Augmentation of training samples. Target and ground truth change alike, so a triplet stays true."""
+"""Augmentation of training samples. Target and ground truth get the same changes, so a triplet stays valid."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ _CROSS_TWICE = _CROSS @ _CROSS
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Limits of the changes. flip: how often a sample is mirrored; brightness, contrast, saturation: as a share;
-    hue: in degrees. light: how often target and truth, or the source, stand in uneven light. occluded: how often
-    something is pasted in front of target and truth, or of the source; occluders: folder of cut-outs for that, None:
-    shapes made up. The source has draws of its own.
+    """Limits of the changes. All but `flip` are drawn once for target and truth, and separately for the source.
+
+    flip: probability that the whole sample is mirrored; brightness, contrast, saturation: as a share; hue: in degrees;
+    light: probability of uneven light; occluded: probability that something is pasted in front of the face; occluders:
+    folder of cut-outs for that, None: random shapes.
     """
 
     flip: float = 0.5
@@ -71,7 +72,7 @@ class Jitter:
         return np.column_stack([self._matrix(), np.full(3, shift)])
 
     def _matrix(self) -> np.ndarray:
-        """(3,3) brightness and contrast scale everything; saturation scales the difference from grey, hue turns it."""
+        """(3,3) brightness and contrast scale all; saturation scales the difference from grey, and hue rotates it."""
         # Rodrigues' rotation about the grey axis.
         angle = np.radians(self.hue)
         turn = _SAME + np.sin(angle) * _CROSS + (1 - np.cos(angle)) * _CROSS_TWICE
@@ -80,7 +81,7 @@ class Jitter:
 
 
 def flipped(face: AlignedFace) -> AlignedFace:
-    """The mirror image; mesh points of the left half become those of the right half."""
+    """Mirror a face; mesh points of the left half become those of the right half."""
     mesh = face.mesh[topology().mirror].copy()
     mesh[:, 0] = face.crop.shape[1] - 1 - mesh[:, 0]
     return AlignedFace(cv2.flip(face.crop, 1), mesh, seen=face.seen and face.seen.flipped())

@@ -1,8 +1,8 @@
 """Photos spread over buckets by a hash of their name: the units in which records are made.
 
-A photo that is added or changed leaves most buckets as they are, and the other photos of its own bucket are not looked
-at again. The more photos, the more buckets, so that making one takes seconds. Their number is a power of two: photos
-that outgrow it are known from the bucket that theirs was a part of.
+A photo that is added or changed leaves most buckets as they are, and the other photos of its own bucket are not
+analysed again. The more photos, the more buckets, so that making one takes seconds. Their number is a power of two:
+when it doubles, every bucket splits in two, and the records are found in the bucket that theirs was split from.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .photo_list import PhotoList
 from .photos import Photo
 
 FEWEST = 256  # buckets
-_PHOTOS = 256  # in a bucket, on average at most
+_PHOTOS = 256  # per bucket on average, at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,16 +36,16 @@ class Bucket:
 
     @property
     def stem(self) -> str:
-        """Its files' names begin so."""
+        """The beginning of its files' names."""
         return f"faces-{self.number:05d}-of-{self.count:05d}"
 
     def of(self, photos: Sequence[Photo], recipe: str) -> Bucket:
-        """The bucket if it held these of its photos alone."""
+        """Return the bucket as if it held only these of its photos."""
         return replace(self, key=digest(recipe, photos))
 
 
 def spread(photos: Sequence[Photo], recipe: str) -> list[Bucket]:
-    """The buckets that hold photos."""
+    """Spread photos over buckets, and return those that hold any."""
     count = FEWEST
     while count * _PHOTOS < len(photos):
         count *= 2
@@ -62,8 +62,8 @@ def spread(photos: Sequence[Photo], recipe: str) -> list[Bucket]:
 
 
 def known_tables(bucket: Bucket) -> Iterator[str]:
-    """Patterns for the tables that may hold records of a bucket's photos: its own, those of the buckets that it is a
-    part of where fewer photos made fewer buckets, and what earlier versions wrote."""
+    """Yield glob patterns for the tables that may hold records of a bucket's photos: its own, those of the larger
+    buckets that it was split from, and those of earlier versions."""
     count = bucket.count
     while count >= FEWEST:
         yield f"{replace(bucket, number=bucket.number % count, count=count).stem}-*.parquet"
@@ -72,7 +72,7 @@ def known_tables(bucket: Bucket) -> Iterator[str]:
 
 
 def digest(recipe: str, photos: Sequence[Photo]) -> str:
-    """Of the recipe and of photos as they are now."""
+    """Return a digest of the recipe and of photos as they are now."""
     return _key(recipe, _lines(photos, np.arange(len(photos))))
 
 

@@ -1,4 +1,4 @@
-"""How a shard stores pictures and meshes: image files and whole numbers."""
+"""How a shard stores pictures and meshes: as image files and integers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reliableswap.provenance import mark_bytes
 
 EXTENSIONS = {"jpeg": ".jpg", "png": ".png"}
 MESH_LENGTH = 468 * 3
-_MESH_UNIT = 32  # mesh coordinates are stored in 1/32 pixel, finer than any mesh network is accurate
+_MESH_UNIT = 32  # mesh coordinates are stored in 1/32 pixel, finer than the accuracy of any mesh network
 _OPTIONS = {
     "jpeg": [
         cv2.IMWRITE_JPEG_QUALITY,
@@ -37,7 +37,7 @@ def encode_picture(picture: np.ndarray, form: str, *, ai_made: bool = False) -> 
 
 
 def decode_picture(data: Any) -> np.ndarray:
-    """(S,S,3) uint8 RGB of a stored picture's bytes, in any buffer."""
+    """A stored picture's bytes, in any buffer -> (S,S,3) uint8 RGB."""
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     if pixels is None:
         raise ReliableSwapError(

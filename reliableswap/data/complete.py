@@ -1,6 +1,6 @@
-"""A batch as workers send it -> what networks and losses take. All in PyTorch, on the batch's device, sample by sample.
+"""Turn a batch from the workers into the inputs of networks and losses, in PyTorch, on the batch's device.
 
-Nothing here waits for the device, and no sample depends on its neighbours.
+Nothing here waits for the device, and no sample depends on the others of its batch.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from .mix import KINDS, PHOTO_TRUTH
 from .samples import FACE
 from .seen import GLASSES, SIDE
 
-# Opacities of a pasted thing between which a strict look sees it, as by_parts does.
+# Opacities at which a strict look begins to count a pasted thing as a cover, and counts it in full, as in by_parts.
 _TAKEN_FOR_COVER = 0.25, 0.55
-_FITTING = 2**16  # pixels of meshes
+_FITTING = 2**16  # mesh pixels that are warped at once on a CPU
 
 Batch = dict[str, Tensor]
 
 
 @torch.no_grad()
 def complete(batch: Batch) -> Batch:
-    """The batch of `samples.collate` as TripletDataset describes it."""
+    """Complete a batch of `samples.collate` to what TripletDataset describes."""
     with torch.autocast(batch["target"].device.type, enabled=False):
         return _completed(batch)
 
@@ -81,19 +81,19 @@ def to_float(pictures: Tensor) -> Tensor:
 
 
 def to_unit(pictures: Tensor) -> Tensor:
-    """In 0..255 -> in [-1,1]."""
+    """0..255 -> [-1,1]."""
     return (pictures / 127.5).sub_(1)
 
 
 def recoloured(pictures: Tensor, maps: Tensor) -> Tensor:
-    """(B,3,S,S) in 0..255 after linear maps of RGB (B,3,4), in whole numbers, as augment.Jitter."""
+    """(B,3,S,S) in 0..255 after linear maps of RGB (B,3,4), rounded to integers, as in augment.Jitter."""
     r, g, b = (pictures[:, k : k + 1] for k in range(3))
     x, y, z, shift = maps[..., None, None].unbind(2)
     return (x * r).addcmul_(y, g).addcmul_(z, b).add_(shift).clamp_(0, 255).round_()
 
 
 def lit(pictures: Tensor, light: Tensor) -> Tensor:
-    """(B,3,S,S) in 0..255 under the light of Light.numbers (B,10), in whole numbers, as imaging.light."""
+    """(B,3,S,S) in 0..255 under the light of Light.numbers (B,10), rounded to integers, as in imaging.light."""
     size = pictures.shape[-1]
     place = (torch.arange(size, device=pictures.device, dtype=pictures.dtype) + 0.5) * (2 / size) - 1
     x, y = place[None, None, None, :], place[None, None, :, None]
@@ -106,20 +106,20 @@ def lit(pictures: Tensor, light: Tensor) -> Tensor:
 
 
 def _lit(pictures: Tensor, batch: Batch, name: str) -> Tensor:
-    """(B,3,S,S) in 0..255, those that have a light of that name in the batch under it."""
+    """(B,3,S,S) in 0..255, lit where the batch has a light of that name."""
     rows = batch[f"{name}_rows"]
     return pictures.index_copy(0, rows, lit(pictures.index_select(0, rows), batch[name]))
 
 
 def behind(pictures: Tensor, batch: Batch, name: str) -> Tensor:
-    """(B,3,S,S) in 0..255 with the batch's overlays of that name in front, in whole numbers, as Overlay.over."""
+    """(B,3,S,S) in 0..255 behind the batch's overlays of that name, rounded to integers, as in Overlay.over."""
     planes, rows = batch[name].float(), batch[f"{name}_rows"]
     made = pictures.index_select(0, rows) * planes[:, 3:4] + planes[:, :3]
     return pictures.index_copy(0, rows, made.round().clamp(0, 255))
 
 
 def truth_is_photo(kind: Tensor) -> Tensor:
-    """(B,) whether the truth of samples of those kinds is a real photo."""
+    """(B,) whether the truth of samples of these kinds is a real photo."""
     return _photo_kinds(kind.device)[kind]
 
 
@@ -130,7 +130,7 @@ def _photo_kinds(device: torch.device) -> Tensor:
 
 def _guidance(batch: Batch, target: Tensor, source: Tensor, seen: Tensor) -> Tensor:
     """(B,4,S,S) the sources' textures on the targets' meshes in [-1,1], and their validity."""
-    # On a CPU for as many samples at once as its cache holds.
+    # On a CPU, warp only as many samples at once as fit its cache.
     fitting = max(1, _FITTING // batch["pixels"].shape[1]) if target.device.type == "cpu" else len(target)
     made = []
     for start in range(0, len(target), fitting):
@@ -146,7 +146,7 @@ def _guidance(batch: Batch, target: Tensor, source: Tensor, seen: Tensor) -> Ten
 
 
 def _also_covered(seen: Tensor, batch: Batch) -> Tensor:
-    """(B,3,128,128) what the sources show with something pasted in front of some."""
+    """(B,3,128,128) `seen` of the sources, given what was pasted in front of some of them."""
     rows = batch["before_source_rows"]
     opacity = batch["before_source"][:, 4:].float()
     mode = "area" if opacity.shape[-1] >= SIDE else "bilinear"

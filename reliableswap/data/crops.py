@@ -1,4 +1,4 @@
-"""Aligned 128 px crops and whose they are: made once from photos or from triplets, and mapped into memory."""
+"""Aligned 128 px crops and the people they show: made once from photos or from triplets, and memory-mapped."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from .shards import shards_of
 from .splits import Split, holds_out
 from .storage import write_array
 
-CROP = 128  # side of a crop by the template arcface_128
+CROP = 128  # side of a crop that is aligned to the template arcface_128
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Shown:
 class Crops:
     """Crop i, pixels[i] (128,128,3) uint8 RGB, shows shown[i]; there is none where found[i] is False.
 
-    folder: where more about these crops can be kept; key: a digest of what they were made of.
+    folder: where further data on these crops can be stored; key: a digest of what they were made from.
     """
 
     folder: Path
@@ -59,7 +59,7 @@ class Crops:
     key: str
 
     def rows(self, training: bool) -> np.ndarray:
-        """The crops of people to train on, or of those held out."""
+        """The indices of the crops of people to train on, or of those held out."""
         chosen = [i for i, one in enumerate(self.shown) if self.found[i] and one.training == training]
         return np.array(chosen, np.int64)
 
@@ -73,9 +73,9 @@ class Crops:
 
 
 def crops_of_photos(faces: Path, folder: Path, flat: Collection[str], split: Split, workers: int) -> Crops:
-    """The largest face of every photo, aligned; found once and kept in `folder`.
+    """Find and align the largest face of every photo, once, and keep the crops in `folder`.
 
-    Held out are all whom any other part of the package holds out: the people outside the training part of `split`,
+    Hold out everybody whom any other part of the package holds out: the people outside the training part of `split`,
     and those whom the face networks and the evaluation hold out.
     """
     photos = list_photos(faces, flat)
@@ -115,7 +115,7 @@ class CropKind:
         return BundledAnalyser()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Another process loads the networks itself."""
+        """Leave out the networks: another process loads its own."""
         return {name: value for name, value in self.__dict__.items() if name != "analyser"}
 
     def __call__(self, photo: Photo) -> Record:
@@ -127,9 +127,9 @@ class CropKind:
 
 
 def crops_of_triplets(triplets: Path, folder: Path, split: Split, workers: int = 1) -> Crops:
-    """The surrogates C_ab and C_ba of the training shards, decoded once and kept in `folder`.
+    """Decode the surrogates C_ab and C_ba of the training shards, once, and keep them in `folder`.
 
-    Those made of a person whom `crops_of_photos` would hold out are held out.
+    Those made from a person whom `crops_of_photos` would hold out are held out.
     """
     shards = shards_of(triplets, "train")
     if not shards:
@@ -178,7 +178,7 @@ class SurrogateMaker:
 
 
 def _resized(crop: np.ndarray) -> np.ndarray:
-    """A crop by the same template at any size -> the same at 128 px."""
+    """A crop of any size by the same template -> the same at 128 px."""
     if crop.shape[0] == CROP:
         return crop
     shrinks = crop.shape[0] > CROP

@@ -20,7 +20,7 @@ _BATCH = 16
 
 
 class Encoder(Protocol):
-    """Gives identity vectors. label: names the network and its weights."""
+    """Computes identity vectors. label: names the network and its weights."""
 
     label: str
 
@@ -31,11 +31,11 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True)
 class EncoderChoice:
-    """Which encoder to load; it can be sent to another process.
+    """Which encoder to load. It can be pickled for another process.
 
     mean, std: of pixels in 0..1, for an ONNX file; a folder stores its own. device and precision are for a folder.
-    device: one of torch's, or openvino. precision: float32, bfloat16 (cosines within about 0.01, and half the time on
-    processors that multiply bfloat16 natively), or auto, which is bfloat16 on such processors.
+    device: a PyTorch device, or openvino. precision: float32, bfloat16 (cosines within about 0.01, and half the time on
+    CPUs that multiply bfloat16 natively), or auto, which is bfloat16 on such CPUs.
     """
 
     path: Path
@@ -88,7 +88,7 @@ class FolderEncoder:
         self.kind, self.batch = torch.float32, _BATCH
         self.device = torch.device("cpu" if device == NAME else device)
         if device == NAME:
-            # One face at a time is as quick, and every other batch size would be compiled anew.
+            # One face at a time is as fast, and every other batch size would need another compilation.
             self.network, self.batch = OpenVino(network, precision), 1
             rounding = f" {NAME} {self.network.precision}"
         else:

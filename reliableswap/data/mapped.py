@@ -1,4 +1,4 @@
-"""One long array whose rows lie in many files, mapped into memory."""
+"""One long array whose rows lie in many memory-mapped files."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class MappedRows:
         return len(self.place)
 
     def __getitem__(self, rows: Any) -> Any:
-        """One row for a number, the stacked rows for an array of numbers."""
+        """Return one row for an index, the stacked rows for an array of indices."""
         if np.ndim(rows):
             return np.stack([self[int(row)] for row in rows])
         file, row = (int(number) for number in self.place[rows])
@@ -40,5 +40,5 @@ class MappedRows:
         return self._maps[file][row]
 
     def __getstate__(self) -> dict[str, Any]:
-        """Another process maps the files itself; a pickled map would be a copy."""
+        """Leave out the maps, which would be pickled as copies: another process maps the files itself."""
         return {**self.__dict__, "_maps": OrderedDict()}

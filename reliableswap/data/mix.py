@@ -24,7 +24,7 @@ class Mix:
     real_source     target C_ab, source another real photo of a, truth C_a; cycle if there is only one photo of a
     reconstruction  target C_a, truth C_a, source C_a or, half the time, another photo of a if there is one
     vanilla         target C_a, source C_b, no truth
-    surrogate_source  target C_ab, source another picture made of C_a, truth C_a; cycle if the row has none
+    surrogate_source  target C_ab, source another picture made from C_a, truth C_a; cycle if the row has none
 
     strangers: the share of vanilla samples whose source is a photo of another row. Partners were chosen for a similar
     pose and light, so that their surrogates are good; without a truth that is not needed.
@@ -52,7 +52,7 @@ class Mix:
         return np.asarray(weights / weights.sum())
 
     def draw(self, rng: np.random.Generator, truth: bool | None = None) -> str:
-        """A random kind; of those with a truth, or of those without, if asked for."""
+        """Draw a kind: any, or only of those with (True) or without (False) a truth."""
         shares = self.shares
         if truth is not None:
             shares = shares * [(kind in NO_TRUTH) != truth for kind in KINDS]

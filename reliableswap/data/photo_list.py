@@ -1,4 +1,4 @@
-"""Lists of very many photos: columns in one file, which processes map instead of holding objects."""
+"""Lists of very many photos: columns in one memory-mapped file instead of objects in every process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .photos import Found, Photo, scan
 from .storage import as_path, local_copy, write_whole
 
 _BASE, _DIGEST = b"base", b"digest"
-_CHUNK = 65_536  # photos that are objects at a time
+_CHUNK = 65_536  # photos that are Python objects at a time
 _SCHEMA = pa.schema(
     [
         ("name", pa.large_string()),
@@ -30,9 +30,9 @@ _SCHEMA = pa.schema(
 
 
 class PhotoList(Sequence[Photo]):
-    """Photos sorted by name, about 80 bytes each; a Photo is made when it is asked for.
+    """Photos sorted by name, about 80 bytes each. A Photo object is made on access.
 
-    A list that was opened from a file is mapped into memory, and other processes are sent the file's name.
+    A list that was opened from a file is memory-mapped, and is pickled as the file's name.
     """
 
     def __init__(self, base: Path, table: pa.Table, file: Path | None = None) -> None:
@@ -43,7 +43,7 @@ class PhotoList(Sequence[Photo]):
 
     @classmethod
     def of(cls, base: Path, found: Iterable[Found]) -> PhotoList:
-        """The list of what a scan found. base: the folder that names are relative to."""
+        """Make a list of what a scan found. base: the folder that names are relative to."""
         chunks = list(_chunks(found))
         table = pa.Table.from_batches(chunks, schema=_SCHEMA)
         del chunks
@@ -65,7 +65,7 @@ class PhotoList(Sequence[Photo]):
         return cls(as_path(table.schema.metadata[_BASE].decode()), table, file)
 
     def save(self, file: Path) -> PhotoList:
-        """Write the list, and return it as mapped from there."""
+        """Write the list, and return it mapped from the file."""
         about = {_BASE: str(self.base).encode(), _DIGEST: self.digest.encode()}
         table = self._table.replace_schema_metadata(about)
 
@@ -98,17 +98,17 @@ class PhotoList(Sequence[Photo]):
 
     @property
     def person(self) -> np.ndarray:
-        """(N,) int32, a number for the identity of each photo, in the order of their names."""
+        """(N,) int32, the identity of each photo, as an index into `people`."""
         return np.asarray(self._identities.indices.to_numpy())
 
     @property
     def people(self) -> pa.Array:
-        """The names of all identities; `person` counts in it."""
+        """The names of all identities, sorted."""
         return self._identities.dictionary
 
     @cached_property
     def digest(self) -> str:
-        """Of all names, identities and sizes."""
+        """A digest of all names, identities and sizes."""
         stored = (self._table.schema.metadata or {}).get(_DIGEST)
         if stored is not None:
             return str(stored.decode())
@@ -122,7 +122,7 @@ class PhotoList(Sequence[Photo]):
         return digest.hexdigest()
 
     def twice(self) -> str | None:
-        """A name that comes twice."""
+        """Return a name that is listed twice, or None."""
         same = pc.equal(self._names[1:], self._names[:-1]).to_numpy(zero_copy_only=False)
         return self._names[int(same.argmax())].as_py() if same.any() else None
 
@@ -133,7 +133,7 @@ class PhotoList(Sequence[Photo]):
 
 
 def scan_photos(root: Path, flat: Collection[str] = ()) -> PhotoList:
-    """The photos of a folder or table, as list_photos describes it."""
+    """List the photos of a folder or table; see list_photos."""
     base, found = scan(root, flat)
     photos = PhotoList.of(base, found)
     if (name := photos.twice()) is not None:
@@ -142,7 +142,7 @@ def scan_photos(root: Path, flat: Collection[str] = ()) -> PhotoList:
 
 
 def _chunks(found: Iterable[Found]) -> Iterator[pa.RecordBatch]:
-    """The photos as record batches, so that few of them are objects at a time."""
+    """Yield the photos as record batches, so that few of them are objects at a time."""
     columns: tuple[list[Any], ...] = ([], [], [], [])
 
     def flush() -> pa.RecordBatch:

@@ -39,7 +39,7 @@ class Photo:
 
     @property
     def stamp(self) -> str:
-        """Changes with the file."""
+        """A text that changes with the file."""
         return f"{self.bytes} {self.modified}"
 
 
@@ -56,8 +56,8 @@ class Found:
 def list_photos(root: Path, flat: Collection[str] = ()) -> list[Photo]:
     """List the photos of a folder, or of a .csv or .parquet table with columns path and identity, sorted by name.
 
-    A sub-folder is a person. Every photo directly in the folder, or in a sub-folder whose name is in `flat`, shows
-    another person, who is called after the file; so a photo with a copy in a second flat folder stays one person.
+    Each sub-folder is one person. Every photo directly in the folder, or in a sub-folder whose name is in `flat`, shows
+    a different person, who is named after the file; so a photo and its copy in a second flat folder are one person.
     """
     base, found = scan(root, flat)
     photos = sorted(
@@ -71,7 +71,7 @@ def list_photos(root: Path, flat: Collection[str] = ()) -> list[Photo]:
 
 
 def scan(root: Path, flat: Collection[str] = ()) -> tuple[Path, Iterator[Found]]:
-    """The folder that photos' names are relative to, and the photos in any order; see list_photos."""
+    """Return the folder that photos' names are relative to, and the photos in any order; see list_photos."""
     root = as_path(root)
     if root.is_dir():
         return root, _in_folder(root, flat)
@@ -117,7 +117,7 @@ def _nothing(root: Path) -> ReliableSwapError:
 
 
 def _local_files(root: Path) -> Iterator[tuple[str, int, int]]:
-    """Name, bytes and time of all files below the root. Linked folders are followed, each folder once."""
+    """Yield name, size and time of all files below the root. Follow links to folders, but visit each folder once."""
     seen, left = set(), [""]
     while left:
         below = left.pop()
@@ -142,7 +142,7 @@ def _local_files(root: Path) -> Iterator[tuple[str, int, int]]:
 
 
 def _remote_files(root: Path) -> Iterator[tuple[str, int, int]]:
-    """The same below a remote folder, from one listing."""
+    """Yield the same for a remote folder, from one listing."""
     for name, size, changed in remote_files(root):
         if not any(part.startswith(".") for part in name.split("/")):
             yield name, size, changed
@@ -155,7 +155,7 @@ def _identity(folder: str, file: str, flat: Collection[str]) -> str:
 
 
 def _stem_and_ending(file: str) -> tuple[str, str]:
-    """As pathlib's stem and suffix, and several times as quick."""
+    """Split like pathlib's stem and suffix, but several times as fast."""
     stem, dot, ending = file.rpartition(".")
     return (stem, dot + ending) if stem else (file, "")
 
@@ -186,10 +186,10 @@ def read_photo(photo: Photo) -> np.ndarray:
 
 
 def read_reduced(photo: Photo, least_side: int | None) -> tuple[np.ndarray, int]:
-    """(H,W,3) uint8 RGB of a photo, and by how much it is reduced: by 2, 4 or 8 if it is a large JPEG file whose longer
-    side keeps `least_side` pixels.
+    """(H,W,3) uint8 RGB of a photo, and the factor by which it is reduced: 2, 4 or 8 for a large JPEG file whose longer
+    side keeps `least_side` pixels, else 1.
 
-    A file whose content is no picture raises PictureError, every time. A file that can't be read just now (network
+    A file whose content is not a picture raises PictureError at once. A file that can't be read just now (network
     drives, permissions, memory) is tried again, then raises OSError or MemoryError.
     """
     for wait in (*_WAITS, None):
@@ -201,7 +201,7 @@ def read_reduced(photo: Photo, least_side: int | None) -> tuple[np.ndarray, int]
             trouble = _trouble(error)
             if (
                 trouble is None or photo.bytes < 0
-            ):  # a listed file that never was there stays an error of its list
+            ):  # a listed file that never existed is an error of the list, and waiting does not help
                 raise
             if wait is None:
                 raise trouble from error
@@ -214,7 +214,7 @@ def _content(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise PictureError(f"{path} can't be read: {error}") from error
-    except Exception as error:  # clients have errors of their own
+    except Exception as error:  # storage clients raise errors of their own
         raise PictureError(f"{path} can't be read: {error}") from OSError(errno.EIO, str(error))
 
 

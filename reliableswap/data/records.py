@@ -1,8 +1,8 @@
 """Records of photos, made once and kept in a folder: some columns and one array entry for each photo.
 
 Photos are spread over buckets (buckets.py). A bucket is a Parquet file of columns beside an .npy file of entries, both
-named by a digest of the photos and of the recipe. The Parquet file is written last and whole, so a bucket is done or
-not there. While a bucket is made, one entry is in memory.
+named by a digest of the photos and of the recipe. The Parquet file is written last, atomically, so a bucket is complete
+or absent. While a bucket is made, only one entry is in memory.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from .storage import Names, draft_beside, local_copy, put_draft, readable, remov
 logger = logging.getLogger(__name__)
 
 _ABOUT = b"reliableswap"
-_PASSING = (OSError, MemoryError, torch.OutOfMemoryError)  # they say nothing about the photo
+_PASSING = (OSError, MemoryError, torch.OutOfMemoryError)  # transient; they say nothing about the photo
 _COLUMNS = [("name", pa.string()), ("stamp", pa.string()), ("row", pa.int32())]
 _COLUMNS += [("reason", pa.string()), ("message", pa.string())]
 
@@ -51,11 +51,11 @@ class Record:
 
 
 class RecordKind(Protocol):
-    """Makes the record of a photo. It can be sent to another process, and loads its networks there.
+    """Makes the record of a photo. It can be pickled for another process, and loads its networks there.
 
-    recipe: everything besides the photo that decides a record; columns: the names and types of its columns; entry: the
-    type of its entries. It raises PictureError for a photo without a picture, and OSError for one that can't be read
-    just now.
+    recipe: identifies everything besides the photo that a record depends on; columns: the names and types of its
+    columns; entry: the dtype of its entries. It raises PictureError for a file that is not a picture, and OSError for
+    one that can't be read just now.
     """
 
     @property
@@ -117,14 +117,14 @@ class RecordCache:
                     rows.append(self._row(photo, record, len(entries)))
                     if record.entry is not None:
                         entries.append(record.entry)
-            # Without those that could not be read, the bucket has another key, so it is not done.
+            # Without the photos that could not be read, the bucket has another key, so it does not count as done.
             kept = bucket if not unread else bucket.of(photos, self.kind.recipe)
             put_draft(draft, self.array(kept))
         self._write(kept, rows)
         return Made(len(bucket), unread)
 
     def _look(self, photo: Photo) -> Record:
-        """The record of a photo. Whatever is wrong with its content is a record without entry and stops nothing."""
+        """Make the record of a photo. Anything wrong with its content gives a record without an entry, not an error."""
         try:
             return self.kind(photo)
         except PictureError as error:
@@ -136,7 +136,7 @@ class RecordCache:
             return Record(None, {}, "failed", _line(f"{type(error).__name__}: {error}"))
 
     def done(self, bucket: Bucket) -> bool:
-        """Whether the records of a bucket's photos, as they are now, are there."""
+        """Whether there are records of a bucket's photos as they are now."""
         return self.table(bucket).name in self._names and self.array(bucket).name in self._names
 
     @cached_property
@@ -154,18 +154,18 @@ class RecordCache:
         return digest(self.kind.recipe, self.photos)
 
     def columns(self) -> Iterator[tuple[Bucket, pa.Table]]:
-        """The columns of each bucket, in the order of its photos."""
+        """Yield the columns of each bucket, in the order of its photos."""
         for bucket in self.buckets:
             yield bucket, _read(self.table(bucket))
 
     def rows(self) -> Iterator[tuple[int, Path, dict[str, Any]]]:
-        """Every photo's position, the file of its entry, and its columns; `row` is its row in that file or -1."""
+        """Yield each photo's position, the file of its entry, and its columns; `row` is its row in that file or -1."""
         for bucket, table in self.columns():
             for i, row in zip(bucket.photos.tolist(), table.to_pylist(), strict=True):
                 yield i, self.array(bucket), row
 
     def schema(self, bucket: Bucket) -> pa.Schema:
-        """Of a bucket's columns."""
+        """The schema of a bucket's columns."""
         about = {_ABOUT: json.dumps({"key": bucket.key, "recipe": self.kind.recipe})}
         return pa.schema([*_COLUMNS, *self.kind.columns.items()], metadata=about)
 
@@ -202,7 +202,7 @@ class RecordCache:
                 remove(old)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Another process is told its buckets one by one."""
+        """Leave out the buckets: another process gets them one by one."""
         return {name: value for name, value in self.__dict__.items() if name not in ("buckets", "_names")}
 
 
@@ -223,11 +223,11 @@ class Records:
         self.entries = MappedRows(list(files), place)
 
     def keep(self, i: int, columns: Mapping[str, Any]) -> None:
-        """Called with the columns of every photo that has an entry; a kind's own records keep theirs here."""
+        """Called with the columns of every photo that has an entry. Subclasses override it to keep some."""
 
 
 def _read(path: Path) -> pa.Table:
-    """A small table, fetched in one piece."""
+    """Read a small table, fetched in one piece."""
     return pq.read_table(pa.BufferReader(path.read_bytes()))
 
 

@@ -16,11 +16,12 @@ WINDOW = 4  # shards whose rows are mixed with each other
 
 
 class RowOrder:
-    """Maps sample i to a shard and a row; every row comes once per epoch, and there is no last epoch.
+    """Maps sample i to a shard and a row. Every row comes once per epoch, and there is no last epoch.
 
-    counts: the rows of each shard. Batch number k reads the rows of lane k mod `lanes` only, so with ranks x workers
-    lanes every process reads its own rows. Lanes are equally long, to one row, so that all rows come equally often.
-    They are cut from the rows of all shards in a line, so a lane reads a few shards, and two lanes may share one.
+    counts: the number of rows of each shard. Batch k reads only rows of lane k mod `lanes`, so with ranks x workers
+    lanes every process reads its own rows. Lanes differ in length by one row at most, so that all rows come equally
+    often. They are cut from the concatenated rows of all shards, so a lane reads few shards, and two lanes may share
+    one.
     """
 
     def __init__(self, counts: Sequence[int], seed: int, lanes: int = 1, batch: int = 1) -> None:
@@ -39,7 +40,7 @@ class RowOrder:
         return epoch.at(position)
 
     def neighbour(self, i: int, rng: np.random.Generator) -> tuple[int, int]:
-        """Shard and row of a random sample among those that are read together with sample i."""
+        """Shard and row of a random sample among those read together with sample i."""
         epoch, position = self._position(i)
         return epoch.at(epoch.neighbour(position, rng))
 
@@ -50,7 +51,7 @@ class RowOrder:
         return self._epoch(lane, epoch), position
 
     def _new_epoch(self, lane: int, epoch: int) -> _Epoch:
-        """A lane's shards in a random order, with the rows of a few of them at a time mixed."""
+        """Shuffle a lane's shards, and the rows of WINDOW consecutive shards with each other."""
         rng = np.random.default_rng([self.seed, 0, lane, epoch])
         own = self._pieces[lane]
         order = rng.permutation(len(own))
@@ -78,7 +79,7 @@ class Piece:
 
 
 def lane_pieces(counts: Sequence[int], lanes: int) -> list[list[Piece]]:
-    """What each lane reads. Shards of one size whose number is a multiple of `lanes` are dealt out in turn."""
+    """Return what each lane reads. Shards of equal size whose number is a multiple of `lanes` are dealt out in turn."""
     filled = [shard for shard, count in enumerate(counts) if count]
     line = [shard for lane in range(lanes) for shard in filled[lane::lanes]]
     ends = np.cumsum([counts[shard] for shard in line])
@@ -97,7 +98,7 @@ def lane_pieces(counts: Sequence[int], lanes: int) -> list[list[Piece]]:
 
 @dataclass(frozen=True, eq=False)
 class _Epoch:
-    """rows (N,2): shard and row by position. Rows bounds[k] to bounds[k+1] are one window, which is read together."""
+    """rows (N,2): shard and row by position. rows[bounds[k]:bounds[k+1]] are one window, which is read together."""
 
     rows: np.ndarray
     bounds: np.ndarray

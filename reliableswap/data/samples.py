@@ -1,6 +1,6 @@
-"""The faces of a training sample -> what a batch of them is made of. complete.py makes the networks' inputs of it.
+"""The faces of a training sample -> tensors for a batch, which complete.py turns into the networks' inputs.
 
-Here is what one core does for each sample: pictures stay bytes, and what changes them is drawn, not applied.
+This is the part that one CPU core does for each sample: pictures stay uint8, and changes are drawn but not applied.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ from .mix import KINDS
 from .seen import GLASSES, SIDE, look_at, to_plane, worn_by
 
 FACE = 8  # bit of `places`, beside those of guidance_torch: the face of the target or of the truth
-CARRYING = ("vanilla", "naive")  # in the others a real photo without glasses gives the identity
+# Kinds whose identity comes from the source, with its glasses, and not from the truth.
+CARRYING = ("vanilla", "naive")
 
-# What only some samples have. A batch holds it for these, and NAME_rows says which they are.
+# What only some samples have. A batch holds it for these samples only, and NAME_rows lists them.
 SOME = (
     "light",
     "source_light",
@@ -69,21 +70,21 @@ class Sample:
 
 
 def sample_tensors(sample: Sample, guidance: bool = True, glasses: bool = True) -> dict[str, Tensor]:
-    """The tensors of one sample, for `collate`; without `guidance` it is not looked for what covers the source.
+    """Return the tensors of one sample, for `collate`. Without `guidance`, the source's covers are not looked for.
 
-    Without guidance and glasses there are no pixels, triangles, source's mesh, `seen`, `worn` and `carries` either, and
-    of `places` FACE alone: they take most of a sample's time.
+    Without both guidance and glasses there are no pixels, triangles, source_mesh, seen, worn and carries, and places
+    has only OVAL and FACE: the rest takes most of a sample's time.
 
     target, source, truth (S,S,3) uint8, truth zero if there is none
     colours (2,3,4): Jitter.map of target and truth, and of the source
     pixels (N,) int32 that the target's mesh covers, triangles (N,) int16 that they show
-    places (S,S) uint8 of target_regions, and FACE
+    places (S,S) uint8: the bits of target_regions, and FACE
     mesh, source_mesh (468,3); hidden_points (468,) of the source, with guidance only
-    seen (3,128,128) uint8 of the source, as seen.py has it
-    kind, has_truth as TripletDataset has them
+    seen (3,128,128) uint8 of the source, as in seen.py
+    kind, has_truth as in TripletDataset
     light, source_light (10,): Light.numbers of target and truth, and of the source, if there is any
     worn (128,128) uint8: the target's glasses, if it wears some; carries: 1 if the source's glasses count
-    front, before_source (5,S,S) float16: Overlay.planes of what is before target and truth, and before the source
+    front, before_source (5,S,S) float16: Overlay.planes of what is in front of target and truth, and of the source
     """
     source, target, truth = sample.source, sample.target, sample.truth
     size = target.crop.shape[0]
@@ -120,9 +121,9 @@ def sample_tensors(sample: Sample, guidance: bool = True, glasses: bool = True) 
 
 
 def collate(samples: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """A batch of samples, with the rows of what only some have, and the rows that have a truth.
+    """Make a batch of samples, with the rows of what only some have, and the rows that have a truth.
 
-    Lists of pixels are made equally long; index S*S and triangle -1 stand for none.
+    Lists of pixels are padded to equal length with index S*S and triangle -1.
     """
     lists = {"pixels": samples[0]["places"].numel(), "triangles": -1} if "pixels" in samples[0] else {}
     some = {*SOME, *lists}
@@ -141,7 +142,7 @@ def collate(samples: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
 
 
 def _warped(sample: Sample, guidance: bool) -> dict[str, np.ndarray]:
-    """What guidance and glasses are made of, by the names that sample_tensors gives it."""
+    """What guidance and glasses are made from, named as in sample_tensors."""
     source, target = sample.source, sample.target
     size = target.crop.shape[0]
     triangles = shown_triangles(target.mesh, (size, size)).ravel()
@@ -159,7 +160,7 @@ def _warped(sample: Sample, guidance: bool) -> dict[str, np.ndarray]:
 
 
 def _oval(mesh: np.ndarray, size: int) -> np.ndarray:
-    """(S,S) uint8 of `target_regions`, of which OVAL alone is drawn."""
+    """(S,S) uint8 as `target_regions` returns it, with only OVAL drawn."""
     return np.asarray(OVAL * regions.union([regions.outline(mesh)], (size, size)), np.uint8)
 
 
@@ -172,7 +173,7 @@ def _worn(face: AlignedFace) -> np.ndarray | None:
 
 
 def _seen(face: AlignedFace, guidance: bool) -> np.ndarray:
-    """(3,128,128) uint8 what the source shows; without guidance only its glasses count."""
+    """(3,128,128) uint8 `seen` of the source; without guidance only its glasses are looked for."""
     if face.seen is not None:
         return face.seen.planes()
     if guidance:

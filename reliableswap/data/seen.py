@@ -1,8 +1,9 @@
-"""What a face shows, found once and stored beside its picture: what covers it as a source, its bare skin, its glasses.
+"""What is seen of a face, found once and stored beside its picture: what covers it as a source, its bare skin, its
+glasses.
 
-These are three planes of 128x128 bytes over the whole crop: `hidden` and `bare` (as in visibility.Covers, strictly
-judged) and glasses, in sixteen steps. They are stored one above the other in a PNG file of a few kilobytes; a face
-without glasses has the first two only.
+These are three planes of 128x128 bytes over the whole crop: `hidden` and `bare` (as in visibility.Covers, judged
+strictly) and glasses, in sixteen levels. They are stored one above the other in a PNG file of a few kilobytes; a face
+without glasses has only the first two.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
 SIDE = 128
 GLASSES = 2  # the plane after `hidden` and `bare`
-_STEP = 17  # of 255: sixteen steps from 0 to 255
-_HEIGHT = slice(20, 24)  # bytes of a PNG file that say how high it is
+_STEP = 17  # between sixteen levels from 0 to 255
+_HEIGHT = slice(20, 24)  # bytes of a PNG file that hold its height
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +38,7 @@ class Seen:
 
     @property
     def wears_glasses(self) -> bool:
-        """Whether there are glasses; the file is not decoded for that."""
+        """Whether there are glasses, by the file's height, without decoding it."""
         return int.from_bytes(memoryview(self.data)[_HEIGHT], "big") > GLASSES * SIDE
 
     def planes(self) -> np.ndarray:
@@ -52,7 +53,7 @@ class Seen:
         return planes.reshape(3, SIDE, SIDE)
 
     def flipped(self) -> Seen:
-        """The same of the mirror image."""
+        """The same for the mirror image."""
         return replace(self, mirrored=not self.mirrored)
 
 
@@ -70,7 +71,7 @@ def look_at(faces: Sequence[AlignedFace]) -> list[np.ndarray]:
 
 
 def worn_by(face: AlignedFace) -> np.ndarray:
-    """(P,P) in 0..1 the glasses of a face of which nothing is stored."""
+    """(P,P) in 0..1 the glasses of a face, found in its picture."""
     return find_glasses(face.crop, face.mesh, bundled_glasses())
 
 
@@ -81,7 +82,7 @@ def encode_seen(planes: np.ndarray) -> bytes:
 
 
 def to_plane(plane: np.ndarray) -> np.ndarray:
-    """(P,P) in 0..1 -> (128,128) uint8 in sixteen steps."""
+    """(P,P) in 0..1 -> (128,128) uint8 in sixteen levels."""
     method = cv2.INTER_AREA if len(plane) > SIDE else cv2.INTER_LINEAR
     small = plane if len(plane) == SIDE else cv2.resize(plane, (SIDE, SIDE), interpolation=method)
     return np.asarray(np.rint(np.clip(small, 0, 1) * 15) * _STEP, np.uint8)

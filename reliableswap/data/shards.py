@@ -17,15 +17,15 @@ from .cells import EXTENSIONS, MESH_LENGTH
 from .splits import Split
 from .storage import as_path, is_remote, local_copy, readable, write_whole
 
-# A group of rows is in memory as a whole when it is written, and when one of its rows is read.
+# A row group is in memory as a whole when it is written, and when any of its rows is read.
 _ROWS_PER_GROUP = 64
-_BYTES_PER_GROUP = 16 * 2**20  # of pictures: 64 rows of 128 px have less
-_ABOUT = b"reliableswap"  # the metadata key of what a shard says about its making
+_BYTES_PER_GROUP = 16 * 2**20  # of pictures; 64 rows of 128 px take less
+_ABOUT = b"reliableswap"  # the metadata key of how a shard was made
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
-# The pictures of a row. a and b are real photos; ab has the attributes of a and the identity of b; source_a is made of
-# a and shows the same person. Every picture has a mesh, named without c_, and may have what seen.py finds in it.
+# The pictures of a row. a and b are real photos; ab has the attributes of a and the identity of b; source_a is made
+# from a and shows the same person. Every picture has a mesh, named without c_, and may have the planes of seen.py.
 PICTURES = ("c_a", "c_b", "c_ab", "c_ba", "other_a", "other_b", "source_a", "source_b")
 
 
@@ -35,10 +35,10 @@ def shard_name(split: str, number: int, count: int) -> str:
 
 
 def shards_of(folder: Path, split: str) -> list[Path]:
-    """The shards of one split in a folder of triplets, in order; split "*": all of them.
+    """List the shards of one split in a folder of triplets, in order; split "*": all of them.
 
-    folder: local, a URL (s3://, gs://, hf://datasets/owner/name), or a dataset's id on the Hub. Shards that are
-    elsewhere are copied to this machine, once.
+    folder: local, a URL (s3://, gs://, hf://datasets/owner/name), or a dataset's id on the Hub. Remote shards are
+    copied to this machine, once.
     """
     place = as_path(folder)
     if not is_remote(place) and not place.exists() and _HUB_ID.fullmatch(str(folder)):
@@ -55,7 +55,7 @@ def shards_of(folder: Path, split: str) -> list[Path]:
 
 
 def read_about(shard: Path) -> dict[str, Any]:
-    """What a shard says about its making: settings, versions, counts."""
+    """Read how a shard was made: settings, versions, counts."""
     metadata = pq.read_schema(readable(shard)).metadata or {}
     if _ABOUT not in metadata:
         raise ReliableSwapError(
@@ -74,9 +74,9 @@ def split_of_folder(folder: Path) -> Split:
 
 
 def write_shard(path: Path, rows: Iterable[Mapping[str, Any]], about: Mapping[str, Any]) -> None:
-    """Write one Parquet file, with one group of rows in memory. The same rows give the same bytes.
+    """Write one Parquet file, with one row group in memory at a time. The same rows give the same bytes.
 
-    about: what the shard says about its making, which `read_about` returns.
+    about: how the shard was made, which `read_about` returns.
     """
     columns = schema(about)
 
@@ -97,13 +97,12 @@ def write_shard(path: Path, rows: Iterable[Mapping[str, Any]], about: Mapping[st
     write_whole(path, write)
 
 
-# What stands in for the mesh of a picture that is not there. PyArrow before version 26 can't read a missing list of
-# fixed length.
+# Placeholders for the meshes of missing pictures. PyArrow before version 26 can't read a null list of fixed length.
 _NO_MESHES: dict[str, Any] = {f"mesh_{name.removeprefix('c_')}": [0] * MESH_LENGTH for name in PICTURES}
 
 
 def _groups(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
-    """Cut rows into groups that are small enough."""
+    """Cut rows into row groups that are small enough."""
     group: list[Mapping[str, Any]] = []
     size = 0
     for row in rows:

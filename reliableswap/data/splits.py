@@ -1,5 +1,5 @@
-"""The one rule for held-out people: every split cuts the same order of people, so a larger held-out share contains
-a smaller one."""
+"""The one rule for held-out people: every split cuts the same ordering of people, so a larger held-out share contains
+every smaller one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HELD_OUT = 10.0  # percent of people outside training, unless a split says other
 def place_of(person: str) -> float:
     """A person's place in (0,1] in the order that splits cut.
 
-    It follows from the last part of the name alone, so it stays when photos or people are added.
+    It depends only on the last part of the name, so it stays when photos or people are added.
     """
     name = person.rsplit("/", 1)[-1].encode()
     fine = int.from_bytes(hashlib.sha256(name).digest()[:6], "big") / 2**48
@@ -47,7 +47,7 @@ class Split:
 
     @classmethod
     def parse(cls, text: str) -> Split:
-        """The split that a text such as 90/5/5 says."""
+        """Parse a text such as 90/5/5."""
         try:
             train, validation, test = (float(part) for part in text.split("/"))
         except ValueError:
@@ -55,7 +55,7 @@ class Split:
         return cls(train, validation, test)
 
     def of(self, person: str) -> str:
-        """train, validation or test."""
+        """Return the part that a person belongs to: train, validation or test."""
         number = place_of(person) * sum(astuple(self))
         for name, share in zip(NAMES, astuple(self), strict=True):
             if number < share:

@@ -1,8 +1,8 @@
-"""Files, here or in object storage, that are complete or not there, whenever a run is stopped.
+"""Files on disk or in object storage, written atomically: complete or absent, whenever a run is stopped.
 
-A place is a local path or a URL that fsspec opens: s3://, gs://, hf://, memory:// and others. `as_path` gives either
-the methods of pathlib.Path, so code that reads and writes does not ask which it has. Files are written by
-`write_whole` and its like alone; files that have to be mapped or searched are fetched by `local_copy`.
+A place is a local path or a URL that fsspec opens: s3://, gs://, hf://, memory:// and others. `as_path` gives both the
+methods of pathlib.Path, so code that reads and writes need not tell them apart. Files are written only by `write_whole`
+and its like; files that have to be memory-mapped or searched are fetched by `local_copy`.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ import numpy as np
 
 from reliableswap.errors import ReliableSwapError
 
-# Their files appear when an upload is finished, and not before. Elsewhere files are uploaded aside and moved.
+# Stores whose files appear only when an upload is finished. On others, a draft is uploaded and then renamed.
 _WHOLE_UPLOADS = {"s3", "s3a", "gs", "gcs", "hf"}
-# pathlib takes one of the slashes of a URL away.
+# pathlib drops one of the slashes of a URL.
 _URL = re.compile(r"(?P<scheme>[A-Za-z][\w+.-]+):/{1,3}(?P<rest>.*)")
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
 
 
 def as_path(place: str | os.PathLike[str]) -> Path:
-    """A local path, or an object with the methods of one for the URL of a file or folder elsewhere."""
+    """Return a local path, or for a URL an object with the methods of one."""
     if not isinstance(place, (str, Path)) and is_remote(cast(Path, place)):
         return cast(Path, place)
     text = os.fspath(place)
@@ -44,7 +44,7 @@ def as_path(place: str | os.PathLike[str]) -> Path:
     try:
         from upath import UPath
 
-        # A listing that is kept would hide what other processes wrote meanwhile.
+        # A cached listing would hide what other processes have written since.
         options = {} if scheme == "memory" else {"use_listings_cache": False}
         found = UPath(f"{scheme}://{rest}", **options)
         _ = found.fs
@@ -66,12 +66,12 @@ def is_remote(path: Path) -> bool:
 
 
 def readable(path: Path) -> Path | BinaryIO:
-    """What pyarrow reads: the path, or a stream of a remote file that fetches only the parts that are asked for."""
+    """Return what pyarrow can read: the path, or a stream of a remote file that fetches only the parts read."""
     return cast(BinaryIO, path.open("rb")) if is_remote(path) else path
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a local draft, then put it into its place: the file is complete or not there."""
+    """Let `write` fill a local draft, then move it into place: the file is complete or absent."""
     with draft_beside(path) as draft:
         write(draft)
         put_draft(draft, path)
@@ -79,7 +79,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 
 @contextlib.contextmanager
 def draft_beside(path: Path) -> Iterator[Path]:
-    """The name of a local draft of a file, for `put_draft`; a draft that is not put is removed."""
+    """Yield the name of a local draft of a file, for `put_draft`. A draft that is not moved into place is removed."""
     if is_remote(path):
         with tempfile.TemporaryDirectory() as folder:
             yield Path(folder, path.name)
@@ -93,7 +93,7 @@ def draft_beside(path: Path) -> Iterator[Path]:
 
 
 def put_draft(draft: Path, path: Path) -> None:
-    """Put a finished draft into its place, which may have another name in the same folder."""
+    """Move a finished draft into place. `path` may be another name in the folder that the draft was made for."""
     if is_remote(path):
         upload(draft, path)
         return
@@ -103,7 +103,7 @@ def put_draft(draft: Path, path: Path) -> None:
 
 
 def write_named(path: Path, write: Callable[[Path], object]) -> None:
-    """As write_whole for a `write` that looks at the file's name and is atomic itself."""
+    """As write_whole, for a `write` that depends on the file's name and is atomic itself."""
     if is_remote(path):
         write_whole(path, write)
         return
@@ -112,12 +112,12 @@ def write_named(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file whole."""
+    """Write a text file atomically."""
     write_whole(path, lambda draft: draft.write_text(text, encoding="utf-8"))
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
-    """Write an .npy file whole."""
+    """Write an .npy file atomically."""
 
     def write(draft: Path) -> None:
         with draft.open("wb") as stream:  # np.save would append .npy to the draft's name
@@ -127,7 +127,7 @@ def write_array(path: Path, array: np.ndarray) -> None:
 
 
 def upload(file: Path, path: Path) -> None:
-    """Copy a local file to a remote place, where it appears when it is complete."""
+    """Copy a local file to a remote place, where it appears only when it is complete."""
     files, target = _files(path)
     if path.protocol in _WHOLE_UPLOADS:  # type: ignore[attr-defined]
         files.put_file(str(file), target)
@@ -143,7 +143,8 @@ def upload(file: Path, path: Path) -> None:
 
 
 def remote_files(folder: Path) -> Iterator[tuple[str, int, int]]:
-    """Every file below a remote folder: its name below it, its bytes, and a number that changes with its content."""
+    """Yield every file below a remote folder: its relative name, its size in bytes, and a number that changes with its
+    content."""
     files, root = _files(folder)
     base = root.strip("/")
     for name, about in files.find(root, detail=True).items():
@@ -154,8 +155,11 @@ def remote_files(folder: Path) -> Iterator[tuple[str, int, int]]:
 
 
 class Names:
-    """The names of a folder's files: `name in names`. The folder is listed again where a name is missing and the last
-    listing is older than `age` seconds, so that many questions cost one listing."""
+    """The names of a folder's files, for `name in names`.
+
+    If a name is missing, the folder is listed again, but only if the last listing is older than `age` seconds: many
+    queries cost one listing.
+    """
 
     def __init__(self, folder: Path, age: float = 0.4) -> None:
         self.folder, self.age = folder, age
@@ -179,7 +183,7 @@ class Names:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, if it is there; not every store's paths have `unlink`."""
+    """Remove a file, if it exists. Not every store's paths have `unlink`."""
     if not is_remote(path):
         path.unlink(missing_ok=True)
         return
@@ -196,7 +200,7 @@ def remove_folder(folder: Path) -> None:
 
 
 def version(about: dict[str, Any]) -> int:
-    """A number that changes with a remote file's content, from what fsspec says about it."""
+    """Return a number that changes with a remote file's content. about: fsspec's info on the file."""
     for key in ("ETag", "etag", "md5Hash", "blob_id", "LastModified", "last_modified", "mtime", "created"):
         if about.get(key) is not None:
             return int(hashlib.sha256(str(about[key]).encode()).hexdigest()[:15], 16)
@@ -204,9 +208,9 @@ def version(about: dict[str, Any]) -> int:
 
 
 def local_copy(path: Path) -> Path:
-    """The path itself, or of a remote file a copy on this machine, made once for each version of it.
+    """Return the path itself, or the path of a local copy of a remote file, made once for each version of it.
 
-    Copies lie in RELIABLESWAP_CACHE, or ~/.cache/reliableswap; remove the folder when no run uses it.
+    Copies are kept in RELIABLESWAP_CACHE, or ~/.cache/reliableswap; the folder may be removed when no run uses it.
     """
     if not is_remote(path):
         return path
@@ -220,7 +224,7 @@ def local_copy(path: Path) -> Path:
 
 
 def local_folder(path: Path) -> Path:
-    """The folder itself, or of a remote one a copy on this machine with all files below it, as `local_copy`."""
+    """Return the folder itself, or a local copy of a remote one with all files below it; see `local_copy`."""
     if not is_remote(path):
         return path
     listed = sorted(remote_files(path))
@@ -233,7 +237,7 @@ def local_folder(path: Path) -> Path:
                 target = Path(scratch, kept.name, name)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 path.fs.get_file(str((path / name).path), str(target))  # type: ignore[attr-defined]
-            with contextlib.suppress(OSError):  # another process was quicker
+            with contextlib.suppress(OSError):  # another process was faster
                 Path(scratch, kept.name).rename(kept)
     return kept
 
@@ -244,7 +248,7 @@ def cache_folder() -> Path:
 
 
 def work_folder(place: str | os.PathLike[str]) -> Path:
-    """The folder itself, or of a remote one the folder of this machine that a run works in instead."""
+    """Return the folder itself, or for a remote one the local folder that a run works in instead."""
     path = as_path(place)
     if not is_remote(path):
         return path
@@ -256,7 +260,7 @@ def sweep(folder: Path, before: float) -> None:
     """Remove the drafts of killed runs: those last written before `before`, in seconds since 1970."""
     for draft in folder.glob(".*.tmp"):
         with contextlib.suppress(FileNotFoundError):
-            if 0 < draft.stat().st_mtime < before:  # some stores tell no time
+            if 0 < draft.stat().st_mtime < before:  # some stores report no time
                 remove(draft)
 
 

@@ -41,26 +41,26 @@ _MIRROR |= {mirrored: name for name, mirrored in _MIRROR.items()}
 
 
 class TripletDataset(Dataset[dict[str, Tensor]]):
-    """Sample i follows from the seed and i alone. There is no last sample: a training just asks for the next one.
+    """Sample i depends only on the seed and i. There is no last sample: training asks for as many as it needs.
 
-    A sample is what `samples.sample_tensors` describes. `samples.collate` and `complete.complete` make a batch of some,
-    here without its first dimension:
+    A sample is what `samples.sample_tensors` describes. `samples.collate` and `complete.complete` make a batch of
+    samples, which is listed here without its first dimension:
 
     target, source, truth (3,S,S) in [-1,1]; truth is zero if has_truth is 0
     guidance (4,S,S): the source's texture on the target's mesh in [-1,1], and its validity in [0,1]
-    who (3,S,S): the face whose identity is wanted, with nothing pasted on: a truth that is a photo, else the source
+    who (3,S,S): the face whose identity is wanted, with nothing pasted on: the truth if it is a photo, else the source
     front (1,S,S): the opacity in [0,1] of what was pasted in front of target and truth, which has to stay there
-    glasses (4,S,S): what is in front of the generated face when it is judged whose it is, a picture in [-1,1], and its
-        opacity in [0,1]: what was pasted, the target's glasses and, where the wanted identity is that of the source's
-        photo, the source's.
+    glasses (4,S,S): what is in front of the generated face when its identity is judged, as a picture in [-1,1] and its
+        opacity in [0,1]: what was pasted, the target's glasses and, if the wanted identity is that of the source's
+        photo, the source's glasses
     face_mask (1,S,S): 1 on the face of the target and of the truth, where nothing was pasted
     mesh (468,3): the target's, in pixels
-    has_truth: 0 or 1; kind: a position in KINDS; truth_rows: the samples that have one
+    has_truth: 0 or 1; kind: an index into KINDS; truth_rows: the samples that have a truth
 
-    mix: how often each kind of sample comes. lanes, batch: see RowOrder; lanes are fewer where each would have less
-    than a batch's rows. alternate: the samples of a round, whose batches have either no truth or one; each lane has
-    both in turn; 0: kinds are mixed. guidance: False leaves it zero, for networks that take none. glasses: False leaves
-    out those that are worn, where guidance is left out too.
+    mix: how often each kind of sample comes. lanes, batch: see RowOrder; there are fewer lanes if each would have less
+    than a batch's rows. alternate: the number of samples in a round; in one round all samples have a truth, in another
+    none has, and each lane has both in turn; 0: kinds are mixed. guidance: False leaves it zero, for networks that take
+    none. glasses: False leaves out those that are worn, if guidance is left out too.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
         return self.order.place(i)
 
     def sample(self, i: int, rng: np.random.Generator) -> Sample:
-        """The faces of sample i as they are stored."""
+        """Read the faces of sample i as they are stored."""
         kind = self.mix.draw(rng, self._with_truth(i))
         row = self._row(*self.place(i))
         mirrored = bool(rng.random() < 0.5)  # the row's other triplet, whose truth is b's photo
@@ -131,8 +131,8 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
     def _with_truth(self, i: int) -> bool | None:
         """Whether sample i has a truth, None if the mix decides.
 
-        Each lane comes again after some rounds. If these are even in number, the rounds of a lane are all odd or all
-        even, so the turn changes with each cycle of lanes.
+        Each lane comes again after `period` rounds. If `period` is even, the rounds of a lane are all odd or all even,
+        so the order is reversed with each cycle of lanes.
         """
         if not self.alternate:
             return None
@@ -141,7 +141,7 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
         return (round_ if period % 2 else round_ + round_ // period) % 2 == 1
 
     def _stranger(self, i: int, row: _Row, rng: np.random.Generator) -> AlignedFace | None:
-        """At the mix's rate, a real photo of another row that shows neither of this row's people."""
+        """With the mix's probability, return a real photo of another row that shows neither of this row's people."""
         if not self.mix.strangers or rng.random() >= self.mix.strangers:
             return None
         other = self._row(*self.order.neighbour(i, rng))
@@ -164,7 +164,7 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
         return Sample(sample.kind, target, source, truth, *changes)
 
     def _occluded(self, face: AlignedFace, change: Change, rng: np.random.Generator) -> Change:
-        """The change with something in front now and then, in the picture's colours but for its uneven light."""
+        """Put something in front at the rate `occluded`; it has the picture's colours but not its uneven light."""
         if rng.random() >= self.augmentation.occluded:
             return change
         occluder = self.occluders.draw(change.jitter(face.crop), face.mesh, rng)
@@ -177,14 +177,14 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
         return Occluders(self.augmentation.occluders)
 
     def _columns(self, shard: int) -> list[str]:
-        """What is read of a shard, and is in it: source surrogates only where the mix uses them."""
+        """The columns to read of a shard, if it has them: source surrogates only if the mix uses them."""
         there = set(pq.read_schema(self.shards[shard]).names)
         wanted = [*_SEEN, *(_SOURCES if self.mix.surrogate_source else ())]
         return [*_COLUMNS, *(name for name in wanted if name in there)]
 
     @cached_property
     def knows_covers(self) -> bool:
-        """Whether what covers a face is stored with it. If not, to find it takes most of a sample's time."""
+        """Whether what covers a face is stored with it. If not, finding it takes most of a sample's time."""
         first = next(shard for shard, count in zip(self.shards, self.counts, strict=True) if count)
         if "seen_a" not in pq.read_schema(first).names:
             return False
@@ -201,13 +201,13 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
         return _Row(self._tables[shard], row)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Worker processes open their shards themselves."""
+        """Leave out the open shards: worker processes open their own."""
         return {**self.__dict__, "_tables": OrderedDict()}
 
 
 @dataclass(frozen=True, eq=False)
 class _Row:
-    """One row of a shard, of which cells are read as they are asked for."""
+    """One row of a shard, whose cells are read on access."""
 
     columns: Mapping[str, pa.ChunkedArray]
     number: int
@@ -216,7 +216,7 @@ class _Row:
         return self.columns[name][self.number]
 
     def get(self, name: str) -> Any:
-        """The cell, None if there is no such column."""
+        """Return the cell, or None if there is no such column."""
         return self[name] if name in self.columns else None
 
 
@@ -232,7 +232,7 @@ def _face(row: _Row, name: str) -> AlignedFace:
 
 
 def _no_rows(folder: Path, split: str) -> str:
-    """Why there is nothing to learn from, and what to do."""
+    """Explain why there is nothing to learn from, and what to do."""
     shares = split_of_folder(folder)
     rows = {name: sum(pq.read_metadata(s).num_rows for s in shards_of(folder, name)) for name in NAMES}
     found = ", ".join(f"{name} {count}" for name, count in rows.items())

@@ -1,4 +1,4 @@
-"""A pair with its two surrogates, on the way to become a row of a shard."""
+"""A pair with its two surrogates: a candidate for a row of a shard."""
 
 from __future__ import annotations
 
@@ -59,10 +59,7 @@ class Identities:
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """The faces without padding. others: further photos of the two people, where there are some.
-
-    reason: why it is dropped for its looks, or None.
-    """
+    """A pair's faces and surrogates, without padding. reason: why it is dropped for its looks, or None."""
 
     slot: int
     attempt: int
@@ -84,8 +81,11 @@ class Candidate:
         sources: Mapping[str, Source],
         look: bool,
     ) -> dict[str, Any]:
-        """The row of a shard. photos and quality (N,) are of all photos; others: the faces other_a and other_b;
-        sources: the source surrogates by side; look: also store what covers each face."""
+        """Return the candidate as a row of a shard.
+
+        photos and quality (N,): of all photos of the run; others: the faces other_a and other_b, if any; sources: the
+        source surrogates by side; look: also store what covers each face.
+        """
         pair, name = self.pair, f"{split}-{self.slot:08d}"
         row: dict[str, Any] = {"id": name, "attempt": self.attempt, "version": __version__}
         faces = {"c_a": self.a, "c_b": self.b, "c_ab": self.ab.face, "c_ba": self.ba.face, **others}

@@ -32,7 +32,7 @@ def write_card(
     licence: str,
     sheets: Sequence[Path],
 ) -> None:
-    """Write README.md and the contact sheets. photos: dropped photos by reason, of `listed`."""
+    """Write README.md and the contact sheets. photos: number of dropped photos by reason; listed: of all photos."""
     about = [read_about(path) for path in shards]
     sheet = Picture(contact_sheet(shards))
     for path in sheets:
@@ -46,7 +46,7 @@ def _write_sheet(sheet: Picture, file: Path) -> None:
 
 
 def mean_similarities(shards: Sequence[Path]) -> dict[str, float]:
-    """The mean cosine of each column; empty without an encoder."""
+    """Return the mean of each cosine column; empty without an encoder."""
     sums, count = np.zeros(len(_SIMILARITY)), 0
     for path in shards:
         columns = pq.read_table(readable(path), columns=list(_SIMILARITY)).drop_null()
@@ -63,7 +63,7 @@ def card_text(
     listed: int,
     licence: str,
 ) -> str:
-    """README.md with the Hub's front matter. about: what each shard says about its making."""
+    """Return the text of README.md with the Hub's front matter. about: the metadata of each shard."""
     first = about[0]
     rows = {name: sum(one["kept"] for one in about if one["split"] == name) for name in NAMES}
     rows = {name: count for name, count in rows.items() if any(one["split"] == name for one in about)}

@@ -1,4 +1,4 @@
-"""Which photos a run works with, and how many pairs each split gets."""
+"""Choose the photos of a run, and the number of pairs of each split."""
 
 from __future__ import annotations
 
@@ -16,14 +16,17 @@ from .quality import faults, quality
 from .settings import TripletSettings
 
 _CHUNK = 65_536  # photos at a time
-_OFTEN = 50  # pairs a photo; more add little
+_OFTEN = 50  # pairs per photo; more add little
 USED, DUPLICATE = "", "duplicate"
 
 
 @dataclass(frozen=True)
 class Choice:
-    """members: the positions of each split's photos; reasons: why photos are dropped, "" first, for those that are
-    used; why (N,) uint8: the reason of each photo, as a number among them."""
+    """Which photos are used.
+
+    members: the positions of each split's photos; reasons: why photos are dropped, after "" for those that are used;
+    why (N,) uint8: each photo's reason, as an index into `reasons`.
+    """
 
     members: Mapping[str, np.ndarray]
     reasons: Sequence[str]
@@ -31,7 +34,7 @@ class Choice:
 
     @property
     def counts(self) -> Counter[str]:
-        """Dropped photos by reason, in the order of the first photo of each; duplicates last."""
+        """Number of dropped photos by reason, ordered by the first photo of each reason, duplicates last."""
         first = {name: int(np.argmax(self.why == k)) for k, name in enumerate(self.reasons) if k in self.why}
         names = sorted(first, key=lambda name: (name == DUPLICATE, first[name]))
         numbers = np.bincount(self.why, minlength=len(self.reasons))
@@ -41,10 +44,10 @@ class Choice:
 def choose_photos(
     faces: np.recarray, reasons: Sequence[str], split: np.ndarray, settings: TripletSettings
 ) -> Choice:
-    """Take the good photos without near-duplicates.
+    """Choose the good photos, without near-duplicates.
 
-    faces: the measures and hashes of all photos, and in `why` the number among `reasons` of those without a face. Their
-    `quality` and `why` are filled in. split (N,): the number of each photo's part.
+    faces: the measures and hashes of all photos; `quality` and `why` are filled in. On entry `why` is an index into
+    `reasons` for photos without a face, and 0 for the others. split (N,): the index of each photo's split in NAMES.
     """
     names = [*reasons]
     for start in range(0, len(faces), _CHUNK):
@@ -69,13 +72,15 @@ def _number(names: list[str], name: str) -> int:
 
 
 def parts(split: Split, people: Sequence[str]) -> np.ndarray:
-    """(P,) uint8, the number of each person's part among the names of parts."""
+    """(P,) uint8, the index of each person's split in NAMES."""
     return np.fromiter((NAMES.index(split.of(person)) for person in people), np.uint8, len(people))
 
 
 def overused(photos: Mapping[str, int], slots: Mapping[str, int]) -> str | None:
-    """Explain which splits would show the same few photos again and again; None if none does. photos and slots: the
-    number of photos and pairs by split."""
+    """Explain which splits would repeat the same few photos too often; None if none does.
+
+    photos and slots: the number of photos and pairs by split.
+    """
     often = {}
     for name, pairs in slots.items():
         if 2 * pairs > _OFTEN * photos[name]:
@@ -93,9 +98,9 @@ def overused(photos: Mapping[str, int], slots: Mapping[str, int]) -> str | None:
 def slots_by_split(
     people: Mapping[str, int], dropped: Counter[str], settings: TripletSettings
 ) -> dict[str, int]:
-    """The number of pairs of each split: its share, if two people or more fell into it.
+    """Return the number of pairs of each split: its share, if at least two people fell into it.
 
-    people: those with usable photos by split; dropped: photos by reason.
+    people: number of people with usable photos by split; dropped: number of photos by reason.
     """
     shares = {n: share for n, share in asdict(settings.split).items() if share > 0 and people[n] > 1}
     if not shares:

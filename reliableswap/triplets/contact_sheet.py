@@ -20,8 +20,7 @@ _CELL = 128  # px
 
 
 def contact_sheet(shards: Sequence[Path], samples: int = _SAMPLES, across: int = 4) -> np.ndarray:
-    """(H,W,3) samples from all shards: C_a, C_b, C_ab, C_ba and source surrogates side by side, `across` samples side
-    by side."""
+    """(H,W,3) samples from all shards, `across` to a line: C_a, C_b, C_ab, C_ba and any source surrogates of each."""
     counts = [pq.read_metadata(readable(path)).num_rows for path in shards]
     shown = _shown(shards)
     wanted = np.unique(np.linspace(0, max(sum(counts) - 1, 0), samples).astype(int))
@@ -49,7 +48,7 @@ def contact_sheet(shards: Sequence[Path], samples: int = _SAMPLES, across: int =
 
 
 def _shown(shards: Sequence[Path]) -> tuple[str, ...]:
-    """The columns to show; those of source surrogates where a row has some."""
+    """The columns to show, including those of source surrogates if any row has some."""
     made = (
         pq.read_table(readable(path), columns=[f"settings_{name}" for name in _SOURCES]) for path in shards
     )

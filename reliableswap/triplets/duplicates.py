@@ -11,7 +11,7 @@ from reliableswap.errors import ReliableSwapError
 
 _SIDE = 16
 BITS = _SIDE * _SIDE
-_COMPARED = 1 << 18  # pairs of hashes at a time
+_COMPARED = 1 << 18  # pairs of hashes compared at a time
 
 
 def perceptual_hash(crop: np.ndarray) -> np.ndarray:
@@ -22,7 +22,7 @@ def perceptual_hash(crop: np.ndarray) -> np.ndarray:
 
 
 def duplicates(hashes: np.ndarray, quality: np.ndarray, bits: int) -> np.ndarray:
-    """(N,) whether a photo, by hashes (N,4), differs by at most `bits` bits from a better photo that is kept.
+    """(N,) whether a photo's hash, of hashes (N,4), is within `bits` bits of that of a better photo that is kept.
 
     Two hashes that differ in at most b bits agree in at least one of any b + 1 pieces, so only photos with a common
     piece are compared. Pieces have eight bits or more, so b is at most 31.
@@ -32,7 +32,7 @@ def duplicates(hashes: np.ndarray, quality: np.ndarray, bits: int) -> np.ndarray
     double = np.zeros(len(hashes), bool)
     # Best first, and by position where quality is equal.
     order = np.lexsort((np.arange(len(hashes)), -quality))
-    # Of equal hashes only the best can be kept: what is near to it is near to the others, too.
+    # Of equal hashes only the best can be kept, and it stands for all of them: they have the same neighbours.
     first = np.unique(np.ascontiguousarray(hashes[order]).view("V32").ravel(), return_index=True)[1]
     double[order] = True
     best = order[np.sort(first)]
@@ -44,7 +44,7 @@ def duplicates(hashes: np.ndarray, quality: np.ndarray, bits: int) -> np.ndarray
 
 
 def _near(hashes: np.ndarray, bits: int) -> list[tuple[int, int]]:
-    """The pairs (i, j), i < j, of hashes that differ in at most `bits` bits, by j."""
+    """The pairs (i, j), i < j, of hashes that differ in at most `bits` bits, sorted by j."""
     found = np.zeros(0, np.int64)
     edges = np.linspace(0, BITS, bits + 2).astype(int)
     for start, stop in itertools.pairwise(edges):
@@ -65,7 +65,7 @@ def _near(hashes: np.ndarray, bits: int) -> list[tuple[int, int]]:
 
 
 def _piece(hashes: np.ndarray, start: int, stop: int) -> np.ndarray:
-    """(N,) uint64, the bits from start to stop of each hash, or the first of them where they are many."""
+    """(N,) uint64, the bits from start to stop of each hash, of which at most the first 56."""
     stop = min(stop, start + 56)
     columns = (
         np.ascontiguousarray(hashes).view(np.uint8).reshape(-1, BITS // 8)[:, start // 8 : -(-stop // 8)]

@@ -1,4 +1,4 @@
-"""Which splits a run leaves empty, why, and what to do."""
+"""Explain which splits a run leaves empty, why, and what to do about it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def empty_splits(
     rows: Mapping[str, int],
     cache: Path,
 ) -> str | None:
-    """Explain which splits that were asked for have no rows; None if all have some.
+    """Explain which of the requested splits have no rows; None if all have some.
 
-    usable: gives the names of those with usable photos; slots: pairs to make by split; rows: pairs kept by split;
+    usable: returns the names of people with usable photos; slots: pairs to make by split; rows: pairs kept by split;
     cache: folder of the photos' records.
     """
     empty = [name for name, share in asdict(split).items() if share > 0 and not rows.get(name)]
@@ -48,8 +48,10 @@ def empty_splits(
 
 
 def _better_split(people: Collection[str], split: Split) -> Split | None:
-    """The smallest held-out part that puts two people into every part; without a test part if none was asked for or
-    the people are too few for three parts."""
+    """Return the split with the smallest held-out share that puts at least two people into every part, or None.
+
+    It has no test part if none was asked for or there are too few people for three parts.
+    """
     three = [Split(100 - 2 * share, share, share) for share in (5, 10, 15, 20, 25, 30)]
     two = [Split(100 - share, share, 0) for share in (10, 20, 30, 40, 50)]
     for better in [*(three if split.test else []), *two]:

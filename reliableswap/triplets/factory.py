@@ -1,4 +1,4 @@
-"""A run of the factory: photos -> records -> plan -> shards -> card. A run that was stopped goes on where it was."""
+"""A run of the factory: photos -> records -> plan -> shards -> card. A stopped run resumes where it was."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from .surrogates.generator_choice import GeneratorChoice
 
 logger = logging.getLogger(__name__)
 
-PLAN = "plan"  # folder of what is decided before shards are made
+PLAN = "plan"  # folder of what a run decides before it makes shards
 
 
 @dataclass
 class RunReport:
-    """What this rank did. photos: dropped photos by reason; tallies: of the shards that it made."""
+    """What this rank did. photos: number of dropped photos by reason; tallies: those of the shards that it made."""
 
     shards: int = 0
     photos: Counter[str] = field(default_factory=Counter)
@@ -59,12 +59,12 @@ class RunReport:
 
     @property
     def made_by(self) -> Counter[str]:
-        """Kept pairs by what made their surrogates."""
+        """Number of kept pairs by the maker of their surrogates."""
         return sum((tally.made_by for tally in self.tallies), Counter())
 
     @property
     def sources(self) -> Counter[str]:
-        """Source surrogates kept, and those that no draw made good enough."""
+        """Number of source surrogates kept, and of those given up because no draw was good enough."""
         return sum((tally.sources for tally in self.tallies), Counter())
 
     @property
@@ -74,7 +74,7 @@ class RunReport:
 
     @property
     def seconds(self) -> dict[str, float]:
-        """Processor seconds by step."""
+        """CPU seconds by step."""
         steps = dict.fromkeys(step for tally in self.tallies for step in tally.seconds)
         return {step: sum(tally.seconds.get(step, 0.0) for tally in self.tallies) for step in steps}
 
@@ -99,20 +99,20 @@ def make_triplets(
 ) -> RunReport:
     """Turn photos into shards of triplets below `output`, and return what this rank did.
 
-    The shards follow from the settings and the photos, whatever the number of workers and ranks and wherever an earlier
-    run was stopped. `analyser` is called once in each process that looks at photos.
+    The same settings and photos give the same shards, whatever the number of workers and ranks and wherever an earlier
+    run was stopped. `analyser` is called once in each process that analyses photos.
 
-    `photos`, `output`, `cache` and `preview` may be URLs (s3://, gs://, hf://); photos and output must be reachable by
-    all who work on the run.
+    `photos`, `output`, `cache` and `preview` may be URLs (s3://, gs://, hf://). Every rank must be able to reach photos
+    and output.
 
     Args:
-        executor: who makes the units (default: `workers` processes here).
-        flat: names of sub-folders in which every photo shows another person.
+        executor: makes this rank's units of work (default: `workers` local processes).
+        flat: names of sub-folders in which every photo shows a different person.
         cache: folder of the photos' records (default: `cache` in `output`).
-        encoder: without one, the filter does not look at identity.
+        encoder: without one, the filter ignores identity.
         generator: makes the surrogates of a share of the pairs (default: the blend makes all).
         preview: also write the contact sheet to this file.
-        patience: seconds without news after which other ranks' work is done here, see Crew.
+        patience: seconds without progress after which this rank takes over other ranks' work; see Crew.
     """
     began = time.time()
     settings = settings or TripletSettings()
@@ -162,8 +162,10 @@ def make_triplets(
 def _list_once(
     photos: Path, flat: Collection[str], output: Path, crew: Crew[Any], check: Callable[[PhotoList], None]
 ) -> PhotoList:
-    """The list of photos, which rank 0 makes and checks at every start. All ranks use the one that the run began with,
-    so that photos have the same stamps for all."""
+    """Return the list of photos, which rank 0 makes and checks at every start.
+
+    All ranks use the list that the run began with, so that they agree on the photos' stamps.
+    """
     file = output / PLAN / "photos.arrow"
 
     def make() -> None:

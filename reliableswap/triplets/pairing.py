@@ -1,4 +1,4 @@
-"""Who swaps with whom: partners alike in pose and light, and never the same person."""
+"""Pair photos for swapping: partners are similar in pose and light, and never the same person."""
 
 from __future__ import annotations
 
@@ -33,11 +33,12 @@ class Pair:
 
 @dataclass(frozen=True, eq=False)
 class Members:
-    """The photos of a split, and who is `a` in each of its slots. These arrays may be mapped files: a pair reads a few
-    rows of them.
+    """The photos of a split, and which of them is `a` in each of its slots.
 
-    photos (M,) of type MEMBER: position, person, pose and light of each photo; the photos of its person are those from
-    same[0] to same[1] in by_person (M,). first (slots,): the member that is `a`.
+    The arrays may be memory-mapped files: a pair reads only a few of their rows.
+
+    photos (M,) of type MEMBER: position, person, pose and light of each photo. by_person (M,): the members, sorted by
+    person; by_person[same[0]:same[1]] are those of the same person. first (slots,): the member that is `a`.
     """
 
     photos: np.ndarray
@@ -48,7 +49,7 @@ class Members:
     def of(
         cls, positions: np.ndarray, faces: np.ndarray, person: np.ndarray, slots: int, seed: int, split: str
     ) -> Members:
-        """The members at `positions` among all faces, sorted. Every photo is `a` once before any photo is `a` twice."""
+        """Make members of the faces at the sorted `positions`. Every photo is `a` once before any is `a` twice."""
         members = np.zeros(len(positions), MEMBER)
         members["photo"], members["person"] = positions, person[positions]
         for name in ("yaw", "pitch", "light"):
@@ -66,9 +67,9 @@ class Members:
 
 
 class Pairing:
-    """The pairs of one split. A pair follows from the seed, the number of its slot and the attempt alone.
+    """The pairs of one split. A pair depends only on the seed, the number of its slot and the attempt.
 
-    embeddings (N,D): of all photos, if there are any.
+    embeddings (N,D): identity vectors of all photos, or None.
     """
 
     def __init__(
@@ -84,14 +85,14 @@ class Pairing:
         )
 
     def pair(self, slot: int, attempt: int = 0) -> Pair:
-        """The pair of a slot."""
+        """Draw the pair of a slot."""
         rng = self.rng(slot, attempt)
         a = int(self._first[slot])
         b = self._partner(a, rng)
         return Pair(self._photo(a), self._photo(b), self._another(a, rng), self._another(b, rng))
 
     def another_photo(self, photo: int, rng: np.random.Generator) -> int:
-        """Any other photo of the split."""
+        """Draw any other photo of the split."""
         place = int(np.searchsorted(self.members["photo"], photo))
         other = int(rng.integers(len(self.members) - 1))
         return self._photo(other + (other >= place))
@@ -114,7 +115,7 @@ class Pairing:
         return int(candidates[within[0] if len(within) else excess.argmin()])
 
     def _another(self, one: int, rng: np.random.Generator) -> int | None:
-        """Another photo of the same person; with an encoder, only one that it finds similar enough."""
+        """Draw another photo of the same person, if there is one; with an encoder, only a similar enough one."""
         if self.settings.surrogates.singles:
             return None
         start, stop = self.members[one]["same"]

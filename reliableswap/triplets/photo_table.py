@@ -23,8 +23,10 @@ def write_photo_table(
     messages: Sequence[str],
     splits: Sequence[str],
 ) -> None:
-    """A row per photo: its split, why it is not used, the error if it can't be read, and its measures. splits: by
-    person."""
+    """Write a row for each photo: its split, why it is not used, the error if it can't be read, and its measures.
+
+    splits: by person.
+    """
 
     def write(draft: Path) -> None:
         with draft.open("w", newline="", encoding="utf-8") as stream:

@@ -28,7 +28,7 @@ class Shard:
 
 
 def cut(slots: Mapping[str, int], shard_pairs: int) -> list[Shard]:
-    """All shards of a run. slots: the number of pairs of each split."""
+    """List all shards of a run. slots: the number of pairs of each split."""
     shards = []
     for split, pairs in slots.items():
         count = -(-pairs // shard_pairs)
@@ -40,10 +40,10 @@ def cut(slots: Mapping[str, int], shard_pairs: int) -> list[Shard]:
 
 @dataclass
 class Tally:
-    """What became of a shard's pairs, and the processor seconds of each step.
+    """What became of a shard's pairs, and the CPU seconds of each step.
 
-    made_by: kept pairs by what made their surrogates. sources: source surrogates kept and failed; likeness: the sum of
-    their cosines with their photos.
+    made_by: number of kept pairs by the maker of their surrogates. sources: number of source surrogates kept and
+    failed. likeness: the sum of the kept source surrogates' cosines with their photos.
     """
 
     shard: Shard
@@ -57,13 +57,13 @@ class Tally:
 
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Count the processor time of a step."""
+        """Add the CPU time of a step."""
         start = time.process_time()
         yield
         self.seconds[name] = self.seconds.get(name, 0.0) + time.process_time() - start
 
     def about(self) -> dict[str, Any]:
-        """For the shard's metadata; without times, which differ from run to run."""
+        """Return the tally for the shard's metadata, without times, which differ from run to run."""
         return {
             "split": self.shard.split,
             "slots": [self.shard.start, self.shard.stop],

@@ -1,4 +1,4 @@
-"""Decide what a run does, before its shards are made: which photos are used, and who is `a` in each pair."""
+"""Plan a run before its shards are made: which photos are used, and which of them is `a` in each pair."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .settings import TripletSettings
 
 @dataclass(frozen=True)
 class Planner:
-    """Makes the plan of a run from complete records, in `folder`, and the table of photos beside it."""
+    """Writes the plan of a run, from complete records, to `folder`, and the table of photos beside it."""
 
     folder: Path
     photos: PhotoList
@@ -80,8 +80,10 @@ class Planner:
             write_array(plan.array(f"{split}-{name}"), array)
 
     def _read(self, faces: np.ndarray, vectors: Path) -> tuple[list[str], list[str], bool]:
-        """Fill in the measures of all faces and, if there are any, their vectors; the reasons and messages of the
-        photos without a face, and whether there are vectors."""
+        """Fill in the measures of all faces, and write their identity vectors, if any, to the file `vectors`.
+
+        Return the distinct reasons why photos have no face, a message for each photo, and whether there are vectors.
+        """
         reasons, messages = [""], [""] * len(self.photos)
         kept: np.memmap | None = None
         for number, (bucket, table) in enumerate(self.records.columns()):
@@ -114,6 +116,6 @@ class Planner:
 
 
 def _vectors(column: pa.ChunkedArray, found: np.ndarray) -> np.ndarray:
-    """(M,D) of a column of lists, where there is a face."""
+    """(M,D) the lists of a column in the rows that have a face."""
     lists = column.filter(pa.array(found)).combine_chunks()
     return np.asarray(pc.list_flatten(lists).to_numpy(zero_copy_only=False)).reshape(len(lists), -1)

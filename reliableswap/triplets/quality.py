@@ -16,7 +16,7 @@ from reliableswap.geometry.topology import topology
 from .settings import QualitySettings
 
 _SIDE = 128  # sharpness and light are measured on a crop of this size, whatever the crop's own
-_FACE = (slice(20, 116), slice(24, 104))  # from brows to chin and cheek to cheek on that crop
+_FACE = (slice(20, 116), slice(24, 104))  # from brows to chin and from cheek to cheek on that crop
 _LIGHT = 16  # side in cells of the grid on which light is measured
 _BURNT, _BLACK = 250, 6
 
@@ -58,8 +58,10 @@ def _grey(crop: np.ndarray) -> np.ndarray:
 
 
 def sharpness(crop: np.ndarray) -> float:
-    """The strength of the finest octave divided by that of the two coarser ones: 0.3 to 0.5 for a sharp face, 0.2 if
-    it is blurred by one pixel. As a ratio it does not depend on contrast."""
+    """Return the strength of the finest octave divided by that of the two coarser ones.
+
+    It is 0.3 to 0.5 for a sharp face, and 0.2 for one blurred by one pixel. As a ratio it does not depend on contrast.
+    """
     face = _grey(crop)[_FACE]
     once = cv2.GaussianBlur(face, (0, 0), 1.0)
     coarser = once - cv2.GaussianBlur(face, (0, 0), 4.0)
@@ -84,7 +86,7 @@ def covered_share(covers: Covers, mesh: np.ndarray, shape_hw: tuple[int, int]) -
 
 
 def light_slopes(crop: np.ndarray) -> tuple[float, float, float]:
-    """How much lighter the face is on the right than on the left, and below than above, and its contrast, in L."""
+    """Slopes of lightness to the right and down, across half the face, and the face's contrast, in units of L."""
     cells = cv2.resize(_grey(crop)[_FACE], (_LIGHT, _LIGHT), interpolation=cv2.INTER_AREA) / 2.55
     across = np.linspace(-1, 1, _LIGHT, dtype=np.float32)
     spread = float((across**2).mean())
@@ -94,9 +96,9 @@ def light_slopes(crop: np.ndarray) -> tuple[float, float, float]:
 
 
 def faults(measures: Any, settings: QualitySettings) -> dict[str, Any]:
-    """Why a photo can't be ground truth, the first reason first: whether it has that fault.
+    """Return, by reason, whether a photo is unfit as ground truth. The first reason that applies is the one to report.
 
-    measures: `Measures`, or the same fields of many photos as columns by attribute.
+    measures: `Measures`, or an object with the same attributes, each a column of many photos.
     """
     m = measures
     return {
@@ -110,7 +112,7 @@ def faults(measures: Any, settings: QualitySettings) -> dict[str, Any]:
 
 
 def quality(measures: Any) -> Any:
-    """0..1, for the better of two photos. It is a product: one bad measure makes a bad photo.
+    """Rate a photo from 0 to 1, to tell the better of two. It is a product: one bad measure makes a bad photo.
 
     measures: as for `faults`.
     """

@@ -29,9 +29,9 @@ from reliableswap.faces.visibility import Covers, source_and_target_covers
 from .duplicates import perceptual_hash
 from .quality import Measures, covered_share, measure
 
-_FORMAT = 8  # of the records; with another number all are made anew
+_FORMAT = 8  # version of the records; another number invalidates all existing ones
 _COVERS = 120  # side in cells of the stored covers
-# A reduced photo is good enough where a face is found with this score, and each crop's pixel has 1.5 of its own.
+# A reduced photo is good enough if its face has this score and the crop has at least 1.5 photo pixels per pixel.
 _SURE, _FINE = 0.9, 1 / 1.5
 _LEAST_SIDE = 512  # of a reduced photo in pixels
 
@@ -39,7 +39,7 @@ MEASURES = [name for name in Measures.__dataclass_fields__ if name != "light"]
 
 
 def recipe(size: int, pad: int, analyser: str, encoder: str | None) -> str:
-    """Everything besides the photo that decides a record."""
+    """Identify everything besides the photo that a record depends on."""
     weights = sorted(bundled("glasses").glob("*.safetensors"))  # covers depend on them
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in weights)).hexdigest()[:16]
     return json.dumps([_FORMAT, __version__, size, pad, analyser, encoder, digest])
@@ -67,7 +67,7 @@ class FaceKind:
 
     @property
     def entry(self) -> np.dtype:
-        """A padded crop, its mesh in its own pixels, and what covers it as a source and as a target."""
+        """The dtype of a padded crop, its mesh in crop pixels, and what covers it as a source and as a target."""
         side = self.size + 2 * self.pad
         covers = [(name, "u1", (_COVERS, _COVERS, 2)) for name in ("covers", "target_covers")]
         return np.dtype([("crop", "u1", (side, side, 3)), ("mesh", "<f4", (468, 3)), *covers])
@@ -93,7 +93,7 @@ class FaceKind:
         return Record(self._entry(padded, covers, target_covers), columns)
 
     def _look(self, photo: Photo, analyser: FaceAnalyser) -> tuple[np.ndarray, int, Face | None]:
-        """The photo, reduced if that shows the face as well, by how much it is reduced, and its largest face."""
+        """Return the photo, reduced if its face stays good enough, the factor of reduction, and its largest face."""
         image, reduction = read_reduced(photo, max(_LEAST_SIDE, 4 * self.size))
         face = largest_face(analyser, image)
         if reduction > 1 and (face is None or face.score < _SURE or _scale(self._matrix(face)) > _FINE):
@@ -102,7 +102,7 @@ class FaceKind:
         return image, reduction, face
 
     def _matrix(self, face: Face) -> np.ndarray:
-        """(2,3) from the photo to the padded crop."""
+        """(2,3) matrix from the photo to the padded crop."""
         return similarity(face.points5, TEMPLATES["arcface_128"].at(self.size) + self.pad)
 
     def _covers(self, face: AlignedFace) -> tuple[Covers, Covers]:
@@ -120,7 +120,7 @@ class FaceKind:
         return self.analyser(), self.encoder.load() if self.encoder else None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Another process loads the networks itself."""
+        """Leave out the networks: another process loads its own."""
         return {name: value for name, value in self.__dict__.items() if name != "_networks"}
 
 
@@ -129,14 +129,16 @@ def _scale(matrix: np.ndarray) -> float:
 
 
 def pack_covers(covers: Covers, side: int) -> np.ndarray:
-    """The maps of a picture of `side` pixels -> (120,120,2) uint8. The crop is aligned, so every face is about as large
-    in cells as the blend looks at it."""
+    """Resample the covers of a picture of `side` pixels to maps (120,120,2) uint8.
+
+    The crop is aligned, so every face is about as wide in cells as the copy on which covers are looked for.
+    """
     maps = cv2.resize(np.dstack(covers.on((side, side))), (_COVERS, _COVERS), interpolation=cv2.INTER_AREA)
     return np.rint(maps * 255).astype(np.uint8)
 
 
 def unpack_covers(maps: np.ndarray, side: int) -> Covers:
-    """The covers that were packed. Which of them are glasses is not kept: those stay on."""
+    """Unpack covers. Which of them are glasses is not stored, so a swap leaves the target's glasses on."""
     scale = _COVERS / side
     return Covers(np.float32(1 / 255) * maps, scale, np.full(2, -0.5), glasses.NONE)
 

@@ -1,4 +1,4 @@
-"""Rows of a shard that wait until all of them are made: beyond some megabytes on the disk, not in memory."""
+"""Hold the rows of a shard until all of them are made: beyond 32 MiB on disk, not in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an output folder is made of, so that a run which goes on is the same run."""
+"""Record what an output folder is made from, so that only the same run can resume in it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NAME = "run.json"
 def begin_run(
     output: Path, settings: TripletSettings, photos: PhotoList, made_with: Mapping[str, str | None]
 ) -> None:
-    """Note what the folder is made of, or raise if it was begun with something else."""
+    """Record what the folder is made from, or raise if it was begun with something else."""
     this = {
         "version": __version__,
         "settings": json.loads(settings.to_json()),

@@ -1,4 +1,4 @@
-"""What a run has decided before its shards are made: mapped files, of which a process reads the rows that it needs."""
+"""The plan of a run, made before its shards: memory-mapped files, of which a process reads only the rows it needs."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ FACE = np.dtype(
 
 @dataclass(frozen=True)
 class RunPlan:
-    """The plan `key` in a folder, which Planner writes. cache: the folder of the photos' records.
+    """The plan `key` in a folder, written by Planner. cache: the folder of the photos' records.
 
-    photos.arrow lists the photos. faces (N,) of type FACE: the measures of each photo's face, `place`, the number and
-    row of the array with its crop, and `why`, the reason against it. vectors (N,D): the identity of each face, if there
-    is an encoder. For each split, the arrays of Members.
+    photos.arrow lists the photos. faces (N,) of type FACE: the measures of each photo's face, `place` (number and row
+    of the array with its crop) and `why` (index of the reason for dropping it, or 0). vectors (N,D): the identity of
+    each face, if there is an encoder. For each split, the arrays of Members.
     """
 
     folder: Path
@@ -48,7 +48,7 @@ class RunPlan:
 
     @property
     def marker(self) -> Path:
-        """Written last: what is not an array."""
+        """The JSON file of everything but the arrays. It is written last, so it exists only if the plan is complete."""
         return self.folder / f"plan-{self.key}.json"
 
     def array(self, name: str) -> Path:
@@ -68,21 +68,21 @@ class RunPlan:
 
     @property
     def slots(self) -> dict[str, int]:
-        """Pairs to make by split."""
+        """Number of pairs to make by split."""
         return dict(self.about["slots"])
 
     @property
     def members(self) -> dict[str, int]:
-        """Photos to pair by split."""
+        """Number of photos to pair by split."""
         return dict(self.about["members"])
 
     @property
     def dropped(self) -> Counter[str]:
-        """Photos that are not used, by reason."""
+        """Number of unused photos by reason."""
         return Counter(self.about["dropped"])
 
     def people(self) -> list[str]:
-        """The names of those with usable photos."""
+        """Return the names of the people with usable photos."""
         used = np.unique(self.photos.person[self.faces["why"] == 0])
         return list(self.photos.people.take(used).to_pylist())
 
@@ -109,5 +109,5 @@ class RunPlan:
         return np.asarray(np.load(local_copy(self.array(name)), mmap_mode="r"))
 
     def __getstate__(self) -> dict[str, Any]:
-        """Another process maps the files itself."""
+        """Leave out the mapped files: another process maps its own."""
         return {"folder": self.folder, "key": self.key, "cache": self.cache}

@@ -1,4 +1,4 @@
-"""The settings of a run. All of them decide the content of the shards, and nothing else does."""
+"""The settings of a run: all those, and only those, that change the content of its shards."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class PairSettings:
 
 @dataclass(frozen=True)
 class Variation:
-    """Ranges of the blend's settings, which differ between surrogates so that no artefact can be learnt."""
+    """Ranges of the blend's settings, drawn anew for each surrogate so that no constant artefact can be learnt."""
 
     likeness: tuple[float, float] = (0.96, 1.0)
     shape: tuple[float, float] = (0.5, 1.0)
@@ -76,7 +76,7 @@ class Variation:
 class SourceVariation:
     """How a source surrogate differs from its photo: ranges, and the share of pictures in which something changes."""
 
-    max_turn: float = 18.0  # degrees; a photo does not show what a larger turn would
+    max_turn: float = 18.0  # degrees; a larger turn would show what the photo does not
     expression: tuple[float, float] = (0.4, 1.0)
     lit: float = 0.6
     recoloured: float = 0.8
@@ -87,7 +87,7 @@ class SourceVariation:
 
 @dataclass(frozen=True)
 class SurrogateSettings:
-    """Who makes surrogates, and how often."""
+    """What makes surrogates, and how often."""
 
     target_surrogate_share: float = setting(
         0.5,
@@ -167,10 +167,10 @@ class TripletSettings:
 
     @property
     def pad(self) -> int:
-        """Pixels of surroundings on each side while blending: reshaping draws background in from there."""
+        """Pixels of padding on each side while blending, from which reshaping draws in background."""
         return self.size // 8
 
     def to_json(self) -> str:
-        """The settings as shards and run.json store them."""
+        """Return the settings as shards and run.json store them."""
         values = dataclasses.asdict(self) | {"split": dataclasses.astuple(self.split)}
         return json.dumps(values, sort_keys=True)

@@ -28,13 +28,13 @@ from .surrogates.target import draw_recipe, synthesise
 if TYPE_CHECKING:
     from .surrogates.swapped import GeneratorSwap
 
-# Candidates whose identities are judged together. An encoder takes 16 faces at a time, and two are of one candidate.
+# Candidates whose identities are judged together: an encoder takes batches of 16 faces, two for each candidate.
 _TOGETHER = 8
 
 
 @dataclass(frozen=True)
 class ShardMaker:
-    """Makes one shard by a run's plan. Few of its faces are in memory at a time.
+    """Makes the shards of a run's plan, one per call. Few of its faces are in memory at a time.
 
     made_with: analyser, encoder and generator, for the shard's metadata. generator: makes the surrogates of a share of
     the pairs.
@@ -76,7 +76,7 @@ class ShardMaker:
     def _attempt(
         self, shard: Shard, slots: Sequence[int], attempt: int, tally: Tally, rows: RowStore
     ) -> None:
-        """Store the rows of those slots whose pairs pass the filter."""
+        """Make a pair for each slot, and store the rows of those that pass the filter."""
         pairing = self._pairing(shard.split)
         good: list[Candidate] = []
         for slot in slots:
@@ -134,7 +134,7 @@ class ShardMaker:
         return bool(pairing.rng(slot, attempt, purpose=2).random() < share)
 
     def _identities(self, candidates: Sequence[Candidate], tally: Tally) -> list[Identities | None]:
-        """Encode both surrogates of every candidate together: the encoder is quicker with many."""
+        """Encode both surrogates of all candidates together: the encoder is faster on batches."""
         known = self.plan.vectors
         if self._encoder is None or known is None or not candidates:
             return [None] * len(candidates)
@@ -146,7 +146,7 @@ class ShardMaker:
         ]
 
     def _sources(self, pairing: Pairing, one: Candidate, tally: Tally) -> dict[str, Source]:
-        """The source surrogates of a pair that is kept, where the settings ask for them."""
+        """Make the source surrogates of a kept pair, if the settings ask for them."""
         if not self.settings.surrogates.makes_sources:
             return {}
         maker = Sources(self.plan, self.settings, pairing, self._encoder)
@@ -198,6 +198,6 @@ class ShardMaker:
         return self.generator.load()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Another process loads the networks itself."""
+        """Leave out the networks and caches: another process loads its own."""
         lazy = ("_names", "_pairings", "_encoder", "_swap")
         return {name: value for name, value in self.__dict__.items() if name not in lazy}

@@ -33,7 +33,7 @@ class Sources:
     encoder: Encoder | None
 
     def of(self, pair: Pair, slot: int, attempt: int, tally: Tally) -> dict[str, Source]:
-        """The surrogates of a and b by side; none for a photo that gave no good one."""
+        """Return the surrogates of a and b by side, without those of which no draw was good enough."""
         found = {}
         for number, (side, photo) in enumerate((("a", pair.a), ("b", pair.b))):
             source = self._draw(photo, self.pairing.rng(slot, attempt, purpose=3 + number))
@@ -44,7 +44,7 @@ class Sources:
         return found
 
     def _draw(self, photo: int, rng: np.random.Generator) -> Source | None:
-        """The first of some draws that keeps the identity and turns no part of the face over."""
+        """Return the first draw that keeps the identity and folds little of the mesh, or None."""
         settings = self.settings
         face = self.plan.face(photo)
         for _ in range(settings.surrogates.source_tries):

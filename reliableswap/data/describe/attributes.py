@@ -26,7 +26,8 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "headwear": ("none", "hat"),
 }
 _MIRRORED = {"left": "right", "right": "left"}
-_YOUNG, _OLD, _DOUBT = 35.0, 55.0, 2.0  # years between the ages, and how near to them nothing is said
+# Limits between the ages in years, and how near to them nothing is said.
+_YOUNG, _OLD, _DOUBT = 35.0, 55.0, 2.0
 # Degrees of yaw from which a head is turned, and up to which it faces the camera.
 _TURNED, _FRONT = 20.0, 12.0
 _OPEN, _CLOSED = 0.18, 0.08  # gap between the lips in mouth widths
@@ -62,13 +63,13 @@ def of_measures(measures: Mapping[str, float | None]) -> dict[str, str]:
         "skin": _skin(measures.get("skin_l"), measures.get("skin_b")),
         "hair": _hair(measures),
     }
-    # Few men who show no beard by this measure are shaven: stubble is hardly seen.
+    # In a man, no beard by this measure does not mean "none": it hardly sees stubble, and few such men are shaven.
     found["beard"] = "none" if found["gender"] == "woman" else _bearded(measures.get("beard"))
     return {name: value for name, value in found.items() if value is not None}
 
 
 def of_label(label: Mapping[str, Any]) -> dict[str, str]:
-    """Attributes from a face API's label as ffhq_attributes.json has it; those in doubt are left out."""
+    """Attributes from a face API's label, as in ffhq_attributes.json; those in doubt are left out."""
     hair = label.get("hair", {})
     beard = max(label["facialHair"].get("beard", 0.0), label["facialHair"].get("sideburns", 0.0))
     covered = any(
@@ -138,7 +139,7 @@ def _skin(lightness: float | None, b: float | None) -> str | None:
 
 
 def _hair(measures: Mapping[str, float | None]) -> str | None:
-    """The colour of the hair by lightness, chroma and hue in Lab; None where little hair is seen or in doubt."""
+    """Return the colour of the hair by its mean Lab; None if little hair is seen, or if in doubt."""
     share, lightness, a, b = (measures.get(name) for name in ("hair", "hair_l", "hair_a", "hair_b"))
     if share is None or lightness is None or a is None or b is None or share < 0.05:
         return None

@@ -1,4 +1,4 @@
-"""Make described faces of photos: found and measured once, put into words, written as Parquet with a card."""
+"""Make described faces from photos: find and measure them once, put them into words, write Parquet with a card."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ _FEWEST = 4  # attributes that a face must have to be described
 
 @dataclass(frozen=True)
 class DescribeSettings:
-    """captions, rounds: captions of a face, and questions about each of its attributes. per_person: photos of a person
-    at most. seed: decides the wording."""
+    """captions, rounds: number of captions of a face, and of questions about each of its attributes. per_person: most
+    photos of a person. seed: of the wording."""
 
     captions: int = 6
     rounds: int = 3
@@ -54,7 +54,7 @@ class DescribeSettings:
 
 @dataclass(frozen=True)
 class DescribeReport:
-    """rows by split, the photos that were not used by reason, and how often each attribute has each value."""
+    """rows: by split; dropped: number of unused photos by reason; values: how often each attribute has each value."""
 
     rows: Mapping[str, int]
     dropped: Mapping[str, int]
@@ -86,8 +86,8 @@ def describe_photos(
 ) -> DescribeReport:
     """Measure and describe the largest face of every photo.
 
-    labels: by folder, a mapping from photos' names without extension to labels of a face API, which count before what
-    is measured.
+    labels: by folder, a mapping from photos' names without extension to labels of a face API, which take precedence
+    over measures.
     """
     chosen = _chosen(list_photos(photos, flat), settings.per_person)
     output = as_path(output)
@@ -132,7 +132,7 @@ def describe_photos(
 
 
 def _chosen(photos: Sequence[Photo], per_person: int) -> list[Photo]:
-    """At most so many photos of each person, the first by name."""
+    """Choose at most `per_person` photos of each person, the first by name."""
     seen: Counter[str] = Counter()
     chosen = []
     for photo in photos:
@@ -157,7 +157,7 @@ def _row(
     labelled: Sequence[str],
     settings: DescribeSettings,
 ) -> dict[str, Any]:
-    """The row of a face; its words follow from its attributes and its seed."""
+    """Make the row of a face. Its wording depends only on its attributes and its seed."""
     seed = _seed(settings.seed, photo.name)
     captions, asked = wording(attributes, seed, settings.captions, settings.rounds)
     return {

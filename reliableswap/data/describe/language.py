@@ -1,4 +1,4 @@
-"""Captions, questions and answers of attributes, and the attributes that a caption states."""
+"""Captions, questions and answers made from attributes, and the attributes that a caption states."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Asked:
 
 
 def caption(attributes: Attributes, rng: Rng, share: float = 1.0) -> str:
-    """A caption that states the attributes; with a share below 1, each is left out with the rest's probability.
+    """Draw a caption that states each attribute with the probability `share`.
 
     What most faces lack, such as a hat, is seldom mentioned.
     """
@@ -53,7 +53,7 @@ def caption(attributes: Attributes, rng: Rng, share: float = 1.0) -> str:
 
 
 def questions(attributes: Attributes, rng: Rng) -> list[Asked]:
-    """A question about every attribute whose value is known: two of three ask yes or no."""
+    """Draw a question about every attribute whose value is known. About two thirds are yes-or-no questions."""
     found = []
     for name, value in attributes.items():
         if name == "beard" and attributes.get("gender") == "woman" and rng.random() < 0.7:
@@ -100,7 +100,7 @@ def describe_question(rng: Rng) -> str:
 
 
 def fixed_questions() -> dict[str, tuple[str, dict[str, str]]]:
-    """One question for each attribute, with its answer to each value, for measuring."""
+    """One question for each attribute, with its answer to each value, for evaluation."""
     words = PERSONS[None][0]
     found = {name: (forms[0].format(**words), answers) for name, (forms, answers) in ASKED.items()}
     for name in ("makeup", "headwear"):

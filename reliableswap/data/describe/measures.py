@@ -1,4 +1,4 @@
-"""Numbers that our own networks measure of the largest face of a photo, its crop and its identity vector."""
+"""The largest face of a photo: its crop, its identity vector, and numbers that our own networks measure of it."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from reliableswap.imaging.colour import to_lab
 from reliableswap.safety.age import age_nets, open_age_network
 
 SIDE = 128
-TEMPLATE = "head_512"  # wide enough for hair, and little of what is behind
-_FORMAT = 1  # of the records; with another number all are made anew
+TEMPLATE = "head_512"  # wide enough for hair, with little background
+_FORMAT = 1  # version of the records; another number invalidates all existing ones
 _SMALLEST = 40.0  # pixels from cheek to cheek
-_INSIDE = 0.8  # share of the crop that the photo covers, at least
-# Crop of the network of age and gender: its side, and that in sizes of the face.
+_INSIDE = 0.8  # least share of the crop that lies within the photo
+# Crop for the network of age and gender: its side in pixels, and in sizes of the face.
 _AGE_SIDE, _FACE_IN_CROP = 224, 1.2
 _AGE_OUTPUTS = ["age_pred/Softmax:0", "gender_pred/Sigmoid:0"]
-_FEWEST = 40  # pixels of hair or skin that a colour is measured on
+_FEWEST = 40  # pixels of hair or skin that it takes to measure a colour
 
 MEASURES = (
     "years", "male", "glasses", "dark_lenses", "beard", "smile", "mouth", "yaw", "pitch", "roll",
@@ -66,7 +66,7 @@ class DescribedKind:
         return EncoderChoice(bundled("identity")).load()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Another process loads the networks itself."""
+        """Leave out the networks: another process loads its own."""
         return {}
 
     def __call__(self, photo: Photo) -> Record:
@@ -91,7 +91,7 @@ class DescribedKind:
 
 
 class _Seen:
-    """A face as the gate takes it, whose vectors are not known yet."""
+    """A face in the form that the age gate takes, without identity vectors."""
 
     def __init__(self, pixels: np.ndarray, face: Face) -> None:
         self.pixels, self.face = pixels, face
@@ -100,7 +100,7 @@ class _Seen:
 
 
 def measured(image: np.ndarray, face: Face) -> dict[str, float | None]:
-    """All of MEASURES but the gate's `probe`, of a face in a picture (H,W,3) uint8."""
+    """Measure all of MEASURES, except the gate's `probe`, of a face in a picture (H,W,3) uint8."""
     years, male = years_and_gender(image, face)
     parts = find_parts(image, face.mesh, bundled_visibility())
     yaw, pitch, roll = pose_of(face.mesh)

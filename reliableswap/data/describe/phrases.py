@@ -1,11 +1,11 @@
 """The wording of attributes: phrases of captions and forms of questions.
 
-{they}, {their} and {them} stand for a person; {value} for the value that a yes-or-no question asks about.
+{they} and {their} stand for a person, as in PERSONS.
 """
 
 from __future__ import annotations
 
-# What a caption may say of a value. Where a list is empty, nothing is said.
+# What a caption may say of a value.
 PHRASES: dict[str, dict[str, tuple[str, ...]]] = {
     "glasses": {
         "none": ("without glasses", "no glasses"),

@@ -39,7 +39,7 @@ FEATURES: dict[str, Any] = {
 
 
 def schema(about: Mapping[str, Any]) -> pa.Schema:
-    """The columns of a shard, and what it says about its making."""
+    """The columns of a shard, with metadata on how it was made."""
     asked = pa.list_(pa.struct({name: pa.string() for name in _QUESTION}))
     kinds: dict[str, pa.DataType] = dict.fromkeys(FEATURES, pa.string())
     kinds |= {"picture": pa.struct({"bytes": pa.binary(), "path": pa.string()}), "questions": asked}
@@ -53,7 +53,7 @@ def schema(about: Mapping[str, Any]) -> pa.Schema:
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]], about: Mapping[str, Any]) -> None:
-    """Write one shard whole; the same rows give the same bytes."""
+    """Write one shard atomically; the same rows give the same bytes."""
     table = pa.Table.from_pylist(list(rows), schema=schema(about))
     write_whole(path, lambda draft: pq.write_table(table, draft, compression="zstd", row_group_size=256))
 
@@ -91,7 +91,7 @@ class DescribedFaces:
 
 
 def read_rows(folder: Path, split: str) -> DescribedFaces:
-    """The rows of a split (train, validation or test) of a folder that `describe-data` wrote."""
+    """Read the rows of a split (train, validation or test) of a folder that `describe-data` wrote."""
     place = as_path(folder)
     shards = [local_copy(shard) for shard in sorted((place / "data").glob(f"{split}-*.parquet"))]
     if not shards:

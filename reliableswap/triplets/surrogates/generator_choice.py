@@ -1,6 +1,6 @@
 """Which earlier generator makes surrogates.
 
-Networks' code takes seconds to import, and most runs have no generator. So it is imported when a generator is loaded.
+The networks' code takes seconds to import, and most runs have no generator, so it is imported only by `load`.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GeneratorChoice:
-    """Which generator swaps; it can be sent to another process.
+    """Which generator swaps. It can be pickled for another process.
 
     folder: of a generator trained with the bundled encoders, or of a pipeline, which brings its own.
-    device: one of torch's, openvino or onnx.
+    device: a PyTorch device, openvino or onnx.
     """
 
     folder: Path

@@ -1,8 +1,8 @@
-"""A source-creating surrogate: from one real photo another picture of the same person.
+"""A source-creating surrogate: another picture of a person, made from one real photo.
 
-The head turns and the mouth and brows move as in another photo, light, colours and sharpness change, and now and then
-the background or glasses. So a photo of somebody who has only one can still be the truth of a training sample
-whose source is another picture of them.
+The head turns, and the mouth and brows move, as in another photo. Light, colours, sharpness and sometimes the
+background change, and glasses may be added. So even the only photo of a person can be the truth of a training sample
+whose source is another picture of that person.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from reliableswap.triplets.settings import SourceVariation
 from .target import folded_share
 
 _OPENED = 0.04  # a mouth that opens by more shows teeth, which come from the other photo
-_HEAD = 1.75  # the head with its hair, in sizes of the face's outline
-_LIDS = 0.3  # eye distances around the eyes over which they keep their own opening
+_HEAD = 1.75  # size of the head with its hair, as a multiple of the face's outline
+_LIDS = 0.3  # distance from the lids, in eye distances, from which on the expression changes in full
 _COLOURS = Augmentation(brightness=0.25, contrast=0.25, saturation=0.35, hue=8.0)
 
 
 @dataclass(frozen=True)
 class SourceRecipe:
-    """What became of a photo. turn: degrees; expression: the share of the other photo's."""
+    """How a photo was changed. turn: degrees; expression: the share of the other photo's expression."""
 
     turn: float
     expression: float
@@ -67,7 +67,7 @@ class SourceSurrogate:
 def another_picture(
     face: AlignedFace, other: AlignedFace, size: int, variation: SourceVariation, rng: np.random.Generator
 ) -> SourceSurrogate:
-    """A picture (size,size,3) of the person of a padded crop, with pose and expression after another padded crop."""
+    """Make a picture (size,size,3) of a padded crop's person, with pose and expression from another padded crop."""
     share = float(rng.uniform(*variation.expression))
     goal, turn = moved_mesh(face.mesh, other.mesh, float(rng.uniform(0.3, 1.0)) * variation.max_turn, share)
     picture = moved_picture(face, goal, other)
@@ -94,9 +94,9 @@ def another_picture(
 def moved_mesh(
     mesh: np.ndarray, other: np.ndarray, max_turn: float, expression: float
 ) -> tuple[np.ndarray, float]:
-    """(468,3) the mesh in another one's pose and expression, and by how many degrees its head turned.
+    """(468,3) the mesh in another one's pose and expression, and the turn of its head in degrees, at most max_turn.
 
-    The eyes keep their opening, since a photo of closed eyes cannot show them open. A turn ends at max_turn.
+    The eyes keep their opening, since a photo of closed eyes cannot show them open.
     """
     scale, rotation, shift = onto_mean_face(mesh)
     own = scale * mesh @ rotation + shift
@@ -113,7 +113,7 @@ def moved_mesh(
 
 
 def moved_picture(face: AlignedFace, goal: np.ndarray, other: AlignedFace) -> np.ndarray:
-    """(P,P,3) the photo with its face on the goal mesh; what an opened mouth shows is the other photo's."""
+    """(P,P,3) the photo with its face on the goal mesh. The inside of an opened mouth comes from the other photo."""
     shape = face.crop.shape[:2]
     width = regions.face_width(goal)
     around = reshape(face.crop, displacement(face.mesh, goal, shape))
@@ -138,7 +138,7 @@ def _away_from_eyes() -> np.ndarray:
 
 
 def _framing(mesh: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-    """(2,3) to the aligned crop of the mesh, a little off as analysers are."""
+    """(2,3) matrix to the aligned crop of the mesh, with small random errors like those of an analyser."""
     matrix = similarity(five_points(mesh), TEMPLATES["arcface_128"].at(size))
     angle, scale = float(rng.normal(0, 1.5)), float(np.exp(rng.normal(0, 0.015)))
     off = cv2.getRotationMatrix2D((size / 2, size / 2), angle, scale)
@@ -147,7 +147,7 @@ def _framing(mesh: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarra
 
 
 def _before_another_background(picture: np.ndarray, mesh: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The picture with what is far from the head replaced; the shoulders below stay."""
+    """Replace what is far from the head. Everything below the chin stays, and so do the shoulders."""
     size = picture.shape[0]
     behind = cv2.GaussianBlur(texture(rng, size), (0, 0), float(rng.uniform(1, 6)) * size / 128)
     width = regions.face_width(mesh)

@@ -37,7 +37,7 @@ from reliableswap.swap.subject import Subject
 from .generator_choice import GeneratorChoice
 from .target import Recipe, Surrogate, folded_share, with_girth
 
-# The neural engine's steps, one after the other: a worker has one thread.
+# The neural engine's steps in sequence: a worker has one thread.
 _DRAWN: tuple[Step, ...] = (reshape, texture, generate, detail, opacity, compose, expression, grain, tint)
 _LAID: tuple[Step, ...] = (reshape_roughly, texture, mix, opacity, foresee_expression, lay, grain, tint)
 _ENCODERS = ("identity", "fixer")
@@ -102,6 +102,6 @@ class GeneratorSwap:
 
 
 def _checksum(generator: Generator) -> str:
-    """Sixteen digits that name the generator's weights and settings."""
+    """Sixteen hexadecimal digits that identify the generator's weights and settings."""
     settings = (*generator.checksum_settings, *(name for name in _DECIDE if name in generator.config))
     return weights_checksum(generator, settings)[:16]

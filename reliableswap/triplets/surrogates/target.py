@@ -18,13 +18,13 @@ from reliableswap.swap.blend import blend_face
 from reliableswap.swap.settings import SwapSettings
 from reliableswap.triplets.settings import Variation
 
-BLEND = "blend"  # what made a surrogate, where it was no generator
+BLEND = "blend"  # `made_by` of surrogates that no generator made
 _DRAWN = tuple(one.name for one in dataclasses.fields(Variation) if one.name != "girth")
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a surrogate is made. girth: how much wider its jaw becomes, as a share of the face's width."""
+    """How a surrogate is made. girth: how much wider its jaw becomes, as a share of the jaw's width."""
 
     blend: SwapSettings
     girth: float = 0.0
