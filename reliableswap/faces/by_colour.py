@@ -70,10 +70,10 @@ class Colours:
 
     @cached_property
     def hair(self) -> np.ndarray:
-        """(H,W) the odds that a pixel is not skin; only where there is a `distance`."""
+        """(H,W) the probability that a pixel is not skin; only where there is a `distance`."""
         assert self.distance is not None
-        odds = (self.distance - self.limits) * 2.0
-        return np.asarray(1 / (1 + np.exp(-np.clip(odds, -30, 30))))
+        log_odds = (self.distance - self.limits) * 2.0
+        return np.asarray(1 / (1 + np.exp(-np.clip(log_odds, -30, 30))))
 
     @cached_property
     def features(self) -> np.ndarray:

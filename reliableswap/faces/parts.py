@@ -14,9 +14,9 @@ from reliableswap.geometry import regions
 from reliableswap.models.face_classes import CLASSES
 from reliableswap.runtime.arrays import ArrayNetwork, runnable
 
+from .activations import softmax
 from .align import apply, crop, inverse, to_planes, upright
 from .face import five_points
-from .odds import softmax
 
 SIZE = 128  # side of the crop in pixels
 SCALE = 3.4  # the crop's side in distances from eyes to mouth
@@ -25,19 +25,19 @@ OWN = ("skin", "brows", "eyes", "lips", "inner mouth", "beard")  # what belongs 
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """odds: (10,128,128) in 0..1, of each of CLASSES. matrix: (2,3) from the picture to that crop."""
+    """probabilities: (10,128,128) in 0..1, of each of CLASSES. matrix: (2,3) from the picture to that crop."""
 
-    odds: np.ndarray
+    probabilities: np.ndarray
     matrix: np.ndarray
 
     def of(self, *names: str) -> np.ndarray:
         """(128,128) in 0..1: a pixel of the crop shows one of these classes."""
-        return np.asarray(self.odds[[CLASSES.index(name) for name in names]].sum(0))
+        return np.asarray(self.probabilities[[CLASSES.index(name) for name in names]].sum(0))
 
     def features(self, mesh: np.ndarray) -> float:
         """How much of eyes or glasses, brows and mouth is seen where a mesh (468,3) of the picture has them: from 0,
         where it lies on something else, to 3."""
-        placed, shape = apply(self.matrix, mesh), self.odds.shape[1:]
+        placed, shape = apply(self.matrix, mesh), self.probabilities.shape[1:]
         places = (
             (regions.eyes(placed, shape), ("eyes", "glasses")),
             (regions.brows(placed, shape), ("brows",)),
@@ -56,13 +56,13 @@ class Parts:
         return cv2.warpAffine(plane, back, shape_hw[::-1], borderMode=cv2.BORDER_REPLICATE)
 
     def reduced(self, shape_hw: tuple[int, int], scale: float, shift: np.ndarray) -> dict[str, np.ndarray]:
-        """(H,W) the odds of each class in a copy of the picture, as `on` places them."""
-        planes = zip(CLASSES, self.odds, strict=True)
+        """(H,W) the probabilities of each class in a copy of the picture, as `on` places them."""
+        planes = zip(CLASSES, self.probabilities, strict=True)
         return {name: self.on(plane, shape_hw, scale, shift) for name, plane in planes}
 
     def moved(self, matrix: np.ndarray) -> Parts:
         """The same in another picture, to which the similarity `matrix` (2,3) leads."""
-        return Parts(self.odds, self.matrix @ np.vstack([inverse(matrix), (0, 0, 1)]))
+        return Parts(self.probabilities, self.matrix @ np.vstack([inverse(matrix), (0, 0, 1)]))
 
 
 def to_crop(mesh: np.ndarray, pad: int = 0) -> np.ndarray:

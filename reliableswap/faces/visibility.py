@@ -25,7 +25,9 @@ from .parts import Parts
 
 _WORK = 64.0  # width in pixels that faces are reduced to before covers are looked for
 _WEARS = 0.3  # probability from which a face wears glasses; rimless ones score low
-_AGREED = 0.67  # mean odds of glasses, by a VisibilityNet, where GlassesNet sees some; wrinkles and shadows have 0.6
+_AGREED = (
+    0.67  # mean probability that a VisibilityNet gives what GlassesNet found; wrinkles and shadows have 0.6
+)
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,15 +32,15 @@ BEARD, SKIN, WHITE = (40, 30, 25), (200, 150, 130), (240, 240, 240)
 def seen(ends: float, then: str = "skin", of: str = "hair", goes_on: float = 1.0) -> BeyondJaw:
     """A chin of `of` until a distance from the jaw and something else below; the rays are the crop's columns."""
     kind = np.where(ends > AT, CLASSES.index(of), CLASSES.index(then))
-    odds = np.zeros((len(CLASSES), 128, 128), np.float32)
+    probabilities = np.zeros((len(CLASSES), 128, 128), np.float32)
     for row, one in enumerate(kind):
-        odds[one, row] = 1
+        probabilities[one, row] = 1
     x, y = np.meshgrid(np.arange(len(jaw())), np.arange(STEPS))
     places = np.dstack([x, y]).astype(np.float32)
     rng = np.random.default_rng(0)
     colours = np.where((ends > AT)[:, None], BEARD, SKIN if then == "skin" else WHITE)
     colours = np.repeat(colours[:, None], len(jaw()), 1) + rng.integers(-8, 9, (STEPS, len(jaw()), 3))
-    parts = Parts(odds, np.eye(2, 3))
+    parts = Parts(probabilities, np.eye(2, 3))
     begins = np.ones(len(jaw()), np.float32)
     return BeyondJaw(parts, places, AT >= 0, colours.astype(np.uint8), begins, goes_on)
 
@@ -83,10 +83,10 @@ def changed_below(pipe: ReliableSwapPipeline, target: np.ndarray, **parts: np.nd
     if parts:
         known = before.target.parts
         assert known is not None
-        odds = known.odds.copy()
+        probabilities = known.probabilities.copy()
         for name, plane in parts.items():
-            odds[CLASSES.index(name)] = plane
-        told = before.target.knowing(parts=replace(known, odds=odds))
+            probabilities[CLASSES.index(name)] = plane
+        told = before.target.knowing(parts=replace(known, probabilities=probabilities))
         before = FaceJob.start(told, before.person, before.settings, before.networks).with_layers(
             **before.layers
         )
