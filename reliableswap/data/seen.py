@@ -1,6 +1,6 @@
 """What a face shows, found once and stored beside its picture: what covers it as a source, its bare skin, its glasses.
 
-These are three planes of 128x128 bytes over the whole crop: `hidden` and `bare` (as in visibility.Covers, strictly
+These are three planes of 128x128 bytes over the whole crop: `hidden` and `skin` (as in visibility.Covers, strictly
 judged) and glasses, in sixteen steps. They are stored one above the other in a PNG file of a few kilobytes; a face
 without glasses has the first two only.
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .aligned import AlignedFace
 
 SIDE = 128
-GLASSES = 2  # the plane after `hidden` and `bare`
+GLASSES = 2  # the plane after `hidden` and `skin`
 _STEP = 17  # of 255: sixteen steps from 0 to 255
 _HEIGHT = slice(20, 24)  # bytes of a PNG file that say how high it is
 

@@ -21,7 +21,7 @@ from .parts import OWN
 
 # Probability that a pixel is not the face's own over which it goes from visible to covered: of a target, of a source.
 _FOREIGN, _FOREIGN_STRICT = (0.6, 0.9), (0.25, 0.55)
-_BARE = (0.5, 0.8)  # probability of skin over which a pixel goes from other things to bare
+_SKIN = (0.5, 0.8)  # probability of skin over which a pixel goes from other things to bare skin
 _GLASSES = (0.01, 0.02)  # share of a face that looks like glasses between which it may wear some after all
 _BEHIND = 0.04  # of the face's width: how far beside background and hair a source's pixel is not trusted
 _BEYOND = 0.08  # of the face's width: how far a beard goes on beyond the mesh
@@ -40,7 +40,7 @@ def covered_by_parts(
     worn: np.ndarray,
     strict: bool,
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """(H,W), (H,W) and a number: `hidden`, `bare` and `bearded` of the face in a picture (H,W,3) uint8, as
+    """(H,W), (H,W) and a number: `hidden`, `skin` and `bearded` of the face in a picture (H,W,3) uint8, as
     visibility.Covers has them.
 
     probabilities: (H,W) in 0..1 of each class, by name. worn: (H,W) its glasses.
@@ -67,12 +67,10 @@ def covered_by_parts(
         hidden = np.maximum(hidden, cv2.dilate(behind, regions.disc(_BEHIND * width)))
         worn = cv2.dilate(worn, regions.disc(0.02 * width))
     hidden = regions.feathered(np.maximum(hidden, worn) * face, 0.008 * width)
-    bare, has_beard = (
-        face * rising(probabilities["skin"], _BARE),
-        bearded(lower_shares(probabilities, dark, mesh)),
-    )
+    skin = face * rising(probabilities["skin"], _SKIN)
+    has_beard = bearded(lower_shares(probabilities, dark, mesh))
     between = between * rising(has_beard, _SURE)  # a face in the shade is dark, too
-    return hidden, bare * (1 - hidden) * (1 - between), has_beard
+    return hidden, skin * (1 - hidden) * (1 - between), has_beard
 
 
 def _trust_in_glasses(glasses: np.ndarray, face: np.ndarray, worn: bool, strict: bool) -> float:

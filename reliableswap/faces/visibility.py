@@ -34,8 +34,8 @@ _AGREED = (
 class Covers:
     """What covers one face, on a reduced copy of its surroundings.
 
-    maps: (h,w,2) in 0..1. `hidden`: something is in front of the face. `bare`: skin, not hair, beard or lips. Both are
-    zero outside the face. A position p of the picture lies at (p + 0.5) * scale + shift on the maps.
+    maps: (h,w,2) in 0..1. `hidden`: something is in front of the face. `skin`: bare skin, not hair, beard or lips.
+    Both are zero outside the face. A position p of the picture lies at (p + 0.5) * scale + shift on the maps.
     glasses: frames and dark lenses, also outside the face.
     told: by a VisibilityNet; rules of colour are wrong too often for a generated face to give way to them.
     bearded: how certainly it has a beard, in 0..1; zero where rules of colour told.
@@ -49,21 +49,21 @@ class Covers:
     bearded: float = 0.0
 
     def at(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(H,W), (H,W) `hidden` and `bare` at positions (H,W,2) of the picture."""
-        hidden, bare = cv2.split(cv2.remap(self.maps, self._on_maps(positions), None, cv2.INTER_LINEAR))
-        return hidden, bare
+        """(H,W), (H,W) `hidden` and `skin` at positions (H,W,2) of the picture."""
+        hidden, skin = cv2.split(cv2.remap(self.maps, self._on_maps(positions), None, cv2.INTER_LINEAR))
+        return hidden, skin
 
     def _on_maps(self, positions: np.ndarray) -> np.ndarray:
         k, (x, y) = self.scale, self.shift
         return cv2.transform(positions, np.array([[k, 0, x + 0.5 * k], [0, k, y + 0.5 * k]]))
 
     def on(self, shape_hw: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-        """(H,W), (H,W) `hidden` and `bare` of the whole picture."""
+        """(H,W), (H,W) `hidden` and `skin` of the whole picture."""
         k = self.scale
         matrix = np.array([[k, 0, self.shift[0] + 0.5 * k], [0, k, self.shift[1] + 0.5 * k]])
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        hidden, bare = cv2.split(cv2.warpAffine(self.maps, matrix, shape_hw[::-1], flags=flags))
-        return hidden, bare
+        hidden, skin = cv2.split(cv2.warpAffine(self.maps, matrix, shape_hw[::-1], flags=flags))
+        return hidden, skin
 
 
 @dataclass(frozen=True)
@@ -137,8 +137,8 @@ def _covers_of_each(
     else:
         judge = partial(covered_by_colour, Colours(piece, moved, decided.mouth if decided else None), there)
     for strict in strictness:
-        hidden, bare, *bearded = judge(strict)
-        maps = np.dstack((hidden, bare)).astype(np.float32)
+        hidden, skin, *bearded = judge(strict)
+        maps = np.dstack((hidden, skin)).astype(np.float32)
         yield Covers(maps, scale, corner - 0.5, worn, parts is not None, *bearded)
 
 
