@@ -113,8 +113,10 @@ def measure(
 def _on(parts: FaceParts, shape: tuple[int, int]) -> np.ndarray:
     """(H,W) the likeliest class of every pixel of the picture; -1 beyond the crop."""
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    odds = [cv2.warpAffine(plane, parts.matrix, shape[::-1], flags=flags) for plane in parts.odds]
-    return np.where(np.sum(odds, 0) > 0.99, np.argmax(odds, 0), -1)
+    probabilities = [
+        cv2.warpAffine(plane, parts.matrix, shape[::-1], flags=flags) for plane in parts.probabilities
+    ]
+    return np.where(np.sum(probabilities, 0) > 0.99, np.argmax(probabilities, 0), -1)
 
 
 def report(tables: dict[str, Counts]) -> str:

@@ -93,9 +93,9 @@ def logistic_regression(samples: np.ndarray, labels: np.ndarray, ridge: float) -
     penalty[-1] = 1e-6  # the bias is free
     solution = np.zeros(terms.shape[1])
     for _ in range(25):
-        odds = 1 / (1 + np.exp(-np.clip(terms @ solution, -40, 40)))
-        hessian = (terms * (odds * (1 - odds) + 1e-4)[:, None]).T @ terms + np.diag(penalty)
-        step = np.linalg.solve(hessian, terms.T @ (labels - odds) - penalty * solution)
+        probabilities = 1 / (1 + np.exp(-np.clip(terms @ solution, -40, 40)))
+        hessian = (terms * (probabilities * (1 - probabilities) + 1e-4)[:, None]).T @ terms + np.diag(penalty)
+        step = np.linalg.solve(hessian, terms.T @ (labels - probabilities) - penalty * solution)
         solution += step
         if np.abs(step).max() < 1e-8:
             break

@@ -11,7 +11,7 @@ from reliableswap.errors import ReliableSwapError
 from reliableswap.media import check_output, read_picture
 from reliableswap.provenance.credentials import credentials
 from reliableswap.swap.attributes import Attributes
-from reliableswap.swap.settings import MOST_YEARS, SwapSettings
+from reliableswap.swap.settings import MAX_YEARS, SwapSettings
 
 from .common import (
     add_person_arguments,
@@ -163,14 +163,14 @@ def add_age_argument(parser: argparse.ArgumentParser) -> None:
         type=years,
         default=0.0,
         metavar="YEARS",
-        help=f"make the new face look older (such as +10) or younger (-10), by {MOST_YEARS:g} years at most",
+        help=f"make the new face look older (such as +10) or younger (-10), by {MAX_YEARS:g} years at most",
     )
 
 
 def years(text: str) -> float:
     value = float(text)
-    if not -MOST_YEARS <= value <= MOST_YEARS:
-        raise argparse.ArgumentTypeError(f"{text} is not between -{MOST_YEARS:g} and {MOST_YEARS:g} years")
+    if not -MAX_YEARS <= value <= MAX_YEARS:
+        raise argparse.ArgumentTypeError(f"{text} is not between -{MAX_YEARS:g} and {MAX_YEARS:g} years")
     return value
 
 

@@ -153,8 +153,8 @@ def _also_covered(seen: Tensor, batch: Batch) -> Tensor:
     opacity = F.interpolate(opacity, size=(SIDE, SIDE), mode=mode)
     low, high = _TAKEN_FOR_COVER
     cover = F.max_pool2d(((opacity - low) / (high - low)).clamp(0, 1), 3, 1, 1)
-    hidden, bare, glasses = seen.index_select(0, rows).split(1, 1)
-    left = torch.cat([torch.maximum(hidden, cover), bare * (1 - cover), glasses * (1 - opacity)], 1)
+    hidden, skin, glasses = seen.index_select(0, rows).split(1, 1)
+    left = torch.cat([torch.maximum(hidden, cover), skin * (1 - cover), glasses * (1 - opacity)], 1)
     return seen.index_copy(0, rows, left)
 
 

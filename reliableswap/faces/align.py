@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from reliableswap.geometry.resampling import crop_method
+from reliableswap.geometry.resampling import crop_interpolation
 
 _SEEN = 128  # side of the crops that networks see
 _AVERAGED = 1.25  # photo pixels per pixel of a larger crop above which they are averaged
@@ -148,10 +148,10 @@ def crop(
     return cv2.resize(large, (size, size), interpolation=cv2.INTER_AREA)
 
 
-def generators_crop(image: np.ndarray, matrix: np.ndarray, size: int, quick: bool = False) -> np.ndarray:
+def generator_crop(image: np.ndarray, matrix: np.ndarray, size: int, quick: bool = False) -> np.ndarray:
     """(size,size,C) the crop of a photo for a generator; quick: as for `resampling.sharp`."""
     most = 2.0 if size <= _SEEN and not quick else _AVERAGED
-    return crop(image, matrix, size, method=crop_method(size, quick), most=most)
+    return crop(image, matrix, size, method=crop_interpolation(size, quick), most=most)
 
 
 def align(

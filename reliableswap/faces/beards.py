@@ -23,10 +23,10 @@ _MIDDLE, _EDGE = 0.1, 0.03
 TERMS = 3 * (len(_CLASSES) + 1)
 
 
-def lower_shares(odds: Mapping[str, np.ndarray], dark: np.ndarray, mesh: np.ndarray) -> np.ndarray:
+def lower_shares(probabilities: Mapping[str, np.ndarray], dark: np.ndarray, mesh: np.ndarray) -> np.ndarray:
     """(15,) the shares of hair, beard, objects, skin and dark pixels on chin and cheeks, upper lip, and along the jaw.
 
-    odds: (H,W) in 0..1 of each class, by name. dark: (H,W) one where a pixel is as dark as a beard.
+    probabilities: (H,W) in 0..1 of each class, by name. dark: (H,W) one where a pixel is as dark as a beard.
     """
     shape, width = dark.shape, regions.face_width(mesh)
     face, lower = regions.oval(mesh, shape), regions.lower_face(mesh, shape)
@@ -36,7 +36,7 @@ def lower_shares(odds: Mapping[str, np.ndarray], dark: np.ndarray, mesh: np.ndar
         regions.upper_lip(mesh, shape),
         lower * (outer - inner),
     )
-    planes = [*(odds[name] for name in _CLASSES), dark]
+    planes = [*(probabilities[name] for name in _CLASSES), dark]
     return np.array([share_of(plane, place) for place in places for plane in planes], np.float32)
 
 
@@ -46,9 +46,9 @@ def bearded(shares: np.ndarray) -> float:
     return float(1 / (1 + np.exp(-np.clip(weights @ shares + bias, -30, 30))))
 
 
-def share_of(odds: np.ndarray, region: np.ndarray) -> float:
-    """Return the mean of odds (H,W) in a region (H,W)."""
-    return float((odds * region).sum() / max(float(region.sum()), 1.0))
+def share_of(plane: np.ndarray, region: np.ndarray) -> float:
+    """Return the mean of a plane (H,W) in a region (H,W)."""
+    return float((plane * region).sum() / max(float(region.sum()), 1.0))
 
 
 @lru_cache(maxsize=1)

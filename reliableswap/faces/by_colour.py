@@ -72,8 +72,8 @@ class Colours:
     def hair(self) -> np.ndarray:
         """(H,W) the probability that a pixel is not skin; needs a `distance`."""
         assert self.distance is not None
-        odds = (self.distance - self.limits) * 2.0
-        return np.asarray(1 / (1 + np.exp(-np.clip(odds, -30, 30))))
+        log_odds = (self.distance - self.limits) * 2.0
+        return np.asarray(1 / (1 + np.exp(-np.clip(log_odds, -30, 30))))
 
     @cached_property
     def features(self) -> np.ndarray:
@@ -87,14 +87,14 @@ class Colours:
         return regions.lower_face(self.mesh, self.shape) * hairlike(self.lab)
 
     @cached_property
-    def bare(self) -> np.ndarray:
+    def skin(self) -> np.ndarray:
         """(H,W) skin by its tone; needs a `distance`."""
         assert self.distance is not None
         return regions.skin(self.mesh, self.shape) * np.clip(_BARE_LIMIT + 0.5 - self.distance, 0, 1)
 
 
 def covered_by_colour(seen: Colours, worn: np.ndarray, strict: bool) -> tuple[np.ndarray, np.ndarray]:
-    """(H,W), (H,W) `hidden` and `bare` of a face, as in visibility.Covers; worn: (H,W) its glasses."""
+    """(H,W), (H,W) `hidden` and `skin` of a face, as in visibility.Covers; worn: (H,W) its glasses."""
     mesh, shape, width, face = seen.mesh, seen.shape, seen.width, seen.face
     if seen.distance is None:
         worn = worn * face
@@ -116,7 +116,7 @@ def covered_by_colour(seen: Colours, worn: np.ndarray, strict: bool) -> tuple[np
     hair = np.maximum(hair, worn)
     hair = np.maximum(hair, _over_mouth(seen, _MOUTH_MISSING_STRICT if strict else _MOUTH_MISSING))
     hair = regions.feathered(hair * face, 0.008 * width)
-    return hair, seen.bare * (1 - hair)
+    return hair, seen.skin * (1 - hair)
 
 
 def _from_outside(hair: np.ndarray, sure: np.ndarray, face: np.ndarray, width: float) -> np.ndarray:

@@ -21,7 +21,7 @@ from .parts import OWN
 
 # Probabilities of not being the face's own between which a pixel goes from visible to covered: of a target, a source.
 _FOREIGN, _FOREIGN_STRICT = (0.6, 0.9), (0.25, 0.55)
-_BARE = (0.5, 0.8)  # probabilities of skin between which a pixel goes from other things to bare
+_SKIN = (0.5, 0.8)  # probabilities of skin between which a pixel goes from other things to bare skin
 _GLASSES = (0.01, 0.02)  # shares of the face that look like glasses between which it may wear some after all
 _BEHIND = 0.04  # of the face's width: how far from background and hair a source's pixels are not trusted
 _BEYOND = 0.08  # of the face's width: how far a beard extends beyond the mesh
@@ -34,23 +34,28 @@ _MOUSTACHE, _BEARDED = (0.03, 0.08), (0.25, 0.4)
 
 
 def covered_by_parts(
-    odds: Mapping[str, np.ndarray], picture: np.ndarray, mesh: np.ndarray, worn: np.ndarray, strict: bool
+    probabilities: Mapping[str, np.ndarray],
+    picture: np.ndarray,
+    mesh: np.ndarray,
+    worn: np.ndarray,
+    strict: bool,
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """Return `hidden` (H,W), `bare` (H,W) and `bearded` of the face in a picture (H,W,3) uint8, as in
+    """Return `hidden` (H,W), `skin` (H,W) and `bearded` of the face in a picture (H,W,3) uint8, as in
     visibility.Covers.
 
-    odds: (H,W) in 0..1 of each class, by name. worn: (H,W) its glasses.
+    probabilities: (H,W) in 0..1 of each class, by name. worn: (H,W) its glasses.
     """
     shape, width, face = worn.shape, regions.face_width(mesh), regions.oval(mesh, worn.shape)
-    own = sum((odds[name] for name in OWN), np.zeros(shape, np.float32))
-    eyes = np.maximum(free_brows(odds["hair"], mesh, shape, width), regions.eyes(mesh, shape, 1.5))
+    own = sum((probabilities[name] for name in OWN), np.zeros(shape, np.float32))
+    eyes = np.maximum(free_brows(probabilities["hair"], mesh, shape, width), regions.eyes(mesh, shape, 1.5))
     eyes = cv2.dilate(eyes, regions.disc(0.02 * width))
     dark = dark_pixels(picture, mesh)
-    beard, between = _beard(odds, dark, mesh, strict)
-    own = own + odds["hair"] * regions.feathered(np.maximum(eyes, beard), 0.015 * width)
+    beard, between = _beard(probabilities, dark, mesh, strict)
+    own = own + probabilities["hair"] * regions.feathered(np.maximum(eyes, beard), 0.015 * width)
     # On a beard, a dark object counts as beard, as in by_colour.
-    own = own + odds["front"] * regions.feathered(beard * dark, 0.01 * width)
-    own = own + odds["glasses"] * (1 - _trust_in_glasses(odds["glasses"], face, bool(worn.any()), strict))
+    own = own + probabilities["front"] * regions.feathered(beard * dark, 0.01 * width)
+    glasses = probabilities["glasses"]
+    own = own + glasses * (1 - _trust_in_glasses(glasses, face, bool(worn.any()), strict))
     foreign = _FOREIGN_STRICT if strict else _FOREIGN
     hidden = rising(1 - own, foreign)
     if strict:  # include the shadow that covers cast
@@ -58,21 +63,22 @@ def covered_by_parts(
         # Hide skin near the background, which would be stretched with it where the mesh extends beyond the outline, and
         # skin near hair, where single strands lie on it. Not near a beard: the beard itself may be stretched.
         around = 1 - np.maximum(eyes, cv2.dilate(beard, regions.disc(_BEYOND * width)))
-        behind = rising((odds["background"] + odds["hair"]) * around, foreign)
+        behind = rising((probabilities["background"] + probabilities["hair"]) * around, foreign)
         hidden = np.maximum(hidden, cv2.dilate(behind, regions.disc(_BEHIND * width)))
         worn = cv2.dilate(worn, regions.disc(0.02 * width))
     hidden = regions.feathered(np.maximum(hidden, worn) * face, 0.008 * width)
-    bare, has_beard = face * rising(odds["skin"], _BARE), bearded(lower_shares(odds, dark, mesh))
+    skin = face * rising(probabilities["skin"], _SKIN)
+    has_beard = bearded(lower_shares(probabilities, dark, mesh))
     between = between * rising(has_beard, _SURE)  # a face in the shade is dark, too
-    return hidden, bare * (1 - hidden) * (1 - between), has_beard
+    return hidden, skin * (1 - hidden) * (1 - between), has_beard
 
 
-def _trust_in_glasses(odds: np.ndarray, face: np.ndarray, worn: bool, strict: bool) -> float:
+def _trust_in_glasses(glasses: np.ndarray, face: np.ndarray, worn: bool, strict: bool) -> float:
     """Return how far to trust the class glasses, in 0..1. Where GlassesNet found glasses, trust it for a source only:
     GlassesNet knows that eyes show through clear lenses. Else more than a corner of an eye must look like glasses."""
     if worn:
         return float(strict)
-    return float(rising(share_of(odds, face), _GLASSES))
+    return float(rising(share_of(glasses, face), _GLASSES))
 
 
 def dark_pixels(picture: np.ndarray, mesh: np.ndarray) -> np.ndarray:
@@ -85,7 +91,7 @@ def dark_pixels(picture: np.ndarray, mesh: np.ndarray) -> np.ndarray:
 
 
 def _beard(
-    odds: Mapping[str, np.ndarray], dark: np.ndarray, mesh: np.ndarray, strict: bool
+    probabilities: Mapping[str, np.ndarray], dark: np.ndarray, mesh: np.ndarray, strict: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """(H,W) where hair is a beard, and (H,W) where dark skin shows between its hairs and does not count as bare.
 
@@ -94,7 +100,7 @@ def _beard(
     """
     shape, width = dark.shape, regions.face_width(mesh)
     face, lower, lips = regions.oval(mesh, shape), regions.lower_face(mesh, shape), regions.lips(mesh, shape)
-    hair = odds["hair"] + odds["beard"] + odds["front"] * dark
+    hair = probabilities["hair"] + probabilities["beard"] + probabilities["front"] * dark
     around_mouth = lower * cv2.dilate(lips, regions.disc(0.12 * width)) * (1 - lips)
     begun = rising(share_of(hair, around_mouth), _MOUSTACHE)
     middle = lower * regions.eroded(face, 0.1 * width) * (1 - lips)

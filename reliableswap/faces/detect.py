@@ -10,9 +10,9 @@ import numpy as np
 
 from reliableswap.runtime.arrays import ArrayDetector, ArrayNetwork
 
+from .activations import sigmoid
 from .align import apply, crop, inverse, to_planes, upright
 from .face import Detection, Face, five_points
-from .odds import sigmoid
 
 _VIEW = 192  # pixels; the side of the views of a second look
 _LOOKS = ((48, False), (72, True), (110, False))  # the face's size in each view, and whether it is mirrored

@@ -18,8 +18,8 @@ from reliableswap.geometry.regions import disc
 from reliableswap.geometry.topology import topology
 from reliableswap.runtime.arrays import ArrayNetwork
 
+from .activations import sigmoid
 from .align import similarity, to_planes
-from .odds import sigmoid
 
 SIZE = (128, 64)  # width and height of the patch around the eyes
 # The patch on the canonical face, whose outer eye corners are 1 apart: left, top, pixels per unit.
@@ -75,15 +75,15 @@ def bundled_glasses() -> ArrayNetwork:
 class Glasses:
     """The glasses in a patch around the eyes, (64,128) in 0..1, and the matrix (2,3) from the picture to the patch."""
 
-    odds: np.ndarray
+    mask: np.ndarray
     matrix: np.ndarray
 
     def at(self, positions: np.ndarray) -> np.ndarray:
         """(H,W) in 0..1: glasses at positions (H,W,2) of the picture."""
-        if not self.odds.any():
+        if not self.mask.any():
             return np.zeros(positions.shape[:2], np.float32)
         places = cv2.transform(positions, self.matrix).astype(np.float32)
-        return cv2.remap(self.odds, places, None, cv2.INTER_LINEAR)
+        return cv2.remap(self.mask, places, None, cv2.INTER_LINEAR)
 
     def on(
         self, shape_hw: tuple[int, int], scale: float = 1.0, shift: np.ndarray | float = 0.0
@@ -92,7 +92,7 @@ class Glasses:
         there = np.array([[scale, 0, 0], [0, scale, 0]], np.float64)
         there[:, 2] = 0.5 * scale + shift - 0.5
         back = there @ np.vstack([cv2.invertAffineTransform(self.matrix), (0, 0, 1)])
-        return cv2.warpAffine(self.odds, back, shape_hw[::-1])
+        return cv2.warpAffine(self.mask, back, shape_hw[::-1])
 
 
 NONE = Glasses(np.zeros(SIZE[::-1], np.float32), np.eye(2, 3))
@@ -102,8 +102,7 @@ def find(picture: np.ndarray, mesh: np.ndarray, network: ArrayNetwork) -> Glasse
     """Find the pixels of a face's glasses in a picture (H,W,3) uint8 with a GlassesNet; it must wear some."""
     matrix = to_patch(mesh)
     (logits,) = network(to_planes(patch(picture, matrix)))
-    odds = sigmoid(logits[0, 0])
-    worn = rising(odds, _SEEN)
+    worn = rising(sigmoid(logits[0, 0]), _SEEN)
     # Close the holes left by reflections on lenses and by faint parts of the frame.
     worn = cv2.morphologyEx(worn, cv2.MORPH_CLOSE, disc(3))
     # Grow by a pixel: a remaining edge of a frame would show as a line.

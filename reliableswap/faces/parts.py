@@ -14,9 +14,9 @@ from reliableswap.geometry import regions
 from reliableswap.models.face_classes import CLASSES
 from reliableswap.runtime.arrays import ArrayNetwork, runnable
 
+from .activations import softmax
 from .align import apply, crop, inverse, to_planes, upright
 from .face import five_points
-from .odds import softmax
 
 SIZE = 128  # side of the crop in pixels
 SCALE = 3.4  # the crop's side in distances from eyes to mouth
@@ -25,19 +25,19 @@ OWN = ("skin", "brows", "eyes", "lips", "inner mouth", "beard")  # what belongs 
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """odds: (10,128,128) the probabilities of CLASSES on a crop. matrix: (2,3) from the picture to the crop."""
+    """probabilities: (10,128,128) those of CLASSES on a crop. matrix: (2,3) from the picture to the crop."""
 
-    odds: np.ndarray
+    probabilities: np.ndarray
     matrix: np.ndarray
 
     def of(self, *names: str) -> np.ndarray:
         """(128,128) the probability that a pixel of the crop shows one of these classes."""
-        return np.asarray(self.odds[[CLASSES.index(name) for name in names]].sum(0))
+        return np.asarray(self.probabilities[[CLASSES.index(name) for name in names]].sum(0))
 
     def features(self, mesh: np.ndarray) -> float:
         """Return how much of eyes or glasses, brows and mouth the crop shows where a mesh (468,3) of the picture has
         them: from 0, for a mesh that lies on something else, to 3."""
-        placed, shape = apply(self.matrix, mesh), self.odds.shape[1:]
+        placed, shape = apply(self.matrix, mesh), self.probabilities.shape[1:]
         places = (
             (regions.eyes(placed, shape), ("eyes", "glasses")),
             (regions.brows(placed, shape), ("brows",)),
@@ -59,12 +59,12 @@ class Parts:
 
     def reduced(self, shape_hw: tuple[int, int], scale: float, shift: np.ndarray) -> dict[str, np.ndarray]:
         """Return the probabilities (H,W) of each class in a copy of the picture, placed as in `on`."""
-        planes = zip(CLASSES, self.odds, strict=True)
+        planes = zip(CLASSES, self.probabilities, strict=True)
         return {name: self.on(plane, shape_hw, scale, shift) for name, plane in planes}
 
     def moved(self, matrix: np.ndarray) -> Parts:
         """Return the same parts in another picture; `matrix` (2,3) is the similarity to it."""
-        return Parts(self.odds, self.matrix @ np.vstack([inverse(matrix), (0, 0, 1)]))
+        return Parts(self.probabilities, self.matrix @ np.vstack([inverse(matrix), (0, 0, 1)]))
 
 
 def to_crop(mesh: np.ndarray, pad: int = 0) -> np.ndarray:

@@ -25,15 +25,15 @@ from .parts import Parts
 
 _WORK = 64.0  # width in pixels that larger faces are reduced to before the search for covers
 _WEARS = 0.3  # probability from which a face wears glasses; rimless ones score low
-_AGREED = 0.67  # VisibilityNet's least mean odds of glasses where GlassesNet sees some; wrinkles and shadows have 0.6
+_AGREED = 0.67  # VisibilityNet's least mean probability where GlassesNet sees glasses; wrinkles and shadows have 0.6
 
 
 @dataclass(frozen=True, eq=False)
 class Covers:
     """What covers one face, on a reduced copy of its surroundings.
 
-    maps: (h,w,2) in 0..1. `hidden`: something is in front of the face. `bare`: skin, not hair, beard or lips. Both are
-    zero outside the face. A position p of the picture lies at (p + 0.5) * scale + shift on the maps.
+    maps: (h,w,2) in 0..1. `hidden`: something is in front of the face. `skin`: bare skin, not hair, beard or lips.
+    Both are zero outside the face. A position p of the picture lies at (p + 0.5) * scale + shift on the maps.
     glasses: frames and dark lenses, also outside the face.
     told: a VisibilityNet found the covers; colour rules err too often for a generated face to give way to them.
     bearded: the probability of a beard; zero where colour rules found the covers.
@@ -47,21 +47,21 @@ class Covers:
     bearded: float = 0.0
 
     def at(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(H,W), (H,W) `hidden` and `bare` at positions (H,W,2) of the picture."""
-        hidden, bare = cv2.split(cv2.remap(self.maps, self._on_maps(positions), None, cv2.INTER_LINEAR))
-        return hidden, bare
+        """(H,W), (H,W) `hidden` and `skin` at positions (H,W,2) of the picture."""
+        hidden, skin = cv2.split(cv2.remap(self.maps, self._on_maps(positions), None, cv2.INTER_LINEAR))
+        return hidden, skin
 
     def _on_maps(self, positions: np.ndarray) -> np.ndarray:
         k, (x, y) = self.scale, self.shift
         return cv2.transform(positions, np.array([[k, 0, x + 0.5 * k], [0, k, y + 0.5 * k]]))
 
     def on(self, shape_hw: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-        """(H,W), (H,W) `hidden` and `bare` of the whole picture."""
+        """(H,W), (H,W) `hidden` and `skin` of the whole picture."""
         k = self.scale
         matrix = np.array([[k, 0, self.shift[0] + 0.5 * k], [0, k, self.shift[1] + 0.5 * k]])
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        hidden, bare = cv2.split(cv2.warpAffine(self.maps, matrix, shape_hw[::-1], flags=flags))
-        return hidden, bare
+        hidden, skin = cv2.split(cv2.warpAffine(self.maps, matrix, shape_hw[::-1], flags=flags))
+        return hidden, skin
 
 
 @dataclass(frozen=True)
@@ -134,8 +134,8 @@ def _covers_of_each(
     else:
         judge = partial(covered_by_colour, Colours(piece, moved, decided.mouth if decided else None), there)
     for strict in strictness:
-        hidden, bare, *bearded = judge(strict)
-        maps = np.dstack((hidden, bare)).astype(np.float32)
+        hidden, skin, *bearded = judge(strict)
+        maps = np.dstack((hidden, skin)).astype(np.float32)
         yield Covers(maps, scale, corner - 0.5, worn, parts is not None, *bearded)
 
 

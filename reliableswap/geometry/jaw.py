@@ -13,7 +13,7 @@ from .topology import topology
 
 _LIPS = [13, 14]  # points of both lips, between which the rays begin
 _EARS = 361, 132  # points of the outline below the ears
-_SIDES = 0.25  # value of `along` up to which nothing lies beyond the jaw: beside the ears there is no throat
+_SIDES = 0.25  # value of `jaw_position` up to which nothing lies beyond the jaw: beside the ears there is no throat
 
 
 @lru_cache(maxsize=1)
@@ -25,15 +25,15 @@ def jaw() -> np.ndarray:
 
 
 @lru_cache(maxsize=1)
-def along() -> np.ndarray:
+def jaw_position() -> np.ndarray:
     """(R,) float32 how far along the jaw the rays lie, from 0 at the ears to 1 at the chin."""
     return np.asarray(np.sin(np.linspace(0, np.pi, len(jaw()))) ** 2, np.float32)
 
 
 @lru_cache(maxsize=1)
-def shortening() -> np.ndarray:
+def reach_factor() -> np.ndarray:
     """(R,) float32 factors on distances beyond the jaw, from 0 beside the ears to 1 at the chin."""
-    return rising(along(), (_SIDES, 1.0))
+    return rising(jaw_position(), (_SIDES, 1.0))
 
 
 def on_rays(mesh: np.ndarray, distances: Sequence[float]) -> np.ndarray:
@@ -42,7 +42,7 @@ def on_rays(mesh: np.ndarray, distances: Sequence[float]) -> np.ndarray:
     rays = points - mesh[_LIPS, :2].mean(0)
     rays *= regions.face_width(mesh) / np.maximum(np.linalg.norm(rays, axis=1, keepdims=True), 1e-3)
     out = np.array(distances, np.float32)[:, None]
-    return np.asarray(points + np.where(out > 0, out * shortening(), out)[..., None] * rays, np.float32)
+    return np.asarray(points + np.where(out > 0, out * reach_factor(), out)[..., None] * rays, np.float32)
 
 
 @lru_cache(maxsize=4)

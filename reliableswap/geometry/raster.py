@@ -91,7 +91,7 @@ def rasterise(mesh: np.ndarray, shape_hw: tuple[int, int], triangles: np.ndarray
     return _raster(_painted(x, y, z, outside_mouth, shape_hw), shape_hw, corners, _inverses(x, y))
 
 
-def other_side(mesh: np.ndarray, shape_hw: tuple[int, int], reduced: float = 1.0) -> np.ndarray:
+def mirror_positions(mesh: np.ndarray, shape_hw: tuple[int, int], reduced: float = 1.0) -> np.ndarray:
     """(h,w,2) for each pixel of a face (468,3), the corresponding position on its other side; -2 outside the face.
 
     reduced: the factor by which the picture is smaller than `shape_hw`; positions are in its pixels.

@@ -18,7 +18,7 @@ _LARGE = 1_000_000  # pixels from which a picture is resampled bicubically, in a
 _NETWORKS = 128  # side of the crops that networks see; they were trained on bilinear ones
 
 
-def sharp(shape: Sequence[int], quick: bool = False) -> int:
+def interpolation_for(shape: Sequence[int], quick: bool = False) -> int:
     """Return the OpenCV interpolation for a picture (H,W,...) that people will look at.
 
     Lanczos, or bicubic for large pictures, which are rarely sharp to the pixel. quick: bicubic in any case, as for the
@@ -32,9 +32,9 @@ def is_large(shape: Sequence[int]) -> bool:
     return shape[0] * shape[1] >= _LARGE
 
 
-def crop_method(size: int, quick: bool = False) -> int:
-    """Return the OpenCV interpolation from a photo into a crop of that side; `quick` as for `sharp`."""
-    return cv2.INTER_LINEAR if size <= _NETWORKS else sharp((size, size), quick)
+def crop_interpolation(size: int, quick: bool = False) -> int:
+    """Return the OpenCV interpolation from a photo into a crop of that side; `quick` as for `interpolation_for`."""
+    return cv2.INTER_LINEAR if size <= _NETWORKS else interpolation_for((size, size), quick)
 
 
 def read_points(picture: np.ndarray, positions: np.ndarray, kernel: int) -> np.ndarray:

@@ -22,7 +22,7 @@ import numpy as np
 
 from .raster import rasterise
 from .regions import face_width
-from .resampling import put, read_points, sharp
+from .resampling import interpolation_for, put, read_points
 from .topology import POINTS, topology
 
 # The filter gives an expectation, shrunk by what one photo cannot tell; this undoes about half of the shrinkage.
@@ -30,7 +30,7 @@ PERSON_GAIN = 1.5
 MIN_MOVE = 1 / 64  # pixels; smaller displacements count as none
 _SEAM = 4.0  # least pixels over which a displacement drawn to whole pixels passes to the next
 _STRAIN_CELL = 4  # side in pixels of the cells in which a displacement's rate of change is measured
-_MOST_DRAWN = 12.0  # largest power that draws fractions towards whole pixels
+_MAX_POWER = 12.0  # largest power that draws fractions towards whole pixels
 _REACH = 0.45  # face widths from the outline over which the background moves along
 _FIELD_WIDTH = 40.0  # the face's width in pixels at which the displacement is computed: it is smooth
 
@@ -145,7 +145,7 @@ def moved_share(move: np.ndarray, quick: bool = False) -> np.ndarray:
     return cv2.threshold(far, float(np.nextafter(least, np.float32(0))), 0, cv2.THRESH_TOZERO)[1]
 
 
-def crisp(move: np.ndarray) -> np.ndarray:
+def snap_to_pixels(move: np.ndarray) -> np.ndarray:
     """(H,W,2) a displacement whose fractions of a pixel are drawn towards whole pixels.
 
     Sampling between pixels blurs, most of all halfway. Here neighbourhoods move by whole pixels, and between two of
@@ -161,7 +161,7 @@ def crisp(move: np.ndarray) -> np.ndarray:
             strain = cv2.max(strain, np.abs(slope))
     # A fraction t of half a pixel becomes t ** power, whose steep part must be wide enough.
     steep = np.clip(np.float32(_SEAM) * strain, 1e-3, 0.5)
-    power = np.minimum(np.float32(-np.log(2)) / np.log1p(-steep), np.float32(_MOST_DRAWN))
+    power = np.minimum(np.float32(-np.log(2)) / np.log1p(-steep), np.float32(_MAX_POWER))
     power = cv2.resize(power, (width, height), interpolation=cv2.INTER_LINEAR)
     drawn = []
     for plane in cv2.split(move):
@@ -179,25 +179,25 @@ def reshape(
     move: np.ndarray,
     quick: bool = False,
     share: np.ndarray | None = None,
-    by_whole_pixels: bool = False,
+    snap: bool = False,
 ) -> np.ndarray:
     """(H,W,3) uint8 the picture warped by a displacement (H,W,2); bit-identical where that is negligible.
 
-    quick: as for `resampling.sharp` and `moved_share`. share: the result of moved_share, if known.
-    by_whole_pixels: apply `crisp` to the displacement; in a clip that would flicker.
+    quick: as for `resampling.interpolation_for` and `moved_share`. share: the result of moved_share, if known.
+    snap: apply `snap_to_pixels` to the displacement; in a clip that would flicker.
     """
     moves = (moved_share(move, quick) if share is None else share) > 0
     left, top, width, height = cv2.boundingRect(moves.view(np.uint8))
     where = slice(top, top + height), slice(left, left + width)
     warped, moved = picture.copy(), np.flatnonzero(moves[where])
     if len(moved):
-        if by_whole_pixels:
-            move, window = crisp(move[where]), (slice(0, height), slice(0, width))
+        if snap:
+            move, window = snap_to_pixels(move[where]), (slice(0, height), slice(0, width))
             places = origins(move, window) + np.array([left, top], np.float32)
         else:
             places = origins(move, where)
         positions = places.reshape(-1, 2).take(moved, axis=0)
         piece = picture[where].copy()
-        put(piece, moved, read_points(picture, positions, sharp(picture.shape, quick)))
+        put(piece, moved, read_points(picture, positions, interpolation_for(picture.shape, quick)))
         warped[where] = piece
     return warped

@@ -13,19 +13,19 @@ import numpy as np
 from .ramps import rising
 from .raster import Raster, rasterise
 from .regions import away_from, mouth_opening
-from .resampling import in_rows, put, read_points, sharp, to_bytes
+from .resampling import in_rows, interpolation_for, put, read_points, to_bytes
 from .topology import checked_mesh, checked_picture, topology
 from .trust import inside_lips, scale_between, trust
 
 LIP_PULL = 0.45  # how far the lips' points move towards the outer ring to stay clear of the teeth
 # The middle of the upper and lower lip, at their outer and inner edges.
 _OUTER_LIPS, _INNER_LIPS = [0, 17], [13, 14]
-ENOUGH = 0.9  # validity from which a pixel needs nothing from the face's other half
-_COPIES, _MOST_COPIES = 8, 4  # reduced copies of a source per halving of its size, and how many are kept
+FULLY_VALID = 0.9  # validity from which a pixel needs nothing from the face's other half
+_COPIES, _MAX_COPIES = 8, 4  # reduced copies of a source per halving of its size, and how many are kept
 # Fraction of the face that only its mirrored half shows, over which the halves come to meet softly.
-_TURNED = 0.15, 0.25
-_WELL = 0.5, ENOUGH  # validity of the other half over which it takes over where the halves meet
-_LEFT = 2e-3  # factor on a half's validity where the other half has taken over
+_MIRRORED_ONLY = 0.15, 0.25
+_TAKEOVER = 0.5, FULLY_VALID  # validity of the other half over which it takes over where the halves meet
+_RESIDUAL = 2e-3  # factor on a half's validity where the other half has taken over
 
 # Positions (H,W,2) in the source -> (H,W) in 0..1 where something covers its face, and (H,W) where its skin is bare.
 CoversAt = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -33,11 +33,11 @@ CoversAt = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 @dataclass(frozen=True, eq=False)
 class Texture:
-    """image: (H,W,3) uint8. validity: (H,W) in 0..1. bare: (H,W) in 0..1, where the image shows bare skin."""
+    """image: (H,W,3) uint8. validity: (H,W) in 0..1. skin: (H,W) in 0..1, where the image shows bare skin."""
 
     image: np.ndarray
     validity: np.ndarray
-    bare: np.ndarray
+    skin: np.ndarray
 
 
 def reenact(
@@ -52,27 +52,27 @@ def reenact(
     """Warp the source's texture onto the target's mesh, whose raster is given.
 
     What is covered, hidden or turned away in the source is taken from the mirrored half of its face where that shows
-    it, and is not valid otherwise. quick: as for `resampling.sharp`. seam: pixels of the target over which one half
-    blends into the other beside what the source does not show, which shades its surroundings.
+    it, and is not valid otherwise. quick: as for `resampling.interpolation_for`. seam: pixels of the target over which
+    one half blends into the other beside what the source does not show, which shades its surroundings.
     """
     scale = scale_between(source_mesh, target_mesh)
     own, mirrored = trust(source_mesh, target_mesh)
-    picture = source.at_scale(scale) if isinstance(source, Copies) else Sampled(source, scale)
-    kernel = sharp(raster.shape, quick)
+    picture = source.at_scale(scale) if isinstance(source, Copies) else Sampler(source, scale)
+    kernel = interpolation_for(raster.shape, quick)
     if not len(raster.pixels):
         empty = np.zeros(raster.shape, np.float32)
         return Texture(np.zeros((*raster.shape, 3), np.uint8), empty, empty)
-    positions, validity, bare = _shown(raster, source_mesh, own, covers_at)
+    positions, validity, skin = _shown(raster, source_mesh, own, covers_at)
     image = picture.at(positions, kernel)
-    if np.count_nonzero(validity < ENOUGH) > 0.01 * len(validity):
+    if np.count_nonzero(validity < FULLY_VALID) > 0.01 * len(validity):
         away = _trusted_more(raster, validity, seam) if seam else np.ones_like(validity)
         lacking = np.flatnonzero(validity * away < 1)
         beside, before = raster.only(lacking), validity[lacking]
-        positions, shown, bare_mirrored = _shown(beside, source_mesh[topology().mirror], mirrored, covers_at)
+        positions, shown, skin_mirrored = _shown(beside, source_mesh[topology().mirror], mirrored, covers_at)
         other = picture.at(positions, kernel)
         gained = float((shown * (1 - before)).sum()) / len(validity)
-        softly = float(rising(gained, _TURNED))
-        before = before * (1 + softly * rising(shown, _WELL) * (away[lacking] - 1))
+        softly = float(rising(gained, _MIRRORED_ONLY))
+        before = before * (1 + softly * rising(shown, _TAKEOVER) * (away[lacking] - 1))
         both = before + shown * (1 - before)
         share = before / np.maximum(both, 1e-6)
         mixed = image.take(lacking, axis=0).astype(np.float32) - other
@@ -80,17 +80,17 @@ def reenact(
         mixed += other
         put(image[None], lacking, to_bytes(mixed))
         validity[lacking] = np.maximum(validity[lacking], both)
-        bare[lacking] = bare_mirrored + share * (bare[lacking] - bare_mirrored)
+        skin[lacking] = skin_mirrored + share * (skin[lacking] - skin_mirrored)
     whole = np.zeros((*raster.shape, 3), np.uint8)
     put(whole, raster.pixels, image)
-    return Texture(whole, raster.plane(validity), raster.plane(bare))
+    return Texture(whole, raster.plane(validity), raster.plane(skin))
 
 
 def _trusted_more(raster: Raster, validity: np.ndarray, seam: float) -> np.ndarray:
     """(N,) a factor on a validity (N,): nearly 0 where that is low, rising to 1 over the `seam` pixels around it."""
-    low = raster.plane((validity < ENOUGH).astype(np.float32))
+    low = raster.plane((validity < FULLY_VALID).astype(np.float32))
     # Keep a little for places that the other half does not show either.
-    return np.maximum(away_from(low, seam).ravel()[raster.pixels], _LEFT)
+    return np.maximum(away_from(low, seam).ravel()[raster.pixels], _RESIDUAL)
 
 
 def _shown(
@@ -102,8 +102,8 @@ def _shown(
     positions, shown = np.column_stack([x, y]), np.maximum(shown, 0)
     if covers_at is None:
         return positions, shown, np.ones_like(shown)
-    hidden, bare = (plane.ravel()[: len(shown)] for plane in covers_at(in_rows(positions)))
-    return positions, shown * (1 - hidden), bare
+    hidden, skin = (plane.ravel()[: len(shown)] for plane in covers_at(in_rows(positions)))
+    return positions, shown * (1 - hidden), skin
 
 
 def warp_texture(
@@ -145,14 +145,14 @@ def lips_stretch(source_mesh: np.ndarray, target_mesh: np.ndarray) -> float:
     return float((other / np.maximum(own, 1e-3)).max()) * scale_between(source_mesh, target_mesh)
 
 
-def mouths_ratio(source_mesh: np.ndarray, target_mesh: np.ndarray) -> float:
+def mouth_width_ratio(source_mesh: np.ndarray, target_mesh: np.ndarray) -> float:
     """Ratio of the wider mouth's width to the other's: 1 if they are equal, more if one of them smiles."""
     own, other = (float(np.linalg.norm(mesh[61] - mesh[291])) for mesh in (source_mesh, target_mesh))
     ratio = max(own, 1e-3) / (max(other, 1e-3) * scale_between(source_mesh, target_mesh))
     return max(ratio, 1 / ratio)
 
 
-class Sampled:
+class Sampler:
     """A picture (H,W,C) to sample at positions, reduced first if `scale` of its pixels fall into one."""
 
     def __init__(self, picture: np.ndarray, scale: float) -> None:
@@ -176,22 +176,22 @@ class Sampled:
 class Copies:
     """A picture (H,W,C) that is sampled repeatedly at similar scales, such as a clip's source; keeps reduced copies.
 
-    A copy is up to 9 % larger than `Sampled` would make it, so that the next frames can use it too.
+    A copy is up to 9 % larger than `Sampler` would make it, so that the next frames can use it too.
     """
 
     picture: np.ndarray
-    _kept: dict[int, Sampled] = field(default_factory=dict)
+    _kept: dict[int, Sampler] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def at_scale(self, scale: float) -> Sampled:
+    def at_scale(self, scale: float) -> Sampler:
         """Return the picture for sampling where `scale` of its pixels fall into one."""
         if scale <= 1.5:
-            return Sampled(self.picture, scale)
+            return Sampler(self.picture, scale)
         step = math.floor(_COPIES * math.log2(scale))
         with self._lock:
             found = self._kept.get(step)
             if found is None:
-                while len(self._kept) >= _MOST_COPIES:
+                while len(self._kept) >= _MAX_COPIES:
                     self._kept.pop(next(iter(self._kept)))
-                found = self._kept[step] = Sampled(self.picture, 2 ** (step / _COPIES))
+                found = self._kept[step] = Sampler(self.picture, 2 ** (step / _COPIES))
             return found

@@ -19,19 +19,19 @@ from torch.nn import functional as F
 from .measures_torch import precise
 from .topology import topology
 from .trust import MIN_AREA, STRETCH_LIMITS, inside_lips, rigid_triangles, surroundings
-from .warp import ENOUGH, LIP_PULL
+from .warp import FULLY_VALID, LIP_PULL
 
 _LIP_PAIRS = ((13, 82, 312), (14, 87, 317))  # upper and lower, as in regions.mouth_opening
 
 
 @dataclass(frozen=True, eq=False)
 class Warped:
-    """For N pixels: image (B,3,1,N) in 0..255; validity and bare (B,1,1,N) in 0..1, as in warp.Texture; covered
+    """For N pixels: image (B,3,1,N) in 0..255; validity and skin (B,1,1,N) in 0..1, as in warp.Texture; covered
     (B,1,1,N), 1 for pixels of the mesh and 0 for padding."""
 
     image: Tensor
     validity: Tensor
-    bare: Tensor
+    skin: Tensor
     covered: Tensor
 
 
@@ -65,12 +65,12 @@ def warp(
     shown = found[..., 4:].mT.clamp(min=0)[:, None] * (1 - covers[:, :1]) * covered
     first, second = shown.split(1, 2)
     # A face that shows nearly all of itself takes nothing from its other half.
-    lacking = ((first < ENOUGH) * covered).sum(3, keepdim=True) > 0.01 * covered.sum(3, keepdim=True)
+    lacking = ((first < FULLY_VALID) * covered).sum(3, keepdim=True) > 0.01 * covered.sum(3, keepdim=True)
     second = second * lacking
     validity = first + second * (1 - first)
     share = torch.where(lacking, first / validity.clamp(min=1e-6), 1.0)
-    image, bare = (one[:, :, 1:].lerp(one[:, :, :1], share) for one in (images, covers[:, 1:]))
-    return Warped(image, validity, bare * covered, covered)
+    image, skin = (one[:, :, 1:].lerp(one[:, :, :1], share) for one in (images, covers[:, 1:]))
+    return Warped(image, validity, skin * covered, covered)
 
 
 def read_places(

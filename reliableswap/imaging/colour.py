@@ -15,7 +15,7 @@ import numpy as np
 # One person's skin varies about as much as another's; a larger ratio of deviations comes from light or hair.
 DEVIATION_RATIOS = (0.8, 1.25)
 LIGHT_RATIOS = (0.4, 2.5)
-# Limits on how far local means may differ from another face's, where room is 1: log ratio of L, and units of a and b.
+# Limits on how far local means may differ from another face's, at tolerance 1: log ratio of L, and units of a and b.
 _LIGHT_LIMIT, _TINT_LIMIT = 0.07, 3.0
 # Variation over a face's skin of light that is not hard: standard deviations of log L, a and b.
 _EVEN = 0.12, 3.0, 3.0
@@ -24,13 +24,15 @@ _EVEN_SLOPE = 1.25
 # Ratios of light's squared slope to the other side's from which it begins to count as hard, and fully counts as hard.
 _HARDER = 1.5, 2.2
 _STEEP_REACH = 2.4  # sigma of the blur that averages squared slopes, in sigmas of the local means
-MOST_DETAIL = 1.2  # factor by which fine detail may grow with the light in large photos
+MAX_DETAIL_GAIN = 1.2  # factor by which fine detail may grow with the light in large photos
 MIN_CHROMA = 2.0  # least chroma assumed for skin, even in a black and white photo
 # Fractions of skin's lightness and tint up to which a pixel is hair, and from which on it may be skin.
 _SKIN_LIGHT, _SKIN_TINT = (0.5, 0.8), (0.5, 0.85)
 # Standard deviations below the skin's L over which pixels come to count as dark as hair, and that range's least width.
 _DARKER, _LEAST_DARKER = (1.0, 3.0), 4.0
-_BLACK = 8.0  # of L: how much darker hair may become than by the light alone, because real contrasts differ
+_MAX_DARKENING = (
+    8.0  # of L: how much darker hair may become than by the light alone, because real contrasts differ
+)
 SKIN_LIKE = 0.5  # fraction of the skin's tint from which pixels take a small shift in full
 KEPT_TINT = 0.9  # least fraction that a pixel keeps of the tint that scaling would leave it
 _MONOCHROME_NOISE = 4  # grey levels by which JPEG may separate the channels of a black and white photo
@@ -128,11 +130,13 @@ def match(
     return cv2.merge([moved[0], *_shift_tint(planes[1:], shifts, [*mean[1:].astype(np.float32)])])
 
 
-def lit_dark(lab: np.ndarray, before: np.ndarray, reference: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def relight_dark(
+    lab: np.ndarray, before: np.ndarray, reference: np.ndarray, weight: np.ndarray
+) -> np.ndarray:
     """(H,W,3) Lab that was matched to a reference, its dark pixels brought back to their former ratio to the skin's L.
 
     Light multiplies, so a shift that suits the weighted skin (H,W) turns hair grey in brighter light and black in
-    dimmer light. Pixels that the match has made darker may stay darker by up to `_BLACK`.
+    dimmer light. Pixels that the match has made darker may stay darker by up to `_MAX_DARKENING`.
     """
     if weight.sum() < 1e-3:
         return lab
@@ -142,7 +146,7 @@ def lit_dark(lab: np.ndarray, before: np.ndarray, reference: np.ndarray, weight:
     near, far = (float(mean[0] - times * deviation[0]) for times in _DARKER)
     share = np.clip((near - dark) / max(near - far, _LEAST_DARKER), 0, 1)
     step = dark * np.float32(wanted[0] / max(float(mean[0]), 1.0)) - light
-    step = np.where(step > 0, np.maximum(step - _BLACK, 0), step)
+    step = np.where(step > 0, np.maximum(step - _MAX_DARKENING, 0), step)
     return cv2.merge([np.asarray(light + share * step, np.float32), *tint])
 
 
@@ -152,11 +156,11 @@ def match_light(
     weight: np.ndarray,
     sigma: float,
     strength: float = 1.0,
-    most_detail: float = np.inf,
+    max_detail_gain: float = np.inf,
 ) -> np.ndarray:
     """(H,W,3) Lab with the reference's local means over the weighted pixels; detail is scaled with the light.
 
-    sigma: pixels over which a mean is local. most_detail: largest factor on detail, because dark areas are noisy.
+    sigma: pixels over which a mean is local. max_detail_gain: largest factor on detail, because dark areas are noisy.
     """
     if weight.sum() < 1e-3 or strength == 0:
         return lab
@@ -166,7 +170,7 @@ def match_light(
     # Light multiplies what skin reflects. L is close to a cube root of that, so a ratio of light is a ratio of L.
     gain = np.clip(wanted[0] / np.maximum(own[0], 1.0), *LIGHT_RATIOS)
     share = np.clip(light / np.maximum(0.7 * own[0], 1.0), 0, 1) * np.float32(strength)
-    light = light + np.float32(strength) * (_lit(light, own[0], gain, most_detail) - light)
+    light = light + np.float32(strength) * (_lit(light, own[0], gain, max_detail_gain) - light)
     shifts = [share * (b - a) for a, b in zip(own[1:], wanted[1:], strict=True)]
     return cv2.merge([light, *_shift_tint(tint, shifts, own[1:])])
 
@@ -210,7 +214,7 @@ def even_light(
     light, *tint = cv2.split(lab)
     means = cv2.split(maps[..., 3:])
     share = np.clip(light / np.maximum(0.7 * means[0], 1.0), 0, 1)
-    light = _lit(light, means[0], np.exp(-brighter), MOST_DETAIL)
+    light = _lit(light, means[0], np.exp(-brighter), MAX_DETAIL_GAIN)
     return cv2.merge([light, *_shift_tint(tint, [-share * shift for shift in shifts], means[1:])])
 
 
@@ -257,11 +261,12 @@ def _hard_light(
 
 
 def limit_light(
-    lab: np.ndarray, reference: np.ndarray, weight: np.ndarray, sigma: float, room: np.ndarray
+    lab: np.ndarray, reference: np.ndarray, weight: np.ndarray, sigma: float, tolerance: np.ndarray
 ) -> np.ndarray:
     """(H,W,3) Lab whose local means over the weighted pixels are within limits of the reference's.
 
-    sigma: pixels over which a mean is local. room (H,W): a factor on the limits; where it is 0, the means become equal.
+    sigma: pixels over which a mean is local. tolerance (H,W): a factor on the limits; where it is 0, the means become
+    equal.
     """
     if weight.sum() < 1e-3:
         return lab
@@ -269,8 +274,10 @@ def limit_light(
     light, *tint = cv2.split(lab)
     ratio = np.log(np.maximum(own[0], 1.0) / np.maximum(wanted[0], 1.0))
     share = np.clip(light / np.maximum(0.7 * own[0], 1.0), 0, 1)
-    light = _lit(light, own[0], np.exp(-_beyond(ratio, _LIGHT_LIMIT * room)), MOST_DETAIL)
-    shifts = [-share * _beyond(a - b, _TINT_LIMIT * room) for a, b in zip(own[1:], wanted[1:], strict=True)]
+    light = _lit(light, own[0], np.exp(-_beyond(ratio, _LIGHT_LIMIT * tolerance)), MAX_DETAIL_GAIN)
+    shifts = [
+        -share * _beyond(a - b, _TINT_LIMIT * tolerance) for a, b in zip(own[1:], wanted[1:], strict=True)
+    ]
     return cv2.merge([light, *_shift_tint(tint, shifts, own[1:])])
 
 
@@ -323,9 +330,9 @@ def warmth(lab: np.ndarray, reference: np.ndarray, weight: np.ndarray) -> float:
     return max(0.0, float(grey[1:] @ tint) / max(float(np.linalg.norm(tint)) * float(grey[0]), 1e-3))
 
 
-def _lit(light: np.ndarray, mean: np.ndarray, gain: np.ndarray, most_detail: float) -> np.ndarray:
-    """(H,W) L times a gain, which is at most `most_detail` for detail about the local mean."""
-    most = np.minimum(gain, np.float32(most_detail))
+def _lit(light: np.ndarray, mean: np.ndarray, gain: np.ndarray, max_detail_gain: float) -> np.ndarray:
+    """(H,W) L times a gain, which is at most `max_detail_gain` for detail about the local mean."""
+    most = np.minimum(gain, np.float32(max_detail_gain))
     return np.asarray(light * most + mean * (gain - most), np.float32)
 
 

@@ -63,7 +63,7 @@ def _lower_resolution(image: np.ndarray, rng: Rng) -> np.ndarray:
     return cv2.resize(small, (width, height), interpolation=method)
 
 
-def texture(rng: Rng, size: int) -> np.ndarray:
+def random_texture(rng: Rng, size: int) -> np.ndarray:
     """(size,size,3) uint8 a random picture without a face: flat colour, clouds or stripes, with shapes on it."""
     kind = rng.integers(0, 4)
     if kind == 1:

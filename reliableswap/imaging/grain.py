@@ -19,8 +19,8 @@ EQUAL_RATIO = 1.3  # octaves whose strengths differ by less than this ratio coun
 _FINEST = 0.7  # sigma in pixels of the blur that removes the finest octave; doubled for each further one
 _COARSEST = 1 / 60  # face widths; coarser structure is the face itself
 _MIN_GAIN = 0.15  # an octave is never scaled down further
-_LEAST_OCTAVES = 2
-_MOST_GAIN = 1.6  # an octave is never scaled up further
+_MIN_OCTAVES = 2
+_MAX_GAIN = 1.6  # an octave is never scaled up further
 _WHOLE = 4  # full-size pictures in Octaves.smooth
 # Sigma of the blur after each halving, in the halved picture's pixels: it doubles too, less the blur of resizing.
 _HALVED = float(np.sqrt((_FINEST * 2 ** (_WHOLE - 2)) ** 2 - 0.25))
@@ -124,14 +124,14 @@ def detail_change(
     picture, reference, lender: (H,W,3) RGB in 0..255. face, skin: masks (H,W). Tiny faces are left as they are.
 
     A warped face has lost fine detail; one that was rounded to 8 bits several times has more noise in its colours than
-    a photo, whose file stores colours at half its size. Beyond `_MOST_GAIN`, noise would be amplified, so what is still
+    a photo, whose file stores colours at half its size. Beyond `_MAX_GAIN`, noise would be amplified, so what is still
     missing is taken from the lender, in brightness and on the skin alone.
     """
     if np.count_nonzero(face > 0.5) < _MIN_PIXELS:
         return np.zeros(picture.shape, np.float32)
     ours, theirs = Octaves.of(picture, face_width), Octaves.of(reference, face_width)
     gains = theirs.strengths(face, _FROM_RGB) / np.maximum(ours.strengths(face, _FROM_RGB), 1e-3)
-    limited = np.clip(gains, _MIN_GAIN, _MOST_GAIN)
+    limited = np.clip(gains, _MIN_GAIN, _MAX_GAIN)
     change = ours.weighted(_TO_RGB @ ((limited - 1)[..., None] * _FROM_RGB))
     # The details of two faces are independent, so their variances add up.
     missing = np.sqrt(np.clip(1 - np.square(limited[:, 0] / np.maximum(gains[:, 0], 1e-6)), 0, 1))
@@ -143,4 +143,4 @@ def detail_change(
 
 def _octave_count(face_width: float) -> int:
     """How many octaves are finer than a face's features."""
-    return max(_LEAST_OCTAVES, 1 + int(np.log2(max(_COARSEST * face_width / _FINEST, 1))))
+    return max(_MIN_OCTAVES, 1 + int(np.log2(max(_COARSEST * face_width / _FINEST, 1))))

@@ -12,12 +12,12 @@ import numpy as np
 from reliableswap.errors import ReliableSwapError
 
 from .colour import to_lab, to_rgb
-from .degrade import Rng, texture
+from .degrade import Rng, random_texture
 from .overlay import Overlay
 
-_SIDE = 256  # longer side that cut-outs are reduced to
-_STRANDS = 0.25  # how often strands of hair are drawn instead of pasting a cut-out
-_MADE = 0.25  # how often a shape is made up instead of pasting a cut-out
+_CUTOUT_SIDE = 256  # longer side that cut-outs are reduced to
+_STRAND_SHARE = 0.25  # how often strands of hair are drawn instead of pasting a cut-out
+_SHAPE_SHARE = 0.25  # how often a shape is made up instead of pasting a cut-out
 _HAIR = np.array(
     [[22, 18, 16], [48, 32, 22], [84, 58, 36], [150, 112, 66], [196, 164, 112], [120, 118, 116]], float
 )
@@ -57,15 +57,15 @@ class Occluders:
                 self.cutouts.append((path.relative_to(folder).as_posix(), _reduced(picture)))
         if not self.cutouts:
             raise ReliableSwapError(
-                f"{folder} has no .png or .webp pictures with an alpha channel to put in front"
+                f"{folder} has no .png or .webp pictures with an alpha channel to use as occluders"
             )
 
     def draw(self, picture: np.ndarray, mesh: np.ndarray, rng: Rng) -> Occluder:
         """Draw an occluder for a face (S,S,3) uint8 with its mesh (468,3)."""
         kind = rng.random()
-        if kind < _STRANDS:
+        if kind < _STRAND_SHARE:
             made = _strands(mesh, picture.shape[0], rng)
-        elif kind < _STRANDS + _MADE or not self.cutouts:
+        elif kind < _STRAND_SHARE + _SHAPE_SHARE or not self.cutouts:
             made = _shape(mesh, picture.shape[0], rng)
         else:
             name, cutout = self.cutouts[int(rng.integers(len(self.cutouts)))]
@@ -92,7 +92,7 @@ def paste(picture: np.ndarray, occluder: Occluder, rng: Rng) -> np.ndarray:
 def _reduced(picture: np.ndarray) -> np.ndarray:
     """(H,W,4) BGRA -> (h,w,4) RGBA, at most 256 px on its longer side."""
     picture = cv2.cvtColor(picture, cv2.COLOR_BGRA2RGBA)
-    factor = _SIDE / max(picture.shape[:2])
+    factor = _CUTOUT_SIDE / max(picture.shape[:2])
     if factor < 1:
         picture = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
     return picture
@@ -104,7 +104,7 @@ def _placed(name: str, cutout: np.ndarray, mesh: np.ndarray, size: int, rng: Rng
     face = float((high - low).max())
     middle, angle = (low + high) / 2, float(rng.uniform(-40, 40))
     if name.startswith("hair"):  # the cut-out's square was laid around the face it was cut from
-        scale = face * rng.uniform(0.85, 1.25) / (0.5 * _SIDE)
+        scale = face * rng.uniform(0.85, 1.25) / (0.5 * _CUTOUT_SIDE)
         place, angle = middle + face * rng.normal((0, 0.05), (0.12, 0.1)), float(rng.normal(0, 8))
     elif name.startswith("masks"):
         scale = face * rng.uniform(0.75, 1.1) / max(cutout.shape[:2])
@@ -171,7 +171,7 @@ def _shape(mesh: np.ndarray, size: int, rng: Rng) -> Occluder:
             ((float(centre[0]), float(centre[1])), (face * 2, max(2.0, float(extent[0]))), angle)
         )
         cv2.fillConvexPoly(opacity, box.astype(np.int32), 1.0)
-    return Occluder(texture(rng, size), opacity)
+    return Occluder(random_texture(rng, size), opacity)
 
 
 def _strands(mesh: np.ndarray, size: int, rng: Rng) -> Occluder:

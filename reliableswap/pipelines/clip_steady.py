@@ -35,7 +35,7 @@ class ClipSteady:
         """Return a face with its smoothed covers. Its region must be as the clip shows it, without swaps."""
         pixels, mesh = subject.pixels, subject.mesh
         covers = self._covers(one.track, one.frame, pixels, mesh, networks.glasses, subject.parts)
-        return subject.knowing(covers=covers)
+        return subject.with_results(covers=covers)
 
     def of(self, one: TrackedFace) -> Steady:
         """Return the function with which a FaceJob of that face smooths its decisions."""
@@ -64,7 +64,7 @@ class TargetVectors:
         if not found:
             return subject
         fixed = [v_fix for _, v_fix in found if v_fix is not None]
-        return subject.knowing(
+        return subject.with_results(
             v_id=mean_direction([v_id for v_id, _ in found]),
             v_fix=mean_direction(fixed) if fixed else None,
         )

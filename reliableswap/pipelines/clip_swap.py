@@ -14,7 +14,7 @@ import numpy as np
 from reliableswap.errors import ReliableSwapError
 from reliableswap.faces.track import TrackedFace
 from reliableswap.provenance.label import FrameLabel
-from reliableswap.swap.engines import Step, engine_of, parts_of, run, steps_of
+from reliableswap.swap.engines import Step, engine_of, run, stages_of, steps_of
 from reliableswap.swap.job import FaceJob
 from reliableswap.swap.networks import Networks
 from reliableswap.swap.person import Person
@@ -157,7 +157,7 @@ class FrameSwapper:
             return BegunFace(face.one, error=str(error))
 
     def _parts(self, one: TrackedFace) -> tuple[tuple[Step, ...], ...]:
-        return parts_of(engine_of(self.sources[one.person], self.engine), self.networks)
+        return stages_of(engine_of(self.sources[one.person], self.engine), self.networks)
 
     def _known(self, subject: Subject, one: TrackedFace) -> Subject:
         """Return the face with its person's vectors, if the clip is smoothed over time."""
@@ -175,7 +175,7 @@ class FrameSwapper:
         *before, last = self._parts(one)
         if job is None:  # the faces that it touches may have been swapped by now
             seen = Subject.around(result.pixels, one.face, self.name, self.networks)
-            subject = self._known(seen.knowing(covers=subject.covers, parts=subject.parts), one)
+            subject = self._known(seen.with_results(covers=subject.covers, parts=subject.parts), one)
             job = run(tuple(chain(*before)), self._job(subject, one))
         job = run(last, job)
         if not result.changed:

@@ -151,12 +151,12 @@ class LiveSwap:
             self._gates.add_face(subject)
         known = self._vectors
         if known is not None and known.track == self._track and time - known.time < _VECTORS_EVERY:
-            subject = subject.knowing(**known.values)
+            subject = subject.with_results(**known.values)
         elif self._networks.identity is not None:
             self._vectors = _Vectors(self._track, time, {"v_id": subject.v_id, "v_fix": subject.v_fix})
         glasses, parts = self._networks.glasses, subject.parts
         covers = self._covers(self._track, self._frame, subject.pixels, subject.mesh, glasses, parts)
-        return subject.knowing(covers=covers)
+        return subject.with_results(covers=covers)
 
     def _put_on(self, subject: Subject, out: np.ndarray) -> None:
         job = run(

@@ -149,7 +149,7 @@ def _subjects(picture: Picture, faces: Mapping[int, Face], networks: Networks) -
 def _attributes(job: FaceJob) -> dict[str, str]:
     """Return which parts came from whom, where that differs from a plain swap."""
     chosen = job.settings.attributes.changed
-    if chosen.get("glasses") == "source" and not (job.source.covers.glasses.odds > 0.5).any():
+    if chosen.get("glasses") == "source" and not (job.source.covers.glasses.mask > 0.5).any():
         chosen["glasses"] = "source, who wears none"
     if job.settings.attributes.beard == "auto" and job.only_target_bearded > 0.5:
         chosen["beard"] = "target, as the source has none"

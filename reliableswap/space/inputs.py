@@ -10,7 +10,7 @@ from typing import Any
 from reliableswap.errors import ReliableSwapError
 from reliableswap.pipelines.image import Engine
 from reliableswap.swap.attributes import Attributes
-from reliableswap.swap.settings import MOST_YEARS, SwapSettings
+from reliableswap.swap.settings import MAX_YEARS, SwapSettings
 
 from .limits import MAX_SOURCES
 
@@ -80,13 +80,9 @@ def parse_attributes(given: Any) -> dict[str, str]:
 
 def check_age(years: Any) -> float:
     """Return a client's change of age; raise unless it is a number in the range."""
-    if (
-        isinstance(years, bool)
-        or not isinstance(years, (int, float))
-        or not -MOST_YEARS <= years <= MOST_YEARS
-    ):
+    if isinstance(years, bool) or not isinstance(years, (int, float)) or not -MAX_YEARS <= years <= MAX_YEARS:
         raise ReliableSwapError(
-            f"age is {years!r}; choose a number of years from {-MOST_YEARS:g} to {MOST_YEARS:g}"
+            f"age is {years!r}; choose a number of years from {-MAX_YEARS:g} to {MAX_YEARS:g}"
         )
     return float(years)
 

@@ -48,7 +48,7 @@ class Attributes:
         known = [one.name for one in fields(cls)]
         unknown = [name for name in given or {} if name not in known]
         if unknown:
-            raise ReliableSwapError(f"unknown attribute {', '.join(unknown)}; choose of {', '.join(known)}")
+            raise ReliableSwapError(f"unknown attribute {', '.join(unknown)}; choose from {', '.join(known)}")
         return cls(**(given or {}))  # type: ignore[arg-type]  # __post_init__ checks the sides
 
     @property
@@ -57,7 +57,7 @@ class Attributes:
         plain = asdict(Attributes())
         return {name: side for name, side in asdict(self).items() if side != plain[name]}
 
-    def targets_own(
+    def kept_mask(
         self, mesh: np.ndarray, shape_hw: tuple[int, int], only_bearded: float = 0.0
     ) -> np.ndarray | None:
         """(H,W) in 0..1, where the target's own picture is kept, on the mesh (468,3); None if nowhere.

@@ -21,15 +21,15 @@ from .steps.beard import beard_beyond
 from .steps.compose import compose
 from .steps.contrast import contrast
 from .steps.detail import detail
-from .steps.expression import expression, foresee_expression
+from .steps.expression import expression, plan_expression
 from .steps.generate import generate
 from .steps.grain import grain
 from .steps.guide import guide
 from .steps.lay import lay
-from .steps.look import look_for_guidance, look_for_texture
 from .steps.merge import merge
 from .steps.mix import mix
 from .steps.opacity import opacity
+from .steps.prefetch import prefetch_for_guidance, prefetch_for_texture
 from .steps.rebuild import rebuild
 from .steps.recolour import recolour
 from .steps.reshape import reshape, reshape_roughly
@@ -39,7 +39,7 @@ from .steps.tint import tint
 Step = Callable[[FaceJob], FaceJob]
 
 
-def together(one: Step, other: Step) -> Step:
+def in_parallel(one: Step, other: Step) -> Step:
     """Return a step that runs two steps in parallel; neither may need the other's layers.
 
     Networks and OpenCV release the GIL, so on two cores the shorter step costs little time.
@@ -58,20 +58,20 @@ Steps = tuple[Step, ...]
 
 _ADJUSTED: Steps = (grain, age, keep_attributes, put_on_glasses, tint)
 _END: Steps = (contrast, expression, *_ADJUSTED)
-_LAID: Steps = (foresee_expression, lay, beard_beyond, contrast, *_ADJUSTED)
+_LAID: Steps = (plan_expression, lay, beard_beyond, contrast, *_ADJUSTED)
 _ENGINES: Mapping[str, Steps] = {
-    "blend": (together(reshape, look_for_texture), texture, recolour, bands, *_END),
+    "blend": (in_parallel(reshape, prefetch_for_texture), texture, recolour, bands, *_END),
     "neural": (
-        together(reshape, look_for_guidance),
-        together(generate, detail),
+        in_parallel(reshape, prefetch_for_guidance),
+        in_parallel(generate, detail),
         opacity,
         compose,
         *_END,
     ),
-    "layered": (together(reshape_roughly, look_for_guidance), mix, opacity, *_LAID),
+    "layered": (in_parallel(reshape_roughly, prefetch_for_guidance), mix, opacity, *_LAID),
     "person": (reshape, rebuild, merge, *_END),
 }
-_PARTS: Mapping[str, tuple[Steps, Steps, Steps]] = {
+_STAGES: Mapping[str, tuple[Steps, Steps, Steps]] = {
     "blend": ((reshape, texture), (recolour, bands), _END),
     "neural": ((reshape, detail, guide), (generate,), (opacity, compose, *_END)),
     "layered": ((reshape_roughly, guide), (mix, opacity), _LAID),
@@ -89,9 +89,9 @@ def steps_of(engine: str, networks: Networks) -> Steps:
     return _ENGINES[_kind(engine, networks)]
 
 
-def parts_of(engine: str, networks: Networks) -> tuple[Steps, Steps, Steps]:
+def stages_of(engine: str, networks: Networks) -> tuple[Steps, Steps, Steps]:
     """The steps as three stages for clips: each takes the frames in order, in parallel with the other stages."""
-    return _PARTS[_kind(engine, networks)]
+    return _STAGES[_kind(engine, networks)]
 
 
 def _kind(engine: str, networks: Networks) -> str:

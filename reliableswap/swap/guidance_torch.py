@@ -12,7 +12,7 @@ from reliableswap.geometry.warp_torch import Warped, put, take
 from reliableswap.imaging import colour_torch as colour
 from reliableswap.models.layers import INVALID
 
-from .guidance import EYE_OPENING, FADE, LEAST_VALID, LIGHT_REACH
+from .guidance import EYE_OPENING, FADE, LIGHT_REACH, MIN_VALIDITY
 
 OVAL, SKIN, OWN = 1, 2, 4  # bits of `target_regions`
 _FINE = 128  # side, up to twice that, of the copy on which the outline is blurred
@@ -39,11 +39,11 @@ def guidance_textures(
     size = target.shape[-1]
     width = (target_mesh[:, 234] - target_mesh[:, 454]).norm(dim=1)
     bits = take(places[:, None], pixels)
-    seen = texture.bare * (texture.validity > 0.9) * (bits & SKIN).ne(0)
+    seen = texture.skin * (texture.validity > 0.9) * (bits & SKIN).ne(0)
     base = colour.to_lab(take(target, pixels))
     lab = colour.match(colour.to_lab(texture.image), base, seen)
     toned = colour.to_rgb(colour.match_light(lab, base, seen, LIGHT_REACH * width, pixels, size))
-    shown = (bits & OWN).eq(0) & (texture.validity > LEAST_VALID)
+    shown = (bits & OWN).eq(0) & (texture.validity > MIN_VALIDITY)
     oval = (places & OVAL).ne(0).float()[:, None]
     validity = texture.validity * take(_fading_outwards(oval, width), pixels)
     return put(torch.cat([toned, validity], 1) * shown, pixels, size)

@@ -26,7 +26,7 @@ Steady = Callable[[str, np.ndarray], np.ndarray]  # (name, a step's decision) ->
 
 NEAR = 0.1  # face widths around the mesh within which steps ask what covers the face
 COARSE_REACH = 0.05  # coarse bands may change pixels this fraction of the face's width beyond the mask
-_MANY_PIXELS = 160  # face width in pixels from which half a pixel does not alter the expression
+_MIN_SNAP_WIDTH = 160  # face width in pixels from which half a pixel does not alter the expression
 _BEARD = (0.5, 0.9)  # beard probability over which a source comes to count as bearded
 _FULL_BEARD = (0.97, 0.99)  # beard probability over which a beard goes from light to full
 
@@ -39,7 +39,7 @@ class FaceJob:
     is the target's region in its current state, `mask` (H,W) in 0..1 is where it differs from the photo. The steps'
     docstrings name their other layers. Values that depend on the inputs alone are computed once, on first use.
     steady: smooths a step's decisions over the frames of a clip.
-    quick: for video: resample bicubically (`resampling.sharp`), and compute tones at a reduced size.
+    quick: for video: resample bicubically (`resampling.interpolation_for`), and compute tones at a reduced size.
     """
 
     target: Subject
@@ -123,21 +123,21 @@ class FaceJob:
         return CropPlace.of(self.target, self.networks.generator, self.quick)
 
     @property
-    def is_large(self) -> bool:
+    def has_finer_detail(self) -> bool:
         """Whether a layered generator swaps a face of which the photo shows finer detail than the network sees."""
-        return not self.crop.holds_all and bool(self.networks.generator.config.get("layers"))
+        return not self.crop.holds_all_detail and bool(self.networks.generator.config.get("layers"))
 
     @property
     def soft_light(self) -> bool:
         """Whether to remove the source's hard light. In small photos that costs likeness and shows little; in clips,
         stains move and are noticed."""
-        return self.is_large or self.crop.size > SIDE or self.quick
+        return self.has_finer_detail or self.crop.size > SIDE or self.quick
 
     @property
-    def by_whole_pixels(self) -> bool:
-        """Whether `crisp` draws displacements towards whole pixels. In a clip that would flicker, in a small face half
-        a pixel alters the expression, and in a large picture it is slow for no visible gain."""
-        return not self.quick and self.width >= _MANY_PIXELS and not is_large(self.target.shape)
+    def snaps_to_pixels(self) -> bool:
+        """Whether to apply `snap_to_pixels` to displacements. In a clip that would flicker, in a small face half a
+        pixel alters the expression, and in a large picture it is slow for no visible gain."""
+        return not self.quick and self.width >= _MIN_SNAP_WIDTH and not is_large(self.target.shape)
 
     @cached_property
     def move(self) -> np.ndarray:
@@ -151,17 +151,17 @@ class FaceJob:
 
     def covered(self, where: Window) -> tuple[np.ndarray, np.ndarray]:
         """(h,w), (h,w) what hides the face, and its bare skin, in a window of the reshaped region near the face."""
-        (top, left), hidden, bare = self._covered
+        (top, left), hidden, skin = self._covered
         part = tuple(slice(s.start - at, s.stop - at) for s, at in zip(where, (top, left), strict=True))
-        return hidden[part], bare[part]
+        return hidden[part], skin[part]
 
     @cached_property
     def _covered(self) -> tuple[tuple[int, int], np.ndarray, np.ndarray]:
         around = window(self.goal, self.target.shape, NEAR * self.width + 8)
-        hidden, bare = self.target.covers.at(origins(self.move, around))
-        return (around[0].start, around[1].start), hidden, bare
+        hidden, skin = self.target.covers.at(origins(self.move, around))
+        return (around[0].start, around[1].start), hidden, skin
 
-    def shows(self, name: str, where: Window) -> np.ndarray:
+    def class_probability(self, name: str, where: Window) -> np.ndarray:
         """(h,w) in 0..1, the probability that the target shows a class of face_classes.py, in a window of the reshaped
         region; zero without a VisibilityNet."""
         parts, at = self.target.parts, origins(self.move, where)
@@ -206,15 +206,15 @@ class FaceJob:
         The first two differ by the glasses that the settings remove.
         """
         seen_at = origins(self.move, self.window)
-        hidden, bare = self.target.covers.at(seen_at)
-        return self._in_front(hidden, seen_at), hidden, bare
+        hidden, skin = self.target.covers.at(seen_at)
+        return self._foreground_mask(hidden, seen_at), hidden, skin
 
-    def in_front(self, where: Window | None = None) -> np.ndarray:
+    def foreground_mask(self, where: Window | None = None) -> np.ndarray:
         """(h,w) in 0..1 what stays in front of the face, in the reshaped region or a window of it; glasses count as far
         as the settings leave them on."""
         seen_at = origins(self.move, where)
-        return self._in_front(self.target.covers.at(seen_at)[0], seen_at)
+        return self._foreground_mask(self.target.covers.at(seen_at)[0], seen_at)
 
-    def _in_front(self, hidden: np.ndarray, seen_at: np.ndarray) -> np.ndarray:
+    def _foreground_mask(self, hidden: np.ndarray, seen_at: np.ndarray) -> np.ndarray:
         glasses = self.target.covers.glasses.at(seen_at)
         return np.asarray(hidden - (1 - self.settings.glasses) * np.minimum(hidden, glasses))

@@ -37,7 +37,7 @@ class Networks:
         """(1,D) an encoder's vector for a window (H,W,3) uint8 of an aligned crop."""
         return embed(getattr(self, name), picture)
 
-    def encodes_like(self, other: Networks) -> bool:
+    def agrees_with(self, other: Networks) -> bool:
         """Whether these networks and the others give the same vectors, covers and parts for a photo."""
         if self._adapts is not other._adapts:
             return False

@@ -30,7 +30,7 @@ class Person:
 
     def bound_to(self, networks: Networks) -> Person:
         """Return the person for these networks; results of other networks are dropped."""
-        if networks.encodes_like(self.subjects[0].networks):
+        if networks.agrees_with(self.subjects[0].networks):
             return self
         return replace(self, subjects=tuple(replace(one, networks=networks) for one in self.subjects))
 

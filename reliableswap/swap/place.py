@@ -15,7 +15,7 @@ from reliableswap.runtime.arrays import ArrayGenerator
 
 from .subject import Subject
 
-ENOUGH = 0.75  # crop pixels per photo pixel from which a crop holds all of the photo's detail
+MIN_CROP_SCALE = 0.75  # crop pixels per photo pixel from which a crop holds all of the photo's detail
 
 Window = tuple[slice, slice]
 
@@ -25,8 +25,8 @@ class CropPlace:
     """The generator's crop of one face.
 
     size: its side. template: the template's name. matrix (2,3): from the region to the crop. back (2,3): from the crop
-    to its window. window: rows and columns of the region that it spans. holds_all: whether the generator sees all of
-    the photo's detail.
+    to its window. window: rows and columns of the region that it spans. holds_all_detail: whether the generator sees
+    all of the photo's detail.
     """
 
     size: int
@@ -34,7 +34,7 @@ class CropPlace:
     matrix: np.ndarray
     back: np.ndarray
     window: Window
-    holds_all: bool
+    holds_all_detail: bool
 
     @property
     def scale(self) -> float:
@@ -52,14 +52,14 @@ class CropPlace:
         template, layered = str(config["template"]), bool(config.get("layers"))
         for size in (SIDE,) if layered else generator.sizes:
             matrix = target.crop_matrix(size, template)
-            holds_all = float(np.hypot(matrix[0, 0], matrix[1, 0])) >= ENOUGH
-            if holds_all:
+            holds_all_detail = float(np.hypot(matrix[0, 0], matrix[1, 0])) >= MIN_CROP_SCALE
+            if holds_all_detail:
                 break
-        if layered and not holds_all and not quick:
+        if layered and not holds_all_detail and not quick:
             size = LARGEST
             matrix = target.crop_matrix(size, template)
         back = inverse(matrix)
         corners = np.array([[[0, 0], [size, 0], [0, size], [size, size]]], np.float64) - 0.5
         where = window(cv2.transform(corners, back)[0], target.shape, 1)
         back[:, 2] -= where[1].start, where[0].start
-        return cls(size, template, matrix, back, where, holds_all)
+        return cls(size, template, matrix, back, where, holds_all_detail)

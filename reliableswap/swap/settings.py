@@ -10,7 +10,7 @@ from reliableswap.errors import ReliableSwapError
 from .attributes import Attributes
 
 _SHARES = ("likeness", "shape", "colour", "light", "detail", "glasses", "expression")
-MOST_YEARS = 15.0  # limit of `age`: the range that benchmarks/ageing.py measures
+MAX_YEARS = 15.0  # limit of `age`: the range that benchmarks/ageing.py measures
 _LENGTHS = ("light_reach", "band_reach", "margin", "feather")
 
 
@@ -52,10 +52,8 @@ class SwapSettings:
             value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise ReliableSwapError(f"{name} is {value}; choose a value from 0 to 1")
-        if not -MOST_YEARS <= self.age <= MOST_YEARS:
-            raise ReliableSwapError(
-                f"age is {self.age:g}; choose from -{MOST_YEARS:g} to {MOST_YEARS:g} years"
-            )
+        if not -MAX_YEARS <= self.age <= MAX_YEARS:
+            raise ReliableSwapError(f"age is {self.age:g}; choose from -{MAX_YEARS:g} to {MAX_YEARS:g} years")
         for name in _LENGTHS:
             value = getattr(self, name)
             if not 0 <= value <= 1:

@@ -15,7 +15,7 @@ from reliableswap.faces.align import (
     IDENTITY_WINDOW,
     TEMPLATES,
     apply,
-    generators_crop,
+    generator_crop,
     similarity,
     to_planes,
 )
@@ -27,8 +27,8 @@ from reliableswap.geometry.warp import Copies
 from .networks import Networks
 
 MARGIN = 0.45  # surroundings cut out with a face, as a fraction of its mesh's longer side
-LARGEST = 1500.0  # a face whose longer side has more pixels is processed at this size
-LEAST_FEATURES = 0.55  # least Parts.features of a face; with a mask and dark glasses it is 1
+MAX_FACE_SIDE = 1500.0  # a face whose longer side has more pixels is processed at this size
+MIN_FEATURES = 0.55  # least Parts.features of a face; with a mask and dark glasses it is 1
 _STRIP = 256  # rows enlarged at a time when a reduced region is written back
 
 
@@ -48,17 +48,17 @@ class Subject:
 
     @classmethod
     def around(cls, photo: np.ndarray, face: Face, name: str, networks: Networks) -> Subject:
-        """Cut a face and its surroundings out of a photo (H,W,3); reduce very large faces to LARGEST."""
+        """Cut a face and its surroundings out of a photo (H,W,3); reduce very large faces to MAX_FACE_SIDE."""
         low, high = face.mesh[:, :2].min(0), face.mesh[:, :2].max(0)
         longer_side = float((high - low).max())
         size = np.array(photo.shape[1::-1])
         x0, y0 = np.clip(np.floor(low - MARGIN * longer_side), 0, size - 1).astype(int)
         x1, y1 = np.clip(np.ceil(high + MARGIN * longer_side) + 1, 1, size).astype(int)
         if x1 - x0 < 8 or y1 - y0 < 8:
-            raise NoFaceError(f"a face in {name} lies outside of the picture; choose another with faces=")
+            raise NoFaceError(f"a face in {name} lies outside the picture; choose another with faces=")
         pixels, face = photo[y0:y1, x0:x1], face.shifted(-float(x0), -float(y0))
         extent = (int(x1 - x0), int(y1 - y0))
-        factor = LARGEST / longer_side
+        factor = MAX_FACE_SIDE / longer_side
         if factor < 1:
             width, height = (max(8, round(side * factor)) for side in extent)
             pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
@@ -77,9 +77,9 @@ class Subject:
         """Create from a picture (H,W,3) that is already a region, its face's mesh (468,3) and covers, if known."""
         height, width = pixels.shape[:2]
         subject = cls(pixels, Face.from_mesh(mesh), (0, 0), (width, height), networks)
-        return subject.knowing(covers=covers, strict_covers=strict_covers)
+        return subject.with_results(covers=covers, strict_covers=strict_covers)
 
-    def knowing(
+    def with_results(
         self,
         *,
         covers: Covers | None = None,
@@ -119,10 +119,10 @@ class Subject:
 
     def check_features(self, name: str) -> None:
         """Raise NoFaceError if the mesh does not lie on a face, as happens on some profiles."""
-        if self.parts is not None and self.parts.features(self.mesh) < LEAST_FEATURES:
+        if self.parts is not None and self.parts.features(self.mesh) < MIN_FEATURES:
             raise NoFaceError(
-                f"the face in {name} cannot be read: eyes and mouth are not where they were looked for; use a photo "
-                "that shows it from the front and uncovered"
+                f"the face in {name} cannot be analysed: eyes and mouth are not where expected; use a photo that "
+                "shows the face uncovered and from the front"
             )
 
     @cached_property
@@ -149,7 +149,7 @@ class Subject:
         """(size,size,3) uint8 an aligned crop, and the matrix (2,3) from the region to it."""
         if (size, template) not in self._crops:
             matrix = self.crop_matrix(size, template)
-            self._crops[size, template] = generators_crop(self.pixels, matrix, size), matrix
+            self._crops[size, template] = generator_crop(self.pixels, matrix, size), matrix
         return self._crops[size, template]
 
     def covers_in_crop(self, size: int, template: str) -> Covers:

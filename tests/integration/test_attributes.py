@@ -130,7 +130,7 @@ def test_the_command_keeps_and_takes_parts(
 
 
 def test_wrong_attributes_are_named() -> None:
-    with pytest.raises(ReliableSwapError, match="unknown attribute nose; choose of beard, brows"):
+    with pytest.raises(ReliableSwapError, match="unknown attribute nose; choose from beard, brows"):
         Attributes.of({"nose": "target"})
     with pytest.raises(ReliableSwapError, match="attribute brows is 'both'"):
         SwapSettings().with_attributes({"brows": "both"})

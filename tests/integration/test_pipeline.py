@@ -144,7 +144,7 @@ def test_a_huge_face_is_worked_on_smaller_and_comes_back_in_its_place(
         return region
 
     monkeypatch.setattr(Subject, "around", classmethod(watched))
-    monkeypatch.setattr(subject, "LARGEST", 330.0)  # of about 420
+    monkeypatch.setattr(subject, "MAX_FACE_SIDE", 330.0)  # of about 420
     smaller = np.asarray(pipe(source, target, engine=engine).images[0]).astype(int)
     assert all(max(shape) < 330 * (1 + 2 * subject.MARGIN) + 3 for shape in worked_on)
     changed = (whole != target).any(2)

@@ -26,7 +26,7 @@ def pipe() -> ReliableSwapPipeline:
 @pytest.fixture
 def any_face_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """Networks that call every pixel by one class see no eyes."""
-    monkeypatch.setattr("reliableswap.swap.subject.LEAST_FEATURES", 0.0)
+    monkeypatch.setattr("reliableswap.swap.subject.MIN_FEATURES", 0.0)
 
 
 def sees_only(name: str) -> VisibilityNet:
@@ -114,7 +114,7 @@ def test_a_mesh_that_lies_on_something_else_than_a_face_is_refused(pipe: Reliabl
     assert pipe(source, target).report.swapped == [0]
     person = pipe.prepare(source)
     pipe.analyser = Misled(analyser, 0)
-    refused = "the face in array cannot be read: eyes and mouth are not where they were looked for"
+    refused = "the face in array cannot be analysed: eyes and mouth are not where expected"
     with pytest.raises(NoFaceError, match=refused):
         pipe.prepare(source)
     with pytest.raises(NoFaceError, match=refused):

@@ -31,7 +31,7 @@ class SteadyCovers:
         self._mouth = TrackSmoother(window, half_life=1.5)
         self._beard = TrackSmoother(window, half_life=4.0)
         self._maps = MaskSmoother(min(window, 4), half_life=1.0)
-        self._odds = TrackSmoother(min(window, 4), half_life=1.0)
+        self._glasses_mask = TrackSmoother(min(window, 4), half_life=1.0)
 
     def __call__(
         self,
@@ -49,6 +49,6 @@ class SteadyCovers:
         points = (five_points(mesh) + 0.5) * found.scale + found.shift
         maps = self._maps(track, frame, found.maps, points)
         # The glasses patch is aligned with the face already, so it need not be moved.
-        odds = self._odds(track, frame, found.glasses.odds)
+        mask = self._glasses_mask(track, frame, found.glasses.mask)
         bearded = float(self._beard(track, frame, found.bearded))
-        return Covers(maps, found.scale, found.shift, Glasses(odds, to_patch(mesh)), found.told, bearded)
+        return Covers(maps, found.scale, found.shift, Glasses(mask, to_patch(mesh)), found.told, bearded)

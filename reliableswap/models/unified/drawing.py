@@ -60,8 +60,8 @@ def draw_tokens(
     tokens = torch.full((count, 64), mask, dtype=torch.long)
     for step in range(steps):
         logits = logits_of(tokens).float().cpu()
-        odds = F.softmax(logits / max(temperature, 1e-3), 2)
-        guesses = torch.multinomial(odds.flatten(0, 1), 1, generator=generator).view(count, 64)
+        probabilities = F.softmax(logits / max(temperature, 1e-3), 2)
+        guesses = torch.multinomial(probabilities.flatten(0, 1), 1, generator=generator).view(count, 64)
         open_places = tokens == mask
         guesses = torch.where(open_places, guesses, tokens)
         if step == steps - 1:

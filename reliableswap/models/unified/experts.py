@@ -37,13 +37,13 @@ class TokenExperts(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         with torch.autocast(x.device.type, enabled=False):
-            odds = F.softmax(_in_float32(self.router, x), 1)
-        best, chosen = odds.topk(self.top_k, 1)
-        weights = torch.zeros_like(odds).scatter(1, chosen, best)
+            probabilities = F.softmax(_in_float32(self.router, x), 1)
+        best, chosen = probabilities.topk(self.top_k, 1)
+        weights = torch.zeros_like(probabilities).scatter(1, chosen, best)
         count = max(1, len(x))  # a batch may hold no row of this group; its experts still take part
-        share = torch.zeros_like(odds).scatter(1, chosen, 1.0).sum(0) / (count * self.top_k)
+        share = torch.zeros_like(probabilities).scatter(1, chosen, 1.0).sum(0) / (count * self.top_k)
         # 1 if tokens are spread evenly, up to the number of experts if one gets them all (Switch Transformers).
-        return self._mixed(x, weights), len(self.experts) * (share * odds.sum(0) / count).sum()
+        return self._mixed(x, weights), len(self.experts) * (share * probabilities.sum(0) / count).sum()
 
     def _mixed(self, x: Tensor, weights: Tensor) -> Tensor:
         """Add the shared expert and the others by their weights (N,E), all computed in two matrix products.

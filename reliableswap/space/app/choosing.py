@@ -14,7 +14,7 @@ from reliableswap.space.inputs import ENGINES, PARTS, STRENGTHS, default_strengt
 from reliableswap.space.limits import MAX_SOURCES
 from reliableswap.space.people import Trained, with_person
 from reliableswap.space.work import Worker
-from reliableswap.swap.settings import MOST_YEARS
+from reliableswap.swap.settings import MAX_YEARS
 
 LEAVE_ALONE = -1  # the choice of a face that gets no source
 PHOTOS = ""  # in place of the name of a trained person
@@ -114,8 +114,8 @@ def parts_and_age(prefix: str = "") -> tuple[list[gr.Radio], gr.Slider]:
 
 def _age_slider(prefix: str) -> gr.Slider:
     return gr.Slider(
-        -MOST_YEARS,
-        MOST_YEARS,
+        -MAX_YEARS,
+        MAX_YEARS,
         0,
         step=1,
         label="Years older or younger",

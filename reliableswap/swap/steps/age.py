@@ -15,5 +15,5 @@ def age(job: FaceJob) -> FaceJob:
     """
     if job.years == 0:
         return job
-    image, changed = ageing().picture(job.image, job.goal, job.years, 1 - job.in_front())
+    image, changed = ageing().picture(job.image, job.goal, job.years, 1 - job.foreground_mask())
     return job.with_layers(image=image, mask=np.maximum(job.mask, changed))

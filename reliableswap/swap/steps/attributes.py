@@ -17,7 +17,7 @@ def keep_attributes(job: FaceJob) -> FaceJob:
     It runs after the expression is corrected: the target's own parts need no correction, and the rest stays as in a
     plain swap.
     """
-    kept = job.settings.attributes.targets_own(job.goal, job.target.shape, job.only_target_bearded)
+    kept = job.settings.attributes.kept_mask(job.goal, job.target.shape, job.only_target_bearded)
     if kept is None:
         return job
     own = reshaped(job).astype(np.float32)
@@ -33,7 +33,7 @@ def put_on_glasses(job: FaceJob) -> FaceJob:
     picture, worn = carried_glasses(
         job.source.pixels, job.source.mesh, job.goal, job.target.shape, job.networks.glasses
     )
-    opacity = worn * np.float32(job.settings.likeness) * (1 - job.in_front())
+    opacity = worn * np.float32(job.settings.likeness) * (1 - job.foreground_mask())
     mixed = job.image + three_channels(opacity) * (picture.astype(np.float32) - job.image)
     image = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
     return job.with_layers(image=image, mask=np.maximum(job.mask, opacity))

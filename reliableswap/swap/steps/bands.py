@@ -9,7 +9,7 @@ from reliableswap.geometry import regions
 from reliableswap.geometry.resampling import to_bytes
 from reliableswap.imaging.bands import blend_bands, three_channels
 from reliableswap.swap.job import COARSE_REACH, FaceJob
-from reliableswap.swap.own import targets_own
+from reliableswap.swap.kept_features import inner_features_mask
 
 
 def bands(job: FaceJob) -> FaceJob:
@@ -25,7 +25,7 @@ def bands(job: FaceJob) -> FaceJob:
 def blend(job: FaceJob, likeness: float) -> tuple[np.ndarray, np.ndarray]:
     """(h,w,3) uint8 the blended window and (h,w) where it differs from the reshaped photo."""
     below, valid = job.layer("reshaped")[job.window].astype(np.float32), job.layer("validity")
-    kept = 1 - targets_own(job.goal_in_window, valid.shape)
+    kept = 1 - inner_features_mask(job.goal_in_window, valid.shape)
     alpha = (_inside(job) * kept * valid * (1 - job.target_covers[0]) * likeness).astype(np.float32)
     over = below + three_channels(np.minimum(valid * 4, 1)) * (job.layer("recoloured") - below)
     octaves = round(np.log2(max(job.settings.band_reach * job.width, 1)))

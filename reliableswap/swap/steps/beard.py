@@ -10,22 +10,23 @@ import numpy as np
 from reliableswap.faces.align import apply
 from reliableswap.faces.parts import Parts
 from reliableswap.geometry import regions
-from reliableswap.geometry.jaw import between_rings, jaw, on_rays, shortening
+from reliableswap.geometry.jaw import between_rings, jaw, on_rays, reach_factor
 from reliableswap.geometry.measures import pose_of
 from reliableswap.geometry.ramps import rising
 from reliableswap.geometry.raster import rasterise
-from reliableswap.geometry.resampling import put, read_points, sharp, to_bytes
+from reliableswap.geometry.resampling import interpolation_for, put, read_points, to_bytes
 from reliableswap.geometry.trust import scale_between
-from reliableswap.geometry.warp import Sampled
+from reliableswap.geometry.warp import Sampler
 from reliableswap.imaging.bands import three_channels
-from reliableswap.swap.beard import STEPS, BeyondJaw
+from reliableswap.swap.beard import CELLS_PER_RAY, BeyondJaw
 from reliableswap.swap.job import FaceJob
 
 # Distances from the jaw in face widths, and the opacity of a beard there. It begins inside the jaw, because the mesh's
 # texture fades out before the outline.
 _RINGS = (-0.13, -0.09, 0.0, 0.12, 0.25, 0.4)
 _SHOWN = (0.0, 1.0, 1.0, 1.0, 1.0, 0.0)
-_CELLS = tuple(np.linspace(_RINGS[1], _RINGS[-1], STEPS).tolist())  # distances at which the source is judged
+# Distances at which the source is judged.
+_CELLS = tuple(np.linspace(_RINGS[1], _RINGS[-1], CELLS_PER_RAY).tolist())
 _INSIDE = (-0.17, -0.14, -0.11)  # distances at which the texture is checked for a beard
 _POSES = (12.0, 20.0)  # degrees between poses over which it fades out: a throat seen from below is no beard
 _FIRM = (0.15, 0.85)  # confidence over which a pixel goes from transparent to opaque
@@ -50,7 +51,7 @@ def beard_beyond(job: FaceJob) -> FaceJob:
         np.column_stack([ring - corner, np.zeros(len(ring))]), shape, between_rings(len(_RINGS))
     )
     column, row, shown, free = raster.interpolate(_places())
-    shown *= 1 - job.shows("background", where).ravel()[raster.pixels] * (1 - free)
+    shown *= 1 - job.class_probability("background", where).ravel()[raster.pixels] * (1 - free)
     certain = shown * read_points(beard.reach, np.column_stack([column, row]), cv2.INTER_LINEAR)
     raster, certain = raster.only(certain > 0), certain[certain > 0]
     if not len(certain):
@@ -58,10 +59,10 @@ def beard_beyond(job: FaceJob) -> FaceJob:
     x, y, *change = raster.interpolate(
         np.column_stack([on_rays(source, _RINGS).reshape(-1, 2), _change(job, goal)])
     )
-    hair = picture.at(np.column_stack([x, y]), sharp(shape, job.quick))
+    hair = picture.at(np.column_stack([x, y]), interpolation_for(shape, job.quick))
     alpha = raster.plane(rising(certain * beard.likeness(hair), _FIRM))
     alpha = regions.feathered(alpha, _SOFT * job.width) * np.float32(job.settings.likeness)
-    alpha *= 1 - job.shows("front", where)
+    alpha *= 1 - job.class_probability("front", where)
     below = job.image[where].astype(np.float32)
     drawn = below.copy()
     put(drawn, raster.pixels, _lit(hair, np.column_stack(change), beard.mean))
@@ -72,7 +73,7 @@ def beard_beyond(job: FaceJob) -> FaceJob:
 
 
 def _judged(
-    picture: Sampled, parts: Parts, mesh: np.ndarray, begins: np.ndarray, goes_on: float
+    picture: Sampler, parts: Parts, mesh: np.ndarray, begins: np.ndarray, goes_on: float
 ) -> BeyondJaw:
     """The beard of a source with a mesh (468,3); begins, goes_on: as for BeyondJaw."""
     cells = on_rays(mesh, _CELLS)
@@ -100,9 +101,9 @@ def _places() -> np.ndarray:
     """(rings * R, 4) for the rings' points: column and row in the plane of cells, a beard's opacity, and how far it may
     hang in front of the background."""
     columns = np.tile(np.arange(len(jaw())), len(_RINGS))
-    rows = np.interp(_RINGS, _CELLS, np.arange(STEPS))
+    rows = np.interp(_RINGS, _CELLS, np.arange(CELLS_PER_RAY))
     of_rings = np.repeat(np.column_stack([rows, _SHOWN]), len(jaw()), axis=0)
-    free = (np.array(_RINGS)[:, None] >= 0) * shortening()
+    free = (np.array(_RINGS)[:, None] >= 0) * reach_factor()
     return np.column_stack([columns, of_rings, free.ravel()]).astype(np.float32)
 
 

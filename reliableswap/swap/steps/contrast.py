@@ -11,13 +11,13 @@ import numpy as np
 from reliableswap.geometry import regions
 from reliableswap.swap.job import FaceJob
 
-_ALIKE = 1.25  # ratio of two faces' contrasts up to which nothing changes; photos had 0.8 to 1.15
+_MAX_RATIO = 1.25  # ratio of two faces' contrasts up to which nothing changes; photos had 0.8 to 1.15
 _LOCAL = 0.15  # face widths; slower changes of brightness are light, which is the target's already
 _WIDTH = 128.0  # pixels of the face's width at which contrast is measured
 
 
 def contrast(job: FaceJob) -> FaceJob:
-    """Layer `image`: its face with at most `_ALIKE` times the contrast of the target's."""
+    """Layer `image`: its face with at most `_MAX_RATIO` times the contrast of the target's."""
     where = regions.window(job.goal, job.target.shape, 0)
     made, own = (_grey(layer[where]) for layer in (job.image, job.layer("reshaped")))
     corner = np.array([where[1].start, where[0].start, 0], np.float32)
@@ -32,11 +32,11 @@ def contrast(job: FaceJob) -> FaceJob:
     means, own_means = (_local(one, face, sigma) for one in (small, small_own))
     inside = face > 0
     ratio = float((small - means)[inside].std() / max(float((small_own - own_means)[inside].std()), 1e-3))
-    if ratio <= _ALIKE:
+    if ratio <= _MAX_RATIO:
         return job
     soft = regions.feathered(face, 0.03 * k * job.width)
     means, soft = (cv2.resize(one, made.shape[::-1], interpolation=cv2.INTER_LINEAR) for one in (means, soft))
-    change = (_ALIKE / ratio - 1) * (made - means) * soft * job.mask[where]
+    change = (_MAX_RATIO / ratio - 1) * (made - means) * soft * job.mask[where]
     image = job.image.copy()
     image[where] = np.clip(np.rint(image[where] + change[..., None]), 0, 255).astype(np.uint8)
     return job.with_layers(image=image)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from reliableswap.geometry.regions import window
-from reliableswap.geometry.resampling import sharp
+from reliableswap.geometry.resampling import interpolation_for
 from reliableswap.swap.job import NEAR, FaceJob
 from reliableswap.swap.place import Window
 
@@ -16,7 +16,7 @@ def enlarged(
 ) -> np.ndarray:
     """(h,w) or (h,w,3) a picture of the crop, of any size, warped back into the crop's window or a piece of it.
 
-    method: OpenCV's interpolation; None: bilinear for planes, `sharp` for pictures.
+    method: OpenCV's interpolation; None: bilinear for planes, `interpolation_for` for pictures.
     """
     rows, columns = piece or whole(job)
     size = (columns.stop - columns.start, rows.stop - rows.start)
@@ -25,7 +25,7 @@ def enlarged(
         k = job.crop.size / crop.shape[0]
         back = back @ np.array([[k, 0, 0.5 * k - 0.5], [0, k, 0.5 * k - 0.5], [0, 0, 1]])
     if method is None:
-        method = sharp(crop.shape, job.quick) if crop.ndim == 3 else cv2.INTER_LINEAR
+        method = interpolation_for(crop.shape, job.quick) if crop.ndim == 3 else cv2.INTER_LINEAR
     return cv2.warpAffine(crop, back, size, flags=method)
 
 

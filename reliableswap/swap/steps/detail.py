@@ -19,7 +19,7 @@ def detail(job: FaceJob) -> FaceJob:
     There is none if the crop holds all of the photo's detail, or if the generator's layers bring their own.
     """
     strength = job.settings.detail
-    if strength == 0 or job.crop.holds_all or job.networks.generator.config.get("layers"):
+    if strength == 0 or job.crop.holds_all_detail or job.networks.generator.config.get("layers"):
         return job
     job = recolour(texture(job))
     blended = job.layer("reshaped").copy()

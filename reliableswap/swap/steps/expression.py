@@ -30,23 +30,23 @@ def expression(job: FaceJob) -> FaceJob:
     if move is None:
         return job
     moved = moved_share(move, job.quick)
-    image = reshape(job.image, move, job.quick, moved, by_whole_pixels=job.by_whole_pixels)
+    image = reshape(job.image, move, job.quick, moved, snap=job.snaps_to_pixels)
     return job.with_layers(image=image, mask=np.maximum(job.mask, moved > 0))
 
 
-def foresee_expression(job: FaceJob) -> FaceJob:
+def plan_expression(job: FaceJob) -> FaceJob:
     """Layer `expressed` (H,W,2): for each pixel, the offset to the position to sample for the target's expression.
 
     The mesh is read from a draft, so that the final face need not be resampled once more.
     """
     if job.settings.expression * job.settings.likeness == 0:
         return job
-    move = _move(compose(job, cv2.INTER_LINEAR if job.is_large else None))
+    move = _move(compose(job, cv2.INTER_LINEAR if job.has_finer_detail else None))
     return job if move is None else job.with_layers(expressed=move)
 
 
 def _move(job: FaceJob) -> np.ndarray | None:
-    """(H,W,2) the offsets of `foresee_expression`, from the current image; None if its face cannot be read."""
+    """(H,W,2) the offsets of `plan_expression`, from the current image; None if its face cannot be read."""
     strength = job.settings.expression * job.settings.likeness
     if strength == 0:
         return None

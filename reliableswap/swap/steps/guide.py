@@ -5,12 +5,12 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from reliableswap.faces.align import apply, generators_crop, inverse, to_planes
+from reliableswap.faces.align import apply, generator_crop, inverse, to_planes
 from reliableswap.geometry import regions
 from reliableswap.geometry.measures import pose_of
 from reliableswap.geometry.ramps import rising
 from reliableswap.geometry.resampling import to_bytes
-from reliableswap.geometry.warp import mouths_ratio
+from reliableswap.geometry.warp import mouth_width_ratio
 from reliableswap.swap.guidance import Guidance, guidance_texture
 from reliableswap.swap.job import FaceJob
 from reliableswap.swap.person import directions
@@ -31,14 +31,14 @@ def guide(job: FaceJob) -> FaceJob:
     0..1, how far they are the target's.
     """
     place = job.crop
-    seen = to_bytes(generators_crop(job.layer("reshaped"), place.matrix, place.size, job.quick))
+    seen = to_bytes(generator_crop(job.layer("reshaped"), place.matrix, place.size, job.quick))
     if not job.networks.generator.guidance_channels:
         return job.with_layers(seen=seen)
     mesh = apply(place.matrix, job.goal)
-    folded = _folds(job, mesh, seen.shape[:2]) if job.is_large else None
+    folded = _folds(job, mesh, seen.shape[:2]) if job.has_finer_detail else None
     made = _guidance(job, seen, mesh, folded)
     # The outline of a source that looks aside would otherwise be drawn across the middle of the face.
-    aside = _looks_aside(job.source.mesh, job.goal) if job.is_large else np.float32(0)
+    aside = _looks_aside(job.source.mesh, job.goal) if job.has_finer_detail else np.float32(0)
     valid = made.validity.astype(np.float32)
     colours = cv2.split(to_planes(made.texture)[0].transpose(1, 2, 0))
     planes = cv2.merge([*colours, valid * (1 - np.float32(_LESS_VALID) * aside)])
@@ -56,12 +56,12 @@ def guide(job: FaceJob) -> FaceJob:
 def _wanted(job: FaceJob, beard: np.ndarray) -> np.ndarray:
     """(S,S) the crop's beard (S,S) as far as the target has none; in large photos, not in front of the background."""
     share = np.float32(job.only_source_bearded)
-    if share == 0 or not job.is_large:
+    if share == 0 or not job.has_finer_detail:
         return share * beard
-    return np.asarray(share * beard * (1 - _shown(job, "background", beard.shape)), np.float32)
+    return np.asarray(share * beard * (1 - _class_probability(job, "background", beard.shape)), np.float32)
 
 
-def _shown(job: FaceJob, name: str, shape_hw: tuple[int, ...]) -> np.ndarray:
+def _class_probability(job: FaceJob, name: str, shape_hw: tuple[int, ...]) -> np.ndarray:
     """(S,S) probability that the target's crop shows a class of face_classes.py; zero without a VisibilityNet."""
     parts, size = job.target.parts, shape_hw[::-1]
     if parts is None:
@@ -129,8 +129,8 @@ def _folds(job: FaceJob, mesh: np.ndarray, shape_hw: tuple[int, int]) -> np.ndar
     They are if one of the two faces smiles, because a smile's folds do not belong beside a closed mouth. In small
     photos, where folds carry likeness, they stay the source's.
     """
-    share = rising(mouths_ratio(job.source.mesh, job.goal), _SMILING)
+    share = rising(mouth_width_ratio(job.source.mesh, job.goal), _SMILING)
     if share == 0:
         return None
     place = regions.feathered(regions.folds(mesh, shape_hw), _SOFT_FOLDS * regions.face_width(mesh))
-    return np.asarray(share * place * _shown(job, "skin", shape_hw), np.float32)
+    return np.asarray(share * place * _class_probability(job, "skin", shape_hw), np.float32)

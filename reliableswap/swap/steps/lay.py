@@ -14,14 +14,14 @@ from reliableswap.geometry.resampling import read_points, to_bytes
 from reliableswap.geometry.shape import moved_share, origins, reshape
 from reliableswap.geometry.warp import open_lips, reenact
 from reliableswap.imaging.bands import three_channels
-from reliableswap.swap.guidance import HALVES, SOME_VALID
+from reliableswap.swap.guidance import MIRROR_SEAM, SHOWN_VALIDITY
 from reliableswap.swap.job import FaceJob
 from reliableswap.swap.place import Window
 
 from .crop import enlarged, face_in_crop_window, in_region, whole
 
 _VALID = (0.25, 0.75)  # validity over which a texture fades in
-_LEAST_FOLDED = 0.02  # share of the target's folds from which thin lines are removed
+_MIN_FOLDED = 0.02  # share of the target's folds from which thin lines are removed
 _LINES = 1.5  # pixels of the crop: the sigma below which lines are fine
 _PORES = 2.5  # medians of fine detail up to which it counts as pores
 _ROUNDS = 2  # iterations to find the point that a field moves to a given position
@@ -35,11 +35,11 @@ def lay(job: FaceJob) -> FaceJob:
     expression together, and the source's on a mesh moved by the generator's flow and the expression. Only smooth layers
     are enlarged from the crop.
     """
-    piece = face_in_crop_window(job) if job.is_large else whole(job)
+    piece = face_in_crop_window(job) if job.has_finer_detail else whole(job)
     where = in_region(job, piece)
     move = job.layers.get("expressed")
     total, mask = _whole_move(job, move)
-    under = reshape(job.target.pixels, total, job.quick, mask, by_whole_pixels=job.by_whole_pixels)
+    under = reshape(job.target.pixels, total, job.quick, mask, snap=job.snaps_to_pixels)
     alpha = job.layer("alpha")[piece]
     layers = [job.layer(name) for name in ("of_texture", "of_target", "beard")]
     layers.append(job.layers.get("folded", np.zeros_like(layers[0])))
@@ -100,11 +100,11 @@ def _texture(
         rasterise(goal, below.shape[:2]),
         lambda positions: covers.at(cv2.transform(positions, matrix)),
         job.quick,
-        HALVES * job.width if job.soft_light else 0.0,
+        MIRROR_SEAM * job.width if job.soft_light else 0.0,
     )
     shown = rising(texture.validity, _VALID)
     if beard.any():
-        shown = np.maximum(shown, beard * (texture.validity > SOME_VALID))
+        shown = np.maximum(shown, beard * (texture.validity > SHOWN_VALIDITY))
     found = _without_lines(texture.image.astype(np.float32), folded * shown, 1 / job.crop.scale)
     return np.asarray(below + three_channels(shown) * (found - below), np.float32)
 
@@ -115,13 +115,13 @@ def _without_lines(texture: np.ndarray, folded: np.ndarray, pixel: float) -> np.
     Folds are computed in the crop, whose pixels are coarser than the photo's. Of finer detail, everything deeper than
     pores is removed. pixel: the photo's pixels per pixel of the crop.
     """
-    left, top, across, down = cv2.boundingRect((folded > _LEAST_FOLDED).astype(np.uint8))
+    left, top, across, down = cv2.boundingRect((folded > _MIN_FOLDED).astype(np.uint8))
     if not across:
         return texture
     where = slice(top, top + down), slice(left, left + across)
     share = folded[where]
     fine = texture[where] - cv2.GaussianBlur(texture[where], (0, 0), _LINES * pixel)
-    most = max(_PORES * float(np.median(np.abs(fine[share > _LEAST_FOLDED]))), 1.0)
+    most = max(_PORES * float(np.median(np.abs(fine[share > _MIN_FOLDED]))), 1.0)
     result = texture.copy()
     result[where] += three_channels(share) * (np.clip(fine, -most, most) - fine)
     return result
@@ -137,13 +137,13 @@ def _goal(job: FaceJob, move: np.ndarray | None) -> np.ndarray:
         return _read(flow, (apply(matrix, points) + np.float32(0.5)) * np.float32(k) - np.float32(0.5)) @ back
 
     goal = job.goal.copy()
-    goal[:, :2] = _brought_to(goal[:, :2], flowing)
+    goal[:, :2] = _preimages(goal[:, :2], flowing)
     if move is not None:
-        goal[:, :2] = _brought_to(goal[:, :2], lambda points: _read(move, points))
+        goal[:, :2] = _preimages(goal[:, :2], lambda points: _read(move, points))
     return goal
 
 
-def _brought_to(points: np.ndarray, step: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+def _preimages(points: np.ndarray, step: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """(N,2) the positions that a smooth displacement field moves to the points (N,2)."""
     places = points
     for _ in range(_ROUNDS):

@@ -109,7 +109,7 @@ class _Place:
         oval = regions.oval(mesh, self.shape)
         margin, feather = (length * job.width for length in (job.settings.margin, job.settings.feather))
         self.known = regions.feathered(oval, feather) * self._inside(side)
-        self.open = 1 - job.in_front(self.window)
+        self.open = 1 - job.foreground_mask(self.window)
         inside = regions.feathered(regions.eroded(oval, margin + feather), feather)
         self.alpha = (inside * self._inside(side) * self.open * job.settings.likeness).astype(np.float32)
 

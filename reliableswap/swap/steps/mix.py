@@ -7,7 +7,7 @@ import numpy as np
 from reliableswap.faces.align import apply, to_planes
 from reliableswap.geometry import regions
 from reliableswap.geometry.ramps import rising
-from reliableswap.geometry.warp import ENOUGH, lips_stretch
+from reliableswap.geometry.warp import FULLY_VALID, lips_stretch
 from reliableswap.models.mixture import LARGEST, Mixture, enlarged, mixture, reduced
 from reliableswap.swap.job import FaceJob
 
@@ -30,11 +30,11 @@ def mix(job: FaceJob) -> FaceJob:
         job = guide(job)
     generator, seen, guidance = job.networks.generator, job.layer("seen"), job.layer("guidance")
     drawn, maps, logits = generator.maps(reduced(to_planes(seen)), identity_request(job), reduced(guidance))
-    lean = float(generator.config.get("lean", 0.0)) if job.is_large else None
+    lean = float(generator.config.get("lean", 0.0)) if job.has_finer_detail else None
     mixed = mixture(drawn[0], maps[0], seen, guidance[0], job.layer("toned"), lean)
     if "folds" in job.layers:
         mixed = mixed.changing_texture(job.layer("folds"))
-    if job.is_large:
+    if job.has_finer_detail:
         mixed = _with_fitting_lips(job, mixed)
     if job.only_source_bearded > 0:
         mixed = mixed.showing(job.layer("beard"), job.layer("toned"))
@@ -61,7 +61,7 @@ def _with_fitting_lips(job: FaceJob, mixed: Mixture) -> Mixture:
     red = lips * (1 - regions.inner_mouth(mesh, shape)) > 0
     if not red.any():
         return mixed
-    shown = red & (job.layer("valid") > ENOUGH)
+    shown = red & (job.layer("valid") > FULLY_VALID)
     hidden = 1 - float(np.count_nonzero(shown)) / np.count_nonzero(red)
     share = max(rising(lips_stretch(job.source.mesh, job.goal), _STRETCHED), rising(hidden, _UNSEEN))
     if share == 0:

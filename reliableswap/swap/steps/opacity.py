@@ -11,7 +11,7 @@ from reliableswap.geometry import regions
 from reliableswap.geometry.ramps import rising
 from reliableswap.geometry.shape import origins
 from reliableswap.swap.job import FaceJob
-from reliableswap.swap.own import targets_own
+from reliableswap.swap.kept_features import inner_features_mask
 from reliableswap.swap.place import Window
 
 from .crop import enlarged, face_in_crop_window, in_region
@@ -39,8 +39,9 @@ def opacity(job: FaceJob) -> FaceJob:
         hidden, _ = job.covered(there)
         front = np.maximum(front, hidden - np.minimum(hidden, worn))
     mesh = job.goal - np.array([there[1].start, there[0].start, 0], np.float32)
-    shown = (1 - front) * (1 - targets_own(mesh, worn.shape, _OPENING_LARGE if job.is_large else _OPENING))
-    if job.is_large:
+    opening = _OPENING_LARGE if job.has_finer_detail else _OPENING
+    shown = (1 - front) * (1 - inner_features_mask(mesh, worn.shape, opening))
+    if job.has_finer_detail:
         beard = enlarged(job, job.layer("beard"), piece)
         shown *= _inside(mesh, worn.shape, _validity(job, piece), beard)
         rows, columns = job.crop.window

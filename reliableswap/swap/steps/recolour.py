@@ -12,8 +12,8 @@ from reliableswap.swap.job import FaceJob
 def recolour(job: FaceJob) -> FaceJob:
     """Layer of the window: `recoloured` (h,w,3) float32 RGB in 0..255."""
     settings, validity = job.settings, job.layer("validity")
-    _, hidden, bare = job.target_covers
-    skin = np.minimum(job.layer("bare"), bare) * (validity > 0.9)
+    _, hidden, target_skin = job.target_covers
+    skin = np.minimum(job.layer("skin"), target_skin) * (validity > 0.9)
     base, lab = (
         colour.to_lab(pixels) for pixels in (job.layer("reshaped")[job.window], job.layer("texture"))
     )

@@ -18,12 +18,12 @@ def reshape(job: FaceJob) -> FaceJob:
 
 def reshaped(job: FaceJob) -> np.ndarray:
     """(H,W,3) uint8 the target warped onto the goal mesh."""
-    return warped(job.target.pixels, job.move, job.quick, job.moved, by_whole_pixels=job.by_whole_pixels)
+    return warped(job.target.pixels, job.move, job.quick, job.moved, snap=job.snaps_to_pixels)
 
 
 def reshape_roughly(job: FaceJob) -> FaceJob:
     """As `reshape`, but bilinear if the face is large: networks see it reduced, and `lay` samples the photo itself."""
-    if not job.is_large:
+    if not job.has_finer_detail:
         return reshape(job)
     left, top, width, height = cv2.boundingRect((job.moved > 0).astype(np.uint8))
     where = slice(top, top + height), slice(left, left + width)

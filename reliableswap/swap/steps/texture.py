@@ -8,11 +8,11 @@ from reliableswap.swap.job import FaceJob
 
 
 def texture(job: FaceJob) -> FaceJob:
-    """Layers of the window: `texture` (h,w,3), its `validity` (h,w) and the source's `bare` skin (h,w), in 0..1."""
+    """Layers of the window: `texture` (h,w,3), its `validity` and the source's bare `skin`, (h,w) in 0..1."""
     rows, columns = job.window
     goal, source = job.goal_in_window, job.source
     raster = rasterise(goal, (rows.stop - rows.start, columns.stop - columns.start))
     made = reenact(
         source.copies, open_lips(source.mesh, goal), goal, raster, source.strict_covers.at, job.quick
     )
-    return job.with_layers(texture=made.image, validity=made.validity, bare=made.bare)
+    return job.with_layers(texture=made.image, validity=made.validity, skin=made.skin)

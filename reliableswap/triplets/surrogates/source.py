@@ -26,7 +26,7 @@ from reliableswap.geometry.shape import displacement, reshape, shaped_mesh
 from reliableswap.geometry.topology import topology
 from reliableswap.geometry.warp import open_lips, reenact, warp_texture
 from reliableswap.imaging import colour
-from reliableswap.imaging.degrade import texture
+from reliableswap.imaging.degrade import random_texture
 from reliableswap.imaging.light import Light
 from reliableswap.imaging.painted_glasses import paint_glasses
 from reliableswap.triplets.settings import SourceVariation
@@ -149,7 +149,7 @@ def _framing(mesh: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarra
 def _before_another_background(picture: np.ndarray, mesh: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Replace what is far from the head. Everything below the chin stays, and so do the shoulders."""
     size = picture.shape[0]
-    behind = cv2.GaussianBlur(texture(rng, size), (0, 0), float(rng.uniform(1, 6)) * size / 128)
+    behind = cv2.GaussianBlur(random_texture(rng, size), (0, 0), float(rng.uniform(1, 6)) * size / 128)
     width = regions.face_width(mesh)
     outline = regions.scaled_ring(mesh[topology().oval], _HEAD)
     head = regions.polygon_mask(cv2.convexHull(outline.astype(np.float32))[:, 0], picture.shape[:2])

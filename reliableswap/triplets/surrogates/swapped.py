@@ -23,7 +23,7 @@ from reliableswap.swap.person import Person
 from reliableswap.swap.steps.bands import shown_share
 from reliableswap.swap.steps.compose import compose
 from reliableswap.swap.steps.detail import detail
-from reliableswap.swap.steps.expression import expression, foresee_expression
+from reliableswap.swap.steps.expression import expression, plan_expression
 from reliableswap.swap.steps.generate import generate
 from reliableswap.swap.steps.grain import grain
 from reliableswap.swap.steps.lay import lay
@@ -39,7 +39,7 @@ from .target import Recipe, Surrogate, folded_share, with_girth
 
 # The neural engine's steps in sequence: a worker has one thread.
 _DRAWN: tuple[Step, ...] = (reshape, texture, generate, detail, opacity, compose, expression, grain, tint)
-_LAID: tuple[Step, ...] = (reshape_roughly, texture, mix, opacity, foresee_expression, lay, grain, tint)
+_LAID: tuple[Step, ...] = (reshape_roughly, texture, mix, opacity, plan_expression, lay, grain, tint)
 _ENCODERS = ("identity", "fixer")
 _DECIDE = (
     "away",

@@ -28,6 +28,6 @@ def test_openpeople_have_the_beards_that_one_sees(pipe: ReliableSwapPipeline, nu
 
 
 def test_a_share_is_the_mean_inside_a_region() -> None:
-    odds = np.array([[0.0, 1.0], [0.5, 1.0]], np.float32)
-    assert share_of(odds, np.array([[1, 0], [1, 0]], np.float32)) == 0.25
-    assert share_of(odds, np.zeros((2, 2), np.float32)) == 0
+    plane = np.array([[0.0, 1.0], [0.5, 1.0]], np.float32)
+    assert share_of(plane, np.array([[1, 0], [1, 0]], np.float32)) == 0.25
+    assert share_of(plane, np.zeros((2, 2), np.float32)) == 0

@@ -26,13 +26,13 @@ def test_the_bundled_network_finds_whole_frames(rng: np.random.Generator) -> Non
         picture, mesh = face(name)
         worn = painted_glasses(picture, mesh)
         frames = np.abs(worn.astype(int) - picture).max(2) > 40
-        odds = glasses.find(worn, mesh, network).on(picture.shape[:2])
-        assert odds[frames].mean() > 0.85
-        assert glasses.find(picture, mesh, network).on(picture.shape[:2]).mean() < 0.1 * odds.mean()
+        found = glasses.find(worn, mesh, network).on(picture.shape[:2])
+        assert found[frames].mean() > 0.85
+        assert glasses.find(picture, mesh, network).on(picture.shape[:2]).mean() < 0.1 * found.mean()
         # Its mirror image wears them mirrored.
         mirror = flipped(AlignedFace(worn, mesh))
         other = glasses.find(mirror.crop, mirror.mesh, network).on(picture.shape[:2])
-        assert np.abs(other[:, ::-1] - odds).mean() < 0.003
+        assert np.abs(other[:, ::-1] - found).mean() < 0.003
 
 
 def test_carried_glasses_are_reduced_before_they_are_read() -> None:
@@ -86,4 +86,4 @@ def test_what_hides_a_face_knows_its_glasses_at_any_size() -> None:
     y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
     positions = np.dstack([x, y])
     assert np.abs(small.glasses.at(positions) - small.glasses.on(shape)).max() < 0.05
-    assert not find_covers(picture, mesh, bundled_glasses()).glasses.odds.any()
+    assert not find_covers(picture, mesh, bundled_glasses()).glasses.mask.any()

@@ -49,8 +49,8 @@ def test_glasses_count_only_where_both_networks_see_them() -> None:
     worn = painted_glasses(picture, mesh)
     frames = cv2.dilate((np.abs(worn.astype(int) - picture).max(2) > 40).astype(np.uint8), np.ones((5, 5)))
     agreed, denied = told(worn, mesh, glasses=frames), told(worn, mesh)
-    assert find_covers(worn, mesh, bundled_glasses(), parts=agreed).glasses.odds.any()
-    assert not find_covers(worn, mesh, bundled_glasses(), parts=denied).glasses.odds.any()
+    assert find_covers(worn, mesh, bundled_glasses(), parts=agreed).glasses.mask.any()
+    assert not find_covers(worn, mesh, bundled_glasses(), parts=denied).glasses.mask.any()
 
 
 def test_parts_lie_where_the_picture_shows_them() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from reliableswap.geometry import regions
-from reliableswap.geometry.jaw import along, between_rings, jaw, on_rays, shortening
+from reliableswap.geometry.jaw import between_rings, jaw, jaw_position, on_rays, reach_factor
 from reliableswap.geometry.raster import rasterise, signed_areas
 from reliableswap.geometry.topology import topology
 
@@ -21,15 +21,18 @@ def test_rays_go_from_ear_to_ear_and_lie_further_out_beside_the_chin_than_beside
 ) -> None:
     assert len(jaw()) % 2 == 1
     assert jaw()[len(jaw()) // 2] == 152
-    assert along()[0] == pytest.approx(0, abs=1e-6)
-    assert along()[len(jaw()) // 2] == 1
+    assert jaw_position()[0] == pytest.approx(0, abs=1e-6)
+    assert jaw_position()[len(jaw()) // 2] == 1
     at, out = on_rays(mesh, (0.0, 0.3))
     np.testing.assert_allclose(at, mesh[jaw(), :2])
     np.testing.assert_allclose(
-        np.linalg.norm(out - at, axis=1), 0.3 * regions.face_width(mesh) * shortening(), rtol=1e-4, atol=1e-3
+        np.linalg.norm(out - at, axis=1),
+        0.3 * regions.face_width(mesh) * reach_factor(),
+        rtol=1e-4,
+        atol=1e-3,
     )
     assert out[len(jaw()) // 2, 1] > at[len(jaw()) // 2, 1]
-    assert shortening()[0] == shortening()[-1] == 0
+    assert reach_factor()[0] == reach_factor()[-1] == 0
 
 
 def test_places_on_rays_follow_the_mesh_in_size_and_turn(mesh: np.ndarray) -> None:

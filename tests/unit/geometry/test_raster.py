@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support.blend_faces import WOMAN, face
 
-from reliableswap.geometry.raster import Raster, other_side, rasterise, rasterise_solid
+from reliableswap.geometry.raster import Raster, mirror_positions, rasterise, rasterise_solid
 from reliableswap.geometry.topology import topology
 
 # Two parallel triangles over the same pixels, the second one nearer to the camera.
@@ -84,7 +84,7 @@ def test_nothing_in_the_picture_is_an_empty_raster() -> None:
 @pytest.mark.parametrize("reduced", [1.0, 2.5])
 def test_each_pixel_of_a_face_knows_its_place_on_the_other_side(reduced: float) -> None:
     picture, mesh = face(WOMAN)
-    places = other_side(mesh, picture.shape[:2], reduced)
+    places = mirror_positions(mesh, picture.shape[:2], reduced)
     scale = places.shape[1] / picture.shape[1]
     assert places.shape == (round(192 / reduced), round(192 / reduced), 2)
     assert (places[0, 0] == -2).all()

@@ -8,15 +8,15 @@ import pytest
 from support.blend_faces import BEARD, SMILE, WOMAN, face
 
 from reliableswap.geometry import regions
-from reliableswap.geometry.resampling import sharp
+from reliableswap.geometry.resampling import interpolation_for
 from reliableswap.geometry.shape import (
     MIN_MOVE,
-    crisp,
     displacement,
     moved_share,
     origins,
     reshape,
     shaped_mesh,
+    snap_to_pixels,
 )
 
 
@@ -75,7 +75,9 @@ def test_a_picture_warped_point_by_point_is_the_picture_warped_at_once(
     move[0, 0] = np.nextafter(np.float32(MIN_MOVE), np.float32(0)), 0
     moved = np.abs(move).max(2) >= MIN_MOVE
     assert np.array_equal(moved_share(move) > 0, moved)
-    at_once = cv2.remap(picture, origins(move), None, sharp(picture.shape), borderMode=cv2.BORDER_REPLICATE)
+    at_once = cv2.remap(
+        picture, origins(move), None, interpolation_for(picture.shape), borderMode=cv2.BORDER_REPLICATE
+    )
     assert np.array_equal(reshape(picture, move), np.where(moved[..., None], at_once, picture))
 
 
@@ -93,19 +95,19 @@ def test_a_slow_displacement_is_drawn_to_whole_pixels_and_a_fast_one_is_not() ->
         np.stack([np.tile(k * across, (40, 1)), np.zeros((40, 200))], 2).astype(np.float32)
         for k in (0.01, 0.4)
     )
-    drawn = crisp(slow)[10:-10, 10:-10, 0]
+    drawn = snap_to_pixels(slow)[10:-10, 10:-10, 0]
     off = np.abs(drawn - np.rint(drawn))
     assert np.mean(off < 0.1) > 0.8  # nearly all pixels move by whole ones
     assert np.abs(drawn - slow[10:-10, 10:-10, 0]).max() <= 0.5
     assert np.diff(drawn, axis=1).max() < 0.3  # and the rest of the way is not taken in a jump
     assert np.diff(drawn, axis=1).min() >= 0  # nothing is shown twice
-    np.testing.assert_allclose(crisp(fast)[10:-10, 10:-10], fast[10:-10, 10:-10], atol=1e-3)
+    np.testing.assert_allclose(snap_to_pixels(fast)[10:-10, 10:-10], fast[10:-10, 10:-10], atol=1e-3)
 
 
 def test_a_shift_by_half_a_pixel_keeps_the_pictures_detail() -> None:
     picture = np.random.default_rng(0).integers(0, 256, (60, 60, 3), np.uint8)
     move = np.full((60, 60, 2), 0.3, np.float32)
-    soft, sharp_ = (reshape(picture, move, by_whole_pixels=crisply) for crisply in (False, True))
+    soft, sharp_ = (reshape(picture, move, snap=crisply) for crisply in (False, True))
     inside = (slice(8, -8), slice(8, -8))
     assert soft[inside].std() < 0.95 * picture[inside].std()
     assert sharp_[inside].std() > 0.99 * picture[inside].std()

@@ -15,9 +15,9 @@ from reliableswap.geometry.topology import topology
 from reliableswap.geometry.trust import trust
 from reliableswap.geometry.warp import (
     Copies,
-    Sampled,
+    Sampler,
     lips_stretch,
-    mouths_ratio,
+    mouth_width_ratio,
     open_lips,
     reenact,
     warp_texture,
@@ -158,9 +158,9 @@ def test_mouths_are_compared_at_one_size(size: float) -> None:
     mesh = face(WOMAN)[1]
     wide = mesh.copy()
     wide[[61, 291]] += 0.1 * (mesh[[61, 291]] - mesh[[291, 61]])
-    assert mouths_ratio(size * mesh, mesh) == pytest.approx(1, rel=1e-4)
-    assert mouths_ratio(size * wide, mesh) == pytest.approx(1.2, rel=0.01)
-    assert mouths_ratio(size * mesh, wide) == pytest.approx(1.2, rel=0.01)
+    assert mouth_width_ratio(size * mesh, mesh) == pytest.approx(1, rel=1e-4)
+    assert mouth_width_ratio(size * wide, mesh) == pytest.approx(1.2, rel=0.01)
+    assert mouth_width_ratio(size * mesh, wide) == pytest.approx(1.2, rel=0.01)
 
 
 @pytest.mark.parametrize("scale", [0.5, 3.0])
@@ -183,7 +183,7 @@ def test_copies_of_a_source_are_kept_and_show_what_the_source_shows() -> None:
     copies = Copies(picture)
     for scale in (0.6, 1.2, 1.6, 3.1, 3.2, 3.3):
         mine = copies.at_scale(scale).at(positions, cv2.INTER_LANCZOS4)
-        exact = Sampled(picture, scale).at(positions, cv2.INTER_LANCZOS4)
+        exact = Sampler(picture, scale).at(positions, cv2.INTER_LANCZOS4)
         assert np.abs(mine.astype(int) - exact).max() <= 3, scale
     assert copies.at_scale(3.13) is copies.at_scale(3.2)  # neighbouring frames use one copy
     assert copies.at_scale(1.2).picture is picture

@@ -53,9 +53,9 @@ def test_what_was_dark_gets_light_without_getting_noisy() -> None:
     dark, bright = (np.dstack([np.full((96, 96), v, np.float32) for v in (lab, 10, 10)]) for lab in (30, 60))
     dark[..., 0] += grain
     for out in (
-        colour.match_light(dark, bright, np.ones((96, 96), np.float32), sigma=12, most_detail=1.2),
+        colour.match_light(dark, bright, np.ones((96, 96), np.float32), sigma=12, max_detail_gain=1.2),
         colour.limit_light(
-            dark, bright, np.ones((96, 96), np.float32), sigma=12, room=np.zeros((96, 96), np.float32)
+            dark, bright, np.ones((96, 96), np.float32), sigma=12, tolerance=np.zeros((96, 96), np.float32)
         ),
     ):
         inner = out[16:-16, 16:-16, 0]
@@ -220,7 +220,7 @@ def test_dark_hair_is_as_much_darker_than_the_skin_in_another_light(brightness: 
     before, skin = on_skin((60, 12, 16), (20, 2, 3))
     reference, _ = on_skin((brightness, 12, 16), (brightness, 12, 16))
     matched = colour.match(before, reference, skin)
-    lit = colour.lit_dark(matched, before, reference, skin)
+    lit = colour.relight_dark(matched, before, reference, skin)
     np.testing.assert_array_equal(lit[:6], matched[:6])
     np.testing.assert_array_equal(lit[..., 1:], matched[..., 1:])
     ratio = (brightness + 1) / 61
@@ -233,7 +233,7 @@ def test_dark_hair_does_not_become_black_in_little_light() -> None:
     reference, _ = on_skin((35, 12, 16), (35, 12, 16))
     matched = colour.match(before, reference, skin)
     assert matched[7, 0, 0] < 0
-    lit = colour.lit_dark(matched, before, reference, skin)
+    lit = colour.relight_dark(matched, before, reference, skin)
     by_light = 30 * 36 / 81
     assert by_light - 8.01 <= lit[7, 0, 0] < by_light
 
@@ -256,5 +256,5 @@ def test_hair_takes_the_tint_of_warm_light_and_none_of_even_light() -> None:
 def test_without_skin_nothing_is_known_of_the_light() -> None:
     lab, _ = on_skin((60, 12, 16), (20, 2, 3))
     nothing = np.zeros((8, 8), np.float32)
-    assert colour.lit_dark(lab, lab, lab, nothing) is lab
+    assert colour.relight_dark(lab, lab, lab, nothing) is lab
     assert colour.warmth(lab, lab, nothing) == 0

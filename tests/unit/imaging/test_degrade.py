@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support.people import portrait
 
-from reliableswap.imaging.degrade import degrade, occlude, texture
+from reliableswap.imaging.degrade import degrade, occlude, random_texture
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -29,6 +29,6 @@ def test_an_occlusion_covers_a_part_of_the_box(seed: int) -> None:
 
 
 def test_textures_are_pictures_of_many_kinds() -> None:
-    pictures = [texture(np.random.default_rng(seed), 48) for seed in range(12)]
+    pictures = [random_texture(np.random.default_rng(seed), 48) for seed in range(12)]
     assert all(picture.shape == (48, 48, 3) and picture.dtype == np.uint8 for picture in pictures)
     assert len({picture.tobytes() for picture in pictures}) == 12

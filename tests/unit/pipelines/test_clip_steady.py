@@ -53,7 +53,7 @@ def test_people_have_one_vector_in_all_frames() -> None:
     vectors.add(1, looked([0.0, 2.0], [1.0, 0.0]))
     plain = Subject.of_crop(portrait(1, 64), np.zeros((468, 3), np.float32), Networks())
     covers: Any = object()
-    subject = vectors.on(plain.knowing(covers=covers), 1)
+    subject = vectors.on(plain.with_results(covers=covers), 1)
     np.testing.assert_allclose(subject.v_id, np.full((1, 2), 2**0.5), rtol=1e-5)
     np.testing.assert_allclose(subject.v_fix, [[1.0, 0.0]], atol=1e-6)
     assert subject.covers is covers

@@ -13,18 +13,18 @@ from reliableswap import ReliableSwapPipeline
 from reliableswap.faces.parts import Parts
 from reliableswap.geometry.jaw import jaw
 from reliableswap.models.face_classes import CLASSES
-from reliableswap.swap.beard import STEPS, BeyondJaw
+from reliableswap.swap.beard import CELLS_PER_RAY, BeyondJaw
 from reliableswap.swap.engines import run
 from reliableswap.swap.job import FaceJob
 from reliableswap.swap.settings import SwapSettings
 from reliableswap.swap.steps.beard import beard_beyond
-from reliableswap.swap.steps.expression import foresee_expression
+from reliableswap.swap.steps.expression import plan_expression
 from reliableswap.swap.steps.lay import lay
 from reliableswap.swap.steps.mix import mix
 from reliableswap.swap.steps.opacity import opacity
 from reliableswap.swap.steps.reshape import reshape_roughly
 
-AT = np.linspace(-0.1, 0.4, STEPS)
+AT = np.linspace(-0.1, 0.4, CELLS_PER_RAY)
 CHIN = slice(len(jaw()) // 2 - 3, len(jaw()) // 2 + 4)
 BEARD, SKIN, WHITE = (40, 30, 25), (200, 150, 130), (240, 240, 240)
 
@@ -32,15 +32,15 @@ BEARD, SKIN, WHITE = (40, 30, 25), (200, 150, 130), (240, 240, 240)
 def seen(ends: float, then: str = "skin", of: str = "hair", goes_on: float = 1.0) -> BeyondJaw:
     """A chin of `of` until a distance from the jaw and something else below; the rays are the crop's columns."""
     kind = np.where(ends > AT, CLASSES.index(of), CLASSES.index(then))
-    odds = np.zeros((len(CLASSES), 128, 128), np.float32)
+    probabilities = np.zeros((len(CLASSES), 128, 128), np.float32)
     for row, one in enumerate(kind):
-        odds[one, row] = 1
-    x, y = np.meshgrid(np.arange(len(jaw())), np.arange(STEPS))
+        probabilities[one, row] = 1
+    x, y = np.meshgrid(np.arange(len(jaw())), np.arange(CELLS_PER_RAY))
     places = np.dstack([x, y]).astype(np.float32)
     rng = np.random.default_rng(0)
     colours = np.where((ends > AT)[:, None], BEARD, SKIN if then == "skin" else WHITE)
-    colours = np.repeat(colours[:, None], len(jaw()), 1) + rng.integers(-8, 9, (STEPS, len(jaw()), 3))
-    parts = Parts(odds, np.eye(2, 3))
+    colours = np.repeat(colours[:, None], len(jaw()), 1) + rng.integers(-8, 9, (CELLS_PER_RAY, len(jaw()), 3))
+    parts = Parts(probabilities, np.eye(2, 3))
     begins = np.ones(len(jaw()), np.float32)
     return BeyondJaw(parts, places, AT >= 0, colours.astype(np.uint8), begins, goes_on)
 
@@ -74,7 +74,7 @@ def test_colours_are_told_apart_from_what_is_beside_the_beard() -> None:
     assert like[1] < 0.1
 
 
-STEPS_BEFORE = (reshape_roughly, mix, opacity, foresee_expression, lay)
+STEPS_BEFORE = (reshape_roughly, mix, opacity, plan_expression, lay)
 
 
 def changed_below(pipe: ReliableSwapPipeline, target: np.ndarray, **parts: np.ndarray) -> float:
@@ -83,10 +83,10 @@ def changed_below(pipe: ReliableSwapPipeline, target: np.ndarray, **parts: np.nd
     if parts:
         known = before.target.parts
         assert known is not None
-        odds = known.odds.copy()
+        probabilities = known.probabilities.copy()
         for name, plane in parts.items():
-            odds[CLASSES.index(name)] = plane
-        told = before.target.knowing(parts=replace(known, odds=odds))
+            probabilities[CLASSES.index(name)] = plane
+        told = before.target.with_results(parts=replace(known, probabilities=probabilities))
         before = FaceJob.start(told, before.person, before.settings, before.networks).with_layers(
             **before.layers
         )

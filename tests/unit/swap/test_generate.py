@@ -74,7 +74,7 @@ def test_the_crop_of_a_layered_generator_need_not_hold_what_is_fine(
     )
     place = CropPlace.of(subject, generator, quick)
     assert place.size == size
-    assert place.holds_all == (not layers or height == 80)
+    assert place.holds_all_detail == (not layers or height == 80)
 
 
 def test_a_likely_face_is_opaque_and_a_likely_hand_is_not() -> None:

@@ -172,7 +172,7 @@ def test_soft_light_meets_the_targets_where_the_texture_ends() -> None:
     off = []
     for soft in (False, True):
         texture, validity, *_ = guidance_texture(
-            shaded, mesh, picture, mesh, covers, soft_light=soft, meeting=soft
+            shaded, mesh, picture, mesh, covers, soft_light=soft, match_edges=soft
         )
         edge = (inside > 0.01) & (inside < 0.05) & (validity > 0.3) & (regions.skin(mesh, shape) > 0.9)
         assert edge.sum() > 100
@@ -191,8 +191,8 @@ def test_small_textures_meet_the_targets_light_on_the_forehead() -> None:
     edge = (inside > 0.01) & (inside < 0.03) & (regions.skin(mesh, shape) > 0.9)
     forehead = regions.forehead(mesh, shape) > 0
     off = []
-    for meeting in (False, True):
-        texture, validity, *_ = guidance_texture(shaded, mesh, picture, mesh, covers, meeting=meeting)
+    for match_edges in (False, True):
+        texture, validity, *_ = guidance_texture(shaded, mesh, picture, mesh, covers, match_edges=match_edges)
         off.append(
             [
                 float(np.log(texture[here].mean() / picture[here].mean()))

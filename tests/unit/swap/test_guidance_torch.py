@@ -59,7 +59,7 @@ def test_it_agrees_with_that_of_a_swap(size: int) -> None:
     made = in_a_batch(PAIRS, covers, size)
     for (source, target), one, cover in zip(PAIRS, made.numpy(), covers, strict=True):
         texture, validity, *_ = guidance_texture(
-            *face(source, size), *face(target, size), cover, meeting=False
+            *face(source, size), *face(target, size), cover, match_edges=False
         )
         shown = validity > 0.5
         off = np.abs(one[:3].transpose(1, 2, 0) - texture)[shown]

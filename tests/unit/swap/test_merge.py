@@ -16,7 +16,7 @@ from reliableswap.faces.visibility import Covers
 from reliableswap.geometry import regions
 from reliableswap.models import CombAutoencoder
 from reliableswap.runtime.torch_arrays import Running
-from reliableswap.swap.engines import engine_of, parts_of, run, steps_of
+from reliableswap.swap.engines import engine_of, run, stages_of, steps_of
 from reliableswap.swap.job import FaceJob
 from reliableswap.swap.networks import Networks
 from reliableswap.swap.person import Person
@@ -173,7 +173,7 @@ def test_who_is_trained_has_the_person_engine() -> None:
     trained, plain = Person("a", (subject,), decoder="a"), Person("b", (subject,))
     assert engine_of(trained, "neural") == "person"
     assert engine_of(plain, "neural") == "neural"
-    assert tuple(chain(*parts_of("person", Networks()))) == steps_of("person", Networks())
+    assert tuple(chain(*stages_of("person", Networks()))) == steps_of("person", Networks())
 
 
 def test_a_real_network_runs() -> None:

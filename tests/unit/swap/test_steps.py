@@ -223,7 +223,7 @@ def test_the_sources_glasses_go_behind_what_is_in_front_of_the_target(pipe: Reli
     covers = seen.target.covers
     everything = np.zeros_like(covers.maps)
     everything[..., 0] = 1
-    behind = replace(seen, target=seen.target.knowing(covers=replace(covers, maps=everything)))
+    behind = replace(seen, target=seen.target.with_results(covers=replace(covers, maps=everything)))
     assert not np.array_equal(put_on_glasses(seen).image, seen.image)
     assert np.array_equal(put_on_glasses(behind).image, behind.image)
 

@@ -130,11 +130,11 @@ class GlassesTask(Task):
         logits = network(to_network(batch["picture"])).float()[:, 0]
         worn, counts = batch["worn"], batch["counts"][:, None, None]
         each = F.binary_cross_entropy_with_logits(logits, worn, reduction="none")
-        odds = torch.sigmoid(logits) * counts
-        both = (odds * worn).sum()
+        probabilities = torch.sigmoid(logits) * counts
+        both = (probabilities * worn).sum()
         return {
             "pixels": (each * counts).mean() / counts.mean().clamp(min=1e-3),
-            "overlap": 0.2 * (1 - 2 * both / (odds.sum() + (worn * counts).sum()).clamp(min=1)),
+            "overlap": 0.2 * (1 - 2 * both / (probabilities.sum() + (worn * counts).sum()).clamp(min=1)),
         }
 
     @cached_property
@@ -172,9 +172,9 @@ class GlassesTask(Task):
         if self.held_out is None:
             return None
         pictures = self.fixed["picture"][:_GRID]
-        odds = (self._answer(network, pictures)[..., None].numpy() * 255).astype(np.uint8).repeat(3, 3)
+        predicted = (self._answer(network, pictures)[..., None].numpy() * 255).astype(np.uint8).repeat(3, 3)
         truth = (self.fixed["worn"][:_GRID, ..., None].numpy() * 255).astype(np.uint8).repeat(3, 3)
-        rows = np.concatenate([pictures.numpy(), truth, odds], 2)
+        rows = np.concatenate([pictures.numpy(), truth, predicted], 2)
         return np.concatenate(list(rows))
 
     def facts(self) -> dict[str, str]:

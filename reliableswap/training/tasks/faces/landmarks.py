@@ -18,7 +18,7 @@ from reliableswap.errors import ReliableSwapError
 from reliableswap.faces.align import apply, crop, upright
 from reliableswap.faces.face import LEFT_EYE_OUTER, RIGHT_EYE_OUTER, five_points
 from reliableswap.geometry.measures import eye_openings
-from reliableswap.imaging.degrade import Rng, degrade, occlude, texture
+from reliableswap.imaging.degrade import Rng, degrade, occlude, random_texture
 from reliableswap.models.base import Network
 from reliableswap.models.landmarks import MeshNet
 from reliableswap.training.core.settings import DistilSettings, setting
@@ -100,7 +100,7 @@ def without_face(
     """Return a picture, and the matrix of a crop of it that a detector might mistake for a face."""
     kind = rng.integers(0, 3)
     if kind == 0:
-        return texture(rng, size), np.eye(3)[:2]
+        return random_texture(rng, size), np.eye(3)[:2]
     far = matrix.copy()
     if kind == 1:  # beside the face
         direction = rng.uniform(0, 2 * np.pi)

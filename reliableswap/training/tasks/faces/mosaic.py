@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from reliableswap.faces.align import apply
-from reliableswap.imaging.degrade import Rng, degrade, draw_shape, occlude, texture
+from reliableswap.imaging.degrade import Rng, degrade, draw_shape, occlude, random_texture
 
 SMALLEST = 14.0  # px; smaller faces in a mosaic are neither positives nor negatives
 
@@ -120,7 +120,7 @@ def _roll(rng: Rng, limit: float) -> float:
 def _background(photos: list[LabelledPhoto], size: int, rng: Rng) -> np.ndarray:
     """(size,size,3) uint8 a texture, or a part of the first photo without its faces."""
     if rng.random() < 0.5:
-        return texture(rng, size)
+        return random_texture(rng, size)
     pixels = _without_face(photos[0], rng)
     side = int(rng.integers(30, min(pixels.shape[:2])))
     y, x = (int(rng.integers(0, n - side + 1)) for n in pixels.shape[:2])

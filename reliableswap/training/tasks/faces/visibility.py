@@ -187,8 +187,8 @@ class VisibilityTask(Task):
             (allowed & covering[:, None, None]).any(1) != (allowed & ~covering[:, None, None]).any(1)
         ) * batch["face"]
         hidden = allowed[:, covering].any(1) * known
-        odds = logs.exp()[:, covering].sum(1) * known
-        overlap = 2 * (odds * hidden).sum() / (odds.sum() + hidden.sum()).clamp(min=1)
+        probabilities = logs.exp()[:, covering].sum(1) * known
+        overlap = 2 * (probabilities * hidden).sum() / (probabilities.sum() + hidden.sum()).clamp(min=1)
         return {
             "pixels": (each * weight).sum() / weight.sum().clamp(min=1),
             "overlap": 0.3 * (1 - overlap),

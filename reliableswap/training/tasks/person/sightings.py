@@ -92,11 +92,11 @@ def person_covers(crop: np.ndarray, mesh: np.ndarray, networks: Networks) -> Cov
     Glasses belong to the person, as eyes do: a decoder should draw them.
     """
     seen = find_parts(crop, mesh, networks.visibility)
-    odds = seen.odds.copy()
+    probabilities = seen.probabilities.copy()
     eyes, glasses = CLASSES.index("eyes"), CLASSES.index("glasses")
-    odds[eyes] += odds[glasses]
-    odds[glasses] = 0
-    return find_covers(crop, mesh, None, parts=Parts(odds, seen.matrix))
+    probabilities[eyes] += probabilities[glasses]
+    probabilities[glasses] = 0
+    return find_covers(crop, mesh, None, parts=Parts(probabilities, seen.matrix))
 
 
 class Clip:

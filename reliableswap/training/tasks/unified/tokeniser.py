@@ -201,8 +201,8 @@ def codebook_use(tokens: Tensor, codes: int) -> dict[str, float]:
     """Return codes_used, the share of codes that occur, and perplexity: how many equally frequent codes would have the
     same entropy."""
     counts = torch.bincount(tokens.flatten(), minlength=codes).double()
-    odds = counts / counts.sum()
-    entropy = -(odds * odds.clamp(min=1e-12).log()).sum()
+    probabilities = counts / counts.sum()
+    entropy = -(probabilities * probabilities.clamp(min=1e-12).log()).sum()
     return {"codes_used": float((counts > 0).double().mean()), "perplexity": float(entropy.exp())}
 
 

@@ -162,9 +162,9 @@ def test_a_token_goes_to_its_best_experts_alone() -> None:
     x = torch.randn(5, 4)
     with torch.no_grad():
         out, _ = experts(x)
-        odds = experts.router(x).softmax(1)
+        probabilities = experts.router(x).softmax(1)
         for row in range(5):
-            best = odds[row].topk(2)
+            best = probabilities[row].topk(2)
             parts = [w * experts.experts[int(e)](x[row : row + 1]) for w, e in zip(*best, strict=True)]
             assert torch.allclose(out[row], (experts.shared(x[row : row + 1]) + sum(parts))[0], atol=1e-5)
 

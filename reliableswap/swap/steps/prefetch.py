@@ -5,13 +5,13 @@ from __future__ import annotations
 from reliableswap.swap.job import FaceJob
 
 
-def look_for_texture(job: FaceJob) -> FaceJob:
+def prefetch_for_texture(job: FaceJob) -> FaceJob:
     """No layer; caches the covers of both faces for `texture`, which samples the source's photo."""
     _ = job.source.strict_covers, job.target.covers
     return job
 
 
-def look_for_guidance(job: FaceJob) -> FaceJob:
+def prefetch_for_guidance(job: FaceJob) -> FaceJob:
     """No layer; caches the source's crop and its covers for `guide`, and the target's covers."""
     if job.networks.generator.guidance_channels:
         view = job.crop.size, job.crop.template

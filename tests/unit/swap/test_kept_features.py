@@ -7,7 +7,7 @@ import pytest
 from support.evaluation_people import mesh_of, turned
 
 from reliableswap.geometry import regions
-from reliableswap.swap.own import targets_own
+from reliableswap.swap.kept_features import inner_features_mask
 
 
 @pytest.mark.parametrize("degrees", [0, 60])
@@ -20,7 +20,7 @@ def test_parts_drawn_in_their_windows_are_those_of_the_whole_picture(degrees: fl
     whole = np.maximum(regions.eyes(mesh, (side, side), 0.9), regions.inner_mouth(mesh, (side, side)))
     wanted = regions.feathered(whole, 0.008 * regions.face_width(mesh))
     assert wanted.max() > 0.9
-    np.testing.assert_allclose(targets_own(mesh, (side, side), 0.9), wanted, atol=1e-3)
+    np.testing.assert_allclose(inner_features_mask(mesh, (side, side), 0.9), wanted, atol=1e-3)
 
 
 @pytest.mark.parametrize(("opening", "share"), [(0.1, 1.0), (0.18, 0.5), (0.3, 0.0)])
@@ -30,7 +30,7 @@ def test_shut_lids_are_the_targets(opening: float, share: float) -> None:
     for upper, lower, outer, inner in ((159, 145, 33, 133), (386, 374, 362, 263)):
         width = np.linalg.norm(mesh[outer] - mesh[inner])
         mesh[upper] = mesh[lower] - np.float32([0, opening * width, 0])
-    own = targets_own(mesh, (520, 520))
+    own = inner_features_mask(mesh, (520, 520))
     for lid in (
         27,
         257,

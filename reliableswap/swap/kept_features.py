@@ -24,7 +24,7 @@ _FAR = 6.0  # sigmas around eyes and mouth beyond which their soft edges have en
 Draw = Callable[[np.ndarray, tuple[int, int]], np.ndarray]  # a mesh and a picture's (H,W) -> a mask
 
 
-def targets_own(mesh: np.ndarray, shape_hw: tuple[int, int], opening: float = 0.85) -> np.ndarray:
+def inner_features_mask(mesh: np.ndarray, shape_hw: tuple[int, int], opening: float = 0.85) -> np.ndarray:
     """(H,W) in 0..1: one between the lids, on shut lids and between the lips of a mesh (468,3), with soft edges.
 
     Shut lids are the target's because no texture of an open eye shows them. opening: the fraction of the opening
