@@ -15,7 +15,7 @@ from reliableswap import ReliableSwapPipeline
 
 @dataclass(frozen=True)
 class Told:
-    """A photo of which the probe says a number."""
+    """A photo with a fixed probe value."""
 
     value: float
     person: str

@@ -20,7 +20,7 @@ from reliableswap.jobs.units import Maker
 
 
 class Made:
-    """A pipeline that writes what it was asked for, and fails on targets called bad."""
+    """A stub pipeline that writes the names it was given, and fails on targets called bad or bug."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, dict[str, Any]]] = []
@@ -156,7 +156,7 @@ def test_a_node_that_does_not_see_the_pictures_ends_the_run(
     assert "does not see" in capsys.readouterr().err
     assert [row["output"] for row in report(tmp_path / "out")] == [
         "2.png"
-    ]  # what is nowhere is no fault of a node
+    ]  # also missing for the caller, so not the node's fault
 
 
 def test_rows_name_trained_people_parts_and_ages(tmp_path: Path, pipe: Made) -> None:

@@ -1,4 +1,4 @@
-"""A command's start: what of diffusers and torch is not imported, and that all of it works when it is asked for."""
+"""Fast start of a command: unneeded parts of diffusers and torch are imported only when something uses them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Releasing: what may ship, and that nothing is replaced unless all of it fits together."""
+"""Releases: which networks may ship, and that none is replaced unless all of them fit together."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def folders(tmp_path: Path) -> dict[str, list[Path]]:
         "fixer": FixerNet(embedding_size=8),
         "glasses": GlassesNet(channels=(4, 8)),
     }
-    # A zero with a sign is another file, and the generator knows its encoder by checksum.
+    # The mean of a single network would turn -0.0 into 0.0, and so change the checksum that the generator stores.
     with torch.no_grad():
         next(networks["identity"].parameters()).view(-1)[0] = -0.0
     networks["generator"] = LightGenerator(

@@ -1,4 +1,4 @@
-"""Others' ONNX files as our networks: what they are fed, what they answer, and that folders are complete."""
+"""Third-party ONNX files as our networks: their inputs and outputs, and that folders are complete."""
 
 from __future__ import annotations
 

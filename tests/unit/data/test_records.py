@@ -1,4 +1,4 @@
-"""The record cache: what is looked at again, and what is not."""
+"""The record cache: which photos are processed again, and which are not."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ COLOURS = {"ann/1.png": 10, "ann/2.png": 20, "bob/1.png": 30, "bob/2.png": 40}
 
 @dataclass(frozen=True)
 class MeanColour:
-    """Records of a photo's mean colour; notes whom it was shown."""
+    """Records a photo's mean colour; notes the photos that it was given."""
 
     seen: list[str] = field(default_factory=list, compare=False)
     recipe: str = "mean"
@@ -54,7 +54,7 @@ def folder(tmp_path: Path) -> Path:
 def complete(
     folder: Path, recipe: str = "mean", crew: Crew[Bucket] | None = None
 ) -> tuple[Records, list[str]]:
-    """The records of a folder's photos, and which photos were looked at for it."""
+    """Complete the cache; return the records of a folder's photos and the names of those that were processed."""
     kind = MeanColour(recipe=recipe)
     cache = RecordCache(folder.parent / "cache", kind, list_photos(folder))
     cache.complete(crew or Crew(Place(), 1))

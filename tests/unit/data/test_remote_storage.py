@@ -1,4 +1,4 @@
-"""Files in object storage, by fsspec's memory:// store."""
+"""Files in object storage, tested with fsspec's memory:// store."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def _empty_memory() -> None:
-    """Empty the store of the whole process, which other tests may have used."""
+    """Empty the process-wide store, which other tests may have used."""
     files = fsspec.filesystem("memory")
     files.store.clear()
     files.pseudo_dirs[:] = [""]
@@ -57,7 +57,7 @@ def test_local_paths_stay_local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.chdir(tmp_path)
     assert as_path("runs/one") == Path("runs/one")
     (tmp_path / "s3:" / "x").mkdir(parents=True)
-    assert as_path(Path("s3:/x")) == Path("s3:/x")  # there is such a folder
+    assert as_path(Path("s3:/x")) == Path("s3:/x")  # a folder of this name exists
     assert local_copy(tmp_path / "a") == tmp_path / "a"
 
 
@@ -152,7 +152,7 @@ def test_photos_are_listed_and_read(bucket: Path) -> None:
 
 @pytest.fixture(params=["gs", "hf"])
 def cloud(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A store in memory in place of the client of gs:// or hf://, which can't be reached here."""
+    """An in-memory store instead of the client for gs:// or hf://, which tests can't reach."""
     from fsspec.implementations.memory import MemoryFileSystem
 
     class Cloud(MemoryFileSystem):

@@ -52,7 +52,7 @@ def test_the_split_is_a_hash_of_the_name_in_the_shares_asked_for() -> None:
     counts = Counter(Split().of(name) for name in names)
     assert abs(counts["train"] / 4000 - 0.9) < 0.02
     assert abs(counts["test"] / 4000 - 0.05) < 0.015
-    # Known answers: a change would move people from training into tests of data that is already out.
+    # Known answers: a change would move people of published data from training to test.
     known = {
         "Ann": "train",
         "Zoë": "train",

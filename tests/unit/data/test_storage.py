@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Atomic file writes, and cached folder listings."""
 
 from __future__ import annotations
 
@@ -31,4 +31,4 @@ def test_names_are_listed_again_where_one_is_missing(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "none"):
         (folder / "a").touch()
     assert "a" in names
-    assert "a" not in patient  # it looked a moment ago
+    assert "a" not in patient  # its listing is still recent

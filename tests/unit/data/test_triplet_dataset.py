@@ -239,7 +239,7 @@ def test_something_in_front_stays_with_target_and_truth_and_leaves_the_wanted_fa
         assert not len(apart) or float(apart.max()) <= 4 / 255
         assert torch.equal(sample["who"], clean["truth"])
         assert torch.allclose(sample["face_mask"], clean["face_mask"] * (1 - front), atol=1e-6)
-        assert float((sample["glasses"][3:] - front).min()) >= 0  # encoders see the face with it in front
+        assert float((sample["glasses"][3:] - front).min()) >= 0  # encoders see the face behind the occluder
         differing += not torch.equal(sample["source"], clean["source"])
     assert differing > 6
 

@@ -22,7 +22,7 @@ IMAGE = np.zeros((96, 96, 3), np.uint8)
 
 @pytest.fixture
 def analyser() -> BundledAnalyser:
-    """Sees a face in every cell of the detector's middle level, and is sure of it."""
+    """An analyser whose networks are sure of a face in every cell of the detector's middle level."""
     analyser = BundledAnalyser(FaceDetector().eval(), MeshNet().eval())
     with torch.no_grad():
         analyser.detector.heads[1].bias[0] = 3.0
@@ -56,7 +56,7 @@ def test_new_weights_of_the_detector_are_used_at_once(analyser: BundledAnalyser,
 
 def test_networks_that_are_not_torchs_are_called_as_they_are(analyser: BundledAnalyser) -> None:
     class Counted:
-        """Stands for a network compiled by another runtime."""
+        """Stand-in for a network compiled by another runtime."""
 
         def __init__(self, network: MeshNet) -> None:
             self.network, self.calls, self.config = Running(network), 0, network.config
@@ -83,7 +83,7 @@ def test_beside_a_sure_face_a_doubtful_one_needs_a_high_presence(
     )
     assert [face.score for face in analyser(IMAGE)] == [0.98, 0.7]
     with torch.no_grad():
-        analyser.landmarks.presence.bias.fill_(1.0)  # a probability of 0.7 or so
+        analyser.landmarks.presence.bias.fill_(1.0)  # a probability of about 0.7
     assert [face.score for face in analyser(IMAGE)] == [0.98]
     scores[0] = 0.8
     assert len(analyser(IMAGE)) == 2

@@ -11,7 +11,7 @@ from reliableswap.faces.face import Detection
 
 
 class BrightBlobDetector:
-    """Answers like a FaceDetector to which bright squares are faces, so that the truth is known to the pixel.
+    """A FaceDetector stub that takes bright squares for faces, so that the truth is known to the pixel.
 
     A square's five points are its corners and its centre. Only upright squares are detected: those with their dark
     dot in the upper half.
@@ -74,7 +74,7 @@ def test_small_faces_of_large_photos_are_found_in_tiles_only() -> None:
 
 
 class ShortSighted(BrightBlobDetector):
-    """Like the real one, to which faces of more than about 200 px are too large."""
+    """Misses faces larger than 200 px, about as the real detector does."""
 
     def above(self, image: np.ndarray, logit: float) -> np.ndarray:
         answers = super().above(image, logit)
@@ -165,7 +165,7 @@ def test_meshes_come_back_in_photo_pixels() -> None:
 
 
 class SeesFixedFaces:
-    """Sees the same (logit, box) in a 640x480 photo of any size, and one face of logit `closely` in a close view."""
+    """Finds the same (logit, box) faces in a 640x480 photo at any scale, and one of logit `closely` in a close-up."""
 
     def __init__(self, faces: list[tuple[float, tuple[int, int, int, int]]], closely: float) -> None:
         self.faces, self.closely = faces, closely
@@ -173,7 +173,7 @@ class SeesFixedFaces:
     def above(self, image: np.ndarray, logit: float) -> np.ndarray:
         width = image.shape[-1]
         faces, scale = self.faces, width / 640
-        if width == image.shape[-2]:  # a close view is square
+        if width == image.shape[-2]:  # a close-up is square
             faces, scale = [(self.closely, (60, 60, 132, 132))], 1.0
         answers = []
         for confidence, (x0, y0, x1, y1) in faces:
@@ -210,7 +210,7 @@ def test_where_nothing_is_sure_the_largest_face_needs_only_to_be_possible(
 
 
 class SeesTheWhole:
-    """Sees a face of a 640x480 photo as a whole in copies less wide than `below`, and `parts` of it in others.
+    """Finds the `whole` face of a 640x480 photo in copies narrower than `below`, and its `parts` in larger ones.
 
     Each is a logit and a box in the photo's pixels.
     """
@@ -248,7 +248,7 @@ def test_a_tiny_copy_makes_sure_of_a_face_and_leaves_it_where_it_is() -> None:
 
 
 def test_a_large_face_is_left_to_the_copies_in_which_it_is_small() -> None:
-    """In the main pass half of a face may look more like one than the whole."""
+    """In the main pass, half of a large face may score higher than the whole."""
     half, whole = (5.0, (190, 150, 430, 390)), (3.0, (190, 40, 430, 390))
     (face,) = SeesTheWhole([half], whole, below=260).finds()
     assert face.size == pytest.approx(350, abs=10)

@@ -1,4 +1,4 @@
-"""Glasses are found by the network, and carried to where the losses and the pipeline look."""
+"""Finding glasses with the network, and carrying them to where the losses and the pipeline need them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_the_bundled_network_finds_whole_frames(rng: np.random.Generator) -> Non
         odds = glasses.find(worn, mesh, network).on(picture.shape[:2])
         assert odds[frames].mean() > 0.85
         assert glasses.find(picture, mesh, network).on(picture.shape[:2]).mean() < 0.1 * odds.mean()
-        # Its mirror image wears them mirrored.
+        # In the mirror image the glasses are mirrored too.
         mirror = flipped(AlignedFace(worn, mesh))
         other = glasses.find(mirror.crop, mirror.mesh, network).on(picture.shape[:2])
         assert np.abs(other[:, ::-1] - odds).mean() < 0.003

@@ -19,7 +19,7 @@ SIDE = 640
 
 
 def scrfd_like(path: Path, box: tuple[float, ...], points: np.ndarray) -> None:
-    """An ONNX file with SCRFD's nine outputs at 640x640, which says there is one face, whatever it is shown."""
+    """Write an ONNX file with SCRFD's nine outputs at 640x640 that finds the same one face in any picture."""
     constants = {}
     for kind, width in (("score", 1), ("bbox", 4), ("kps", 10)):
         for stride in (8, 16, 32):

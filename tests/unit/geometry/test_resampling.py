@@ -1,4 +1,4 @@
-"""Reading a picture at positions."""
+"""Sampling a picture at given positions."""
 
 from __future__ import annotations
 

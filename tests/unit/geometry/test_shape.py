@@ -95,10 +95,10 @@ def test_a_slow_displacement_is_drawn_to_whole_pixels_and_a_fast_one_is_not() ->
     )
     drawn = crisp(slow)[10:-10, 10:-10, 0]
     off = np.abs(drawn - np.rint(drawn))
-    assert np.mean(off < 0.1) > 0.8  # nearly all pixels move by whole ones
+    assert np.mean(off < 0.1) > 0.8  # nearly all pixels move by a whole number of pixels
     assert np.abs(drawn - slow[10:-10, 10:-10, 0]).max() <= 0.5
-    assert np.diff(drawn, axis=1).max() < 0.3  # and the rest of the way is not taken in a jump
-    assert np.diff(drawn, axis=1).min() >= 0  # nothing is shown twice
+    assert np.diff(drawn, axis=1).max() < 0.3  # without jumps in between
+    assert np.diff(drawn, axis=1).min() >= 0  # no pixel is shown twice
     np.testing.assert_allclose(crisp(fast)[10:-10, 10:-10], fast[10:-10, 10:-10], atol=1e-3)
 
 

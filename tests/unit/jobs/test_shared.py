@@ -1,4 +1,4 @@
-"""Files that nodes have to see."""
+"""Files that every node needs to see."""
 
 from __future__ import annotations
 

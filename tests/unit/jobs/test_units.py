@@ -109,7 +109,7 @@ def test_a_rank_is_as_patient_as_its_own_units_were_long() -> None:
 
 
 def test_who_is_alone_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A listing of the folder may not show yet what was made just now."""
+    """A folder listing may not show yet what was just made."""
     monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("waited"))
     maker = Ticks()
     crew: Crew[int] = Crew(Place(), 1)

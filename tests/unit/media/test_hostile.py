@@ -49,7 +49,7 @@ def test_the_table_is_large_and_its_names_differ() -> None:
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF"])
 def test_a_cut_file_is_refused_or_whole(form: str) -> None:
-    """At any length: never a picture with a part missing."""
+    """Whatever the length, no picture with missing parts is returned."""
     image = Image.fromarray(np.random.default_rng(5).integers(0, 256, (40, 40, 3), np.uint8))
     whole = encoded(image, form)
     expected = read_picture(whole).pixels

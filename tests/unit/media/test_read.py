@@ -186,7 +186,7 @@ def test_importing_media_brings_no_framework() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-    # Either room first: each uses the other, so a circle of imports would show here.
+    # Import either package first: each uses the other, so a circular import would show here.
     subprocess.run([sys.executable, "-c", "import reliableswap.provenance.metadata"], check=True)
     subprocess.run([sys.executable, "-c", "import reliableswap.media.write"], check=True)
 
@@ -213,7 +213,7 @@ def test_a_large_jpeg_may_be_read_reduced(least: int | None, reduction: int) -> 
 
 def test_a_reduced_picture_is_upright() -> None:
     exif = Image.Exif()
-    exif[274] = 6  # turned clockwise to be upright
+    exif[274] = 6  # to be rotated clockwise
     picture = read_picture(large_jpeg(exif=exif.tobytes()), least_side=512)
     assert (picture.width, picture.height, picture.reduction) == (300, 512, 4)
     assert picture.pixels[0].mean() < 40 < 200 < picture.pixels[-1].mean()

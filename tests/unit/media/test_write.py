@@ -53,7 +53,7 @@ def test_alpha_survives(extension: str, opaque: bool, tmp_path: Path) -> None:
     path = tmp_path / f"out.{extension}"
     write_picture(Picture(four(), alpha), path)
     read = read_picture(path)
-    if opaque and extension == "webp":  # WebP itself drops an alpha that hides nothing
+    if opaque and extension == "webp":  # WebP itself drops an opaque alpha channel
         assert read.alpha is None or (read.alpha == 255).all()
     else:
         np.testing.assert_array_equal(read.alpha, alpha)

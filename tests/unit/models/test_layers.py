@@ -24,7 +24,7 @@ def inputs(size: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def maps_for(layer: int) -> Tensor:
-    """Maps that let one layer through and change nothing."""
+    """Maps that show one layer alone, unchanged."""
     maps = torch.zeros(1, CHANNELS, 128, 128)
     maps[:, :3] = -30
     maps[:, layer] = 30

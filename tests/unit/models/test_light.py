@@ -1,4 +1,4 @@
-"""LightGenerator: what it makes of guidance, its mask, its size, and that it learns."""
+"""LightGenerator: its guidance, mask, size, and learning."""
 
 from __future__ import annotations
 

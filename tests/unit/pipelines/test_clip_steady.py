@@ -1,4 +1,4 @@
-"""What is steadied along the tracks of a clip: the same answers wherever swapping begins."""
+"""Steadying along the tracks of a clip, with the same result from whichever frame swapping starts."""
 
 from __future__ import annotations
 

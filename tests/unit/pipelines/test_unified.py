@@ -139,7 +139,7 @@ def test_networks_that_do_not_belong_together_are_refused(pipe: UnifiedFacePipel
         other.quantiser.codes.mul_(-1)
     with pytest.raises(WeightsError, match="tokeniser is not the one"):
         UnifiedFacePipeline(other, pipe.transformer)
-    sharper = tiny_tokeniser()  # a decoder that was trained further draws the same tokens
+    sharper = tiny_tokeniser()  # a decoder that was trained further decodes the same tokens
     with torch.no_grad():
         sharper.decoder[0].weight.add_(0.1)
     assert UnifiedFacePipeline(sharper, pipe.transformer).tokeniser is sharper

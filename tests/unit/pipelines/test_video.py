@@ -1,4 +1,4 @@
-"""A clip's run: what comes out, what is refused, and how it goes on after an interrupt."""
+"""Swapping a clip: the result, refusals, and resuming after an interrupt."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def whole(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The result of a run without an interrupt."""
+    """The result of an uninterrupted run."""
     output = tmp_path_factory.mktemp("whole") / "out.mp4"
     Run().result(clip, output)
     return output
@@ -207,7 +207,7 @@ def test_an_interrupt_can_leave_a_playable_file(clip: Path, whole: Path, tmp_pat
     assert stamps(output) == stamps(clip)[:25]
     assert packets(output, "audio")[0] == [one for one in packets(clip, "audio")[0] if 0 <= one[0] < 1]
     assert reliableswap.verify(output).made_here
-    Run().result(clip, output, video=keep)  # may replace it, without overwrite
+    Run().result(clip, output, video=keep)  # replaces the unfinished file without overwrite=True
     assert same_pictures(output, whole)
     with pytest.raises(ClipError, match="exists already"):
         Run().result(clip, output, video=keep)
@@ -268,13 +268,13 @@ def test_what_a_node_refuses_leaves_nothing(clip: Path, tmp_path: Path) -> None:
     output, executor = tmp_path / "out.mp4", Backwards(copies=False)
     with pytest.raises(RefusedError, match="the result was"):
         Run(nude_result=True).result(clip, output, executor=executor)
-    assert 0 not in executor.units  # what was not begun is not made
+    assert 0 not in executor.units  # no further unit is begun
     assert not list(tmp_path.iterdir())
 
 
 def test_a_node_that_would_make_something_else_says_so(clip: Path, tmp_path: Path) -> None:
     class Elsewhere(Backwards):
-        """A node where `change` was done to the files, or to the maker."""
+        """A node where `change` is applied to the files or to the maker."""
 
         def __init__(self, change: Callable[[Any], object]) -> None:
             super().__init__(copies=False)

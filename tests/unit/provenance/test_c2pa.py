@@ -1,4 +1,4 @@
-"""Signed manifests: every format, changes are found, chains are kept, nothing shows a source."""
+"""Signed manifests: every format; changes are detected, chains are kept, and no source is shown."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ def test_files_without_a_manifest(form: str) -> None:
 
 
 def test_nothing_is_asked_of_the_network() -> None:
-    """A file may name the address of its manifest."""
+    """A file may contain a URL of its manifest."""
     asked = []
 
     class Server(http.server.BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""Copies in which AI changed nothing go on saying what their picture said."""
+"""Copies that AI did not change keep the marks of their picture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one way out: every layer, marks of inputs carried on, whole files, layers off only by name."""
+"""Sealing results: every layer of marks, the marks of inputs, whole files, and layers left out only by name."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def test_a_mark_behind_the_pixels_of_a_png_is_found(picture: Picture, tmp_path: 
     moved = content[:start] + content[start + size : end] + content[start : start + size] + content[end:]
     (tmp_path / "moved.png").write_bytes(moved)
     assert read_mark(tmp_path / "moved.png") == read_mark(path)
-    for cut in range(end - size - 40, len(moved), 7):  # whatever is missing, there is an answer
+    for cut in range(end - size - 40, len(moved), 7):  # wherever the file is cut off, there is an answer
         (tmp_path / "cut.png").write_bytes(moved[:cut])
         read_mark(tmp_path / "cut.png")
 

@@ -1,4 +1,4 @@
-"""Converted networks are kept, found again, and made anew when anything that they follow from changes."""
+"""Converted networks are cached, found again, and converted anew when anything they depend on changes."""
 
 from __future__ import annotations
 

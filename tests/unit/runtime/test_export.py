@@ -43,7 +43,7 @@ def exported_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def glasses() -> GlassesNet:
-    """Always the same: what was converted for one test is in the cache for the next."""
+    """The same network each time, so that tests share its conversion in the cache."""
     torch.manual_seed(0)
     return CASES["glasses"].build().eval()
 
@@ -70,8 +70,8 @@ def test_every_class_takes_and_answers_what_its_signature_says(name: str) -> Non
     assert signature.outputs == ("*",) or len(signature.outputs) == count
 
 
-# The encoder has tests of its own below, the glasses network above; the detector, the mesh and what covers a face
-# are exported by tests/integration/test_without_torch.py, with the weights that ship.
+# The encoder has its own tests below, the glasses network above. tests/integration/test_without_torch.py exports the
+# detector, the mesh network and VisibilityNet, with the bundled weights.
 ELSEWHERE = {"mobilefacenet", "glasses", "detector", "mesh", "visibility"}
 
 

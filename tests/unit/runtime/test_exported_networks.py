@@ -1,4 +1,4 @@
-"""Exported networks as a swap calls them: samples one by one, sizes by file, detections above a logit."""
+"""Exported networks as a swap calls them: one sample at a time, one file per size, detections above a logit."""
 
 from __future__ import annotations
 

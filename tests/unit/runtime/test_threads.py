@@ -1,4 +1,4 @@
-"""Threads that stay with the one that uses them."""
+"""Worker threads that stay with the thread that uses them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def ident() -> int:
 
 
 def used() -> int:
-    """The thread that works beside the calling one."""
+    """The worker thread of the calling thread."""
     with beside() as work:
         return work.submit(ident).result()
 

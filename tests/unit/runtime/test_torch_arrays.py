@@ -1,4 +1,4 @@
-"""Networks of torch's, called with arrays."""
+"""PyTorch networks, called with NumPy arrays."""
 
 from __future__ import annotations
 

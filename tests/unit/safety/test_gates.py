@@ -1,4 +1,4 @@
-"""The gates' decisions and words, with scores given by the tests."""
+"""The gates' decisions and messages, with scores set by the tests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NUDE = np.full((400, 900, 3), 255, np.uint8)
 
 @dataclass(eq=False)
 class Seen:
-    """A face whose probe's score is given."""
+    """A face with a given score of the probe."""
 
     probe: float = 30.0
     looks: int = 0
@@ -43,7 +43,7 @@ class Somebody:
 
 @pytest.fixture
 def gates(monkeypatch: pytest.MonkeyPatch) -> Gates:
-    """Gates that take white pictures for nude, and a face's age from the face."""
+    """Gates that take white pictures for nude, and read a face's age from its stub."""
 
     def estimate(nets: AgeNets, seen: Seen) -> AgeEstimate:
         seen.looks += 1

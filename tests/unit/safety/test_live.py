@@ -20,7 +20,7 @@ ADULT, CHILD = AgeEstimate(30.0), AgeEstimate(10.0)
 
 
 class Eyes:
-    """What the gates' networks say: nudity of the pictures, one after the other, and the age of every face."""
+    """Stubs of the gates' networks: nudity scores in turn, and one age for every face."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.nude: list[float] = []

@@ -127,7 +127,7 @@ def test_clips_over_the_limits_are_refused(clip: dict[str, Any], monkeypatch: py
 
 
 class Work:
-    """A worker whose jobs take `count` frames, write into the place of their output, and then end as told."""
+    """A worker whose jobs take `count` frames, write beside their output, and raise `fails`, if given, at frame 3."""
 
     def __init__(self, count: int = 6, fails: Exception | None = None) -> None:
         self.count, self.fails, self.closed, self.place = count, fails, False, Path()

@@ -1,4 +1,4 @@
-"""What people see of results: names from clients are text, and verdicts say no more than is known."""
+"""Results on the page: names from clients are escaped, and verdicts claim no more than is known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What covers a face, and the blend engine that is made of the room's parts."""
+"""Covers of a face, and the blend engine as a whole."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_glasses_are_told_and_kept_on_the_target() -> None:
     assert np.abs(kept[frames].astype(int) - worn[frames]).mean() < 12
     off = blend_face(worn, mesh, *face(OTHER), SwapSettings(shape=0.0, glasses=0.0), glasses=network).image
     assert np.abs(off[frames].astype(int) - worn[frames]).mean() > 40
-    # On the source they are left behind: the frames' place is as bright as with the source's bare face.
+    # A source's glasses are left behind: where they would be, the result is as bright as with the bare source.
     bare = blend_face(picture, mesh, *face(OTHER), still, glasses=network).image
     left = blend_face(
         picture, mesh, painted_glasses(*face(OTHER)), face(OTHER)[1], still, glasses=network
@@ -168,7 +168,7 @@ def test_covers_that_are_known_already_give_the_same_swap() -> None:
 
 
 def test_a_bare_face_is_hardly_covered_and_a_dark_spot_within_it_is_no_cover() -> None:
-    # What is taken for a cover of a source stays the target's, so a false find costs likeness.
+    # The target stays where a source seems covered, so a false positive costs likeness.
     for name in MESHES.keys() - {"about"}:
         picture, mesh = face(name)
         face_area = regions.oval(mesh, picture.shape[:2]) > 0

@@ -113,10 +113,10 @@ def test_a_mixture_of_the_target_alone_is_the_untouched_photo(
 
 
 def test_a_texture_is_as_sharp_as_its_photo(pipe: ReliableSwapPipeline, identity: IdentityEncoder) -> None:
-    """Of a source that is the target, the texture alone gives the photo back, but for one reading between pixels."""
+    """If source and target are one photo, the texture alone reproduces it, apart from one resampling."""
     networks = {"generator": tiny(OneLayer, layers=True), "identity": identity, "fixer": None}
     photo = portrait(1, 500)
-    moved = np.ascontiguousarray(np.roll(photo, 1, axis=1))  # the same face where another pixel is
+    moved = np.ascontiguousarray(np.roll(photo, 1, axis=1))  # the same face, one pixel to the right
     done = run(
         (reshape_roughly, mix, opacity, lay), job(pipe, moved, photo, SwapSettings(shape=0), **networks)
     )

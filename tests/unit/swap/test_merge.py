@@ -31,7 +31,7 @@ Drawn = Callable[[torch.Tensor], torch.Tensor]
 
 
 class Painter(nn.Module):
-    """Stands for a CombAutoencoder of 64 px whose decoder draws what the test says."""
+    """Stand-in for a CombAutoencoder of 64 px; its decoder is a function that the test gives."""
 
     def __init__(self, draw: Drawn) -> None:
         super().__init__()
@@ -96,7 +96,7 @@ def test_light_and_tone_stay_the_targets(shade: float) -> None:
 
 
 def test_another_tone_leaves_no_ring() -> None:
-    """A decoder of another skin tone: neither the face nor its rim takes the tone on."""
+    """The decoder draws another skin tone, which neither the face nor its rim takes on."""
     job = run(
         STEPS, job_of(lambda pictures: torch.tensor([0.6, -0.2, -0.6]).view(1, 3, 1, 1).expand(1, 3, 64, 64))
     )

@@ -1,4 +1,4 @@
-"""The fit of the directions of age finds what was planted, whatever else changes with it."""
+"""The fit of the directions of age finds the planted changes, whatever else varies."""
 
 from __future__ import annotations
 

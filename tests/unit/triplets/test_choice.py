@@ -1,4 +1,4 @@
-"""Which photos are used, and what is said of few photos for many pairs."""
+"""Which photos are used, and the warning about too few photos for many pairs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said of splits without triplets."""
+"""Messages about splits without triplets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NAMES = [f"person {i}" for i in range(2000)]
 
 
 def people(train: int, validation: int, test: int) -> list[str]:
-    """So many people of each part of 90/5/5."""
+    """The given numbers of people from the parts of the split 90/5/5."""
     wanted = {"train": train, "validation": validation, "test": test}
     return [
         name for part, count in wanted.items() for name in [n for n in NAMES if Split().of(n) == part][:count]

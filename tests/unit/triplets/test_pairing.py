@@ -80,7 +80,7 @@ def plain_pair(
     slot: int,
     attempt: int,
 ) -> Pair:
-    """The same pair, from lists of everything: what a pair follows from must not change, or runs can't go on."""
+    """The same pair, computed from plain lists. The rule must not change, or unfinished runs can't be resumed."""
     text = zlib.crc32(split.encode())
     epoch, place = divmod(slot, len(used))
     order = np.random.default_rng([settings.seed, 1 << 32 | text, epoch]).permutation(len(used))

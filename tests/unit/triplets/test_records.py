@@ -20,7 +20,7 @@ from reliableswap.triplets.records import FaceKind
 
 
 class Scaled:
-    """Knows the mesh of a photo at every size; it notes the widths that it was shown."""
+    """An analyser that knows the mesh of a photo at any size, and notes the widths that it was given."""
 
     name = "scaled"
 
@@ -34,7 +34,7 @@ class Scaled:
 
 
 def record(folder: Path, margin: int, score: float, ending: str = "jpg") -> tuple[Record, list[int]]:
-    """The record of a photo 1280 pixels wide or wider, with grey around it, and the widths that were looked at."""
+    """The record of a photo at least 1280 px wide, with grey margins, and the widths that the analyser was given."""
     image, mesh = photo(1, width=640.0)
     image = cv2.copyMakeBorder(image, 0, 0, margin, margin, cv2.BORDER_CONSTANT, value=(90, 90, 90))
     mesh = mesh + np.array([margin, 0, 0], np.float32)

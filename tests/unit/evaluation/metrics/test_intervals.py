@@ -39,7 +39,7 @@ def test_equal_values_that_are_no_share_have_no_interval() -> None:
 
 @pytest.mark.slow
 def test_pairs_that_share_people_need_wider_intervals() -> None:
-    """Results of one person, as source or as target, go well or badly together."""
+    """Results that share a source or a target person are correlated."""
     rng, people, count, trials = np.random.default_rng(2), 30, 300, 120
     covered = {"independent": 0, "crossed": 0}
     for trial in range(trials):

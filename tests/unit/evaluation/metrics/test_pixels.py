@@ -1,4 +1,4 @@
-"""Pixel metrics of pictures whose answers are known."""
+"""Pixel metrics, on pictures with known results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folds: a probe is never tested on people whom it learnt from."""
+"""Folds: no probe is tested on people that it was trained on."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_nobody_is_on_both_sides(results: list[Cast], photos: list[str]) -> None
         assert len(fold.train_results) >= 8
     tested = np.concatenate([fold.test_results for fold in folds])
     assert set(tested) == set(range(len(results)))
-    assert np.ptp(np.bincount(tested)) == 0  # each result as often
+    assert np.ptp(np.bincount(tested)) == 0  # every result is tested equally often
 
 
 def test_photos_of_people_in_no_pair_are_preferred() -> None:

@@ -1,4 +1,4 @@
-"""Told from photos, on made-up features whose AUC is known."""
+"""The "told from photos" figures, on synthetic features with a known AUC."""
 
 from __future__ import annotations
 

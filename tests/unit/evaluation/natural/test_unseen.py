@@ -24,7 +24,7 @@ def other_files() -> list[Path]:
 
 
 def loads_a_judge(source: str) -> bool:
-    """Whether code asks for a variant of EfficientNet-Lite, of which losses use only the default, Lite0."""
+    """Whether code loads an EfficientNet-Lite other than the default, Lite0, which losses use."""
     for node in ast.walk(ast.parse(source)):
         name = getattr(node.func, "attr", getattr(node.func, "id", "")) if isinstance(node, ast.Call) else ""
         if name in LOADERS and isinstance(node, ast.Call) and (node.args or node.keywords):

@@ -1,4 +1,4 @@
-"""Covers along a track: they move with the face, and one frame's error is not seen."""
+"""Covers along a track: they move with the face, and an error in a single frame does not show."""
 
 from __future__ import annotations
 

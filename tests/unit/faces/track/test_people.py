@@ -1,4 +1,4 @@
-"""Who is who, from vectors and places that the tests choose."""
+"""Grouping tracklets into people, by vectors and positions that the tests choose."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def tracklet(
     searched: float = 0.98,
     jitter: float = 0.0,
 ) -> Tracklet:
-    """A tracklet whose identity vector points to an angle in degrees; None: without a look."""
+    """A tracklet whose identity vector has this angle in degrees; None: a tracklet without a look."""
     made = Tracklet(number, shot, searched, [searched] * 3)
     rng = np.random.default_rng(number)
     mesh = mesh_of()

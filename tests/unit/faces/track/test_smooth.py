@@ -1,4 +1,4 @@
-"""Smoothing: quiet where the truth holds still, exact where it moves."""
+"""Smoothing: without jitter where the truth is still, without lag where it moves."""
 
 from __future__ import annotations
 

@@ -14,11 +14,11 @@ from reliableswap.media.video.info import probe
 from reliableswap.media.video.join import check_streams
 from reliableswap.media.video.reader import ClipReader
 
-STEP = 512  # of 1/12800 s: 25 frames a second
+STEP = 512  # in units of 1/12800 s: 25 frames a second
 
 
 def close(one: list[np.ndarray], other: list[np.ndarray], limit: float = 4) -> bool:
-    """Whether frames agree up to what encoding changes."""
+    """Whether frames agree to within the encoding error."""
     return len(one) == len(other) and all(
         np.abs(a.astype(int) - b).mean() < limit for a, b in zip(one, other, strict=True)
     )

@@ -1,4 +1,4 @@
-"""Containers whose time stamps, rates and searches are unusual."""
+"""Containers with unusual timestamps, frame rates and seeking."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ def written(
     between: int = 0,
     pix_fmt: str = "yuv420p",
 ) -> Path:
-    """Write a clip. pts: time stamps in `base`, where no frame is between others. last: the last frame's duration.
+    """Write a clip.
 
-    between: B-frames.
+    pts: timestamps in `base`, for streams without B-frames. last: duration of the last frame. between: most B-frames
+    in a row.
     """
     options = {"preset": "ultrafast"} if codec == "libx264" else {}
     with av.open(str(path), "w") as out:
@@ -52,7 +53,7 @@ def written(
 
 
 def assert_parts_are_as_read(path: Path, size: int) -> None:
-    """Every part of the clip has the frames that a reading of all of it gives."""
+    """Assert that every part of the clip, read by itself, equals those frames of a full read."""
     reader = ClipReader(probe(path))
     whole, times = [frame.rgb for frame in reader.frames()], read_times(reader)
     for begin in range(0, len(whole), size):
@@ -85,10 +86,10 @@ def test_a_last_frame_that_is_held_is_no_damage(tmp_path: Path, name: str) -> No
 
 
 def test_a_rate_that_the_container_does_not_say_is_measured(tmp_path: Path) -> None:
-    stamps = [33 * number + 7 * number % 11 for number in range(90)]  # as a camera gives them
+    stamps = [33 * number + 7 * number % 11 for number in range(90)]  # irregular, as from a camera
     path = written(tmp_path / "a.webm", 90, "libvpx", Fraction(1, 1000), stamps)
     content = path.read_bytes()
-    place = content.index(b"\x23\xe3\x83")  # DefaultDuration, which recordings by browsers do not have
+    place = content.index(b"\x23\xe3\x83")  # DefaultDuration, which browser recordings lack
     size = content[place + 3] & 0x7F
     void = bytes([0xEC, 0x80 | (2 + size)]) + bytes(2 + size)
     path.write_bytes(content[:place] + void + content[place + 4 + size :])

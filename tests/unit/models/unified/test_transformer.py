@@ -1,4 +1,4 @@
-"""The transformer: who looks at whom, and its experts."""
+"""The transformer: which tokens attend to which, and its experts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ASK, DRAW = False, True
 
 
 def called(network: UnifiedTransformer, task: bool, **changed: Tensor) -> UnifiedOutput:
-    """The network's answer to two rows; the same ones but for what is changed."""
+    """The network's output for two fixed rows, with the inputs in `changed` replaced."""
     generator = torch.Generator().manual_seed(0)
     given: dict[str, Any] = {
         "words": torch.randint(4, 60, (2, 9), generator=generator),
@@ -76,7 +76,7 @@ def test_captions_are_read_before_the_picture() -> None:
     for experts in network.sequence:
         for router in experts.routers:  # type: ignore[union-attr]
             torch.nn.init.normal_(router.weight)
-    # Sequence experts mix by the picture; without them, words know nothing of it.
+    # Sequence experts are weighted by the picture; without them, words do not depend on it.
     plain = tiny_transformer(sequence_experts=False)
     for one, same in ((plain, True), (network, False)):
         before, after = called(one, DRAW).words, called(one, DRAW, picture=picture_with(5)).words
@@ -144,7 +144,7 @@ def test_the_balance_is_one_if_tokens_spread_and_the_count_if_not() -> None:
 
 
 def test_every_weight_has_a_gradient_in_a_batch_of_one_task() -> None:
-    """Ranks exchange gradients, and wait for one that never comes."""
+    """Otherwise ranks would wait forever for a gradient that never comes."""
     network = tiny_transformer().train()
     rows = {"words": torch.ones(2, 5, dtype=torch.long), "picture": torch.zeros(2, 64, dtype=torch.long)}
     known = torch.zeros(2, dtype=torch.bool)

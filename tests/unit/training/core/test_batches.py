@@ -1,4 +1,4 @@
-"""Which samples come at a step, and the workers that make them."""
+"""Which samples each step gets, and the workers that make them."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def _hangs(*_: object) -> None:
 
 @pytest.fixture
 def _two_threads_of_opencv() -> Iterator[None]:
-    """OpenCV has made threads, as it does when photos are read before a training."""
+    """Let OpenCV start threads, as when photos are read before a training."""
     before = cv2.getNumThreads()
     cv2.setNumThreads(2)
     cv2.warpAffine(np.zeros((3000, 3000, 3), np.uint8), np.eye(2, 3), (3000, 3000))
-    time.sleep(0.2)  # until they sleep: only then does a fork leave them so that they can't be stopped
+    time.sleep(0.2)  # until they sleep: only forking at that point leaves threads that can't be stopped
     handler = signal.signal(signal.SIGALRM, _hangs)
     signal.alarm(60)
     yield

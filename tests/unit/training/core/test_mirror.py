@@ -17,7 +17,7 @@ from reliableswap.training.core import mirror
 from reliableswap.training.core.state import POSITION_FILE, checkpoints
 from reliableswap.training.core.trainer import train
 
-URL = Path("memory://bucket/run")  # pathlib takes a slash away, as in the settings
+URL = Path("memory://bucket/run")  # pathlib removes one slash, as it does in the settings
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +33,7 @@ def run(output: Path, **more: Any) -> None:
 
 
 def another_machine() -> None:
-    """Forget what this machine has of the run."""
+    """Act as another machine: delete the local copy of the run."""
     shutil.rmtree(work_folder(URL))
 
 
@@ -108,7 +108,7 @@ def test_a_named_checkpoint_is_fetched_by_the_first_rank_of_a_machine(
     monkeypatch.setenv("LOCAL_RANK", "0")
     mirror.fetch_named(settings)
     assert (local / POSITION_FILE).is_file()
-    mirror.fetch_named(settings)  # it is here
+    mirror.fetch_named(settings)  # already here
 
 
 def test_a_checkpoint_that_can_not_be_fetched_is_one_line(

@@ -40,7 +40,7 @@ def test_means_leave_out_the_steps_that_overflow_cost(
 
 
 def test_a_resumed_run_has_no_figures_of_later_steps(tmp_path: Path) -> None:
-    """A run validates more often than it saves, and is killed."""
+    """The run validated more often than it saved, and was killed."""
     train(toy_network(), ToyTask(), toy_settings(tmp_path, validation_steps=1, checkpointing_steps=2))
     shutil.rmtree(tmp_path / "checkpoint-0000004")
     with (tmp_path / "figures.jsonl").open("a") as log:

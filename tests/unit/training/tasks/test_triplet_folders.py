@@ -169,7 +169,7 @@ def test_every_row_comes_with_and_without_a_truth(
 def with_split(
     triplets: Path, place: Path, split: Split, splits: Sequence[str] = ("train", "validation")
 ) -> Path:
-    """The triplets as a folder made with another split holds them."""
+    """Copy the triplets into a folder as if they had been made with this split."""
     (place / "data").mkdir(parents=True)
     rows = [row for path in shards_of(triplets, "*") for row in pq.read_table(path).to_pylist()]
     about = read_about(shards_of(triplets, "*")[0])

@@ -51,7 +51,7 @@ def test_fixer_from_nothing_to_a_folder_that_loads(
     caplog.set_level(logging.INFO)
     more = ("--embedding_size", "16")
     for name in ("out", "again"):
-        torch.manual_seed(len(name))  # what was drawn before says nothing
+        torch.manual_seed(len(name))  # earlier random draws must not matter
         assert main(command("fixer", photos, crops, teacher, tmp_path / name, *more)) == 0
     network, again = (FixerNet.from_pretrained(tmp_path / name) for name in ("out", "again"))
     assert network.embedding_size == 16

@@ -63,7 +63,7 @@ def test_a_clean_view_is_the_window_itself_and_others_are_not(rng: np.random.Gen
 
 
 def test_misaligned_views_stay_over_their_window() -> None:
-    """A bright spot in the middle of the fixer's window stays near the middle of what is seen of it."""
+    """A bright spot in the middle of the fixer's window stays near the middle of every view."""
     rows, columns = FIXER_WINDOW
     crop = np.zeros((CROP, CROP, 3), np.uint8)
     y, x = (rows.start + rows.stop - 1) / 2, (columns.start + columns.stop - 1) / 2

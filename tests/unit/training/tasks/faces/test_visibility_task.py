@@ -41,7 +41,7 @@ SHAPE = (192, 192)
 
 
 class Told(PartsKind):
-    """Finds the face that `support.blend_faces` knows, for all photos are of one person."""
+    """Returns the known mesh of `support.blend_faces`, since all photos show one person."""
 
     def _mesh(self, image: np.ndarray, central: bool) -> np.ndarray:
         return face(WOMAN)[1]
@@ -49,7 +49,7 @@ class Told(PartsKind):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`parsing`, six people with hair masks, three of them held out; `faces` without; `labels`, made already."""
+    """`parsing`: six people with hair masks, three of them held out; `faces`: without masks; `labels`: made already."""
     root = tmp_path_factory.mktemp("parts")
     names = [f"Some_Body{i}" for i in range(100)]
     kept = [name for name in names if holds_out(name)][:3]
@@ -81,7 +81,7 @@ def task_for(folder: Path, **values: object) -> VisibilityTask:
 
 
 def share(sets: np.ndarray, where: np.ndarray, classes: int) -> float:
-    """Of the pixels of a region, those that may be exactly these classes."""
+    """The share of a region's pixels whose set of possible classes is exactly `classes`."""
     return float((sets[where > 0] == classes).mean())
 
 

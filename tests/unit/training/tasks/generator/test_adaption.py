@@ -1,4 +1,4 @@
-"""CSCS' adaptions in a training: an adapter that learns, proxy identity losses, batches in turn."""
+"""The adaptions from CSCS in training: an adapter that learns, proxy identity losses, alternating batches."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ def test_what_glasses_of_the_target_hide_is_no_matter_to_the_identity_losses(
         assert float(grad[1, :, 20:45, 10:54].abs().sum()) > 0
         assert (float(grad[0, :, 20:45, 10:54].abs().sum()) == 0) == bool(glasses)
         assert float(grad[0, :, 45:].abs().sum()) > 0
-        # The truth is asked for there all the same: whoever wants the glasses off gets a whole face.
+        # The pixel loss compares with the truth there all the same, so that taking glasses off leaves a whole face.
         (grad,) = torch.autograd.grad(result["l1"], image)
         assert (grad[0, :, 20:45, 10:54] != 0).float().mean() > 0.9
     assert found[0.0] != found[1.0]
@@ -159,7 +159,7 @@ def test_what_is_painted_on_a_target_is_no_example_of_a_photo(triplets: Path, en
 
     found = task.losses(Bare(), batch)
     for name in ("colour", "chroma", "mesh", "expression", "pose", "gaze"):
-        # The face itself, as it was before it was painted on; flat eyes have no pattern to be alike in.
+        # The face before the painting is right. The gaze loss is larger: flat eyes have no pattern to compare.
         assert float(found[name]) < (0.05 if name == "gaze" else 2e-3), name
     assert float(found["l1"]) < 0.01 * float(task.losses(network, batch)["l1"].detach())
     seen: list[Tensor] = []
@@ -223,7 +223,7 @@ def test_the_drawn_layer_is_compared_with_the_truth_by_itself(triplets: Path, en
     assert set(found) == {"drawn_truth"}
     assert float(found["drawn_truth"].detach()) > 0.001
     batch["truth"] = batch["target"].clone()
-    batch["guidance"][:, 3:] = 0.0  # without a truth, nothing is laid over the target
+    batch["guidance"][:, 3:] = 0.0  # for samples without a truth: no texture is laid over the target
     assert float(task.losses(LayeredAnswer(drawn=0.5), batch)["drawn_truth"]) < 1e-6
 
 
@@ -239,14 +239,14 @@ def test_colours_of_layers_are_those_of_the_texture_laid_over_the_target(
     batch = batch_of(task, range(3))
     batch["has_truth"][:] = 0.0
     network = LayeredAnswer(drawn=0.5)
-    assert float(task.losses(network, batch)["colour"].detach()) > 1e-3  # it answers with its target
+    assert float(task.losses(network, batch)["colour"].detach()) > 1e-3  # the network returns its target
     batch["guidance"][:, 3:] = 0.0
     batch["plain"] = batch["target"]
     assert float(task.losses(network, batch)["colour"].detach()) < 1e-6
 
 
 class LayeredAnswer(nn.Module):
-    """Answers with its target, and with the same weights of the layers everywhere."""
+    """Returns its target, with the same layer weights everywhere."""
 
     guidance_channels = 4
 

@@ -1,4 +1,4 @@
-"""Which frames are kept, what they weigh, and levels, losses and warps."""
+"""Which frames are kept, their weights, and levels, losses and warps."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from reliableswap.training.tasks.person.warp import draw_jitter, draw_warp, plac
 def sighting(
     place: int, *, open_mouth: float = 0.0, sharpness: float = 0.4, covered: float = 0.0
 ) -> Sighting:
-    """A face from the front, its mouth as open as said."""
+    """A frontal face with the given opening of the mouth."""
     mesh = (100 * topology().canonical).astype(np.float32)
     mesh[topology().regions["inner_lips"], 1] += open_mouth * 20
     return Sighting(place, mesh, 150.0, sharpness, covered, (0.0, 0.0))
@@ -114,7 +114,7 @@ def test_levels_by_time(tmp_path: Path, clock: Clock) -> None:
 
 @pytest.mark.parametrize("stop", [1, 4, 5, 7])
 def test_a_level_by_time_goes_on_where_it_was_saved(stop: int, tmp_path: Path, clock: Clock) -> None:
-    """Also where it was over before the next level had begun, and whatever has passed between the two starts."""
+    """Also if the level's time was up before the next level began, and however long the pause was."""
     settings = person_settings(tmp_path, growth="time", level_minutes=1.5)
     begun = LevelManager(settings, sides(16), 4)
     seen = sides_seen(begun, clock, range(stop))
@@ -126,7 +126,7 @@ def test_a_level_by_time_goes_on_where_it_was_saved(stop: int, tmp_path: Path, c
 
 
 def test_a_checkpoint_holds_the_time_since_the_last_batch(tmp_path: Path, clock: Clock) -> None:
-    """As of a validation."""
+    """Such as the time of a validation."""
     manager = LevelManager(person_settings(tmp_path, growth="time", level_minutes=1.5), sides(16), 4)
     sides_seen(manager, clock, range(2))
     clock.now += 45

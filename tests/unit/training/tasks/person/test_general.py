@@ -1,4 +1,4 @@
-"""The network that people's own networks start from: short trainings of it, and what starts from it."""
+"""The general network that people's networks start from: short trainings, and networks started from it."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_losses_fall_on_what_is_seen_often(crops: Crops, tmp_path: Path) -> None
 
 @pytest.fixture
 def bundled_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> GeneralAutoencoder:
-    """A small network in the place of the bundled one, and vectors by the portraits' brightness."""
+    """A small network in place of the bundled one, and an encoder that goes by the portraits' brightness."""
     start = network()
     torch.nn.init.normal_(start.decoder.to_rgb[str(SIDE)].conv.weight)
     start.half().save_pretrained(tmp_path / build.START)

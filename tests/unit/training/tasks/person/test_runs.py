@@ -28,7 +28,7 @@ from reliableswap.training.tasks.person.validation import Validation
 
 @pytest.fixture
 def drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Frames]:
-    """What would be found in the clips of alice, bob and carol."""
+    """Drawn frames, instead of those found in clips of alice, bob and carol."""
     known = {
         name: drawn_frames(name, tmp_path / "frames" / name, seed=seed)
         for seed, name in enumerate(("alice", "bob", "carol"))
@@ -43,7 +43,7 @@ def trained(output: Path, **more: Any) -> CombAutoencoder:
 
 
 def batch_of(task: PersonTask, step: int) -> dict[str, torch.Tensor]:
-    """The batch of two of a step."""
+    """The batch of a step, of two samples."""
     task.start(step, torch.device("cpu"))
     samples = [task.dataset[i] for i in (2 * step, 2 * step + 1)]
     return task.prepare(torch.utils.data.default_collate(samples))
@@ -88,7 +88,7 @@ def test_a_run_grows_through_the_levels_and_leaves_a_folder(tmp_path: Path) -> N
 def test_a_resumed_run_equals_one_that_was_not_stopped(
     stop: int, more: dict[str, Any], tmp_path: Path
 ) -> None:
-    """Stopped while a level fades in, where the next one begins, and on a plateau that has been noticed."""
+    """Stopped while a level fades in, where the next one begins, and after a plateau was detected."""
     more = {"warp_until": 0.0, "lr_scheduler": "constant", **more}  # both follow from the number of steps
     run(person_settings(tmp_path / "whole", **more))
     run(person_settings(tmp_path / "halves", **more, max_train_steps=stop))
@@ -98,7 +98,7 @@ def test_a_resumed_run_equals_one_that_was_not_stopped(
 
 @pytest.mark.usefixtures("drawn")
 def test_a_run_that_grows_by_time_resumes_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each step takes a minute, those of the estimate too, which are not counted."""
+    """Each step takes a minute. So do those of the estimate, which do not count."""
     clock = Clock()
 
     def slow(*pictures: torch.Tensor) -> torch.Tensor:
@@ -216,7 +216,7 @@ def test_losses_of_details_from_their_side_on(tmp_path: Path) -> None:
 
 
 class Follower(torch.nn.Module):
-    """Every decoder of it gives back what it is shown, darker by a constant, or always the same."""
+    """Every decoder returns its input darkened by a constant, or, without `follows`, a constant picture."""
 
     device = torch.device("cpu")
 

@@ -161,7 +161,7 @@ def test_jitter_by_whole_pixels_keeps_them() -> None:
         for y in range(17):
             for x in range(17):
                 part = other[:, y : y + 16, x : x + 16]
-                # Colours are a gain for all and an offset a channel, and cut off at the ends.
+                # Colours change by one gain for all channels and an offset per channel, then they are clipped.
                 inside = one.abs() < 0.999
                 gain = one[inside].std() / part[inside].std()
                 fits.append((float((one - gain * part)[inside].std()), (y, x)))
@@ -248,7 +248,7 @@ def test_both_trainings_go_on_exactly(data: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_it_learns_to_see_glasses(data: Path, tmp_path: Path) -> None:
-    """With tokens that show them, answers become right where the majority answer is wrong."""
+    """Given tokens that show glasses, answers become right even where the most frequent answer is wrong."""
     faces = read_rows(data, "train")
     worn = np.array([one["glasses"] == "glasses" for one in faces.attributes])
     tokens = np.repeat(np.where(worn, 3, 5).astype(np.int16)[:, None, None, None], 2, 1).repeat(64, 3)
