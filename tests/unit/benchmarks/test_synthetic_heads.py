@@ -99,7 +99,7 @@ def test_the_same_person_in_the_same_scene_is_the_same_picture() -> None:
     assert image.std() > 10
 
 
-def test_a_missing_or_incomplete_head_model_is_told(tmp_path: Path) -> None:
+def test_a_missing_or_incomplete_head_model_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ReliableSwapError, match="there is no head model"):
         HeadModel.load(tmp_path / "none.npz")
     np.savez(tmp_path / "bad.npz", neutral=np.zeros((4, 3)))
@@ -107,13 +107,13 @@ def test_a_missing_or_incomplete_head_model_is_told(tmp_path: Path) -> None:
         HeadModel.load(tmp_path / "bad.npz")
 
 
-def test_a_model_without_holes_is_told() -> None:
+def test_a_model_without_holes_is_reported() -> None:
     closed = HeadModel(dome().neutral, dome().identity, dome().expression, [], dome().triangles[:100])
     with pytest.raises(ReliableSwapError, match="no holes for eyes and lips"):
         closed.rims()
 
 
-def test_the_command_tells_a_missing_model(tmp_path: Path) -> None:
+def test_the_command_reports_a_missing_model(tmp_path: Path) -> None:
     command = [
         sys.executable,
         "-m",

@@ -132,7 +132,7 @@ def test_light_generator_keeps_within_2_5_gmacs_at_128() -> None:
 
 
 @pytest.mark.parametrize(("number", "gmacs"), [(1, 62.9), (3, 31.0)], ids=["simswap", "aei"])
-def test_published_generators_cost_what_is_known_of_them(number: int, gmacs: float) -> None:
+def test_published_generators_have_their_known_cost(number: int, gmacs: float) -> None:
     case = macs.GENERATORS[number]
     with torch.device("meta"):
         network = case.build().eval()

@@ -59,7 +59,7 @@ def test_perceptual_features_come_from_the_extra(tmp_path: Path, monkeypatch: py
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("variant", "channels"), [(1, [24, 40, 112, 320]), (2, [24, 48, 120, 352])])
-def test_the_deeper_features_are_told_apart(
+def test_the_deeper_features_are_distinguished(
     variant: int, channels: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     weights = efficientnet_lite(variant)

@@ -27,7 +27,7 @@ EVERYTHING = Augmentation(light=0.5, occluded=0.5)
 ALL = Mix(1, 1, 1, 1, 1, 1)
 
 
-def test_colours_and_light_are_those_of_single_pictures(rng: np.random.Generator) -> None:
+def test_a_batchs_colours_and_light_are_those_of_single_pictures(rng: np.random.Generator) -> None:
     pictures = rng.integers(0, 256, (6, SIZE, SIZE, 3), dtype=np.uint8)
     jitters = [Jitter.draw(Augmentation(brightness=0.4, contrast=0.4, hue=20), rng) for _ in pictures]
     lights = [Light.draw(rng) for _ in pictures]
@@ -113,7 +113,7 @@ def test_a_folder_without_covers_gives_nearly_the_same_samples(made: Path, tmp_p
         assert float((one["guidance"][3] - other["guidance"][3]).abs().mean()) < 0.02
 
 
-def test_without_guidance_nothing_is_looked_for_and_glasses_stay(made: Path) -> None:
+def test_without_guidance_all_other_tensors_stay_equal(made: Path) -> None:
     dataset = TripletDataset(made, mix=ALL, augmentation=NONE)
     sample = dataset.sample(0, np.random.default_rng([0, 1, 0]))
     bare = completed(sample_tensors(sample, guidance=False))
@@ -122,7 +122,7 @@ def test_without_guidance_nothing_is_looked_for_and_glasses_stay(made: Path) -> 
     assert all(torch.equal(bare[name], whole[name]) for name in bare.keys() - {"guidance"})
 
 
-def test_without_guidance_and_glasses_nothing_that_only_these_need_is_made(made: Path) -> None:
+def test_without_guidance_and_glasses_their_inputs_are_not_made(made: Path) -> None:
     dataset = TripletDataset(made, mix=ALL, augmentation=NONE)
     samples = [dataset.sample(i, np.random.default_rng([0, 1, i])) for i in range(4)]
     bare = [sample_tensors(one, guidance=False, glasses=False) for one in samples]

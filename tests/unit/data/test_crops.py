@@ -97,14 +97,14 @@ def test_another_process_maps_the_crops_and_does_not_copy_them(crops: Crops) -> 
     assert np.array_equal(pickle.loads(sent).pixels[rows], crops.pixels[rows])
 
 
-def test_photos_of_flat_folders_are_nobodys_second_photo(tmp_path: Path) -> None:
+def test_photos_of_flat_folders_do_not_count_as_photos_of_one_person(tmp_path: Path) -> None:
     shown = [Shown("00012", True, True)] * 2 + [Shown("lfw/x", True, False)] * 2
     copies = Crops(tmp_path, shown, np.ones(4, bool), MappedRows([], np.zeros((4, 2), np.int64)), "")
     assert copies.people(range(4)) == {"lfw/x": [2, 3]}
 
 
 @pytest.mark.parametrize("by_split", [True, False])
-def test_surrogates_come_without_those_of_held_out_people(tmp_path: Path, by_split: bool) -> None:
+def test_surrogates_of_held_out_people_are_left_out(tmp_path: Path, by_split: bool) -> None:
     def picture(value: int) -> dict[str, bytes]:
         return {"bytes": encode_picture(np.full((64, 64, 3), value, np.uint8), "png")}
 

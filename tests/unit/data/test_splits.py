@@ -33,7 +33,7 @@ def test_larger_held_out_shares_contain_smaller_ones() -> None:
         assert {n for n in NAMES if holds_out(n, smaller)} <= {n for n in NAMES if holds_out(n, larger)}
 
 
-def test_places_stay_as_they_were() -> None:
+def test_places_of_names_do_not_change() -> None:
     assert [round(place_of(name), 4) for name in ("P001", "P002", "Aaron_Eckhart")] == [
         0.8013,
         0.9807,

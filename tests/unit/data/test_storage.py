@@ -9,7 +9,7 @@ import pytest
 from reliableswap.data.storage import Names, write_whole
 
 
-def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
+def test_a_file_is_written_atomically(tmp_path: Path) -> None:
     def fails(draft: Path) -> None:
         draft.write_text("half")
         raise OSError("disk full")
@@ -23,7 +23,7 @@ def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
     assert [p.read_text() for p in tmp_path.iterdir()] == ["whole"]
 
 
-def test_names_are_listed_again_where_one_is_missing(tmp_path: Path) -> None:
+def test_names_are_listed_again_if_one_is_missing(tmp_path: Path) -> None:
     names, patient = Names(tmp_path / "none", age=0), Names(tmp_path, age=100)
     assert "a" not in names
     assert "a" not in patient

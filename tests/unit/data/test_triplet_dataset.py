@@ -163,7 +163,7 @@ def test_a_shard_without_rows_takes_no_lane(made: Path, tmp_path: Path) -> None:
     assert {dataset.place(i)[0] for i in range(200)} == set(range(1, len(tables) + 1))
 
 
-def test_the_mix_is_kept(made: Path) -> None:
+def test_kinds_are_drawn_by_the_mix(made: Path) -> None:
     dataset = TripletDataset(made, mix=Mix(cycle=3, naive=0, real_source=0, reconstruction=0, vanilla=1))
     rng = np.random.default_rng(0)
     kinds = Counter(dataset.sample(i, rng).kind for i in range(200))
@@ -223,7 +223,7 @@ def test_no_jitter_is_no_change(rng: np.random.Generator) -> None:
 
 
 @pytest.mark.slow
-def test_something_in_front_stays_with_target_and_truth_and_leaves_the_wanted_face_alone(made: Path) -> None:
+def test_occluders_are_alike_on_target_and_truth_and_absent_from_the_wanted_face(made: Path) -> None:
     limits = dataclasses.replace(NONE, occluded=1.0)
     plain = Completed(
         made, augmentation=NONE, mix=Mix(cycle=1, naive=0, real_source=0, reconstruction=0, vanilla=0)

@@ -54,7 +54,7 @@ def test_new_weights_of_the_detector_are_used_at_once(analyser: BundledAnalyser,
     assert analyser(IMAGE) == []
 
 
-def test_networks_that_are_not_torchs_are_called_as_they_are(analyser: BundledAnalyser) -> None:
+def test_networks_of_other_runtimes_are_called_directly(analyser: BundledAnalyser) -> None:
     class Counted:
         """Stand-in for a network compiled by another runtime."""
 
@@ -71,7 +71,7 @@ def test_networks_that_are_not_torchs_are_called_as_they_are(analyser: BundledAn
     assert counted.calls == 2
 
 
-def test_beside_a_sure_face_a_doubtful_one_needs_a_high_presence(
+def test_next_to_a_confident_face_a_doubtful_one_needs_a_high_presence(
     analyser: BundledAnalyser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     points = np.array([[30, 30], [60, 30], [45, 45], [35, 60], [55, 60]], np.float32)
@@ -90,7 +90,7 @@ def test_beside_a_sure_face_a_doubtful_one_needs_a_high_presence(
 
 
 @pytest.mark.parametrize("turn", [0, 20])
-def test_where_a_detections_points_mislead_its_box_tells(turn: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_box_is_used_if_a_detections_points_are_wrong(turn: int, monkeypatch: pytest.MonkeyPatch) -> None:
     image = portrait(1, 400)
     matrix = cv2.getRotationMatrix2D((200, 200), -turn, 1.0)
     image = cv2.warpAffine(image, matrix, (400, 400), borderMode=cv2.BORDER_REPLICATE)
@@ -119,7 +119,7 @@ def test_the_largest_face_is_the_first_of_all(
     assert np.abs(found.mesh - first.mesh).max() < 0.02 * first.size
 
 
-def test_an_analyser_without_a_quick_look_is_asked_for_all_faces() -> None:
+def test_an_analyser_without_a_quick_search_is_asked_for_all_faces() -> None:
     class Plain:
         name = "plain"
 

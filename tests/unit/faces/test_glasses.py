@@ -29,13 +29,13 @@ def test_the_bundled_network_finds_whole_frames(rng: np.random.Generator) -> Non
         odds = glasses.find(worn, mesh, network).on(picture.shape[:2])
         assert odds[frames].mean() > 0.85
         assert glasses.find(picture, mesh, network).on(picture.shape[:2]).mean() < 0.1 * odds.mean()
-        # In the mirror image the glasses are mirrored too.
+        # Its mirror image wears them mirrored.
         mirror = flipped(AlignedFace(worn, mesh))
         other = glasses.find(mirror.crop, mirror.mesh, network).on(picture.shape[:2])
         assert np.abs(other[:, ::-1] - odds).mean() < 0.003
 
 
-def test_carried_glasses_are_reduced_before_they_are_read() -> None:
+def test_carried_glasses_are_averaged_when_reduced() -> None:
     picture, mesh = face(WOMAN, 640)
     worn = painted_glasses(picture, mesh)
     small, over = carried_glasses(worn, mesh, (mesh + 0.5) / 8 - 0.5, (80, 80), bundled_glasses())
@@ -45,7 +45,7 @@ def test_carried_glasses_are_reduced_before_they_are_read() -> None:
     assert np.abs(small[there].astype(int) - averaged[there]).mean() < 10
 
 
-def test_glasses_are_carried_where_the_loss_looks_and_only_for_kinds_whose_source_says_who(
+def test_glasses_are_carried_to_the_target_only_for_kinds_that_compare_with_the_source(
     made: Path,
 ) -> None:
     picture, mesh = face(WOMAN, 160)
@@ -72,7 +72,7 @@ def test_glasses_are_carried_where_the_loss_looks_and_only_for_kinds_whose_sourc
     assert torch.equal(swapped["glasses"][:3], swapped["target"])
 
 
-def test_what_hides_a_face_knows_its_glasses_at_any_size() -> None:
+def test_covers_include_glasses_at_any_size() -> None:
     picture, mesh = face(WOMAN)
     worn = painted_glasses(picture, mesh)
     shape = picture.shape[:2]

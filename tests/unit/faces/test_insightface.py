@@ -118,6 +118,6 @@ def test_a_failing_download_names_the_folder_too(
         InsightFaceAnalyser("nowhere", root=tmp_path, landmarks=landmarks)
 
 
-def test_a_folder_without_a_detector_is_said_to_be_one(tmp_path: Path, landmarks: MeshNet) -> None:
+def test_a_folder_without_a_detector_is_reported(tmp_path: Path, landmarks: MeshNet) -> None:
     with pytest.raises(WeightsError, match=r"no \.onnx file"):
         InsightFaceAnalyser(tmp_path, landmarks=landmarks)

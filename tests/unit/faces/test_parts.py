@@ -155,7 +155,7 @@ def test_a_source_is_judged_more_strictly_than_a_target() -> None:
     assert source.on(SHAPE)[0].sum() > 1.05 * target.on(SHAPE)[0].sum()
 
 
-def test_of_a_source_nothing_beside_the_background_is_trusted() -> None:
+def test_a_source_is_not_trusted_next_to_the_background() -> None:
     """A mesh reaches beyond the outline in places, where background would be warped along with the skin."""
     picture, mesh = face(WOMAN)
     width = regions.face_width(mesh)
@@ -172,7 +172,7 @@ def test_of_a_source_nothing_beside_the_background_is_trusted() -> None:
     assert source[inner].mean() < 0.05
 
 
-def test_the_way_down_starts_as_the_features_it_is_given() -> None:
+def test_the_encoder_starts_as_a_copy_of_the_given_features() -> None:
     from reliableswap.models import PerceptualFeatures
 
     torch.manual_seed(0)

@@ -43,7 +43,7 @@ def test_expression_agrees(meshes: tuple[Tensor, Tensor]) -> None:
     assert np.mean(np.abs(found / wanted - 1) < 0.35) > 0.9
 
 
-def test_a_mesh_has_its_own_expression_in_any_pose(meshes: tuple[Tensor, Tensor]) -> None:
+def test_expression_does_not_depend_on_pose(meshes: tuple[Tensor, Tensor]) -> None:
     mesh, _ = meshes
     found = expression_loss(MeshDifference().expression(turned(mesh, 0.3) * 2 + 5, mesh))
     assert float(found.max()) < 1e-3

@@ -42,7 +42,7 @@ def test_hostile_file(case: Case, tmp_path: Path, capfd: pytest.CaptureFixture[s
     assert capfd.readouterr() == ("", ""), "nothing but the message reaches the terminal"
 
 
-def test_the_table_is_large_and_its_names_differ() -> None:
+def test_there_are_many_hostile_cases_with_distinct_names() -> None:
     assert len(HOSTILE) >= 60
     assert len({case.name for case in HOSTILE}) == len(HOSTILE)
 

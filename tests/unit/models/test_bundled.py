@@ -103,7 +103,7 @@ def test_loading_without_accelerate_says_nothing(
     assert not [one for one in caplog.messages if "accelerate" in one]
 
 
-def test_the_generator_says_whom_it_never_saw(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_generator_stores_the_share_of_held_out_people(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         generator = LightGenerator.from_pretrained(bundled("generator"))
     assert not caplog.messages

@@ -77,7 +77,7 @@ def test_what_was_trained_is_saved(tmp_path: Path) -> None:
     assert torch.equal(half.decoder("alice").portrait.mesh, loaded.decoder("alice").portrait.mesh)
 
 
-def test_a_decoder_is_shared_alone_and_added_later(tmp_path: Path) -> None:
+def test_a_decoder_can_be_exported_and_added_later(tmp_path: Path) -> None:
     trained = small()
     trained.export_decoder("bob").save_pretrained(tmp_path)
     other = small(("carol",))

@@ -105,7 +105,7 @@ def test_a_beard_shows_the_texture_alone() -> None:
         np.testing.assert_array_equal(getattr(shown, name)[rest], getattr(made, name)[rest])
 
 
-def test_lips_may_stay_the_targets_in_another_colour() -> None:
+def test_the_targets_lips_may_be_kept_in_another_colour() -> None:
     drawn, maps, target, guidance = inputs(256, flow=0)
     made = mixture(drawn, maps, target, guidance, np.full((256, 256, 3), 5, np.float32), 1.0)
     share = np.zeros((256, 256), np.float32)

@@ -104,7 +104,7 @@ def test_a_difference_from_torch_is_an_error(tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.mark.slow
-def test_what_was_converted_for_a_device_is_exported_as_it_is(
+def test_a_cached_conversion_is_reused_for_the_export(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network, signature = glasses(), small_signature("glasses", glasses())
@@ -137,7 +137,7 @@ def test_eight_bits_come_near(exported_encoder: Path, tmp_path: Path) -> None:
         quantise(whole, tmp_path / "none.onnx", [])
 
 
-def test_what_is_no_exported_network_is_an_error(tmp_path: Path) -> None:
+def test_a_file_other_than_an_exported_network_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="no exported network"):
         ExportedFile(tmp_path / "none.onnx")
     (tmp_path / "text.txt").write_text("text")

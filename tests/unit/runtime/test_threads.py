@@ -39,7 +39,7 @@ def test_work_inside_of_work_has_a_thread_of_its_own() -> None:
     assert inner not in (ident(), used())
 
 
-def test_the_end_waits_for_everything_also_after_an_error() -> None:
+def test_leaving_waits_for_all_work_even_after_an_error() -> None:
     done: list[int] = []
 
     def slow(number: int) -> None:

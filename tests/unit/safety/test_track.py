@@ -36,7 +36,7 @@ def test_two_looks_in_a_row_refuse() -> None:
     assert track.refused
 
 
-def test_one_certain_look_and_one_without_a_number_refuse() -> None:
+def test_one_certain_look_or_one_nan_score_refuses() -> None:
     for score in (0.96, math.nan):
         track = NudityTrack()
         assert track.add(score)

@@ -45,7 +45,7 @@ def names(storage: Storage) -> set[str]:
     return {path.name for path in storage.folder.iterdir()}
 
 
-def test_what_fits_deletes_nothing(storage: Storage, clock: Clock) -> None:
+def test_nothing_is_deleted_if_there_is_room(storage: Storage, clock: Clock) -> None:
     write(storage, "a")
     clock.now += 3000
     with storage.reserved(2 * 10_000):

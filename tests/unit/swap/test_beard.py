@@ -52,7 +52,7 @@ def test_a_beard_reaches_to_where_skin_or_background_begins(then: str) -> None:
     assert reach[AT > 0.25].max() < 0.1
 
 
-def test_what_shows_no_end_is_no_beard_beyond_the_jaw() -> None:
+def test_hair_without_an_end_is_no_beard_beyond_the_jaw() -> None:
     reach = seen(1.0).reach[:, CHIN]
     assert reach[AT < -0.02].min() > 0.9
     assert reach[AT > 0.02].max() < 0.1
@@ -62,7 +62,7 @@ def test_a_thing_below_the_chin_is_no_beard() -> None:
     assert seen(0.2, of="front").reach.max() < 0.1
 
 
-def test_a_beard_may_be_wanted_up_to_the_jaw_only() -> None:
+def test_a_beard_can_be_limited_to_the_jaw() -> None:
     reach = seen(0.2, goes_on=0.0).reach[:, CHIN]
     assert reach[AT < -0.02].min() > 0.9
     assert reach[AT >= 0].max() == 0
@@ -78,7 +78,7 @@ STEPS_BEFORE = (reshape_roughly, mix, opacity, foresee_expression, lay)
 
 
 def changed_below(pipe: ReliableSwapPipeline, target: np.ndarray, **parts: np.ndarray) -> float:
-    """Mean change by the step at the middle of the throat; parts: odds of classes that replace the target's."""
+    """Mean change by the step at the middle of the throat; parts: planes of classes that replace the target's."""
     before = run(STEPS_BEFORE, job(pipe, target, portrait(5, 400), SwapSettings()))
     if parts:
         known = before.target.parts

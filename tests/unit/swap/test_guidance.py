@@ -24,7 +24,7 @@ def guidance(
     return guidance_texture(source, mesh, target, mesh, covers)
 
 
-def test_guidance_leaves_what_is_between_lids_and_lips_to_the_target() -> None:
+def test_guidance_leaves_eyes_and_inner_mouth_to_the_target() -> None:
     picture, mesh = face(SMILE)
     shape = picture.shape[:2]
     whole, everywhere = warp_texture(picture, mesh, mesh, shape)
@@ -140,7 +140,7 @@ def test_a_smiling_sources_teeth_stay_out_of_closed_lips() -> None:
     assert bright(texture) < bright(plain)
 
 
-def test_folds_can_be_the_targets() -> None:
+def test_folds_can_be_taken_from_the_target() -> None:
     picture, mesh = face(WOMAN)
     shape, width = picture.shape[:2], regions.face_width(mesh)
     fold = np.zeros(shape, np.uint8)

@@ -54,7 +54,7 @@ def in_a_batch(pairs: Sequence[tuple[str, str]], covers: Sequence[Covers], size:
 
 
 @pytest.mark.parametrize("size", [96, 128, 256])
-def test_it_agrees_with_that_of_a_swap(size: int) -> None:
+def test_batched_guidance_agrees_with_that_of_a_swap(size: int) -> None:
     covers = covers_of(PAIRS, size)
     made = in_a_batch(PAIRS, covers, size)
     for (source, target), one, cover in zip(PAIRS, made.numpy(), covers, strict=True):

@@ -107,7 +107,7 @@ def test_another_tone_leaves_no_ring() -> None:
         assert abs(tint[rim].mean()) < 8  # the rim is a mixture with what lies beside the face
 
 
-def test_what_is_not_known_is_continued() -> None:
+def test_unknown_pixels_are_extrapolated() -> None:
     picture = np.full((50, 40, 3), (200, 100, 50), np.float32)
     known = np.zeros((50, 40), np.float32)
     known[10:40, 10:30] = 1
@@ -167,7 +167,7 @@ def test_likeness_scales_the_change() -> None:
     assert changes[0] == pytest.approx(changes[1] / 2, rel=0.15)
 
 
-def test_who_is_trained_has_the_person_engine() -> None:
+def test_a_trained_person_uses_the_person_engine() -> None:
     picture, mesh = photo(1)
     subject = Subject.of_crop(picture, mesh, Networks())
     trained, plain = Person("a", (subject,), decoder="a"), Person("b", (subject,))

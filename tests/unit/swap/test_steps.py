@@ -67,9 +67,7 @@ class Soft(LightGenerator):
         return GeneratorOutput(image=blurred, mask=torch.ones_like(target[:, :1]))
 
 
-def test_skin_that_a_network_drew_too_smooth_gets_the_photos_grain(
-    pipe: ReliableSwapPipeline, identity: IdentityEncoder
-) -> None:
+def test_too_smooth_skin_gets_the_photos_grain(pipe: ReliableSwapPipeline, identity: IdentityEncoder) -> None:
     noise = np.random.default_rng(0).normal(0, 6, (*portrait(2, 150).shape[:2], 1))
     pixels = np.clip(portrait(2, 150) + noise, 0, 255).astype(np.uint8)
     networks = {"generator": tiny(Soft), "identity": identity, "fixer": None}
@@ -150,7 +148,7 @@ def test_a_generator_works_at_the_smallest_of_its_sizes_that_holds_the_photo(
         LightGenerator(sizes=(100,))
 
 
-def test_what_the_crop_is_too_coarse_for_comes_from_the_source_itself(
+def test_detail_finer_than_the_crop_comes_from_the_source_photo(
     pipe: ReliableSwapPipeline, identity: IdentityEncoder
 ) -> None:
     networks = {"generator": tiny(Keep), "identity": identity, "fixer": None}
@@ -190,7 +188,7 @@ def test_the_vector_is_the_sources_turned_away_from_the_targets(pipe: ReliableSw
 
 
 @pytest.mark.parametrize("away", [0.0, 0.35])
-def test_vectors_keep_their_length_and_generators_may_ask_for_the_plain_one(
+def test_vectors_keep_their_length_and_generators_may_use_the_plain_one(
     pipe: ReliableSwapPipeline, identity: IdentityEncoder, away: float
 ) -> None:
     torch.manual_seed(0)
@@ -276,7 +274,7 @@ def test_the_made_face_gets_the_targets_expression_back(pipe: ReliableSwapPipeli
     assert np.mean(errors[0.8]) < 0.95 * np.mean(errors[0.0])
 
 
-def test_what_is_the_targets_own_between_lids_and_lips_moves_along(pipe: ReliableSwapPipeline) -> None:
+def test_eyes_and_inner_mouth_of_the_target_move_with_the_expression(pipe: ReliableSwapPipeline) -> None:
     """The expression also moves what the blend leaves to the target, so that a moved lip leaves no edge."""
     target = portrait(3, 320, "amateur_selfie")
     plain, drawn = (

@@ -61,7 +61,7 @@ def plan_of(folder: Path, vectors: bool) -> tuple[RunPlan, Planner]:
 
 
 @pytest.mark.parametrize("vectors", [False, True])
-def test_a_plan_knows_every_photo_and_is_sent_by_its_name(tmp_path: Path, vectors: bool) -> None:
+def test_a_plan_knows_every_photo_and_is_pickled_as_its_path(tmp_path: Path, vectors: bool) -> None:
     made, _ = plan_of(tmp_path, vectors)
     sent = pickle.dumps(made)
     assert len(sent) < 1000

@@ -45,7 +45,7 @@ def record(folder: Path, margin: int, score: float, ending: str = "jpg") -> tupl
     return kind(Photo(path.name, "somebody", path)), analyser.widths
 
 
-def test_a_large_jpeg_is_looked_at_reduced_and_gives_about_the_same(tmp_path: Path) -> None:
+def test_a_large_jpeg_is_analysed_at_reduced_size_with_about_the_same_record(tmp_path: Path) -> None:
     reduced, widths = record(tmp_path, 0, 0.95)
     whole, (width,) = record(tmp_path, 0, 0.95, "png")
     assert len(widths) == 1
@@ -60,9 +60,7 @@ def test_a_large_jpeg_is_looked_at_reduced_and_gives_about_the_same(tmp_path: Pa
 
 
 @pytest.mark.parametrize(("margin", "score"), [(0, 0.8), (3000, 0.95)])
-def test_a_doubtful_or_small_face_is_looked_at_in_the_whole_photo(
-    tmp_path: Path, margin: int, score: float
-) -> None:
+def test_a_doubtful_or_small_face_is_analysed_at_full_size(tmp_path: Path, margin: int, score: float) -> None:
     _, (reduced, whole) = record(tmp_path, margin, score)
     assert whole >= 2 * reduced - 7
 

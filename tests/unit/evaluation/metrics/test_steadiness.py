@@ -63,7 +63,7 @@ def test_flicker_is_measured_in_grey_levels(
     assert added == pytest.approx(strength, abs=1.2)
 
 
-def test_what_the_target_does_itself_is_no_flicker(
+def test_changes_of_the_target_are_no_flicker(
     textures: tuple[np.ndarray, np.ndarray], meshes: np.ndarray
 ) -> None:
     own, swapped = (
@@ -72,7 +72,7 @@ def test_what_the_target_does_itself_is_no_flicker(
     assert abs(flicker(swapped, own, meshes)) < 1.5
 
 
-def test_a_face_that_stays_behind_flickers(
+def test_a_face_that_does_not_move_along_flickers(
     textures: tuple[np.ndarray, np.ndarray], meshes: np.ndarray
 ) -> None:
     own = np.stack([painted(textures[0], frame) for frame in range(3)])
@@ -80,7 +80,7 @@ def test_a_face_that_stays_behind_flickers(
     assert flicker(stuck, own, meshes) > 5
 
 
-def test_unswapped_faces_are_told_from_swapped_ones(textures: tuple[np.ndarray, np.ndarray]) -> None:
+def test_unswapped_faces_are_distinguished_from_swapped_ones(textures: tuple[np.ndarray, np.ndarray]) -> None:
     rng = np.random.default_rng(1)
     own, other = (painted(texture, 0) for texture in textures)
     mesh = face_at(0)

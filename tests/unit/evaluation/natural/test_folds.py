@@ -51,6 +51,6 @@ def test_the_seed_decides() -> None:
     ("results", "photos"),
     [(pairs_of(4, 40), ["x", "y"] * 40), (pairs_of(60, 3), ["0", "1", "2"] * 20), (pairs_of(60, 40), ["z"])],
 )
-def test_too_few_are_told(results: list[Cast], photos: list[str]) -> None:
+def test_too_few_results_or_photos_are_reported(results: list[Cast], photos: list[str]) -> None:
     with pytest.raises(ReliableSwapError, match="--natural needs at least 16 results and photos of 16 other"):
         make_folds(results, photos, 0)

@@ -155,7 +155,7 @@ def test_what_was_found_is_kept_in_a_file(networks: Networks, tmp_path: Path) ->
     assert ClipFaces.reuse(tmp_path / "other.npz", "clip 1") is None
 
 
-def test_a_damaged_file_is_told_and_not_reused(networks: Networks, tmp_path: Path) -> None:
+def test_a_damaged_file_is_reported_and_not_reused(networks: Networks, tmp_path: Path) -> None:
     path = tmp_path / "faces.npz"
     find_faces(scene([], 1), networks).save(path)
     whole = path.read_bytes()

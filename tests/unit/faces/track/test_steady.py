@@ -36,7 +36,7 @@ def test_tracks_are_told_apart_and_a_long_gap_forgets() -> None:
 
 
 @pytest.mark.parametrize("start", [9, 20, 31])
-def test_who_begins_later_gets_the_same_after_a_window(start: int) -> None:
+def test_a_later_start_gives_the_same_values_after_one_window(start: int) -> None:
     values, window = RNG.random(40), 8
     whole, late = (Hysteresis(0.6, 0.4, window=window) for _ in range(2))
     mean, mean_late = (TrackSmoother(window=window) for _ in range(2))

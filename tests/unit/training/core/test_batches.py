@@ -30,7 +30,7 @@ def test_a_later_start_neither_skips_nor_repeats_any() -> None:
     assert taken(2, 0, 1, pieces=3) == taken(0, 0, 1, pieces=3)[6:]
 
 
-def test_their_number_is_known() -> None:
+def test_the_number_of_batches_is_known() -> None:
     assert len(Positions(1, 3, 2, 0, 1, 4)) == len(taken(1, 0, 1, 4)) == 8
 
 

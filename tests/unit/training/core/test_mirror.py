@@ -41,9 +41,7 @@ def complete(remote: Path) -> list[str]:
     return sorted(path.parent.name for path in remote.glob(f"checkpoint-*/{POSITION_FILE}"))
 
 
-def test_a_run_lies_in_the_storage_and_goes_on_from_there_on_another_machine(
-    remote: Path, tmp_path: Path
-) -> None:
+def test_a_run_is_stored_remotely_and_resumes_on_another_machine(remote: Path, tmp_path: Path) -> None:
     run(tmp_path / "whole", max_train_steps=6)
     run(URL, max_train_steps=4, checkpointing_steps=2, checkpoints_total_limit=1)
     assert complete(remote) == ["checkpoint-0000004"]

@@ -41,7 +41,7 @@ def test_each_optimizer_is_clipped_and_unscaled_by_itself(half: bool) -> None:
     assert all(weight.grad is None for weight in weights)
 
 
-def test_an_overflow_in_fp16_costs_a_step_and_no_more() -> None:
+def test_an_overflow_in_fp16_skips_one_step_only() -> None:
     weights, optimizers = two_weights()
     scaler = torch.amp.GradScaler("cpu", init_scale=65536.0)
     stepper = Stepper(optimizers, 5.0, scaler)
@@ -72,7 +72,7 @@ def test_overflow_in_many_steps_in_a_row_stops_the_run() -> None:
         stepper.check()
 
 
-def test_without_a_scaler_the_first_one_stops_it_at_the_next_check() -> None:
+def test_without_a_scaler_the_first_overflow_stops_the_run_at_the_next_check() -> None:
     weights, optimizers = two_weights()
     stepper = Stepper(optimizers, 5.0, None)
     for step, (size, value) in enumerate(((1.0, 0.5), (HUGE, float("nan")), (1.0, 0.25)), start=7):

@@ -26,9 +26,7 @@ def test_a_tracker_that_is_not_installed_is_one_line(monkeypatch: pytest.MonkeyP
     assert find_tracker("auto") is None
 
 
-def test_means_leave_out_the_steps_that_overflow_cost(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_means_leave_out_steps_skipped_for_overflow(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "reliableswap")
     log = RunLog(Accelerator(cpu=True), toy_settings(tmp_path, logging_steps=3), 0)
     log.add(1, {"l1": torch.tensor(2.0)}, torch.ones(()))

@@ -24,7 +24,7 @@ def command(kind: str, photos: Path, crops: Crops, teacher: Path, output: Path, 
 
 
 @pytest.mark.slow
-def test_identity_from_nothing_to_a_folder_that_loads(
+def test_training_an_identity_encoder_gives_a_folder_that_loads(
     photos: Path, crops: Crops, teacher: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -45,7 +45,7 @@ def test_identity_from_nothing_to_a_folder_that_loads(
 
 
 @pytest.mark.slow
-def test_fixer_from_nothing_to_a_folder_that_loads(
+def test_training_a_fixer_gives_a_folder_that_loads_and_repeats_exactly(
     photos: Path, crops: Crops, teacher: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)

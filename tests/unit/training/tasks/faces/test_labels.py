@@ -22,7 +22,7 @@ def test_held_out_people_are_those_of_the_one_rule(photos: Path) -> None:
     assert not any(holds_out(name) for name in learnt)
 
 
-def test_a_photo_without_a_mesh_is_in_no_part(photos: Path) -> None:
+def test_a_photo_without_a_mesh_is_in_no_split(photos: Path) -> None:
     labels = label_photos(photos, photos, photos / "labels")
     row = labels.rows(training=True)[0]
     labels.meshes = labels.meshes.copy()

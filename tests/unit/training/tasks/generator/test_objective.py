@@ -84,7 +84,7 @@ def test_the_attribute_loss_moves_faceshifter_and_no_other_base_takes_it(
         task.losses(small_light(task), batch)
 
 
-def test_without_a_truth_the_face_is_free_and_only_the_background_is_held(
+def test_without_a_truth_the_pixel_loss_applies_to_the_background_only(
     triplets: Path, encoders: Path
 ) -> None:
     values = dict.fromkeys(EVERY_LOSS, 0.0) | {"l1_weight": 1.0}
@@ -107,9 +107,7 @@ def test_without_a_truth_the_face_is_free_and_only_the_background_is_held(
 
 
 @pytest.mark.slow
-def test_what_glasses_of_the_target_hide_is_no_matter_to_the_identity_losses(
-    triplets: Path, encoders: Path
-) -> None:
+def test_identity_losses_ignore_what_the_targets_glasses_hide(triplets: Path, encoders: Path) -> None:
     weights = {"identity_weight": 1.0, "lower_face_weight": 1.0, "identity_jitter": 0.0, "l1_weight": 1.0}
     only_cycle = {"supervision": "cycle", "vanilla_share": 0.0}
     names = ("identity", "lower_face")
@@ -141,7 +139,7 @@ def test_what_glasses_of_the_target_hide_is_no_matter_to_the_identity_losses(
 
 
 @pytest.mark.slow
-def test_what_is_painted_on_a_target_is_no_example_of_a_photo(triplets: Path, encoders: Path) -> None:
+def test_losses_compare_with_the_target_without_painted_glasses(triplets: Path, encoders: Path) -> None:
     values = EVERY_LOSS | {"cycle_weight": 0.0, "feature_matching_weight": 0.0}
     shares = dict.fromkeys(ALL_KINDS, 0.0) | {"vanilla_share": 1.0}
     task = task_for(settings_for(triplets, **values, **shares, painted_glasses=1.0), encoders)
@@ -294,7 +292,7 @@ def test_coarse_pictures_share_pixel_and_identity_loss(triplets: Path, encoders:
         assert abs(values[0] - values[1]) > 1e-3
 
 
-def test_within_the_margin_a_face_is_alike_enough() -> None:
+def test_the_identity_loss_is_zero_within_its_margin() -> None:
     ours = torch.tensor([[1.0, 0.1], [1.0, 3.0]], requires_grad=True)
     theirs = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
     plain, spared = losses.identity_loss(ours, theirs), losses.identity_loss(ours, theirs, margin=0.1)

@@ -17,7 +17,7 @@ from reliableswap.errors import ReliableSwapError
 from reliableswap.models import GeneratorOutput, LightGenerator
 
 
-def test_a_network_that_copies_its_target_is_warned_of(triplets: Path, encoders: Path) -> None:
+def test_a_network_that_copies_its_target_causes_a_warning(triplets: Path, encoders: Path) -> None:
     task = task_for(settings_for(triplets), encoders)
 
     class Copy(LightGenerator):

