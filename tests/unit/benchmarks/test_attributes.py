@@ -14,8 +14,8 @@ from reliableswap import ReliableSwapPipeline
 
 
 @dataclass(frozen=True)
-class Told:
-    """A photo of which the probe says a number."""
+class RatedPhoto:
+    """A photo with a fixed probe value."""
 
     value: float
     person: str
@@ -26,9 +26,9 @@ def script() -> Any:
     return load_benchmark("attributes")
 
 
-def test_pairs_differ_and_nobody_is_on_a_side_more_than_twice(script: Any) -> None:
+def test_pairs_differ_and_nobody_is_on_one_side_more_than_twice(script: Any) -> None:
     probe = script.Probe(lambda seen: np.array(seen.value), 0.8, None)
-    photos = [Told(float(n % 2), str(n)) for n in range(10)]
+    photos = [RatedPhoto(float(n % 2), str(n)) for n in range(10)]
     pairs = script.pairs_of(photos, probe, 50, seed=0)
     assert pairs
     assert all(abs(a.value - b.value) >= 0.8 for a, b in pairs)
@@ -36,11 +36,11 @@ def test_pairs_differ_and_nobody_is_on_a_side_more_than_twice(script: Any) -> No
         names = [pair[side].person for pair in pairs]
         assert max(names.count(name) for name in names) <= 2
     assert pairs == script.pairs_of(photos, probe, 50, seed=0)
-    assert script.pairs_of([Told(0.0, "a"), Told(0.0, "b")], probe, 5, seed=0) == []
+    assert script.pairs_of([RatedPhoto(0.0, "a"), RatedPhoto(0.0, "b")], probe, 5, seed=0) == []
 
 
 @pytest.mark.slow
-def test_lips_of_the_target_are_told_from_those_of_a_plain_swap(
+def test_kept_lips_are_distinguished_from_those_of_a_plain_swap(
     script: Any, pipe: ReliableSwapPipeline
 ) -> None:
     people = [script.seen_of(pipe, portrait(n, 300), person=str(n)) for n in (2, 4, 5, 8)]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
-# Imported by benchmarks, not run.
+# Modules that benchmarks import; they have no command line.
 LIBRARIES = {
     "attacks.py",
     "curves.py",
@@ -35,4 +35,4 @@ def test_help_works(name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     assert "usage:" in capsys.readouterr().out
     for module in set(sys.modules) - before:
         if str(getattr(sys.modules[module], "__file__", "")).startswith(str(BENCHMARKS)):
-            monkeypatch.delitem(sys.modules, module)  # found by a path that only scripts have
+            monkeypatch.delitem(sys.modules, module)  # imported through the added path

@@ -33,7 +33,7 @@ def commands(
 
 
 @pytest.mark.slow
-def test_every_command_parses_and_rows_differ_in_what_they_name_alone(
+def test_every_command_parses_and_rows_differ_only_in_named_settings(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made, judge, *trainings = commands(monkeypatch, capsys, "--set", "identity_margin=0.2", "--size", "96")
@@ -94,7 +94,7 @@ def test_processes_share_the_batch(
         commands(monkeypatch, capsys, *more, "--processes", "3", "--batch", "16")
 
 
-def test_a_difference_is_taken_over_the_same_pairs_and_the_seeds_mean(tmp_path: Path) -> None:
+def test_differences_are_between_seed_means_over_the_same_pairs(tmp_path: Path) -> None:
     lines = [
         {
             "method": method,
@@ -137,7 +137,7 @@ def test_without_a_trained_row_nothing_is_measured(
         commands(monkeypatch, capsys, "-o", str(tmp_path), "--trained-only")
 
 
-def test_curves_count_a_repeated_validation_once_and_are_drawn(tmp_path: Path) -> None:
+def test_curves_keep_the_last_of_repeated_validations_and_are_plotted(tmp_path: Path) -> None:
     for number, run in enumerate(("one", "two")):
         (tmp_path / run / "grids").mkdir(parents=True)
         lines = [
@@ -162,7 +162,7 @@ def test_curves_count_a_repeated_validation_once_and_are_drawn(tmp_path: Path) -
     assert sheet[-1, ::8, 0].tolist() == [0, 40, 120, 121]  # source, target and both outputs
 
 
-def test_each_row_comes_once_before_any_twice_and_the_claims_rows_first(
+def test_each_row_runs_once_before_any_runs_twice_and_the_claims_rows_first(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = commands(monkeypatch, capsys, "--triplets", "t", "--lower-judge", "j", "--seeds", "0", "1")
@@ -215,7 +215,7 @@ subprocess.run([sys.executable, "-c", "import time; time.sleep(2); open({str(tmp
     assert not (tmp_path / "late").exists()
 
 
-def test_what_is_not_trained_is_said_at_the_end(
+def test_missing_trainings_are_listed_at_the_end(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     def made(options: dict[str, object], _: int) -> list[str]:

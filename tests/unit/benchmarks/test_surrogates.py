@@ -47,7 +47,7 @@ def test_every_command_parses(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     assert len(trained) == len(lines) - 4 == 10
 
 
-def test_each_row_comes_once_before_any_twice(
+def test_each_row_runs_once_before_any_runs_twice(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(monkeypatch, "--dry-run", "--rows", "generator targets", "proxy beta 2", "--seeds", "3", "4")
@@ -56,7 +56,7 @@ def test_each_row_comes_once_before_any_twice(
     assert names == ["generator-targets-3", "proxy-beta-2-3", "generator-targets-4", "proxy-beta-2-4"]
 
 
-def test_triplets_that_are_there_are_taken_and_what_fails_is_said(
+def test_existing_triplets_are_used_and_failures_are_reported(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     folder = tmp_path / "triplets" / "blend"

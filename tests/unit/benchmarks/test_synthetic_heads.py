@@ -33,13 +33,13 @@ def test_ambient_light_is_the_same_from_everywhere(normals: np.ndarray) -> None:
 
 def test_light_from_one_side_follows_the_cosine_law(normals: np.ndarray) -> None:
     light = light_of(np.array([[0, 0, 1.0]]), np.ones((1, 3)), np.zeros(3))
-    # Harmonics of degree 2 come within a tenth of it.
+    # Spherical harmonics of degree 2 approximate the cosine to within 0.1.
     assert shade(normals, light)[:, 0] == pytest.approx(np.clip(normals[:, 2], 0, None), abs=0.1)
 
 
 @lru_cache(maxsize=1)
 def dome() -> HeadModel:
-    """A smooth mask with the model's holes: enough of a head to render."""
+    """A minimal head to render: a smooth dome with the openings of the model's eyes and mouth."""
     x, y = np.meshgrid(np.linspace(-9, 9, 73), np.linspace(-16, 12, 113))
     z = 11 * np.sqrt(np.clip(1 - (x / 10) ** 2 - ((y + 2) / 17) ** 2, 0, 1)) - 1.5
     points = np.stack([x, y, z], -1).reshape(-1, 3)
@@ -99,7 +99,7 @@ def test_the_same_person_in_the_same_scene_is_the_same_picture() -> None:
     assert image.std() > 10
 
 
-def test_a_missing_or_incomplete_head_model_is_told(tmp_path: Path) -> None:
+def test_a_missing_or_incomplete_head_model_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ReliableSwapError, match="there is no head model"):
         HeadModel.load(tmp_path / "none.npz")
     np.savez(tmp_path / "bad.npz", neutral=np.zeros((4, 3)))
@@ -107,13 +107,13 @@ def test_a_missing_or_incomplete_head_model_is_told(tmp_path: Path) -> None:
         HeadModel.load(tmp_path / "bad.npz")
 
 
-def test_a_model_without_holes_is_told() -> None:
+def test_a_model_without_holes_is_reported() -> None:
     closed = HeadModel(dome().neutral, dome().identity, dome().expression, [], dome().triangles[:100])
     with pytest.raises(ReliableSwapError, match="no holes for eyes and lips"):
         closed.rims()
 
 
-def test_the_command_tells_a_missing_model(tmp_path: Path) -> None:
+def test_the_command_reports_a_missing_model(tmp_path: Path) -> None:
     command = [
         sys.executable,
         "-m",

@@ -19,8 +19,8 @@ from reliableswap.errors import NoFaceError, ReliableSwapError
 from reliableswap.jobs.units import Maker
 
 
-class Made:
-    """A pipeline that writes what it was asked for, and fails on targets called bad."""
+class StubPipeline:
+    """A stub pipeline that writes the names it was given, and fails on targets called bad or bug."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, dict[str, Any]]] = []
@@ -55,8 +55,8 @@ class Made:
 
 
 @pytest.fixture
-def pipe(monkeypatch: pytest.MonkeyPatch) -> Made:
-    made = Made()
+def pipe(monkeypatch: pytest.MonkeyPatch) -> StubPipeline:
+    made = StubPipeline()
     monkeypatch.setattr(batch, "load_pipeline", lambda _: made)
     return made
 
@@ -74,7 +74,7 @@ def report(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def test_pictures_and_clips_are_made_and_failures_are_reported(tmp_path: Path, pipe: Made) -> None:
+def test_pictures_and_clips_are_made_and_failures_are_reported(tmp_path: Path, pipe: StubPipeline) -> None:
     rows = ("a.jpg,one.jpg,1.png,0.5,,", "a.jpg;b.jpg,clip.mp4,sub/2.mp4,,all,1.5", "a.jpg,bad.jpg,3.png,,,",
             "a.jpg,bug.jpg,4.png,,,", "a.jpg,one.jpg,5.png,,2,")  # fmt: skip
     assert main(["batch", str(write(tmp_path, *rows)), "-o", str(tmp_path / "out"), "--consent", "Yes."]) == 1
@@ -90,7 +90,7 @@ def test_pictures_and_clips_are_made_and_failures_are_reported(tmp_path: Path, p
     assert pipe.prepared == [["a.jpg"], ["a.jpg", "b.jpg"]]  # each source once
 
 
-def test_running_again_makes_only_what_is_missing_or_changed(tmp_path: Path, pipe: Made) -> None:
+def test_running_again_makes_only_what_is_missing_or_changed(tmp_path: Path, pipe: StubPipeline) -> None:
     rows = ["a.jpg,one.jpg,1.png,0.5,,", "a.jpg,clip.mp4,2.mp4,,,", "a.jpg,bad.jpg,3.png,,,"]
     command = ["batch", str(write(tmp_path, *rows)), "-o", str(tmp_path / "out")]
     main(command)
@@ -106,7 +106,9 @@ def test_running_again_makes_only_what_is_missing_or_changed(tmp_path: Path, pip
     assert [target for target, _ in pipe.asked] == ["one.jpg", "clip.mp4"]
 
 
-def test_an_executor_makes_the_same_rows(tmp_path: Path, pipe: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_executor_makes_the_same_rows(
+    tmp_path: Path, pipe: StubPipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows = [
         "a.jpg,one.jpg,1.png,0.5,,",
         "a.jpg,bad.jpg,2.png,,,",
@@ -129,8 +131,8 @@ def test_an_executor_makes_the_same_rows(tmp_path: Path, pipe: Made, monkeypatch
     assert [row["status"] for row in report(tmp_path / "there")] == ["kept", "failed", "kept", "kept"]
 
 
-def test_a_row_whose_node_died_late_is_made_again_and_files_of_others_stay(
-    tmp_path: Path, pipe: Made, monkeypatch: pytest.MonkeyPatch
+def test_executor_rows_may_replace_their_own_output_but_no_existing_file(
+    tmp_path: Path, pipe: StubPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     executor = Backwards()
     monkeypatch.setattr(batch, "executor_of", lambda _: executor)
@@ -143,7 +145,7 @@ def test_a_row_whose_node_died_late_is_made_again_and_files_of_others_stay(
 
 
 def test_a_node_that_does_not_see_the_pictures_ends_the_run(
-    tmp_path: Path, pipe: Made, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, pipe: StubPipeline, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Elsewhere(Backwards):
         def __call__(self, maker: Maker[Any], units: Sequence[Any]) -> Generator[Any, None, None]:
@@ -156,10 +158,10 @@ def test_a_node_that_does_not_see_the_pictures_ends_the_run(
     assert "does not see" in capsys.readouterr().err
     assert [row["output"] for row in report(tmp_path / "out")] == [
         "2.png"
-    ]  # what is nowhere is no fault of a node
+    ]  # also missing for the caller, so not the node's fault
 
 
-def test_rows_name_trained_people_parts_and_ages(tmp_path: Path, pipe: Made) -> None:
+def test_rows_name_trained_people_parts_and_ages(tmp_path: Path, pipe: StubPipeline) -> None:
     header = "person,target,output,keep,take,age"
     rows = ("alice,one.jpg,1.png,brows;lips,glasses,12", "bob,clip.mp4,2.mp4,,,", "bob,one.jpg,3.png,nose,,",
             "bob,one.jpg,4.png,,,old")  # fmt: skip

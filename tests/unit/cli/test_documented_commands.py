@@ -1,4 +1,4 @@
-"""Every command that a document shows is one that the parsers and the repository know."""
+"""Every command in the documents exists, with its options and settings."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def label(value: object) -> str:
 
 @pytest.mark.parametrize(("name", "words"), OURS, ids=label)
 def test_the_parser_takes_the_command(name: str, words: list[str]) -> None:
-    make_parser(words[1]).parse_args(words[1:])  # ends the process where a command or an option is not known
+    make_parser(words[1]).parse_args(words[1:])  # raises SystemExit for an unknown command or option
 
 
 @pytest.mark.parametrize(("name", "words"), TRAININGS, ids=label)
@@ -58,7 +58,7 @@ def test_a_script_exists_and_names_its_options(name: str, words: list[str]) -> N
     source = (ROOT / words[1]).read_text(encoding="utf-8")
     if words[1] == TRAIN:
         return
-    if "from rows import" in source:  # which adds options too
+    if "from rows import" in source:  # rows adds options of its own
         source += (ROOT / "benchmarks" / "rows.py").read_text(encoding="utf-8")
     for option in (word for word in words[2:] if word.startswith("--")):
         assert option in source or option[2:] in source, f"{name}: {words[1]} has no {option}"
@@ -76,7 +76,7 @@ def test_every_option_that_a_sentence_names_exists_somewhere() -> None:
     known = {path: path.read_text(encoding="utf-8") for path in code_files()}
     everything = "\n".join(known.values())
     for document in DOCUMENTS:
-        if document.name == "CHANGELOG.md":  # names what there was
+        if document.name == "CHANGELOG.md":  # also names removed options
             continue
         for option in re.findall(r"`(--[a-z][a-z0-9_-]+)", document.read_text(encoding="utf-8")):
             name = option[2:].removeprefix("no-")  # every on-off setting has both

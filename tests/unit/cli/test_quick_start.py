@@ -1,4 +1,4 @@
-"""A command's start: what of diffusers and torch is not imported, and that all of it works when it is asked for."""
+"""Fast start of a command: unneeded parts of diffusers and torch are imported only when something uses them."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ print("all there")
 
 
 @pytest.mark.slow
-def test_what_a_swap_does_not_use_is_imported_when_it_is_asked_for() -> None:
+def test_what_a_swap_does_not_use_is_imported_on_demand() -> None:
     run = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True)
     assert run.stdout == "all there\n", run.stderr
 
 
-def test_the_garbage_collector_ignores_what_was_imported_and_works_on(
+def test_the_garbage_collector_ignores_imported_objects_and_is_enabled_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     enabled: list[bool] = []
@@ -76,7 +76,7 @@ def test_diffusers_that_is_imported_stays_as_it_is() -> None:
     ("words", "quick"),
     [(["faces", "PHOTO"], True), (["batch", "no.csv"], False), (["faces", "PHOTO", "--help"], False)],
 )
-def test_only_the_own_process_of_a_swap_starts_quickly(
+def test_only_a_swap_in_its_own_process_starts_quickly(
     words: list[str], quick: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_picture(Picture(np.zeros((32, 32, 3), np.uint8), name="photo"), tmp_path / "photo.png")

@@ -1,4 +1,4 @@
-"""Releasing: what may ship, and that nothing is replaced unless all of it fits together."""
+"""Releases: which networks may ship, and that none is replaced unless all of them fit together."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def folders(tmp_path: Path) -> dict[str, list[Path]]:
         "fixer": FixerNet(embedding_size=8),
         "glasses": GlassesNet(channels=(4, 8)),
     }
-    # A zero with a sign is another file, and the generator knows its encoder by checksum.
+    # The mean of a single network would turn -0.0 into 0.0, and so change the checksum that the generator stores.
     with torch.no_grad():
         next(networks["identity"].parameters()).view(-1)[0] = -0.0
     networks["generator"] = LightGenerator(
@@ -104,7 +104,7 @@ def test_the_mean_of_two_runs_has_the_first_ones_card(weights: Path, tmp_path: P
     assert "second" in (weights / "glasses" / "README.md").read_text()
 
 
-def test_a_start_of_trainings_ships_beside_the_pipeline(
+def test_an_initial_network_for_trainings_ships_beside_the_pipeline(
     folders: dict[str, list[Path]], weights: Path, tmp_path: Path
 ) -> None:
     GeneralAutoencoder(size=8, latent=4, max_channels=4).save_pretrained(tmp_path / "person")
@@ -118,7 +118,7 @@ def test_a_start_of_trainings_ships_beside_the_pipeline(
 
 
 @pytest.mark.slow
-def test_the_networks_that_describe_are_a_pipeline_of_their_own(
+def test_the_unified_networks_are_a_pipeline_of_their_own(
     folders: dict[str, list[Path]], weights: Path, tmp_path: Path
 ) -> None:
     tokeniser = tiny_tokeniser()
@@ -133,7 +133,7 @@ def test_the_networks_that_describe_are_a_pipeline_of_their_own(
     assert 'bundled("unified/tokeniser")' in (weights / "unified" / "tokeniser" / "README.md").read_text()
 
 
-def test_only_alike_networks_have_a_mean(
+def test_only_networks_of_one_kind_and_size_are_averaged(
     folders: dict[str, list[Path]], weights: Path, tmp_path: Path
 ) -> None:
     narrow = glasses(tmp_path / "narrow", channels=(4, 4))
@@ -153,7 +153,7 @@ def test_a_network_without_a_card_or_with_an_unknown_name_is_refused(
     assert not (tmp_path / "weights").exists()
 
 
-def test_a_fixer_that_the_generator_never_saw_replaces_nothing(
+def test_a_fixer_unknown_to_the_generator_replaces_nothing(
     folders: dict[str, list[Path]], weights: Path
 ) -> None:
     before = load_network(weights / "fixer").checksum()

@@ -27,7 +27,7 @@ def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     files.store.clear()
 
 
-def told(**values: object) -> argparse.Namespace:
+def parsed_arguments(**values: object) -> argparse.Namespace:
     return argparse.Namespace(**{"command": "swap", "overwrite": False, "consent": "s3 is fine", **values})
 
 
@@ -42,7 +42,7 @@ def test_files_are_fetched_and_results_uploaded(bucket: Path, tmp_path: Path) ->
         Path(arguments.output).write_bytes(b"made")
         return 0
 
-    given = told(
+    given = parsed_arguments(
         pictures=["memory://bucket/a.jpg", str(tmp_path / "b.jpg")], output="memory://bucket/new/out.png"
     )
     assert run_here(run, given) == 0
@@ -64,7 +64,7 @@ def test_folders_are_fetched_and_uploaded(bucket: Path) -> None:
             (arguments.output / name).write_text(name)
         return 0
 
-    given = told(
+    given = parsed_arguments(
         command="evaluate", faces=Path("memory://bucket/people"), output=Path("memory://bucket/report")
     )
     assert run_here(run, given) == 0
@@ -76,11 +76,11 @@ def test_nothing_is_uploaded_of_a_command_that_failed(bucket: Path) -> None:
         Path(arguments.output).write_bytes(b"half")
         return 1
 
-    assert run_here(run, told(output="memory://bucket/out.png")) == 1
+    assert run_here(run, parsed_arguments(output="memory://bucket/out.png")) == 1
     assert not (bucket / "out.png").exists()
 
 
-def test_what_can_not_be_read_is_an_error_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_unreadable_input_is_a_one_line_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["verify", "memory://bucket/none.jpg"]) == 2
     assert capsys.readouterr().err == "error: there is nothing at memory://bucket/none.jpg; check the name\n"
     assert main.main(["batch", "memory://bucket/list.csv", "-o", "out"]) == 2
@@ -96,7 +96,7 @@ def test_a_cluster_works_on_shared_folders(capsys: pytest.CaptureFixture[str]) -
 
 def test_commands_for_object_storage_get_their_urls() -> None:
     for given in (
-        told(command="triplets", photos=Path("memory://bucket")),
-        told(pictures=["a.jpg", "http://x/y"]),
+        parsed_arguments(command="triplets", photos=Path("memory://bucket")),
+        parsed_arguments(pictures=["a.jpg", "http://x/y"]),
     ):
         assert run_here(lambda arguments, given=given: int(arguments is not given), given) == 0

@@ -48,7 +48,7 @@ def test_an_error_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
 
 
 @pytest.mark.parametrize(("rank", "said"), [("0", "error: same everywhere\n"), ("1", "")])
-def test_an_error_of_all_ranks_is_said_once(
+def test_an_error_of_all_ranks_is_printed_once(
     rank: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(command, "parse", fail(SharedError("same everywhere")))

@@ -1,4 +1,4 @@
-"""Checkpoints as authors publish them, wrapped and prefixed, become our folders, whole or not at all."""
+"""Published checkpoints, with their wrappers and prefixes, become our folders completely or not at all."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def test_never_overwrites(weights: dict[str, Tensor], tmp_path: Path) -> None:
 
 
 class Harmless:
-    """Stands for an object whose unpickling could run code."""
+    """Stand-in for an object whose unpickling could run code."""
 
 
 def test_never_unpickles_objects(weights: dict[str, Tensor], tmp_path: Path) -> None:

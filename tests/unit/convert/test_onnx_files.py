@@ -1,4 +1,4 @@
-"""Others' ONNX files as our networks: what they are fed, what they answer, and that folders are complete."""
+"""Third-party ONNX files as our networks: their inputs and outputs, and that folders are complete."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_copies_and_other_processes_open_the_file_themselves(encoder: OnnxIdenti
         assert torch.allclose(other(face), expected, atol=1e-3)
 
 
-def test_an_encoder_that_the_file_does_not_know_needs_a_map(files: dict[str, Path]) -> None:
+def test_an_encoder_unknown_to_the_file_needs_a_map(files: dict[str, Path]) -> None:
     ours = IdentityEncoder.from_pretrained(bundled("identity"), dtype=torch.float32)
     dim = ours.embedding_size
     with pytest.raises(WeightsError, match="fit_map"):

@@ -33,7 +33,7 @@ def made(kind: str, shapes: published.Shapes, inputs: list[str], folder: Path) -
 
 
 def at_every_fourth(picture: np.ndarray) -> np.ndarray:
-    """The five numbers that are compared, of every fourth pixel in both directions: ends and middle."""
+    """The five compared numbers: the first two, middle and last two of every fourth pixel in both directions."""
     numbers = picture[..., ::4, ::4].ravel()
     return numbers[[0, 1, numbers.size // 2, -2, -1]]
 
@@ -64,8 +64,8 @@ def test_published_simswap(tmp_path: Path) -> None:
     assert picture.std() == pytest.approx(0.89112503, rel=1e-4)
 
 
-# Too large for a quick test at their published widths, where benchmarks/parity.py checks them; these numbers are
-# ours at a sixteenth or an eighth of the width, from the code that agreed with the reference at full width.
+# At their published widths these are too large for a quick test; benchmarks/parity.py checks them there. The numbers
+# here come from our code at 1/16 or 1/8 of the width, after it had agreed with the reference at full width.
 @pytest.mark.parametrize(
     ("kind", "shapes", "size", "std", "pixel"),
     [
@@ -132,7 +132,7 @@ def test_light_generator_keeps_within_2_5_gmacs_at_128() -> None:
 
 
 @pytest.mark.parametrize(("number", "gmacs"), [(1, 62.9), (3, 31.0)], ids=["simswap", "aei"])
-def test_published_generators_cost_what_is_known_of_them(number: int, gmacs: float) -> None:
+def test_published_generators_have_their_known_cost(number: int, gmacs: float) -> None:
     case = macs.GENERATORS[number]
     with torch.device("meta"):
         network = case.build().eval()

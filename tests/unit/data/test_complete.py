@@ -1,4 +1,4 @@
-"""What PyTorch does to a batch is what is done to single pictures, and no sample depends on its neighbours."""
+"""A batch in PyTorch equals its pictures processed singly, and no sample depends on its neighbours."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ EVERYTHING = Augmentation(light=0.5, occluded=0.5)
 ALL = Mix(1, 1, 1, 1, 1, 1)
 
 
-def test_colours_and_light_are_those_of_single_pictures(rng: np.random.Generator) -> None:
+def test_a_batchs_colours_and_light_are_those_of_single_pictures(rng: np.random.Generator) -> None:
     pictures = rng.integers(0, 256, (6, SIZE, SIZE, 3), dtype=np.uint8)
     jitters = [Jitter.draw(Augmentation(brightness=0.4, contrast=0.4, hue=20), rng) for _ in pictures]
     lights = [Light.draw(rng) for _ in pictures]
@@ -37,8 +37,8 @@ def test_colours_and_light_are_those_of_single_pictures(rng: np.random.Generator
     wanted = np.stack(
         [light(jitter(one)) for one, jitter, light in zip(pictures, jitters, lights, strict=True)]
     )
-    assert np.abs(made - wanted).max() <= 3  # a light of e times as much makes more of a last digit
-    assert (made != wanted).mean() < 0.1  # OpenCV multiplies whole numbers by fractions of 1024
+    assert np.abs(made - wanted).max() <= 3  # a light that multiplies by up to e enlarges rounding errors
+    assert (made != wanted).mean() < 0.1  # OpenCV rounds the factors to multiples of 1/1024
 
 
 @pytest.mark.slow
@@ -53,7 +53,7 @@ def test_a_sample_does_not_depend_on_its_batch(made: Path) -> None:
         in_halves = torch.cat([half[name] for half in halves])
         alone = torch.stack([completed(one)[name] for one in samples])
         for other in (in_halves, alone):
-            # A power's last digit follows from where in a vector of the processor its number lies.
+            # The last digit of a power depends on the number's position in a SIMD vector.
             off = 2e-5 if name == "guidance" else 0
             assert torch.allclose(whole[name].float(), other.float(), atol=off, rtol=0), name
 
@@ -75,7 +75,7 @@ def test_covers_are_stored_with_their_faces(made: Path) -> None:
     sample = dataset.sample(0, np.random.default_rng([0, 1, 0]))
     assert sample.source.seen is not None
     found = look_at([dataclasses.replace(sample.source, seen=None)])[0]
-    # The stored picture is what was looked at, but for what JPEG changed after it.
+    # The stored covers were found before JPEG compression, so those of the stored picture differ a little.
     assert np.abs(found.astype(int) - sample.source.seen.planes()).mean() < 6
     mirror = sample.source.seen.flipped().planes()
     assert np.array_equal(mirror, sample.source.seen.planes()[:, :, ::-1])
@@ -113,7 +113,7 @@ def test_a_folder_without_covers_gives_nearly_the_same_samples(made: Path, tmp_p
         assert float((one["guidance"][3] - other["guidance"][3]).abs().mean()) < 0.02
 
 
-def test_without_guidance_nothing_is_looked_for_and_glasses_stay(made: Path) -> None:
+def test_without_guidance_all_other_tensors_stay_equal(made: Path) -> None:
     dataset = TripletDataset(made, mix=ALL, augmentation=NONE)
     sample = dataset.sample(0, np.random.default_rng([0, 1, 0]))
     bare = completed(sample_tensors(sample, guidance=False))
@@ -122,7 +122,7 @@ def test_without_guidance_nothing_is_looked_for_and_glasses_stay(made: Path) -> 
     assert all(torch.equal(bare[name], whole[name]) for name in bare.keys() - {"guidance"})
 
 
-def test_without_guidance_and_glasses_nothing_that_only_these_need_is_made(made: Path) -> None:
+def test_without_guidance_and_glasses_their_inputs_are_not_made(made: Path) -> None:
     dataset = TripletDataset(made, mix=ALL, augmentation=NONE)
     samples = [dataset.sample(i, np.random.default_rng([0, 1, i])) for i in range(4)]
     bare = [sample_tensors(one, guidance=False, glasses=False) for one in samples]

@@ -30,7 +30,7 @@ def in_training(name: str) -> bool:
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three people to learn from and two held out, with two photos each; one more photo shows nobody."""
+    """Two photos each of three training and two held-out people, and one photo without a face."""
     folder = tmp_path_factory.mktemp("faces")
     names = [f"person{i}" for i in range(200)]
     chosen = [n for n in names if in_training(n)][:3] + [n for n in names if not in_training(n)][:2]
@@ -97,14 +97,14 @@ def test_another_process_maps_the_crops_and_does_not_copy_them(crops: Crops) -> 
     assert np.array_equal(pickle.loads(sent).pixels[rows], crops.pixels[rows])
 
 
-def test_photos_of_flat_folders_are_nobodys_second_photo(tmp_path: Path) -> None:
+def test_photos_of_flat_folders_do_not_count_as_photos_of_one_person(tmp_path: Path) -> None:
     shown = [Shown("00012", True, True)] * 2 + [Shown("lfw/x", True, False)] * 2
     copies = Crops(tmp_path, shown, np.ones(4, bool), MappedRows([], np.zeros((4, 2), np.int64)), "")
     assert copies.people(range(4)) == {"lfw/x": [2, 3]}
 
 
 @pytest.mark.parametrize("by_split", [True, False])
-def test_surrogates_come_without_those_of_held_out_people(tmp_path: Path, by_split: bool) -> None:
+def test_surrogates_of_held_out_people_are_left_out(tmp_path: Path, by_split: bool) -> None:
     def picture(value: int) -> dict[str, bytes]:
         return {"bytes": encode_picture(np.full((64, 64, 3), value, np.uint8), "png")}
 
@@ -112,7 +112,7 @@ def test_surrogates_come_without_those_of_held_out_people(tmp_path: Path, by_spl
     split = Split(50, 25, 25) if by_split else SPLIT
     ann, ben, dan = [name for name in names if in_training(name) and not split.holds_out(name)][:3]
     held_out = [n for n in names if (in_training(n) and split.holds_out(n) if by_split else holds_out(n))]
-    cat = f"lfw/{held_out[0]}"  # the last part of a name decides
+    cat = f"lfw/{held_out[0]}"  # the last part of the name decides the split
     rows = [(ann, ben, 10, 20), (ann, cat, 30, 40), (ben, dan, 50, 60)]
     (tmp_path / "data").mkdir()
     for shard, some in enumerate((rows[:2], rows[2:])):

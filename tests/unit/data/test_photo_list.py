@@ -54,7 +54,7 @@ def test_a_list_holds_what_objects_would(folder: Path, chunk: int, monkeypatch: 
         assert list(pickle.loads(pickle.dumps(photos))) == plain
 
 
-def test_a_saved_list_is_sent_by_its_name(folder: Path) -> None:
+def test_a_saved_list_is_pickled_as_its_path(folder: Path) -> None:
     photos = scan_photos(folder).save(folder.parent / "photos.arrow")
     assert b"Bob" not in pickle.dumps(photos)
     assert b"Bob" in pickle.dumps(scan_photos(folder))
@@ -67,5 +67,5 @@ def test_a_name_that_comes_twice_is_an_error(tmp_path: Path) -> None:
             read(tmp_path / "photos.csv")
 
 
-def test_a_list_of_one_photo_has_no_name_twice(tmp_path: Path) -> None:
+def test_a_list_of_one_photo_has_no_duplicate_name(tmp_path: Path) -> None:
     assert PhotoList.of(tmp_path, [Found("a.jpg", "a")]).twice() is None

@@ -79,7 +79,7 @@ def test_a_photo_is_read_again_after_a_moment(tmp_path: Path) -> None:
     assert read_photo(photo).tolist() == [[[1, 2, 3]] * 4] * 3
 
 
-def test_a_file_that_stays_away_is_an_os_error(tmp_path: Path) -> None:
+def test_a_file_that_stays_missing_is_an_os_error(tmp_path: Path) -> None:
     Image.new("RGB", (4, 3)).save(tmp_path / "ann.png")
     (photo,) = list_photos(tmp_path)
     photo.path.unlink()

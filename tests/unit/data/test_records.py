@@ -1,4 +1,4 @@
-"""The record cache: what is looked at again, and what is not."""
+"""The record cache: which photos are processed again, and which are not."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ COLOURS = {"ann/1.png": 10, "ann/2.png": 20, "bob/1.png": 30, "bob/2.png": 40}
 
 @dataclass(frozen=True)
 class MeanColour:
-    """Records of a photo's mean colour; notes whom it was shown."""
+    """Records a photo's mean colour; notes the photos that it was given."""
 
     seen: list[str] = field(default_factory=list, compare=False)
     recipe: str = "mean"
@@ -54,7 +54,7 @@ def folder(tmp_path: Path) -> Path:
 def complete(
     folder: Path, recipe: str = "mean", crew: Crew[Bucket] | None = None
 ) -> tuple[Records, list[str]]:
-    """The records of a folder's photos, and which photos were looked at for it."""
+    """Complete the cache; return the records of a folder's photos and the names of those that were processed."""
     kind = MeanColour(recipe=recipe)
     cache = RecordCache(folder.parent / "cache", kind, list_photos(folder))
     cache.complete(crew or Crew(Place(), 1))
@@ -71,7 +71,7 @@ def test_records_are_made_once_and_read_back(folder: Path) -> None:
         assert [float(one.entries[i][0]) for i in range(4)] == [COLOURS[p.name] for p in one.photos]
 
 
-def test_only_new_and_changed_photos_are_looked_at_again(folder: Path) -> None:
+def test_only_new_and_changed_photos_are_processed_again(folder: Path) -> None:
     complete(folder)
     shutil.copy(folder / "ann/1.png", folder / "ann/3.png")
     Image.new("RGB", (16, 8), (99, 0, 0)).save(folder / "bob/1.png")
@@ -81,7 +81,7 @@ def test_only_new_and_changed_photos_are_looked_at_again(folder: Path) -> None:
     assert found == COLOURS | {"ann/3.png": 10, "bob/1.png": 99}
 
 
-def test_with_another_recipe_all_are_looked_at_again(folder: Path) -> None:
+def test_with_another_recipe_all_are_processed_again(folder: Path) -> None:
     complete(folder)
     assert complete(folder, "other")[1] == sorted(COLOURS)
 
@@ -156,7 +156,7 @@ def test_records_of_earlier_versions_are_taken_over(folder: Path) -> None:
     assert [float(records.entries[i][0]) for i in range(4)] == [COLOURS[p.name] for p in records.photos]
 
 
-def test_other_processes_are_sent_a_bucket_and_no_list(folder: Path) -> None:
+def test_other_processes_are_sent_a_bucket_without_the_photo_list(folder: Path) -> None:
     photos = scan_photos(folder).save(folder.parent / "photos.arrow")
     cache = RecordCache(folder.parent / "cache", MeanColour(), photos)
     assert [one.key for one in cache.buckets] == [

@@ -1,4 +1,4 @@
-"""Files in object storage, by fsspec's memory:// store."""
+"""Files in object storage, tested with fsspec's memory:// store."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def _empty_memory() -> None:
-    """Empty the store of the whole process, which other tests may have used."""
+    """Empty the process-wide store, which other tests may have used."""
     files = fsspec.filesystem("memory")
     files.store.clear()
     files.pseudo_dirs[:] = [""]
@@ -57,11 +57,11 @@ def test_local_paths_stay_local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.chdir(tmp_path)
     assert as_path("runs/one") == Path("runs/one")
     (tmp_path / "s3:" / "x").mkdir(parents=True)
-    assert as_path(Path("s3:/x")) == Path("s3:/x")  # there is such a folder
+    assert as_path(Path("s3:/x")) == Path("s3:/x")  # a folder of this name exists
     assert local_copy(tmp_path / "a") == tmp_path / "a"
 
 
-def test_a_url_survives_being_a_path(bucket: Path) -> None:
+def test_a_url_survives_conversion_to_a_path(bucket: Path) -> None:
     for place in ("memory://bucket/run", Path("memory://bucket/run"), bucket):
         assert str(as_path(place)) == "memory://bucket/run"
         assert is_remote(as_path(place))
@@ -72,7 +72,7 @@ def test_an_unknown_scheme_is_an_error() -> None:
         as_path("nowhere://bucket/run")
 
 
-def test_a_remote_file_is_whole_or_not_there(bucket: Path) -> None:
+def test_a_remote_file_is_written_atomically(bucket: Path) -> None:
     def fails(draft: Path) -> None:
         draft.write_text("half")
         raise OSError("disk full")
@@ -152,7 +152,7 @@ def test_photos_are_listed_and_read(bucket: Path) -> None:
 
 @pytest.fixture(params=["gs", "hf"])
 def cloud(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A store in memory in place of the client of gs:// or hf://, which can't be reached here."""
+    """An in-memory store instead of the client for gs:// or hf://, which tests can't reach."""
     from fsspec.implementations.memory import MemoryFileSystem
 
     class Cloud(MemoryFileSystem):
@@ -171,7 +171,7 @@ def cloud(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     _registry.update(before)
 
 
-def test_other_stores_go_the_same_way(cloud: Path) -> None:
+def test_other_stores_work_alike(cloud: Path) -> None:
     write_text(cloud / "data/a.txt", "whole")
     write_array(cloud / "rows.npy", np.arange(4))
     assert (cloud / "data/a.txt").read_text() == "whole"
@@ -193,7 +193,9 @@ def test_other_stores_go_the_same_way(cloud: Path) -> None:
         assert not (cloud / "rows.npy").exists()
 
 
-def test_a_name_that_leaves_its_folder_is_refused(bucket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_points_outside_its_folder_is_refused(
+    bucket: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     listing = {"/bucket/run/../x.txt": {"size": 1}}
     monkeypatch.setattr(type(bucket.fs), "find", lambda *_, **__: listing)  # type: ignore[attr-defined]
     with pytest.raises(ReliableSwapError, match=r"holds a file called \.\./x\.txt"):

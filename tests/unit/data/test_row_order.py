@@ -1,4 +1,4 @@
-"""RowOrder: whatever the sizes of shards, all rows come equally often, and lanes read different rows of few shards."""
+"""RowOrder: all rows come equally often whatever the shard sizes; lanes read different rows from few shards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folders of triplets: what they say about their making."""
+"""Shards of triplets: their metadata, order, bytes and memory use."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
     assert read_about(tmp_path / "one") == {"kept": 2}
 
 
-def test_no_list_of_fixed_length_is_missing(tmp_path: Path) -> None:
-    """PyArrow before version 26 can't read one that is."""
+def test_fixed_size_lists_contain_no_nulls(tmp_path: Path) -> None:
+    """PyArrow before version 26 can't read fixed-size lists that contain nulls."""
     write_shard(tmp_path / "a.parquet", [{"id": "one"}, {"id": "two", "mesh_a": [1] * 1404}], {})
     table = pq.read_table(tmp_path / "a.parquet")
     fixed = [
@@ -79,11 +79,11 @@ def test_rows_are_written_in_groups(tmp_path: Path) -> None:
 
 
 class Row(dict[str, Any]):
-    """A row that can be watched."""
+    """A dict that supports weak references."""
 
 
-def test_no_more_than_some_megabytes_of_a_shard_are_in_memory(tmp_path: Path) -> None:
-    """Rows of 4 MiB, as of pictures of 512 px in PNG: one group of them is in memory at a time."""
+def test_only_one_row_group_of_a_shard_is_in_memory(tmp_path: Path) -> None:
+    """Rows of 4 MiB, as for 512 px pictures in PNG: only one row group is in memory at a time."""
     rng, mebi = np.random.default_rng(0), 2**20
     made: list[weakref.ref[Row]] = []
     most, before = [0, 0], pa.total_allocated_bytes()

@@ -33,7 +33,7 @@ def test_larger_held_out_shares_contain_smaller_ones() -> None:
         assert {n for n in NAMES if holds_out(n, smaller)} <= {n for n in NAMES if holds_out(n, larger)}
 
 
-def test_places_stay_as_they_were() -> None:
+def test_places_of_names_do_not_change() -> None:
     assert [round(place_of(name), 4) for name in ("P001", "P002", "Aaron_Eckhart")] == [
         0.8013,
         0.9807,
@@ -52,7 +52,7 @@ def test_the_split_is_a_hash_of_the_name_in_the_shares_asked_for() -> None:
     counts = Counter(Split().of(name) for name in names)
     assert abs(counts["train"] / 4000 - 0.9) < 0.02
     assert abs(counts["test"] / 4000 - 0.05) < 0.015
-    # Known answers: a change would move people from training into tests of data that is already out.
+    # Known answers: a change would move people of published data from training to test.
     known = {
         "Ann": "train",
         "Zoë": "train",

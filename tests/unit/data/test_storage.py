@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Atomic file writes, and cached folder listings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from reliableswap.data.storage import Names, write_whole
 
 
-def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
+def test_a_file_is_written_atomically(tmp_path: Path) -> None:
     def fails(draft: Path) -> None:
         draft.write_text("half")
         raise OSError("disk full")
@@ -23,7 +23,7 @@ def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
     assert [p.read_text() for p in tmp_path.iterdir()] == ["whole"]
 
 
-def test_names_are_listed_again_where_one_is_missing(tmp_path: Path) -> None:
+def test_names_are_listed_again_if_one_is_missing(tmp_path: Path) -> None:
     names, patient = Names(tmp_path / "none", age=0), Names(tmp_path, age=100)
     assert "a" not in names
     assert "a" not in patient
@@ -31,4 +31,4 @@ def test_names_are_listed_again_where_one_is_missing(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "none"):
         (folder / "a").touch()
     assert "a" in names
-    assert "a" not in patient  # it looked a moment ago
+    assert "a" not in patient  # its listing is still recent

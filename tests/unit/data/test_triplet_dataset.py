@@ -163,7 +163,7 @@ def test_a_shard_without_rows_takes_no_lane(made: Path, tmp_path: Path) -> None:
     assert {dataset.place(i)[0] for i in range(200)} == set(range(1, len(tables) + 1))
 
 
-def test_the_mix_is_kept(made: Path) -> None:
+def test_kinds_are_drawn_by_the_mix(made: Path) -> None:
     dataset = TripletDataset(made, mix=Mix(cycle=3, naive=0, real_source=0, reconstruction=0, vanilla=1))
     rng = np.random.default_rng(0)
     kinds = Counter(dataset.sample(i, rng).kind for i in range(200))
@@ -223,7 +223,7 @@ def test_no_jitter_is_no_change(rng: np.random.Generator) -> None:
 
 
 @pytest.mark.slow
-def test_something_in_front_stays_with_target_and_truth_and_leaves_the_wanted_face_alone(made: Path) -> None:
+def test_occluders_are_alike_on_target_and_truth_and_absent_from_the_wanted_face(made: Path) -> None:
     limits = dataclasses.replace(NONE, occluded=1.0)
     plain = Completed(
         made, augmentation=NONE, mix=Mix(cycle=1, naive=0, real_source=0, reconstruction=0, vanilla=0)
@@ -239,7 +239,7 @@ def test_something_in_front_stays_with_target_and_truth_and_leaves_the_wanted_fa
         assert not len(apart) or float(apart.max()) <= 4 / 255
         assert torch.equal(sample["who"], clean["truth"])
         assert torch.allclose(sample["face_mask"], clean["face_mask"] * (1 - front), atol=1e-6)
-        assert float((sample["glasses"][3:] - front).min()) >= 0  # encoders see the face with it in front
+        assert float((sample["glasses"][3:] - front).min()) >= 0  # encoders see the face behind the occluder
         differing += not torch.equal(sample["source"], clean["source"])
     assert differing > 6
 

@@ -87,7 +87,7 @@ def test_nobody_who_is_measured_was_trained_on(split: Split, tmp_path: Path) -> 
     assert set(chosen) == {f"person{n}" for n in range(300) if split.holds_out(f"person{n}")}
 
 
-def test_too_few_held_out_people_are_told(portraits: Path) -> None:
+def test_too_few_held_out_people_are_reported(portraits: Path) -> None:
     says = r"left out 1 % .* of the 5 in .* those are 0, .* by --held-out all"
     with pytest.raises(ReliableSwapError, match=says):
         make_pairs(FOLDERS, portraits, 4, held_out=1.0)

@@ -1,4 +1,4 @@
-"""Items measured here and by an executor."""
+"""Items measured in this process and by an executor."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def instruments(factor: int) -> Instruments:
 
 
 def times(tools: Any, item: int) -> int:
-    """A task."""
+    """A task that multiplies an item by the tools' factor."""
     return int(tools.examiner.factor * item)
 
 
@@ -37,7 +37,7 @@ def test_an_executor_finds_the_same_in_the_same_order(tmp_path: Path) -> None:
     assert [len(unit.items) for unit in executor.units] == [4, 8, 8]
     assert {unit.paths for unit in executor.units} == {
         (photo,)
-    }  # what the caller does not see can't be asked for
+    }  # nodes are not asked for files that the caller lacks
 
 
 def test_frames_of_a_clip_stay_together() -> None:

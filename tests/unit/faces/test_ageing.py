@@ -53,7 +53,7 @@ def test_nothing_changes_at_zero_beside_the_face_in_its_eyes_or_behind_a_hand(fa
     assert changed[regions.oval(mesh, changed.shape) == 0].max() == 0
 
 
-def test_the_mesh_moves_one_way_when_it_ages_and_back_when_it_gets_younger(face: Face) -> None:
+def test_ageing_and_rejuvenation_move_the_mesh_in_opposite_directions(face: Face) -> None:
     _, mesh = face
     assert ageing().mesh(mesh, 0) is mesh
     older, younger = ageing().mesh(mesh, 10) - mesh, ageing().mesh(mesh, -10) - mesh

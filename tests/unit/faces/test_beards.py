@@ -15,7 +15,7 @@ BEARDED = 5
 
 
 @pytest.mark.parametrize("number", range(1, 11))
-def test_openpeople_have_the_beards_that_one_sees(pipe: ReliableSwapPipeline, number: int) -> None:
+def test_beards_of_openpeople_are_recognised(pipe: ReliableSwapPipeline, number: int) -> None:
     picture = portrait(number, 360)
     mesh = pipe.find(picture)[0].mesh
     parts = find_parts(picture, mesh, bundled_visibility())

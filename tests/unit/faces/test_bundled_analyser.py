@@ -22,7 +22,7 @@ IMAGE = np.zeros((96, 96, 3), np.uint8)
 
 @pytest.fixture
 def analyser() -> BundledAnalyser:
-    """Sees a face in every cell of the detector's middle level, and is sure of it."""
+    """An analyser whose networks are sure of a face in every cell of the detector's middle level."""
     analyser = BundledAnalyser(FaceDetector().eval(), MeshNet().eval())
     with torch.no_grad():
         analyser.detector.heads[1].bias[0] = 3.0
@@ -54,9 +54,9 @@ def test_new_weights_of_the_detector_are_used_at_once(analyser: BundledAnalyser,
     assert analyser(IMAGE) == []
 
 
-def test_networks_that_are_not_torchs_are_called_as_they_are(analyser: BundledAnalyser) -> None:
+def test_networks_of_other_runtimes_are_called_directly(analyser: BundledAnalyser) -> None:
     class Counted:
-        """Stands for a network compiled by another runtime."""
+        """Stand-in for a network compiled by another runtime."""
 
         def __init__(self, network: MeshNet) -> None:
             self.network, self.calls, self.config = Running(network), 0, network.config
@@ -71,7 +71,7 @@ def test_networks_that_are_not_torchs_are_called_as_they_are(analyser: BundledAn
     assert counted.calls == 2
 
 
-def test_beside_a_sure_face_a_doubtful_one_needs_a_high_presence(
+def test_next_to_a_confident_face_a_doubtful_one_needs_a_high_presence(
     analyser: BundledAnalyser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     points = np.array([[30, 30], [60, 30], [45, 45], [35, 60], [55, 60]], np.float32)
@@ -83,14 +83,14 @@ def test_beside_a_sure_face_a_doubtful_one_needs_a_high_presence(
     )
     assert [face.score for face in analyser(IMAGE)] == [0.98, 0.7]
     with torch.no_grad():
-        analyser.landmarks.presence.bias.fill_(1.0)  # a probability of 0.7 or so
+        analyser.landmarks.presence.bias.fill_(1.0)  # a probability of about 0.7
     assert [face.score for face in analyser(IMAGE)] == [0.98]
     scores[0] = 0.8
     assert len(analyser(IMAGE)) == 2
 
 
 @pytest.mark.parametrize("turn", [0, 20])
-def test_where_a_detections_points_mislead_its_box_tells(turn: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_box_is_used_if_a_detections_points_are_wrong(turn: int, monkeypatch: pytest.MonkeyPatch) -> None:
     image = portrait(1, 400)
     matrix = cv2.getRotationMatrix2D((200, 200), -turn, 1.0)
     image = cv2.warpAffine(image, matrix, (400, 400), borderMode=cv2.BORDER_REPLICATE)
@@ -119,7 +119,7 @@ def test_the_largest_face_is_the_first_of_all(
     assert np.abs(found.mesh - first.mesh).max() < 0.02 * first.size
 
 
-def test_an_analyser_without_a_quick_look_is_asked_for_all_faces() -> None:
+def test_an_analyser_without_a_quick_search_is_asked_for_all_faces() -> None:
     class Plain:
         name = "plain"
 

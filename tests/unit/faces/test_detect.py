@@ -11,7 +11,7 @@ from reliableswap.faces.face import Detection
 
 
 class BrightBlobDetector:
-    """Answers like a FaceDetector to which bright squares are faces, so that the truth is known to the pixel.
+    """A FaceDetector stub that takes bright squares for faces, so that the truth is known to the pixel.
 
     A square's five points are its corners and its centre. Only upright squares are detected: those with their dark
     dot in the upper half.
@@ -74,7 +74,7 @@ def test_small_faces_of_large_photos_are_found_in_tiles_only() -> None:
 
 
 class ShortSighted(BrightBlobDetector):
-    """Like the real one, to which faces of more than about 200 px are too large."""
+    """Misses faces larger than 200 px, about as the real detector does."""
 
     def above(self, image: np.ndarray, logit: float) -> np.ndarray:
         answers = super().above(image, logit)
@@ -164,8 +164,8 @@ def test_meshes_come_back_in_photo_pixels() -> None:
     assert add_meshes(net, np.zeros((9, 9, 3), np.uint8), []) == []
 
 
-class SeesFixedFaces:
-    """Sees the same (logit, box) in a 640x480 photo of any size, and one face of logit `closely` in a close view."""
+class FindsFixedFaces:
+    """Finds the same (logit, box) faces in a 640x480 photo at any scale, and one of logit `closely` in a close-up."""
 
     def __init__(self, faces: list[tuple[float, tuple[int, int, int, int]]], closely: float) -> None:
         self.faces, self.closely = faces, closely
@@ -173,7 +173,7 @@ class SeesFixedFaces:
     def above(self, image: np.ndarray, logit: float) -> np.ndarray:
         width = image.shape[-1]
         faces, scale = self.faces, width / 640
-        if width == image.shape[-2]:  # a close view is square
+        if width == image.shape[-2]:  # a close-up is square
             faces, scale = [(self.closely, (60, 60, 132, 132))], 1.0
         answers = []
         for confidence, (x0, y0, x1, y1) in faces:
@@ -190,27 +190,27 @@ SURE, BUTTON, CHIN = (4.0, (100, 100, 300, 300)), (1.0, (400, 300, 430, 330)), (
 
 
 @pytest.mark.parametrize(("closely", "expected"), [(3.0, 2), (0.5, 1)])
-def test_beside_a_sure_face_a_doubtful_one_must_convince_when_looked_at_closely(
+def test_next_to_a_confident_face_a_doubtful_one_is_verified_in_a_close_up(
     closely: float, expected: int
 ) -> None:
-    detector = SeesFixedFaces([SURE, BUTTON], closely)
+    detector = FindsFixedFaces([SURE, BUTTON], closely)
     assert detector.finds() == expected
     assert detector.finds(sure=0.0) == 2
 
 
 def test_a_doubtful_face_that_is_a_part_of_a_sure_one_is_dropped() -> None:
-    assert SeesFixedFaces([SURE, CHIN], 3.0).finds(overlap=0.9) == 1
+    assert FindsFixedFaces([SURE, CHIN], 3.0).finds(overlap=0.9) == 1
 
 
 @pytest.mark.parametrize(("closely", "expected"), [(0.5, 1), (-3.0, 0)])
-def test_where_nothing_is_sure_the_largest_face_needs_only_to_be_possible(
+def test_without_a_confident_face_the_largest_needs_only_a_modest_score(
     closely: float, expected: int
 ) -> None:
-    assert SeesFixedFaces([BUTTON, (1.0, (100, 100, 160, 160))], closely).finds() == expected
+    assert FindsFixedFaces([BUTTON, (1.0, (100, 100, 160, 160))], closely).finds() == expected
 
 
-class SeesTheWhole:
-    """Sees a face of a 640x480 photo as a whole in copies less wide than `below`, and `parts` of it in others.
+class FindsPartsInLargeCopies:
+    """Finds the `whole` face of a 640x480 photo in copies narrower than `below`, and its `parts` in larger ones.
 
     Each is a logit and a box in the photo's pixels.
     """
@@ -236,24 +236,26 @@ class SeesTheWhole:
 EYE, OTHER_EYE, ROUGHLY = (1.0, (220, 160, 290, 220)), (1.0, (330, 160, 390, 220)), (4.0, (190, 90, 410, 390))
 
 
-def test_a_face_of_which_large_copies_show_parts_alone_is_found_in_a_tiny_one() -> None:
-    (face,) = SeesTheWhole([EYE, OTHER_EYE], ROUGHLY, below=110).finds()
+def test_a_face_found_only_in_parts_in_large_copies_is_found_whole_in_a_tiny_one() -> None:
+    (face,) = FindsPartsInLargeCopies([EYE, OTHER_EYE], ROUGHLY, below=110).finds()
     assert face.size == pytest.approx(300, abs=10)
 
 
-def test_a_tiny_copy_makes_sure_of_a_face_and_leaves_it_where_it_is() -> None:
-    (face,) = SeesTheWhole([(1.0, (200, 180, 400, 380))], (4.0, (195, 170, 410, 390)), below=110).finds()
+def test_a_tiny_copy_confirms_a_face_without_moving_it() -> None:
+    (face,) = FindsPartsInLargeCopies(
+        [(1.0, (200, 180, 400, 380))], (4.0, (195, 170, 410, 390)), below=110
+    ).finds()
     assert np.abs(face.box - (200, 180, 400, 380)).max() < 2
     assert face.score > 0.95
 
 
 def test_a_large_face_is_left_to_the_copies_in_which_it_is_small() -> None:
-    """In the main pass half of a face may look more like one than the whole."""
+    """In the main pass, half of a large face may score higher than the whole."""
     half, whole = (5.0, (190, 150, 430, 390)), (3.0, (190, 40, 430, 390))
-    (face,) = SeesTheWhole([half], whole, below=260).finds()
+    (face,) = FindsPartsInLargeCopies([half], whole, below=260).finds()
     assert face.size == pytest.approx(350, abs=10)
     agreeing = (3.0, (170, 40, 410, 390))
-    (face,) = SeesTheWhole([agreeing], whole, below=260).finds()
+    (face,) = FindsPartsInLargeCopies([agreeing], whole, below=260).finds()
     assert face.box[0] == pytest.approx(180, abs=4)  # the mean of both
 
 
@@ -276,7 +278,7 @@ def test_small_and_doubtful_faces_are_left_to_the_whole_search(settings: SearchS
     assert find_large_face(BrightBlobDetector(), np.zeros((90, 90, 3), np.uint8)) is None
 
 
-def test_a_photo_is_looked_at_once_in_each_size() -> None:
+def test_each_size_of_a_photo_is_searched_once() -> None:
     class Noting(BrightBlobDetector):
         def __init__(self) -> None:
             self.sizes: list[int] = []

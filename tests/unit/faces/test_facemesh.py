@@ -21,7 +21,7 @@ from reliableswap.geometry.topology import topology
 
 
 def test_another_mesh_reads_the_same_faces(tmp_path: Path) -> None:
-    """A mesh that always answers the same places of its crop: in the photo they turn and grow with the face."""
+    """The network returns a constant mesh, which in the photo rotates and scales with the face's crop."""
     answer = np.zeros((468, 3), np.float32)
     answer[:] = mesh_of() - mesh_of().mean(0) + (96, 96, 0)
     nodes = [
@@ -52,7 +52,7 @@ def test_an_onnx_of_another_shape_is_no_mesh(tmp_path: Path) -> None:
 
 
 def test_refined_lips_and_lids_replace_those_of_the_mesh(tmp_path: Path) -> None:
-    """A network with attention whose mesh lies at 96, its eyes at 50 and 60, its lips at 70."""
+    """A network with attention that puts the mesh at 96, the eyes at 50 and 60, and the lips at 70."""
     constants = {
         name: np.full((1, length), value, np.float32)
         for name, length, value in (("m", 1404, 96), ("r", 142, 50), ("l", 142, 60), ("p", 160, 70))

@@ -1,4 +1,4 @@
-"""Glasses are found by the network, and carried to where the losses and the pipeline look."""
+"""Finding glasses with the network, and carrying them to where the losses and the pipeline need them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_the_bundled_network_finds_whole_frames(rng: np.random.Generator) -> Non
         assert np.abs(other[:, ::-1] - found).mean() < 0.003
 
 
-def test_carried_glasses_are_reduced_before_they_are_read() -> None:
+def test_carried_glasses_are_averaged_when_reduced() -> None:
     picture, mesh = face(WOMAN, 640)
     worn = painted_glasses(picture, mesh)
     small, over = carried_glasses(worn, mesh, (mesh + 0.5) / 8 - 0.5, (80, 80), bundled_glasses())
@@ -45,7 +45,7 @@ def test_carried_glasses_are_reduced_before_they_are_read() -> None:
     assert np.abs(small[there].astype(int) - averaged[there]).mean() < 10
 
 
-def test_glasses_are_carried_where_the_loss_looks_and_only_for_kinds_whose_source_says_who(
+def test_glasses_are_carried_to_the_target_only_for_kinds_that_compare_with_the_source(
     made: Path,
 ) -> None:
     picture, mesh = face(WOMAN, 160)
@@ -72,7 +72,7 @@ def test_glasses_are_carried_where_the_loss_looks_and_only_for_kinds_whose_sourc
     assert torch.equal(swapped["glasses"][:3], swapped["target"])
 
 
-def test_what_hides_a_face_knows_its_glasses_at_any_size() -> None:
+def test_covers_include_glasses_at_any_size() -> None:
     picture, mesh = face(WOMAN)
     worn = painted_glasses(picture, mesh)
     shape = picture.shape[:2]

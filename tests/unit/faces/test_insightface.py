@@ -19,7 +19,7 @@ SIDE = 640
 
 
 def scrfd_like(path: Path, box: tuple[float, ...], points: np.ndarray) -> None:
-    """An ONNX file with SCRFD's nine outputs at 640x640, which says there is one face, whatever it is shown."""
+    """Write an ONNX file with SCRFD's nine outputs at 640x640 that finds the same one face in any picture."""
     constants = {}
     for kind, width in (("score", 1), ("bbox", 4), ("kps", 10)):
         for stride in (8, 16, 32):
@@ -118,6 +118,6 @@ def test_a_failing_download_names_the_folder_too(
         InsightFaceAnalyser("nowhere", root=tmp_path, landmarks=landmarks)
 
 
-def test_a_folder_without_a_detector_is_said_to_be_one(tmp_path: Path, landmarks: MeshNet) -> None:
+def test_a_folder_without_a_detector_is_reported(tmp_path: Path, landmarks: MeshNet) -> None:
     with pytest.raises(WeightsError, match=r"no \.onnx file"):
         InsightFaceAnalyser(tmp_path, landmarks=landmarks)

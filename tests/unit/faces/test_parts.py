@@ -22,7 +22,7 @@ SHAPE = (192, 192)
 
 
 def told(picture: np.ndarray, mesh: np.ndarray, **classes: np.ndarray) -> Parts:
-    """Parts that show skin, but a class where its mask (H,W) of the picture says so."""
+    """Parts that are skin everywhere, except for the given classes inside their (H,W) masks of the picture."""
     matrix = to_crop(mesh)
     number = np.full(SHAPE, CLASSES.index("skin"), np.uint8)
     for name, mask in classes.items():
@@ -136,7 +136,7 @@ def test_a_scarf_over_the_cheek_of_a_shaven_face_is_no_beard() -> None:
     oval, lower = regions.oval(mesh, SHAPE), regions.lower_face(mesh, SHAPE)
     width = regions.face_width(mesh)
     side = np.zeros(SHAPE, np.float32)
-    side[:, : int(mesh[:, 0].min() + 0.2 * width)] = 1  # called hair by the network, as scarves are
+    side[:, : int(mesh[:, 0].min() + 0.2 * width)] = 1  # the network takes scarves for hair
     scarf = side * lower * regions.eroded(oval, 0.08 * width)
     chin = lower * regions.eroded(oval, 0.08 * width) * (1 - regions.lips(mesh, SHAPE))
     assert scarf.sum() > 50
@@ -155,8 +155,8 @@ def test_a_source_is_judged_more_strictly_than_a_target() -> None:
     assert source.on(SHAPE)[0].sum() > 1.05 * target.on(SHAPE)[0].sum()
 
 
-def test_of_a_source_nothing_beside_the_background_is_trusted() -> None:
-    """A mesh reaches over the outline here and there, and what is behind the face would be stretched with the skin."""
+def test_a_source_is_not_trusted_next_to_the_background() -> None:
+    """A mesh reaches beyond the outline in places, where background would be warped along with the skin."""
     picture, mesh = face(WOMAN)
     width = regions.face_width(mesh)
     x = np.arange(SHAPE[1]) - float(mesh[:, 0].max())
@@ -172,7 +172,7 @@ def test_of_a_source_nothing_beside_the_background_is_trusted() -> None:
     assert source[inner].mean() < 0.05
 
 
-def test_the_way_down_starts_as_the_features_it_is_given() -> None:
+def test_the_encoder_starts_as_a_copy_of_the_given_features() -> None:
     from reliableswap.models import PerceptualFeatures
 
     torch.manual_seed(0)

@@ -16,7 +16,7 @@ def mesh() -> np.ndarray:
     return np.asarray(topology().canonical * 100 + np.array([200, 160, 0]), np.float32)
 
 
-def test_rays_go_from_ear_to_ear_and_lie_further_out_beside_the_chin_than_beside_the_ears(
+def test_rays_go_from_ear_to_ear_and_are_longest_at_the_chin(
     mesh: np.ndarray,
 ) -> None:
     assert len(jaw()) % 2 == 1
@@ -35,7 +35,7 @@ def test_rays_go_from_ear_to_ear_and_lie_further_out_beside_the_chin_than_beside
     assert reach_factor()[0] == reach_factor()[-1] == 0
 
 
-def test_places_on_rays_follow_the_mesh_in_size_and_turn(mesh: np.ndarray) -> None:
+def test_points_on_rays_scale_and_rotate_with_the_mesh(mesh: np.ndarray) -> None:
     turn = np.array([[0, -1], [1, 0]], np.float32)
     other = np.column_stack([2 * mesh[:, :2] @ turn, 2 * mesh[:, 2]]).astype(np.float32)
     distances = (-0.1, 0.0, 0.2)

@@ -1,4 +1,4 @@
-"""geometry.measures: pose, expression, gaze and openings of meshes whose answers are known."""
+"""geometry.measures: pose, expression, gaze and openings of meshes with known values."""
 
 from __future__ import annotations
 

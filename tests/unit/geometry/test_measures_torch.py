@@ -21,7 +21,7 @@ FOUR_DEGREES = np.radians(4.0)
 
 @pytest.fixture(scope="module")
 def meshes(triplets: Path) -> tuple[Tensor, Tensor]:
-    """(12,468,3) twice, of photos and surrogates, in pixels."""
+    """Two batches of meshes (12,468,3) in pixels: of photos and of surrogates."""
     samples = (TripletDataset(triplets, "train", mix=Mix(vanilla=1), seed=seed) for seed in (0, 1))
     first, second = (torch.stack([one[i]["mesh"] for i in range(12)]) for one in samples)
     return first, second
@@ -37,13 +37,13 @@ def test_expression_agrees(meshes: tuple[Tensor, Tensor]) -> None:
     found = expression_loss(MeshDifference().expression(*meshes)).numpy()
     pairs = zip(*(one.numpy() for one in meshes), strict=True)
     wanted = np.array([measures.expression_error(a, b) for a, b in pairs])
-    # measures.py restores how open lids and lips are after it removes the other person's shape: one in a dozen differs.
+    # measures.py restores the openings of lids and lips after removing the other's shape, so one in a dozen differs.
     assert np.corrcoef(found, wanted)[0, 1] > 0.9
     assert np.median(found / wanted) == pytest.approx(1, abs=0.35)
     assert np.mean(np.abs(found / wanted - 1) < 0.35) > 0.9
 
 
-def test_a_mesh_has_its_own_expression_in_any_pose(meshes: tuple[Tensor, Tensor]) -> None:
+def test_expression_does_not_depend_on_pose(meshes: tuple[Tensor, Tensor]) -> None:
     mesh, _ = meshes
     found = expression_loss(MeshDifference().expression(turned(mesh, 0.3) * 2 + 5, mesh))
     assert float(found.max()) < 1e-3

@@ -15,7 +15,7 @@ FAR, NEAR = [0, 1, 2], [3, 4, 5]
 
 
 def random_triangle(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Points (3,3) and one triangle, partly outside of a picture of 30 x 30 pixels, clockwise on the screen."""
+    """Points (3,3) of a clockwise triangle that may extend beyond a 30 x 30 picture, and its indices (1,3)."""
     rng = np.random.default_rng(seed)
     points = np.column_stack([rng.uniform(-3, 33, (3, 2)), rng.uniform(1, 9, 3)]).astype(np.float32)
     (a, b, c) = points[:, :2]

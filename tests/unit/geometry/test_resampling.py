@@ -1,4 +1,4 @@
-"""Reading a picture at positions."""
+"""Sampling a picture at given positions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reliableswap.geometry.resampling import put, read_points, to_bytes
 
 @pytest.mark.parametrize("kernel", [cv2.INTER_CUBIC, cv2.INTER_LANCZOS4])
 @pytest.mark.parametrize("count", [0, 1, 1024, 1500])
-def test_some_points_are_read_as_in_a_whole_picture(
+def test_single_points_are_sampled_as_in_a_whole_picture(
     count: int, kernel: int, rng: np.random.Generator
 ) -> None:
     picture = rng.integers(0, 256, (90, 120, 3), np.uint8)
@@ -23,7 +23,7 @@ def test_some_points_are_read_as_in_a_whole_picture(
     assert np.array_equal(read, whole.reshape(-1, 3)[chosen])
 
 
-def test_values_are_put_where_they_belong(rng: np.random.Generator) -> None:
+def test_values_are_written_at_their_indices(rng: np.random.Generator) -> None:
     picture = rng.integers(0, 256, (9, 12, 3), np.uint8)
     expected, values = picture.copy(), np.array([[1, 2, 3], [4, 5, 6]], np.uint8)
     expected[0, 5], expected[8, 11] = values

@@ -47,7 +47,7 @@ def test_size_and_place_are_no_shape() -> None:
     np.testing.assert_allclose(shaped_mesh(mesh, mesh * 1.7 + 5, 1.0), mesh, atol=0.05)
 
 
-def test_what_is_far_from_the_face_stays_bit_equal_when_the_outline_moves() -> None:
+def test_pixels_far_from_the_face_stay_bit_equal_when_the_outline_moves() -> None:
     picture, mesh = face(WOMAN)
     move = displacement(mesh, shaped_mesh(mesh, face(BEARD)[1], 1.0), picture.shape[:2])
     still = np.abs(move).max(2) < MIN_MOVE
@@ -89,7 +89,7 @@ def test_the_picture_that_is_warped_stays_as_it_was() -> None:
     assert not np.array_equal(moved, before)
 
 
-def test_a_slow_displacement_is_drawn_to_whole_pixels_and_a_fast_one_is_not() -> None:
+def test_a_slowly_varying_displacement_is_rounded_to_whole_pixels_and_a_fast_one_is_not() -> None:
     across = np.arange(200, dtype=np.float32)
     slow, fast = (
         np.stack([np.tile(k * across, (40, 1)), np.zeros((40, 200))], 2).astype(np.float32)
@@ -97,9 +97,9 @@ def test_a_slow_displacement_is_drawn_to_whole_pixels_and_a_fast_one_is_not() ->
     )
     drawn = snap_to_pixels(slow)[10:-10, 10:-10, 0]
     off = np.abs(drawn - np.rint(drawn))
-    assert np.mean(off < 0.1) > 0.8  # nearly all pixels move by whole ones
+    assert np.mean(off < 0.1) > 0.8  # nearly all pixels move by a whole number of pixels
     assert np.abs(drawn - slow[10:-10, 10:-10, 0]).max() <= 0.5
-    assert np.diff(drawn, axis=1).max() < 0.3  # and the rest of the way is not taken in a jump
+    assert np.diff(drawn, axis=1).max() < 0.3  # without jumps in between
     assert np.diff(drawn, axis=1).min() >= 0  # nothing is shown twice
     np.testing.assert_allclose(snap_to_pixels(fast)[10:-10, 10:-10], fast[10:-10, 10:-10], atol=1e-3)
 

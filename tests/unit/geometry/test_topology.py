@@ -40,7 +40,7 @@ def test_rings_run_along_edges(name: str) -> None:
     assert ring_edges(name) <= edge_counts().keys()
 
 
-def test_mirroring_twice_is_nothing_and_keeps_the_triangles() -> None:
+def test_mirroring_twice_is_the_identity_and_keeps_the_triangles() -> None:
     top = topology()
     assert (top.mirror[top.mirror] == np.arange(POINTS)).all()
     triangles = {tuple(sorted(t)) for t in top.triangles.tolist()}
@@ -60,6 +60,6 @@ def test_the_mean_face_is_symmetric() -> None:
         (np.zeros((POINTS, 3)), "less than 2 px"),
     ],
 )
-def test_unusable_meshes_are_refused_by_their_owner(mesh: np.ndarray, message: str) -> None:
+def test_errors_on_unusable_meshes_name_their_owner(mesh: np.ndarray, message: str) -> None:
     with pytest.raises(ReliableSwapError, match=message):
         checked_mesh(mesh, "source")

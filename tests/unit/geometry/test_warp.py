@@ -62,7 +62,7 @@ def test_a_similarity_of_the_mesh_warps_like_an_affine_map(
     picture, mesh = face(WOMAN)
     picture = cv2.GaussianBlur(
         picture, (0, 0), 1.5
-    )  # two resamplings of a sharp picture differ more than this
+    )  # on a sharp picture, two resamplings differ by more than the tolerance
     matrix = cv2.getRotationMatrix2D((96, 96), angle, k) + np.array([[0, 0, dx], [0, 0, dy]])
     goal = np.column_stack([mesh[:, :2] @ matrix[:, :2].T + matrix[:, 2], mesh[:, 2] * k]).astype(np.float32)
     texture, validity = warp_texture(picture, mesh, goal, picture.shape[:2])
@@ -96,7 +96,7 @@ def test_a_hidden_half_is_taken_from_the_other_half() -> None:
 
 @pytest.mark.parametrize(("end", "softly"), [(0.35, True), (0.85, False)])
 def test_the_halves_of_a_face_meet_softly_where_much_is_hidden(end: float, softly: bool) -> None:
-    """Hair hides the outer part of a source's right side and shades the rest, which gets black beside it."""
+    """Hair hides the outer part of a source's right side, and its shadow darkens the rest to black beside it."""
     picture, mesh = face(WOMAN)
     shape, width = picture.shape[:2], regions.face_width(mesh)
     nose, cheek = mesh[1, 0], mesh[CHEEKS[1], 0]
@@ -117,13 +117,13 @@ def test_the_halves_of_a_face_meet_softly_where_much_is_hidden(end: float, softl
 
 
 def test_a_turned_nose_is_not_taken_from_the_half_that_it_hides() -> None:
-    """Of a source that looks aside, what lies beyond its nose is black."""
+    """The source looks aside, and its picture is black beyond the nose."""
     picture, mesh = face(WOMAN)
     shape, width, turned = picture.shape[:2], regions.face_width(mesh), turned_away(mesh, 35)
     rows, columns = np.mgrid[: shape[0], : shape[1]]
 
     def beyond_nose(of: np.ndarray) -> np.ndarray:
-        """(H,W) pixels to the left of a mesh's ridge of the nose."""
+        """(H,W) how many pixels each pixel lies to the left of the ridge of the mesh's nose."""
         ridge = of[[6, 197, 195, 5, 4]]
         return np.asarray(np.interp(rows, ridge[:, 1], ridge[:, 0]) - columns)
 

@@ -1,4 +1,4 @@
-"""Skin tone and light: means, deviations and what varies slowly."""
+"""Skin tone and light: means, deviations and low frequencies."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_light_is_the_targets_and_detail_the_sources() -> None:
     assert np.corrcoef(fine[inner].ravel(), grain[..., 0][inner].ravel())[0, 1] > 0.95
 
 
-def test_what_was_dark_gets_light_without_getting_noisy() -> None:
+def test_brightening_hardly_amplifies_noise() -> None:
     rng = np.random.default_rng(0)
     grain = rng.normal(0, 1, (96, 96)).astype(np.float32)
     dark, bright = (np.dstack([np.full((96, 96), v, np.float32) for v in (lab, 10, 10)]) for lab in (30, 60))
@@ -63,11 +63,11 @@ def test_what_was_dark_gets_light_without_getting_noisy() -> None:
         assert 0.9 < inner.std() / grain[16:-16, 16:-16].std() < 1.35
 
 
-def test_light_of_one_side_goes_and_what_both_sides_share_stays() -> None:
+def test_light_from_one_side_is_removed_and_symmetric_light_stays() -> None:
     rows, columns = np.mgrid[:96, :96].astype(np.float32)
     mirror, weight = np.dstack([95 - columns, rows]), np.ones((96, 96), np.float32)
     target = np.dstack([np.full((96, 96), v, np.float32) for v in (60, 12, 14)])
-    both = 0.1 * np.cos((columns - 47.5) / 5)  # as cheeks and nose are
+    both = 0.1 * np.cos((columns - 47.5) / 5)  # symmetric, like the shading of cheeks and nose
     for side, contrast in ((0.0, 1.0), (0.5, 1.0), (0.5, 5.0)):
         texture = target.copy()
         texture[..., 0] *= np.exp(contrast * both + side * np.tanh((columns - 47.5) / 15))
@@ -100,7 +100,7 @@ def test_a_shadow_on_one_side_goes_with_its_edge_and_the_other_side_stays() -> N
         for edge in (slice(76, 84), slice(106, 114)):
             off = np.abs(made[edge, 120:145].mean(1) - (60, 12, 14)).max()
             assert least <= off < most
-    assert 0.5 < out[86:104, 120:145, 0].std() < 1.6  # the grain of what lay in the shadow
+    assert 0.5 < out[86:104, 120:145, 0].std() < 1.6  # skin that lay in the shadow keeps its grain
 
 
 def test_stubble_is_like_skin_and_beards_and_grey_hair_are_not() -> None:
@@ -129,18 +129,18 @@ def test_a_beard_outside_the_weight_does_not_change_the_light_beside_it() -> Non
     assert beside[50, 32, 0] < 20
 
 
-def test_what_has_no_tint_does_not_turn_blue_where_skin_loses_its_own() -> None:
+def test_grey_areas_do_not_turn_blue_where_skin_loses_its_tint() -> None:
     lab = np.full((60, 80, 3), (60, 20, 25), np.float32)
-    lab[:, 60:] = (60, 1, 2)  # a grey wall that was warped along with the skin, and a white beard's colour
+    lab[:, 60:] = (60, 1, 2)  # a grey wall that was warped along with the skin, or a white beard
     pale = np.full_like(lab, 0) + np.float32([60, 4, 5])
     weight = np.ones((60, 80), np.float32)
     weight[:, 55:] = 0
     for made in (colour.match(lab, pale, weight), colour.match_light(lab, pale, weight, 8)):
         assert np.abs(made[:, :50, 1:] - (4, 5)).max() < 0.1  # the skin has the target's tint
-        assert made[:, 60:, 1:].min() > -0.5  # it would be 15 below nothing
+        assert made[:, 60:, 1:].min() > -0.5  # a plain shift would give -15
         assert np.abs(made[:, 60:, 1:] - (1, 2)).max() < 3
     warm = colour.match_light(pale, lab, weight, 8)
-    assert warm[:, :50, 1].min() > 18  # and gains what it lacks in full
+    assert warm[:, :50, 1].min() > 18  # the other way round, skin gains the whole difference
 
 
 def test_a_shadow_keeps_a_tint_where_skin_loses_most_of_its_own() -> None:
@@ -190,7 +190,7 @@ def test_a_tint_may_change_with_the_brightness() -> None:
 
 
 def test_dark_hair_gets_no_redder_and_skin_beside_it_does() -> None:
-    before = np.full((8, 8, 3), (20.0, 2.0, 1.0), np.float32)  # dark, hardly a colour
+    before = np.full((8, 8, 3), (20.0, 2.0, 1.0), np.float32)  # dark, with hardly any colour
     after = np.full((8, 8, 3), (30.0, 20.0, 15.0), np.float32)
     hair = np.zeros((8, 8), np.float32)
     hair[:, :4] = 1
@@ -203,10 +203,10 @@ def test_dark_hair_gets_no_redder_and_skin_beside_it_does() -> None:
     np.testing.assert_array_equal(colour.limit_chroma(before, before, np.ones((8, 8), np.float32)), before)
 
 
-def on_skin(
+def skin_and_hair(
     skin: tuple[float, float, float], hair: tuple[float, float, float]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(8,8,3) Lab of a face whose lower rows are hair, and (8,8) where its skin is."""
+    """(8,8,3) Lab of a face whose last two rows are hair, and the (8,8) mask of its skin."""
     lab = np.full((8, 8, 3), skin, np.float32)
     lab[:6, ::2, 0] += 2
     lab[6:] = hair
@@ -216,9 +216,9 @@ def on_skin(
 
 
 @pytest.mark.parametrize("brightness", [90.0, 60.0])
-def test_dark_hair_is_as_much_darker_than_the_skin_in_another_light(brightness: float) -> None:
-    before, skin = on_skin((60, 12, 16), (20, 2, 3))
-    reference, _ = on_skin((brightness, 12, 16), (brightness, 12, 16))
+def test_dark_hair_keeps_its_contrast_to_the_skin_in_another_light(brightness: float) -> None:
+    before, skin = skin_and_hair((60, 12, 16), (20, 2, 3))
+    reference, _ = skin_and_hair((brightness, 12, 16), (brightness, 12, 16))
     matched = colour.match(before, reference, skin)
     lit = colour.relight_dark(matched, before, reference, skin)
     np.testing.assert_array_equal(lit[:6], matched[:6])
@@ -229,8 +229,8 @@ def test_dark_hair_is_as_much_darker_than_the_skin_in_another_light(brightness: 
 
 
 def test_dark_hair_does_not_become_black_in_little_light() -> None:
-    before, skin = on_skin((80, 12, 16), (30, 2, 3))
-    reference, _ = on_skin((35, 12, 16), (35, 12, 16))
+    before, skin = skin_and_hair((80, 12, 16), (30, 2, 3))
+    reference, _ = skin_and_hair((35, 12, 16), (35, 12, 16))
     matched = colour.match(before, reference, skin)
     assert matched[7, 0, 0] < 0
     lit = colour.relight_dark(matched, before, reference, skin)
@@ -239,12 +239,12 @@ def test_dark_hair_does_not_become_black_in_little_light() -> None:
 
 
 def test_hair_takes_the_tint_of_warm_light_and_none_of_even_light() -> None:
-    before, skin = on_skin((60, 12, 16), (30, 0, 0))
-    orange, _ = on_skin((60, 25, 50), (60, 25, 50))
+    before, skin = skin_and_hair((60, 12, 16), (30, 0, 0))
+    orange, _ = skin_and_hair((60, 25, 50), (60, 25, 50))
     warm = colour.warmth(before, orange, skin)
     assert warm > 0.2
     assert colour.warmth(before, before, skin) == pytest.approx(0, abs=1e-3)
-    cold, _ = on_skin((60, 4, 2), (60, 4, 2))
+    cold, _ = skin_and_hair((60, 4, 2), (60, 4, 2))
     assert colour.warmth(before, cold, skin) == pytest.approx(0, abs=1e-3)
     shifted = before + np.array([0, 20, 40], np.float32)
     hair = 1 - skin
@@ -253,8 +253,8 @@ def test_hair_takes_the_tint_of_warm_light_and_none_of_even_light() -> None:
     assert np.hypot(*brown[7, 0, 1:]) == pytest.approx(30 * warm, rel=1e-4)
 
 
-def test_without_skin_nothing_is_known_of_the_light() -> None:
-    lab, _ = on_skin((60, 12, 16), (20, 2, 3))
+def test_without_skin_no_light_is_estimated() -> None:
+    lab, _ = skin_and_hair((60, 12, 16), (20, 2, 3))
     nothing = np.zeros((8, 8), np.float32)
     assert colour.relight_dark(lab, lab, lab, nothing) is lab
     assert colour.warmth(lab, lab, nothing) == 0

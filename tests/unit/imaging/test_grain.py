@@ -44,7 +44,9 @@ def test_grain_is_added_on_the_skin_alone(sharp: np.ndarray, smooth: np.ndarray)
     assert not np.array_equal(out[:, :32], smooth[:, :32])
 
 
-def test_nothing_changes_without_strength_or_between_equals(sharp: np.ndarray, smooth: np.ndarray) -> None:
+def test_nothing_changes_without_strength_or_between_equal_pictures(
+    sharp: np.ndarray, smooth: np.ndarray
+) -> None:
     assert match_detail(sharp, smooth, WHOLE, WHOLE, 60, strength=0) is sharp
     assert np.array_equal(match_detail(sharp, sharp, WHOLE, WHOLE, 60), sharp)
 
@@ -82,7 +84,9 @@ def test_a_face_without_detail_borrows_it_on_the_skin_alone(
     assert np.abs(change - change[..., :1]).max() < 1e-3  # brightness only
 
 
-def test_equal_pictures_and_faces_of_a_few_pixels_stay(sharp: np.ndarray, rng: np.random.Generator) -> None:
+def test_equal_pictures_and_faces_of_a_few_pixels_do_not_change(
+    sharp: np.ndarray, rng: np.random.Generator
+) -> None:
     picture = in_colours(sharp, rng, 0.5)
     np.testing.assert_allclose(detail_change(picture, picture, picture, WHOLE, WHOLE, 60), 0, atol=1e-3)
     few = np.zeros_like(WHOLE)

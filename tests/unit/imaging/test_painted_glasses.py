@@ -50,7 +50,7 @@ def test_a_temple_ends_where_the_head_hides_it() -> None:
     shape_hw = tuple(np.ceil(turned[:, 1::-1].max(0) + 40).astype(int).tolist())
     depth = rasterise(turned, shape_hw).picture(turned[:, 2:], outside=np.inf)[..., 0]
     place, slack = fit_mean_face(turned), 0.03 * float(np.linalg.norm(turned[263] - turned[33]))
-    # The side that is nearer is seen whole, the other one hardly at all.
+    # The near temple is fully visible; most of the far one is hidden.
     near, far = (33, 263) if turned[33, 2] < turned[263, 2] else (263, 33)
     sign = {33: 0, 263: 1}
     for seed in range(6):

@@ -1,4 +1,4 @@
-"""Files that nodes have to see."""
+"""Files that every node needs to see."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reliableswap.errors import ReliableSwapError
 from reliableswap.jobs.shared import existing, require_shared, wait_for
 
 
-def test_a_node_is_asked_for_what_the_caller_sees(tmp_path: Path) -> None:
+def test_a_node_must_see_the_files_that_the_caller_sees(tmp_path: Path) -> None:
     photo, missing = tmp_path / "photo.jpg", tmp_path / "missing.jpg"
     photo.touch()
     assert existing([photo, missing, photo]) == (photo,)

@@ -64,7 +64,7 @@ def test_a_worker_that_died_ends_the_work() -> None:
         list(make_all(ended, range(4), workers=2))
 
 
-def test_the_place_comes_from_the_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rank_and_world_size_come_from_the_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RANK", raising=False)
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     assert Place.from_environment() == Place(0, 1)
@@ -76,7 +76,7 @@ def test_the_place_comes_from_the_launcher(monkeypatch: pytest.MonkeyPatch) -> N
         Place.from_environment()
 
 
-def test_one_thing_is_made_by_rank_0_for_all() -> None:
+def test_a_shared_result_is_made_by_rank_0() -> None:
     made: list[int] = []
     ranks: list[Crew[int]] = [Crew(Place(rank, 2), 1, patience=5, look_every=0.01) for rank in range(2)]
     threading.Timer(0.05, lambda: ranks[0].once(lambda: made.append(0), lambda: bool(made))).start()
@@ -86,7 +86,7 @@ def test_one_thing_is_made_by_rank_0_for_all() -> None:
     assert made == [0]
 
 
-def test_one_thing_is_made_by_another_rank_where_rank_0_is_silent() -> None:
+def test_a_shared_result_is_made_by_another_rank_if_rank_0_is_silent() -> None:
     made: list[int] = []
     crew: Crew[int] = Crew(Place(1, 2), 1, patience=0.001, look_every=0.001)
     crew.once(lambda: made.append(1), lambda: False)
@@ -99,7 +99,7 @@ class Slow(Ticks):
         return super().__call__(unit)
 
 
-def test_a_rank_is_as_patient_as_its_own_units_were_long() -> None:
+def test_a_rank_waits_as_long_as_its_own_units_took() -> None:
     maker, other = Slow(), Ticks()
     crew: Crew[int] = Crew(Place(0, 2), 1, patience=0.001, look_every=0.01)
     assert list(crew.make_own(maker, range(4), lambda _: False)) == [0, 2]
@@ -108,8 +108,8 @@ def test_a_rank_is_as_patient_as_its_own_units_were_long() -> None:
     assert maker.made == [0, 2]
 
 
-def test_who_is_alone_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A listing of the folder may not show yet what was made just now."""
+def test_a_single_process_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder listing may not show yet what was just made."""
     monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("waited"))
     maker = Ticks()
     crew: Crew[int] = Crew(Place(), 1)

@@ -42,14 +42,14 @@ def test_hostile_file(case: Case, tmp_path: Path, capfd: pytest.CaptureFixture[s
     assert capfd.readouterr() == ("", ""), "nothing but the message reaches the terminal"
 
 
-def test_the_table_is_large_and_its_names_differ() -> None:
+def test_there_are_many_hostile_cases_with_distinct_names() -> None:
     assert len(HOSTILE) >= 60
     assert len({case.name for case in HOSTILE}) == len(HOSTILE)
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF"])
 def test_a_cut_file_is_refused_or_whole(form: str) -> None:
-    """At any length: never a picture with a part missing."""
+    """Whatever the length, no picture with missing parts is returned."""
     image = Image.fromarray(np.random.default_rng(5).integers(0, 256, (40, 40, 3), np.uint8))
     whole = encoded(image, form)
     expected = read_picture(whole).pixels

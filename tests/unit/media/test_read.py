@@ -107,7 +107,7 @@ def test_a_file_without_permission(tmp_path: Path) -> None:
         read_picture(path)
 
 
-def test_a_refused_permission_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_permission_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: object) -> int:
         raise PermissionError(13, "Permission denied")
 
@@ -127,7 +127,7 @@ def test_arrays_keep_alpha_and_are_copied() -> None:
     assert grey.pixels[2, 3].tolist() == [11, 11, 11]
 
 
-def test_a_file_that_was_read_before_is_told(tmp_path: Path) -> None:
+def test_a_stream_that_was_read_before_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     Image.fromarray(four()).save(path)
     with path.open("rb") as stream:
@@ -143,7 +143,7 @@ def test_multiplied_alpha_is_undone() -> None:
     assert np.abs(picture.pixels.astype(int) - 200).max() <= 2
 
 
-def test_a_pil_image_is_turned_once_and_left_alone() -> None:
+def test_a_pil_image_is_rotated_in_a_copy() -> None:
     image = Image.fromarray(np.ascontiguousarray(np.rot90(four(), 1)))
     image.getexif()[274] = 6
     for _ in range(2):
@@ -151,7 +151,7 @@ def test_a_pil_image_is_turned_once_and_left_alone() -> None:
     assert image.size == SIZE[::-1]
 
 
-def test_limit_is_exact_and_told_before_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_limit_is_exact_and_checked_before_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
     content = encoded(rgb(), "PNG")
     area = SIZE[0] * SIZE[1]
     assert read_picture(content, max_pixels=area).width == SIZE[0]
@@ -179,14 +179,14 @@ def test_profiles(tmp_path: Path) -> None:
     assert read_picture(encoded(rgb(), "PNG", icc_profile=b"rubbish" * 30)).icc is None
 
 
-def test_importing_media_brings_no_framework() -> None:
+def test_importing_media_imports_no_framework() -> None:
     code = (
         "import sys, reliableswap.media as m; m.read_picture; m.write_picture; import reliableswap.provenance as p; "
         "p.read_mark; print([x for x in ('torch', 'diffusers', 'cv2') if x in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-    # Either room first: each uses the other, so a circle of imports would show here.
+    # Import either package first: each uses the other, so a circular import would show here.
     subprocess.run([sys.executable, "-c", "import reliableswap.provenance.metadata"], check=True)
     subprocess.run([sys.executable, "-c", "import reliableswap.media.write"], check=True)
 
@@ -213,7 +213,7 @@ def test_a_large_jpeg_may_be_read_reduced(least: int | None, reduction: int) -> 
 
 def test_a_reduced_picture_is_upright() -> None:
     exif = Image.Exif()
-    exif[274] = 6  # turned clockwise to be upright
+    exif[274] = 6  # to be rotated clockwise
     picture = read_picture(large_jpeg(exif=exif.tobytes()), least_side=512)
     assert (picture.width, picture.height, picture.reduction) == (300, 512, 4)
     assert picture.pixels[0].mean() < 40 < 200 < picture.pixels[-1].mean()

@@ -53,7 +53,7 @@ def test_alpha_survives(extension: str, opaque: bool, tmp_path: Path) -> None:
     path = tmp_path / f"out.{extension}"
     write_picture(Picture(four(), alpha), path)
     read = read_picture(path)
-    if opaque and extension == "webp":  # WebP itself drops an alpha that hides nothing
+    if opaque and extension == "webp":  # WebP itself drops an opaque alpha channel
         assert read.alpha is None or (read.alpha == 255).all()
     else:
         np.testing.assert_array_equal(read.alpha, alpha)
@@ -92,7 +92,7 @@ def test_other_software_finds_the_mark(extension: str, picture: Picture, tmp_pat
             assert image.tag_v2.tagtype[700] == 1
 
 
-def test_the_originals_exif_stays_behind(tmp_path: Path) -> None:
+def test_the_originals_exif_is_dropped(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[271] = "SECRET-CAMERA"
     exif.get_ifd(0x8825)[1] = "N"

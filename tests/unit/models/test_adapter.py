@@ -47,7 +47,7 @@ def test_an_adapter_learns_with_its_generator(encoder: IdentityEncoder, join: st
     learning = torch.optim.SGD(network.parameters(), lr=0.05)
     target, v_full, guidance = torch.rand(2, 3, 64, 64), torch.rand(2, 136), torch.rand(2, 4, 64, 64)
     source = torch.rand(2, 3, 112, 112) * 2 - 1
-    for _ in range(2):  # what is zero at the start lets no gradient through
+    for _ in range(2):  # in the first step, weights that are zero pass no gradient on
         learning.zero_grad()
         network(target, v_full, guidance, source).image.square().mean().backward()
         learning.step()

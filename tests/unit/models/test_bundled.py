@@ -1,4 +1,4 @@
-"""The networks that ship, on people who do not exist: they do what their cards say."""
+"""The bundled networks do what their cards say, tested on people who do not exist."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_loading_without_accelerate_says_nothing(
     assert not [one for one in caplog.messages if "accelerate" in one]
 
 
-def test_the_generator_says_whom_it_never_saw(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_generator_stores_the_share_of_held_out_people(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         generator = LightGenerator.from_pretrained(bundled("generator"))
     assert not caplog.messages
@@ -132,7 +132,7 @@ class Recorder:
 
 @pytest.mark.slow
 def test_the_generator_uses_both_its_identity_and_its_guidance(pipe: ReliableSwapPipeline) -> None:
-    """With the texture hidden the vector alone still moves the face; with the vector alone changed it moves less."""
+    """Hiding the texture changes the face. So does another vector, more without the texture than with it."""
     recorder = Recorder(pipe.networks().generator)
     networks = replace(pipe.networks(), generator=recorder)
     target = Subject.around(photo(2), pipe.find(photo(2))[0], "photo", networks)

@@ -16,7 +16,7 @@ def test_coarse_colours_change_and_lightness_stays() -> None:
     assert ((result - made - 1) * luma).sum(1).abs().max() < 1e-5
     share, goal = ((one * luma / (one * luma).sum()).sum((0, 2, 3)) for one in (result, warm + 1))
     assert torch.allclose(share, goal, atol=0.01)
-    # What changes from cell to cell stays the made face's.
+    # Colour detail finer than a cell stays the made face's.
     chequered = made + 0.05 * torch.tensor([1.0, 0.0, -1.0]).view(1, 3, 1, 1) * (
         (torch.arange(128) // 2) % 2 * 2 - 1
     )

@@ -1,4 +1,4 @@
-"""The comb autoencoder: levels, fade-in, decoders that are added later and shared alone."""
+"""The comb autoencoder: levels, fade-in, and decoders that are added later or shared separately."""
 
 from __future__ import annotations
 
@@ -77,12 +77,12 @@ def test_what_was_trained_is_saved(tmp_path: Path) -> None:
     assert torch.equal(half.decoder("alice").portrait.mesh, loaded.decoder("alice").portrait.mesh)
 
 
-def test_a_decoder_is_shared_alone_and_added_later(tmp_path: Path) -> None:
+def test_a_decoder_can_be_exported_and_added_later(tmp_path: Path) -> None:
     trained = small()
     trained.export_decoder("bob").save_pretrained(tmp_path)
     other = small(("carol",))
     other.encoder.load_state_dict(trained.encoder.state_dict())
-    other.encoder.stage.grow(16, 0.5)  # how far a level has faded in is no other encoder
+    other.encoder.stage.grow(16, 0.5)  # the state of a fade-in does not make it another encoder
     trained.encoder.stage.grow(16, 0.5)
     other.add_decoder(CombDecoder.from_pretrained(tmp_path))
     assert other.people == ["carol", "bob"]
@@ -155,7 +155,7 @@ def test_a_persons_decoder_is_taken_out_of_the_general_one(tmp_path: Path) -> No
     who, other = torch.randn(2, 5, generator=torch.Generator().manual_seed(1))
     seen = pictures(16)
     drawn = again(seen, who.expand(2, -1))
-    alone = again.decoder_of(3 * who)(again.encoder(seen), 16)  # its length says nothing
+    alone = again.decoder_of(3 * who)(again.encoder(seen), 16)  # the vector's length does not matter
     assert torch.allclose(alone, drawn, atol=1e-5)
     assert not torch.allclose(again(seen, other.expand(2, -1)), drawn, atol=1e-2)
     assert not torch.equal(again(seen, who.expand(2, -1), noise=0.5), drawn)

@@ -42,7 +42,7 @@ def test_projected_features_stay_frozen() -> None:
     assert not torch.equal(before, discriminator.judges[0].head.bias)
 
 
-def test_only_the_judges_of_a_projected_discriminator_can_be_trained() -> None:
+def test_only_the_judges_of_a_projected_discriminator_are_trainable() -> None:
     discriminator = ProjectedDiscriminator(channels=8)
     judges = {f"judges.{name}" for name, _ in discriminator.judges.named_parameters()}
     for learning in (False, True):

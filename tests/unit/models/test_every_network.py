@@ -42,7 +42,7 @@ def test_its_config_comes_back_and_holds_no_path(name: str, tmp_path: Path) -> N
     assert one == two
 
 
-def test_others_may_read_the_weights_where_they_may_read_the_config(tmp_path: Path) -> None:
+def test_weights_have_the_permissions_of_the_config(tmp_path: Path) -> None:
     next(iter(CASES.values())).build().save_pretrained(tmp_path)
     modes = {path.stat().st_mode for path in tmp_path.iterdir() if path.is_file()}
     assert len(modes) == 1

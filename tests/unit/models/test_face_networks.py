@@ -9,7 +9,7 @@ from reliableswap.models.detector import STRIDES, FaceDetector
 from reliableswap.models.landmarks import MeshNet
 
 
-def test_decode_puts_a_silent_cell_at_its_own_centre() -> None:
+def test_decode_puts_an_all_zero_cell_at_its_own_centre() -> None:
     maps = [torch.zeros(1, 15, 64 // s, 64 // s) for s in STRIDES]
     answers = FaceDetector.decode(maps)
     assert answers.shape == (1, 64 + 16 + 4, 15)

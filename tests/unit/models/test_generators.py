@@ -1,4 +1,4 @@
-"""The generators' common interface, and what FaceShifter has beside it."""
+"""The generators' common interface, and what FaceShifter adds to it."""
 
 from __future__ import annotations
 

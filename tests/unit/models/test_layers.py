@@ -24,7 +24,7 @@ def inputs(size: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def maps_for(layer: int) -> Tensor:
-    """Maps that let one layer through and change nothing."""
+    """Maps that show one layer alone, unchanged."""
     maps = torch.zeros(1, CHANNELS, 128, 128)
     maps[:, :3] = -30
     maps[:, layer] = 30
@@ -110,7 +110,7 @@ def test_an_exported_graph_has_the_layers_of_torch() -> None:
         assert torch.allclose(exported, compose(made, 0.5 * maps, target, guidance)[0], atol=5e-4)
 
 
-def test_a_texture_that_is_leant_towards_keeps_its_colours() -> None:
+def test_leaning_towards_a_texture_keeps_its_colours() -> None:
     made, target, guidance = inputs(256)
     maps = maps_for(0)
     maps[:, 7:13] = torch.linspace(-2, 2, 6)[:, None, None]  # gain and bias of each channel
@@ -120,7 +120,7 @@ def test_a_texture_that_is_leant_towards_keeps_its_colours() -> None:
     torch.testing.assert_close(kept[left], guidance[:, :3][left], rtol=0, atol=1e-3)
 
 
-def test_a_generator_leans_towards_the_texture_where_photos_are_larger_than_what_it_sees() -> None:
+def test_a_generator_leans_towards_the_texture_if_photos_are_larger_than_its_input() -> None:
     torch.manual_seed(0)
     settings = {"channels": (8, 8, 8, 8), "block_count": 1, "identity_dim": 16, "layers": True}
     plain = LightGenerator(**settings).eval()

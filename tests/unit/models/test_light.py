@@ -1,4 +1,4 @@
-"""LightGenerator: what it makes of guidance, its mask, its size, and that it learns."""
+"""LightGenerator: its guidance, mask, size, and learning."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_light_without_guidance_sees_nothing_valid_as_in_training(target_colours
         network(target, identity, guidance[:, :3])
 
 
-def test_light_mask_has_logits_and_leaves_the_image_alone() -> None:
+def test_light_mask_has_logits_and_does_not_affect_the_image() -> None:
     network = CASES["light"].build()
     image, mask = output = network(*CASES["light"].inputs(1))
     assert output.mask_logits is not None

@@ -1,4 +1,4 @@
-"""A mixture is what the layers' maps mean for pictures that are not crops."""
+"""Mixtures: the maps of layers, applied to pictures other than the crop."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from reliableswap.models.mixture import Mixture, mixture
 
 
 def inputs(size: int, flow: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """What a network drew (3,128,128), its maps, a target (S,S,3) uint8, and guidance valid on the left (4,S,S)."""
+    """A drawn picture (3,128,128), its maps, a target (S,S,3) uint8, and guidance (4,S,S) valid on the left half."""
     generator = torch.Generator().manual_seed(0)
     drawn = (0.4 * torch.rand(3, 128, 128, generator=generator) - 0.2).numpy()  # nothing is clipped
     maps = torch.randn(CHANNELS, 128, 128, generator=generator).numpy()
     maps[SCORES : SCORES + 2] *= flow
-    maps[SCORES + 2 : SCORES + 4] = 0  # what would move the target, which a mixture leaves out
+    maps[SCORES + 2 : SCORES + 4] = 0  # the flow of the target, which a mixture leaves out
     target = torch.randint(108, 148, (size, size, 3), generator=generator, dtype=torch.uint8).numpy()
     texture = 0.4 * torch.rand(3, size, size, generator=generator).numpy() - 0.2
     valid = np.zeros((1, size, size), np.float32)
@@ -29,7 +29,7 @@ def inputs(size: int, flow: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
 def composed(
     drawn: np.ndarray, maps: np.ndarray, target: np.ndarray, guidance: np.ndarray, lean: float | None
 ) -> np.ndarray:
-    """(S,S,3) in 0..255 what `layers.compose` makes of the same."""
+    """(S,S,3) in 0..255, from `layers.compose` with the same inputs."""
 
     def batch(array: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array))[None]
@@ -70,7 +70,7 @@ def test_the_picture_follows_the_flow() -> None:
 
 
 def only(layer: int) -> Mixture:
-    """The mixture of maps that let one layer through."""
+    """The mixture of maps that show one layer alone."""
     drawn, maps, target, guidance = inputs(256, flow=0)
     maps[:] = 0
     maps[:SCORES], maps[-2:] = -30, -30
@@ -105,7 +105,7 @@ def test_a_beard_shows_the_texture_alone() -> None:
         np.testing.assert_array_equal(getattr(shown, name)[rest], getattr(made, name)[rest])
 
 
-def test_lips_may_stay_the_targets_in_another_colour() -> None:
+def test_the_targets_lips_may_be_kept_in_another_colour() -> None:
     drawn, maps, target, guidance = inputs(256, flow=0)
     made = mixture(drawn, maps, target, guidance, np.full((256, 256, 3), 5, np.float32), 1.0)
     share = np.zeros((256, 256), np.float32)

@@ -28,7 +28,7 @@ def test_photos_are_sent_by_place_or_content_and_trained_people_by_name(
     assert pickle.loads(pickle.dumps(sent[3])).name == "alice"
 
 
-def test_what_can_not_be_sent_is_told() -> None:
+def test_sources_that_can_not_be_sent_are_reported() -> None:
     with pytest.raises(
         ReliableSwapError, match="bob was prepared here, which nodes can't use; give the photos"
     ):

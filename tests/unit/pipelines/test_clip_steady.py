@@ -1,4 +1,4 @@
-"""What is steadied along the tracks of a clip: the same answers wherever swapping begins."""
+"""Steadying along the tracks of a clip, with the same result from whichever frame swapping starts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def face_at(frame: int, track: int = 1) -> Any:
     return SimpleNamespace(frame=frame, track=track)
 
 
-def test_what_steps_decide_is_steadied_by_name_track_and_size() -> None:
+def test_decisions_of_steps_are_steadied_by_name_track_and_size() -> None:
     steady, noisy = ClipSteady(), 5 + RNG.standard_normal(60)
     made = [float(steady.of(face_at(i))("cover", np.array([value]))[0]) for i, value in enumerate(noisy)]
     assert np.std(made[10:]) < 0.85 * np.std(noisy[10:])
@@ -44,7 +44,7 @@ def test_a_single_picture_is_not_steadied() -> None:
     assert job.steadied("a", value) is value
 
 
-def test_people_have_one_vector_in_all_frames() -> None:
+def test_a_target_has_one_identity_vector_in_all_frames() -> None:
     def looked(v_id: list[float], v_fix: list[float]) -> Any:
         return SimpleNamespace(v_id=np.array([v_id], np.float32), v_fix=np.array([v_fix], np.float32))
 
@@ -63,7 +63,7 @@ def test_people_have_one_vector_in_all_frames() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("engine", "people"), [("blend", 2), ("neural", 1)])
-def test_whoever_begins_in_the_middle_makes_the_same_frames(
+def test_frames_do_not_depend_on_the_first_frame_of_a_segment(
     pipe: ReliableSwapPipeline, engine: str, people: int
 ) -> None:
     networks, count = pipe.networks(), ClipSteady().run_up + 2

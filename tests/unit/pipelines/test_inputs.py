@@ -19,13 +19,13 @@ def test_assign_gives_each_face_its_source() -> None:
     assert assign("a", np.int64(1), 2, "x") == {1: "a"}
 
 
-def test_a_face_that_is_not_there_is_refused() -> None:
+def test_a_nonexistent_face_is_refused() -> None:
     with pytest.raises(NoFaceError, match="faces 0 to 1"):
         assign("a", [-1], 2, "x")
 
 
 @pytest.mark.parametrize("odd", [None, 0.5, [0.5], True, ["0"], {"0": "b"}])
-def test_faces_that_are_no_numbers_are_refused(odd: object) -> None:
+def test_faces_that_are_not_integers_are_refused(odd: object) -> None:
     with pytest.raises(ReliableSwapError, match="is not known"):
         assign("a", odd, 2, "x")  # type: ignore[arg-type]
 

@@ -31,13 +31,13 @@ def test_arrays_and_tensors_hold_the_same_values() -> None:
 
 
 @pytest.mark.parametrize("index", [-1, 2])
-def test_a_result_that_is_not_there_is_not_saved(index: int, tmp_path: Path) -> None:
+def test_saving_a_nonexistent_result_is_an_error(index: int, tmp_path: Path) -> None:
     output = SwapOutput(images=[], pictures=PICTURES, reports=[])
     with pytest.raises(ReliableSwapError, match=f"no result {index}; there are 2"):
         output.save(tmp_path / "a.png", index)
 
 
-def test_tensors_where_torch_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tensors_without_torch_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(ReliableSwapError, match="needs torch"):
         as_images(PICTURES, "pt")

@@ -1,4 +1,4 @@
-"""Stages that work side by side take a share of the threads, however their uses overlap."""
+"""Concurrent stages share the threads, however they overlap."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def test_it_runs_in_half_precision(dtype: torch.dtype) -> None:
     assert isinstance(half.describe(portrait(1, 300)), str)
 
 
-def test_another_detector_finds_the_faces_from_then_on(pipe: UnifiedFacePipeline) -> None:
+def test_a_replaced_detector_is_used(pipe: UnifiedFacePipeline) -> None:
     other = UnifiedFacePipeline(pipe.tokeniser, pipe.transformer)
     before = other.analyser
     assert isinstance(before, BundledAnalyser)
@@ -72,7 +72,7 @@ def test_another_detector_finds_the_faces_from_then_on(pipe: UnifiedFacePipeline
     assert before.detector is not other.detector
 
 
-def test_a_seed_is_a_face(pipe: UnifiedFacePipeline) -> None:
+def test_the_same_seed_draws_the_same_face(pipe: UnifiedFacePipeline) -> None:
     drawn = [pipe.draw("a woman, smiling", steps=2, seed=seed).pictures[0].pixels for seed in (0, 0, 1)]
     assert drawn[0].shape == (128, 128, 3)
     assert np.array_equal(drawn[0], drawn[1])
@@ -107,9 +107,7 @@ def test_faces_are_described_and_asked_about(pipe: UnifiedFacePipeline) -> None:
         pipe.describe(np.zeros((64, 64, 3), np.uint8))
 
 
-def test_words_that_it_does_not_know_are_said(
-    pipe: UnifiedFacePipeline, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_unknown_words_are_reported(pipe: UnifiedFacePipeline, caplog: pytest.LogCaptureFixture) -> None:
     pipe.draw("a man with frobs", steps=1)
     assert "frobs" in caplog.text
     with pytest.raises(ReliableSwapError, match="no word that this network knows"):
@@ -120,7 +118,7 @@ def test_words_that_it_does_not_know_are_said(
         pipe.draw("a man " * 60)
 
 
-def test_wrong_numbers_are_named(pipe: UnifiedFacePipeline) -> None:
+def test_errors_on_wrong_numbers_name_them(pipe: UnifiedFacePipeline) -> None:
     with pytest.raises(ReliableSwapError, match="steps is 0"):
         pipe.draw(steps=0)
     with pytest.raises(ReliableSwapError, match="seed is"):
@@ -139,7 +137,7 @@ def test_networks_that_do_not_belong_together_are_refused(pipe: UnifiedFacePipel
         other.quantiser.codes.mul_(-1)
     with pytest.raises(WeightsError, match="tokeniser is not the one"):
         UnifiedFacePipeline(other, pipe.transformer)
-    sharper = tiny_tokeniser()  # a decoder that was trained further draws the same tokens
+    sharper = tiny_tokeniser()  # a decoder that was trained further decodes the same tokens
     with torch.no_grad():
         sharper.decoder[0].weight.add_(0.1)
     assert UnifiedFacePipeline(sharper, pipe.transformer).tokeniser is sharper

@@ -1,4 +1,4 @@
-"""A clip's run: what comes out, what is refused, and how it goes on after an interrupt."""
+"""Swapping a clip: the result, refusals, and resuming after an interrupt."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def whole(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The result of a run without an interrupt."""
+    """The result of an uninterrupted run."""
     output = tmp_path_factory.mktemp("whole") / "out.mp4"
     Run().result(clip, output)
     return output
@@ -130,7 +130,7 @@ def test_a_clip_without_a_face_writes_nothing(clip: Path, tmp_path: Path) -> Non
     assert not (tmp_path / "out.mp4").exists()
 
 
-def test_what_the_gates_refuse_leaves_nothing(clip: Path, tmp_path: Path) -> None:
+def test_a_refusal_by_the_gates_leaves_no_files(clip: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.mp4"
     for run, said in (
         (Run(nude_target=True), "seems to show"),
@@ -178,7 +178,7 @@ def test_an_interrupted_run_goes_on(clip: Path, whole: Path, tmp_path: Path, aft
     assert reliableswap.verify(output).agree is True
 
 
-def test_what_is_stated_when_a_run_goes_on_is_recorded(clip: Path, tmp_path: Path) -> None:
+def test_a_consent_given_when_resuming_is_recorded(clip: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.mp4"
     said = []
     for statement in (None, "They agreed.", None):
@@ -207,7 +207,7 @@ def test_an_interrupt_can_leave_a_playable_file(clip: Path, whole: Path, tmp_pat
     assert stamps(output) == stamps(clip)[:25]
     assert packets(output, "audio")[0] == [one for one in packets(clip, "audio")[0] if 0 <= one[0] < 1]
     assert reliableswap.verify(output).made_here
-    Run().result(clip, output, video=keep)  # may replace it, without overwrite
+    Run().result(clip, output, video=keep)  # replaces the unfinished file without overwrite=True
     assert same_pictures(output, whole)
     with pytest.raises(ClipError, match="exists already"):
         Run().result(clip, output, video=keep)
@@ -224,7 +224,7 @@ def test_a_watermark_whose_metadata_was_lost_is_remembered(name: str, tmp_path: 
     assert [event.parameters for event in found.history][:-1] == ["watermark 1234abcd"]
 
 
-def test_segments_made_elsewhere_are_the_same(clip: Path, whole: Path, tmp_path: Path) -> None:
+def test_segments_from_an_executor_are_the_same(clip: Path, whole: Path, tmp_path: Path) -> None:
     output, executor, run = tmp_path / "out.mp4", Backwards(copies=False), Run()
     report = run.result(clip, output, executor=executor).report
     assert executor.units == [4, 3, 2, 1, 0]
@@ -254,7 +254,7 @@ def test_nodes_get_the_sources_of_several_people(clip: Path, tmp_path: Path) -> 
     assert asked[2].name == "alice"
 
 
-def test_segments_that_are_there_are_not_made_elsewhere(clip: Path, whole: Path, tmp_path: Path) -> None:
+def test_existing_segments_are_not_sent_to_the_executor(clip: Path, whole: Path, tmp_path: Path) -> None:
     output, executor = tmp_path / "out.mp4", Backwards(copies=False)
     with pytest.raises(KeyboardInterrupt):
         Run(stop_after=25).result(clip, output)
@@ -264,17 +264,17 @@ def test_segments_that_are_there_are_not_made_elsewhere(clip: Path, whole: Path,
     assert same_pictures(output, whole)
 
 
-def test_what_a_node_refuses_leaves_nothing(clip: Path, tmp_path: Path) -> None:
+def test_a_refusal_on_a_node_leaves_no_files(clip: Path, tmp_path: Path) -> None:
     output, executor = tmp_path / "out.mp4", Backwards(copies=False)
     with pytest.raises(RefusedError, match="the result was"):
         Run(nude_result=True).result(clip, output, executor=executor)
-    assert 0 not in executor.units  # what was not begun is not made
+    assert 0 not in executor.units  # no further unit is begun
     assert not list(tmp_path.iterdir())
 
 
-def test_a_node_that_would_make_something_else_says_so(clip: Path, tmp_path: Path) -> None:
+def test_a_node_with_other_files_or_networks_is_an_error(clip: Path, tmp_path: Path) -> None:
     class Elsewhere(Backwards):
-        """A node where `change` was done to the files, or to the maker."""
+        """A node where `change` is applied to the files or to the maker."""
 
         def __init__(self, change: Callable[[Any], object]) -> None:
             super().__init__(copies=False)
@@ -307,7 +307,7 @@ def test_without_steadying_no_frame_is_swapped_twice(clip: Path, tmp_path: Path)
     assert run.swapped == 44 - 20
 
 
-def test_other_settings_do_not_go_on_with_what_is_there(clip: Path, tmp_path: Path) -> None:
+def test_unfinished_work_is_not_resumed_with_other_settings(clip: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.mp4"
     with pytest.raises(KeyboardInterrupt):
         Run(stop_after=25).result(clip, output)
@@ -318,7 +318,7 @@ def test_other_settings_do_not_go_on_with_what_is_there(clip: Path, tmp_path: Pa
     assert report["resumed_segments"] == 0
 
 
-def test_where_nothing_is_finished_other_settings_begin_anew(clip: Path, tmp_path: Path) -> None:
+def test_other_settings_start_anew_if_nothing_is_finished(clip: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.mp4"
     with pytest.raises(NoFaceError, match="only person 1"):
         Run().result(clip, output, people=[3], video=SHORT)
@@ -338,7 +338,7 @@ def test_faces_are_steadied_anew_where_steadying_changes(clip: Path, tmp_path: P
     ("people", "message"),
     [("firts", "first, all, numbers"), ([], "at least one number"), ([1.5], "whole"), ([True], "whole")],
 )
-def test_people_that_cannot_be_are_told_before_the_clip_is_read(
+def test_invalid_people_are_reported_before_the_clip_is_read(
     people: Any, message: str, clip: Path, tmp_path: Path
 ) -> None:
     run = Run()
@@ -348,13 +348,13 @@ def test_people_that_cannot_be_are_told_before_the_clip_is_read(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_file_in_the_work_folders_place_is_told(clip: Path, tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_work_folder_is_reported(clip: Path, tmp_path: Path) -> None:
     (tmp_path / "out.mp4.parts").write_text("")
     with pytest.raises(ClipError, match="needed as a folder"):
         Run().result(clip, tmp_path / "out.mp4")
 
 
-def test_a_damaged_segment_is_told(clip: Path, tmp_path: Path) -> None:
+def test_a_damaged_segment_is_reported(clip: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.mp4"
     with pytest.raises(KeyboardInterrupt):
         Run(stop_after=25).result(clip, output)
@@ -366,7 +366,7 @@ def test_a_damaged_segment_is_told(clip: Path, tmp_path: Path) -> None:
     assert Run().result(clip, output).report["resumed_segments"] == 1
 
 
-def test_the_same_output_is_not_made_twice_at_once(clip: Path, tmp_path: Path) -> None:
+def test_two_runs_do_not_write_the_same_output_at_once(clip: Path, tmp_path: Path) -> None:
     pytest.importorskip("fcntl")
     steps = Run()(clip, tmp_path / "out.mp4")
     next(steps)
@@ -403,9 +403,7 @@ def test_a_full_disk_keeps_what_is_finished(
 
 
 @pytest.mark.slow
-def test_a_run_that_is_killed_again_and_again_ends_in_the_same_frames(
-    clip: Path, whole: Path, tmp_path: Path
-) -> None:
+def test_a_repeatedly_killed_run_gives_the_same_frames(clip: Path, whole: Path, tmp_path: Path) -> None:
     output, chance = tmp_path / "out.mp4", random.Random(0)
     command = [sys.executable, "-m", "support.clip_runs", str(clip), str(output), "0.01"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])}
@@ -436,7 +434,7 @@ def test_a_run_that_is_killed_again_and_again_ends_in_the_same_frames(
     assert packets(output, "audio") == packets(clip, "audio")
 
 
-def test_contradictions_are_told(clip: Path, tmp_path: Path) -> None:
+def test_contradictory_settings_are_reported(clip: Path, tmp_path: Path) -> None:
     with pytest.raises(ReliableSwapError, match="later end"):
         VideoSettings(start=2, end=1)
     with pytest.raises(ClipError, match="both the clip and the output"):

@@ -1,4 +1,4 @@
-"""Signed manifests: every format, changes are found, chains are kept, nothing shows a source."""
+"""Signed manifests: every format; changes are detected, chains are kept, and no source is shown."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_a_swap_of_a_swap_keeps_the_chain() -> None:
     assert ingredient["active_manifest"] == labels[1]
 
 
-def test_the_target_s_broken_pixels_are_remembered() -> None:
+def test_a_targets_failed_validation_is_recorded() -> None:
     first = bytearray(signed())
     first[-20] ^= 1
     found = whole(signed("png", Record(target=of_file(bytes(first)))))
@@ -115,7 +115,7 @@ def test_the_target_s_broken_pixels_are_remembered() -> None:
     assert "assertion.dataHash.mismatch" in [fault["code"] for fault in faults]
 
 
-def test_a_target_s_damaged_manifest_is_said_and_not_carried_on() -> None:
+def test_a_targets_damaged_manifest_is_reported_and_not_carried_over() -> None:
     first = signed()
     place = first.index(b"c2cl")
     broken = first[:place] + bytes(40) + first[place + 40 :]
@@ -141,7 +141,7 @@ def test_the_actions_say_what_was_done() -> None:
         assert actions[-1]["when"] == record.time
 
 
-def test_of_sources_there_is_a_checksum_and_nothing_to_see() -> None:
+def test_sources_are_recorded_by_checksum_without_their_pictures() -> None:
     mark = Mark(SOURCE_TYPE, "OtherSwapper 1")
     source = signed("jpg", Record(consent={"statement": "a word of the source"}))
     origin = of_file(source, "image/jpeg", mark)
@@ -199,8 +199,8 @@ def test_files_without_a_manifest(form: str) -> None:
     assert read_manifest(io.BytesIO(encoded(rgb(), form))) is None
 
 
-def test_nothing_is_asked_of_the_network() -> None:
-    """A file may name the address of its manifest."""
+def test_manifests_are_not_fetched_from_the_network() -> None:
+    """A file may contain a URL of its manifest."""
     asked = []
 
     class Server(http.server.BaseHTTPRequestHandler):

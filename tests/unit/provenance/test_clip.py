@@ -1,4 +1,4 @@
-"""Which frames of a clip are looked at, and how much of it is decoded for them."""
+"""Which frames of a clip are checked for a watermark, and how much of it is decoded for them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COUNT = 240
 
 
 def numbered(keyframes: str) -> bytes:
-    """A clip of COUNT frames whose grey level tells their number; keyframes: the distance between two of them."""
+    """A clip of COUNT frames whose grey level is their number; keyframes: the distance between keyframes."""
     levels = range(COUNT)
     return clip(
         [np.full((64, 64, 3), level, np.uint8) for level in levels], g=keyframes, sc_threshold="0", bf="0"
@@ -32,7 +32,7 @@ def levels_of(content: bytes) -> list[float]:
 
 @pytest.fixture
 def little(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No more is decoded than 100 frames of 64x64 pixels."""
+    """Limit decoding to 100 frames of 64x64 pixels."""
     monkeypatch.setattr("reliableswap.provenance.clip.MAX_DECODED", 100 * 64 * 64)
 
 

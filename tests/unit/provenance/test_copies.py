@@ -1,4 +1,4 @@
-"""Copies in which AI changed nothing go on saying what their picture said."""
+"""Copies that AI did not change keep the marks of their picture."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_an_unmarked_picture_stays_unmarked(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "kind", [SOURCE_TYPE, SOURCE_TYPE.replace("compositeWithTrainedAlgorithmicMedia", "a&b")]
 )
-def test_a_copy_claims_nothing_for_other_software(kind: str, tmp_path: Path) -> None:
+def test_a_copy_does_not_claim_the_marks_of_other_software(kind: str, tmp_path: Path) -> None:
     theirs = io.BytesIO()
     Image.fromarray(photo()).save(theirs, "JPEG", xmp=mark_xmp(software="Other 3", source_type=kind))
     found = verify(write_copy(read_picture(theirs.getvalue()), tmp_path / "copy.png", "faces outlined"))
@@ -50,7 +50,7 @@ def test_a_copy_claims_nothing_for_other_software(kind: str, tmp_path: Path) -> 
     assert [event.softwareAgent.split()[0] for event in found.mark.history] == ["Other", "ReliableSwap"]
 
 
-def test_what_only_the_signature_said_is_carried_on(tmp_path: Path) -> None:
+def test_facts_that_only_the_signature_holds_are_carried_over(tmp_path: Path) -> None:
     record = Record(source_type=GENERATED)
     signed = read_picture(seal(picture(), tmp_path / "signed.png", record, layers=("c2pa",)))
     found = verify(write_copy(signed, tmp_path / "copy.png", "faces outlined")).mark

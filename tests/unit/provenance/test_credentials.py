@@ -1,4 +1,4 @@
-"""The key and certificate that sign: made once, private, replaced when they expire; others by setting."""
+"""The signing key and certificate: made once, private, replaced when they expire, or given by settings."""
 
 from __future__ import annotations
 

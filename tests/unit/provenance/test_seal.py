@@ -1,4 +1,4 @@
-"""The one way out: every layer, marks of inputs carried on, whole files, layers off only by name."""
+"""Sealing results: every layer of marks, the marks of inputs, whole files, and layers left out only by name."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_history_does_not_grow_without_end(tmp_path: Path) -> None:
     assert origin.mark.history[-1].instanceID == record.id
 
 
-def test_a_picture_too_small_for_a_watermark_says_none(tmp_path: Path) -> None:
+def test_a_picture_too_small_for_a_watermark_has_none(tmp_path: Path) -> None:
     found = verify(seal(Picture(four()), tmp_path / "out.png", Record()))
     assert found.watermark is None
     assert found.mark is not None

@@ -46,12 +46,12 @@ def test_a_mark_behind_the_pixels_of_a_png_is_found(picture: Picture, tmp_path: 
     moved = content[:start] + content[start + size : end] + content[start : start + size] + content[end:]
     (tmp_path / "moved.png").write_bytes(moved)
     assert read_mark(tmp_path / "moved.png") == read_mark(path)
-    for cut in range(end - size - 40, len(moved), 7):  # whatever is missing, there is an answer
+    for cut in range(end - size - 40, len(moved), 7):  # wherever the file is cut off, there is an answer
         (tmp_path / "cut.png").write_bytes(moved[:cut])
         read_mark(tmp_path / "cut.png")
 
 
-def test_our_own_pictures_are_told_from_others(picture: Picture, tmp_path: Path) -> None:
+def test_our_own_pictures_are_distinguished_from_others(picture: Picture, tmp_path: Path) -> None:
     ours = verify(write_picture(picture, tmp_path / "ours.png", metadata={"engine": "blend"}))
     assert (ours.ai_made, ours.made_here) == (True, True)
     assert ours.to_dict()["details"] == {"engine": "blend"}
@@ -75,7 +75,7 @@ def xmp_chunk(packet: bytes) -> PngInfo:
 
 
 @pytest.mark.parametrize("form", ["GIF", "TIFF"])
-def test_why_pixels_were_not_looked_at_tells_no_path(form: str, tmp_path: Path) -> None:
+def test_the_reason_for_unread_pixels_reveals_no_path(form: str, tmp_path: Path) -> None:
     path = tmp_path / "secret.bin"
     path.write_bytes(frames_of(form))
     unread = verify(path, name="mine.gif").unread
@@ -84,7 +84,7 @@ def test_why_pixels_were_not_looked_at_tells_no_path(form: str, tmp_path: Path) 
     assert str(tmp_path) not in unread
 
 
-def test_a_picture_over_the_limit_is_said_to_be_too_large(tmp_path: Path) -> None:
+def test_a_picture_over_the_limit_is_reported_as_too_large(tmp_path: Path) -> None:
     path = tmp_path / "secret.png"
     path.write_bytes(encoded(rgb(), "PNG"))
     unread = verify(path, name="mine.png", max_pixels=10).unread

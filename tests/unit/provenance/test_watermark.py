@@ -72,7 +72,7 @@ def test_one_frame_of_compressed_video_is_enough(marked: np.ndarray) -> None:
     assert payload_of(MARK.read(filmed([marked] * 4, 23)[2])) == PAYLOAD
 
 
-def test_frames_together_show_what_one_does_not() -> None:
+def test_frames_together_carry_a_message_that_one_does_not() -> None:
     rng = np.random.default_rng(0)
     photo = portrait(4, 300)
     frames = [
@@ -185,7 +185,7 @@ def test_a_second_mark_replaces_the_first(between: str, marked: np.ndarray) -> N
 
 
 @pytest.mark.parametrize("pixels", [np.zeros((200, 200), np.uint8), np.zeros((200, 200, 3))])
-def test_other_arrays_are_refused(pixels: np.ndarray) -> None:
+def test_arrays_other_than_uint8_rgb_are_refused(pixels: np.ndarray) -> None:
     with pytest.raises(PictureError, match="uint8 RGB"):
         MARK.embed(pixels, 1)
 

@@ -31,7 +31,7 @@ def test_noise_alone_is_no_message() -> None:
     assert all(decode(rng.normal(size=SYMBOLS)) is None for _ in range(50))
 
 
-def test_signs_that_say_nothing_are_no_message() -> None:
+def test_zero_signs_are_no_message() -> None:
     assert decode(np.zeros(SYMBOLS)) is None
 
 

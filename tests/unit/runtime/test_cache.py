@@ -1,4 +1,4 @@
-"""Converted networks are kept, found again, and made anew when anything that they follow from changes."""
+"""Converted networks are cached, found again, and converted anew when anything they depend on changes."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_failed_conversion_leaves_nothing(network: FixerNet, place: Path) -> N
     assert not list(place.iterdir())
 
 
-def test_an_error_of_the_conversion_is_not_taken_for_the_caches(network: FixerNet, place: Path) -> None:
+def test_a_conversion_error_is_not_taken_for_a_cache_error(network: FixerNet, place: Path) -> None:
     calls = []
 
     def broken(folder: Path) -> None:
@@ -98,7 +98,9 @@ def test_without_a_cache_the_network_still_runs(
     assert "No space left on device" in caplog.text
 
 
-def test_entries_used_longest_ago_go(network: FixerNet, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_least_recently_used_entries_are_deleted(
+    network: FixerNet, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(cache, "_KEPT", 2)
     for size in (1, 2, 3, 4):
         with cache.converted("some", "1", network, [torch.Size([size])], write):

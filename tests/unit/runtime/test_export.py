@@ -43,7 +43,7 @@ def exported_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def glasses() -> GlassesNet:
-    """Always the same: what was converted for one test is in the cache for the next."""
+    """The same network each time, so that tests share its conversion in the cache."""
     torch.manual_seed(0)
     return CASES["glasses"].build().eval()
 
@@ -70,8 +70,8 @@ def test_every_class_takes_and_answers_what_its_signature_says(name: str) -> Non
     assert signature.outputs == ("*",) or len(signature.outputs) == count
 
 
-# The encoder has tests of its own below, the glasses network above; the detector, the mesh and what covers a face
-# are exported by tests/integration/test_without_torch.py, with the weights that ship.
+# The encoder has its own tests below, the glasses network above. tests/integration/test_without_torch.py exports the
+# detector, the mesh network and VisibilityNet, with the bundled weights.
 ELSEWHERE = {"mobilefacenet", "glasses", "detector", "mesh", "visibility"}
 
 
@@ -104,7 +104,7 @@ def test_a_difference_from_torch_is_an_error(tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.mark.slow
-def test_what_was_converted_for_a_device_is_exported_as_it_is(
+def test_a_cached_conversion_is_reused_for_the_export(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network, signature = glasses(), small_signature("glasses", glasses())
@@ -137,7 +137,7 @@ def test_eight_bits_come_near(exported_encoder: Path, tmp_path: Path) -> None:
         quantise(whole, tmp_path / "none.onnx", [])
 
 
-def test_what_is_no_exported_network_is_an_error(tmp_path: Path) -> None:
+def test_a_file_other_than_an_exported_network_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="no exported network"):
         ExportedFile(tmp_path / "none.onnx")
     (tmp_path / "text.txt").write_text("text")

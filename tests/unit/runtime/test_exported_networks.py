@@ -1,4 +1,4 @@
-"""Exported networks as a swap calls them: samples one by one, sizes by file, detections above a logit."""
+"""Exported networks as a swap calls them: one sample at a time, one file per size, detections above a logit."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Folder(dict[str, Callable[..., list[np.ndarray]]]):
 
 
 @pytest.mark.parametrize("content", ['{"files": {', "{}", "[]"])
-def test_a_damaged_list_of_exported_files_is_told(content: str, tmp_path: Path) -> None:
+def test_a_damaged_list_of_exported_files_is_reported(content: str, tmp_path: Path) -> None:
     (tmp_path / "exported.json").write_text(content)
     with pytest.raises(WeightsError, match=r"exported\.json in .* is damaged"):
         ExportedFolder(tmp_path)
@@ -98,6 +98,6 @@ def test_a_layered_generator_answers_with_maps() -> None:
         ({"left_out": ["generator"], "networks": {}, "probe": []}, "lacks generator"),
     ],
 )
-def test_folders_that_are_no_whole_pipeline(pipeline: Any, words: str) -> None:
+def test_folders_without_a_complete_pipeline_are_an_error(pipeline: Any, words: str) -> None:
     with pytest.raises(WeightsError, match=words):
         ExportedPipeline(Folder({}, {}, pipeline))  # type: ignore[arg-type]

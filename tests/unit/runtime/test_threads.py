@@ -1,4 +1,4 @@
-"""Threads that stay with the one that uses them."""
+"""Worker threads that stay with the thread that uses them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def ident() -> int:
 
 
 def used() -> int:
-    """The thread that works beside the calling one."""
+    """The worker thread of the calling thread."""
     with beside() as work:
         return work.submit(ident).result()
 
@@ -39,7 +39,7 @@ def test_work_inside_of_work_has_a_thread_of_its_own() -> None:
     assert inner not in (ident(), used())
 
 
-def test_the_end_waits_for_everything_also_after_an_error() -> None:
+def test_leaving_waits_for_all_work_even_after_an_error() -> None:
     done: list[int] = []
 
     def slow(number: int) -> None:

@@ -1,4 +1,4 @@
-"""Folded copies of networks: the same answers, and never those of weights that are gone."""
+"""Folded copies of networks: the same outputs, and never those of outdated weights."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_the_original_stays(network: FixerNet) -> None:
 
 def test_a_copy_shares_neither_weights_nor_hooks_with_its_network() -> None:
     one = torch.nn.Conv2d(3, 3, 1)
-    network = torch.nn.Sequential(one, torch.nn.ReLU(), one)  # a module at two places
+    network = torch.nn.Sequential(one, torch.nn.ReLU(), one)  # the same module in two places
     twin = inference_copy(network)
     assert twin[0] is twin[2]
     assert torch.equal(twin[0].weight, one.weight)

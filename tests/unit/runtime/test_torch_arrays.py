@@ -1,4 +1,4 @@
-"""Networks of torch's, called with arrays."""
+"""PyTorch networks, called with NumPy arrays."""
 
 from __future__ import annotations
 
@@ -85,5 +85,5 @@ def test_an_adapter_joins_as_by_torch() -> None:
 
 
 @pytest.mark.parametrize("given", [lambda *_: (), None])
-def test_what_is_not_torchs_is_called_as_it_is(given: object) -> None:
+def test_objects_other_than_torch_networks_are_called_directly(given: object) -> None:
     assert runnable(given) is given

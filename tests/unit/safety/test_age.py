@@ -59,7 +59,7 @@ def test_in_doubt_both_networks_are_asked(pipe: ReliableSwapPipeline) -> None:
     assert 18 < estimate.years < 60
 
 
-def test_a_brief_look_gives_nearly_the_same_for_half_the_runs(
+def test_a_brief_estimate_is_close_and_needs_fewer_runs(
     pipe: ReliableSwapPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, nets, crops = subject(pipe, 6, "amateur_selfie"), age_nets(), list[int]()

@@ -1,4 +1,4 @@
-"""The gates' decisions and words, with scores given by the tests."""
+"""The gates' decisions and messages, with scores set by the tests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NUDE = np.full((400, 900, 3), 255, np.uint8)
 
 @dataclass(eq=False)
 class Seen:
-    """A face whose probe's score is given."""
+    """A face with a given score of the probe."""
 
     probe: float = 30.0
     looks: int = 0
@@ -43,7 +43,7 @@ class Somebody:
 
 @pytest.fixture
 def gates(monkeypatch: pytest.MonkeyPatch) -> Gates:
-    """Gates that take white pictures for nude, and a face's age from the face."""
+    """Gates that take white pictures for nude, and read a face's age from its stub."""
 
     def estimate(nets: AgeNets, seen: Seen) -> AgeEstimate:
         seen.looks += 1
@@ -101,7 +101,7 @@ def test_nudity_around_a_face_is_refused(gates: Gates) -> None:
         gates.check_result(photo, "photo.jpg", [Seen().face.box])
 
 
-def test_what_was_said_of_the_whole_picture_counts(gates: Gates) -> None:
+def test_a_given_score_of_the_whole_picture_counts(gates: Gates) -> None:
     with pytest.raises(RefusedError, match="seems to show nudity"):
         gates.check_inputs(PHOTO, "photo.jpg", {0: Seen()}, [], score=0.9)
 
@@ -128,7 +128,9 @@ def test_only_a_target_far_from_the_limit_is_harmless(gates: Gates, score: float
 
 
 @pytest.mark.parametrize(("target", "source"), [(10.0, 30.0), (30.0, 10.0), (10.0, 10.0)])
-def test_both_together_are_refused_without_more_words(gates: Gates, target: float, source: float) -> None:
+def test_nudity_with_a_possible_minor_is_refused_without_details(
+    gates: Gates, target: float, source: float
+) -> None:
     with pytest.raises(RefusedError) as refused:
         gates.check_inputs(NUDE, "photo.jpg", {0: Seen(target)}, [somebody(source)])
     assert str(refused.value) == "the swap was refused"

@@ -20,7 +20,7 @@ ADULT, CHILD = AgeEstimate(30.0), AgeEstimate(10.0)
 
 
 class Eyes:
-    """What the gates' networks say: nudity of the pictures, one after the other, and the age of every face."""
+    """Stubs of the gates' networks: nudity scores in turn, and one age for every face."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.nude: list[float] = []
@@ -87,7 +87,7 @@ def test_a_score_that_is_no_number_refuses(eyes: Eyes, gates: LiveGates) -> None
         gates.look(PIXELS, [], 0.0, new=False)
 
 
-def test_an_adult_is_asked_for_at_first_and_then_now_and_then(eyes: Eyes, gates: LiveGates) -> None:
+def test_the_age_is_checked_often_at_first_and_then_occasionally(eyes: Eyes, gates: LiveGates) -> None:
     asked = []
     for frame in range(100):
         asked.append(gates.age_due(1, frame / 10))
@@ -98,7 +98,7 @@ def test_an_adult_is_asked_for_at_first_and_then_now_and_then(eyes: Eyes, gates:
     assert 5 <= sum(asked) <= 8
 
 
-def test_nobody_is_an_adult_before_a_look(eyes: Eyes, gates: LiveGates) -> None:
+def test_nobody_counts_as_adult_before_an_estimate(eyes: Eyes, gates: LiveGates) -> None:
     assert not gates.sees_adult
     gates.age_due(1, 0.0)
     gates.add_face(seen())
@@ -117,7 +117,7 @@ def test_a_young_face_is_never_shown_and_refused_after_three_looks(eyes: Eyes, g
         gates.add_face(seen())
 
 
-def test_one_wrong_look_refuses_nobody(eyes: Eyes, gates: LiveGates) -> None:
+def test_one_wrong_estimate_refuses_nobody(eyes: Eyes, gates: LiveGates) -> None:
     for age in (ADULT, CHILD, ADULT):
         eyes.age = age
         gates.age_due(1, 0.0)

@@ -36,7 +36,7 @@ def test_two_looks_in_a_row_refuse() -> None:
     assert track.refused
 
 
-def test_one_certain_look_and_one_without_a_number_refuse() -> None:
+def test_one_certain_look_or_one_nan_score_refuses() -> None:
     for score in (0.96, math.nan):
         track = NudityTrack()
         assert track.add(score)
@@ -60,7 +60,7 @@ def test_looks_end_when_they_decide_the_median() -> None:
     assert decided.surely_adult(5)
     for worst in (CHILD, AgeEstimate(16.0, 40.0), AgeEstimate(40.0, 5.0)):
         assert not AgeTrack([*decided.estimates, worst, worst]).may_be_minor
-    # Of these three each is adult for another reason, so two children would move the medians.
+    # These three are adult for different reasons, so two children would move the medians.
     mixed = AgeTrack([AgeEstimate(17.5, 21.0), AgeEstimate(16.7, 26.0), AgeEstimate(17.5, 21.0)])
     assert not mixed.surely_adult(5)
 

@@ -1,4 +1,4 @@
-"""Views that hardly changed are not looked at again, and only harmless ones."""
+"""Views that hardly changed are not scored again, provided that they were harmless."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reliableswap.safety.views import Reduced, Views
 
 
 class Eye:
-    """A network that gives one score, and counts how often it is asked."""
+    """A network with a constant score, which counts its calls."""
 
     def __init__(self, score: float) -> None:
         self.score, self.asked = score, 0

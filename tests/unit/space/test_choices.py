@@ -40,7 +40,7 @@ def test_a_mapping_is_read(faces: Any, mapping: dict[int, int]) -> None:
 
 
 @pytest.mark.parametrize("faces", ["left=0", "0", "0=1=2", [1, 2], 5, {0: "x"}])
-def test_what_is_no_mapping_is_refused(faces: Any) -> None:
+def test_an_invalid_mapping_is_refused(faces: Any) -> None:
     with pytest.raises(ReliableSwapError, match="faces must be pairs"):
         parse_faces(faces)
 
@@ -72,12 +72,12 @@ def test_parts_are_read(given: Any, changed: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("given", ["brows", "brows=target=source", 5, [1, 2]])
-def test_what_names_no_parts_is_refused(given: Any) -> None:
+def test_invalid_attributes_are_refused(given: Any) -> None:
     with pytest.raises(ReliableSwapError, match="attributes must be pairs of a part and source or target"):
         parse_attributes(given)
 
 
-def test_a_part_has_one_side_and_years_are_numbers() -> None:
+def test_a_part_named_twice_and_invalid_years_are_refused() -> None:
     with pytest.raises(ReliableSwapError, match="names a part twice"):
         parse_attributes("brows=target, brows=source")
     assert check_age(-3) == -3.0

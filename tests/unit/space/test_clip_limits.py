@@ -83,7 +83,7 @@ def wrong_files() -> Iterator[tuple[str, bytes]]:
 @pytest.mark.parametrize(
     ("kind", "content"), wrong_files(), ids=lambda value: value if isinstance(value, str) else ""
 )
-def test_what_is_no_clip_is_refused_under_its_owners_name(kind: str, content: bytes) -> None:
+def test_a_file_other_than_a_clip_is_refused_under_its_original_name(kind: str, content: bytes) -> None:
     path = stored("notes.mp4")
     path.write_bytes(content)
     with pytest.raises(ClipError) as caught:
@@ -99,7 +99,7 @@ def test_a_picture_is_no_clip() -> None:
         ClipPart.of(upload(path))
 
 
-def test_files_of_the_server_are_no_uploads() -> None:
+def test_files_of_the_server_are_not_accepted_as_uploads() -> None:
     for path in ("/etc/passwd", __file__):
         with pytest.raises(PictureError, match="no longer here"):
             ClipPart.of({"path": path})
@@ -126,8 +126,8 @@ def test_clips_over_the_limits_are_refused(clip: dict[str, Any], monkeypatch: py
         ClipPart.of(clip)
 
 
-class Work:
-    """A worker whose jobs take `count` frames, write into the place of their output, and then end as told."""
+class StubWorker:
+    """A worker whose jobs take `count` frames, write beside their output, and raise `fails`, if given, at frame 3."""
 
     def __init__(self, count: int = 6, fails: Exception | None = None) -> None:
         self.count, self.fails, self.closed, self.place = count, fails, False, Path()
@@ -177,13 +177,13 @@ def source() -> dict[str, Any]:
     return upload(path, "me.png")
 
 
-def swapping(work: Work, part: Any, source: Any, cancelled: Event, agreed: Any = True) -> Iterator[Any]:
+def swapping(work: StubWorker, part: Any, source: Any, cancelled: Event, agreed: Any = True) -> Iterator[Any]:
     worker: Any = work
     return swap_people(worker, {0: source}, part, agreed, {1: 0}, "auto", STRENGTHS, 85, cancelled)
 
 
 def test_a_finished_job_leaves_its_result(clip: Any, source: Any) -> None:
-    work = Work()
+    work = StubWorker()
     *progress, last = swapping(work, ClipPart.of(clip), source, Event())
     assert [step.frame for step in progress] == [1, 2, 3, 4, 5, 6]
     assert last.path.read_bytes() == b"clip"
@@ -192,7 +192,7 @@ def test_a_finished_job_leaves_its_result(clip: Any, source: Any) -> None:
 
 
 def test_parts_and_age_reach_the_job(clip: Any, source: Any) -> None:
-    work: Any = Work()
+    work: Any = StubWorker()
     given = (work, {0: source}, ClipPart.of(clip), True, {1: 0}, "auto", STRENGTHS, 85, Event())
     list(swap_people(*given, attributes="brows=target", age=8))
     assert work.options["attributes"] == {"brows": "target"}
@@ -216,7 +216,7 @@ def test_a_clips_options_become_settings(tmp_path: Path) -> None:
 
 
 def test_a_cancelled_job_leaves_nothing(clip: Any, source: Any) -> None:
-    work, cancelled, steps = Work(), Event(), []
+    work, cancelled, steps = StubWorker(), Event(), []
     for step in swapping(work, ClipPart.of(clip), source, cancelled):
         steps.append(step)
         if step.frame == 3:
@@ -227,7 +227,7 @@ def test_a_cancelled_job_leaves_nothing(clip: Any, source: Any) -> None:
 
 
 def test_a_job_whose_browser_is_gone_leaves_nothing(clip: Any, source: Any) -> None:
-    work = Work()
+    work = StubWorker()
     job = swapping(work, ClipPart.of(clip), source, Event())
     next(job)
     assert work.place.exists()
@@ -238,21 +238,21 @@ def test_a_job_whose_browser_is_gone_leaves_nothing(clip: Any, source: Any) -> N
 
 @pytest.mark.parametrize("error", [RefusedError("refused"), OSError("disk"), ClipError("damaged")])
 def test_a_failed_job_leaves_nothing(clip: Any, source: Any, error: Exception) -> None:
-    work = Work(fails=error)
+    work = StubWorker(fails=error)
     with pytest.raises(type(error)):
         list(swapping(work, ClipPart.of(clip), source, Event()))
     assert not work.place.exists()
 
 
 def test_nothing_begins_without_consent(clip: Any, source: Any) -> None:
-    work = Work()
+    work = StubWorker()
     with pytest.raises(ReliableSwapError, match="please confirm"):
         list(swapping(work, ClipPart.of(clip), source, Event(), agreed="yes"))
     assert work.people_given is None
 
 
 def test_a_clip_with_more_frames_than_it_says_is_stopped(clip: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    work: Any = Work(count=40)
+    work: Any = StubWorker(count=40)
     part = ClipPart.of(clip)
     monkeypatch.setattr(clips, "MAX_CLIP_FRAMES", 20)
     with pytest.raises(ClipError, match="too long"):
@@ -263,15 +263,15 @@ def test_a_clip_with_more_frames_than_it_says_is_stopped(clip: Any, monkeypatch:
 def test_a_result_that_grows_too_large_is_stopped(
     clip: Any, source: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    work = Work()
+    work = StubWorker()
     monkeypatch.setattr(clips, "_ROOM", 2500)
     with pytest.raises(ClipError, match="gets too large; choose a lower quality or a shorter part"):
         list(swapping(work, ClipPart.of(clip), source, Event()))
     assert not work.place.exists()
 
 
-def test_what_was_found_goes_on_into_the_swap(clip: Any, source: Any) -> None:
-    work: Any = Work()
+def test_faces_that_were_found_are_reused_by_the_swap(clip: Any, source: Any) -> None:
+    work: Any = StubWorker()
     *_, found = find_people(work, ClipPart.of(clip), Event())
     assert isinstance(found, FoundPeople)
     list(swapping(work, found, source, Event()))

@@ -14,11 +14,11 @@ from reliableswap.space.device import on_gpu
 def job() -> None: ...
 
 
-def test_without_a_lender_the_function_stays_as_it_is() -> None:
+def test_without_the_spaces_package_the_function_is_unchanged() -> None:
     assert on_gpu(job) is job
 
 
-def test_with_a_lender_the_function_is_wrapped(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_the_spaces_package_the_function_is_wrapped(monkeypatch: pytest.MonkeyPatch) -> None:
     lender, wrapped = ModuleType("spaces"), list[Any]()
     lender.GPU = lambda function: wrapped.append(function) or function  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "spaces", lender)

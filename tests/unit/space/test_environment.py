@@ -1,4 +1,4 @@
-"""What the environment names is checked when the page starts."""
+"""Paths in environment variables are checked when the page starts."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ def test_a_frame_that_the_gates_hold_back_is_not_shown(camera: Camera, source: A
     assert shown.words == "Checking the picture before it is shown."
 
 
-def test_a_refusal_is_told_once_and_ends_the_stream_until_a_pause(camera: Camera, source: Any) -> None:
+def test_a_refusal_is_shown_once_and_ends_the_stream_until_a_pause(camera: Camera, source: Any) -> None:
     stream = session(camera, source)
     stream(FRAME, True)
     camera.fails = RefusedError("the swap was refused: <b>")
@@ -181,7 +181,7 @@ def test_a_large_frame_is_reduced() -> None:
         address(bytes(MAX_LIVE_BYTES + 1)),
     ],
 )
-def test_what_is_no_frame_is_refused(sent: Any) -> None:
+def test_an_invalid_frame_is_refused(sent: Any) -> None:
     with pytest.raises(PictureError, match="the webcam"):
         decode_frame(sent)
 

@@ -1,4 +1,4 @@
-"""The request filter alone, around an app that stands for Gradio."""
+"""The request filter alone, around a stand-in for Gradio."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_an_upload_passes_when_there_is_room(path: str, storage: Storage) -> Non
     app = App()
     assert post(app, storage, path, b"x" * 500, b"y" * 500) == (200, {})
     assert app.bodies == [b"x" * 500 + b"y" * 500]
-    storage.reserve(storage.quota)  # all room was given back
+    storage.reserve(storage.quota)  # fails unless all space was released
 
 
 @pytest.mark.parametrize("path", ["/gradio_api/upload", "/gradio_api/mcp/"])

@@ -1,4 +1,4 @@
-"""Pictures that the page only shows keep the marks of the upload that they were made of."""
+"""Pictures that the page only shows keep the marks of the upload that they were made from."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import pytest
 
 from reliableswap.space.storage import Storage, StorageFullError, sweep_until, sweeping
 
-RECORD = 4096  # what a file counts beside its content
+RECORD = 4096  # what a file counts in addition to its content
 
 
 class Clock:
@@ -45,7 +45,7 @@ def names(storage: Storage) -> set[str]:
     return {path.name for path in storage.folder.iterdir()}
 
 
-def test_what_fits_deletes_nothing(storage: Storage, clock: Clock) -> None:
+def test_nothing_is_deleted_if_there_is_room(storage: Storage, clock: Clock) -> None:
     write(storage, "a")
     clock.now += 3000
     with storage.reserved(2 * 10_000):
@@ -135,7 +135,7 @@ def test_old_files_are_swept_even_if_they_were_read(storage: Storage, clock: Clo
 
 
 class Ticks(threading.Event):
-    """An event whose waits end at once: `ticks` times without it being set, and then with it."""
+    """An event whose `wait` returns at once: False `ticks` times, then True."""
 
     def __init__(self, ticks: int) -> None:
         super().__init__()

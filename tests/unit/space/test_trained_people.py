@@ -30,14 +30,16 @@ def saved(folder: Path, *people: str, like: CombAutoencoder | None = None, untra
 
 
 @pytest.mark.parametrize("named", [None, "", " , "])
-def test_without_the_variable_nobody_is_there(named: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_variable_there_are_no_trained_people(
+    named: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv(PEOPLE, raising=False)
     if named is not None:
         monkeypatch.setenv(PEOPLE, named)
     assert trained_people() is None
 
 
-def test_only_who_has_been_trained_is_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_trained_people_are_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(PEOPLE, str(saved(tmp_path / "one", "alice", "bob", untrained="carol")))
     network = trained_people()
     assert network is not None
@@ -55,7 +57,7 @@ def test_trainings_with_one_encoder_are_put_together(tmp_path: Path, monkeypatch
     assert torch.equal(network.decoder("bob").first.weight, later.decoder("bob").first.weight)
 
 
-def test_a_folder_that_does_not_do_is_named_with_the_variable(
+def test_errors_on_unusable_folders_name_them_and_the_variable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     good, stranger = saved(tmp_path / "good", "alice"), saved(tmp_path / "stranger", "bob")

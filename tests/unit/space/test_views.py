@@ -1,4 +1,4 @@
-"""What people see of results: names from clients are text, and verdicts say no more than is known."""
+"""Results on the page: names from clients are escaped, and verdicts claim no more than is known."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def report(**facts: float) -> SwapReport:
     return SwapReport("a.png", "blend", "cpu", "bundled", 0.5, [face])
 
 
-def test_a_name_in_the_report_is_text() -> None:
+def test_names_in_the_report_are_escaped() -> None:
     assert "<img" not in report_html(report())
     assert "&lt;img" in report_html(report())
 
@@ -27,7 +27,7 @@ def test_likeness_is_shown_where_it_was_measured() -> None:
 
 
 @pytest.mark.parametrize("mark", [None, Mark("digitalCapture", MARKUP, {"engine": MARKUP})])
-def test_what_a_file_says_is_shown_as_text(mark: Mark | None) -> None:
+def test_contents_of_a_file_are_escaped(mark: Mark | None) -> None:
     found = Verification(mark)
     page = verification_html({"file": MARKUP, **found.to_dict()})
     assert found.verdict in page

@@ -30,7 +30,7 @@ BEARD, SKIN, WHITE = (40, 30, 25), (200, 150, 130), (240, 240, 240)
 
 
 def seen(ends: float, then: str = "skin", of: str = "hair", goes_on: float = 1.0) -> BeyondJaw:
-    """A chin of `of` until a distance from the jaw and something else below; the rays are the crop's columns."""
+    """A chin that shows `of` up to the distance `ends` from the jaw, and `then` below; rays are the crop's columns."""
     kind = np.where(ends > AT, CLASSES.index(of), CLASSES.index(then))
     probabilities = np.zeros((len(CLASSES), 128, 128), np.float32)
     for row, one in enumerate(kind):
@@ -52,7 +52,7 @@ def test_a_beard_reaches_to_where_skin_or_background_begins(then: str) -> None:
     assert reach[AT > 0.25].max() < 0.1
 
 
-def test_what_shows_no_end_is_no_beard_beyond_the_jaw() -> None:
+def test_hair_without_an_end_is_no_beard_beyond_the_jaw() -> None:
     reach = seen(1.0).reach[:, CHIN]
     assert reach[AT < -0.02].min() > 0.9
     assert reach[AT > 0.02].max() < 0.1
@@ -62,7 +62,7 @@ def test_a_thing_below_the_chin_is_no_beard() -> None:
     assert seen(0.2, of="front").reach.max() < 0.1
 
 
-def test_a_beard_may_be_wanted_up_to_the_jaw_only() -> None:
+def test_a_beard_can_be_limited_to_the_jaw() -> None:
     reach = seen(0.2, goes_on=0.0).reach[:, CHIN]
     assert reach[AT < -0.02].min() > 0.9
     assert reach[AT >= 0].max() == 0
@@ -78,7 +78,7 @@ STEPS_BEFORE = (reshape_roughly, mix, opacity, plan_expression, lay)
 
 
 def changed_below(pipe: ReliableSwapPipeline, target: np.ndarray, **parts: np.ndarray) -> float:
-    """Mean change by the step on the throat's middle; parts: what the target is said to show, by class."""
+    """Mean change by the step at the middle of the throat; parts: planes of classes that replace the target's."""
     before = run(STEPS_BEFORE, job(pipe, target, portrait(5, 400), SwapSettings()))
     if parts:
         known = before.target.parts
@@ -102,7 +102,7 @@ def test_the_step_draws_the_beard_behind_a_thing_in_front(pipe: ReliableSwapPipe
     everywhere = np.ones((128, 128), np.float32)
     assert changed_below(pipe, target) > 30
     assert changed_below(pipe, target, front=everywhere) < 1
-    # A chin may hang before the background; a cheek's beard may not.
+    # In front of the background a beard may hang from the chin, but not from a cheek.
     assert changed_below(pipe, target, background=everywhere) > 20
 
 

@@ -1,4 +1,4 @@
-"""What covers a face, and the blend engine that is made of the room's parts."""
+"""Covers of a face, and the blend engine as a whole."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ CLOSED_MOUTH = 0.08
 # covers --------------------------------------------------------------------------------------------------------------
 
 
-def test_glasses_are_told_and_kept_on_the_target() -> None:
+def test_glasses_are_detected_and_kept_on_the_target() -> None:
     picture, mesh = face(WOMAN)
     network = bundled_glasses()
     worn = painted_glasses(picture, mesh)
@@ -53,7 +53,7 @@ def test_glasses_are_told_and_kept_on_the_target() -> None:
     assert np.abs(kept[frames].astype(int) - worn[frames]).mean() < 12
     off = blend_face(worn, mesh, *face(OTHER), SwapSettings(shape=0.0, glasses=0.0), glasses=network).image
     assert np.abs(off[frames].astype(int) - worn[frames]).mean() > 40
-    # On the source they are left behind: the frames' place is as bright as with the source's bare face.
+    # A source's glasses are left behind: where they would be, the result is as bright as with the bare source.
     bare = blend_face(picture, mesh, *face(OTHER), still, glasses=network).image
     left = blend_face(
         picture, mesh, painted_glasses(*face(OTHER)), face(OTHER)[1], still, glasses=network
@@ -75,7 +75,7 @@ def test_a_patch_of_another_colour_on_the_forehead_covers_the_face() -> None:
     assert plain[inside].mean() < 0.1
 
 
-def test_a_hand_over_the_mouth_is_told_by_the_mouth_that_is_missing() -> None:
+def test_a_hand_over_the_mouth_is_detected_by_the_missing_mouth() -> None:
     picture, mesh = face(WOMAN)
     width = regions.face_width(mesh)
     tone = np.median(
@@ -143,7 +143,7 @@ def test_only_the_mask_changes_and_the_face_moves_towards_the_source(target: str
     assert np.abs(tone[0] - tone[1]).max() < 4
 
 
-def test_a_result_tells_its_mesh_what_is_shown_and_its_steps() -> None:
+def test_a_result_has_its_mesh_its_shown_share_and_its_steps() -> None:
     (picture, mesh), (other, other_mesh) = face(WOMAN), face(OTHER)
     result = blend_face(picture, mesh, other, other_mesh, SwapSettings(shape=1.0))
     assert (result.mesh == shaped_mesh(mesh, other_mesh, 1.0)).all()
@@ -157,7 +157,7 @@ def test_a_result_tells_its_mesh_what_is_shown_and_its_steps() -> None:
     assert blend_face(picture, mesh, covered, other_mesh).shown < result.shown - 0.1
 
 
-def test_covers_that_are_known_already_give_the_same_swap() -> None:
+def test_given_covers_give_the_same_swap() -> None:
     target, source = face(WOMAN), face(OTHER)
     ours, theirs = (
         occlusion.find_covers(*target, bundled_glasses()),
@@ -168,7 +168,7 @@ def test_covers_that_are_known_already_give_the_same_swap() -> None:
 
 
 def test_a_bare_face_is_hardly_covered_and_a_dark_spot_within_it_is_no_cover() -> None:
-    # What is taken for a cover of a source stays the target's, so a false find costs likeness.
+    # The target stays where a source seems covered, so a false positive costs likeness.
     for name in MESHES.keys() - {"about"}:
         picture, mesh = face(name)
         face_area = regions.oval(mesh, picture.shape[:2]) > 0
@@ -198,7 +198,7 @@ def test_no_likeness_is_the_target_itself_and_more_likeness_changes_more() -> No
 
 @pytest.mark.parametrize("name", ["light_reach", "band_reach", "margin", "feather"])
 @pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")])
-def test_lengths_that_are_none_are_refused(name: str, value: float) -> None:
+def test_invalid_lengths_are_refused(name: str, value: float) -> None:
     with pytest.raises(ReliableSwapError, match=f"{name} is "):
         SwapSettings(**{name: value})
 
@@ -241,9 +241,7 @@ def test_mirrored_pictures_give_the_mirrored_result() -> None:
 
 @settings(max_examples=12, deadline=None, derandomize=True)
 @given(st.integers(1, 6), st.floats(-1, 1), st.floats(-1, 1), st.floats(0, 360))
-def test_small_faces_borders_and_turned_sources_are_no_trouble(
-    tenth: int, dx: float, dy: float, turn: float
-) -> None:
+def test_small_faces_borders_and_rotated_sources_work(tenth: int, dx: float, dy: float, turn: float) -> None:
     picture, mesh = face(WOMAN)
     size = 12 * tenth + 10
     k = size / 192
@@ -263,7 +261,7 @@ def test_small_faces_borders_and_turned_sources_are_no_trouble(
 
 
 @pytest.mark.parametrize("piece", [(slice(1), slice(1)), (slice(1), slice(None)), (slice(3), slice(3))])
-def test_slivers_of_a_target_or_source_are_no_trouble(piece: tuple[slice, slice]) -> None:
+def test_slivers_of_a_target_or_source_work(piece: tuple[slice, slice]) -> None:
     (picture, mesh), (source, source_mesh) = face(WOMAN), face(OTHER)
     sliver = picture[piece].copy()
     assert (blend_face(sliver, mesh, source, source_mesh).image == sliver).all()

@@ -1,4 +1,4 @@
-"""The step that keeps the contrast of pictures with little."""
+"""The step that preserves the contrast of low-contrast pictures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from reliableswap.swap.subject import Subject
 
 
 def job_of(target: np.ndarray, made: np.ndarray, mesh: np.ndarray) -> FaceJob:
-    """A job whose face has been made on the target, whose shape stays."""
+    """A job with the face `made` on the target, in the target's shape."""
     subject = Subject.of_crop(target, mesh, Networks())
     job = FaceJob.start(subject, Person("source", (subject,)), SwapSettings(shape=0), Networks())
     return job.with_layers(image=made, reshaped=target, mask=np.ones(target.shape[:2], np.float32))
@@ -36,7 +36,7 @@ def test_a_faint_picture_gets_a_faint_face(share: float) -> None:
     ]
     strengths = [one[inside].std() for one in fine]
     assert strengths[1] == pytest.approx(1.25 * strengths[2], rel=0.2)
-    assert np.array_equal(made[:4], picture[:4])  # beside the face
+    assert np.array_equal(made[:4], picture[:4])  # outside of the face
 
 
 def test_photos_stay_as_they_are() -> None:

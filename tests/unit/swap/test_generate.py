@@ -62,7 +62,7 @@ def test_a_layered_generator_shows_the_texture_in_this_share(mesh: np.ndarray) -
         (False, 300, True, 512),
     ],
 )
-def test_the_crop_of_a_layered_generator_need_not_hold_what_is_fine(
+def test_the_crop_of_a_layered_generator_need_not_hold_fine_detail(
     layers: bool, height: int, quick: bool, size: int
 ) -> None:
     picture, mesh = face(SMILE)
@@ -77,7 +77,7 @@ def test_the_crop_of_a_layered_generator_need_not_hold_what_is_fine(
     assert place.holds_all_detail == (not layers or height == 80)
 
 
-def test_a_likely_face_is_opaque_and_a_likely_hand_is_not() -> None:
+def test_mask_probabilities_are_sharpened() -> None:
     decided = _decided(np.array([[0, 0.25, 0.5, 0.75, 1]], np.float32))
     assert decided[0] == pytest.approx([0, 0.036, 0.5, 0.964, 1], abs=1e-3)
 

@@ -24,7 +24,7 @@ def guidance(
     return guidance_texture(source, mesh, target, mesh, covers)
 
 
-def test_guidance_leaves_what_is_between_lids_and_lips_to_the_target() -> None:
+def test_guidance_leaves_eyes_and_inner_mouth_to_the_target() -> None:
     picture, mesh = face(SMILE)
     shape = picture.shape[:2]
     whole, everywhere = warp_texture(picture, mesh, mesh, shape)
@@ -36,7 +36,7 @@ def test_guidance_leaves_what_is_between_lids_and_lips_to_the_target() -> None:
     assert texture[own].max() == 0
     shown = ~near & (validity > 0)
     assert np.count_nonzero(shown) > 0.9 * np.count_nonzero(~near & (everywhere > 0))
-    # But for the little that hair covers, which comes from the face's other half.
+    # Except where hair covers a little: there the texture comes from the other half of the face.
     assert np.quantile(np.abs(texture[shown].astype(int) - whole[shown]), 0.9) <= 2
 
 
@@ -140,7 +140,7 @@ def test_a_smiling_sources_teeth_stay_out_of_closed_lips() -> None:
     assert bright(texture) < bright(plain)
 
 
-def test_folds_can_be_the_targets() -> None:
+def test_folds_can_be_taken_from_the_target() -> None:
     picture, mesh = face(WOMAN)
     shape, width = picture.shape[:2], regions.face_width(mesh)
     fold = np.zeros(shape, np.uint8)
@@ -162,7 +162,7 @@ def test_folds_can_be_the_targets() -> None:
 
 
 def test_soft_light_meets_the_targets_where_the_texture_ends() -> None:
-    """Of a source that gets darker towards its outline, a turned target shows the dark part beside its own skin."""
+    """The source gets darker towards its outline, and a turned target shows that part next to its own skin."""
     picture, mesh = face(WOMAN)
     shape, width = picture.shape[:2], regions.face_width(mesh)
     inside = cv2.distanceTransform((regions.oval(mesh, shape) > 0.5).astype(np.uint8), cv2.DIST_L2, 5) / width

@@ -54,7 +54,7 @@ def in_a_batch(pairs: Sequence[tuple[str, str]], covers: Sequence[Covers], size:
 
 
 @pytest.mark.parametrize("size", [96, 128, 256])
-def test_it_agrees_with_that_of_a_swap(size: int) -> None:
+def test_batched_guidance_agrees_with_that_of_a_swap(size: int) -> None:
     covers = covers_of(PAIRS, size)
     made = in_a_batch(PAIRS, covers, size)
     for (source, target), one, cover in zip(PAIRS, made.numpy(), covers, strict=True):
@@ -63,7 +63,7 @@ def test_it_agrees_with_that_of_a_swap(size: int) -> None:
         )
         shown = validity > 0.5
         off = np.abs(one[:3].transpose(1, 2, 0) - texture)[shown]
-        # Cubics in place of Lanczos' kernel: a level and a half of 255 on average, more at single edges.
+        # Bicubic instead of Lanczos resampling: up to 1.5 levels of 255 on average, more at a few edges.
         assert off.mean() < 1.5
         assert np.quantile(off, 0.99) < 12
         assert np.abs(one[3] - validity).mean() < 0.005
@@ -74,5 +74,5 @@ def test_a_sample_does_not_depend_on_its_batch() -> None:
     covers = covers_of(PAIRS, 96)
     together = in_a_batch(PAIRS, covers, 96)
     for number, (pair, cover) in enumerate(zip(PAIRS, covers, strict=True)):
-        # A power's last digit follows from where in a vector of the processor its number lies.
+        # The last digit of a power depends on the number's position in a SIMD vector.
         assert torch.allclose(in_a_batch([pair], [cover], 96)[0], together[number], atol=2e-3, rtol=0)

@@ -34,6 +34,6 @@ def test_shut_lids_are_the_targets(opening: float, share: float) -> None:
     for lid in (
         27,
         257,
-    ):  # the folds of the upper lids lie at the part's edge, a little below they are inside it
+    ):  # the folds of the upper lids lie on the region's edge; look a little below, inside it
         x, y = (0.6 * mesh[lid] + 0.4 * mesh[{27: 159, 257: 386}[lid]])[:2].round().astype(int)
         assert own[y, x] == pytest.approx(share, abs=0.3)

@@ -113,10 +113,10 @@ def test_a_mixture_of_the_target_alone_is_the_untouched_photo(
 
 
 def test_a_texture_is_as_sharp_as_its_photo(pipe: ReliableSwapPipeline, identity: IdentityEncoder) -> None:
-    """Of a source that is the target, the texture alone gives the photo back, but for one reading between pixels."""
+    """If source and target are one photo, the texture alone reproduces it, apart from one resampling."""
     networks = {"generator": tiny(OneLayer, layers=True), "identity": identity, "fixer": None}
     photo = portrait(1, 500)
-    moved = np.ascontiguousarray(np.roll(photo, 1, axis=1))  # the same face where another pixel is
+    moved = np.ascontiguousarray(np.roll(photo, 1, axis=1))  # the same face, one pixel to the right
     done = run(
         (reshape_roughly, mix, opacity, lay), job(pipe, moved, photo, SwapSettings(shape=0), **networks)
     )
@@ -151,7 +151,7 @@ def test_an_expression_is_laid_as_if_it_had_been_drawn_afterwards(
 
 
 @pytest.mark.slow
-def test_on_a_closed_mouth_a_smiles_lips_give_way_to_the_targets(pipe: ReliableSwapPipeline) -> None:
+def test_on_a_closed_mouth_the_targets_lips_replace_those_of_a_smile(pipe: ReliableSwapPipeline) -> None:
     closed, smiling = portrait(1, 900), portrait(10, 900, "amateur_selfie")
 
     def kept(source: np.ndarray) -> float:
@@ -165,7 +165,7 @@ def test_on_a_closed_mouth_a_smiles_lips_give_way_to_the_targets(pipe: ReliableS
 
 
 @pytest.mark.slow
-def test_beside_a_closed_mouth_a_smiles_folds_give_way_to_the_targets(pipe: ReliableSwapPipeline) -> None:
+def test_beside_a_closed_mouth_the_targets_folds_replace_those_of_a_smile(pipe: ReliableSwapPipeline) -> None:
     closed, smiling = portrait(1, 900), portrait(10, 900, "amateur_selfie")
     done = run((reshape_roughly, mix), job(pipe, closed, smiling, SwapSettings(shape=0)))
     mesh, seen = apply(done.crop.matrix, done.goal), done.layer("seen")
@@ -205,7 +205,7 @@ def test_no_line_is_left_of_a_smiles_folds(pipe: ReliableSwapPipeline) -> None:
 
 
 @pytest.mark.slow
-def test_a_source_that_looks_aside_gives_way_on_a_face_that_does_not(pipe: ReliableSwapPipeline) -> None:
+def test_a_source_that_looks_aside_is_trusted_less_on_a_frontal_target(pipe: ReliableSwapPipeline) -> None:
     sheet = Image.open(person(1, "character_sheet")).convert("RGB")
     aside = np.asarray(sheet.crop((760, 150, 1160, 600)).resize((800, 900)))
 

@@ -31,7 +31,7 @@ Drawn = Callable[[torch.Tensor], torch.Tensor]
 
 
 class Painter(nn.Module):
-    """Stands for a CombAutoencoder of 64 px whose decoder draws what the test says."""
+    """Stand-in for a CombAutoencoder of 64 px; its decoder is a function that the test gives."""
 
     def __init__(self, draw: Drawn) -> None:
         super().__init__()
@@ -96,7 +96,7 @@ def test_light_and_tone_stay_the_targets(shade: float) -> None:
 
 
 def test_another_tone_leaves_no_ring() -> None:
-    """A decoder of another skin tone: neither the face nor its rim takes the tone on."""
+    """The decoder draws another skin tone, which neither the face nor its rim takes on."""
     job = run(
         STEPS, job_of(lambda pictures: torch.tensor([0.6, -0.2, -0.6]).view(1, 3, 1, 1).expand(1, 3, 64, 64))
     )
@@ -107,7 +107,7 @@ def test_another_tone_leaves_no_ring() -> None:
         assert abs(tint[rim].mean()) < 8  # the rim is a mixture with what lies beside the face
 
 
-def test_what_is_not_known_is_continued() -> None:
+def test_unknown_pixels_are_extrapolated() -> None:
     picture = np.full((50, 40, 3), (200, 100, 50), np.float32)
     known = np.zeros((50, 40), np.float32)
     known[10:40, 10:30] = 1
@@ -167,7 +167,7 @@ def test_likeness_scales_the_change() -> None:
     assert changes[0] == pytest.approx(changes[1] / 2, rel=0.15)
 
 
-def test_who_is_trained_has_the_person_engine() -> None:
+def test_a_trained_person_uses_the_person_engine() -> None:
     picture, mesh = photo(1)
     subject = Subject.of_crop(picture, mesh, Networks())
     trained, plain = Person("a", (subject,), decoder="a"), Person("b", (subject,))

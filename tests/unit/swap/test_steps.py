@@ -47,7 +47,7 @@ GENERATED = (reshape, generate, detail, opacity, compose, grain)
 
 
 class Keep(LightGenerator):
-    """Answers with its target, so that the steps around it show."""
+    """Returns its target, so that only the steps around it have an effect."""
 
     def forward(
         self, target: torch.Tensor, identity: torch.Tensor, guidance: torch.Tensor | None = None
@@ -58,7 +58,7 @@ class Keep(LightGenerator):
 
 
 class Soft(LightGenerator):
-    """Gives its target back, blurred."""
+    """Returns its target, blurred."""
 
     def forward(
         self, target: torch.Tensor, identity: torch.Tensor, guidance: torch.Tensor | None = None
@@ -67,9 +67,7 @@ class Soft(LightGenerator):
         return GeneratorOutput(image=blurred, mask=torch.ones_like(target[:, :1]))
 
 
-def test_skin_that_a_network_drew_too_smooth_gets_the_photos_grain(
-    pipe: ReliableSwapPipeline, identity: IdentityEncoder
-) -> None:
+def test_too_smooth_skin_gets_the_photos_grain(pipe: ReliableSwapPipeline, identity: IdentityEncoder) -> None:
     noise = np.random.default_rng(0).normal(0, 6, (*portrait(2, 150).shape[:2], 1))
     pixels = np.clip(portrait(2, 150) + noise, 0, 255).astype(np.uint8)
     networks = {"generator": tiny(Soft), "identity": identity, "fixer": None}
@@ -84,12 +82,12 @@ def test_skin_that_a_network_drew_too_smooth_gets_the_photos_grain(
     ]
     smooth, grained = (grain(done.image, done.mask) for done in jobs)
     wanted = grain(jobs[0].target.pixels, jobs[0].mask)
-    # Hair and clothes, which are in this network's mask, get none.
+    # This network's mask includes hair and clothes, which get no grain.
     assert smooth + 0.2 * (wanted - smooth) < grained < 1.1 * wanted
 
 
 class Coloured(LightGenerator):
-    """Gives its target back, red all over."""
+    """Returns its target, red all over."""
 
     def forward(
         self, target: torch.Tensor, identity: torch.Tensor, guidance: torch.Tensor | None = None
@@ -99,7 +97,7 @@ class Coloured(LightGenerator):
 
 
 def colour_changes(pipe: ReliableSwapPipeline, network: LightGenerator, identity: IdentityEncoder) -> tuple:
-    """How much redder a made face is than its target (H,W), where the target's lids are, and its cheek and temple."""
+    """How much redder the result is than its target (H,W), the area between the target's lids, a cheek, a temple."""
     networks = {"generator": network, "identity": identity, "fixer": None}
     settings = SwapSettings(shape=0, detail=0)
     done = run(GENERATED, job(pipe, portrait(2, 150), portrait(1, 150), settings, **networks))
@@ -150,7 +148,7 @@ def test_a_generator_works_at_the_smallest_of_its_sizes_that_holds_the_photo(
         LightGenerator(sizes=(100,))
 
 
-def test_what_the_crop_is_too_coarse_for_comes_from_the_source_itself(
+def test_detail_finer_than_the_crop_comes_from_the_source_photo(
     pipe: ReliableSwapPipeline, identity: IdentityEncoder
 ) -> None:
     networks = {"generator": tiny(Keep), "identity": identity, "fixer": None}
@@ -165,7 +163,7 @@ def test_what_the_crop_is_too_coarse_for_comes_from_the_source_itself(
         return float(np.abs(cv2.Laplacian(image.astype(np.float32), cv2.CV_32F)[face]).mean())
 
     assert sharpness(sharp) > 1.3 * sharpness(soft)
-    # Only what is fine: seen through the crop, both are the same.
+    # Only fine detail differs: at the crop's resolution both are the same.
     small_sharp, small_soft = (cv2.resize(i, (32, 32), interpolation=cv2.INTER_AREA) for i in (sharp, soft))
     assert np.abs(small_sharp.astype(int) - small_soft).mean() < 3
     untouched = mask == 0
@@ -190,7 +188,7 @@ def test_the_vector_is_the_sources_turned_away_from_the_targets(pipe: ReliableSw
 
 
 @pytest.mark.parametrize("away", [0.0, 0.35])
-def test_vectors_keep_their_length_and_generators_may_ask_for_the_plain_one(
+def test_vectors_keep_their_length_and_generators_may_use_the_plain_one(
     pipe: ReliableSwapPipeline, identity: IdentityEncoder, away: float
 ) -> None:
     torch.manual_seed(0)
@@ -237,7 +235,7 @@ def test_glasses_of_the_target_stay_in_front_of_the_made_face(pipe: ReliableSwap
     source = portrait(3, 320)
     kept, plain = (pipe(source, photo, expression=0).pictures[0].pixels for photo in (worn, picture))
     off = pipe(source, worn, expression=0, glasses=0).pictures[0].pixels
-    # The face's outline moves, and they with it.
+    # Without shape=0 the outline would move, and the glasses with it.
     still = pipe(source, worn, expression=0, shape=0).pictures[0].pixels
     inside = frames & (plain != picture).any(2)
     assert inside.sum() > 300
@@ -255,7 +253,7 @@ def test_the_made_face_gets_the_targets_expression_back(pipe: ReliableSwapPipeli
         return pipe.find(image)[0].mesh
 
     errors: dict[float, list[float]] = {0.0: [], 0.8: []}
-    # No source has a full beard: the mesh reads the mouth in one less exactly than it is corrected.
+    # No source has a full beard: in one, the mesh of the mouth is less exact than the correction.
     for one, other in ((1, 2), (3, 4), (9, 6), (7, 8)):
         target = portrait(other, 320, "amateur_selfie")
         made = {share: pipe(portrait(one, 320), target, expression=share) for share in errors}
@@ -265,10 +263,10 @@ def test_the_made_face_gets_the_targets_expression_back(pipe: ReliableSwapPipeli
         swapped = np.abs(made[0.0].pictures[0].pixels.astype(int) - target).max(2) > 0
         rows, columns = (np.flatnonzero(swapped.any(axis)) for axis in (1, 0))
         assert changed.max() > 0
-        # A soft edge ends somewhere.
+        # Leave 5 px for the soft edge.
         changed[rows[0] - 5 : rows[-1] + 6, columns[0] - 5 : columns[-1] + 6] = 0
         assert not changed.any()  # nothing beside the swapped face moves
-    # Smaller ones are within reading's noise.
+    # Smaller errors are within the noise of the mesh.
     clear = [n for n, before in enumerate(errors[0.0]) if before > 0.0115]
     assert len(clear) >= 2
     assert all(errors[0.8][n] < errors[0.0][n] for n in clear)
@@ -276,8 +274,8 @@ def test_the_made_face_gets_the_targets_expression_back(pipe: ReliableSwapPipeli
     assert np.mean(errors[0.8]) < 0.95 * np.mean(errors[0.0])
 
 
-def test_what_is_the_targets_own_between_lids_and_lips_moves_along(pipe: ReliableSwapPipeline) -> None:
-    """Where the blend leaves the target as it is, a drawn lip must not leave an edge: what is drawn is written."""
+def test_eyes_and_inner_mouth_of_the_target_move_with_the_expression(pipe: ReliableSwapPipeline) -> None:
+    """The expression also moves what the blend leaves to the target, so that a moved lip leaves no edge."""
     target = portrait(3, 320, "amateur_selfie")
     plain, drawn = (
         pipe(portrait(1, 320), target, engine="blend", shape=0, expression=share).pictures[0].pixels
@@ -289,7 +287,7 @@ def test_what_is_the_targets_own_between_lids_and_lips_moves_along(pipe: Reliabl
     wanted = warped(plain, move)
     there = np.abs(move).max(2) >= MIN_MOVE
     assert there.any()
-    # The region's own reading of the made face differs from the whole picture's by a fraction of a pixel.
+    # The mesh found in the face's region differs from that of the whole picture by a fraction of a pixel.
     assert (
         np.abs(drawn.astype(float) - wanted)[there].mean()
         < 0.5 * np.abs(plain.astype(float) - wanted)[there].mean()

@@ -1,4 +1,4 @@
-"""The fit of the directions of age finds what was planted, whatever else changes with it."""
+"""The fit of the directions of age finds the planted changes, whatever else varies."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _fitted(mesh: np.ndarray) -> np.ndarray:
     return ((mesh - (*low, 0)) * scale + (0.1 * SIZE, 0.1 * SIZE, 0)).astype(np.float32)
 
 
-def test_a_stain_that_grows_with_age_is_found_and_one_of_men_is_not(rng: np.random.Generator) -> None:
+def test_a_stain_that_grows_with_age_is_found_and_one_that_men_have_is_not(rng: np.random.Generator) -> None:
     faces = people(rng, 150)
 
     def drawn(face: Aged) -> np.ndarray:

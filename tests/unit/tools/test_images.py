@@ -29,7 +29,7 @@ def file(request: pytest.FixtureRequest) -> Path:
     return request.param
 
 
-def test_what_is_copied_is_there_and_in_the_context(file: Path) -> None:
+def test_copied_files_exist_and_are_in_the_build_context(file: Path) -> None:
     allowed = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
     copied = [one for rest in arguments(file, "COPY") if "--from" not in rest for one in rest.split()[:-1]]
     assert "reliableswap" in copied
@@ -38,7 +38,7 @@ def test_what_is_copied_is_there_and_in_the_context(file: Path) -> None:
         assert one.split("/")[0] in allowed, one
 
 
-def test_the_base_is_pinned_and_the_last_stage_is_not_roots(file: Path) -> None:
+def test_the_base_is_pinned_and_the_last_stage_does_not_run_as_root(file: Path) -> None:
     version = dict(rest.split("=", 1) for rest in arguments(file, "ARG"))["PYTHON"]
     assert re.fullmatch(r"3\.\d+\.\d+-slim-\w+", version)
     assert [rest.split()[0] for rest in arguments(file, "FROM")] == ["python:${PYTHON}"] * 2

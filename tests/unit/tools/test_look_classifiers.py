@@ -27,7 +27,7 @@ def test_mirrored_features_are_the_features_of_the_mirrored_patch(rng: np.random
 
 
 @pytest.mark.slow
-def test_regression_finds_the_odds_and_does_not_mind_the_side(rng: np.random.Generator) -> None:
+def test_regression_finds_the_odds_and_is_symmetric(rng: np.random.Generator) -> None:
     samples = rng.normal(0, 1, (400, 896))
     samples[:, [800, 815]] *= 12  # two cells that are each other's mirror
     labels = samples[:, 800] + samples[:, 815] > 0
@@ -54,7 +54,7 @@ def test_every_kind_of_cover_changes_a_mouth_and_stays_a_patch(rng: np.random.Ge
 
 
 @pytest.mark.parametrize("text", ["[]", "{", '{"1": {"glasses": "NoGlasses"}}', '{"1": 3}'])
-def test_attributes_of_another_kind_are_one_line(text: str, tmp_path: Path) -> None:
+def test_an_invalid_attribute_file_is_a_one_line_error(text: str, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(ReliableSwapError, match=r"occlusion\.mouthOccluded") as caught:
         read_attributes(tmp_path / "a.json")

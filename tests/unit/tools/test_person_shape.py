@@ -24,7 +24,7 @@ def planted(rng: np.random.Generator, people: int, photos: int) -> tuple[np.ndar
     return forms, np.array([f"p{w}" for w in who]), directions.reshape(2, -1)
 
 
-def test_what_is_the_persons_passes_and_what_is_the_photos_does_not(rng: np.random.Generator) -> None:
+def test_the_persons_part_passes_and_the_photos_part_does_not(rng: np.random.Generator) -> None:
     forms, people, (person, moment) = planted(rng, 80, 3)
     filter = person_filter(forms, people, MIRROR, modes=1)
     assert filter.shares[0] > 0.95
@@ -37,7 +37,7 @@ def test_what_is_the_persons_passes_and_what_is_the_photos_does_not(rng: np.rand
     assert figures["passed_same"] < 0.2 < figures["passed_others"]
 
 
-def test_people_with_one_photo_each_are_no_measure_of_a_person(rng: np.random.Generator) -> None:
+def test_one_photo_per_person_is_an_error(rng: np.random.Generator) -> None:
     forms = rng.normal(0, 0.1, (6, 468, 3))
     with pytest.raises(ReliableSwapError, match="no two photos of one person among 6"):
         person_filter(forms, np.array(list("abcdef")), MIRROR, 2)

@@ -1,4 +1,4 @@
-"""Which photos are used, and what is said of few photos for many pairs."""
+"""Which photos are used, and the warning about too few photos for many pairs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from reliableswap.triplets.run_plan import FACE
 from reliableswap.triplets.settings import TripletSettings
 
 
-def test_a_thousand_pairs_of_a_dozen_photos_are_too_many() -> None:
+def test_a_thousand_pairs_of_a_dozen_photos_give_a_warning() -> None:
     text = overused({"train": 12, "validation": 0, "test": 40}, {"train": 1000, "test": 20})
     assert text is not None
     assert "1,000 pairs of 12 photos in train, each about 166 times" in text
@@ -17,7 +17,7 @@ def test_a_thousand_pairs_of_a_dozen_photos_are_too_many() -> None:
     assert "--pairs 320" in text  # 300 of train, 20 of test
 
 
-def test_nothing_is_said_of_enough_photos() -> None:
+def test_enough_photos_give_no_warning() -> None:
     assert overused({"train": 60, "test": 10}, {"train": 1000, "test": 100}) is None
 
 

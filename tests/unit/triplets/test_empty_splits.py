@@ -1,4 +1,4 @@
-"""What is said of splits without triplets."""
+"""Messages about splits without triplets."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ NAMES = [f"person {i}" for i in range(2000)]
 
 
 def people(train: int, validation: int, test: int) -> list[str]:
-    """So many people of each part of 90/5/5."""
+    """The given numbers of people from the parts of the split 90/5/5."""
     wanted = {"train": train, "validation": validation, "test": test}
     return [
         name for part, count in wanted.items() for name in [n for n in NAMES if Split().of(n) == part][:count]
     ]
 
 
-def test_nothing_is_said_when_every_part_has_rows() -> None:
+def test_no_message_if_every_part_has_rows() -> None:
     rows = {"train": 9, "validation": 1, "test": 1}
     assert empty_splits(lambda: people(20, 2, 2), Split(), rows, rows, CACHE) is None
     assert empty_splits(lambda: people(20, 0, 0), Split(100, 0, 0), {"train": 9}, {"train": 9}, CACHE) is None
@@ -47,7 +47,7 @@ def test_few_people_get_a_split_without_test() -> None:
     assert min(sum(better.of(name) == part for name in some) for part in ("train", "validation")) > 1
 
 
-def test_parts_that_got_no_pairs_or_kept_none_are_told_apart() -> None:
+def test_messages_distinguish_parts_without_pairs_from_parts_that_kept_none() -> None:
     text = empty_splits(lambda: people(20, 2, 2), Split(), {"train": 9, "test": 1}, {"train": 9}, CACHE)
     assert text is not None
     assert "validation: its share of the pairs is less than one" in text

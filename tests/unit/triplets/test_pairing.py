@@ -44,7 +44,7 @@ def test_partners_are_other_people_near_in_pose_and_every_photo_is_used(rng: np.
     assert np.median(far) > 12
 
 
-def test_a_pair_follows_from_slot_and_attempt_alone(rng: np.random.Generator) -> None:
+def test_a_pair_depends_only_on_slot_and_attempt(rng: np.random.Generator) -> None:
     people, angles = np.arange(50) // 2, rng.uniform(-20, 20, (50, 2))
     one, other = pairing(people, angles), pairing(people, angles)
     forwards = [one.pair(slot) for slot in range(60)]
@@ -80,7 +80,7 @@ def plain_pair(
     slot: int,
     attempt: int,
 ) -> Pair:
-    """The same pair, from lists of everything: what a pair follows from must not change, or runs can't go on."""
+    """The same pair, computed from plain lists. The rule must not change, or unfinished runs can't be resumed."""
     text = zlib.crc32(split.encode())
     epoch, place = divmod(slot, len(used))
     order = np.random.default_rng([settings.seed, 1 << 32 | text, epoch]).permutation(len(used))

@@ -1,4 +1,4 @@
-"""The plan of a run: what it says of every photo, and what other processes are sent of it."""
+"""The plan of a run: what it knows of every photo, and what of it is sent to other processes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SETTINGS = TripletSettings(pairs=40, split=Split(70, 0, 30))
 
 @dataclass(frozen=True)
 class MadeUp:
-    """Records that follow from a photo's name: every tenth has no face."""
+    """Derives a record from a photo's name; every tenth photo has no face."""
 
     vectors: bool
     recipe: str = "made up"
@@ -61,7 +61,7 @@ def plan_of(folder: Path, vectors: bool) -> tuple[RunPlan, Planner]:
 
 
 @pytest.mark.parametrize("vectors", [False, True])
-def test_a_plan_knows_every_photo_and_is_sent_by_its_name(tmp_path: Path, vectors: bool) -> None:
+def test_a_plan_knows_every_photo_and_is_pickled_as_its_path(tmp_path: Path, vectors: bool) -> None:
     made, _ = plan_of(tmp_path, vectors)
     sent = pickle.dumps(made)
     assert len(sent) < 1000

@@ -40,7 +40,7 @@ def test_head_angles_follow_a_turned_mesh() -> None:
     assert other_pitch == pytest.approx(pitch, abs=1.0)
 
 
-def test_light_is_told_from_its_side() -> None:
+def test_light_slopes_point_towards_the_light() -> None:
     face = aligned(2).crop
     ramp = np.linspace(0.5, 1.0, 128)
     lit = (face * ramp[None, :, None]).astype(np.uint8)

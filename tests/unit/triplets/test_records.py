@@ -20,7 +20,7 @@ from reliableswap.triplets.records import FaceKind
 
 
 class Scaled:
-    """Knows the mesh of a photo at every size; it notes the widths that it was shown."""
+    """An analyser that knows the mesh of a photo at any size, and notes the widths that it was given."""
 
     name = "scaled"
 
@@ -34,7 +34,7 @@ class Scaled:
 
 
 def record(folder: Path, margin: int, score: float, ending: str = "jpg") -> tuple[Record, list[int]]:
-    """The record of a photo 1280 pixels wide or wider, with grey around it, and the widths that were looked at."""
+    """The record of a photo at least 1280 px wide, with grey margins, and the widths that the analyser was given."""
     image, mesh = photo(1, width=640.0)
     image = cv2.copyMakeBorder(image, 0, 0, margin, margin, cv2.BORDER_CONSTANT, value=(90, 90, 90))
     mesh = mesh + np.array([margin, 0, 0], np.float32)
@@ -45,7 +45,7 @@ def record(folder: Path, margin: int, score: float, ending: str = "jpg") -> tupl
     return kind(Photo(path.name, "somebody", path)), analyser.widths
 
 
-def test_a_large_jpeg_is_looked_at_reduced_and_gives_about_the_same(tmp_path: Path) -> None:
+def test_a_large_jpeg_is_analysed_at_reduced_size_with_about_the_same_record(tmp_path: Path) -> None:
     reduced, widths = record(tmp_path, 0, 0.95)
     whole, (width,) = record(tmp_path, 0, 0.95, "png")
     assert len(widths) == 1
@@ -60,9 +60,7 @@ def test_a_large_jpeg_is_looked_at_reduced_and_gives_about_the_same(tmp_path: Pa
 
 
 @pytest.mark.parametrize(("margin", "score"), [(0, 0.8), (3000, 0.95)])
-def test_a_doubtful_or_small_face_is_looked_at_in_the_whole_photo(
-    tmp_path: Path, margin: int, score: float
-) -> None:
+def test_a_doubtful_or_small_face_is_analysed_at_full_size(tmp_path: Path, margin: int, score: float) -> None:
     _, (reduced, whole) = record(tmp_path, margin, score)
     assert whole >= 2 * reduced - 7
 

@@ -1,4 +1,4 @@
-"""Rows that wait on the disk."""
+"""Rows of a shard, held in memory or on disk until all of them are made."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def test_stored_covers_blend_as_fresh_ones_do(faces: list[AlignedFace]) -> None:
     known = dataclasses.replace(target, target_covers=ours)
     again = synthesise(known, dataclasses.replace(source, covers=stored), recipe).face.crop
     assert np.abs(fresh.astype(int) - again).mean() < 0.3
-    # They do count: a source that is covered all over has nothing to give.
+    # Stored covers do have an effect: a source that is covered everywhere contributes nothing.
     hidden = unpack_covers(np.full((120, 120, 2), 255, np.uint8) * np.uint8([1, 0]), 128)
     nothing = synthesise(target, dataclasses.replace(source, covers=hidden), recipe)
     assert nothing.shown < 0.05
@@ -118,11 +118,11 @@ def test_a_source_surrogate_is_the_person_in_another_pose(faces: list[AlignedFac
     goal, turn = moved_mesh(face.mesh, other.mesh, 90.0, 1.0)
     assert turn == pytest.approx(apart, rel=0.15)
     assert pose_error(goal, other.mesh) < 0.3 * apart
-    # Turns end where the photo has nothing to show.
+    # A turn ends at the given limit: beyond it the photo has nothing to show.
     limited, turn = moved_mesh(face.mesh, other.mesh, 0.3 * apart, 1.0)
     assert turn == pytest.approx(0.3 * apart, rel=0.15)
     assert pose_error(limited, face.mesh) == pytest.approx(turn, rel=0.2)
-    # The eyes keep their opening, the mouth takes the other's.
+    # The eyes keep their opening; the mouth takes the other person's.
     assert eye_openings(goal) == pytest.approx(eye_openings(face.mesh), rel=0.15)
     assert (
         abs(mouth_opening(goal) - mouth_opening(other.mesh))

@@ -28,7 +28,7 @@ def test_labels_become_values() -> None:
     }  # fmt: skip
 
 
-def test_what_a_label_leaves_open_is_left_out() -> None:
+def test_ambiguous_labels_are_left_out() -> None:
     colours = [{"color": "black", "confidence": 0.9}, {"color": "brown", "confidence": 0.85}]
     unsure = {**LABEL, "smile": 0.5, "age": 36.0, "hair": {**LABEL["hair"], "hairColor": colours}}
     assert not {"smile", "age", "hair"} & of_label(unsure).keys()
@@ -49,7 +49,7 @@ def test_measures_become_values() -> None:
     assert all(value in ATTRIBUTES[name] for name, value in found.items())
 
 
-def test_measures_between_two_values_say_nothing() -> None:
+def test_ambiguous_measures_are_left_out() -> None:
     assert "gender" not in of_measures({**MEASURES, "male": 0.5})
     assert "pose" not in of_measures({**MEASURES, "yaw": -16.0})
     assert "glasses" not in of_measures({**MEASURES, "glasses": 0.5})
@@ -67,6 +67,6 @@ def test_dark_lenses_make_sunglasses() -> None:
     assert of_measures({**MEASURES, "glasses": 6.0, "dark_lenses": 0.1})["glasses"] == "glasses"
 
 
-def test_a_mirror_turns_heads() -> None:
+def test_mirroring_reverses_poses() -> None:
     assert mirrored({"pose": "left", "hair": "red"}) == {"pose": "right", "hair": "red"}
     assert mirrored({"pose": "front"}) == {"pose": "front"}

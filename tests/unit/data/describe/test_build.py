@@ -26,7 +26,9 @@ from reliableswap.geometry.topology import topology
 
 
 @pytest.mark.slow
-def test_photos_are_described_the_same_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_describing_photos_again_gives_the_same_shards(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for number in (1, 2, 3):
         place = tmp_path / "photos" / "flat" / f"p{number}.jpg"
         place.parent.mkdir(parents=True, exist_ok=True)

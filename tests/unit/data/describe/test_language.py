@@ -78,7 +78,7 @@ def test_yes_is_as_frequent_as_no() -> None:
     assert 0.35 < said.count("yes") / (said.count("yes") + said.count("no")) < 0.65
 
 
-def test_a_question_does_not_tell_the_gender_that_it_asks_for() -> None:
+def test_a_question_does_not_give_away_the_gender_that_it_asks_for() -> None:
     rng = np.random.default_rng(0)
     for _ in range(100):
         (one,) = questions({"gender": "woman"}, rng)
@@ -102,7 +102,7 @@ def test_a_question_does_not_tell_the_gender_that_it_asks_for() -> None:
         ),
     ],
 )
-def test_people_may_write_it_freely(text: str, found: dict[str, str]) -> None:
+def test_freely_worded_descriptions_are_understood(text: str, found: dict[str, str]) -> None:
     assert stated(text) == found
 
 

@@ -38,7 +38,7 @@ def test_a_pipelines_own_encoder_is_refused_as_judge() -> None:
         check_judges(judge, None, {"pipe/neural": (encoder(0), None)})
 
 
-def test_a_pipelines_own_encoder_is_told_if_it_is_allowed() -> None:
+def test_a_pipelines_own_encoder_is_noted_if_it_is_allowed() -> None:
     judge = EncoderJudge(copy.deepcopy(encoder(0)), "copy")
     told = check_judges(judge, None, {"pipe/neural": (encoder(0), None)}, allow_same=True)
     assert told == ["the judge copy is the identity encoder of pipe/neural"]
@@ -71,6 +71,6 @@ def test_a_fixer_is_a_lower_judge_and_no_judge(tmp_path: Path) -> None:
     assert open_lower_judge(str(tmp_path)).name == tmp_path.name
 
 
-def test_a_missing_file_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="there is no file"):
         open_judge(str(tmp_path / "none.onnx"))

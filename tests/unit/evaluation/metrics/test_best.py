@@ -66,8 +66,8 @@ def test_a_lead_on_a_few_clips_proves_nothing_however_many_frames_they_have(
     assert results[0].estimates["pose"].has_interval == (clips > 1)
 
 
-def test_photos_make_the_lead_less_sure(rng: np.random.Generator) -> None:
-    """The figures of "told from photos" depend on which photos were there."""
+def test_uncertainty_from_photos_widens_the_interval_of_the_lead(rng: np.random.Generator) -> None:
+    """The figures of "told from photos" depend on which photos were used."""
     key, lead = "told_whole_lite1", rng.normal(0.1, 0.1, 40)
     results = []
     for name, values in (("a", 0.8 - lead), ("b", np.full(40, 0.8))):

@@ -41,7 +41,7 @@ def sets(rng: np.random.Generator) -> dict[str, np.ndarray]:
 NAMES = [str(i) for i in range(200)]
 
 
-def test_the_difference_tells_a_farther_method(sets: dict[str, np.ndarray]) -> None:
+def test_the_difference_detects_a_farther_method(sets: dict[str, np.ndarray]) -> None:
     far, near, real = sets["far"], sets["near"], sets["real"]
     found = frechet.frechet_difference(far, near, real, NAMES)
     assert found.value == pytest.approx(

@@ -33,13 +33,13 @@ def test_a_share_of_nothing_or_all_gets_wilsons_interval(value: float, low: floa
     assert (found.value, found.low, found.high) == pytest.approx((value, low, high), abs=1e-3)
 
 
-def test_equal_values_that_are_no_share_have_no_interval() -> None:
+def test_equal_values_other_than_shares_have_an_interval_of_zero_width() -> None:
     assert width(estimate([0.0] * 10)) == 0
 
 
 @pytest.mark.slow
 def test_pairs_that_share_people_need_wider_intervals() -> None:
-    """Results of one person, as source or as target, go well or badly together."""
+    """Results that share a source or a target person are correlated."""
     rng, people, count, trials = np.random.default_rng(2), 30, 300, 120
     covered = {"independent": 0, "crossed": 0}
     for trial in range(trials):

@@ -1,4 +1,4 @@
-"""Pixel metrics of pictures whose answers are known."""
+"""Pixel metrics, on pictures with known results."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_what_changes_inside_the_face_does_not_count_outside(rng: np.random.Gene
     assert pixels.ssim(swapped, image) < 0.95
 
 
-def test_flicker_is_what_the_target_does_not_have() -> None:
+def test_flicker_is_change_beyond_that_of_the_target() -> None:
     ramp = np.tile(np.arange(60, dtype=np.uint8) * 2, (20, 1))[..., None].repeat(3, 2)
     moving = np.stack([ramp, ramp + 10, ramp + 20])  # an even change is no flicker
     blinking = moving.copy()

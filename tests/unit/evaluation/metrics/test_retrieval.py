@@ -1,4 +1,4 @@
-"""Identity retrieval in galleries whose answers are known."""
+"""Identity retrieval, in galleries with known results."""
 
 from __future__ import annotations
 

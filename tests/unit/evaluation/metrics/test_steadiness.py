@@ -1,4 +1,4 @@
-"""Flicker of faces that move, and faces that were not swapped, on pictures whose truth is known."""
+"""Flicker of moving faces, and detection of unswapped faces, on pictures with known results."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def painted(texture: np.ndarray, frame: int, brighter: float = 0.0) -> np.ndarra
 
 @pytest.fixture(scope="module")
 def textures() -> tuple[np.ndarray, np.ndarray]:
-    """Two faces: busy pictures of the same size."""
+    """Two faces: random textures of the same size."""
     rng = np.random.default_rng(0)
     made = rng.integers(40, 215, (2, 24, 24, 3)).astype(np.uint8)
     one, other = (cv2.resize(picture, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC) for picture in made)
@@ -48,7 +48,7 @@ def meshes() -> np.ndarray:
 def test_motion_is_no_flicker(textures: tuple[np.ndarray, np.ndarray], meshes: np.ndarray) -> None:
     own, swapped = (np.stack([painted(texture, frame) for frame in range(3)]) for texture in textures)
     assert abs(flicker(swapped, own, meshes)) < 1.5
-    # Between pixels at the same place the moving face changes far more.
+    # Compared pixel by pixel, without motion compensation, the moving face changes far more.
     region = pixels.face_region(meshes[1], (SIZE, SIZE), 0.0)
     assert pixels.flicker(swapped, np.full_like(own, 120), region) > 10
 
@@ -63,7 +63,7 @@ def test_flicker_is_measured_in_grey_levels(
     assert added == pytest.approx(strength, abs=1.2)
 
 
-def test_what_the_target_does_itself_is_no_flicker(
+def test_changes_of_the_target_are_no_flicker(
     textures: tuple[np.ndarray, np.ndarray], meshes: np.ndarray
 ) -> None:
     own, swapped = (
@@ -72,7 +72,7 @@ def test_what_the_target_does_itself_is_no_flicker(
     assert abs(flicker(swapped, own, meshes)) < 1.5
 
 
-def test_a_face_that_stays_behind_flickers(
+def test_a_face_that_does_not_move_along_flickers(
     textures: tuple[np.ndarray, np.ndarray], meshes: np.ndarray
 ) -> None:
     own = np.stack([painted(textures[0], frame) for frame in range(3)])
@@ -80,7 +80,7 @@ def test_a_face_that_stays_behind_flickers(
     assert flicker(stuck, own, meshes) > 5
 
 
-def test_unswapped_faces_are_told_from_swapped_ones(textures: tuple[np.ndarray, np.ndarray]) -> None:
+def test_unswapped_faces_are_distinguished_from_swapped_ones(textures: tuple[np.ndarray, np.ndarray]) -> None:
     rng = np.random.default_rng(1)
     own, other = (painted(texture, 0) for texture in textures)
     mesh = face_at(0)
@@ -91,7 +91,7 @@ def test_unswapped_faces_are_told_from_swapped_ones(textures: tuple[np.ndarray, 
 
     assert is_unswapped(own, own, mesh)
     assert is_unswapped(coded(own, 6), own, mesh)
-    assert is_unswapped(coded(own, 3, 5), own, mesh)  # another encoder's brightness changes the whole frame
+    assert is_unswapped(coded(own, 3, 5), own, mesh)  # re-encoding may brighten the whole frame
     assert not is_unswapped(other, own, mesh)
     assert not is_unswapped(coded(other, 6), own, mesh)
     inside = pixels.face_region(mesh, (SIZE, SIZE), 0.0)

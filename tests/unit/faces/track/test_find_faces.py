@@ -1,4 +1,4 @@
-"""The first pass over clips whose people and places the tests know."""
+"""The first pass, over clips with known people and positions."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_cut_ends_tracks_and_keeps_people(networks: Networks) -> None:
     first, second = places(faces, 1), places(faces, 2)
     assert sorted(first) == list(range(20))
     assert sorted(second) == list(range(8))
-    # Nothing is smoothed over the cut.
+    # Nothing is smoothed across the cut.
     assert abs(first[7] - 90) < 3
     assert abs(first[8] - 200) < 3
     tracks = {one.track for frame in range(20) for one in faces.at(frame) if one.person == 1}
@@ -80,7 +80,7 @@ def test_two_people_who_cross_keep_their_numbers(networks: Networks) -> None:
         one, two = two, one
     assert one[0] < 100 < 220 < two[0]
     assert one[frames - 1] > 220 > 100 > two[frames - 1]
-    # Whoever is in front is seen all the time.
+    # The person in front is never hidden.
     assert len(two) >= frames - 2
     assert all(abs(x - (250 - 180 * frame / (frames - 1))) < 12 for frame, x in two.items())
 
@@ -155,7 +155,7 @@ def test_what_was_found_is_kept_in_a_file(networks: Networks, tmp_path: Path) ->
     assert ClipFaces.reuse(tmp_path / "other.npz", "clip 1") is None
 
 
-def test_a_damaged_file_is_told_and_not_reused(networks: Networks, tmp_path: Path) -> None:
+def test_a_damaged_file_is_reported_and_not_reused(networks: Networks, tmp_path: Path) -> None:
     path = tmp_path / "faces.npz"
     find_faces(scene([], 1), networks).save(path)
     whole = path.read_bytes()

@@ -15,7 +15,7 @@ from reliableswap.swap.networks import Networks
 
 
 class Counted:
-    """The detector, counting how often it is asked."""
+    """The detector, with its calls counted."""
 
     def __init__(self, network: Any) -> None:
         self.network, self.count = runnable(network), 0

@@ -1,4 +1,4 @@
-"""Who is who, from vectors and places that the tests choose."""
+"""Grouping tracklets into people, by vectors and positions that the tests choose."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def tracklet(
     searched: float = 0.98,
     jitter: float = 0.0,
 ) -> Tracklet:
-    """A tracklet whose identity vector points to an angle in degrees; None: without a look."""
+    """A tracklet whose identity vector has this angle in degrees; None: a tracklet without a look."""
     made = Tracklet(number, shot, searched, [searched] * 3)
     rng = np.random.default_rng(number)
     mesh = mesh_of()
@@ -42,7 +42,7 @@ def tracklet(
     return made
 
 
-def test_the_best_look_alone_keeps_its_crop() -> None:
+def test_only_the_best_look_keeps_its_crop() -> None:
     made = Tracklet(0, 1)
     for quality in (0.5, 0.9, 0.7):
         made.keep(Look(0, quality, None, np.full((112, 112, 3), round(100 * quality), np.uint8), np.zeros(4)))
@@ -96,11 +96,11 @@ def test_a_tracklet_that_goes_on_where_another_ended_needs_less_likeness() -> No
         ({"presence": 0.95, "searched": 0.8, "jitter": 0.01}, True),
     ],
 )
-def test_what_is_doubted_from_several_sides_is_no_face(change: dict[str, float], false: bool) -> None:
+def test_several_doubts_together_make_a_tracklet_no_face(change: dict[str, float], false: bool) -> None:
     assert is_false([tracklet(0, range(20), 0, **change)], SETTINGS) == false
 
 
-def test_cuts_are_told_from_pans_and_noise() -> None:
+def test_cuts_are_distinguished_from_pans_and_noise() -> None:
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 255, (9, 40, 3)).astype(np.uint8)
     wide = cv2.resize(coarse, (960, 216), interpolation=cv2.INTER_CUBIC)

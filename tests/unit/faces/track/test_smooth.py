@@ -1,4 +1,4 @@
-"""Smoothing: quiet where the truth holds still, exact where it moves."""
+"""Smoothing: without jitter where the truth is still, without lag where it moves."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_jitter_shrinks_and_blinks_lips_and_shakes_stay() -> None:
     assert 95 < ours["lips"] < 105
 
 
-def test_the_figures_see_lag_and_lost_blinks() -> None:
+def test_the_figures_reveal_lag_and_lost_blinks() -> None:
     lagging = figures(METHODS["one-euro"])
     assert lagging["shake"] > 5
     assert lagging["blink"] < 80
@@ -50,7 +50,7 @@ def test_few_frames(count: int) -> None:
     assert np.abs(made - meshes).max() < 4
 
 
-def test_wobble_is_that_of_the_shape_alone() -> None:
+def test_wobble_measures_changes_of_shape_only() -> None:
     assert wobble(truth_of("shake")) < 1e-3
     assert 0.001 < wobble(with_jitter(truth_of("still"))) < 0.01
 

@@ -36,7 +36,7 @@ def test_tracks_are_told_apart_and_a_long_gap_forgets() -> None:
 
 
 @pytest.mark.parametrize("start", [9, 20, 31])
-def test_who_begins_later_gets_the_same_after_a_window(start: int) -> None:
+def test_a_later_start_gives_the_same_values_after_one_window(start: int) -> None:
     values, window = RNG.random(40), 8
     whole, late = (Hysteresis(0.6, 0.4, window=window) for _ in range(2))
     mean, mean_late = (TrackSmoother(window=window) for _ in range(2))
@@ -70,7 +70,7 @@ def test_masks_move_with_the_face() -> None:
         size = 60 + 8 * frame  # regions around a face differ in size
         made = smooth(0, frame, mask_at(shift, size), points + np.array([shift, 0]))
         assert np.abs(made - mask_at(shift, size)).max() < 1e-3
-    # A mask that is missing in one frame fades instead of going out.
+    # A mask that is missing in one frame fades instead of vanishing.
     gone = smooth(0, 3, np.zeros((84, 84), np.float32), points + np.array([12, 0]))
     assert 0.2 < gone[30, 42] < 0.6
 

@@ -14,11 +14,11 @@ from reliableswap.media.video.info import probe
 from reliableswap.media.video.join import check_streams
 from reliableswap.media.video.reader import ClipReader
 
-STEP = 512  # of 1/12800 s: 25 frames a second
+STEP = 512  # in units of 1/12800 s: 25 frames a second
 
 
 def close(one: list[np.ndarray], other: list[np.ndarray], limit: float = 4) -> bool:
-    """Whether frames agree up to what encoding changes."""
+    """Whether frames agree to within the encoding error."""
     return len(one) == len(other) and all(
         np.abs(a.astype(int) - b).mean() < limit for a, b in zip(one, other, strict=True)
     )
@@ -88,7 +88,7 @@ def test_odd_sizes_stay(tmp_path: Path, size: tuple[int, int]) -> None:
         rewritten(source, tmp_path / "c.mp4", encoder="av1")
 
 
-def test_an_odd_size_with_halved_colours_becomes_one_with_whole_colours(tmp_path: Path) -> None:
+def test_an_odd_size_with_subsampled_chroma_gets_full_chroma(tmp_path: Path) -> None:
     source = Made(moving(4, 63, 95), codec="mpeg4", options={"qscale": "2"}).write(tmp_path / "a.mp4")
     rewritten(source, tmp_path / "b.mp4")
     info = probe(tmp_path / "b.mp4")
@@ -127,7 +127,7 @@ def test_colour_tags_pixel_aspect_chapters_and_metadata_stay(tmp_path: Path) -> 
             assert [stream.type for stream in one.streams] == [stream.type for stream in other.streams]
 
 
-def test_attachments_stay_and_mp4_refuses_nothing_silently(tmp_path: Path) -> None:
+def test_attachments_stay_and_mp4_reports_leaving_them_out(tmp_path: Path) -> None:
     import av
 
     source = Made(moving(5), attachment=b"font" * 99).write(tmp_path / "a.mkv")
@@ -204,7 +204,7 @@ def test_reading_from_any_frame_gives_the_same_pixels(tmp_path: Path, begin: int
     assert all(np.array_equal(a.rgb, b.rgb) for a, b in zip(part, whole[begin:], strict=True))
 
 
-def test_only_what_changed_is_changed(tmp_path: Path) -> None:
+def test_only_changed_regions_are_written(tmp_path: Path) -> None:
     source = Made(moving(2, 64, 96)).write(tmp_path / "a.mp4")
     reader = ClipReader(probe(source))
     frame = next(reader.frames())
@@ -221,7 +221,7 @@ def test_only_what_changed_is_changed(tmp_path: Path) -> None:
     assert np.abs(shown[24:38, 36:58].astype(int) - (220, 60, 90)).max() <= 4
 
 
-def test_wrong_files_say_what_they_are(tmp_path: Path) -> None:
+def test_errors_on_wrong_files_say_what_they_are(tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("This is no clip. " * 50)
     (tmp_path / "empty.mp4").write_bytes(b"")
     (tmp_path / "picture.mp4").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(200))
@@ -237,7 +237,7 @@ def test_wrong_files_say_what_they_are(tmp_path: Path) -> None:
         probe(tmp_path)
 
 
-def test_a_truncated_clip_is_told_and_its_good_part_can_be_read(tmp_path: Path) -> None:
+def test_a_truncated_clip_is_reported_and_its_good_part_can_be_read(tmp_path: Path) -> None:
     whole = Made(moving(100, 192, 256), time_base=Fraction(1, 1000)).write(tmp_path / "a.mkv").read_bytes()
     (tmp_path / "cut.mkv").write_bytes(whole[: len(whole) // 2])
     reader = ClipReader(probe(tmp_path / "cut.mkv"))

@@ -1,4 +1,4 @@
-"""Containers whose time stamps, rates and searches are unusual."""
+"""Containers with unusual timestamps, frame rates and seeking."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ def written(
     between: int = 0,
     pix_fmt: str = "yuv420p",
 ) -> Path:
-    """Write a clip. pts: time stamps in `base`, where no frame is between others. last: the last frame's duration.
+    """Write a clip.
 
-    between: B-frames.
+    pts: timestamps in `base`, for streams without B-frames. last: duration of the last frame. between: most B-frames
+    in a row.
     """
     options = {"preset": "ultrafast"} if codec == "libx264" else {}
     with av.open(str(path), "w") as out:
@@ -51,8 +52,8 @@ def written(
     return path
 
 
-def assert_parts_are_as_read(path: Path, size: int) -> None:
-    """Every part of the clip has the frames that a reading of all of it gives."""
+def assert_parts_equal_a_full_read(path: Path, size: int) -> None:
+    """Assert that every part of the clip, read by itself, equals those frames of a full read."""
     reader = ClipReader(probe(path))
     whole, times = [frame.rgb for frame in reader.frames()], read_times(reader)
     for begin in range(0, len(whole), size):
@@ -64,18 +65,18 @@ def assert_parts_are_as_read(path: Path, size: int) -> None:
 
 @pytest.mark.parametrize(("name", "between"), [("a.ts", 3), ("a.avi", 3), ("a.flv", 3), ("a.mkv", 3)])
 def test_parts_can_be_read_from_any_frame(tmp_path: Path, name: str, between: int) -> None:
-    assert_parts_are_as_read(written(tmp_path / name, 100, between=between), 13)
+    assert_parts_equal_a_full_read(written(tmp_path / name, 100, between=between), 13)
 
 
-def test_frames_with_equal_time_stamps_are_read_alike_from_everywhere(tmp_path: Path) -> None:
+def test_frames_with_equal_timestamps_are_read_alike_from_any_start(tmp_path: Path) -> None:
     stamps = [40 * number for number in range(50)]
     stamps[24] = stamps[23]
     path = written(tmp_path / "a.mkv", 50, "mjpeg", Fraction(1, 1000), stamps, pix_fmt="yuvj420p")
-    assert_parts_are_as_read(path, 4)
+    assert_parts_equal_a_full_read(path, 4)
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
-def test_a_last_frame_that_is_held_is_no_damage(tmp_path: Path, name: str) -> None:
+def test_a_long_last_frame_is_not_taken_for_damage(tmp_path: Path, name: str) -> None:
     stamps = [33 * number for number in range(20)]
     path = written(tmp_path / name, 20, base=Fraction(1, 1000), pts=stamps, last=3000)
     info = probe(path)
@@ -84,11 +85,11 @@ def test_a_last_frame_that_is_held_is_no_damage(tmp_path: Path, name: str) -> No
     assert len(list(ClipReader(info).frames())) == 20
 
 
-def test_a_rate_that_the_container_does_not_say_is_measured(tmp_path: Path) -> None:
-    stamps = [33 * number + 7 * number % 11 for number in range(90)]  # as a camera gives them
+def test_a_rate_that_the_container_does_not_state_is_measured(tmp_path: Path) -> None:
+    stamps = [33 * number + 7 * number % 11 for number in range(90)]  # irregular, as from a camera
     path = written(tmp_path / "a.webm", 90, "libvpx", Fraction(1, 1000), stamps)
     content = path.read_bytes()
-    place = content.index(b"\x23\xe3\x83")  # DefaultDuration, which recordings by browsers do not have
+    place = content.index(b"\x23\xe3\x83")  # DefaultDuration, which browser recordings lack
     size = content[place + 3] & 0x7F
     void = bytes([0xEC, 0x80 | (2 + size)]) + bytes(2 + size)
     path.write_bytes(content[:place] + void + content[place + 4 + size :])
@@ -96,7 +97,7 @@ def test_a_rate_that_the_container_does_not_say_is_measured(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(("pix_fmt", "full"), [("yuv411p", False), ("yuv440p", False), ("bgr0", True)])
-def test_only_colours_without_a_range_of_their_own_are_full(tmp_path: Path, pix_fmt: str, full: bool) -> None:
+def test_only_rgb_is_taken_as_full_range_by_default(tmp_path: Path, pix_fmt: str, full: bool) -> None:
     path = written(tmp_path / "a.mkv", 2, "ffv1", pix_fmt=pix_fmt)
     assert Colours.of(probe(path)).full is full
 

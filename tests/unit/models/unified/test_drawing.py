@@ -10,7 +10,7 @@ from reliableswap.models.unified.drawing import draw_tokens, mask_loss, mask_sha
 from reliableswap.models.unified.generate import answer, caption_words, draw, padded, question_words
 
 
-def test_the_share_runs_from_all_to_none() -> None:
+def test_the_masked_share_falls_from_one_to_zero() -> None:
     assert mask_share(torch.tensor([0.0, 1.0])).tolist() == pytest.approx([1, 0], abs=1e-6)
 
 

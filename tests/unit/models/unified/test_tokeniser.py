@@ -74,7 +74,7 @@ def test_codes_move_to_the_vectors_they_stand_for() -> None:
     assert float(found.commitment) < 0.05
 
 
-def test_the_first_calls_pass_vectors_and_the_last_of_them_gives_the_codes() -> None:
+def test_warm_up_passes_vectors_through_and_then_initialises_the_codes() -> None:
     torch.manual_seed(0)
     quantiser = Quantiser(16, 2, warm_up=2).train()
     x = torch.randn(1, 2, 8, 8)
@@ -105,7 +105,7 @@ def test_codes_stay_out_of_training() -> None:
     assert torch.equal(before, quantiser.codes)
 
 
-def test_noise_takes_codes_of_another_picture() -> None:
+def test_noise_replaces_codes_by_those_of_another_picture() -> None:
     torch.manual_seed(0)
     quantiser = Quantiser(16, 4, noise=0.2).train()
     quantiser(torch.randn(8, 4, 8, 8))
@@ -120,7 +120,7 @@ def test_noise_takes_codes_of_another_picture() -> None:
     )
 
 
-def test_its_checksum_is_of_what_makes_tokens() -> None:
+def test_its_checksum_covers_encoder_and_codes_only() -> None:
     network = tiny_tokeniser()
     checksum = network.checksum()
     with torch.no_grad():
@@ -142,7 +142,7 @@ def test_the_shipped_transformer_names_the_shipped_tokens() -> None:
     assert config["tokeniser_checksum"] == tokeniser.checksum()
 
 
-def test_training_keeps_tokens_where_it_should() -> None:
+def test_training_keeps_tokens_if_asked() -> None:
     network = tiny_tokeniser()
     network.quantiser.noise = 0.2
     tokens, codes = network.encode(pictures(4)), network.quantiser.codes.clone()

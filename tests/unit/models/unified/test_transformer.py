@@ -1,4 +1,4 @@
-"""The transformer: who looks at whom, and its experts."""
+"""The transformer: which tokens attend to which, and its experts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ASK, DRAW = False, True
 
 
 def called(network: UnifiedTransformer, task: bool, **changed: Tensor) -> UnifiedOutput:
-    """The network's answer to two rows; the same ones but for what is changed."""
+    """The network's output for two fixed rows, with the inputs in `changed` replaced."""
     generator = torch.Generator().manual_seed(0)
     given: dict[str, Any] = {
         "words": torch.randint(4, 60, (2, 9), generator=generator),
@@ -71,12 +71,12 @@ def test_picture_tokens_see_each_other_and_the_caption() -> None:
         assert torch.allclose(before[1], after[1], atol=1e-6)  # the other row
 
 
-def test_captions_are_read_before_the_picture() -> None:
+def test_words_depend_on_the_picture_only_through_sequence_experts() -> None:
     network = tiny_transformer()
     for experts in network.sequence:
         for router in experts.routers:  # type: ignore[union-attr]
             torch.nn.init.normal_(router.weight)
-    # Sequence experts mix by the picture; without them, words know nothing of it.
+    # Sequence experts are weighted by the picture; without them, words do not depend on it.
     plain = tiny_transformer(sequence_experts=False)
     for one, same in ((plain, True), (network, False)):
         before, after = called(one, DRAW).words, called(one, DRAW, picture=picture_with(5)).words
@@ -100,7 +100,7 @@ def test_both_tasks_in_one_batch_are_as_each_alone() -> None:
     assert torch.allclose(mixed.words[1], called(network, ASK).words[1], atol=1e-5)
 
 
-def test_the_identity_counts_for_answers_only() -> None:
+def test_the_identity_affects_answers_only() -> None:
     network = tiny_transformer()
     other = torch.randn(2, 128, generator=torch.Generator().manual_seed(9))
     nobody = torch.zeros(2, dtype=torch.bool)
@@ -128,12 +128,12 @@ def test_the_default_has_at_most_fifteen_million_parameters() -> None:
     assert UnifiedTransformer(vocabulary()).parameter_count < 15e6
 
 
-def test_a_new_network_is_as_sure_of_every_token() -> None:
+def test_a_new_networks_probabilities_sum_to_about_one() -> None:
     total = called(tiny_transformer(), DRAW).picture.exp().sum(2)
     assert torch.allclose(total, torch.ones_like(total), atol=0.2)
 
 
-def test_the_balance_is_one_if_tokens_spread_and_the_count_if_not() -> None:
+def test_the_balance_is_one_for_evenly_used_experts_and_their_count_for_a_single_one() -> None:
     experts = TokenExperts(4, 8, experts=4, top_k=1)
     x = torch.eye(4).repeat(8, 1)
     with torch.no_grad():
@@ -144,7 +144,7 @@ def test_the_balance_is_one_if_tokens_spread_and_the_count_if_not() -> None:
 
 
 def test_every_weight_has_a_gradient_in_a_batch_of_one_task() -> None:
-    """Ranks exchange gradients, and wait for one that never comes."""
+    """Otherwise ranks would wait forever for a gradient that never comes."""
     network = tiny_transformer().train()
     rows = {"words": torch.ones(2, 5, dtype=torch.long), "picture": torch.zeros(2, 64, dtype=torch.long)}
     known = torch.zeros(2, dtype=torch.bool)

@@ -17,11 +17,11 @@ def test_words_become_numbers_and_come_back() -> None:
     assert min(numbers) >= len(MARKS)
 
 
-def test_what_is_not_known_is_said() -> None:
+def test_unknown_words_are_listed() -> None:
     assert unknown_words("a man with a hat", WORDS) == ["a", "a", "hat"]
     assert number_words("hat", WORDS) == [MARKS.index("<unknown>")]
 
 
-def test_nothing_is_written_after_the_end() -> None:
+def test_words_after_the_end_mark_are_dropped() -> None:
     man = number_words("man", WORDS)
     assert written([*man, MARKS.index("<end>"), *man], WORDS) == "man"

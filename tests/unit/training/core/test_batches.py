@@ -1,4 +1,4 @@
-"""Which samples come at a step, and the workers that make them."""
+"""Which samples each step gets, and the workers that make them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_later_start_neither_skips_nor_repeats_any() -> None:
     assert taken(2, 0, 1, pieces=3) == taken(0, 0, 1, pieces=3)[6:]
 
 
-def test_their_number_is_known() -> None:
+def test_the_number_of_batches_is_known() -> None:
     assert len(Positions(1, 3, 2, 0, 1, 4)) == len(taken(1, 0, 1, 4)) == 8
 
 
@@ -40,11 +40,11 @@ def _hangs(*_: object) -> None:
 
 @pytest.fixture
 def _two_threads_of_opencv() -> Iterator[None]:
-    """OpenCV has made threads, as it does when photos are read before a training."""
+    """Let OpenCV start threads, as when photos are read before a training."""
     before = cv2.getNumThreads()
     cv2.setNumThreads(2)
     cv2.warpAffine(np.zeros((3000, 3000, 3), np.uint8), np.eye(2, 3), (3000, 3000))
-    time.sleep(0.2)  # until they sleep: only then does a fork leave them so that they can't be stopped
+    time.sleep(0.2)  # until they sleep: only forking at that point leaves threads that can't be stopped
     handler = signal.signal(signal.SIGALRM, _hangs)
     signal.alarm(60)
     yield

@@ -18,7 +18,7 @@ from reliableswap.training.tasks.generator.settings import GeneratorSettings
 
 
 @dataclass
-class Some(RunSettings):
+class ExampleSettings(RunSettings):
     PRESETS: ClassVar = {"plain": {}, "wide": {"width": 64, "learning_rate": 0.5}}
 
     width: int = setting(8, "width of the network, 100 % of it")
@@ -26,8 +26,8 @@ class Some(RunSettings):
     start: Path | None = setting(None, "where to start")
 
 
-def parsed(*options: str) -> Some:
-    return parse_settings(Some, options, "train", "Train some.")
+def parsed(*options: str) -> ExampleSettings:
+    return parse_settings(ExampleSettings, options, "train", "Train some.")
 
 
 def printed_defaults(text: str) -> dict[str, str]:
@@ -77,8 +77,10 @@ def test_dashes_and_underscores_mean_the_same(flag: str) -> None:
     assert parsed(flag, "7").max_train_steps == parsed(f"{flag}=7").max_train_steps == 7
 
 
-def test_what_a_run_writes_repeats_it(tmp_path: Path) -> None:
-    mine = Some(output_dir=tmp_path, width=3, shape="square", start=tmp_path / "network", use_ema=False)
+def test_a_run_can_be_repeated_from_its_written_settings(tmp_path: Path) -> None:
+    mine = ExampleSettings(
+        output_dir=tmp_path, width=3, shape="square", start=tmp_path / "network", use_ema=False
+    )
     write_settings(tmp_path / "settings.yaml", mine)
     assert parsed("--config", str(tmp_path / "settings.yaml")) == mine
 
@@ -106,7 +108,7 @@ def test_a_bad_file_is_one_line(text: str, message: str, tmp_path: Path) -> None
 
 def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ReliableSwapError, match="can't be read as YAML"):
-        read_settings(tmp_path / "none.yaml", Some)
+        read_settings(tmp_path / "none.yaml", ExampleSettings)
 
 
 @pytest.mark.parametrize("options", [["--colour", "red"], ["--seed", "many"], ["--shape", "flat"]])

@@ -17,7 +17,7 @@ from reliableswap.training.core import mirror
 from reliableswap.training.core.state import POSITION_FILE, checkpoints
 from reliableswap.training.core.trainer import train
 
-URL = Path("memory://bucket/run")  # pathlib takes a slash away, as in the settings
+URL = Path("memory://bucket/run")  # pathlib removes one slash, as it does in the settings
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +33,7 @@ def run(output: Path, **more: Any) -> None:
 
 
 def another_machine() -> None:
-    """Forget what this machine has of the run."""
+    """Act as another machine: delete the local copy of the run."""
     shutil.rmtree(work_folder(URL))
 
 
@@ -41,9 +41,7 @@ def complete(remote: Path) -> list[str]:
     return sorted(path.parent.name for path in remote.glob(f"checkpoint-*/{POSITION_FILE}"))
 
 
-def test_a_run_lies_in_the_storage_and_goes_on_from_there_on_another_machine(
-    remote: Path, tmp_path: Path
-) -> None:
+def test_a_run_is_stored_remotely_and_resumes_on_another_machine(remote: Path, tmp_path: Path) -> None:
     run(tmp_path / "whole", max_train_steps=6)
     run(URL, max_train_steps=4, checkpointing_steps=2, checkpoints_total_limit=1)
     assert complete(remote) == ["checkpoint-0000004"]
@@ -108,7 +106,7 @@ def test_a_named_checkpoint_is_fetched_by_the_first_rank_of_a_machine(
     monkeypatch.setenv("LOCAL_RANK", "0")
     mirror.fetch_named(settings)
     assert (local / POSITION_FILE).is_file()
-    mirror.fetch_named(settings)  # it is here
+    mirror.fetch_named(settings)  # already here
 
 
 def test_a_checkpoint_that_can_not_be_fetched_is_one_line(

@@ -29,7 +29,7 @@ def two_weights() -> tuple[list[torch.nn.Parameter], list[torch.optim.Optimizer]
 
 @pytest.mark.parametrize("half", [False, True])
 def test_each_optimizer_is_clipped_and_unscaled_by_itself(half: bool) -> None:
-    """Accelerate's wrappers share one scaler and unscale the second optimizer's gradients twice."""
+    """Accelerate's wrappers share one scaler, and would unscale the second optimizer's gradients twice."""
     weights, optimizers = two_weights()
     scaler = torch.amp.GradScaler("cpu", init_scale=65536.0) if half else None
     for weight, gradient in zip(weights, ([0.1, 0.0, 0.0], [30.0, 40.0, 0.0]), strict=True):
@@ -41,7 +41,7 @@ def test_each_optimizer_is_clipped_and_unscaled_by_itself(half: bool) -> None:
     assert all(weight.grad is None for weight in weights)
 
 
-def test_an_overflow_in_fp16_costs_a_step_and_no_more() -> None:
+def test_an_overflow_in_fp16_skips_one_step_only() -> None:
     weights, optimizers = two_weights()
     scaler = torch.amp.GradScaler("cpu", init_scale=65536.0)
     stepper = Stepper(optimizers, 5.0, scaler)
@@ -72,7 +72,7 @@ def test_overflow_in_many_steps_in_a_row_stops_the_run() -> None:
         stepper.check()
 
 
-def test_without_a_scaler_the_first_one_stops_it_at_the_next_check() -> None:
+def test_without_a_scaler_the_first_overflow_stops_the_run_at_the_next_check() -> None:
     weights, optimizers = two_weights()
     stepper = Stepper(optimizers, 5.0, None)
     for step, (size, value) in enumerate(((1.0, 0.5), (HUGE, float("nan")), (1.0, 0.25)), start=7):
@@ -120,7 +120,7 @@ def test_the_discriminator_has_its_own_rate_and_no_weight_decay(tmp_path: Path) 
     groups = {name: one.param_groups for name, one in optimizers.items()}
     assert [group["lr"] for group in groups["discr_optimizer"]] == [0.25, 0.25]
     assert [group["weight_decay"] for group in groups["discr_optimizer"]] == [0, 0]
-    assert [group["weight_decay"] for group in groups["optimizer"]] == [0.1, 0]  # vectors have none
+    assert [group["weight_decay"] for group in groups["optimizer"]] == [0.1, 0]  # none for vectors
     assert all(p.ndim == 1 for p in groups["optimizer"][1]["params"])
 
 
@@ -133,7 +133,7 @@ def test_the_average_is_quick_at_first_and_copies_buffers() -> None:
         network.norm.running_mean.add_(5.0)
     average = make_average(network, averaged, 0.9, step=10)
     average.step(tensors_of(network))
-    assert torch.allclose(averaged.last.bias, before + 1 - 11 / 20)  # (1 + 10) / (10 + 10) is kept
+    assert torch.allclose(averaged.last.bias, before + 1 - 11 / 20)  # decay (1 + 10) / (10 + 10)
     assert torch.equal(averaged.norm.running_mean, network.norm.running_mean)
     later = make_average(network, averaged, 0.9, step=10_000)
     before = averaged.last.bias.detach().clone()

@@ -20,7 +20,7 @@ def saved(output: Path, step: int, name: str = "a") -> tuple[Path, dict[str, Any
     return save_checkpoint(output, step, state, position), position
 
 
-def test_latest_is_the_newest_and_none_starts_anew(tmp_path: Path) -> None:
+def test_latest_is_the_newest_checkpoint_or_none(tmp_path: Path) -> None:
     assert choose_checkpoint(tmp_path, "latest") is None
     saved(tmp_path, 9)
     _, position = saved(tmp_path, 10)
@@ -42,7 +42,7 @@ def test_a_fresh_run_never_goes_over_an_earlier_one(tmp_path: Path) -> None:
         choose_checkpoint(tmp_path, None)
 
 
-def test_a_checkpoint_of_another_version_is_said(tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_version_is_reported(tmp_path: Path) -> None:
     folder, _ = saved(tmp_path, 1)
     (folder / "position.json").write_text('{"step": 1, "scaler": null, "samples": {}}')
     with pytest.raises(ReliableSwapError, match="written by another version"):
@@ -93,7 +93,7 @@ def test_a_digest_follows_from_names_and_contents(tmp_path: Path) -> None:
     assert digest_of_files([one, two]) != before
 
 
-def test_a_digest_of_names_follows_from_names_and_sizes_wherever_the_folder_lies(tmp_path: Path) -> None:
+def test_a_digest_of_names_depends_on_names_and_sizes_but_not_on_the_folder(tmp_path: Path) -> None:
     def digest(place: str, name: str, data: bytes) -> str:
         file = tmp_path / place / name
         file.parent.mkdir(parents=True)

@@ -26,9 +26,7 @@ def test_a_tracker_that_is_not_installed_is_one_line(monkeypatch: pytest.MonkeyP
     assert find_tracker("auto") is None
 
 
-def test_means_leave_out_the_steps_that_overflow_cost(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_means_leave_out_steps_skipped_for_overflow(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "reliableswap")
     log = RunLog(Accelerator(cpu=True), toy_settings(tmp_path, logging_steps=3), 0)
     log.add(1, {"l1": torch.tensor(2.0)}, torch.ones(()))
@@ -40,7 +38,7 @@ def test_means_leave_out_the_steps_that_overflow_cost(
 
 
 def test_a_resumed_run_has_no_figures_of_later_steps(tmp_path: Path) -> None:
-    """A run validates more often than it saves, and is killed."""
+    """The run validated more often than it saved, and was killed."""
     train(toy_network(), ToyTask(), toy_settings(tmp_path, validation_steps=1, checkpointing_steps=2))
     shutil.rmtree(tmp_path / "checkpoint-0000004")
     with (tmp_path / "figures.jsonl").open("a") as log:

@@ -1,4 +1,4 @@
-"""Checkpoints: put back bit by bit, and whole whenever the process is killed."""
+"""Checkpoints: restored bit by bit, and complete whenever the process is killed."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Killed(BaseException):
 
 
 class Killer:
-    """Lets so many of the calls through that change the disk, then kills."""
+    """Lets `calls` calls that change the disk pass, then raises Killed."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, calls: int) -> None:
         self.left = calls
@@ -69,7 +69,7 @@ class Killer:
 
 
 def kill_after(calls: int, act: Callable[[], object]) -> bool:
-    """Whether `act` was killed after so many calls."""
+    """Run `act`, killing it after `calls` changes of the disk; return whether it was killed."""
     with pytest.MonkeyPatch.context() as patch:
         Killer(patch, calls)
         try:
@@ -104,7 +104,7 @@ def test_killed_between_any_two_calls_a_checkpoint_of_that_step_is_left(tmp_path
         value, name = value_in(left), read_position(left)["id"]
         assert (value, name) in ((1.0, "old"), (2.0, "new"))
         values.add(value)
-        save_checkpoint(output, 5, state_of(3.0), position(5))  # a later save clears up
+        save_checkpoint(output, 5, state_of(3.0), position(5))  # a later save cleans up
         assert sorted(p.name for p in output.iterdir()) == ["checkpoint-0000004", "checkpoint-0000005"]
         assert value_in(output / "checkpoint-0000004") == value
         shutil.rmtree(output)

@@ -100,12 +100,12 @@ def test_a_worker_reads_one_lane_of_each_folder(triplets: Path, ranks: int, work
     assert {lane for found in lanes.values() for lane in found} == set(range(ranks * workers))
 
 
-def test_one_folder_is_read_as_it_is(triplets: Path) -> None:
+def test_a_single_folder_is_read_in_its_own_order(triplets: Path) -> None:
     one = folders(triplets, 3, 2, (), count=1)
     assert [one.locate(i) for i in (0, 7, 10**9)] == [(one.datasets[0], i) for i in (0, 7, 10**9)]
 
 
-def test_all_ranks_take_a_round_from_one_folder_as_often_as_asked(triplets: Path) -> None:
+def test_all_ranks_read_one_folder_per_round_in_the_given_shares(triplets: Path) -> None:
     ranks = 3
     both = folders(triplets, ranks, 1)
     turns = np.array([[both.locate(i)[0] is both.datasets[0] for i in range(k, k + ranks * BATCH)]
@@ -114,7 +114,7 @@ def test_all_ranks_take_a_round_from_one_folder_as_often_as_asked(triplets: Path
     assert 0.65 < turns[:, 0].mean() < 0.85
 
 
-def test_any_round_can_be_asked_for_first() -> None:
+def test_rounds_can_be_computed_in_any_order() -> None:
     shares = np.array([0.5, 0.3, 0.2])
     in_order, out_of_order = FolderSchedule(shares, 1, 3), FolderSchedule(shares, 1, 3)
     rounds = range(9000)
@@ -169,7 +169,7 @@ def test_every_row_comes_with_and_without_a_truth(
 def with_split(
     triplets: Path, place: Path, split: Split, splits: Sequence[str] = ("train", "validation")
 ) -> Path:
-    """The triplets as a folder made with another split holds them."""
+    """Copy the triplets into a folder as if they had been made with this split."""
     (place / "data").mkdir(parents=True)
     rows = [row for path in shards_of(triplets, "*") for row in pq.read_table(path).to_pylist()]
     about = read_about(shards_of(triplets, "*")[0])
@@ -186,7 +186,9 @@ def people_of(folder: Path, split: str) -> set[str]:
 
 
 @pytest.mark.parametrize("first", [0, 1])
-def test_whom_any_folder_trains_on_validates_nothing(triplets: Path, tmp_path: Path, first: int) -> None:
+def test_people_in_any_folders_training_split_are_not_validated_on(
+    triplets: Path, tmp_path: Path, first: int
+) -> None:
     """More people are held out in one folder than in the other, which trains on some of them."""
     many = with_split(triplets, tmp_path / "many", Split(20, 80, 0))
     both = [triplets, many] if first == 0 else [many, triplets]
@@ -196,7 +198,7 @@ def test_whom_any_folder_trains_on_validates_nothing(triplets: Path, tmp_path: P
     assert not people_of(triplets, "validation") & {name for one in both for name in people_of(one, "train")}
 
 
-def test_no_row_of_people_whom_no_folder_trains_on_is_an_error(triplets: Path, tmp_path: Path) -> None:
+def test_validation_without_untrained_people_is_an_error(triplets: Path, tmp_path: Path) -> None:
     bare = with_split(triplets, tmp_path / "bare", Split(90, 10, 0), splits=["train"])
     with pytest.raises(
         ReliableSwapError, match=r"whom no folder trains on in .*bare \(split 90/10/0\).*--x 0"

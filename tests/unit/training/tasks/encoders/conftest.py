@@ -25,7 +25,7 @@ def in_training(name: str) -> bool:
 
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three people to learn from and two held out, with two photos each; one more photo shows nobody."""
+    """Two photos each of three training and two held-out people, and one photo without a face."""
     folder = tmp_path_factory.mktemp("faces")
     names = [f"person{i}" for i in range(200)]
     chosen = [n for n in names if in_training(n)][:3] + [n for n in names if not in_training(n)][:2]

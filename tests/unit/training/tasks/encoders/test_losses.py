@@ -42,7 +42,7 @@ def test_a_wider_angle_never_lowers_the_margin_loss() -> None:
     found = []
     for vector in vectors:
         loss = head(vector[None], torch.tensor([0]), 0.5)
-        # Of two people the loss is log(1 + exp(other - own)): the other's logit is known, so own's follows.
+        # With two people the loss is log(1 + exp(other - own)), and the other logit is known: solve for the own one.
         found.append(-4 * float(vector[1]) - float(torch.log(torch.expm1(loss.detach()))))
     assert (np.diff(found) < 0).all()
 
@@ -61,4 +61,4 @@ def test_people_with_one_photo_do_not_count_in_the_margin() -> None:
     assert float(head(vectors, torch.full((4,), -1), 0.5).detach()) == 0.0
     exact = F.normalize(head.centres.detach(), dim=1)[:1].requires_grad_()
     head(exact, torch.tensor([0]), 0.5).backward()
-    assert torch.isfinite(exact.grad).all()  # at an angle of zero the arc cosine has no slope
+    assert torch.isfinite(exact.grad).all()  # the slope of the arc cosine is infinite at an angle of zero

@@ -24,7 +24,7 @@ def command(kind: str, photos: Path, crops: Crops, teacher: Path, output: Path, 
 
 
 @pytest.mark.slow
-def test_identity_from_nothing_to_a_folder_that_loads(
+def test_training_an_identity_encoder_gives_a_folder_that_loads(
     photos: Path, crops: Crops, teacher: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -45,13 +45,13 @@ def test_identity_from_nothing_to_a_folder_that_loads(
 
 
 @pytest.mark.slow
-def test_fixer_from_nothing_to_a_folder_that_loads(
+def test_training_a_fixer_gives_a_folder_that_loads_and_repeats_exactly(
     photos: Path, crops: Crops, teacher: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     more = ("--embedding_size", "16")
     for name in ("out", "again"):
-        torch.manual_seed(len(name))  # what was drawn before says nothing
+        torch.manual_seed(len(name))  # earlier random draws must not matter
         assert main(command("fixer", photos, crops, teacher, tmp_path / name, *more)) == 0
     network, again = (FixerNet.from_pretrained(tmp_path / name) for name in ("out", "again"))
     assert network.embedding_size == 16

@@ -20,7 +20,7 @@ from reliableswap.training.tasks.encoders.teacher import teacher_features
 
 
 @pytest.mark.slow
-def test_the_teacher_is_asked_once(crops: Crops, teacher: Path, features: np.ndarray) -> None:
+def test_the_teachers_vectors_are_computed_once(crops: Crops, teacher: Path, features: np.ndarray) -> None:
     assert np.allclose(np.linalg.norm(features[crops.found], axis=1), 1, atol=1e-5)
     assert not features[~crops.found].any()
     (kept,) = crops.folder.glob("teacher-*.npy")
@@ -44,7 +44,7 @@ def test_samples_follow_from_seed_and_position(crops: Crops, features: np.ndarra
     assert drawn == {features[row].tobytes() for row in crops.rows(True)}  # all of them, and nobody held out
 
 
-def test_a_person_counts_by_the_root_of_their_photos(tmp_path: Path) -> None:
+def test_a_person_is_drawn_by_the_square_root_of_their_photo_count(tmp_path: Path) -> None:
     shown = [Shown("often", True, False)] * 16 + [Shown("once", True, False)]
     nothing = MappedRows([], np.zeros((17, 2), np.int64))
     pool = Pool(Crops(tmp_path, shown, np.ones(17, bool), nothing, ""), np.arange(17))
@@ -63,7 +63,7 @@ def test_a_clean_view_is_the_window_itself_and_others_are_not(rng: np.random.Gen
 
 
 def test_misaligned_views_stay_over_their_window() -> None:
-    """A bright spot in the middle of the fixer's window stays near the middle of what is seen of it."""
+    """A bright spot in the middle of the fixer's window stays near the middle of every view."""
     rows, columns = FIXER_WINDOW
     crop = np.zeros((CROP, CROP, 3), np.uint8)
     y, x = (rows.start + rows.stop - 1) / 2, (columns.start + columns.stop - 1) / 2
@@ -77,5 +77,5 @@ def test_misaligned_views_stay_over_their_window() -> None:
     assert 0.7 < np.std(moved, 0).mean() < 3.0
 
 
-def test_three_numbers() -> None:
+def test_three_numbers_are_parsed() -> None:
     assert three("0.485,0.456, 0.406", "mean") == (0.485, 0.456, 0.406)

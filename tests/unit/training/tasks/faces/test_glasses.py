@@ -57,7 +57,7 @@ def test_a_sample_follows_from_the_seed_and_its_number(triplets: Path) -> None:
     assert sum(bool(one[i]["worn"].any()) for i in range(12)) >= 8
 
 
-def test_losses_move_the_network_but_not_by_faces_that_wear_some(triplets: Path) -> None:
+def test_losses_move_the_network_but_ignore_faces_that_wear_glasses(triplets: Path) -> None:
     torch.manual_seed(0)
     task, network = GlassesTask(settings_for(triplets)), GlassesNet(channels=(4, 8))
     batch = default_collate([task.dataset[i] for i in range(4)])

@@ -22,7 +22,7 @@ def test_held_out_people_are_those_of_the_one_rule(photos: Path) -> None:
     assert not any(holds_out(name) for name in learnt)
 
 
-def test_a_photo_without_a_mesh_is_in_no_part(photos: Path) -> None:
+def test_a_photo_without_a_mesh_is_in_no_split(photos: Path) -> None:
     labels = label_photos(photos, photos, photos / "labels")
     row = labels.rows(training=True)[0]
     labels.meshes = labels.meshes.copy()
@@ -40,6 +40,6 @@ def test_the_key_follows_names_and_sizes_of_photos_and_teachers(photos: Path, tm
     (tmp_path / "facemesh_468.onnx").write_bytes(b"weights")
     assert labels_key(found, tmp_path) != key
     key = labels_key(found, tmp_path)
-    (tmp_path / "facemesh_attention_fp16.onnx").write_bytes(b"others")  # this one makes the meshes then
+    (tmp_path / "facemesh_attention_fp16.onnx").write_bytes(b"others")  # takes over as the teacher of meshes
     assert labels_key(found, tmp_path) != key
     assert [path.name for path in teacher_files(tmp_path)] == ["facemesh_attention_fp16.onnx"]

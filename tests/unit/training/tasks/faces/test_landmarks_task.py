@@ -18,7 +18,7 @@ UPPER, LOWER = [159, 386], [145, 374]
 
 @pytest.fixture
 def labels(photos: Path) -> Labels:
-    """All eyes are wide open, but those of one person to train on."""
+    """All eyes are wide open, except those of one training person."""
     found = label_photos(photos, photos, photos / "labels", workers=1)
     meshes, mirrored = found.meshes.copy(), found.mirrored.copy()
     shut = found.rows(training=True)[3]

@@ -40,8 +40,8 @@ from reliableswap.training.tasks.faces.visibility import (
 SHAPE = (192, 192)
 
 
-class Told(PartsKind):
-    """Finds the face that `support.blend_faces` knows, for all photos are of one person."""
+class KnownMesh(PartsKind):
+    """Returns the known mesh of `support.blend_faces`, since all photos show one person."""
 
     def _mesh(self, image: np.ndarray, central: bool) -> np.ndarray:
         return face(WOMAN)[1]
@@ -49,7 +49,7 @@ class Told(PartsKind):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`parsing`, six people with hair masks, three of them held out; `faces` without; `labels`, made already."""
+    """`parsing`: six people with hair masks, three of them held out; `faces`: without masks; `labels`: made already."""
     root = tmp_path_factory.mktemp("parts")
     names = [f"Some_Body{i}" for i in range(100)]
     kept = [name for name in names if holds_out(name)][:3]
@@ -63,7 +63,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Image.fromarray(hair).save(root / "parsing" / "lfw_hair" / f"{name}_0001.png")
     labelled = [p for p in list_photos(root / "parsing", ["lfw_hair"]) if p.path.suffix == ".jpg"]
     for part, photos in (("parsing", labelled), ("faces", list_photos(root / "faces"))):
-        RecordCache(root / "labels" / part, Told(root), photos).complete(Crew(Place(), 1))
+        RecordCache(root / "labels" / part, KnownMesh(root), photos).complete(Crew(Place(), 1))
     return root
 
 
@@ -81,7 +81,7 @@ def task_for(folder: Path, **values: object) -> VisibilityTask:
 
 
 def share(sets: np.ndarray, where: np.ndarray, classes: int) -> float:
-    """Of the pixels of a region, those that may be exactly these classes."""
+    """The share of a region's pixels whose set of possible classes is exactly `classes`."""
     return float((sets[where > 0] == classes).mean())
 
 
@@ -118,7 +118,7 @@ def test_numbers_of_fasseg_become_classes_and_unknown_numbers_any() -> None:
     assert share(sets, regions.lips(mesh, SHAPE), BIT["lips"]) > 0.5
 
 
-def test_a_photo_without_labels_names_skin_by_its_colour_and_nothing_beside_the_face() -> None:
+def test_a_photo_without_labels_labels_skin_by_colour_and_nothing_outside_the_face() -> None:
     for name in MESHES.keys() - {"about"}:
         picture, mesh = face(name)
         sets = of_photo(picture, mesh)
@@ -133,7 +133,7 @@ def members_of(sets: np.ndarray) -> np.ndarray:
     return members(torch.from_numpy(sets.astype(np.int32)).view(1, 1, -1))[0, :, 0].T.numpy()
 
 
-def test_people_are_told_by_the_names_of_the_sets() -> None:
+def test_people_are_identified_by_the_file_names_of_the_data_sets() -> None:
     for name, person in (
         ("Aaron_Sorkin_0002", "Aaron_Sorkin"),
         ("Test_-30_personne08144p0-30", "personne08"),

@@ -1,4 +1,4 @@
-"""CSCS' adaptions in a training: an adapter that learns, proxy identity losses, batches in turn."""
+"""The adaptions from CSCS in training: an adapter that learns, proxy identity losses, alternating batches."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_the_adapter_learns_and_the_frozen_encoder_judges(triplets: Path, encode
     assert all(torch.equal(value, task.frozen.state_dict()[name]) for name, value in frozen.items())
 
 
-def test_a_proxy_identity_counts_as_much_as_its_source_is_like_the_truth() -> None:
+def test_a_proxy_identity_is_weighted_by_its_sources_similarity_to_the_truth() -> None:
     truth = torch.tensor([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0], [1.0, 0.0]])
     source = torch.tensor([[1.0, 0.0], [0.6, 0.8], [-1.0, 0.0], [0.6, 0.8]], requires_grad=True)
     known = torch.tensor([1.0, 1.0, 1.0, 0.0])
@@ -81,7 +81,7 @@ def test_the_proxy_exponent_changes_the_identity_loss_of_truths_alone(triplets: 
     assert loss(4.0, "vanilla") == loss(0.0, "vanilla")
 
 
-def test_batches_come_in_turn_without_and_with_a_truth(triplets: Path, encoders: Path) -> None:
+def test_batches_alternate_between_samples_without_and_with_a_truth(triplets: Path, encoders: Path) -> None:
     task = task_for(settings_for(triplets, alternate=True, train_batch_size=3, validation_pairs=0), encoders)
     truths = np.array([float(task.samples[i]["has_truth"]) for i in range(12)]).reshape(4, 3)
     assert truths.tolist() == [[0.0] * 3, [1.0] * 3] * 2

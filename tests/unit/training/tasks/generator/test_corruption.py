@@ -13,7 +13,7 @@ from reliableswap.training.tasks.generator.corruption import CorruptionRates, co
 
 
 @pytest.mark.parametrize("kind", [one.name for one in dataclasses.fields(CorruptionRates)])
-def test_guidance_corruption_is_worse_and_the_given_stays(kind: str, rng: np.random.Generator) -> None:
+def test_corruption_degrades_a_copy_of_the_guidance(kind: str, rng: np.random.Generator) -> None:
     guidance = rng.uniform(-1, 1, (4, SIZE, SIZE)).astype(np.float32)
     guidance[3] = 1
     kept = guidance.copy()

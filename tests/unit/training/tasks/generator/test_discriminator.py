@@ -24,7 +24,7 @@ from reliableswap.models import PatchDiscriminator, ProjectedDiscriminator
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [PatchDiscriminator, ProjectedDiscriminator])
-def test_the_discriminator_learns_from_its_own_loss_and_teaches_nobody_else(
+def test_the_discriminators_loss_trains_the_discriminator_only(
     kind: type, triplets: Path, encoders: Path
 ) -> None:
     name = "patch" if kind is PatchDiscriminator else "projected"

@@ -84,7 +84,7 @@ def test_the_attribute_loss_moves_faceshifter_and_no_other_base_takes_it(
         task.losses(small_light(task), batch)
 
 
-def test_without_a_truth_the_face_is_free_and_only_the_background_is_held(
+def test_without_a_truth_the_pixel_loss_applies_to_the_background_only(
     triplets: Path, encoders: Path
 ) -> None:
     values = dict.fromkeys(EVERY_LOSS, 0.0) | {"l1_weight": 1.0}
@@ -107,9 +107,7 @@ def test_without_a_truth_the_face_is_free_and_only_the_background_is_held(
 
 
 @pytest.mark.slow
-def test_what_glasses_of_the_target_hide_is_no_matter_to_the_identity_losses(
-    triplets: Path, encoders: Path
-) -> None:
+def test_identity_losses_ignore_what_the_targets_glasses_hide(triplets: Path, encoders: Path) -> None:
     weights = {"identity_weight": 1.0, "lower_face_weight": 1.0, "identity_jitter": 0.0, "l1_weight": 1.0}
     only_cycle = {"supervision": "cycle", "vanilla_share": 0.0}
     names = ("identity", "lower_face")
@@ -134,14 +132,14 @@ def test_what_glasses_of_the_target_hide_is_no_matter_to_the_identity_losses(
         assert float(grad[1, :, 20:45, 10:54].abs().sum()) > 0
         assert (float(grad[0, :, 20:45, 10:54].abs().sum()) == 0) == bool(glasses)
         assert float(grad[0, :, 45:].abs().sum()) > 0
-        # The truth is asked for there all the same: whoever wants the glasses off gets a whole face.
+        # The pixel loss compares with the truth there all the same, so that taking glasses off leaves a whole face.
         (grad,) = torch.autograd.grad(result["l1"], image)
         assert (grad[0, :, 20:45, 10:54] != 0).float().mean() > 0.9
     assert found[0.0] != found[1.0]
 
 
 @pytest.mark.slow
-def test_what_is_painted_on_a_target_is_no_example_of_a_photo(triplets: Path, encoders: Path) -> None:
+def test_losses_compare_with_the_target_without_painted_glasses(triplets: Path, encoders: Path) -> None:
     values = EVERY_LOSS | {"cycle_weight": 0.0, "feature_matching_weight": 0.0}
     shares = dict.fromkeys(ALL_KINDS, 0.0) | {"vanilla_share": 1.0}
     task = task_for(settings_for(triplets, **values, **shares, painted_glasses=1.0), encoders)
@@ -159,7 +157,7 @@ def test_what_is_painted_on_a_target_is_no_example_of_a_photo(triplets: Path, en
 
     found = task.losses(Bare(), batch)
     for name in ("colour", "chroma", "mesh", "expression", "pose", "gaze"):
-        # The face itself, as it was before it was painted on; flat eyes have no pattern to be alike in.
+        # The face before the painting is right. The gaze loss is larger: flat eyes have no pattern to compare.
         assert float(found[name]) < (0.05 if name == "gaze" else 2e-3), name
     assert float(found["l1"]) < 0.01 * float(task.losses(network, batch)["l1"].detach())
     seen: list[Tensor] = []
@@ -223,7 +221,7 @@ def test_the_drawn_layer_is_compared_with_the_truth_by_itself(triplets: Path, en
     assert set(found) == {"drawn_truth"}
     assert float(found["drawn_truth"].detach()) > 0.001
     batch["truth"] = batch["target"].clone()
-    batch["guidance"][:, 3:] = 0.0  # without a truth, nothing is laid over the target
+    batch["guidance"][:, 3:] = 0.0  # for samples without a truth: no texture is laid over the target
     assert float(task.losses(LayeredAnswer(drawn=0.5), batch)["drawn_truth"]) < 1e-6
 
 
@@ -239,14 +237,14 @@ def test_colours_of_layers_are_those_of_the_texture_laid_over_the_target(
     batch = batch_of(task, range(3))
     batch["has_truth"][:] = 0.0
     network = LayeredAnswer(drawn=0.5)
-    assert float(task.losses(network, batch)["colour"].detach()) > 1e-3  # it answers with its target
+    assert float(task.losses(network, batch)["colour"].detach()) > 1e-3  # the network returns its target
     batch["guidance"][:, 3:] = 0.0
     batch["plain"] = batch["target"]
     assert float(task.losses(network, batch)["colour"].detach()) < 1e-6
 
 
 class LayeredAnswer(nn.Module):
-    """Answers with its target, and with the same weights of the layers everywhere."""
+    """Returns its target, with the same layer weights everywhere."""
 
     guidance_channels = 4
 
@@ -294,7 +292,7 @@ def test_coarse_pictures_share_pixel_and_identity_loss(triplets: Path, encoders:
         assert abs(values[0] - values[1]) > 1e-3
 
 
-def test_within_the_margin_a_face_is_alike_enough() -> None:
+def test_the_identity_loss_is_zero_within_its_margin() -> None:
     ours = torch.tensor([[1.0, 0.1], [1.0, 3.0]], requires_grad=True)
     theirs = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
     plain, spared = losses.identity_loss(ours, theirs), losses.identity_loss(ours, theirs, margin=0.1)

@@ -17,7 +17,7 @@ from reliableswap.errors import ReliableSwapError
 from reliableswap.models import GeneratorOutput, LightGenerator
 
 
-def test_a_network_that_copies_its_target_is_warned_of(triplets: Path, encoders: Path) -> None:
+def test_a_network_that_copies_its_target_causes_a_warning(triplets: Path, encoders: Path) -> None:
     task = task_for(settings_for(triplets), encoders)
 
     class Copy(LightGenerator):
@@ -43,7 +43,7 @@ def test_a_right_answer_counts_where_a_source_occurs_more_than_once(triplets: Pa
     assert len(torch.unique(sources, dim=0)) < 12
 
     class Sources(LightGenerator):
-        """Answers with the source where it swaps."""
+        """Returns the source for a swap, and the target otherwise."""
 
         def forward(self, target: Tensor, identity: Tensor, guidance: Tensor | None = None) -> Any:
             image = sources if len(target) == 12 else target
@@ -56,7 +56,7 @@ def test_a_right_answer_counts_where_a_source_occurs_more_than_once(triplets: Pa
 
 @pytest.fixture
 def no_validation(triplets: Path, tmp_path: Path) -> Path:
-    """The triplets without their validation split, as a small folder of photos gives them."""
+    """The triplets without their validation split, as made from a small folder of photos."""
     shutil.copytree(
         triplets / "data", tmp_path / "small" / "data", ignore=shutil.ignore_patterns("validation-*")
     )

@@ -53,7 +53,7 @@ def test_a_mesh_is_read_with_eyes_and_mouth_as_open_as_they_are(
     with torch.no_grad():
         mesh = mesh_reader(sample["target"][None])
     known = sample["mesh"] / (sample["mesh"][33] - sample["mesh"][263]).norm()
-    # The known mesh was found in the photo itself, at more pixels than these 64.
+    # The known mesh was found in the photo itself, at a higher resolution than these 64 px.
     assert torch.allclose(openings(mesh), openings(known[None]), atol=0.06)
 
 

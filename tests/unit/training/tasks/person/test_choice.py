@@ -1,4 +1,4 @@
-"""Which frames are kept, what they weigh, and levels, losses and warps."""
+"""Which frames are kept, their weights, and levels, losses and warps."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from reliableswap.training.tasks.person.warp import draw_jitter, draw_warp, plac
 def sighting(
     place: int, *, open_mouth: float = 0.0, sharpness: float = 0.4, covered: float = 0.0
 ) -> Sighting:
-    """A face from the front, its mouth as open as said."""
+    """A frontal face with the given opening of the mouth."""
     mesh = (100 * topology().canonical).astype(np.float32)
     mesh[topology().regions["inner_lips"], 1] += open_mouth * 20
     return Sighting(place, mesh, 150.0, sharpness, covered, (0.0, 0.0))
@@ -47,7 +47,7 @@ def test_few_frames_are_all_kept_even_if_all_are_covered() -> None:
     assert choose([sighting(i, covered=0.9) for i in range(3)], 8) == [0, 1, 2]
 
 
-def test_seldom_expressions_weigh_more() -> None:
+def test_rare_expressions_weigh_more() -> None:
     seen = [sighting(i, open_mouth=0.001 * i) for i in range(30)]
     seen.append(sighting(30, open_mouth=2.0))
     weights = weights_of(seen, 0.5)
@@ -114,7 +114,7 @@ def test_levels_by_time(tmp_path: Path, clock: Clock) -> None:
 
 @pytest.mark.parametrize("stop", [1, 4, 5, 7])
 def test_a_level_by_time_goes_on_where_it_was_saved(stop: int, tmp_path: Path, clock: Clock) -> None:
-    """Also where it was over before the next level had begun, and whatever has passed between the two starts."""
+    """Also if the level's time was up before the next level began, and however long the pause was."""
     settings = person_settings(tmp_path, growth="time", level_minutes=1.5)
     begun = LevelManager(settings, sides(16), 4)
     seen = sides_seen(begun, clock, range(stop))
@@ -126,7 +126,7 @@ def test_a_level_by_time_goes_on_where_it_was_saved(stop: int, tmp_path: Path, c
 
 
 def test_a_checkpoint_holds_the_time_since_the_last_batch(tmp_path: Path, clock: Clock) -> None:
-    """As of a validation."""
+    """Such as the time of a validation."""
     manager = LevelManager(person_settings(tmp_path, growth="time", level_minutes=1.5), sides(16), 4)
     sides_seen(manager, clock, range(2))
     clock.now += 45
@@ -155,7 +155,7 @@ def test_ssim_is_that_of_the_evaluation(rng: np.random.Generator) -> None:
 
 
 @pytest.mark.parametrize("side", [4, 8, 16, 32])
-def test_losses_are_zero_for_the_truth_and_blind_beside_the_mask(side: int) -> None:
+def test_losses_are_zero_for_the_truth_and_ignore_pixels_outside_the_mask(side: int) -> None:
     generator = torch.Generator().manual_seed(0)
     truth = torch.rand(2, 3, side, side, generator=generator) * 2 - 1
     mask = torch.zeros(2, 1, side, side)

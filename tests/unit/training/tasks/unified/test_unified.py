@@ -75,7 +75,7 @@ def test_every_face_comes_once_an_epoch() -> None:
     assert [other[i] for i in (9, 2)] == [seen[9], seen[2]]
 
 
-def test_wanted_words_are_the_answer_one_place_earlier(data: Path) -> None:
+def test_wanted_words_are_the_answer_shifted_by_one(data: Path) -> None:
     found = batch(samples(data, drawing_share=0.0, described_share=0.3, mirror=False))
     for words, wanted in zip(found["words"].tolist(), found["wanted"].tolist(), strict=True):
         start, end = words.index(MARKS.index("<answer>")), words.index(MARKS.index("<end>"))
@@ -161,7 +161,7 @@ def test_jitter_by_whole_pixels_keeps_them() -> None:
         for y in range(17):
             for x in range(17):
                 part = other[:, y : y + 16, x : x + 16]
-                # Colours are a gain for all and an offset a channel, and cut off at the ends.
+                # Colours change by one gain for all channels and an offset per channel, then they are clipped.
                 inside = one.abs() < 0.999
                 gain = one[inside].std() / part[inside].std()
                 fits.append((float((one - gain * part)[inside].std()), (y, x)))
@@ -192,7 +192,7 @@ def test_a_decoder_is_trained_alone(data: Path, tmp_path: Path, monkeypatch: pyt
         assert not torch.allclose(made.decode(tokens), start.decode(tokens), atol=1e-4)
 
 
-def test_the_discriminator_comes_in_little_by_little(data: Path, tmp_path: Path) -> None:
+def test_the_discriminators_weight_ramps_up(data: Path, tmp_path: Path) -> None:
     task = TokeniserTask(tokeniser_settings(data, tmp_path, discr_start_step=2, discr_ramp_steps=4))
     shares = []
     for step in range(7):
@@ -248,7 +248,7 @@ def test_both_trainings_go_on_exactly(data: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_it_learns_to_see_glasses(data: Path, tmp_path: Path) -> None:
-    """With tokens that show them, answers become right where the majority answer is wrong."""
+    """Given tokens that show glasses, answers become right even where the most frequent answer is wrong."""
     faces = read_rows(data, "train")
     worn = np.array([one["glasses"] == "glasses" for one in faces.attributes])
     tokens = np.repeat(np.where(worn, 3, 5).astype(np.int16)[:, None, None, None], 2, 1).repeat(64, 3)
@@ -272,7 +272,7 @@ def test_it_learns_to_see_glasses(data: Path, tmp_path: Path) -> None:
     assert float(loss) < 0.15
 
 
-def test_wrong_settings_are_named() -> None:
+def test_errors_on_wrong_settings_name_them() -> None:
     with pytest.raises(ReliableSwapError, match="--width is 30"):
         UnifiedSettings(width=30, heads=4)
     with pytest.raises(ReliableSwapError, match="--top_k is 9"):
