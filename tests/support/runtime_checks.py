@@ -1,4 +1,4 @@
-"""Networks that OpenVINO and ONNX Runtime run: torch's answers, of the weights as they are, and no telemetry."""
+"""Networks on OpenVINO and ONNX Runtime give torch's outputs, follow changes of the weights, and send no telemetry."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ LIBRARIES = {"openvino": openvino.library, "onnx": onnx.library}
 
 
 def tiny_glasses() -> GlassesNet:
-    """Always the same: what was converted for one test is in the cache for the next."""
+    """A network that is always the same, so that a later test finds its conversion in the cache."""
     torch.manual_seed(0)
     return GlassesNet(channels=(4, 8)).eval()
 
 
 def exact(device: str, network: Network) -> Runtime:
-    """The network on that device in float32, whatever this processor has."""
+    """The network on that device in float32, even if this CPU supports bfloat16."""
     return openvino.OpenVino(network, "float32") if device == "openvino" else onnx.OnnxRuntime(network)
 
 
@@ -87,7 +87,7 @@ def test_a_layered_generator_is_compiled_once_for_all_sizes(device: str) -> None
         runtime(target, identity[:, :7], guidance)
 
 
-# tests/unit/runtime/test_export.py exports every class by the exporter that the device onnx has, too.
+# Only for OpenVINO: tests/unit/runtime/test_export.py tests every class with the exporter that the device onnx uses.
 @pytest.mark.parametrize(
     ("build", "size"),
     [
@@ -114,7 +114,7 @@ def test_openvino_runs_other_generators_as_torch_does(
 @pytest.mark.parametrize(
     ("build", "shape"),
     [
-        # Of the networks that ship: the whole swap below finds their conversions in the cache.
+        # Networks that ship, so that the whole swap below finds their conversions in the cache.
         (lambda: FixerNet.from_pretrained(bundled("fixer")).float(), (3, 56, 56)),
         (lambda: MeshNet.from_pretrained(bundled("landmarks")).float(), (3, 128, 128)),
         (tiny_glasses, (3, 64, 128)),
@@ -263,5 +263,5 @@ def test_the_filters_encoder() -> None:
     found = fast(crops)
     assert found.shape == (3, IdentityEncoder.from_pretrained(bundled("identity")).embedding_size)
     assert (found * by_torch(crops)).sum(1).min() > 0.98
-    # One face's vector does not depend on which others are asked for with it.
+    # A face's vector does not depend on the other faces of its batch.
     assert np.array_equal(found[1:2], fast(crops[1:2]))
