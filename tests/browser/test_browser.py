@@ -150,7 +150,7 @@ def test_the_figure_ends_in_the_real_photo(browser: Browser, page: gr.Blocks) ->
     tab.close()
 
 
-# The visible controls for which a screen reader has no name.
+# The visible controls without a name for screen readers.
 NAMELESS = """
 () => [...document.querySelectorAll("button, input, textarea, select, [role=slider], [role=tab]")]
   .filter((it) => it.offsetParent !== null && it.getAttribute("aria-hidden") !== "true" && it.type !== "file")
@@ -217,7 +217,7 @@ def test_a_refusal_is_a_quiet_notice_and_one_face_can_be_left_alone(
     expect(notice).to_have_attribute("role", "status")  # read out without interrupting
     expect(tab.page.locator("#slider img")).to_have_count(0)
 
-    monkeypatch.undo()  # the page works on
+    monkeypatch.undo()  # the page still works
     tab.page.locator("#face-0 input").click()
     tab.page.get_by_role("option", name="Leave alone").click()
     tab.page.locator("#swap").click()

@@ -1,4 +1,4 @@
-"""Two ranks, launched by torchrun: one gradient, one checkpoint, one error."""
+"""Two ranks, launched by torchrun, share gradients, checkpoints and errors."""
 
 from __future__ import annotations
 
@@ -20,14 +20,13 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory: pytest.TempPathFactory, triplets: Path, encoders: Path) -> Path:
-    """The folder in which two ranks have gone through all scenarios."""
+    """The folder in which two ranks ran all scenarios."""
     folder = tmp_path_factory.mktemp("ranks")
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", rank_scenarios.__file__]
     tests = Path(__file__).parents[1]
     environment = {k: v for k, v in os.environ.items() if k != "ACCELERATE_USE_CPU"}
-    environment["FORK_LAUNCHED"] = (
-        "1"  # Accelerate then keeps the process group at the end of a run, for the next one
-    )
+    # Make Accelerate keep the process group at the end of a run, for the next run.
+    environment["FORK_LAUNCHED"] = "1"
     environment |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": f"{tests.parent}{os.pathsep}{tests}"}
     done = subprocess.run(
         [sys.executable, *launch, str(folder), str(triplets), str(encoders)],

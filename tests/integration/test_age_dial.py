@@ -54,7 +54,7 @@ def test_what_is_the_targets_does_not_age(pipe: ReliableSwapPipeline) -> None:
 
 
 class Looks:
-    """An age network that finds photos adult, and swapped faces as old as it is told."""
+    """Make the age network take photos for adults, and swapped faces for the given ages."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, probe: float, years: float) -> None:
         adult = AgeEstimate(40.0, 40.0)
@@ -73,9 +73,8 @@ def test_a_result_that_looks_too_young_is_refused(
         RefusedError, match=r"10 years younger the face in .* looks 24, and results look 25 or older"
     ):
         pipe(source, target, engine="blend", age=-10)
-    report = pipe(
-        source, target, engine="blend", age=10
-    ).report  # a face that looks young by itself may get older
+    # A face that looks young by itself may be made older.
+    report = pipe(source, target, engine="blend", age=10).report
     assert report.faces[0].apparent_age == 24
     Looks(monkeypatch, 12.0, 40.0)
     with pytest.raises(RefusedError, match=r"after a change of \+10 years, the face in .* under 18"):

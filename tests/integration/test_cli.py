@@ -1,4 +1,4 @@
-"""The command: what it prints where, its exit statuses, and hostile files through the front door."""
+"""The command: what it prints where, its exit statuses, and how it treats hostile files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from reliableswap.provenance.seal import seal
 
 @pytest.fixture(autouse=True, scope="module")
 def _one_pipeline(pipe: ReliableSwapPipeline) -> Iterator[None]:
-    """The networks are read once for all commands of this file; a cold start has a test of its own."""
+    """Load the networks once for all commands of this file; a test of its own covers the cold start."""
     patch = pytest.MonkeyPatch()
     patch.setattr(ReliableSwapPipeline, "bundled", classmethod(lambda cls, **_: pipe))
     yield
@@ -200,7 +200,7 @@ def test_hostile_files_end_in_one_clear_line(
     printed = capfd.readouterr()
     assert "Traceback" not in printed.err
     assert printed.err.count("\n") == 1
-    assert status == 2  # not one of these pictures shows a face
+    assert status == 2  # none of these pictures shows a face
     assert (case.message if case.outcome == "error" else "no face found in") in printed.err
 
 
@@ -241,7 +241,7 @@ def test_convert_is_reached_and_its_errors_are_one_line(
 
 @pytest.mark.slow
 def test_a_cold_swap_of_two_portraits_takes_seconds_not_minutes(tmp_path: Path) -> None:
-    """The goal is 4 s on two free cores; shared ones vary, so here only a hang would fail."""
+    """The goal is 4 s on two idle cores. Shared machines vary, so this test fails only if the swap hangs."""
     out = tmp_path / "out.jpg"
     started = time.perf_counter()
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""The bundled networks that describe and draw: what they say of people, and whether drawings show faces."""
+"""The bundled networks that describe and draw: what they say about people, and whether drawings show faces."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The red team's list: ways to get around the gates, each tried on the doors of the library.
+"""Red-team tests: ways to get around the gates, each tried at the library's entry points.
 
-No real nudity and no child is in any picture. Tests say what the networks answer, by their public methods, and see what
-becomes of it; docs/safety.md lists what was tried and what gets through.
+No picture shows nudity or a child. Tests patch the public methods of the gates' networks to return given answers, and
+check the consequences; docs/safety.md lists what was tried and what gets through.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def alice(pipe: ReliableSwapPipeline) -> Person:
 
 @pytest.fixture
 def young(monkeypatch: pytest.MonkeyPatch) -> Refuse:
-    """young(test): faces for which the test is true count as a minor's."""
+    """young(test): make the gate take faces for which `test` is true for a minor's."""
 
     def say(test: Callable[[Any], bool]) -> None:
         def estimate(nets: AgeNets, seen: Any) -> AgeEstimate:
@@ -52,7 +52,7 @@ def young(monkeypatch: pytest.MonkeyPatch) -> Refuse:
 
 @pytest.fixture
 def nude(monkeypatch: pytest.MonkeyPatch) -> Refuse:
-    """nude(test): pictures for which the test is true count as nude."""
+    """nude(test): make the gate take pictures for which `test` is true for nudity."""
 
     def say(test: Callable[[np.ndarray], bool]) -> None:
         monkeypatch.setattr(NudityNet, "score", lambda net, pixels: 0.99 if test(pixels) else 0.01)

@@ -1,4 +1,4 @@
-"""Folders and the Hub: variants, shards, revisions, uploads, and errors that are quick and say what to do."""
+"""Folders and the Hub: variants, shards, revisions, uploads, and errors that come quickly and say what to do."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_offline_says_so_at_once(load: Any, monkeypatch: pytest.MonkeyPatch, tmp
     start = time.perf_counter()
     with pytest.raises(WeightsError, match=r"someone/nothing.*offline.*HF_HUB_OFFLINE") as caught:
         load("someone/nothing", cache_dir=tmp_path)
-    assert time.perf_counter() - start < 3  # whoever asks the Hub tries for longer
+    assert time.perf_counter() - start < 3  # a request to the Hub would be retried for longer
     assert "\n" not in str(caught.value)
 
 

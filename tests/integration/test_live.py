@@ -27,7 +27,7 @@ def labelled(pixels: np.ndarray) -> np.ndarray:
 
 
 def inside(pixels: np.ndarray) -> np.ndarray:
-    """Where the label is."""
+    """The pixels where the label is."""
     x0, y0, x1, y1 = FrameLabel(*pixels.shape[:2]).box
     return pixels[y0:y1, x0:x1].astype(int)
 

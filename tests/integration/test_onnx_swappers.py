@@ -1,4 +1,4 @@
-"""A pipeline whose generator and encoder are others' ONNX files: called, marked, saved and loaded as any other."""
+"""A pipeline with third-party ONNX files as generator and encoder: called, marked, saved and loaded like any other."""
 
 from __future__ import annotations
 

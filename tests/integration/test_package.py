@@ -1,4 +1,4 @@
-"""The package as a whole: what importing loads, what installing brings, and rules that hold for every file."""
+"""The package as a whole: what importing loads, what installing includes, and rules for every file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SOURCES = sorted((ROOT / "reliableswap").rglob("*.py"))
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
-# What extras bring. A swap must do without all of it.
+# Packages from extras. A swap must work without them.
 EXTRAS = (
     "accelerate", "av", "dlib", "gradio", "insightface", "matplotlib", "openpeople",
     "openvino", "pyarrow", "tyro",
@@ -32,7 +32,7 @@ def python(code: str) -> str:
 
 
 def test_importing_the_package_is_quick() -> None:
-    # Of the processor, which other processes of tests keep busy.
+    # CPU time, because other test processes keep the cores busy.
     code = "import time; start = time.process_time(); import reliableswap; print(time.process_time() - start)"
     assert min(float(python(code)) for _ in range(3)) < 0.3
 

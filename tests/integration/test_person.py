@@ -1,4 +1,4 @@
-"""People with a decoder of their own: from clips to frames, a training, and swaps of photos and clips."""
+"""Trained people, with a decoder each: from clips to frames, a training, and swaps of photos and clips."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_a_clip_takes_a_name(trained: Path, tmp_path: Path, capsys: pytest.Captu
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[PersonSettings, list[Frames]]:
-    """Frames of a clip with two people, of whom the second is wanted, and of a folder with a stranger's photo."""
+    """Frames of the second of two people in a clip, and of a folder that includes a stranger's photo."""
     folder = tmp_path_factory.mktemp("found")
     clip = Made(scene([Actor(2, walking(80, 110, 16)), Actor(5, still(230))], 16)).write(folder / "clip.mp4")
     photos = folder / "photos"

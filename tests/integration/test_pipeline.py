@@ -1,4 +1,4 @@
-"""The whole swap with the bundled networks, on people who do not exist."""
+"""The whole swap with the bundled networks, on generated people."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_a_huge_face_is_worked_on_smaller_and_comes_back_in_its_place(
         return region
 
     monkeypatch.setattr(Subject, "around", classmethod(watched))
-    monkeypatch.setattr(subject, "LARGEST", 330.0)  # of about 420
+    monkeypatch.setattr(subject, "LARGEST", 330.0)  # too large: the faces have 319 and 295 px
     smaller = np.asarray(pipe(source, target, engine=engine).images[0]).astype(int)
     assert all(max(shape) < 330 * (1 + 2 * subject.MARGIN) + 3 for shape in worked_on)
     changed = (whole != target).any(2)
@@ -219,7 +219,7 @@ def test_in_bfloat16_it_loads_and_swaps_and_is_not_saved(tmp_path: Path) -> None
     half.save_pretrained(tmp_path / "half")
     assert ReliableSwapPipeline.from_pretrained(tmp_path / "half").generator is not None
     index = (tmp_path / "half" / "model_index.json").read_text()
-    assert "_name_or_path" not in index  # a folder of this machine
+    assert "_name_or_path" not in index  # it would name a folder of this machine
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     ReliableSwapPipeline.bundled()
@@ -264,10 +264,8 @@ def test_a_pipeline_with_a_generator_saves_loads_and_swaps_the_same(
     assert one.report.engine == "neural"
     assert np.array_equal(np.asarray(one.images[0]), np.asarray(two.images[0]))
     entry = two.report.faces[0]
-    for cosine in (
-        entry.identity_before,
-        entry.identity_after,
-    ):  # of an untrained encoder: only there, not telling
+    # The encoder is untrained, so the cosines exist but mean nothing.
+    for cosine in (entry.identity_before, entry.identity_after):
         assert cosine is not None
         assert -1.001 <= cosine <= 1.001
     changed = (np.asarray(two.images[0]) != portrait(2)).any(2)

@@ -1,4 +1,4 @@
-"""A pipeline's components are what runs: replaced, changed, moved, compiled and saved ones."""
+"""A pipeline runs its current components, also once these were replaced, changed, moved, compiled or saved."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_weights_that_change_in_place_are_what_runs(pipe: ReliableSwapPipeline) 
 
 
 def adapted(pipe: ReliableSwapPipeline, join: str, scale: float) -> LightGenerator:
-    """The pipeline's generator with an adapter, whose answer is as long as `scale`."""
+    """The pipeline's generator with an adapter whose output has the length `scale`."""
     assert pipe.generator is not None
     assert pipe.identity is not None
     config = {name: value for name, value in pipe.generator.config.items() if not name.startswith("_")}
@@ -71,11 +71,11 @@ def test_an_adapter_swaps_and_is_saved_with_its_generator(pipe: ReliableSwapPipe
     before = swapped(pipe)
     person = pipe.prepare(portrait(1, 200))
     pipe.generator = adapted(pipe, "add", 0.0)
-    assert np.array_equal(swapped(pipe), before)  # at its start it changes nothing
+    assert np.array_equal(swapped(pipe), before)  # an untrained adapter changes nothing
     pipe.generator = adapted(pipe, "add", 0.6)
     after = swapped(pipe)
     assert np.abs(after.astype(int) - before).max() > 8
-    # A person that was prepared for another generator is asked again.
+    # A person who was prepared for another generator is encoded again.
     assert np.array_equal(pipe(person, portrait(2, 200)).pictures[0].pixels, after)
     pipe.save_pretrained(tmp_path)
     again = ReliableSwapPipeline.from_pretrained(tmp_path)
@@ -110,7 +110,9 @@ def test_an_encoder_whose_weights_change_is_checked(pipe: ReliableSwapPipeline) 
 @pytest.mark.slow
 def test_moving_keeps_what_was_checked(pipe: ReliableSwapPipeline) -> None:
     before = swapped(pipe)
-    pipe.to(torch.bfloat16)  # the encoders' checksums are not those that were trained with any more
+    pipe.to(
+        torch.bfloat16
+    )  # the encoders' checksums no longer match those that the generator was trained with
     pipe.to(torch.float64)
     assert np.abs(swapped(pipe).astype(int) - before).mean() < 2
 
@@ -150,7 +152,7 @@ def test_a_compiled_generator_is_called_as_it_is(pipe: ReliableSwapPipeline) -> 
 
 @pytest.mark.slow
 def test_a_component_with_an_offload_hook_is_called_itself(pipe: ReliableSwapPipeline) -> None:
-    """enable_model_cpu_offload lays such hooks over forward; a folded copy would pass them by."""
+    """enable_model_cpu_offload wraps such hooks around forward; a folded copy would bypass them."""
     from accelerate.hooks import ModelHook, add_hook_to_module
 
     calls: list[str] = []

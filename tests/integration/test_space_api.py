@@ -1,4 +1,4 @@
-"""The Space's API: right answers, consent, clear errors, documentation."""
+"""The Space's API: correct answers, consent, clear errors, documentation."""
 
 from __future__ import annotations
 
@@ -43,15 +43,14 @@ def test_a_result_is_marked_noted_and_reported(client: Client, pictures: list[st
 def test_each_face_gets_the_source_it_is_mapped_to(client: Client, pictures: list[str], couple: str) -> None:
     _, faces = client.predict(target=handle_file(couple), api_name="/faces")
     assert [face["index"] for face in faces] == [0, 1]
-    assert faces[0]["box"][0] > 240 > faces[1]["box"][2]  # the largest first, and it is the right one
+    assert faces[0]["box"][0] > 240 > faces[1]["box"][2]  # the largest first, which is on the right
 
     path, report = swap(client, pictures[:2], couple, faces="0=1, 1=0")
     assert [face["source"] for face in report["faces"]] == ["2.png", "1.png"]
     only, report = swap(client, pictures[:2], couple, faces="1=1")
     assert [face["swapped"] for face in report["faces"]] == [False, True]
-    assert (
-        np.abs(pixels(only)[:280, 260:].astype(int) - pixels(couple)[:280, 260:]).mean() < 2
-    )  # the watermark
+    # Only the watermark differs.
+    assert np.abs(pixels(only)[:280, 260:].astype(int) - pixels(couple)[:280, 260:]).mean() < 2
     assert not np.array_equal(pixels(path)[:280, 260:], pixels(couple)[:280, 260:])
 
 
@@ -74,7 +73,7 @@ def test_parts_and_age_change_the_result_and_are_reported(client: Client, pictur
     plain, _ = swap(client, pictures[:1], pictures[1])
     path, report = swap(client, pictures[:1], pictures[1], attributes="brows=target, glasses=target", age=12)
     (face,) = report["faces"]
-    assert face["attributes"] == {"brows": "target"}  # glasses always are
+    assert face["attributes"] == {"brows": "target"}  # glasses are the target's anyway
     assert face["age"] == 12
     assert 25 < face["apparent_age"] < 90
     assert np.abs(pixels(path).astype(int) - pixels(plain)).mean() > 0.2

@@ -1,4 +1,4 @@
-"""The page with trained people, whose tiny decoders draw noise."""
+"""The page with trained people, whose tiny decoders output noise."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ STRENGTHS = (1.0, 0.5, 1.0, 1.0, 1.0)
 
 @pytest.fixture(scope="module")
 def worker(pipe: ReliableSwapPipeline, tmp_path_factory: pytest.TempPathFactory) -> Worker:
-    """A pipeline of its own, with the people that the environment names."""
+    """A worker with a pipeline of its own, and with the people that the environment names."""
     folder = tmp_path_factory.mktemp("people")
     tiny_people(pipe).save_pretrained(folder)
     with pytest.MonkeyPatch.context() as patch:
@@ -62,7 +62,7 @@ def person_choices(page: gr.Blocks) -> list[gr.Dropdown]:
 
 
 def parameters(client: Client, endpoint: str) -> dict[str, bool]:
-    """The endpoint's parameters, and whether they may be left out."""
+    """The endpoint's parameters, and whether each may be left out."""
     facts: Any = client.view_api(return_format="dict", print_info=False)
     told = facts["named_endpoints"][endpoint]["parameters"]
     return {one["parameter_name"]: one["parameter_has_default"] for one in told}

@@ -1,4 +1,4 @@
-"""The gates in the Space: no endpoint goes around them, and what is recorded."""
+"""The gates in the Space: no endpoint bypasses them, and the consent is recorded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Verify: what Python, the command line and a chain of edits say about files."""
+"""Verify: what Python and the command line report about files, also after a chain of edits."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_a_screenshot_is_recognised_by_its_pixels(sealed: Path, tmp_path: Path) 
 
 
 def test_a_watermark_of_another_record_is_said(sealed: Path, tmp_path: Path) -> None:
-    """Metadata moved onto another marked picture."""
+    """The metadata was copied to another marked picture."""
     with Image.open(seal(picture(), tmp_path / "other.png", Record())) as other:
         other.save(tmp_path / "moved.jpg", xmp=Image.open(sealed).info["xmp"], quality=95)
     found = reliableswap.verify(tmp_path / "moved.jpg")
@@ -193,7 +193,7 @@ def test_the_bundled_networks_are_those_that_were_signed() -> None:
 
 
 def test_arrays_in_and_files_out(pipe: reliableswap.ReliableSwapPipeline, tmp_path: Path) -> None:
-    """A target without a file is named by the checksum of its pixels."""
+    """A target that is not a file is identified by the checksum of its pixels."""
     target = portrait(2, 256)
     found = reliableswap.verify(pipe(portrait(1, 256), target).save(tmp_path / "out.png"))
     assert found.manifest.statement["target"]["of"] == "pixels"

@@ -1,4 +1,4 @@
-"""The VisibilityNet as a component: what it says covers a face stays, and it is moved, saved and replaced."""
+"""The VisibilityNet as a component: what it says covers a face is kept, and it is moved, saved and replaced."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def pipe() -> ReliableSwapPipeline:
 
 @pytest.fixture
 def any_face_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Networks that call every pixel by one class see no eyes."""
+    """Accept every face: networks that give all pixels the same class see no eyes."""
     monkeypatch.setattr("reliableswap.swap.subject.LEAST_FEATURES", 0.0)
 
 
 def sees_only(name: str) -> VisibilityNet:
-    """A network that calls every pixel by that class."""
+    """A network that gives every pixel the class `name`."""
     network = VisibilityNet(widths=(4, 4, 8, 8), deep=8).eval()
     torch.nn.init.zeros_(network.last.weight)
     with torch.no_grad():
@@ -69,7 +69,7 @@ def test_what_hides_the_source_is_no_texture(pipe: ReliableSwapPipeline, any_fac
     inside = networks["skin"].strict_covers.on(networks["skin"].shape)[1] > 0.95
     assert inside.mean() > 0.05
     assert networks["skin"].strict_covers.on(networks["skin"].shape)[0][inside].max() < 0.05
-    # Not quite all: what is dark on the lower face may be a beard.
+    # Not quite all: dark parts of the lower face may be a beard.
     assert (networks["front"].strict_covers.on(networks["front"].shape)[0][inside] > 0.9).mean() > 0.9
     crop = networks["front"].covers_in_crop(128, "arcface_128").on((128, 128))[0]
     assert crop[50:70, 50:78].min() > 0.95
@@ -94,7 +94,7 @@ def test_without_one_covers_are_judged_by_colour(pipe: ReliableSwapPipeline, any
 
 
 class Misled:
-    """Finds the faces that there are, and reads the meshes of those with the given numbers on the background."""
+    """An analyser that finds the real faces, but puts the meshes of those with the given numbers on the background."""
 
     name = "misled"
 

@@ -1,4 +1,4 @@
-"""Measuring methods whose answers are known."""
+"""Measuring methods whose results are known in advance."""
 
 from __future__ import annotations
 

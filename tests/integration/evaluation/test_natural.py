@@ -1,4 +1,4 @@
-"""`told from photos` and refusals, from photos to the report."""
+"""The figures "told from photos" and refusals, from photos to the report."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ KEYS = [f"told_{kind}_{network}" for kind in ("whole", "patches", "patch") for n
 
 
 class Edges(Viewer):
-    """Quick features: how strong edges are, and the colour."""
+    """Fast features: brightness and the strength of edges."""
 
     def __init__(self) -> None:
         pass
@@ -55,7 +55,7 @@ class Edges(Viewer):
 
 
 class Blurred:
-    """A blurred target; every tenth pair is refused."""
+    """A method that blurs the target; every tenth person is refused."""
 
     name, control = "blurred", False
 
@@ -106,7 +106,7 @@ def test_nodes_measure_the_same(crowd: Path, found: Evaluation) -> None:
 def test_blurred_faces_are_told_and_unchanged_ones_are_not(found: Evaluation) -> None:
     unchanged, recompressed, blurred = (method.estimates for method in found.methods)
     for key in KEYS:
-        # Of 18 photos the area is by chance a little beside 0.5.
+        # With 18 photos, the AUC differs a little from 0.5 by chance.
         assert unchanged[key].low <= 0.55
         assert unchanged[key].high >= 0.45
         assert unchanged[key].value < blurred[key].value - 0.2

@@ -1,4 +1,4 @@
-"""Videos: frames by number, and what only videos have, identity variance and flicker."""
+"""Videos: frames by number, and the figures of videos only, identity variance and flicker."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def test_what_waits_is_noticed(wait: Callable[[Tensor], Any]) -> None:
 
 @pytest.fixture
 def trainer(triplets: Path, encoders: Path, tmp_path: Path) -> Trainer:
-    """A generator with every loss, a discriminator, and everything that a sample may have."""
+    """A trainer with every loss, a discriminator, and every option of the samples."""
     settings = settings_for(
         triplets, **EVERY_LOSS, **ALL_KINDS, output_dir=tmp_path, fixer=encoders / "fixer", occluded=0.5, light=0.5,
         painted_glasses=0.5, validation_pairs=0, proxy_beta=1.0,

@@ -1,4 +1,4 @@
-"""The loop on a toy: its default path, exact resume, and what it leaves."""
+"""The training loop on a toy task: its defaults, exact resume, and what it leaves."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from reliableswap.training.core.trainer import train
 
 @pytest.fixture(autouse=True)
 def fresh_accelerate() -> Iterator[None]:
-    """Accelerate keeps the first precision of a process."""
+    """Reset Accelerate, which keeps the first precision that a process asks for."""
     AcceleratorState._reset_state(reset_partial_state=True)
     yield
     AcceleratorState._reset_state(reset_partial_state=True)
@@ -151,7 +151,7 @@ def test_losses_that_are_not_finite_stop_the_run(tmp_path: Path) -> None:
 
 def test_fewer_processes_than_launched_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Lonely:
-        """What Accelerate gives when it overlooked the launcher."""
+        """The Accelerator of a process that did not notice the launcher."""
 
         num_processes = 1
 
