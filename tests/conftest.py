@@ -61,7 +61,7 @@ def _one_thread() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _no_wait_for_the_disk() -> Iterator[None]:
+def _no_fsync() -> Iterator[None]:
     """Skip fsync: it takes up to 20 ms, and only a power cut would show the difference."""
     patch = pytest.MonkeyPatch()
     patch.setattr(os, "fsync", os.fstat)  # like fsync, fails for a descriptor that is not open
@@ -95,7 +95,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 
 
 @pytest.fixture(autouse=True)
-def _small_numbers_stay() -> Iterator[None]:
+def _restore_denormal_numbers() -> Iterator[None]:
     """Stop flushing denormal numbers to zero: a training run turns it on for the whole process."""
     import torch
 
@@ -104,7 +104,7 @@ def _small_numbers_stay() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _log_levels_stay() -> Iterator[None]:
+def _reset_log_level() -> Iterator[None]:
     """Reset the log level: a training run on a rank other than 0 raises it to WARNING for the whole process."""
     yield
     logging.getLogger("reliableswap").setLevel(logging.NOTSET)

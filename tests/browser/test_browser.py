@@ -95,7 +95,7 @@ def test_parts_stay_the_targets_and_the_face_gets_older(browser: Browser, page: 
     tab.close()
 
 
-def test_own_pictures_come_and_go(browser: Browser, page: gr.Blocks, tmp_path: Path) -> None:
+def test_own_pictures_can_be_added_and_removed(browser: Browser, page: gr.Blocks, tmp_path: Path) -> None:
     tab = Tab(browser, page, WIDE)
     photos = []
     for number in (1, 2, 4):
@@ -190,7 +190,9 @@ def test_a_phone_shows_every_tab_whole_and_every_control_has_a_name(
     tab.close()
 
 
-def test_a_full_storage_is_told(browser: Browser, page: gr.Blocks, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_storage_is_reported(
+    browser: Browser, page: gr.Blocks, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tab = Tab(browser, page, WIDE)
     monkeypatch.setattr(files.shared_storage(), "quota", 0)
     monkeypatch.setattr(files.shared_storage(), "in_use_seconds", 1e9)

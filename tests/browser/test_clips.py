@@ -174,7 +174,7 @@ def test_a_cancelled_clip_leaves_nothing(
     tab.close()
 
 
-def test_text_that_is_named_like_a_clip_is_told(browser: Browser, page: gr.Blocks, tmp_path: Path) -> None:
+def test_a_text_file_named_like_a_clip_is_reported(browser: Browser, page: gr.Blocks, tmp_path: Path) -> None:
     text = tmp_path / "notes.mp4"
     text.write_text("This is no clip.\n" * 100)
     tab = Tab(browser, page, WIDE)
@@ -223,7 +223,7 @@ def shown(tab: Tab) -> np.ndarray | None:
     return decode_frame(address)
 
 
-def test_the_webcam_comes_back_with_another_face(webcam: Browser, page: gr.Blocks, source: Path) -> None:
+def test_the_face_in_the_webcam_picture_is_swapped(webcam: Browser, page: gr.Blocks, source: Path) -> None:
     tab = Tab(webcam, page, WIDE)
     start_webcam(tab, source)
     expect(tab.page.locator("#live-words")).to_contain_text("please confirm", timeout=LONG)

@@ -73,13 +73,13 @@ def test_a_rank_without_the_checkpoint_stops_all_with_one_error(ranks: Path) -> 
     assert "checkpoint-0000001 is missing on this machine, and rank 0 resumes from it" in first
 
 
-def test_rank_0_chooses_whatever_the_others_hold(ranks: Path) -> None:
+def test_rank_0_alone_chooses_the_checkpoint(ranks: Path) -> None:
     assert outcomes(ranks, "with_a_newer_checkpoint") == ["done", "done"]
     folder = ranks / "with_a_newer_checkpoint" / "disk0"
     assert [path.name for path in checkpoints(folder)] == ["checkpoint-0000001", "checkpoint-0000004"]
 
 
-def test_a_rank_with_another_checkpoint_of_that_name_stops_all(ranks: Path) -> None:
+def test_a_different_checkpoint_of_the_same_name_stops_all_ranks(ranks: Path) -> None:
     first, second = outcomes(ranks, "with_another_checkpoint_of_that_name")
     assert first == second
     assert "rank 1" in first
@@ -93,7 +93,7 @@ def test_ranks_with_different_settings_stop_at_once(ranks: Path) -> None:
     assert not (ranks / "with_other_settings" / "run").exists()
 
 
-def test_rank_0s_clock_says_when_a_level_is_over(ranks: Path) -> None:
+def test_rank_0s_clock_decides_when_a_level_ends(ranks: Path) -> None:
     assert outcomes(ranks, "levels_by_time") == ["done", "done"]
     first, second = (
         json.loads((ranks / "levels_by_time" / f"sides-{rank}.json").read_text()) for rank in range(2)

@@ -73,7 +73,7 @@ def test_a_target_keeps_its_beard_where_the_source_has_none(pipe: ReliableSwapPi
 
 
 @pytest.mark.slow
-def test_a_sources_beard_goes_on_below_the_jaw(pipe: ReliableSwapPipeline) -> None:
+def test_the_sources_beard_continues_below_the_jaw(pipe: ReliableSwapPipeline) -> None:
     shaven, bearded = portrait(10, 480), portrait(SOURCE, 480)
     mesh = pipe.find(shaven)[0].mesh
     width = regions.face_width(mesh)

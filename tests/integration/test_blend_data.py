@@ -145,7 +145,7 @@ def test_help_prints_the_defaults_that_run(capsys: pytest.CaptureFixture[str]) -
         (("--flat_folders", "x"), "names x, but there are no photos"),
     ],
 )
-def test_what_is_missing_is_one_line(
+def test_missing_inputs_are_one_line_errors(
     photos: Path, tmp_path: Path, more: tuple[str, ...], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(command(photos, tmp_path, *more)) == 2

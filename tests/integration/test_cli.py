@@ -148,7 +148,7 @@ def test_faces_lists_and_draws_without_claiming_ai(
         (["faces", "missing.jpg"], "missing.jpg"),
     ],
 )
-def test_what_can_not_be_done_is_said_in_one_line(
+def test_impossible_requests_are_one_line_errors(
     arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
@@ -180,7 +180,7 @@ def test_a_missing_pipeline_or_device_is_one_line(
 
 
 @pytest.mark.parametrize("amount", ["inf", "nan", "0", "-3"])
-def test_a_limit_that_is_none_is_refused(amount: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_limits_are_refused(amount: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         run("faces", "a.jpg", "--max-megapixels", amount)
     assert "megapixels above 0" in capsys.readouterr().err

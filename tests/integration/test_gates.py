@@ -105,7 +105,7 @@ def test_a_person_of_several_photos_with_one_young_face(
 @pytest.mark.parametrize(
     "options", [{"faces": [0]}, {"engine": "blend"}, {"return_dict": False}, {"likeness": 0.0}]
 )
-def test_no_option_of_the_call_goes_around(
+def test_no_option_of_the_call_bypasses_the_gates(
     pipe: ReliableSwapPipeline, alice: Person, photo: np.ndarray, nude: Refuse, options: dict[str, Any]
 ) -> None:
     nude(lambda pixels: True)
@@ -113,7 +113,7 @@ def test_no_option_of_the_call_goes_around(
         pipe(alice, photo, consent="Everybody agreed.", **options)
 
 
-def test_the_mapping_from_faces_to_sources(
+def test_sources_in_a_mapping_are_checked(
     pipe: ReliableSwapPipeline, photo: np.ndarray, young: Refuse
 ) -> None:
     young(lambda seen: len(seen.pixels) > SIDE)
@@ -161,7 +161,7 @@ def test_another_encoder_or_none_changes_nothing(alice: Person, photo: np.ndarra
             other(portrait(2, SIDE), photo, engine="blend")
 
 
-def test_an_estimate_is_of_the_prepared_face_not_of_its_name(
+def test_ages_are_estimated_from_the_faces_not_by_the_name(
     pipe: ReliableSwapPipeline, alice: Person, photo: np.ndarray, young: Refuse
 ) -> None:
     bob = pipe.prepare(portrait(1, SIDE))

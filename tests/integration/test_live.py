@@ -65,7 +65,7 @@ def test_frames_without_a_face_are_marked_too(pipe: ReliableSwapPipeline) -> Non
     live.close()
 
 
-def test_a_frame_of_another_size_goes_on(pipe: ReliableSwapPipeline) -> None:
+def test_the_frame_size_may_change(pipe: ReliableSwapPipeline) -> None:
     live = LiveSwap(pipe, portrait(2), engine="blend", consent=SAID)
     (frame,) = scene([Actor(1, still(160))], 1)
     assert live(frame, 0.0).swapped

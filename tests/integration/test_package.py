@@ -45,7 +45,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 
 
 @pytest.mark.slow
-def test_what_an_exported_folder_swaps_with_does_without_torch() -> None:
+def test_modules_that_exported_folders_use_do_not_import_torch() -> None:
     code = """
 import importlib, pkgutil, sys
 for room in ("geometry", "imaging", "media", "provenance", "faces", "swap", "safety"):
@@ -121,7 +121,7 @@ def test_pickles_are_read_by_convert_alone() -> None:
             assert all("weights_only=True" in call for call in calls)
 
 
-def test_nothing_names_a_path_of_one_machine() -> None:
+def test_no_file_names_a_machine_specific_path() -> None:
     for path in [*SOURCES, *(ROOT / "tests").rglob("*.py"), *DOCUMENTS]:
         if path.name != "test_package.py":
             assert not re.search(r"/(home|root|work)/\w", path.read_text()), path

@@ -33,7 +33,7 @@ def swapped(pipe: ReliableSwapPipeline) -> np.ndarray:
 
 
 @pytest.mark.slow
-def test_a_replaced_detector_finds_the_faces(pipe: ReliableSwapPipeline) -> None:
+def test_a_replaced_detector_is_used(pipe: ReliableSwapPipeline) -> None:
     torch.manual_seed(0)
     pipe.detector = FaceDetector()  # untrained: it finds nothing
     with pytest.raises(NoFaceError):
@@ -41,7 +41,7 @@ def test_a_replaced_detector_finds_the_faces(pipe: ReliableSwapPipeline) -> None
 
 
 @pytest.mark.slow
-def test_weights_that_change_in_place_are_what_runs(pipe: ReliableSwapPipeline) -> None:
+def test_weights_changed_in_place_take_effect(pipe: ReliableSwapPipeline) -> None:
     assert pipe.generator is not None
     before = swapped(pipe)
     with torch.no_grad():
@@ -108,7 +108,7 @@ def test_an_encoder_whose_weights_change_is_checked(pipe: ReliableSwapPipeline) 
 
 
 @pytest.mark.slow
-def test_moving_keeps_what_was_checked(pipe: ReliableSwapPipeline) -> None:
+def test_moving_does_not_repeat_the_encoder_check(pipe: ReliableSwapPipeline) -> None:
     before = swapped(pipe)
     pipe.to(
         torch.bfloat16
@@ -118,7 +118,7 @@ def test_moving_keeps_what_was_checked(pipe: ReliableSwapPipeline) -> None:
 
 
 @pytest.mark.slow
-def test_glasses_that_the_component_does_not_know_are_not_kept(pipe: ReliableSwapPipeline) -> None:
+def test_glasses_are_kept_only_with_the_glasses_network(pipe: ReliableSwapPipeline) -> None:
     assert isinstance(pipe.glasses, GlassesNet)
     worn = blend_faces.painted_glasses(*blend_faces.face(blend_faces.WOMAN, 320))
     kept = pipe(portrait(3, 200), worn, engine="blend").pictures[0].pixels
@@ -151,7 +151,7 @@ def test_a_compiled_generator_is_called_as_it_is(pipe: ReliableSwapPipeline) -> 
 
 
 @pytest.mark.slow
-def test_a_component_with_an_offload_hook_is_called_itself(pipe: ReliableSwapPipeline) -> None:
+def test_components_with_offload_hooks_are_called_not_folded_copies(pipe: ReliableSwapPipeline) -> None:
     """enable_model_cpu_offload wraps such hooks around forward; a folded copy would bypass them."""
     from accelerate.hooks import ModelHook, add_hook_to_module
 

@@ -70,7 +70,7 @@ def nodes(cluster: Any) -> Any:
 
 
 @contextmanager
-def a_node_dies(cluster: Any, done: Callable[[], int]) -> Iterator[list[int]]:
+def kill_a_node_after(cluster: Any, done: Callable[[], int]) -> Iterator[list[int]]:
     """Kill a node as soon as `done` returns more than 0, and add that number to the list."""
     done_then: list[int] = []
 
@@ -126,7 +126,7 @@ def test_a_maker_stays_loaded_and_works_in_the_caller_s_folder(
     assert sum(map(len, calls.values())) == 8
 
 
-def test_what_was_begun_is_stopped(nodes: Any, tmp_path: Path) -> None:
+def test_closing_stops_started_units(nodes: Any, tmp_path: Path) -> None:
     made = RayCluster(nodes.address)(partial(slow_file, tmp_path), [0.0, 30.0, 31.0, 32.0])
     assert next(made) == 0.0
     made.close()
@@ -142,7 +142,7 @@ def slow_file(folder: Path, seconds: float) -> float:
 def test_triplets(nodes: Any, bucket: Path, made: Path, people: tuple[Path, partial[Known]]) -> None:
     output = bucket / "triplets"
     executor = RayCluster(nodes.address)
-    with a_node_dies(nodes, lambda: len(list(output.glob("data/*.parquet")))) as made_then:
+    with kill_a_node_after(nodes, lambda: len(list(output.glob("data/*.parquet")))) as made_then:
         report = make_triplets(
             people[0], output, SETTINGS, analyser=people[1], executor=executor, progress=False
         )
@@ -162,7 +162,7 @@ def test_batch(nodes: Any, tmp_path: Path) -> None:
     here, there = tmp_path / "here", tmp_path / "there"
     assert main(["batch", str(listed), "-o", str(here)]) == 1
     command = ["batch", str(listed), "-o", str(there), "--executor", "ray", "--address", nodes.address]
-    with a_node_dies(nodes, lambda: len(list(there.glob("*.png")))) as made_then:
+    with kill_a_node_after(nodes, lambda: len(list(there.glob("*.png")))) as made_then:
         assert main(command) == 1
     assert 0 < made_then[0] < 6
     assert batch_report(there) == batch_report(here)
@@ -201,7 +201,7 @@ def test_evaluation(nodes: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert main([*command, "--keep", "kept", "-o", "here"]) == 0
     ray = ["--executor", "ray", "--address", nodes.address]
     there = Path("kept-there/bundled-blend")
-    with a_node_dies(nodes, lambda: len(list(there.glob("*.png")))) as made_then:
+    with kill_a_node_after(nodes, lambda: len(list(there.glob("*.png")))) as made_then:
         assert main([*command, *ray, "--keep", "kept-there", "-o", "there"]) == 0
     assert 0 < made_then[0] < len(list(there.glob("*.png")))
     assert without_times(Path("there")) == without_times(Path("here"))
@@ -239,7 +239,7 @@ def test_a_clip(nodes: Any, tmp_path: Path, pipe: ReliableSwapPipeline) -> None:
     shutil.copytree(here.with_name("here.mp4.parts"), parts)
     *_, alone = pipe.video(person(2), clip, here, **given)
     on_cluster = Nodes(RayCluster(nodes.address), ReliableSwapPipeline.bundled)
-    with a_node_dies(nodes, lambda: len(list(parts.glob("0*.mkv")))) as made_then:
+    with kill_a_node_after(nodes, lambda: len(list(parts.glob("0*.mkv")))) as made_then:
         *_, spread = pipe.video(person(2), clip, there, nodes=on_cluster, **given)
     assert 0 < made_then[0] < 4
     for frame, other in zip(pictures(here), pictures(there), strict=True):

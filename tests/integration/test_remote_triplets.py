@@ -52,7 +52,7 @@ def test_a_run_to_memory_and_a_training_from_it(
     fsspec.filesystem("memory").store.clear()
 
 
-def test_a_name_that_is_no_folder_is_asked_for_on_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_without_a_folder_is_looked_up_on_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
     class Hub:

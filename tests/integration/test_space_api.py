@@ -88,7 +88,7 @@ def test_without_consent_nothing_is_made(client: Client, pictures: list[str], ag
         client.predict(a=a, b=b, agreed=agreed, api_name="/triplets")
 
 
-def test_consent_has_to_be_said(client: Client, pictures: list[str]) -> None:
+def test_consent_has_no_default(client: Client, pictures: list[str]) -> None:
     parameters = client.view_api(return_format="dict")["named_endpoints"]["/swap"]["parameters"]
     (agreed,) = [one for one in parameters if one["parameter_name"] == "agreed"]
     assert not agreed["parameter_has_default"]
@@ -151,7 +151,7 @@ def assert_clear(error: BaseException) -> None:
 
 
 @pytest.mark.slow
-def test_clients_at_once_each_get_their_own_answer(
+def test_concurrent_clients_each_get_their_own_answer(
     page: gr.Blocks, pipe: ReliableSwapPipeline, pictures: list[str], tmp_path: Path
 ) -> None:
     targets = []

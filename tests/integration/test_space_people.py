@@ -99,7 +99,7 @@ def test_the_page_follows_the_choice(worker: Worker) -> None:
         show_person(worker, "carol", None)
 
 
-def test_an_example_leaves_the_person(worker: Worker) -> None:
+def test_loading_an_example_keeps_the_chosen_person(worker: Worker) -> None:
     event: Any = SimpleNamespace(index=0)
     _, _, face, other, *_ = load_example("alice", event)
     assert face.choices == other.choices == [("Leave alone", LEAVE_ALONE), ("alice", 0)]
@@ -119,7 +119,7 @@ def test_a_face_is_swapped_by_name(caller: Client, pictures: list[str]) -> None:
     assert mark.details["consent"] == consent.STATEMENT
 
 
-def test_what_a_caller_gets_wrong_is_told(caller: Client, pictures: list[str]) -> None:
+def test_invalid_calls_are_reported(caller: Client, pictures: list[str]) -> None:
     photo = handle_file(pictures[1])
     for options, said in (
         ({"person": "carol"}, "no decoder of 'carol'; there are those of alice, bob"),

@@ -57,7 +57,7 @@ def test_the_address_of_an_uploaded_file_is_that_file(page: gr.Blocks, pictures:
 
 
 @pytest.mark.parametrize("way", ["gradio_api/run/swap", "gradio_api/api/swap"])
-def test_nobody_gets_past_the_queue(page: gr.Blocks, way: str) -> None:
+def test_the_queue_cannot_be_bypassed(page: gr.Blocks, way: str) -> None:
     answer = httpx.post(f"{page.local_url}{way}", json={"data": [None] * 12})
     assert answer.status_code == 404, answer.text
 

@@ -108,9 +108,7 @@ def test_ranks_share_the_work_and_change_nothing(
 
 
 @pytest.mark.slow
-def test_killed_and_started_again_it_goes_on(
-    made: Path, people: tuple[Path, partial[Known]], tmp_path: Path
-) -> None:
+def test_a_killed_run_resumes(made: Path, people: tuple[Path, partial[Known]], tmp_path: Path) -> None:
     work = partial(make_triplets, people[0], tmp_path, SETTINGS, analyser=people[1], progress=False)
     child = multiprocessing.get_context("spawn").Process(target=work)
     child.start()
@@ -168,7 +166,7 @@ def test_the_marks_tell_synthetic_pictures_from_photos(made: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_split_without_triplets_is_told_at_the_end(
+def test_a_split_without_triplets_is_reported_at_the_end(
     people: tuple[Path, partial[Known]], made: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = dataclasses.replace(SETTINGS, pairs=3, split=Split(90, 5, 5))
@@ -189,7 +187,7 @@ def test_a_split_without_triplets_is_told_at_the_end(
 
 
 @pytest.mark.slow
-def test_shards_that_are_written_leave_the_memory(
+def test_written_shards_are_freed_from_memory(
     people: tuple[Path, partial[Known]], made: Path, tmp_path: Path
 ) -> None:
     settings = dataclasses.replace(SETTINGS, pairs=10, shard_pairs=2, split=Split(1, 0, 0))
@@ -228,7 +226,7 @@ class Hiding:
 
 
 @pytest.mark.slow
-def test_a_photo_that_can_not_be_read_for_a_while_is_not_lost(
+def test_a_temporarily_unreadable_photo_is_not_lost(
     people: tuple[Path, partial[Known]], made: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(people[0], tmp_path / "photos")

@@ -66,7 +66,7 @@ def test_a_swap_states_what_went_in(pipe: reliableswap.ReliableSwapPipeline, tmp
     assert chain.agree
 
 
-def test_the_words_and_the_status(
+def test_the_text_and_the_exit_status(
     sealed: Path, plain: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     status, text = told(capsys, sealed)
@@ -109,7 +109,7 @@ def test_a_trusted_signer(
         reliableswap.verify(sealed, anchors=tmp_path / "missing.pem")
 
 
-def test_a_changed_picture_is_said_to_be_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_changed_picture_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     content = bytearray(seal(picture(), tmp_path / "a.tif", Record()).read_bytes())
     content[2000] ^= 1
     (tmp_path / "a.tif").write_bytes(content)
@@ -126,7 +126,7 @@ def test_a_screenshot_is_recognised_by_its_pixels(sealed: Path, tmp_path: Path) 
     assert found.made_here
 
 
-def test_a_watermark_of_another_record_is_said(sealed: Path, tmp_path: Path) -> None:
+def test_a_watermark_of_another_record_is_reported(sealed: Path, tmp_path: Path) -> None:
     """The metadata was copied to another marked picture."""
     with Image.open(seal(picture(), tmp_path / "other.png", Record())) as other:
         other.save(tmp_path / "moved.jpg", xmp=Image.open(sealed).info["xmp"], quality=95)
@@ -142,7 +142,7 @@ def test_a_clip_without_marks(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "No mark was found." in text
 
 
-def test_a_truncated_picture_tells_what_is_left(sealed: Path, tmp_path: Path) -> None:
+def test_a_truncated_picture_is_verified_as_far_as_possible(sealed: Path, tmp_path: Path) -> None:
     (tmp_path / "cut.jpg").write_bytes(sealed.read_bytes()[:-2000])
     found = reliableswap.verify(tmp_path / "cut.jpg")
     assert found.mark is not None

@@ -76,7 +76,7 @@ def test_people_are_listed_and_swapped(
     assert "exists already" in capsys.readouterr().err
 
 
-def test_a_renamed_text_is_one_line_of_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_renamed_text_file_is_a_one_line_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "notes.mp4").write_text("Not a clip.\n" * 40)
     assert main(["faces", str(tmp_path / "notes.mp4")]) == 2
     said = capsys.readouterr().err.strip()
@@ -84,6 +84,6 @@ def test_a_renamed_text_is_one_line_of_error(tmp_path: Path, capsys: pytest.Capt
     assert "\n" not in said
 
 
-def test_a_part_without_frames_is_told(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_part_without_frames_is_reported(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["faces", str(clip), "--start", "900"]) == 2
     assert "has no frame between start and end; choose another part" in capsys.readouterr().err

@@ -24,7 +24,7 @@ def pipe() -> ReliableSwapPipeline:
 
 
 @pytest.fixture
-def any_face_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def accept_every_face(monkeypatch: pytest.MonkeyPatch) -> None:
     """Accept every face: networks that give all pixels the same class see no eyes."""
     monkeypatch.setattr("reliableswap.swap.subject.LEAST_FEATURES", 0.0)
 
@@ -48,7 +48,7 @@ def change(pipe: ReliableSwapPipeline, engine: str) -> np.ndarray:
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["blend", "neural"])
 def test_what_hides_the_target_stays_in_front_of_the_new_face(
-    pipe: ReliableSwapPipeline, any_face_is_read: None, engine: str
+    pipe: ReliableSwapPipeline, accept_every_face: None, engine: str
 ) -> None:
     face = pipe.find(portrait(2, 260))[0]
     x0, y0, x1, y1 = face.box.astype(int)
@@ -61,7 +61,9 @@ def test_what_hides_the_target_stays_in_front_of_the_new_face(
     assert hidden < 0.3 * bare
 
 
-def test_what_hides_the_source_is_no_texture(pipe: ReliableSwapPipeline, any_face_is_read: None) -> None:
+def test_what_hides_the_source_is_not_used_as_texture(
+    pipe: ReliableSwapPipeline, accept_every_face: None
+) -> None:
     networks = {}
     for name in ("skin", "front"):
         pipe.visibility = sees_only(name)
@@ -86,14 +88,14 @@ def test_it_is_moved_saved_and_counted_with_the_others(pipe: ReliableSwapPipelin
     assert isinstance(ReliableSwapPipeline.from_pretrained(tmp_path).visibility, VisibilityNet)
 
 
-def test_without_one_covers_are_judged_by_colour(pipe: ReliableSwapPipeline, any_face_is_read: None) -> None:
+def test_without_one_covers_are_judged_by_colour(pipe: ReliableSwapPipeline, accept_every_face: None) -> None:
     pipe.visibility = None
     assert not pipe.prepare(portrait(1, 260)).subjects[0].covers.told
     pipe.visibility = sees_only("skin")
     assert pipe.prepare(portrait(1, 260)).subjects[0].covers.told
 
 
-class Misled:
+class MisplacedMeshes:
     """An analyser that finds the real faces, but puts the meshes of those with the given numbers on the background."""
 
     name = "misled"
@@ -113,7 +115,7 @@ def test_a_mesh_that_lies_on_something_else_than_a_face_is_refused(pipe: Reliabl
     analyser = pipe.analyser
     assert pipe(source, target).report.swapped == [0]
     person = pipe.prepare(source)
-    pipe.analyser = Misled(analyser, 0)
+    pipe.analyser = MisplacedMeshes(analyser, 0)
     refused = "the face in array cannot be read: eyes and mouth are not where they were looked for"
     with pytest.raises(NoFaceError, match=refused):
         pipe.prepare(source)

@@ -192,7 +192,7 @@ def test_the_bundled_networks_in_eight_bits(
     assert face.identity_after > face.identity_before + 0.2
 
 
-def test_bundled_stands_for_what_ships(
+def test_bundled_means_the_pipeline_that_ships(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("reliableswap.pipelines.export.export_folder", lambda place, *_, **__: [place])
@@ -200,7 +200,7 @@ def test_bundled_stands_for_what_ships(
     assert capsys.readouterr().out.strip() == str(bundled())
 
 
-def test_one_network_has_no_eight_bits(
+def test_a_single_network_cannot_be_exported_in_eight_bits(
     photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     line = [

@@ -132,7 +132,7 @@ class Run:
         for count, pixels in enumerate(frames, 1):
             size = pixels.shape[:2]
             progress(count)
-        return Kept(count, size, [mesh(BOX[0] + 40 * number) for number in range(self.people)])
+        return SavedFaces(count, size, [mesh(BOX[0] + 40 * number) for number in range(self.people)])
 
     def _person_at(self, face: Any) -> int:
         return 1 + round((float(face.box[0]) - BOX[0]) / 40)
@@ -160,7 +160,7 @@ class Run:
         return result
 
 
-class Kept(StandingFaces):
+class SavedFaces(StandingFaces):
     """Standing faces that can be saved to a file."""
 
     def save(self, path: Path, *, overwrite: bool = True) -> None:

@@ -54,7 +54,7 @@ def inputs() -> tuple[torch.Tensor, ...]:
 
 
 @each_device
-def test_a_generator_answers_as_by_torch(device: str, inputs: tuple[torch.Tensor, ...]) -> None:
+def test_a_generator_matches_torch(device: str, inputs: tuple[torch.Tensor, ...]) -> None:
     network = LightGenerator(**SMALL, target_colours=16).eval()
     runtime = exact(device, network)
     assert runtime.config["target_colours"] == 16
@@ -121,7 +121,7 @@ def test_openvino_runs_other_generators_as_torch_does(
     ],
     ids=["encoder", "mesh", "glasses"],
 )
-def test_other_networks_answer_as_by_torch(
+def test_other_networks_match_torch(
     device: str, build: Callable[[], Network], shape: tuple[int, ...]
 ) -> None:
     torch.manual_seed(0)
@@ -150,7 +150,7 @@ def test_new_weights_are_noticed(device: str) -> None:
 
 
 @each_device
-def test_a_network_it_cannot_run_is_an_error_in_one_line(
+def test_a_network_that_cannot_be_converted_is_a_one_line_error(
     device: str, inputs: tuple[torch.Tensor, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*given: object, **named: object) -> None:
@@ -167,7 +167,7 @@ def test_a_network_it_cannot_run_is_an_error_in_one_line(
 
 
 @each_device
-def test_the_answer_is_the_callers_own(device: str) -> None:
+def test_an_output_is_not_overwritten_by_the_next_call(device: str) -> None:
     runtime = exact(device, tiny_glasses())
     first = runtime(torch.ones(1, 3, 64, 128))
     kept = first.clone()
@@ -175,7 +175,7 @@ def test_the_answer_is_the_callers_own(device: str) -> None:
     assert torch.equal(first, kept)
 
 
-def test_rounded_answers_are_near(inputs: tuple[torch.Tensor, ...]) -> None:
+def test_the_default_precision_is_close_to_torch(inputs: tuple[torch.Tensor, ...]) -> None:
     network = LightGenerator(**SMALL, target_colours=16).eval()  # the same as above, so it is in the cache
     runtime = openvino.OpenVino(network)
     assert runtime.precision in ("float32", "bfloat16")
@@ -184,7 +184,7 @@ def test_rounded_answers_are_near(inputs: tuple[torch.Tensor, ...]) -> None:
 
 
 @each_device
-def test_wrong_shapes_are_told_as_by_torch(device: str) -> None:
+def test_wrong_shapes_raise_the_same_error_as_with_torch(device: str) -> None:
     runtime = exact(device, SimSwapGenerator(channels=8, block_count=1))
     with pytest.raises(ValueError, match="identity has shape"):
         runtime(torch.zeros(1, 3, 32, 32), torch.zeros(1, 7))
@@ -210,7 +210,7 @@ def test_a_missing_extra_is_named(device: str, module: str, monkeypatch: pytest.
         library.cache_clear()
 
 
-def test_torchs_devices_have_no_runtime_of_ours() -> None:
+def test_devices_of_torch_need_no_runtime_of_ours() -> None:
     assert [for_device(name) for name in ("cpu", "cuda:1", "mps")] == [None] * 3
     assert for_device("openvino") is openvino.OpenVino
     assert for_device("onnx") is onnx.OnnxRuntime

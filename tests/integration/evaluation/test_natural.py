@@ -124,7 +124,7 @@ def test_controls_have_the_seams_that_are_known(found: Evaluation) -> None:
 
 
 @pytest.mark.slow
-def test_refused_pairs_are_told_and_count_nowhere(found: Evaluation) -> None:
+def test_refused_pairs_are_reported_and_not_counted(found: Evaluation) -> None:
     blurred = found.methods[2]
     refused = [one for one in blurred.pairs if one.refused]
     assert refused
@@ -157,7 +157,7 @@ def test_every_format_has_the_figures(found: Evaluation) -> None:
 
 
 @pytest.mark.slow
-def test_too_few_people_are_told_before_anything_is_swapped(portraits: Path) -> None:
+def test_too_few_people_are_refused_before_anything_is_swapped(portraits: Path) -> None:
     class Never(UnchangedTarget):
         def result(self, pair: Pair, target: Shot) -> Result:
             raise AssertionError("swapped in vain")

@@ -118,5 +118,5 @@ def test_a_plot_names_every_method() -> None:
     assert all(f">method {i}</text>" in svg for i in range(4))
 
 
-def test_a_plot_of_nothing_is_nothing() -> None:
+def test_an_empty_plot_is_an_empty_string() -> None:
     assert plots.scatter([], BY_KEY["cos_source"], BY_KEY["pose"]) == ""

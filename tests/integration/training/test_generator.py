@@ -59,7 +59,7 @@ def test_two_steps_give_a_folder_that_loads_with_figures_grid_card_and_settings(
 
 
 @pytest.mark.slow
-def test_eight_triplets_can_be_learnt_by_heart(triplets: Path, encoders: Path) -> None:
+def test_a_generator_can_overfit_eight_triplets(triplets: Path, encoders: Path) -> None:
     values = dict.fromkeys(EVERY_LOSS, 0.0) | {"l1_weight": 1.0}
     shares = dict.fromkeys(ALL_KINDS, 0.0) | {"cycle_share": 1.0}
     task = task_for(settings_for(triplets, **values, **shares, guidance_corruption=0.0), encoders)

@@ -138,7 +138,7 @@ def wanted(converted: Path, triplets: Path, **values: Any) -> Any:
         ({"initial": "arcface"}, [256], "holds a IdentityEncoder"),
     ],
 )
-def test_what_does_not_fit_is_told(
+def test_mismatched_checkpoints_are_refused(
     values: dict[str, Any], sizes: list[int], expected: str, converted: Path, large: Path
 ) -> None:
     if "initial" in values:
