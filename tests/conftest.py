@@ -1,4 +1,4 @@
-"""What every test shares: no network, few threads, and the faces of people who do not exist."""
+"""Shared setup of all tests: no network, one thread per process, and photos of generated people."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import tempfile
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-# Small arrays gain nothing from more threads, and those of several processes wait for each other.
+# Small arrays gain nothing from more threads, and the threads of several processes would compete for the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# Each of pytest-xdist's processes has a hundred ports to serve the Space on.
+# Give each pytest-xdist worker its own range of a hundred ports to serve the Space on.
 os.environ["GRADIO_SERVER_PORT"] = str(7860 + 100 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]))
-# The user's own signing key and cache stay untouched, and the user's trust is not asked.
+# Leave the user's signing key and cache alone, and ignore the user's trusted certificates.
 os.environ["RELIABLESWAP_CONFIG"] = tempfile.mkdtemp(prefix="reliableswap-tests-")
-# The processes of pytest-xdist, and those that tests start, share the first one's cache of converted networks.
+# pytest-xdist's workers and the processes that tests start share the first process's cache of converted networks.
 if "RELIABLESWAP_TESTS" not in os.environ:
     os.environ["RELIABLESWAP_TESTS"] = str(os.getpid())
     os.environ["HF_ASSETS_CACHE"] = tempfile.mkdtemp(prefix="reliableswap-tests-")
@@ -45,33 +45,33 @@ if TYPE_CHECKING:
 OWN_FOLDERS = [os.environ["RELIABLESWAP_CONFIG"]]
 if os.environ["RELIABLESWAP_TESTS"] == str(os.getpid()):
     OWN_FOLDERS.append(os.environ["HF_ASSETS_CACHE"])
-WORKER_BYTES = 5 * 2**29  # what a process of tests takes at most, and some
+WORKER_BYTES = 5 * 2**29  # a worker's peak memory use, with a margin
 
-# The same examples everywhere, however busy the machine is.
+# Hypothesis tries the same examples in every run, without deadlines that a busy machine would miss.
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.load_profile("steady")
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> None:
-    """Small networks gain nothing from more threads, and on a busy machine they wait for each other."""
+    """Limit torch to one thread: small networks gain nothing from more, which slow a busy machine."""
     import torch
 
     torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _no_wait_for_the_disk() -> Iterator[None]:
-    """A flush to the disk takes up to 20 ms, and only a power cut shows that it was left out."""
+def _no_fsync() -> Iterator[None]:
+    """Skip fsync: it takes up to 20 ms, and only a power cut would show the difference."""
     patch = pytest.MonkeyPatch()
-    patch.setattr(os, "fsync", os.fstat)  # which also fails for what is no open file
+    patch.setattr(os, "fsync", os.fstat)  # like fsync, fails for a descriptor that is not open
     yield
     patch.undo()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """What the tests' modules import stays."""
+    """Collect the tests with the garbage collector paused: what their modules import stays in memory."""
     with uncollected():
         return (yield)
 
@@ -82,7 +82,7 @@ def pytest_unconfigure() -> None:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """One process for each core, but no more than four or than the memory holds; none for single files."""
+    """Return one worker per core, at most four and no more than fit in memory; 0 if all arguments are single files."""
     if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
         return None
     if all(Path(one.split("::")[0]).suffix == ".py" for one in config.args):
@@ -95,8 +95,8 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 
 
 @pytest.fixture(autouse=True)
-def _small_numbers_stay() -> Iterator[None]:
-    """A training flushes denormal numbers to zero, which is a setting of the whole process."""
+def _restore_denormal_numbers() -> Iterator[None]:
+    """Stop flushing denormal numbers to zero: a training run turns it on for the whole process."""
     import torch
 
     yield
@@ -104,8 +104,8 @@ def _small_numbers_stay() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _log_levels_stay() -> Iterator[None]:
-    """A training's other ranks log warnings only, which is a setting of the whole process."""
+def _reset_log_level() -> Iterator[None]:
+    """Reset the log level: a training run on a rank other than 0 raises it to WARNING for the whole process."""
     yield
     logging.getLogger("reliableswap").setLevel(logging.NOTSET)
 
@@ -117,7 +117,7 @@ def rng() -> np.random.Generator:
 
 @pytest.fixture(scope="session")
 def people(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, partial]:
-    """Ten folders of two photos each, with one broken file and one without a face; and the analyser that knows them."""
+    """Ten people's folders of two photos each, a broken file, a faceless photo; and a maker of their analyser."""
     from support.triplet_people import PICTURES, Known, digest, photo
 
     folder = tmp_path_factory.mktemp("people")
@@ -136,7 +136,7 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, partial]:
 
 @pytest.fixture(scope="session")
 def made(people: tuple[Path, partial], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run in one process."""
+    """The folder of a finished triplet run, made in one process."""
     from support.triplet_people import SETTINGS
 
     from reliableswap.triplets.factory import make_triplets
@@ -165,7 +165,7 @@ def portraits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def triplets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small folder of triplets of ten people who do not exist."""
+    """The folder of a small set of triplets of ten generated people."""
     from PIL import Image
     from support.generator_tasks import SIZE
 
@@ -202,7 +202,7 @@ def triplets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def encoders(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Small random encoders, saved."""
+    """A folder of small encoders with random weights: `identity` and `fixer`."""
     import torch
 
     from reliableswap.models import FixerNet, IdentityEncoder
@@ -216,7 +216,7 @@ def encoders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def pipe() -> ReliableSwapPipeline:
-    """The bundled pipeline, read once. A test that changes its components or its device loads one of its own."""
+    """The bundled pipeline, loaded once. A test that changes its components or its device loads one of its own."""
     from reliableswap import ReliableSwapPipeline
 
     return ReliableSwapPipeline.bundled()
@@ -224,9 +224,9 @@ def pipe() -> ReliableSwapPipeline:
 
 @pytest.fixture(scope="session")
 def page(pipe: ReliableSwapPipeline) -> Iterator[gr.Blocks]:
-    """The Space, served; with `client` and `pictures` what tests of it share.
+    """The Space, served for all tests that do not change it.
 
-    Its networks run by torch: to convert all of them for another runtime takes longer than all that is asked of them.
+    Its networks run on torch: converting all of them for another runtime takes longer than all of these tests' calls.
     """
     from support.space_page import close, served
 

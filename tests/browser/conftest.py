@@ -1,7 +1,7 @@
-"""A browser for each file of tests here.
+"""A browser for each test file in this folder.
 
-Playwright keeps an event loop running in this thread until it is stopped. It is therefore stopped after each file:
-tests that start a loop of their own may follow.
+Playwright keeps an event loop running in this thread until it is stopped. It is therefore stopped after each file,
+since later tests may start a loop of their own.
 """
 
 from __future__ import annotations

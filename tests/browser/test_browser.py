@@ -95,7 +95,7 @@ def test_parts_stay_the_targets_and_the_face_gets_older(browser: Browser, page: 
     tab.close()
 
 
-def test_own_pictures_come_and_go(browser: Browser, page: gr.Blocks, tmp_path: Path) -> None:
+def test_own_pictures_can_be_added_and_removed(browser: Browser, page: gr.Blocks, tmp_path: Path) -> None:
     tab = Tab(browser, page, WIDE)
     photos = []
     for number in (1, 2, 4):
@@ -150,7 +150,7 @@ def test_the_figure_ends_in_the_real_photo(browser: Browser, page: gr.Blocks) ->
     tab.close()
 
 
-# The visible controls for which a screen reader has no name.
+# The visible controls without a name for screen readers.
 NAMELESS = """
 () => [...document.querySelectorAll("button, input, textarea, select, [role=slider], [role=tab]")]
   .filter((it) => it.offsetParent !== null && it.getAttribute("aria-hidden") !== "true" && it.type !== "file")
@@ -190,7 +190,9 @@ def test_a_phone_shows_every_tab_whole_and_every_control_has_a_name(
     tab.close()
 
 
-def test_a_full_storage_is_told(browser: Browser, page: gr.Blocks, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_storage_is_reported(
+    browser: Browser, page: gr.Blocks, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tab = Tab(browser, page, WIDE)
     monkeypatch.setattr(files.shared_storage(), "quota", 0)
     monkeypatch.setattr(files.shared_storage(), "in_use_seconds", 1e9)
@@ -217,7 +219,7 @@ def test_a_refusal_is_a_quiet_notice_and_one_face_can_be_left_alone(
     expect(notice).to_have_attribute("role", "status")  # read out without interrupting
     expect(tab.page.locator("#slider img")).to_have_count(0)
 
-    monkeypatch.undo()  # the page works on
+    monkeypatch.undo()  # the page still works
     tab.page.locator("#face-0 input").click()
     tab.page.get_by_role("option", name="Leave alone").click()
     tab.page.locator("#swap").click()

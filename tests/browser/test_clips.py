@@ -67,12 +67,12 @@ def source(pictures: list[str]) -> Path:
 
 
 def find_people(tab: Tab, source: Path, clip: Path, start: str = "") -> None:
-    """Give the page a source and a clip, and have it look for people from a second on."""
+    """Give the page a source and a clip, and let it search for people from `start` on, in seconds."""
     tab.open("Video")
     tab.page.locator("#clip-sources input[type=file]").set_input_files(source)
     tab.page.locator("#clip input[type=file]").set_input_files(clip)
     expect(tab.page.locator("#clip video")).to_be_visible(timeout=20_000)
-    if start:  # not before the page has answered: it would forget what is typed while it loads
+    if start:  # only once the page has answered: it discards what is typed while it loads
         tab.page.locator("#clip-start input").fill(start)
         tab.page.locator("#clip-start input").press("Tab")
     tab.page.locator("#find-people").click()
@@ -84,7 +84,7 @@ def folders() -> set[str]:
     return {path.name for path in files.shared_storage().folder.iterdir()}
 
 
-# What the two players do when one of them is moved, played and paused.
+# Whether each player follows when the other is moved, played and paused.
 IN_STEP = """
 async () => {
   const [before, after] = ["before", "after"].map((name) => document.querySelector(`#clip-${name} video`));
@@ -139,7 +139,7 @@ def test_a_clip_from_its_people_to_the_checked_download(
 
     tab.page.locator("#clip-end input").fill("0.5")
     tab.page.locator("#clip-end input").press("Tab")
-    expect(tab.page.locator("#person-1")).to_be_hidden(timeout=20_000)  # another part may show others
+    expect(tab.page.locator("#person-1")).to_be_hidden(timeout=20_000)  # another part may show other people
     tab.close()
 
 
@@ -174,7 +174,7 @@ def test_a_cancelled_clip_leaves_nothing(
     tab.close()
 
 
-def test_text_that_is_named_like_a_clip_is_told(browser: Browser, page: gr.Blocks, tmp_path: Path) -> None:
+def test_a_text_file_named_like_a_clip_is_reported(browser: Browser, page: gr.Blocks, tmp_path: Path) -> None:
     text = tmp_path / "notes.mp4"
     text.write_text("This is no clip.\n" * 100)
     tab = Tab(browser, page, WIDE)
@@ -184,7 +184,7 @@ def test_text_that_is_named_like_a_clip_is_told(browser: Browser, page: gr.Block
     expect(tab.page.get_by_test_id("toast-body")).to_contain_text(
         "notes.mp4 is not a clip that can be read", timeout=20_000
     )
-    tab.complaints.clear()  # the browser, too, can't play it
+    tab.complaints.clear()  # the browser logs that it can't play the clip
     tab.close()
 
 
@@ -223,7 +223,7 @@ def shown(tab: Tab) -> np.ndarray | None:
     return decode_frame(address)
 
 
-def test_the_webcam_comes_back_with_another_face(webcam: Browser, page: gr.Blocks, source: Path) -> None:
+def test_the_face_in_the_webcam_picture_is_swapped(webcam: Browser, page: gr.Blocks, source: Path) -> None:
     tab = Tab(webcam, page, WIDE)
     start_webcam(tab, source)
     expect(tab.page.locator("#live-words")).to_contain_text("please confirm", timeout=LONG)

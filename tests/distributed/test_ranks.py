@@ -1,4 +1,4 @@
-"""Two ranks, launched by torchrun: one gradient, one checkpoint, one error."""
+"""Two ranks, launched by torchrun, share gradients, checkpoints and errors."""
 
 from __future__ import annotations
 
@@ -20,14 +20,13 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory: pytest.TempPathFactory, triplets: Path, encoders: Path) -> Path:
-    """The folder in which two ranks have gone through all scenarios."""
+    """The folder in which two ranks ran all scenarios."""
     folder = tmp_path_factory.mktemp("ranks")
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", rank_scenarios.__file__]
     tests = Path(__file__).parents[1]
     environment = {k: v for k, v in os.environ.items() if k != "ACCELERATE_USE_CPU"}
-    environment["FORK_LAUNCHED"] = (
-        "1"  # Accelerate then keeps the process group at the end of a run, for the next one
-    )
+    # Make Accelerate keep the process group at the end of a run, for the next run.
+    environment["FORK_LAUNCHED"] = "1"
     environment |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": f"{tests.parent}{os.pathsep}{tests}"}
     done = subprocess.run(
         [sys.executable, *launch, str(folder), str(triplets), str(encoders)],
@@ -74,13 +73,13 @@ def test_a_rank_without_the_checkpoint_stops_all_with_one_error(ranks: Path) -> 
     assert "checkpoint-0000001 is missing on this machine, and rank 0 resumes from it" in first
 
 
-def test_rank_0_chooses_whatever_the_others_hold(ranks: Path) -> None:
+def test_rank_0_alone_chooses_the_checkpoint(ranks: Path) -> None:
     assert outcomes(ranks, "with_a_newer_checkpoint") == ["done", "done"]
     folder = ranks / "with_a_newer_checkpoint" / "disk0"
     assert [path.name for path in checkpoints(folder)] == ["checkpoint-0000001", "checkpoint-0000004"]
 
 
-def test_a_rank_with_another_checkpoint_of_that_name_stops_all(ranks: Path) -> None:
+def test_a_different_checkpoint_of_the_same_name_stops_all_ranks(ranks: Path) -> None:
     first, second = outcomes(ranks, "with_another_checkpoint_of_that_name")
     assert first == second
     assert "rank 1" in first
@@ -94,7 +93,7 @@ def test_ranks_with_different_settings_stop_at_once(ranks: Path) -> None:
     assert not (ranks / "with_other_settings" / "run").exists()
 
 
-def test_rank_0s_clock_says_when_a_level_is_over(ranks: Path) -> None:
+def test_rank_0s_clock_decides_when_a_level_ends(ranks: Path) -> None:
     assert outcomes(ranks, "levels_by_time") == ["done", "done"]
     first, second = (
         json.loads((ranks / "levels_by_time" / f"sides-{rank}.json").read_text()) for rank in range(2)

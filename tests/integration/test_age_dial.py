@@ -41,7 +41,7 @@ def test_results_look_older_with_the_dial(pipe: ReliableSwapPipeline, engine: An
 
 
 @pytest.mark.slow
-def test_what_is_the_targets_does_not_age(pipe: ReliableSwapPipeline) -> None:
+def test_parts_kept_from_the_target_do_not_age(pipe: ReliableSwapPipeline) -> None:
     source, target = pipe.prepare(portrait(SOURCE, 240)), portrait(TARGET, 240)
     own = {"skin": "target", "beard": "target", "shape": "target"}
     plain, older = (pipe(source, target, engine="blend", age=years, attributes=own) for years in (0, 15))
@@ -53,8 +53,8 @@ def test_what_is_the_targets_does_not_age(pipe: ReliableSwapPipeline) -> None:
     assert changed.max() > 12  # lips and brows
 
 
-class Looks:
-    """An age network that finds photos adult, and swapped faces as old as it is told."""
+class FakeAges:
+    """Make the age network take photos for adults, and swapped faces for the given ages."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, probe: float, years: float) -> None:
         adult = AgeEstimate(40.0, 40.0)
@@ -68,25 +68,24 @@ def test_a_result_that_looks_too_young_is_refused(
     pipe: ReliableSwapPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, target = pipe.prepare(portrait(SOURCE, 200)), portrait(TARGET, 200)
-    Looks(monkeypatch, 30.0, 24.0)
+    FakeAges(monkeypatch, 30.0, 24.0)
     with pytest.raises(
         RefusedError, match=r"10 years younger the face in .* looks 24, and results look 25 or older"
     ):
         pipe(source, target, engine="blend", age=-10)
-    report = pipe(
-        source, target, engine="blend", age=10
-    ).report  # a face that looks young by itself may get older
+    # A face that looks young by itself may be made older.
+    report = pipe(source, target, engine="blend", age=10).report
     assert report.faces[0].apparent_age == 24
-    Looks(monkeypatch, 12.0, 40.0)
+    FakeAges(monkeypatch, 12.0, 40.0)
     with pytest.raises(RefusedError, match=r"after a change of \+10 years, the face in .* under 18"):
         pipe(source, target, engine="blend", age=10)
     assert pipe.safety.counts["refused: age"] >= 2
-    Looks(monkeypatch, 30.0, float("nan"))
+    FakeAges(monkeypatch, 30.0, float("nan"))
     with pytest.raises(RefusedError):
         pipe(source, target, engine="blend", age=-1)
 
 
-def test_the_range_is_said_and_kept(capsys: pytest.CaptureFixture[str]) -> None:
+def test_ages_out_of_range_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     for years in (-15.5, 16, float("nan")):
         with pytest.raises(ReliableSwapError, match="choose from -15 to 15 years"):
             SwapSettings(age=years)
@@ -117,7 +116,7 @@ def test_a_clip_whose_faces_get_too_young_is_refused(
     assert begun.subject is not None
     swapped = swapper.alone(begun.subject, 1)
     assert np.abs(swapped.pixels.astype(int) - begun.subject.pixels).max() > 20
-    Looks(monkeypatch, 30.0, 22.0)
+    FakeAges(monkeypatch, 30.0, 22.0)
     gates = ClipGates(pipe.safety, "clip")
     gates.check_aged(swapper.years)  # nobody was looked at
     gates.add_aged(1, swapped)

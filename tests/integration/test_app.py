@@ -1,4 +1,4 @@
-"""`python app.py` as a person starts it, and the files that configure a Space."""
+"""`python app.py` as a user starts it, and the files that configure a Space."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_wrong_folder_of_people_ends_the_start_with_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(PEOPLE, str(tmp_path / "missing"))
-    monkeypatch.setattr(signal, "signal", lambda *_: None)  # this process keeps its own way to end
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # leave this process's signal handlers alone
     with pytest.raises(SystemExit) as ended:
         runpy.run_path(str(ROOT / "app.py"), run_name="__main__")
     (line,) = str(ended.value.code).splitlines()
@@ -75,7 +75,7 @@ def test_a_wrong_path_in_the_environment_ends_the_start_with_one_line(
     monkeypatch.setenv(name, missing)
     if name == "RELIABLESWAP_CERT":
         monkeypatch.setenv("RELIABLESWAP_KEY", missing)
-    monkeypatch.setattr(signal, "signal", lambda *_: None)  # this process keeps its own way to end
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # leave this process's signal handlers alone
     with pytest.raises(SystemExit) as ended:
         runpy.run_path(str(ROOT / "app.py"), run_name="__main__")
     (line,) = str(ended.value.code).splitlines()

@@ -1,4 +1,4 @@
-"""Which parts of a face are whose: the named part changes, the others stay as in a plain swap."""
+"""Choosing whose parts a face gets: the named part changes, the others stay as in a plain swap."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SOURCE, TARGET = 5, 4  # a bearded man, a woman with dark brows
 
 
 def cores(mesh: np.ndarray, shape: tuple[int, int]) -> dict[str, np.ndarray]:
-    """Where each attribute certainly is."""
+    """Masks of the pixels that certainly belong to each attribute."""
     narrow = {"brows": regions.brows(mesh, shape), "lips": regions.lips(mesh, shape)}
     inner = 0.03 * regions.face_width(mesh)
     wide = {name: regions.eroded(_AREAS[name](mesh, shape), inner) for name in ("beard", "skin")}
@@ -49,7 +49,7 @@ def test_the_named_part_changes_and_the_others_less_than_a_third_as_much(
         others = max(value for name, value in changed.items() if name != part)
         assert changed[part] > 4, part
         assert others < changed[part] / 3, part
-        # What is kept is the target's own, but for the shape.
+        # The kept part is the target's own, apart from its shape.
         assert np.abs(made - target)[areas[part]].mean() < np.abs(plain - target)[areas[part]].mean()
 
 
@@ -67,13 +67,13 @@ def test_a_target_keeps_its_beard_where_the_source_has_none(pipe: ReliableSwapPi
     assert said == {"beard": "target, as the source has none"}
     taken, said = changed(shaven, beard="source")
     assert said == {"beard": "source"}
-    assert kept < 0.6 * taken  # both are reshaped
+    assert kept < 0.6 * taken  # the shape changes in both
     assert changed(bearded)[1] == {}  # two beards: the source's
     assert pipe(bearded, shaven).report.faces[0].attributes == {}
 
 
 @pytest.mark.slow
-def test_a_sources_beard_goes_on_below_the_jaw(pipe: ReliableSwapPipeline) -> None:
+def test_the_sources_beard_continues_below_the_jaw(pipe: ReliableSwapPipeline) -> None:
     shaven, bearded = portrait(10, 480), portrait(SOURCE, 480)
     mesh = pipe.find(shaven)[0].mesh
     width = regions.face_width(mesh)
@@ -81,7 +81,7 @@ def test_a_sources_beard_goes_on_below_the_jaw(pipe: ReliableSwapPipeline) -> No
     down = (chin - mouth) / np.linalg.norm(chin - mouth)
 
     def brightness(source: np.ndarray, distance: float, **attributes: str) -> float:
-        """Of the throat's middle, so many face widths below the chin."""
+        """Of the middle of the throat, `distance` face widths below the chin."""
         made = pipe(source, shaven, attributes=attributes).pictures[0].pixels
         x, y = np.rint(chin + distance * width * down).astype(int)
         return float(made[y - 2 : y + 3, x - 4 : x + 5].mean())

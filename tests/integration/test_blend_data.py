@@ -1,4 +1,4 @@
-"""`python -m tools.blend_data`: what it finds in faces whose answer is known."""
+"""`python -m tools.blend_data` on drawn faces, for which the results are known."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FILES = ("geometry/topology.json", "geometry/shape.json", "faces/looks.json")
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Painted photos of 24 people with two photos and 40 with one, with a perfect teacher's answers to them."""
+    """Drawn photos of 24 people with two photos and 40 with one, and a perfect teacher's answers for them."""
     folder, rng = tmp_path_factory.mktemp("people"), np.random.default_rng(7)
     smile = np.zeros((468, 3))
     smile[[61, 291], 0] = (-0.1, 0.1)
@@ -124,7 +124,7 @@ def test_shape_and_looks_are_in_half_precision(made: tuple[dict[str, Any], dict[
 
 def test_figures_are_of_held_out_people(made: tuple[dict[str, Any], dict[str, Any]]) -> None:
     figures = made[1]
-    assert figures["glasses"]["right"] == 1  # circles around eyes are told from none
+    assert figures["glasses"]["right"] == 1  # circles around the eyes are recognised as glasses
     assert figures["topology"]["same_twins_held_out"] == 1
     assert figures["shape"]["people"] < 24  # some are held out
     assert figures["mouth"]["labelled_covered"] == 1
@@ -145,7 +145,7 @@ def test_help_prints_the_defaults_that_run(capsys: pytest.CaptureFixture[str]) -
         (("--flat_folders", "x"), "names x, but there are no photos"),
     ],
 )
-def test_what_is_missing_is_one_line(
+def test_missing_inputs_are_one_line_errors(
     photos: Path, tmp_path: Path, more: tuple[str, ...], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(command(photos, tmp_path, *more)) == 2

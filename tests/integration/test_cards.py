@@ -1,4 +1,4 @@
-"""Every Python example in a card that we ship or write runs as it stands."""
+"""Every Python example in the model cards that we ship or generate runs unchanged."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run_examples(card: Path) -> dict[str, Any]:
-    """Run every Python block of a card, as one program each; returns the last one's names."""
+    """Run each Python block of a card as a program of its own; return the last one's names."""
     blocks = re.findall(r"^```python\n(.*?)^```", card.read_text("utf-8"), re.M | re.S)
     assert blocks, f"{card} shows no example"
     names: dict[str, Any] = {}
@@ -110,7 +110,7 @@ def test_a_card_that_ships_after_a_training(folder: Path) -> None:
     ReliableSwapPipeline.bundled().save_pretrained(folder / "weights")
     bundle({"glasses": [folder / "run"]}, folder / "weights")
     names = run_examples(folder / "weights" / "glasses" / "README.md")
-    assert isinstance(names["network"], GlassesNet)  # that of the package: only there does `bundled` look
+    assert isinstance(names["network"], GlassesNet)  # the package's own: `bundled` looks only there
 
 
 @pytest.mark.slow

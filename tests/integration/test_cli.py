@@ -1,4 +1,4 @@
-"""The command: what it prints where, its exit statuses, and hostile files through the front door."""
+"""The command: what it prints where, its exit statuses, and how it treats hostile files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from reliableswap.provenance.seal import seal
 
 @pytest.fixture(autouse=True, scope="module")
 def _one_pipeline(pipe: ReliableSwapPipeline) -> Iterator[None]:
-    """The networks are read once for all commands of this file; a cold start has a test of its own."""
+    """Load the networks once for all commands of this file; a test of its own covers the cold start."""
     patch = pytest.MonkeyPatch()
     patch.setattr(ReliableSwapPipeline, "bundled", classmethod(lambda cls, **_: pipe))
     yield
@@ -148,7 +148,7 @@ def test_faces_lists_and_draws_without_claiming_ai(
         (["faces", "missing.jpg"], "missing.jpg"),
     ],
 )
-def test_what_can_not_be_done_is_said_in_one_line(
+def test_impossible_requests_are_one_line_errors(
     arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
@@ -180,7 +180,7 @@ def test_a_missing_pipeline_or_device_is_one_line(
 
 
 @pytest.mark.parametrize("amount", ["inf", "nan", "0", "-3"])
-def test_a_limit_that_is_none_is_refused(amount: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_limits_are_refused(amount: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         run("faces", "a.jpg", "--max-megapixels", amount)
     assert "megapixels above 0" in capsys.readouterr().err
@@ -200,7 +200,7 @@ def test_hostile_files_end_in_one_clear_line(
     printed = capfd.readouterr()
     assert "Traceback" not in printed.err
     assert printed.err.count("\n") == 1
-    assert status == 2  # not one of these pictures shows a face
+    assert status == 2  # none of these pictures shows a face
     assert (case.message if case.outcome == "error" else "no face found in") in printed.err
 
 
@@ -241,7 +241,7 @@ def test_convert_is_reached_and_its_errors_are_one_line(
 
 @pytest.mark.slow
 def test_a_cold_swap_of_two_portraits_takes_seconds_not_minutes(tmp_path: Path) -> None:
-    """The goal is 4 s on two free cores; shared ones vary, so here only a hang would fail."""
+    """The goal is 4 s on two idle cores. Shared machines vary, so this test fails only if the swap hangs."""
     out = tmp_path / "out.jpg"
     started = time.perf_counter()
     done = subprocess.run(

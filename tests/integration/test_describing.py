@@ -1,4 +1,4 @@
-"""The bundled networks that describe and draw: what they say of people, and whether drawings show faces."""
+"""The bundled networks that describe and draw: what they say about people, and whether drawings show faces."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_women_and_men_are_told_apart(describer: UnifiedFacePipeline) -> None:
     assert sum(said[n] == ("a man" if n in MEN else "a woman") for n in said) >= 9
 
 
-def test_what_is_not_there_is_not_seen(describer: UnifiedFacePipeline) -> None:
+def test_absent_glasses_and_beards_are_not_reported(describer: UnifiedFacePipeline) -> None:
     for question in ("does the person wear glasses?", "does she have a beard?"):
         assert [describer.ask(portrait(n, 200), question) for n in (3, 9, 10)].count("no") >= 2
 

@@ -1,7 +1,7 @@
-"""The red team's list: ways to get around the gates, each tried on the doors of the library.
+"""Red-team tests: ways to get around the gates, each tried at the library's entry points.
 
-No real nudity and no child is in any picture. Tests say what the networks answer, by their public methods, and see what
-becomes of it; docs/safety.md lists what was tried and what gets through.
+No picture shows nudity or a child. Tests patch the public methods of the gates' networks to return given answers, and
+check the consequences; docs/safety.md lists what was tried and what gets through.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def alice(pipe: ReliableSwapPipeline) -> Person:
 
 @pytest.fixture
 def young(monkeypatch: pytest.MonkeyPatch) -> Refuse:
-    """young(test): faces for which the test is true count as a minor's."""
+    """young(test): make the gate take faces for which `test` is true for a minor's."""
 
     def say(test: Callable[[Any], bool]) -> None:
         def estimate(nets: AgeNets, seen: Any) -> AgeEstimate:
@@ -52,7 +52,7 @@ def young(monkeypatch: pytest.MonkeyPatch) -> Refuse:
 
 @pytest.fixture
 def nude(monkeypatch: pytest.MonkeyPatch) -> Refuse:
-    """nude(test): pictures for which the test is true count as nude."""
+    """nude(test): make the gate take pictures for which `test` is true for nudity."""
 
     def say(test: Callable[[np.ndarray], bool]) -> None:
         monkeypatch.setattr(NudityNet, "score", lambda net, pixels: 0.99 if test(pixels) else 0.01)
@@ -105,7 +105,7 @@ def test_a_person_of_several_photos_with_one_young_face(
 @pytest.mark.parametrize(
     "options", [{"faces": [0]}, {"engine": "blend"}, {"return_dict": False}, {"likeness": 0.0}]
 )
-def test_no_option_of_the_call_goes_around(
+def test_no_option_of_the_call_bypasses_the_gates(
     pipe: ReliableSwapPipeline, alice: Person, photo: np.ndarray, nude: Refuse, options: dict[str, Any]
 ) -> None:
     nude(lambda pixels: True)
@@ -113,7 +113,7 @@ def test_no_option_of_the_call_goes_around(
         pipe(alice, photo, consent="Everybody agreed.", **options)
 
 
-def test_the_mapping_from_faces_to_sources(
+def test_sources_in_a_mapping_are_checked(
     pipe: ReliableSwapPipeline, photo: np.ndarray, young: Refuse
 ) -> None:
     young(lambda seen: len(seen.pixels) > SIDE)
@@ -161,7 +161,7 @@ def test_another_encoder_or_none_changes_nothing(alice: Person, photo: np.ndarra
             other(portrait(2, SIDE), photo, engine="blend")
 
 
-def test_an_estimate_is_of_the_prepared_face_not_of_its_name(
+def test_ages_are_estimated_from_the_faces_not_by_the_name(
     pipe: ReliableSwapPipeline, alice: Person, photo: np.ndarray, young: Refuse
 ) -> None:
     bob = pipe.prepare(portrait(1, SIDE))

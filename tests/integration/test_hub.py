@@ -1,4 +1,4 @@
-"""Folders and the Hub: variants, shards, revisions, uploads, and errors that are quick and say what to do."""
+"""Folders and the Hub: variants, shards, revisions, uploads, and errors that come quickly and say what to do."""
 
 from __future__ import annotations
 
@@ -141,14 +141,16 @@ def test_push_uploads_what_loads_again(
 
 
 @pytest.mark.parametrize("load", [load_network, IdentityEncoder.from_pretrained], ids=["any", "class"])
-def test_offline_says_so_at_once(load: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_offline_fails_at_once_with_a_clear_error(
+    load: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     import huggingface_hub
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     start = time.perf_counter()
     with pytest.raises(WeightsError, match=r"someone/nothing.*offline.*HF_HUB_OFFLINE") as caught:
         load("someone/nothing", cache_dir=tmp_path)
-    assert time.perf_counter() - start < 3  # whoever asks the Hub tries for longer
+    assert time.perf_counter() - start < 3  # a request to the Hub would be retried for longer
     assert "\n" not in str(caught.value)
 
 
@@ -177,7 +179,7 @@ def test_pickled_weights_are_never_opened(light: LightGenerator, tmp_path: Path)
 
 @pytest.mark.parametrize("low_cpu_mem_usage", [False, True])
 @pytest.mark.parametrize("change", ["missing", "unknown", "reshaped"])
-def test_half_a_network_is_no_network(
+def test_incomplete_or_mismatched_weights_are_refused(
     change: str, low_cpu_mem_usage: bool, light: LightGenerator, tmp_path: Path
 ) -> None:
     if low_cpu_mem_usage:

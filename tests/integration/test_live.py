@@ -27,7 +27,7 @@ def labelled(pixels: np.ndarray) -> np.ndarray:
 
 
 def inside(pixels: np.ndarray) -> np.ndarray:
-    """Where the label is."""
+    """The pixels where the label is."""
     x0, y0, x1, y1 = FrameLabel(*pixels.shape[:2]).box
     return pixels[y0:y1, x0:x1].astype(int)
 
@@ -65,7 +65,7 @@ def test_frames_without_a_face_are_marked_too(pipe: ReliableSwapPipeline) -> Non
     live.close()
 
 
-def test_a_frame_of_another_size_goes_on(pipe: ReliableSwapPipeline) -> None:
+def test_the_frame_size_may_change(pipe: ReliableSwapPipeline) -> None:
     live = LiveSwap(pipe, portrait(2), engine="blend", consent=SAID)
     (frame,) = scene([Actor(1, still(160))], 1)
     assert live(frame, 0.0).swapped

@@ -1,4 +1,4 @@
-"""A pipeline whose generator and encoder are others' ONNX files: called, marked, saved and loaded as any other."""
+"""A pipeline with third-party ONNX files as generator and encoder: called, marked, saved and loaded like any other."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_it_swaps_reports_and_marks(pipe: ReliableSwapPipeline, tmp_path: Path) 
     assert (kind, len(checksum)) == ("OnnxGenerator", 32)
 
 
-def test_the_gates_look_at_what_it_made(
+def test_the_gates_check_its_results(
     pipe: ReliableSwapPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target = portrait(2, 200)
@@ -62,7 +62,7 @@ def test_other_devices_leave_the_file_to_its_own_runtime(pipe: ReliableSwapPipel
 
 
 @pytest.mark.slow
-def test_it_comes_back_from_a_folder(pipe: ReliableSwapPipeline, tmp_path: Path) -> None:
+def test_it_is_saved_and_loaded(pipe: ReliableSwapPipeline, tmp_path: Path) -> None:
     before = pipe(portrait(1, 200), portrait(2, 200)).pictures[0].pixels
     pipe.save_pretrained(tmp_path)
     assert (tmp_path / "generator" / "network.onnx").is_file()

@@ -1,4 +1,4 @@
-"""The package as a whole: what importing loads, what installing brings, and rules that hold for every file."""
+"""The package as a whole: what importing loads, what installing includes, and rules for every file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SOURCES = sorted((ROOT / "reliableswap").rglob("*.py"))
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
-# What extras bring. A swap must do without all of it.
+# Packages from extras. A swap must work without them.
 EXTRAS = (
     "accelerate", "av", "dlib", "gradio", "insightface", "matplotlib", "openpeople",
     "openvino", "pyarrow", "tyro",
@@ -32,7 +32,7 @@ def python(code: str) -> str:
 
 
 def test_importing_the_package_is_quick() -> None:
-    # Of the processor, which other processes of tests keep busy.
+    # CPU time, because other test processes keep the cores busy.
     code = "import time; start = time.process_time(); import reliableswap; print(time.process_time() - start)"
     assert min(float(python(code)) for _ in range(3)) < 0.3
 
@@ -45,7 +45,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 
 
 @pytest.mark.slow
-def test_what_an_exported_folder_swaps_with_does_without_torch() -> None:
+def test_modules_that_exported_folders_use_do_not_import_torch() -> None:
     code = """
 import importlib, pkgutil, sys
 for room in ("geometry", "imaging", "media", "provenance", "faces", "swap", "safety"):
@@ -121,7 +121,7 @@ def test_pickles_are_read_by_convert_alone() -> None:
             assert all("weights_only=True" in call for call in calls)
 
 
-def test_nothing_names_a_path_of_one_machine() -> None:
+def test_no_file_names_a_machine_specific_path() -> None:
     for path in [*SOURCES, *(ROOT / "tests").rglob("*.py"), *DOCUMENTS]:
         if path.name != "test_package.py":
             assert not re.search(r"/(home|root|work)/\w", path.read_text()), path

@@ -1,4 +1,4 @@
-"""People with a decoder of their own: from clips to frames, a training, and swaps of photos and clips."""
+"""Trained people, with a decoder each: from clips to frames, a training, and swaps of photos and clips."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def ready(trained: Path) -> ReliableSwapPipeline:
 
 
 @pytest.mark.slow
-def test_a_person_is_put_on_by_name(ready: ReliableSwapPipeline, tmp_path: Path) -> None:
+def test_a_face_is_swapped_with_a_person_by_name(ready: ReliableSwapPipeline, tmp_path: Path) -> None:
     target = portrait(2)
     result = ready.swap(person="alice", target=target, consent="Nobody real.")
     report = result.report
@@ -78,7 +78,7 @@ def test_likeness_zero_changes_nothing(ready: ReliableSwapPipeline) -> None:
     assert np.array_equal(np.asarray(ready(None, target, person="alice", likeness=0).images[0]), target)
 
 
-def test_what_cannot_be(ready: ReliableSwapPipeline) -> None:
+def test_impossible_requests_are_refused(ready: ReliableSwapPipeline) -> None:
     target = portrait(2, 200)
     for source, options, said in (
         (None, {"person": "carol"}, "no decoder of 'carol'"),
@@ -148,7 +148,7 @@ def test_a_clip_takes_a_name(trained: Path, tmp_path: Path, capsys: pytest.Captu
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[PersonSettings, list[Frames]]:
-    """Frames of a clip with two people, of whom the second is wanted, and of a folder with a stranger's photo."""
+    """Frames of the second of two people in a clip, and of a folder that includes a stranger's photo."""
     folder = tmp_path_factory.mktemp("found")
     clip = Made(scene([Actor(2, walking(80, 110, 16)), Actor(5, still(230))], 16)).write(folder / "clip.mp4")
     photos = folder / "photos"
@@ -203,7 +203,7 @@ def test_a_person_who_may_be_a_minor_is_not_trained(
     assert not list(tmp_path.rglob("*.npy"))
 
 
-def test_clips_and_folders_that_do_not_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unusable_clips_and_folders_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "empty").mkdir()
     cv2.imwrite(str(tmp_path / "wall.png"), np.full((90, 90, 3), 90, np.uint8))
     clip = Made([np.full((96, 128, 3), 90, np.uint8)] * 4).write(tmp_path / "wall.mp4")

@@ -1,4 +1,4 @@
-"""The whole swap with the bundled networks, on people who do not exist."""
+"""The whole swap with the bundled networks, on generated people."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_likeness_zero_is_the_photo_itself_and_more_changes_more(pipe: ReliableS
 
 
 @pytest.mark.slow
-def test_what_the_result_saves_is_marked(pipe: ReliableSwapPipeline, tmp_path: Path) -> None:
+def test_saved_results_are_marked(pipe: ReliableSwapPipeline, tmp_path: Path) -> None:
     result = pipe(portrait(1, 200), portrait(2, 200))
     for name in ("swapped.png", "swapped.jpg"):
         mark = read_mark(result.save(tmp_path / name))
@@ -130,7 +130,7 @@ def test_a_swap_is_deterministic(pipe: ReliableSwapPipeline) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["blend", "neural"])
-def test_a_huge_face_is_worked_on_smaller_and_comes_back_in_its_place(
+def test_a_huge_face_is_swapped_at_a_lower_resolution(
     pipe: ReliableSwapPipeline, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, target = portrait(1, 700), portrait(2, 700)
@@ -165,7 +165,7 @@ def test_a_photo_on_its_side_swaps_like_the_upright_one(pipe: ReliableSwapPipeli
     assert np.abs(back - upright).mean() < 0.35 * change.mean()
 
 
-def test_alpha_and_profile_come_through(pipe: ReliableSwapPipeline) -> None:
+def test_alpha_and_profile_are_kept(pipe: ReliableSwapPipeline) -> None:
     pixels = portrait(2)
     alpha = np.tile(np.arange(pixels.shape[1], dtype=np.uint8), (pixels.shape[0], 1))
     picture = Picture(pixels, alpha=alpha, icc=b"a profile", name="two.png")
@@ -219,7 +219,7 @@ def test_in_bfloat16_it_loads_and_swaps_and_is_not_saved(tmp_path: Path) -> None
     half.save_pretrained(tmp_path / "half")
     assert ReliableSwapPipeline.from_pretrained(tmp_path / "half").generator is not None
     index = (tmp_path / "half" / "model_index.json").read_text()
-    assert "_name_or_path" not in index  # a folder of this machine
+    assert "_name_or_path" not in index  # it would name a folder of this machine
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     ReliableSwapPipeline.bundled()
@@ -264,10 +264,8 @@ def test_a_pipeline_with_a_generator_saves_loads_and_swaps_the_same(
     assert one.report.engine == "neural"
     assert np.array_equal(np.asarray(one.images[0]), np.asarray(two.images[0]))
     entry = two.report.faces[0]
-    for cosine in (
-        entry.identity_before,
-        entry.identity_after,
-    ):  # of an untrained encoder: only there, not telling
+    # The encoder is untrained, so the cosines exist but mean nothing.
+    for cosine in (entry.identity_before, entry.identity_after):
         assert cosine is not None
         assert -1.001 <= cosine <= 1.001
     changed = (np.asarray(two.images[0]) != portrait(2)).any(2)
@@ -288,7 +286,7 @@ def test_another_encoder_than_the_generators_is_refused(
         ReliableSwapPipeline(pipe.detector, pipe.landmarks, None, None, generator)
 
 
-def test_any_analyser_that_keeps_the_protocol_serves(pipe: ReliableSwapPipeline) -> None:
+def test_any_analyser_that_follows_the_protocol_can_be_set(pipe: ReliableSwapPipeline) -> None:
     class OneFace:
         name = "mine"
 

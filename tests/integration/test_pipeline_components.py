@@ -1,4 +1,4 @@
-"""A pipeline's components are what runs: replaced, changed, moved, compiled and saved ones."""
+"""A pipeline runs its current components, also once these were replaced, changed, moved, compiled or saved."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def swapped(pipe: ReliableSwapPipeline) -> np.ndarray:
 
 
 @pytest.mark.slow
-def test_a_replaced_detector_finds_the_faces(pipe: ReliableSwapPipeline) -> None:
+def test_a_replaced_detector_is_used(pipe: ReliableSwapPipeline) -> None:
     torch.manual_seed(0)
     pipe.detector = FaceDetector()  # untrained: it finds nothing
     with pytest.raises(NoFaceError):
@@ -41,7 +41,7 @@ def test_a_replaced_detector_finds_the_faces(pipe: ReliableSwapPipeline) -> None
 
 
 @pytest.mark.slow
-def test_weights_that_change_in_place_are_what_runs(pipe: ReliableSwapPipeline) -> None:
+def test_weights_changed_in_place_take_effect(pipe: ReliableSwapPipeline) -> None:
     assert pipe.generator is not None
     before = swapped(pipe)
     with torch.no_grad():
@@ -50,7 +50,7 @@ def test_weights_that_change_in_place_are_what_runs(pipe: ReliableSwapPipeline) 
 
 
 def adapted(pipe: ReliableSwapPipeline, join: str, scale: float) -> LightGenerator:
-    """The pipeline's generator with an adapter, whose answer is as long as `scale`."""
+    """The pipeline's generator with an adapter whose output has the length `scale`."""
     assert pipe.generator is not None
     assert pipe.identity is not None
     config = {name: value for name, value in pipe.generator.config.items() if not name.startswith("_")}
@@ -71,11 +71,11 @@ def test_an_adapter_swaps_and_is_saved_with_its_generator(pipe: ReliableSwapPipe
     before = swapped(pipe)
     person = pipe.prepare(portrait(1, 200))
     pipe.generator = adapted(pipe, "add", 0.0)
-    assert np.array_equal(swapped(pipe), before)  # at its start it changes nothing
+    assert np.array_equal(swapped(pipe), before)  # an untrained adapter changes nothing
     pipe.generator = adapted(pipe, "add", 0.6)
     after = swapped(pipe)
     assert np.abs(after.astype(int) - before).max() > 8
-    # A person that was prepared for another generator is asked again.
+    # A person who was prepared for another generator is encoded again.
     assert np.array_equal(pipe(person, portrait(2, 200)).pictures[0].pixels, after)
     pipe.save_pretrained(tmp_path)
     again = ReliableSwapPipeline.from_pretrained(tmp_path)
@@ -108,15 +108,17 @@ def test_an_encoder_whose_weights_change_is_checked(pipe: ReliableSwapPipeline) 
 
 
 @pytest.mark.slow
-def test_moving_keeps_what_was_checked(pipe: ReliableSwapPipeline) -> None:
+def test_moving_does_not_repeat_the_encoder_check(pipe: ReliableSwapPipeline) -> None:
     before = swapped(pipe)
-    pipe.to(torch.bfloat16)  # the encoders' checksums are not those that were trained with any more
+    pipe.to(
+        torch.bfloat16
+    )  # the encoders' checksums no longer match those that the generator was trained with
     pipe.to(torch.float64)
     assert np.abs(swapped(pipe).astype(int) - before).mean() < 2
 
 
 @pytest.mark.slow
-def test_glasses_that_the_component_does_not_know_are_not_kept(pipe: ReliableSwapPipeline) -> None:
+def test_glasses_are_kept_only_with_the_glasses_network(pipe: ReliableSwapPipeline) -> None:
     assert isinstance(pipe.glasses, GlassesNet)
     worn = blend_faces.painted_glasses(*blend_faces.face(blend_faces.WOMAN, 320))
     kept = pipe(portrait(3, 200), worn, engine="blend").pictures[0].pixels
@@ -149,8 +151,8 @@ def test_a_compiled_generator_is_called_as_it_is(pipe: ReliableSwapPipeline) -> 
 
 
 @pytest.mark.slow
-def test_a_component_with_an_offload_hook_is_called_itself(pipe: ReliableSwapPipeline) -> None:
-    """enable_model_cpu_offload lays such hooks over forward; a folded copy would pass them by."""
+def test_components_with_offload_hooks_are_called_not_folded_copies(pipe: ReliableSwapPipeline) -> None:
+    """enable_model_cpu_offload wraps such hooks around forward; a folded copy would bypass them."""
     from accelerate.hooks import ModelHook, add_hook_to_module
 
     calls: list[str] = []

@@ -1,4 +1,4 @@
-"""Units on a Ray cluster of several nodes, of which one dies in the middle: the results are those of one process."""
+"""Work units on a Ray cluster that loses a node midway give the same results as in one process."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def cluster(bucket: Path) -> Iterator[Any]:
-    """A head without processors, for this process alone; see `nodes`."""
+    """A head node without CPUs, which serves this process alone; `nodes` adds the others."""
     ray = pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
 
@@ -63,15 +63,15 @@ def cluster(bucket: Path) -> Iterator[Any]:
 
 @pytest.fixture
 def nodes(cluster: Any) -> Any:
-    """The cluster, with two nodes of one processor each."""
+    """The cluster, with two nodes of one CPU each."""
     while len(cluster.nodes) < 2:
         cluster.nodes.append(cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20))
     return cluster
 
 
 @contextmanager
-def a_node_dies(cluster: Any, done: Callable[[], int]) -> Iterator[list[int]]:
-    """Kill a node as soon as something is done; the list then holds how much was."""
+def kill_a_node_after(cluster: Any, done: Callable[[], int]) -> Iterator[list[int]]:
+    """Kill a node as soon as `done` returns more than 0, and add that number to the list."""
     done_then: list[int] = []
 
     def kill() -> None:
@@ -102,7 +102,7 @@ def test_every_unit_is_made_and_errors_come_back(nodes: Any) -> None:
 
 
 class Opened:
-    """A maker that says in which process and folder it works, and how often it was called there."""
+    """A maker that returns its process, how often it was called there, and its working folder."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -126,7 +126,7 @@ def test_a_maker_stays_loaded_and_works_in_the_caller_s_folder(
     assert sum(map(len, calls.values())) == 8
 
 
-def test_what_was_begun_is_stopped(nodes: Any, tmp_path: Path) -> None:
+def test_closing_stops_started_units(nodes: Any, tmp_path: Path) -> None:
     made = RayCluster(nodes.address)(partial(slow_file, tmp_path), [0.0, 30.0, 31.0, 32.0])
     assert next(made) == 0.0
     made.close()
@@ -142,7 +142,7 @@ def slow_file(folder: Path, seconds: float) -> float:
 def test_triplets(nodes: Any, bucket: Path, made: Path, people: tuple[Path, partial[Known]]) -> None:
     output = bucket / "triplets"
     executor = RayCluster(nodes.address)
-    with a_node_dies(nodes, lambda: len(list(output.glob("data/*.parquet")))) as made_then:
+    with kill_a_node_after(nodes, lambda: len(list(output.glob("data/*.parquet")))) as made_then:
         report = make_triplets(
             people[0], output, SETTINGS, analyser=people[1], executor=executor, progress=False
         )
@@ -162,12 +162,12 @@ def test_batch(nodes: Any, tmp_path: Path) -> None:
     here, there = tmp_path / "here", tmp_path / "there"
     assert main(["batch", str(listed), "-o", str(here)]) == 1
     command = ["batch", str(listed), "-o", str(there), "--executor", "ray", "--address", nodes.address]
-    with a_node_dies(nodes, lambda: len(list(there.glob("*.png")))) as made_then:
+    with kill_a_node_after(nodes, lambda: len(list(there.glob("*.png")))) as made_then:
         assert main(command) == 1
     assert 0 < made_then[0] < 6
     assert batch_report(there) == batch_report(here)
     assert [row["status"] for row in batch_report(there)].count("made") == 6
-    for path in here.glob("*.png"):  # every result has a watermark of its own, which blurring takes away
+    for path in here.glob("*.png"):  # each result has a watermark of its own, which blurring removes
         one, other, target = (
             cv2.GaussianBlur(cv2.imread(str(file)), (0, 0), 8).astype(int)
             for file in (path, there / path.name, tmp_path / f"{path.stem[2:]}.png")
@@ -178,13 +178,15 @@ def test_batch(nodes: Any, tmp_path: Path) -> None:
 
 
 def batch_report(folder: Path) -> list[dict[str, str]]:
-    """Its rows, apart from times."""
+    """The rows of its report, without times."""
     with (folder / "report.csv").open(newline="") as stream:
         return [{**row, "seconds": ""} for row in csv.DictReader(stream)]
 
 
 def test_evaluation(nodes: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)  # relative paths are those of the caller, also in the reasons of failures
+    monkeypatch.chdir(
+        tmp_path
+    )  # relative paths refer to the caller's folder, also in the reasons for failures
     for number in range(1, 6):
         Path(f"photos/{number}").mkdir(parents=True)
         for kind in ("studio_portrait", "amateur_selfie"):
@@ -199,7 +201,7 @@ def test_evaluation(nodes: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert main([*command, "--keep", "kept", "-o", "here"]) == 0
     ray = ["--executor", "ray", "--address", nodes.address]
     there = Path("kept-there/bundled-blend")
-    with a_node_dies(nodes, lambda: len(list(there.glob("*.png")))) as made_then:
+    with kill_a_node_after(nodes, lambda: len(list(there.glob("*.png")))) as made_then:
         assert main([*command, *ray, "--keep", "kept-there", "-o", "there"]) == 0
     assert 0 < made_then[0] < len(list(there.glob("*.png")))
     assert without_times(Path("there")) == without_times(Path("here"))
@@ -208,7 +210,7 @@ def test_evaluation(nodes: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def without_times(report: Path) -> tuple[Any, list[list[str]]]:
-    """report.json and pairs.csv, apart from times and the command."""
+    """report.json and pairs.csv, without times and the command."""
     found = json.loads((report / "report.json").read_text())
     for name in ("command", "seconds"):
         del found["facts"][name]
@@ -229,7 +231,7 @@ def test_a_clip(nodes: Any, tmp_path: Path, pipe: ReliableSwapPipeline) -> None:
     clip = Made(frames, sound=True).write(tmp_path / "clip.mp4")
     here, there = tmp_path / "here.mp4", tmp_path / "there.mp4"
     given: dict[str, Any] = {"video": VideoSettings(segment=0.32)}  # eight frames
-    # Both go on with the same beginning: a run's own number is in the watermark of all its frames.
+    # Both continue the same started run, because a run's id is in the watermark of all its frames.
     steps = pipe.video(person(2), clip, here, **given)
     next(step for step in steps if isinstance(step, VideoProgress) and step.stage == "check")
     steps.close()  # type: ignore[attr-defined]
@@ -237,7 +239,7 @@ def test_a_clip(nodes: Any, tmp_path: Path, pipe: ReliableSwapPipeline) -> None:
     shutil.copytree(here.with_name("here.mp4.parts"), parts)
     *_, alone = pipe.video(person(2), clip, here, **given)
     on_cluster = Nodes(RayCluster(nodes.address), ReliableSwapPipeline.bundled)
-    with a_node_dies(nodes, lambda: len(list(parts.glob("0*.mkv")))) as made_then:
+    with kill_a_node_after(nodes, lambda: len(list(parts.glob("0*.mkv")))) as made_then:
         *_, spread = pipe.video(person(2), clip, there, nodes=on_cluster, **given)
     assert 0 < made_then[0] < 4
     for frame, other in zip(pictures(here), pictures(there), strict=True):

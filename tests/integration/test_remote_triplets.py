@@ -40,11 +40,11 @@ def test_a_run_to_memory_and_a_training_from_it(
 
     first = min((output / "data").glob("*.parquet"), key=str)
     first.unlink()
-    again = work()  # goes on where it is
+    again = work()  # makes only what is missing
     assert len(again.tallies) == 1 < report.shards
     assert remote_shards(output) == shard_bytes(made)
 
-    # pathlib takes a slash away, as in a setting of type Path.
+    # Path drops a slash of memory://, as it does in a setting of type Path.
     dataset, local = TripletDataset(Path("memory://triplets")), TripletDataset(made)
     assert [shard.name for shard in dataset.shards] == [shard.name for shard in local.shards]
     assert (dataset[3]["target"] == local[3]["target"]).all()
@@ -52,7 +52,7 @@ def test_a_run_to_memory_and_a_training_from_it(
     fsspec.filesystem("memory").store.clear()
 
 
-def test_a_name_that_is_no_folder_is_asked_for_on_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_without_a_folder_is_looked_up_on_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
     class Hub:
@@ -105,7 +105,7 @@ def test_a_training_to_a_real_s3_server_goes_on_from_there(bucket: Path, tmp_pat
             )
             train(toy_network(), ToyTask(), settings)
             if output == place and count == 2:
-                shutil.rmtree(work_folder(place))  # another machine goes on
+                shutil.rmtree(work_folder(place))  # as on another machine
     assert same_run(work_folder(place), tmp_path / "whole")
     found = sorted(path.parent.name for path in (bucket / "run").glob("checkpoint-*/position.json"))
     assert found == ["checkpoint-0000002", "checkpoint-0000004"]

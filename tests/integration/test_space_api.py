@@ -1,4 +1,4 @@
-"""The Space's API: right answers, consent, clear errors, documentation."""
+"""The Space's API: correct answers, consent, clear errors, documentation."""
 
 from __future__ import annotations
 
@@ -43,15 +43,14 @@ def test_a_result_is_marked_noted_and_reported(client: Client, pictures: list[st
 def test_each_face_gets_the_source_it_is_mapped_to(client: Client, pictures: list[str], couple: str) -> None:
     _, faces = client.predict(target=handle_file(couple), api_name="/faces")
     assert [face["index"] for face in faces] == [0, 1]
-    assert faces[0]["box"][0] > 240 > faces[1]["box"][2]  # the largest first, and it is the right one
+    assert faces[0]["box"][0] > 240 > faces[1]["box"][2]  # the largest first, which is on the right
 
     path, report = swap(client, pictures[:2], couple, faces="0=1, 1=0")
     assert [face["source"] for face in report["faces"]] == ["2.png", "1.png"]
     only, report = swap(client, pictures[:2], couple, faces="1=1")
     assert [face["swapped"] for face in report["faces"]] == [False, True]
-    assert (
-        np.abs(pixels(only)[:280, 260:].astype(int) - pixels(couple)[:280, 260:]).mean() < 2
-    )  # the watermark
+    # Only the watermark differs.
+    assert np.abs(pixels(only)[:280, 260:].astype(int) - pixels(couple)[:280, 260:]).mean() < 2
     assert not np.array_equal(pixels(path)[:280, 260:], pixels(couple)[:280, 260:])
 
 
@@ -74,7 +73,7 @@ def test_parts_and_age_change_the_result_and_are_reported(client: Client, pictur
     plain, _ = swap(client, pictures[:1], pictures[1])
     path, report = swap(client, pictures[:1], pictures[1], attributes="brows=target, glasses=target", age=12)
     (face,) = report["faces"]
-    assert face["attributes"] == {"brows": "target"}  # glasses always are
+    assert face["attributes"] == {"brows": "target"}  # glasses are the target's anyway
     assert face["age"] == 12
     assert 25 < face["apparent_age"] < 90
     assert np.abs(pixels(path).astype(int) - pixels(plain)).mean() > 0.2
@@ -89,7 +88,7 @@ def test_without_consent_nothing_is_made(client: Client, pictures: list[str], ag
         client.predict(a=a, b=b, agreed=agreed, api_name="/triplets")
 
 
-def test_consent_has_to_be_said(client: Client, pictures: list[str]) -> None:
+def test_consent_has_no_default(client: Client, pictures: list[str]) -> None:
     parameters = client.view_api(return_format="dict")["named_endpoints"]["/swap"]["parameters"]
     (agreed,) = [one for one in parameters if one["parameter_name"] == "agreed"]
     assert not agreed["parameter_has_default"]
@@ -152,7 +151,7 @@ def assert_clear(error: BaseException) -> None:
 
 
 @pytest.mark.slow
-def test_clients_at_once_each_get_their_own_answer(
+def test_concurrent_clients_each_get_their_own_answer(
     page: gr.Blocks, pipe: ReliableSwapPipeline, pictures: list[str], tmp_path: Path
 ) -> None:
     targets = []

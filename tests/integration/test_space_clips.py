@@ -56,7 +56,7 @@ def test_people_are_numbered_and_one_is_swapped(client: Client, clip: str, pictu
         ({"attributes": "nose=target"}, "nose"),
     ],
 )
-def test_what_makes_no_sense_is_told(
+def test_invalid_options_are_reported(
     client: Client, clip: str, pictures: list[str], options: dict, said: str
 ) -> None:
     given = {"source": handle_file(pictures[1]), "clip": handle_file(clip), "agreed": True, **options}
@@ -64,7 +64,7 @@ def test_what_makes_no_sense_is_told(
         client.predict(**given, api_name="/video")
 
 
-def test_text_that_is_named_like_a_clip_is_refused(client: Client, tmp_path: Path) -> None:
+def test_a_text_file_named_like_a_clip_is_refused(client: Client, tmp_path: Path) -> None:
     text = tmp_path / "notes.mp4"
     text.write_text("no clip\n" * 100)
     with pytest.raises(AppError, match=r"^notes\.mp4 is not a clip that can be read"):

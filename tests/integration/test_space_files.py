@@ -1,4 +1,4 @@
-"""Files on the server: whose they are, how large, how many, and how long they stay."""
+"""Files on the server: who can read them, how large and how many they may be, and how long they stay."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_the_largest_result_can_be_verified() -> None:
 
 @pytest.fixture
 def full_storage(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No more room than what lies there now takes, all of it in use."""
+    """The storage is over its quota, and all files in it count as in use."""
     storage = files.shared_storage()
     monkeypatch.setattr(storage, "in_use_seconds", 1e9)
     monkeypatch.setattr(storage, "quota", 0)

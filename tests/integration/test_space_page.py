@@ -75,7 +75,7 @@ def test_the_figure_has_a_source_surrogate_of_the_first_person(worker: Worker, p
 
 
 def cards(worker: Worker, photo: Picture) -> tuple[str, list[gr.Column], list[Any], list[gr.Dropdown]]:
-    """What the page shows of a target photo when there are two sources."""
+    """What the page shows for a target photo when there are two sources."""
     target = as_file(files.publish(photo, "target.png", None))
     gallery = [{"image": {"path": "x"}}, {"image": {"path": "y"}}]
     message, *rest = show_faces(worker, target, gallery)

@@ -1,4 +1,4 @@
-"""The page with trained people, whose tiny decoders draw noise."""
+"""The page with trained people, whose tiny decoders output noise."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ STRENGTHS = (1.0, 0.5, 1.0, 1.0, 1.0)
 
 @pytest.fixture(scope="module")
 def worker(pipe: ReliableSwapPipeline, tmp_path_factory: pytest.TempPathFactory) -> Worker:
-    """A pipeline of its own, with the people that the environment names."""
+    """A worker with a pipeline of its own, and with the people that the environment names."""
     folder = tmp_path_factory.mktemp("people")
     tiny_people(pipe).save_pretrained(folder)
     with pytest.MonkeyPatch.context() as patch:
@@ -62,7 +62,7 @@ def person_choices(page: gr.Blocks) -> list[gr.Dropdown]:
 
 
 def parameters(client: Client, endpoint: str) -> dict[str, bool]:
-    """The endpoint's parameters, and whether they may be left out."""
+    """The endpoint's parameters, and whether each may be left out."""
     facts: Any = client.view_api(return_format="dict", print_info=False)
     told = facts["named_endpoints"][endpoint]["parameters"]
     return {one["parameter_name"]: one["parameter_has_default"] for one in told}
@@ -99,7 +99,7 @@ def test_the_page_follows_the_choice(worker: Worker) -> None:
         show_person(worker, "carol", None)
 
 
-def test_an_example_leaves_the_person(worker: Worker) -> None:
+def test_loading_an_example_keeps_the_chosen_person(worker: Worker) -> None:
     event: Any = SimpleNamespace(index=0)
     _, _, face, other, *_ = load_example("alice", event)
     assert face.choices == other.choices == [("Leave alone", LEAVE_ALONE), ("alice", 0)]
@@ -119,7 +119,7 @@ def test_a_face_is_swapped_by_name(caller: Client, pictures: list[str]) -> None:
     assert mark.details["consent"] == consent.STATEMENT
 
 
-def test_what_a_caller_gets_wrong_is_told(caller: Client, pictures: list[str]) -> None:
+def test_invalid_calls_are_reported(caller: Client, pictures: list[str]) -> None:
     photo = handle_file(pictures[1])
     for options, said in (
         ({"person": "carol"}, "no decoder of 'carol'; there are those of alice, bob"),

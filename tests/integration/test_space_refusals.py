@@ -1,4 +1,4 @@
-"""The gates in the Space: no endpoint goes around them, and what is recorded."""
+"""The gates in the Space: no endpoint bypasses them, and the consent is recorded."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ def test_the_swap_endpoint_refuses_a_young_face(client: Client, pictures: list[s
 
 
 @pytest.mark.usefixtures("young", "nude")
-def test_both_are_refused_without_more_words(client: Client, pictures: list[str]) -> None:
+def test_a_minor_and_nudity_together_are_refused_without_a_reason(
+    client: Client, pictures: list[str]
+) -> None:
     with pytest.raises(AppError) as refused:
         swap(client, pictures[:1], pictures[1])
     assert "under 18" not in str(refused.value)

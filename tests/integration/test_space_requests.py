@@ -57,7 +57,7 @@ def test_the_address_of_an_uploaded_file_is_that_file(page: gr.Blocks, pictures:
 
 
 @pytest.mark.parametrize("way", ["gradio_api/run/swap", "gradio_api/api/swap"])
-def test_nobody_gets_past_the_queue(page: gr.Blocks, way: str) -> None:
+def test_the_queue_cannot_be_bypassed(page: gr.Blocks, way: str) -> None:
     answer = httpx.post(f"{page.local_url}{way}", json={"data": [None] * 12})
     assert answer.status_code == 404, answer.text
 
@@ -67,7 +67,7 @@ def test_a_request_without_files_is_small(page: gr.Blocks) -> None:
     padded = {"data": [None], "more": "x" * (limits.MAX_BODY + 1)}
     assert httpx.post(url, json=padded).status_code == 413
 
-    def pieces() -> Iterator[bytes]:  # a body that does not say how long it is
+    def pieces() -> Iterator[bytes]:  # a body without a Content-Length
         for _ in range(20):
             yield b"x" * (limits.MAX_BODY // 10)
 
@@ -80,7 +80,7 @@ def test_a_request_without_files_is_small(page: gr.Blocks) -> None:
 
 
 class WaitingAnalyser:
-    """An analyser that waits until it is released, and counts how many calls are in it at once."""
+    """An analyser that waits until it is released, and records the largest number of simultaneous calls."""
 
     name = "waiting"
 

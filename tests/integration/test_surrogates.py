@@ -1,4 +1,4 @@
-"""Runs of the factory whose surrogates an earlier generator made, or that work from single photos."""
+"""Runs of the factory with surrogates by an earlier generator, or with single photos."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FEW = dataclasses.replace(SETTINGS, pairs=8, split=Split(1, 0, 0))
 def by_generator(
     people: tuple[Path, partial[Known]], made: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """Triplets of which the bundled generator made a half."""
+    """Triplets of which the bundled generator makes half of the surrogates."""
     folder = tmp_path_factory.mktemp("by_generator")
     choice = GeneratorChoice(bundled("generator"))
     make_triplets(
@@ -67,7 +67,7 @@ def test_a_generator_makes_the_surrogates_of_a_share_of_the_pairs(by_generator: 
 def test_the_number_of_processes_changes_nothing(
     by_generator: Path, people: tuple[Path, partial[Known]], tmp_path: Path
 ) -> None:
-    """Neither of records nor of pairs, by the blend or by a generator."""
+    """Neither in records nor in pairs, whether made by the blend or by a generator."""
     choice = GeneratorChoice(bundled())  # the pipeline holds the same generator
     make_triplets(people[0], tmp_path, FEW, analyser=people[1], generator=choice, workers=2, progress=False)
     assert shard_bytes(tmp_path) == shard_bytes(by_generator)

@@ -94,7 +94,7 @@ def test_bad_photos_are_listed_and_counted(made: Path) -> None:
 def test_ranks_share_the_work_and_change_nothing(
     made: Path, people: tuple[Path, partial[Known]], tmp_path: Path
 ) -> None:
-    # The second rank waits for the first one's list and plan, and takes over what nobody makes.
+    # The second rank waits in vain for the first one's list and plan, and then makes them itself.
     args = {"analyser": people[1], "progress": False, "cache": made / "cache"}
     second = make_triplets(people[0], tmp_path, SETTINGS, place=Place(1, 2), patience=0.05, **args)
     half = shard_bytes(tmp_path)
@@ -108,9 +108,7 @@ def test_ranks_share_the_work_and_change_nothing(
 
 
 @pytest.mark.slow
-def test_killed_and_started_again_it_goes_on(
-    made: Path, people: tuple[Path, partial[Known]], tmp_path: Path
-) -> None:
+def test_a_killed_run_resumes(made: Path, people: tuple[Path, partial[Known]], tmp_path: Path) -> None:
     work = partial(make_triplets, people[0], tmp_path, SETTINGS, analyser=people[1], progress=False)
     child = multiprocessing.get_context("spawn").Process(target=work)
     child.start()
@@ -128,7 +126,7 @@ def test_killed_and_started_again_it_goes_on(
 
     leftover = tmp_path / "data" / ".train-00001-of-00003.parquet.1234.tmp"
     leftover.write_bytes(b"half a shard")
-    os.utime(leftover, (1, 1))  # 0 is no time
+    os.utime(leftover, (1, 1))  # 0 would mean that the store reports no time
     report = work()
     assert len(report.tallies) == report.shards - len(done)
     assert {path: path.stat().st_mtime_ns for path in done} == done
@@ -147,7 +145,7 @@ def test_finished_photos_are_not_looked_at_again(people: tuple[Path, partial[Kno
     assert again.tallies == []
     assert len(seen.read_text().splitlines()) == before
 
-    # One more photo: only that one is new. But the run that is under way must not change under its own feet.
+    # Only an added photo is analysed. But the photos of a run that has started must not change.
     shutil.copy(photos / "P003" / "studio_portrait.png", photos / "P003" / "twin.png")
     with pytest.raises(ReliableSwapError, match="begun with other photos; give another output folder"):
         make_triplets(photos, tmp_path / "one", SETTINGS, **args)
@@ -168,7 +166,7 @@ def test_the_marks_tell_synthetic_pictures_from_photos(made: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_split_without_triplets_is_told_at_the_end(
+def test_a_split_without_triplets_is_reported_at_the_end(
     people: tuple[Path, partial[Known]], made: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = dataclasses.replace(SETTINGS, pairs=3, split=Split(90, 5, 5))
@@ -189,7 +187,7 @@ def test_a_split_without_triplets_is_told_at_the_end(
 
 
 @pytest.mark.slow
-def test_shards_that_are_written_leave_the_memory(
+def test_written_shards_are_freed_from_memory(
     people: tuple[Path, partial[Known]], made: Path, tmp_path: Path
 ) -> None:
     settings = dataclasses.replace(SETTINGS, pairs=10, shard_pairs=2, split=Split(1, 0, 0))
@@ -209,12 +207,12 @@ def test_shards_that_are_written_leave_the_memory(
         tracemalloc.stop()
     written = [path.stat().st_size for path in sorted((tmp_path / "data").iterdir())]
     assert len(in_use) == len(written) == 5
-    # Of the first two stays what is loaded once.
+    # The first two shards do not count: what is loaded once stays in memory.
     assert in_use[-1] - in_use[1] < sum(written[2:]) / 2
 
 
 class Hiding:
-    """An analyser during which a photo is away, as on a network drive that drops out."""
+    """An analyser that hides a photo, as if a network drive had dropped out."""
 
     name = "known"
 
@@ -228,7 +226,7 @@ class Hiding:
 
 
 @pytest.mark.slow
-def test_a_photo_that_can_not_be_read_for_a_while_is_not_lost(
+def test_a_temporarily_unreadable_photo_is_not_lost(
     people: tuple[Path, partial[Known]], made: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(people[0], tmp_path / "photos")
@@ -249,7 +247,7 @@ def test_an_encoder_fills_vectors_and_drops_pairs(
     torch.manual_seed(0)
     IdentityEncoder().save_pretrained(tmp_path / "encoder")
     choice = EncoderChoice(tmp_path / "encoder")
-    # An untrained encoder finds all faces alike, so a tight limit drops everything, and a loose one nothing.
+    # To an untrained encoder all faces are alike, so a tight limit drops everything and a loose one nothing.
     loose = dataclasses.replace(SETTINGS, pairs=4, split=Split(1, 0, 0))
     tight = dataclasses.replace(loose, filter=dataclasses.replace(SETTINGS.filter, max_to_target=0.2))
     args = {"analyser": people[1], "encoder": choice, "progress": False, "cache": tmp_path / "cache"}

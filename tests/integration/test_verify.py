@@ -1,4 +1,4 @@
-"""Verify: what Python, the command line and a chain of edits say about files."""
+"""Verify: what Python and the command line report about files, also after a chain of edits."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_swap_states_what_went_in(pipe: reliableswap.ReliableSwapPipeline, tmp
     assert chain.agree
 
 
-def test_the_words_and_the_status(
+def test_the_text_and_the_exit_status(
     sealed: Path, plain: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     status, text = told(capsys, sealed)
@@ -109,7 +109,7 @@ def test_a_trusted_signer(
         reliableswap.verify(sealed, anchors=tmp_path / "missing.pem")
 
 
-def test_a_changed_picture_is_said_to_be_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_changed_picture_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     content = bytearray(seal(picture(), tmp_path / "a.tif", Record()).read_bytes())
     content[2000] ^= 1
     (tmp_path / "a.tif").write_bytes(content)
@@ -126,8 +126,8 @@ def test_a_screenshot_is_recognised_by_its_pixels(sealed: Path, tmp_path: Path) 
     assert found.made_here
 
 
-def test_a_watermark_of_another_record_is_said(sealed: Path, tmp_path: Path) -> None:
-    """Metadata moved onto another marked picture."""
+def test_a_watermark_of_another_record_is_reported(sealed: Path, tmp_path: Path) -> None:
+    """The metadata was copied to another marked picture."""
     with Image.open(seal(picture(), tmp_path / "other.png", Record())) as other:
         other.save(tmp_path / "moved.jpg", xmp=Image.open(sealed).info["xmp"], quality=95)
     found = reliableswap.verify(tmp_path / "moved.jpg")
@@ -142,7 +142,7 @@ def test_a_clip_without_marks(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "No mark was found." in text
 
 
-def test_a_truncated_picture_tells_what_is_left(sealed: Path, tmp_path: Path) -> None:
+def test_a_truncated_picture_is_verified_as_far_as_possible(sealed: Path, tmp_path: Path) -> None:
     (tmp_path / "cut.jpg").write_bytes(sealed.read_bytes()[:-2000])
     found = reliableswap.verify(tmp_path / "cut.jpg")
     assert found.mark is not None
@@ -193,7 +193,7 @@ def test_the_bundled_networks_are_those_that_were_signed() -> None:
 
 
 def test_arrays_in_and_files_out(pipe: reliableswap.ReliableSwapPipeline, tmp_path: Path) -> None:
-    """A target without a file is named by the checksum of its pixels."""
+    """A target that is not a file is identified by the checksum of its pixels."""
     target = portrait(2, 256)
     found = reliableswap.verify(pipe(portrait(1, 256), target).save(tmp_path / "out.png"))
     assert found.manifest.statement["target"]["of"] == "pixels"

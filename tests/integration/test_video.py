@@ -1,4 +1,4 @@
-"""A clip of a person who does not exist, swapped with the bundled networks by the command line."""
+"""A clip of generated people, swapped with the bundled networks by the command line."""
 
 from __future__ import annotations
 
@@ -56,18 +56,15 @@ def test_people_are_listed_and_swapped(
     assert [one["frames_swapped"] for one in report["people"]] == [6, 0]
     assert stamps(output) == stamps(clip)
     assert packets(output, "audio") == packets(clip, "audio")
-    first, second = (
-        [
-            np.abs(a[:250].astype(int) - b[:250]).mean() for a, b in zip(*frames, strict=True)
-        ]  # above the label
+    first, second = (  # above the label
+        [np.abs(a[:250].astype(int) - b[:250]).mean() for a, b in zip(*frames, strict=True)]
         for frames in ((pictures(clip)[:6], pictures(output)[:6]), (pictures(clip)[6:], pictures(output)[6:]))
     )
     swapped, other = (first, second) if np.mean(first) > np.mean(second) else (second, first)
     assert min(swapped) > 1.5 * max(other)
     x0, y0, x1, y1 = FrameLabel(288, 256).box
-    for before, after in zip(
-        pictures(clip), pictures(output), strict=True
-    ):  # a dark plate with white letters
+    # A dark plate with white letters.
+    for before, after in zip(pictures(clip), pictures(output), strict=True):
         plain, labelled = (frame[y0:y1, x0:x1].astype(int) for frame in (before, after))
         assert np.median(labelled) < 0.6 * np.median(plain)
         assert labelled.max() > 200
@@ -79,7 +76,7 @@ def test_people_are_listed_and_swapped(
     assert "exists already" in capsys.readouterr().err
 
 
-def test_a_renamed_text_is_one_line_of_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_renamed_text_file_is_a_one_line_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "notes.mp4").write_text("Not a clip.\n" * 40)
     assert main(["faces", str(tmp_path / "notes.mp4")]) == 2
     said = capsys.readouterr().err.strip()
@@ -87,6 +84,6 @@ def test_a_renamed_text_is_one_line_of_error(tmp_path: Path, capsys: pytest.Capt
     assert "\n" not in said
 
 
-def test_a_part_without_frames_is_told(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_part_without_frames_is_reported(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["faces", str(clip), "--start", "900"]) == 2
     assert "has no frame between start and end; choose another part" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The VisibilityNet as a component: what it says covers a face stays, and it is moved, saved and replaced."""
+"""The VisibilityNet as a component: what it says covers a face is kept, and it is moved, saved and replaced."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def pipe() -> ReliableSwapPipeline:
 
 
 @pytest.fixture
-def any_face_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Networks that call every pixel by one class see no eyes."""
+def accept_every_face(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Accept every face: networks that give all pixels the same class see no eyes."""
     monkeypatch.setattr("reliableswap.swap.subject.MIN_FEATURES", 0.0)
 
 
 def sees_only(name: str) -> VisibilityNet:
-    """A network that calls every pixel by that class."""
+    """A network that gives every pixel the class `name`."""
     network = VisibilityNet(widths=(4, 4, 8, 8), deep=8).eval()
     torch.nn.init.zeros_(network.last.weight)
     with torch.no_grad():
@@ -48,7 +48,7 @@ def change(pipe: ReliableSwapPipeline, engine: str) -> np.ndarray:
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["blend", "neural"])
 def test_what_hides_the_target_stays_in_front_of_the_new_face(
-    pipe: ReliableSwapPipeline, any_face_is_read: None, engine: str
+    pipe: ReliableSwapPipeline, accept_every_face: None, engine: str
 ) -> None:
     face = pipe.find(portrait(2, 260))[0]
     x0, y0, x1, y1 = face.box.astype(int)
@@ -61,7 +61,9 @@ def test_what_hides_the_target_stays_in_front_of_the_new_face(
     assert hidden < 0.3 * bare
 
 
-def test_what_hides_the_source_is_no_texture(pipe: ReliableSwapPipeline, any_face_is_read: None) -> None:
+def test_what_hides_the_source_is_not_used_as_texture(
+    pipe: ReliableSwapPipeline, accept_every_face: None
+) -> None:
     networks = {}
     for name in ("skin", "front"):
         pipe.visibility = sees_only(name)
@@ -69,7 +71,7 @@ def test_what_hides_the_source_is_no_texture(pipe: ReliableSwapPipeline, any_fac
     inside = networks["skin"].strict_covers.on(networks["skin"].shape)[1] > 0.95
     assert inside.mean() > 0.05
     assert networks["skin"].strict_covers.on(networks["skin"].shape)[0][inside].max() < 0.05
-    # Not quite all: what is dark on the lower face may be a beard.
+    # Not quite all: dark parts of the lower face may be a beard.
     assert (networks["front"].strict_covers.on(networks["front"].shape)[0][inside] > 0.9).mean() > 0.9
     crop = networks["front"].covers_in_crop(128, "arcface_128").on((128, 128))[0]
     assert crop[50:70, 50:78].min() > 0.95
@@ -86,15 +88,15 @@ def test_it_is_moved_saved_and_counted_with_the_others(pipe: ReliableSwapPipelin
     assert isinstance(ReliableSwapPipeline.from_pretrained(tmp_path).visibility, VisibilityNet)
 
 
-def test_without_one_covers_are_judged_by_colour(pipe: ReliableSwapPipeline, any_face_is_read: None) -> None:
+def test_without_one_covers_are_judged_by_colour(pipe: ReliableSwapPipeline, accept_every_face: None) -> None:
     pipe.visibility = None
     assert not pipe.prepare(portrait(1, 260)).subjects[0].covers.told
     pipe.visibility = sees_only("skin")
     assert pipe.prepare(portrait(1, 260)).subjects[0].covers.told
 
 
-class Misled:
-    """Finds the faces that there are, and reads the meshes of those with the given numbers on the background."""
+class MisplacedMeshes:
+    """An analyser that finds the real faces, but puts the meshes of those with the given numbers on the background."""
 
     name = "misled"
 
@@ -113,7 +115,7 @@ def test_a_mesh_that_lies_on_something_else_than_a_face_is_refused(pipe: Reliabl
     analyser = pipe.analyser
     assert pipe(source, target).report.swapped == [0]
     person = pipe.prepare(source)
-    pipe.analyser = Misled(analyser, 0)
+    pipe.analyser = MisplacedMeshes(analyser, 0)
     refused = "the face in array cannot be analysed: eyes and mouth are not where expected"
     with pytest.raises(NoFaceError, match=refused):
         pipe.prepare(source)

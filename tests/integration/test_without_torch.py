@@ -1,6 +1,6 @@
-"""Networks without torch: OpenVINO, ONNX Runtime, and what `reliableswap export` makes of the bundled pipeline.
+"""Networks without torch: OpenVINO, ONNX Runtime, and the export of the bundled pipeline.
 
-They are in one file, and so in one process of pytest-xdist: what was converted for a device is exported as it is.
+These tests share a file, and so a worker of pytest-xdist: the export reuses what was converted for a device.
 """
 
 from __future__ import annotations
@@ -43,13 +43,12 @@ def test_runtimes_in_a_process_of_their_own() -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bundled pipeline and two portraits: `pipe`, what was exported of it as `exported`, `1.png`, `2.png`."""
+    """A folder with the bundled pipeline as `pipe`, its export as `exported`, and two portraits `1.png`, `2.png`."""
     folder = tmp_path_factory.mktemp("exported")
     pipe = ReliableSwapPipeline.bundled()
     assert [one.label for one in signatures(pipe.generator)] == ["_128", "_256", "_512", "_1024"]
-    pipe.generator.register_to_config(
-        sizes=(128,)
-    )  # one size of crops: the larger ones take most of the time
+    # One size of crops: the larger ones take most of the time.
+    pipe.generator.register_to_config(sizes=(128,))
     pipe.save_pretrained(folder / "pipe")
     for made in export_folder(folder / "pipe", folder / "exported", "onnx"):
         assert made.difference < 1e-3
@@ -107,7 +106,7 @@ def test_two_portraits_are_swapped_and_marked_where_torch_cannot_be_imported(fol
     expected = by_torch(folder / "1.png", folder / "2.png")
     found = np.load(folder / "swapped.npy")
     off = np.abs(found.astype(int) - expected.pictures[0].pixels)
-    assert off.max() <= 5  # decisions near their limits differ by rounding, at single pixels
+    assert off.max() <= 5  # rounding flips a few threshold decisions, at single pixels
     assert (off > 1).mean() < 1e-3
     assert off.mean() < 0.01
     assert (found != np.asarray(Image.open(folder / "2.png"))).any(2).mean() > 0.1
@@ -180,9 +179,9 @@ def test_the_bundled_networks_in_eight_bits(
     assert folder.about["generator"]["config"]["template"] == "arcface_128"
     assert (folder["detector"](np.zeros((1, 3, 64, 96)))[0]).shape == (1, 21 * 6, 15)
     assert json.loads((out / "exported.json").read_text())["format"] == "onnx"
-    assert main(command) == 2  # it is not empty
+    assert main(command) == 2  # the folder is not empty
 
-    # The age gate looks with the encoder that was not rounded, and the record names the rounded one.
+    # The age gate uses the encoder that was not rounded; the record names the rounded one.
     rounded = ExportedPipeline.from_pretrained(out)
     assert rounded.networks().identity.checksum() != pipe.identity.checksum()
     assert rounded.networks().probe[0].checksum() == pipe.identity.checksum()
@@ -193,7 +192,7 @@ def test_the_bundled_networks_in_eight_bits(
     assert face.identity_after > face.identity_before + 0.2
 
 
-def test_bundled_stands_for_what_ships(
+def test_bundled_means_the_pipeline_that_ships(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("reliableswap.pipelines.export.export_folder", lambda place, *_, **__: [place])
@@ -201,7 +200,7 @@ def test_bundled_stands_for_what_ships(
     assert capsys.readouterr().out.strip() == str(bundled())
 
 
-def test_one_network_has_no_eight_bits(
+def test_a_single_network_cannot_be_exported_in_eight_bits(
     photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     line = [

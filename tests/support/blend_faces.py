@@ -20,7 +20,7 @@ SMILE, SMILING_MAN = "P004_amateur_selfie", "P007_amateur_selfie"
 
 @lru_cache(maxsize=16)
 def face(name: str, size: int = 192) -> tuple[np.ndarray, np.ndarray]:
-    """(size,size,3) uint8 a picture around the face, and its mesh (468,3)."""
+    """Crop the photo around the face: (size,size,3) uint8, and its mesh (468,3)."""
     person, photo = name.split("_", 1)
     path = PEOPLE / person / "assets" / f"{photo}.jpg"
     picture = cv2.imread(str(path), cv2.IMREAD_REDUCED_COLOR_2)[..., ::-1]

@@ -39,9 +39,9 @@ WIDE, PHONE = {"width": 1360, "height": 900}, {"width": 390, "height": 844}
 
 
 class Tab:
-    """A browser tab with the Space; `close` fails if the page logged an error or asked another server for anything.
+    """A browser tab with the Space; `close` fails if the page logged an error or sent a request elsewhere.
 
-    All tabs of a browser share its cache: loading the page anew takes most of a short test's time.
+    All tabs of a browser share its cache: without it, loading the page would take most of a short test's time.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Tab:
         shown, more = self.page.get_by_role("tab", name=tab), self.page.get_by_label("More tabs")
         if shown.count() and shown.first.is_visible():
             shown.first.click()
-        else:  # a phone has no room for all of them
+        else:  # a phone's narrow screen moves some tabs to a menu
             more.click()
             self.page.locator(".overflow-dropdown").get_by_text(tab).click()
 

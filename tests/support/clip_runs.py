@@ -1,6 +1,6 @@
-"""Runs of a clip whose wiring is tested: real reading, segments, marks and joining; painted instead of swapped faces.
+"""Clip swaps that test the wiring: real reading, segments, marks and joining, but painted instead of swapped faces.
 
-As a program: `python -m support.clip_runs CLIP OUT SECONDS_PER_FRAME`, whose runs are to be killed.
+As a program, `python -m support.clip_runs CLIP OUT SECONDS_PER_FRAME`, it starts runs for tests to kill.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ SOURCE = Picture(np.zeros((8, 8, 3), np.uint8), name="source")
 BOX = (20, 16, 60, 64)  # of the first face; the second is 40 pixels to the right
 
 
-ID = "urn:c2pa:2f6b1a52-3a0e-4b43-9f6c-0d5b1c2e7a11"  # of every run, so that the watermarks are the same
+ID = "urn:c2pa:2f6b1a52-3a0e-4b43-9f6c-0d5b1c2e7a11"  # the same for every run, and so are the watermarks
 
 
 def mesh(left: int) -> np.ndarray:
@@ -51,7 +51,11 @@ def mesh(left: int) -> np.ndarray:
 
 
 class Run:
-    """How a run behaves. people: in the clip. young, nude: what the gates see. pause: seconds a frame takes."""
+    """A clip swap with stubs in place of the networks.
+
+    people: how many are in the clip. young: the numbers of those whom the age gate takes for minors. nude_target,
+    nude_result: what the nudity gate objects to. pause: seconds per frame. stop_after: frames until an interrupt.
+    """
 
     def __init__(
         self,
@@ -73,7 +77,7 @@ class Run:
     def __call__(
         self, clip: Path, output: Path, executor: Executor | None = None, **options: Any
     ) -> Iterator[VideoProgress | VideoResult]:
-        """Run; executor: makes the segments; options: of swap_clip."""
+        """Run the swap. executor: makes the segments. options: of swap_clip."""
         pipe: Any = SimpleNamespace(
             choose_engine=lambda engine: "blend",
             networks=lambda: None,
@@ -128,7 +132,7 @@ class Run:
         for count, pixels in enumerate(frames, 1):
             size = pixels.shape[:2]
             progress(count)
-        return Kept(count, size, [mesh(BOX[0] + 40 * number) for number in range(self.people)])
+        return SavedFaces(count, size, [mesh(BOX[0] + 40 * number) for number in range(self.people)])
 
     def _person_at(self, face: Any) -> int:
         return 1 + round((float(face.box[0]) - BOX[0]) / 40)
@@ -138,7 +142,7 @@ class Run:
         return 0.99 if self.nude_target or (self.nude_result and painted) else 0.0
 
     def _swap(self, swapper: FrameSwapper, pixels: np.ndarray, faces: Iterable[TrackedFace]) -> SwappedFrame:
-        """Paint the face red, with a pattern that follows from the frame and from those before."""
+        """Paint the face red, and one of its corners in a colour that depends on this frame and on those before it."""
         time.sleep(self.pause)
         if self.swapped == self.stop_after:
             raise KeyboardInterrupt
@@ -156,18 +160,18 @@ class Run:
         return result
 
 
-class Kept(StandingFaces):
-    """Faces whose file is a real one."""
+class SavedFaces(StandingFaces):
+    """Standing faces that can be saved to a file."""
 
     def save(self, path: Path, *, overwrite: bool = True) -> None:
         np.savez(path.with_suffix(""), meshes=self.meshes, size=self.size, frames=self.frames)
 
 
 def main() -> None:
-    """Run once for every line of the input, in a fork, which spares each run the imports.
+    """Run once per line of stdin, each time in a fork, which saves the imports.
 
-    A run prints its process id and then each frame's stage, so that whoever reads it can kill it at a chosen place.
-    When it has ended, its status is printed.
+    A run prints its process id, then the stage at every progress report, so that the reader can kill it at a chosen
+    point. When it has ended, its exit status is printed.
     """
     for _ in sys.stdin:
         child = os.fork()

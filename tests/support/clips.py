@@ -1,4 +1,4 @@
-"""Clips made by the tests, and what they hold: time stamps, frames, and the packets of every stream."""
+"""Make clips for tests, and read what they contain: timestamps, frames, and the packets of every stream."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def moving(count: int, height: int = 96, width: int = 128, seed: int = 0) -> lis
 
 @dataclass(frozen=True)
 class Made:
-    """How a clip is made. pts: time stamps in time_base; default: RATE frames a second from 0."""
+    """A clip to encode. pts: timestamps in units of time_base; default: RATE frames a second from 0."""
 
     frames: Sequence[np.ndarray]
     pts: Sequence[int] | None = None
@@ -105,20 +105,20 @@ def _tone(stream: Any, first: float, end: float) -> list[Any]:
 
 
 def stamps(path: Path) -> list[Fraction]:
-    """The frames' times in seconds, as decoded."""
+    """The timestamps of the decoded frames, in seconds."""
     with av.open(str(path)) as container:
         video = container.streams.video[0]
         return [frame.pts * Fraction(video.time_base) for frame in container.decode(video)]
 
 
 def pictures(path: Path) -> list[np.ndarray]:
-    """(H,W,3) uint8 frames as stored, not turned."""
+    """(H,W,3) uint8 frames as stored, without the display rotation."""
     with av.open(str(path)) as container:
         return [frame.to_ndarray(format="rgb24") for frame in container.decode(container.streams.video[0])]
 
 
 def packets(path: Path, kind: str) -> list[list[tuple[Fraction, bytes]]]:
-    """Time and content of every packet of each stream of a kind."""
+    """For each stream of a kind, the timestamp and content of its packets."""
     found = []
     with av.open(str(path)) as container:
         count = len([stream for stream in container.streams if stream.type == kind])
@@ -144,7 +144,7 @@ def read_times(reader: ClipReader) -> FrameTimes:
 def rewritten(
     path: Path, target: Path, encoder: str = "auto", per_segment: int = 10, **options: Any
 ) -> Joined:
-    """Take a clip through reader, segments and joiner, without changing a pixel."""
+    """Pass a clip through reader, segment writers and joiner without changing a pixel."""
     info = probe(path)
     reader = ClipReader(info)
     times = read_times(reader)
@@ -160,7 +160,7 @@ def rewritten(
 
 
 class StandingFaces(ClipFaces):
-    """Faces that are where the test says: the same mesh (468,3) in every frame, one per person."""
+    """Tracked faces that do not move: the given mesh (468,3) of each person in every frame."""
 
     def __init__(self, frames: int, size: tuple[int, int], meshes: Sequence[np.ndarray]) -> None:
         people = tuple(

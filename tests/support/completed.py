@@ -1,4 +1,4 @@
-"""Samples of triplets as networks get them, one at a time."""
+"""Completed triplet samples, one at a time instead of in batches."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reliableswap.data.triplet_dataset import TripletDataset
 
 
 def completed(sample: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A sample as TripletDataset describes it."""
+    """Complete one sample to what TripletDataset describes."""
     return {name: value[0] for name, value in complete(collate([sample])).items() if name != "truth_rows"}
 
 

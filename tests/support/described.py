@@ -1,4 +1,4 @@
-"""A folder of described faces: drawn heads whose attributes can be seen, and tiny networks for them."""
+"""A data set of described faces, which are drawn heads with visible attributes; and tiny networks for it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TINY: dict[str, Any] = {"layers": 2, "width": 32, "heads": 2, "token_experts": 2
 
 
 def head(attributes: dict[str, str], rng: np.random.Generator) -> np.ndarray:
-    """(128,128,3) an oval with eyes, and glasses where it wears some."""
+    """(128,128,3) a head drawn as an oval with eyes, and glasses if the attributes say so."""
     picture = np.full((128, 128, 3), int(rng.integers(60, 200)), np.uint8)
     shift = {"front": 0, "left": -12, "right": 12}[attributes["pose"]]
     cv2.ellipse(picture, (64, 70), (38, 50), 0, 0, 360, (220, 170, 150), -1)

@@ -1,4 +1,4 @@
-"""What the tests of the evaluation share: meshes, an untrained judge, an examiner."""
+"""Helpers for tests of the evaluation: meshes, an untrained judge, an examiner."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def analyser() -> BundledAnalyser:
 
 @lru_cache(maxsize=8)
 def encoder(seed: int = 0) -> IdentityEncoder:
-    """An untrained encoder whose norms have seen faces; otherwise all faces would look alike to it."""
+    """An untrained encoder with batch-norm statistics of faces; otherwise all faces would look alike to it."""
     torch.manual_seed(seed)
     network = IdentityEncoder(embedding_size=32).train()
     for module in network.modules():
@@ -68,7 +68,7 @@ def examiner(features: Features | None = None, lower: bool = False) -> Examiner:
 
 
 class Colours:
-    """Features for tests: the three mean colours of a face's box."""
+    """Features for tests: the mean of each colour channel in a face's box."""
 
     name = "colours"
 

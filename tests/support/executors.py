@@ -10,9 +10,9 @@ from reliableswap.jobs.units import Made, Maker
 
 
 class Backwards:
-    """Makes the last unit first, by copies of maker and units, as if they were sent. units: what was made.
+    """Make the units in reverse order, with pickled copies of maker and units, as if these were sent to a node.
 
-    copies: False where the maker can't be copied.
+    units: those made so far. copies: False if the maker can't be pickled.
     """
 
     def __init__(self, *, copies: bool = True) -> None:

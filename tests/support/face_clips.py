@@ -1,4 +1,4 @@
-"""Clips with faces: heads of people who do not exist, moved over a background that moves, too."""
+"""Clips with faces: heads of generated people that move over a moving background."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Place = Callable[[int], tuple[float, float] | None]
 
 @dataclass(frozen=True)
 class Actor:
-    """A person of openpeople, and where the middle of the face is in each frame; None: not to be seen."""
+    """A person of openpeople. place: the centre of the face in each frame; None: out of sight."""
 
     number: int
     place: Place
@@ -32,13 +32,13 @@ def still(x: float, y: float = 90.0) -> Place:
 
 
 def walking(start: float, end: float, frames: int, y: float = 90.0) -> Place:
-    """From x to x in so many frames."""
+    """Move from x = `start` to x = `end` within `frames` frames."""
     return lambda frame: (start + (end - start) * frame / max(frames - 1, 1), y)
 
 
 @lru_cache(maxsize=10)
 def head(number: int) -> tuple[np.ndarray, np.ndarray]:
-    """(HEAD,HEAD,3) uint8 a head with the face in its middle, and (HEAD,HEAD) how opaque it is."""
+    """(HEAD,HEAD,3) uint8 a head with the face in the middle, and its alpha (HEAD,HEAD)."""
     photo = portrait(number, 400)
     face = BundledAnalyser()(photo)[0]
     x, y = face.mesh[:, :2].mean(0)
@@ -51,7 +51,7 @@ def head(number: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def background(frame: int, look: int = 0) -> np.ndarray:
-    """(H,W,3) uint8 soft stripes that drift; another look has other colours."""
+    """(H,W,3) uint8 soft stripes that drift; `look` chooses the colours."""
     height, width = SIZE
     y, x = np.mgrid[:height, :width]
     waves = [np.sin((x + 2 * frame) / (23 + 5 * k) + y / 31 + k + look) for k in range(3)]

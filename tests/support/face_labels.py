@@ -1,4 +1,4 @@
-"""Made-up labels of a face, and commands that train on such."""
+"""Made-up labels of faces, and the command line that trains on them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SIZE = 160
 
 
 def face_mesh(rng: np.random.Generator) -> np.ndarray:
-    """(468,3) points with a face's five points in plausible places of a 160 px photo."""
+    """(468,3) random points, with a face's five points in plausible places of a 160 px photo."""
     mesh = rng.uniform(50, 110, (468, 3))
     for points, place in (
         ((33, 133), (62, 66)),
@@ -37,7 +37,7 @@ def face_mesh(rng: np.random.Generator) -> np.ndarray:
 
 @dataclass(frozen=True)
 class MadeUp(TeacherKind):
-    """Teachers that answer what they are told."""
+    """Teachers that give predefined answers."""
 
     answers: Mapping[str, Record]
 
@@ -48,9 +48,9 @@ class MadeUp(TeacherKind):
 def store_labels(
     folder: Path, faces: np.ndarray, meshes: np.ndarray, mirrored: np.ndarray, flat: Collection[str] = ()
 ) -> None:
-    """Keep answers for the photos of a folder in its sub-folder `labels`; it is the folder of the teachers, too.
+    """Store answers for the photos of a folder in its sub-folder `labels`. It is the teachers' folder, too.
 
-    faces (N,15), meshes and mirrored (N,468,3): of each photo, in the order of their names.
+    faces (N,15), meshes and mirrored (N,468,3): one row per photo, in the order of their names.
     """
     photos = list_photos(folder, flat)
     given = zip(photos, faces, meshes, mirrored, strict=True)
@@ -67,7 +67,7 @@ def arguments(kind: str, photos: Path, output: Path, *more: str) -> list[str]:
 
 
 def white_face(side: int = 60) -> LabelledPhoto:
-    """A photo whose face is a white box on black, so that where it went can be seen."""
+    """A photo whose face is a white box on black, so that tests can see where it went."""
     pixels = np.zeros((100, 100, 3), np.uint8)
     pixels[20 : 20 + side, 30 : 30 + side] = 255
     box = np.array([29.5, 19.5, 29.5 + side, 19.5 + side], np.float32)

@@ -1,4 +1,4 @@
-"""A generator's training by the command, in one go or in two halves, with all that a checkpoint has to hold."""
+"""Train a generator by the command, in one run or in two halves, with everything that a checkpoint must store."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ HALVES = (("--max_train_minutes", "0"), ("--resume_from_checkpoint", "latest"))
 
 
 def train_generator(triplets: Path, encoders: Path, output: Path, *more: str) -> int:
-    """The command's exit status."""
+    """Run the command and return its exit status."""
     places = ("--triplets", triplets, "--identity", encoders / "identity", "--output_dir", output)
     return main(["train", "generator", *map(str, places), *OPTIONS, *more])

@@ -1,4 +1,4 @@
-"""Small generators, their trainings and triplets, shared by the tests of training generators."""
+"""Small generators, training tasks and batches, for tests of generator training."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ def small_light(task: GeneratorTask) -> LightGenerator:
 
 
 def batch_of(task: GeneratorTask, numbers: Iterable[int]) -> dict[str, Tensor]:
-    """The samples of those numbers, as the losses get them."""
+    """A batch of the samples with these numbers, prepared for the losses."""
     return task.prepare(task.collate([task.samples[i] for i in numbers]))
 
 
 def batch_of_every_kind(task: GeneratorTask) -> dict[str, Tensor]:
-    """One sample of each kind, whichever come first."""
+    """A batch with the first sample of each kind."""
     found: dict[int, dict[str, Tensor]] = {}
     for i in range(200):
         sample = task.samples[i]
@@ -73,7 +73,7 @@ ALL_KINDS = {f"{kind}_share": 1.0 for kind in KINDS}
 
 
 def sizes_of_gradients(loss: Tensor, network: nn.Module) -> float:
-    """The sum of absolute gradients of the network's parameters."""
+    """The sum of the absolute gradients of the network's parameters."""
     learning = [p for p in network.parameters() if p.requires_grad]
     grads = torch.autograd.grad(loss, learning, retain_graph=True, allow_unused=True)
     return sum(float(g.abs().sum()) for g in grads if g is not None)

@@ -1,4 +1,4 @@
-"""Hostile and odd picture files, each with what reading it must give."""
+"""Hostile and unusual picture files, each with the expected outcome of reading it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ from .picture_files import (
 
 @dataclass(frozen=True)
 class Case:
-    """A file to make in a folder, and its outcome: for "ok" the facts below, for "error" a part of the message."""
+    """A file to make in a folder, and its outcome: for "ok" the fields below, for "error" a part of the message."""
 
     name: str
     make: Callable[[Path], Path]
@@ -66,7 +66,7 @@ class Case:
 
 
 def file(name: str, content: bytes | Callable[[], bytes]) -> Callable[[Path], Path]:
-    """A maker of one file, whose content is made only when the file is."""
+    """Return a function that writes the file; a callable content is called only then."""
 
     def make(folder: Path) -> Path:
         path = folder / name
@@ -121,7 +121,7 @@ _BROKEN, _NOT, _LARGE, _MOVES = (
 
 
 HOSTILE: list[Case] = [
-    # Plain and odd pictures that have to be read.
+    # Plain and unusual pictures that must be readable.
     ok("jpeg", "plain.jpg", lambda: encoded(rgb(), "JPEG", **JPEG), tolerance=6),
     ok("progressive jpeg", "progressive.jpg", lambda: encoded(rgb(), "JPEG", progressive=True, **JPEG), tolerance=6),
     ok("grey jpeg", "grey.jpg", lambda: encoded(Image.fromarray(four(tuple(g[0] for g in GREYS))), "JPEG", **JPEG),
@@ -192,7 +192,7 @@ HOSTILE: list[Case] = [
     ok("20000x1", "row.png", lambda: encoded(Image.new("RGB", (20000, 1), RED), "PNG"), size=(20000, 1),
        quarters=(RED,) * 4),
     Case("link to a picture", a_link_to_a_picture, "ok"),
-    # Not there, or not files.
+    # Missing, or not regular files.
     Case("missing", lambda folder: folder / "missing.jpg", "error", "there is no file"),
     Case("missing, with a line break in its name", lambda folder: folder / "a\nb.jpg", "error", r"a\nb.jpg"),
     Case("dangling link", a_link("dangling.jpg", "nowhere.jpg"), "error", "there is no file"),

@@ -1,4 +1,4 @@
-"""Jobs on two pictures, and small generators for them."""
+"""Swap jobs on two pictures, and small generators for them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def job(
     settings: SwapSettings | None = None,
     **networks: torch.nn.Module | None,
 ) -> FaceJob:
-    """A job on two pictures, with the pipeline's networks or those given instead."""
+    """A job on two pictures. networks: replace those of the pipeline."""
     own = pipe.networks()
     given = {name: None if n is None else Running(n) for name, n in networks.items()}
     running = Networks(**{**vars(own), **given})

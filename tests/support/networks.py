@@ -1,4 +1,4 @@
-"""A small network of every class, with inputs that fit and one that does not."""
+"""A small network of every class, with valid inputs and an invalid one."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ from reliableswap.models.generator import GeneratorOutput
 
 @dataclass(frozen=True)
 class Case:
-    """A network and the shapes of its inputs without the batch.
+    """A network and the shapes of its inputs, without the batch dimension.
 
-    wrong: the shape of a first input that is refused, with an error that matches `expected`.
+    wrong: a shape of the first input that raises an error, which matches `expected`.
     """
 
     build: Callable[[], Any]
@@ -135,9 +135,9 @@ CASES = {
     "perceptual": Case(PerceptualFeatures, ((3, 64, 64),), (1, 3, 72, 72), "divisible by 32"),
 }
 GENERATORS = ["simswap", "simswap_deep", "faceshifter", "faceshifter_512", "light", "light_without_guidance"]
-# One of each class: a variant of the same code compiles alike.
+# One case per class: variants run the same code, which compiles alike.
 CLASSES = sorted(CASES.keys() - {"simswap_deep", "faceshifter_512", "light_without_guidance"})
-# One of each body: FixerNet is the identity encoder's, and ProjectedDiscriminator holds PerceptualFeatures.
+# One case per body: FixerNet has the identity encoder's, and ProjectedDiscriminator contains PerceptualFeatures.
 BODIES = [name for name in CLASSES if name not in ("fixer", "perceptual")]
 
 

@@ -1,4 +1,4 @@
-"""Small ONNX networks whose answers are known."""
+"""Small ONNX networks with known outputs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def save(
     outputs: Mapping[str, Shape],
     constants: Mapping[str, np.ndarray] | None = None,
 ) -> Path:
-    """Nodes are (operator, what goes in, what comes out, attributes); all tensors are float32."""
+    """Write a network. nodes: (operator, inputs, outputs, attributes) each. Its inputs and outputs are float32."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
@@ -34,6 +34,6 @@ def save(
 
 
 def mean_colour(path: Path, side: int) -> Path:
-    """(1,3,side,side) -> (1,3) the mean of each colour: what it was shown can be read from its answer."""
+    """(1,3,side,side) -> (1,3) the mean of each channel, so that the output shows which picture went in."""
     node = ("ReduceMean", ["x"], ["y"], {"axes": [2, 3], "keepdims": 0})
     return save(path, [node], {"x": (1, 3, side, side)}, {"y": (1, 3)})

@@ -1,4 +1,4 @@
-"""ONNX files that take and give what published swappers and encoders do, with simple contents."""
+"""ONNX files with the inputs and outputs of published swappers and encoders, but simple contents."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from .onnx_files import save
 
-EMAP = np.roll(np.eye(512, dtype=np.float32), 3, axis=1) * 2  # a turned and scaled space
+EMAP = np.roll(np.eye(512, dtype=np.float32), 3, axis=1) * 2  # permutes and scales the vector
 
 
 def arcface(path: Path) -> Path:
@@ -28,7 +28,7 @@ def tint(vector: np.ndarray) -> np.ndarray:
 
 
 def inswapper(path: Path, side: int = 128, emap: np.ndarray = EMAP) -> Path:
-    """(1,3,S,S) in [0,1], (1,512) -> half the picture and half the vector's colour; the emap comes last."""
+    """(1,3,S,S) in [0,1], (1,512) -> half the picture plus half the vector's colour; the emap is stored last."""
     constants = {**_shared(), "half": np.array(0.5, np.float32)}
     nodes = [
         *_colour(),
@@ -47,7 +47,7 @@ def inswapper(path: Path, side: int = 128, emap: np.ndarray = EMAP) -> Path:
 
 
 def hyperswap(path: Path, side: int = 256) -> Path:
-    """(1,512), (1,3,S,S) in [-1,1] -> the vector's colour everywhere, and a mask of a quarter."""
+    """(1,512), (1,3,S,S) in [-1,1] -> the vector's colour everywhere, and a mask of 0.25."""
     constants = {**_shared(), "two": np.array(2, np.float32), "one": np.array(1, np.float32)}
     constants |= {
         "zero": np.array(0, np.float32),

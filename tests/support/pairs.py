@@ -1,4 +1,4 @@
-"""A table of pairs as `reliableswap evaluate` writes one."""
+"""A table of pairs, as `reliableswap evaluate` writes it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PAIRS = 40
 
 
 def write_pairs(path: Path, values: Mapping[str, float]) -> None:
-    """Forty pairs of each method; the cosine to the source is the method's value and a part of each pair's own."""
+    """Write forty pairs per method, whose cosine to the source is the method's value plus a hundredth of the number."""
     lines = [
         {
             "method": method,

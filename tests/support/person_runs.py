@@ -1,4 +1,4 @@
-"""People with decoders of their own, and frames of drawn faces for short trainings of them."""
+"""Tiny networks of trained people, and drawn frames for short trainings of them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TINY = {"size": SIDE, "latent": 8, "base_channels": 1, "max_channels": 8, "block
 
 
 class Clock:
-    """A clock in place of `monotonic`, which stands until it is moved."""
+    """A stand-in for `monotonic` that stands still until a test moves it."""
 
     now = 1000.0
 
@@ -32,7 +32,7 @@ class Clock:
 
 
 def tiny_people(pipe: ReliableSwapPipeline, people: Mapping[str, int] | None = None) -> CombAutoencoder:
-    """Two people, or {name: number of the photo}, as a training leaves them; what their decoders draw is noise."""
+    """Two people, or {name: number of the photo}, as a training leaves them, but their decoders output noise."""
     torch.manual_seed(0)
     known = people or {"alice": 1, "bob": 3}
     network = CombAutoencoder(tuple(known), **TINY)
@@ -74,7 +74,7 @@ def drawn_frames(person: str, folder: Path, *, count: int = 12, side: int = SIDE
 
 
 def person_settings(output: Path, **more: Any) -> PersonSettings:
-    """Settings of a run of a few steps that starts from nothing."""
+    """Settings of a run of a few steps from scratch."""
     values: dict[str, Any] = {
         "people": "alice=a.mp4,bob=b.mp4", **TINY, "initial": "none",
         "level_steps": 2, "fade_steps": 2, "max_train_steps": 8, "train_batch_size": 2, "lr_warmup_steps": 0,

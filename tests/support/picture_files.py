@@ -1,7 +1,7 @@
-"""Encoded pictures of every kind, made from code alone; Pillow writes most of them, the rest is packed by hand.
+"""Encoded pictures of every kind, all generated: Pillow writes most of them, the rest are packed by hand.
 
-Every intact picture shows the same four colours, one in each quarter, so that a swapped channel, a clipped depth or
-a wrong turn shows.
+Every intact picture shows the same four colours, one in each quarter, so that tests notice a swapped channel, a clipped
+bit depth or a wrong rotation.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ JPEG: dict[str, Any] = {"quality": 95, "subsampling": 0}
 def four(
     colours: tuple[Any, ...] = QUARTERS, size: tuple[int, int] = SIZE, dtype: Any = np.uint8
 ) -> np.ndarray:
-    """(H,W) or (H,W,C): the four colours, one a quarter."""
+    """(H,W) or (H,W,C): the four colours, one per quarter."""
     a, b, c, d = (np.asarray(x, dtype) for x in colours)
     width, height = size
     picture = np.empty((height, width, *a.shape), dtype)
@@ -46,7 +46,7 @@ def rgb(size: tuple[int, int] = SIZE) -> Image.Image:
 
 
 def noise(size: tuple[int, int] = (96, 96)) -> Image.Image:
-    """Does not compress, so that a cut of the file cuts the picture."""
+    """Noise, which does not compress: a truncated file loses a part of the picture."""
     return Image.fromarray(np.random.default_rng(7).integers(0, 256, (size[1], size[0], 3), np.uint8))
 
 
@@ -100,7 +100,7 @@ def tiff_12_bit() -> bytes:
 
 
 def cmyk_profile() -> bytes:
-    """A small CMYK profile that no other conversion looks like: paper is white, all inks print as mid grey."""
+    """A small CMYK profile with an unmistakable result: paper is white, and all inks print as mid grey."""
     lab = [(153, 128, 128)] * 16
     lab[0] = (255, 128, 128)
     straight = bytes(range(256))
@@ -126,7 +126,7 @@ def rgb_profile() -> bytes:
 
 
 def exif_jpeg(orientation: int) -> bytes:
-    """Stored turned so that the orientation brings the four colours back to their quarters."""
+    """A JPEG stored rotated or mirrored, so that its orientation brings the four colours back to their quarters."""
     upright = four()
     stored = {
         1: upright,
@@ -151,7 +151,7 @@ def exif_other(form: str) -> bytes:
 
 
 def exif_broken(orientation: bytes) -> bytes:
-    """A JPEG with an orientation of the given four value bytes, or with an EXIF block of rubbish."""
+    """A JPEG whose EXIF orientation has these four value bytes; if there are none, its EXIF block is garbage."""
     block = b"Exif\0\0" + (b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0" + orientation + bytes(4))
     return encoded(rgb(), "JPEG", exif=block if orientation else b"Exif\0\0rubbish", **JPEG)
 
@@ -242,7 +242,7 @@ def huge_gif() -> bytes:
 
 
 def bomb_png() -> bytes:
-    """120 megapixels of nothing, honestly compressed."""
+    """A valid PNG of 120 black megapixels in 15 kB."""
     packer = zlib.compressobj(9)
     row = bytes(1 + 12000 // 8)
     data = b"".join([*(packer.compress(row * 100) for _ in range(100)), packer.flush()])

@@ -1,4 +1,4 @@
-"""What the tests of provenance share: a textured picture, and clips made in memory."""
+"""Helpers for tests of provenance: a textured picture, and clips made in memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from support.people import person
 
 @lru_cache(maxsize=1)
 def photo() -> np.ndarray:
-    """(256,256,3) a part of a portrait, large enough for the watermark."""
+    """(256,256,3) a crop of a portrait, large enough for the watermark."""
     pixels = cv2.imread(str(person(1)), cv2.IMREAD_REDUCED_COLOR_4)[..., ::-1]
     return np.ascontiguousarray(pixels[:256, :256])
 
@@ -28,7 +28,7 @@ def picture() -> Picture:
 
 
 def clip(frames: list[np.ndarray], **options: str) -> bytes:
-    """An MP4 clip. options: of the encoder."""
+    """Encode an MP4 clip. options: of the encoder."""
     out = io.BytesIO()
     with av.open(out, "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=10, options={"crf": "18", **options})
@@ -40,5 +40,5 @@ def clip(frames: list[np.ndarray], **options: str) -> bytes:
 
 
 def anchor(signer: Credentials) -> bytes:
-    """PEM of the certificate that issued the signer's."""
+    """PEM of the root certificate of the signer's chain."""
     return x509.load_pem_x509_certificates(signer.certificates)[-1].public_bytes(Encoding.PEM)

@@ -1,4 +1,4 @@
-"""The published checkpoints' layouts, written down independently of our networks, at any width."""
+"""Names and shapes of the published checkpoints' tensors, at any width, written down independently of our networks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Shapes = Iterator[tuple[str, list[int]]]
 
 
 def load_benchmark(name: str) -> ModuleType:
-    """A script of benchmarks/ as a module."""
+    """Import a script of benchmarks/ as a module."""
     path = Path(__file__).parents[2] / "benchmarks" / f"{name}.py"
     spec = importlib.util.spec_from_file_location(f"benchmarks_{name}", path)
     assert spec is not None
@@ -56,7 +56,7 @@ def simswap(width: int = 64, vector: int = 512, levels: int = 3, blocks: int = 9
 
 
 def faceshifter(width: int = 1024, vector: int = 640, large: bool = False) -> Shapes:
-    # The 512 variant keeps the 256 one's first convolution and last block, and reads neither.
+    # The 512 variant still contains the first convolution and the last block of the 256 one, but uses neither.
     yield from _layer("encoder.conv1.0", width // 32, 3, 4, 4)
     yield from _norm("encoder.conv1.1", width // 32)
     if large:

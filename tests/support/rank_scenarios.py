@@ -1,8 +1,8 @@
-"""What each of two ranks does for tests/distributed: `torchrun --nproc_per_node 2 rank_scenarios.py FOLDER
+"""The scenarios of tests/distributed, run by each of two ranks: `torchrun --nproc_per_node 2 rank_scenarios.py FOLDER
 TRIPLETS ENCODERS`.
 
-Every scenario writes its outcome by rank to FOLDER/SCENARIO-RANK.txt: an error's text, or `done`. Ranks with disks of
-their own are those whose output folders differ.
+Each rank writes the outcome of every scenario to FOLDER/SCENARIO-RANK.txt: an error's text, or `done`. Different
+output folders stand for ranks with separate disks.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def generator_stopped_and_resumed(folder: Path) -> None:
 
 
 def levels_by_time(folder: Path) -> None:
-    """Rank 1's clock is ten times as fast; rank 0 alone asks for a level once more, as before a validation."""
+    """Rank 1's clock runs ten times as fast; rank 0 asks for each step's level twice, as before a validation."""
     clock = Clock()
     levels.monotonic = clock
     settings = person_settings(folder, growth="time", level_minutes=1.0)
@@ -111,7 +111,7 @@ SCENARIOS: list[Callable[[Path], None]] = [
 
 def main(folder: Path) -> None:
     torch.set_num_threads(1)
-    os.fsync = os.fstat  # as in the tests' own process: to wait for the disk takes long, and shows nothing
+    os.fsync = os.fstat  # as in conftest.py: do not wait for the disk
     for scenario in SCENARIOS:
         outcome = "done"
         try:

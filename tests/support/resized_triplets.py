@@ -1,4 +1,4 @@
-"""Triplets of another size, resampled from those that tests share: quicker than making them."""
+"""Triplets of another size, resampled from the shared ones, which is quicker than making them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reliableswap.data.cells import decode_mesh, decode_picture, encode_mesh, en
 
 
 def resized(triplets: Path, output: Path, size: int) -> Path:
-    """A copy of the folder with pictures and meshes of that size."""
+    """Copy the folder, with pictures and meshes resized to `size`."""
     run = json.loads((triplets / "run.json").read_text())
     before = run["settings"]["size"]
     run["settings"]["size"] = size
@@ -31,7 +31,7 @@ def resized(triplets: Path, output: Path, size: int) -> Path:
             if field.name.startswith("mesh"):
                 cells = [None if one is None else _mesh(np.array(one), size / before) for one in cells]
             elif field.name.startswith("seen_"):
-                continue  # the same in any size
+                continue  # independent of the size
             elif cells and isinstance(cells[0], dict) and "bytes" in cells[0]:
                 cells = [one and {**one, "bytes": _picture(one["bytes"], size)} for one in cells]
             else:

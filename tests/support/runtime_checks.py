@@ -1,4 +1,4 @@
-"""Networks that OpenVINO and ONNX Runtime run: torch's answers, of the weights as they are, and no telemetry."""
+"""Networks on OpenVINO and ONNX Runtime give torch's outputs, follow changes of the weights, and send no telemetry."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ LIBRARIES = {"openvino": openvino.library, "onnx": onnx.library}
 
 
 def tiny_glasses() -> GlassesNet:
-    """Always the same: what was converted for one test is in the cache for the next."""
+    """A network that is always the same, so that a later test finds its conversion in the cache."""
     torch.manual_seed(0)
     return GlassesNet(channels=(4, 8)).eval()
 
 
 def exact(device: str, network: Network) -> Runtime:
-    """The network on that device in float32, whatever this processor has."""
+    """The network on that device in float32, even if this CPU supports bfloat16."""
     return openvino.OpenVino(network, "float32") if device == "openvino" else onnx.OnnxRuntime(network)
 
 
@@ -54,7 +54,7 @@ def inputs() -> tuple[torch.Tensor, ...]:
 
 
 @each_device
-def test_a_generator_answers_as_by_torch(device: str, inputs: tuple[torch.Tensor, ...]) -> None:
+def test_a_generator_matches_torch(device: str, inputs: tuple[torch.Tensor, ...]) -> None:
     network = LightGenerator(**SMALL, target_colours=16).eval()
     runtime = exact(device, network)
     assert runtime.config["target_colours"] == 16
@@ -87,7 +87,7 @@ def test_a_layered_generator_is_compiled_once_for_all_sizes(device: str) -> None
         runtime(target, identity[:, :7], guidance)
 
 
-# tests/unit/runtime/test_export.py exports every class by the exporter that the device onnx has, too.
+# Only for OpenVINO: tests/unit/runtime/test_export.py tests every class with the exporter that the device onnx uses.
 @pytest.mark.parametrize(
     ("build", "size"),
     [
@@ -114,14 +114,14 @@ def test_openvino_runs_other_generators_as_torch_does(
 @pytest.mark.parametrize(
     ("build", "shape"),
     [
-        # Of the networks that ship: the whole swap below finds their conversions in the cache.
+        # Networks that ship, so that the whole swap below finds their conversions in the cache.
         (lambda: FixerNet.from_pretrained(bundled("fixer")).float(), (3, 56, 56)),
         (lambda: MeshNet.from_pretrained(bundled("landmarks")).float(), (3, 128, 128)),
         (tiny_glasses, (3, 64, 128)),
     ],
     ids=["encoder", "mesh", "glasses"],
 )
-def test_other_networks_answer_as_by_torch(
+def test_other_networks_match_torch(
     device: str, build: Callable[[], Network], shape: tuple[int, ...]
 ) -> None:
     torch.manual_seed(0)
@@ -150,7 +150,7 @@ def test_new_weights_are_noticed(device: str) -> None:
 
 
 @each_device
-def test_a_network_it_cannot_run_is_an_error_in_one_line(
+def test_a_network_that_cannot_be_converted_is_a_one_line_error(
     device: str, inputs: tuple[torch.Tensor, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*given: object, **named: object) -> None:
@@ -167,7 +167,7 @@ def test_a_network_it_cannot_run_is_an_error_in_one_line(
 
 
 @each_device
-def test_the_answer_is_the_callers_own(device: str) -> None:
+def test_an_output_is_not_overwritten_by_the_next_call(device: str) -> None:
     runtime = exact(device, tiny_glasses())
     first = runtime(torch.ones(1, 3, 64, 128))
     kept = first.clone()
@@ -175,7 +175,7 @@ def test_the_answer_is_the_callers_own(device: str) -> None:
     assert torch.equal(first, kept)
 
 
-def test_rounded_answers_are_near(inputs: tuple[torch.Tensor, ...]) -> None:
+def test_the_default_precision_is_close_to_torch(inputs: tuple[torch.Tensor, ...]) -> None:
     network = LightGenerator(**SMALL, target_colours=16).eval()  # the same as above, so it is in the cache
     runtime = openvino.OpenVino(network)
     assert runtime.precision in ("float32", "bfloat16")
@@ -184,7 +184,7 @@ def test_rounded_answers_are_near(inputs: tuple[torch.Tensor, ...]) -> None:
 
 
 @each_device
-def test_wrong_shapes_are_told_as_by_torch(device: str) -> None:
+def test_wrong_shapes_raise_the_same_error_as_with_torch(device: str) -> None:
     runtime = exact(device, SimSwapGenerator(channels=8, block_count=1))
     with pytest.raises(ValueError, match="identity has shape"):
         runtime(torch.zeros(1, 3, 32, 32), torch.zeros(1, 7))
@@ -210,7 +210,7 @@ def test_a_missing_extra_is_named(device: str, module: str, monkeypatch: pytest.
         library.cache_clear()
 
 
-def test_torchs_devices_have_no_runtime_of_ours() -> None:
+def test_devices_of_torch_need_no_runtime_of_ours() -> None:
     assert [for_device(name) for name in ("cpu", "cuda:1", "mps")] == [None] * 3
     assert for_device("openvino") is openvino.OpenVino
     assert for_device("onnx") is onnx.OnnxRuntime
@@ -263,5 +263,5 @@ def test_the_filters_encoder() -> None:
     found = fast(crops)
     assert found.shape == (3, IdentityEncoder.from_pretrained(bundled("identity")).embedding_size)
     assert (found * by_torch(crops)).sum(1).min() > 0.98
-    # One face's vector does not depend on which others are asked for with it.
+    # A face's vector does not depend on the other faces of its batch.
     assert np.array_equal(found[1:2], fast(crops[1:2]))

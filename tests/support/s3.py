@@ -15,7 +15,7 @@ import s3_server
 
 @contextmanager
 def s3_bucket(cache: Path) -> Iterator[Path]:
-    """The bucket of `s3_server`; the test is skipped where what it needs is not installed."""
+    """Serve the bucket of `s3_server`; skip the test if a package that the server needs is missing."""
     for needed in ("moto", "s3fs"):
         pytest.importorskip(needed)
     with s3_server.s3_bucket(cache) as bucket:
@@ -23,7 +23,7 @@ def s3_bucket(cache: Path) -> Iterator[Path]:
 
 
 def refuses(port: int) -> bool:
-    """Whether nobody listens at that port of this machine."""
+    """Whether no server listens on this port of this machine."""
     return not s3_server.answers(port)
 
 
@@ -35,5 +35,5 @@ def upload(folder: Path, place: Path) -> None:
 
 
 def remote_shards(output: Path) -> dict[str, bytes]:
-    """The shards below a remote folder of triplets by name."""
+    """The shards in a remote folder of triplets, by name."""
     return {path.name: path.read_bytes() for path in sorted((output / "data").glob("*"), key=str)}

@@ -24,8 +24,8 @@ def served(page: gr.Blocks) -> gr.Blocks:
 def close(page: gr.Blocks) -> None:
     """Stop a served page.
 
-    Gradio sets an asyncio event of the server's thread from this one,
-    which raises where a client's heartbeat ends at that moment. The server stops all the same.
+    Gradio sets an asyncio event of the server's thread from this one, which raises an error if a client's heartbeat
+    ends at that moment. The server stops all the same.
     """
     with suppress(RuntimeError):
         page.close(verbose=False)

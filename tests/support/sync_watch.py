@@ -1,4 +1,4 @@
-"""Notes what would make a program wait for an accelerator: values read back, shapes that follow from values, copies."""
+"""Record calls that would make a program wait for an accelerator: values read back, value-dependent shapes, copies."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _OPERATORS = {
     "unique_consecutive",
     "repeat_interleave",
 }
-_CHECKED = ("linalg_", "_linalg_")  # on a GPU these look whether they succeeded
+_CHECKED = ("linalg_", "_linalg_")  # on a GPU these wait to check that they succeeded
 _UNCHECKED = {"linalg_vector_norm", "linalg_cross", "_linalg_check_errors"}
 _INDEXING = {"index", "index_put", "index_put_", "_unsafe_index"}
-# AdamW keeps the number of its step on the CPU, and reads it there.
+# AdamW keeps its step count on the CPU, and reads it there.
 _EXCUSED = ("torch/optim/",)
 
 
@@ -55,7 +55,7 @@ class _Operators(TorchDispatchMode):
 
 
 def _note(found: list[str], name: str) -> None:
-    """Add the call and the line of ours that made it."""
+    """Record the call, and the line of our code that made it."""
     frame: Any = sys._getframe(2)
     ours = ""
     while frame is not None:
@@ -70,7 +70,7 @@ def _note(found: list[str], name: str) -> None:
 
 @contextmanager
 def waits() -> Iterator[list[str]]:
-    """The list of such calls that are made within."""
+    """Yield a list of the calls inside that would wait; it is complete at the end."""
     found: list[str] = []
     with _Functions(found), _Operators(found):
         yield found

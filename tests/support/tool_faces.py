@@ -18,7 +18,7 @@ def rotation(rng: np.random.Generator, degrees: float) -> np.ndarray:
 
 
 def posed(forms: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(N,468,3) each face turned, scaled and moved as in a photo."""
+    """(N,468,3) each face rotated, scaled and moved as in a photo."""
     return np.stack(
         [f @ rotation(rng, 25) * rng.uniform(20, 60) + rng.uniform(40, 90, 3) * (1, 1, 0) for f in forms]
     )
@@ -30,7 +30,7 @@ def in_a_mirror(meshes: np.ndarray, width: float = 128.0) -> np.ndarray:
 
 
 def opened(face: np.ndarray, gap: float) -> np.ndarray:
-    """The face with its lower lip, and all below it, down by so many eye distances, less so at the sides."""
+    """The face with the lower lip and all below it moved down by `gap` eye distances, and by less at the sides."""
     below = MEAN[:, 1] > MEAN[146, 1]
     below[LOWER_LIP] = True
     out = face.copy()

@@ -1,4 +1,4 @@
-"""A training small enough for a test of the loop: does a picture's mean exceed zero?"""
+"""A toy task for tests of the training loop: does a picture's mean exceed zero?"""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ToyNetwork(Network):
 
 
 class ToySamples(Dataset[dict[str, Tensor]]):
-    """Sample i follows from the seed and i."""
+    """Sample i depends on the seed and i alone."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
@@ -49,7 +49,7 @@ class ToySamples(Dataset[dict[str, Tensor]]):
 
 
 class ToyTask(Task):
-    """With `adversarial` there is a discriminator as well; with `noise` losses draw random numbers."""
+    """adversarial: add a discriminator. noise: of the random numbers that the losses add to the pictures."""
 
     def __init__(self, seed: int = 0, *, adversarial: bool = False, noise: float = 0.0) -> None:
         super().__init__()
@@ -105,7 +105,7 @@ def tensors_of_run(output: Path) -> dict[str, Tensor]:
 
 
 def same_run(one: Path, other: Path) -> bool:
-    """Whether the newest checkpoints are of one step and equal bit by bit."""
+    """Whether the newest checkpoints are of the same step and bitwise equal."""
     first, second = tensors_of_run(one), tensors_of_run(other)
     return (
         checkpoints(one)[-1].name == checkpoints(other)[-1].name

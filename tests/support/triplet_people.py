@@ -1,7 +1,7 @@
-"""Two photos of each of ten people who do not exist, with meshes that are known by heart, for tests of the triplets.
+"""Two photos of each of ten generated people, with stored meshes: tests of the triplets need no networks of ours.
 
 data/people.safetensors holds the meshes, in whole pixels of the package's pictures, as MediaPipe's FaceMesh finds them
-(YuNet's points, 192 px crop, mean of two passes). So these tests need no networks of ours.
+(YuNet's points, 192 px crop, mean of two passes).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SIZE = 96
 
 
 def photo(number: int, picture: str = PICTURES[0], width: float = 150.0) -> tuple[np.ndarray, np.ndarray]:
-    """A piece of the package's photo with a face about `width` px wide, and its mesh."""
+    """A crop of the package's photo with a face about `width` px wide, and its mesh."""
     image = cv2.imread(str(person(number, picture)), cv2.IMREAD_REDUCED_COLOR_2)[..., ::-1]
     half = np.array([0.5, 0.5, 0], np.float32)
     mesh = (MESHES[f"P{number:03d}_{picture}"] + half) / 2 - half
@@ -48,7 +48,7 @@ def aligned(number: int, picture: str = PICTURES[0], size: int = 128) -> Aligned
 
 
 class Known:
-    """An analyser that knows a few photos by heart, by their pixels; it notes how many it was shown."""
+    """An analyser that looks up the stored meshes by a photo's pixels, and logs each call to `seen.txt`."""
 
     name = "known"
 

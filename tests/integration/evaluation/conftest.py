@@ -1,4 +1,4 @@
-"""Evaluations that several tests look at, each measured once."""
+"""Evaluations that several tests share, each measured once."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from reliableswap.evaluation.results import Evaluation
 
 @pytest.fixture(scope="session")
 def controls(portraits: Path) -> Evaluation:
-    """Both controls, whose answers are known."""
+    """Both controls, whose results are known in advance."""
     pairs = make_pairs("identity-folders", portraits, 10, 0)
     return evaluate([UnchangedTarget(), SourcePhoto()], pairs, examiner(lower=True))
 
 
 class Half:
-    """Fails for every second pair: an error, or a result without a face. The others are half as large as the target.
+    """A method that fails for every second pair: an error or a result without a face. Other results have half the size.
 
     Its name must be escaped in HTML.
     """

@@ -26,7 +26,7 @@ FIRST = 8 * 3600 * 1000  # milliseconds: clips may begin late
 
 
 def write(path: Path, frames: list[np.ndarray], times: list[int]) -> None:
-    """A clip whose frames have the given times in milliseconds."""
+    """Write a clip with the given timestamps in milliseconds."""
     av = pytest.importorskip("av")
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
@@ -44,7 +44,7 @@ def write(path: Path, frames: list[np.ndarray], times: list[int]) -> None:
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clip of one person, and three versions with another one in their place."""
+    """A clip of one person, and four versions with another person in their place."""
     root = tmp_path_factory.mktemp("clips")
     place = walking(120, 200, FRAMES)
     own, swapped = (scene([Actor(number, place)], FRAMES) for number in (1, 4))

@@ -124,7 +124,9 @@ def test_real_photos_replace_the_protocols_own(
     assert len(set(distances)) == 2
 
 
-def test_too_few_real_photos_are_told(portraits: Path, judge: Path, features: Path, tmp_path: Path) -> None:
+def test_too_few_real_photos_are_refused(
+    portraits: Path, judge: Path, features: Path, tmp_path: Path
+) -> None:
     words = ("--protocol", "identity-folders", "--faces", portraits, "--pairs", 3, "--controls")
     words = (*words, "--judge", judge, "--features", features, "-o", tmp_path)
     with pytest.raises(ReliableSwapError, match=r"photos that no pair uses; give at least 16"):
@@ -147,7 +149,7 @@ def test_too_few_real_photos_are_told(portraits: Path, judge: Path, features: Pa
         ),
     ],
 )
-def test_what_is_missing_is_told_before_anything_is_loaded(words: tuple[str, ...], says: str) -> None:
+def test_missing_options_are_reported_before_anything_is_loaded(words: tuple[str, ...], says: str) -> None:
     with pytest.raises(ReliableSwapError, match=says):
         run("--protocol", "ffhq", "--faces", "nowhere", *words)
 

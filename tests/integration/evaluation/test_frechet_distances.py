@@ -50,7 +50,7 @@ def others(portraits: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Sh
 
 @pytest.fixture(scope="module")
 def measured(pairs: list[Pair], judges: Examiner, others: list[Shot]) -> Evaluation:
-    """Both controls, with distances of as few as eight pictures."""
+    """Both controls, with Fréchet distances from as few as eight pictures."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(frechet, "MIN_PICTURES", 8)
         return evaluate([UnchangedTarget(), SourcePhoto()], pairs, judges, others=others)

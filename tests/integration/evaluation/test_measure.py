@@ -1,4 +1,4 @@
-"""Measuring methods whose answers are known."""
+"""Measuring methods whose results are known in advance."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_perfect_answer_is_perfect(portraits: Path) -> None:
     assert found["truth_mesh"] == pytest.approx(0, abs=1e-6)
 
 
-def test_a_truth_of_another_size_is_told(portraits: Path, tmp_path: Path) -> None:
+def test_a_truth_of_another_size_is_refused(portraits: Path, tmp_path: Path) -> None:
     target = Shot(portraits / "P002/studio_portrait.png", "b")
     small = tmp_path / "small.png"
     cv2.imwrite(str(small), target.read()[::2, ::2, ::-1])

@@ -1,4 +1,4 @@
-"""`told from photos` and refusals, from photos to the report."""
+"""The figures "told from photos" and refusals, from photos to the report."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ KEYS = [f"told_{kind}_{network}" for kind in ("whole", "patches", "patch") for n
 
 
 class Edges(Viewer):
-    """Quick features: how strong edges are, and the colour."""
+    """Fast features: brightness and the strength of edges."""
 
     def __init__(self) -> None:
         pass
@@ -55,7 +55,7 @@ class Edges(Viewer):
 
 
 class Blurred:
-    """A blurred target; every tenth pair is refused."""
+    """A method that blurs the target; every tenth person is refused."""
 
     name, control = "blurred", False
 
@@ -106,7 +106,7 @@ def test_nodes_measure_the_same(crowd: Path, found: Evaluation) -> None:
 def test_blurred_faces_are_told_and_unchanged_ones_are_not(found: Evaluation) -> None:
     unchanged, recompressed, blurred = (method.estimates for method in found.methods)
     for key in KEYS:
-        # Of 18 photos the area is by chance a little beside 0.5.
+        # With 18 photos, the AUC differs a little from 0.5 by chance.
         assert unchanged[key].low <= 0.55
         assert unchanged[key].high >= 0.45
         assert unchanged[key].value < blurred[key].value - 0.2
@@ -124,7 +124,7 @@ def test_controls_have_the_seams_that_are_known(found: Evaluation) -> None:
 
 
 @pytest.mark.slow
-def test_refused_pairs_are_told_and_count_nowhere(found: Evaluation) -> None:
+def test_refused_pairs_are_reported_and_not_counted(found: Evaluation) -> None:
     blurred = found.methods[2]
     refused = [one for one in blurred.pairs if one.refused]
     assert refused
@@ -157,7 +157,7 @@ def test_every_format_has_the_figures(found: Evaluation) -> None:
 
 
 @pytest.mark.slow
-def test_too_few_people_are_told_before_anything_is_swapped(portraits: Path) -> None:
+def test_too_few_people_are_refused_before_anything_is_swapped(portraits: Path) -> None:
     class Never(UnchangedTarget):
         def result(self, pair: Pair, target: Shot) -> Result:
             raise AssertionError("swapped in vain")

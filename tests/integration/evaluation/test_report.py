@@ -22,12 +22,12 @@ from reliableswap.evaluation.report.json_csv import as_csv, as_json
 from reliableswap.evaluation.report.texts import markdown, model_index
 from reliableswap.evaluation.results import Evaluation
 
-pytestmark = pytest.mark.slow  # of the two evaluations that its tests look at
+pytestmark = pytest.mark.slow  # because of the two evaluations that its tests share
 INFO = RunInfo("identity-folders", "people", 0, "untrained", analyser="bundled", version="0", command="x")
 
 
 class Page(HTMLParser):
-    """What a browser would request, and whether tags are closed."""
+    """A parsed page: what a browser would request, and whether tags are closed."""
 
     ALONE = ("meta", "img", "br", "link")
 
@@ -118,5 +118,5 @@ def test_a_plot_names_every_method() -> None:
     assert all(f">method {i}</text>" in svg for i in range(4))
 
 
-def test_a_plot_of_nothing_is_nothing() -> None:
+def test_an_empty_plot_is_an_empty_string() -> None:
     assert plots.scatter([], BY_KEY["cos_source"], BY_KEY["pose"]) == ""

@@ -1,4 +1,4 @@
-"""Videos: frames by number, and what only videos have, identity variance and flicker."""
+"""Videos: frames by number, and the figures of videos only, identity variance and flicker."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_frames_are_read_by_number_in_any_order(ffpp: Path) -> None:
         assert np.array_equal(read_frame(path, index), in_order[index])
 
 
-def test_a_frame_after_the_end_is_told(ffpp: Path) -> None:
+def test_a_frame_after_the_end_is_refused(ffpp: Path) -> None:
     with pytest.raises(ReliableSwapError, match="no frame 14; it ends after 14"):
         read_frame(ffpp / VIDEOS / "000.mp4", 14)
 
@@ -93,7 +93,7 @@ def test_another_tools_video_is_found(ffpp: Path, pairs: list[Pair], tmp_path: P
     assert np.array_equal(videos.result(pairs[4], pairs[4].target).pixels, pairs[4].target.read())
 
 
-def test_single_frames_go_before_a_video(ffpp: Path, pairs: list[Pair], tmp_path: Path) -> None:
+def test_single_frames_take_precedence_over_a_video(ffpp: Path, pairs: list[Pair], tmp_path: Path) -> None:
     (tmp_path / "000_003.mp4").write_bytes((ffpp / VIDEOS / "000.mp4").read_bytes())
     (tmp_path / "000_003").mkdir()
     still = np.full((16, 16, 3), 7, np.uint8)

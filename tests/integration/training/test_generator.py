@@ -1,4 +1,4 @@
-"""Training generators: what a run leaves behind, and that it learns."""
+"""Training generators: what files a run leaves, and that it learns."""
 
 from __future__ import annotations
 
@@ -59,13 +59,12 @@ def test_two_steps_give_a_folder_that_loads_with_figures_grid_card_and_settings(
 
 
 @pytest.mark.slow
-def test_eight_triplets_can_be_learnt_by_heart(triplets: Path, encoders: Path) -> None:
+def test_a_generator_can_overfit_eight_triplets(triplets: Path, encoders: Path) -> None:
     values = dict.fromkeys(EVERY_LOSS, 0.0) | {"l1_weight": 1.0}
     shares = dict.fromkeys(ALL_KINDS, 0.0) | {"cycle_share": 1.0}
     task = task_for(settings_for(triplets, **values, **shares, guidance_corruption=0.0), encoders)
-    task.frozen.identity = nn.Sequential(
-        nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(48, 16)
-    )  # a quick one
+    # A fast encoder.
+    task.frozen.identity = nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(48, 16))
     task.frozen.identity.embedding_size = 16
     torch.manual_seed(0)
     network = LightGenerator(channels=(16, 24, 32, 48), block_count=2, identity_dim=16)

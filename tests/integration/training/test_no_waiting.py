@@ -31,7 +31,7 @@ from reliableswap.training.core.trainer import Trainer
         lambda loss: torch.tensor([1.0], device=loss.device),
     ],
 )
-def test_what_waits_is_noticed(wait: Callable[[Tensor], Any]) -> None:
+def test_calls_that_wait_are_noticed(wait: Callable[[Tensor], Any]) -> None:
     loss = torch.ones(1, 1) if wait is torch.linalg.svd else torch.ones(1)
     with waits() as found:
         wait(loss)
@@ -43,7 +43,7 @@ def test_what_waits_is_noticed(wait: Callable[[Tensor], Any]) -> None:
 
 @pytest.fixture
 def trainer(triplets: Path, encoders: Path, tmp_path: Path) -> Trainer:
-    """A generator with every loss, a discriminator, and everything that a sample may have."""
+    """A trainer with every loss, a discriminator, and every option of the samples."""
     settings = settings_for(
         triplets, **EVERY_LOSS, **ALL_KINDS, output_dir=tmp_path, fixer=encoders / "fixer", occluded=0.5, light=0.5,
         painted_glasses=0.5, validation_pairs=0, proxy_beta=1.0,
@@ -72,7 +72,7 @@ def test_a_step_of_a_generator_with_every_loss_does_not_wait(trainer: Trainer) -
 
 
 @pytest.mark.slow
-def test_what_is_not_finite_is_found_before_it_is_saved(trainer: Trainer) -> None:
+def test_non_finite_gradients_are_found_before_saving(trainer: Trainer) -> None:
     batches = batches_for(trainer)
     batches[0]["colours"][:] = math.nan
     trainer.task.start(0, trainer.accelerator.device)

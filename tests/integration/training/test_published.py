@@ -1,4 +1,4 @@
-"""Published checkpoints, converted, go on learning from cycle triplets."""
+"""Converted published checkpoints can be trained further, on cycle triplets."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CLASSES = {"simswap": SimSwapGenerator, "faceshifter": FaceShifterGenerator}
 
 @pytest.fixture(scope="module")
 def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """arcface, simswap and faceshifter as `reliableswap convert` makes them of authors' files, narrow and random."""
+    """arcface, simswap and faceshifter as `reliableswap convert` writes them, but narrow and with random weights."""
     folder = tmp_path_factory.mktemp("converted")
     shapes = {
         "arcface": published.iresnet((2, 2, 2, 2)),
@@ -85,7 +85,7 @@ def test_a_converted_checkpoint_learns_from_cycle_triplets(
     if base == "simswap":
         assert after.config["sizes"] == [224, 256]
         assert after.config["fixer_checksum"] == FixerNet.from_pretrained(encoders / "fixer").checksum()
-        assert after.blocks[0].style1.weight[:, 512:].abs().max() > 0  # v_fix takes part
+        assert after.blocks[0].style1.weight[:, 512:].abs().max() > 0  # v_fix has an effect
     theirs = before.state_dict()
     assert any(
         one.shape == theirs[name].shape and not torch.equal(one, theirs[name])
@@ -138,7 +138,7 @@ def wanted(converted: Path, triplets: Path, **values: Any) -> Any:
         ({"initial": "arcface"}, [256], "holds a IdentityEncoder"),
     ],
 )
-def test_what_does_not_fit_is_told(
+def test_mismatched_checkpoints_are_refused(
     values: dict[str, Any], sizes: list[int], expected: str, converted: Path, large: Path
 ) -> None:
     if "initial" in values:

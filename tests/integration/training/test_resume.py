@@ -1,4 +1,4 @@
-"""A generator's training resumes exactly, with both discriminators, and only on the same triplets."""
+"""A generator's training resumes exactly, with either discriminator, and only on the same triplets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loop on a toy: its default path, exact resume, and what it leaves."""
+"""The training loop on a toy task: its defaults, exact resume, and what it leaves."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from reliableswap.training.core.trainer import train
 
 @pytest.fixture(autouse=True)
 def fresh_accelerate() -> Iterator[None]:
-    """Accelerate keeps the first precision of a process."""
+    """Reset Accelerate, which keeps the first precision that a process asks for."""
     AcceleratorState._reset_state(reset_partial_state=True)
     yield
     AcceleratorState._reset_state(reset_partial_state=True)
@@ -150,21 +150,21 @@ def test_losses_that_are_not_finite_stop_the_run(tmp_path: Path) -> None:
 
 
 def test_fewer_processes_than_launched_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Lonely:
-        """What Accelerate gives when it overlooked the launcher."""
+    class UnlaunchedAccelerator:
+        """The Accelerator of a process that did not notice the launcher."""
 
         num_processes = 1
 
         def __init__(self, **_: Any) -> None:
             self.device = torch.device("cpu")
 
-    monkeypatch.setattr(trainer_module, "Accelerator", Lonely)
+    monkeypatch.setattr(trainer_module, "Accelerator", UnlaunchedAccelerator)
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(ReliableSwapError, match="2 processes were launched but 1 take part"):
         toy_run(tmp_path)
 
 
-def test_fp16_without_a_gpu_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_fp16_without_a_gpu_is_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     if torch.accelerator.is_available():
         pytest.skip("there is a GPU")
     toy_run(tmp_path, mixed_precision="fp16", max_train_steps=1)
@@ -203,7 +203,7 @@ def test_compiled_networks_learn_the_same(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["FSDP", "DEEPSPEED"])
-def test_what_splits_networks_is_refused(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sharding_of_networks_is_refused(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"ACCELERATE_USE_{name}", "true")
     with pytest.raises(ReliableSwapError, match=f"{name} splits a network over ranks.*eight_gpus"):
         toy_run(tmp_path)
