@@ -42,7 +42,7 @@ from .protocols.shots import Pair, Shot
 from .report.info import RunInfo
 from .results import Evaluation
 from .settings import EvaluationSettings
-from .work import ChunkMaker, Instruments, Spread
+from .work import ChunkMaker, DistributedWork, Instruments
 
 
 def run(
@@ -69,7 +69,9 @@ def run(
     work = (
         None
         if executor is None
-        else Spread(executor, ChunkMaker(partial(open_instruments, settings), shared_by(settings)))
+        else DistributedWork(
+            executor, ChunkMaker(partial(open_instruments, settings), shared_paths(settings))
+        )
     )
     evaluation = evaluate(methods, pairs, examiner, settings.seed, others, natural, work)
     info = RunInfo(
@@ -199,7 +201,7 @@ def open_instruments(settings: EvaluationSettings) -> Instruments:
     return Instruments(examiner, methods, open_viewer(settings))
 
 
-def shared_by(settings: EvaluationSettings) -> tuple[Path, ...]:
+def shared_paths(settings: EvaluationSettings) -> tuple[Path, ...]:
     """Return the files and folders that every node must see; create the one of --keep."""
     if settings.keep is not None:
         settings.keep.mkdir(parents=True, exist_ok=True)

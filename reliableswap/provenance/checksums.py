@@ -25,7 +25,7 @@ _COVERED = ("*.safetensors", "*.onnx", "*.json")
 
 
 @dataclass(frozen=True)
-class Checked:
+class ChecksumResult:
     """The result of a check. changed, missing, added: names of files that differ from the signed ones.
 
     signer: the name in the certificate.
@@ -73,7 +73,7 @@ def write_checksums(folder: Path, signer: Credentials | None = None) -> Path:
     return path
 
 
-def check_folder(folder: Path, anchors: str | os.PathLike[str] | None = None) -> Checked:
+def check_folder(folder: Path, anchors: str | os.PathLike[str] | None = None) -> ChecksumResult:
     """Compare a folder with its CHECKSUMS.json. anchors: PEM file of certificates that vouch for signers."""
     try:
         content = json.loads((folder / FILE).read_text("utf-8"))
@@ -88,9 +88,9 @@ def check_folder(folder: Path, anchors: str | os.PathLike[str] | None = None) ->
         raise ReliableSwapError(f"{folder / FILE} can't be read ({error}); get an intact copy") from error
     now = _checksums(folder)
     state = "invalid"
-    if _holds(chain[0], signature, _canonical(files)):
-        state = "trusted" if anchors and _vouched(chain, anchors) else "valid"
-    return Checked(
+    if _signature_holds(chain[0], signature, _canonical(files)):
+        state = "trusted" if anchors and _leads_to_anchor(chain, anchors) else "valid"
+    return ChecksumResult(
         state,
         chain[0].subject.rfc4514_string(),
         changed=tuple(name for name in files if name in now and now[name] != files[name]),
@@ -120,7 +120,7 @@ def _sign(signer: Credentials, content: bytes) -> bytes:
     return key.sign(content)
 
 
-def _holds(certificate: x509.Certificate, signature: bytes, content: bytes) -> bool:
+def _signature_holds(certificate: x509.Certificate, signature: bytes, content: bytes) -> bool:
     key: Any = certificate.public_key()
     try:
         if isinstance(key, ec.EllipticCurvePublicKey):
@@ -138,7 +138,7 @@ def _pss() -> padding.PSS:
     return padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.DIGEST_LENGTH)
 
 
-def _vouched(chain: list[x509.Certificate], anchors: str | os.PathLike[str]) -> bool:
+def _leads_to_anchor(chain: list[x509.Certificate], anchors: str | os.PathLike[str]) -> bool:
     """Whether the first certificate is an anchor, or the chain leads to one."""
     try:
         trusted = x509.load_pem_x509_certificates(Path(anchors).read_bytes())

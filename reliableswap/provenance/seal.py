@@ -38,7 +38,7 @@ _MEDIA_TYPES = {
     ".mov": "video/quicktime",
     ".mkv": "video/x-matroska",
 }
-_UNSIGNED = (".mkv",)  # C2PA has no place for a manifest in Matroska
+_UNSIGNABLE = (".mkv",)  # C2PA has no place for a manifest in Matroska
 
 
 def seal(
@@ -128,7 +128,7 @@ def seal_clip(
         raise PictureError(f"{shown} is no clip that can be signed; end the name with .mp4, .mov or .mkv")
     try:
         with Path(draft).open("rb") as source, atomic_file(target, overwrite=overwrite) as out:
-            if "c2pa" in layers and target.suffix.lower() not in _UNSIGNED:
+            if "c2pa" in layers and target.suffix.lower() not in _UNSIGNABLE:
                 sign_stream(source, out, media_type, record, signer or credentials(), shown)
             else:
                 shutil.copyfileobj(source, out, 1 << 20)

@@ -22,7 +22,7 @@ from .metadata import Mark
 from .origin import scan
 from .reading import read_mark
 from .watermark import Reading, Watermark, default_watermark
-from .words import LOST, of_manifest, of_mark, of_watermark
+from .words import NO_MARK_NOTE, of_manifest, of_mark, of_watermark
 
 TRUST = "RELIABLESWAP_TRUST"
 
@@ -91,7 +91,7 @@ class Verification:
             of_mark(self.mark),
             of_watermark(self.watermark, self.agree, self.unread),
         ]
-        return said if self.marked else [*said, LOST]
+        return said if self.marked else [*said, NO_MARK_NOTE]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the answer and every layer, ready for JSON."""

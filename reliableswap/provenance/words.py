@@ -11,7 +11,7 @@ from .c2pa import Manifest
 from .metadata import Mark
 from .watermark import Reading
 
-LOST = (
+NO_MARK_NOTE = (
     "That proves nothing: metadata is lost when a picture is sent through a messenger or photographed from a screen, "
     "and other software may write no mark at all."
 )

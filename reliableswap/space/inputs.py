@@ -54,7 +54,7 @@ def check_strengths(*given: Any) -> dict[str, float]:
     return values
 
 
-def plain_side(part: str) -> str:
+def default_side(part: str) -> str:
     """Return the side of a part by default."""
     return str(getattr(Attributes(), part))
 

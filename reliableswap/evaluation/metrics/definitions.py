@@ -41,7 +41,7 @@ def _length(key: str, label: str, meaning: str) -> Metric:
     return Metric(key, label, meaning, "down", unit="% of eye distance", scale=100.0)
 
 
-_TOLD = {
+_PROBE_INPUTS = {
     "whole": ("whole", "features of the whole crop at 256 px"),
     "patches": (
         "patches",
@@ -109,7 +109,7 @@ METRICS: tuple[Metric, ...] = (
             "down",
             digits=3,
         )
-        for kind, (what, how) in _TOLD.items()
+        for kind, (what, how) in _PROBE_INPUTS.items()
         for variant in (1, 2)
     ),
     Metric("truth_psnr", "PSNR to truth", "PSNR of the face to the true picture", "up", unit="dB"),

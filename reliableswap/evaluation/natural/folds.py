@@ -12,7 +12,7 @@ from reliableswap.errors import ReliableSwapError
 MIN_PICTURES = 16  # results, and as many photos, that it takes to train probes
 _FOLDS, _REPEATS = 10, 3
 
-Cast = tuple[str, str]  # the source's and the target's person of a result
+PeopleOfResult = tuple[str, str]  # the source's and the target's person of a result
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +25,7 @@ class Fold:
     test_photos: np.ndarray
 
 
-def make_folds(results: Sequence[Cast], photos: Sequence[str], seed: int) -> list[Fold]:
+def make_folds(results: Sequence[PeopleOfResult], photos: Sequence[str], seed: int) -> list[Fold]:
     """Return the folds for these results and photos (each photo's person); raise if there are too few.
 
     A probe is tested on the results of some targets and on photos of some other people. Nobody in the test pictures, as

@@ -10,7 +10,7 @@ import gradio as gr
 
 from reliableswap.space.events import PAGE_ONLY, UNCHECKED, show_errors
 from reliableswap.space.files import File
-from reliableswap.space.inputs import ENGINES, PARTS, STRENGTHS, default_strength, plain_side
+from reliableswap.space.inputs import ENGINES, PARTS, STRENGTHS, default_side, default_strength
 from reliableswap.space.limits import MAX_SOURCES
 from reliableswap.space.people import Trained, with_person
 from reliableswap.space.work import Worker
@@ -102,8 +102,8 @@ def parts_and_age(prefix: str = "") -> tuple[list[gr.Radio], gr.Slider]:
         with gr.Row():
             parts = [
                 gr.Radio(
-                    either if plain_side(part) == "auto" else sides,
-                    value=plain_side(part),
+                    either if default_side(part) == "auto" else sides,
+                    value=default_side(part),
                     label=title,
                     elem_id=f"{prefix}part-{part}",
                 )

@@ -25,7 +25,7 @@ from reliableswap.evaluation.report.info import RunInfo
 from reliableswap.evaluation.report.json_csv import as_csv, as_json
 from reliableswap.evaluation.report.texts import markdown
 from reliableswap.evaluation.results import Evaluation
-from reliableswap.evaluation.work import ChunkMaker, Instruments, Spread
+from reliableswap.evaluation.work import ChunkMaker, DistributedWork, Instruments
 from reliableswap.faces.align import align, apply
 from reliableswap.faces.face import Face
 
@@ -96,7 +96,7 @@ def test_nodes_measure_the_same(crowd: Path, found: Evaluation) -> None:
     maker = ChunkMaker(lambda: Instruments(looks, methods, viewer))
     natural = Natural(viewer, photos_of_others("identity-folders", crowd, pairs, 0))
     executor = Backwards(copies=False)
-    there = evaluate(methods, pairs, looks, 0, natural=natural, work=Spread(executor, maker))
+    there = evaluate(methods, pairs, looks, 0, natural=natural, work=DistributedWork(executor, maker))
     assert executor.units
     assert as_csv(there) == as_csv(found)
     assert as_json(there, INFO) == as_json(found, INFO)

@@ -19,7 +19,7 @@ from reliableswap.pipelines.video import VideoProgress, VideoResult, VideoSettin
 from reliableswap.space import clips, files
 from reliableswap.space.clips import ClipPart, FoundPeople, find_people, swap_people
 from reliableswap.space.inputs import swap_options
-from reliableswap.space.running import Running
+from reliableswap.space.running import RunningJobs
 from reliableswap.space.work import Worker
 
 
@@ -264,7 +264,7 @@ def test_a_result_that_grows_too_large_is_stopped(
     clip: Any, source: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work = Work()
-    monkeypatch.setattr(clips, "_ROOM", 2500)
+    monkeypatch.setattr(clips, "_RESERVED_BYTES", 2500)
     with pytest.raises(ClipError, match="gets too large; choose a lower quality or a shorter part"):
         list(swapping(work, ClipPart.of(clip), source, Event()))
     assert not work.place.exists()
@@ -282,7 +282,7 @@ def test_what_was_found_goes_on_into_the_swap(clip: Any, source: Any) -> None:
 
 
 def test_a_tab_cancels_its_own_job_only() -> None:
-    running = Running()
+    running = RunningJobs()
     with running.job("one") as one, running.job("other") as other:
         running.cancel("one")
         running.cancel("nobody")
