@@ -194,7 +194,9 @@ def _truth_metrics(
 ) -> dict[str, float]:
     truth = read_picture(path).pixels
     if truth.shape != image.shape:
-        raise ReliableSwapError(f"{path} differs in size from its target; give a truth of the target's size")
+        raise ReliableSwapError(
+            f"{path} differs in size from its target; give a ground-truth picture of the same size"
+        )
     region = pixels.face_region(target.mesh, image.shape[:2])
     metrics = {
         "truth_psnr": pixels.psnr(image, truth, region),

@@ -137,8 +137,8 @@ class FolderMethod:
                 continue
             return
         raise ReliableSwapError(
-            f"{self.folder} holds none of the {len(pairs)} results, such as {pairs[0].name}.png; name the files as "
-            "--list-pairs does"
+            f"{self.folder} holds none of the {len(pairs)} expected results, such as {pairs[0].name}.png; "
+            "name the files as --list-pairs does"
         )
 
 

@@ -185,7 +185,9 @@ def all_methods(
         methods.append(SourcePhoto())
     name, count = Counter(method.name for method in methods).most_common(1)[0]
     if count > 1:
-        raise ReliableSwapError(f"two methods are called {name}; rename a folder or an --outputs")
+        raise ReliableSwapError(
+            f"two methods are called {name}; rename a pipeline's folder, or change a NAME of --outputs"
+        )
     return methods
 
 

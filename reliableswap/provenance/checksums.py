@@ -46,15 +46,19 @@ class ChecksumResult:
     def to_dict(self) -> dict[str, Any]:
         """Return the answer in words and facts, ready for JSON."""
         words = {
-            "trusted": "signed, and the signer is trusted",
-            "valid": "signed, signer not known",
-            "invalid": "the signature does NOT hold",
+            "trusted": "signed by a trusted signer",
+            "valid": "signed by an unknown signer",
+            "invalid": "NOT valid",
         }
-        sentences = [f"Signature: {words[self.state]}. It names {self.signer}."]
+        sentences = [f"Signature: {words[self.state]}. The certificate names {self.signer}."]
         for what in ("changed", "missing", "added"):
             if names := getattr(self, what):
-                sentences.append(f"{what.capitalize()} since: {', '.join(names)}.")
-        verdict = "The networks are those that were signed." if self.holds else "Not what was signed."
+                sentences.append(f"{what.capitalize()} since signing: {', '.join(names)}.")
+        verdict = (
+            "The networks are those that were signed."
+            if self.holds
+            else "The networks differ from those that were signed."
+        )
         return {**vars(self), "holds": self.holds, "verdict": verdict, "sentences": sentences}
 
 

@@ -101,7 +101,7 @@ def _check_size(width: int, height: int, name: str, limit: int) -> None:
     if width * height > limit:
         raise PictureError(
             f"the frames of {name} have {width}x{height} pixels, and only frames of up to {limit / 1e6:.4g} megapixels "
-            "are looked at"
+            "are checked"
         )
 
 

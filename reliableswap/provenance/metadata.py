@@ -103,7 +103,7 @@ def mark_xmp(
     for name, value in (details or {}).items():
         if not _DETAIL_NAME.fullmatch(name):
             raise PictureError(
-                f"metadata name {name!r} can't be written; use letters, digits, _ and - only, a letter first"
+                f"metadata name {name!r} can't be written; use only letters, digits, _ and -, starting with a letter"
             )
         lines.append(f"<reliableswap:{name}>{_escape(name, value)}</reliableswap:{name}>")
     lines += _history_lines(history[-MAX_EVENTS:])
@@ -175,7 +175,7 @@ def _events(root: ElementTree.Element) -> Iterator[Event]:
 
 def _escape(name: str, value: str) -> str:
     if not isinstance(value, str):
-        raise PictureError(f"metadata {name!r} is a {type(value).__name__}; give text, as str(value)")
+        raise PictureError(f"metadata {name!r} is a {type(value).__name__}; give text, such as str(value)")
     if _NOT_XML.search(value):
         raise PictureError(
             f"metadata {name!r} holds characters that XML can't carry; remove control characters"

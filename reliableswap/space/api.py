@@ -32,8 +32,8 @@ _CAPTIONS = {
     "recoloured": "Step 3: skin tone and light of a's photo.",
     "ab": "C_ab, a's attributes and b's identity; synthetic.",
     "ba": "C_ba, b's attributes and a's identity; synthetic.",
-    "source": "Another picture of a, made of C_a alone: the source surrogate; synthetic.",
-    "network": "The generator's answer to the cycle triplet's input.",
+    "source": "Another picture of a, made from C_a alone: the source surrogate; synthetic.",
+    "network": "The generator's output for the cycle triplet's input.",
 }
 
 

@@ -80,15 +80,15 @@ class ClipPart:
         size = self.path.stat().st_size
         if size > MAX_CLIP_BYTES:
             raise ClipError(
-                f"{self.name} has {size / (1 << 20):.0f} MB, and a clip may have {MAX_CLIP_MEGABYTES}; make it smaller"
+                f"{self.name} has {size / (1 << 20):.0f} MB (the limit is {MAX_CLIP_MEGABYTES} MB); make it smaller"
             )
         with open_clip(self.path) as container, clip_errors(self.name, "read"):
             context = picture_stream(container).codec_context
             width, height = int(context.width), int(context.height)
         if width * height > MAX_CLIP_MEGAPIXELS * 1_000_000:
             raise ClipError(
-                f"{self.name} is {width}x{height}, and a clip may have {MAX_CLIP_MEGAPIXELS} megapixels, such as "
-                "1920x1080; make it smaller"
+                f"{self.name} is {width}x{height} (the limit is {MAX_CLIP_MEGAPIXELS} megapixels, such as "
+                "1920x1080); make it smaller"
             )
         VideoSettings(start=self.start, end=self.end)
         info = probe(self.path)
@@ -251,7 +251,7 @@ def _check_size(folder: Path, part: ClipPart) -> None:
 def _too_long(name: str) -> ClipError:
     return ClipError(
         f"{name} is too long: at most {MAX_CLIP_SECONDS} seconds and {MAX_CLIP_FRAMES} frames are swapped here; "
-        "choose start and end"
+        "choose a shorter part with start and end"
     )
 
 
@@ -260,5 +260,5 @@ def _seconds(value: object, name: str) -> float | None:
     if value is None or value == "":
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise ReliableSwapError(f"{name} is {value!r}; give seconds, or leave it empty")
+        raise ReliableSwapError(f"{name} is {value!r}; give a number of seconds, or leave it empty")
     return float(value) or None  # 0 is what an empty field of the page holds

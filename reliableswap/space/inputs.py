@@ -139,5 +139,5 @@ def check_sources(sources: Collection[int], faces: Mapping[int, int], who: str =
         if source not in sources:
             given = ", ".join(str(number) for number in sorted(sources))
             raise ReliableSwapError(
-                f"{who} {face} is mapped to source {source}, which was not given; there is {given}"
+                f"{who} {face} is mapped to source {source}, which was not given; choose from {given}"
             )

@@ -43,8 +43,8 @@ def make_folds(results: Sequence[PeopleOfResult], photos: Sequence[str], seed: i
     if not folds:
         raise ReliableSwapError(
             f"--natural needs at least {MIN_PICTURES} results and photos of {MIN_PICTURES} other people; there are "
-            f"{len(results)} pairs and {len(photos)} photos of {len(set(photos))} people: give more --faces, or "
-            "photos of the same kind by --real"
+            f"{len(results)} pairs and {len(photos)} photos of {len(set(photos))} people: add photos to --faces, "
+            "or give photos of the same kind with --real"
         )
     return folds
 

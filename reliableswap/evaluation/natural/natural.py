@@ -56,7 +56,7 @@ def view_photos(
     for count, (number, one_view) in enumerate(zip(plan.used, seen, strict=True), 1):
         views[number] = one_view
         if count % _LOG_EVERY == 0 or count == len(plan.used):
-            logger.info("looked at %d of %d real photos", count, len(plan.used))
+            logger.info("extracted the features of %d of %d real photos", count, len(plan.used))
     return RealPhotos(plan, views)
 
 
@@ -90,7 +90,7 @@ def add_told_from_photos(result: MethodResult, real: RealPhotos, seed: int) -> N
             for pair, share in zip(result.pairs, one.results, strict=True):
                 if np.isfinite(share):
                     pair.metrics[key] = float(share)
-    logger.info("%s: told from %d photos", result.name, len(real.views))
+    logger.info("%s: compared with %d real photos", result.name, len(real.views))
 
 
 def _whole(views: Mapping[int, FaceViews], network: str) -> dict[int, np.ndarray]:

@@ -75,7 +75,7 @@ def video_tab(worker: Worker) -> None:
             engine = engine_choice(worker, "clip-engine")
             with gr.Accordion("Quality, likeness, shape and more", open=False):
                 quality = gr.Slider(
-                    1, 100, 85, step=1, label="Quality", info="Of the picture; higher makes larger files."
+                    1, 100, 85, step=1, label="Quality", info="Higher values make larger files."
                 )
                 strengths = strength_sliders()
             parts, age = parts_and_age("clip-")
@@ -189,7 +189,7 @@ def forget_people(person: str, sources: Uploads | None) -> list[Any]:
 
 def _clip_inputs() -> tuple[gr.Video, gr.Number, gr.Number]:
     clip = gr.Video(
-        label="Clip: whose faces are replaced",
+        label="Clip: the video they go into",
         sources=["upload"],
         height=240,
         buttons=[],
@@ -197,7 +197,7 @@ def _clip_inputs() -> tuple[gr.Video, gr.Number, gr.Number]:
     )
     with gr.Row():
         start = gr.Number(0, label="Start", info="In seconds.", minimum=0, elem_id="clip-start")
-        end = gr.Number(0, label="End", info="0: the clip's end.", minimum=0, elem_id="clip-end")
+        end = gr.Number(0, label="End", info="0 means the clip's end.", minimum=0, elem_id="clip-end")
     gr.Markdown(
         f"MP4, MOV, MKV or WebM, up to {MAX_CLIP_MEGABYTES} MB and {MAX_CLIP_MEGAPIXELS} megapixels (1920x1080); at "
         f"most {MAX_CLIP_SECONDS} seconds and {MAX_CLIP_FRAMES} frames are swapped. Files are deleted after about "
@@ -270,7 +270,7 @@ def _count(found: FoundPeople) -> str:
         return f"No face found in {found.part.name}."
     if people == 1:
         return "One person found."
-    message = f"{people} people found, who is seen longest first."
+    message = f"{people} people found, longest seen first."
     if people > MAX_PEOPLE:
         message += f" This page offers {MAX_PEOPLE} of them; the API takes all."
     return message
@@ -281,7 +281,7 @@ def _result_shown(step: VideoResult, part: ClipPart) -> list[Any]:
     return [
         str(part.path),
         path,
-        f"**{NOTE}. This clip does not show what happened.** The two players move in step.",
+        f"**{NOTE}. This clip does not show what happened.** The two players stay in sync.",
         gr.DownloadButton(value=path, visible=True),
         clip_report_html(step.report),
         f"<span data-seconds='{part.start or 0:.6f}'></span>",

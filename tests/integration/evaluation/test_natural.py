@@ -133,9 +133,7 @@ def test_refused_pairs_are_told_and_count_nowhere(found: Evaluation) -> None:
     assert {blurred.estimates[key].count for key in ("failed", "top1", *KEYS)} == {left}
     assert blurred.estimates["failed"].value == 0
     text = markdown(found, INFO)
-    assert (
-        f"**A safety gate refused {len(refused)} of 18 pairs of blurred, and its figures are those of" in text
-    )
+    assert f"**A safety gate refused {len(refused)} of 18 pairs of blurred, so its figures cover only" in text
     assert "The first refusal: the swap was refused: it is a test.**" in text
     assert f"- blurred: {len(refused)} × the swap was refused: it is a test" in text
     assert "## Failures" not in text

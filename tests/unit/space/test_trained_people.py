@@ -63,7 +63,7 @@ def test_a_folder_that_does_not_do_is_named_with_the_variable(
     for named, said in (
         (tmp_path, f"no config.json in {tmp_path}"),
         (tmp_path / "missing", "missing is neither a folder nor"),
-        (tmp_path / "new", "nobody there has been trained"),
+        (tmp_path / "new", "it holds no trained people"),
         (f"{good},{stranger}", "the decoder of bob was trained with another encoder"),
     ):
         monkeypatch.setenv(PEOPLE, str(named))
