@@ -31,7 +31,7 @@ def open_judge(name: str, mean: Sequence[float] = (0.5,), std: Sequence[float] =
     network = load_network(name)
     if not isinstance(network, IdentityEncoder):
         raise WeightsError(
-            f"{name} holds a {type(network).__name__}, but a judge must be an IdentityEncoder; give its folder"
+            f"{name} holds a {type(network).__name__}, but a judge must be an IdentityEncoder; give the folder of one"
         )
     return EncoderJudge(network, network.config.name or Path(name).name)
 
@@ -41,7 +41,8 @@ def open_lower_judge(name: str) -> FixerJudge:
     network = load_network(name)
     if not isinstance(network, FixerNet):
         raise WeightsError(
-            f"{name} holds a {type(network).__name__}, but a lower-face judge must be a FixerNet; give its folder"
+            f"{name} holds a {type(network).__name__}, but a lower-face judge must be a FixerNet; "
+            "give the folder of one"
         )
     return FixerJudge(network, network.config.name or Path(name).name)
 
