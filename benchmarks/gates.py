@@ -32,8 +32,8 @@ from reliableswap.errors import NoFaceError
 from reliableswap.media import read_picture
 from reliableswap.safety.age import AgeEstimate, age_nets
 from reliableswap.safety.clip import LOOKS, ClipGates
-from reliableswap.safety.nudity import LIMIT, around, nudity_net
-from reliableswap.safety.track import Looks
+from reliableswap.safety.nudity import LIMIT, body_view, nudity_net
+from reliableswap.safety.track import LookSchedule
 from reliableswap.swap.engines import run, steps_of
 from reliableswap.swap.job import FaceJob
 from reliableswap.swap.settings import SwapSettings
@@ -88,7 +88,7 @@ def looks(
         whole = nudity_net().score(picture.pixels)
         for face in faces if every_face else faces[:1]:
             subject = Subject.around(picture.pixels, face, path.name, networks)
-            body = nudity_net().score(around(picture.pixels, face.box))
+            body = nudity_net().score(body_view(picture.pixels, face.box))
             yield Look(age_nets().estimate(subject, brief=brief), whole, body, **label_of(path, labels))  # type: ignore[arg-type]
 
 
@@ -151,7 +151,7 @@ def measure_clip(pipe: ReliableSwapPipeline, source: Path, clip: Path) -> float:
 
     They look at each second's first frame and at its swap, and at the face's age in five frames.
     """
-    gates, looks, networks = ClipGates(pipe.safety, clip.name), Looks(), pipe.networks()
+    gates, looks, networks = ClipGates(pipe.safety, clip.name), LookSchedule(), pipe.networks()
     person = pipe.prepare(source)
     count = sum(1 for _ in frames_of(clip))
     ages = {(2 * step + 1) * count // (2 * LOOKS) for step in range(LOOKS)}

@@ -21,8 +21,8 @@ from .protocols.shots import Pair, Shot
 from .results import ExaminedFace
 from .work import Instruments, Work
 
-THUMBNAIL = 160  # pixels on each side
-_SAME_PLACE = 0.3  # minimum `overlaps` of a face in two neighbouring frames
+THUMBNAIL_SIZE = 160  # pixels on each side
+_MIN_OVERLAP = 0.3  # minimum `overlaps` of a face in two neighbouring frames
 _LOG_EVERY = 200  # photos
 
 logger = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class Examiner:
         """Return the mesh (468,3) of the face in a neighbouring frame; raise NoFaceError unless it overlaps `near`."""
         if shot not in self._meshes:
             face = self._find(shot.read(), str(shot.path), near)
-            if float(overlaps(near.box, face.box[None])[0]) < _SAME_PLACE:
+            if float(overlaps(near.box, face.box[None])[0]) < _MIN_OVERLAP:
                 raise NoFaceError(f"no face near the same place in frame {shot.frame} of {shot.path}")
             self._meshes[shot] = face.mesh
         return self._meshes[shot]
@@ -116,14 +116,14 @@ def _examined(instruments: Instruments, shot: Shot) -> ExaminedFace | str:
 def thumbnail(image: np.ndarray, face: Detection) -> bytes:
     """Return a small JPEG of the head."""
     centre, side = _centre(face), 1.4 * face.size
-    scale = THUMBNAIL / side
+    scale = THUMBNAIL_SIZE / side
     if scale < 0.5:
         # Average first: warpAffine would sample a large photo so sparsely that edges become jagged.
         image = cv2.resize(image, None, fx=2 * scale, fy=2 * scale, interpolation=cv2.INTER_AREA)
         centre, scale = (centre + 0.5) * 2 * scale - 0.5, 0.5
-    shift = (THUMBNAIL - 1) / 2 - scale * centre
+    shift = (THUMBNAIL_SIZE - 1) / 2 - scale * centre
     matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
-    size = (THUMBNAIL, THUMBNAIL)
+    size = (THUMBNAIL_SIZE, THUMBNAIL_SIZE)
     grey = (128, 128, 128)  # a replicated border would look like a fault of the method
     small = cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderValue=grey)
     return cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()

@@ -26,7 +26,7 @@ def choose_held_out(
     for name, left_out in generators.items():
         if asked > left_out:
             raise ReliableSwapError(
-                f"--held-out {asked:g} asks for more people than the training of the generator of {name} left out "
+                f"--held-out {asked:g} asks for more people than the generator of {name} left out of its training "
                 f"({left_out:g} %); give --held-out {left_out:g} or less, or another generator"
             )
     return asked

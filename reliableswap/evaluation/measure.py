@@ -23,11 +23,11 @@ from .metrics.best import best_methods
 from .metrics.retrieval import add_retrieval
 from .metrics.seams import seams
 from .metrics.summary import add_frechet_distances, add_identity_variance, frechet_differences, summarise
-from .natural.natural import Natural, add_told, see_photos
+from .natural.natural import Natural, add_told_from_photos, view_photos
 from .natural.views import Viewer
 from .protocols.shots import Pair, Shot
 from .results import Evaluation, ExaminedFace, MethodResult, PairResult
-from .work import Here, Instruments, Work
+from .work import Instruments, LocalWork, Work
 
 _LOG_EVERY = 50  # pairs
 
@@ -49,7 +49,7 @@ def evaluate(
     natural: viewer and photos for "told from photos", None to leave it out; work: where to measure, with the same
     methods and examiner (default: in this process).
     """
-    work = work or Here(Instruments(examiner, methods, None if natural is None else natural.viewer))
+    work = work or LocalWork(Instruments(examiner, methods, None if natural is None else natural.viewer))
     faces, problems = examine_pairs(pairs, work)
     left_out = {
         pair.name: problems[shot] for pair in pairs for shot in (pair.target, pair.source) if shot in problems
@@ -64,7 +64,7 @@ def evaluate(
     real = [one for found in work(_features, others, lambda shot: (shot,)) for one in found]
     if real:
         logger.info("examined %d photos that no pair uses", len(real))
-    photos = None if natural is None else see_photos(natural, kept, faces, work, seed)
+    photos = None if natural is None else view_photos(natural, kept, faces, work, seed)
     results = [_measure(number, method, kept, faces, work) for number, method in enumerate(methods)]
     for result in results:
         add_retrieval(result.pairs, faces)
@@ -72,7 +72,7 @@ def evaluate(
         summarise(result, seed)
         add_frechet_distances(result, faces, real)
         if photos is not None:
-            add_told(result, photos, seed)
+            add_told_from_photos(result, photos, seed)
     return Evaluation(
         kept,
         faces,
@@ -194,7 +194,9 @@ def _truth_metrics(
 ) -> dict[str, float]:
     truth = read_picture(path).pixels
     if truth.shape != image.shape:
-        raise ReliableSwapError(f"{path} differs in size from its target; give a truth of the target's size")
+        raise ReliableSwapError(
+            f"{path} differs in size from its target; give a ground-truth picture of the same size"
+        )
     region = pixels.face_region(target.mesh, image.shape[:2])
     metrics = {
         "truth_psnr": pixels.psnr(image, truth, region),

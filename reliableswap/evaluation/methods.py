@@ -24,7 +24,7 @@ from .protocols.shots import Pair, Shot
 from .protocols.video import frame_times, read_frame
 
 VIDEOS = (".mp4", ".mkv", ".mov", ".webm")
-_TOLERANCE = 0.0011  # seconds: some containers round timestamps to milliseconds
+_TIME_TOLERANCE = 0.0011  # seconds: some containers round timestamps to milliseconds
 
 _FEATHER = 0.012  # of the face's width, as the pipelines' default
 
@@ -137,8 +137,8 @@ class FolderMethod:
                 continue
             return
         raise ReliableSwapError(
-            f"{self.folder} holds none of the {len(pairs)} results, such as {pairs[0].name}.png; name the files as "
-            "--list-pairs does"
+            f"{self.folder} holds none of the {len(pairs)} expected results, such as {pairs[0].name}.png; "
+            "name the files as --list-pairs does"
         )
 
 
@@ -196,4 +196,4 @@ def result_name(pair: Pair, target: Shot) -> str:
 def _on_time(video: Path, target: Path, frame: int) -> bool:
     """Whether the clip has as many frames as the target, and this frame has the target's timestamp."""
     made, wanted = frame_times(video), frame_times(target)
-    return len(made) == len(wanted) and abs(made[frame] - wanted[frame]) <= _TOLERANCE
+    return len(made) == len(wanted) and abs(made[frame] - wanted[frame]) <= _TIME_TOLERANCE

@@ -42,7 +42,7 @@ from .protocols.shots import Pair, Shot
 from .report.info import RunInfo
 from .results import Evaluation
 from .settings import EvaluationSettings
-from .work import ChunkMaker, Instruments, Spread
+from .work import ChunkMaker, DistributedWork, Instruments
 
 
 def run(
@@ -69,7 +69,9 @@ def run(
     work = (
         None
         if executor is None
-        else Spread(executor, ChunkMaker(partial(open_instruments, settings), shared_by(settings)))
+        else DistributedWork(
+            executor, ChunkMaker(partial(open_instruments, settings), shared_paths(settings))
+        )
     )
     evaluation = evaluate(methods, pairs, examiner, settings.seed, others, natural, work)
     info = RunInfo(
@@ -183,7 +185,9 @@ def all_methods(
         methods.append(SourcePhoto())
     name, count = Counter(method.name for method in methods).most_common(1)[0]
     if count > 1:
-        raise ReliableSwapError(f"two methods are called {name}; rename a folder or an --outputs")
+        raise ReliableSwapError(
+            f"two methods are called {name}; rename a pipeline's folder, or change a NAME of --outputs"
+        )
     return methods
 
 
@@ -199,7 +203,7 @@ def open_instruments(settings: EvaluationSettings) -> Instruments:
     return Instruments(examiner, methods, open_viewer(settings))
 
 
-def shared_by(settings: EvaluationSettings) -> tuple[Path, ...]:
+def shared_paths(settings: EvaluationSettings) -> tuple[Path, ...]:
     """Return the files and folders that every node must see; create the one of --keep."""
     if settings.keep is not None:
         settings.keep.mkdir(parents=True, exist_ok=True)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _CHUNK = 8  # items per unit, which is seconds of work
 
 Item = TypeVar("Item")
-Found = TypeVar("Found")
+TaskResult = TypeVar("TaskResult")
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +33,7 @@ class Instruments:
     viewer: Viewer | None = None
 
 
-Task = Callable[[Instruments, Item], Found]  # a module-level function: it is sent to nodes by name
+Task = Callable[[Instruments, Item], TaskResult]  # a module-level function: it is sent to nodes by name
 
 
 class Work(Protocol):
@@ -43,19 +43,19 @@ class Work(Protocol):
     """
 
     def __call__(
-        self, task: Task[Item, Found], items: Sequence[Item], shots: Callable[[Item], Sequence[Shot]], /
-    ) -> Iterator[Found]: ...
+        self, task: Task[Item, TaskResult], items: Sequence[Item], shots: Callable[[Item], Sequence[Shot]], /
+    ) -> Iterator[TaskResult]: ...
 
 
 @dataclass(frozen=True, eq=False)
-class Here:
+class LocalWork:
     """Run tasks in this process."""
 
     instruments: Instruments
 
     def __call__(
-        self, task: Task[Item, Found], items: Sequence[Item], shots: Callable[[Item], Sequence[Shot]]
-    ) -> Iterator[Found]:
+        self, task: Task[Item, TaskResult], items: Sequence[Item], shots: Callable[[Item], Sequence[Shot]]
+    ) -> Iterator[TaskResult]:
         for item in items:
             yield task(self.instruments, item)
 
@@ -87,15 +87,15 @@ class ChunkMaker:
 
 
 @dataclass(frozen=True, eq=False)
-class Spread:
+class DistributedWork:
     """Run tasks on an executor's nodes, each of which opens its own instruments."""
 
     executor: Executor
     maker: ChunkMaker
 
     def __call__(
-        self, task: Task[Item, Found], items: Sequence[Item], shots: Callable[[Item], Sequence[Shot]]
-    ) -> Iterator[Found]:
+        self, task: Task[Item, TaskResult], items: Sequence[Item], shots: Callable[[Item], Sequence[Shot]]
+    ) -> Iterator[TaskResult]:
         chunks = []
         for number, part in enumerate(cut(items, lambda item: shots(item)[-1].path)):
             paths = existing(shot.path for item in part for shot in shots(item))

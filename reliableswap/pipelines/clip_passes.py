@@ -20,7 +20,7 @@ from reliableswap.media.video.reader import ClipReader
 from reliableswap.media.video.times import FrameTimes, times_of
 from reliableswap.provenance.watermark import default_watermark
 from reliableswap.safety.clip import LOOKS, ClipGates
-from reliableswap.safety.track import Looks
+from reliableswap.safety.track import LookSchedule
 from reliableswap.swap.networks import Networks
 from reliableswap.swap.subject import Subject
 
@@ -134,7 +134,7 @@ def _expected(reader: ClipReader, video: VideoSettings) -> int | None:
 
 def look_frames(times: FrameTimes, faces: ClipFaces) -> list[int]:
     """Return the frames that the gates check for nudity: one per second, and wherever a face's track begins."""
-    looks, known, numbers = Looks(), set[int](), []
+    looks, known, numbers = LookSchedule(), set[int](), []
     for number in range(len(times)):
         tracks = {one.track for one in faces.numbers(number)}
         if looks.due(times.seconds(number), cut=bool(tracks - known)):

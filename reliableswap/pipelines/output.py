@@ -129,7 +129,7 @@ class SwapOutput:
         elif not 0 <= index < len(self.pictures):
             raise ReliableSwapError(f"there is no result {index}; there are {len(self.pictures)}, from 0 on")
         output = check_output(path, overwrite=overwrite)
-        record = self.records[index].again() if self.records else Record()
+        record = self.records[index].with_new_id() if self.records else Record()
         return seal(
             self.pictures[index],
             output,

@@ -80,7 +80,7 @@ class DrawnFaces(BaseOutput):
             "label": label,
             "layers": layers,
         }
-        return seal(self.pictures[index], output, self.records[index].again(), signer=signer, **options)
+        return seal(self.pictures[index], output, self.records[index].with_new_id(), signer=signer, **options)
 
 
 class UnifiedFacePipeline(StoredPipeline):

@@ -101,7 +101,8 @@ def sign_stream(
     except c2pa.C2paError as error:
         reason = " ".join(str(error).split())
         raise PictureError(
-            f"{name} can't be signed ({reason}); check the certificate: docs/provenance.md says what C2PA asks of it"
+            f"{name} can't be signed ({reason}); check the certificate: docs/provenance.md lists what C2PA "
+            "requires of it"
         ) from error
 
 
@@ -119,7 +120,7 @@ def _builder(record: Record, media_type: str, context: c2pa.Context) -> c2pa.Bui
         except c2pa.C2paError as error:
             builder.close()
             reason = " ".join(str(error).split())
-            logger.warning("the target's C2PA manifest can't be read and is not carried on (%s)", reason)
+            logger.warning("the target's C2PA manifest can't be read and is not carried over (%s)", reason)
             statement["target"]["manifest"] = f"unreadable: {reason}"
     given = None if target is None else _ingredient(target)
     return c2pa.Builder(_definition(record, statement, media_type, given, given=True), context)

@@ -25,7 +25,7 @@ _COVERED = ("*.safetensors", "*.onnx", "*.json")
 
 
 @dataclass(frozen=True)
-class Checked:
+class ChecksumResult:
     """The result of a check. changed, missing, added: names of files that differ from the signed ones.
 
     signer: the name in the certificate.
@@ -46,15 +46,19 @@ class Checked:
     def to_dict(self) -> dict[str, Any]:
         """Return the answer in words and facts, ready for JSON."""
         words = {
-            "trusted": "signed, and the signer is trusted",
-            "valid": "signed, signer not known",
-            "invalid": "the signature does NOT hold",
+            "trusted": "signed by a trusted signer",
+            "valid": "signed by an unknown signer",
+            "invalid": "NOT valid",
         }
-        sentences = [f"Signature: {words[self.state]}. It names {self.signer}."]
+        sentences = [f"Signature: {words[self.state]}. The certificate names {self.signer}."]
         for what in ("changed", "missing", "added"):
             if names := getattr(self, what):
-                sentences.append(f"{what.capitalize()} since: {', '.join(names)}.")
-        verdict = "The networks are those that were signed." if self.holds else "Not what was signed."
+                sentences.append(f"{what.capitalize()} since signing: {', '.join(names)}.")
+        verdict = (
+            "The networks are those that were signed."
+            if self.holds
+            else "The networks differ from those that were signed."
+        )
         return {**vars(self), "holds": self.holds, "verdict": verdict, "sentences": sentences}
 
 
@@ -73,7 +77,7 @@ def write_checksums(folder: Path, signer: Credentials | None = None) -> Path:
     return path
 
 
-def check_folder(folder: Path, anchors: str | os.PathLike[str] | None = None) -> Checked:
+def check_folder(folder: Path, anchors: str | os.PathLike[str] | None = None) -> ChecksumResult:
     """Compare a folder with its CHECKSUMS.json. anchors: PEM file of certificates that vouch for signers."""
     try:
         content = json.loads((folder / FILE).read_text("utf-8"))
@@ -88,9 +92,9 @@ def check_folder(folder: Path, anchors: str | os.PathLike[str] | None = None) ->
         raise ReliableSwapError(f"{folder / FILE} can't be read ({error}); get an intact copy") from error
     now = _checksums(folder)
     state = "invalid"
-    if _holds(chain[0], signature, _canonical(files)):
-        state = "trusted" if anchors and _vouched(chain, anchors) else "valid"
-    return Checked(
+    if _signature_holds(chain[0], signature, _canonical(files)):
+        state = "trusted" if anchors and _leads_to_anchor(chain, anchors) else "valid"
+    return ChecksumResult(
         state,
         chain[0].subject.rfc4514_string(),
         changed=tuple(name for name in files if name in now and now[name] != files[name]),
@@ -120,7 +124,7 @@ def _sign(signer: Credentials, content: bytes) -> bytes:
     return key.sign(content)
 
 
-def _holds(certificate: x509.Certificate, signature: bytes, content: bytes) -> bool:
+def _signature_holds(certificate: x509.Certificate, signature: bytes, content: bytes) -> bool:
     key: Any = certificate.public_key()
     try:
         if isinstance(key, ec.EllipticCurvePublicKey):
@@ -138,7 +142,7 @@ def _pss() -> padding.PSS:
     return padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.DIGEST_LENGTH)
 
 
-def _vouched(chain: list[x509.Certificate], anchors: str | os.PathLike[str]) -> bool:
+def _leads_to_anchor(chain: list[x509.Certificate], anchors: str | os.PathLike[str]) -> bool:
     """Whether the first certificate is an anchor, or the chain leads to one."""
     try:
         trusted = x509.load_pem_x509_certificates(Path(anchors).read_bytes())

@@ -56,7 +56,7 @@ def frames(stream: BinaryIO, name: str, max_pixels: int | None = None) -> Iterat
             # A later header may declare another size, for which the decoder allocates memory before we see it. The
             # limit is doubled because it counts padding.
             video.codec_context.options = {"max_pixels": str(2 * limit)}
-            for frame in _spread(container, video):
+            for frame in _spread_frames(container, video):
                 _check_size(frame.width, frame.height, name, limit)
                 yield frame.to_ndarray(format="rgb24")
     except PictureError:
@@ -65,7 +65,7 @@ def frames(stream: BinaryIO, name: str, max_pixels: int | None = None) -> Iterat
         raise PictureError(f"{name} can't be decoded as a clip ({error})") from error
 
 
-def _spread(container: Any, video: Any) -> Iterator[Any]:
+def _spread_frames(container: Any, video: Any) -> Iterator[Any]:
     """Yield up to MAX_FRAMES decoded frames, spread over the clip."""
     most = max(MAX_FRAMES // 2, MAX_DECODED // max(1, video.width * video.height))
     if video.frames <= most:  # 0: a container that does not say how many there are
@@ -101,7 +101,7 @@ def _check_size(width: int, height: int, name: str, limit: int) -> None:
     if width * height > limit:
         raise PictureError(
             f"the frames of {name} have {width}x{height} pixels, and only frames of up to {limit / 1e6:.4g} megapixels "
-            "are looked at"
+            "are checked"
         )
 
 
@@ -132,7 +132,7 @@ class ClipMark:
 
 def clip_tags(record: Record, earlier: int | None = None) -> dict[str, str]:
     """Return metadata for the muxer: Matroska has no place for XMP but its tags. earlier: see `mark_clip`."""
-    return {_XMP_TAG: _packet(record, earlier).decode()}
+    return {_XMP_TAG: _xmp_packet(record, earlier).decode()}
 
 
 def mark_clip(path: str | os.PathLike[str], record: Record, earlier: int | None = None) -> None:
@@ -143,7 +143,7 @@ def mark_clip(path: str | os.PathLike[str], record: Record, earlier: int | None 
     with Path(path).open("r+b") as stream:
         if is_matroska(stream.read(4)):
             return
-        packet = _packet(record, earlier)
+        packet = _xmp_packet(record, earlier)
         stream.seek(0, os.SEEK_END)
         stream.write(struct.pack(">I", 24 + len(packet)) + b"uuid" + _XMP_BOX + packet)
         stream.flush()
@@ -155,7 +155,7 @@ def read_clip_mark(stream: BinaryIO) -> Mark | None:
     stream.seek(0)
     head = stream.read(4)
     if not is_matroska(head):
-        return parse_xmp(_box(stream))
+        return parse_xmp(_read_xmp_box(stream))
     av = _pyav()
     stream.seek(0)
     try:
@@ -165,7 +165,7 @@ def read_clip_mark(stream: BinaryIO) -> Mark | None:
         return None
 
 
-def _box(stream: BinaryIO) -> bytes | None:
+def _read_xmp_box(stream: BinaryIO) -> bytes | None:
     """Return the content of the top-level XMP box of an MP4 file, or None."""
     place = 0
     while True:
@@ -184,7 +184,7 @@ def _box(stream: BinaryIO) -> bytes | None:
         place += size
 
 
-def _packet(record: Record, earlier: int | None) -> bytes:
+def _xmp_packet(record: Record, earlier: int | None) -> bytes:
     return mark_xmp(record.details(), history=record.history(earlier), source_type=record.source_type)
 
 

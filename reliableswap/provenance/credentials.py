@@ -89,8 +89,8 @@ def local_credentials(folder: Path) -> Credentials:
         return _local(path)
     except OSError as error:
         logger.warning(
-            "%s can't hold a signing key (%s); results of this process are signed by a temporary one. Set %s "
-            "to a folder that can be written.",
+            "%s can't hold a signing key (%s); results of this process are signed with a temporary one. Set %s "
+            "to a writable folder.",
             folder,
             error.strerror or error,
             CONFIG,
@@ -134,12 +134,12 @@ def parse_credentials(cert: bytes, key: bytes, cert_name: str, key_name: str) ->
         raise ReliableSwapError(f"{key_name} holds no PEM private key; give the signer's key") from error
     if not isinstance(private, PrivateKey):
         raise ReliableSwapError(
-            f"{key_name} is of a kind that C2PA does not use; give an EC, Ed25519 or RSA key"
+            f"{key_name} is of a type that C2PA does not support; give an EC, Ed25519 or RSA key"
         )
     public = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if public != chain[0].public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo):
         raise ReliableSwapError(
-            f"{key_name} is not the key of the first certificate in {cert_name}; put the signer's first"
+            f"{key_name} is not the key of the first certificate in {cert_name}; put the signer's certificate first"
         )
     return Credentials(
         b"".join(one.public_bytes(Encoding.PEM) for one in chain),
@@ -154,7 +154,7 @@ def _algorithm(key: PrivateKey, name: str) -> str:
     if isinstance(key, rsa.RSAPrivateKey):
         return "ps256"
     if key.curve.name not in _CURVES:
-        raise ReliableSwapError(f"{name} is on the curve {key.curve.name}; C2PA takes {', '.join(_CURVES)}")
+        raise ReliableSwapError(f"{name} uses the curve {key.curve.name}; C2PA supports {', '.join(_CURVES)}")
     return _CURVES[key.curve.name]
 
 

@@ -29,7 +29,7 @@ _XMP_MM = "http://ns.adobe.com/xap/1.0/mm/"
 _EVENT = "http://ns.adobe.com/xap/1.0/sType/ResourceEvent#"
 _DETAILS = "urn:reliableswap:details/"
 
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_DETAIL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _DECLARATION = re.compile(r"^<\?xml\s[^>]*\?>")
 MAX_PACKET_BYTES = 1 << 20
@@ -101,9 +101,9 @@ def mark_xmp(
     lines = [f"<Iptc4xmpExt:DigitalSourceType>{kind}</Iptc4xmpExt:DigitalSourceType>"]
     lines.append(f"<xmp:CreatorTool>{_escape('software', software)}</xmp:CreatorTool>")
     for name, value in (details or {}).items():
-        if not _NAME.fullmatch(name):
+        if not _DETAIL_NAME.fullmatch(name):
             raise PictureError(
-                f"metadata name {name!r} can't be written; use letters, digits, _ and - only, a letter first"
+                f"metadata name {name!r} can't be written; use only letters, digits, _ and -, starting with a letter"
             )
         lines.append(f"<reliableswap:{name}>{_escape(name, value)}</reliableswap:{name}>")
     lines += _history_lines(history[-MAX_EVENTS:])
@@ -175,7 +175,7 @@ def _events(root: ElementTree.Element) -> Iterator[Event]:
 
 def _escape(name: str, value: str) -> str:
     if not isinstance(value, str):
-        raise PictureError(f"metadata {name!r} is a {type(value).__name__}; give text, as str(value)")
+        raise PictureError(f"metadata {name!r} is a {type(value).__name__}; give text, such as str(value)")
     if _NOT_XML.search(value):
         raise PictureError(
             f"metadata {name!r} holds characters that XML can't carry; remove control characters"

@@ -55,7 +55,7 @@ class Record:
     id: str = field(default_factory=new_id)
     time: str = field(default_factory=now)
 
-    def again(self) -> Record:
+    def with_new_id(self) -> Record:
         """Return the same record under a new id, for another file."""
         return replace(self, id=new_id(), time=now())
 

@@ -38,7 +38,7 @@ _MEDIA_TYPES = {
     ".mov": "video/quicktime",
     ".mkv": "video/x-matroska",
 }
-_UNSIGNED = (".mkv",)  # C2PA has no place for a manifest in Matroska
+_UNSIGNABLE = (".mkv",)  # C2PA has no place for a manifest in Matroska
 
 
 def seal(
@@ -125,10 +125,10 @@ def seal_clip(
     shown, target = printable(os.fspath(path)), Path(os.path.realpath(path))
     media_type = _MEDIA_TYPES.get(target.suffix.lower(), "")
     if not media_type.startswith("video/"):
-        raise PictureError(f"{shown} is no clip that can be signed; end the name with .mp4, .mov or .mkv")
+        raise PictureError(f"{shown} is not the name of a clip; end the name with .mp4, .mov or .mkv")
     try:
         with Path(draft).open("rb") as source, atomic_file(target, overwrite=overwrite) as out:
-            if "c2pa" in layers and target.suffix.lower() not in _UNSIGNED:
+            if "c2pa" in layers and target.suffix.lower() not in _UNSIGNABLE:
                 sign_stream(source, out, media_type, record, signer or credentials(), shown)
             else:
                 shutil.copyfileobj(source, out, 1 << 20)
@@ -142,7 +142,7 @@ def seal_clip(
 def _check_layers(layers: Collection[str]) -> None:
     unknown = sorted(set(layers) - set(LAYERS))
     if isinstance(layers, str) or unknown:
-        raise PictureError(f"unknown layers {unknown or layers!r}; choose among {', '.join(LAYERS)}")
+        raise PictureError(f"unknown layers {unknown or layers!r}; choose from {', '.join(LAYERS)}")
     left_out = [name for name in LAYERS if name not in layers]
     if left_out:
-        logger.warning("written without %s, as layers= asks", " and ".join(left_out))
+        logger.warning("written without %s, as layers= requests", " and ".join(left_out))

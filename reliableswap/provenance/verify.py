@@ -22,7 +22,7 @@ from .metadata import Mark
 from .origin import scan
 from .reading import read_mark
 from .watermark import Reading, Watermark, default_watermark
-from .words import LOST, of_manifest, of_mark, of_watermark
+from .words import NO_MARK_NOTE, of_manifest, of_mark, of_watermark
 
 TRUST = "RELIABLESWAP_TRUST"
 
@@ -79,9 +79,9 @@ class Verification:
         if self.made_here:
             return "Made by AI, with ReliableSwap."
         if self.ai_made:
-            return "Made by AI or with its help, with other software."
+            return "Made by AI or with its help, using other software."
         if self.marked:
-            return "Says how it was made, but not that AI made it."
+            return "The file states how it was made, but not that AI made it."
         return "No mark was found."
 
     def sentences(self) -> list[str]:
@@ -91,7 +91,7 @@ class Verification:
             of_mark(self.mark),
             of_watermark(self.watermark, self.agree, self.unread),
         ]
-        return said if self.marked else [*said, LOST]
+        return said if self.marked else [*said, NO_MARK_NOTE]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the answer and every layer, ready for JSON."""
@@ -168,7 +168,7 @@ def _pixels(stream: BinaryIO, shown: str, max_pixels: int | None) -> np.ndarray:
         # No advice here: a person who only checks a file can neither raise the limit nor make the file smaller.
         raise PictureError(
             f"{shown} has {width}x{height} pixels, and only pictures of up to {limit / 1e6:.4g} megapixels are "
-            "looked at"
+            "checked"
         )
     stream.seek(0)
     return read_picture(stream, max_pixels=limit, name=shown).pixels

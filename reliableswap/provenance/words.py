@@ -11,15 +11,15 @@ from .c2pa import Manifest
 from .metadata import Mark
 from .watermark import Reading
 
-LOST = (
+NO_MARK_NOTE = (
     "That proves nothing: metadata is lost when a picture is sent through a messenger or photographed from a screen, "
     "and other software may write no mark at all."
 )
 _STATES = {
-    "trusted": "signed, and the signer is trusted.",
-    "valid": "signed, signer not known; nothing was changed since.",
-    "invalid": "there is a signature, and it does NOT hold.",
-    "unreadable": "there is a manifest, and it can't be read",
+    "trusted": "signed by a trusted signer.",
+    "valid": "signed by an unknown signer; nothing was changed since.",
+    "invalid": "there is a signature, but it is NOT valid.",
+    "unreadable": "there is a manifest, but it can't be read",
 }
 
 
@@ -32,7 +32,7 @@ def of_manifest(manifest: Manifest | None) -> str:
         said[0] += (
             " The picture was changed after it was signed."
             if manifest.content_changed
-            else f" What is wrong: {', '.join(manifest.faults)}."
+            else f" Errors: {', '.join(manifest.faults)}."
         )
     if manifest.state == "unreadable":
         return f"{said[0]} ({'; '.join(manifest.faults)})."
@@ -72,7 +72,7 @@ def of_mark(mark: Mark | None) -> str:
 def of_watermark(watermark: Reading | None, agree: bool | None, unread: str | None) -> str:
     """What the pixels carry. agree: whether the metadata names it; unread: why they could not be read."""
     if unread is not None:
-        return f"Watermark: the pixels could not be looked at ({unread})."
+        return f"Watermark: the pixels could not be read ({unread})."
     if watermark is None:
         return "Watermark: none found in the pixels."
     said = f"Watermark: {watermark.payload:08x}, read with confidence {watermark.confidence:.2f}."
@@ -80,9 +80,9 @@ def of_watermark(watermark: Reading | None, agree: bool | None, unread: str | No
         return said
     if agree:
         return f"{said} It is the one that the metadata names."
-    return f"{said} The metadata names another: one of them was put there later."
+    return f"{said} The metadata names another: one of them was added later."
 
 
 def _made_with(software: str, ai_made: bool) -> str:
-    name = printable(software) or "software without a name"
-    return f"made with {name}, {'by AI or with its help' if ai_made else 'without a word about AI'}"
+    name = printable(software) or "unnamed software"
+    return f"made with {name}, {'by AI or with its help' if ai_made else 'with no mention of AI'}"

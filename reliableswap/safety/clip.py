@@ -12,7 +12,7 @@ from .age import SeenFace, age_nets
 from .gates import Gates, Source, aged_refusal
 from .nudity import nudity_net, views_of
 from .track import AgeTrack, NudityTrack
-from .views import HARMLESS, Views
+from .views import HARMLESS, ScoreCache
 
 LOOKS = 5  # at most, at each face's age, spread over its track
 _MANY_LOOKS = 3  # from this many, their median averages enough, so each needs fewer crops
@@ -27,7 +27,7 @@ class ClipGates:
     def __init__(self, gates: Gates, name: str, target_scores: Mapping[int, float] | None = None) -> None:
         self._gates, self._name = gates, name
         self._target, self._result = NudityTrack(), NudityTrack()
-        self._target_views, self._result_views = Views(), Views()
+        self._target_cache, self._result_cache = ScoreCache(), ScoreCache()
         self.target_scores: dict[int, float] = dict(target_scores or {})
         self._tracks: dict[int, AgeTrack] = {}
         self._people: dict[int, AgeTrack] = {}
@@ -54,7 +54,7 @@ class ClipGates:
                 return _highest(map(nudity_net().score, views_of(pixels, boxes)))
             views = views_of(pixels, boxes)
             return _highest(
-                self._target_views.score(n, one, nudity_net().score) for n, one in enumerate(views)
+                self._target_cache.score(n, one, nudity_net().score) for n, one in enumerate(views)
             )
 
     def score_result(
@@ -68,7 +68,7 @@ class ClipGates:
         with self._gates.refusing("nudity"):
             views, before = views_of(pixels, boxes), views_of(target, boxes)
             return _highest(
-                self._result_views.score(n, one, nudity_net().score, same if harmless else None)
+                self._result_cache.score(n, one, nudity_net().score, same if harmless else None)
                 for n, (one, same) in enumerate(zip(views, before, strict=True))
             )
 

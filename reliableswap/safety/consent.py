@@ -31,9 +31,7 @@ class Consent:
         if not statement:
             raise ReliableSwapError("consent is empty; say who agreed to what, or leave it out")
         if len(statement) > MAX_LENGTH:
-            raise ReliableSwapError(
-                f"consent has {len(statement)} characters; say it in {MAX_LENGTH} or fewer"
-            )
+            raise ReliableSwapError(f"consent has {len(statement)} characters; shorten it to {MAX_LENGTH}")
         return cls(statement, datetime.now(UTC).isoformat(timespec="seconds"))
 
 

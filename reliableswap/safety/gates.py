@@ -155,7 +155,7 @@ class Gates:
             raise self.refusal(
                 "unchecked",
                 f"the swap was refused: the {gate} check can't run ({reason[:200].rstrip('.')}); "
-                "install the package with its dependencies again",
+                "reinstall the package with its dependencies",
                 report=False,
             ) from error
 
@@ -177,8 +177,8 @@ def aged_refusal(name: str, change: float, estimate: AgeEstimate) -> str:
     if estimate.may_be_minor:
         return f"the result was refused: after a change of {change:+g} years, {_may_be_minor(name)}"
     return (
-        f"the result was refused: {-change:g} years younger the face in {name} looks {estimate.years:.0f}, and "
-        f"results look {YOUNGEST:.0f} or older; choose fewer years"
+        f"the result was refused: {-change:g} years younger, the face in {name} looks {estimate.years:.0f}, but "
+        f"results must look {YOUNGEST:.0f} or older; choose fewer years"
     )
 
 

@@ -11,10 +11,10 @@ import numpy as np
 from .age import AgeEstimate, SeenFace, age_nets
 from .clip import LOOKS, ClipGates
 from .gates import Gates, Source
-from .track import ENTER, AgeTrack, Looks
+from .track import ENTER, AgeTrack, LookSchedule
 
 _AGE_EVERY, _NUDITY_EVERY = 3.0, 1.0  # seconds
-_FIRST = 3  # looks at a new face before it may be refused; it is not shown until they find it adult
+_MIN_LOOKS = 3  # looks at a new face before it may be refused; it is not shown until they find it adult
 
 
 class LiveGates:
@@ -28,7 +28,7 @@ class LiveGates:
         self._gates, self._clip, self._name = gates, ClipGates(gates, name), name
         self._track: int | None = None
         self._ages: deque[AgeEstimate] = deque(maxlen=LOOKS)
-        self._age_looks, self._looks = Looks(_AGE_EVERY), Looks(_NUDITY_EVERY)
+        self._age_looks, self._looks = LookSchedule(_AGE_EVERY), LookSchedule(_NUDITY_EVERY)
         self._pool = ThreadPoolExecutor(1, "gates")
         self._pending: list[tuple[Future[float], Callable[[float], None]]] = []
         self._doubtful = True  # nothing was checked yet
@@ -41,15 +41,15 @@ class LiveGates:
     def age_due(self, track: int, time: float) -> bool:
         """Whether it is time to call `add_face`."""
         if track != self._track:
-            self._track, self._age_looks = track, Looks(_AGE_EVERY)
+            self._track, self._age_looks = track, LookSchedule(_AGE_EVERY)
             self._ages.clear()
-        return len(self._ages) < _FIRST or self._age_looks.due(time)
+        return len(self._ages) < _MIN_LOOKS or self._age_looks.due(time)
 
     def add_face(self, seen: SeenFace) -> None:
         """Estimate the age of the current track's face; raise RefusedError if it may be a minor's."""
         with self._gates.refusing("age"):
             self._ages.append(age_nets().estimate(seen))
-        if len(self._ages) >= _FIRST and not self.sees_adult:
+        if len(self._ages) >= _MIN_LOOKS and not self.sees_adult:
             text = f"the swap was refused: the face in {self._name} may be that of a person under 18"
             raise self._gates.refusal("age", text)
 

@@ -42,14 +42,16 @@ class NudityNet:
 
 def prepare(pixels: np.ndarray) -> np.ndarray:
     """(1,224,224,3) float32 BGR, as the network was trained: squeezed to a square, and compressed once as JPEG."""
-    square = Image.fromarray(coarser(pixels, 2 * _SIDE)).resize((_SIDE, _SIDE), Image.Resampling.BILINEAR)
+    square = Image.fromarray(reduce_by_blocks(pixels, 2 * _SIDE)).resize(
+        (_SIDE, _SIDE), Image.Resampling.BILINEAR
+    )
     file = io.BytesIO()
     square.crop((_MARGIN, _MARGIN, _SIDE - _MARGIN, _SIDE - _MARGIN)).save(file, "JPEG")
     bgr = np.asarray(Image.open(file), np.float32)[..., ::-1]
     return np.ascontiguousarray(bgr - _MEAN)[None]
 
 
-def coarser(pixels: np.ndarray, least: int) -> np.ndarray:
+def reduce_by_blocks(pixels: np.ndarray, least: int) -> np.ndarray:
     """Reduce a picture (H,W,3) uint8 by averaging whole blocks, as far as both sides keep `least` pixels.
 
     OpenCV does that several times faster than reducing by a factor that is not an integer. Rows and columns that do not
@@ -63,7 +65,7 @@ def coarser(pixels: np.ndarray, least: int) -> np.ndarray:
     return cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
 
 
-def around(pixels: np.ndarray, box: np.ndarray) -> np.ndarray:
+def body_view(pixels: np.ndarray, box: np.ndarray) -> np.ndarray:
     """Return the view (h,w,3) of a person: a face's box (4,) with the upper body, as far as the picture shows it."""
     x0, y0, x1, y1 = (float(v) for v in box)
     side, middle = max(x1 - x0, y1 - y0), (x0 + x1) / 2
@@ -78,7 +80,7 @@ def around(pixels: np.ndarray, box: np.ndarray) -> np.ndarray:
 def views_of(pixels: np.ndarray, boxes: Iterable[np.ndarray]) -> list[np.ndarray]:
     """Return a picture (H,W,3), and each face with its upper body unless that is nearly the whole picture."""
     area = pixels.shape[0] * pixels.shape[1]
-    bodies = (around(pixels, box) for box in boxes)
+    bodies = (body_view(pixels, box) for box in boxes)
     return [pixels, *(one for one in bodies if one.shape[0] * one.shape[1] < _SAME_VIEW * area)]
 
 

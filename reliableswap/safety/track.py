@@ -13,7 +13,7 @@ CERTAIN = 0.95  # one look at this score is enough
 
 
 @dataclass
-class Looks:
+class LookSchedule:
     """When to look at a clip: at the first frame, at each cut, and at least every `every` seconds."""
 
     every: float = 1.0

@@ -12,7 +12,7 @@ _SIDE, _BLOCK = 64, 8  # pixels of the reduced copies that are compared, and of 
 # Views are alike if their grey levels differ by no more than this: on average, and in every block.
 _MEAN, _IN_BLOCK = 5.0, 20.0
 HARMLESS = 0.2  # only scores below this are reused
-_MOST = 4  # times in a row
+_MAX_REUSES = 4  # times in a row
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,7 @@ def alike(view: np.ndarray, other: np.ndarray) -> bool:
 
 
 @dataclass(eq=False)
-class Answer:
+class CachedScore:
     """The score of a view, and how often it was reused since."""
 
     view: Reduced
@@ -50,23 +50,23 @@ class Answer:
 
     def holds_for(self, view: Reduced) -> bool:
         """Whether the score holds for a view, which counts as one more use; NaN never holds."""
-        if not (self.score < HARMLESS and self.used < _MOST and self.view.alike(view)):
+        if not (self.score < HARMLESS and self.used < _MAX_REUSES and self.view.alike(view)):
             return False
         self.used += 1
         return True
 
 
-class Views:
+class ScoreCache:
     """The last answers about a clip's views, by their number: the whole frame, then each face's surroundings."""
 
     def __init__(self) -> None:
-        self._answers: dict[int, Answer] = {}
+        self._scores: dict[int, CachedScore] = {}
 
     def score(
         self,
         number: int,
         view: np.ndarray,
-        look: Callable[[np.ndarray], float],
+        run_network: Callable[[np.ndarray], float],
         harmless: np.ndarray | None = None,
     ) -> float:
         """Return the score of a view (H,W,3) uint8; run the network only if no earlier answer holds.
@@ -76,9 +76,9 @@ class Views:
         reduced = Reduced.of(view)
         if harmless is not None and reduced.alike(Reduced.of(harmless)):
             return 0.0
-        last = self._answers.get(number)
+        last = self._scores.get(number)
         if last is not None and last.holds_for(reduced):
             return last.score
-        score = look(view)
-        self._answers[number] = Answer(reduced, score)
+        score = run_network(view)
+        self._scores[number] = CachedScore(reduced, score)
         return score

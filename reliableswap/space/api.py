@@ -32,8 +32,8 @@ _CAPTIONS = {
     "recoloured": "Step 3: skin tone and light of a's photo.",
     "ab": "C_ab, a's attributes and b's identity; synthetic.",
     "ba": "C_ba, b's attributes and a's identity; synthetic.",
-    "source": "Another picture of a, made of C_a alone: the source surrogate; synthetic.",
-    "network": "The generator's answer to the cycle triplet's input.",
+    "source": "Another picture of a, made from C_a alone: the source surrogate; synthetic.",
+    "network": "The generator's output for the cycle triplet's input.",
 }
 
 
@@ -140,7 +140,7 @@ def add_endpoints(worker: Worker) -> None:
             Each person's number from 1 (longest seen first), number of frames, best frame, and box in that frame.
         """
         part = clips.ClipPart.of(clip, start, end)
-        return clips.people_facts(clips.at_once(clips.find_people(worker, part, Event())))
+        return clips.people_facts(clips.last_step(clips.find_people(worker, part, Event())))
 
     @show_errors
     def video(
@@ -205,7 +205,7 @@ def add_endpoints(worker: Worker) -> None:
         steps = clips.swap_people(
             worker, sources, part, True, mapping, engine, strengths, quality, Event(), attributes, age
         )
-        done = clips.at_once(steps)
+        done = clips.last_step(steps)
         return str(done.path), clips.clip_facts(done)
 
     @show_errors

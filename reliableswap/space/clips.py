@@ -38,7 +38,7 @@ from .people import Trained, read_sources
 from .work import Worker
 
 _RESULT = "swapped.mp4"
-_ROOM = 3 * MAX_CLIP_BYTES  # finished segments, the joined clip, and the signed one
+_RESERVED_BYTES = 3 * MAX_CLIP_BYTES  # finished segments, the joined clip, and the signed one
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class ClipPart:
         """Check an upload; raise ClipError if it is no clip, too large, too long or damaged."""
         path = uploaded_path(file, "clip", "a clip")
         part = cls(path, upload_name(file, path), _seconds(start, "start"), _seconds(end, "end"))
-        with part.named():
+        with part.client_name_in_errors():
             part._check()
         return part
 
@@ -66,7 +66,7 @@ class ClipPart:
         return VideoSettings(start=self.start, end=self.end, quality=int(quality), encoder="h264", label=True)
 
     @contextlib.contextmanager
-    def named(self) -> Iterator[None]:
+    def client_name_in_errors(self) -> Iterator[None]:
         """Make errors raised inside name the clip as the client does, and show no path of this server."""
         try:
             yield
@@ -80,15 +80,15 @@ class ClipPart:
         size = self.path.stat().st_size
         if size > MAX_CLIP_BYTES:
             raise ClipError(
-                f"{self.name} has {size / (1 << 20):.0f} MB, and a clip may have {MAX_CLIP_MEGABYTES}; make it smaller"
+                f"{self.name} has {size / (1 << 20):.0f} MB (the limit is {MAX_CLIP_MEGABYTES} MB); make it smaller"
             )
         with open_clip(self.path) as container, clip_errors(self.name, "read"):
             context = picture_stream(container).codec_context
             width, height = int(context.width), int(context.height)
         if width * height > MAX_CLIP_MEGAPIXELS * 1_000_000:
             raise ClipError(
-                f"{self.name} is {width}x{height}, and a clip may have {MAX_CLIP_MEGAPIXELS} megapixels, such as "
-                "1920x1080; make it smaller"
+                f"{self.name} is {width}x{height} (the limit is {MAX_CLIP_MEGAPIXELS} megapixels, such as "
+                "1920x1080); make it smaller"
             )
         VideoSettings(start=self.start, end=self.end)
         info = probe(self.path)
@@ -117,9 +117,9 @@ def find_people(
 ) -> Iterator[VideoProgress | FoundPeople]:
     """Find the people in the clip; yield progress and, last, the people. End without them when cancelled."""
     found = None
-    with _place(_ROOM // 10) as place, part.named():
-        output = place / _RESULT
-        with _until(cancelled, worker.people(part.path, part.settings(), output)) as steps:
+    with _new_folder(_RESERVED_BYTES // 10) as folder, part.client_name_in_errors():
+        output = folder / _RESULT
+        with _cancellable(cancelled, worker.people(part.path, part.settings(), output)) as steps:
             for step in steps:
                 if isinstance(step, VideoProgress):
                     _check_frames(step, part)
@@ -127,7 +127,7 @@ def find_people(
                 else:
                     found = FoundPeople(part, step, output)
         if found is None:
-            shutil.rmtree(place)
+            shutil.rmtree(folder)
     if found is not None:
         yield found
 
@@ -157,22 +157,22 @@ def swap_people(
     check_sources(sources, people, "person")
     given = read_sources(sources)
     result = None
-    with _place(_ROOM) as place, part.named():
-        output = place / _RESULT
+    with _new_folder(_RESERVED_BYTES) as folder, part.client_name_in_errors():
+        output = folder / _RESULT
         if found is not None:
             carry_people(found.kept, output)
         job = worker.clip(given, part.path, output, people, engine, options, settings)
-        with _until(cancelled, job) as steps:
+        with _cancellable(cancelled, job) as steps:
             for step in steps:
                 if isinstance(step, VideoProgress):
                     _check_frames(step, part)
-                    _check_size(place, part)
+                    _check_size(folder, part)
                     shared_storage().mark_used(part.path)
                     yield step
                 else:
                     result = step
         if result is None:
-            shutil.rmtree(place)
+            shutil.rmtree(folder)
     if result is not None:
         yield result
 
@@ -203,27 +203,27 @@ def clip_facts(result: VideoResult) -> dict[str, Any]:
     return {**report, "note": f"{NOTE}: this clip does not show what happened."}
 
 
-def at_once(steps: Iterator[Any]) -> Any:
+def last_step(steps: Iterator[Any]) -> Any:
     """Run all steps, and return the last one."""
     (last,) = deque(steps, maxlen=1)
     return last
 
 
 @contextlib.contextmanager
-def _place(room: int) -> Iterator[Path]:
+def _new_folder(room: int) -> Iterator[Path]:
     """Create a folder in the storage with `room` bytes reserved; delete it if the body fails."""
     with shared_storage().reserved(room):
-        place = shared_storage().folder / uuid.uuid4().hex
-        place.mkdir(mode=0o700)
+        folder = shared_storage().folder / uuid.uuid4().hex
+        folder.mkdir(mode=0o700)
         try:
-            yield place
+            yield folder
         except BaseException:  # also when the generator is closed because the browser is gone
-            shutil.rmtree(place, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
             raise
 
 
 @contextlib.contextmanager
-def _until(cancelled: threading.Event, steps: Iterator[Any]) -> Iterator[Iterator[Any]]:
+def _cancellable(cancelled: threading.Event, steps: Iterator[Any]) -> Iterator[Iterator[Any]]:
     """Give the steps until they end or are cancelled. On exit, close them, which ends their threads."""
     try:
         yield itertools.takewhile(lambda _: not cancelled.is_set(), steps)
@@ -239,19 +239,19 @@ def _check_frames(step: VideoProgress, part: ClipPart) -> None:
         raise _too_long(part.name)
 
 
-def _check_size(place: Path, part: ClipPart) -> None:
+def _check_size(folder: Path, part: ClipPart) -> None:
     size = 0
-    for path in place.rglob("*"):
+    for path in folder.rglob("*"):
         with contextlib.suppress(FileNotFoundError):
             size += path.stat().st_size
-    if size > _ROOM:
+    if size > _RESERVED_BYTES:
         raise ClipError(f"the result of {part.name} gets too large; choose a lower quality or a shorter part")
 
 
 def _too_long(name: str) -> ClipError:
     return ClipError(
         f"{name} is too long: at most {MAX_CLIP_SECONDS} seconds and {MAX_CLIP_FRAMES} frames are swapped here; "
-        "choose start and end"
+        "choose a shorter part with start and end"
     )
 
 
@@ -260,5 +260,5 @@ def _seconds(value: object, name: str) -> float | None:
     if value is None or value == "":
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise ReliableSwapError(f"{name} is {value!r}; give seconds, or leave it empty")
+        raise ReliableSwapError(f"{name} is {value!r}; give a number of seconds, or leave it empty")
     return float(value) or None  # 0 is what an empty field of the page holds

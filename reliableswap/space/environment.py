@@ -30,7 +30,7 @@ def _check_model(place: str) -> None:
         return
     if Path(place).is_dir():
         raise ReliableSwapError(
-            f"{MODEL}={place}: the folder has no model_index.json; name one of UnifiedFacePipeline"
+            f"{MODEL}={place}: the folder has no model_index.json; name a folder that UnifiedFacePipeline saved"
         )
     if not _HUB_ID.fullmatch(place):
         raise ReliableSwapError(f"{MODEL}={place}: there is no such folder; name a folder or a Hub id")
@@ -45,4 +45,6 @@ def _check_signer() -> None:
 def _check_anchors() -> None:
     anchors = read_anchors()
     if anchors is not None and "-----BEGIN CERTIFICATE-----" not in anchors:
-        raise ReliableSwapError(f"{os.environ[TRUST]} holds no PEM certificate; give those to trust")
+        raise ReliableSwapError(
+            f"{os.environ[TRUST]} holds no PEM certificate; give a file with the certificates to trust"
+        )

@@ -79,12 +79,12 @@ def show_refusals(function: Callable[P, Any]) -> Callable[P, Any]:
         try:
             return function(*args, **kwargs)
         except RefusedError as error:
-            tell_refusal(error)
+            notify_refusal(error)
             return gr.skip()
 
     return call
 
 
-def tell_refusal(error: RefusedError) -> None:
+def notify_refusal(error: RefusedError) -> None:
     """Show a refusal as a quiet notice."""
     gr.Info(one_line(error), title="Not swapped", duration=20)

@@ -47,7 +47,7 @@ def read_upload(file: File | None, what: str) -> Picture:
     size = path.stat().st_size
     if size > MAX_BYTES:
         raise PictureError(
-            f"{name} has {size / (1 << 20):.1f} MB, and a picture may have {MAX_MEGABYTES}; make it smaller"
+            f"{name} has {size / (1 << 20):.1f} MB (the limit is {MAX_MEGABYTES} MB); make it smaller"
         )
     # Named as on the client's machine, so that error messages hold no path of this server.
     return read_picture(io.BytesIO(path.read_bytes()), max_pixels=MAX_PIXELS, name=name)

@@ -20,14 +20,14 @@ from .limits import MAX_LIVE_BYTES, MAX_LIVE_PIXELS, MAX_LIVE_SIDE
 _QUALITY = 85
 _FORMATS = ("JPEG", "PNG", "WEBP")  # in which browsers export a canvas
 _HEAD = "data:image/jpeg;base64,"
-_DAMAGED = "the webcam's picture is damaged; start it again"
+_DAMAGED = "the webcam's picture is damaged; restart the webcam"
 _TOO_LARGE = "the webcam's picture is too large; choose a lower resolution"
 
 
 def decode_frame(address: object) -> np.ndarray:
     """(H,W,3) uint8 the picture in a `data:` address; raise PictureError for anything else."""
     if not isinstance(address, str) or not address.startswith("data:image/"):
-        raise PictureError("the webcam sent no picture; start it again")
+        raise PictureError("the webcam sent no picture; restart it")
     try:
         data = base64.b64decode(address.partition(",")[2], validate=True)
     except (binascii.Error, ValueError) as error:

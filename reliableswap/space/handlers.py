@@ -98,6 +98,6 @@ def verify(file: File | None) -> dict[str, Any]:
     name = upload_name(file, path)
     if path.stat().st_size > MAX_RESULT_BYTES:
         raise ReliableSwapError(
-            f"{name} is larger than {MAX_RESULT_MEGABYTES} MB, and no result of this page is"
+            f"{name} is larger than {MAX_RESULT_MEGABYTES} MB, which no result of this page exceeds"
         )
     return {"file": name, **verification(path, name=name, max_pixels=MAX_PIXELS).to_dict()}

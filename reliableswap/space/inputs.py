@@ -54,7 +54,7 @@ def check_strengths(*given: Any) -> dict[str, float]:
     return values
 
 
-def plain_side(part: str) -> str:
+def default_side(part: str) -> str:
     """Return the side of a part by default."""
     return str(getattr(Attributes(), part))
 
@@ -135,5 +135,5 @@ def check_sources(sources: Collection[int], faces: Mapping[int, int], who: str =
         if source not in sources:
             given = ", ".join(str(number) for number in sorted(sources))
             raise ReliableSwapError(
-                f"{who} {face} is mapped to source {source}, which was not given; there is {given}"
+                f"{who} {face} is mapped to source {source}, which was not given; choose from {given}"
             )

@@ -18,16 +18,16 @@ from .frames import decode_frame, encode_frame
 from .inputs import check_engine
 from .work import Worker
 
-_AWAY = 3.0  # seconds without a frame after which a stream counts as a new one
-_RATE_OVER = 2.0  # seconds over which the frame rate is measured
+_MAX_PAUSE = 3.0  # seconds without a frame after which a stream counts as a new one
+_RATE_WINDOW = 2.0  # seconds over which the frame rate is measured
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What the page shows for a frame. picture: a `data:` address, or None. words: the state, and the frame rate."""
+    """What the page shows for a frame. picture: a `data:` address, or None. status: the state, and the frame rate."""
 
     picture: str | None
-    words: str
+    status: str
 
 
 class LiveSession:
@@ -54,7 +54,7 @@ class LiveSession:
 
     def serves(self, source: File | None, engine: Engine) -> bool:
         """Whether frames with this source and engine belong to this session."""
-        over = self._ended and self._clock() - self._last > _AWAY
+        over = self._ended and self._clock() - self._last > _MAX_PAUSE
         return self._key == _key(source, engine) and not over
 
     def __call__(self, frame: object, agreed: object) -> Shown:
@@ -76,7 +76,7 @@ class LiveSession:
             self._last = self._clock()
         picture = None if made.pixels is None else encode_frame(made.pixels)
         self._last = self._clock()
-        return Shown(picture, self._words(made, begin))
+        return Shown(picture, self._status(made, begin))
 
     def _prepared(self) -> LiveSwap:
         """Return the source, prepared at the first frame. A source that can't be used is not tried again."""
@@ -98,11 +98,11 @@ class LiveSession:
             self._swap.close()
             self._swap = None
 
-    def _words(self, made: LiveFrame, begin: float) -> str:
+    def _status(self, made: LiveFrame, begin: float) -> str:
         if made.pixels is None:
             return "Checking the picture before it is shown."
         self._done.append((begin, self._last))
-        while len(self._done) > 2 and self._last - self._done[0][1] > _RATE_OVER:
+        while len(self._done) > 2 and self._last - self._done[0][1] > _RATE_WINDOW:
             self._done.popleft()
         state = f"**{NOTE}.**" if made.swapped else made.failed or "No face in sight."
         if len(self._done) < 2:

@@ -39,7 +39,7 @@ def trained_people() -> CombAutoencoder | None:
         raise WeightsError(f"{PEOPLE}={os.environ[PEOPLE]}: {error}") from error
     if not network.trained:
         raise WeightsError(
-            f"{PEOPLE}={os.environ[PEOPLE]}: nobody there has been trained; name a folder that `reliableswap train "
+            f"{PEOPLE}={os.environ[PEOPLE]}: it holds no trained people; name a folder that `reliableswap train "
             "person` wrote"
         )
     return network

@@ -91,7 +91,7 @@ def _checked_length(scope: Scope, limit: int) -> int:
 
 
 def _too_large(limit: int) -> _RefusedError:
-    return _RefusedError(413, f"the request is too large; at most {limit >> 20} MB are taken")
+    return _RefusedError(413, f"the request is too large; the limit is {limit >> 20} MB")
 
 
 def _check_address(path: str) -> None:

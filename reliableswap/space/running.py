@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 
 
-class Running:
+class RunningJobs:
     """The running jobs of all tabs. A tab is identified by its session."""
 
     def __init__(self) -> None:

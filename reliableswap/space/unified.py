@@ -63,7 +63,7 @@ def draw(description: object, seed: object) -> str:
     """Draw the face of a person who does not exist; return the path of the marked picture."""
     text = _checked(description, "description")
     if isinstance(seed, bool) or not isinstance(seed, (int, float)) or not 0 <= seed < 2**31:
-        raise ReliableSwapError("the seed is a whole number from 0 on")
+        raise ReliableSwapError(f"seed is {seed!r}; give a whole number from 0 to {2**31 - 1}")
     drawn = _draw(text, int(seed))
     return publish(drawn.pictures[0], "drawn.png", drawn.records[0])
 
@@ -72,5 +72,5 @@ def _checked(text: object, what: str) -> str:
     if text is None:
         return ""
     if not isinstance(text, str) or len(text) > MAX_CHARACTERS:
-        raise ReliableSwapError(f"a {what} is a text of at most {MAX_CHARACTERS} characters")
+        raise ReliableSwapError(f"the {what} must be a text of at most {MAX_CHARACTERS} characters")
     return text.strip()

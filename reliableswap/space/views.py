@@ -58,7 +58,7 @@ def _cells(face: FaceReport, measured: bool) -> list[str]:
 
 def _changes(face: FaceReport) -> list[str]:
     """Put into words what else was requested for one face."""
-    said = [f"Face {face.index}: {part} of the {side}." for part, side in face.attributes.items()]
+    said = [f"Face {face.index}: {part} from the {side}." for part, side in face.attributes.items()]
     if face.apparent_age is not None:
         word = "older" if face.age > 0 else "younger"
         said.append(

@@ -80,7 +80,7 @@ def test_parts_stay_the_targets_and_the_face_gets_older(browser: Browser, page: 
     tab = Tab(browser, page, WIDE)
     tab.take_example(0)
     expect(tab.page.locator("#part-brows")).to_be_hidden()
-    tab.page.locator("#advanced").get_by_text("Advanced: whose parts, and age").click()
+    tab.page.locator("#advanced").get_by_text("Advanced: parts and age").click()
     expect(tab.page.locator("#part-glasses").get_by_label("Target")).to_be_checked()
     expect(tab.page.locator("#part-brows").get_by_label("Source")).to_be_checked()
     tab.page.locator("#part-brows").get_by_label("Target").check()
@@ -90,7 +90,7 @@ def test_parts_stay_the_targets_and_the_face_gets_older(browser: Browser, page: 
     tab.page.locator("#agreed input").check()
     tab.page.locator("#swap").click()
     report = tab.page.locator("#report")
-    expect(report).to_contain_text("brows of the target", timeout=120_000)
+    expect(report).to_contain_text("brows from the target", timeout=120_000)
     expect(report).to_contain_text("12 years older; it looks about")
     tab.close()
 
@@ -178,7 +178,7 @@ def test_a_phone_shows_every_tab_whole_and_every_control_has_a_name(
     tab.page.locator("#swap").click()
     expect(tab.page.locator("#slider img")).to_have_count(2, timeout=60_000)
     tab.page.get_by_text("Likeness, shape and more").click()
-    tab.page.locator("#advanced").get_by_text("Advanced: whose parts, and age").click()
+    tab.page.locator("#advanced").get_by_text("Advanced: parts and age").click()
     tab.page.get_by_text("Rules, your files and limits").click()
     for name in TABS:
         tab.open(name)

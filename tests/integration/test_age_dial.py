@@ -70,7 +70,7 @@ def test_a_result_that_looks_too_young_is_refused(
     source, target = pipe.prepare(portrait(SOURCE, 200)), portrait(TARGET, 200)
     FakeAges(monkeypatch, 30.0, 24.0)
     with pytest.raises(
-        RefusedError, match=r"10 years younger the face in .* looks 24, and results look 25 or older"
+        RefusedError, match=r"10 years younger, the face in .* looks 24, but results must look 25 or older"
     ):
         pipe(source, target, engine="blend", age=-10)
     # A face that looks young by itself may be made older.
@@ -120,5 +120,5 @@ def test_a_clip_whose_faces_get_too_young_is_refused(
     gates = ClipGates(pipe.safety, "clip")
     gates.check_aged(swapper.years)  # nobody was looked at
     gates.add_aged(1, swapped)
-    with pytest.raises(RefusedError, match="12 years younger the face in person 1 in clip looks 22"):
+    with pytest.raises(RefusedError, match="12 years younger, the face in person 1 in clip looks 22"):
         gates.check_aged(swapper.years)

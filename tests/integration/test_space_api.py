@@ -119,7 +119,7 @@ def test_a_bad_target_is_one_clear_line(
     [
         ({"source": None}, "no source"),
         ({"faces": "3=0"}, "has no face 3"),
-        ({"faces": "0=5"}, "mapped to source 5, which was not given; there is 0"),
+        ({"faces": "0=5"}, "mapped to source 5, which was not given; choose from 0"),
         ({"faces": "left=0"}, "faces must be pairs"),
         ({"faces": [1, 2]}, "faces must be pairs"),
         ({"engine": "best"}, "unknown engine 'best'"),

@@ -57,9 +57,9 @@ def test_a_photo_is_described_and_a_face_drawn(model: Path, pictures: list[str])
     ("call", "message"),
     [
         (lambda: unified.draw("a" * 300, 0), "at most 200 characters"),
-        (lambda: unified.draw("a man", -1), "seed is a whole number"),
+        (lambda: unified.draw("a man", -1), "give a whole number"),
         (lambda: unified.draw("frobs", 0), "no word that this network knows"),
-        (lambda: unified.draw(3, 0), "is a text"),
+        (lambda: unified.draw(3, 0), "must be a text"),
     ],
 )
 def test_what_clients_send_is_checked(model: Path, call: object, message: str) -> None:

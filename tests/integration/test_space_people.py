@@ -23,7 +23,7 @@ from reliableswap.provenance import read_mark
 from reliableswap.space import build, consent, files
 from reliableswap.space.app.choosing import LEAVE_ALONE, PHOTOS, show_person
 from reliableswap.space.app.photo import load_example
-from reliableswap.space.clips import ClipPart, at_once, clip_facts, swap_people
+from reliableswap.space.clips import ClipPart, clip_facts, last_step, swap_people
 from reliableswap.space.handlers import swap_faces
 from reliableswap.space.people import PEOPLE, Trained
 from reliableswap.space.work import Worker
@@ -146,7 +146,7 @@ def test_a_clip_is_swapped_by_name(worker: Worker) -> None:
     place.mkdir()
     part = ClipPart.of(as_file(str(made.write(place / "clip.mp4"))))
     steps = swap_people(worker, {0: Trained("bob")}, part, True, {1: 0}, "auto", STRENGTHS, 85, Event())
-    facts = clip_facts(at_once(steps))
+    facts = clip_facts(last_step(steps))
     assert facts["engine"] == "person"
     assert facts["people"][0]["source"] == "bob"
     assert facts["frames_swapped"] == 6

@@ -72,7 +72,7 @@ def test_the_text_and_the_exit_status(
     status, text = told(capsys, sealed)
     assert status == 0
     assert "Made by AI, with ReliableSwap." in text
-    assert "signed, signer not known; nothing was changed since." in text
+    assert "signed by an unknown signer; nothing was changed since." in text
     assert 'Consent was stated: "They agreed."' in text
     assert "It is the one that the metadata names." in text
     status, text = told(capsys, plain)
@@ -102,7 +102,7 @@ def test_a_trusted_signer(
 ) -> None:
     pem = tmp_path / "anchor.pem"
     pem.write_bytes(anchor(credentials()))
-    assert "the signer is trusted" in told(capsys, sealed, "--trust", pem)[1]
+    assert "signed by a trusted signer" in told(capsys, sealed, "--trust", pem)[1]
     monkeypatch.setenv("RELIABLESWAP_TRUST", str(pem))
     assert reliableswap.verify(sealed).manifest.state == "trusted"
     with pytest.raises(PictureError, match="trusted certificates"):
@@ -115,7 +115,7 @@ def test_a_changed_picture_is_reported(tmp_path: Path, capsys: pytest.CaptureFix
     (tmp_path / "a.tif").write_bytes(content)
     found = reliableswap.verify(tmp_path / "a.tif")
     assert found.manifest.state == "invalid"
-    assert "does NOT hold. The picture was changed after it was signed." in " ".join(found.sentences())
+    assert "is NOT valid. The picture was changed after it was signed." in " ".join(found.sentences())
 
 
 def test_a_screenshot_is_recognised_by_its_pixels(sealed: Path, tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_a_truncated_picture_is_verified_as_far_as_possible(sealed: Path, tmp_pa
     found = reliableswap.verify(tmp_path / "cut.jpg")
     assert found.mark is not None
     assert found.manifest.state in ("invalid", "unreadable")
-    assert "could not be looked at" in " ".join(found.sentences())
+    assert "could not be read" in " ".join(found.sentences())
 
 
 def test_importing_the_package_stays_light() -> None:
@@ -165,7 +165,7 @@ def test_checksums_of_networks(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert check_folder(tmp_path).holds
     status, text = told(capsys, tmp_path)
     assert status == 0
-    assert "signed, signer not known" in text
+    assert "signed by an unknown signer" in text
     (tmp_path / "anchor.pem").write_bytes(anchor(credentials()))
     assert check_folder(tmp_path, tmp_path / "anchor.pem").state == "trusted"
     (tmp_path / "anchor.pem").write_bytes(make_pair())

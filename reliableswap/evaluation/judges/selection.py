@@ -31,7 +31,7 @@ def open_judge(name: str, mean: Sequence[float] = (0.5,), std: Sequence[float] =
     network = load_network(name)
     if not isinstance(network, IdentityEncoder):
         raise WeightsError(
-            f"{name} holds a {type(network).__name__}; a judge is an IdentityEncoder, so give its folder"
+            f"{name} holds a {type(network).__name__}, but a judge must be an IdentityEncoder; give the folder of one"
         )
     return EncoderJudge(network, network.config.name or Path(name).name)
 
@@ -41,7 +41,8 @@ def open_lower_judge(name: str) -> FixerJudge:
     network = load_network(name)
     if not isinstance(network, FixerNet):
         raise WeightsError(
-            f"{name} holds a {type(network).__name__}; a lower-face judge is a FixerNet, so give its folder"
+            f"{name} holds a {type(network).__name__}, but a lower-face judge must be a FixerNet; "
+            "give the folder of one"
         )
     return FixerJudge(network, network.config.name or Path(name).name)
 
@@ -81,6 +82,7 @@ def check_judges(
             shared.append(f"the lower-face judge {lower.name} is the FixerNet of {name}")
     if shared and not allow_same:
         raise ReliableSwapError(
-            f"{shared[0]}, so its figures would flatter it; give another --judge, or pass --allow-same-judge"
+            f"{shared[0]}, so its figures would be biased in its favour; give another --judge, or "
+            "pass --allow-same-judge"
         )
     return shared

@@ -41,13 +41,13 @@ def _length(key: str, label: str, meaning: str) -> Metric:
     return Metric(key, label, meaning, "down", unit="% of eye distance", scale=100.0)
 
 
-_TOLD = {
+_PROBE_INPUTS = {
     "whole": ("whole", "features of the whole crop at 256 px"),
     "patches": (
         "patches",
-        "features of patches inside the face at 512 px, by the mean of a picture's patches",
+        "features of patches inside the face at 512 px, scores averaged over each picture's patches",
     ),
-    "patch": ("single patch", "the same, by each patch alone"),
+    "patch": ("single patch", "the same, each patch scored alone"),
 }
 METRICS: tuple[Metric, ...] = (
     _share("top1", "ID retrieval", "the source's person is the nearest of all people of the protocol", "up"),
@@ -95,8 +95,8 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "seam",
         "seam, median",
-        "steepest edge across the border of the swap over that of the photo at the same point of the face; median of "
-        "the outline's points, 1 if nothing was changed",
+        "steepest edge across the border of the swap, relative to that of the photo at the same point of the face; "
+        "median of the outline's points, 1 if nothing was changed",
         "down",
     ),
     Metric("seam_high", "seam, 95th percentile", "the same, 95th percentile of the outline's points", "down"),
@@ -105,11 +105,11 @@ METRICS: tuple[Metric, ...] = (
             f"told_{kind}_lite{variant}",
             f"told from photos, {what} (Lite{variant})",
             f"AUC of linear probes on EfficientNet-Lite{variant} features, which no loss uses, that tell results from "
-            f"photos of other people: {how}; 0.5 is chance, 1 is always",
+            f"photos of other people: {how}; 0.5 is chance, 1 is always right",
             "down",
             digits=3,
         )
-        for kind, (what, how) in _TOLD.items()
+        for kind, (what, how) in _PROBE_INPUTS.items()
         for variant in (1, 2)
     ),
     Metric("truth_psnr", "PSNR to truth", "PSNR of the face to the true picture", "up", unit="dB"),
@@ -128,13 +128,18 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "flicker",
         "flicker",
-        "grey levels by which the face changes more from frame to frame than the target's, motion taken out",
+        "how much more the face changes from frame to frame than the target's, in grey levels, with motion compensated",
         "down",
     ),
     _share(
-        "unswapped", "not swapped", "frames of clips in which the target's face is left as it was", "down"
+        "unswapped", "not swapped", "frames of clips in which the target's face was left unchanged", "down"
     ),
-    _share("on_time", "on time", "frames with the target's time stamp, in a clip of as many frames", "up"),
+    _share(
+        "on_time",
+        "on time",
+        "frames with the target's timestamp, in a clip with the same number of frames",
+        "up",
+    ),
     _share("failed", "failures", "no result, or no face in it; retrieval counts these as misses", "down"),
     Metric("milliseconds", "time", "median time of a swap", "down", unit="ms", digits=0, median=True),
 )

@@ -69,7 +69,7 @@ def bootstrap(
         if share:
             low, high = max(low, 0.0), min(high, 1.0)
     if few_groups:
-        factor = _few(clusters)
+        factor = _few_groups_factor(clusters)
         low, high = value - factor * (value - low), value + factor * (high - value)
         if share:
             low, high = np.clip((low, high), 0.0, 1.0).tolist()
@@ -110,7 +110,7 @@ def _medians(
     return float(np.median(values)), np.array(samples)
 
 
-def _few(groups: int) -> float:
+def _few_groups_factor(groups: int) -> float:
     """Return the factor by which to widen a bootstrap interval for few groups; NaN for one.
 
     Bootstrap copies vary less than samples, by the square root of (k - 1) / k. The variance of samples is itself

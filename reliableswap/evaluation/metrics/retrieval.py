@@ -22,7 +22,7 @@ def ranks(
     index = {name: i for i, name in enumerate(names)}
     missing = sorted(set(wanted) - index.keys())
     if missing:
-        raise ValueError(f"the gallery does not show {missing[0]}, who is searched for; add a photo of them")
+        raise ValueError(f"the gallery has no photo of {missing[0]}, whom a query looks for; add one")
     owner = np.array([index[name] for name in people])
     similarity = queries @ gallery.T
     best = np.full((len(queries), len(names)), -np.inf)
@@ -80,5 +80,7 @@ def _identity(face: ExaminedFace) -> np.ndarray:
 
 def _lower_face(face: ExaminedFace) -> np.ndarray:
     if face.lower is None:
-        raise ValueError("a face was examined without the lower-face judge that others were examined with")
+        raise ValueError(
+            "some faces were examined with the lower-face judge and some without it; use it for all"
+        )
     return face.lower

@@ -16,7 +16,7 @@ _POINTS = 180  # along the outline
 _REACH = np.linspace(-0.06, 0.02, 17)  # face widths across it, negative inside
 _BLUR = 0.006  # face widths: finer edges are grain and hair
 _FLOOR = 1.0  # grey levels per hundredth of the face's width; weaker edges are invisible
-_HIGH = 95  # percentile
+_PERCENTILE = 95  # percentile
 
 
 def seams(result: np.ndarray, mesh: np.ndarray, photo: np.ndarray, target: np.ndarray) -> tuple[float, float]:
@@ -26,7 +26,7 @@ def seams(result: np.ndarray, mesh: np.ndarray, photo: np.ndarray, target: np.nd
     the photo at the same point of the face. It is 1 everywhere if nothing was changed.
     """
     ratio = _steepest(result, mesh) / _steepest(photo, target)
-    return float(np.median(ratio)), float(np.percentile(ratio, _HIGH))
+    return float(np.median(ratio)), float(np.percentile(ratio, _PERCENTILE))
 
 
 def _steepest(image: np.ndarray, mesh: np.ndarray) -> np.ndarray:

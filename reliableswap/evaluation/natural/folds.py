@@ -12,7 +12,7 @@ from reliableswap.errors import ReliableSwapError
 MIN_PICTURES = 16  # results, and as many photos, that it takes to train probes
 _FOLDS, _REPEATS = 10, 3
 
-Cast = tuple[str, str]  # the source's and the target's person of a result
+PeopleOfResult = tuple[str, str]  # the source's and the target's person of a result
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +25,7 @@ class Fold:
     test_photos: np.ndarray
 
 
-def make_folds(results: Sequence[Cast], photos: Sequence[str], seed: int) -> list[Fold]:
+def make_folds(results: Sequence[PeopleOfResult], photos: Sequence[str], seed: int) -> list[Fold]:
     """Return the folds for these results and photos (each photo's person); raise if there are too few.
 
     A probe is tested on the results of some targets and on photos of some other people. Nobody in the test pictures, as
@@ -43,8 +43,8 @@ def make_folds(results: Sequence[Cast], photos: Sequence[str], seed: int) -> lis
     if not folds:
         raise ReliableSwapError(
             f"--natural needs at least {MIN_PICTURES} results and photos of {MIN_PICTURES} other people; there are "
-            f"{len(results)} pairs and {len(photos)} photos of {len(set(photos))} people: give more --faces, or "
-            "photos of the same kind by --real"
+            f"{len(results)} pairs and {len(photos)} photos of {len(set(photos))} people: add photos to --faces, "
+            "or give photos of the same kind with --real"
         )
     return folds
 

@@ -13,7 +13,7 @@ from reliableswap.evaluation.results import ExaminedFace, MethodResult
 from reliableswap.evaluation.work import Instruments, Work
 from reliableswap.faces.face import Face
 
-from .told import Plan, told
+from .comparison import Plan, compare
 from .views import FaceViews, Viewer
 
 _LOG_EVERY = 50  # photos
@@ -41,7 +41,7 @@ class RealPhotos:
         return len({self.plan.photos[number] for number in self.views})
 
 
-def see_photos(
+def view_photos(
     natural: Natural, pairs: Sequence[Pair], faces: Mapping[Shot, ExaminedFace], work: Work, seed: int
 ) -> RealPhotos:
     """Plan the comparisons and view the photos that they need; raise if there are too few."""
@@ -49,14 +49,14 @@ def see_photos(
     for one in work(_found, [shot for shot in natural.photos if shot not in found], lambda shot: (shot,)):
         found |= one
     shots = list(found)
-    cast = [(pair.source.person, pair.target.person) for pair in pairs]
-    plan = Plan.make(cast, [shot.person for shot in shots], seed)
+    people = [(pair.source.person, pair.target.person) for pair in pairs]
+    plan = Plan.make(people, [shot.person for shot in shots], seed)
     views = {}
     seen = work(_viewed, [(shots[n], found[shots[n]]) for n in plan.used], lambda item: item[:1])
     for count, (number, one_view) in enumerate(zip(plan.used, seen, strict=True), 1):
         views[number] = one_view
         if count % _LOG_EVERY == 0 or count == len(plan.used):
-            logger.info("looked at %d of %d real photos", count, len(plan.used))
+            logger.info("extracted the features of %d of %d real photos", count, len(plan.used))
     return RealPhotos(plan, views)
 
 
@@ -72,15 +72,15 @@ def _viewed(instruments: Instruments, item: tuple[Shot, Face]) -> FaceViews:
     return instruments.viewer(shot.read(), face)
 
 
-def add_told(result: MethodResult, real: RealPhotos, seed: int) -> None:
+def add_told_from_photos(result: MethodResult, real: RealPhotos, seed: int) -> None:
     """Add the estimates to a method, and each result's share of comparisons to its metrics."""
     pairs = [one.pair for one in result.pairs]
     groups = [pair.clip or pair.name for pair in pairs]
     is_video = any(pair.clip is not None for pair in pairs)
     seen = {i: one.views for i, one in enumerate(result.pairs) if one.views is not None}
     for network in Viewer.NETWORKS:
-        by_whole, _ = told(_whole(seen, network), _whole(real.views, network), real.plan)
-        by_face, by_patch = told(_patches(seen, network), _patches(real.views, network), real.plan)
+        by_whole, _ = compare(_whole(seen, network), _whole(real.views, network), real.plan)
+        by_face, by_patch = compare(_patches(seen, network), _patches(real.views, network), real.plan)
         for kind, one in {"whole": by_whole, "patches": by_face, "patch": by_patch}.items():
             estimate = one.estimate(real.plan, seed, groups, is_video)
             if estimate is None:
@@ -90,7 +90,7 @@ def add_told(result: MethodResult, real: RealPhotos, seed: int) -> None:
             for pair, share in zip(result.pairs, one.results, strict=True):
                 if np.isfinite(share):
                     pair.metrics[key] = float(share)
-    logger.info("%s: told from %d photos", result.name, len(real.views))
+    logger.info("%s: compared with %d real photos", result.name, len(real.views))
 
 
 def _whole(views: Mapping[int, FaceViews], network: str) -> dict[int, np.ndarray]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 PENALTY = 1.0  # the mean loss plus half of this times the squared norm of the weights is minimised
-_STEPS, _ENOUGH = 25, 1e-6
+_STEPS, _TOLERANCE = 25, 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,22 +33,22 @@ def fit(results: np.ndarray, photos: np.ndarray, penalty: float = PENALTY) -> Pr
     mean, scale = features.mean(0), np.maximum(features.std(0), 1e-6)
     x = np.column_stack([(features - mean) / scale, np.ones(len(features))])
     y = np.concatenate([np.ones(len(results)), np.zeros(len(photos))])
-    share = np.where(y == 1, 0.5 / len(results), 0.5 / len(photos))
+    sample_weights = np.where(y == 1, 0.5 / len(results), 0.5 / len(photos))
     ridge = np.full(x.shape[1], penalty)
     ridge[-1] = 1e-6  # hardly a penalty on the offset, but enough to keep the system non-singular
     w = np.zeros(x.shape[1])
     for _ in range(_STEPS):
-        chance = 1 / (1 + np.exp(-np.clip(x @ w, -500, 500)))
-        slope = x.T @ (share * (chance - y)) + ridge * w
-        curve = (x * (share * chance * (1 - chance))[:, None]).T @ x + np.diag(ridge)
-        step = np.linalg.solve(curve, slope)
+        probability = 1 / (1 + np.exp(-np.clip(x @ w, -500, 500)))
+        gradient = x.T @ (sample_weights * (probability - y)) + ridge * w
+        hessian = (x * (sample_weights * probability * (1 - probability))[:, None]).T @ x + np.diag(ridge)
+        step = np.linalg.solve(hessian, gradient)
         w -= step
-        if float(np.abs(step).max()) < _ENOUGH:
+        if float(np.abs(step).max()) < _TOLERANCE:
             break
     return Probe(w[:-1], float(w[-1]), mean, scale)
 
 
-def wins(ones: np.ndarray, others: np.ndarray) -> float:
+def auc(ones: np.ndarray, others: np.ndarray) -> float:
     """Scores (N,), (M,) -> the share of pairs in which the first is larger; a tie counts half. This is the AUC."""
     ordered = np.sort(others)
     below = np.searchsorted(ordered, ones, "left") + np.searchsorted(ordered, ones, "right")

@@ -27,7 +27,9 @@ def clips(faces: Path, count: int, frames: int = FRAMES) -> list[Pair]:
     pairs = []
     for pair in read_pairs(faces)[:count]:
         if pair.truth is not None:
-            raise ReliableSwapError(f"{faces} names a truth for {pair.name}; leave the column out for clips")
+            raise ReliableSwapError(
+                f"{faces} names a truth for {pair.name}; clips have none, so leave that column out"
+            )
         path = pair.target.path
         for number in chosen_frames(frame_count(path), frames):
             target = Shot(path, pair.target.person, number)

@@ -23,10 +23,14 @@ def draw_pairs(
     """
     names = sorted(people)
     if len(names) < 2:
-        raise ReliableSwapError(f"{root} shows {len(names)} person; a pair needs at least two people")
+        raise ReliableSwapError(
+            f"{root} shows {'only one person' if names else 'nobody'}; a pair needs at least two people"
+        )
     most = len(names) * (len(names) - 1)
     if count > most and all(len(photos) == 1 for photos in people.values()):
-        raise ReliableSwapError(f"{len(names)} photos give at most {most} pairs, not {count}; ask for fewer")
+        raise ReliableSwapError(
+            f"{len(names)} photos give at most {most} pairs, not {count}; give --pairs {most} or less"
+        )
     rng = np.random.default_rng(seed)
     sources, targets = _rounds(sorted(sources_from) or names, rng), _rounds(names, rng)
     pairs: dict[str, Pair] = {}
@@ -38,7 +42,9 @@ def draw_pairs(
         pair = _pair(people, source, target, root, rng)
         repeats = repeats + 1 if pair.name in pairs else 0
         if repeats > 100 * len(names):
-            raise ReliableSwapError(f"{root} gives fewer than {count} different pairs; ask for fewer")
+            raise ReliableSwapError(
+                f"{root} gives fewer than {count} different pairs; give a smaller --pairs"
+            )
         pairs.setdefault(pair.name, pair)
     return list(pairs.values())
 

@@ -39,7 +39,7 @@ def ffpp(root: Path, videos: int) -> list[Pair]:
         path = folder / f"{number}.mp4"
         if not path.is_file():
             raise ReliableSwapError(
-                f"the pair list names {path}, which is missing; download it, or list fewer"
+                f"the pair list names {path}, which is missing; download it, or shorten the list"
             )
         numbers[number] = spread_frames(frame_count(path), FRAMES)
     pairs = []

@@ -26,7 +26,7 @@ def read_pairs(faces: Path) -> list[Pair]:
         _check_columns(table, list(reader.fieldnames or []))
         pairs = [_read_row(table, number, row) for number, row in enumerate(reader, 2)]
     if not pairs:
-        raise ReliableSwapError(f"{table} lists no pairs; add lines below its first")
+        raise ReliableSwapError(f"{table} lists no pairs; add lines below the header")
     return pairs
 
 
@@ -35,7 +35,7 @@ def _check_columns(table: Path, columns: list[str]) -> None:
         return
     optional = ", ".join(sorted(set(_COLUMNS) - set(_REQUIRED)))
     raise ReliableSwapError(
-        f"{table} has the columns {', '.join(map(str, columns or ['none']))}; its first line must name source and "
+        f"{table} has the columns {', '.join(map(str, columns or ['none']))}; its header must name source and "
         f"target, and may name {optional}"
     )
 
@@ -64,8 +64,8 @@ def write_pairs(pairs: Sequence[Pair], path: Path) -> None:
     """Write the pairs as a TSV file; paths inside its folder are written relative to it."""
     if any(pair.clip for pair in pairs):
         raise ReliableSwapError(
-            "the pairs of ffpp and video are frames, which a list of photos can't hold; name results of ffpp "
-            "TARGET_SOURCE.mp4, and those of video as their list does"
+            "the pairs of ffpp and video are video frames, which can't be listed as photos; name the results of ffpp "
+            "TARGET_SOURCE.mp4, and those of video as your list does"
         )
 
     def shown(file: Path | None) -> str:

@@ -89,7 +89,9 @@ def photos_of_others(
 def _people(protocol: str, faces: Path, held_out: float | None) -> dict[str, list[Path]] | None:
     """Person -> photos, for the protocols that draw pairs from a folder of photos."""
     if held_out is not None and protocol != "identity-folders":
-        raise ReliableSwapError("--held-out chooses among people's folders; use it with identity-folders")
+        raise ReliableSwapError(
+            "--held-out selects people by their folder's name; use it with identity-folders"
+        )
     if protocol == "identity-folders":
         return people.identity_folders(faces, held_out)
     if protocol == "celebahq":

@@ -15,7 +15,9 @@ _MAPPING, _IDENTITIES = "CelebA-HQ-to-CelebA-mapping.txt", "identity_CelebA.txt"
 def find_photos(folder: Path) -> list[Photo]:
     """List the photos below a folder, sorted by name."""
     if not folder.is_dir():
-        raise ReliableSwapError(f"there is no folder {folder}; give the folder of the protocol's photos")
+        raise ReliableSwapError(
+            f"there is no folder {folder}; give the folder that holds the protocol's photos"
+        )
     return list_photos(folder)
 
 
@@ -25,7 +27,7 @@ def identity_folders(faces: Path, held_out: float | None = None) -> dict[str, li
     for photo in find_photos(faces):
         if photo.path.parent == faces:
             raise ReliableSwapError(
-                f"{photo.path} lies outside the people's folders; identity-folders expects {faces}/PERSON/PHOTO"
+                f"{photo.path} is not in a person's folder; identity-folders expects {faces}/PERSON/PHOTO"
             )
         people.setdefault(photo.identity, []).append(photo.path)
     if held_out is None:
@@ -33,8 +35,8 @@ def identity_folders(faces: Path, held_out: float | None = None) -> dict[str, li
     chosen = {name: photos for name, photos in people.items() if holds_out(name, held_out)}
     if len(chosen) < 2:
         raise ReliableSwapError(
-            f"training left out {held_out:g} % of all people; of the {len(people)} in {faces} those are "
-            f"{len(chosen)}, too few for a pair; add people, or measure everybody by --held-out all, which flatters a "
+            f"training left out {held_out:g} % of all people; only {len(chosen)} of the {len(people)} in {faces} are "
+            "among them, too few for a pair; add people, or measure everybody with --held-out all, which favours a "
             "generator that was trained on them"
         )
     return chosen

@@ -71,8 +71,8 @@ def scatter(dots: Sequence[Dot], x: Metric, y: Metric) -> str:
             axes.errorbar(
                 dot.x.value * x.scale,
                 dot.y.value * y.scale,
-                xerr=_reach(dot.x, x),
-                yerr=_reach(dot.y, y),
+                xerr=_error_bar(dot.x, x),
+                yerr=_error_bar(dot.y, y),
                 fmt="o",
                 color=dot.colour,
                 markerfacecolor="none" if dot.control else dot.colour,
@@ -88,7 +88,7 @@ def scatter(dots: Sequence[Dot], x: Metric, y: Metric) -> str:
     return _inline(stream.getvalue(), f"{y.label} against {x.label}")
 
 
-def _reach(estimate: Estimate, metric: Metric) -> list[list[float]]:
+def _error_bar(estimate: Estimate, metric: Metric) -> list[list[float]]:
     """Return [[below], [above]], how far the interval reaches from the value in displayed units; 0 without one.
 
     Clamped at 0, as rounding may put an end on the wrong side of the value.

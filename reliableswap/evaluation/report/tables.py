@@ -78,7 +78,7 @@ def distances(evaluation: Evaluation, info: RunInfo) -> list[Distance]:
         Distance(
             "frechet_others",
             f"{name} to other photos",
-            f"results against {evaluation.others} real photos that no result was made of; it grows as pictures get "
+            f"results against {evaluation.others} real photos that no result was made from; it grows as pictures get "
             "fewer, so compare sets of equal size; the values of the controls are those of real photos",
         ),
         Distance(
@@ -118,22 +118,24 @@ def _cells(metric: Metric, evaluation: Evaluation) -> list[Cell]:
 def warnings(evaluation: Evaluation, info: RunInfo) -> list[str]:
     """What a reader must not overlook."""
     found = [
-        f"Same judge: {what}. Its identity figures flatter that pipeline and can't be compared."
+        f"Same judge: {what}. Its identity figures are biased in favour of that pipeline and can't be compared."
         for what in info.shared
     ]
     if info.trained:
         found.append(
-            f"Everybody was measured, so people that {', '.join(info.trained)} trained on may be among them."
+            f"Everybody was measured, including people that {', '.join(info.trained)} may have been trained on."
         )
     if evaluation.left_out:
         count = len(evaluation.left_out)
-        found.append(f"{count} pairs were left out for all methods: no face was found in their own photos.")
+        found.append(
+            f"{count} pairs were left out for all methods: no face was found in their source or target."
+        )
     for method in evaluation.methods:
         reasons = [one.failure for one in method.pairs if one.refused]
         if reasons:
             found.append(
-                f"A safety gate refused {len(reasons)} of {len(method.pairs)} pairs of {method.name}, and its figures "
-                f"are those of the others. The first refusal: {reasons[0].split(';')[0]}."
+                f"A safety gate refused {len(reasons)} of {len(method.pairs)} pairs of {method.name}, so its figures "
+                f"cover only the others. The first refusal: {reasons[0].split(';')[0]}."
             )
     return found
 
@@ -144,7 +146,7 @@ def summary(evaluation: Evaluation, info: RunInfo) -> list[str]:
     people = {shot.person for pair in evaluation.pairs for shot in (pair.source, pair.target)}
     pairs = f"{len(evaluation.pairs)} pairs"
     what = f"{len(clips)} videos, {len(evaluation.pairs)} frames" if clips else pairs
-    whom = f", all of the {info.held_out:g} % that training leaves out" if info.held_out is not None else ""
+    whom = f", all from the {info.held_out:g} % that training left out" if info.held_out is not None else ""
     cosines = ", ".join(f"{name} {value:.3f}" for name, value in evaluation.calibration.items())
     lines = [
         f"Protocol {info.protocol} on {info.faces}: {what} of {len(people)} people{whom}, seed {info.seed}.",
@@ -157,27 +159,27 @@ def summary(evaluation: Evaluation, info: RunInfo) -> list[str]:
             f"Fréchet distance: {info.features}; a generator whose losses used these features has an advantage "
             "(our losses use efficientnet-lite0)."
             if distances(evaluation, info)
-            else f"Fréchet distance: not given; it needs at least {MIN_PICTURES} results and as many real photos."
+            else f"Fréchet distance: not computed; it needs at least {MIN_PICTURES} results and as many real photos."
         )
     lines += _differences(evaluation, info)
     if evaluation.real_photos:
         lines.append(
             f"Told from photos: against {evaluation.real_photos} photos of {evaluation.real_people} people. 0.5 is "
-            "chance; the unchanged target shows how far chance goes, and the recompressed target what any swap must "
-            "pay. Figures grow with the number of pairs, so compare them within one report."
+            "chance; the unchanged target shows the spread due to chance, and the recompressed target the cost "
+            "of processing alone. Figures grow with the number of pairs, so compare them within one report."
         )
     lines.append(
         "A value is marked as the best where the 95 % interval of its lead over every other method excludes zero."
     )
     lines.append(
-        "Brackets are 95 % bootstrap intervals; the frames of a video are drawn together, and intervals are widened "
-        "for pairs that share a person."
+        "Brackets are 95 % bootstrap intervals; the frames of a video are resampled together, and intervals are "
+        "widened for pairs that share a person."
     )
     if clips and len(clips) < MIN_PAIRS:
         none = (
-            "One video gives no intervals, and no"
+            "One video gives no intervals, so no"
             if len(clips) == 1
-            else f"{len(clips)} videos are few, and no"
+            else f"{len(clips)} videos are too few, so no"
         )
         lines.append(f"{none} value is marked as the best: that takes {MIN_PAIRS} videos.")
     return lines

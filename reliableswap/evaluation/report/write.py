@@ -19,7 +19,7 @@ FILES = ("report.md", "index.html", "report.json", "pairs.csv", "model-index.yam
 def check_output(folder: Path | None, overwrite: bool = False) -> Path:
     """Return the report's folder; raise now if the report could not be written after a long measurement."""
     if folder is None:
-        raise ReliableSwapError("where should the report go? give -o FOLDER")
+        raise ReliableSwapError("no output folder; give -o FOLDER")
     if folder.is_file():
         raise ReliableSwapError(f"{folder} is a file; the report is a folder, so give another name")
     if not overwrite and any((folder / name).exists() for name in FILES):

@@ -35,7 +35,7 @@ def encode(payload: int) -> np.ndarray:
 
 def decode(values: np.ndarray) -> tuple[int, float] | None:
     """Payload and confidence of (192,) noisy signs, or None if the likeliest message is not a valid one."""
-    bits = _likeliest(values)
+    bits = _viterbi(values)
     message = int("".join(map(str, bits)), 2)
     head = message >> 16
     if _checksum(head) != message & 0xFFFF or head >> PAYLOAD_BITS != _HEAD:
@@ -71,7 +71,7 @@ def _convolve(bits: list[int]) -> np.ndarray:
     return np.concatenate(signs)
 
 
-def _likeliest(values: np.ndarray) -> list[int]:
+def _viterbi(values: np.ndarray) -> list[int]:
     """Viterbi decoding: go round the tail-biting trellis, with a lead before and after, and keep the bits between."""
     steps = values.reshape(MESSAGE_BITS, len(POLYNOMIALS)).astype(np.float32)
     state = np.arange(_STATES)

@@ -29,7 +29,7 @@ class Evidence:
         white = np.fft.irfft2(self.spectrum / np.sqrt(self.level), s=self.padded)
         return white[:height, :width].astype(np.float32)
 
-    def likeness(self) -> np.ndarray:
+    def autocorrelation(self) -> np.ndarray:
         """(H',W') float32 autocorrelation of the detail, with lag zero in the middle."""
         return np.fft.fftshift(np.fft.irfft2(_power(self.spectrum) / self.level, s=self.padded)).astype(
             np.float32

@@ -14,7 +14,7 @@ from .read import read
 from .write import write
 
 SMALLEST_SIDE = 128  # pixels; a smaller picture is not marked
-_MOST_ALONE = 16  # frames that are read one by one, at most
+_MAX_SINGLE_FRAMES = 16  # frames that are read one by one, at most
 _SMALLEST_READ = 48  # pixels; the side of the smallest marked picture after the strongest reduction
 
 
@@ -49,14 +49,14 @@ class LatticeWatermark:
         read one by one: where the camera moves, a video codec moves the mark along with the picture.
         """
         total: np.ndarray | None = None
-        alone: list[np.ndarray] = []
+        single: list[np.ndarray] = []
         for detail in _details(frames):
             total = detail if total is None else total + detail
-            if len(alone) < _MOST_ALONE:
-                alone.append(detail)
+            if len(single) < _MAX_SINGLE_FRAMES:
+                single.append(detail)
         if total is None:
             return None
-        tries = [total, *alone] if len(alone) > 1 else alone
+        tries = [total, *single] if len(single) > 1 else single
         return next((reading for detail in tries if (reading := read(detail))), None)
 
 

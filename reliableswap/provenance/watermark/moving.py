@@ -13,7 +13,7 @@ from .lattice import SMALLEST_SIDE
 from .protocol import Box
 from .write import dither, wave_strength
 
-EVERY = 6  # frames for which one strength is used
+FRAMES_PER_STRENGTH = 6  # frames for which one strength is used
 
 
 class MovingMark:
@@ -34,7 +34,7 @@ class MovingMark:
         """
         if not self.fits:
             return None
-        if self._count % EVERY == 0:
+        if self._count % FRAMES_PER_STRENGTH == 0:
             strength = wave_strength(luminance(np.ascontiguousarray(pixels)), faces, self._zoom)
             self._change = strength * self._waves + self._noise
         self._count += 1

@@ -14,11 +14,11 @@ from .periods import candidates
 from .protocol import Reading
 
 _GRID = 128  # places along each axis of a tile at which it may begin
-_CLEAR = 5.0  # standard deviations by which the known waves must stand out
+_MIN_CREST = 5.0  # standard deviations by which the known waves must stand out
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundMark:
     """A message, and the (y, x) of a tile's beginning in tiles."""
 
     payload: int
@@ -36,7 +36,7 @@ def read(detail: np.ndarray) -> Reading | None:
     return None
 
 
-def find_unchanged(detail: np.ndarray) -> Found | None:
+def find_unchanged(detail: np.ndarray) -> FoundMark | None:
     """Find a mark in (H,W) float32 detail of a picture that was neither resized nor turned since."""
     return _decode(whiten(detail).lattice())
 
@@ -56,7 +56,7 @@ def _orientations(lattice: np.ndarray) -> Iterator[np.ndarray]:
             yield np.rot90(mirrored, turns)
 
 
-def _decode(lattice: np.ndarray) -> Found | None:
+def _decode(lattice: np.ndarray) -> FoundMark | None:
     """Decode (29,29) amplitudes.
 
     A shift of the picture rotates each wave's phase by an angle that is linear in its frequency. At the right shift the
@@ -69,12 +69,12 @@ def _decode(lattice: np.ndarray) -> Found | None:
     agreement = superpose(values * known, _GRID, _GRID, _GRID)
     top, left = (int(i) for i in np.unravel_index(np.argmax(agreement), agreement.shape))
     chance = float(np.sqrt(np.mean(np.square(np.abs(values))) * known.sum() / 2))
-    if agreement[top, left] <= _CLEAR * chance:
+    if agreement[top, left] <= _MIN_CREST * chance:
         return None
     y = (top + _vertex(agreement.take([top - 1, top, top + 1], 0, mode="wrap")[:, left])) / _GRID
     x = (left + _vertex(agreement.take([left - 1, left, left + 1], 1, mode="wrap")[top])) / _GRID
     message = decode(collect((values * shifts(y, x))[: ours.data]))
-    return Found(*message, (y, x)) if message else None
+    return FoundMark(*message, (y, x)) if message else None
 
 
 def _vertex(heights: np.ndarray) -> float:

@@ -12,19 +12,19 @@ from .carriers import FULL_AREA, PERIOD, amplitudes, carriers, shifts, superpose
 from .codec import encode
 from .evidence import local_detail, luminance
 from .protocol import Box
-from .read import Found, find_unchanged
+from .read import FoundMark, find_unchanged
 
 FACE_GAIN = 1.1  # amplitude on a face relative to the same texture elsewhere
 # PSNR of the mark in dB: for a picture of 512 x 512, the rise when the area doubles, and the limits.
 _PSNR, _PSNR_STEP, _LOWEST_PSNR, _HIGHEST_PSNR = 42.0, 1.5, 40.3, 44.0
 _FLAT = 0.66  # grey levels of the mark where there is no texture
 _TEXTURE = 0.21  # further grey levels of the mark for each grey level of texture
-_MOST_TEXTURE = 12.0  # grey levels; an edge is not taken for texture
+_MAX_TEXTURE = 12.0  # grey levels; an edge is not taken for texture
 _STEP = 4  # pixels of the picture to one of the maps of strength, which are smooth
 _WINDOW = (3, 3)  # of those maps' pixels, over which texture is averaged
 # Grey levels of the mark that are invisible where nothing hides it, in pictures up to _USUAL_AREA. Larger ones get a
 # weaker mark: they are viewed reduced, and read from more tiles. Last: what each grey level of texture hides.
-_UNSEEN, _USUAL_AREA, _HIDDEN = 0.35, 1 << 22, 1.0
+_INVISIBLE, _USUAL_AREA, _MASKED = 0.35, 1 << 22, 1.0
 
 
 def write(pixels: np.ndarray, payload: int, faces: Sequence[Box] = ()) -> np.ndarray:
@@ -44,7 +44,7 @@ def write(pixels: np.ndarray, payload: int, faces: Sequence[Box] = ()) -> np.nda
     return cv2.add(pixels, cv2.merge([change] * 3), dtype=cv2.CV_8U)
 
 
-def _earlier_mark(found: Found, grey: np.ndarray, strength: np.ndarray, period: float) -> np.ndarray:
+def _earlier_mark(found: FoundMark, grey: np.ndarray, strength: np.ndarray, period: float) -> np.ndarray:
     """(H,W) float32 estimate of a mark in `grey`: as it would be written now, times a fitted factor."""
     waves = amplitudes(encode(found.payload)) * shifts(*found.begin).conj()
     mark = strength * superpose(waves, grey.shape[0], grey.shape[1], period)
@@ -60,17 +60,19 @@ def wave_strength(grey: np.ndarray, faces: Sequence[Box], zoom: float) -> np.nda
         grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
     detail = cv2.absdiff(grey, cv2.GaussianBlur(grey, (0, 0), 2.0))
     small = max(1, round(grey.shape[1] / _STEP)), max(1, round(grey.shape[0] / _STEP))
-    texture = cv2.resize(np.minimum(detail, np.float32(_MOST_TEXTURE)), small, interpolation=cv2.INTER_AREA)
+    texture = cv2.resize(np.minimum(detail, np.float32(_MAX_TEXTURE)), small, interpolation=cv2.INTER_AREA)
     strength = _FLAT + _TEXTURE * cv2.blur(texture, _WINDOW)
     gain = _face_gain(strength.shape, faces, zoom * _STEP) if len(faces) else np.float32(1)
     strength *= gain
-    strength *= _level(strength, height * width)
-    unseen = _UNSEEN * min(1.0, _USUAL_AREA / (height * width)) ** 0.25 + _HIDDEN * _cover(grey, small)
-    strength = np.minimum(strength, gain * unseen) / np.float32(np.sqrt(len(carriers().phases) / 2))
+    strength *= _strength_factor(strength, height * width)
+    invisible = _INVISIBLE * min(1.0, _USUAL_AREA / (height * width)) ** 0.25 + _MASKED * _masking(
+        grey, small
+    )
+    strength = np.minimum(strength, gain * invisible) / np.float32(np.sqrt(len(carriers().phases) / 2))
     return cv2.resize(strength.astype(np.float32), (width, height))
 
 
-def _cover(grey: np.ndarray, small: tuple[int, int]) -> np.ndarray:
+def _masking(grey: np.ndarray, small: tuple[int, int]) -> np.ndarray:
     """(h,w) float32 grey levels of the picture's own detail at the waves' frequencies; small: width, height.
 
     Finer noise does not hide the waves. An edge hides nothing beside it, so the minimum of the surroundings counts.
@@ -82,7 +84,7 @@ def _cover(grey: np.ndarray, small: tuple[int, int]) -> np.ndarray:
     return cv2.erode(cv2.blur(band, _WINDOW), np.ones(_WINDOW))
 
 
-def _level(strength: np.ndarray, area: int) -> float:
+def _strength_factor(strength: np.ndarray, area: int) -> float:
     """Return the factor that turns relative strength into grey levels."""
     usual = float(np.sqrt(np.mean(np.square(strength))))
     weakest = np.clip(_PSNR + _PSNR_STEP * np.log2(area / 512**2), _LOWEST_PSNR, _HIGHEST_PSNR)

@@ -10,7 +10,7 @@ import gradio as gr
 
 from reliableswap.space.events import PAGE_ONLY, UNCHECKED, show_errors
 from reliableswap.space.files import File
-from reliableswap.space.inputs import ENGINES, PARTS, STRENGTHS, default_strength, plain_side
+from reliableswap.space.inputs import ENGINES, PARTS, STRENGTHS, default_side, default_strength
 from reliableswap.space.limits import MAX_SOURCES
 from reliableswap.space.people import Trained, with_person
 from reliableswap.space.work import Worker
@@ -96,14 +96,14 @@ def parts_and_age(prefix: str = "") -> tuple[list[gr.Radio], gr.Slider]:
     """Build a choice of side for each part of the face, and the age dial; prefix: of their elements' ids."""
     sides = [("Source", "source"), ("Target", "target")]
     either = [("Automatic", "auto"), *sides]
-    with gr.Accordion("Advanced: whose parts, and age", open=False, elem_id=f"{prefix}advanced"):
+    with gr.Accordion("Advanced: parts and age", open=False, elem_id=f"{prefix}advanced"):
         age = _age_slider(prefix)
-        gr.Markdown("What of the face is the source's, and what stays the target's:", elem_classes="quiet")
+        gr.Markdown("Which parts come from the source, and which stay the target's:", elem_classes="quiet")
         with gr.Row():
             parts = [
                 gr.Radio(
-                    either if plain_side(part) == "auto" else sides,
-                    value=plain_side(part),
+                    either if default_side(part) == "auto" else sides,
+                    value=default_side(part),
                     label=title,
                     elem_id=f"{prefix}part-{part}",
                 )
@@ -119,7 +119,7 @@ def _age_slider(prefix: str) -> gr.Slider:
         0,
         step=1,
         label="Years older or younger",
-        info="How much older the new face looks; below 0 younger, but never under 25.",
+        info="How much older the new face looks; negative for younger, but never under 25.",
         elem_id=f"{prefix}age",
     )
 
@@ -136,7 +136,7 @@ def person_choice(worker: Worker, elem_id: str) -> tuple[gr.Dropdown | gr.State,
             [("Photos", PHOTOS), *((name, name) for name in worker.trained)],
             value=PHOTOS,
             label="Photos or a trained person",
-            info="A trained person needs no photos and has an engine of their own.",
+            info="A trained person needs no photos and has their own engine.",
             filterable=False,
             min_width=180,
             elem_id=elem_id,

@@ -12,8 +12,8 @@ from reliableswap.space.unified import MAX_CHARACTERS, describe, draw
 def describing_tab() -> None:
     """Build the tab inside the current page."""
     gr.Markdown(
-        "A small network says what a face looks like, and draws faces of people who do not exist. It errs: take "
-        "what it says as a guess, not as a fact about a person.",
+        "A small network says what a face looks like, and draws faces of people who do not exist. It makes "
+        "mistakes: treat its answers as guesses, not as facts about a person.",
         elem_classes="quiet",
     )
     with gr.Row(equal_height=False):
@@ -23,7 +23,7 @@ def describing_tab() -> None:
                 buttons=[], elem_id="photo-described",
             )  # fmt: skip
             question = gr.Textbox(
-                label="Question", placeholder="does she wear glasses? Leave empty for a description",
+                label="Question", placeholder="Does she wear glasses? Leave empty for a description",
                 max_length=MAX_CHARACTERS, elem_id="question",
             )  # fmt: skip
             ask = gr.Button("Describe or answer", variant="primary", elem_id="ask")

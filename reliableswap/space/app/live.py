@@ -9,7 +9,7 @@ import gradio as gr
 from reliableswap.errors import RefusedError, ReliableSwapError
 from reliableswap.pipelines.image import Engine
 from reliableswap.space.consent import STATEMENT
-from reliableswap.space.events import UNCHECKED, one_line, show_errors, tell_refusal
+from reliableswap.space.events import UNCHECKED, notify_refusal, one_line, show_errors
 from reliableswap.space.files import File
 from reliableswap.space.limits import MAX_LIVE_SECONDS
 from reliableswap.space.live import LiveSession
@@ -63,7 +63,7 @@ def live_tab(worker: Worker) -> None:
                 alt_text="The webcam's picture with another face, made by AI",
                 elem_id="live-result",
             )
-            words = gr.Markdown(_BEGIN, elem_classes="quiet", elem_id="live-words")
+            status = gr.Markdown(_BEGIN, elem_classes="quiet", elem_id="live-words")
 
     @show_errors
     def show_frame(
@@ -79,15 +79,15 @@ def live_tab(worker: Worker) -> None:
             return None, one_line(error), session, str(error)
         except ReliableSwapError as error:
             return None, one_line(error), session, ""
-        told = gr.skip() if session.ended else ""
-        return {"url": shown.picture} if shown.picture else None, shown.words, session, told
+        notice = gr.skip() if session.ended else ""
+        return {"url": shown.picture} if shown.picture else None, shown.status, session, notice
 
     # A notice raised inside a stream does not reach the page.
-    refusal.change(_tell, refusal, None, api_visibility="private", show_progress="hidden")
+    refusal.change(_notify, refusal, None, api_visibility="private", show_progress="hidden")
     webcam.stream(
         show_frame,
         [webcam, source, engine, agreed, session],
-        [result, words, session, refusal],
+        [result, status, session, refusal],
         stream_every=_EVERY,
         time_limit=MAX_LIVE_SECONDS,
         concurrency_limit=1,
@@ -99,9 +99,9 @@ def live_tab(worker: Worker) -> None:
     )
 
 
-def _tell(refusal: str) -> None:
+def _notify(refusal: str) -> None:
     if refusal:
-        tell_refusal(RefusedError(refusal))
+        notify_refusal(RefusedError(refusal))
 
 
 def _close(session: LiveSession | None) -> None:

@@ -49,9 +49,9 @@ _ROWS: dict[str, tuple[Panel, ...]] = {
         Panel(
             "source",
             "Source surrogate",
-            "a's identity with other attributes, made of C_a: another pose, expression, light and colours.",
+            "a's identity with other attributes, made from C_a: another pose, expression, light and colours.",
         ),
-        Panel("a", "Truth C_a, real", "So people of whom there is one photo only can be learnt from too."),
+        Panel("a", "Truth C_a, real", "So a person with only one photo can be learnt from too."),
     ),
 }
 _CYCLE = "Cycle triplet: the answer is a real photo"

@@ -46,8 +46,8 @@ _SMALL_PRINT = f"""
 **Not allowed.** Children's faces. Anything sexual. Making others believe that somebody did or said something they did
 not. Impersonation, fraud, harassment. You are responsible for what you make.
 
-**Refused.** Pictures and clips that seem to show nudity, and faces that may be those of people under 18. The checks err
-now and then: if they refused you wrongly, please say so, without the picture ({report_address()}).
+**Refused.** Pictures and clips that seem to show nudity, and faces that may be those of people under 18. The checks
+make mistakes now and then: if they refused you wrongly, please say so, without the picture ({report_address()}).
 
 **Marks.** Every result carries a visible note in its corner and a watermark in its pixels, clips in every frame. Its
 metadata carries the IPTC mark for media made with AI, a signature (C2PA), checksums of your pictures and the statement

@@ -15,7 +15,13 @@ from reliableswap.pipelines.image import Engine
 from reliableswap.pipelines.video import VideoProgress, VideoResult
 from reliableswap.space.clips import ClipPart, FoundPeople, find_people, swap_people
 from reliableswap.space.consent import NOTE, STATEMENT, require_consent
-from reliableswap.space.events import ONE_AT_A_TIME, PAGE_ONLY, UNCHECKED, show_errors_of_steps, tell_refusal
+from reliableswap.space.events import (
+    ONE_AT_A_TIME,
+    PAGE_ONLY,
+    UNCHECKED,
+    notify_refusal,
+    show_errors_of_steps,
+)
 from reliableswap.space.files import File
 from reliableswap.space.inputs import PARTS, STRENGTHS
 from reliableswap.space.limits import (
@@ -25,7 +31,7 @@ from reliableswap.space.limits import (
     MAX_CLIP_SECONDS,
     MAX_PEOPLE,
 )
-from reliableswap.space.running import Running
+from reliableswap.space.running import RunningJobs
 from reliableswap.space.views import clip_report_html, progress_html
 from reliableswap.space.work import Worker
 
@@ -48,12 +54,12 @@ from .choosing import (
 
 _NOBODY = "The people of the clip will appear here, each with a choice of source."
 _CANCELLED = "Cancelled. Nothing was kept."
-_TELL_EVERY = 0.4  # seconds between two updates of the progress
+_UPDATE_SECONDS = 0.4  # seconds between two updates of the progress
 
 
 def video_tab(worker: Worker) -> None:
     """Build the tab inside the current page."""
-    running = Running()
+    running = RunningJobs()
     found = gr.State(None)
     with gr.Row(equal_height=False):
         with gr.Column(min_width=300):
@@ -69,7 +75,7 @@ def video_tab(worker: Worker) -> None:
             engine = engine_choice(worker, "clip-engine")
             with gr.Accordion("Quality, likeness, shape and more", open=False):
                 quality = gr.Slider(
-                    1, 100, 85, step=1, label="Quality", info="Of the picture; higher makes larger files."
+                    1, 100, 85, step=1, label="Quality", info="Higher values make larger files."
                 )
                 strengths = strength_sliders()
             parts, age = parts_and_age("clip-")
@@ -99,7 +105,7 @@ def video_tab(worker: Worker) -> None:
             return _people_shown(step, source_names(person, sources), _count(step))
 
         with running.job(str(request.session_hash)) as cancelled:
-            yield from _told(work(cancelled), people, len(shown))
+            yield from _with_progress(work(cancelled), people, len(shown))
 
     @show_errors_of_steps
     def show_result(
@@ -135,7 +141,7 @@ def video_tab(worker: Worker) -> None:
             return _result_shown(step, found.part)
 
         with running.job(str(request.session_hash)) as cancelled:
-            yield from _told(work(cancelled), clips, len(result))
+            yield from _with_progress(work(cancelled), clips, len(result))
 
     find.click(
         show_people,
@@ -183,7 +189,7 @@ def forget_people(person: str, sources: Uploads | None) -> list[Any]:
 
 def _clip_inputs() -> tuple[gr.Video, gr.Number, gr.Number]:
     clip = gr.Video(
-        label="Clip: whose faces are replaced",
+        label="Clip: the video they go into",
         sources=["upload"],
         height=240,
         buttons=[],
@@ -191,7 +197,7 @@ def _clip_inputs() -> tuple[gr.Video, gr.Number, gr.Number]:
     )
     with gr.Row():
         start = gr.Number(0, label="Start", info="In seconds.", minimum=0, elem_id="clip-start")
-        end = gr.Number(0, label="End", info="0: the clip's end.", minimum=0, elem_id="clip-end")
+        end = gr.Number(0, label="End", info="0 means the clip's end.", minimum=0, elem_id="clip-end")
     gr.Markdown(
         f"MP4, MOV, MKV or WebM, up to {MAX_CLIP_MEGABYTES} MB and {MAX_CLIP_MEGAPIXELS} megapixels (1920x1080); at "
         f"most {MAX_CLIP_SECONDS} seconds and {MAX_CLIP_FRAMES} frames are swapped. Files are deleted after about "
@@ -216,7 +222,9 @@ def _result() -> list[Any]:
     ]
 
 
-def _told(work: Iterator[Any], shown: Callable[[Any], list[Any]], outputs: int) -> Iterator[list[Any]]:
+def _with_progress(
+    work: Iterator[Any], shown: Callable[[Any], list[Any]], outputs: int
+) -> Iterator[list[Any]]:
     """Yield what the page shows of a job: its progress, and then what `shown` makes of its last step.
 
     A job that ends without a last step was cancelled. The progress and the button to cancel are the last two outputs.
@@ -224,17 +232,17 @@ def _told(work: Iterator[Any], shown: Callable[[Any], list[Any]], outputs: int) 
     unchanged, hidden = [gr.skip()] * outputs, gr.Button(visible=False)
     with contextlib.closing(work) as steps:  # type: ignore[type-var]
         yield [*unchanged, progress_html(None), gr.Button(visible=True)]
-        told = time.monotonic()
+        updated = time.monotonic()
         try:
             for step in steps:
                 if not isinstance(step, VideoProgress):
                     yield [*shown(step), "", hidden]
                     return
-                if time.monotonic() >= told + _TELL_EVERY:
-                    told = time.monotonic()
+                if time.monotonic() >= updated + _UPDATE_SECONDS:
+                    updated = time.monotonic()
                     yield [*unchanged, progress_html(step), gr.skip()]
         except RefusedError as error:
-            tell_refusal(error)
+            notify_refusal(error)
             yield [*unchanged, "", hidden]
             return
         except Exception:
@@ -262,7 +270,7 @@ def _count(found: FoundPeople) -> str:
         return f"No face found in {found.part.name}."
     if people == 1:
         return "One person found."
-    message = f"{people} people found, who is seen longest first."
+    message = f"{people} people found, longest seen first."
     if people > MAX_PEOPLE:
         message += f" This page offers {MAX_PEOPLE} of them; the API takes all."
     return message
@@ -273,7 +281,7 @@ def _result_shown(step: VideoResult, part: ClipPart) -> list[Any]:
     return [
         str(part.path),
         path,
-        f"**{NOTE}. This clip does not show what happened.** The two players move in step.",
+        f"**{NOTE}. This clip does not show what happened.** The two players stay in sync.",
         gr.DownloadButton(value=path, visible=True),
         clip_report_html(step.report),
         f"<span data-seconds='{part.start or 0:.6f}'></span>",

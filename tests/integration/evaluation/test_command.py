@@ -177,7 +177,7 @@ def test_more_held_out_people_than_the_generator_left_out_are_refused(
 ) -> None:
     words = ("--protocol", "identity-folders", "--faces", portraits, "--judge", judge, "--features", "none")
     words = (*words, "--pipeline", "bundled", "--engine", "neural", "--held-out", 20, "-o", tmp_path / "x")
-    says = r"--held-out 20 asks for more people than .* generator of bundled/neural left out \(10 %\)"
+    says = r"--held-out 20 asks for more people than .* generator of bundled/neural left out of its training \(10 %\)"
     with pytest.raises(ReliableSwapError, match=says):
         run(*words)
 

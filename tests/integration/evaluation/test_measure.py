@@ -98,7 +98,7 @@ def test_a_folder_of_results_is_found_by_the_pairs_names(portraits: Path, tmp_pa
     with pytest.raises(ReliableSwapError, match="no folder"):
         FolderMethod("mine", tmp_path / "none")
     method = FolderMethod("mine", tmp_path)
-    with pytest.raises(ReliableSwapError, match="holds none of the 3 results"):
+    with pytest.raises(ReliableSwapError, match="holds none of the 3 expected results"):
         method.check(pairs)
     (tmp_path / f"{pairs[1].name}.png").write_bytes(pairs[1].source.path.read_bytes())
     method.check(pairs)

@@ -25,7 +25,7 @@ from reliableswap.evaluation.report.info import RunInfo
 from reliableswap.evaluation.report.json_csv import as_csv, as_json
 from reliableswap.evaluation.report.texts import markdown
 from reliableswap.evaluation.results import Evaluation
-from reliableswap.evaluation.work import ChunkMaker, Instruments, Spread
+from reliableswap.evaluation.work import ChunkMaker, DistributedWork, Instruments
 from reliableswap.faces.align import align, apply
 from reliableswap.faces.face import Face
 
@@ -96,7 +96,7 @@ def test_nodes_measure_the_same(crowd: Path, found: Evaluation) -> None:
     maker = ChunkMaker(lambda: Instruments(looks, methods, viewer))
     natural = Natural(viewer, photos_of_others("identity-folders", crowd, pairs, 0))
     executor = Backwards(copies=False)
-    there = evaluate(methods, pairs, looks, 0, natural=natural, work=Spread(executor, maker))
+    there = evaluate(methods, pairs, looks, 0, natural=natural, work=DistributedWork(executor, maker))
     assert executor.units
     assert as_csv(there) == as_csv(found)
     assert as_json(there, INFO) == as_json(found, INFO)
@@ -133,9 +133,7 @@ def test_refused_pairs_are_reported_and_not_counted(found: Evaluation) -> None:
     assert {blurred.estimates[key].count for key in ("failed", "top1", *KEYS)} == {left}
     assert blurred.estimates["failed"].value == 0
     text = markdown(found, INFO)
-    assert (
-        f"**A safety gate refused {len(refused)} of 18 pairs of blurred, and its figures are those of" in text
-    )
+    assert f"**A safety gate refused {len(refused)} of 18 pairs of blurred, so its figures cover only" in text
     assert "The first refusal: the swap was refused: it is a test.**" in text
     assert f"- blurred: {len(refused)} × the swap was refused: it is a test" in text
     assert "## Failures" not in text

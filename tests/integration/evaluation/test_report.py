@@ -86,9 +86,9 @@ def test_markdown_warns_and_tells_failures(with_failures: Evaluation) -> None:
 
 def test_reports_tell_who_was_measured(with_failures: Evaluation) -> None:
     held_out = markdown(with_failures, dataclasses.replace(INFO, held_out=10.0))
-    assert "people, all of the 10 % that training leaves out, seed 0." in held_out
+    assert "people, all from the 10 % that training left out, seed 0." in held_out
     everybody = markdown(with_failures, dataclasses.replace(INFO, trained=["a/neural"]))
-    assert "**Everybody was measured, so people that a/neural trained on may be among them.**" in everybody
+    assert "**Everybody was measured, including people that a/neural may have been trained on.**" in everybody
 
 
 def test_json_and_csv_agree_with_the_estimates(with_failures: Evaluation) -> None:

@@ -42,7 +42,7 @@ def test_fewer_people_than_left_out_are_fine() -> None:
 
 
 def test_more_people_than_a_generator_left_out_are_an_error() -> None:
-    says = r"--held-out 10 .* generator of mine/neural left out \(2 %\); give --held-out 2 or less"
+    says = r"--held-out 10 .* generator of mine/neural left out of its training \(2 %\); give --held-out 2 or less"
     with pytest.raises(ReliableSwapError, match=says):
         choose_held_out(10.0, FOLDERS, {"bundled/neural": 10.0, "mine/neural": 2.0})
 
@@ -88,7 +88,7 @@ def test_nobody_who_is_measured_was_trained_on(split: Split, tmp_path: Path) -> 
 
 
 def test_too_few_held_out_people_are_reported(portraits: Path) -> None:
-    says = r"left out 1 % .* of the 5 in .* those are 0, .* by --held-out all"
+    says = r"left out 1 % .* only 0 of the 5 in .* are among them, .* with --held-out all"
     with pytest.raises(ReliableSwapError, match=says):
         make_pairs(FOLDERS, portraits, 4, held_out=1.0)
 

@@ -12,7 +12,7 @@ from support.executors import Backwards
 
 from reliableswap.errors import ReliableSwapError
 from reliableswap.evaluation.protocols.shots import Shot
-from reliableswap.evaluation.work import ChunkMaker, Here, Instruments, Spread, cut
+from reliableswap.evaluation.work import ChunkMaker, DistributedWork, Instruments, LocalWork, cut
 
 
 def instruments(factor: int) -> Instruments:
@@ -28,12 +28,12 @@ def test_an_executor_finds_the_same_in_the_same_order(tmp_path: Path) -> None:
     photo = tmp_path / "photo.jpg"
     photo.touch()
     executor = Backwards()
-    spread = Spread(executor, ChunkMaker(partial(instruments, 3), (tmp_path,)))
+    spread = DistributedWork(executor, ChunkMaker(partial(instruments, 3), (tmp_path,)))
 
     def shots(item: int) -> list[Shot]:
         return [Shot(photo, "somebody"), Shot(tmp_path / f"{item}.jpg", "nobody")]
 
-    assert list(spread(times, range(20), shots)) == list(Here(instruments(3))(times, range(20), shots))
+    assert list(spread(times, range(20), shots)) == list(LocalWork(instruments(3))(times, range(20), shots))
     assert [len(unit.items) for unit in executor.units] == [4, 8, 8]
     assert {unit.paths for unit in executor.units} == {
         (photo,)
@@ -48,6 +48,6 @@ def test_frames_of_a_clip_stay_together() -> None:
 
 def test_a_node_without_the_photos_says_so(tmp_path: Path) -> None:
     maker = ChunkMaker(partial(instruments, 1), (tmp_path / "photos",))
-    spread = Spread(Backwards(), maker)
+    spread = DistributedWork(Backwards(), maker)
     with pytest.raises(ReliableSwapError, match=r"does not see .*photos.* every node"):
         list(spread(times, [1], lambda _: [Shot(tmp_path, "somebody")]))

@@ -151,7 +151,7 @@ def test_a_layer_is_left_out_only_by_name(
 
 @pytest.mark.parametrize("layers", ["xmp", ["c2pa", "exif"]])
 def test_unknown_layers_are_refused(layers: str | list[str], tmp_path: Path) -> None:
-    with pytest.raises(PictureError, match="choose among watermark, xmp, c2pa"):
+    with pytest.raises(PictureError, match="choose from watermark, xmp, c2pa"):
         seal(picture(), tmp_path / "out.png", Record(), layers=layers)
     assert not list(tmp_path.iterdir())
 

@@ -90,5 +90,5 @@ def test_a_picture_over_the_limit_is_reported_as_too_large(tmp_path: Path) -> No
     unread = verify(path, name="mine.png", max_pixels=10).unread
     assert unread is not None
     assert unread.startswith("mine.png has ")
-    assert "looked at" in unread
+    assert "are checked" in unread
     assert "max_pixels" not in unread

@@ -11,7 +11,7 @@ from PIL import Image
 from support.people import portrait
 
 from reliableswap.safety import session
-from reliableswap.safety.nudity import LIMIT, NudityNet, around, nudity_net
+from reliableswap.safety.nudity import LIMIT, NudityNet, body_view, nudity_net
 
 
 def textures(rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -44,15 +44,15 @@ def test_a_large_photo_scores_like_its_small_copy() -> None:
 
 def test_the_view_of_a_face_holds_its_upper_body() -> None:
     photo = np.zeros((900, 1200, 3), np.uint8)
-    view = around(photo, np.array([500.0, 200.0, 600.0, 320.0]))
+    view = body_view(photo, np.array([500.0, 200.0, 600.0, 320.0]))
     assert view.shape == (601, 601, 3)
     assert np.shares_memory(view, photo)
 
 
 def test_the_view_ends_with_the_photo() -> None:
     photo = np.zeros((300, 300, 3), np.uint8)
-    assert around(photo, np.array([10.0, 10.0, 110.0, 110.0])).shape == (300, 300, 3)
-    assert around(photo, np.array([900.0, 900.0, 950.0, 950.0])) is photo
+    assert body_view(photo, np.array([10.0, 10.0, 110.0, 110.0])).shape == (300, 300, 3)
+    assert body_view(photo, np.array([900.0, 900.0, 950.0, 950.0])) is photo
 
 
 def test_a_changed_file_is_not_run(tmp_path: Path) -> None:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 
 from reliableswap.safety.age import AgeEstimate
-from reliableswap.safety.track import AgeTrack, Looks, NudityTrack
+from reliableswap.safety.track import AgeTrack, LookSchedule, NudityTrack
 
 ADULT, CHILD = AgeEstimate(30.0), AgeEstimate(8.0, 9.0)
 
 
 def test_a_clip_is_looked_at_every_second_and_at_cuts() -> None:
-    looks = Looks()
+    looks = LookSchedule()
     frames = [n / 10 for n in range(31)]
     assert [t for t in frames if looks.due(t, cut=t == 1.5)] == [0.0, 1.0, 1.5, 2.5]
 
 
 def test_going_back_in_time_is_looked_at() -> None:
-    looks = Looks()
+    looks = LookSchedule()
     assert looks.due(5.0)
     assert looks.due(0.5)
 

@@ -52,7 +52,7 @@ def test_a_face_gets_one_source_only() -> None:
 
 def test_a_mapping_names_sources_that_were_given() -> None:
     check_sources({0, 2}, {0: 2})
-    with pytest.raises(ReliableSwapError, match="mapped to source 1, which was not given; there is 0, 2"):
+    with pytest.raises(ReliableSwapError, match="mapped to source 1, which was not given; choose from 0, 2"):
         check_sources({0, 2}, {0: 1})
     with pytest.raises(ReliableSwapError, match="7 sources are too many"):
         check_sources(range(7), {0: 0})

@@ -19,7 +19,7 @@ from reliableswap.pipelines.video import VideoProgress, VideoResult, VideoSettin
 from reliableswap.space import clips, files
 from reliableswap.space.clips import ClipPart, FoundPeople, find_people, swap_people
 from reliableswap.space.inputs import swap_options
-from reliableswap.space.running import Running
+from reliableswap.space.running import RunningJobs
 from reliableswap.space.work import Worker
 
 
@@ -56,7 +56,7 @@ def test_a_clip_and_a_part_of_it_are_taken(clip: dict[str, Any]) -> None:
         (0.3, 0.2, "give a later end"),
         (-1, 0, "start is -1"),
         (9, 0, "ends before start; choose an earlier start"),
-        ("one", 0, "start is 'one'; give seconds"),
+        ("one", 0, "start is 'one'; give a number of seconds"),
         (True, 0, "start is True"),
         (0, float("nan"), "end is nan"),
         (0, float("inf"), "end is inf"),
@@ -114,15 +114,15 @@ def test_clips_over_the_limits_are_refused(clip: dict[str, Any], monkeypatch: py
     ClipPart.of(clip, 0.1, 0.3)
     monkeypatch.undo()
     monkeypatch.setattr(clips, "MAX_CLIP_FRAMES", 5)
-    with pytest.raises(ClipError, match="5 frames are swapped here; choose start and end"):
+    with pytest.raises(ClipError, match="5 frames are swapped here; choose a shorter part"):
         ClipPart.of(clip)
     monkeypatch.undo()
     monkeypatch.setattr(clips, "MAX_CLIP_MEGAPIXELS", 0.01)
-    with pytest.raises(ClipError, match=r"is 128x96, and a clip may have 0\.01 megapixels"):
+    with pytest.raises(ClipError, match=r"is 128x96 \(the limit is 0\.01 megapixels"):
         ClipPart.of(clip)
     monkeypatch.undo()
     monkeypatch.setattr(clips, "MAX_CLIP_BYTES", 1000)
-    with pytest.raises(ClipError, match="MB, and a clip may have 100; make it smaller"):
+    with pytest.raises(ClipError, match=r"MB \(the limit is 100 MB\); make it smaller"):
         ClipPart.of(clip)
 
 
@@ -264,7 +264,7 @@ def test_a_result_that_grows_too_large_is_stopped(
     clip: Any, source: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work = StubWorker()
-    monkeypatch.setattr(clips, "_ROOM", 2500)
+    monkeypatch.setattr(clips, "_RESERVED_BYTES", 2500)
     with pytest.raises(ClipError, match="gets too large; choose a lower quality or a shorter part"):
         list(swapping(work, ClipPart.of(clip), source, Event()))
     assert not work.place.exists()
@@ -282,7 +282,7 @@ def test_faces_that_were_found_are_reused_by_the_swap(clip: Any, source: Any) ->
 
 
 def test_a_tab_cancels_its_own_job_only() -> None:
-    running = Running()
+    running = RunningJobs()
     with running.job("one") as one, running.job("other") as other:
         running.cancel("one")
         running.cancel("nobody")

@@ -96,17 +96,17 @@ def test_a_source_is_prepared_once(camera: Camera, source: Any) -> None:
 def test_the_rate_is_shown(camera: Camera, source: Any) -> None:
     stream = session(camera, source)
     for _ in range(30):
-        words = stream(FRAME, True).words
-    assert words == "**Made by AI.** 10.0 frames a second, 100 ms each."
+        status = stream(FRAME, True).status
+    assert status == "**Made by AI.** 10.0 frames a second, 100 ms each."
     camera.answer = LiveFrame(GREY, False, False)
-    assert stream(FRAME, True).words.startswith("No face in sight.")
+    assert stream(FRAME, True).status.startswith("No face in sight.")
 
 
 def test_a_frame_that_the_gates_hold_back_is_not_shown(camera: Camera, source: Any) -> None:
     camera.answer = LiveFrame(None, True, False)
     shown = session(camera, source)(FRAME, True)
     assert shown.picture is None
-    assert shown.words == "Checking the picture before it is shown."
+    assert shown.status == "Checking the picture before it is shown."
 
 
 def test_a_refusal_is_shown_once_and_ends_the_stream_until_a_pause(camera: Camera, source: Any) -> None:
@@ -119,7 +119,7 @@ def test_a_refusal_is_shown_once_and_ends_the_stream_until_a_pause(camera: Camer
     for _ in range(3):
         shown = stream(FRAME, True)
         assert shown.picture is None
-        assert shown.words == "the swap was refused: &lt;b&gt;"
+        assert shown.status == "the swap was refused: &lt;b&gt;"
     assert camera.frames == 2
     assert camera.closed == 1
     assert stream.serves(source, "auto")
@@ -135,7 +135,7 @@ def test_a_source_that_cannot_be_used_is_not_tried_again(
     stream = session(camera, source)
     with pytest.raises(kind):
         stream(FRAME, True)
-    assert stream(FRAME, True).words == "no face found in me.png"
+    assert stream(FRAME, True).status == "no face found in me.png"
     assert camera.prepared == 1
 
 

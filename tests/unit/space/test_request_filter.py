@@ -110,7 +110,7 @@ def test_a_call_that_is_too_large_is_refused(storage: Storage) -> None:
     app = App()
     for declare in (True, False):
         status, answer = post(app, storage, "/gradio_api/call/swap", bytes(MAX_BODY + 1), declare=declare)
-        assert (status, answer["detail"]) == (413, "the request is too large; at most 1 MB are taken")
+        assert (status, answer["detail"]) == (413, "the request is too large; the limit is 1 MB")
     assert app.bodies == []
 
 

@@ -65,7 +65,7 @@ def test_errors_on_unusable_folders_name_them_and_the_variable(
     for named, said in (
         (tmp_path, f"no config.json in {tmp_path}"),
         (tmp_path / "missing", "missing is neither a folder nor"),
-        (tmp_path / "new", "nobody there has been trained"),
+        (tmp_path / "new", "it holds no trained people"),
         (f"{good},{stranger}", "the decoder of bob was trained with another encoder"),
     ):
         monkeypatch.setenv(PEOPLE, str(named))

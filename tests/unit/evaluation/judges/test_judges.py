@@ -66,7 +66,7 @@ def test_an_onnx_judge_gets_pixels_as_it_was_told(tmp_path: Path) -> None:
 
 def test_a_fixer_is_a_lower_judge_and_no_judge(tmp_path: Path) -> None:
     FixerNet(embedding_size=8).save_pretrained(tmp_path)
-    with pytest.raises(WeightsError, match="a judge is an IdentityEncoder"):
+    with pytest.raises(WeightsError, match="a judge must be an IdentityEncoder"):
         open_judge(str(tmp_path))
     assert open_lower_judge(str(tmp_path)).name == tmp_path.name
 

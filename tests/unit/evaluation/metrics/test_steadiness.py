@@ -8,7 +8,7 @@ import pytest
 from support.evaluation_people import mesh_of
 
 from reliableswap.evaluation.metrics import pixels
-from reliableswap.evaluation.metrics.steadiness import flicker, is_unswapped, moved_with
+from reliableswap.evaluation.metrics.steadiness import flicker, is_unswapped, warp_face
 
 SIZE = 220
 STEP = 7.0  # pixels that the face moves from frame to frame
@@ -26,7 +26,7 @@ def face_at(frame: int) -> np.ndarray:
 def painted(texture: np.ndarray, frame: int, brighter: float = 0.0) -> np.ndarray:
     """(SIZE,SIZE,3) uint8 a texture that sticks to the face, on grey."""
     lit = np.clip(texture.astype(np.float32) + brighter, 0, 255).astype(np.uint8)
-    shown = moved_with(lit, face_at(0), face_at(frame))
+    shown = warp_face(lit, face_at(0), face_at(frame))
     inside = pixels.face_region(face_at(frame), (SIZE, SIZE), 0.0)
     return np.where(inside[..., None], shown, 120).astype(np.uint8)
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from reliableswap.errors import ReliableSwapError
-from reliableswap.evaluation.natural.folds import Cast, make_folds
+from reliableswap.evaluation.natural.folds import PeopleOfResult, make_folds
 
 
-def pairs_of(count: int, people: int, seed: int = 0) -> list[Cast]:
+def pairs_of(count: int, people: int, seed: int = 0) -> list[PeopleOfResult]:
     rng = np.random.default_rng(seed)
     return [(str(a), str(b)) for a, b in (rng.permutation(people)[:2] for _ in range(count))]
 
@@ -19,7 +19,7 @@ EVERYBODY_A_TARGET = (pairs_of(300, 40), [str(number) for number in range(40) fo
 
 
 @pytest.mark.parametrize(("results", "photos"), [WITH_OTHERS, EVERYBODY_A_TARGET])
-def test_nobody_is_on_both_sides(results: list[Cast], photos: list[str]) -> None:
+def test_nobody_is_on_both_sides(results: list[PeopleOfResult], photos: list[str]) -> None:
     def people(which: np.ndarray, shown: np.ndarray) -> set[str]:
         return {person for n in which for person in results[n]} | {photos[n] for n in shown}
 
@@ -51,6 +51,6 @@ def test_the_seed_decides() -> None:
     ("results", "photos"),
     [(pairs_of(4, 40), ["x", "y"] * 40), (pairs_of(60, 3), ["0", "1", "2"] * 20), (pairs_of(60, 40), ["z"])],
 )
-def test_too_few_results_or_photos_are_reported(results: list[Cast], photos: list[str]) -> None:
+def test_too_few_results_or_photos_are_reported(results: list[PeopleOfResult], photos: list[str]) -> None:
     with pytest.raises(ReliableSwapError, match="--natural needs at least 16 results and photos of 16 other"):
         make_folds(results, photos, 0)

@@ -8,14 +8,14 @@ import math
 import numpy as np
 import pytest
 
-from reliableswap.evaluation.natural.probe import fit, wins
+from reliableswap.evaluation.natural.probe import auc, fit
 
 
 def test_wins_counts_pairs_and_halves_ties(rng: np.random.Generator) -> None:
     ones, others = rng.integers(0, 5, 30), rng.integers(0, 5, 20)
     counted = np.mean([(a > b) + 0.5 * (a == b) for a, b in itertools.product(ones, others)])
-    assert wins(ones, others) == pytest.approx(counted)
-    assert (wins(np.array([2.0]), np.array([1.0])), wins(np.array([1.0]), np.array([1.0]))) == (1, 0.5)
+    assert auc(ones, others) == pytest.approx(counted)
+    assert (auc(np.array([2.0]), np.array([1.0])), auc(np.array([1.0]), np.array([1.0]))) == (1, 0.5)
 
 
 @pytest.mark.parametrize("distance", [0.0, 1.0, 2.0])
@@ -26,7 +26,7 @@ def test_the_auc_of_gaussians_reaches_its_optimum(distance: float, rng: np.rando
     photos = rng.normal(size=(4000, 6))
     probe = fit(results[:2000], photos[:2000])
     best = 0.5 * (1 + math.erf(distance / 2))
-    assert wins(probe.score(results[2000:]), probe.score(photos[2000:])) == pytest.approx(best, abs=0.02)
+    assert auc(probe.score(results[2000:]), probe.score(photos[2000:])) == pytest.approx(best, abs=0.02)
 
 
 def test_the_scale_of_a_feature_does_not_matter(rng: np.random.Generator) -> None:

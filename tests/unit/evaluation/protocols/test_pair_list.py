@@ -25,7 +25,7 @@ def test_a_pair_list_survives_being_written_and_read(portraits: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("source\tgoal\nx\ty\n", "first line must name source and target"),
+        ("source\tgoal\nx\ty\n", "header must name source and target"),
         ("source\ttarget\n", "lists no pairs"),
         ("source\ttarget\nnobody.png\tnobody.png\n", "line 2: there is no source"),
         ("source\ttarget\nx.png\t\n", "line 2 has no source or no target"),

@@ -48,5 +48,5 @@ def test_one_clip_has_values_without_intervals_in_every_format() -> None:
 
 
 def test_a_report_says_that_few_clips_have_no_best() -> None:
-    assert any("3 videos are few, and no value is marked" in line for line in summary(evaluation(3), INFO))
+    assert any("3 videos are too few, so no value is marked" in line for line in summary(evaluation(3), INFO))
     assert not any("marked as the best: that takes" in line for line in summary(evaluation(8), INFO))

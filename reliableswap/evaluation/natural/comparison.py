@@ -13,20 +13,20 @@ import numpy as np
 
 from reliableswap.evaluation.metrics.intervals import Estimate, bootstrap, combined
 
-from .folds import Cast, Fold, make_folds
-from .probe import fit, wins
+from .folds import Fold, PeopleOfResult, make_folds
+from .probe import auc, fit
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
     """Which results are compared with which photos, the same for every method. results, photos: the people in them."""
 
-    results: Sequence[Cast]
+    results: Sequence[PeopleOfResult]
     photos: Sequence[str]
     folds: Sequence[Fold]
 
     @classmethod
-    def make(cls, results: Sequence[Cast], photos: Sequence[str], seed: int) -> Plan:
+    def make(cls, results: Sequence[PeopleOfResult], photos: Sequence[str], seed: int) -> Plan:
         """Plan for these results and photos; raise if there are too few."""
         return cls(results, photos, make_folds(results, photos, seed))
 
@@ -42,7 +42,7 @@ class Plan:
 
 
 @dataclass(frozen=True, eq=False)
-class Told:
+class Comparison:
     """Share of comparisons that the probe gets right, for each result (N,) and photo (M,); NaN without any."""
 
     results: np.ndarray
@@ -66,10 +66,10 @@ class Told:
         return Estimate(both.value, low, high, both.count)
 
 
-def told(
+def compare(
     results: Mapping[int, np.ndarray], photos: Mapping[int, np.ndarray], plan: Plan
-) -> tuple[Told, Told]:
-    """Features (P,D) of the parts of each picture, by its index in the plan -> Told by picture, and by single part.
+) -> tuple[Comparison, Comparison]:
+    """Features (P,D) of the parts of each picture, by its index in the plan -> Comparison by picture, by single part.
 
     A picture's score is the mean of its parts' scores. Missing results (failures) are left out.
     """
@@ -87,14 +87,14 @@ def told(
             score = probe.score(results[i])
             for j in plan.others(int(i), fold.test_photos):
                 sums[:, i, j] += (
-                    wins(score.mean(keepdims=True), seen[j].mean(keepdims=True)),
-                    wins(score, seen[j]),
+                    auc(score.mean(keepdims=True), seen[j].mean(keepdims=True)),
+                    auc(score, seen[j]),
                 )
                 counts[i, j] += 1
-    return _told(sums[0], counts), _told(sums[1], counts)
+    return _means(sums[0], counts), _means(sums[1], counts)
 
 
-def _told(sums: np.ndarray, counts: np.ndarray) -> Told:
+def _means(sums: np.ndarray, counts: np.ndarray) -> Comparison:
     """Sums and counts of comparisons (N,M) -> the means of the rows and of the columns."""
     with np.errstate(invalid="ignore"):
-        return Told(sums.sum(1) / counts.sum(1), sums.sum(0) / counts.sum(0))
+        return Comparison(sums.sum(1) / counts.sum(1), sums.sum(0) / counts.sum(0))

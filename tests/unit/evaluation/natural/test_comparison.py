@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from reliableswap.evaluation.natural.probe import wins
-from reliableswap.evaluation.natural.told import Plan, told
+from reliableswap.evaluation.natural.comparison import Plan, compare
+from reliableswap.evaluation.natural.probe import auc
 
 PAIRS = 80
 PLAN = Plan.make(
@@ -27,7 +27,7 @@ def pictures(
 
 
 def test_the_auc_of_gaussians_is_found(rng: np.random.Generator) -> None:
-    one, _ = told(pictures(rng, 1.5), pictures(rng, 0), PLAN)
+    one, _ = compare(pictures(rng, 1.5), pictures(rng, 0), PLAN)
     estimate = one.estimate(PLAN, 0, GROUPS)
     assert estimate is not None
     assert one.auc == estimate.value == pytest.approx(0.5 * (1 + math.erf(1.5 / 2)), abs=0.06)
@@ -39,7 +39,7 @@ def test_the_auc_of_gaussians_is_found(rng: np.random.Generator) -> None:
 def test_the_interval_of_photos_holds_a_half_mostly(rng: np.random.Generator) -> None:
     held = []
     for _ in range(12):
-        one, _ = told(pictures(rng, 0), pictures(rng, 0), PLAN)
+        one, _ = compare(pictures(rng, 0), pictures(rng, 0), PLAN)
         estimate = one.estimate(PLAN, 0, GROUPS)
         assert estimate is not None
         held.append(estimate.low <= 0.5 <= estimate.high)
@@ -48,28 +48,28 @@ def test_the_interval_of_photos_holds_a_half_mostly(rng: np.random.Generator) ->
 
 def test_a_picture_is_distinguished_better_than_its_parts(rng: np.random.Generator) -> None:
     results, photos = pictures(rng, 0.5, parts=16, own=0.2), pictures(rng, 0, parts=16, own=0.2)
-    by_picture, by_part = told(results, photos, PLAN)
+    by_picture, by_part = compare(results, photos, PLAN)
     ones, others = (np.concatenate([*side.values()])[:, 0] for side in (results, photos))
-    assert by_part.auc == pytest.approx(wins(ones, others), abs=0.02)
+    assert by_part.auc == pytest.approx(auc(ones, others), abs=0.02)
     assert by_picture.auc > by_part.auc + 0.1
 
 
 def test_failures_are_left_out(rng: np.random.Generator) -> None:
     results = {number: one for number, one in pictures(rng, 8).items() if number % 4}
-    one, _ = told(results, pictures(rng, 0), PLAN)
+    one, _ = compare(results, pictures(rng, 0), PLAN)
     assert np.isnan(one.results[::4]).all()
     assert np.isfinite(one.results).sum() == len(results)
     assert one.auc > 0.99
     estimate = one.estimate(PLAN, 0, GROUPS)
     assert estimate is not None
     assert estimate.count == len(results)
-    nothing, _ = told({}, pictures(rng, 0), PLAN)
+    nothing, _ = compare({}, pictures(rng, 0), PLAN)
     assert nothing.estimate(PLAN, 0, GROUPS) is None
 
 
 def test_a_repetition_gives_the_same(rng: np.random.Generator) -> None:
     results, photos = pictures(rng, 1), pictures(rng, 0)
-    (one, _), (same, _) = told(results, photos, PLAN), told(results, photos, PLAN)
+    (one, _), (same, _) = compare(results, photos, PLAN), compare(results, photos, PLAN)
     assert np.array_equal(one.results, same.results)
     assert one.estimate(PLAN, 3, GROUPS) == same.estimate(PLAN, 3, GROUPS)
 
