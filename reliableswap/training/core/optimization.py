@@ -142,8 +142,8 @@ class Stepper:
                 )
             if self.skipped >= self.MAX_SKIPPED:
                 raise ReliableSwapError(
-                    f"{where}gradients were not finite in {self.skipped} steps in a row, for all that the loss scale "
-                    f"fell; {described(self.losses)}; {_ADVICE}, or use --mixed_precision bf16"
+                    f"{where}gradients were not finite in {self.skipped} steps in a row, although the loss "
+                    f"scale was reduced; {described(self.losses)}; {_ADVICE}, or use --mixed_precision bf16"
                 )
 
     def _note(self, taken: Tensor, losses: Mapping[str, Tensor], step: int) -> None:

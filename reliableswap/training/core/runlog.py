@@ -36,7 +36,9 @@ def find_tracker(report_to: str) -> str | None:
     if report_to == "none":
         return None
     if not importlib.util.find_spec(report_to):
-        raise ReliableSwapError(f"--report_to {report_to}: the package {report_to} is not installed")
+        raise ReliableSwapError(
+            f"--report_to {report_to}: the package {report_to} is not installed; install it or use --report_to none"
+        )
     return report_to
 
 

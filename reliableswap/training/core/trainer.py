@@ -99,7 +99,7 @@ class Trainer:
         figures = self._loop()
         if accelerator.device.type == "cuda":
             peak = torch.cuda.max_memory_allocated(accelerator.device) / 2**30
-            self.log.info(f"memory of the GPU at its peak: {peak:.2f} GiB")
+            self.log.info(f"peak GPU memory: {peak:.2f} GiB")
         self._save()
         if accelerator.is_main_process:
             publish(self.averaged, self.task, settings, self.step)
@@ -229,7 +229,8 @@ class Trainer:
         if not late:
             return False
         self.log.info(
-            f"stopped after {seconds / 60:.0f} minutes at step {self.step}; --resume_from_checkpoint latest goes on"
+            f"stopped after {seconds / 60:.0f} minutes at step {self.step}; continue with "
+            "--resume_from_checkpoint latest"
         )
         return True
 
@@ -270,9 +271,7 @@ class Trainer:
         """Return the run's fingerprint; raise if a rank's settings or data differ from rank 0's."""
         mine = Fingerprint.of(self.settings, self.task, self.accelerator.num_processes)
         first = on_all(lambda: mine)[0]
-        on_all(
-            lambda: first.require_same(mine, "this rank was started with other settings or data than rank 0")
-        )
+        on_all(lambda: first.require_same(mine, "this rank's settings or data differ from those of rank 0"))
         return mine
 
 
@@ -281,8 +280,9 @@ def make_accelerator(settings: RunSettings) -> Accelerator:
     for name in ("FSDP", "DEEPSPEED"):
         if parse_flag_from_env(f"ACCELERATE_USE_{name}"):
             raise ReliableSwapError(
-                f"{name} splits a network over ranks, which checkpoints and averaged weights here can't follow; "
-                "launch with configs/accelerate/eight_gpus.yaml: every rank holds the network, the largest in 3.4 GiB"
+                f"{name} shards the network over ranks, which checkpoints and averaged weights here do not support; "
+                "launch with configs/accelerate/eight_gpus.yaml, where every rank holds the whole network "
+                "(3.4 GiB at most)"
             )
     tracker = find_tracker(settings.report_to)
     launched = int(os.environ.get("WORLD_SIZE", "1"))
@@ -295,11 +295,11 @@ def make_accelerator(settings: RunSettings) -> Accelerator:
     )
     if accelerator.num_processes != launched:
         raise ReliableSwapError(
-            f"{launched} processes were launched but {accelerator.num_processes} take part; "
+            f"{launched} processes were launched but {accelerator.num_processes} joined; "
             "on CPUs launch with ACCELERATE_USE_CPU=true accelerate launch --multi_gpu, or torchrun"
         )
     if settings.mixed_precision == "fp16" and accelerator.scaler is None:
-        logger.warning("warning: fp16 needs a GPU; on %s this run is in float32", accelerator.device.type)
+        logger.warning("warning: fp16 needs a GPU; on %s this run uses float32", accelerator.device.type)
     return accelerator
 
 

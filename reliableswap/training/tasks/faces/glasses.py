@@ -46,9 +46,11 @@ _MIN_COVERAGE = 0.25  # a pixel covered by glasses to a larger share counts as g
 class GlassesSettings(RunSettings):
     train_batch_size: int = setting(64, "samples per batch and process")
     triplets: str = setting(
-        "triplets", "comma-separated folders of triplets whose real photos are painted on", on_resume="any"
+        "triplets",
+        "comma-separated folders of triplets; glasses are painted on their real photos",
+        on_resume="any",
     )
-    painted_share: float = setting(0.85, "share of faces that get glasses")
+    painted_share: float = setting(0.85, "share of faces on which glasses are painted")
     validation_pictures: int = setting(
         256, "held-out faces per validation; 0: train without validation", on_resume="any"
     )

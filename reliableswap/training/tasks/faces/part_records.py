@@ -72,7 +72,7 @@ class PartsKind:
             labels = cv2.imread(str(map_path), cv2.IMREAD_GRAYSCALE)
             if labels is None or labels.shape != image.shape[:2]:
                 raise PictureError(
-                    f"{map_path} is no label map of its photo's size; remove it or make it anew"
+                    f"{map_path} is not a label map of its photo's size; remove or recreate it"
                 )
             kind = "hair" if photo.path.parent.name.endswith("hair") else "fasseg"
             labels = cv2.warpAffine(
@@ -142,7 +142,7 @@ def labelled_parts(folder: Path, teachers: Path, cache: Path, workers: int) -> P
     photos = [p for p in list_photos(folder, flat) if p.path.suffix.lower() != ".png"]
     photos = [photo for photo in photos if photo.path.with_suffix(".png").is_file()]
     if not photos:
-        raise ReliableSwapError(f"no photo in {folder} has a label map, a .png of the same name, beside it")
+        raise ReliableSwapError(f"no photo in {folder} has a label map beside it: a .png of the same name")
     return _complete(photos, teachers, cache, workers)
 
 

@@ -60,19 +60,17 @@ class VisibilitySettings(RunSettings, TeacherSettings):
     train_batch_size: int = setting(16, "samples per batch and process")
     parsing: Path = setting(
         Path("parsing"),
-        "folder of photos with label maps: folders named *hair hold hair masks, others FASSEG's numbers",
+        "folder of photos with label maps: hair masks in folders named *hair, FASSEG's class numbers in the others",
         on_resume="any",
     )
     occluders: Path | None = setting(
-        None, "folder of cut-outs with alpha; None: strands of hair and shapes only"
+        None, "folder of cut-outs with alpha; None: only generated shapes and strands of hair"
     )
     labelled_share: float = setting(0.6, "share of the samples that have a label map")
     occluded_share: float = setting(0.5, "share of the faces with something pasted in front of them")
-    painted_share: float = setting(0.25, "share of the faces that get glasses")
+    painted_share: float = setting(0.25, "share of the faces without glasses on which glasses are painted")
     initial: Path | None = setting(None, "folder of a VisibilityNet to start from")
-    from_features: bool = setting(
-        True, "start from EfficientNet-Lite0 as ImageNet trained it, without --initial"
-    )
+    from_features: bool = setting(True, "without --initial, start from EfficientNet-Lite0's ImageNet weights")
     validation_pictures: int = setting(256, "held-out faces per validation", on_resume="any")
 
 
@@ -241,7 +239,7 @@ class VisibilityTask(Task):
         found = {"labelled photos": f"{int(self.labelled.found.sum()):,} of {self.settings.parsing.name}"}
         if self.plain is not None:
             found["photos without labels"] = f"{int(self.plain.found.sum()):,}"
-        found["pasted"] = "painted glasses, made-up shapes and strands of hair" + (
+        found["pasted"] = "painted glasses, generated shapes and strands of hair" + (
             f", cut-outs of {self.settings.occluders.name}" if self.settings.occluders else ""
         )
         return found

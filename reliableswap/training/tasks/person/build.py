@@ -69,26 +69,27 @@ def initial_network(settings: PersonSettings) -> CombAutoencoder | GeneralAutoen
     if given == "none":
         return None
     if given == "auto" and not (WEIGHTS / START / "config.json").is_file():
-        logger.info("starts from nothing: no network of everybody is bundled")
+        logger.info("training starts from scratch: no network of everybody is bundled")
         return None
     own = given in ("auto", "bundled")
     earlier = load_network(bundled(START) if own else given)
     if not isinstance(earlier, CombAutoencoder | GeneralAutoencoder):
         raise ReliableSwapError(
-            f"--initial {given} holds a {type(earlier).__name__}; give the folder of a training of people"
+            f"--initial {given} holds a {type(earlier).__name__}; give the folder of a training of people or of "
+            "everybody"
         )
     differing = [
         f"{name} {earlier.config[name]}" for name in _SAME if earlier.config[name] != getattr(settings, name)
     ]
     if earlier.config["size"] > settings.size:
-        differing.append(f"size {earlier.config['size']}, and --size may only be larger")
+        differing.append(f"size {earlier.config['size']} (--size may only be larger)")
     if not differing:
-        logger.info("starts from %s", "the bundled network" if own else given)
+        logger.info("training starts from %s", "the bundled network" if own else given)
         return earlier
     if given == "auto":
-        logger.info("starts from nothing: the bundled network has %s", ", ".join(differing))
+        logger.info("training starts from scratch: the bundled network has %s", ", ".join(differing))
         return None
-    raise ReliableSwapError(f"{given} has {', '.join(differing)}; give the same values")
+    raise ReliableSwapError(f"{given} has {', '.join(differing)}; use the same settings")
 
 
 def _copy(earlier: nn.Module, new: nn.Module) -> None:

@@ -69,18 +69,18 @@ def estimate(network: CombAutoencoder, task: PersonTask, settings: PersonSetting
     device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     device = device or torch.device("cpu")
     yield _sizes(network, settings)
-    yield f"on {device.type}, {settings.train_batch_size} frames a batch:"
+    yield f"on {device.type}, {settings.train_batch_size} frames per batch:"
     clock, found = 0.0, measure(network, task, settings, device)
     for level in found:
         start, clock = clock, clock + (level.end - level.first) * level.seconds
-        each = f"{level.seconds:.2f} s a step" + ("" if level.measured else " (calculated)")
+        each = f"{level.seconds:.2f} s per step" + ("" if level.measured else " (extrapolated)")
         about = "about " if settings.growth == "time" and level.first else ""
         yield f"  {level.side:>4} px from {about}step {level.first:,} on, after {span(start)}; {each}"
     latest = " at most" if settings.growth == "plateau" else ""
     yield f"  step {found[-1].end:,} after {span(clock)}{latest}, without checkpoints and validations"
     if found[-1].side < settings.size:
         unit = "minutes" if settings.growth == "time" else "steps"
-        yield f"  {settings.size} px are not reached: raise --max_train_steps or lower --level_{unit}"
+        yield f"  {settings.size} px is not reached: raise --max_train_steps or lower --level_{unit}"
 
 
 def measure(
@@ -174,7 +174,7 @@ def _sizes(network: CombAutoencoder, settings: PersonSettings) -> str:
     people = len(network.people)
     return (
         f"{people} decoder{'s' * (people != 1)}, {network.parameter_count / 1e6:.1f} million parameters: "
-        f"{weights:,.0f} MiB on the disk, {weights / 2:,.0f} in float16 ({one:,.1f} a decoder); checkpoints "
+        f"{weights:,.0f} MiB on disk, {weights / 2:,.0f} in float16 ({one:,.1f} per decoder); checkpoints "
         f"{weights * (_COPIES - 1) * settings.checkpoints_total_limit:,.0f} MiB; memory about "
         f"{(weights * _COPIES + _activations(network, settings)) / 1024:,.1f} GiB"
     )

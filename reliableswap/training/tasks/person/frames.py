@@ -131,15 +131,15 @@ def _is_made(folder: Path) -> bool:
 def _made_earlier(person: str, texts: Sequence[str], settings: PersonSettings) -> Frames:
     """Load the frames of such a folder; raise if the person has other sources, or for another side or template."""
     if len(texts) > 1:
-        raise ReliableSwapError(f"{person}: a folder of frames made earlier is a person's only source")
+        raise ReliableSwapError(f"{person}: a folder of existing frames can't be combined with other sources")
     folder = Path(texts[0])
     made = Frames.load(person, folder)
     side = len(made.pictures[0])
     template = json.loads((folder / _ABOUT).read_text(encoding="utf-8")).get("template", settings.template)
     if (side, template) != (settings.size, settings.template):
         raise ReliableSwapError(
-            f"{folder} holds frames of {side} px by the template {template}; give --size {side} --template {template}, "
-            "or the clips"
+            f"{folder} holds frames of {side} px in the template {template}; give --size {side} --template {template}, "
+            "or the original sources"
         )
     return made
 
@@ -187,7 +187,7 @@ def make_frames(
         f"{width:.0f} px wide"
     )
     if width < 0.6 * settings.size:
-        described += f", so little of what {settings.size} px can show"
+        described += f", too small to fill {settings.size} px with detail"
     about = {
         "key": key,
         "training": len(kept),

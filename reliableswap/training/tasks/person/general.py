@@ -48,24 +48,24 @@ class GeneralSettings(RunSettings):
 
     faces: Path = setting(Path("faces"), "folder of photos, one sub-folder per person, or a table of photos")
     flat_folders: str = setting(
-        "", "comma-separated names of sub-folders in which every photo shows another person"
+        "", "comma-separated names of sub-folders in which every photo shows a different person"
     )
     split: str = setting("90/5/5", "shares of train, validation and test people, as for the triplets")
     crops: Path | None = setting(
-        None, "folder that keeps the aligned crops and their v_id; None: crops in output_dir"
+        None, "cache folder for the aligned crops and their v_id; None: `crops` in output_dir"
     )
     initial: Path | None = setting(None, "folder of an earlier training to start from")
     size: int = setting(64, "side of the faces")
-    latent: int = setting(256, "numbers between encoder and decoder")
-    base_channels: int = setting(1, "channels at 1024 px; twice as many at each smaller level")
-    max_channels: int = setting(160, "channels of a level at most")
+    latent: int = setting(256, "size of the latent")
+    base_channels: int = setting(1, "channels at 1024 px, doubled at each smaller level")
+    max_channels: int = setting(160, "most channels that a level has")
     norm: Literal["none", "batch", "group"] = setting("none", "norm after each convolution")
     blocks: Blocks = setting("light", "the paper's levels, or light ones")
-    noise: float = setting(0.5, "noise of the latents, in their standard deviations")
+    noise: float = setting(0.5, "noise added to the latents, in units of their standard deviation")
     warp: float = setting(0.02, "random warp of the encoder's input, as a share of its side; 0: none")
-    jitter: float = setting(1.0, "strength of random turns, sizes and shifts of input and truth; 0: none")
+    jitter: float = setting(1.0, "strength of random rotation, scale and shift of input and truth; 0: none")
     ssim_weight: float = setting(0.5, "weight of 1 - SSIM inside the mean face")
-    l1_weight: float = setting(1.0, "weight of the pixels' difference, less around the mean face")
+    l1_weight: float = setting(1.0, "weight of the L1 pixel difference, less outside the mean face")
     train_batch_size: int = setting(16, "samples per batch and process")
     learning_rate: float = setting(1e-3, "peak learning rate")
     max_train_steps: int = setting(20_000, "steps of the whole run", on_resume="any")

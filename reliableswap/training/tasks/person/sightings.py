@@ -116,7 +116,7 @@ class Clip:
         if not 1 <= self.number <= len(faces.people):
             shows = f"persons 1 to {len(faces.people)}" if faces.people else "no face"
             raise NoFaceError(
-                f"{self.name} has no person {self.number}; it shows {shows}, see `reliableswap faces {self.name}`"
+                f"{self.name} has no person {self.number}; it shows {shows}; see `reliableswap faces {self.name}`"
             )
         seen = [
             frame
@@ -177,7 +177,7 @@ class PhotoFolder:
             crop = align(picture, faces[0].points5)[0]
             vectors.append(embed(networks.identity, crop[IDENTITY_WINDOW])[0])
         if not found:
-            raise NoFaceError(f"no face found in {self.name}; give photos that show the person larger")
+            raise NoFaceError(f"no face found in {self.name}; give photos in which the face is larger")
         kept = alike(np.stack(vectors))
         return [one for one, same in zip(found, kept, strict=True) if same]
 

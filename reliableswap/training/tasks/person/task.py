@@ -179,7 +179,7 @@ def _frozen(settings: PersonSettings) -> nn.ModuleDict:
     if settings.mesh_weight:
         if settings.template != "arcface_128":
             raise ReliableSwapError(
-                "the mesh loss reads faces in the template arcface_128; give --mesh_weight 0"
+                f"the mesh loss needs --template arcface_128, not {settings.template}; give --mesh_weight 0"
             )
         landmarks = MeshNet.from_pretrained(bundled("landmarks")).float()
         found["mesh"] = frozen_copy(MeshReader(landmarks), dtype)
@@ -191,7 +191,9 @@ def _frozen(settings: PersonSettings) -> nn.ModuleDict:
 def run(settings: PersonSettings) -> dict[str, Any]:
     """Find the frames, log the estimated time, train and save; return the figures on held-out frames."""
     if launched_processes() > 1:
-        raise ReliableSwapError("people are trained by one process; start it without torchrun or launch")
+        raise ReliableSwapError(
+            "people are trained in a single process; start it without torchrun or accelerate launch"
+        )
     people = frames_of(settings)
     torch.manual_seed(settings.seed)
     network, first = build_network(settings, people)

@@ -50,7 +50,7 @@ def test_a_run_lies_in_the_storage_and_goes_on_from_there_on_another_machine(
     assert not list(remote.glob("checkpoint-0000002/*"))
     assert {"config.json", "README.md", "figures.jsonl"} <= {path.name for path in remote.glob("*")}
     another_machine()
-    with pytest.raises(ReliableSwapError, match="holds an earlier run"):
+    with pytest.raises(ReliableSwapError, match="already holds a run"):
         run(URL, max_train_steps=6)
     another_machine()
     run(URL, max_train_steps=6, resume_from_checkpoint="latest")

@@ -171,8 +171,8 @@ def test_other_widths_start_from_nothing_unless_it_was_asked_for(
     people, wider = frames(tmp_path), {**LIGHT, "latent": 9}
     started, _ = build.build_network(person_settings(tmp_path / "run", **wider, initial="auto"), people)
     assert isinstance(started, CombAutoencoder)
-    assert "starts from nothing: the bundled network has latent 8" in caplog.text
-    with pytest.raises(ReliableSwapError, match="bundled has latent 8; give the same"):
+    assert "starts from scratch: the bundled network has latent 8" in caplog.text
+    with pytest.raises(ReliableSwapError, match="bundled has latent 8; use the same"):
         build.build_network(person_settings(tmp_path / "run", **wider, initial="bundled"), people)
     frozen = person_settings(tmp_path / "run", **wider, initial="auto", train_encoder=False)
     with pytest.raises(ReliableSwapError, match="needs --initial"):

@@ -279,7 +279,7 @@ def test_wrong_settings_are_named() -> None:
         UnifiedSettings(top_k=9)
     with pytest.raises(ReliableSwapError, match="--widths is 1,2"):
         _ = TokeniserSettings(widths="1,2").shapes
-    with pytest.raises(ReliableSwapError, match="name its folder with --initial"):
+    with pytest.raises(ReliableSwapError, match="give its folder as --initial"):
         TokeniserSettings(decoder_only=True)
     with pytest.raises(ReliableSwapError, match="--last_blocks is 0"):
         TokeniserSettings(last_blocks=0)
