@@ -94,7 +94,7 @@ def _in_folder(root: Path, flat: Collection[str]) -> Iterator[Found]:
         yield Found(name, _identity(folder, file, flat), size, changed)
     if missing:
         raise ReliableSwapError(
-            f"--flat names {', '.join(sorted(missing))}, but there are no photos in such a folder of {root}"
+            f"--flat names {', '.join(sorted(missing))}, but {root} has no such sub-folder with photos"
         )
     if empty:
         raise _nothing(root)

@@ -80,12 +80,12 @@ def overused(photos: Mapping[str, int], slots: Mapping[str, int]) -> str | None:
     for name, pairs in slots.items():
         if 2 * pairs > _OFTEN * photos[name]:
             times = 2 * pairs // photos[name]
-            often[name] = f"{pairs:,} pairs of {photos[name]} photos in {name}, each about {times} times"
+            often[name] = f"{pairs:,} pairs of {photos[name]} photos in {name}, each used about {times} times"
     if not often:
         return None
     enough = sum(min(pairs, _OFTEN * photos[name] // 2) for name, pairs in slots.items())
     return (
-        f"few photos for so many pairs: {'; '.join(often.values())}; a network learns these faces by heart, so add "
+        f"too few photos for so many pairs: {'; '.join(often.values())}; a network would memorise these faces, so add "
         f"photos or make fewer pairs (--pairs {enough})"
     )
 

@@ -24,7 +24,7 @@ from .config import CONFIG_FILE, write_settings
 from .distributed import on_all
 from .fingerprint import Fingerprint
 from .memory import keep_freed_memory
-from .mirror import fetch_named, mirrored
+from .mirror import fetch_named_checkpoint, mirrored
 from .optimization import Stepper, make_average, make_optimizers, make_schedulers, tensors_of
 from .publish import publish
 from .resume import resume
@@ -58,7 +58,7 @@ class Trainer:
         self.given, (settings, self.mirror) = settings, mirrored(settings)
         self.task, self.settings = task, settings
         self.accelerator = make_accelerator(settings)
-        on_all(lambda: fetch_named(self.given))
+        on_all(lambda: fetch_named_checkpoint(self.given))
         if self.mirror is not None:
             on_all(self.mirror.fetch)
         self.network = self._placed(network)
@@ -120,9 +120,9 @@ class Trainer:
             # Seed every step by its number, so that a resumed run makes the same random draws.
             torch.manual_seed((settings.seed * 1_000_003 + self.step) * 1024 + accelerator.process_index)
             self.task.start(self.step, accelerator.device)
-            losses, taken = self._step(batches)
+            losses, finite = self._step(batches)
             self.step += 1
-            self.log.add(self.step, losses, taken)
+            self.log.add(self.step, losses, finite)
             if self.step % settings.logging_steps == 0:
                 self.stepper.check()
                 self.log.log(self.step)
@@ -150,12 +150,12 @@ class Trainer:
                 losses = self._backward(batch, pieces)
             for name, value in losses.items():
                 sums[name] = sums.get(name, 0.0) + value.detach() / pieces
-        taken = self.stepper(sums, self.step)
+        finite = self.stepper(sums, self.step)
         for scheduler in self.schedulers:
             scheduler.step()
         if self.average is not None:
             self.average.step(tensors_of(self.network))
-        return sums, taken
+        return sums, finite
 
     def _backward(self, batch: Any, pieces: int) -> dict[str, Tensor]:
         """Backpropagate one batch through the network, then through the discriminator; return the losses."""
@@ -257,10 +257,10 @@ class Trainer:
         if self.discriminator is not None:
             self.wrapped_discriminator = prepare(self.discriminator)
         if self.settings.compile != "no":
-            for module in (*self._networks_of_a_step(), *self.task.frozen_networks()):
+            for module in (*self._trained_networks(), *self.task.frozen_networks()):
                 module.compile(backend=self.settings.compile)
 
-    def _networks_of_a_step(self) -> list[nn.Module]:
+    def _trained_networks(self) -> list[nn.Module]:
         return [self.network] if self.discriminator is None else [self.network, self.discriminator]
 
     def _wrapped_modules(self) -> list[nn.Module]:

@@ -61,7 +61,7 @@ class EncoderSettings(RunSettings):
         """The teacher to load."""
         if self.teacher is None:
             raise ReliableSwapError("no teacher to learn from; pass --teacher with an .onnx file or a folder")
-        mean, std = (three(getattr(self, f"teacher_{name}"), name) for name in ("mean", "std"))
+        mean, std = (parse_triple(getattr(self, f"teacher_{name}"), name) for name in ("mean", "std"))
         return EncoderChoice(self.teacher, mean, std, "cuda" if torch.cuda.is_available() else "cpu")
 
     def load_crops(self) -> Crops:
@@ -73,7 +73,7 @@ class EncoderSettings(RunSettings):
         return crops
 
 
-def three(text: str, name: str) -> tuple[float, ...]:
+def parse_triple(text: str, name: str) -> tuple[float, ...]:
     """Parse the three numbers of the option teacher_`name`, such as 0.485,0.456,0.406."""
     try:
         red, green, blue = (float(part) for part in text.split(","))

@@ -40,7 +40,7 @@ class LandmarksSettings(DistilSettings):
     validation_pictures: int = setting(400, "held-out faces per validation", on_resume="any")
 
 
-class Crops(Dataset[dict[str, Tensor]]):
+class LandmarkCrops(Dataset[dict[str, Tensor]]):
     """Sample i is a crop that depends only on the seed and i. About one in five shows no face."""
 
     def __init__(
@@ -156,8 +156,8 @@ class LandmarksTask(Task):
     def __init__(self, settings: LandmarksSettings, labels: Labels, size: int, scale: float) -> None:
         super().__init__()
         self.settings, self.labels = settings, labels
-        self.dataset = Crops(settings, labels, size, scale, training=True)
-        self.held_out = Crops(settings, labels, size, scale, training=False)
+        self.dataset = LandmarkCrops(settings, labels, size, scale, training=True)
+        self.held_out = LandmarkCrops(settings, labels, size, scale, training=False)
         self.weights = _point_weights()
 
     def losses(self, network: torch.nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -69,7 +69,7 @@ def load_initial(
             "--preset or --base"
         )
     _check_identity(generator, folder, encoders.identity)
-    generator = _with_these_fixers(generator, folder, encoders.fixer)
+    generator = _with_fixer(generator, folder, encoders.fixer)
     if isinstance(generator, LightGenerator):
         if settings.layers:
             generator = _with_layers(generator)
@@ -79,7 +79,7 @@ def load_initial(
         raise ReliableSwapError(
             f"--adapter works only with the light generator, but --initial holds a {type(generator).__name__}"
         )
-    _take_crops(generator, folder, sizes)
+    _set_crops(generator, folder, sizes)
     # The result has also seen the people of the earlier training.
     generator.register_to_config(
         held_out=min(held_out, generator.config["held_out"]), identity_encoder=encoders.identity.label
@@ -103,7 +103,7 @@ def _check_identity(generator: Generator, folder: Path, encoder: IdentityEncoder
         )
 
 
-def _with_these_fixers(generator: Generator, folder: Path, fixer: FixerNet | None) -> Generator:
+def _with_fixer(generator: Generator, folder: Path, fixer: FixerNet | None) -> Generator:
     """Return the generator for v_full = [v_id ; v_fix]; widen one that takes v_id alone."""
     length, known = generator.config["fixer_dim"], generator.config["fixer_checksum"]
     if fixer is None:
@@ -155,7 +155,7 @@ def widened(generator: Generator, fixer: FixerNet) -> Generator:
     return wide
 
 
-def _take_crops(generator: Generator, folder: Path, sizes: Sequence[int]) -> None:
+def _set_crops(generator: Generator, folder: Path, sizes: Sequence[int]) -> None:
     """Set the config to this run's crops, and warn if their template differs from the generator's."""
     if generator.size is not None:
         check_size(sizes, generator.size, str(folder))

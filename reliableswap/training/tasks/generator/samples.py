@@ -87,18 +87,18 @@ class GeneratorSamples(Dataset[dict[str, Tensor]]):
         dataset, number = self.triplets.locate(i)
         sample = dataset[number]
         rng = np.random.default_rng([self.seed, 3, i])
-        kind = (self.corruption or _NEVER).draw(rng)
+        kind = (self.corruption or _NO_CORRUPTION).draw(rng)
         size = sample["target"].shape[0]
         if kind:
             sample |= draw_corruption(kind, size, rng)
-        if rng.random() < self.painted and not sample["has_truth"] and not _GLASSES & sample.keys():
+        if rng.random() < self.painted and not sample["has_truth"] and not _COVERED & sample.keys():
             glasses = draw_glasses(sample["mesh"].numpy().astype(np.float64), (size, size), rng)
             sample["painted"] = torch.from_numpy(glasses.planes())
         return sample
 
 
-_NEVER = CorruptionRates().scaled(0)
-_GLASSES = {"worn", "carries", "front"}  # entries of a sample whose face is partly hidden already
+_NO_CORRUPTION = CorruptionRates().scaled(0)
+_COVERED = {"worn", "carries", "front"}  # entries of a sample whose face is partly hidden already
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ from reliableswap.errors import ReliableSwapError
 from reliableswap.training.core.settings import AdversarialSettings, RunSettings, Schedule, setting
 
 
-def numbers(text: str, name: str, count: int) -> tuple[int, ...]:
+def parse_counts(text: str, name: str, count: int) -> tuple[int, ...]:
     """Parse `count` comma-separated whole numbers above 0, the value of option `name`."""
     try:
         found = tuple(int(part) for part in text.split(","))
@@ -74,8 +74,8 @@ class TokeniserSettings(AdversarialSettings):
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         return {
-            "widths": numbers(self.widths, "widths", 3),
-            "decoder_widths": numbers(self.decoder_widths, "decoder_widths", 4),
+            "widths": parse_counts(self.widths, "widths", 3),
+            "decoder_widths": parse_counts(self.decoder_widths, "decoder_widths", 4),
         }
 
 

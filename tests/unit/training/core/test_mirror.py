@@ -103,12 +103,12 @@ def test_a_named_checkpoint_is_fetched_by_the_first_rank_of_a_machine(
     settings = toy_settings(tmp_path / "on", resume_from_checkpoint=f"{remote}/checkpoint-0000002")
     local = Path(mirror.mirrored(settings)[0].resume_from_checkpoint)
     monkeypatch.setenv("LOCAL_RANK", "1")
-    mirror.fetch_named(settings)
+    mirror.fetch_named_checkpoint(settings)
     assert not local.exists()
     monkeypatch.setenv("LOCAL_RANK", "0")
-    mirror.fetch_named(settings)
+    mirror.fetch_named_checkpoint(settings)
     assert (local / POSITION_FILE).is_file()
-    mirror.fetch_named(settings)  # it is here
+    mirror.fetch_named_checkpoint(settings)  # it is here
 
 
 def test_a_checkpoint_that_can_not_be_fetched_is_one_line(

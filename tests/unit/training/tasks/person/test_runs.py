@@ -254,7 +254,7 @@ def test_frames_that_are_too_many_to_be_held_give_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(person_settings(tmp_path / "held"))
-    monkeypatch.setattr(samples, "LIMIT", 100)
+    monkeypatch.setattr(samples, "MAX_BYTES", 100)
     run(person_settings(tmp_path / "read"))
     assert same_run(tmp_path / "held", tmp_path / "read")
 
