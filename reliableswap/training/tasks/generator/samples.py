@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from reliableswap.data.augment import Augmentation
-from reliableswap.data.complete import Batch, behind, complete, to_unit
+from reliableswap.data.complete import Batch, complete, to_unit, with_overlays
 from reliableswap.data.mix import Mix
 from reliableswap.errors import ReliableSwapError
 from reliableswap.imaging.painted_glasses import draw_glasses
@@ -109,7 +109,7 @@ def completed(batch: Batch) -> Batch:
         result["guidance"] = corrupted(result["guidance"], batch)
         result["plain"] = result["target"]
         if "painted" in batch:
-            target = to_unit(behind(((result["target"] + 1) * 127.5).round(), batch, "painted"))
+            target = to_unit(with_overlays(((result["target"] + 1) * 127.5).round(), batch, "painted"))
             rows, planes = batch["painted_rows"], batch["painted"].float()
             worn = torch.cat([target.index_select(0, rows), planes[:, 4:]], 1)
             result |= {"target": target, "glasses": result["glasses"].index_copy(0, rows, worn)}
