@@ -128,7 +128,7 @@ def wanted(converted: Path, triplets: Path, **values: Any) -> Any:
             "no identity_checksum .* convert the checkpoint again with --encoder",
         ),
         ({"base": "faceshifter"}, [256], "holds a SimSwapGenerator, but --base is faceshifter"),
-        ({"channels": 8}, [256], "leave --channels"),
+        ({"channels": 8}, [256], "leave out --channels"),
         (
             {"initial": "faceshifter", "base": "faceshifter"},
             [64],

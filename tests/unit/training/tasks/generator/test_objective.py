@@ -58,7 +58,7 @@ def test_further_encoders_take_part_in_the_identity_loss_alone(triplets: Path, e
         network = small_light(task)
         found[more] = task.losses(network, batch)
         assert sizes_of_gradients(found[more]["identity"], network) > 0
-        assert ("also asks" in task.facts().get("identity encoder", "")) == bool(more)
+        assert ("also uses" in task.facts().get("identity encoder", "")) == bool(more)
     identity = {more: float(one["identity"].detach()) for more, one in found.items()}
     assert identity[same] == pytest.approx(identity[""], abs=1e-6)
     assert abs(identity[other] - identity[""]) > 0.1

@@ -267,7 +267,7 @@ def test_frames_of_an_earlier_run_are_a_source(tmp_path: Path) -> None:
     assert network.trained == ["ann", "ben"]
     for more, said in (
         ({"people": f"ann={crops / 'alice'}", "size": 32}, "frames of 16 px"),
-        ({"people": f"ann={crops / 'alice'},ann={crops / 'bob'}"}, "only source"),
+        ({"people": f"ann={crops / 'alice'},ann={crops / 'bob'}"}, "other sources"),
     ):
         with pytest.raises(ReliableSwapError, match=said):
             run(person_settings(tmp_path / "other", **more))
