@@ -29,7 +29,8 @@ class ArrayFile:
         row = np.asarray(row)
         if row.dtype != self._kind or row.shape != self._rest:
             raise ReliableSwapError(
-                f"a row {row.shape} of {row.dtype} is no row {self._rest} of {self._kind}; make it so"
+                f"a row of shape {row.shape} and dtype {row.dtype} can't be appended; this file's rows have shape "
+                f"{self._rest} and dtype {self._kind}"
             )
         self._stream.write(row.tobytes())
         self._count += 1

@@ -41,7 +41,9 @@ class Mix:
     def __post_init__(self) -> None:
         weights = [getattr(self, kind) for kind in KINDS]
         if min(weights) < 0 or sum(weights) <= 0:
-            raise ReliableSwapError(f"the mix is {asdict(self)}; give weights of which one is above 0")
+            raise ReliableSwapError(
+                f"the mix is {asdict(self)}; give weights from 0 on, at least one of them above 0"
+            )
         if not 0 <= self.strangers <= 1:
             raise ReliableSwapError(f"strangers is {self.strangers}; choose a share from 0 to 1")
 
@@ -64,5 +66,5 @@ class Mix:
         none = sum(getattr(self, kind) for kind in NO_TRUTH)
         if not 0 < none < sum(getattr(self, kind) for kind in KINDS):
             raise ReliableSwapError(
-                f"alternating needs samples with and without a truth; the mix is {asdict(self)}"
+                f"alternating needs samples with and without a truth, but the mix is {asdict(self)}"
             )

@@ -20,7 +20,7 @@ from reliableswap.media import read_picture
 from .storage import as_path, is_remote, readable, remote_files
 
 PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
-_WAITS = (0.1, 0.5)  # seconds before a photo is read again
+_RETRY_WAITS = (0.1, 0.5)  # seconds before a photo is read again
 
 
 @dataclass(frozen=True)
@@ -94,16 +94,16 @@ def _in_folder(root: Path, flat: Collection[str]) -> Iterator[Found]:
         yield Found(name, _identity(folder, file, flat), size, changed)
     if missing:
         raise ReliableSwapError(
-            f"--flat names {', '.join(sorted(missing))}, but there are no photos in such a folder of {root}"
+            f"--flat names {', '.join(sorted(missing))}, but {root} has no such sub-folder with photos"
         )
     if empty:
-        raise _nothing(root)
+        raise _no_pictures_error(root)
 
 
 def _in_table(table: Path) -> Iterator[Found]:
     rows = _csv_rows(table) if table.suffix.lower() == ".csv" else _parquet_rows(table)
     if not rows:
-        raise _nothing(table)
+        raise _no_pictures_error(table)
     for name, identity in rows:
         try:
             about = (table.parent / name).stat()
@@ -112,7 +112,7 @@ def _in_table(table: Path) -> Iterator[Found]:
             yield Found(name, identity)
 
 
-def _nothing(root: Path) -> ReliableSwapError:
+def _no_pictures_error(root: Path) -> ReliableSwapError:
     return ReliableSwapError(f"no pictures in {root}; put one sub-folder of photos for each person there")
 
 
@@ -192,13 +192,13 @@ def read_reduced(photo: Photo, least_side: int | None) -> tuple[np.ndarray, int]
     A file whose content is not a picture raises PictureError at once. A file that can't be read just now (network
     drives, permissions, memory) is tried again, then raises OSError or MemoryError.
     """
-    for wait in (*_WAITS, None):
+    for wait in (*_RETRY_WAITS, None):
         try:
             content = _content(photo.path) if is_remote(photo.path) else photo.path
             picture = read_picture(content, least_side=least_side)
             return picture.pixels, picture.reduction
         except PictureError as error:
-            trouble = _trouble(error)
+            trouble = _system_error(error)
             if (
                 trouble is None or photo.bytes < 0
             ):  # a listed file that never existed is an error of the list, and waiting does not help
@@ -218,7 +218,7 @@ def _content(path: Path) -> bytes:
         raise PictureError(f"{path} can't be read: {error}") from OSError(errno.EIO, str(error))
 
 
-def _trouble(error: BaseException | None) -> OSError | MemoryError | None:
+def _system_error(error: BaseException | None) -> OSError | MemoryError | None:
     """The operating system's error behind a PictureError, if there is one."""
     while error is not None:
         # Decoders raise OSError without a number, or EINVAL where damaged data points outside the file.

@@ -46,7 +46,7 @@ class Seen:
         strip = cv2.imdecode(np.frombuffer(self.data, np.uint8), cv2.IMREAD_GRAYSCALE)
         if strip is None or strip.shape not in ((2 * SIDE, SIDE), (3 * SIDE, SIDE)):
             raise ReliableSwapError(
-                f"what covers a face, {len(self.data)} bytes, can't be decoded; make its shard again"
+                f"a stored face cover of {len(self.data)} bytes can't be decoded; make its shard again"
             )
         planes = np.zeros((3 * SIDE, SIDE), np.uint8)
         planes[: len(strip)] = cv2.flip(strip, 1) if self.mirrored else strip

@@ -59,7 +59,7 @@ def read_about(shard: Path) -> dict[str, Any]:
     metadata = pq.read_schema(readable(shard)).metadata or {}
     if _ABOUT not in metadata:
         raise ReliableSwapError(
-            f"{shard} is no shard of triplets; give the folder that `reliableswap triplets` wrote"
+            f"{shard} is not a shard of triplets; give the folder that `reliableswap triplets` wrote"
         )
     return dict(json.loads(metadata[_ABOUT]))
 

@@ -94,7 +94,7 @@ configs:
 # Cycle triplets
 
 Pairs of real photos of two people, C_a and C_b, with two synthetic pictures each: C_ab has the attributes of a and
-the identity of b, C_ba the other way round. Training takes C_ab as target and C_ba as source; the real photo C_a is
+the identity of b, C_ba the reverse. Training takes C_ab as target and C_ba as source; the real photo C_a is
 the ground truth. So a row gives two cycle triplets.
 
 **C_ab, C_ba and source surrogates are made by software and show nobody as they were. Do not publish them as
@@ -123,17 +123,17 @@ given up after {settings["pairing"]["tries"]} partners.
 ## Columns
 
 - `c_a`, `c_b`, `c_ab`, `c_ba`: the pictures. `other_a`, `other_b`: another real photo of the same person, or null.
-- `source_a`, `source_b`: another picture of the same person, made of the photo itself, or null. `source_to_*`: the
+- `source_a`, `source_b`: another picture of the same person, made from the photo itself, or null. `source_to_*`: the
   cosine of its identity with the photo's. `settings_source_*`: what was changed.
 - `mesh_a`, ... `mesh_source_b`: 468 points x, y, z of the picture of that name, in 1/32 pixels.
 - `v_id_*`: identity vectors; `ab_to_b` and its like: cosines of identities. Null without an encoder.
 - `identity_*`, `photo_*`: the person's name and the photo's path.
 - `shown_*`: the share of the face that the source's photo shows. `quality_*`: 0 to 1.
 - `surrogate_*`: what made each synthetic picture, the blend or a generator. `settings_*`: with which settings.
-- `attempt`: how many partners were dropped before.
+- `attempt`: how many partners had been dropped before.
 
-`cache/` and `plan/`, where they are still here, hold the photos' found faces and serve to make more; they need not be
-published.
+`cache/` and `plan/`, where they are still here, hold the faces found in the photos, for making more triplets; they need
+not be published.
 
 ## Settings
 
@@ -168,7 +168,7 @@ def _makers_text(about: Sequence[Mapping[str, Any]]) -> str:
     if kept + failed:
         text += f"\n\nSource surrogates: {kept} kept, {failed} given up."
         if likeness:
-            text += f" Their mean cosine with the photo that they were made of is {likeness / kept:.3f}."
+            text += f" Their mean cosine with the photo that they were made from is {likeness / kept:.3f}."
     return text
 
 

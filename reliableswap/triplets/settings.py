@@ -21,17 +21,17 @@ def setting(default: Any, help: str) -> Any:
 class QualitySettings:
     """Which photos are good enough to be ground truth."""
 
-    max_enlargement: float = setting(1.5, "crop pixels per photo pixel; with more the face is too small")
+    max_enlargement: float = setting(1.5, "crop pixels per photo pixel; above this the face is too small")
     min_sharpness: float = setting(
         0.21,
-        "finest detail divided by coarser detail; FFHQ thumbnails have 0.3 to 0.5",
+        "smallest ratio of the finest detail to coarser detail; FFHQ thumbnails have 0.3 to 0.5",
     )
-    min_score: float = setting(0.6, "the detector's score")
-    max_yaw: float = setting(45.0, "degrees the head may be turned")
-    max_pitch: float = setting(30.0, "degrees the head may be raised or bowed")
-    max_clipped: float = setting(0.15, "share of the face that may be burnt out or pitch black")
+    min_score: float = setting(0.6, "smallest score of the detector")
+    max_yaw: float = setting(45.0, "largest yaw of the head, in degrees")
+    max_pitch: float = setting(30.0, "largest pitch of the head, in degrees, up or down")
+    max_clipped: float = setting(0.15, "largest share of the face that is blown out or fully black")
     # Of 300 sources of LFW, 92 % of those covered less than this made good surrogates, 69 % of the others.
-    max_covered: float = setting(0.1, "share of the face behind hair, dark glasses or hands")
+    max_covered: float = setting(0.1, "largest share of the face behind hair, dark glasses or hands")
     duplicate_bits: int = setting(
         12, "duplicates are photos whose 256-bit hashes differ in at most this many bits"
     )
@@ -44,11 +44,9 @@ class PairSettings:
     max_turn: float = setting(15.0, "largest angle between the two heads' directions, in degrees")
     max_light: float = setting(12.0, "largest difference of the light's slope across the face, in units of L")
     candidates: int = setting(
-        48, "photos considered for each pair; the best of them if none is within the limits"
+        48, "photos considered for each pair; if none is within the limits, the best one is taken"
     )
-    tries: int = setting(
-        4, "partners that a photo is given, one after the other, until a pair passes the filter"
-    )
+    tries: int = setting(4, "partners tried for a photo, one after the other, until a pair passes the filter")
 
 
 @dataclass(frozen=True)
@@ -91,7 +89,7 @@ class SurrogateSettings:
 
     target_surrogate_share: float = setting(
         0.5,
-        "share of the pairs whose C_ab and C_ba are made by the generator of --target-surrogate, if it is one",
+        "share of the pairs whose C_ab and C_ba are made by the generator of --target-surrogate, if it names one",
     )
     source_surrogate: bool = setting(
         False, "also make another picture of each photo's person from the photo itself, as a source"
@@ -99,10 +97,8 @@ class SurrogateSettings:
     singles: bool = setting(
         False, "make source surrogates, and pair photos as if nobody had two: for sets of single photos"
     )
-    source_tries: int = setting(3, "times a source surrogate is drawn until it passes the filter")
-    girth_share: float = setting(
-        0.5, "share of C_ab and C_ba whose jaw is made thinner or chubbier by --girth"
-    )
+    source_tries: int = setting(3, "attempts to make a source surrogate that passes the filter")
+    girth_share: float = setting(0.5, "share of C_ab and C_ba whose jaw is narrowed or widened by --girth")
 
     def __post_init__(self) -> None:
         for name in ("target_surrogate_share", "girth_share"):
@@ -110,7 +106,7 @@ class SurrogateSettings:
             if not 0 <= value <= 1:
                 raise ReliableSwapError(f"{name} is {value}; choose a value from 0 to 1")
         if self.source_tries < 1:
-            raise ReliableSwapError(f"source_tries is {self.source_tries}; give at least 1")
+            raise ReliableSwapError(f"source_tries is {self.source_tries}; give 1 or more")
 
     @property
     def makes_sources(self) -> bool:
@@ -128,7 +124,7 @@ class FilterSettings:
     )
     min_shown: float = setting(0.6, "smallest share of the face that the source's photo shows")
     min_sharpness_kept: float = setting(0.7, "smallest sharpness, as a share of the real photo's")
-    max_folded: float = setting(0.03, "largest share of the mesh's triangles that reshaping may turn over")
+    max_folded: float = setting(0.03, "largest share of the mesh's triangles that reshaping may flip")
     min_same: float = setting(0.3, "smallest cosine of two photos of one person")
     min_source_kept: float = setting(0.5, "smallest cosine of a source surrogate's identity with its photo's")
 
@@ -139,13 +135,13 @@ class TripletSettings:
 
     size: int = setting(128, "side of the aligned crop in pixels, a multiple of 32")
     pairs: int = setting(1000, "pairs to make; each gives two cycle triplets")
-    seed: int = setting(0, "the shards follow from this number and the photos alone")
+    seed: int = setting(0, "random seed; the shards depend only on it, the settings and the photos")
     split: Split = setting(Split(), "shares of the people in train, validation and test")
-    shard_pairs: int = setting(256, "pairs a shard")
+    shard_pairs: int = setting(256, "pairs per shard")
     format: str = setting("jpeg", "how pictures are stored: jpeg (quality 95, full colour) or png")
     covers: bool = setting(
         True,
-        "store what covers each face, which a training needs of its sources, and which takes longest to find",
+        "store what covers each face: training needs it for its sources, and computing it takes longest",
     )
     quality: QualitySettings = field(default_factory=QualitySettings)
     pairing: PairSettings = field(default_factory=PairSettings)
@@ -156,12 +152,14 @@ class TripletSettings:
 
     def __post_init__(self) -> None:
         if self.size < 64 or self.size % 32:
-            raise ReliableSwapError(f"size is {self.size}; choose a multiple of 32 from 64 on")
+            raise ReliableSwapError(f"size is {self.size}; choose a multiple of 32, 64 or more")
         for name in ("pairs", "shard_pairs"):
             if getattr(self, name) < 1:
-                raise ReliableSwapError(f"{name} is {getattr(self, name)}; give at least 1")
+                raise ReliableSwapError(f"{name} is {getattr(self, name)}; give 1 or more")
         if self.pairing.tries < 1 or self.pairing.candidates < 1:
-            raise ReliableSwapError("tries and candidates must be at least 1")
+            raise ReliableSwapError(
+                f"tries is {self.pairing.tries} and candidates is {self.pairing.candidates}; give 1 or more for both"
+            )
         if self.format not in EXTENSIONS:
             raise ReliableSwapError(f"format is {self.format!r}; choose one of {', '.join(EXTENSIONS)}")
 

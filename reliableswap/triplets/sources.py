@@ -52,12 +52,12 @@ class Sources:
             made = another_picture(face, other, settings.size, settings.sources, rng)
             if made.folded > settings.filter.max_folded:
                 continue
-            alike = self._alike(made, photo)
+            alike = self._similarity(made, photo)
             if alike is None or alike >= settings.filter.min_source_kept:
                 return Source(made, alike)
         return None
 
-    def _alike(self, made: SourceSurrogate, photo: int) -> float | None:
+    def _similarity(self, made: SourceSurrogate, photo: int) -> float | None:
         if self.encoder is None or self.plan.vectors is None:
             return None
         return float(self.encoder([made.face.crop])[0] @ self.plan.vectors[photo])

@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 
 from .attributes import ATTRIBUTES, Attributes
-from .phrases import AGES, ASKED, DESCRIBE, MORE_WORDS, NOUNS, PERSONS, PHRASES, WHETHER
+from .phrases import AGES, DESCRIBE, MORE_WORDS, NOUNS, PERSONS, PHRASES, QUESTIONS, YES_NO_QUESTIONS
 
 Rng = np.random.Generator
 # Values that a caption seldom mentions.
@@ -20,7 +20,7 @@ _WORD = re.compile(r"[a-z]+|'s|[?,]")
 
 
 @dataclass(frozen=True)
-class Asked:
+class QuestionAnswer:
     """A question with its answer, and the attribute that it is about; "" for a whole description."""
 
     attribute: str
@@ -52,7 +52,7 @@ def caption(attributes: Attributes, rng: Rng, share: float = 1.0) -> str:
     return " , ".join([f"{'an' if noun[0] in 'aeo' else 'a'} {noun}", *parts])
 
 
-def questions(attributes: Attributes, rng: Rng) -> list[Asked]:
+def questions(attributes: Attributes, rng: Rng) -> list[QuestionAnswer]:
     """Draw a question about every attribute whose value is known. About two thirds are yes-or-no questions."""
     found = []
     for name, value in attributes.items():
@@ -61,13 +61,13 @@ def questions(attributes: Attributes, rng: Rng) -> list[Asked]:
         gender = attributes.get("gender") if name != "gender" and rng.random() < 0.5 else None
         persons = PERSONS[gender]
         words = persons[int(rng.integers(len(persons)))]
-        whether = WHETHER.get(name, ())
-        if whether and (name not in ASKED or rng.random() < 0.67):
+        whether = YES_NO_QUESTIONS.get(name, ())
+        if whether and (name not in QUESTIONS or rng.random() < 0.67):
             form, answer = _whether(whether, value, rng)
         else:
-            forms, answers = ASKED[name]
+            forms, answers = QUESTIONS[name]
             form, answer = str(rng.choice(forms)), answers[value]
-        found.append(Asked(name, form.format(**words), answer))
+        found.append(QuestionAnswer(name, form.format(**words), answer))
     return found
 
 
@@ -82,7 +82,9 @@ def _whether(
     return str(rng.choice(forms)), "yes" if value in values else "no"
 
 
-def wording(attributes: Attributes, seed: int, captions: int, rounds: int) -> tuple[list[str], list[Asked]]:
+def wording(
+    attributes: Attributes, seed: int, captions: int, rounds: int
+) -> tuple[list[str], list[QuestionAnswer]]:
     """Captions of a face, and `rounds` of questions about each attribute: the same for the same attributes and seed.
 
     The first half of the captions states everything that is known.
@@ -102,9 +104,9 @@ def describe_question(rng: Rng) -> str:
 def fixed_questions() -> dict[str, tuple[str, dict[str, str]]]:
     """One question for each attribute, with its answer to each value, for evaluation."""
     words = PERSONS[None][0]
-    found = {name: (forms[0].format(**words), answers) for name, (forms, answers) in ASKED.items()}
+    found = {name: (forms[0].format(**words), answers) for name, (forms, answers) in QUESTIONS.items()}
     for name in ("makeup", "headwear"):
-        values, forms = WHETHER[name][0]
+        values, forms = YES_NO_QUESTIONS[name][0]
         found[name] = (forms[0].format(**words), {"none": "no", values[0]: "yes"})
     return found
 
@@ -159,10 +161,10 @@ def _texts() -> Iterator[str]:
     for persons in PERSONS.values():
         for words in persons:
             yield from words.values()
-    for forms, answers in ASKED.values():
+    for forms, answers in QUESTIONS.values():
         yield from (form.format(they="", their="") for form in forms)
         yield from answers.values()
-    for kinds in WHETHER.values():
+    for kinds in YES_NO_QUESTIONS.values():
         for _, forms in kinds:
             yield from (form.format(they="", their="") for form in forms)
     yield "bearded , ? bald haired"

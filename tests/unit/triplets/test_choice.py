@@ -12,7 +12,7 @@ from reliableswap.triplets.settings import TripletSettings
 def test_a_thousand_pairs_of_a_dozen_photos_give_a_warning() -> None:
     text = overused({"train": 12, "validation": 0, "test": 40}, {"train": 1000, "test": 20})
     assert text is not None
-    assert "1,000 pairs of 12 photos in train, each about 166 times" in text
+    assert "1,000 pairs of 12 photos in train, each used about 166 times" in text
     assert "test" not in text
     assert "--pairs 320" in text  # 300 of train, 20 of test
 
