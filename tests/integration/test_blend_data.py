@@ -142,7 +142,7 @@ def test_help_prints_the_defaults_that_run(capsys: pytest.CaptureFixture[str]) -
     [
         (("--attributes", "none.json"), "pass --attributes"),
         (("--flat_folders", ""), "pass --flat_folders"),
-        (("--flat_folders", "x"), "names x, but there are no photos"),
+        (("--flat_folders", "x"), "names x, but no folder of that name"),
     ],
 )
 def test_what_is_missing_is_one_line(
