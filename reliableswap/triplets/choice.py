@@ -16,7 +16,7 @@ from .quality import faults, quality
 from .settings import TripletSettings
 
 _CHUNK = 65_536  # photos at a time
-_OFTEN = 50  # pairs per photo; more add little
+_MAX_PAIRS_PER_PHOTO = 50  # more add little
 USED, DUPLICATE = "", "duplicate"
 
 
@@ -71,26 +71,26 @@ def _number(names: list[str], name: str) -> int:
     return names.index(name)
 
 
-def parts(split: Split, people: Sequence[str]) -> np.ndarray:
+def split_indices(split: Split, people: Sequence[str]) -> np.ndarray:
     """(P,) uint8, the index of each person's split in NAMES."""
     return np.fromiter((NAMES.index(split.of(person)) for person in people), np.uint8, len(people))
 
 
-def overused(photos: Mapping[str, int], slots: Mapping[str, int]) -> str | None:
+def reuse_warning(photos: Mapping[str, int], slots: Mapping[str, int]) -> str | None:
     """Explain which splits would repeat the same few photos too often; None if none does.
 
     photos and slots: the number of photos and pairs by split.
     """
     often = {}
     for name, pairs in slots.items():
-        if 2 * pairs > _OFTEN * photos[name]:
+        if 2 * pairs > _MAX_PAIRS_PER_PHOTO * photos[name]:
             times = 2 * pairs // photos[name]
-            often[name] = f"{pairs:,} pairs of {photos[name]} photos in {name}, each about {times} times"
+            often[name] = f"{pairs:,} pairs of {photos[name]} photos in {name}, each used about {times} times"
     if not often:
         return None
-    enough = sum(min(pairs, _OFTEN * photos[name] // 2) for name, pairs in slots.items())
+    enough = sum(min(pairs, _MAX_PAIRS_PER_PHOTO * photos[name] // 2) for name, pairs in slots.items())
     return (
-        f"few photos for so many pairs: {'; '.join(often.values())}; a network learns these faces by heart, so add "
+        f"few photos for so many pairs: {'; '.join(often.values())}; a network would memorise these faces, so add "
         f"photos or make fewer pairs (--pairs {enough})"
     )
 

@@ -34,8 +34,8 @@ def begin_run(
     changed = ", ".join(sorted(_differences(json.loads(path.read_text()), this)))
     if changed:
         raise ReliableSwapError(
-            f"{output} was begun with other {changed}; give another output folder (--cache {output / 'cache'} keeps "
-            "the work on the photos), or start again as before"
+            f"{output} was started with different {changed}; give another output folder (--cache {output / 'cache'} "
+            "reuses the analysed photos), or repeat the first run's settings and photos"
         )
 
 

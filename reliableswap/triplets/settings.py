@@ -21,17 +21,17 @@ def setting(default: Any, help: str) -> Any:
 class QualitySettings:
     """Which photos are good enough to be ground truth."""
 
-    max_enlargement: float = setting(1.5, "crop pixels per photo pixel; with more the face is too small")
+    max_enlargement: float = setting(1.5, "crop pixels per photo pixel; above this, the face is too small")
     min_sharpness: float = setting(
         0.21,
         "finest detail divided by coarser detail; FFHQ thumbnails have 0.3 to 0.5",
     )
-    min_score: float = setting(0.6, "the detector's score")
-    max_yaw: float = setting(45.0, "degrees the head may be turned")
-    max_pitch: float = setting(30.0, "degrees the head may be raised or bowed")
-    max_clipped: float = setting(0.15, "share of the face that may be burnt out or pitch black")
+    min_score: float = setting(0.6, "smallest score of the detector")
+    max_yaw: float = setting(45.0, "largest angle in degrees by which the head is turned")
+    max_pitch: float = setting(30.0, "largest angle in degrees by which the head is raised or bowed")
+    max_clipped: float = setting(0.15, "largest share of the face that is burnt out or pitch black")
     # Of 300 sources of LFW, 92 % of those covered less than this made good surrogates, 69 % of the others.
-    max_covered: float = setting(0.1, "share of the face behind hair, dark glasses or hands")
+    max_covered: float = setting(0.1, "largest share of the face behind hair, dark glasses or hands")
     duplicate_bits: int = setting(
         12, "duplicates are photos whose 256-bit hashes differ in at most this many bits"
     )
@@ -46,9 +46,7 @@ class PairSettings:
     candidates: int = setting(
         48, "photos considered for each pair; the best of them if none is within the limits"
     )
-    tries: int = setting(
-        4, "partners that a photo is given, one after the other, until a pair passes the filter"
-    )
+    tries: int = setting(4, "partners to try for a photo until a pair passes the filter")
 
 
 @dataclass(frozen=True)
@@ -91,15 +89,13 @@ class SurrogateSettings:
 
     target_surrogate_share: float = setting(
         0.5,
-        "share of the pairs whose C_ab and C_ba are made by the generator of --target-surrogate, if it is one",
+        "share of the pairs whose C_ab and C_ba are made by the generator of --target-surrogate, if one is given",
     )
     source_surrogate: bool = setting(
         False, "also make another picture of each photo's person from the photo itself, as a source"
     )
-    singles: bool = setting(
-        False, "make source surrogates, and pair photos as if nobody had two: for sets of single photos"
-    )
-    source_tries: int = setting(3, "times a source surrogate is drawn until it passes the filter")
+    singles: bool = setting(False, "make source surrogates, and treat each photo as its person's only one")
+    source_tries: int = setting(3, "attempts at a source surrogate before giving up")
     girth_share: float = setting(
         0.5, "share of C_ab and C_ba whose jaw is made thinner or chubbier by --girth"
     )
@@ -139,13 +135,13 @@ class TripletSettings:
 
     size: int = setting(128, "side of the aligned crop in pixels, a multiple of 32")
     pairs: int = setting(1000, "pairs to make; each gives two cycle triplets")
-    seed: int = setting(0, "the shards follow from this number and the photos alone")
+    seed: int = setting(0, "random seed; the same seed and photos give the same shards")
     split: Split = setting(Split(), "shares of the people in train, validation and test")
-    shard_pairs: int = setting(256, "pairs a shard")
+    shard_pairs: int = setting(256, "pairs per shard")
     format: str = setting("jpeg", "how pictures are stored: jpeg (quality 95, full colour) or png")
     covers: bool = setting(
         True,
-        "store what covers each face, which a training needs of its sources, and which takes longest to find",
+        "store what covers each face; training needs it for sources, and it is the slowest part to compute",
     )
     quality: QualitySettings = field(default_factory=QualitySettings)
     pairing: PairSettings = field(default_factory=PairSettings)
@@ -156,12 +152,14 @@ class TripletSettings:
 
     def __post_init__(self) -> None:
         if self.size < 64 or self.size % 32:
-            raise ReliableSwapError(f"size is {self.size}; choose a multiple of 32 from 64 on")
+            raise ReliableSwapError(f"size is {self.size}; choose a multiple of 32, at least 64")
         for name in ("pairs", "shard_pairs"):
             if getattr(self, name) < 1:
                 raise ReliableSwapError(f"{name} is {getattr(self, name)}; give at least 1")
         if self.pairing.tries < 1 or self.pairing.candidates < 1:
-            raise ReliableSwapError("tries and candidates must be at least 1")
+            raise ReliableSwapError(
+                f"tries is {self.pairing.tries} and candidates is {self.pairing.candidates}; give at least 1 of each"
+            )
         if self.format not in EXTENSIONS:
             raise ReliableSwapError(f"format is {self.format!r}; choose one of {', '.join(EXTENSIONS)}")
 

@@ -78,7 +78,7 @@ def test_a_run_goes_on_with_its_own_generator_only(
     by_generator: Path, people: tuple[Path, partial[Known]], made: Path
 ) -> None:
     args = {"analyser": people[1], "cache": made / "cache", "progress": False}
-    with pytest.raises(ReliableSwapError, match="begun with other generator"):
+    with pytest.raises(ReliableSwapError, match="started with different generator"):
         make_triplets(people[0], by_generator, FEW, **args)
     with pytest.raises(WeightsError, match="holds a MeshNet, not a generator"):
         GeneratorChoice(bundled("landmarks")).load()

@@ -149,12 +149,12 @@ def test_finished_photos_are_not_looked_at_again(people: tuple[Path, partial[Kno
 
     # One more photo: only that one is new. But the run that is under way must not change under its own feet.
     shutil.copy(photos / "P003" / "studio_portrait.png", photos / "P003" / "twin.png")
-    with pytest.raises(ReliableSwapError, match="begun with other photos; give another output folder"):
+    with pytest.raises(ReliableSwapError, match="started with different photos; give another output folder"):
         make_triplets(photos, tmp_path / "one", SETTINGS, **args)
     report = make_triplets(photos, tmp_path / "two", SETTINGS, **args)
     assert len(seen.read_text().splitlines()) == before + 1
     assert report.photos == {"no face": 1, "unreadable": 1, "duplicate": 1}
-    with pytest.raises(ReliableSwapError, match="begun with other seed"):
+    with pytest.raises(ReliableSwapError, match="started with different seed"):
         make_triplets(photos, tmp_path / "two", dataclasses.replace(SETTINGS, seed=1), **args)
 
 

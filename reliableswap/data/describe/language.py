@@ -20,7 +20,7 @@ _WORD = re.compile(r"[a-z]+|'s|[?,]")
 
 
 @dataclass(frozen=True)
-class Asked:
+class QuestionAnswer:
     """A question with its answer, and the attribute that it is about; "" for a whole description."""
 
     attribute: str
@@ -52,7 +52,7 @@ def caption(attributes: Attributes, rng: Rng, share: float = 1.0) -> str:
     return " , ".join([f"{'an' if noun[0] in 'aeo' else 'a'} {noun}", *parts])
 
 
-def questions(attributes: Attributes, rng: Rng) -> list[Asked]:
+def questions(attributes: Attributes, rng: Rng) -> list[QuestionAnswer]:
     """Draw a question about every attribute whose value is known. About two thirds are yes-or-no questions."""
     found = []
     for name, value in attributes.items():
@@ -67,7 +67,7 @@ def questions(attributes: Attributes, rng: Rng) -> list[Asked]:
         else:
             forms, answers = ASKED[name]
             form, answer = str(rng.choice(forms)), answers[value]
-        found.append(Asked(name, form.format(**words), answer))
+        found.append(QuestionAnswer(name, form.format(**words), answer))
     return found
 
 
@@ -82,7 +82,9 @@ def _whether(
     return str(rng.choice(forms)), "yes" if value in values else "no"
 
 
-def wording(attributes: Attributes, seed: int, captions: int, rounds: int) -> tuple[list[str], list[Asked]]:
+def wording(
+    attributes: Attributes, seed: int, captions: int, rounds: int
+) -> tuple[list[str], list[QuestionAnswer]]:
     """Captions of a face, and `rounds` of questions about each attribute: the same for the same attributes and seed.
 
     The first half of the captions states everything that is known.

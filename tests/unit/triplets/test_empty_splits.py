@@ -52,7 +52,7 @@ def test_parts_that_got_no_pairs_or_kept_none_are_told_apart() -> None:
     assert text is not None
     assert "validation: its share of the pairs is less than one" in text
     assert "test: the filter dropped all of its pairs" in text
-    assert "a larger --pairs and looser limits" in text
+    assert "a larger --pairs and looser filter limits" in text
 
 
 def test_two_people_can_not_be_split() -> None:

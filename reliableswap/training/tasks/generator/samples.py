@@ -98,7 +98,7 @@ class GeneratorSamples(Dataset[dict[str, Tensor]]):
 
 
 _NEVER = CorruptionRates().scaled(0)
-_GLASSES = {"worn", "carries", "front"}  # entries of a sample whose face is partly hidden already
+_GLASSES = {"worn", "keep_source_glasses", "front"}  # entries of a sample whose face is partly hidden already
 
 
 @torch.no_grad()
