@@ -33,7 +33,7 @@ from reliableswap.runtime.arrays import runnable
 from reliableswap.runtime.torch_arrays import Running
 from reliableswap.training.tasks.faces.detector import DetectorSettings, Mosaics, Tally, box_overlaps
 from reliableswap.training.tasks.faces.labels import label_photos
-from reliableswap.training.tasks.faces.landmarks import Crops, LandmarksSettings
+from reliableswap.training.tasks.faces.landmarks import LandmarkCrops, LandmarksSettings
 from reliableswap.training.tasks.faces.mosaic import mosaic
 from reliableswap.training.tasks.faces.profile import rotated_to_yaw
 from reliableswap.training.tasks.faces.teachers import Teachers
@@ -132,7 +132,7 @@ def rolled_face_found(detector: FaceDetector, photo: Any, roll: float, side: int
     return any(distance < size * 0.35 for distance in distances)
 
 
-def meshes(detector: FaceDetector, landmarks: MeshNet, held_out: Crops, photos: int) -> None:
+def meshes(detector: FaceDetector, landmarks: MeshNet, held_out: LandmarkCrops, photos: int) -> None:
     """Print the mesh's errors against the teacher's, and its jitter under noise."""
     rng = np.random.default_rng(3)
     order = rng.permutation(len(held_out.indices))[:photos].tolist()
@@ -184,7 +184,7 @@ def distance_of(found: np.ndarray, mesh: np.ndarray) -> float:
 
 
 def jitter_of(
-    landmarks: MeshNet, image: np.ndarray, mesh: np.ndarray, held_out: Crops, rng: np.random.Generator
+    landmarks: MeshNet, image: np.ndarray, mesh: np.ndarray, held_out: LandmarkCrops, rng: np.random.Generator
 ) -> float:
     """How far the points of one face move under noise of 4 grey levels, in eye distances."""
     matrix = upright(five_points(mesh), held_out.size, held_out.scale)
@@ -249,7 +249,7 @@ def main() -> None:
     )
     detection(detector, landmarks, held_out, teachers, arguments.pictures, 512)
     recall_at_any_roll(detector, held_out, max(1, arguments.pictures // 10))
-    crops = Crops(
+    crops = LandmarkCrops(
         LandmarksSettings(**shared), labels, landmarks.config["size"], landmarks.config["crop_scale"], False
     )
     meshes(detector, landmarks, crops, arguments.photos)

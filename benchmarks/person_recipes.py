@@ -21,7 +21,7 @@ import torch
 from reliableswap.models import CombAutoencoder
 from reliableswap.training.tasks.person.frames import Frames
 from reliableswap.training.tasks.person.losses import l1_loss, masked_ssim, psnr, ssim_loss
-from reliableswap.training.tasks.person.warp import draw_jitter, places, read_at, to_pictures
+from reliableswap.training.tasks.person.warp import draw_jitter, resample, sampling_grid, to_pictures
 
 RECIPES: dict[str, tuple[dict[str, int | str], float]] = {
     "light": ({"blocks": "light", "base_channels": 1, "max_channels": 160, "latent": 256}, 1e-3),
@@ -50,8 +50,8 @@ class Recipe:
         one = self.people[self.steps % len(self.people)]
         rows = self.rng.choice(one.rows, _BATCH)
         pictures, masks = frames_at(one, rows)
-        where = places(draw_jitter(len(rows), 1.0), self.side)
-        truth, mask = read_at(pictures, where), read_at(masks, where)
+        where = sampling_grid(draw_jitter(len(rows), 1.0), self.side)
+        truth, mask = resample(pictures, where), resample(masks, where)
         with torch.autocast("cpu", torch.bfloat16):
             made = self.network(truth.contiguous(memory_format=torch.channels_last), one.person)
         loss = (l1_loss(made.float(), truth, mask) + ssim_loss(made, truth, mask)).mean()

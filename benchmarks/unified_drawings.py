@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from reliableswap.convert.perceptual import pretrained_perceptual_features
-from reliableswap.data.describe.attributes import ATTRIBUTES, of_measures
+from reliableswap.data.describe.attributes import ATTRIBUTES, attributes_from_measures
 from reliableswap.data.describe.language import caption, stated
 from reliableswap.data.describe.measures import measured
 from reliableswap.data.describe.rows import DescribedFaces
@@ -90,7 +90,7 @@ def agreement(
         faces.append(bool(found))
         if not found:
             continue
-        seen = of_measures(measured(picture, found[0]))
+        seen = attributes_from_measures(measured(picture, found[0]))
         for name, value in truth.items():
             if name in seen:
                 right[name].append(seen[name] == value)

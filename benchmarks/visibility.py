@@ -19,8 +19,7 @@ import numpy as np
 
 from reliableswap.bundled import bundled
 from reliableswap.faces.glasses import bundled_glasses
-from reliableswap.faces.parts import Parts as FaceParts
-from reliableswap.faces.parts import find_parts
+from reliableswap.faces.parts import Parts, find_parts
 from reliableswap.faces.visibility import find_covers
 from reliableswap.geometry import regions
 from reliableswap.imaging.degrade import degrade
@@ -32,7 +31,7 @@ from reliableswap.runtime.torch import inference_copy
 from reliableswap.runtime.torch_arrays import Running
 from reliableswap.training.tasks.faces.part_labels import BIT
 from reliableswap.training.tasks.faces.part_records import PartsRecords, labelled_parts
-from reliableswap.training.tasks.faces.visibility import COVERING, Parts
+from reliableswap.training.tasks.faces.visibility import COVERING, LabelledCrop
 
 FOREIGN = sum(BIT[name] for name in (*COVERING, "background"))
 ROWS = ("rules", "network", "rules, strict", "network, strict")
@@ -60,12 +59,12 @@ class Counts:
         return 100 * self.both[name] / max(self.true[name], 1)
 
 
-def views(records: PartsRecords, occluders: Occluders, count: int) -> Iterator[tuple[str, Parts]]:
+def views(records: PartsRecords, occluders: Occluders, count: int) -> Iterator[tuple[str, LabelledCrop]]:
     """Yield every held-out photo as it is, with glasses, and with something pasted in front, slightly degraded."""
     for row in records.rows(training=False, labelled=True)[:count]:
         entry = records.entries[row]
         rng = np.random.default_rng([0, row])
-        plain = Parts(np.array(entry["crop"]), np.array(entry["sets"]), np.array(entry["mesh"]))
+        plain = LabelledCrop(np.array(entry["crop"]), np.array(entry["sets"]), np.array(entry["mesh"]))
         shown = [("photo", plain)]
         if records.glasses[row] < -1:
             picture, worn = paint_glasses(plain.crop, plain.mesh, rng)
@@ -76,7 +75,7 @@ def views(records: PartsRecords, occluders: Occluders, count: int) -> Iterator[t
         )
         shown.append(("pasted hair" if thing.hair else "pasted thing", over))
         for name, parts in shown:
-            yield name, Parts(degrade(parts.crop, rng, strength=0.4), parts.sets, parts.mesh)
+            yield name, LabelledCrop(degrade(parts.crop, rng, strength=0.4), parts.sets, parts.mesh)
 
 
 def measure(
@@ -110,7 +109,7 @@ def measure(
     return tables
 
 
-def _on(parts: FaceParts, shape: tuple[int, int]) -> np.ndarray:
+def _on(parts: Parts, shape: tuple[int, int]) -> np.ndarray:
     """(H,W) the likeliest class of every pixel of the picture; -1 beyond the crop."""
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     odds = [cv2.warpAffine(plane, parts.matrix, shape[::-1], flags=flags) for plane in parts.odds]

@@ -13,9 +13,9 @@ from reliableswap.geometry.topology import topology
 
 from .aligned import AlignedFace
 
-_SAME = np.eye(3)
+_IDENTITY = np.eye(3)
 _GREY = np.tile([0.299, 0.587, 0.114], (3, 1))
-_CROSS = np.cross(_SAME, np.full(3, -1 / np.sqrt(3)))  # the product with the grey axis
+_CROSS = np.cross(_IDENTITY, np.full(3, -1 / np.sqrt(3)))  # the product with the grey axis
 _CROSS_TWICE = _CROSS @ _CROSS
 
 
@@ -75,8 +75,8 @@ class Jitter:
         """(3,3) brightness and contrast scale all; saturation scales the difference from grey, and hue rotates it."""
         # Rodrigues' rotation about the grey axis.
         angle = np.radians(self.hue)
-        turn = _SAME + np.sin(angle) * _CROSS + (1 - np.cos(angle)) * _CROSS_TWICE
-        colour = _GREY + self.saturation * (_SAME - _GREY)
+        turn = _IDENTITY + np.sin(angle) * _CROSS + (1 - np.cos(angle)) * _CROSS_TWICE
+        colour = _GREY + self.saturation * (_IDENTITY - _GREY)
         return np.asarray(self.brightness * self.contrast * colour @ turn)
 
 

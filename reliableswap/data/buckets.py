@@ -17,8 +17,8 @@ import numpy as np
 from .photo_list import PhotoList
 from .photos import Photo
 
-FEWEST = 256  # buckets
-_PHOTOS = 256  # per bucket on average, at most
+MIN_BUCKETS = 256
+_PHOTOS_PER_BUCKET = 256  # on average, at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +46,8 @@ class Bucket:
 
 def spread(photos: Sequence[Photo], recipe: str) -> list[Bucket]:
     """Spread photos over buckets, and return those that hold any."""
-    count = FEWEST
-    while count * _PHOTOS < len(photos):
+    count = MIN_BUCKETS
+    while count * _PHOTOS_PER_BUCKET < len(photos):
         count *= 2
     names = photos.names() if isinstance(photos, PhotoList) else (photo.name for photo in photos)
     numbers = np.fromiter((zlib.crc32(name.encode()) for name in names), np.uint32, len(photos)) % count
@@ -65,10 +65,10 @@ def known_tables(bucket: Bucket) -> Iterator[str]:
     """Yield glob patterns for the tables that may hold records of a bucket's photos: its own, those of the larger
     buckets that it was split from, and those of earlier versions."""
     count = bucket.count
-    while count >= FEWEST:
+    while count >= MIN_BUCKETS:
         yield f"{replace(bucket, number=bucket.number % count, count=count).stem}-*.parquet"
         count //= 2
-    yield f"faces-{bucket.number % FEWEST:03d}.parquet"
+    yield f"faces-{bucket.number % MIN_BUCKETS:03d}.parquet"
 
 
 def digest(recipe: str, photos: Sequence[Photo]) -> str:

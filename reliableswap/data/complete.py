@@ -45,10 +45,10 @@ def _completed(batch: Batch) -> Batch:
         source = _lit(source, batch, "source_light")
     front = torch.zeros_like(target[:, :1])
     if "front" in batch:
-        target, truth = (behind(one, batch, "front") for one in (target, truth))
+        target, truth = (with_overlays(one, batch, "front") for one in (target, truth))
         front = front.index_copy(0, batch["front_rows"], batch["front"][:, 4:].float())
     if "before_source" in batch:
-        source = behind(source, batch, "before_source")
+        source = with_overlays(source, batch, "before_source")
     guidance = torch.zeros_like(torch.cat([target, front], 1))
     picture, worn = target, front
     if "source_covers" in batch:
@@ -111,8 +111,8 @@ def _lit(pictures: Tensor, batch: Batch, name: str) -> Tensor:
     return pictures.index_copy(0, rows, lit(pictures.index_select(0, rows), batch[name]))
 
 
-def behind(pictures: Tensor, batch: Batch, name: str) -> Tensor:
-    """(B,3,S,S) in 0..255 behind the batch's overlays of that name, rounded to integers, as in Overlay.over."""
+def with_overlays(pictures: Tensor, batch: Batch, name: str) -> Tensor:
+    """(B,3,S,S) in 0..255 with the batch's overlays of that name in front, rounded to integers, as in Overlay.over."""
     planes, rows = batch[name].float(), batch[f"{name}_rows"]
     made = pictures.index_select(0, rows) * planes[:, 3:4] + planes[:, :3]
     return pictures.index_copy(0, rows, made.round().clamp(0, 255))

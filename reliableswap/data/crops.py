@@ -90,7 +90,7 @@ def crops_of_photos(faces: Path, folder: Path, flat: Collection[str], split: Spl
     shown = [
         Shown(
             photo.identity,
-            _to_train_on(photo.identity, split),
+            _in_training_split(photo.identity, split),
             photo.identity == Path(photo.name).stem,
         )
         for photo in photos
@@ -98,7 +98,7 @@ def crops_of_photos(faces: Path, folder: Path, flat: Collection[str], split: Spl
     return Crops(folder, shown, records.found, records.entries, cache.key)
 
 
-def _to_train_on(person: str, split: Split) -> bool:
+def _in_training_split(person: str, split: Split) -> bool:
     return not split.holds_out(person) and not holds_out(person)
 
 
@@ -144,7 +144,7 @@ def crops_of_triplets(triplets: Path, folder: Path, split: Split, workers: int =
     for number, shard in enumerate(shards):
         rows = pq.read_table(shard, columns=["identity_a", "identity_b"]).to_pylist()
         for k, row in enumerate(rows):
-            training = all(_to_train_on(person, split) for person in row.values())
+            training = all(_in_training_split(person, split) for person in row.values())
             one = Shown(f"{row['identity_a']} as {row['identity_b']}", training, True)
             shown += [one, one]
             place += [(number, 2 * k), (number, 2 * k + 1)]

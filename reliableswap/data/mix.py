@@ -66,5 +66,5 @@ class Mix:
         none = sum(getattr(self, kind) for kind in NO_TRUTH)
         if not 0 < none < sum(getattr(self, kind) for kind in KINDS):
             raise ReliableSwapError(
-                f"alternating needs samples with and without a truth; the mix is {asdict(self)}"
+                f"alternating needs samples with and without a truth, but the mix is {asdict(self)}"
             )

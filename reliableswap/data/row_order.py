@@ -27,7 +27,8 @@ class RowOrder:
     def __init__(self, counts: Sequence[int], seed: int, lanes: int = 1, batch: int = 1) -> None:
         if not 1 <= lanes <= sum(counts) or batch < 1:
             raise ReliableSwapError(
-                f"{lanes} lanes of batches of {batch} can't share {sum(counts)} rows; use fewer lanes or more rows"
+                f"{sum(counts)} rows can't be shared by {lanes} data-loader workers with batches of {batch}; use fewer "
+                "processes or workers, or more rows"
             )
         self.counts, self.seed, self.lanes, self.batch = list(counts), seed, lanes, batch
         self._pieces = lane_pieces(counts, lanes)

@@ -94,7 +94,7 @@ configs:
 # Cycle triplets
 
 Pairs of real photos of two people, C_a and C_b, with two synthetic pictures each: C_ab has the attributes of a and
-the identity of b, C_ba the other way round. Training takes C_ab as target and C_ba as source; the real photo C_a is
+the identity of b, C_ba the reverse. Training takes C_ab as target and C_ba as source; the real photo C_a is
 the ground truth. So a row gives two cycle triplets.
 
 **C_ab, C_ba and source surrogates are made by software and show nobody as they were. Do not publish them as
@@ -130,7 +130,7 @@ given up after {settings["pairing"]["tries"]} partners.
 - `identity_*`, `photo_*`: the person's name and the photo's path.
 - `shown_*`: the share of the face that the source's photo shows. `quality_*`: 0 to 1.
 - `surrogate_*`: what made each synthetic picture, the blend or a generator. `settings_*`: with which settings.
-- `attempt`: how many partners were dropped before.
+- `attempt`: how many partners had been dropped before.
 
 `cache/` and `plan/`, if present, hold the faces found in the photos, for making more triplets; they need not be
 published.

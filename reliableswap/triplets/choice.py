@@ -90,7 +90,7 @@ def reuse_warning(photos: Mapping[str, int], slots: Mapping[str, int]) -> str | 
         return None
     enough = sum(min(pairs, _MAX_PAIRS_PER_PHOTO * photos[name] // 2) for name, pairs in slots.items())
     return (
-        f"few photos for so many pairs: {'; '.join(often.values())}; a network would memorise these faces, so add "
+        f"too few photos for so many pairs: {'; '.join(often.values())}; a network would memorise these faces, so add "
         f"photos or make fewer pairs (--pairs {enough})"
     )
 

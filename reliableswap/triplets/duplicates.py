@@ -11,7 +11,7 @@ from reliableswap.errors import ReliableSwapError
 
 _SIDE = 16
 BITS = _SIDE * _SIDE
-_COMPARED = 1 << 18  # pairs of hashes compared at a time
+_PAIRS_AT_A_TIME = 1 << 18  # pairs of hashes compared at once
 
 
 def perceptual_hash(crop: np.ndarray) -> np.ndarray:
@@ -37,13 +37,13 @@ def duplicates(hashes: np.ndarray, quality: np.ndarray, bits: int) -> np.ndarray
     double[order] = True
     best = order[np.sort(first)]
     double[best] = False
-    for better, worse in _near(hashes[best], bits):
+    for better, worse in _near_pairs(hashes[best], bits):
         if not double[best[better]]:
             double[best[worse]] = True
     return double
 
 
-def _near(hashes: np.ndarray, bits: int) -> list[tuple[int, int]]:
+def _near_pairs(hashes: np.ndarray, bits: int) -> list[tuple[int, int]]:
     """The pairs (i, j), i < j, of hashes that differ in at most `bits` bits, sorted by j."""
     found = np.zeros(0, np.int64)
     edges = np.linspace(0, BITS, bits + 2).astype(int)
@@ -54,7 +54,7 @@ def _near(hashes: np.ndarray, bits: int) -> list[tuple[int, int]]:
         left, step, parts = np.arange(len(key)), 1, [found]
         while len(left := left[: np.searchsorted(left, len(key) - step)]):
             left = left[key[left] == key[left + step]]
-            for some in np.array_split(left, len(left) // _COMPARED + 1):
+            for some in np.array_split(left, len(left) // _PAIRS_AT_A_TIME + 1):
                 i, j = order[some], order[some + step]
                 close = np.bitwise_count(hashes[i] ^ hashes[j]).sum(1) <= bits
                 low, high = np.minimum(i, j)[close], np.maximum(i, j)[close]

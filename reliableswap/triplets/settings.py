@@ -24,12 +24,12 @@ class QualitySettings:
     max_enlargement: float = setting(1.5, "crop pixels per photo pixel; above this, the face is too small")
     min_sharpness: float = setting(
         0.21,
-        "finest detail divided by coarser detail; FFHQ thumbnails have 0.3 to 0.5",
+        "smallest ratio of the finest detail to coarser detail; FFHQ thumbnails have 0.3 to 0.5",
     )
     min_score: float = setting(0.6, "smallest score of the detector")
-    max_yaw: float = setting(45.0, "largest angle in degrees by which the head is turned")
-    max_pitch: float = setting(30.0, "largest angle in degrees by which the head is raised or bowed")
-    max_clipped: float = setting(0.15, "largest share of the face that is burnt out or pitch black")
+    max_yaw: float = setting(45.0, "largest yaw of the head, in degrees")
+    max_pitch: float = setting(30.0, "largest pitch of the head, in degrees, up or down")
+    max_clipped: float = setting(0.15, "largest share of the face that is blown out or fully black")
     # Of 300 sources of LFW, 92 % of those covered less than this made good surrogates, 69 % of the others.
     max_covered: float = setting(0.1, "largest share of the face behind hair, dark glasses or hands")
     duplicate_bits: int = setting(
@@ -44,7 +44,7 @@ class PairSettings:
     max_turn: float = setting(15.0, "largest angle between the two heads' directions, in degrees")
     max_light: float = setting(12.0, "largest difference of the light's slope across the face, in units of L")
     candidates: int = setting(
-        48, "photos considered for each pair; the best of them if none is within the limits"
+        48, "photos considered for each pair; if none is within the limits, the best one is taken"
     )
     tries: int = setting(4, "partners to try for a photo until a pair passes the filter")
 
@@ -96,9 +96,7 @@ class SurrogateSettings:
     )
     singles: bool = setting(False, "make source surrogates, and treat each photo as its person's only one")
     source_tries: int = setting(3, "attempts at a source surrogate before giving up")
-    girth_share: float = setting(
-        0.5, "share of C_ab and C_ba whose jaw is made thinner or chubbier by --girth"
-    )
+    girth_share: float = setting(0.5, "share of C_ab and C_ba whose jaw is narrowed or widened by --girth")
 
     def __post_init__(self) -> None:
         for name in ("target_surrogate_share", "girth_share"):
@@ -106,7 +104,7 @@ class SurrogateSettings:
             if not 0 <= value <= 1:
                 raise ReliableSwapError(f"{name} is {value}; choose a value from 0 to 1")
         if self.source_tries < 1:
-            raise ReliableSwapError(f"source_tries is {self.source_tries}; give at least 1")
+            raise ReliableSwapError(f"source_tries is {self.source_tries}; give 1 or more")
 
     @property
     def makes_sources(self) -> bool:
@@ -124,7 +122,7 @@ class FilterSettings:
     )
     min_shown: float = setting(0.6, "smallest share of the face that the source's photo shows")
     min_sharpness_kept: float = setting(0.7, "smallest sharpness, as a share of the real photo's")
-    max_folded: float = setting(0.03, "largest share of the mesh's triangles that reshaping may turn over")
+    max_folded: float = setting(0.03, "largest share of the mesh's triangles that reshaping may flip")
     min_same: float = setting(0.3, "smallest cosine of two photos of one person")
     min_source_kept: float = setting(0.5, "smallest cosine of a source surrogate's identity with its photo's")
 
@@ -135,7 +133,7 @@ class TripletSettings:
 
     size: int = setting(128, "side of the aligned crop in pixels, a multiple of 32")
     pairs: int = setting(1000, "pairs to make; each gives two cycle triplets")
-    seed: int = setting(0, "random seed; the same seed and photos give the same shards")
+    seed: int = setting(0, "random seed; the shards depend only on it, the settings and the photos")
     split: Split = setting(Split(), "shares of the people in train, validation and test")
     shard_pairs: int = setting(256, "pairs per shard")
     format: str = setting("jpeg", "how pictures are stored: jpeg (quality 95, full colour) or png")
@@ -155,7 +153,7 @@ class TripletSettings:
             raise ReliableSwapError(f"size is {self.size}; choose a multiple of 32, at least 64")
         for name in ("pairs", "shard_pairs"):
             if getattr(self, name) < 1:
-                raise ReliableSwapError(f"{name} is {getattr(self, name)}; give at least 1")
+                raise ReliableSwapError(f"{name} is {getattr(self, name)}; give 1 or more")
         if self.pairing.tries < 1 or self.pairing.candidates < 1:
             raise ReliableSwapError(
                 f"tries is {self.pairing.tries} and candidates is {self.pairing.candidates}; give at least 1 of each"

@@ -71,7 +71,7 @@ def test_a_rank_without_the_checkpoint_stops_all_with_one_error(ranks: Path) -> 
     first, second = outcomes(ranks, "without_the_checkpoint")
     assert first == second
     assert first.startswith("SharedError: rank 1: ")
-    assert "checkpoint-0000001 is missing on this machine, and rank 0 resumes from it" in first
+    assert "checkpoint-0000001 is missing on this machine, but rank 0 resumes from it" in first
 
 
 def test_rank_0_chooses_whatever_the_others_hold(ranks: Path) -> None:

@@ -51,14 +51,14 @@ def mirrored(attributes: Attributes) -> dict[str, str]:
     }
 
 
-def of_measures(measures: Mapping[str, float | None]) -> dict[str, str]:
+def attributes_from_measures(measures: Mapping[str, float | None]) -> dict[str, str]:
     """Attributes from the numbers of `measures.MEASURES`; those in doubt are left out."""
     found: dict[str, str | None] = {
-        "gender": _two(measures.get("male"), 0.25, "woman", 0.75, "man"),
+        "gender": _below_or_above(measures.get("male"), 0.25, "woman", 0.75, "man"),
         "age": _age(measures.get("years")),
         "glasses": _glasses(measures.get("glasses"), measures.get("dark_lenses")),
-        "smile": _two(measures.get("smile"), -0.01, "serious", 0.04, "smiling"),
-        "mouth": _two(measures.get("mouth"), _CLOSED, "closed", _OPEN, "open"),
+        "smile": _below_or_above(measures.get("smile"), -0.01, "serious", 0.04, "smiling"),
+        "mouth": _below_or_above(measures.get("mouth"), _CLOSED, "closed", _OPEN, "open"),
         "pose": _pose(measures.get("yaw")),
         "skin": _skin(measures.get("skin_l"), measures.get("skin_b")),
         "hair": _hair(measures),
@@ -68,7 +68,7 @@ def of_measures(measures: Mapping[str, float | None]) -> dict[str, str]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def of_label(label: Mapping[str, Any]) -> dict[str, str]:
+def attributes_from_label(label: Mapping[str, Any]) -> dict[str, str]:
     """Attributes from a face API's label, as in ffhq_attributes.json; those in doubt are left out."""
     hair = label.get("hair", {})
     beard = max(label["facialHair"].get("beard", 0.0), label["facialHair"].get("sideburns", 0.0))
@@ -82,7 +82,7 @@ def of_label(label: Mapping[str, Any]) -> dict[str, str]:
         "age": _age(label.get("age")),
         "glasses": kind.get(label.get("glasses", "")),
         "beard": "none" if gender == "woman" else _beard(beard),
-        "smile": _two(label.get("smile"), 0.3, "serious", 0.7, "smiling"),
+        "smile": _below_or_above(label.get("smile"), 0.3, "serious", 0.7, "smiling"),
         "hair": None if covered else _labelled_hair(hair),
         "makeup": "makeup" if any(label.get("makeup", {}).values()) else "none",
         "headwear": "hat" if covered else "none",
@@ -94,7 +94,7 @@ def _bearded(share: float | None) -> str | None:
     return "beard" if share is not None and share > _BEARDED else None
 
 
-def _two(value: float | None, low: float, below: str, high: float, above: str) -> str | None:
+def _below_or_above(value: float | None, low: float, below: str, high: float, above: str) -> str | None:
     if value is None or low < value < high:
         return None
     return below if value <= low else above
@@ -111,7 +111,7 @@ def _glasses(score: float | None, dark: float | None) -> str | None:
         return None
     if score <= -1:
         return "none"
-    return _two(dark, 0.35, "glasses", 0.6, "sunglasses")
+    return _below_or_above(dark, 0.35, "glasses", 0.6, "sunglasses")
 
 
 def _pose(yaw: float | None) -> str | None:

@@ -22,7 +22,7 @@ from reliableswap.data.storage import as_path, remove, write_text
 from reliableswap.errors import ReliableSwapError
 from reliableswap.jobs.units import Crew, Place
 
-from .attributes import ATTRIBUTES, of_label, of_measures
+from .attributes import ATTRIBUTES, attributes_from_label, attributes_from_measures
 from .card import card
 from .language import wording
 from .measures import MEASURES, DescribedKind
@@ -103,7 +103,7 @@ def describe_photos(
             continue
         measures = records.measures[i]
         label = _label(photo, labels or {})
-        attributes = {**of_measures(measures), **(of_label(label) if label else {})}
+        attributes = {**attributes_from_measures(measures), **(attributes_from_label(label) if label else {})}
         if len(attributes) < _FEWEST:
             dropped["too little known"] += 1
             continue
@@ -117,7 +117,7 @@ def describe_photos(
             records.entries[i],
             attributes,
             measures,
-            sorted(of_label(label)) if label else [],
+            sorted(attributes_from_label(label)) if label else [],
             settings,
         )
         rows[held].append(row)

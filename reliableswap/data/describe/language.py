@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 
 from .attributes import ATTRIBUTES, Attributes
-from .phrases import AGES, ASKED, DESCRIBE, MORE_WORDS, NOUNS, PERSONS, PHRASES, WHETHER
+from .phrases import AGES, DESCRIBE, MORE_WORDS, NOUNS, PERSONS, PHRASES, QUESTIONS, YES_NO_QUESTIONS
 
 Rng = np.random.Generator
 # Values that a caption seldom mentions.
@@ -61,11 +61,11 @@ def questions(attributes: Attributes, rng: Rng) -> list[QuestionAnswer]:
         gender = attributes.get("gender") if name != "gender" and rng.random() < 0.5 else None
         persons = PERSONS[gender]
         words = persons[int(rng.integers(len(persons)))]
-        whether = WHETHER.get(name, ())
-        if whether and (name not in ASKED or rng.random() < 0.67):
+        whether = YES_NO_QUESTIONS.get(name, ())
+        if whether and (name not in QUESTIONS or rng.random() < 0.67):
             form, answer = _whether(whether, value, rng)
         else:
-            forms, answers = ASKED[name]
+            forms, answers = QUESTIONS[name]
             form, answer = str(rng.choice(forms)), answers[value]
         found.append(QuestionAnswer(name, form.format(**words), answer))
     return found
@@ -104,9 +104,9 @@ def describe_question(rng: Rng) -> str:
 def fixed_questions() -> dict[str, tuple[str, dict[str, str]]]:
     """One question for each attribute, with its answer to each value, for evaluation."""
     words = PERSONS[None][0]
-    found = {name: (forms[0].format(**words), answers) for name, (forms, answers) in ASKED.items()}
+    found = {name: (forms[0].format(**words), answers) for name, (forms, answers) in QUESTIONS.items()}
     for name in ("makeup", "headwear"):
-        values, forms = WHETHER[name][0]
+        values, forms = YES_NO_QUESTIONS[name][0]
         found[name] = (forms[0].format(**words), {"none": "no", values[0]: "yes"})
     return found
 
@@ -161,10 +161,10 @@ def _texts() -> Iterator[str]:
     for persons in PERSONS.values():
         for words in persons:
             yield from words.values()
-    for forms, answers in ASKED.values():
+    for forms, answers in QUESTIONS.values():
         yield from (form.format(they="", their="") for form in forms)
         yield from answers.values()
-    for kinds in WHETHER.values():
+    for kinds in YES_NO_QUESTIONS.values():
         for _, forms in kinds:
             yield from (form.format(they="", their="") for form in forms)
     yield "bearded , ? bald haired"

@@ -51,7 +51,7 @@ AGES = {"young": ("young",), "middle-aged": ("middle aged",), "old": ("old", "el
 DESCRIBE = ("describe this face", "what does this picture show ?", "describe the person", "who is this ?")
 
 # Questions whose answer is a value: (forms, the answer to each value).
-ASKED: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
+QUESTIONS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     "gender": (
         ("is this a man or a woman ?", "man or woman ?", "what is the gender of this person ?"),
         {"woman": "a woman", "man": "a man"},
@@ -93,7 +93,7 @@ ASKED: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
 }  # fmt: skip
 
 # Yes-or-no questions: (value, forms); the answer is yes where the attribute has the value.
-WHETHER: dict[str, tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]] = {
+YES_NO_QUESTIONS: dict[str, tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]] = {
     "gender": (
         (("man",), ("is this a man ?", "is it a man ?")),
         (("woman",), ("is this a woman ?", "is it a woman ?")),

@@ -13,7 +13,7 @@ from .settings import RunSettings
 from .task import Task
 
 
-class Positions(Sampler[list[int]]):
+class RankBatches(Sampler[list[int]]):
     """Batches of sample indices for one rank, from `first_step` on. A step takes `pieces` batches per rank."""
 
     def __init__(
@@ -37,7 +37,7 @@ def make_loader(task: Task, settings: RunSettings, step: int, rank: int, ranks: 
     pieces = settings.gradient_accumulation_steps
     return DataLoader(
         task.dataset,
-        batch_sampler=Positions(
+        batch_sampler=RankBatches(
             step, settings.max_train_steps, settings.train_batch_size, rank, ranks, pieces
         ),
         num_workers=workers,

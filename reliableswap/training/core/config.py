@@ -16,8 +16,8 @@ import yaml
 from reliableswap.errors import ReliableSwapError
 
 CONFIG_FILE = "settings.yaml"
-_CONFIG_HELP = "YAML file of settings; options on the command line win over it"
-_PRESET_HELP = "published recipe whose values are the defaults; --config and options win over it"
+_CONFIG_HELP = "YAML file of settings; options on the command line override it"
+_PRESET_HELP = "recipe whose values become the defaults; --config and options override it"
 
 Settings = TypeVar("Settings")
 
@@ -108,7 +108,7 @@ def _converted(kind: Any, value: Any, name: str) -> Any:
                 f"{name} is {value!r}; choose one of {', '.join(map(str, typing.get_args(kind)))}"
             )
         return value
-    wrong = ReliableSwapError(f"{name} is {value!r}; write a {kind.__name__}")
+    wrong = ReliableSwapError(f"{name} is {value!r}; give a value of type {kind.__name__}")
     if value is None or (kind is bool) != isinstance(value, bool):
         raise wrong
     try:

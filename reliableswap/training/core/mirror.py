@@ -30,7 +30,7 @@ from .state import POSITION_FILE, checkpoints
 
 logger = logging.getLogger(__name__)
 
-_KEPT_HERE = {"crops", "labels", "surrogates"}  # not uploaded: they can be made again, and show people
+_NOT_UPLOADED = {"crops", "labels", "surrogates"}  # not uploaded: they can be made again, and show people
 
 
 class Mirror:
@@ -45,7 +45,7 @@ class Mirror:
 
         Only the first rank of a machine fetches.
         """
-        if not _first_here():
+        if not _first_on_machine():
             return
         with _storage_errors_told(str(self.remote)):
             self._fetch_newest()
@@ -71,7 +71,7 @@ class Mirror:
                 self._send_checkpoint(folder)
         for file in sorted(self.local.rglob("*")):
             top = file.relative_to(self.local).parts[0]
-            if file.is_file() and not top.startswith("checkpoint-") and top not in _KEPT_HERE:
+            if file.is_file() and not top.startswith("checkpoint-") and top not in _NOT_UPLOADED:
                 self._send(file)
         for name in there - {folder.name for folder in complete}:
             self._remove(self.remote / name)
@@ -105,10 +105,10 @@ def mirrored(settings: RunSettings) -> tuple[RunSettings, Mirror | None]:
     return replace(settings, output_dir=mirror.local), mirror
 
 
-def fetch_named(settings: RunSettings) -> None:
+def fetch_named_checkpoint(settings: RunSettings) -> None:
     """Fetch the remote checkpoint that the settings name, if any, unless it is here. A machine's first rank does so."""
     named = _named_checkpoint(settings)
-    if named is None or not _first_here() or (work_folder(named) / POSITION_FILE).is_file():
+    if named is None or not _first_on_machine() or (work_folder(named) / POSITION_FILE).is_file():
         return
     with _storage_errors_told(settings.resume_from_checkpoint):
         fetch_folder(named, work_folder(named))
@@ -135,7 +135,7 @@ def _named_checkpoint(settings: RunSettings) -> Path | None:
     return as_path(wanted)
 
 
-def _first_here() -> bool:
+def _first_on_machine() -> bool:
     """Whether this is the machine's first rank, which fetches for the others."""
     return os.environ.get("LOCAL_RANK", "0") == "0"
 

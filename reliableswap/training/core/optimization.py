@@ -100,8 +100,8 @@ class Stepper:
     def __init__(self, optimizers: Sequence[Optimizer], max_norm: float, scaler: torch.amp.GradScaler | None):
         self.optimizers, self.max_norm, self.scaler = optimizers, max_norm, scaler
         self.first_step: int | None = None  # since the last check
-        self.taken: list[Tensor] = []  # one per step since the last check
-        self.losses: dict[str, Tensor] = {}  # of the first step since then that was not taken, or zeros
+        self.finite: list[Tensor] = []  # one per step since the last check
+        self.losses: dict[str, Tensor] = {}  # of the first step since then that was not finite, or zeros
         self.failed: Tensor | None = None
         self.skipped = 0  # in a row, up to the last check
 
@@ -112,9 +112,9 @@ class Stepper:
             for optimizer in active:
                 self.scaler.unscale_(optimizer)
         norms = [nn.utils.clip_grad_norm_(parameters_of(one), self.max_norm) for one in active]
-        taken = torch.stack([norm.float().isfinite() for norm in norms]).all().float() if norms else None
-        if taken is None:  # nothing has a gradient
-            taken = torch.ones((), device=parameters_of(self.optimizers[0])[0].device)
+        finite = torch.stack([norm.float().isfinite() for norm in norms]).all().float() if norms else None
+        if finite is None:  # nothing has a gradient
+            finite = torch.ones((), device=parameters_of(self.optimizers[0])[0].device)
         if self.scaler is None:
             for optimizer in active:
                 optimizer.step()
@@ -124,40 +124,40 @@ class Stepper:
             self.scaler.update()
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
-        self._note(taken, losses, step)
-        return taken
+        self._note(finite, losses, step)
+        return finite
 
     def check(self) -> None:
         """Raise if gradients were not finite: in one step without a scaler, in MAX_SKIPPED steps in a row with one."""
-        if not self.taken:
+        if not self.finite:
             return
-        taken, first = torch.stack(self.taken).tolist(), self.first_step or 0
-        self.taken = []
-        for number, one in enumerate(taken):
+        finite, first = torch.stack(self.finite).tolist(), self.first_step or 0
+        self.finite = []
+        for number, one in enumerate(finite):
             self.skipped = 0 if one else self.skipped + 1
             where = f"step {first + number}: "
             if self.skipped and self.scaler is None:
                 raise ReliableSwapError(
-                    f"{where}gradients are not finite; {described(self.losses)}; {_ADVICE}"
+                    f"{where}gradients are not finite; {describe_losses(self.losses)}; {_ADVICE}"
                 )
             if self.skipped >= self.MAX_SKIPPED:
                 raise ReliableSwapError(
-                    f"{where}gradients were not finite in {self.skipped} steps in a row, for all that the loss scale "
-                    f"fell; {described(self.losses)}; {_ADVICE}, or use --mixed_precision bf16"
+                    f"{where}gradients were not finite in {self.skipped} steps in a row, although the loss "
+                    f"scale was reduced; {describe_losses(self.losses)}; {_ADVICE}, or use --mixed_precision bf16"
                 )
 
-    def _note(self, taken: Tensor, losses: Mapping[str, Tensor], step: int) -> None:
-        """Record whether the step was taken, and the losses of the first one that was not."""
-        if not self.taken:
-            self.first_step, self.failed = step, torch.zeros_like(taken)
+    def _note(self, finite: Tensor, losses: Mapping[str, Tensor], step: int) -> None:
+        """Record whether the gradients were finite, and the losses of the first step where they were not."""
+        if not self.finite:
+            self.first_step, self.failed = step, torch.zeros_like(finite)
             self.losses = {}
         assert self.failed is not None
-        first = (taken == 0) & (self.failed == 0)
+        first = (finite == 0) & (self.failed == 0)
         for name, value in losses.items():
             value = value.detach().float()
             self.losses[name] = torch.where(first, value, self.losses.get(name, torch.zeros_like(value)))
-        self.failed = torch.maximum(self.failed, 1 - taken)
-        self.taken.append(taken)
+        self.failed = torch.maximum(self.failed, 1 - finite)
+        self.finite.append(finite)
 
 
 _ADVICE = "lower --learning_rate or --max_grad_norm"
@@ -167,5 +167,5 @@ def parameters_of(optimizer: Optimizer) -> list[Tensor]:
     return [p for group in optimizer.param_groups for p in group["params"]]
 
 
-def described(losses: Mapping[str, Tensor]) -> str:
+def describe_losses(losses: Mapping[str, Tensor]) -> str:
     return "losses: " + ", ".join(f"{name} {float(value.detach()):.4g}" for name, value in losses.items())

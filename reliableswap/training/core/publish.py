@@ -22,11 +22,11 @@ def publish(network: Network, task: Task, settings: RunSettings, step: int) -> N
     """Save the network and its model card into output_dir; upload the folder if the settings say so."""
     folder = settings.output_dir
     network.save_pretrained(folder)
-    place = settings.hub_model_id or folder.name
-    (folder / "README.md").write_text(card(network, task, settings, step, place), encoding="utf-8")
+    repo_id = settings.hub_model_id or folder.name
+    (folder / "README.md").write_text(card(network, task, settings, step, repo_id), encoding="utf-8")
     if settings.push_to_hub:
         api = HfApi()
-        repository = api.create_repo(place, private=settings.hub_private, exist_ok=True).repo_id
+        repository = api.create_repo(repo_id, private=settings.hub_private, exist_ok=True).repo_id
         api.upload_folder(
             repo_id=repository,
             folder_path=folder,
@@ -36,7 +36,7 @@ def publish(network: Network, task: Task, settings: RunSettings, step: int) -> N
         )
 
 
-def card(network: Network, task: Task, settings: RunSettings, step: int, place: str) -> str:
+def card(network: Network, task: Task, settings: RunSettings, step: int, repo_id: str) -> str:
     """Return the model card: the measured figures, the training data, and the command of the run."""
     name = type(network).__name__
     figures = _last_figures(settings.output_dir / FIGURES_FILE)
@@ -47,7 +47,7 @@ def card(network: Network, task: Task, settings: RunSettings, step: int, place: 
         f"{settings.max_train_steps} steps of {settings.train_batch_size * settings.gradient_accumulation_steps} "
         f"samples per process.", "",
         "```python", f"from reliableswap.models import {name}", "",
-        f'network = {name}.from_pretrained("{place}")', "```", "",
+        f'network = {name}.from_pretrained("{repo_id}")', "```", "",
         f"## Measured on {task.measured_on}", "",
     ]  # fmt: skip
     if figures:
@@ -68,11 +68,11 @@ def card(network: Network, task: Task, settings: RunSettings, step: int, place: 
 
 def _command() -> str:
     """Return the command line of this run, without paths of this machine."""
-    words = [_public(word) for word in sys.argv]
+    words = [_without_folders(word) for word in sys.argv]
     return shlex.join(["python", *words] if words[0].endswith(".py") else words)
 
 
-def _public(word: str) -> str:
+def _without_folders(word: str) -> str:
     """Reduce each absolute or parent path in an argument to its last part."""
     parts = [Path(part).name if part.startswith(("/", "..")) else part for part in word.split(",")]
     return ",".join(parts)

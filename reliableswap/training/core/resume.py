@@ -36,7 +36,9 @@ def resume(settings: RunSettings, state: TrainingState, now: Fingerprint) -> dic
     def load() -> None:
         require_same_checkpoint(folder, position)
         before = Fingerprint(position["settings"], position["data"])
-        before.require_same(now, f"{name} can't be resumed with other settings or data (give those it had)")
+        before.require_same(
+            now, f"{name} can't be resumed with other settings or data (use the original ones)"
+        )
         load_checkpoint(folder, state)
 
     on_all(load)
@@ -49,7 +51,7 @@ def choose_checkpoint(output: Path, wanted: str | None) -> tuple[str, dict[str, 
     if not wanted:
         if checkpoints(output) or (output / FIGURES_FILE).is_file():
             raise ReliableSwapError(
-                f"{output} holds an earlier run; go on with it by --resume_from_checkpoint latest, or choose another "
+                f"{output} already holds a run; continue it with --resume_from_checkpoint latest, or choose another "
                 "--output_dir"
             )
         return None
@@ -64,12 +66,13 @@ def require_same_checkpoint(folder: Path, position: dict[str, Any]) -> None:
     """Raise if the folder on this rank's disk isn't the checkpoint that rank 0 chose."""
     if not (folder / POSITION_FILE).is_file():
         raise ReliableSwapError(
-            f"{folder} is missing on this machine, and rank 0 resumes from it; use an --output_dir that all machines "
+            f"{folder} is missing on this machine, but rank 0 resumes from it; use an --output_dir that all machines "
             "share, or copy the checkpoint"
         )
     mine = read_position(folder)
     if mine["id"] != position["id"]:
         raise ReliableSwapError(
             f"{folder} (step {mine['step']}, id {mine['id']}) is not the checkpoint that rank 0 resumes from (step "
-            f"{position['step']}, id {position['id']}); use an --output_dir that all machines share, or copy it"
+            f"{position['step']}, id {position['id']}); use an --output_dir that all machines share, or copy the "
+            "checkpoint"
         )

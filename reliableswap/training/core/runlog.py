@@ -36,7 +36,9 @@ def find_tracker(report_to: str) -> str | None:
     if report_to == "none":
         return None
     if not importlib.util.find_spec(report_to):
-        raise ReliableSwapError(f"--report_to {report_to}: the package {report_to} is not installed")
+        raise ReliableSwapError(
+            f"--report_to {report_to}: the package {report_to} is not installed; install it or use --report_to none"
+        )
     return report_to
 
 
@@ -83,12 +85,12 @@ class RunLog:
         if self.accelerator.is_main_process:
             logger.info(text)
 
-    def add(self, step: int, losses: Mapping[str, Tensor], taken: Tensor) -> None:
-        """Add the losses of a step, unless overflow skipped it (taken is 0); `log` reports their means."""
+    def add(self, step: int, losses: Mapping[str, Tensor], finite: Tensor) -> None:
+        """Add the losses of a step, unless overflow skipped it (finite is 0); `log` reports their means."""
         for name, value in losses.items():
-            value = torch.where(taken > 0, value.detach(), 0.0)
+            value = torch.where(finite > 0, value.detach(), 0.0)
             self.sums[name] = self.sums[name] + value if name in self.sums else value
-        self.taken = taken if self.taken is None else self.taken + taken
+        self.taken = finite if self.taken is None else self.taken + finite
 
     def log(self, step: int) -> None:
         """Log the means of the interval and begin a new one. This waits for the device."""

@@ -25,14 +25,14 @@ class RunSettings:
 
     output_dir: Path = setting(
         Path("runs/out"),
-        "folder or URL (s3://, gs://, hf://) of the network, checkpoints and figures",
+        "folder or URL (s3://, gs://, hf://) for the network, checkpoints and figures",
         on_resume="any",
     )
     train_batch_size: int = setting(32, "samples per batch and process")
     gradient_accumulation_steps: int = setting(1, "batches per optimizer step")
     learning_rate: float = setting(2e-3, "peak learning rate")
     lr_scheduler: Schedule = setting(
-        "cosine", "learning rate schedule of diffusers; `constant` has no warm-up"
+        "cosine", "one of diffusers' learning rate schedules; `constant` has no warm-up"
     )
     lr_warmup_steps: int = setting(200, "steps of linear warm-up")
     adam_beta1: float = setting(0.9, "AdamW's first beta")
@@ -40,15 +40,15 @@ class RunSettings:
     weight_decay: float = setting(1e-4, "AdamW's weight decay")
     max_grad_norm: float = setting(5.0, "gradients are clipped to this norm")
     max_train_steps: int = setting(
-        10_000, "steps of the whole run, over which the learning rate falls", on_resume="any"
+        10_000, "total steps of the run; the learning rate schedule spans them", on_resume="any"
     )
     max_train_minutes: float | None = setting(
-        None, "stop after this many minutes, resumably", on_resume="any"
+        None, "stop after this many minutes; the run can be resumed", on_resume="any"
     )
     mixed_precision: Literal["no", "fp16", "bf16"] = setting("bf16", "precision of autocast")
     compile: Literal["no", "inductor", "aot_eager"] = setting(
         "no",
-        "backend of torch.compile for the networks of a step; inductor makes kernels of its own, aot_eager only traces",
+        "torch.compile backend for the networks in a step; inductor generates kernels, aot_eager only traces",
         on_resume="any",
     )
     use_ema: bool = setting(True, "average the weights; the average is validated and saved")
@@ -56,13 +56,15 @@ class RunSettings:
     checkpointing_steps: int = setting(1000, "steps between checkpoints", on_resume="any")
     checkpoints_total_limit: int = setting(2, "checkpoints to keep", on_resume="any")
     resume_from_checkpoint: str | None = setting(
-        None, "a checkpoint folder, or `latest`; without any checkpoint `latest` starts anew", on_resume="any"
+        None,
+        "a checkpoint folder, or `latest`, which starts a new run if there is no checkpoint",
+        on_resume="any",
     )
     validation_steps: int = setting(1000, "steps between validations on held-out people", on_resume="any")
     logging_steps: int = setting(50, "steps between log lines", on_resume="any")
     report_to: str = setting(
         "auto",
-        "a tracker of Accelerate, `none`, or `auto`: TensorBoard where it is installed",
+        "a tracker of Accelerate, `none`, or `auto`: TensorBoard if it is installed",
         on_resume="any",
     )
     dataloader_num_workers: int = setting(2, "processes that load samples")
@@ -92,13 +94,13 @@ class TeacherSettings:
     """A folder of photos, and the teachers whose answers on them are learnt."""
 
     output_dir: Path = setting(Path("runs/out"), "output folder", on_resume="any")
-    faces: Path = setting(Path("faces"), "folder of photos, one sub-folder a person", on_resume="any")
+    faces: Path = setting(Path("faces"), "folder of photos, one sub-folder per person", on_resume="any")
     flat_folders: str = setting(
-        "", "comma-separated names of sub-folders in which every photo shows another person"
+        "", "comma-separated names of sub-folders in which every photo shows a different person"
     )
     teachers: Path = setting(Path("teachers"), "folder of the teachers' ONNX files", on_resume="any")
     labels: Path | None = setting(
-        None, "folder that keeps the teachers' answers; None: labels in output_dir", on_resume="any"
+        None, "cache folder for the teachers' outputs; None: `labels` in output_dir", on_resume="any"
     )
 
     @property
@@ -115,5 +117,5 @@ class DistilSettings(RunSettings, TeacherSettings):
     """Settings of a run that learns from teachers."""
 
     backgrounds: Path | None = setting(
-        None, "folder of pictures without faces, to learn what is none", on_resume="any"
+        None, "folder of pictures without faces, used as negatives", on_resume="any"
     )

@@ -96,7 +96,7 @@ def read_position(folder: Path) -> dict[str, Any]:
         position: dict[str, Any] = json.loads((folder / POSITION_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ReliableSwapError(
-            f"{folder} is no checkpoint (no {POSITION_FILE}); pass the folder of one, or `latest`"
+            f"{folder} is not a checkpoint (no {POSITION_FILE}); pass the folder of one, or `latest`"
         ) from error
     missing = {"id", "step", "settings", "data"} - position.keys()
     if missing:

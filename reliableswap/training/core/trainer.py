@@ -24,7 +24,7 @@ from .config import CONFIG_FILE, write_settings
 from .distributed import on_all
 from .fingerprint import Fingerprint
 from .memory import keep_freed_memory
-from .mirror import fetch_named, mirrored
+from .mirror import fetch_named_checkpoint, mirrored
 from .optimization import Stepper, make_average, make_optimizers, make_schedulers, tensors_of
 from .publish import publish
 from .resume import resume
@@ -58,7 +58,7 @@ class Trainer:
         self.given, (settings, self.mirror) = settings, mirrored(settings)
         self.task, self.settings = task, settings
         self.accelerator = make_accelerator(settings)
-        on_all(lambda: fetch_named(self.given))
+        on_all(lambda: fetch_named_checkpoint(self.given))
         if self.mirror is not None:
             on_all(self.mirror.fetch)
         self.network = self._placed(network)
@@ -99,7 +99,7 @@ class Trainer:
         figures = self._loop()
         if accelerator.device.type == "cuda":
             peak = torch.cuda.max_memory_allocated(accelerator.device) / 2**30
-            self.log.info(f"memory of the GPU at its peak: {peak:.2f} GiB")
+            self.log.info(f"peak GPU memory: {peak:.2f} GiB")
         self._save()
         if accelerator.is_main_process:
             publish(self.averaged, self.task, settings, self.step)
@@ -120,9 +120,9 @@ class Trainer:
             # Seed every step by its number, so that a resumed run makes the same random draws.
             torch.manual_seed((settings.seed * 1_000_003 + self.step) * 1024 + accelerator.process_index)
             self.task.start(self.step, accelerator.device)
-            losses, taken = self._step(batches)
+            losses, finite = self._step(batches)
             self.step += 1
-            self.log.add(self.step, losses, taken)
+            self.log.add(self.step, losses, finite)
             if self.step % settings.logging_steps == 0:
                 self.stepper.check()
                 self.log.log(self.step)
@@ -150,12 +150,12 @@ class Trainer:
                 losses = self._backward(batch, pieces)
             for name, value in losses.items():
                 sums[name] = sums.get(name, 0.0) + value.detach() / pieces
-        taken = self.stepper(sums, self.step)
+        finite = self.stepper(sums, self.step)
         for scheduler in self.schedulers:
             scheduler.step()
         if self.average is not None:
             self.average.step(tensors_of(self.network))
-        return sums, taken
+        return sums, finite
 
     def _backward(self, batch: Any, pieces: int) -> dict[str, Tensor]:
         """Backpropagate one batch through the network, then through the discriminator; return the losses."""
@@ -229,7 +229,8 @@ class Trainer:
         if not late:
             return False
         self.log.info(
-            f"stopped after {seconds / 60:.0f} minutes at step {self.step}; --resume_from_checkpoint latest goes on"
+            f"stopped after {seconds / 60:.0f} minutes at step {self.step}; continue with "
+            "--resume_from_checkpoint latest"
         )
         return True
 
@@ -256,10 +257,10 @@ class Trainer:
         if self.discriminator is not None:
             self.wrapped_discriminator = prepare(self.discriminator)
         if self.settings.compile != "no":
-            for module in (*self._networks_of_a_step(), *self.task.frozen_networks()):
+            for module in (*self._trained_networks(), *self.task.frozen_networks()):
                 module.compile(backend=self.settings.compile)
 
-    def _networks_of_a_step(self) -> list[nn.Module]:
+    def _trained_networks(self) -> list[nn.Module]:
         return [self.network] if self.discriminator is None else [self.network, self.discriminator]
 
     def _wrapped_modules(self) -> list[nn.Module]:
@@ -270,9 +271,7 @@ class Trainer:
         """Return the run's fingerprint; raise if a rank's settings or data differ from rank 0's."""
         mine = Fingerprint.of(self.settings, self.task, self.accelerator.num_processes)
         first = on_all(lambda: mine)[0]
-        on_all(
-            lambda: first.require_same(mine, "this rank was started with other settings or data than rank 0")
-        )
+        on_all(lambda: first.require_same(mine, "this rank's settings or data differ from those of rank 0"))
         return mine
 
 
@@ -281,8 +280,9 @@ def make_accelerator(settings: RunSettings) -> Accelerator:
     for name in ("FSDP", "DEEPSPEED"):
         if parse_flag_from_env(f"ACCELERATE_USE_{name}"):
             raise ReliableSwapError(
-                f"{name} splits a network over ranks, which checkpoints and averaged weights here can't follow; "
-                "launch with configs/accelerate/eight_gpus.yaml: every rank holds the network, the largest in 3.4 GiB"
+                f"{name} shards the network over ranks, which checkpoints and averaged weights here do not support; "
+                "launch with configs/accelerate/eight_gpus.yaml, where every rank holds the whole network "
+                "(3.4 GiB at most)"
             )
     tracker = find_tracker(settings.report_to)
     launched = int(os.environ.get("WORLD_SIZE", "1"))
@@ -295,11 +295,11 @@ def make_accelerator(settings: RunSettings) -> Accelerator:
     )
     if accelerator.num_processes != launched:
         raise ReliableSwapError(
-            f"{launched} processes were launched but {accelerator.num_processes} take part; "
+            f"{launched} processes were launched but {accelerator.num_processes} joined; "
             "on CPUs launch with ACCELERATE_USE_CPU=true accelerate launch --multi_gpu, or torchrun"
         )
     if settings.mixed_precision == "fp16" and accelerator.scaler is None:
-        logger.warning("warning: fp16 needs a GPU; on %s this run is in float32", accelerator.device.type)
+        logger.warning("warning: fp16 needs a GPU; on %s this run uses float32", accelerator.device.type)
     return accelerator
 
 

@@ -36,16 +36,16 @@ def with_validation(folders: Sequence[Path], option: str) -> list[Path]:
     safe = [folder for folder in found if math.isclose(splits[folder].held_out, smallest)]
     if safe:
         return safe
-    told = ", ".join(f"{folder} (split {split})" for folder, split in splits.items())
+    listed = ", ".join(f"{folder} (split {split})" for folder, split in splits.items())
     if found:
         raise ReliableSwapError(
-            f"no validation triplets of people whom no folder trains on in {told}: of these folders, only those with "
-            f"{smallest:g} % of people held out could have some; make triplets by one split for all, or train without "
-            f"validation by {option} 0"
+            f"no validation triplets of people whom no folder trains on in {listed}: only folders with {smallest:g} % "
+            "of people held out could have some; make all triplets with the same --split, or turn validation off with "
+            f"{option} 0"
         )
     raise ReliableSwapError(
-        f"no validation triplets in {told}: nobody, or only one person, fell into that share; make triplets of "
-        f"more people or with a larger validation share, or train without validation by {option} 0"
+        f"no validation triplets in {listed}: at most one person fell into the validation split; make triplets of more "
+        f"people or with a larger validation share, or turn validation off with {option} 0"
     )
 
 

@@ -63,11 +63,11 @@ def test_a_step_of_a_generator_with_every_loss_does_not_wait(trainer: Trainer) -
     trainer.task.start(0, trainer.accelerator.device)
     trainer._step(batches)  # copies constants to the device
     with waits() as found:
-        losses, taken = trainer._step(batches)
-        trainer.log.add(1, losses, taken)
+        losses, finite = trainer._step(batches)
+        trainer.log.add(1, losses, finite)
     assert not found
     trainer.stepper.check()
-    assert float(taken) == 1
+    assert float(finite) == 1
     assert len(losses) >= 16
 
 
@@ -76,8 +76,8 @@ def test_what_is_not_finite_is_found_before_it_is_saved(trainer: Trainer) -> Non
     batches = batches_for(trainer)
     batches[0]["colours"][:] = math.nan
     trainer.task.start(0, trainer.accelerator.device)
-    _, taken = trainer._step(iter(batches))
-    assert float(taken) == 0
+    _, finite = trainer._step(iter(batches))
+    assert float(finite) == 0
     trainer.step = 1
     with pytest.raises(ReliableSwapError, match=r"step 0: gradients are not finite; losses: .*nan"):
         trainer._save()

@@ -76,7 +76,7 @@ def test_a_converted_checkpoint_learns_from_cycle_triplets(
     before, after = load_network(converted / base), CLASSES[base].from_pretrained(tmp_path / "tuned")
     assert before.config["template"] == "arcface_112_v1"
     assert after.config["template"] == "arcface_128"
-    assert "trained on crops by the template arcface_112_v1" in caplog.text
+    assert "trained on crops with the template arcface_112_v1" in caplog.text
     assert after.config["value_range"] == before.config["value_range"]
     assert (
         after.config["identity_checksum"] == IdentityEncoder.from_pretrained(converted / "arcface").checksum()
@@ -127,14 +127,14 @@ def wanted(converted: Path, triplets: Path, **values: Any) -> Any:
             [256],
             "no identity_checksum .* convert the checkpoint again with --encoder",
         ),
-        ({"base": "faceshifter"}, [256], "holds a SimSwapGenerator, and --base is faceshifter"),
-        ({"channels": 8}, [256], "leave --channels"),
+        ({"base": "faceshifter"}, [256], "holds a SimSwapGenerator, but --base is faceshifter"),
+        ({"channels": 8}, [256], "leave out --channels"),
         (
             {"initial": "faceshifter", "base": "faceshifter"},
             [64],
-            "make them with `reliableswap triplets --size 256`",
+            "make triplets with `reliableswap triplets --size 256`",
         ),
-        ({"adapter": "add"}, [256], "--adapter is for the light generator"),
+        ({"adapter": "add"}, [256], "--adapter works only with the light generator"),
         ({"initial": "arcface"}, [256], "holds a IdentityEncoder"),
     ],
 )

@@ -104,7 +104,7 @@ def test_a_resume_with_other_settings_or_data_names_them(tmp_path: Path) -> None
 
 def test_a_fresh_run_in_the_folder_of_an_earlier_one_is_refused(tmp_path: Path) -> None:
     toy_run(tmp_path, max_train_steps=1)
-    with pytest.raises(ReliableSwapError, match="holds an earlier run; go on with it by"):
+    with pytest.raises(ReliableSwapError, match="already holds a run; continue it with"):
         toy_run(tmp_path)
 
 
@@ -160,7 +160,7 @@ def test_fewer_processes_than_launched_is_an_error(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr(trainer_module, "Accelerator", Lonely)
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(ReliableSwapError, match="2 processes were launched but 1 take part"):
+    with pytest.raises(ReliableSwapError, match="2 processes were launched but 1 joined"):
         toy_run(tmp_path)
 
 
@@ -205,5 +205,5 @@ def test_compiled_networks_learn_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["FSDP", "DEEPSPEED"])
 def test_what_splits_networks_is_refused(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"ACCELERATE_USE_{name}", "true")
-    with pytest.raises(ReliableSwapError, match=f"{name} splits a network over ranks.*eight_gpus"):
+    with pytest.raises(ReliableSwapError, match=f"{name} shards the network over ranks.*eight_gpus"):
         toy_run(tmp_path)

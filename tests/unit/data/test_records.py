@@ -132,7 +132,7 @@ def test_ranks_share_the_photos(folder: Path) -> None:
 
 def test_a_list_that_grows_keeps_its_records(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     complete(folder)
-    monkeypatch.setattr(buckets, "_PHOTOS", 0.01)  # as if there were far more photos: 512 buckets
+    monkeypatch.setattr(buckets, "_PHOTOS_PER_BUCKET", 0.01)  # as if there were far more photos: 512 buckets
     shutil.copy(folder / "ann/1.png", folder / "ann/3.png")
     records, seen = complete(folder)
     assert seen == ["ann/3.png"]

@@ -44,5 +44,5 @@ def test_the_order_follows_from_the_seed_and_is_the_same_in_another_process() ->
 
 
 def test_more_lanes_than_rows_are_an_error() -> None:
-    with pytest.raises(ReliableSwapError, match="can't share 3 rows"):
+    with pytest.raises(ReliableSwapError, match="3 rows can't be shared"):
         RowOrder([2, 1], 0, lanes=4)

@@ -113,12 +113,12 @@ def test_a_sample_follows_from_its_number_alone(made: Path) -> None:
 
 
 def test_a_loader_with_workers_gives_the_same_batches(made: Path) -> None:
-    from reliableswap.training.core.batches import Positions
+    from reliableswap.training.core.batches import RankBatches
 
     dataset = TripletDataset(made, lanes=2, batch=2)
     loader = DataLoader(
         dataset,
-        batch_sampler=Positions(1, 3, 2, 0, 1),
+        batch_sampler=RankBatches(1, 3, 2, 0, 1),
         num_workers=2,
         multiprocessing_context="fork",
         collate_fn=collate,

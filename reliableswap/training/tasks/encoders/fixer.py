@@ -34,17 +34,19 @@ from .verification import draw_pairs
 @dataclass
 class FixerSettings(EncoderSettings):
     initial: Path | None = setting(None, "folder of a FixerNet or an IdentityEncoder to start from")
-    embedding_size: int = setting(128, "length of v_fix; that of the teacher's vectors, if there is one")
+    embedding_size: int = setting(
+        128, "length of v_fix; must be that of the teacher's vectors, if there is a teacher"
+    )
     margin_weight: float = setting(
-        0.1, "weight of the margin loss, which takes people with two photos or more"
+        0.1, "weight of the margin loss, which uses only people with two or more photos"
     )
     # Deng et al., ArcFace (CVPR 2019), section 3.1: feature scale s = 64, angular margin m = 0.5.
     scale: float = setting(64.0, "ArcFace's s, by which cosines are multiplied")
-    margin: float = setting(0.5, "ArcFace's m, radians added to the angle to the own class")
+    margin: float = setting(0.5, "ArcFace's m, added to the angle to the sample's own class, in radians")
     margin_warmup_steps: int = setting(200, "steps over which the margin grows from 0")
     distil_weight: float = setting(10.0, "weight of the distillation; at 0 no --teacher is needed")
     relation_weight: float = setting(
-        1.0, "weight of the relations within a batch, relative to the distillation"
+        1.0, "weight of the relational loss (cosines within a batch), relative to --distil_weight"
     )
     name: str = setting("reliableswap-fixer", "the network's name")
 
@@ -61,8 +63,8 @@ class FixerTask(Task):
             several = crops.people(rows)
             if len(several) < 2:
                 raise ReliableSwapError(
-                    f"{len(several)} people have two photos to learn a margin between; add photos, one sub-folder a "
-                    "person, or pass --margin_weight 0"
+                    f"{len(several)} people have two or more photos, but the margin loss needs two such people; add "
+                    "photos, one sub-folder per person, or pass --margin_weight 0"
                 )
             labels = np.full(len(crops.shown), -1, np.int64)
             for label, own in enumerate(several.values()):
@@ -136,7 +138,7 @@ def student(settings: FixerSettings) -> FixerNet:
     first = load_network(settings.initial)
     if not isinstance(first, (FixerNet, IdentityEncoder)) or first.embedding_size != size:
         raise ReliableSwapError(
-            f"{settings.initial} holds a {type(first).__name__}, which is no encoder with {size}-d vectors; pass "
+            f"{settings.initial} holds a {type(first).__name__}, which is not an encoder with {size}-d vectors; pass "
             "another --initial or none"
         )
     if isinstance(first, FixerNet):
@@ -144,8 +146,8 @@ def student(settings: FixerSettings) -> FixerNet:
         return first
     if first.config.body != "mobilefacenet":
         raise ReliableSwapError(
-            f"{settings.initial} has the body {first.config.body}, which does not fit {FIXER_SIZE} px windows; pass a "
-            "mobilefacenet or none"
+            f"{settings.initial} has the body {first.config.body}, which does not fit {FIXER_SIZE} px windows; pass "
+            "one with the body mobilefacenet, or none"
         )
     network = FixerNet(embedding_size=size, mean=first.config.mean, std=first.config.std, name=settings.name)
     tensors = first.trunk.state_dict()
@@ -174,7 +176,7 @@ def run(settings: FixerSettings) -> dict[str, Any]:
     """Align the photos, run the teacher, train and save; return the figures on held-out people."""
     if settings.margin_weight <= 0 and settings.distil_weight <= 0:
         raise ReliableSwapError(
-            "both --margin_weight and --distil_weight are 0; give one of them, there is no other loss"
+            "both --margin_weight and --distil_weight are 0; raise one of them, there is no other loss"
         )
     choice = settings.choice if settings.distil_weight > 0 else None  # raises before any work is done
     crops = settings.load_crops()

@@ -34,12 +34,12 @@ from .verification import draw_pairs
 class IdentitySettings(EncoderSettings):
     initial: Path | None = setting(
         None,
-        "folder of an IdentityEncoder to start from; use a tenth of the learning rate",
+        "folder of an IdentityEncoder to start from; lower --learning_rate to a tenth then",
     )
-    name: str = setting("reliableswap-mobilefacenet", "the name that generators store")
-    triplets: Path | None = setting(None, "folder of triplets whose surrogate faces are samples as well")
+    name: str = setting("reliableswap-mobilefacenet", "name of the encoder, which generators store")
+    triplets: Path | None = setting(None, "folder of triplets whose surrogate faces are also used as samples")
     surrogate_share: float = setting(0.3, "share of samples that are surrogates, with --triplets")
-    relation_weight: float = setting(10.0, "weight of the relations within a batch")
+    relation_weight: float = setting(10.0, "weight of the relational loss: cosines within a batch")
 
 
 class IdentityTask(Task):

@@ -59,16 +59,16 @@ class Pool:
     labels: np.ndarray | None = None
 
     @cached_property
-    def _chances(self) -> np.ndarray:
+    def _cumulative(self) -> np.ndarray:
         _, owner, counts = np.unique(
             [self.crops.shown[i].person for i in self.rows], return_inverse=True, return_counts=True
         )
-        chances = np.cumsum(1 / np.sqrt(counts[owner]))
-        return np.asarray(chances / chances[-1])
+        sums = np.cumsum(1 / np.sqrt(counts[owner]))
+        return np.asarray(sums / sums[-1])
 
     def draw(self, rng: Rng) -> int:
         """A random row."""
-        return int(self.rows[np.searchsorted(self._chances, rng.random(), side="right")])
+        return int(self.rows[np.searchsorted(self._cumulative, rng.random(), side="right")])
 
 
 class Samples(Dataset[dict[str, Tensor]]):

@@ -28,12 +28,12 @@ class EncoderSettings(RunSettings):
     lr_warmup_steps: int = setting(50, "steps of linear warm-up")
     faces: Path = setting(Path("faces"), "folder of photos, one sub-folder per person, or a table of photos")
     flat_folders: str = setting(
-        "", "comma-separated names of sub-folders in which every photo shows another person"
+        "", "comma-separated names of sub-folders in which every photo shows a different person"
     )
     split: str = setting("90/5/5", "shares of train, validation and test people, as for the triplets")
     crops: Path | None = setting(
         None,
-        "folder that keeps the aligned crops and the teacher's vectors; None: crops in output_dir",
+        "cache folder for the aligned crops and the teacher's vectors; None: `crops` in output_dir",
     )
     teacher: Path | None = setting(
         None, "identity encoder to learn from: an .onnx file or a from_pretrained folder"
@@ -41,8 +41,10 @@ class EncoderSettings(RunSettings):
     teacher_mean: str = setting("0.5,0.5,0.5", "mean that an .onnx teacher subtracts from pixels in 0..1")
     teacher_std: str = setting("0.5,0.5,0.5", "standard deviation by which an .onnx teacher then divides")
     degradation: float = setting(1.0, "strength of the degradation and misalignment of crops; 0: none")
-    clean_share: float = setting(0.2, "share of crops that are only mirrored")
-    validation_pairs: int = setting(1000, "pairs of held-out photos per validation; half show one person")
+    clean_share: float = setting(0.2, "share of crops that are neither degraded nor misaligned")
+    validation_pairs: int = setting(
+        1000, "pairs of held-out photos per validation; half show the same person"
+    )
 
     @property
     def crops_folder(self) -> Path:
@@ -59,7 +61,7 @@ class EncoderSettings(RunSettings):
         """The teacher to load."""
         if self.teacher is None:
             raise ReliableSwapError("no teacher to learn from; pass --teacher with an .onnx file or a folder")
-        mean, std = (three(getattr(self, f"teacher_{name}"), name) for name in ("mean", "std"))
+        mean, std = (parse_triple(getattr(self, f"teacher_{name}"), name) for name in ("mean", "std"))
         return EncoderChoice(self.teacher, mean, std, "cuda" if torch.cuda.is_available() else "cpu")
 
     def load_crops(self) -> Crops:
@@ -71,25 +73,27 @@ class EncoderSettings(RunSettings):
         return crops
 
 
-def three(text: str, name: str) -> tuple[float, ...]:
+def parse_triple(text: str, name: str) -> tuple[float, ...]:
     """Parse the three numbers of the option teacher_`name`, such as 0.485,0.456,0.406."""
     try:
         red, green, blue = (float(part) for part in text.split(","))
     except ValueError:
-        raise ReliableSwapError(f"--teacher_{name} {text} is not three numbers; write 0.5,0.5,0.5") from None
+        raise ReliableSwapError(
+            f"--teacher_{name} is {text}; give three comma-separated numbers, such as 0.5,0.5,0.5"
+        ) from None
     return red, green, blue
 
 
 def describe(crops: Crops) -> list[str]:
     """Return lines that count the photos and people, to train on and held out."""
     lines = [f"{int(crops.found.sum()):,} of {len(crops.shown):,} photos show a face"]
-    for name, training in (("to learn from", True), ("held out", False)):
+    for name, training in (("training", True), ("held out", False)):
         rows = crops.rows(training)
         people, several = {crops.shown[i].person for i in rows}, crops.people(rows)
         photos = sum(map(len, several.values()))
         lines.append(
             f"{name}: {len(rows):,} photos of {len(people):,} people, "
-            f"{photos:,} of them of {len(several):,} people with two or more"
+            f"{photos:,} of them of the {len(several):,} people with two or more"
         )
     return lines
 

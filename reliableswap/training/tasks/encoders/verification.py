@@ -33,7 +33,7 @@ def draw_pairs(crops: Crops, rows: np.ndarray, count: int, each: int = 10) -> Pa
     people = list(crops.people(rows).values())
     if len(people) < 2:
         raise ReliableSwapError(
-            f"{len(people)} of the held-out people have two photos, but verification needs two such people; "
+            f"{len(people)} of the held-out people have two or more photos, but verification needs two such people; "
             "add photos of more people, one sub-folder each"
         )
     same: list[tuple[int, int]] = []

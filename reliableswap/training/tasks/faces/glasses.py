@@ -46,9 +46,11 @@ _MIN_COVERAGE = 0.25  # a pixel covered by glasses to a larger share counts as g
 class GlassesSettings(RunSettings):
     train_batch_size: int = setting(64, "samples per batch and process")
     triplets: str = setting(
-        "triplets", "comma-separated folders of triplets whose real photos are painted on", on_resume="any"
+        "triplets",
+        "comma-separated folders of triplets; glasses are painted on their real photos",
+        on_resume="any",
     )
-    painted_share: float = setting(0.85, "share of faces that get glasses")
+    painted_share: float = setting(0.85, "share of faces on which glasses are painted")
     validation_pictures: int = setting(
         256, "held-out faces per validation; 0: train without validation", on_resume="any"
     )
@@ -60,7 +62,7 @@ class GlassesSettings(RunSettings):
 
 
 class PaintedFaces(Dataset[dict[str, Tensor]]):
-    """Sample i: picture (64,128,3) uint8; worn (64,128) of 0 and 1; counts, 0 if the face may already wear glasses."""
+    """Sample i: picture (64,128,3) uint8; worn (64,128) of 0 and 1; weight, 0 if the face may already wear glasses."""
 
     def __init__(self, settings: GlassesSettings, split: str, folders: Sequence[Path]) -> None:
         self.settings = settings
@@ -83,12 +85,12 @@ class PaintedFaces(Dataset[dict[str, Tensor]]):
         rng = np.random.default_rng([self.settings.seed, 5, i])
         dataset, number = self.triplets.locate(i)
         sample = dataset.sample(number, rng)
-        bare = [face for face in (sample.target, sample.source) if wears_none(face)]
+        bare = [face for face in (sample.target, sample.source) if wears_no_glasses(face)]
         picture, worn = self.painted(bare[0] if bare else sample.target, rng)
         return {
             "picture": torch.from_numpy(picture),
             "worn": torch.from_numpy(worn),
-            "counts": torch.tensor(float(bool(bare))),
+            "weight": torch.tensor(float(bool(bare))),
         }
 
     def painted(self, face: AlignedFace, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
@@ -109,7 +111,7 @@ class PaintedFaces(Dataset[dict[str, Tensor]]):
         return look.patch(picture, matrix), covered.astype(np.float32)
 
 
-def wears_none(face: AlignedFace) -> bool:
+def wears_no_glasses(face: AlignedFace) -> bool:
     """Return whether a face surely wears no glasses."""
     return GLASSES.score(face.crop, face.mesh) < _MAX_LOG_ODDS
 
@@ -128,13 +130,13 @@ class GlassesTask(Task):
 
     def losses(self, network: torch.nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         logits = network(to_network(batch["picture"])).float()[:, 0]
-        worn, counts = batch["worn"], batch["counts"][:, None, None]
+        worn, weight = batch["worn"], batch["weight"][:, None, None]
         each = F.binary_cross_entropy_with_logits(logits, worn, reduction="none")
-        odds = torch.sigmoid(logits) * counts
+        odds = torch.sigmoid(logits) * weight
         both = (odds * worn).sum()
         return {
-            "pixels": (each * counts).mean() / counts.mean().clamp(min=1e-3),
-            "overlap": 0.2 * (1 - 2 * both / (odds.sum() + (worn * counts).sum()).clamp(min=1)),
+            "pixels": (each * weight).mean() / weight.mean().clamp(min=1e-3),
+            "overlap": 0.2 * (1 - 2 * both / (odds.sum() + (worn * weight).sum()).clamp(min=1)),
         }
 
     @cached_property
@@ -151,8 +153,8 @@ class GlassesTask(Task):
         if self.held_out is None:
             return {}
         batch = self.fixed
-        kept = batch["counts"] > 0
-        found = self._answer(network, batch["picture"][kept]) > 0.5
+        kept = batch["weight"] > 0
+        found = self._predict(network, batch["picture"][kept]) > 0.5
         worn = batch["worn"][kept] > 0
         bare = ~worn.flatten(1).any(1)
         return {
@@ -164,7 +166,7 @@ class GlassesTask(Task):
 
     @staticmethod
     @torch.no_grad()
-    def _answer(network: Network, pictures: Tensor) -> Tensor:
+    def _predict(network: Network, pictures: Tensor) -> Tensor:
         parts = [torch.sigmoid(network(to_network(part.to(network.device)))) for part in pictures.split(64)]
         return torch.cat(parts)[:, 0].float().cpu()
 
@@ -172,7 +174,7 @@ class GlassesTask(Task):
         if self.held_out is None:
             return None
         pictures = self.fixed["picture"][:_GRID]
-        odds = (self._answer(network, pictures)[..., None].numpy() * 255).astype(np.uint8).repeat(3, 3)
+        odds = (self._predict(network, pictures)[..., None].numpy() * 255).astype(np.uint8).repeat(3, 3)
         truth = (self.fixed["worn"][:_GRID, ..., None].numpy() * 255).astype(np.uint8).repeat(3, 3)
         rows = np.concatenate([pictures.numpy(), truth, odds], 2)
         return np.concatenate(list(rows))

@@ -162,7 +162,7 @@ def facts(settings: DistilSettings, labels: Labels) -> dict[str, str]:
     """Facts about the photos and the teachers for the model card."""
     learnt, kept = len(labels.rows(training=True)), len(labels.rows(training=False))
     found = {
-        "photos": f"{len(labels.photos):,}; {learnt:,} with a face to learn from, {kept:,} of held-out people",
+        "photos": f"{len(labels.photos):,}; {learnt:,} with a face to train on, {kept:,} of held-out people",
         "teachers": ", ".join(path.name for path in teacher_files(settings.teachers)),
     }
     if settings.backgrounds:

@@ -35,12 +35,12 @@ from .profile import rotated_to_yaw
 @dataclass
 class LandmarksSettings(DistilSettings):
     initial: Path | None = setting(None, "folder of a MeshNet to start from")
-    profiles: float = setting(0.3, "share of the faces that are rotated to a profile")
+    profiles: float = setting(0.3, "share of the faces that are rotated towards profile")
     shut_eyes: float = setting(0.0, "share of the samples that are drawn from photos with nearly shut eyes")
     validation_pictures: int = setting(400, "held-out faces per validation", on_resume="any")
 
 
-class Crops(Dataset[dict[str, Tensor]]):
+class LandmarkCrops(Dataset[dict[str, Tensor]]):
     """Sample i is a crop that depends only on the seed and i. About one in five shows no face."""
 
     def __init__(
@@ -52,7 +52,7 @@ class Crops(Dataset[dict[str, Tensor]]):
         self.shut = np.flatnonzero([_opening(labels.meshes[i]) < _SHUT for i in self.indices])
         if training and settings.shut_eyes and not len(self.shut):
             raise ReliableSwapError(
-                f"none of the {len(self.indices)} photos to learn from shows nearly shut eyes; leave out --shut_eyes"
+                f"none of the {len(self.indices)} training photos shows nearly shut eyes; leave out --shut_eyes"
             )
         self.backgrounds = Backgrounds(settings.backgrounds) if settings.backgrounds else None
         self.photos = PhotoStore(labels.photos, self.indices)
@@ -156,8 +156,8 @@ class LandmarksTask(Task):
     def __init__(self, settings: LandmarksSettings, labels: Labels, size: int, scale: float) -> None:
         super().__init__()
         self.settings, self.labels = settings, labels
-        self.dataset = Crops(settings, labels, size, scale, training=True)
-        self.held_out = Crops(settings, labels, size, scale, training=False)
+        self.dataset = LandmarkCrops(settings, labels, size, scale, training=True)
+        self.held_out = LandmarkCrops(settings, labels, size, scale, training=False)
         self.weights = _point_weights()
 
     def losses(self, network: torch.nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:

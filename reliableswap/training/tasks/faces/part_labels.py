@@ -42,7 +42,7 @@ _NO_GLASSES, _GLASSES = -1.5, -0.85  # log odds between which a face may wear gl
 _WORN = (0.15, 0.7)  # probabilities between which a pixel may be glasses
 
 
-def of_hair_mask(mask: np.ndarray, crop: np.ndarray, mesh: np.ndarray) -> np.ndarray:
+def sets_from_hair_mask(mask: np.ndarray, crop: np.ndarray, mesh: np.ndarray) -> np.ndarray:
     """(S,S) uint16 the sets of classes of a crop (S,S,3) whose hair, beard included, is in `mask` (S,S)."""
     shape = crop.shape[:2]
     distance, face = _distance(crop, mesh), regions.oval(mesh, shape) > 0
@@ -55,16 +55,16 @@ def of_hair_mask(mask: np.ndarray, crop: np.ndarray, mesh: np.ndarray) -> np.nda
     return _with_features(_widened(sets, 2), crop, mesh, bare=~hair)
 
 
-def of_fasseg(labels: np.ndarray, crop: np.ndarray, mesh: np.ndarray) -> np.ndarray:
+def sets_from_fasseg(labels: np.ndarray, crop: np.ndarray, mesh: np.ndarray) -> np.ndarray:
     """(S,S) uint16 the sets of classes of a crop (S,S,3) with a label map (S,S) of FASSEG."""
     table = np.full(256, ANY, np.uint16)
     for number, classes in _FASSEG.items():
         table[number] = classes
     sets = _with_hair(table[labels], labels == 2, mesh)
-    return _with_features(_widened(sets, 1), crop, mesh, labels == 3)
+    return _with_features(_widened(sets, 1), crop, mesh, eyes_labelled=True)
 
 
-def of_photo(crop: np.ndarray, mesh: np.ndarray) -> np.ndarray:
+def sets_from_photo(crop: np.ndarray, mesh: np.ndarray) -> np.ndarray:
     """(S,S) uint16 the sets of classes of a crop (S,S,3) without a label map; only pixels of skin colour are skin."""
     shape = crop.shape[:2]
     sets = np.where(regions.oval(mesh, shape) > 0, _INSIDE, _BESIDE).astype(np.uint16)
@@ -112,12 +112,12 @@ def _with_features(
     sets: np.ndarray,
     crop: np.ndarray,
     mesh: np.ndarray,
-    eyes: np.ndarray | None = None,
+    eyes_labelled: bool = False,
     bare: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return the sets with brows, eyes and lips from the mesh, and with worn glasses.
 
-    eyes: (S,S) labelled eyes, already in the sets; None: the mesh gives them. bare: (S,S) where there is surely no
+    eyes_labelled: the sets have the eyes already; else the mesh gives them. bare: (S,S) where there is surely no
     hair; None: where the sets have none.
     """
     shape, sets = sets.shape, sets.copy()
@@ -128,7 +128,7 @@ def _with_features(
     if hidden_mouth:
         sets[regions.lower_face(mesh, shape) > 0] |= BIT["front"] | BIT["skin"]
     rings = [(ring, BIT["brows"], 1.3, 0.95) for ring in topology().brows]
-    if eyes is None:
+    if not eyes_labelled:
         rings += [(ring, BIT["eyes"], 1.5, 1.0) for ring in topology().eyes]
     rings.append((topology().regions["lips"], BIT["lips"], 1.12, 0.98))
     for ring, bit, outer, inner in rings:

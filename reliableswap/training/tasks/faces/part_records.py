@@ -22,7 +22,7 @@ from reliableswap.faces.looks import GLASSES
 from reliableswap.faces.parts import SIZE, to_crop
 from reliableswap.jobs.units import Crew, Place
 
-from .part_labels import ANY, of_fasseg, of_hair_mask, of_photo
+from .part_labels import ANY, sets_from_fasseg, sets_from_hair_mask, sets_from_photo
 from .teachers import Teachers
 
 PAD = 16  # margin in pixels around the network's crop, so that a shifted or rotated one can be cut
@@ -30,12 +30,12 @@ SIDE = SIZE + 2 * PAD
 _SURE = 0.6  # detector score above which a face counts
 _LARGEST_SCALE = 2.0  # photos whose face would be enlarged by more are left out
 _FORMAT = 2  # of the records; change it to have all of them made again
-_TAKES = re.compile(r"_\d{4}$|(?<=personne\d\d).*$|^.*(?=personne\d\d)")
+_PHOTO_NUMBER = re.compile(r"_\d{4}$|(?<=personne\d\d).*$|^.*(?=personne\d\d)")
 
 
 def person_of(photo: Photo) -> str:
     """Return whose face a photo shows: `Name_0001` is Name, FASSEG's people are `personne01`; else its identity."""
-    return _TAKES.sub("", photo.identity) or photo.identity
+    return _PHOTO_NUMBER.sub("", photo.identity) or photo.identity
 
 
 @dataclass(frozen=True)
@@ -72,17 +72,19 @@ class PartsKind:
             labels = cv2.imread(str(map_path), cv2.IMREAD_GRAYSCALE)
             if labels is None or labels.shape != image.shape[:2]:
                 raise PictureError(
-                    f"{map_path} is no label map of its photo's size; remove it or make it anew"
+                    f"{map_path} is not a label map of its photo's size; remove or recreate it"
                 )
             kind = "hair" if photo.path.parent.name.endswith("hair") else "fasseg"
             labels = cv2.warpAffine(
                 labels, matrix, (SIDE, SIDE), flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE
             )
             made = (
-                of_hair_mask(labels > 127, seen, moved) if kind == "hair" else of_fasseg(labels, seen, moved)
+                sets_from_hair_mask(labels > 127, seen, moved)
+                if kind == "hair"
+                else sets_from_fasseg(labels, seen, moved)
             )
         else:
-            made = of_photo(seen, moved)
+            made = sets_from_photo(seen, moved)
         inside = cv2.warpAffine(
             np.ones(image.shape[:2], np.uint8), matrix, (SIDE, SIDE), flags=cv2.INTER_NEAREST
         )
@@ -142,11 +144,13 @@ def labelled_parts(folder: Path, teachers: Path, cache: Path, workers: int) -> P
     photos = [p for p in list_photos(folder, flat) if p.path.suffix.lower() != ".png"]
     photos = [photo for photo in photos if photo.path.with_suffix(".png").is_file()]
     if not photos:
-        raise ReliableSwapError(f"no photo in {folder} has a label map, a .png of the same name, beside it")
+        raise ReliableSwapError(f"no photo in {folder} has a label map beside it: a .png of the same name")
     return _complete(photos, teachers, cache, workers)
 
 
-def plain_parts(folder: Path, flat: Sequence[str], teachers: Path, cache: Path, workers: int) -> PartsRecords:
+def unlabelled_parts(
+    folder: Path, flat: Sequence[str], teachers: Path, cache: Path, workers: int
+) -> PartsRecords:
     """Load or make the records of photos without label maps."""
     return _complete(list_photos(folder, flat), teachers, cache, workers)
 

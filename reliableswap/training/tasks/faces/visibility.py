@@ -32,11 +32,11 @@ from reliableswap.training.tasks.pixels import to_network
 
 from .crop_jitter import jitter_crop
 from .part_labels import BIT
-from .part_records import PAD, PartsRecords, labelled_parts, plain_parts
+from .part_records import PAD, PartsRecords, labelled_parts, unlabelled_parts
 
 _EDGE, _OPAQUE = 0.15, 0.5  # opacities above which a pixel may be, and surely is, the thing pasted over it
 _NO_GLASSES = -1.0  # a face with lower log odds of glasses surely wears none
-_RARE = {
+_CLASS_WEIGHTS = {
     "brows": 2.0,
     "eyes": 2.0,
     "lips": 2.0,
@@ -60,39 +60,39 @@ class VisibilitySettings(RunSettings, TeacherSettings):
     train_batch_size: int = setting(16, "samples per batch and process")
     parsing: Path = setting(
         Path("parsing"),
-        "folder of photos with label maps: folders named *hair hold hair masks, others FASSEG's numbers",
+        "folder of photos with label maps: hair masks in folders named *hair, FASSEG's class numbers in the others",
         on_resume="any",
     )
     occluders: Path | None = setting(
-        None, "folder of cut-outs with alpha; None: strands of hair and shapes only"
+        None, "folder of cut-outs with alpha; None: only generated shapes and strands of hair"
     )
     labelled_share: float = setting(0.6, "share of the samples that have a label map")
     occluded_share: float = setting(0.5, "share of the faces with something pasted in front of them")
-    painted_share: float = setting(0.25, "share of the faces that get glasses")
+    painted_share: float = setting(0.25, "share of the faces without glasses on which glasses are painted")
     initial: Path | None = setting(None, "folder of a VisibilityNet to start from")
-    from_features: bool = setting(
-        True, "start from EfficientNet-Lite0 as ImageNet trained it, without --initial"
-    )
+    from_features: bool = setting(True, "without --initial, start from EfficientNet-Lite0's ImageNet weights")
     validation_pictures: int = setting(256, "held-out faces per validation", on_resume="any")
 
 
 @dataclass(frozen=True, eq=False)
-class Parts:
+class LabelledCrop:
     """crop (S,S,3) uint8, the classes that each pixel may have (S,S) uint16, and the mesh (468,3)."""
 
     crop: np.ndarray
     sets: np.ndarray
     mesh: np.ndarray
 
-    def flipped(self) -> Parts:
+    def flipped(self) -> LabelledCrop:
         mesh = self.mesh[topology().mirror].copy()
         mesh[:, 0] = self.crop.shape[1] - 1 - mesh[:, 0]
-        return Parts(np.ascontiguousarray(self.crop[:, ::-1]), np.ascontiguousarray(self.sets[:, ::-1]), mesh)
+        return LabelledCrop(
+            np.ascontiguousarray(self.crop[:, ::-1]), np.ascontiguousarray(self.sets[:, ::-1]), mesh
+        )
 
-    def with_over(self, crop: np.ndarray, opacity: np.ndarray, name: str) -> Parts:
+    def with_over(self, crop: np.ndarray, opacity: np.ndarray, name: str) -> LabelledCrop:
         """Return the parts with a thing of class `name` in front of them, which `crop` already shows."""
         sets = np.where(opacity > _EDGE, self.sets | BIT[name], self.sets)
-        return Parts(crop, np.where(opacity > _OPAQUE, BIT[name], sets).astype(np.uint16), self.mesh)
+        return LabelledCrop(crop, np.where(opacity > _OPAQUE, BIT[name], sets).astype(np.uint16), self.mesh)
 
 
 class CoveredFaces(Dataset[dict[str, Tensor]]):
@@ -100,12 +100,16 @@ class CoveredFaces(Dataset[dict[str, Tensor]]):
     (128,128), 1 inside the outline."""
 
     def __init__(
-        self, settings: VisibilitySettings, labelled: PartsRecords, plain: PartsRecords | None, training: bool
+        self,
+        settings: VisibilitySettings,
+        labelled: PartsRecords,
+        unlabelled: PartsRecords | None,
+        training: bool,
     ) -> None:
         self.settings, self.training = settings, training
         self.groups = [(labelled, labelled.rows(training, labelled=True))]
-        if plain is not None and training:
-            self.groups.append((plain, plain.rows(training, labelled=False)))
+        if unlabelled is not None and training:
+            self.groups.append((unlabelled, unlabelled.rows(training, labelled=False)))
         self.occluders = Occluders(settings.occluders)
 
     def __len__(self) -> int:
@@ -113,16 +117,16 @@ class CoveredFaces(Dataset[dict[str, Tensor]]):
 
     def __getitem__(self, i: int) -> dict[str, Tensor]:
         rng = np.random.default_rng([self.settings.seed, int(self.training), i])
-        plain = len(self.groups) > 1 and rng.random() >= self.settings.labelled_share
-        records, rows = self.groups[int(plain)]
+        unlabelled = len(self.groups) > 1 and rng.random() >= self.settings.labelled_share
+        records, rows = self.groups[int(unlabelled)]
         # Held-out faces are taken in order.
         row = rows[int(rng.integers(len(rows))) if self.training else i % len(rows)]
         entry = records.entries[row]
-        parts = Parts(np.array(entry["crop"]), np.array(entry["sets"]), np.array(entry["mesh"]))
+        parts = LabelledCrop(np.array(entry["crop"]), np.array(entry["sets"]), np.array(entry["mesh"]))
         parts = self.covered(parts, bool(records.glasses[row] < _NO_GLASSES), rng)
         return self.cut(parts, rng)
 
-    def covered(self, parts: Parts, bare: bool, rng: Rng) -> Parts:
+    def covered(self, parts: LabelledCrop, bare: bool, rng: Rng) -> LabelledCrop:
         """At random, mirror the face (in training), paint glasses on it if it is bare, and paste things over it."""
         if self.training and rng.random() < 0.5:
             parts = parts.flipped()
@@ -136,7 +140,7 @@ class CoveredFaces(Dataset[dict[str, Tensor]]):
                 parts = parts.with_over(picture, thing.opacity, "hair" if thing.hair else "front")
         return parts
 
-    def cut(self, parts: Parts, rng: Rng) -> dict[str, Tensor]:
+    def cut(self, parts: LabelledCrop, rng: Rng) -> dict[str, Tensor]:
         """Cut the network's crop; in training, as if by an inexact mesh and from a worse photo."""
         matrix = np.array([[1, 0, -PAD], [0, 1, -PAD]], np.float64)
         if self.training:
@@ -156,7 +160,7 @@ class CoveredFaces(Dataset[dict[str, Tensor]]):
         }
 
 
-def members(sets: Tensor) -> Tensor:
+def allowed_classes(sets: Tensor) -> Tensor:
     """(B,H,W) bits -> (B,10,H,W) bool."""
     bits = torch.arange(len(CLASSES), device=sets.device).view(1, -1, 1, 1)
     return (sets[:, None] >> bits) & 1 > 0
@@ -166,18 +170,18 @@ class VisibilityTask(Task):
     """The likelihood of the allowed classes, and the overlap of what hides the face; validation measures overlaps."""
 
     def __init__(
-        self, settings: VisibilitySettings, labelled: PartsRecords, plain: PartsRecords | None
+        self, settings: VisibilitySettings, labelled: PartsRecords, unlabelled: PartsRecords | None
     ) -> None:
         super().__init__()
-        self.settings, self.labelled, self.plain = settings, labelled, plain
-        self.dataset = CoveredFaces(settings, labelled, plain, training=True)
+        self.settings, self.labelled, self.unlabelled = settings, labelled, unlabelled
+        self.dataset = CoveredFaces(settings, labelled, unlabelled, training=True)
         self.held_out = CoveredFaces(settings, labelled, None, training=False)
-        self.weights = torch.tensor([_RARE.get(name, 1.0) for name in CLASSES])
+        self.weights = torch.tensor([_CLASS_WEIGHTS.get(name, 1.0) for name in CLASSES])
         self.covering = torch.tensor([name in COVERING for name in CLASSES])
 
     def losses(self, network: torch.nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         logs = F.log_softmax(network(to_network(batch["picture"])).float(), 1)
-        allowed = members(batch["sets"])
+        allowed = allowed_classes(batch["sets"])
         each = -torch.logsumexp(logs.masked_fill(~allowed, -1e4), 1)
         count = allowed.sum(1)
         rare = (allowed * self.weights.to(logs)[None, :, None, None]).sum(1)
@@ -204,8 +208,8 @@ class VisibilityTask(Task):
     def validate(self, network: Network) -> dict[str, float]:
         """Return figures on pixels with one label: the overlap (intersection over union) of every class, their mean,
         and the overlap of what hides the face inside its outline."""
-        found = self._answer(network, self.fixed["picture"])
-        allowed, face = members(self.fixed["sets"]), self.fixed["face"] > 0
+        found = self._predict(network, self.fixed["picture"])
+        allowed, face = allowed_classes(self.fixed["sets"]), self.fixed["face"] > 0
         known = allowed.sum(1) == 1
         figures = {
             name: overlap(found == n, allowed[:, n], known)
@@ -221,16 +225,16 @@ class VisibilityTask(Task):
 
     @staticmethod
     @torch.no_grad()
-    def _answer(network: Network, pictures: Tensor) -> Tensor:
+    def _predict(network: Network, pictures: Tensor) -> Tensor:
         """(N,128,128,3) -> (N,128,128) the most likely classes."""
         parts = [network(to_network(part.to(network.device))).argmax(1).cpu() for part in pictures.split(32)]
         return torch.cat(parts)
 
     def grid(self, network: Network) -> np.ndarray | None:
         pictures = self.fixed["picture"][:_GRID]
-        allowed = members(self.fixed["sets"][:_GRID]).permute(0, 2, 3, 1).float().numpy()
+        allowed = allowed_classes(self.fixed["sets"][:_GRID]).permute(0, 2, 3, 1).float().numpy()
         truth = allowed @ COLOURS.astype(np.float32) / allowed.sum(-1, keepdims=True)
-        found = COLOURS[self._answer(network, pictures).numpy()]
+        found = COLOURS[self._predict(network, pictures).numpy()]
         rows = np.concatenate([pictures.numpy(), truth.astype(np.uint8), found], 2)
         half = len(rows) // 2
         return np.concatenate(
@@ -239,15 +243,18 @@ class VisibilityTask(Task):
 
     def facts(self) -> dict[str, str]:
         found = {"labelled photos": f"{int(self.labelled.found.sum()):,} of {self.settings.parsing.name}"}
-        if self.plain is not None:
-            found["photos without labels"] = f"{int(self.plain.found.sum()):,}"
-        found["pasted"] = "painted glasses, made-up shapes and strands of hair" + (
+        if self.unlabelled is not None:
+            found["photos without labels"] = f"{int(self.unlabelled.found.sum()):,}"
+        found["pasted"] = "painted glasses, generated shapes and strands of hair" + (
             f", cut-outs of {self.settings.occluders.name}" if self.settings.occluders else ""
         )
         return found
 
     def fingerprint(self) -> dict[str, str]:
-        found = {"labelled": self.labelled.key, "photos": self.plain.key if self.plain is not None else ""}
+        found = {
+            "labelled": self.labelled.key,
+            "photos": self.unlabelled.key if self.unlabelled is not None else "",
+        }
         cutouts = self.settings.occluders
         if cutouts is not None:
             found["occluders"] = digest_of_names(cutouts, cutout_files(cutouts))
@@ -263,11 +270,13 @@ def run(settings: VisibilitySettings) -> dict[str, Any]:
     """Label the photos, train and save; return the figures on held-out people."""
     folder, workers = settings.labels_folder, max(1, settings.dataloader_num_workers)
     labelled = labelled_parts(settings.parsing, settings.teachers, folder / "parsing", workers)
-    plain = None
+    unlabelled = None
     if settings.labelled_share < 1:
-        plain = plain_parts(settings.faces, settings.flat, settings.teachers, folder / "faces", workers)
+        unlabelled = unlabelled_parts(
+            settings.faces, settings.flat, settings.teachers, folder / "faces", workers
+        )
     torch.manual_seed(settings.seed)
     network = VisibilityNet() if settings.initial is None else VisibilityNet.from_pretrained(settings.initial)
     if settings.from_features and settings.initial is None:
         network.start_from(pretrained_perceptual_features())
-    return train(network, VisibilityTask(settings, labelled, plain), settings)
+    return train(network, VisibilityTask(settings, labelled, unlabelled), settings)

@@ -83,13 +83,15 @@ def build_generator(
     if settings.initial is not None:
         if settings.channels is not None or settings.coarse_heads:
             raise ReliableSwapError(
-                "--initial says how wide the generator is; leave --channels and --coarse_heads out"
+                "--initial determines the generator's width; leave out --channels and --coarse_heads"
             )
         return load_initial(settings, _CLASSES[settings.base], encoders, sizes, held_out)
     if settings.base == "light":
         return _light(settings, encoders, sizes, held_out)
     if settings.adapter != "none":
-        raise ReliableSwapError(f"--adapter is for the light generator, and --base is {settings.base}")
+        raise ReliableSwapError(
+            f"--adapter works only with the light generator, but --base is {settings.base}"
+        )
     about: dict[str, Any] = {**encoders.config, "held_out": held_out, "coarse_heads": settings.coarse_heads}
     if settings.channels is not None:
         about["channels"] = settings.channels
@@ -137,7 +139,7 @@ def build_discriminator(
     if kind != "projected":
         raise ReliableSwapError(f"unknown --discriminator {kind!r}; choose patch or projected")
     if features is None or frozen_features is None:
-        raise ReliableSwapError("the projected discriminator judges perceptual features, and none were given")
+        raise ReliableSwapError("the projected discriminator needs perceptual features, but none were given")
     discriminator = ProjectedDiscriminator.from_features(features, channels=channels)
     discriminator.use_features(frozen_features)
     return discriminator

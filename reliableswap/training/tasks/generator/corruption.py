@@ -38,12 +38,12 @@ class CorruptionRates:
 
     def draw(self, rng: Rng) -> str:
         """Draw the name of a kind, or "" for none."""
-        kinds, chances = self._chances
-        place = int(np.searchsorted(chances, rng.random(), side="right"))
+        kinds, limits = self._cumulative
+        place = int(np.searchsorted(limits, rng.random(), side="right"))
         return kinds[place] if place < len(kinds) else ""
 
     @cached_property
-    def _chances(self) -> tuple[list[str], np.ndarray]:
+    def _cumulative(self) -> tuple[list[str], np.ndarray]:
         kinds = [one.name for one in fields(self)]
         return kinds, np.cumsum([getattr(self, kind) for kind in kinds])
 
@@ -55,16 +55,16 @@ def draw_corruption(kind: str, size: int, rng: Rng) -> dict[str, Tensor]:
     its opacity, and one minus that opacity. softened (S,S): a matrix that every row and column is multiplied by.
     """
     if kind == "missing":
-        return _half(kept=np.zeros((size, size)))
+        return _as_float16(kept=np.zeros((size, size)))
     if kind == "half":
-        return _half(kept=_half_plane(size, rng))
+        return _as_float16(kept=_half_plane(size, rng))
     if kind == "parts":
         shapes = [_ellipse(size, rng) for _ in range(int(rng.integers(1, 4)))]
-        return _half(kept=np.max(shapes, 0) <= 0.5)
+        return _as_float16(kept=np.max(shapes, 0) <= 0.5)
     if kind == "occluded":
         shape = _ellipse(size, rng)
         colour = _cloudy_colour(size, rng).transpose(2, 0, 1)
-        return _half(stained=np.concatenate([colour * shape, 1 - shape[None]]))
+        return _as_float16(stained=np.concatenate([colour * shape, 1 - shape[None]]))
     points = np.eye(size, dtype=np.float32)
     if kind == "blurred":
         sigma = float(rng.uniform(0.8, 3.0)) * size / 128
@@ -100,7 +100,7 @@ def corrupted(guidance: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
     return torch.cat([torch.where(validity > 0, texture, -1.0), validity], 1)
 
 
-def _half(**planes: np.ndarray) -> dict[str, Tensor]:
+def _as_float16(**planes: np.ndarray) -> dict[str, Tensor]:
     return {name: torch.from_numpy(plane.astype(np.float16)) for name, plane in planes.items()}
 
 

@@ -65,11 +65,11 @@ def load_initial(
     generator = load_network(folder)
     if not isinstance(generator, expected):
         raise ReliableSwapError(
-            f"{folder} holds a {type(generator).__name__}, and --base is {settings.base}; choose the preset or base "
-            "of what --initial holds"
+            f"{folder} holds a {type(generator).__name__}, but --base is {settings.base}; choose the matching "
+            "--preset or --base"
         )
     _check_identity(generator, folder, encoders.identity)
-    generator = _with_these_fixers(generator, folder, encoders.fixer)
+    generator = _with_fixer(generator, folder, encoders.fixer)
     if isinstance(generator, LightGenerator):
         if settings.layers:
             generator = _with_layers(generator)
@@ -77,9 +77,9 @@ def load_initial(
             generator = with_adapter(generator, settings.adapter, encoders.identity)
     elif settings.adapter != "none":
         raise ReliableSwapError(
-            f"--adapter is for the light generator, and --initial holds a {type(generator).__name__}"
+            f"--adapter works only with the light generator, but --initial holds a {type(generator).__name__}"
         )
-    _take_crops(generator, folder, sizes)
+    _set_crops(generator, folder, sizes)
     # The result has also seen the people of the earlier training.
     generator.register_to_config(
         held_out=min(held_out, generator.config["held_out"]), identity_encoder=encoders.identity.label
@@ -92,18 +92,18 @@ def _check_identity(generator: Generator, folder: Path, encoder: IdentityEncoder
     length = generator.config["identity_dim"]
     if not known:
         raise ReliableSwapError(
-            f"{folder} takes the {length}-d vectors of an identity encoder, but has no identity_checksum that says of "
-            "which; convert the checkpoint again with --encoder, and pass that encoder's folder as --identity"
+            f"{folder} takes the {length}-d vectors of an identity encoder, but has no identity_checksum to tell "
+            "which one; convert the checkpoint again with --encoder, and pass that encoder's folder as --identity"
         )
     if known != encoder.checksum():
         raise ReliableSwapError(
-            f"{folder} was trained with {name or 'an unnamed encoder'} ({length}-d, identity_checksum {known}), and "
+            f"{folder} was trained with {name or 'an unnamed encoder'} ({length}-d, identity_checksum {known}), but "
             f"this run's encoder is {encoder.label} ({encoder.embedding_size}-d, {encoder.checksum()}); pass the "
-            "folder of its own encoder as --identity"
+            "folder of the generator's encoder as --identity"
         )
 
 
-def _with_these_fixers(generator: Generator, folder: Path, fixer: FixerNet | None) -> Generator:
+def _with_fixer(generator: Generator, folder: Path, fixer: FixerNet | None) -> Generator:
     """Return the generator for v_full = [v_id ; v_fix]; widen one that takes v_id alone."""
     length, known = generator.config["fixer_dim"], generator.config["fixer_checksum"]
     if fixer is None:
@@ -114,12 +114,12 @@ def _with_these_fixers(generator: Generator, folder: Path, fixer: FixerNet | Non
             )
         return generator
     if not length:
-        logger.info("%s took no FixerNet; the weights of v_fix start at zero", folder)
+        logger.info("%s was trained without a FixerNet; its weights for v_fix start at zero", folder)
         return widened(generator, fixer)
     if length != fixer.embedding_size:
         raise ReliableSwapError(
-            f"{folder} takes the {length}-d vector of its FixerNet, and --fixer gives {fixer.embedding_size}-d ones; "
-            "pass its own FixerNet"
+            f"{folder} takes the {length}-d vector of its FixerNet, but --fixer gives {fixer.embedding_size}-d ones; "
+            "pass the FixerNet that it was trained with"
         )
     if not known:
         logger.warning(
@@ -129,8 +129,8 @@ def _with_these_fixers(generator: Generator, folder: Path, fixer: FixerNet | Non
         )
     elif known != fixer.checksum():
         raise ReliableSwapError(
-            f"{folder} was trained with the FixerNet of fixer_checksum {known}, and --fixer has {fixer.checksum()}; "
-            "pass its own FixerNet"
+            f"{folder} was trained with the FixerNet of fixer_checksum {known}, but --fixer has {fixer.checksum()}; "
+            "pass the FixerNet that it was trained with"
         )
     generator.register_to_config(fixer_checksum=fixer.checksum())
     return generator
@@ -139,7 +139,10 @@ def _with_these_fixers(generator: Generator, folder: Path, fixer: FixerNet | Non
 def widened(generator: Generator, fixer: FixerNet) -> Generator:
     """Return the generator with inputs for a FixerNet's vector. Their weights are zero, so at first nothing changes."""
     if generator.config.get("adapter_join", "none") != "none":
-        raise ReliableSwapError("a FixerNet can't be added to a generator with an adapter; train it with one")
+        raise ReliableSwapError(
+            "a FixerNet can't be added to a generator with an adapter; leave out --fixer, or start from a generator "
+            "without an adapter"
+        )
     config = {name: value for name, value in generator.config.items() if not name.startswith("_")}
     config |= {"fixer_dim": fixer.embedding_size, "fixer_checksum": fixer.checksum()}
     wide, weights = type(generator)(**config), generator.state_dict()
@@ -152,7 +155,7 @@ def widened(generator: Generator, fixer: FixerNet) -> Generator:
     return wide
 
 
-def _take_crops(generator: Generator, folder: Path, sizes: Sequence[int]) -> None:
+def _set_crops(generator: Generator, folder: Path, sizes: Sequence[int]) -> None:
     """Set the config to this run's crops, and warn if their template differs from the generator's."""
     if generator.size is not None:
         check_size(sizes, generator.size, str(folder))
@@ -164,8 +167,8 @@ def _take_crops(generator: Generator, folder: Path, sizes: Sequence[int]) -> Non
         matrix = similarity(TEMPLATES[template].at(128), TEMPLATES[TEMPLATE].at(128))
         scale, shift = float(np.hypot(*matrix[:, 0])), matrix @ (63.5, 63.5, 1) - 63.5
         logger.warning(
-            "warning: %s was trained on crops by the template %s, and learns %s from now on: faces are %.2f times as "
-            "large and moved by %.0f %% of the crop's side",
+            "warning: %s was trained on crops with the template %s and is now trained with %s: faces are %.2f times "
+            "as large and moved by %.0f %% of the crop's side",
             folder, template, TEMPLATE, scale, 100 * np.hypot(*shift) / 128,
         )  # fmt: skip
         generator.register_to_config(template=TEMPLATE)
@@ -175,7 +178,7 @@ def check_size(sizes: Sequence[int], size: int, who: str) -> None:
     """Raise unless all triplets have `size`, the only one that the generator takes."""
     if other := [one for one in sizes if one != size]:
         raise ReliableSwapError(
-            f"{who} takes crops of {size} px only, and the triplets have {other[0]} px; make them with "
+            f"{who} takes crops of {size} px only, but the triplets have {other[0]} px; make triplets with "
             f"`reliableswap triplets --size {size}`"
         )
 
@@ -196,7 +199,7 @@ def with_adapter(generator: LightGenerator, join: str, identity: IdentityEncoder
     if generator.config["adapter_join"] != "none":
         if generator.config["adapter_join"] != join:
             raise ReliableSwapError(
-                f"--initial has an adapter joined by {generator.config['adapter_join']}, and --adapter is {join}"
+                f"--initial has an adapter joined by {generator.config['adapter_join']}, but --adapter is {join}"
             )
         return generator
     config = {name: value for name, value in generator.config.items() if not name.startswith("_")}

@@ -142,7 +142,7 @@ def generator_losses(step: Step) -> dict[str, Tensor]:
         result[name] = weight * (values.mean() if chosen is None else loss.mean_over(values, chosen))
     if not result:
         raise ReliableSwapError(
-            "no loss is left: every loss weight is 0 or needs a network that is not given"
+            "no loss is active: every loss weight is 0 or needs a network that was not given"
         )
     return result
 

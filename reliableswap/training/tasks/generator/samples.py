@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from reliableswap.data.augment import Augmentation
-from reliableswap.data.complete import Batch, behind, complete, to_unit
+from reliableswap.data.complete import Batch, complete, to_unit, with_overlays
 from reliableswap.data.mix import Mix
 from reliableswap.errors import ReliableSwapError
 from reliableswap.imaging.painted_glasses import draw_glasses
@@ -87,18 +87,18 @@ class GeneratorSamples(Dataset[dict[str, Tensor]]):
         dataset, number = self.triplets.locate(i)
         sample = dataset[number]
         rng = np.random.default_rng([self.seed, 3, i])
-        kind = (self.corruption or _NEVER).draw(rng)
+        kind = (self.corruption or _NO_CORRUPTION).draw(rng)
         size = sample["target"].shape[0]
         if kind:
             sample |= draw_corruption(kind, size, rng)
-        if rng.random() < self.painted and not sample["has_truth"] and not _GLASSES & sample.keys():
+        if rng.random() < self.painted and not sample["has_truth"] and not _COVERED & sample.keys():
             glasses = draw_glasses(sample["mesh"].numpy().astype(np.float64), (size, size), rng)
             sample["painted"] = torch.from_numpy(glasses.planes())
         return sample
 
 
-_NEVER = CorruptionRates().scaled(0)
-_GLASSES = {"worn", "keep_source_glasses", "front"}  # entries of a sample whose face is partly hidden already
+_NO_CORRUPTION = CorruptionRates().scaled(0)
+_COVERED = {"worn", "keep_source_glasses", "front"}  # entries of a sample whose face is partly hidden already
 
 
 @torch.no_grad()
@@ -109,7 +109,7 @@ def completed(batch: Batch) -> Batch:
         result["guidance"] = corrupted(result["guidance"], batch)
         result["plain"] = result["target"]
         if "painted" in batch:
-            target = to_unit(behind(((result["target"] + 1) * 127.5).round(), batch, "painted"))
+            target = to_unit(with_overlays(((result["target"] + 1) * 127.5).round(), batch, "painted"))
             rows, planes = batch["painted_rows"], batch["painted"].float()
             worn = torch.cat([target.index_select(0, rows), planes[:, 4:]], 1)
             result |= {"target": target, "glasses": result["glasses"].index_copy(0, rows, worn)}

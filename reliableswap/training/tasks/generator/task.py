@@ -64,8 +64,8 @@ class GeneratorTask(Task):
         for folder, one in zip(settings.folders, self.samples.triplets.datasets, strict=True):
             if one.guidance and not one.knows_covers:
                 logger.warning(
-                    "warning: %s does not store what covers a face, and to find it takes most of a sample's time; "
-                    "triplets that are made anew store it",
+                    "warning: %s stores no face covers, so they are computed for every sample, which dominates its "
+                    "time; make the triplets again to store them",
                     folder,
                 )
         self.sizes = [one.size for one in self.samples.triplets.datasets]
@@ -146,13 +146,13 @@ class GeneratorTask(Task):
 
     def facts(self) -> dict[str, str]:
         shares = asdict(self.settings.mix)
-        strangers = f"{shares.pop('strangers'):.0%} of vanilla sources of another pair"
+        strangers = f"{shares.pop('strangers'):.0%} of vanilla sources from another pair"
         mix = ", ".join([*(f"{kind} {share:.0%}" for kind, share in shares.items() if share), strangers])
         rows = sum(sum(one.counts) for one in self.samples.triplets.datasets)
         encoder = self.networks.identity
         also = ", ".join(f"{one.label}, checksum {one.checksum()}" for one in self.networks.more_identities)
-        also = f"; the identity loss also asks {also}" if also else ""
-        figures = "; the figures' encoder is the one of the loss" if self.validation is not None else ""
+        also = f"; the identity loss also uses {also}" if also else ""
+        figures = "; the figures use the encoder of the loss" if self.validation is not None else ""
         return {
             "triplets": f"{rows:,} rows of {', '.join(folder.name for folder in self.settings.folders)}",
             "samples": mix,
@@ -171,7 +171,7 @@ class GeneratorTask(Task):
 def run(settings: GeneratorSettings) -> dict[str, Any]:
     """Load the frozen networks, train and save; return the figures on held-out people."""
     if settings.further_encoders and not settings.identity_weight:
-        raise ReliableSwapError("--more_identities are for the identity loss; give it an --identity_weight")
+        raise ReliableSwapError("--more_identities needs an --identity_weight above 0")
     if settings.fixer is None and settings.lower_face_weight:
         settings = replace(settings, lower_face_weight=0.0)
     networks = LoadedNetworks.load(settings)

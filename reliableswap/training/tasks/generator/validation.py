@@ -79,14 +79,14 @@ class Validation:
         found = []
         if figures.get("l1_target", 1.0) < figures.get("l1_truth", 0.0):
             found.append(
-                "the network copies its target: on held-out cycle triplets its output is nearer to the target than to "
-                "the truth; check --guidance, raise --identity_weight or --cycle_share, or wait if the run has only "
-                "begun"
+                "the network copies its target: on held-out cycle triplets its output is closer to the target than "
+                "to the truth; check --guidance, raise --identity_weight or --cycle_share, or wait if the run has only "
+                "just begun"
             )
         if figures["identity"] < figures["before"] + _MARGIN:
             found.append(
-                "the network ignores the source: its faces are hardly nearer to the source than the untouched target; "
-                "check --identity, raise --identity_weight, or wait if the run has only begun"
+                "the network ignores the source: its faces are hardly closer to the source than the untouched target; "
+                "check --identity, raise --identity_weight, or wait if the run has only just begun"
             )
         return found
 

@@ -20,9 +20,9 @@ from .settings import PersonSettings
 
 logger = logging.getLogger(__name__)
 
-START = "person"  # name of the bundled network
+BUNDLED_NAME = "person"  # name of the bundled network
 _LIGHT_FIRST = 64  # side of the first level with light blocks
-_SAME = ("latent", "base_channels", "max_channels", "norm", "template", "blocks")
+_SHARED_SETTINGS = ("latent", "base_channels", "max_channels", "norm", "template", "blocks")
 
 
 def build_network(settings: PersonSettings, people: Sequence[Frames]) -> tuple[CombAutoencoder, int]:
@@ -37,7 +37,7 @@ def build_network(settings: PersonSettings, people: Sequence[Frames]) -> tuple[C
     kept = []
     if isinstance(earlier, CombAutoencoder) and not settings.train_encoder:
         kept = [name for name in earlier.people if name not in names]
-    shared = {name: getattr(settings, name) for name in _SAME}
+    shared = {name: getattr(settings, name) for name in _SHARED_SETTINGS}
     network = CombAutoencoder([*names, *kept], size=settings.size, **shared)
     first = network.encoder.sides[0] if settings.blocks == "paper" else min(_LIGHT_FIRST, settings.size)
     for one in people:
@@ -68,27 +68,30 @@ def initial_network(settings: PersonSettings) -> CombAutoencoder | GeneralAutoen
     given = settings.initial
     if given == "none":
         return None
-    if given == "auto" and not (WEIGHTS / START / "config.json").is_file():
-        logger.info("starts from nothing: no network of everybody is bundled")
+    if given == "auto" and not (WEIGHTS / BUNDLED_NAME / "config.json").is_file():
+        logger.info("training starts from scratch: no network of everybody is bundled")
         return None
     own = given in ("auto", "bundled")
-    earlier = load_network(bundled(START) if own else given)
+    earlier = load_network(bundled(BUNDLED_NAME) if own else given)
     if not isinstance(earlier, CombAutoencoder | GeneralAutoencoder):
         raise ReliableSwapError(
-            f"--initial {given} holds a {type(earlier).__name__}; give the folder of a training of people"
+            f"--initial {given} holds a {type(earlier).__name__}; give the folder of a training of people or of "
+            "everybody"
         )
     differing = [
-        f"{name} {earlier.config[name]}" for name in _SAME if earlier.config[name] != getattr(settings, name)
+        f"{name} {earlier.config[name]}"
+        for name in _SHARED_SETTINGS
+        if earlier.config[name] != getattr(settings, name)
     ]
     if earlier.config["size"] > settings.size:
-        differing.append(f"size {earlier.config['size']}, and --size may only be larger")
+        differing.append(f"size {earlier.config['size']} (--size may only be larger)")
     if not differing:
-        logger.info("starts from %s", "the bundled network" if own else given)
+        logger.info("training starts from %s", "the bundled network" if own else given)
         return earlier
     if given == "auto":
-        logger.info("starts from nothing: the bundled network has %s", ", ".join(differing))
+        logger.info("training starts from scratch: the bundled network has %s", ", ".join(differing))
         return None
-    raise ReliableSwapError(f"{given} has {', '.join(differing)}; give the same values")
+    raise ReliableSwapError(f"{given} has {', '.join(differing)}; use the same settings")
 
 
 def _copy(earlier: nn.Module, new: nn.Module) -> None:

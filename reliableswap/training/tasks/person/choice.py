@@ -12,10 +12,10 @@ from .sightings import Sighting
 
 # Degrees of pose, and grey levels of light, that count as much as a typical change of expression.
 _TURN, _SLOPE = 12.0, 12.0
-_COVERED = 0.4  # frames with a larger share of the face covered are left out, unless all have
-_BLURRED = 0.2  # share of the frames, the least sharp, that is left out if enough remain
+_MAX_COVERED = 0.4  # frames with a larger share of the face covered are left out, unless all have
+_BLURRED_SHARE = 0.2  # share of the frames, the least sharp, that is left out if enough remain
 _NEIGHBOURS = 10
-_MOST = 3.0  # limits a frame's rarity, relative to the median, to 1/3 to 3
+_MAX_RARITY = 3.0  # limits a frame's rarity, relative to the median, to 1/3 to 3
 
 
 def expressions(sightings: Sequence[Sighting]) -> np.ndarray:
@@ -35,11 +35,11 @@ def features(sightings: Sequence[Sighting]) -> np.ndarray:
 def choose(sightings: Sequence[Sighting], count: int) -> list[int]:
     """Return the positions of up to `count` sightings, ascending: sharp ones, as different as possible."""
     positions = np.arange(len(sightings))
-    open_faces = np.array([one.covered <= _COVERED for one in sightings])
+    open_faces = np.array([one.covered <= _MAX_COVERED for one in sightings])
     if open_faces.any():
         positions = positions[open_faces]
     sharp = np.array([sightings[int(i)].sharpness for i in positions])
-    enough = max(min(count, len(positions)), round(len(positions) * (1 - _BLURRED)))
+    enough = max(min(count, len(positions)), round(len(positions) * (1 - _BLURRED_SHARE)))
     positions = np.sort(positions[np.argsort(-sharp, kind="stable")[:enough]])
     if len(positions) <= count:
         return positions.tolist()
@@ -68,6 +68,6 @@ def weights_of(sightings: Sequence[Sighting], exponent: float) -> np.ndarray:
         part = places[start : start + 512]
         apart = np.maximum(squares[start : start + 512, None] + squares - 2 * part @ places.T, 0)
         mean[start : start + 512] = np.sqrt(np.sort(apart, 1)[:, 1 : near + 1]).mean(1)
-    seldom = mean / max(float(np.median(mean)), 1e-9)
-    weight = np.clip(seldom, 1 / _MOST, _MOST) ** exponent
+    rarity = mean / max(float(np.median(mean)), 1e-9)
+    weight = np.clip(rarity, 1 / _MAX_RARITY, _MAX_RARITY) ** exponent
     return np.asarray(weight / weight.mean(), np.float32)

@@ -21,9 +21,9 @@ from .settings import PersonSettings
 if TYPE_CHECKING:
     from .task import PersonTask
 
-_LONG = 6.0  # seconds of a step above which larger levels are not measured but calculated
-_QUICK = 0.3  # seconds of a step below which it is measured again
-_BESIDE_MAPS = 3  # peak memory over that of the maps, in two trainings on an H100: docs/person.md
+_SLOW_STEP = 6.0  # seconds of a step above which larger levels are not measured but extrapolated
+_QUICK_STEP = 0.3  # seconds of a step below which it is measured again
+_ACTIVATION_FACTOR = 3  # peak memory over that of the maps, in two trainings on an H100: docs/person.md
 _COPIES = 5  # of the weights in memory: themselves, gradients, AdamW's two moments, and the average
 _MIB = 2**20
 
@@ -69,18 +69,18 @@ def estimate(network: CombAutoencoder, task: PersonTask, settings: PersonSetting
     device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     device = device or torch.device("cpu")
     yield _sizes(network, settings)
-    yield f"on {device.type}, {settings.train_batch_size} frames a batch:"
+    yield f"on {device.type}, {settings.train_batch_size} frames per batch:"
     clock, found = 0.0, measure(network, task, settings, device)
     for level in found:
         start, clock = clock, clock + (level.end - level.first) * level.seconds
-        each = f"{level.seconds:.2f} s a step" + ("" if level.measured else " (calculated)")
+        each = f"{level.seconds:.2f} s per step" + ("" if level.measured else " (extrapolated)")
         about = "about " if settings.growth == "time" and level.first else ""
-        yield f"  {level.side:>4} px from {about}step {level.first:,} on, after {span(start)}; {each}"
+        yield f"  {level.side:>4} px from {about}step {level.first:,} on, after {format_duration(start)}; {each}"
     latest = " at most" if settings.growth == "plateau" else ""
-    yield f"  step {found[-1].end:,} after {span(clock)}{latest}, without checkpoints and validations"
+    yield f"  step {found[-1].end:,} after {format_duration(clock)}{latest}, without checkpoints and validations"
     if found[-1].side < settings.size:
         unit = "minutes" if settings.growth == "time" else "steps"
-        yield f"  {settings.size} px are not reached: raise --max_train_steps or lower --level_{unit}"
+        yield f"  {settings.size} px is not reached: raise --max_train_steps or lower --level_{unit}"
 
 
 def measure(
@@ -88,13 +88,15 @@ def measure(
 ) -> list[Level]:
     """Return the levels of the run with the seconds that a step takes."""
     trial = copy.deepcopy(network).to(memory_format=torch.channels_last).to(device).train()
-    task.place(device)  # not `start`, which starts the clock of the levels
+    task.move_to(device)  # not `start`, which starts the clock of the levels
     samples = [task.dataset[i] for i in range(settings.train_batch_size)]
     batch = task.prepare(to_device(torch.utils.data.default_collate(samples), device))
 
     def step_time(side: int, before: Level | None) -> tuple[float, bool]:
-        if before is not None and before.seconds > _LONG:
-            return before.seconds * _work(network, side) / _work(network, before.side), False
+        if before is not None and before.seconds > _SLOW_STEP:
+            return before.seconds * _multiplications(network, side) / _multiplications(
+                network, before.side
+            ), False
         share = 1 / settings.detail_every if side >= settings.detail_size else 0.0
         seconds = sum(
             part * _measured(trial, task, settings, batch, side, detailed)
@@ -132,10 +134,10 @@ def _measured(
         return time.perf_counter() - began
 
     seconds = step()
-    return seconds if kind == "cpu" and seconds >= _QUICK else min(step(), step())
+    return seconds if kind == "cpu" and seconds >= _QUICK_STEP else min(step(), step())
 
 
-def _work(network: CombAutoencoder, side: int) -> int:
+def _multiplications(network: CombAutoencoder, side: int) -> int:
     """Count the multiplications of one picture's forward pass at a level."""
     halves = (network.encoder, network.decoder(network.people[0]))
     return sum(
@@ -165,7 +167,7 @@ def _activations(network: CombAutoencoder, settings: PersonSettings) -> float:
     )
     kept = 2 if settings.norm == "none" else 3
     size = 4 if settings.mixed_precision == "no" else 2
-    return _BESIDE_MAPS * maps * kept * size * settings.train_batch_size / _MIB
+    return _ACTIVATION_FACTOR * maps * kept * size * settings.train_batch_size / _MIB
 
 
 def _sizes(network: CombAutoencoder, settings: PersonSettings) -> str:
@@ -174,13 +176,13 @@ def _sizes(network: CombAutoencoder, settings: PersonSettings) -> str:
     people = len(network.people)
     return (
         f"{people} decoder{'s' * (people != 1)}, {network.parameter_count / 1e6:.1f} million parameters: "
-        f"{weights:,.0f} MiB on the disk, {weights / 2:,.0f} in float16 ({one:,.1f} a decoder); checkpoints "
+        f"{weights:,.0f} MiB on disk, {weights / 2:,.0f} in float16 ({one:,.1f} per decoder); checkpoints "
         f"{weights * (_COPIES - 1) * settings.checkpoints_total_limit:,.0f} MiB; memory about "
         f"{(weights * _COPIES + _activations(network, settings)) / 1024:,.1f} GiB"
     )
 
 
-def span(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Format a duration in seconds."""
     if seconds < 90:
         return f"{seconds:.0f} s"

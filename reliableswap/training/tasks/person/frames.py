@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 _ABOUT = "about.json"
 _VERSION = 2  # change it to have all frames made again
-_LOOKS = 5  # pictures of a source in which the person's age is estimated
+_AGE_SAMPLES = 5  # pictures of a source in which the person's age is estimated
 _PORTRAIT = 128
 _COLOURS = 32  # frames that the mean colour is taken from, roughly
 _SHEET = (12, 4, 96)  # columns, rows and side of a contact sheet
@@ -107,8 +107,8 @@ def frames_of(settings: PersonSettings) -> list[Frames]:
     found = []
     networks: Networks | None = None
     for person, texts in settings.sources.items():
-        if any(_is_made(Path(text)) for text in texts):
-            found.append(_made_earlier(person, texts, settings))
+        if any(_holds_frames(Path(text)) for text in texts):
+            found.append(_load_existing(person, texts, settings))
             logger.info("%s: %s", person, found[-1].described)
             continue
         sources = [open_source(text) for text in texts]
@@ -123,23 +123,23 @@ def frames_of(settings: PersonSettings) -> list[Frames]:
     return found
 
 
-def _is_made(folder: Path) -> bool:
+def _holds_frames(folder: Path) -> bool:
     """Return whether a source is one person's folder in an earlier run's crops."""
     return (folder / _ABOUT).is_file() and (folder / "pictures.npy").is_file()
 
 
-def _made_earlier(person: str, texts: Sequence[str], settings: PersonSettings) -> Frames:
+def _load_existing(person: str, texts: Sequence[str], settings: PersonSettings) -> Frames:
     """Load the frames of such a folder; raise if the person has other sources, or for another side or template."""
     if len(texts) > 1:
-        raise ReliableSwapError(f"{person}: a folder of frames made earlier is a person's only source")
+        raise ReliableSwapError(f"{person}: a folder of existing frames can't be combined with other sources")
     folder = Path(texts[0])
     made = Frames.load(person, folder)
     side = len(made.pictures[0])
     template = json.loads((folder / _ABOUT).read_text(encoding="utf-8")).get("template", settings.template)
     if (side, template) != (settings.size, settings.template):
         raise ReliableSwapError(
-            f"{folder} holds frames of {side} px by the template {template}; give --size {side} --template {template}, "
-            "or the clips"
+            f"{folder} holds frames of {side} px in the template {template}; give --size {side} --template {template}, "
+            "or the original sources"
         )
     return made
 
@@ -187,7 +187,7 @@ def make_frames(
         f"{width:.0f} px wide"
     )
     if width < 0.6 * settings.size:
-        described += f", so little of what {settings.size} px can show"
+        described += f", too small to fill {settings.size} px with detail"
     about = {
         "key": key,
         "training": len(kept),
@@ -202,8 +202,8 @@ def make_frames(
 
 def check_age(source: Source, sightings: Sequence[Sighting], networks: Networks) -> None:
     """Raise RefusedError if the person may be a minor, by the ages estimated in several pictures."""
-    looks = min(_LOOKS, len(sightings))
-    places = {(2 * k + 1) * len(sightings) // (2 * looks) for k in range(looks)}
+    samples = min(_AGE_SAMPLES, len(sightings))
+    places = {(2 * k + 1) * len(sightings) // (2 * samples) for k in range(samples)}
     chosen = {sightings[i].place: sightings[i] for i in sorted(places)}
     track = AgeTrack()
     for place, picture in source.pictures(list(chosen)):

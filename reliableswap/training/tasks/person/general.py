@@ -32,11 +32,11 @@ from reliableswap.training.core.trainer import train
 from reliableswap.training.tasks.encoders.settings import describe, log_on_main
 from reliableswap.training.tasks.encoders.teacher import digest_of_array, teacher_features
 
-from .held import LIMIT, Held
+from .device_arrays import MAX_BYTES, DeviceArrays
 from .losses import l1_loss, masked_ssim, psnr, ssim_loss
-from .warp import draw_jitter, draw_warp, places, read_at, to_pictures
+from .warp import draw_jitter, draw_warp, resample, sampling_grid, to_pictures
 
-_AROUND = 0.1  # weight of pixels outside the mean face
+_OUTSIDE_WEIGHT = 0.1  # weight of pixels outside the mean face
 _TEMPLATE = "arcface_128"  # of the crops
 _COLUMNS = 16  # faces in the grid
 _BATCH = 32
@@ -48,24 +48,24 @@ class GeneralSettings(RunSettings):
 
     faces: Path = setting(Path("faces"), "folder of photos, one sub-folder per person, or a table of photos")
     flat_folders: str = setting(
-        "", "comma-separated names of sub-folders in which every photo shows another person"
+        "", "comma-separated names of sub-folders in which every photo shows a different person"
     )
     split: str = setting("90/5/5", "shares of train, validation and test people, as for the triplets")
     crops: Path | None = setting(
-        None, "folder that keeps the aligned crops and their v_id; None: crops in output_dir"
+        None, "cache folder for the aligned crops and their v_id; None: `crops` in output_dir"
     )
     initial: Path | None = setting(None, "folder of an earlier training to start from")
     size: int = setting(64, "side of the faces")
-    latent: int = setting(256, "numbers between encoder and decoder")
-    base_channels: int = setting(1, "channels at 1024 px; twice as many at each smaller level")
-    max_channels: int = setting(160, "channels of a level at most")
+    latent: int = setting(256, "size of the latent")
+    base_channels: int = setting(1, "channels at 1024 px, doubled at each smaller level")
+    max_channels: int = setting(160, "most channels that a level has")
     norm: Literal["none", "batch", "group"] = setting("none", "norm after each convolution")
     blocks: Blocks = setting("light", "the paper's levels, or light ones")
-    noise: float = setting(0.5, "noise of the latents, in their standard deviations")
+    noise: float = setting(0.5, "noise added to the latents, in units of their standard deviation")
     warp: float = setting(0.02, "random warp of the encoder's input, as a share of its side; 0: none")
-    jitter: float = setting(1.0, "strength of random turns, sizes and shifts of input and truth; 0: none")
+    jitter: float = setting(1.0, "strength of random rotation, scale and shift of input and truth; 0: none")
     ssim_weight: float = setting(0.5, "weight of 1 - SSIM inside the mean face")
-    l1_weight: float = setting(1.0, "weight of the pixels' difference, less around the mean face")
+    l1_weight: float = setting(1.0, "weight of the L1 pixel difference, less outside the mean face")
     train_batch_size: int = setting(16, "samples per batch and process")
     learning_rate: float = setting(1e-3, "peak learning rate")
     max_train_steps: int = setting(20_000, "steps of the whole run", on_resume="any")
@@ -83,14 +83,14 @@ class GeneralSettings(RunSettings):
 
 
 class GeneralSamples(Dataset[dict[str, Tensor]]):
-    """Sample i depends only on the seed and i: place, the index of a photo among those to train on, and told, the row
-    of any photo of the person, whose v_id is used. picture (S,S,3) uint8 is added if the photos are too many to hold
-    on the device."""
+    """Sample i depends only on the seed and i: place, the index of a photo among those to train on, and identity_row,
+    the row of any photo of the person, whose v_id is used. picture (S,S,3) uint8 is added if the photos are too many to
+    hold on the device."""
 
     def __init__(self, settings: GeneralSettings, crops: Crops) -> None:
         self.settings, self.crops = settings, crops
         self.rows = crops.rows(training=True)
-        self.whole = len(self.rows) * settings.size**2 * 3 > LIMIT
+        self.reads_pictures = len(self.rows) * settings.size**2 * 3 > MAX_BYTES
         self.others = {row: own for own in crops.people(self.rows).values() for row in own}
 
     def __len__(self) -> int:
@@ -100,20 +100,20 @@ class GeneralSamples(Dataset[dict[str, Tensor]]):
         settings, count = self.settings, len(self.rows)
         epoch, place = divmod(i, count)
         place = int(_order(settings.seed, epoch, count)[place])
-        told = row = int(self.rows[place])
+        identity_row = row = int(self.rows[place])
         if row in self.others:
             rng = np.random.default_rng([settings.seed, 12, i])
-            told = int(rng.choice(self.others[row]))
-        sample = {"place": torch.tensor(place), "told": torch.tensor(told)}
-        if self.whole:
+            identity_row = int(rng.choice(self.others[row]))
+        sample = {"place": torch.tensor(place), "identity_row": torch.tensor(identity_row)}
+        if self.reads_pictures:
             sample["picture"] = torch.from_numpy(picture_at(self.crops, row, settings.size))
         return sample
 
-    def held(self) -> Held:
+    def device_arrays(self) -> DeviceArrays:
         """Return the arrays that a batch's places index."""
-        if self.whole:
-            return Held()
-        return Held(
+        if self.reads_pictures:
+            return DeviceArrays()
+        return DeviceArrays(
             picture=np.stack([picture_at(self.crops, int(row), self.settings.size) for row in self.rows])
         )
 
@@ -126,40 +126,40 @@ class GeneralTask(Task):
         self.settings, self.crops, self.vectors = settings, crops, vectors
         self.dataset = GeneralSamples(settings, crops)
         self.oval = torch.from_numpy(mean_face(settings.size))[None, None]
-        self.told, self.held = Held(v_id=vectors), self.dataset.held()
+        self.identities, self.arrays = DeviceArrays(v_id=vectors), self.dataset.device_arrays()
         self.device: torch.device | None = None
 
     def start(self, step: int, device: torch.device) -> None:
         if device != self.device:
             self.device = device
             self.oval = self.oval.to(device)
-            self.told.to(device)
-            self.held.to(device)
+            self.identities.to(device)
+            self.arrays.to(device)
 
     def prepare(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Places -> picture (B,S,S,3) uint8, half of them mirrored, v_id (B,128), jitter (B,2,3), warp (B,2,5,5)."""
         settings, count, device = self.settings, len(batch["place"]), batch["place"].device
-        picture = {**batch, **self.held.rows(batch["place"])}["picture"]
+        picture = {**batch, **self.arrays.rows(batch["place"])}["picture"]
         mirrored = torch.rand(count, 1, 1, 1, device=device) < 0.5
         return {
             "picture": torch.where(mirrored, picture.flip(2), picture),
             "jitter": draw_jitter(count, settings.jitter, device),
             "warp": draw_warp(count, settings.warp, device),
-            **self.told.rows(batch["told"]),
+            **self.identities.rows(batch["identity_row"]),
         }
 
     def losses(self, network: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         settings, side = self.settings, self.settings.size
         with no_autocast(batch["jitter"]):
             pictures = to_pictures(batch["picture"])
-            truth = seen = read_at(pictures, places(batch["jitter"], side))
+            truth = seen = resample(pictures, sampling_grid(batch["jitter"], side))
             if settings.warp:
-                seen = read_at(pictures, places(batch["jitter"], side, batch["warp"]))
+                seen = resample(pictures, sampling_grid(batch["jitter"], side, batch["warp"]))
         made = network(seen, batch["v_id"], settings.noise).float()
         oval = self.oval.to(made)
         found: dict[str, Tensor] = {}
         with no_autocast(made):
-            weight = _AROUND + (1 - _AROUND) * oval
+            weight = _OUTSIDE_WEIGHT + (1 - _OUTSIDE_WEIGHT) * oval
             found["l1"] = settings.l1_weight * l1_loss(made, truth, weight).mean()
             if settings.ssim_weight:
                 each = ssim_loss(made, truth, oval.expand(len(made), -1, -1, -1))

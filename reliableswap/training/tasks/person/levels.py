@@ -39,7 +39,7 @@ class LevelManager(nn.Module):
         self.register_buffer("seconds", torch.tensor(0.0, dtype=torch.float64))
         self.first = first
         self.step = 0  # the last one passed to `at`
-        self._read: float | None = None  # the clock's last reading; None: this start has trained nothing yet
+        self._last_reading: float | None = None  # of the clock; None: this start has trained nothing yet
         self.register_state_dict_pre_hook(_count_seconds)
 
     level: Tensor
@@ -58,15 +58,15 @@ class LevelManager(nn.Module):
     def at(self, step: int) -> tuple[int, float]:
         """Return a step's side and how far its level has faded in. Steps must not decrease; they may be repeated."""
         self.step = step
-        if self._read is None:
-            self._read = monotonic()
+        if self._last_reading is None:
+            self._last_reading = monotonic()
         if self._due(step):
             self.level += 1
             self.began.fill_(step)
             self._restart(math.inf)
             self.over.fill_(False)
             self.seconds.zero_()
-            self._read = monotonic()
+            self._last_reading = monotonic()
         if self.side == self.first:
             return self.side, 1.0
         return self.side, min(1.0, (step - int(self.began) + 1) / self.settings.fade_steps)
@@ -82,14 +82,14 @@ class LevelManager(nn.Module):
             self.total += loss.detach().to(self.total)
             self.count += 1
         if not bool(self.over):
-            self.over.fill_(from_main(self._late if growth == "time" else self._flat))
+            self.over.fill_(from_main(self._time_is_up if growth == "time" else self._plateaued))
 
     def count_seconds(self) -> None:
         """With growth by time, add the time since the clock was last read, if this start has trained."""
-        if self._read is not None and self.settings.growth == "time":
+        if self._last_reading is not None and self.settings.growth == "time":
             now = monotonic()
-            self.seconds += now - self._read
-            self._read = now
+            self.seconds += now - self._last_reading
+            self._last_reading = now
 
     def _apply(self, fn: Callable[..., Tensor], recurse: bool = True) -> Self:
         """Stay on the CPU: the level is read at every step, and reading it from a device waits for the device."""
@@ -102,11 +102,11 @@ class LevelManager(nn.Module):
         most = math.inf if self.settings.growth == "time" else self.settings.level_steps
         return bool(self.over) or step - int(self.began) >= most
 
-    def _late(self) -> bool:
+    def _time_is_up(self) -> bool:
         """Whether the minutes of the level are over."""
         return float(self.seconds) >= 60 * self.settings.level_minutes
 
-    def _flat(self) -> bool:
+    def _plateaued(self) -> bool:
         """Whether a window has just ended in which the loss hardly fell."""
         if int(self.count) < self.settings.plateau_window * self.settings.gradient_accumulation_steps:
             return False

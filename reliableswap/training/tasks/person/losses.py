@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 _SIGMA = 1.5
-_LARGEST = 11  # side of SSIM's window, as in Wang et al. (2004), where the picture is large enough
+_MAX_WINDOW = 11  # side of SSIM's window, as in Wang et al. (2004), where the picture is large enough
 _LUMA = (0.299, 0.587, 0.114)
 
 
@@ -37,7 +37,7 @@ def ssim_map(output: Tensor, truth: Tensor) -> Tensor:
     """(B,C,S,S) twice in [0,1] -> (B,C,S,S) structural similarity."""
     x, y = output.float(), truth.float()
     channels, side = x.shape[1], x.shape[-1]
-    window = _window(min(_LARGEST, side // 2 * 2 - 1), x.device)
+    window = _window(min(_MAX_WINDOW, side // 2 * 2 - 1), x.device)
 
     def mean(values: Tensor) -> Tensor:
         half = len(window) // 2

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from .device_arrays import MAX_BYTES, DeviceArrays
 from .frames import Frames
-from .held import LIMIT, Held
 from .settings import PersonSettings
 
 
@@ -21,7 +21,7 @@ class PersonSamples(Dataset[dict[str, Tensor]]):
     def __init__(self, settings: PersonSettings, people: Sequence[Frames]) -> None:
         self.settings, self.people = settings, list(people)
         self.per_step = settings.train_batch_size * settings.gradient_accumulation_steps
-        self.whole = sum(len(one.pictures) for one in people) * settings.size**2 * 4 > LIMIT
+        self.reads_pictures = sum(len(one.pictures) for one in people) * settings.size**2 * 4 > MAX_BYTES
 
     def __len__(self) -> int:
         return 2**31
@@ -31,18 +31,18 @@ class PersonSamples(Dataset[dict[str, Tensor]]):
         frames, rng = self.people[person], np.random.default_rng([self.settings.seed, 11, i])
         row = int(frames.rows[rng.integers(len(frames.rows))])
         sample = {"row": torch.tensor(row)}
-        if self.whole:
+        if self.reads_pictures:
             sample["picture"] = torch.from_numpy(np.array(frames.pictures[row]))
             sample["mask"] = torch.from_numpy(np.array(frames.masks[row]))
         return sample
 
-    def held(self) -> list[Held]:
+    def device_arrays(self) -> list[DeviceArrays]:
         """Return, for each person, the arrays that a batch's rows index."""
         found = []
         for one in self.people:
             arrays = {"weight": np.asarray(one.weights, np.float32)}
-            if not self.whole:
+            if not self.reads_pictures:
                 everything = np.arange(len(one.weights))
                 arrays |= {"picture": one.pictures[everything], "mask": one.masks[everything]}
-            found.append(Held(**arrays))
+            found.append(DeviceArrays(**arrays))
         return found

@@ -27,8 +27,8 @@ from reliableswap.training.core.fingerprint import digest_of_files
 from reliableswap.triplets.quality import covered_share, light_slopes, sharpness
 
 _CROP = 128  # side at which frames are measured
-_SAME = 0.3  # least cosine of a photo's face to the folder's most typical one
-_SHARE_SEEN = 4  # frames of a clip that are measured for each one that is kept
+_MIN_COSINE = 0.3  # least cosine of a photo's face to the folder's most typical one
+_MEASURED_PER_KEPT = 4  # frames of a clip that are measured for each one that is kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,14 +48,13 @@ class Sighting:
 
 
 class Source(Protocol):
-    """A clip or a folder. name: for messages. key: changes with the files. timed: whether places are in time order."""
+    """A clip or a folder. name: for messages. key: changes with the files."""
 
     name: str
     key: str
-    timed: bool
 
     def sightings(self, networks: Networks, wanted: int) -> list[Sighting]:
-        """Return the person's face in the pictures, in order; clips give about `_SHARE_SEEN` times `wanted`."""
+        """Return the person's face in the pictures, in order; clips give about `_MEASURED_PER_KEPT` times `wanted`."""
         ...
 
     def pictures(self, places: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
@@ -102,8 +101,6 @@ def person_covers(crop: np.ndarray, mesh: np.ndarray, networks: Networks) -> Cov
 class Clip:
     """A clip's frames of person `number`; people are numbered from 1, by how many frames show them."""
 
-    timed = True
-
     def __init__(self, path: Path, number: int) -> None:
         info = probe(path)
         info.check()
@@ -116,14 +113,14 @@ class Clip:
         if not 1 <= self.number <= len(faces.people):
             shows = f"persons 1 to {len(faces.people)}" if faces.people else "no face"
             raise NoFaceError(
-                f"{self.name} has no person {self.number}; it shows {shows}, see `reliableswap faces {self.name}`"
+                f"{self.name} has no person {self.number}; it shows {shows}; see `reliableswap faces {self.name}`"
             )
         seen = [
             frame
             for frame in range(faces.frames)
             if any(one.person == self.number for one in faces.numbers(frame))
         ]
-        every = max(1, len(seen) // (wanted * _SHARE_SEEN))
+        every = max(1, len(seen) // (wanted * _MEASURED_PER_KEPT))
         meshes = {
             frame: one.face.mesh
             for frame in seen[::every]
@@ -156,8 +153,6 @@ class Clip:
 class PhotoFolder:
     """The photos of a folder, or one photo. The person is the one whom most of the photos show."""
 
-    timed = False
-
     def __init__(self, path: Path) -> None:
         self.name = path.name
         found = [path] if path.is_file() else sorted(path.rglob("*"))
@@ -177,8 +172,8 @@ class PhotoFolder:
             crop = align(picture, faces[0].points5)[0]
             vectors.append(embed(networks.identity, crop[IDENTITY_WINDOW])[0])
         if not found:
-            raise NoFaceError(f"no face found in {self.name}; give photos that show the person larger")
-        kept = alike(np.stack(vectors))
+            raise NoFaceError(f"no face found in {self.name}; give photos in which the face is larger")
+        kept = same_person(np.stack(vectors))
         return [one for one, same in zip(found, kept, strict=True) if same]
 
     def pictures(self, places: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
@@ -186,9 +181,9 @@ class PhotoFolder:
             yield place, read_picture(self.paths[place]).pixels
 
 
-def alike(vectors: np.ndarray) -> np.ndarray:
+def same_person(vectors: np.ndarray) -> np.ndarray:
     """(N,D) identity vectors -> (N,) bool: photos of the person whom most of them show."""
     unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
     cosines = unit @ unit.T
-    typical = int((cosines > _SAME).sum(1).argmax())
-    return np.asarray(cosines[typical] > _SAME)
+    typical = int((cosines > _MIN_COSINE).sum(1).argmax())
+    return np.asarray(cosines[typical] > _MIN_COSINE)

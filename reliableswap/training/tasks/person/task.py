@@ -34,7 +34,7 @@ from .losses import l1_loss, ssim_loss
 from .samples import PersonSamples
 from .settings import PersonSettings
 from .validation import Validation
-from .warp import draw_jitter, draw_warp, places, read_at, to_pictures
+from .warp import draw_jitter, draw_warp, resample, sampling_grid, to_pictures
 
 __all__ = ["PersonSettings", "PersonTask", "run"]
 
@@ -54,7 +54,7 @@ class PersonTask(Task):
         self.companions["levels"] = self.levels
         self.validation = Validation(people, settings.validation_frames)
         self.frozen = _frozen(settings)
-        self.held = self.dataset.held()
+        self.arrays = self.dataset.device_arrays()
         self.device: torch.device | None = None
         self.step, self.side, self.fade = 0, first, 1.0
         self.grown: tuple[int, float] | None = None  # side and fade that the network was last set to
@@ -63,14 +63,14 @@ class PersonTask(Task):
     def start(self, step: int, device: torch.device) -> None:
         self.step = step
         self.side, self.fade = self.levels.at(step)
-        self.place(device)
+        self.move_to(device)
 
-    def place(self, device: torch.device) -> None:
+    def move_to(self, device: torch.device) -> None:
         """Move the tensors and networks that batches and losses need to the device."""
         if device != self.device:
             self.device = device
             self.frozen.to(device)
-            for one in self.held:
+            for one in self.arrays:
                 one.to(device)
 
     @property
@@ -96,7 +96,7 @@ class PersonTask(Task):
             "jitter": draw_jitter(len(rows), settings.jitter, rows.device),
             "warp": draw_warp(len(rows), settings.warp, rows.device),
         }
-        return {**batch, **self.held[self.turn].rows(rows), **drawn}
+        return {**batch, **self.arrays[self.turn].rows(rows), **drawn}
 
     def losses(self, network: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         inside: CombAutoencoder = network  # type: ignore[assignment]  # one process wraps nothing
@@ -116,11 +116,11 @@ class PersonTask(Task):
         settings, weight = self.settings, batch["weight"]
         with no_autocast(weight):
             pictures, mask = to_pictures(batch["picture"]), batch["mask"][:, None].float() / 255
-            straight = places(batch["jitter"], side)
-            truth, mask = read_at(pictures, straight), read_at(mask, straight)
+            straight = sampling_grid(batch["jitter"], side)
+            truth, mask = resample(pictures, straight), resample(mask, straight)
             seen = truth
             if self.warped:
-                seen = read_at(pictures, places(batch["jitter"], side, batch["warp"]))
+                seen = resample(pictures, sampling_grid(batch["jitter"], side, batch["warp"]))
         made = network(seen, self.people[self.turn].person).float()
         found: dict[str, Tensor] = {}
         with no_autocast(made):
@@ -155,8 +155,8 @@ class PersonTask(Task):
 
     def openings(self, pictures: Tensor) -> Tensor:
         """(B,3,S,S) -> (B,K) how far eyes and mouth are open, by the network of the mesh loss."""
-        half, kind = self.settings.mixed_precision == "bf16", pictures.device.type
-        with torch.autocast(kind, torch.bfloat16, enabled=half):
+        bf16, kind = self.settings.mixed_precision == "bf16", pictures.device.type
+        with torch.autocast(kind, torch.bfloat16, enabled=bf16):
             return openings(self.frozen["mesh"](pictures))
 
     def grid(self, network: Network) -> np.ndarray | None:
@@ -179,7 +179,7 @@ def _frozen(settings: PersonSettings) -> nn.ModuleDict:
     if settings.mesh_weight:
         if settings.template != "arcface_128":
             raise ReliableSwapError(
-                "the mesh loss reads faces in the template arcface_128; give --mesh_weight 0"
+                f"the mesh loss needs --template arcface_128, not {settings.template}; give --mesh_weight 0"
             )
         landmarks = MeshNet.from_pretrained(bundled("landmarks")).float()
         found["mesh"] = frozen_copy(MeshReader(landmarks), dtype)
@@ -191,7 +191,9 @@ def _frozen(settings: PersonSettings) -> nn.ModuleDict:
 def run(settings: PersonSettings) -> dict[str, Any]:
     """Find the frames, log the estimated time, train and save; return the figures on held-out frames."""
     if launched_processes() > 1:
-        raise ReliableSwapError("people are trained by one process; start it without torchrun or launch")
+        raise ReliableSwapError(
+            "people are trained in a single process; start it without torchrun or accelerate launch"
+        )
     people = frames_of(settings)
     torch.manual_seed(settings.seed)
     network, first = build_network(settings, people)

@@ -25,7 +25,7 @@ def draw_warp(count: int, strength: float, device: torch.device | None = None) -
     return 2 * strength * torch.randn(count, 2, CELLS, CELLS, device=device)
 
 
-def places(jitter: Tensor, side: int, warp: Tensor | None = None) -> Tensor:
+def sampling_grid(jitter: Tensor, side: int, warp: Tensor | None = None) -> Tensor:
     """(B,2,3) and (B,2,CELLS,CELLS) -> (B,side,side,2) the sampling grid for `grid_sample`."""
     grid = F.affine_grid(jitter, [len(jitter), 3, side, side], align_corners=False)
     if warp is None:
@@ -34,7 +34,7 @@ def places(jitter: Tensor, side: int, warp: Tensor | None = None) -> Tensor:
     return grid + moved.permute(0, 2, 3, 1)
 
 
-def read_at(pictures: Tensor, grid: Tensor) -> Tensor:
+def resample(pictures: Tensor, grid: Tensor) -> Tensor:
     """(B,C,S,S) resampled at a grid (B,side,side,2), after average pooling if side is smaller than S."""
     side = grid.shape[1]
     if pictures.shape[-1] > side:

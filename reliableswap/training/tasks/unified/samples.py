@@ -62,7 +62,7 @@ def _tokens(faces: DescribedFaces, tokeniser: FaceTokeniser, views: int) -> np.n
     return found
 
 
-class Positions(Dataset[int]):
+class FaceOrder(Dataset[int]):
     """Sample i is the index of a face. Every face comes once per epoch, in an order that depends on the seed."""
 
     def __init__(self, count: int, seed: int) -> None:
@@ -82,8 +82,8 @@ class Positions(Dataset[int]):
 class SampleTables:
     """Tables of all texts about the faces and their mirror images, as word numbers, and of all tokens.
 
-    captions, asked, told: for each face and side, the numbers of its captions to draw, of its questions with answers,
-    and of its requests for a description, with the description.
+    captions, questions, descriptions: for each face and side, the numbers of its captions to draw, of its questions
+    with answers, and of its requests for a description, with the description.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class SampleTables:
         self.settings = settings
         self._numbers = lru_cache(maxsize=None)(lambda text: tuple(number_words(text, vocabulary)))
         self._texts: dict[tuple[tuple[int, ...], int], int] = {((), 0): 0}
-        captions, asked, told = self._listed(faces)
+        captions, questions, descriptions = self._list_texts(faces)
         most = max(len(words) for words, _ in self._texts)
         if most > longest:
             raise ReliableSwapError(f"a text has {most} words; the network reads {longest} at most")
@@ -114,7 +114,7 @@ class SampleTables:
             "tokens": torch.from_numpy(np.ascontiguousarray(tokens)),
             "identity": torch.from_numpy(faces.v_id),
         }
-        for name, lists in (("captions", captions), ("asked", asked), ("told", told)):
+        for name, lists in (("captions", captions), ("questions", questions), ("descriptions", descriptions)):
             self.tables |= _table(name, lists)
 
     def to(self, device: torch.device) -> None:
@@ -128,7 +128,7 @@ class SampleTables:
         """
         settings, tables, device = self.settings, self.tables, self.tables["words"].device
         rows, count = rows.to(device), len(rows)
-        drawn = self.drawn(count)
+        drawn = self.drawing_count(count)
         drawing = torch.arange(count, device=device) >= count - drawn
 
         def chance() -> Tensor:
@@ -142,9 +142,11 @@ class SampleTables:
             place = (chance() * many).long().clamp(max=tables[name].shape[2] - 1)
             return tables[name][rows, side, place].long(), many > 0
 
-        captions, asked, told = text("captions"), text("asked"), text("told")
+        captions, questions, descriptions = text("captions"), text("questions"), text("descriptions")
         caption = torch.where(chance() < settings.no_caption, 0, captions[0])
-        question = torch.where((chance() < settings.described_share) | ~asked[1], told[0], asked[0])
+        question = torch.where(
+            (chance() < settings.described_share) | ~questions[1], descriptions[0], questions[0]
+        )
         chosen = torch.where(drawing, caption, question)
         words = tables["words"][chosen].long()
         tokens = tables["tokens"]
@@ -165,15 +167,15 @@ class SampleTables:
             "identified": ~drawing & (chance() >= settings.no_identity),
         }
 
-    def drawn(self, count: int) -> int:
+    def drawing_count(self, count: int) -> int:
         """Return how many rows of a batch are to be drawn."""
         return round(self.settings.drawing_share * count)
 
-    def _listed(self, faces: DescribedFaces) -> tuple[list[list[list[int]]], ...]:
+    def _list_texts(self, faces: DescribedFaces) -> tuple[list[list[list[int]]], ...]:
         """List, for each face and side, the numbers of its texts."""
         captions: list[list[list[int]]] = []
-        asked: list[list[list[int]]] = []
-        told: list[list[list[int]]] = []
+        questions: list[list[list[int]]] = []
+        descriptions: list[list[list[int]]] = []
         rng = np.random.default_rng([self.settings.seed, 4])
         for row in range(len(faces)):
             own = faces.captions[row]
@@ -183,9 +185,9 @@ class SampleTables:
             pairs = [(one["question"], one["answer"]) for one in faces.questions[row]]
             sides = (str, mirrored_text) if self.settings.mirror else (str, str)
             captions.append([[self._caption(turned(text)) for text in own] for turned in sides])
-            for found, given in ((asked, pairs), (told, requests)):
+            for found, given in ((questions, pairs), (descriptions, requests)):
                 found.append([[self._answer(turned(q), turned(a)) for q, a in given] for turned in sides])
-        return captions, asked, told
+        return captions, questions, descriptions
 
     def _caption(self, text: str) -> int:
         words = (*self._numbers(text), MARKS.index(END)) if text else ()

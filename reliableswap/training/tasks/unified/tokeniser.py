@@ -24,7 +24,7 @@ from reliableswap.training.tasks.generator.losses import adversarial_loss, hinge
 from reliableswap.training.tasks.pixels import to_network
 
 from .jitter import jittered
-from .samples import Positions
+from .samples import FaceOrder
 from .settings import TokeniserSettings
 
 __all__ = ["TokeniserSettings", "TokeniserTask", "codebook_use", "run"]
@@ -40,7 +40,7 @@ class TokeniserTask(Task):
         super().__init__()
         self.settings = settings
         self.faces, self.held_out = read_rows(settings.data, "train"), read_rows(settings.data, "validation")
-        self.dataset = Positions(len(self.faces), settings.seed)
+        self.dataset = FaceOrder(len(self.faces), settings.seed)
         # Decode all once, at 48 KiB a face: decoding in every step would take longer than a GPU's training step.
         self.crops = torch.from_numpy(np.stack([self.faces.crop(i) for i in range(len(self.faces))]))
         dtype = torch.bfloat16 if settings.mixed_precision == "bf16" else torch.float32
@@ -133,10 +133,10 @@ class TokeniserTask(Task):
         """
         assert isinstance(network, FaceTokeniser)
         l1, perceptual, detail, tokens = [], [], [], []
-        half = self.settings.mixed_precision == "bf16"  # as the weights of the feature network
+        bf16 = self.settings.mixed_precision == "bf16"  # as the weights of the feature network
         for part in self.fixed.split(32):
             pictures = to_network(part.to(network.device))
-            with torch.autocast(network.device.type, torch.bfloat16, enabled=half):
+            with torch.autocast(network.device.type, torch.bfloat16, enabled=bf16):
                 output = network(pictures)
                 made = output.picture.float().clamp(-1, 1)
                 if self.features is not None:

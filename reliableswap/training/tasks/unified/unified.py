@@ -22,7 +22,7 @@ from reliableswap.models.unified.transformer import UnifiedTransformer
 from reliableswap.training.core.task import Task
 from reliableswap.training.core.trainer import train
 
-from .samples import IGNORED, Positions, SampleTables, tokens_of
+from .samples import IGNORED, FaceOrder, SampleTables, tokens_of
 from .settings import UnifiedSettings
 from .validation import Validation
 
@@ -44,7 +44,7 @@ class UnifiedTask(Task):
         self.samples = SampleTables(
             settings, self.faces, tokens, vocabulary(), UnifiedTransformer().max_words
         )
-        self.dataset = Positions(len(self.faces), settings.seed)
+        self.dataset = FaceOrder(len(self.faces), settings.seed)
         self.folder = folder
 
     @cached_property
@@ -63,7 +63,7 @@ class UnifiedTask(Task):
         share = mask_share(torch.rand(len(tokens), device=tokens.device))
         hidden, where = masked(tokens, share, self.tokeniser.code_count)
         picture = torch.where(drawing[:, None], hidden, tokens)
-        drawn = self.samples.drawn(len(tokens))
+        drawn = self.samples.drawing_count(len(tokens))
         output = network(
             batch["words"], picture, drawing, batch["identity"], batch["identified"], drawn=drawn
         )

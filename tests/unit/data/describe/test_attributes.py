@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from reliableswap.data.describe.attributes import ATTRIBUTES, mirrored, of_label, of_measures
+from reliableswap.data.describe.attributes import (
+    ATTRIBUTES,
+    attributes_from_label,
+    attributes_from_measures,
+    mirrored,
+)
 
 LABEL: dict[str, Any] = {
     "accessories": [], "age": 62.0, "facialHair": {"beard": 0.8, "moustache": 0.1, "sideburns": 0.2},
@@ -21,7 +26,7 @@ MEASURES: dict[str, float | None] = {
 
 
 def test_labels_become_values() -> None:
-    found = of_label(LABEL)
+    found = attributes_from_label(LABEL)
     assert found == {
         "gender": "man", "age": "old", "glasses": "glasses", "beard": "beard", "smile": "smiling", "hair": "grey",
         "makeup": "none", "headwear": "none",
@@ -31,17 +36,17 @@ def test_labels_become_values() -> None:
 def test_what_a_label_leaves_open_is_left_out() -> None:
     colours = [{"color": "black", "confidence": 0.9}, {"color": "brown", "confidence": 0.85}]
     unsure = {**LABEL, "smile": 0.5, "age": 36.0, "hair": {**LABEL["hair"], "hairColor": colours}}
-    assert not {"smile", "age", "hair"} & of_label(unsure).keys()
+    assert not {"smile", "age", "hair"} & attributes_from_label(unsure).keys()
 
 
 def test_hair_under_a_hat_has_no_colour() -> None:
-    found = of_label({**LABEL, "accessories": [{"type": "headWear", "confidence": 1.0}]})
+    found = attributes_from_label({**LABEL, "accessories": [{"type": "headWear", "confidence": 1.0}]})
     assert found["headwear"] == "hat"
     assert "hair" not in found
 
 
 def test_measures_become_values() -> None:
-    found = of_measures(MEASURES)
+    found = attributes_from_measures(MEASURES)
     assert found == {
         "gender": "man", "age": "middle-aged", "glasses": "none", "smile": "smiling", "mouth": "open", "pose": "left",
         "skin": "light", "hair": "black",
@@ -50,21 +55,23 @@ def test_measures_become_values() -> None:
 
 
 def test_measures_between_two_values_say_nothing() -> None:
-    assert "gender" not in of_measures({**MEASURES, "male": 0.5})
-    assert "pose" not in of_measures({**MEASURES, "yaw": -16.0})
-    assert "glasses" not in of_measures({**MEASURES, "glasses": 0.5})
-    assert of_measures({}) == {}
+    assert "gender" not in attributes_from_measures({**MEASURES, "male": 0.5})
+    assert "pose" not in attributes_from_measures({**MEASURES, "yaw": -16.0})
+    assert "glasses" not in attributes_from_measures({**MEASURES, "glasses": 0.5})
+    assert attributes_from_measures({}) == {}
 
 
 def test_a_beard_has_to_be_seen_and_a_woman_has_none() -> None:
-    assert of_measures({**MEASURES, "beard": 0.2})["beard"] == "beard"
-    assert "beard" not in of_measures({**MEASURES, "beard": 0.05})
-    assert of_measures({**MEASURES, "male": 0.1, "beard": 0.2})["beard"] == "none"
+    assert attributes_from_measures({**MEASURES, "beard": 0.2})["beard"] == "beard"
+    assert "beard" not in attributes_from_measures({**MEASURES, "beard": 0.05})
+    assert attributes_from_measures({**MEASURES, "male": 0.1, "beard": 0.2})["beard"] == "none"
 
 
 def test_dark_lenses_make_sunglasses() -> None:
-    assert of_measures({**MEASURES, "glasses": 6.0, "dark_lenses": 0.9})["glasses"] == "sunglasses"
-    assert of_measures({**MEASURES, "glasses": 6.0, "dark_lenses": 0.1})["glasses"] == "glasses"
+    assert (
+        attributes_from_measures({**MEASURES, "glasses": 6.0, "dark_lenses": 0.9})["glasses"] == "sunglasses"
+    )
+    assert attributes_from_measures({**MEASURES, "glasses": 6.0, "dark_lenses": 0.1})["glasses"] == "glasses"
 
 
 def test_a_mirror_turns_heads() -> None:

@@ -13,11 +13,11 @@ import pytest
 import torch
 from support.toy_training import ToyTask, toy_settings
 
-from reliableswap.training.core.batches import Positions, make_loader, start_loading
+from reliableswap.training.core.batches import RankBatches, make_loader, start_loading
 
 
 def taken(first: int, rank: int, ranks: int, pieces: int = 1) -> list[list[int]]:
-    return list(Positions(first, 3, 2, rank, ranks, pieces))
+    return list(RankBatches(first, 3, 2, rank, ranks, pieces))
 
 
 def test_ranks_share_the_samples_of_a_step() -> None:
@@ -31,7 +31,7 @@ def test_a_later_start_neither_skips_nor_repeats_any() -> None:
 
 
 def test_their_number_is_known() -> None:
-    assert len(Positions(1, 3, 2, 0, 1, 4)) == len(taken(1, 0, 1, 4)) == 8
+    assert len(RankBatches(1, 3, 2, 0, 1, 4)) == len(taken(1, 0, 1, 4)) == 8
 
 
 def _hangs(*_: object) -> None:

@@ -50,7 +50,7 @@ def test_a_run_lies_in_the_storage_and_goes_on_from_there_on_another_machine(
     assert not list(remote.glob("checkpoint-0000002/*"))
     assert {"config.json", "README.md", "figures.jsonl"} <= {path.name for path in remote.glob("*")}
     another_machine()
-    with pytest.raises(ReliableSwapError, match="holds an earlier run"):
+    with pytest.raises(ReliableSwapError, match="already holds a run"):
         run(URL, max_train_steps=6)
     another_machine()
     run(URL, max_train_steps=6, resume_from_checkpoint="latest")
@@ -103,12 +103,12 @@ def test_a_named_checkpoint_is_fetched_by_the_first_rank_of_a_machine(
     settings = toy_settings(tmp_path / "on", resume_from_checkpoint=f"{remote}/checkpoint-0000002")
     local = Path(mirror.mirrored(settings)[0].resume_from_checkpoint)
     monkeypatch.setenv("LOCAL_RANK", "1")
-    mirror.fetch_named(settings)
+    mirror.fetch_named_checkpoint(settings)
     assert not local.exists()
     monkeypatch.setenv("LOCAL_RANK", "0")
-    mirror.fetch_named(settings)
+    mirror.fetch_named_checkpoint(settings)
     assert (local / POSITION_FILE).is_file()
-    mirror.fetch_named(settings)  # it is here
+    mirror.fetch_named_checkpoint(settings)  # it is here
 
 
 def test_a_checkpoint_that_can_not_be_fetched_is_one_line(

@@ -31,14 +31,14 @@ def test_a_folder_can_be_named(tmp_path: Path) -> None:
     folder, position = saved(tmp_path, 9)
     saved(tmp_path, 10)
     assert choose_checkpoint(tmp_path, str(folder)) == ("checkpoint-0000009", position)
-    with pytest.raises(ReliableSwapError, match="is no checkpoint"):
+    with pytest.raises(ReliableSwapError, match="is not a checkpoint"):
         choose_checkpoint(tmp_path, str(tmp_path))
 
 
 def test_a_fresh_run_never_goes_over_an_earlier_one(tmp_path: Path) -> None:
     assert choose_checkpoint(tmp_path, None) is None
     saved(tmp_path, 1)
-    with pytest.raises(ReliableSwapError, match="holds an earlier run"):
+    with pytest.raises(ReliableSwapError, match="already holds a run"):
         choose_checkpoint(tmp_path, None)
 
 

@@ -153,7 +153,7 @@ def test_only_complete_folders_are_checkpoints(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
     folder = save_checkpoint(tmp_path, 4, state_of(1.0), position(4))
     assert checkpoints(tmp_path) == [folder]
-    with pytest.raises(ReliableSwapError, match="is no checkpoint"):
+    with pytest.raises(ReliableSwapError, match="is not a checkpoint"):
         read_position(tmp_path / "checkpoint-0000009")
 
 

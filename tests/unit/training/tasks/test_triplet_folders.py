@@ -17,7 +17,7 @@ from reliableswap.data.shards import read_about, shard_name, shards_of, write_sh
 from reliableswap.data.splits import Split
 from reliableswap.data.triplet_dataset import TripletDataset
 from reliableswap.errors import ReliableSwapError
-from reliableswap.training.core.batches import Positions
+from reliableswap.training.core.batches import RankBatches
 from reliableswap.training.tasks.triplet_folders import (
     FolderSchedule,
     TripletFolders,
@@ -50,7 +50,7 @@ def lane_of(dataset: TripletDataset, number: int) -> int:
 
 def positions(rank: int, ranks: int, steps: int) -> list[list[int]]:
     """The batches of a rank, as the trainer asks for them."""
-    return list(Positions(0, steps, BATCH, rank, ranks))
+    return list(RankBatches(0, steps, BATCH, rank, ranks))
 
 
 @pytest.mark.parametrize(("ranks", "workers"), [(1, 1), (1, 2), (2, 1), (2, 2), (3, 1), (1, 3), (3, 4)])

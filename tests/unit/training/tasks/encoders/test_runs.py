@@ -63,7 +63,7 @@ def test_fixer_from_nothing_to_a_folder_that_loads(
     ("kind", "more", "words"),
     [
         ("identity", ("--teacher", "nowhere.onnx"), "no identity encoder at nowhere.onnx"),
-        ("identity", ("--teacher_mean", "0.5"), "is not three numbers"),
+        ("identity", ("--teacher_mean", "0.5"), "three comma-separated numbers"),
         ("fixer", ("--embedding_size", "32"), "--embedding_size 16"),
         ("fixer", ("--margin_weight", "0", "--distil_weight", "0"), "there is no other loss"),
     ],

@@ -15,7 +15,7 @@ from reliableswap.data.mapped import MappedRows
 from reliableswap.faces.align import FIXER_WINDOW, IDENTITY_WINDOW
 from reliableswap.training.tasks.encoders.identity import IdentitySettings
 from reliableswap.training.tasks.encoders.samples import WHOLE, Pool, Samples, degraded_window
-from reliableswap.training.tasks.encoders.settings import three
+from reliableswap.training.tasks.encoders.settings import parse_triple
 from reliableswap.training.tasks.encoders.teacher import teacher_features
 
 
@@ -78,4 +78,4 @@ def test_misaligned_views_stay_over_their_window() -> None:
 
 
 def test_three_numbers() -> None:
-    assert three("0.485,0.456, 0.406", "mean") == (0.485, 0.456, 0.406)
+    assert parse_triple("0.485,0.456, 0.406", "mean") == (0.485, 0.456, 0.406)

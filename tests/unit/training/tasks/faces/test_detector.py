@@ -36,7 +36,7 @@ def test_every_detector_loss_moves_the_network(photos: Path) -> None:
     task = detector_training.DetectorTask(settings, labels)
     learnt, kept = len(task.dataset.indices), len(task.held_out.indices)
     said = task.facts()["photos"]
-    assert said == f"{len(labels.photos)}; {learnt} with a face to learn from, {kept} of held-out people"
+    assert said == f"{len(labels.photos)}; {learnt} with a face to train on, {kept} of held-out people"
     torch.manual_seed(0)
     network = FaceDetector()
     batch = torch.utils.data.default_collate([task.dataset[i] for i in range(6)])

@@ -61,12 +61,12 @@ def test_losses_move_the_network_but_not_by_faces_that_wear_some(triplets: Path)
     torch.manual_seed(0)
     task, network = GlassesTask(settings_for(triplets)), GlassesNet(channels=(4, 8))
     batch = default_collate([task.dataset[i] for i in range(4)])
-    batch["counts"] = torch.ones(4)
+    batch["weight"] = torch.ones(4)
     for name, loss in task.losses(network, batch).items():
         grads = torch.autograd.grad(loss, list(network.parameters()), retain_graph=True)
         assert 0 < sum(float(g.abs().sum()) for g in grads) < float("inf"), name
     network.eval()
-    batch["counts"][1] = 0
+    batch["weight"][1] = 0
     changed = {**batch, "worn": batch["worn"].clone()}
     changed["worn"][1] = 1 - changed["worn"][1]
     ours, theirs = task.losses(network, batch), task.losses(network, changed)

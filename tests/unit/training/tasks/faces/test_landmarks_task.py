@@ -11,7 +11,7 @@ import pytest
 from reliableswap.errors import ReliableSwapError
 from reliableswap.geometry.measures import eye_openings
 from reliableswap.training.tasks.faces.labels import Labels, label_photos
-from reliableswap.training.tasks.faces.landmarks import Crops, LandmarksSettings
+from reliableswap.training.tasks.faces.landmarks import LandmarkCrops, LandmarksSettings
 
 UPPER, LOWER = [159, 386], [145, 374]
 
@@ -28,14 +28,14 @@ def labels(photos: Path) -> Labels:
     return replace(found, meshes=meshes, mirrored=mirrored)
 
 
-def crops(photos: Path, labels: Labels, share: float) -> Crops:
+def crops(photos: Path, labels: Labels, share: float) -> LandmarkCrops:
     settings = LandmarksSettings(
         faces=photos, teachers=photos, output_dir=photos, shut_eyes=share, profiles=0
     )
-    return Crops(settings, labels, size=64, scale=1.0, training=True)
+    return LandmarkCrops(settings, labels, size=64, scale=1.0, training=True)
 
 
-def openings(samples: Crops) -> list[float]:
+def openings(samples: LandmarkCrops) -> list[float]:
     return [float(eye_openings(samples[i]["mesh"].numpy()).max()) for i in range(20)]
 
 

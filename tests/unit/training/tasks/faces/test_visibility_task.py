@@ -21,19 +21,25 @@ from reliableswap.errors import ReliableSwapError
 from reliableswap.geometry import regions
 from reliableswap.jobs.units import Crew, Place
 from reliableswap.models import VisibilityNet
-from reliableswap.training.tasks.faces.part_labels import ANY, BIT, of_fasseg, of_hair_mask, of_photo
+from reliableswap.training.tasks.faces.part_labels import (
+    ANY,
+    BIT,
+    sets_from_fasseg,
+    sets_from_hair_mask,
+    sets_from_photo,
+)
 from reliableswap.training.tasks.faces.part_records import (
     PartsKind,
     labelled_parts,
     person_of,
-    plain_parts,
+    unlabelled_parts,
 )
 from reliableswap.training.tasks.faces.visibility import (
     CoveredFaces,
-    Parts,
+    LabelledCrop,
     VisibilitySettings,
     VisibilityTask,
-    members,
+    allowed_classes,
     overlap,
 )
 
@@ -76,7 +82,7 @@ def settings_for(folder: Path, **values: object) -> VisibilitySettings:
 def task_for(folder: Path, **values: object) -> VisibilityTask:
     settings = settings_for(folder, **values)
     labelled = labelled_parts(settings.parsing, folder, folder / "labels" / "parsing", 1)
-    plain = plain_parts(settings.faces, [], folder, folder / "labels" / "faces", 1)
+    plain = unlabelled_parts(settings.faces, [], folder, folder / "labels" / "faces", 1)
     return VisibilityTask(settings, labelled, plain)
 
 
@@ -89,7 +95,7 @@ def test_a_hair_mask_tells_fringe_and_beard_apart_and_leaves_the_background_open
     picture, mesh = face(BEARD)
     mask = np.maximum(regions.forehead(mesh, SHAPE), regions.lower_face(mesh, SHAPE)) > 0
     mask &= regions.lips(mesh, SHAPE) == 0
-    sets = of_hair_mask(mask, picture, mesh)
+    sets = sets_from_hair_mask(mask, picture, mesh)
     chin = regions.polygon_mask(mesh[[18, 83, 201, 200, 421, 313]], SHAPE)
     assert share(sets, chin, BIT["beard"]) > 0.8
     fringe = cv2.erode(regions.forehead(mesh, SHAPE), np.ones((7, 7)))
@@ -98,7 +104,7 @@ def test_a_hair_mask_tells_fringe_and_beard_apart_and_leaves_the_background_open
     assert share(sets & np.uint16(BIT["eyes"]), eyes, BIT["eyes"]) == 1
     beside = sets[:5].ravel()
     assert set(np.unique(beside)) == {BIT["background"] | BIT["skin"] | BIT["glasses"] | BIT["front"]}
-    bare = of_hair_mask(np.zeros(SHAPE, bool), *face(WOMAN))
+    bare = sets_from_hair_mask(np.zeros(SHAPE, bool), *face(WOMAN))
     assert share(bare & BIT["hair"], regions.lower_face(face(WOMAN)[1], SHAPE), 0) > 0.8
 
 
@@ -109,7 +115,7 @@ def test_numbers_of_fasseg_become_classes_and_unknown_numbers_any() -> None:
     labels[regions.eyes(mesh, SHAPE) > 0] = 3
     labels[regions.lips(mesh, SHAPE) > 0] = 5
     labels[:20], labels[180:] = 2, 6
-    sets = of_fasseg(labels, picture, mesh)
+    sets = sets_from_fasseg(labels, picture, mesh)
     assert (sets[:18] == BIT["hair"]).all()
     assert (sets[183:] == ANY).all()
     cheeks = cv2.erode(regions.polygon_mask(mesh[[117, 101, 205, 187]], SHAPE), np.ones((5, 5)))
@@ -121,7 +127,7 @@ def test_numbers_of_fasseg_become_classes_and_unknown_numbers_any() -> None:
 def test_a_photo_without_labels_names_skin_by_its_colour_and_nothing_beside_the_face() -> None:
     for name in MESHES.keys() - {"about"}:
         picture, mesh = face(name)
-        sets = of_photo(picture, mesh)
+        sets = sets_from_photo(picture, mesh)
         outside = cv2.dilate(regions.oval(mesh, SHAPE), np.ones((9, 9))) == 0
         assert members_of(sets[outside]).sum(-1).min() > 1
         cheeks = regions.polygon_mask(mesh[[117, 101, 205, 187]], SHAPE)
@@ -130,7 +136,7 @@ def test_a_photo_without_labels_names_skin_by_its_colour_and_nothing_beside_the_
 
 
 def members_of(sets: np.ndarray) -> np.ndarray:
-    return members(torch.from_numpy(sets.astype(np.int32)).view(1, 1, -1))[0, :, 0].T.numpy()
+    return allowed_classes(torch.from_numpy(sets.astype(np.int32)).view(1, 1, -1))[0, :, 0].T.numpy()
 
 
 def test_people_are_told_by_the_names_of_the_sets() -> None:
@@ -145,7 +151,7 @@ def test_people_are_told_by_the_names_of_the_sets() -> None:
 
 def test_what_is_pasted_over_a_pixel_is_its_only_class(folder: Path) -> None:
     picture, mesh = face(WOMAN)
-    parts = Parts(picture, np.full(SHAPE, BIT["skin"], np.uint16), mesh)
+    parts = LabelledCrop(picture, np.full(SHAPE, BIT["skin"], np.uint16), mesh)
     opacity = np.zeros(SHAPE, np.float32)
     opacity[50:60], opacity[60:70] = 0.9, 0.3
     made = parts.with_over(picture, opacity, "front")
@@ -163,7 +169,7 @@ def test_a_sample_follows_from_the_seed_and_its_number(folder: Path) -> None:
     for i in range(4):
         assert all(torch.equal(one[i][name], same[i][name]) for name in one[i])
         assert one[i]["picture"].shape == (128, 128, 3)
-        assert members(one[i]["sets"][None]).any(1).all()
+        assert allowed_classes(one[i]["sets"][None]).any(1).all()
     assert any(not torch.equal(one[i]["picture"], other[i]["picture"]) for i in range(4))
 
 

@@ -84,11 +84,11 @@ def test_an_adapter_can_be_added_and_changes_nothing_at_first(
     )
     assert all(torch.equal(v, adapted.state_dict()[n]) for n, v in again.state_dict().items())
     other = "add" if join != "add" else "concat"
-    with pytest.raises(ReliableSwapError, match=f"joined by {join}, and --adapter is {other}"):
+    with pytest.raises(ReliableSwapError, match=f"joined by {join}, but --adapter is {other}"):
         build_generator(
             settings_for(triplets, initial=tmp_path / "adapted", adapter=other), identity, None, [SIZE], 10.0
         )
-    with pytest.raises(ReliableSwapError, match="--adapter is for the light generator"):
+    with pytest.raises(ReliableSwapError, match="--adapter works only with the light generator"):
         build_generator(settings_for(triplets, base="simswap", adapter=join), identity, None, [SIZE], 10.0)
 
 
@@ -105,7 +105,7 @@ def test_small_bases_take_the_triplets_size(triplets: Path, encoders: Path) -> N
     assert (narrow.config["channels"], narrow.config["sizes"]) == ([6, 12, 24, 48], [64])
     for sizes, values, expected in (
         ([224], {"base": "faceshifter"}, "no variant for 224 px"),
-        ([64, 96], {"base": "faceshifter"}, "takes crops of 64 px only, and the triplets have 96"),
+        ([64, 96], {"base": "faceshifter"}, "takes crops of 64 px only, but the triplets have 96"),
         ([64], {"base": "faceshifter", "channels": 12}, "choose a multiple of 8"),
         ([64], {"base": "simswap", "coarse_heads": 3}, "allow 0 to 2"),
         ([64], {"coarse_heads": 1}, "the light generator has none"),

@@ -58,13 +58,13 @@ def test_further_encoders_take_part_in_the_identity_loss_alone(triplets: Path, e
         network = small_light(task)
         found[more] = task.losses(network, batch)
         assert sizes_of_gradients(found[more]["identity"], network) > 0
-        assert ("also asks" in task.facts().get("identity encoder", "")) == bool(more)
+        assert ("also uses" in task.facts().get("identity encoder", "")) == bool(more)
     identity = {more: float(one["identity"].detach()) for more, one in found.items()}
     assert identity[same] == pytest.approx(identity[""], abs=1e-6)
     assert abs(identity[other] - identity[""]) > 0.1
     third = (2 * identity[""] + 2 * identity[other] - identity[""]) / 3
     assert identity[f"{same}, {other}"] == pytest.approx(third, abs=1e-6)
-    with pytest.raises(ReliableSwapError, match="give it an --identity_weight"):
+    with pytest.raises(ReliableSwapError, match="needs an --identity_weight"):
         run(settings_for(triplets, more_identities=other, identity_weight=0.0))
     assert len({float(one["l1"].detach()) for one in found.values()}) == 1
 
@@ -202,7 +202,7 @@ def test_the_cycle_loss_swaps_back_with_nothing_valid_as_guidance(triplets: Path
 def test_no_loss_at_all_is_an_error(triplets: Path, encoders: Path) -> None:
     task = task_for(settings_for(triplets, **dict.fromkeys(EVERY_LOSS, 0.0)), encoders)
     batch = batch_of(task, [0])
-    with pytest.raises(ReliableSwapError, match="no loss is left"):
+    with pytest.raises(ReliableSwapError, match="no loss is active"):
         task.losses(small_light(task), batch)
 
 

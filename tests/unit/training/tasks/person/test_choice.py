@@ -15,11 +15,11 @@ from reliableswap.geometry.topology import topology
 from reliableswap.models.comb_decoder import sides
 from reliableswap.training.tasks.person import levels
 from reliableswap.training.tasks.person.choice import choose, expressions, weights_of
-from reliableswap.training.tasks.person.estimate import plan, span
+from reliableswap.training.tasks.person.estimate import format_duration, plan
 from reliableswap.training.tasks.person.levels import LevelManager
 from reliableswap.training.tasks.person.losses import l1_loss, psnr, ssim_loss, ssim_map
-from reliableswap.training.tasks.person.sightings import Sighting, alike
-from reliableswap.training.tasks.person.warp import draw_jitter, draw_warp, places, read_at
+from reliableswap.training.tasks.person.sightings import Sighting, same_person
+from reliableswap.training.tasks.person.warp import draw_jitter, draw_warp, resample, sampling_grid
 
 
 def sighting(
@@ -61,7 +61,7 @@ def test_seldom_expressions_weigh_more() -> None:
 def test_strangers_in_a_folder_are_left_out() -> None:
     person, stranger = np.eye(8)[0], np.eye(8)[1]
     vectors = np.stack([person, person + 0.3 * np.eye(8)[2], stranger, person * 3])
-    assert alike(vectors).tolist() == [True, True, False, True]
+    assert same_person(vectors).tolist() == [True, True, False, True]
 
 
 def test_levels_by_steps_fade_in(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_the_plan_of_a_run(tmp_path: Path) -> None:
     assert planned(32, 8) == [(8, 0, 10), (16, 10, 20), (32, 20, 25)]
     assert planned(64, 4)[-1] == (16, 20, 25)
     assert planned(16, 4, growth="time", level_minutes=0.2) == [(4, 0, 12), (8, 12, 18), (16, 18, 25)]
-    assert [span(s) for s in (42, 600, 9000, 5e5)] == ["42 s", "10 min", "2.5 h", "5.8 days"]
+    assert [format_duration(s) for s in (42, 600, 9000, 5e5)] == ["42 s", "10 min", "2.5 h", "5.8 days"]
 
 
 def test_ssim_is_that_of_the_evaluation(rng: np.random.Generator) -> None:
@@ -173,13 +173,15 @@ def test_losses_are_zero_for_the_truth_and_blind_beside_the_mask(side: int) -> N
 def test_warps_move_the_picture_a_little() -> None:
     torch.manual_seed(0)
     ramp = torch.linspace(-1, 1, 32).expand(1, 3, 32, 32)
-    still = places(draw_jitter(1, 0.0), 32)
-    assert torch.allclose(read_at(ramp, still), ramp, atol=1e-5)
+    still = sampling_grid(draw_jitter(1, 0.0), 32)
+    assert torch.allclose(resample(ramp, still), ramp, atol=1e-5)
     assert torch.allclose(
-        read_at(ramp, places(torch.eye(2, 3)[None], 8)), torch.nn.functional.avg_pool2d(ramp, 4), atol=1e-5
+        resample(ramp, sampling_grid(torch.eye(2, 3)[None], 8)),
+        torch.nn.functional.avg_pool2d(ramp, 4),
+        atol=1e-5,
     )
-    warped = read_at(ramp, places(torch.eye(2, 3)[None], 32, draw_warp(1, 0.04)))
+    warped = resample(ramp, sampling_grid(torch.eye(2, 3)[None], 32, draw_warp(1, 0.04)))
     apart = (warped - ramp).abs()
     assert 0.01 < apart.mean() < 0.2
-    turned = read_at(ramp, places(draw_jitter(1, 1.0), 32))
+    turned = resample(ramp, sampling_grid(draw_jitter(1, 1.0), 32))
     assert not torch.allclose(turned, ramp, atol=1e-3)

@@ -73,7 +73,7 @@ def test_photos_that_are_too_many_to_be_held_give_the_same(
 ) -> None:
     torch.manual_seed(0)
     held = prepared(task_of(crops, tmp_path / "run"), 6)
-    monkeypatch.setattr(general, "LIMIT", 100)
+    monkeypatch.setattr(general, "MAX_BYTES", 100)
     torch.manual_seed(0)
     read = prepared(task_of(crops, tmp_path / "run"), 6)
     assert held.keys() == read.keys() == {"picture", "v_id", "jitter", "warp"}
@@ -121,7 +121,7 @@ def bundled_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> GeneralAut
     """A small network in the place of the bundled one, and vectors by the portraits' brightness."""
     start = network()
     torch.nn.init.normal_(start.decoder.to_rgb[str(SIDE)].conv.weight)
-    start.half().save_pretrained(tmp_path / build.START)
+    start.half().save_pretrained(tmp_path / build.BUNDLED_NAME)
     monkeypatch.setattr(build, "WEIGHTS", tmp_path)
     monkeypatch.setattr(build, "bundled", tmp_path.joinpath)
 
@@ -171,8 +171,8 @@ def test_other_widths_start_from_nothing_unless_it_was_asked_for(
     people, wider = frames(tmp_path), {**LIGHT, "latent": 9}
     started, _ = build.build_network(person_settings(tmp_path / "run", **wider, initial="auto"), people)
     assert isinstance(started, CombAutoencoder)
-    assert "starts from nothing: the bundled network has latent 8" in caplog.text
-    with pytest.raises(ReliableSwapError, match="bundled has latent 8; give the same"):
+    assert "starts from scratch: the bundled network has latent 8" in caplog.text
+    with pytest.raises(ReliableSwapError, match="bundled has latent 8; use the same"):
         build.build_network(person_settings(tmp_path / "run", **wider, initial="bundled"), people)
     frozen = person_settings(tmp_path / "run", **wider, initial="auto", train_encoder=False)
     with pytest.raises(ReliableSwapError, match="needs --initial"):

@@ -173,9 +173,9 @@ def test_an_earlier_training_is_continued_at_a_larger_side(tmp_path: Path) -> No
     known, new = small.encoder.state_dict(), large.encoder.state_dict()
     moved = max(float((known[name].float() - new[name].float()).abs().max()) for name in known)
     assert moved < 0.01  # one step of 1e-3
-    with pytest.raises(ReliableSwapError, match="latent 8; give the same"):
+    with pytest.raises(ReliableSwapError, match="latent 8; use the same"):
         run(person_settings(tmp_path / "other", initial=str(tmp_path / "small"), latent=9))
-    with pytest.raises(ReliableSwapError, match="size 16, and --size may only be larger"):
+    with pytest.raises(ReliableSwapError, match=r"size 16 \(--size may only be larger\)"):
         run(person_settings(tmp_path / "other", initial=str(tmp_path / "large"), size=8))
 
 
@@ -190,7 +190,7 @@ def test_the_estimate_comes_first_and_may_be_all(tmp_path: Path, caplog: pytest.
     assert "  16 px from step 4 on" in said
     caplog.clear()
     run(person_settings(tmp_path / "run", estimate_only=True, max_train_steps=3))
-    assert "16 px are not reached" in caplog.text
+    assert "16 px is not reached" in caplog.text
     caplog.clear()
     more = {"growth": "time", "level_minutes": 1e-6, "estimate_only": True}
     run(person_settings(tmp_path / "run", **more))
@@ -254,7 +254,7 @@ def test_frames_that_are_too_many_to_be_held_give_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(person_settings(tmp_path / "held"))
-    monkeypatch.setattr(samples, "LIMIT", 100)
+    monkeypatch.setattr(samples, "MAX_BYTES", 100)
     run(person_settings(tmp_path / "read"))
     assert same_run(tmp_path / "held", tmp_path / "read")
 
@@ -267,7 +267,7 @@ def test_frames_of_an_earlier_run_are_a_source(tmp_path: Path) -> None:
     assert network.trained == ["ann", "ben"]
     for more, said in (
         ({"people": f"ann={crops / 'alice'}", "size": 32}, "frames of 16 px"),
-        ({"people": f"ann={crops / 'alice'},ann={crops / 'bob'}"}, "only source"),
+        ({"people": f"ann={crops / 'alice'},ann={crops / 'bob'}"}, "other sources"),
     ):
         with pytest.raises(ReliableSwapError, match=said):
             run(person_settings(tmp_path / "other", **more))
@@ -294,7 +294,7 @@ def test_settings_that_make_no_sense(tmp_path: Path) -> None:
     ):
         with pytest.raises(ReliableSwapError, match=said):
             person_settings(tmp_path, **more)
-    for people, said in (("", "nobody to train"), ("alice", "NAME=SOURCE"), ("a.b=c", "can't be called")):
+    for people, said in (("", "--people is empty"), ("alice", "NAME=SOURCE"), ("a.b=c", "can't be called")):
         with pytest.raises(ReliableSwapError, match=said):
             _ = person_settings(tmp_path, people=people).sources
     several = person_settings(tmp_path, people="alice=a.mp4, bob=b,alice=c.mp4#2")

@@ -21,7 +21,7 @@ from reliableswap.models.unified.words import MARKS, written
 from reliableswap.training.tasks.unified import tokeniser as tokeniser_task
 from reliableswap.training.tasks.unified import unified as unified_task
 from reliableswap.training.tasks.unified.jitter import jittered
-from reliableswap.training.tasks.unified.samples import IGNORED, Positions, SampleTables, tokens_of
+from reliableswap.training.tasks.unified.samples import IGNORED, FaceOrder, SampleTables, tokens_of
 from reliableswap.training.tasks.unified.settings import TokeniserSettings, UnifiedSettings
 from reliableswap.training.tasks.unified.tokeniser import TokeniserTask, codebook_use
 from reliableswap.training.tasks.unified.unified import UnifiedTask, words_loss
@@ -68,7 +68,7 @@ def batch(made: SampleTables, count: int = 64) -> dict[str, torch.Tensor]:
 
 
 def test_every_face_comes_once_an_epoch() -> None:
-    one, other = Positions(5, 0), Positions(5, 0)
+    one, other = FaceOrder(5, 0), FaceOrder(5, 0)
     seen = [one[i] for i in range(10)]
     assert sorted(seen[:5]) == sorted(seen[5:]) == list(range(5))
     assert seen[:5] != seen[5:]
@@ -89,7 +89,7 @@ def test_drawn_samples_are_last_and_have_no_identity_and_no_wanted_words(data: P
     found = batch(made)
     drawn = found["drawing"]
     assert drawn.tolist() == [False] * 32 + [True] * 32
-    assert made.drawn(64) == 32
+    assert made.drawing_count(64) == 32
     assert not found["identified"][drawn].any()
     assert (found["wanted"][drawn] == IGNORED).all()
     assert (found["wanted"][~drawn] != IGNORED).any(1).all()
@@ -258,7 +258,7 @@ def test_it_learns_to_see_glasses(data: Path, tmp_path: Path) -> None:
     asked = [[q for q in own if q["attribute"] == "glasses"] for own in faces.questions]
     object.__setattr__(faces, "questions", asked)
     made = SampleTables(settings, faces, tokens, vocabulary())
-    order = Positions(len(faces), 0)
+    order = FaceOrder(len(faces), 0)
     optimizer = torch.optim.Adam(network.parameters(), 3e-3)
     for step in range(120):
         batch = made.batch(torch.tensor([order[step * 16 + i] for i in range(16)]))
@@ -279,7 +279,7 @@ def test_wrong_settings_are_named() -> None:
         UnifiedSettings(top_k=9)
     with pytest.raises(ReliableSwapError, match="--widths is 1,2"):
         _ = TokeniserSettings(widths="1,2").shapes
-    with pytest.raises(ReliableSwapError, match="name its folder with --initial"):
+    with pytest.raises(ReliableSwapError, match="give its folder as --initial"):
         TokeniserSettings(decoder_only=True)
     with pytest.raises(ReliableSwapError, match="--last_blocks is 0"):
         TokeniserSettings(last_blocks=0)

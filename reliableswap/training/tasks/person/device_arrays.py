@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-LIMIT = 2 * 2**30  # bytes of pictures that are held at most; beyond it they are read sample by sample
+MAX_BYTES = 2 * 2**30  # bytes of pictures that are held at most; beyond it they are read sample by sample
 
 
-class Held:
+class DeviceArrays:
     """Arrays by name, each with a row for every picture, on the device last passed to `to`."""
 
     def __init__(self, **arrays: np.ndarray) -> None:
