@@ -24,8 +24,8 @@ from rows import (
     evaluate,
     frechet_cell,
     is_done,
-    known_columns,
     read_pairs,
+    reported_columns,
     run,
     save_pipeline,
     training_command,
@@ -81,7 +81,7 @@ def train(row: Row, seed: int, folder: Path, arguments: argparse.Namespace) -> N
 
 def table(methods: dict[Row, list[str]], measured: dict[str, Any]) -> str:
     """One line per row: the mean over the seeds, and the lowest and highest end of the seeds' intervals."""
-    columns = known_columns(measured)
+    columns = reported_columns(measured)
     headings = [*(column.heading for column in columns), "Fréchet to the targets"]
     lines = [
         "| supervision | FixerNet | guidance | seeds | " + " | ".join(headings) + " |",

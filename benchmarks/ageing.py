@@ -152,7 +152,7 @@ def main() -> None:
     parser.add_argument(
         "--people", type=Path, help="folder of people with two photos each (default: openpeople's ten)"
     )
-    parser.add_argument("--count", type=int, default=40, help="sources at most (default: 40)")
+    parser.add_argument("--count", type=int, default=40, help="most sources to use (default: 40)")
     parser.add_argument(
         "--years",
         type=int,
@@ -162,8 +162,8 @@ def main() -> None:
     )
     parser.add_argument("--side", type=int, default=512, help="longer side of the photos (default: 512)")
     parser.add_argument("--gear", type=Path, help="GEAR as an ONNX file, for a second opinion on ages")
-    parser.add_argument("--sheet", type=Path, help="a picture of the results")
-    parser.add_argument("--json", type=Path, help="a file for the figures")
+    parser.add_argument("--sheet", type=Path, help="write a picture of the results to this file")
+    parser.add_argument("--json", type=Path, help="write the figures to this JSON file")
     arguments = parser.parse_args()
     photos, dial = photos_of(arguments.people), tuple(sorted({0, *arguments.years}))
     gear = Gear(arguments.gear) if arguments.gear else None

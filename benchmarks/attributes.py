@@ -48,7 +48,7 @@ Part = Callable[[np.ndarray, tuple[int, int]], np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class AnalysedPhoto:
     """A picture (H,W,3) uint8, its largest face, and what the networks say of it."""
 
     pixels: np.ndarray
@@ -102,14 +102,14 @@ class Seen:
 
 @dataclass(frozen=True)
 class Probe:
-    """says: what is measured in a picture. apart: least difference within a pair. part: the attribute's region."""
+    """measure: what is measured in a picture. min_difference: within a pair. part: the attribute's region."""
 
-    says: Callable[[Seen], np.ndarray]
-    apart: float
+    measure: Callable[[AnalysedPhoto], np.ndarray]
+    min_difference: float
     part: Part
 
-    def distance(self, one: Seen, other: Seen) -> float:
-        return float(np.linalg.norm(np.atleast_1d(self.says(one)) - np.atleast_1d(self.says(other))))
+    def distance(self, one: AnalysedPhoto, other: AnalysedPhoto) -> float:
+        return float(np.linalg.norm(np.atleast_1d(self.measure(one)) - np.atleast_1d(self.measure(other))))
 
 
 def bare_skin(mesh: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -133,13 +133,13 @@ PROBES: Mapping[str, Probe] = {
     "shape": Probe(lambda seen: seen.shape, 0.25, outline),
     "brows": Probe(lambda seen: seen.colour(regions.brows), 15, regions.brows),
     "lips": Probe(lambda seen: seen.colour(regions.lips), 12, regions.lips),
-    "skin": Probe(Seen.detail, 3, bare_skin),
+    "skin": Probe(AnalysedPhoto.detail, 3, bare_skin),
 }
 
 
-def seen_of(
+def analyse(
     pipe: ReliableSwapPipeline, pixels: np.ndarray, near: Face | None = None, person: str = ""
-) -> Seen | None:
+) -> AnalysedPhoto | None:
     """The largest face of a picture, or the one that is nearest to another; None if there is none."""
     if near is None:
         face = largest_face(pipe.analyser, pixels)
@@ -148,10 +148,12 @@ def seen_of(
         face = min(pipe.analyser(pixels), key=lambda one: float(np.abs(one.box - box).sum()), default=None)
     if face is None:
         return None
-    return Seen(pixels, face, Subject.around(pixels, face, "photo", pipe.networks()), person)
+    return AnalysedPhoto(pixels, face, Subject.around(pixels, face, "photo", pipe.networks()), person)
 
 
-def pairs_of(photos: list[Seen], probe: Probe, count: int, seed: int) -> list[tuple[Seen, Seen]]:
+def draw_pairs(
+    photos: list[AnalysedPhoto], probe: Probe, count: int, seed: int
+) -> list[tuple[AnalysedPhoto, AnalysedPhoto]]:
     """Draw pairs of source and target that differ enough, each person at most twice on either side."""
     order = random.Random(seed)
     every = [(a, b) for a in photos for b in photos if a.person != b.person]
@@ -163,26 +165,28 @@ def pairs_of(photos: list[Seen], probe: Probe, count: int, seed: int) -> list[tu
             break
         if any(used.get((one.person, side), 0) > 1 for side, one in enumerate(pair)):
             continue
-        if probe.distance(*pair) >= probe.apart:
+        if probe.distance(*pair) >= probe.min_difference:
             found.append(pair)
             for side, one in enumerate(pair):
                 used[one.person, side] = used.get((one.person, side), 0) + 1
     return found
 
 
-def measured(pipe: ReliableSwapPipeline, name: str, source: Seen, target: Seen) -> dict[str, float] | None:
+def measure_pair(
+    pipe: ReliableSwapPipeline, name: str, source: AnalysedPhoto, target: AnalysedPhoto
+) -> dict[str, float] | None:
     """Swap a pair plainly and with the chosen side, and measure both; None if a swap failed or shows no face."""
     probe, side = PROBES[name], side_of(name)
     chosen, other = (source, target) if side == "source" else (target, source)
     # A plain swap may keep the target's beard.
     plain = {"beard": "source"} if name == "beard" else {}
-    made: dict[str, Seen] = {}
+    made: dict[str, AnalysedPhoto] = {}
     for what, attributes in (("plain", plain), ("right", {name: side})):
         try:
             result = pipe(source.pixels, target.pixels, attributes=attributes, consent=CONSENT)
         except ReliableSwapError:
             return None
-        seen = seen_of(pipe, result.pictures[0].pixels, target.face)
+        seen = analyse(pipe, result.pictures[0].pixels, target.face)
         if seen is None:
             return None
         made[what] = seen
@@ -207,31 +211,30 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("photos", type=Path, help="folder of photos")
-    parser.add_argument("--pairs", type=int, default=60, help="for each attribute (default: %(default)s)")
-    parser.add_argument(
-        "--most", type=int, default=600, help="photos that are looked at (default: %(default)s)"
-    )
+    parser.add_argument("--pairs", type=int, default=60, help="pairs per attribute (default: %(default)s)")
+    parser.add_argument("--most", type=int, default=600, help="most photos to use (default: %(default)s)")
     parser.add_argument("--attributes", nargs="+", choices=list(PROBES), default=list(PROBES))
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path, help="write the figures here")
+    parser.add_argument("--json", type=Path, help="write the figures to this JSON file")
     arguments = parser.parse_args()
 
     pipe = ReliableSwapPipeline.bundled()
     listed = [one for one in list_photos(arguments.photos) if holds_out(one.identity)][: arguments.most]
     photos = []
     for one in listed:
-        seen = seen_of(pipe, read_picture(one.path).pixels, person=one.identity)
+        seen = analyse(pipe, read_picture(one.path).pixels, person=one.identity)
         if seen is not None:
             photos.append(seen)
     if len(photos) < 20:
         raise ReliableSwapError(
-            f"only {len(photos)} held-out photos below {arguments.photos} show a face; give a folder of some hundreds"
+            f"only {len(photos)} held-out photos in {arguments.photos} show a face, and 20 are needed; give a folder "
+            "of some hundred photos"
         )
     figures = {}
     print("| attribute | chosen | pairs | right, % | plain, % | others |\n|---|---|---:|---:|---:|---:|")
     for name in arguments.attributes:
-        pairs = pairs_of(photos, PROBES[name], arguments.pairs, arguments.seed)
-        found = [one for one in (measured(pipe, name, *pair) for pair in pairs) if one]
+        pairs = draw_pairs(photos, PROBES[name], arguments.pairs, arguments.seed)
+        found = [one for one in (measure_pair(pipe, name, *pair) for pair in pairs) if one]
         if not found:
             print(f"| {name} | {side_of(name)} | 0 | – | – | – |", flush=True)
             continue

@@ -92,10 +92,12 @@ def shares(size: int) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--sizes", type=int, nargs="+", default=[128, 256, 512, 1024], help="pixels per side")
-    parser.add_argument("--seconds", type=float, default=3.0, help="per size (default: %(default)s)")
+    parser.add_argument(
+        "--seconds", type=float, default=3.0, help="CPU seconds to measure each size (default: %(default)s)"
+    )
     args = parser.parse_args()
     cv2.setNumThreads(1)
-    print("size   ms a swap   swaps/s   covers known: ms   swaps/s   shares of the time")
+    print("size   ms/swap     swaps/s   covers known: ms   swaps/s   shares of the time")
     for size in args.sizes:
         measure(size, 0.1, False)
         plain, prepared = measure(size, args.seconds, False), measure(size, args.seconds, True)

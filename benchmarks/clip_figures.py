@@ -103,14 +103,14 @@ def main() -> None:
     parser.add_argument(
         "-o", "--output", type=Path, required=True, help="folder for clips, sheets and report"
     )
-    parser.add_argument("--frames", type=int, default=48, help="of each clip (default: %(default)s)")
-    parser.add_argument("--every", type=int, default=10, help="frames between those of a sheet")
+    parser.add_argument("--frames", type=int, default=48, help="frames per clip (default: %(default)s)")
+    parser.add_argument(
+        "--every", type=int, default=10, help="show every N-th frame on the sheets (default: %(default)s)"
+    )
     parser.add_argument("--engine", default="auto", help="auto, blend or neural (default: %(default)s)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or openvino (default: %(default)s)")
     parser.add_argument("--judge", default="dlib", help="as for reliableswap evaluate (default: %(default)s)")
-    parser.add_argument(
-        "--alone", action="store_true", help="compare with clips in which nothing is steadied"
-    )
+    parser.add_argument("--alone", action="store_true", help="also swap without steadying, for comparison")
     options = parser.parse_args()
     steadied = {"swapped": True, **({"alone": False} if options.alone else {})}
     folders = {name: options.output / name for name in ("cut", "sheets", *steadied)}

@@ -59,7 +59,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Noting:
+class RecordingMaker:
     """A maker that leaves an empty file in `folder` for each unit that it begins."""
 
     maker: Callable[[Any], Any]
@@ -71,19 +71,19 @@ class Noting:
 
 
 @dataclass(frozen=True)
-class NotingCluster(RayCluster):
-    """A cluster whose nodes note the units that they begin; the file `units` counts those requested."""
+class RecordingCluster(RayCluster):
+    """A cluster whose nodes record the units that they begin; the file `units` counts those requested."""
 
-    noted: Path = Path()
+    log: Path = Path()
 
     def __call__(self, maker: Any, units: Sequence[Any]) -> Generator[Any, None, None]:
-        (self.noted / "units").open("a").write("." * len(units))
-        yield from super().__call__(Noting(maker, self.noted / "begun"), units)
+        (self.log / "units").open("a").write("." * len(units))
+        yield from super().__call__(RecordingMaker(maker, self.log / "begun"), units)
 
     @property
-    def remade(self) -> int:
+    def repeated(self) -> int:
         """How many units were begun a second time."""
-        return len(list((self.noted / "begun").iterdir())) - (self.noted / "units").stat().st_size
+        return len(list((self.log / "begun").iterdir())) - (self.log / "units").stat().st_size
 
 
 def peak_memory() -> int:
@@ -98,7 +98,7 @@ def ray_nodes(count: int) -> Iterator[Any]:
         import ray
         from ray.cluster_utils import Cluster
     except ImportError:
-        raise SystemExit('no Ray; run: pip install -e ".[s3,ray]" "moto[server]"') from None
+        raise SystemExit('Ray is not installed; run: pip install -e ".[s3,ray]" "moto[server]"') from None
     os.environ |= {"RAY_USAGE_STATS_ENABLED": "0"}
     head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": STORE}
     cluster = Cluster(initialize_head=True, head_node_args=head)
@@ -111,7 +111,7 @@ def ray_nodes(count: int) -> Iterator[Any]:
 
 
 @contextmanager
-def a_node_dies(cluster: Any, made: Callable[[], int], after: int) -> Iterator[list[int]]:
+def killed_node(cluster: Any, made: Callable[[], int], after: int) -> Iterator[list[int]]:
     """Kill a node once `after` shards are made. The list that it yields then holds their actual number."""
     then: list[int] = []
     over = threading.Event()
@@ -137,7 +137,7 @@ def shards(output: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in output.glob("data/*.parquet")}
 
 
-def here(run: Run, output: Path) -> tuple[RunReport, float, float]:
+def run_locally(run: Run, output: Path) -> tuple[RunReport, float, float]:
     """Make the local run; return its report, seconds, and its peak memory in bytes."""
     began = time.monotonic()
     report = run(output)
@@ -147,11 +147,15 @@ def here(run: Run, output: Path) -> tuple[RunReport, float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("photos", type=Path, metavar="PHOTOS", help="folder with one sub-folder per person")
-    parser.add_argument("--flat", default="", help="sub-folders in which every photo shows another person")
+    parser.add_argument(
+        "--flat", default="", help="sub-folders in which every photo shows a different person"
+    )
     parser.add_argument("--pairs", type=int, default=2000)
     parser.add_argument("--size", type=int, default=64, help="side of the crops in pixels")
-    parser.add_argument("--shard-pairs", type=int, default=50, help="pairs a unit")
-    parser.add_argument("--nodes", type=int, default=3, help="of the cluster, with a processor each")
+    parser.add_argument(
+        "--shard-pairs", type=int, default=50, help="pairs per shard, which is a unit of work"
+    )
+    parser.add_argument("--nodes", type=int, default=3, help="cluster nodes, one CPU each")
     parser.add_argument(
         "--kill-after",
         type=float,
@@ -160,7 +164,7 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     if arguments.nodes < 2:
-        parser.error("one node dies, so give at least --nodes 2")
+        parser.error(f"--nodes {arguments.nodes} is too few: one node is killed; give at least 2")
     flat = tuple(name for name in arguments.flat.split(",") if name)
     settings = TripletSettings(
         size=arguments.size, pairs=arguments.pairs, shard_pairs=arguments.shard_pairs, split=Split(100, 0, 0)
@@ -169,7 +173,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         with multiprocessing.get_context("spawn").Pool(1) as pool:
-            report, seconds, peak = pool.apply(here, (run, folder / "local"))
+            report, seconds, peak = pool.apply(run_locally, (run, folder / "local"))
         wanted = shards(folder / "local")
         print(
             f"local: {len(wanted)} shards, {report.kept} of {arguments.pairs} pairs kept, {seconds:.0f} s, "
@@ -180,27 +184,25 @@ def main() -> None:
         after = max(1, round(arguments.kill_after * len(wanted)))
         with s3_bucket(folder / "copies") as bucket, ray_nodes(arguments.nodes) as cluster:
             output = bucket / "triplets"
-            executor = NotingCluster(cluster.address, noted=folder)
+            executor = RecordingCluster(cluster.address, log=folder)
             began = time.monotonic()
-            with a_node_dies(cluster, lambda: len(list(output.glob("data/*.parquet"))), after) as made_then:
+            with killed_node(
+                cluster, lambda: len(list(output.glob("data/*.parquet"))), after
+            ) as made_at_kill:
                 run(output, executor)
             seconds = time.monotonic() - began
             found = shards(output)
         different = sorted(
             name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name)
         )
-        killed = f"one killed with {made_then[0]} shards made" if made_then else "NONE KILLED"
+        killed = f"one killed with {made_at_kill[0]} shards made" if made_at_kill else "NONE KILLED"
         print(
             f"{arguments.nodes} nodes, {killed}: {len(found)} shards, {sum(map(len, found.values())) / MEBI:.0f} MiB, "
-            f"{seconds:.0f} s, units begun once more: {executor.remade}, "
-            f"peak of the driver {peak_memory() / MEBI:.0f} MiB"
+            f"{seconds:.0f} s, units repeated: {executor.repeated}, "
+            f"driver peak {peak_memory() / MEBI:.0f} MiB"
         )
-        print(
-            f"{len(different)} shards differ {different[:5]}"
-            if different
-            else "every shard has the same bytes"
-        )
-        if different or not made_then:
+        print(f"{len(different)} shards differ {different[:5]}" if different else "all shards are identical")
+        if different or not made_at_kill:
             sys.exit(1)
 
 

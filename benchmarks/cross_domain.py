@@ -66,7 +66,7 @@ class Gallery:
     def vector(self, picture: np.ndarray) -> np.ndarray:
         return self.judge.embed(picture, self.pipe.find(picture)[0])
 
-    def names(self, picture: np.ndarray) -> str:
+    def nearest(self, picture: np.ndarray) -> str:
         """Return the nearest person, or "" if no face is found."""
         try:
             return PEOPLE[int((self.vectors @ self.vector(picture)).argmax())]
@@ -85,8 +85,8 @@ def measure(
             found: dict[str, list[float]] = defaultdict(list)
             pictures: list[np.ndarray] = []
             for n in range(per_style):
-                who, onto = PEOPLE[n % 10], PEOPLE[(n + 1 + n // 10) % 10]
-                source, target = read(who, KINDS[0], side), read(onto, KINDS[0], side)
+                source_person, target_person = PEOPLE[n % 10], PEOPLE[(n + 1 + n // 10) % 10]
+                source, target = read(source_person, KINDS[0], side), read(target_person, KINDS[0], side)
                 if role == "target":
                     target = render(target)
                 else:
@@ -95,13 +95,17 @@ def measure(
                 try:
                     result = pipe(source, target, engine=engine).pictures[0].pixels  # type: ignore[arg-type]
                 except ReliableSwapError as error:
-                    show(f"{role} {style} {who} -> {onto}: {error}")
+                    show(f"{role} {style} {source_person} -> {target_person}: {error}")
                     found["swapped"].append(0.0)
                     continue
                 found["swapped"].append(1.0)
-                found["top1"].append(float(gallery.names(result) == who))
+                found["top1"].append(float(gallery.nearest(result) == source_person))
                 found["rendered_top1"].append(
-                    float(gallery.names(target) == onto if role == "target" else gallery.names(source) == who)
+                    float(
+                        gallery.nearest(target) == target_person
+                        if role == "target"
+                        else gallery.nearest(source) == source_person
+                    )
                 )
                 for name, value in domain(result, target, faces[0].mesh).items():
                     found[name].append(value)
@@ -124,8 +128,10 @@ def main() -> None:
     parser.add_argument("--engine", choices=("auto", "blend", "neural"), default="auto")
     parser.add_argument("--side", type=int, default=512, help="longer side of the photos (default: 512)")
     parser.add_argument("--pairs", type=int, default=20, help="swaps for each style and role (default: 20)")
-    parser.add_argument("--sheet", type=Path, help="a picture of source, target and result of each style")
-    parser.add_argument("--json", type=Path, help="a file for the figures")
+    parser.add_argument(
+        "--sheet", type=Path, help="write a picture of source, target and result of each style to this file"
+    )
+    parser.add_argument("--json", type=Path, help="write the figures to this JSON file")
     arguments = parser.parse_args()
     given = arguments.pipeline
     pipe = ReliableSwapPipeline.from_pretrained(given) if given else ReliableSwapPipeline.bundled()

@@ -33,7 +33,7 @@ def read_curve(folder: Path) -> Curve:
     path = folder / FIGURES_FILE
     if not path.is_file():
         raise ReliableSwapError(
-            f"{path} is missing; train with validation triplets, so that there are figures"
+            f"{path} does not exist; train with validation triplets, which give the figures"
         )
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     return [one for _, one in sorted({line["step"]: line for line in lines}.items())]
@@ -69,7 +69,7 @@ def plot(rows: Mapping[str, Sequence[Curve]], path: Path) -> None:
     )
     for name, axis in zip(known, axes.flat, strict=False):
         for colour, (row, curves) in zip(COLOURS, rows.items(), strict=False):
-            steps, values = _together([curve for curve in curves if name in curve[0]], name)
+            steps, values = _common_steps([curve for curve in curves if name in curve[0]], name)
             if not len(steps):
                 continue
             axis.plot(steps, values.mean(0), color=colour, label=row)
@@ -85,7 +85,7 @@ def plot(rows: Mapping[str, Sequence[Curve]], path: Path) -> None:
     pyplot.close(figure)
 
 
-def _together(curves: Sequence[Curve], name: str) -> tuple[np.ndarray, np.ndarray]:
+def _common_steps(curves: Sequence[Curve], name: str) -> tuple[np.ndarray, np.ndarray]:
     """(N,) the steps that all seeds have, and (seeds,N) the figure there."""
     by_step = [{int(one["step"]): one[name] for one in curve} for curve in curves]
     steps = sorted(set.intersection(*(set(one) for one in by_step))) if by_step else []

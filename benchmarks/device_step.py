@@ -30,7 +30,9 @@ from reliableswap.training.tasks.generator.build import LoadedNetworks, build_ge
 from reliableswap.training.tasks.generator.settings import GeneratorSettings
 from reliableswap.training.tasks.generator.task import GeneratorTask
 
-_ENLARGED = ("target", "source", "who", "guidance", "truth", "face_mask", "front", "glasses", "plain")
+_ENLARGED = (
+    "target", "source", "identity_face", "guidance", "truth", "face_mask", "front", "glasses", "plain",
+)  # fmt: skip
 
 
 class EnlargedTask(GeneratorTask):
@@ -69,24 +71,24 @@ def measure(trainer: Trainer, steps: int) -> dict[str, float]:
     batches = itertools.cycle(
         [task.collate([task.dataset[size * n + i] for i in range(size)]) for n in range(2)]
     )
-    wait: Callable[[], None] = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    synchronise: Callable[[], None] = torch.cuda.synchronize if device.type == "cuda" else lambda: None
 
-    def some(count: int) -> float:
-        wait()
+    def timed_steps(count: int) -> float:
+        synchronise()
         started = time.perf_counter()
         for _ in range(count):
             task.start(trainer.step, device)
             trainer._step(batches)
-        wait()
+        synchronise()
         return (time.perf_counter() - started) / count
 
-    some(3)
-    found = {"seconds": some(steps)}
+    timed_steps(3)
+    found = {"seconds": timed_steps(steps)}
     if device.type == "cuda":
         found["memory"] = torch.cuda.max_memory_allocated(device) / 2**30
         activities = [torch.profiler.ProfilerActivity.CUDA]
         with torch.profiler.profile(activities=activities) as profile:
-            some(3)
+            timed_steps(3)
         kernels = sum(event.self_device_time_total for event in profile.key_averages()) / 3e6
         found["busy"] = kernels / found["seconds"]
     return found
@@ -95,7 +97,7 @@ def measure(trainer: Trainer, steps: int) -> dict[str, float]:
 def report(name: str, settings: GeneratorSettings, found: Mapping[str, float]) -> None:
     """Print a line."""
     batch = settings.train_batch_size
-    words = [f"{found['seconds']:.4f} s a step", f"{batch / found['seconds']:.0f} images/s"]
+    words = [f"{found['seconds']:.4f} s/step", f"{batch / found['seconds']:.0f} images/s"]
     if "memory" in found:
         words += [f"busy {found['busy']:.0%}", f"{found['memory']:.2f} GiB"]
     print(f"{name}, batches of {batch}, {settings.mixed_precision}: {', '.join(words)}", flush=True)
@@ -129,14 +131,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("triplets", type=Path, help="folder of triplets, of 64 px or more")
+    parser.add_argument("triplets", type=Path, help="folder of triplets of 64 px or more")
     parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES), help="default: all")
-    parser.add_argument(
-        "--batch", type=int, help="samples in a batch (default: the preset's, or 8 at 256 px)"
-    )
+    parser.add_argument("--batch", type=int, help="samples per batch (default: the preset's, or 8 at 256 px)")
     parser.add_argument("--steps", type=int, default=10, help="default: %(default)s")
     arguments = parser.parse_args()
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU: the CPU"
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU (no GPU)"
     print(f"{device}, torch {torch.__version__}", flush=True)
     for preset in arguments.cases:
         measure_case(preset, arguments.triplets, arguments.batch, arguments.steps)

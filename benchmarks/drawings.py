@@ -29,7 +29,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("-o", "--output", type=Path, required=True)
-    parser.add_argument("--count", type=int, default=3, help="faces of each description (default: 3)")
+    parser.add_argument("--count", type=int, default=3, help="faces per description (default: 3)")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     pipe = UnifiedFacePipeline.bundled()

@@ -53,7 +53,7 @@ class Target:
         return f"{'>=' if self.at_least else '<='} {self.value:g}"
 
 
-ACCURATE = Target(0.97, at_least=True)  # recall and precision
+MIN_ACCURACY = Target(0.97, at_least=True)  # recall and precision
 
 
 def line(name: str, value: float, target: Target | None = None) -> None:
@@ -100,23 +100,23 @@ def detection(
         agreed.add(found, certain)
     figures = ours.figures()
     print(
-        f"{ours.faces} faces of at least 24 px, rolls within 45 degrees, in {pictures} pictures of {size} px"
+        f"{ours.faces} faces of at least 24 px, rotated by up to 45 degrees, in {pictures} pictures of {size} px"
     )
     for name in ("recall", "precision"):
-        line(f"detector {name} at IoU 0.5", figures[name], ACCURATE)
-    line("detector recall of the faces the teacher finds there", agreed.figures()["recall"], ACCURATE)
+        line(f"detector {name} at IoU 0.5", figures[name], MIN_ACCURACY)
+    line("detector recall of the faces that the teacher finds", agreed.figures()["recall"], MIN_ACCURACY)
     line("detector points, mean error / face size", figures["point_error"])
     reference = ", ".join(f"{name} {value:.3f}" for name, value in theirs.figures().items())
     print(f"  the teacher on the same pictures: {reference}")
 
 
-def any_roll(detector: FaceDetector, held_out: Mosaics, photos: int) -> None:
+def recall_at_any_roll(detector: FaceDetector, held_out: Mosaics, photos: int) -> None:
     """Print the share of faces that are found, over twelve rolls of each."""
     found: list[bool] = []
     for c in np.random.default_rng(2).choice(len(held_out.indices), photos, replace=False):
         photo = held_out.labelled(held_out.indices[c])
         found += [rolled_face_found(detector, photo, roll) for roll in range(0, 360, 30)]
-    line(f"faces found at any roll, {photos} photos x 12 rolls", float(np.mean(found)), ACCURATE)
+    line(f"faces found at any roll, {photos} photos x 12 rolls", float(np.mean(found)), MIN_ACCURACY)
 
 
 def rolled_face_found(detector: FaceDetector, photo: Any, roll: float, side: int = 360) -> bool:
@@ -153,11 +153,11 @@ def meshes(detector: FaceDetector, landmarks: MeshNet, held_out: LandmarkCrops, 
         jitter.append(jitter_of(landmarks, image, mesh, held_out, rng))
     means = {name: 100 * float(np.mean(values)) for name, values in errors.items()}
     line(f"mesh error, % of eye distance, {len(order)} photos", means["given points"], Target(2))
-    line(f"  behind our own detector ({len(errors['detected'])} found)", means["detected"], Target(2))
+    line(f"  with our own detector ({len(errors['detected'])} found)", means["detected"], Target(2))
     line("  heads rotated to 60 degrees of yaw (faces/profile.py)", means["profile"], Target(4))
     mouth, eyes = 100 * np.mean(openings, 0)
-    line("  mouth's opening, error in % of its width", float(mouth))
-    line("  eyes' openings, error in % of their width", float(eyes))
+    line("  mouth opening, error in % of its width", float(mouth))
+    line("  eye opening, error in % of its width", float(eyes))
     line("mesh jitter, % of eye distance, noise of 4 grey levels", 100 * float(np.mean(jitter)), Target(0.5))
 
 
@@ -221,12 +221,14 @@ def main() -> None:
     parser.add_argument("--faces", type=Path, required=True, help="folder of photos")
     parser.add_argument("--teachers", type=Path, required=True, help="folder of the teachers' ONNX files")
     parser.add_argument(
-        "--labels", type=Path, default=Path("runs/labels"), help="folder of the teachers' answers"
+        "--labels", type=Path, default=Path("runs/labels"), help="folder of the teachers' outputs"
     )
     parser.add_argument("--flat_folders", default="", help="as for train_accelerate.py")
-    parser.add_argument("--detector", type=Path, help="another detector than the bundled one")
-    parser.add_argument("--landmarks", type=Path, help="another mesh than the bundled one")
-    parser.add_argument("--pictures", type=int, default=300, help="mosaics (default: %(default)s)")
+    parser.add_argument("--detector", type=Path, help="detector to measure (default: the bundled one)")
+    parser.add_argument("--landmarks", type=Path, help="mesh network to measure (default: the bundled one)")
+    parser.add_argument(
+        "--pictures", type=int, default=300, help="mosaics for the detector (default: %(default)s)"
+    )
     parser.add_argument("--photos", type=int, default=600, help="photos for the mesh (default: %(default)s)")
     arguments = parser.parse_args()
     # The files hold float16; the pipeline runs the networks in float32 with channels-last memory.
@@ -246,7 +248,7 @@ def main() -> None:
         f"{detector.parameter_count:,} and {landmarks.parameter_count:,} parameters (targets: 500,000 and 1,000,000)"
     )
     detection(detector, landmarks, held_out, teachers, arguments.pictures, 512)
-    any_roll(detector, held_out, max(1, arguments.pictures // 10))
+    recall_at_any_roll(detector, held_out, max(1, arguments.pictures // 10))
     crops = LandmarkCrops(
         LandmarksSettings(**shared), labels, landmarks.config["size"], landmarks.config["crop_scale"], False
     )

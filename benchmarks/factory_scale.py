@@ -27,23 +27,23 @@ from people import photo_of
 
 from reliableswap.data.array_file import ArrayFile
 from reliableswap.data.photo_list import PhotoList
-from reliableswap.data.photos import Found, Photo
+from reliableswap.data.photos import Photo, ScannedPhoto
 from reliableswap.data.records import RecordCache
 from reliableswap.faces.analysers.bundled import BundledAnalyser
 from reliableswap.jobs.units import one_thread
 from reliableswap.triplets.factory import PLAN
-from reliableswap.triplets.plan import cut
+from reliableswap.triplets.plan import list_shards
 from reliableswap.triplets.planning import Planner
 from reliableswap.triplets.records import FaceKind
 from reliableswap.triplets.settings import FilterSettings, QualitySettings, TripletSettings
 from reliableswap.triplets.shards import ShardMaker
 
-EACH = 3  # photos of a person
+PHOTOS_PER_PERSON = 3
 VECTOR = 128  # size of the bundled encoder's vectors
 
 
 @contextmanager
-def named(name: str, steps: dict[str, Step]) -> Iterator[None]:
+def measure_as(name: str, steps: dict[str, Step]) -> Iterator[None]:
     """Measure a block, and keep what it took under a name."""
     with measured() as steps[name]:
         yield
@@ -66,7 +66,12 @@ def kind_for(size: int) -> FaceKind:
 def made_up_list(folder: Path, photos: int) -> PhotoList:
     """Write a list of photos that do not exist."""
     found = (
-        Found(f"person{i // EACH:07d}/{i % EACH}.jpg", f"person{i // EACH:07d}", 100_000 + i, i)
+        ScannedPhoto(
+            f"person{i // PHOTOS_PER_PERSON:07d}/{i % PHOTOS_PER_PERSON}.jpg",
+            f"person{i // PHOTOS_PER_PERSON:07d}",
+            100_000 + i,
+            i,
+        )
         for i in range(photos)
     )
     return PhotoList.of(Path("/photos"), found).save(folder / PLAN / "photos.arrow")
@@ -109,21 +114,23 @@ def make_up_records(folder: Path, photos: int, arguments: argparse.Namespace) ->
 def coordinate(folder: Path, photos: int, arguments: argparse.Namespace) -> dict[str, Step]:
     """Measure what rank 0 does before the first shard, and in a second run."""
     steps: dict[str, Step] = {}
-    with named("list of photos (from memory)", steps):
+    with measure_as("list of photos (from memory)", steps):
         made_up_list(folder, photos)
     cache = None
-    with named("which records are there", steps):
+    with measure_as("check which records exist", steps):
         listed = PhotoList.open(folder / PLAN / "photos.arrow")
         cache = RecordCache(folder / "cache", kind_for(arguments.size), listed)
         if not all(map(cache.done, cache.buckets)):
-            raise SystemExit("records are missing")
+            raise SystemExit(
+                f"{cache.folder} lacks records that were written above; this is a bug of the benchmark"
+            )
     planner = Planner(folder / PLAN, listed, cache, settings_for(arguments))
-    with named("plan", steps):
+    with measure_as("plan", steps):
         planner()
-    with named("plan, once more (a run that goes on)", steps):
+    with measure_as("plan again (a resumed run)", steps):
         planner.done()
         plan = planner.plan
-        shards = cut(plan.slots, settings_for(arguments).shard_pairs)
+        shards = list_shards(plan.slots, settings_for(arguments).shard_pairs)
     maker = ShardMaker(folder / "data", settings_for(arguments), plan, None, {})
     (folder / "maker.pickle").write_bytes(pickle.dumps((maker, shards[1 % len(shards)])))
     return steps
@@ -132,20 +139,20 @@ def coordinate(folder: Path, photos: int, arguments: argparse.Namespace) -> dict
 def work(folder: Path, arguments: argparse.Namespace) -> dict[str, Step]:
     """Measure what a worker does: receive the maker, find the pairs of a shard, and make part of it."""
     steps: dict[str, Step] = {}
-    with named("imports and nothing more", steps):
+    with measure_as("imports only", steps):
         pass
-    with named("start (receive the maker, map the plan)", steps):
+    with measure_as("start (receive the maker, map the plan)", steps):
         maker, shard = pickle.loads((folder / "maker.pickle").read_bytes())
         pairing = maker._pairing(shard.split)
-    with named("pairs of a shard (256)", steps):
+    with measure_as("pairs of a shard (256)", steps):
         for slot in range(shard.start, shard.stop):
             pairing.pair(slot)
-    with one_thread(), named(f"a shard of {arguments.shard_pairs} pairs at {arguments.size} px", steps):
+    with one_thread(), measure_as(f"a shard of {arguments.shard_pairs} pairs at {arguments.size} px", steps):
         maker(type(shard)("train", 0, 1, shard.start, shard.start + arguments.shard_pairs))
     return steps
 
 
-def apart(work: Callable[..., Any], *arguments: Any) -> Any:
+def run_in_process(work: Callable[..., Any], *arguments: Any) -> Any:
     """Return the result of a call in a process of its own."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(work, arguments)
@@ -153,28 +160,28 @@ def apart(work: Callable[..., Any], *arguments: Any) -> Any:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--photos", default="100000,1000000", help="numbers of photos, with commas")
+    parser.add_argument("--photos", default="100000,1000000", help="numbers of photos, separated by commas")
     parser.add_argument("--pairs", type=int, default=300_000)
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--shard-pairs", type=int, default=16, help="pairs of the shard that is made")
-    parser.add_argument("--json", type=Path, help="also write the figures here")
+    parser.add_argument("--json", type=Path, help="also write the figures to this JSON file")
     arguments = parser.parse_args()
     figures: dict[str, dict[str, tuple[float, float]]] = {}
-    print("| photos | who | step | processor seconds | own memory, MiB |\n|---|---|---|---|---|", flush=True)
+    print("| photos | process | step | CPU seconds | own memory, MiB |\n|---|---|---|---|---|", flush=True)
     for photos in map(int, arguments.photos.split(",")):
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
-            apart(make_up_records, folder, photos, arguments)
-            for who, steps in (
-                ("coordinator", apart(coordinate, folder, photos, arguments)),
-                ("worker", apart(work, folder, arguments)),
+            run_in_process(make_up_records, folder, photos, arguments)
+            for process, steps in (
+                ("coordinator", run_in_process(coordinate, folder, photos, arguments)),
+                ("worker", run_in_process(work, folder, arguments)),
             ):
                 for name, step in steps.items():
                     print(
-                        f"| {photos:,} | {who} | {name} | {step.seconds:.1f} | {step.peak / MEBI:.0f} |",
+                        f"| {photos:,} | {process} | {name} | {step.seconds:.1f} | {step.peak / MEBI:.0f} |",
                         flush=True,
                     )
-                    figures.setdefault(str(photos), {})[f"{who}: {name}"] = (step.seconds, step.peak)
+                    figures.setdefault(str(photos), {})[f"{process}: {name}"] = (step.seconds, step.peak)
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=1) + "\n")
 

@@ -22,7 +22,7 @@ from reliableswap.faces.detect import SearchSettings, overlaps
 from reliableswap.faces.face import Face
 from reliableswap.media import read_picture
 
-SAME = 0.4  # faces that overlap more than this are one
+SAME_FACE = 0.4  # overlap above which two boxes are one face
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Counts:
         self.faces += len(faces)
         self.none += not faces
         boxes = [face.box for face in faces]
-        if largest is not None and not any(overlaps(largest.box, box[None])[0] > SAME for box in boxes):
+        if largest is not None and not any(overlaps(largest.box, box[None])[0] > SAME_FACE for box in boxes):
             self.lost.append(path)
 
 
@@ -65,9 +65,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "folders", nargs="*", type=Path, metavar="FOLDER", help="portraits of one person each"
+        "folders", nargs="*", type=Path, metavar="FOLDER", help="folder of portraits of one person each"
     )
-    parser.add_argument("--count", type=int, default=200, help="photos of a folder (default: %(default)s)")
+    parser.add_argument("--count", type=int, default=200, help="photos per folder (default: %(default)s)")
     parser.add_argument("--list", action="store_true", help="name the photos whose largest face is left out")
     arguments = parser.parse_args()
     once, twice = BundledAnalyser(settings=SearchSettings(sure=0.0)), BundledAnalyser()

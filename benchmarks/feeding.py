@@ -29,7 +29,7 @@ import cv2
 import torch
 from torch.utils.data import DataLoader
 
-from reliableswap.data import samples as parts_of_samples
+from reliableswap.data import samples as sample_parts
 from reliableswap.data import triplet_dataset
 from reliableswap.data.augment import Augmentation
 from reliableswap.data.samples import collate
@@ -44,11 +44,11 @@ from reliableswap.training.tasks.generator.settings import GeneratorSettings
 # The parts of a sample: where their function is looked up, and its name.
 PARTS: dict[str, tuple[Any, str]] = {
     "read and decode": (triplet_dataset, "_face"),
-    "find covers": (parts_of_samples, "look_at"),
-    "find glasses": (parts_of_samples, "worn_by"),
-    "rasterise the mesh": (parts_of_samples, "shown_triangles"),
-    "hidden points": (parts_of_samples, "hidden_points"),
-    "regions": (parts_of_samples, "target_regions"),
+    "find covers": (sample_parts, "find_cover_planes"),
+    "find glasses": (sample_parts, "find_glasses_mask"),
+    "rasterise the mesh": (sample_parts, "shown_triangles"),
+    "hidden points": (sample_parts, "hidden_points"),
+    "regions": (sample_parts, "target_regions"),
     "draw occluders": (Occluders, "draw"),
     "their shadows": (triplet_dataset, "cast"),
     "corrupt guidance": (generator_samples, "draw_corruption"),
@@ -129,7 +129,7 @@ def measure(folder: Path, arguments: argparse.Namespace) -> None:
         max_train_steps=10**6,
     )  # fmt: skip
 
-    def samples(workers: int) -> GeneratorSamples:
+    def make_samples(workers: int) -> GeneratorSamples:
         return GeneratorSamples(
             [folder], settings.mix, arguments.batch, settings.seed, workers=workers,
             corruption=CorruptionRates().scaled(settings.guidance_corruption), painted=settings.painted_glasses,
@@ -137,30 +137,30 @@ def measure(folder: Path, arguments: argparse.Namespace) -> None:
             guidance=settings.base == "light",
         )  # fmt: skip
 
-    one = samples(1)
-    (dataset,) = one.triplets.datasets
+    samples = make_samples(1)
+    (dataset,) = samples.triplets.datasets
     print(f"\n{folder.name}: {dataset.size} px, covers {'stored' if dataset.knows_covers else 'not stored'}")
-    spent = by_part(one, arguments.samples)
+    spent = by_part(samples, arguments.samples)
     total = spent.pop("together")
-    spent["the rest"] = total - sum(spent.values())
+    spent["rest"] = total - sum(spent.values())
     for name, value in spent.most_common():
         print(f"  {name:20s} {value:6.2f} ms")
     goal = 1.5 if dataset.size <= 128 else 3.0
-    print(f"  {'a sample, one core':20s} {total:6.2f} ms (goal {goal} at 128 and 256 px)")
+    print(f"  {'total, on one core':20s} {total:6.2f} ms (goal {goal} at 128 and 256 px)")
     device = torch.accelerator.current_accelerator() or torch.device("cpu")
-    on_device = completing(one, arguments.batch, device, 5)
-    print(f"  completed on {device.type}: {on_device:.2f} ms a sample, batches of {arguments.batch}")
+    on_device = completing(samples, arguments.batch, device, 5)
+    print(f"  completed on {device.type}: {on_device:.2f} ms per sample, batches of {arguments.batch}")
     needed = total / 1000  # core seconds per sample
     for workers in arguments.workers:
-        rate, processor = loading(
-            samples(workers), replace(settings, dataloader_num_workers=workers), arguments.batches
+        rate, cpu = loading(
+            make_samples(workers), replace(settings, dataloader_num_workers=workers), arguments.batches
         )
         print(
-            f"  {workers} workers: {rate:6.0f} samples/s, {processor:.2f} ms of a core each, start included"
+            f"  {workers} workers: {rate:6.0f} samples/s, {cpu:.2f} ms of CPU per sample, start-up included"
         )
         needed = max(needed, workers / rate)
     needs = ", ".join(f"{rate:,} images/s: {rate * needed:.1f}" for rate in arguments.rates)
-    print(f"  cores that feed {needs}")
+    print(f"  cores needed for {needs}")
 
 
 def main() -> None:
@@ -168,14 +168,26 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("triplets", type=Path, nargs="+", help="folders of triplets")
-    parser.add_argument("--preset", default="light", help="whose samples (default: %(default)s)")
-    parser.add_argument("--occluders", type=Path, help="folder of cut-outs, as for the training")
-    parser.add_argument("--workers", type=int, nargs="*", default=[1, 2], help="default: 1 2")
-    parser.add_argument("--batch", type=int, default=16, help="default: %(default)s")
-    parser.add_argument("--batches", type=int, default=20, help="a loader makes (default: %(default)s)")
-    parser.add_argument("--samples", type=int, default=200, help="measured by part (default: %(default)s)")
     parser.add_argument(
-        "--rates", type=int, nargs="+", default=[500, 1000, 2000, 4000], help="assumed images/s"
+        "--preset", default="light", help="preset whose samples are made (default: %(default)s)"
+    )
+    parser.add_argument("--occluders", type=Path, help="folder of cut-outs, as for training")
+    parser.add_argument(
+        "--workers", type=int, nargs="*", default=[1, 2], help="numbers of workers to measure (default: 1 2)"
+    )
+    parser.add_argument("--batch", type=int, default=16, help="default: %(default)s")
+    parser.add_argument(
+        "--batches", type=int, default=20, help="batches per data loader (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--samples", type=int, default=200, help="samples measured by part (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--rates",
+        type=int,
+        nargs="+",
+        default=[500, 1000, 2000, 4000],
+        help="assumed images per second of a network",
     )
     arguments = parser.parse_args()
     torch.set_num_threads(1)

@@ -44,7 +44,7 @@ AGES = ((18, 20), (18, 24), (25, 29), (30, 39), (40, 120), (25, 120))
 
 
 @dataclass(frozen=True)
-class Look:
+class FaceScores:
     """What the gates say of one face; age, sex and group are its labels, as far as they are known."""
 
     estimate: AgeEstimate
@@ -74,10 +74,10 @@ def label_of(path: Path, labels: dict[str, dict]) -> dict[str, object]:
     return {"age": age, "sex": SEXES[sex], "group": GROUPS[group]}
 
 
-def looks(
+def score_faces(
     pipe: ReliableSwapPipeline, paths: list[Path], labels: dict, every_face: bool, brief: bool
-) -> Iterator[Look]:
-    """Look at the photos as the gates do; a photo without a face is left out. brief: as at one frame of a clip."""
+) -> Iterator[FaceScores]:
+    """Score the photos' faces as the gates do; a photo without a face is left out. brief: as at one frame of a clip."""
     networks = pipe.networks()
     for path in paths:
         picture = read_picture(path)
@@ -89,11 +89,11 @@ def looks(
         for face in faces if every_face else faces[:1]:
             subject = Subject.around(picture.pixels, face, path.name, networks)
             body = nudity_net().score(body_view(picture.pixels, face.box))
-            yield Look(age_nets().estimate(subject, brief=brief), whole, body, **label_of(path, labels))  # type: ignore[arg-type]
+            yield FaceScores(age_nets().estimate(subject, brief=brief), whole, body, **label_of(path, labels))  # type: ignore[arg-type]
 
 
-def row(name: str, chosen: list[Look]) -> str:
-    """One line of the table: how many of the looks are refused by age and for nudity."""
+def row(name: str, chosen: list[FaceScores]) -> str:
+    """One line of the table: how many of the faces are refused by age and for nudity."""
     count = len(chosen)
     if not count:
         return f"| {name} | 0 | - | - |"
@@ -101,8 +101,8 @@ def row(name: str, chosen: list[Look]) -> str:
     return f"| {name} | {count} | {100 * age / count:.1f} % ({age}) | {100 * nude / count:.1f} % ({nude}) |"
 
 
-def report(found: list[Look]) -> None:
-    print("| who | faces | refused: age | refused: nudity |\n|---|---|---|---|")
+def report(found: list[FaceScores]) -> None:
+    print("| group | faces | refused: age | refused: nudity |\n|---|---|---|---|")
     print(row("all", found))
     for low, high in AGES:
         here = [one for one in found if one.age is not None and low <= one.age <= high]
@@ -116,7 +116,7 @@ def report(found: list[Look]) -> None:
                 print(row(f"{span}, {value}", part))
     highest = max((max(one.whole, one.body) for one in found), default=0)
     asked = sum(one.estimate.years is not None for one in found)
-    print(f"\nhighest score for nudity: {highest:.3f}; the second age network was asked about {asked} faces")
+    print(f"\nhighest score for nudity: {highest:.3f}; the second age network was run on {asked} faces")
 
 
 def measure_cost(pipe: ReliableSwapPipeline, source: Path, photo: Path, repeats: int = 25) -> None:
@@ -137,9 +137,9 @@ def measure_cost(pipe: ReliableSwapPipeline, source: Path, photo: Path, repeats:
         print(f"  {name}: {1000 * min(walls):.0f} ms, CPU {1000 * statistics.median(works[2:]):.0f} ms")
 
     print(f"{photo.name} ({picture.width}x{picture.height}), largest face {face.size:.0f} px")
-    measure("target as a whole, while its faces are searched", lambda _: gates.score(picture.pixels))
+    measure("whole target, while its faces are detected", lambda _: gates.score(picture.pixels))
     measure(
-        "target, around the face and its age",
+        "target around the face, and its age",
         lambda subject: gates.check_inputs(picture.pixels, "photo", {0: subject}, [], score=0.0),
     )
     result = pipe(source, picture.pixels).pictures[0].pixels
@@ -177,7 +177,7 @@ def measure_clip(pipe: ReliableSwapPipeline, source: Path, clip: Path) -> float:
             for subject in subjects:
                 gates.add_face(0, 0, subject)
         spent += time.thread_time() - began
-    print(f"  {clip.name}: {count} frames, {1000 * spent / count:.2f} ms a frame", flush=True)
+    print(f"  {clip.name}: {count} frames, {1000 * spent / count:.2f} ms per frame", flush=True)
     return 1000 * spent / count
 
 
@@ -190,18 +190,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--faces", type=Path, help="a folder of photos of adults")
-    parser.add_argument("--labels", type=Path, help="JSON: name -> age and gender")
+    parser.add_argument("--faces", type=Path, help="folder of photos of adults")
+    parser.add_argument("--labels", type=Path, help="JSON file: photo name -> age and gender")
     parser.add_argument(
-        "--count", type=int, default=0, help="only so many photos, drawn by chance (default: all)"
+        "--count", type=int, default=0, help="random sample of this many photos (default: all)"
     )
     parser.add_argument(
         "--people", action="store_true", help="the people of openpeople, every face of every sheet"
     )
     parser.add_argument(
-        "--brief", action="store_true", help="look at ages as at each of five frames of a clip's face"
+        "--brief", action="store_true", help="estimate ages with the brief check used for clips"
     )
-    parser.add_argument("--cost", action="store_true", help="milliseconds a picture")
+    parser.add_argument(
+        "--cost", action="store_true", help="measure the milliseconds of each check of a picture"
+    )
     parser.add_argument("--clips", type=Path, nargs="+", default=[], help="clips of one person each")
     arguments = parser.parse_args()
     pipe = ReliableSwapPipeline.bundled()
@@ -210,21 +212,21 @@ def main() -> None:
         paths = sorted(p for p in arguments.faces.rglob("*") if p.suffix.lower() in PICTURES)
         if 0 < arguments.count < len(paths):
             paths = [paths[i] for i in np.random.default_rng(0).permutation(len(paths))[: arguments.count]]
-        report(list(looks(pipe, paths, labels, False, arguments.brief)))
+        report(list(score_faces(pipe, paths, labels, False, arguments.brief)))
     if arguments.people or arguments.cost or arguments.clips:
         import openpeople
 
         people = Path(openpeople.__file__).parent / "data" / "curated"
         source = people / "P001" / "assets" / "studio_portrait.jpg"
         if arguments.people:
-            report(list(looks(pipe, sorted(people.glob("P*/assets/*.jpg")), {}, True, arguments.brief)))
+            report(list(score_faces(pipe, sorted(people.glob("P*/assets/*.jpg")), {}, True, arguments.brief)))
         if arguments.cost:
             for name in ("studio_portrait", "amateur_posture"):
                 measure_cost(pipe, source, people / "P002" / "assets" / f"{name}.jpg")
         if arguments.clips:
             spent = [measure_clip(pipe, source, clip) for clip in arguments.clips]
             print(
-                f"mean of {len(spent)} clips: {statistics.mean(spent):.2f} ms a frame, highest {max(spent):.2f}"
+                f"mean of {len(spent)} clips: {statistics.mean(spent):.2f} ms per frame, highest {max(spent):.2f}"
             )
 
 

@@ -130,7 +130,7 @@ def main() -> None:
     parser.add_argument("--engine", default="auto", help="auto, blend or neural (default: %(default)s)")
     parser.add_argument("--judge", default="dlib", help="as for reliableswap evaluate (default: %(default)s)")
     parser.add_argument(
-        "--glasses", default="1", help="1: the target's stay on; 0: they come off (default: %(default)s)"
+        "--glasses", default="1", help="1: keep the target's glasses; 0: remove them (default: %(default)s)"
     )
     parser.add_argument("--twins", type=Path, help="folder with some of the photos at a higher resolution")
     parser.add_argument(

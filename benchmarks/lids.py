@@ -31,8 +31,8 @@ from reliableswap.geometry.measures import eye_openings
 from reliableswap.media import read_picture
 from reliableswap.swap.person import Person
 
-CLOSED, LOWERED = 0.12, 0.22  # openings below which lids are closed and lowered
-TENTH = 0.1  # of an open eye
+MAX_CLOSED, MAX_LOWERED = 0.12, 0.22  # openings below which lids are closed and lowered
+TOLERANCE = 0.1  # of an open eye
 SIDE = 256  # pixels of a face on the sheet
 
 
@@ -65,7 +65,7 @@ def groups(eyes: list[Eyes], count: int) -> dict[str, list[Eyes]]:
     """At most `count` photos of each kind; those with open lids are spread evenly."""
     closed, lowered, wide = (
         [one for one in eyes if low <= one.opening < high]
-        for low, high in ((0, CLOSED), (CLOSED, LOWERED), (LOWERED, np.inf))
+        for low, high in ((0, MAX_CLOSED), (MAX_CLOSED, MAX_LOWERED), (MAX_LOWERED, np.inf))
     )
     return {
         "closed": closed[:count],
@@ -101,14 +101,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="photos of faces")
-    parser.add_argument("--count", type=int, default=30, help="targets of each kind (default: %(default)s)")
+    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="folder of photos of faces")
+    parser.add_argument("--count", type=int, default=30, help="targets per kind (default: %(default)s)")
     parser.add_argument(
-        "--width", type=float, default=24, help="least eye width, pixels (default: %(default)s)"
+        "--width", type=float, default=24, help="smallest eye width in pixels (default: %(default)s)"
     )
-    parser.add_argument("--engines", nargs="+", default=["neural", "blend"], help="(default: neural blend)")
+    parser.add_argument(
+        "--engines", nargs="+", default=["neural", "blend"], help="engines to measure (default: neural blend)"
+    )
     parser.add_argument("--mesh", type=Path, help="FaceMesh as an ONNX file (default: the bundled mesh)")
-    parser.add_argument("--sheet", type=Path, help="write targets and the first engine's results here")
+    parser.add_argument(
+        "--sheet", type=Path, help="write targets and the first engine's results to this picture"
+    )
     arguments = parser.parse_args()
     analyser: FaceAnalyser = BundledAnalyser()
     if arguments.mesh:
@@ -128,7 +132,7 @@ def main() -> None:
                 print(f"| {engine} | {kind} | 0 | | | | |")
                 continue
             before, after = np.array(pairs).T
-            near = float((np.abs(after - before) <= TENTH * usual).mean())
+            near = float((np.abs(after - before) <= TOLERANCE * usual).mean())
             medians = " | ".join(f"{np.median(x):.3f}" for x in (before, after, np.abs(after - before)))
             print(f"| {engine} | {kind} | {len(pairs)} | {medians} | {100 * near:.0f} % |")
     if arguments.sheet and rows:

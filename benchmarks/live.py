@@ -32,7 +32,7 @@ GOAL = 10.0
 WARM_UP = 10  # frames
 
 
-def swaying(person: str, face_share: float) -> Iterator[np.ndarray]:
+def moving_portrait(person: str, face_share: float) -> Iterator[np.ndarray]:
     """Yield frames (480,640,3) uint8 of a portrait that moves. face_share: approximate height of the face, of the
     frame's."""
     with Image.open(photo_of(person)) as image:
@@ -48,7 +48,7 @@ def swaying(person: str, face_share: float) -> Iterator[np.ndarray]:
         )
 
 
-def of_clip(path: Path) -> Iterator[np.ndarray]:
+def clip_frames(path: Path) -> Iterator[np.ndarray]:
     """Yield the frames of a clip, cropped to 4:3 and scaled, in an endless loop."""
     from reliableswap.media.video.info import probe
     from reliableswap.media.video.reader import ClipReader
@@ -69,14 +69,16 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=200)
     parser.add_argument("--device", default="cpu", help="cpu, openvino, onnx, cuda")
     parser.add_argument("--engine", default="auto")
-    parser.add_argument("--clip", type=Path, help="a clip with a face, instead of a portrait that moves")
-    parser.add_argument("--face", type=float, default=0.45, help="the portrait's face height, of the frame's")
-    parser.add_argument("--threads", type=int, help="of torch")
-    parser.add_argument("--save", type=Path, help="write the last frame here")
+    parser.add_argument("--clip", type=Path, help="clip with a face to use instead of a moving portrait")
+    parser.add_argument(
+        "--face", type=float, default=0.45, help="height of the portrait's face, as a share of the frame's"
+    )
+    parser.add_argument("--threads", type=int, help="PyTorch threads")
+    parser.add_argument("--save", type=Path, help="write the last frame to this file")
     parser.add_argument(
         "--pace",
         type=float,
-        help="let so many frames pass for a second, for profiles on a busy machine; by default the clock decides",
+        help="simulated frames per second, for profiles on a busy machine (default: real time)",
     )
     parser.add_argument("--profile", action="store_true", help="print where the time goes")
     options = parser.parse_args()
@@ -85,11 +87,11 @@ def main() -> None:
 
     pipe = ReliableSwapPipeline.bundled().on(options.device)
     live = LiveSwap(pipe, photo_of(PEOPLE[1]), engine=options.engine, consent="These people do not exist.")
-    frames = of_clip(options.clip) if options.clip else swaying(PEOPLE[0], options.face)
+    frames = clip_frames(options.clip) if options.clip else moving_portrait(PEOPLE[0], options.face)
     sent = [encode_frame(frame) for frame in itertools.islice(frames, options.frames + WARM_UP)]
     seconds, swapped, held_back = [], 0, 0
     profiler = None
-    began, worked = time.perf_counter(), time.process_time()
+    began, cpu_began = time.perf_counter(), time.process_time()
     for number, data in enumerate(sent):
         if number == WARM_UP:
             if options.profile:
@@ -97,7 +99,7 @@ def main() -> None:
 
                 profiler = cProfile.Profile()
                 profiler.enable()
-            began, worked = time.perf_counter(), time.process_time()
+            began, cpu_began = time.perf_counter(), time.process_time()
         start = time.perf_counter()
         result = live(decode_frame(data), number / options.pace if options.pace else start)
         answer = None if result.pixels is None else encode_frame(result.pixels)
@@ -105,7 +107,7 @@ def main() -> None:
             seconds.append(time.perf_counter() - start)
             swapped += result.swapped
             held_back += answer is None
-    whole, worked = time.perf_counter() - began, time.process_time() - worked
+    wall, cpu = time.perf_counter() - began, time.process_time() - cpu_began
     if profiler is not None:
         import pstats
 
@@ -114,10 +116,10 @@ def main() -> None:
     live.close()
     if options.save and result.pixels is not None:
         Image.fromarray(result.pixels).save(options.save)
-    rate = len(seconds) / whole
-    print(f"{rate:.1f} frames a second at {WIDTH}x{HEIGHT} (goal {GOAL:.0f}), device {pipe.place}")
-    print(f"a frame, median {statistics.median(seconds) * 1e3:.0f} ms, longest {max(seconds) * 1e3:.0f} ms")
-    print(f"processor time of all threads: {1e3 * worked / len(seconds):.0f} ms a frame")
+    rate = len(seconds) / wall
+    print(f"{rate:.1f} frames per second at {WIDTH}x{HEIGHT} (goal {GOAL:.0f}), device {pipe.place}")
+    print(f"per frame: median {statistics.median(seconds) * 1e3:.0f} ms, maximum {max(seconds) * 1e3:.0f} ms")
+    print(f"CPU time of all threads: {1e3 * cpu / len(seconds):.0f} ms per frame")
     print(f"swapped {swapped} of {len(seconds)} frames, held back {held_back}")
 
 

@@ -36,10 +36,10 @@ from rows import (
     evaluate,
     frechet_cell,
     is_done,
-    known_columns,
     method_of,
     parse_with_changes,
     read_pairs,
+    reported_columns,
     run,
     save_pipeline,
     seeds_in_words,
@@ -71,7 +71,7 @@ ROWS = (
     Row("+ cycle triplets + FixerNet", "cycle", fixer=True),
     Row("+ real source", "real_source"),
 )
-_CLAIM = ("vanilla", "cycle")  # the kinds of supervision whose rows carry the claim
+_CLAIM_SUPERVISION = ("vanilla", "cycle")  # the kinds of supervision whose rows carry the claim
 CHANNELS = {"simswap": 12, "faceshifter": 128}
 # What all rows of all bases have in common, beside the base's preset. Learning identity from the vector alone takes
 # thousands of steps, and sharpening losses only slow it down. --set changes any of these settings for all rows.
@@ -101,7 +101,7 @@ def runs_of(arguments: argparse.Namespace) -> list[Run]:
     For each seed the rows that carry the claim come first, with every base.
     """
     rows = [row for row in ROWS if not arguments.rows or row.slug in arguments.rows]
-    rows.sort(key=lambda row: row.supervision not in _CLAIM)
+    rows.sort(key=lambda row: row.supervision not in _CLAIM_SUPERVISION)
     return [Run(base, row, seed) for seed in arguments.seeds for row in rows for base in arguments.bases]
 
 
@@ -157,7 +157,7 @@ def options(one: Run, arguments: argparse.Namespace) -> dict[str, Any]:
 
 def table(runs: list[Run], measured: dict[str, Any], curves: dict[str, Curve]) -> str:
     """One line per base and row: the mean over the seeds, and the lowest and highest end of their intervals."""
-    columns = known_columns(measured)
+    columns = reported_columns(measured)
     headings = [*(column.heading for column in columns), "Fréchet to the targets", "last quarter, points"]
     lines = [
         "| base | row | seeds | " + " | ".join(headings) + " |",
@@ -207,7 +207,7 @@ def parse() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("photos", type=Path, help="folder of photos to make triplets and the lower face's judge of")
+    add("photos", type=Path, help="folder of photos from which triplets and the lower face's judge are made")
     add("faces", type=Path, help="folder with one sub-folder per person, for held-out pairs")
     add("-o", "--output", type=Path, required=True, help="folder for everything that is made")
     add("--bases", nargs="+", choices=list(CHANNELS), default=list(CHANNELS), help="default: both")
@@ -215,26 +215,31 @@ def parse() -> argparse.Namespace:
     add("--seeds", type=int, nargs="+", default=[0, 1, 2], help="default: 0 1 2")
     add("--steps", type=int, default=8000, help="default: %(default)s")
     add("--batch", type=int, default=32, help="samples per step of all processes (default: %(default)s)")
-    add("--processes", type=int, default=1, help="of one training (default: %(default)s)")
-    add("--size", type=int, default=64, help="side of the crops (default: %(default)s)")
+    add("--processes", type=int, default=1, help="processes per training (default: %(default)s)")
+    add("--size", type=int, default=64, help="side of the crops in pixels (default: %(default)s)")
     add("--triplets", type=Path, help="triplets of that size, instead of making some")
     add("--triplet-pairs", type=int, default=6000, help="default: %(default)s")
     add("--flat", default="", help="as for reliableswap triplets")
-    add("--device", default="openvino", help="of the triplets' encoder (default: %(default)s)")
+    add("--device", default="openvino", help="device of the triplets' encoder (default: %(default)s)")
     add("--lower-judge", type=Path, help="a FixerNet that no row is trained with, instead of training one")
     add("--judge-steps", type=int, default=600, help="default: %(default)s")
-    add("--lower-face-weight", type=float, default=3.0, help="of FixerNet's loss (default: %(default)s)")
+    add(
+        "--lower-face-weight",
+        type=float,
+        default=3.0,
+        help="weight of FixerNet's loss (default: %(default)s)",
+    )
     add("--simswap-channels", type=int, default=CHANNELS["simswap"], help="default: %(default)s")
     add("--faceshifter-channels", type=int, default=CHANNELS["faceshifter"], help="default: %(default)s")
     add("--pairs", type=int, default=400, help="held-out pairs (default: %(default)s)")
     add("--judge", default="dlib", help="as for reliableswap evaluate (default: %(default)s)")
-    add("--features", help="of the Fréchet distance (default: that of `reliableswap evaluate`)")
+    add("--features", help="features of the Fréchet distance (default: those of `reliableswap evaluate`)")
     add("--dry-run", action="store_true", help="print the commands and stop")
     add_running_options(parser)
     arguments = parse_with_changes(parser)
     arguments.channels = {base: getattr(arguments, f"{base}_channels") for base in CHANNELS}
     if arguments.batch % arguments.processes:
-        parser.error(f"--batch {arguments.batch} can't be shared among {arguments.processes} processes")
+        parser.error(f"--batch {arguments.batch} is not a multiple of --processes {arguments.processes}")
     return arguments
 
 

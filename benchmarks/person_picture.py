@@ -77,7 +77,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--photos", type=Path, help="folder to write the people's photos into")
-    parser.add_argument("--trained", type=Path, help="folder of a training of these people")
+    parser.add_argument("--trained", type=Path, help="output folder of a training of these people")
     parser.add_argument("-o", "--output", type=Path, help="picture file to write")
     arguments = parser.parse_args()
     pipe = ReliableSwapPipeline.bundled()

@@ -90,10 +90,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("crops", type=Path, help="folder of the people's frames")
-    parser.add_argument("--seconds", type=float, default=20, help="of each recipe (default: 20)")
-    parser.add_argument("--side", type=int, default=64, help="of the frames (default: 64)")
-    parser.add_argument("--rows", type=int, default=2, help="lines of a recipe (default: 2)")
+    parser.add_argument("crops", type=Path, help="folder of the people's crops")
+    parser.add_argument("--seconds", type=float, default=20, help="CPU seconds per recipe (default: 20)")
+    parser.add_argument("--side", type=int, default=64, help="side of the frames in pixels (default: 64)")
+    parser.add_argument(
+        "--rows", type=int, default=2, help="table rows per recipe, evenly spaced in time (default: 2)"
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)

@@ -121,12 +121,12 @@ def differences(now: dict[str, np.ndarray], before: dict[str, np.ndarray], size:
     both = face & other
     lines = [f"faces: {face.sum()}, before {other.sum()}, in both {both.sum()}"]
     shift = np.linalg.norm((now["mesh"] - before["mesh"])[both][..., :2], axis=-1).mean(1)
-    lines.append(f"mesh: {np.median(shift):.2f} px of {size} in the median, at most {shift.max():.2f}")
+    lines.append(f"mesh: {np.median(shift):.2f} px of {size} (median), maximum {shift.max():.2f}")
     cosine = (now["embedding"] * before["embedding"])[both].sum(1)
-    lines.append(f"cosine of the vectors: {np.median(cosine):.4f} in the median, at least {cosine.min():.4f}")
+    lines.append(f"cosine of the vectors: {np.median(cosine):.4f} (median), minimum {cosine.min():.4f}")
     for name in (*MEASURES, "light"):
-        apart = np.abs(now[name] - before[name])[both]
-        lines.append(f"{name}: {np.median(apart):.4f} in the median, at most {apart.max():.4f}")
+        gap = np.abs(now[name] - before[name])[both]
+        lines.append(f"{name}: {np.median(gap):.4f} (median), maximum {gap.max():.4f}")
     return lines
 
 
@@ -134,13 +134,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, metavar="PHOTOS", help="folder of photos, as for `triplets`")
     parser.add_argument(
-        "--sizes", default="250,1024", help="longer sides of the photos in pixels, with commas"
+        "--sizes", default="250,1024", help="longer sides of the photos in pixels, separated by commas"
     )
-    parser.add_argument("--photos", type=int, default=100, help="how many of each size")
+    parser.add_argument("--photos", type=int, default=100, help="photos per size")
     parser.add_argument("--size", type=int, default=128, help="side of the records' crops")
-    parser.add_argument("--device", default="cpu", help="the identity encoder's: cpu or openvino")
-    parser.add_argument("--save", type=Path, help="keep what was found in this .npz file")
-    parser.add_argument("--compare", type=Path, help="a file of --save to compare with")
+    parser.add_argument("--device", default="cpu", help="device of the identity encoder: cpu or openvino")
+    parser.add_argument("--save", type=Path, help="save the records to this .npz file")
+    parser.add_argument("--compare", type=Path, help="file written by --save to compare with")
     arguments = parser.parse_args()
     encoder = EncoderChoice(bundled("identity"), device=arguments.device, precision="auto")
     kind = FaceKind("benchmark", arguments.size, arguments.size // 8, BundledAnalyser, encoder)

@@ -147,9 +147,9 @@ def false_alarms(count: int, photos: list[Path]) -> None:
         alarms += WATERMARK.read(pixels) is not None
         reading.append(per_megapixel(time.perf_counter() - start, pixels))
     print(
-        f"False alarms: {alarms} of {count} unmarked pictures (computed: {ATTEMPTS / 2**CHECK_BITS:.1e} a picture)"
+        f"False alarms: {alarms} of {count} unmarked pictures (computed: {ATTEMPTS / 2**CHECK_BITS:.1e} per picture)"
     )
-    print(f"Looking at an unmarked picture: {statistics.median(reading):.0f} ms a megapixel (median)")
+    print(f"Reading an unmarked picture: {statistics.median(reading):.0f} ms per megapixel (median)")
 
 
 def large() -> None:
@@ -168,7 +168,7 @@ def large() -> None:
             kind.append(per_megapixel(seconds, pixels))
     print(
         f"4.3 megapixels: writing {statistics.median(writing):.0f}, reading {statistics.median(reading):.0f}, "
-        f"unmarked {statistics.median(unmarked):.0f} ms a megapixel (median)"
+        f"unmarked {statistics.median(unmarked):.0f} ms per megapixel (median)"
     )
 
 
@@ -176,12 +176,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--photos", type=Path, help="a folder of photos, for half of the pictures")
-    parser.add_argument("--marked", type=int, default=200, help="pictures to mark (default: %(default)s)")
+    parser.add_argument("--photos", type=Path, help="folder of photos for half of the pictures")
+    parser.add_argument(
+        "--marked", type=int, default=200, help="number of pictures to mark (default: %(default)s)"
+    )
     parser.add_argument(
         "--unmarked", type=int, default=2000, help="pictures to search (default: %(default)s)"
     )
-    parser.add_argument("--quick", action="store_true", help="a tenth of the pictures")
+    parser.add_argument("--quick", action="store_true", help="use only a tenth of the pictures")
     arguments = parser.parse_args()
     share = 10 if arguments.quick else 1
     photos = sorted(arguments.photos.rglob("*.jpg")) if arguments.photos else []

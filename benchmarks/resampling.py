@@ -53,14 +53,14 @@ class Warped:
         rng = np.random.default_rng(zlib.crc32(pair.name.encode()))
         made = photo.astype(np.float32)
         for _ in range(self.times):
-            made = cv2.remap(made, places(photo.shape[:2], rng), None, METHODS[self.method])
+            made = cv2.remap(made, sampling_grid(photo.shape[:2], rng), None, METHODS[self.method])
         width = regions.face_width(mesh)
         inside = regions.eroded(regions.oval(mesh, photo.shape[:2]), 0.03 * width)
         soft = regions.feathered(inside, 0.02 * width)[..., None]
         return Result(np.clip(np.rint(photo + soft * (made - photo)), 0, 255).astype(np.uint8))
 
 
-def places(shape_hw: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+def sampling_grid(shape_hw: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     """(H,W,2) the positions that a smooth random warp reads."""
     coarse = rng.normal(0, AMPLITUDE, (GRID, GRID, 2)).astype(np.float32)
     moved = cv2.resize(coarse, shape_hw[::-1], interpolation=cv2.INTER_CUBIC)

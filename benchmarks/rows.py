@@ -83,28 +83,30 @@ def add_running_options(parser: argparse.ArgumentParser) -> None:
     """Add options for how trainings are run, and for settings to change in all of them."""
     add = parser.add_argument
     add("--at-once", type=int, default=1, help="trainings at the same time (default: %(default)s)")
-    add("--minutes", type=float, help="end the trainings after this time; the same command goes on")
+    add("--minutes", type=float, help="end the trainings after this time; run the same command to resume")
     add(
         "--set",
         nargs="+",
         default=[],
         metavar="NAME=VALUE",
-        help="settings of all trainings, over the recipe",
+        help="settings of all trainings that replace those of the recipe",
     )
     add(
-        "--trained-only", action="store_true", help="train nothing: measure the rows and seeds that are there"
+        "--trained-only",
+        action="store_true",
+        help="train nothing; measure the rows and seeds that are already trained",
     )
-    add("--train-only", action="store_true", help="measure nothing")
+    add("--train-only", action="store_true", help="train, but measure nothing")
 
 
 def parse_with_changes(parser: argparse.ArgumentParser) -> argparse.Namespace:
     """Parse the arguments; `changes` holds the settings that --set names."""
     arguments = parser.parse_args()
     if wrong := [one for one in arguments.set if "=" not in one]:
-        parser.error(f"--set {wrong[0]}: write NAME=VALUE")
+        parser.error(f"--set {wrong[0]} is not a setting; write NAME=VALUE")
     arguments.changes = dict(one.split("=", 1) for one in arguments.set)
     if arguments.at_once < 1:
-        parser.error(f"--at-once {arguments.at_once}: one training at least has to run")
+        parser.error(f"--at-once is {arguments.at_once}; give at least 1")
     return arguments
 
 
@@ -140,7 +142,7 @@ def train_all(
         raise ReliableSwapError(
             f"{len(failed)} of {len(commands)} trainings are not done:\n"
             + "\n".join(f"  {log}: {what}" for log, what in failed.items())
-            + "\nThe same command goes on; --trained-only measures what is done"
+            + "\nRun the same command to resume; --trained-only measures what is done"
         )
 
 
@@ -160,24 +162,24 @@ def run_at_once(
                 break
             while waiting and len(running) < count:
                 log = waiting.popleft()
-                running[log] = _started(commands[log], log)
-            time.sleep(_PAUSE)
+                running[log] = _start(commands[log], log)
+            time.sleep(_POLL_SECONDS)
             for log, process in list(running.items()):
                 if process.poll() is not None:
                     del running[log]
                     if process.returncode:
-                        failed[log] = f"ended with {process.returncode}: {_last_line(log)}"
+                        failed[log] = f"exit status {process.returncode}: {_last_line(log)}"
                     print(f"{log.stem}: {failed.get(log, 'done')}", flush=True)
     finally:
-        _end(running.values())
+        _stop(running.values())
     return failed | dict.fromkeys(running, "ended by the time limit") | dict.fromkeys(waiting, "not started")
 
 
-_PAUSE = 0.2  # seconds
-_PATIENCE = 10  # seconds that a process has to end
+_POLL_SECONDS = 0.2
+_GRACE_SECONDS = 10  # that a process has to end
 
 
-def _started(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+def _start(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
     """Start a command in a process group of its own, which its data loaders and launched processes belong to."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as stream:
@@ -186,13 +188,13 @@ def _started(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
         )
 
 
-def _end(processes: Collection[subprocess.Popen[bytes]]) -> None:
+def _stop(processes: Collection[subprocess.Popen[bytes]]) -> None:
     """End process groups: politely, then by force."""
-    for sign in (signal.SIGTERM, signal.SIGKILL):
+    for sig in (signal.SIGTERM, signal.SIGKILL):
         for process in processes:
             with suppress(ProcessLookupError):
-                os.killpg(process.pid, sign)
-        until = time.monotonic() + _PATIENCE
+                os.killpg(process.pid, sig)
+        until = time.monotonic() + _GRACE_SECONDS
         for process in processes:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(max(0.0, until - time.monotonic()))
@@ -250,7 +252,7 @@ def evaluate(
     return methods
 
 
-def known_columns(methods: Mapping[str, Any]) -> list[Column]:
+def reported_columns(methods: Mapping[str, Any]) -> list[Column]:
     """The columns that the report has values for."""
     return [column for column in COLUMNS if column.key in methods[BLEND]["figures"]]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from reliableswap.data.storage import as_path
 
-_PATIENCE = 60.0  # seconds for the server to start
+_START_TIMEOUT = 60.0  # seconds
 
 
 @contextmanager
@@ -36,10 +36,10 @@ def s3_bucket(cache: Path) -> Iterator[Path]:
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        end = time.monotonic() + _PATIENCE
-        while not answers(port):
+        end = time.monotonic() + _START_TIMEOUT
+        while not is_listening(port):
             if time.monotonic() > end or server.poll() is not None:
-                raise SystemExit('no S3 server; run: pip install -e ".[s3]" "moto[server]"')
+                raise SystemExit('the S3 server did not start; run: pip install -e ".[s3]" "moto[server]"')
             time.sleep(0.1)
         bucket = as_path("s3://bucket")
         type(bucket.fs).clear_instance_cache()  # type: ignore[attr-defined]  # an earlier server had another port
@@ -53,7 +53,7 @@ def s3_bucket(cache: Path) -> Iterator[Path]:
         os.environ.update(before)
 
 
-def answers(port: int) -> bool:
+def is_listening(port: int) -> bool:
     """Whether something listens on that port of this machine."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -46,9 +46,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--side", type=int, default=1024, help="of the square picture, in pixels (default: 1024)"
+        "--side", type=int, default=1024, help="side of the square picture in pixels (default: 1024)"
     )
-    parser.add_argument("--runs", type=int, default=7, help="timed runs of each kind (default: 7)")
+    parser.add_argument("--runs", type=int, default=7, help="timed runs per format and kind (default: 7)")
     arguments = parser.parse_args()
     side = arguments.side
     portrait = read_picture(photo_of("P001", "studio_portrait")).to_pil()

@@ -86,7 +86,7 @@ def group_pairs(folder: Path, labels: Path, count: int, seed: int, pipe: Reliabl
                 chosen.append(Pair(photos[found[0]], photos[found[1]], group))
         if len(chosen) == before:
             raise SystemExit(
-                f"{folder} holds {before} such pairs of held-out people; ask for fewer with --pairs"
+                f"{folder} has only {before} pairs of held-out people for these groups; lower --pairs"
             )
     return chosen
 
@@ -172,7 +172,9 @@ def main() -> None:
     parser.add_argument(
         "--pairs", type=int, default=10, help="pairs from each --faces folder (default: %(default)s)"
     )
-    parser.add_argument("--labels", type=Path, help="cover the groups of these labels (see groups.py)")
+    parser.add_argument(
+        "--labels", type=Path, help="JSON file of labels; draw pairs from each of its groups (see groups.py)"
+    )
     parser.add_argument("--judge", help="as for reliableswap evaluate; the worst pairs come first")
     parser.add_argument("--no-people", action="store_true", help="leave out the ten openpeople")
     parser.add_argument("--pipeline", help="folder or Hub id (default: the bundled pipeline)")
@@ -180,7 +182,7 @@ def main() -> None:
     parser.add_argument("--likeness", type=float, default=1.0, help="default: %(default)s")
     parser.add_argument("--shape", type=float, default=0.5, help="default: %(default)s")
     parser.add_argument("--columns", type=int, default=2, help="cells per row (default: %(default)s)")
-    parser.add_argument("--side", type=int, default=220, help="pixels of a panel (default: %(default)s)")
+    parser.add_argument("--side", type=int, default=220, help="pixels per face (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     arguments = parser.parse_args()
     place = arguments.pipeline

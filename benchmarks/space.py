@@ -48,10 +48,10 @@ def start(port: int) -> tuple[subprocess.Popen[bytes], float]:
                 return process, time.perf_counter() - began
         except httpx.TransportError:
             time.sleep(0.05)
-    raise SystemExit(f"app.py ended with {process.returncode} before it answered")
+    raise SystemExit(f"app.py exited with status {process.returncode} before it answered")
 
 
-def processor_seconds(process: subprocess.Popen[bytes]) -> float:
+def cpu_seconds(process: subprocess.Popen[bytes]) -> float:
     """Return the CPU time used so far, which does not depend on what else the machine does."""
     fields = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -92,7 +92,7 @@ def swap_many(process: subprocess.Popen[bytes], port: int, swaps: int, side: int
             memory.append(resident_megabytes(process))
             if done + 1 in (1, WARM_UP, swaps):
                 print(f"memory after {done + 1:3d} swap{'s' if done else ' '}      {memory[-1]:10.0f} MB")
-    print(f"a swap of {side}x{side}, median {statistics.median(times):10.2f} s")
+    print(f"{side}x{side} swap, median     {statistics.median(times):10.2f} s")
     if swaps > WARM_UP:
         print(f"growth since swap {WARM_UP}       {memory[-1] - memory[WARM_UP - 1]:10.0f} MB")
 
@@ -110,9 +110,9 @@ def main() -> None:
     try:
         print(
             f"first answer after {seconds:.1f} s (target {TARGET_SECONDS:.0f} s), {os.cpu_count()} cores, "
-            f"{processor_seconds(process):.1f} s of processor time"
+            f"{cpu_seconds(process):.1f} s of CPU time"
         )
-        print(f"memory then                  {resident_megabytes(process):7.0f} MB")
+        print(f"memory after start           {resident_megabytes(process):7.0f} MB")
         swap_many(process, port, options.swaps, options.side)
     finally:
         process.terminate()

@@ -29,7 +29,7 @@ from macs import GENERATORS, SIZES, Case, count_macs
 from reliableswap.runtime.openvino import NAME as OPENVINO
 from reliableswap.runtime.openvino import OpenVino
 
-WAYS = {
+VARIANTS = {
     "fp32": (torch.float32, torch.contiguous_format),
     "bf16": (torch.bfloat16, torch.contiguous_format),
     "bf16 last": (torch.bfloat16, torch.channels_last),
@@ -56,7 +56,7 @@ def measure(case: Case, repeats: int, device: str, openvino: bool) -> None:
     network: Any = case.build().eval().to(device)
     times: dict[tuple[int, str], float] = {}
     sizes = [size for size in SIZES if case.only_size in (None, size)]
-    for label, (dtype, layout) in WAYS.items():
+    for label, (dtype, layout) in VARIANTS.items():
         network = network.to(dtype=dtype, memory_format=layout)
         for size in sizes:
             inputs = tuple(
@@ -74,14 +74,14 @@ def measure(case: Case, repeats: int, device: str, openvino: bool) -> None:
         line = f"{case.name:20} {counted.parameter_count / 1e6:8.2f} {size:6}"
         if size in sizes:
             gmacs = count_macs(counted, *case.inputs(counted, size, "meta", torch.float32)) / 1e9
-            line += f" {gmacs:8.2f}" + "".join(f" {times[size, label]:9.1f}" for label in ways(openvino))
+            line += f" {gmacs:8.2f}" + "".join(f" {times[size, label]:9.1f}" for label in variants(openvino))
         else:
-            line += f" {'-':>8}" + f" {'-':>9}" * len(ways(openvino))
+            line += f" {'-':>8}" + f" {'-':>9}" * len(variants(openvino))
         print(line, flush=True)
 
 
-def ways(openvino: bool) -> list[str]:
-    return [*WAYS, *([OPENVINO] if openvino else [])]
+def variants(openvino: bool) -> list[str]:
+    return [*VARIANTS, *([OPENVINO] if openvino else [])]
 
 
 def machine(device: str) -> str:
@@ -103,22 +103,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="three repeats instead of fifteen")
+    parser.add_argument("--quick", action="store_true", help="repeat 3 times instead of 15")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--only", help="only generators whose name contains this")
-    parser.add_argument("--openvino", action="store_true", help="also by OpenVINO, in bfloat16 where it can")
+    parser.add_argument(
+        "--openvino", action="store_true", help="also run by OpenVINO, in bfloat16 where it can"
+    )
     parser.add_argument("--threads", type=int, help="CPU threads (default: all)")
     arguments = parser.parse_args()
     if arguments.openvino and arguments.device != "cpu":
-        parser.error("--openvino is for the CPU")
+        parser.error(f"--openvino runs on the CPU only, not on {arguments.device}")
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     print(f"{machine(arguments.device)}, torch {torch.__version__}")
     print(
         f"{'generator':20} {'M params':>8} {'px':>6} {'GMACs':>8}"
-        + "".join(f" {way:>9}" for way in ways(arguments.openvino))
+        + "".join(f" {way:>9}" for way in variants(arguments.openvino))
     )
-    print("milliseconds a picture")
+    print("milliseconds per picture")
     for case in GENERATORS:
         if arguments.only and arguments.only.lower() not in case.name.lower():
             continue

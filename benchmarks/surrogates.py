@@ -32,10 +32,10 @@ from rows import (
     differences,
     evaluate,
     is_done,
-    known_columns,
     method_of,
     parse_with_changes,
     read_pairs,
+    reported_columns,
     run,
     save_pipeline,
     seeds_in_words,
@@ -46,7 +46,7 @@ from rows import (
 from reliableswap.bundled import bundled
 from reliableswap.errors import ReliableSwapError
 
-_OWN = "--target-surrogate-share"
+_GENERATOR_SHARE = "--target-surrogate-share"
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ class Row:
 ROWS = (
     Row("source surrogates, blend targets"),
     Row("without source surrogates", training={"supervision": "cycle"}),
-    Row("generator targets", "generator", (_OWN, "1")),
-    Row("both kinds of targets", "both", (_OWN, "0.5")),
+    Row("generator targets", "generator", (_GENERATOR_SHARE, "1")),
+    Row("both kinds of targets", "both", (_GENERATOR_SHARE, "0.5")),
     Row("explicit adaption", "girth", ("--girth", "0.12", "--girth-share", "0.5")),
     *(Row(f"adapter {how}", training={"adapter": how}) for how in ("add", "concat", "replace")),
     Row("proxy beta 2", training={"proxy_beta": 2}),
@@ -97,7 +97,11 @@ def triplets_command(row: Row, arguments: argparse.Namespace) -> list[str]:
         "--pairs", str(arguments.triplet_pairs), "--cache", str(arguments.output / "cache"), "--flat", arguments.flat,
         "--split", arguments.split, *row.triplets,
     ]  # fmt: skip
-    return [*command, "--target-surrogate", str(arguments.teacher)] if _OWN in row.triplets else command
+    return (
+        [*command, "--target-surrogate", str(arguments.teacher)]
+        if _GENERATOR_SHARE in row.triplets
+        else command
+    )
 
 
 def triplets_of(row: Row, arguments: argparse.Namespace) -> Path:
@@ -140,7 +144,7 @@ def grouped(runs: list[Run]) -> dict[str, list[Run]]:
 
 def table(runs: list[Run], measured: dict[str, Any]) -> str:
     """One line per row: the mean over the seeds, and the lowest and highest end of the seeds' intervals."""
-    columns = known_columns(measured)
+    columns = reported_columns(measured)
     lines = [
         "| row | seeds | " + " | ".join(column.heading for column in columns) + " |",
         "|---|---:|" + "---:|" * len(columns),
@@ -171,7 +175,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("photos", type=Path, help="folder of photos to make triplets of")
+    parser.add_argument("photos", type=Path, help="folder of photos to make triplets from")
     parser.add_argument("faces", type=Path, help="folder with one sub-folder per person, for held-out pairs")
     parser.add_argument(
         "-o", "--output", type=Path, required=True, help="folder for triplets, runs and report"
@@ -182,18 +186,22 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--split", default="90/5/5", help="as for reliableswap triplets (default: %(default)s)"
     )
-    parser.add_argument("--size", type=int, default=128, help="side of the crops (default: %(default)s)")
+    parser.add_argument(
+        "--size", type=int, default=128, help="side of the crops in pixels (default: %(default)s)"
+    )
     parser.add_argument("--triplet-pairs", type=int, default=4000, help="default: %(default)s")
     parser.add_argument("--steps", type=int, default=3000, help="default: %(default)s")
     parser.add_argument("--batch", type=int, default=16, help="default: %(default)s")
     parser.add_argument(
-        "--channels", type=int, help="of the light generator's widest maps (default: as usual)"
+        "--channels",
+        type=int,
+        help="channels of the light generator's widest feature maps (default: the preset's)",
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="default: 0 1")
     parser.add_argument("--pairs", type=int, default=400, help="held-out pairs (default: %(default)s)")
     parser.add_argument("--judge", default="dlib", help="default: %(default)s")
     parser.add_argument(
-        "--features", help="of the Fréchet distance (default: that of `reliableswap evaluate`)"
+        "--features", help="features of the Fréchet distance (default: those of `reliableswap evaluate`)"
     )
     parser.add_argument("--lower-judge", type=Path, help="a FixerNet that no row is trained with")
     parser.add_argument("--dry-run", action="store_true", help="print the commands and stop")

@@ -84,7 +84,7 @@ class Package:
         requests.flush()
         answer = answers.readline()
         if not answer:
-            raise SystemExit(f"the worker on {self.root} stopped; its error is above")
+            raise SystemExit(f"the worker for {self.root} stopped; see its error above")
         return float(answer)
 
     def cold(self, folder: Path, *options: str) -> tuple[float, float]:
@@ -140,14 +140,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--against", metavar="COMMIT", help="also measure the package of this commit")
-    parser.add_argument("--devices", nargs="+", default=["cpu"], help="as --device of the command")
+    parser.add_argument("--against", metavar="COMMIT", help="also measure the package at this commit")
     parser.add_argument(
-        "--rounds", type=int, default=11, help="swaps of each kind, of which the median counts"
+        "--devices", nargs="+", default=["cpu"], help="devices, as for --device of `reliableswap swap`"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=11, help="swaps per case, of which the median is reported"
     )
     parser.add_argument("--cold-rounds", type=int, default=3)
     parser.add_argument(
-        "--exported", type=Path, nargs="+", default=[], metavar="FOLDER", help="also swap by these folders"
+        "--exported",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FOLDER",
+        help="also swap with these exported pipelines",
     )
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
@@ -187,7 +194,7 @@ def cold_rows(
     spent: dict[str, dict[str, list[float]]] = {}
 
     def add(case: str, name: str, taken: tuple[float, float]) -> None:
-        for what, value in zip((case, f"{case}, processor"), taken, strict=True):
+        for what, value in zip((case, f"{case}, CPU"), taken, strict=True):
             spent.setdefault(what, {}).setdefault(name, []).append(value)
 
     for package in packages.values():

@@ -39,12 +39,12 @@ from reliableswap.media.video.reader import ClipReader
 from reliableswap.models import CombAutoencoder
 
 ENGINES = ("person", "neural", "blend")
-_LOOKS = 8  # frames of which one is the photo
+_PHOTO_CANDIDATES = 8  # frames of which one is the photo
 _CELL = 160  # px of the sheet
 
 
 @dataclass(frozen=True, eq=False)
-class Known:
+class PersonData:
     """A person: photo (H,W,3), held-out frames with their faces, and the judge's mean vector of them."""
 
     name: str
@@ -64,22 +64,22 @@ def pixels_of(path: Path) -> Iterator[np.ndarray]:
     return (frame.rgb for frame in ClipReader(probe(path)).frames())
 
 
-def know(
+def load_person(
     name: str, path: Path, pipe: ReliableSwapPipeline, judge: DlibJudge, count: int, held_out: float
-) -> Known:
+) -> PersonData:
     """Read a person's clip: choose the photo, and find the faces of the held-out frames."""
     total = sum(1 for _ in pixels_of(path))
     first = total - int(total * held_out)
-    looks = sorted({(2 * k + 1) * first // (2 * _LOOKS) for k in range(_LOOKS)})
+    looks = sorted({(2 * k + 1) * first // (2 * _PHOTO_CANDIDATES) for k in range(_PHOTO_CANDIDATES)})
     shown = sorted({first + (2 * k + 1) * (total - first) // (2 * count) for k in range(count)})
     photos = frames_at(path, looks)
     yaws = [abs(measures.pose_of(pipe.find(one)[0].mesh)[0]) for one in photos]
     frames = [(one, pipe.find(one)[0]) for one in frames_at(path, shown)]
     vector = unit(np.mean([judge.embed(one, face) for one, face in frames], axis=0))
-    return Known(name, photos[int(np.argmin(yaws))], frames, vector)
+    return PersonData(name, photos[int(np.argmin(yaws))], frames, vector)
 
 
-def swap(pipe: ReliableSwapPipeline, engine: str, source: Known, target: np.ndarray) -> np.ndarray:
+def swap(pipe: ReliableSwapPipeline, engine: str, source: PersonData, target: np.ndarray) -> np.ndarray:
     """Put the source's face onto the target."""
     if engine == "person":
         return pipe(None, target, person=source.name).pictures[0].pixels
@@ -87,7 +87,7 @@ def swap(pipe: ReliableSwapPipeline, engine: str, source: Known, target: np.ndar
 
 
 def compare(
-    pipe: ReliableSwapPipeline, people: list[Known], judge: DlibJudge
+    pipe: ReliableSwapPipeline, people: list[PersonData], judge: DlibJudge
 ) -> tuple[dict[str, dict[str, float]], list[np.ndarray]]:
     """Figures by engine, and a row of pictures for each pair of people."""
     found: dict[str, dict[str, list[float]]] = {engine: defaultdict(list) for engine in ENGINES}
@@ -133,7 +133,7 @@ def swap_figures(
     result: np.ndarray,
     frame: np.ndarray,
     face: Face,
-    source: Known,
+    source: PersonData,
     judge: DlibJudge,
     found: dict[str, list[float]],
 ) -> None:
@@ -149,20 +149,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("trained", type=Path, help="folder of a training of people")
-    parser.add_argument("people", nargs="+", metavar="NAME=CLIP", help="the clip of each person")
-    parser.add_argument("--frames", type=int, default=6, help="held-out frames of a person (default: 6)")
-    parser.add_argument("--held_out", type=float, default=0.2, help="share of each clip (default: 0.2)")
+    parser.add_argument("trained", type=Path, help="output folder of a training of people")
+    parser.add_argument("people", nargs="+", metavar="NAME=CLIP", help="each person's name and clip")
+    parser.add_argument("--frames", type=int, default=6, help="held-out frames per person (default: 6)")
     parser.add_argument(
-        "--sheet", type=Path, help="a picture of photo, target and the engines' results of each pair"
+        "--held_out", type=float, default=0.2, help="held-out share of each clip (default: 0.2)"
     )
-    parser.add_argument("--json", type=Path, help="a file for the figures")
+    parser.add_argument(
+        "--sheet",
+        type=Path,
+        help="write a picture of photo, target and the engines' results of each pair to this file",
+    )
+    parser.add_argument("--json", type=Path, help="write the figures to this JSON file")
     arguments = parser.parse_args()
     pipe, judge = ReliableSwapPipeline.bundled(), DlibJudge()
     pipe.people = CombAutoencoder.from_pretrained(arguments.trained)
     clips = dict(one.split("=", 1) for one in arguments.people)
     people = [
-        know(name, Path(clip), pipe, judge, arguments.frames, arguments.held_out)
+        load_person(name, Path(clip), pipe, judge, arguments.frames, arguments.held_out)
         for name, clip in clips.items()
     ]
     table, rows = compare(pipe, people, judge)

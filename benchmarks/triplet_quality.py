@@ -70,7 +70,7 @@ def print_stored(shards: Sequence[Path]) -> None:
 
 def print_found(found: Found) -> None:
     """Print how far pose and expression of C_ab are from those of its target and of its source."""
-    print(f"faces found again in {len(found.looks)} rows; not in all pictures of {found.missed}")
+    print(f"faces found again in all pictures of {len(found.looks)} rows, but not of {found.missed} others")
     print(
         f"stored mesh of C_ab to the mesh found on it: {100 * np.mean(found.errors):.1f} % of the face's width"
     )
@@ -90,7 +90,9 @@ def looks(mesh: np.ndarray) -> tuple[float, ...]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, metavar="DIR", help="folder that `reliableswap triplets` wrote")
-    parser.add_argument("--rows", type=int, default=300, help="about how many rows to look at (default: 300)")
+    parser.add_argument(
+        "--rows", type=int, default=300, help="approximate number of rows to examine (default: 300)"
+    )
     arguments = parser.parse_args()
     shards = shards_of(arguments.folder, "*")
     if not shards:

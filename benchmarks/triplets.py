@@ -126,7 +126,7 @@ def speed(job: Job) -> None:
     swaps = 2 * (many.attempts - few.attempts)
     seconds = {step: many.seconds[step] - few.seconds[step] for step in many.seconds}
     total = sum(seconds.values())
-    rates = f"{swaps / total:.0f} surrogates per second and core"
+    rates = f"{swaps / total:.0f} surrogates per second per core"
     if "encode" in seconds:
         rates += f", {swaps / (total - seconds['encode']):.0f} without the identity filter"
     shares = ", ".join(f"{step} {value / total:.0%}" for step, value in seconds.items())
@@ -144,7 +144,7 @@ def speed(job: Job) -> None:
             for i in range(100):
                 dataset[i]
         print(
-            f"  training set: {100 / (time.process_time() - start):.0f} samples per second and core",
+            f"  training set: {100 / (time.process_time() - start):.0f} samples per second per core",
             flush=True,
         )
 
@@ -234,23 +234,32 @@ def main() -> None:
     parser.add_argument(
         "photos_folder", type=Path, metavar="PHOTOS", help="folder with one sub-folder per person"
     )
-    parser.add_argument("--flat", default="", help="sub-folders in which every photo shows another person")
-    parser.add_argument("--photos", type=int, default=600, help="about how many photos to sample")
-    parser.add_argument("--pairs", type=int, default=400, help="pairs of the shortest run")
+    parser.add_argument(
+        "--flat", default="", help="sub-folders in which every photo shows a different person"
+    )
+    parser.add_argument("--photos", type=int, default=600, help="approximate number of photos to sample")
+    parser.add_argument("--pairs", type=int, default=400, help="pairs in the shortest run")
     parser.add_argument("--sizes", default="128,256")
     parser.add_argument(
         "--encoder",
         default="bundled",
-        help="the filter's: a folder or ONNX file, bundled (the default) or none",
+        help="identity encoder of the filter: a folder or ONNX file, bundled (the default) or none",
     )
     parser.add_argument("--precision", choices=PRECISIONS, default="auto")
-    parser.add_argument("--device", default="cpu", help="the encoder's: cpu or openvino")
+    parser.add_argument("--device", default="cpu", help="device of the encoder: cpu or openvino")
     parser.add_argument("--encoder-mean", default="0.485,0.456,0.406")
     parser.add_argument("--encoder-std", default="0.229,0.224,0.225")
-    parser.add_argument("--skip-scaling", action="store_true", help="only speed, and kill and resume")
-    parser.add_argument("--memory", help="only a worker's memory, at these numbers of pairs, with commas")
     parser.add_argument(
-        "--shard-pairs", type=int, default=TripletSettings().shard_pairs, help="pairs a shard, with --memory"
+        "--skip-scaling", action="store_true", help="measure only speed, and a killed and resumed run"
+    )
+    parser.add_argument(
+        "--memory", help="measure only a worker's memory, at these numbers of pairs, separated by commas"
+    )
+    parser.add_argument(
+        "--shard-pairs",
+        type=int,
+        default=TripletSettings().shard_pairs,
+        help="pairs per shard, with --memory",
     )
     parser.add_argument("--format", choices=("jpeg", "png"), default="jpeg", help="how pictures are stored")
     arguments = parser.parse_args()

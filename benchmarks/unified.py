@@ -247,11 +247,15 @@ def main() -> None:
     parser.add_argument("model")
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument(
-        "--parts", nargs="+", choices=PARTS, default=PARTS, help="what to measure; other figures in OUT stay"
+        "--parts",
+        nargs="+",
+        choices=PARTS,
+        default=PARTS,
+        help="what to measure; keep the other figures in OUT",
     )
-    parser.add_argument("--split", default="validation", help="held-out part (default: validation)")
-    parser.add_argument("--faces", type=int, default=10**6, help="held-out faces at most (default: all)")
-    parser.add_argument("--drawn", type=int, default=10**6, help="captions to draw at most (default: all)")
+    parser.add_argument("--split", default="validation", help="held-out split (default: validation)")
+    parser.add_argument("--faces", type=int, default=10**6, help="most held-out faces to use (default: all)")
+    parser.add_argument("--drawn", type=int, default=10**6, help="most captions to draw (default: all)")
     parser.add_argument("--steps", type=int, default=16)
     parser.add_argument("--guidance", type=float, default=4.0)
     parser.add_argument("--temperature", type=float, default=1.0)

@@ -212,12 +212,12 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--rate", type=float, default=1e-3, help="peak learning rate (default: 1e-3)")
     parser.add_argument("--layers", type=int, default=6)
-    parser.add_argument("--experts", type=int, default=2, help="routed experts of each group (default: 2)")
+    parser.add_argument("--experts", type=int, default=2, help="routed experts per group (default: 2)")
     parser.add_argument("--expert-width", type=int, default=144)
     parser.add_argument(
-        "--views", type=int, default=16, help="sets of tokens of a face and side (default: 16)"
+        "--views", type=int, default=16, help="tokenised views per face and mirror image (default: 16)"
     )
-    parser.add_argument("--drawn", type=int, default=256, help="captions to draw (default: 256)")
+    parser.add_argument("--drawn", type=int, default=256, help="number of captions to draw (default: 256)")
     options = parser.parse_args()
     places = [options.output / f"seed-{seed}" for seed in options.seeds]
     for seed, place in zip(options.seeds, places, strict=True):

@@ -138,12 +138,12 @@ def measure_speed(options: argparse.Namespace, folder: Path) -> None:
         whole = statistics.median(speed.whole for speed in speeds)
         second = statistics.median(speed.second for speed in speeds)
         cpu = statistics.median(speed.cpu for speed in speeds)
-        print(f"  frames a second: whole {whole:.1f}, second pass {second:.1f}")
-        print(f"  CPU: whole {statistics.median(works):.0f} ms a frame, second pass {cpu:.0f} ms, ", end="")
+        print(f"  frames per second: whole {whole:.1f}, second pass {second:.1f}")
+        print(f"  CPU: whole {statistics.median(works):.0f} ms per frame, second pass {cpu:.0f} ms, ", end="")
         print(f"{cpu * second / 1e3:.2f} cores busy")
         medians = {stage: statistics.median(spent) for stage, spent in stages.items()}
         shown = ", ".join(f"{s} {ms:.1f}" for s, ms in sorted(medians.items(), key=lambda pair: -pair[1]))
-        print(f"  milliseconds a frame: {shown}", flush=True)
+        print(f"  milliseconds per frame: {shown}", flush=True)
 
 
 def measure_memory(options: argparse.Namespace, folder: Path) -> None:
@@ -158,7 +158,7 @@ def measure_memory(options: argparse.Namespace, folder: Path) -> None:
             sys.exit(made.stderr)
         peaks.append(float(made.stdout.split()[-1]))
         print(f"{name}: {seconds} s, {frames} frames, peak {peaks[-1]:.0f} MB", flush=True)
-    print(f"the long clip takes {100 * (peaks[1] / peaks[0] - 1):+.1f} % (goal: within 10 %)")
+    print(f"the long clip's peak differs by {100 * (peaks[1] / peaks[0] - 1):+.1f} % (goal: within 10 %)")
 
 
 def main() -> None:
@@ -168,11 +168,13 @@ def main() -> None:
     parser.add_argument("--size", default="1280x720", metavar="WxH")
     parser.add_argument("--frames", type=int, default=100)
     parser.add_argument("--faces", type=int, default=1)
-    parser.add_argument("--share", type=float, default=0.4, help="a face's height, of the frame's")
+    parser.add_argument(
+        "--share", type=float, default=0.4, help="height of a face, as a share of the frame's"
+    )
     parser.add_argument("--engine", nargs="+", default=["auto"], help="auto, blend, neural")
     parser.add_argument("--device", default="cpu", help="cpu, openvino, onnx, cuda")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--threads", type=int, help="of torch")
+    parser.add_argument("--threads", type=int, help="PyTorch threads")
     parser.add_argument("--memory", action="store_true", help="measure memory instead of speed")
     parser.add_argument("--seconds", type=int, default=300, help="length of the long clip, with --memory")
     parser.add_argument("--peak", type=Path, help=argparse.SUPPRESS)  # swap this clip, print the peak

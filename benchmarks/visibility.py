@@ -148,10 +148,12 @@ def main() -> None:
     )
     parser.add_argument("parsing", type=Path)
     parser.add_argument("--teachers", type=Path, required=True)
-    parser.add_argument("--labels", type=Path, required=True, help="folder that keeps the labelled crops")
-    parser.add_argument("--occluders", type=Path, help="folder of cut-outs; without it shapes are made up")
+    parser.add_argument(
+        "--labels", type=Path, required=True, help="folder in which the labelled crops are kept"
+    )
+    parser.add_argument("--occluders", type=Path, help="folder of cut-outs (default: random shapes)")
     parser.add_argument("--network", type=Path, help="folder of a VisibilityNet (default: the bundled one)")
-    parser.add_argument("--count", type=int, default=10_000, help="photos at most")
+    parser.add_argument("--count", type=int, default=10_000, help="most photos to use (default: %(default)s)")
     options = parser.parse_args()
     records = labelled_parts(options.parsing, options.teachers, options.labels / "parsing", 1)
     network = VisibilityNet.from_pretrained(options.network or bundled("visibility")).eval()

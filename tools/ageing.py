@@ -41,7 +41,7 @@ from tools.command import run_command
 logger = logging.getLogger(__name__)
 
 _MIDDLE = 45.0  # years, about the photos' mean
-_MOST_YAW = 25.0  # degrees; the far cheek of a face that is turned further is stretched
+_MAX_YAW = 25.0  # degrees; the far cheek of a face that is turned further is stretched
 _NEAR = 6.0  # sigma in pixels of the maps over which fine structure is averaged
 
 
@@ -50,19 +50,17 @@ class AgeingSettings:
     """Settings of the fit."""
 
     faces: Path = setting(Path("utkface_adults"), "folder of photos named AGE_SEX_GROUP_*")
-    meshes: Path | None = setting(
-        None, "file that keeps the faces' meshes, so that they are not looked for again"
-    )
-    output: Path = setting(Path(reliableswap.__file__).parent / "faces/ageing.json", "the file to write")
-    youngest: int = setting(20, "years below which photos are left out; at least 18")
-    oldest: int = setting(80, "years above which photos are left out")
-    tone: float = setting(3.3, "how much more than measured tone changes")
-    gain: float = setting(6.0, "how much more than measured fine structure grows")
-    shape: float = setting(3.0, "how much more than measured the shape changes")
+    meshes: Path | None = setting(None, "cache file for the faces' meshes")
+    output: Path = setting(Path(reliableswap.__file__).parent / "faces/ageing.json", "file to write")
+    youngest: int = setting(20, "leave out photos of people younger than this; at least 18")
+    oldest: int = setting(80, "leave out photos of people older than this")
+    tone: float = setting(3.3, "factor by which the measured change of tone is exaggerated")
+    gain: float = setting(6.0, "factor by which the measured growth of fine structure is exaggerated")
+    shape: float = setting(3.0, "factor by which the measured change of shape is exaggerated")
 
 
 @dataclass(frozen=True, eq=False)
-class Aged:
+class AgedFace:
     """A photo, the mesh (468,3) of its face, and the labels in its name."""
 
     photo: Photo
@@ -107,14 +105,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(settings: AgeingSettings) -> str:
     """Write the file; return the figures as JSON."""
     if settings.youngest < 18:
-        raise ReliableSwapError(f"--youngest is {settings.youngest}; ages are fitted to adults, from 18 on")
+        raise ReliableSwapError(
+            f"--youngest is {settings.youngest}; only adults are used, so give 18 or more"
+        )
     faces = read_faces(settings)
     training = [one for one in faces if not holds_out(one.photo.identity)]
     others = [one for one in faces if holds_out(one.photo.identity)]
     if min(len(training), len(others)) < 30:
         raise ReliableSwapError(
-            f"only {len(faces)} photos below {settings.faces} have an age in the range and a face from the front; give "
-            "a folder of some hundred photos named AGE_SEX_GROUP_*"
+            f"only {len(faces)} photos in {settings.faces} show a frontal face of an age in the range; give a folder "
+            "of some hundred photos named AGE_SEX_GROUP_*"
         )
     found, again = fit(training, pixels_of), fit(others, pixels_of)
     text = ageing_json(found, settings)
@@ -132,7 +132,7 @@ def run(settings: AgeingSettings) -> str:
     return json.dumps(figures, indent=1) + "\n"
 
 
-def read_faces(settings: AgeingSettings) -> list[Aged]:
+def read_faces(settings: AgeingSettings) -> list[AgedFace]:
     """Read the faces to fit: those of known age, in the range, seen from the front."""
     photos = [photo for photo in list_photos(settings.faces) if labels_of(photo.name)]
     kept: dict[str, np.ndarray] = {}
@@ -155,17 +155,17 @@ def read_faces(settings: AgeingSettings) -> list[Aged]:
         labels, mesh = labels_of(photo.name), kept[photo.name]
         if labels is None or np.isnan(mesh).any():
             continue
-        if settings.youngest <= labels[0] <= settings.oldest and abs(pose_of(mesh)[0]) < _MOST_YAW:
-            faces.append(Aged(photo, mesh, *labels))
+        if settings.youngest <= labels[0] <= settings.oldest and abs(pose_of(mesh)[0]) < _MAX_YAW:
+            faces.append(AgedFace(photo, mesh, *labels))
     return faces
 
 
-def pixels_of(face: Aged) -> np.ndarray:
+def pixels_of(face: AgedFace) -> np.ndarray:
     """(H,W,3) uint8 the photo."""
     return read_picture(face.photo.path).pixels
 
 
-def fit(faces: Sequence[Aged], pixels: Callable[[Aged], np.ndarray]) -> Directions:
+def fit(faces: Sequence[AgedFace], pixels: Callable[[AgedFace], np.ndarray]) -> Directions:
     """Fit the directions to these faces, and make them symmetric."""
     terms = np.array([[(one.years - _MIDDLE), *one.terms] for one in faces])
     # Row 0 of the pseudo-inverse: the weight of each photo in the slope over age.
@@ -203,7 +203,7 @@ def _map_mesh() -> np.ndarray:
 
 
 def maps_of(
-    faces: Sequence[Aged], pixels: Callable[[Aged], np.ndarray], raster: Raster
+    faces: Sequence[AgedFace], pixels: Callable[[AgedFace], np.ndarray], raster: Raster
 ) -> Iterator[np.ndarray]:
     """Yield (H,W,3) Lab of each face on the maps."""
     for face in faces:

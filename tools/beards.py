@@ -46,10 +46,8 @@ class BeardSettings:
 
     faces: Path = setting(Path("ffhq128"), "folder of photos, each named as in the attributes")
     attributes: Path = setting(Path("ffhq_attributes.json"), "JSON file of FFHQ's published attributes")
-    shares: Path | None = setting(
-        None, "file that keeps what the faces show, so that it is not looked for again"
-    )
-    output: Path = setting(Path(reliableswap.__file__).parent / "faces/beards.json", "the file to write")
+    shares: Path | None = setting(None, "cache file for what the faces show")
+    output: Path = setting(Path(reliableswap.__file__).parent / "faces/beards.json", "file to write")
     ridge: float = setting(0.05, "ridge penalty on the weights")
 
 
@@ -70,7 +68,7 @@ def kind_of(attributes: dict[str, Any]) -> str:
         )  # fmt: skip
     except (KeyError, TypeError) as error:
         raise ReliableSwapError(
-            f"attributes without gender, facialHair.beard or facialHair.moustache ({error}); pass FFHQ's"
+            f"the attributes lack gender, facialHair.beard or facialHair.moustache ({error}); pass FFHQ's attributes"
         ) from None
     if woman:
         return "woman"
@@ -108,8 +106,8 @@ def run(settings: BeardSettings) -> str:
     for kind in ("woman", "beard"):
         if min(sum(one.kind == kind and one.held_out is out for one in samples) for out in (True, False)) < 5:
             raise ReliableSwapError(
-                f"fewer than five faces below {settings.faces} are labelled {kind}, or fewer than five of those are "
-                "held out; give a folder of some hundred photos that the attributes name"
+                f"fewer than five faces in {settings.faces} are labelled {kind}, or fewer than five of those are held "
+                "out; give a folder of some hundred photos that the attributes name"
             )
     found, figures = fit(samples, settings.ridge)
     weights = [round(float(weight), 3) for weight in found.weights]

@@ -36,16 +36,16 @@ class BlendDataSettings(TeacherSettings):
     """Settings of the fits."""
 
     output_dir: Path = setting(
-        Path(reliableswap.__file__).parent, "folder whose geometry/ and faces/ get the files"
+        Path(reliableswap.__file__).parent, "folder whose geometry/ and faces/ the files are written to"
     )
-    labels: Path | None = setting(Path("labels"), "folder of the teachers' answers")
+    labels: Path | None = setting(Path("labels"), "folder of the teachers' outputs")
     attributes: Path = setting(
         Path("ffhq_attributes.json"), "FFHQ's attributes by photo name, for photos in the flat folders"
     )
     photos_per_person: int = setting(8, "photos per person used for the mean face and the shape")
     shape_modes: int = setting(20, "number of modes of the shape filter")
     ridge: float = setting(10.0, "ridge penalty on the looks' weights")
-    seed: int = setting(0, "seed of the drawn covers and the held-out pairs")
+    seed: int = setting(0, "random seed of the drawn covers and the held-out pairs")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -109,7 +109,7 @@ def several_photos(labels: Labels, training: bool, settings: BlendDataSettings) 
     if not chosen:
         part = "training" if training else "held-out"
         raise ReliableSwapError(
-            f"none of the {part} people has two photos with a face among {len(labels.photos)} below "
+            f"none of the {part} people has two photos with a face among the {len(labels.photos)} in "
             f"{settings.faces}; pass --faces with a sub-folder per person"
         )
     return chosen
@@ -156,7 +156,8 @@ def look_photos(labels: Labels, attributes: dict[str, Any], settings: BlendDataS
     if not any(photo.held_out for photo in photos) or all(photo.held_out for photo in photos):
         raise ReliableSwapError(
             f"{len(photos)} photos with a face in the flat folders ({settings.flat_folders or 'none'}) have attributes "
-            f"in {settings.attributes}, which leaves none to train on or none to check; pass --flat_folders with theirs"
+            f"in {settings.attributes}, which leaves none to train on or none to check; pass --flat_folders with the "
+            "folders whose photos they name"
         )
     return photos
 

@@ -19,7 +19,7 @@ import numpy as np
 from reliableswap.errors import ReliableSwapError
 from reliableswap.faces.looks import CELLS, GLASSES, MOUTH, PATCH, Look, features
 
-_COVERS = 2  # drawn on each mouth
+_COVERS_PER_MOUTH = 2  # drawn on each mouth
 _EDGES = 6  # edge channels, before the brightness channel
 
 
@@ -58,7 +58,7 @@ def read_attributes(path: Path) -> dict[str, dict[str, Any]]:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ReliableSwapError(
             f"{path} is not a JSON object of attributes by photo name, each with glasses and "
-            f"occlusion.mouthOccluded ({type(error).__name__}: {error}); pass FFHQ's"
+            f"occlusion.mouthOccluded ({type(error).__name__}: {error}); pass FFHQ's attributes"
         ) from None
     return dict(found)
 
@@ -128,10 +128,10 @@ def train_mouth(
     for number, face in enumerate(f for f in faces if not f.attributes["occlusion"]["mouthOccluded"]):
         rng = np.random.default_rng([seed, number])
         mouth = MOUTH.patch(face.picture, face.mesh, canonical)
-        covers = [draw_cover(mouth, face, canonical, rng) for _ in range(_COVERS)]
+        covers = [draw_cover(mouth, face, canonical, rng) for _ in range(_COVERS_PER_MOUTH)]
         samples += [_features(patch) for patch in (mouth, *covers)]
-        seen += [True] + [False] * _COVERS
-        out += [face.held_out] * (1 + _COVERS)
+        seen += [True] + [False] * _COVERS_PER_MOUTH
+        out += [face.held_out] * (1 + _COVERS_PER_MOUTH)
     held, truth, features_of = np.array(out), np.array(seen), np.stack(samples)
     found = symmetric_regression(features_of[~held], truth[~held], ridge)
     scores, truth = found(features_of[held]), truth[held]

@@ -18,9 +18,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("data", type=Path)
-    parser.add_argument("-o", "--output", type=Path, required=True)
-    parser.add_argument("--hair", type=int, default=400, help="cut-outs of hair at most (default: 400)")
+    parser.add_argument("data", type=Path, help="folder with occluders/ and parsing/")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the cut-outs")
+    parser.add_argument(
+        "--hair", type=int, default=400, help="approximate number of hair cut-outs (default: 400)"
+    )
     options = parser.parse_args()
     for kind in ("hands", "masks"):
         folder = options.output / kind

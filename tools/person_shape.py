@@ -89,8 +89,8 @@ def separation(filter: PersonFilter, forms: np.ndarray, people: np.ndarray, seed
     same = people[a] == people[b]
     if not same.any() or same.all():
         raise ReliableSwapError(
-            f"{len(people)} held-out photos are of {len(set(people.tolist()))} people, but the check needs pairs "
-            "of one person and of two; add photos"
+            f"the {len(people)} held-out photos show {len(set(people.tolist()))} people, but the check needs pairs of "
+            "the same person and of different people; add photos"
         )
     lengths: dict[str, list[np.ndarray]] = {"raw": [], "filtered": []}
     for chosen in (np.flatnonzero(same), np.flatnonzero(~same)):

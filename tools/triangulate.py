@@ -90,7 +90,9 @@ def delaunay(points: np.ndarray) -> list[Triangle]:
     plane = cv2.Subdiv2D((-far, -far, 2 * far, 2 * far))
     number = {tuple(p): i for i, p in enumerate(placed.tolist())}
     if len(number) < len(points):
-        raise ReliableSwapError(f"{len(points) - len(number)} mesh points lie on others; label more photos")
+        raise ReliableSwapError(
+            f"{len(points) - len(number)} mesh points coincide with others; label more photos"
+        )
     for x, y in placed.tolist():
         plane.insert((x, y))
     corners = [[number.get(tuple(c)) for c in t.reshape(3, 2).tolist()] for t in plane.getTriangleList()]
@@ -113,7 +115,9 @@ def force_edge(triangles: list[Triangle], a: int, b: int, flat: np.ndarray) -> N
         triangles[first], triangles[second] = (p, q, edge[0]), (p, q, edge[1])
         if _cross(a, b, p, q, flat):
             crossing.append(_edge(p, q))
-    raise ReliableSwapError(f"no flips bring in the edge {a}-{b}; label more photos, some with open mouths")
+    raise ReliableSwapError(
+        f"no edge flips produce the edge {a}-{b}; label more photos, some with open mouths"
+    )
 
 
 def edges_of(triangles: list[Triangle]) -> dict[Edge, list[int]]:

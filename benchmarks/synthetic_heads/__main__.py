@@ -29,7 +29,9 @@ def main() -> int:
         type=Path,
         help="ICT FaceKit's face area as .npz (benchmarks/synthetic_heads/model.py describes it)",
     )
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="a new folder")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="FOLDER", help="new or empty output folder"
+    )
     parser.add_argument("--pairs", type=int, default=100, help="default: %(default)s")
     parser.add_argument("--people", type=int, default=40, help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")

@@ -29,7 +29,7 @@ class HeadModel:
     def load(cls, path: Path) -> HeadModel:
         """Read the .npz file."""
         if not path.is_file():
-            raise ReliableSwapError(f"there is no head model {path}; give ICT FaceKit's face area as .npz")
+            raise ReliableSwapError(f"no head model at {path}; give ICT FaceKit's face area as .npz")
         with np.load(path, allow_pickle=False) as data:
             wanted = {"neutral", "identity", "expression", "expression_names", "faces"}
             if not wanted <= set(data.files):

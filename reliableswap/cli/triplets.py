@@ -201,10 +201,10 @@ def run(arguments: argparse.Namespace) -> int:
     )
     drops = ", ".join(f"{reason} {n}" for reason, n in report.drops.most_common() if n) or "none"
     photos = ", ".join(f"{reason} {n}" for reason, n in report.photos.most_common()) or "none"
-    makers = ", ".join(f"{name} {n}" for name, n in report.made_by.most_common()) or "none"
+    makers = ", ".join(f"{name} {n}" for name, n in report.pairs_by_maker.most_common()) or "none"
     sources = ""
-    if report.sources:
-        kept, failed = report.sources["kept"], report.sources["failed"]
+    if report.source_counts:
+        kept, failed = report.source_counts["kept"], report.source_counts["failed"]
         alike = f" with a mean cosine of {report.source_likeness:.3f} to their photos" if encoder else ""
         sources = f"; source surrogates: {kept} kept{alike}, {failed} given up"
     say(

@@ -8,7 +8,7 @@ import numpy as np
 
 from reliableswap.faces.visibility import Covers
 
-from .seen import Seen
+from .stored_covers import StoredCovers
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,14 +16,14 @@ class AlignedFace:
     """crop (P,P,3) uint8 and mesh (468,3) in the crop's pixels.
 
     covers and target_covers: what covers the face when it is a source (the stricter test) and when it is a target;
-    None: not looked for yet. seen: what is stored with the face about its covers, if anything.
+    None: not looked for yet. stored_covers: what is stored with the face about its covers, if anything.
     """
 
     crop: np.ndarray
     mesh: np.ndarray
     covers: Covers | None = None
     target_covers: Covers | None = None
-    seen: Seen | None = None
+    stored_covers: StoredCovers | None = None
 
     def inner(self, pad: int) -> AlignedFace:
         """The face without `pad` pixels of padding on each side, and without covers."""

@@ -11,11 +11,11 @@ from reliableswap.errors import ReliableSwapError
 
 
 class ArrayFile:
-    """Appends rows of dtype `kind` to a file, which is a valid array once it is closed. One row is in memory."""
+    """Appends rows of dtype `dtype` to a file, which is a valid array once it is closed. One row is in memory."""
 
-    def __init__(self, file: Path, kind: np.dtype) -> None:
-        shape = np.zeros(0, kind)
-        self._kind, self._rest = shape.dtype, shape.shape[1:]
+    def __init__(self, file: Path, dtype: np.dtype) -> None:
+        empty = np.zeros(0, dtype)
+        self._dtype, self._shape = empty.dtype, empty.shape[1:]
         self._count = 0
         self._stream = file.open("wb")
         self._header()
@@ -27,18 +27,17 @@ class ArrayFile:
     def append(self, row: np.ndarray | np.void) -> None:
         """Add a row."""
         row = np.asarray(row)
-        if row.dtype != self._kind or row.shape != self._rest:
+        if row.dtype != self._dtype or row.shape != self._shape:
             raise ReliableSwapError(
-                f"a row of shape {row.shape} and dtype {row.dtype} can't be appended; this file's rows have shape "
-                f"{self._rest} and dtype {self._kind}"
+                f"the row has shape {row.shape} and dtype {row.dtype}; expected {self._shape} and {self._dtype}"
             )
         self._stream.write(row.tobytes())
         self._count += 1
 
     def _header(self) -> None:
-        about = {"descr": np.lib.format.dtype_to_descr(self._kind), "fortran_order": False}
+        about = {"descr": np.lib.format.dtype_to_descr(self._dtype), "fortran_order": False}
         # NumPy pads headers so that the first axis can grow.
-        np.lib.format.write_array_header_1_0(self._stream, {**about, "shape": (self._count, *self._rest)})
+        np.lib.format.write_array_header_1_0(self._stream, {**about, "shape": (self._count, *self._shape)})
 
     def __enter__(self) -> ArrayFile:
         return self

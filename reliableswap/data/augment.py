@@ -84,4 +84,6 @@ def flipped(face: AlignedFace) -> AlignedFace:
     """Mirror a face; mesh points of the left half become those of the right half."""
     mesh = face.mesh[topology().mirror].copy()
     mesh[:, 0] = face.crop.shape[1] - 1 - mesh[:, 0]
-    return AlignedFace(cv2.flip(face.crop, 1), mesh, seen=face.seen and face.seen.flipped())
+    return AlignedFace(
+        cv2.flip(face.crop, 1), mesh, stored_covers=face.stored_covers and face.stored_covers.flipped()
+    )

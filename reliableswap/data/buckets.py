@@ -39,7 +39,7 @@ class Bucket:
         """The beginning of its files' names."""
         return f"faces-{self.number:05d}-of-{self.count:05d}"
 
-    def of(self, photos: Sequence[Photo], recipe: str) -> Bucket:
+    def restricted_to(self, photos: Sequence[Photo], recipe: str) -> Bucket:
         """Return the bucket as if it held only these of its photos."""
         return replace(self, key=digest(recipe, photos))
 

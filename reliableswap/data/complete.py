@@ -16,11 +16,11 @@ from reliableswap.swap.guidance_torch import guidance_textures
 
 from .mix import KINDS, PHOTO_TRUTH
 from .samples import FACE
-from .seen import GLASSES, SIDE
+from .stored_covers import GLASSES, SIDE
 
 # Opacities at which a strict look begins to count a pasted thing as a cover, and counts it in full, as in by_parts.
 _TAKEN_FOR_COVER = 0.25, 0.55
-_FITTING = 2**16  # mesh pixels that are warped at once on a CPU
+_CPU_CHUNK = 2**16  # mesh pixels that are warped at once on a CPU
 
 Batch = dict[str, Tensor]
 
@@ -38,7 +38,7 @@ def _completed(batch: Batch) -> Batch:
     target, truth = (recoloured(one, batch["colours"][:, 0]) for one in (target, truth))
     source = recoloured(source, batch["colours"][:, 1])
     photo = truth_is_photo(batch["kind"])[:, None, None, None] & (known > 0)
-    who = torch.where(photo, truth, source)
+    identity_face = torch.where(photo, truth, source)
     if "light" in batch:
         target, truth = (_lit(one, batch, "light") for one in (target, truth))
     if "source_light" in batch:
@@ -51,10 +51,10 @@ def _completed(batch: Batch) -> Batch:
         source = with_overlays(source, batch, "before_source")
     guidance = torch.zeros_like(torch.cat([target, front], 1))
     picture, worn = target, front
-    if "seen" in batch:
-        seen = batch["seen"].float() * (1 / 255)
+    if "source_covers" in batch:
+        seen = batch["source_covers"].float() * (1 / 255)
         if "before_source" in batch:
-            seen = _also_covered(seen, batch)
+            seen = _with_occluder(seen, batch)
         if "hidden_points" in batch:
             guidance = _guidance(batch, target, source, seen[:, :GLASSES])
         picture, worn = _glasses(batch, target, source, seen[:, GLASSES:], front)
@@ -62,7 +62,7 @@ def _completed(batch: Batch) -> Batch:
     return {
         "target": to_unit(target),
         "source": to_unit(source),
-        "who": to_unit(who),
+        "identity_face": to_unit(identity_face),
         "guidance": guidance,
         "truth": to_unit(truth) * known,
         "has_truth": batch["has_truth"],
@@ -131,7 +131,7 @@ def _photo_kinds(device: torch.device) -> Tensor:
 def _guidance(batch: Batch, target: Tensor, source: Tensor, seen: Tensor) -> Tensor:
     """(B,4,S,S) the sources' textures on the targets' meshes in [-1,1], and their validity."""
     # On a CPU, warp only as many samples at once as fit its cache.
-    fitting = max(1, _FITTING // batch["pixels"].shape[1]) if target.device.type == "cpu" else len(target)
+    fitting = max(1, _CPU_CHUNK // batch["pixels"].shape[1]) if target.device.type == "cpu" else len(target)
     made = []
     for start in range(0, len(target), fitting):
         rows = slice(start, start + fitting)
@@ -145,7 +145,7 @@ def _guidance(batch: Batch, target: Tensor, source: Tensor, seen: Tensor) -> Ten
     return torch.cat([to_unit(guidance[:, :3]), guidance[:, 3:]], 1)
 
 
-def _also_covered(seen: Tensor, batch: Batch) -> Tensor:
+def _with_occluder(seen: Tensor, batch: Batch) -> Tensor:
     """(B,3,128,128) `seen` of the sources, given what was pasted in front of some of them."""
     rows = batch["before_source_rows"]
     opacity = batch["before_source"][:, 4:].float()
@@ -170,8 +170,8 @@ def _glasses(
         planes = batch["worn"][:, None].float() * (1 / 255)
         planes = F.interpolate(planes, size=front.shape[2:], mode="bilinear")
         worn = worn.index_copy(0, batch["worn_rows"], planes)
-    if "carries" in batch:
-        rows = batch["carries_rows"]
+    if "keep_source_glasses" in batch:
+        rows = batch["keep_source_glasses_rows"]
         size = target.shape[-1]
         meshes = (
             batch[name].index_select(0, rows) for name in ("source_mesh", "mesh", "pixels", "triangles")

@@ -15,23 +15,23 @@ _OPEN = 256  # files mapped at a time; each takes one of the process's file desc
 
 
 class MappedRows:
-    """Row i is row place[i,1] of file place[i,0], an .npy file.
+    """Row i is row locations[i,1] of file locations[i,0], an .npy file.
 
     Processes that read the same rows share the files' pages, so many crops cost their memory once.
     """
 
-    def __init__(self, files: Sequence[Path], place: np.ndarray) -> None:
-        self.files, self.place = list(files), place
+    def __init__(self, files: Sequence[Path], locations: np.ndarray) -> None:
+        self.files, self.locations = list(files), locations
         self._maps: OrderedDict[int, np.ndarray] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self.place)
+        return len(self.locations)
 
     def __getitem__(self, rows: Any) -> Any:
         """Return one row for an index, the stacked rows for an array of indices."""
         if np.ndim(rows):
             return np.stack([self[int(row)] for row in rows])
-        file, row = (int(number) for number in self.place[rows])
+        file, row = (int(number) for number in self.locations[rows])
         if file not in self._maps:
             if len(self._maps) >= _OPEN:
                 self._maps.popitem(last=False)

@@ -42,7 +42,7 @@ class Mix:
         weights = [getattr(self, kind) for kind in KINDS]
         if min(weights) < 0 or sum(weights) <= 0:
             raise ReliableSwapError(
-                f"the mix is {asdict(self)}; give weights from 0 on, at least one of them above 0"
+                f"the mix is {asdict(self)}; give weights of 0 or more, not all of them 0"
             )
         if not 0 <= self.strangers <= 1:
             raise ReliableSwapError(f"strangers is {self.strangers}; choose a share from 0 to 1")
@@ -61,7 +61,7 @@ class Mix:
             shares = shares / shares.sum()
         return KINDS[int(rng.choice(len(KINDS), p=shares))]
 
-    def check_both(self) -> None:
+    def check_alternation(self) -> None:
         """Raise unless there are samples with a truth and samples without."""
         none = sum(getattr(self, kind) for kind in NO_TRUTH)
         if not 0 < none < sum(getattr(self, kind) for kind in KINDS):

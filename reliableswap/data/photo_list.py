@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 
 from reliableswap.errors import ReliableSwapError
 
-from .photos import Found, Photo, scan
-from .storage import as_path, local_copy, write_whole
+from .photos import Photo, ScannedPhoto, scan
+from .storage import as_path, local_copy, write_atomic
 
 _BASE, _DIGEST = b"base", b"digest"
 _CHUNK = 65_536  # photos that are Python objects at a time
@@ -38,17 +38,20 @@ class PhotoList(Sequence[Photo]):
     def __init__(self, base: Path, table: pa.Table, file: Path | None = None) -> None:
         self.base, self._file = base, file
         self._table = table
-        self._names, self._identities = _one(table["name"]), _one(table["identity"])
-        self.bytes, self.modified = _one(table["bytes"]).to_numpy(), _one(table["modified"]).to_numpy()
+        self._names, self._identities = _as_array(table["name"]), _as_array(table["identity"])
+        self.bytes, self.modified = (
+            _as_array(table["bytes"]).to_numpy(),
+            _as_array(table["modified"]).to_numpy(),
+        )
 
     @classmethod
-    def of(cls, base: Path, found: Iterable[Found]) -> PhotoList:
+    def of(cls, base: Path, found: Iterable[ScannedPhoto]) -> PhotoList:
         """Make a list of what a scan found. base: the folder that names are relative to."""
         chunks = list(_chunks(found))
         table = pa.Table.from_batches(chunks, schema=_SCHEMA)
         del chunks
         table = table.take(pc.sort_indices(table, sort_keys=[("name", "ascending")])).combine_chunks()
-        people = _one(table["identity"].dictionary_encode())
+        people = _as_array(table["identity"].dictionary_encode())
         order = pc.sort_indices(people.dictionary)
         rank = np.empty(len(order), np.int32)
         rank[order.to_numpy()] = np.arange(len(order), dtype=np.int32)
@@ -73,7 +76,7 @@ class PhotoList(Sequence[Photo]):
             with pa.OSFile(str(draft), "wb") as sink, pa.ipc.new_file(sink, table.schema) as out:
                 out.write_table(table)
 
-        write_whole(file, write)
+        write_atomic(file, write)
         return PhotoList.open(file)
 
     def __len__(self) -> int:
@@ -121,7 +124,7 @@ class PhotoList(Sequence[Photo]):
             between = "\n"
         return digest.hexdigest()
 
-    def twice(self) -> str | None:
+    def first_duplicate(self) -> str | None:
         """Return a name that is listed twice, or None."""
         same = pc.equal(self._names[1:], self._names[:-1]).to_numpy(zero_copy_only=False)
         return self._names[int(same.argmax())].as_py() if same.any() else None
@@ -136,12 +139,12 @@ def scan_photos(root: Path, flat: Collection[str] = ()) -> PhotoList:
     """List the photos of a folder or table; see list_photos."""
     base, found = scan(root, flat)
     photos = PhotoList.of(base, found)
-    if (name := photos.twice()) is not None:
+    if (name := photos.first_duplicate()) is not None:
         raise ReliableSwapError(f"{root} lists {name} twice; list each photo once")
     return photos
 
 
-def _chunks(found: Iterable[Found]) -> Iterator[pa.RecordBatch]:
+def _chunks(found: Iterable[ScannedPhoto]) -> Iterator[pa.RecordBatch]:
     """Yield the photos as record batches, so that few of them are objects at a time."""
     columns: tuple[list[Any], ...] = ([], [], [], [])
 
@@ -166,7 +169,7 @@ def _texts(array: pa.Array, positions: np.ndarray | None) -> Iterator[str]:
         yield from array[start : start + _CHUNK].to_pylist()
 
 
-def _one(column: Any) -> pa.Array:
+def _as_array(column: Any) -> pa.Array:
     """A column as one array."""
     if not isinstance(column, pa.ChunkedArray):
         return column

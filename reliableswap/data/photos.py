@@ -20,7 +20,7 @@ from reliableswap.media import read_picture
 from .storage import as_path, is_remote, readable, remote_files
 
 PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
-_RETRY_WAITS = (0.1, 0.5)  # seconds before a photo is read again
+_RETRY_DELAYS = (0.1, 0.5)  # seconds
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Photo:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ScannedPhoto:
     """What a scan finds of a photo; see Photo."""
 
     name: str
@@ -70,7 +70,7 @@ def list_photos(root: Path, flat: Collection[str] = ()) -> list[Photo]:
     return photos
 
 
-def scan(root: Path, flat: Collection[str] = ()) -> tuple[Path, Iterator[Found]]:
+def scan(root: Path, flat: Collection[str] = ()) -> tuple[Path, Iterator[ScannedPhoto]]:
     """Return the folder that photos' names are relative to, and the photos in any order; see list_photos."""
     root = as_path(root)
     if root.is_dir():
@@ -82,7 +82,7 @@ def scan(root: Path, flat: Collection[str] = ()) -> tuple[Path, Iterator[Found]]
     )
 
 
-def _in_folder(root: Path, flat: Collection[str]) -> Iterator[Found]:
+def _in_folder(root: Path, flat: Collection[str]) -> Iterator[ScannedPhoto]:
     missing, empty = set(flat), True
     for name, size, changed in _remote_files(root) if is_remote(root) else _local_files(root):
         folder, _, file = name.rpartition("/")
@@ -91,29 +91,29 @@ def _in_folder(root: Path, flat: Collection[str]) -> Iterator[Found]:
         if missing:
             missing.difference_update(folder.split("/"))
         empty = False
-        yield Found(name, _identity(folder, file, flat), size, changed)
+        yield ScannedPhoto(name, _identity(folder, file, flat), size, changed)
     if missing:
         raise ReliableSwapError(
-            f"--flat names {', '.join(sorted(missing))}, but {root} has no such sub-folder with photos"
+            f"--flat names {', '.join(sorted(missing))}, but no folder of that name in {root} has photos"
         )
     if empty:
-        raise _no_pictures_error(root)
+        raise _no_pictures(root)
 
 
-def _in_table(table: Path) -> Iterator[Found]:
+def _in_table(table: Path) -> Iterator[ScannedPhoto]:
     rows = _csv_rows(table) if table.suffix.lower() == ".csv" else _parquet_rows(table)
     if not rows:
-        raise _no_pictures_error(table)
+        raise _no_pictures(table)
     for name, identity in rows:
         try:
             about = (table.parent / name).stat()
-            yield Found(name, identity, about.st_size, about.st_mtime_ns)
+            yield ScannedPhoto(name, identity, about.st_size, about.st_mtime_ns)
         except OSError:
-            yield Found(name, identity)
+            yield ScannedPhoto(name, identity)
 
 
-def _no_pictures_error(root: Path) -> ReliableSwapError:
-    return ReliableSwapError(f"no pictures in {root}; put one sub-folder of photos for each person there")
+def _no_pictures(root: Path) -> ReliableSwapError:
+    return ReliableSwapError(f"no pictures in {root}; put a sub-folder of photos for each person there")
 
 
 def _local_files(root: Path) -> Iterator[tuple[str, int, int]]:
@@ -177,7 +177,7 @@ def _parquet_rows(table: Path) -> list[tuple[str, str]]:
 
 def _check_columns(table: Path, names: Collection[str]) -> None:
     if not {"path", "identity"} <= set(names):
-        raise ReliableSwapError(f"{table} has columns {', '.join(names)}; it needs path and identity")
+        raise ReliableSwapError(f"{table} has the columns {', '.join(names)}; it needs path and identity")
 
 
 def read_photo(photo: Photo) -> np.ndarray:
@@ -192,7 +192,7 @@ def read_reduced(photo: Photo, least_side: int | None) -> tuple[np.ndarray, int]
     A file whose content is not a picture raises PictureError at once. A file that can't be read just now (network
     drives, permissions, memory) is tried again, then raises OSError or MemoryError.
     """
-    for wait in (*_RETRY_WAITS, None):
+    for wait in (*_RETRY_DELAYS, None):
         try:
             content = _content(photo.path) if is_remote(photo.path) else photo.path
             picture = read_picture(content, least_side=least_side)

@@ -30,12 +30,12 @@ from .array_file import ArrayFile
 from .buckets import Bucket, digest, known_tables, spread
 from .mapped import MappedRows
 from .photos import Photo
-from .storage import Names, draft_beside, local_copy, put_draft, readable, remove, write_whole
+from .storage import FolderListing, draft_beside, local_copy, put_draft, readable, remove, write_atomic
 
 logger = logging.getLogger(__name__)
 
 _ABOUT = b"reliableswap"
-_PASSING = (OSError, MemoryError, torch.OutOfMemoryError)  # transient; they say nothing about the photo
+_TRANSIENT = (OSError, MemoryError, torch.OutOfMemoryError)  # they say nothing about the photo
 _COLUMNS = [("name", pa.string()), ("stamp", pa.string()), ("row", pa.int32())]
 _COLUMNS += [("reason", pa.string()), ("message", pa.string())]
 
@@ -94,9 +94,9 @@ class RecordCache:
             for made in crew.make_own(self, self.buckets, self.done):
                 bar.update(made.photos)
                 unread += made.unread
-        _check(unread)
+        _raise_if_unread(unread)
         for made in crew.wait_for_others(self, self.buckets, self.done):
-            _check(made.unread)
+            _raise_if_unread(made.unread)
         if crew.place.first:
             for path in self.folder.glob("faces-*-of-*"):
                 if f"-of-{self.buckets[0].count:05d}-" not in path.name:  # outgrown
@@ -109,8 +109,8 @@ class RecordCache:
             with ArrayFile(draft, self.kind.entry) as entries:
                 for photo in (self.photos[i] for i in bucket.photos):
                     try:
-                        record = known.get((photo.name, photo.stamp)) or self._look(photo)
-                    except _PASSING as error:
+                        record = known.get((photo.name, photo.stamp)) or self._make_record(photo)
+                    except _TRANSIENT as error:
                         unread.append(f"{photo.name} ({error or type(error).__name__})")
                         continue
                     photos.append(photo)
@@ -118,22 +118,22 @@ class RecordCache:
                     if record.entry is not None:
                         entries.append(record.entry)
             # Without the photos that could not be read, the bucket has another key, so it does not count as done.
-            kept = bucket if not unread else bucket.of(photos, self.kind.recipe)
+            kept = bucket if not unread else bucket.restricted_to(photos, self.kind.recipe)
             put_draft(draft, self.array(kept))
         self._write(kept, rows)
         return Made(len(bucket), unread)
 
-    def _look(self, photo: Photo) -> Record:
+    def _make_record(self, photo: Photo) -> Record:
         """Make the record of a photo. Anything wrong with its content gives a record without an entry, not an error."""
         try:
             return self.kind(photo)
         except PictureError as error:
-            return Record(None, {}, "unreadable", _line(error))
-        except (*_PASSING, WeightsError):
+            return Record(None, {}, "unreadable", _one_line(error))
+        except (*_TRANSIENT, WeightsError):
             raise
         except Exception as error:
             logger.debug("%s failed", photo.name, exc_info=True)
-            return Record(None, {}, "failed", _line(f"{type(error).__name__}: {error}"))
+            return Record(None, {}, "failed", _one_line(f"{type(error).__name__}: {error}"))
 
     def done(self, bucket: Bucket) -> bool:
         """Whether there are records of a bucket's photos as they are now."""
@@ -145,8 +145,8 @@ class RecordCache:
         return spread(self.photos, self.kind.recipe)
 
     @cached_property
-    def _names(self) -> Names:
-        return Names(self.folder)
+    def _names(self) -> FolderListing:
+        return FolderListing(self.folder)
 
     @property
     def key(self) -> str:
@@ -196,7 +196,7 @@ class RecordCache:
 
     def _write(self, bucket: Bucket, rows: Sequence[Mapping[str, Any]]) -> None:
         table = pa.Table.from_pylist(list(rows), schema=self.schema(bucket))
-        write_whole(self.table(bucket), lambda draft: pq.write_table(table, draft, compression="zstd"))
+        write_atomic(self.table(bucket), lambda draft: pq.write_table(table, draft, compression="zstd"))
         for old in self.folder.glob(f"{bucket.stem}-*"):
             if bucket.key not in old.name:
                 remove(old)
@@ -231,7 +231,7 @@ def _read(path: Path) -> pa.Table:
     return pq.read_table(pa.BufferReader(path.read_bytes()))
 
 
-def _check(unread: Sequence[str]) -> None:
+def _raise_if_unread(unread: Sequence[str]) -> None:
     if unread:
         more = f" and {len(unread) - 3} more" if len(unread) > 3 else ""
         raise ReliableSwapError(
@@ -240,7 +240,7 @@ def _check(unread: Sequence[str]) -> None:
         )
 
 
-def _line(text: object) -> str:
+def _one_line(text: object) -> str:
     return " ".join(str(text).split())
 
 

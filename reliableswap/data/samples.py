@@ -24,18 +24,18 @@ from reliableswap.swap.guidance_torch import OVAL, target_regions
 from .aligned import AlignedFace
 from .augment import Jitter
 from .mix import KINDS
-from .seen import GLASSES, SIDE, look_at, to_plane, worn_by
+from .stored_covers import GLASSES, SIDE, find_cover_planes, find_glasses_mask, to_plane
 
 FACE = 8  # bit of `places`, beside those of guidance_torch: the face of the target or of the truth
 # Kinds whose identity comes from the source, with its glasses, and not from the truth.
-CARRYING = ("vanilla", "naive")
+SOURCE_IDENTITY_KINDS = ("vanilla", "naive")
 
 # What only some samples have. A batch holds it for these samples only, and NAME_rows lists them.
-SOME = (
+OPTIONAL = (
     "light",
     "source_light",
     "worn",
-    "carries",
+    "keep_source_glasses",
     "front",
     "before_source",
     "kept",
@@ -72,18 +72,18 @@ class Sample:
 def sample_tensors(sample: Sample, guidance: bool = True, glasses: bool = True) -> dict[str, Tensor]:
     """Return the tensors of one sample, for `collate`. Without `guidance`, the source's covers are not looked for.
 
-    Without both guidance and glasses there are no pixels, triangles, source_mesh, seen, worn and carries, and places
-    has only OVAL and FACE: the rest takes most of a sample's time.
+    Without both guidance and glasses there are no pixels, triangles, source_mesh, source_covers, worn and
+    keep_source_glasses, and places has only OVAL and FACE: the rest takes most of a sample's time.
 
     target, source, truth (S,S,3) uint8, truth zero if there is none
     colours (2,3,4): Jitter.map of target and truth, and of the source
     pixels (N,) int32 that the target's mesh covers, triangles (N,) int16 that they show
     places (S,S) uint8: the bits of target_regions, and FACE
     mesh, source_mesh (468,3); hidden_points (468,) of the source, with guidance only
-    seen (3,128,128) uint8 of the source, as in seen.py
+    source_covers (3,128,128) uint8 of the source, as in stored_covers.py
     kind, has_truth as in TripletDataset
     light, source_light (10,): Light.numbers of target and truth, and of the source, if there is any
-    worn (128,128) uint8: the target's glasses, if it wears some; carries: 1 if the source's glasses count
+    worn (128,128) uint8: the target's glasses, if it wears some; keep_source_glasses: 1 if the source's glasses count
     front, before_source (5,S,S) float16: Overlay.planes of what is in front of target and truth, and of the source
     """
     source, target, truth = sample.source, sample.target, sample.truth
@@ -104,7 +104,7 @@ def sample_tensors(sample: Sample, guidance: bool = True, glasses: bool = True) 
         "mesh": target.mesh.astype(np.float32),
     }
     if whole:
-        result |= _warped(sample, guidance)
+        result |= _warp_inputs(sample, guidance)
     for change, light, overlay in zip(
         changes, ("light", "source_light"), ("front", "before_source"), strict=True
     ):
@@ -113,8 +113,8 @@ def sample_tensors(sample: Sample, guidance: bool = True, glasses: bool = True) 
         if change.overlay is not None:
             result[overlay] = change.overlay.planes()
     tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in result.items()}
-    if sample.kind in CARRYING and whole and result["seen"][GLASSES].any():
-        tensors["carries"] = torch.tensor(1.0)
+    if sample.kind in SOURCE_IDENTITY_KINDS and whole and result["source_covers"][GLASSES].any():
+        tensors["keep_source_glasses"] = torch.tensor(1.0)
     tensors["has_truth"] = torch.tensor(float(truth is not None))
     tensors["kind"] = torch.tensor(KINDS.index(sample.kind))
     return tensors
@@ -126,13 +126,13 @@ def collate(samples: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
     Lists of pixels are padded to equal length with index S*S and triangle -1.
     """
     lists = {"pixels": samples[0]["places"].numel(), "triangles": -1} if "pixels" in samples[0] else {}
-    some = {*SOME, *lists}
+    some = {*OPTIONAL, *lists}
     batch: dict[str, Tensor] = default_collate(
         [{k: v for k, v in one.items() if k not in some} for one in samples]
     )
     for name, none in lists.items():
         batch[name] = pad_sequence([one[name] for one in samples], True, none)
-    for name in SOME:
+    for name in OPTIONAL:
         rows = [number for number, one in enumerate(samples) if name in one]
         if rows:
             batch[name] = default_collate([samples[number][name] for number in rows])
@@ -141,7 +141,7 @@ def collate(samples: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
     return batch
 
 
-def _warped(sample: Sample, guidance: bool) -> dict[str, np.ndarray]:
+def _warp_inputs(sample: Sample, guidance: bool) -> dict[str, np.ndarray]:
     """What guidance and glasses are made from, named as in sample_tensors."""
     source, target = sample.source, sample.target
     size = target.crop.shape[0]
@@ -151,11 +151,11 @@ def _warped(sample: Sample, guidance: bool) -> dict[str, np.ndarray]:
         "pixels": pixels.astype(np.int32),
         "triangles": triangles.take(pixels),
         "source_mesh": source.mesh.astype(np.float32),
-        "seen": _seen(source, guidance),
+        "source_covers": _source_covers(source, guidance),
     }
     if guidance:
         result["hidden_points"] = hidden_points(source.mesh).astype(np.float32)
-    worn = _worn(target)
+    worn = _target_glasses(target)
     return result if worn is None else result | {"worn": worn}
 
 
@@ -164,18 +164,18 @@ def _oval(mesh: np.ndarray, size: int) -> np.ndarray:
     return np.asarray(OVAL * regions.union([regions.outline(mesh)], (size, size)), np.uint8)
 
 
-def _worn(face: AlignedFace) -> np.ndarray | None:
+def _target_glasses(face: AlignedFace) -> np.ndarray | None:
     """(128,128) uint8 the target's glasses, None if it wears none."""
-    if face.seen is not None:
-        return face.seen.planes()[GLASSES] if face.seen.wears_glasses else None
-    worn = to_plane(worn_by(face))
+    if face.stored_covers is not None:
+        return face.stored_covers.planes()[GLASSES] if face.stored_covers.wears_glasses else None
+    worn = to_plane(find_glasses_mask(face))
     return worn if worn.any() else None
 
 
-def _seen(face: AlignedFace, guidance: bool) -> np.ndarray:
-    """(3,128,128) uint8 `seen` of the source; without guidance only its glasses are looked for."""
-    if face.seen is not None:
-        return face.seen.planes()
+def _source_covers(face: AlignedFace, guidance: bool) -> np.ndarray:
+    """(3,128,128) uint8 `source_covers`; without guidance only its glasses are looked for."""
+    if face.stored_covers is not None:
+        return face.stored_covers.planes()
     if guidance:
-        return look_at([face])[0]
-    return np.stack([np.zeros((SIDE, SIDE), np.uint8)] * 2 + [to_plane(worn_by(face))])
+        return find_cover_planes([face])[0]
+    return np.stack([np.zeros((SIDE, SIDE), np.uint8)] * 2 + [to_plane(find_glasses_mask(face))])

@@ -15,7 +15,7 @@ from reliableswap.errors import ReliableSwapError
 
 from .cells import EXTENSIONS, MESH_LENGTH
 from .splits import Split
-from .storage import as_path, is_remote, local_copy, readable, write_whole
+from .storage import as_path, is_remote, local_copy, readable, write_atomic
 
 # A row group is in memory as a whole when it is written, and when any of its rows is read.
 _ROWS_PER_GROUP = 64
@@ -25,7 +25,8 @@ _ABOUT = b"reliableswap"  # the metadata key of how a shard was made
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 # The pictures of a row. a and b are real photos; ab has the attributes of a and the identity of b; source_a is made
-# from a and shows the same person. Every picture has a mesh, named without c_, and may have the planes of seen.py.
+# from a and shows the same person. Every picture has a mesh, named without c_, and may have the planes of
+# stored_covers.py.
 PICTURES = ("c_a", "c_b", "c_ab", "c_ba", "other_a", "other_b", "source_a", "source_b")
 
 
@@ -59,7 +60,7 @@ def read_about(shard: Path) -> dict[str, Any]:
     metadata = pq.read_schema(readable(shard)).metadata or {}
     if _ABOUT not in metadata:
         raise ReliableSwapError(
-            f"{shard} is not a shard of triplets; give the folder that `reliableswap triplets` wrote"
+            f"{shard} is not a triplet shard; give the folder that `reliableswap triplets` wrote"
         )
     return dict(json.loads(metadata[_ABOUT]))
 
@@ -94,7 +95,7 @@ def write_shard(path: Path, rows: Iterable[Mapping[str, Any]], about: Mapping[st
                 )
                 group.clear()  # before the next one is made
 
-    write_whole(path, write)
+    write_atomic(path, write)
 
 
 # Placeholders for the meshes of missing pictures. PyArrow before version 26 can't read a null list of fixed length.

@@ -1,8 +1,8 @@
 """Files on disk or in object storage, written atomically: complete or absent, whenever a run is stopped.
 
 A place is a local path or a URL that fsspec opens: s3://, gs://, hf://, memory:// and others. `as_path` gives both the
-methods of pathlib.Path, so code that reads and writes need not tell them apart. Files are written only by `write_whole`
-and its like; files that have to be memory-mapped or searched are fetched by `local_copy`.
+methods of pathlib.Path, so code that reads and writes need not tell them apart. Files are written only by
+`write_atomic` and its like; files that have to be memory-mapped or searched are fetched by `local_copy`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import numpy as np
 from reliableswap.errors import ReliableSwapError
 
 # Stores whose files appear only when an upload is finished. On others, a draft is uploaded and then renamed.
-_WHOLE_UPLOADS = {"s3", "s3a", "gs", "gcs", "hf"}
+_ATOMIC_UPLOADS = {"s3", "s3a", "gs", "gcs", "hf"}
 # pathlib drops one of the slashes of a URL.
 _URL = re.compile(r"(?P<scheme>[A-Za-z][\w+.-]+):/{1,3}(?P<rest>.*)")
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
@@ -70,7 +70,7 @@ def readable(path: Path) -> Path | BinaryIO:
     return cast(BinaryIO, path.open("rb")) if is_remote(path) else path
 
 
-def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a local draft, then move it into place: the file is complete or absent."""
     with draft_beside(path) as draft:
         write(draft)
@@ -102,10 +102,10 @@ def put_draft(draft: Path, path: Path) -> None:
     draft.replace(path)
 
 
-def write_named(path: Path, write: Callable[[Path], object]) -> None:
-    """As write_whole, for a `write` that depends on the file's name and is atomic itself."""
+def write_atomic_named(path: Path, write: Callable[[Path], object]) -> None:
+    """As write_atomic, for a `write` that depends on the file's name and is atomic itself."""
     if is_remote(path):
-        write_whole(path, write)
+        write_atomic(path, write)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     write(path)
@@ -113,7 +113,7 @@ def write_named(path: Path, write: Callable[[Path], object]) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically."""
-    write_whole(path, lambda draft: draft.write_text(text, encoding="utf-8"))
+    write_atomic(path, lambda draft: draft.write_text(text, encoding="utf-8"))
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
@@ -123,13 +123,13 @@ def write_array(path: Path, array: np.ndarray) -> None:
         with draft.open("wb") as stream:  # np.save would append .npy to the draft's name
             np.save(stream, array)
 
-    write_whole(path, write)
+    write_atomic(path, write)
 
 
 def upload(file: Path, path: Path) -> None:
     """Copy a local file to a remote place, where it appears only when it is complete."""
     files, target = _files(path)
-    if path.protocol in _WHOLE_UPLOADS:  # type: ignore[attr-defined]
+    if path.protocol in _ATOMIC_UPLOADS:  # type: ignore[attr-defined]
         files.put_file(str(file), target)
         return
     draft = str(path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp").path)  # type: ignore[attr-defined]
@@ -150,11 +150,11 @@ def remote_files(folder: Path) -> Iterator[tuple[str, int, int]]:
     for name, about in files.find(root, detail=True).items():
         below = name.strip("/").removeprefix(base).strip("/")
         if ".." in below.split("/"):
-            raise ReliableSwapError(f"{folder} holds a file called {below}; rename it without ..")
+            raise ReliableSwapError(f"{folder} holds a file called {below}; rename it to one without ..")
         yield below, int(about["size"] or 0), version(about)
 
 
-class Names:
+class FolderListing:
     """The names of a folder's files, for `name in names`.
 
     If a name is missing, the folder is listed again, but only if the last listing is older than `age` seconds: many
@@ -219,7 +219,7 @@ def local_copy(path: Path) -> Path:
     key = hashlib.sha256(f"{path} {about['size']} {version(about)}".encode()).hexdigest()[:24]
     kept = cache_folder() / "files" / key / path.name
     if not kept.is_file():
-        write_whole(kept, lambda draft: files.get_file(name, str(draft)))
+        write_atomic(kept, lambda draft: files.get_file(name, str(draft)))
     return kept
 
 
@@ -256,7 +256,7 @@ def work_folder(place: str | os.PathLike[str]) -> Path:
     return cache_folder() / "runs" / key / path.name
 
 
-def sweep(folder: Path, before: float) -> None:
+def remove_stale_drafts(folder: Path, before: float) -> None:
     """Remove the drafts of killed runs: those last written before `before`, in seconds since 1970."""
     for draft in folder.glob(".*.tmp"):
         with contextlib.suppress(FileNotFoundError):

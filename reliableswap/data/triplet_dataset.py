@@ -26,9 +26,9 @@ from .cells import decode_mesh, decode_picture
 from .mix import Mix
 from .row_order import WINDOW, RowOrder
 from .samples import Change, Sample, sample_tensors
-from .seen import Seen
 from .shards import read_about, shards_of, split_of_folder
 from .splits import NAMES
+from .stored_covers import StoredCovers
 
 _COLUMNS = [f"{kind}{name}" for kind in ("c_", "mesh_") for name in ("a", "b", "ab", "ba")]
 _COLUMNS += [f"{kind}_{side}" for kind in ("other", "mesh_other", "identity") for side in "ab"]
@@ -48,7 +48,8 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
 
     target, source, truth (3,S,S) in [-1,1]; truth is zero if has_truth is 0
     guidance (4,S,S): the source's texture on the target's mesh in [-1,1], and its validity in [0,1]
-    who (3,S,S): the face whose identity is wanted, with nothing pasted on: the truth if it is a photo, else the source
+    identity_face (3,S,S): the face whose identity is wanted, with nothing pasted on: the truth if it is a photo, else
+        the source
     front (1,S,S): the opacity in [0,1] of what was pasted in front of target and truth, which has to stay there
     glasses (4,S,S): what is in front of the generated face when its identity is judged, as a picture in [-1,1] and its
         opacity in [0,1]: what was pasted, the target's glasses and, if the wanted identity is that of the source's
@@ -89,7 +90,7 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
         self.lanes = min(lanes, max(1, sum(self.counts) // max(1, batch)))
         self.alternate, self.guidance, self.glasses = alternate, guidance, glasses
         if alternate:
-            self.mix.check_both()
+            self.mix.check_alternation()
         self.order = RowOrder(self.counts, seed, self.lanes, batch)
         self._tables: OrderedDict[int, dict[str, pa.ChunkedArray]] = OrderedDict()
 
@@ -227,7 +228,7 @@ def _face(row: _Row, name: str) -> AlignedFace:
     return AlignedFace(
         decode_picture(picture["bytes"].as_buffer()),
         mesh,
-        seen=Seen(seen["bytes"].as_buffer()) if seen is not None and seen.is_valid else None,
+        stored_covers=StoredCovers(seen["bytes"].as_buffer()) if seen is not None and seen.is_valid else None,
     )
 
 
@@ -238,10 +239,8 @@ def _no_rows(folder: Path, split: str) -> str:
     found = ", ".join(f"{name} {count}" for name, count in rows.items())
     what = f"no rows of split {split} in {folder}, which was made with --split {shares} (rows: {found})"
     if shards_of(folder, split):
-        return (
-            f"{what}: the filter dropped all of its pairs; make triplets with looser limits or of more photos"
-        )
+        return f"{what}: the filter dropped all of its pairs; make triplets with looser limits or from more photos"
     return (
         f"{what}: a split needs two people, and too few fell into this one; make triplets of more people or with a "
-        "larger share for it, for example --split 80/20/0, or go without this split"
+        "larger share for it, for example --split 80/20/0, or do without this split"
     )

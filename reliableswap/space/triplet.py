@@ -16,7 +16,7 @@ from reliableswap.swap.person import Person
 from reliableswap.swap.settings import SwapSettings
 from reliableswap.swap.subject import Subject
 from reliableswap.triplets.settings import SourceVariation
-from reliableswap.triplets.surrogates.source import another_picture
+from reliableswap.triplets.surrogates.source import make_source_surrogate
 
 SIZE = 256  # side of the crops; training uses the same template at a smaller size
 _PAD = SIZE // 8  # surroundings, for reshaping to draw from
@@ -76,7 +76,8 @@ def _source(one: tuple[np.ndarray, np.ndarray], two: tuple[np.ndarray, np.ndarra
     """
     face, other = AlignedFace(*one), AlignedFace(*two)
     drawn = (
-        another_picture(face, other, SIZE, _VARIATION, np.random.default_rng(seed)) for seed in range(_TRIES)
+        make_source_surrogate(face, other, SIZE, _VARIATION, np.random.default_rng(seed))
+        for seed in range(_TRIES)
     )
     return min(drawn, key=lambda made: made.folded).face.crop
 

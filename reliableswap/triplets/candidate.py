@@ -13,8 +13,8 @@ from reliableswap import __version__
 from reliableswap.data.aligned import AlignedFace
 from reliableswap.data.cells import encode_mesh, encode_picture
 from reliableswap.data.photos import Photo
-from reliableswap.data.seen import encode_seen, look_at
 from reliableswap.data.shards import picture_cell
+from reliableswap.data.stored_covers import encode_cover_planes, find_cover_planes
 
 from .filter import Likeness, reason_by_identity
 from .pairing import Pair
@@ -79,12 +79,12 @@ class Candidate:
         others: Mapping[str, AlignedFace],
         identities: Identities | None,
         sources: Mapping[str, Source],
-        look: bool,
+        covers: bool,
     ) -> dict[str, Any]:
         """Return the candidate as a row of a shard.
 
         photos and quality (N,): of all photos of the run; others: the faces other_a and other_b, if any; sources: the
-        source surrogates by side; look: also store what covers each face.
+        source surrogates by side; covers: also store what covers each face.
         """
         pair, name = self.pair, f"{split}-{self.slot:08d}"
         row: dict[str, Any] = {"id": name, "attempt": self.attempt, "version": __version__}
@@ -94,9 +94,9 @@ class Candidate:
             data = encode_picture(face.crop, form, ai_made=key in _SYNTHETIC)
             row[key] = picture_cell(data, f"{name}-{key}", form)
             row[f"mesh_{key.removeprefix('c_')}"] = encode_mesh(face.mesh)
-        seen = look_at(list(faces.values())) if look else []
-        for key, planes in zip(faces, seen, strict=bool(seen)):
-            data = encode_seen(planes)
+        planes_of_faces = find_cover_planes(list(faces.values())) if covers else []
+        for key, planes in zip(faces, planes_of_faces, strict=bool(planes_of_faces)):
+            data = encode_cover_planes(planes)
             row[f"seen_{key.removeprefix('c_')}"] = picture_cell(data, f"{name}-seen-{key}", "png")
         for side, photo, other in (("a", pair.a, pair.other_a), ("b", pair.b, pair.other_b)):
             row[f"photo_{side}"] = photos[photo].name
@@ -108,6 +108,6 @@ class Candidate:
             row[f"settings_{side}"] = json.dumps(surrogate.recipe.to_dict())
             row[f"surrogate_{side}"] = surrogate.made_by
         for side, one in sources.items():
-            row[f"source_to_{side}"] = one.alike
+            row[f"source_to_{side}"] = one.similarity
             row[f"settings_source_{side}"] = json.dumps(one.surrogate.recipe.to_dict())
         return row if identities is None else row | identities.columns()

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from reliableswap.data.shards import read_about
 from reliableswap.data.splits import NAMES
-from reliableswap.data.storage import readable, write_named, write_text
+from reliableswap.data.storage import readable, write_atomic_named, write_text
 from reliableswap.media.picture import Picture
 from reliableswap.provenance.record import TRIPLET_SWAP, Record
 from reliableswap.provenance.seal import seal
@@ -36,7 +36,7 @@ def write_card(
     about = [read_about(path) for path in shards]
     sheet = Picture(contact_sheet(shards))
     for path in sheets:
-        write_named(path, partial(_write_sheet, sheet))
+        write_atomic_named(path, partial(_write_sheet, sheet))
     text = card_text(about, mean_similarities(shards), photos, listed, licence)
     write_text(folder / "README.md", text)
 
@@ -132,8 +132,8 @@ given up after {settings["pairing"]["tries"]} partners.
 - `surrogate_*`: what made each synthetic picture, the blend or a generator. `settings_*`: with which settings.
 - `attempt`: how many partners had been dropped before.
 
-`cache/` and `plan/`, where they are still here, hold the faces found in the photos, for making more triplets; they need
-not be published.
+`cache/` and `plan/`, if present, hold the faces found in the photos, for making more triplets; they need not be
+published.
 
 ## Settings
 
@@ -157,10 +157,10 @@ def _identity_text(encoder: str | None, similarity: Mapping[str, float]) -> str:
 
 
 def _makers_text(about: Sequence[Mapping[str, Any]]) -> str:
-    made_by: Counter[str] = Counter()
+    by_maker: Counter[str] = Counter()
     for one in about:
-        made_by.update(one.get("made_by", {}))
-    makers = ", ".join(f"{name} {n}" for name, n in made_by.most_common())
+        by_maker.update(one.get("made_by", {}))
+    makers = ", ".join(f"{name} {n}" for name, n in by_maker.most_common())
     text = f"Pairs by what made C_ab and C_ba: {makers or 'none'}."
     kept, failed, likeness = (
         sum(one.get("sources", {}).get(name, 0) for one in about) for name in ("kept", "failed", "likeness")

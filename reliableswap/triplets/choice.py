@@ -71,12 +71,12 @@ def _number(names: list[str], name: str) -> int:
     return names.index(name)
 
 
-def split_numbers(split: Split, people: Sequence[str]) -> np.ndarray:
+def split_indices(split: Split, people: Sequence[str]) -> np.ndarray:
     """(P,) uint8, the index of each person's split in NAMES."""
     return np.fromiter((NAMES.index(split.of(person)) for person in people), np.uint8, len(people))
 
 
-def overused(photos: Mapping[str, int], slots: Mapping[str, int]) -> str | None:
+def reuse_warning(photos: Mapping[str, int], slots: Mapping[str, int]) -> str | None:
     """Explain which splits would repeat the same few photos too often; None if none does.
 
     photos and slots: the number of photos and pairs by split.

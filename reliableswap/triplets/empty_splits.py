@@ -39,11 +39,11 @@ def empty_splits(
             advice.append("a larger --pairs")
         else:
             reasons.append(f"{name}: the filter dropped all of its pairs")
-            advice.append("looser limits of the filter")
+            advice.append("looser filter limits")
     without = "; or train without validation (--validation_pairs 0)" if "validation" in empty else ""
     return (
-        f"no triplets in {'; '.join(reasons)} (--split {split}). To have some, make triplets in another output folder, "
-        f"with {' and '.join(dict.fromkeys(advice))} (--cache {cache} keeps the work on the photos){without}"
+        f"no triplets in {'; '.join(reasons)} (--split {split}). To get some, make triplets in another output folder, "
+        f"with {' and '.join(dict.fromkeys(advice))} (--cache {cache} reuses the analysed photos){without}"
     )
 
 

@@ -16,15 +16,15 @@ from reliableswap.data.encoders import EncoderChoice
 from reliableswap.data.photo_list import PhotoList, scan_photos
 from reliableswap.data.records import RecordCache, analyser_label
 from reliableswap.data.shards import read_about
-from reliableswap.data.storage import as_path, sweep
+from reliableswap.data.storage import as_path, remove_stale_drafts
 from reliableswap.faces.analysers.base import FaceAnalyser
 from reliableswap.faces.analysers.bundled import BundledAnalyser
 from reliableswap.jobs.units import Crew, Executor, Place
 
 from .card import write_card
-from .choice import overused
+from .choice import reuse_warning
 from .empty_splits import empty_splits
-from .plan import Shard, Tally, cut
+from .plan import Shard, Tally, list_shards
 from .planning import Planner
 from .records import FaceKind, recipe
 from .run_file import begin_run
@@ -58,19 +58,19 @@ class RunReport:
         return sum((tally.drops for tally in self.tallies), Counter())
 
     @property
-    def made_by(self) -> Counter[str]:
+    def pairs_by_maker(self) -> Counter[str]:
         """Number of kept pairs by the maker of their surrogates."""
-        return sum((tally.made_by for tally in self.tallies), Counter())
+        return sum((tally.pairs_by_maker for tally in self.tallies), Counter())
 
     @property
-    def sources(self) -> Counter[str]:
+    def source_counts(self) -> Counter[str]:
         """Number of source surrogates kept, and of those given up because no draw was good enough."""
-        return sum((tally.sources for tally in self.tallies), Counter())
+        return sum((tally.source_counts for tally in self.tallies), Counter())
 
     @property
     def source_likeness(self) -> float:
         """The mean cosine of the kept source surrogates with their photos; 0 without an encoder."""
-        return sum(tally.likeness for tally in self.tallies) / max(self.sources["kept"], 1)
+        return sum(tally.source_cosine_sum for tally in self.tallies) / max(self.source_counts["kept"], 1)
 
     @property
     def seconds(self) -> dict[str, float]:
@@ -139,17 +139,17 @@ def make_triplets(
     planner = Planner(output / PLAN, listed, records, settings)
     crew.once(planner, planner.done)
     plan = planner.plan
-    few = overused(plan.members, plan.slots)
+    few = reuse_warning(plan.members, plan.slots)
     if few and crew.place.first:
         logger.warning(few)
-    shards = cut(plan.slots, settings.shard_pairs)
+    shards = list_shards(plan.slots, settings.shard_pairs)
 
     maker = ShardMaker(output / "data", settings, plan, encoder, made_with, generator)
     report = RunReport(len(shards), plan.dropped)
     report.tallies = _make_shards(maker, shards, crew, show)
     if crew.place.first:
         for folder in (maker.folder, records.folder, planner.folder):
-            sweep(folder, began)
+            remove_stale_drafts(folder, began)
         sheets = [output / "contact_sheet.jpg", *([as_path(preview)] if preview else [])]
         paths = [maker.path(shard) for shard in shards]
         write_card(output, paths, plan.dropped, len(listed), licence, sheets)

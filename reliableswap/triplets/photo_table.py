@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from reliableswap.data.photo_list import PhotoList
-from reliableswap.data.storage import write_whole
+from reliableswap.data.storage import write_atomic
 
 _COLUMNS = ["path", "identity", "split", "dropped", "message", "quality"]
 _MEASURES = ["enlargement", "sharpness", "score", "yaw", "pitch", "clipped", "covered"]
@@ -40,4 +40,4 @@ def write_photo_table(
                 values = [f"{face[name]:.4g}" if seen else "" for name in ("quality", *_MEASURES)]
                 out.writerow([*about, *values])
 
-    write_whole(path, write)
+    write_atomic(path, write)

@@ -27,7 +27,7 @@ class Shard:
         return shard_name(self.split, self.number, self.count)
 
 
-def cut(slots: Mapping[str, int], shard_pairs: int) -> list[Shard]:
+def list_shards(slots: Mapping[str, int], shard_pairs: int) -> list[Shard]:
     """List all shards of a run. slots: the number of pairs of each split."""
     shards = []
     for split, pairs in slots.items():
@@ -42,17 +42,17 @@ def cut(slots: Mapping[str, int], shard_pairs: int) -> list[Shard]:
 class Tally:
     """What became of a shard's pairs, and the CPU seconds of each step.
 
-    made_by: number of kept pairs by the maker of their surrogates. sources: number of source surrogates kept and
-    failed. likeness: the sum of the kept source surrogates' cosines with their photos.
+    pairs_by_maker: number of kept pairs by the maker of their surrogates. source_counts: number of source surrogates
+    kept and failed. source_cosine_sum: the sum of the kept source surrogates' cosines with their photos.
     """
 
     shard: Shard
     kept: int = 0
     attempts: int = 0
     drops: Counter[str] = field(default_factory=Counter)
-    made_by: Counter[str] = field(default_factory=Counter)
-    sources: Counter[str] = field(default_factory=Counter)
-    likeness: float = 0.0
+    pairs_by_maker: Counter[str] = field(default_factory=Counter)
+    source_counts: Counter[str] = field(default_factory=Counter)
+    source_cosine_sum: float = 0.0
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextlib.contextmanager
@@ -70,6 +70,9 @@ class Tally:
             "kept": self.kept,
             "attempts": self.attempts,
             "drops": dict(sorted(self.drops.items())),
-            "made_by": dict(sorted(self.made_by.items())),
-            "sources": {**dict(sorted(self.sources.items())), "likeness": round(self.likeness, 4)},
+            "made_by": dict(sorted(self.pairs_by_maker.items())),
+            "sources": {
+                **dict(sorted(self.source_counts.items())),
+                "likeness": round(self.source_cosine_sum, 4),
+            },
         }

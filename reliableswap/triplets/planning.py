@@ -16,7 +16,7 @@ from reliableswap.data.records import RecordCache
 from reliableswap.data.splits import NAMES
 from reliableswap.data.storage import draft_beside, put_draft, write_array, write_text
 
-from .choice import Choice, choose_photos, slots_by_split, split_numbers
+from .choice import Choice, choose_photos, slots_by_split, split_indices
 from .pairing import Members
 from .photo_table import write_photo_table
 from .records import MEASURES
@@ -46,7 +46,7 @@ class Planner:
         with draft_beside(plan.array("faces")) as draft, draft_beside(plan.array("vectors")) as vectors:
             faces = np.lib.format.open_memmap(draft, "w+", FACE, (len(self.photos),))
             reasons, messages, some = self._read(faces, vectors)
-            part = split_numbers(settings.split, self.photos.people.to_pylist())
+            part = split_indices(settings.split, self.photos.people.to_pylist())
             choice = choose_photos(faces.view(np.recarray), reasons, part[self.photos.person], settings)
             people = {n: len(np.unique(self.photos.person[m])) for n, m in choice.members.items()}
             slots = slots_by_split(people, choice.counts, settings)

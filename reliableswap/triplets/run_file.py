@@ -34,8 +34,8 @@ def begin_run(
     changed = ", ".join(sorted(_differences(json.loads(path.read_text()), this)))
     if changed:
         raise ReliableSwapError(
-            f"{output} was started with different {changed}; give another output folder (--cache "
-            f"{output / 'cache'} keeps the work on the photos), or use the original values"
+            f"{output} was started with different {changed}; give another output folder (--cache {output / 'cache'} "
+            "reuses the analysed photos), or repeat the first run's settings and photos"
         )
 
 

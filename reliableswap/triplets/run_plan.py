@@ -89,7 +89,7 @@ class RunPlan:
     def face(self, i: int) -> AlignedFace:
         """The padded crop of photo i with its mesh and covers."""
         if self.faces[i]["place"][0] < 0:
-            raise ReliableSwapError(f"{self.photos[i].name} has no face, so it has no crop")
+            raise ReliableSwapError(f"{self.photos[i].name} has no face, so no crop is stored for it")
         return stored_face(self._entries[i])
 
     def pairing(self, split: str, settings: TripletSettings) -> Pairing:

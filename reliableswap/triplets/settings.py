@@ -21,7 +21,7 @@ def setting(default: Any, help: str) -> Any:
 class QualitySettings:
     """Which photos are good enough to be ground truth."""
 
-    max_enlargement: float = setting(1.5, "crop pixels per photo pixel; above this the face is too small")
+    max_enlargement: float = setting(1.5, "crop pixels per photo pixel; above this, the face is too small")
     min_sharpness: float = setting(
         0.21,
         "smallest ratio of the finest detail to coarser detail; FFHQ thumbnails have 0.3 to 0.5",
@@ -46,7 +46,7 @@ class PairSettings:
     candidates: int = setting(
         48, "photos considered for each pair; if none is within the limits, the best one is taken"
     )
-    tries: int = setting(4, "partners tried for a photo, one after the other, until a pair passes the filter")
+    tries: int = setting(4, "partners to try for a photo until a pair passes the filter")
 
 
 @dataclass(frozen=True)
@@ -89,15 +89,13 @@ class SurrogateSettings:
 
     target_surrogate_share: float = setting(
         0.5,
-        "share of the pairs whose C_ab and C_ba are made by the generator of --target-surrogate, if it names one",
+        "share of the pairs whose C_ab and C_ba are made by the generator of --target-surrogate, if one is given",
     )
     source_surrogate: bool = setting(
         False, "also make another picture of each photo's person from the photo itself, as a source"
     )
-    singles: bool = setting(
-        False, "make source surrogates, and pair photos as if nobody had two: for sets of single photos"
-    )
-    source_tries: int = setting(3, "attempts to make a source surrogate that passes the filter")
+    singles: bool = setting(False, "make source surrogates, and treat each photo as its person's only one")
+    source_tries: int = setting(3, "attempts at a source surrogate before giving up")
     girth_share: float = setting(0.5, "share of C_ab and C_ba whose jaw is narrowed or widened by --girth")
 
     def __post_init__(self) -> None:
@@ -141,7 +139,7 @@ class TripletSettings:
     format: str = setting("jpeg", "how pictures are stored: jpeg (quality 95, full colour) or png")
     covers: bool = setting(
         True,
-        "store what covers each face: training needs it for its sources, and computing it takes longest",
+        "store what covers each face; training needs it for sources, and it is the slowest part to compute",
     )
     quality: QualitySettings = field(default_factory=QualitySettings)
     pairing: PairSettings = field(default_factory=PairSettings)
@@ -152,13 +150,13 @@ class TripletSettings:
 
     def __post_init__(self) -> None:
         if self.size < 64 or self.size % 32:
-            raise ReliableSwapError(f"size is {self.size}; choose a multiple of 32, 64 or more")
+            raise ReliableSwapError(f"size is {self.size}; choose a multiple of 32, at least 64")
         for name in ("pairs", "shard_pairs"):
             if getattr(self, name) < 1:
                 raise ReliableSwapError(f"{name} is {getattr(self, name)}; give 1 or more")
         if self.pairing.tries < 1 or self.pairing.candidates < 1:
             raise ReliableSwapError(
-                f"tries is {self.pairing.tries} and candidates is {self.pairing.candidates}; give 1 or more for both"
+                f"tries is {self.pairing.tries} and candidates is {self.pairing.candidates}; give at least 1 of each"
             )
         if self.format not in EXTENSIONS:
             raise ReliableSwapError(f"format is {self.format!r}; choose one of {', '.join(EXTENSIONS)}")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from reliableswap import __version__
 from reliableswap.data.encoders import Encoder, EncoderChoice
 from reliableswap.data.shards import write_shard
-from reliableswap.data.storage import Names
+from reliableswap.data.storage import FolderListing
 
 from .candidate import Candidate, Identities
 from .filter import reason_by_picture
@@ -21,7 +21,7 @@ from .plan import Shard, Tally
 from .row_store import RowStore
 from .run_plan import RunPlan
 from .settings import TripletSettings
-from .sources import Source, Sources
+from .sources import Source, SourceMaker
 from .surrogates.generator_choice import GeneratorChoice
 from .surrogates.target import draw_recipe, synthesise
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .surrogates.swapped import GeneratorSwap
 
 # Candidates whose identities are judged together: an encoder takes batches of 16 faces, two for each candidate.
-_TOGETHER = 8
+_ENCODED_TOGETHER = 8
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class ShardMaker:
                 tally.drops[one.reason] += 1
                 continue
             good.append(one)
-            if len(good) == _TOGETHER:
+            if len(good) == _ENCODED_TOGETHER:
                 self._keep(shard, pairing, good, tally, rows)
                 good.clear()
         self._keep(shard, pairing, good, tally, rows)
@@ -100,7 +100,7 @@ class ShardMaker:
             if reason is not None:
                 tally.drops[reason] += 1
                 continue
-            tally.made_by[one.ab.made_by] += 1
+            tally.pairs_by_maker[one.ab.made_by] += 1
             with tally.step("source"):
                 sources = self._sources(pairing, one, tally)
             with tally.step("store"):
@@ -149,8 +149,8 @@ class ShardMaker:
         """Make the source surrogates of a kept pair, if the settings ask for them."""
         if not self.settings.surrogates.makes_sources:
             return {}
-        maker = Sources(self.plan, self.settings, pairing, self._encoder)
-        return maker.of(one.pair, one.slot, one.attempt, tally)
+        maker = SourceMaker(self.plan, self.settings, pairing, self._encoder)
+        return maker.make(one.pair, one.slot, one.attempt, tally)
 
     def _row(
         self, split: str, candidate: Candidate, identities: Identities | None, sources: dict[str, Source]
@@ -181,8 +181,8 @@ class ShardMaker:
         return self._pairings[split]
 
     @cached_property
-    def _names(self) -> Names:
-        return Names(self.folder)
+    def _names(self) -> FolderListing:
+        return FolderListing(self.folder)
 
     @cached_property
     def _pairings(self) -> dict[str, Pairing]:

@@ -12,7 +12,7 @@ from .pairing import Pair, Pairing
 from .plan import Tally
 from .run_plan import RunPlan
 from .settings import TripletSettings
-from .surrogates.source import SourceSurrogate, another_picture
+from .surrogates.source import SourceSurrogate, make_source_surrogate
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,11 +20,11 @@ class Source:
     """A source surrogate and the cosine of its identity with its photo's; None without an encoder."""
 
     surrogate: SourceSurrogate
-    alike: float | None
+    similarity: float | None
 
 
 @dataclass(frozen=True)
-class Sources:
+class SourceMaker:
     """Makes the source surrogates of a split's pairs."""
 
     plan: RunPlan
@@ -32,15 +32,15 @@ class Sources:
     pairing: Pairing
     encoder: Encoder | None
 
-    def of(self, pair: Pair, slot: int, attempt: int, tally: Tally) -> dict[str, Source]:
+    def make(self, pair: Pair, slot: int, attempt: int, tally: Tally) -> dict[str, Source]:
         """Return the surrogates of a and b by side, without those of which no draw was good enough."""
         found = {}
         for number, (side, photo) in enumerate((("a", pair.a), ("b", pair.b))):
             source = self._draw(photo, self.pairing.rng(slot, attempt, purpose=3 + number))
-            tally.sources["kept" if source else "failed"] += 1
+            tally.source_counts["kept" if source else "failed"] += 1
             if source is not None:
                 found[side] = source
-                tally.likeness += source.alike or 0.0
+                tally.source_cosine_sum += source.similarity or 0.0
         return found
 
     def _draw(self, photo: int, rng: np.random.Generator) -> Source | None:
@@ -49,12 +49,12 @@ class Sources:
         face = self.plan.face(photo)
         for _ in range(settings.surrogates.source_tries):
             other = self.plan.face(self.pairing.another_photo(photo, rng))
-            made = another_picture(face, other, settings.size, settings.sources, rng)
+            made = make_source_surrogate(face, other, settings.size, settings.sources, rng)
             if made.folded > settings.filter.max_folded:
                 continue
-            alike = self._similarity(made, photo)
-            if alike is None or alike >= settings.filter.min_source_kept:
-                return Source(made, alike)
+            similarity = self._similarity(made, photo)
+            if similarity is None or similarity >= settings.filter.min_source_kept:
+                return Source(made, similarity)
         return None
 
     def _similarity(self, made: SourceSurrogate, photo: int) -> float | None:

@@ -142,7 +142,7 @@ def test_help_prints_the_defaults_that_run(capsys: pytest.CaptureFixture[str]) -
     [
         (("--attributes", "none.json"), "pass --attributes"),
         (("--flat_folders", ""), "pass --flat_folders"),
-        (("--flat_folders", "x"), "names x, but"),
+        (("--flat_folders", "x"), "names x, but no folder of that name"),
     ],
 )
 def test_missing_inputs_are_one_line_errors(

@@ -24,7 +24,7 @@ def s3_bucket(cache: Path) -> Iterator[Path]:
 
 def refuses(port: int) -> bool:
     """Whether no server listens on this port of this machine."""
-    return not s3_server.answers(port)
+    return not s3_server.is_listening(port)
 
 
 def upload(folder: Path, place: Path) -> None:

@@ -124,7 +124,7 @@ def describe_photos(
     report = DescribeReport({name: len(own) for name, own in rows.items()}, dropped, values)
     if not report.rows["train"]:
         raise ReliableSwapError(
-            f"no face of {photos} can be described ({dict(dropped) or 'no photos'}); give photos of more adults"
+            f"no face in {photos} can be described ({dict(dropped) or 'no photos'}); give photos of more adults"
         )
     if place.first:
         _write(output, rows, settings, report, licence)

@@ -64,7 +64,7 @@ hair and skin tone by their colour.
 ## Columns
 
 - `picture`: the 128 px crop of the template head_512. `v_id`: the vector of the bundled identity encoder.
-- one column an attribute; `labelled`: the attributes that came as labels; `measures`: the numbers, as JSON.
+- one column per attribute; `labelled`: the attributes that came as labels; `measures`: the numbers, as JSON.
 - `captions`: the first half states everything that is known, the others a part of it.
 - `questions`: with the attribute that they are about, and the answer.
 - `person`, `photo`, `id`.

@@ -81,7 +81,7 @@ class DescribedKind:
         inside = cv2.warpAffine(np.ones(image.shape[:2], np.float32), matrix, (SIDE, SIDE))
         if float(inside.mean()) < _INSIDE:
             return Record(None, {}, "cut off", "the crop reaches beyond the photo's edge")
-        gate = age_nets().estimate(_Seen(image, face))
+        gate = age_nets().estimate(_GateSubject(image, face))
         if gate.may_be_minor:
             return Record(None, {}, "may be a minor", "the face may be that of a person under 18")
         entry = np.zeros((), self.entry)
@@ -90,7 +90,7 @@ class DescribedKind:
         return Record(entry, {**measured(image, face), "probe": gate.probe})
 
 
-class _Seen:
+class _GateSubject:
     """A face in the form that the age gate takes, without identity vectors."""
 
     def __init__(self, pixels: np.ndarray, face: Face) -> None:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reliableswap.data.cells import decode_picture
-from reliableswap.data.storage import as_path, local_copy, readable, write_whole
+from reliableswap.data.storage import as_path, local_copy, readable, write_atomic
 from reliableswap.errors import ReliableSwapError
 
 from .attributes import ATTRIBUTES
@@ -55,7 +55,7 @@ def schema(about: Mapping[str, Any]) -> pa.Schema:
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]], about: Mapping[str, Any]) -> None:
     """Write one shard atomically; the same rows give the same bytes."""
     table = pa.Table.from_pylist(list(rows), schema=schema(about))
-    write_whole(path, lambda draft: pq.write_table(table, draft, compression="zstd", row_group_size=256))
+    write_atomic(path, lambda draft: pq.write_table(table, draft, compression="zstd", row_group_size=256))
 
 
 @dataclass(frozen=True, eq=False)

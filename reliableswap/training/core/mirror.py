@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,6 +47,10 @@ class Mirror:
         """
         if not _first_on_machine():
             return
+        with _storage_errors_told(str(self.remote)):
+            self._fetch_newest()
+
+    def _fetch_newest(self) -> None:
         steps = sorted(path.parent.name for path in self.remote.glob(f"checkpoint-*/{POSITION_FILE}"))
         here = [path.name for path in checkpoints(self.local)] if self.local.is_dir() else []
         if not steps or (here and here[-1] >= steps[-1]):
@@ -104,12 +110,21 @@ def fetch_named_checkpoint(settings: RunSettings) -> None:
     named = _named_checkpoint(settings)
     if named is None or not _first_on_machine() or (work_folder(named) / POSITION_FILE).is_file():
         return
-    try:
+    with _storage_errors_told(settings.resume_from_checkpoint):
         fetch_folder(named, work_folder(named))
-    except (OSError, ValueError) as error:
+
+
+@contextmanager
+def _storage_errors_told(place: str | None) -> Iterator[None]:
+    """Raise a ReliableSwapError for any error of the storage inside the block, so that `on_all` tells all ranks."""
+    try:
+        yield
+    except ReliableSwapError:
+        raise
+    except Exception as error:  # storage clients raise errors of their own
         raise ReliableSwapError(
-            f"{settings.resume_from_checkpoint} could not be fetched: {' '.join(str(error).split())[:200]}; check the "
-            "name, the network and your credentials"
+            f"{place} could not be fetched: {' '.join(str(error).split())[:200]}; check the name, the network and your "
+            "credentials"
         ) from error
 
 

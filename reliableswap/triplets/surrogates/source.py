@@ -64,7 +64,7 @@ class SourceSurrogate:
     folded: float
 
 
-def another_picture(
+def make_source_surrogate(
     face: AlignedFace, other: AlignedFace, size: int, variation: SourceVariation, rng: np.random.Generator
 ) -> SourceSurrogate:
     """Make a picture (size,size,3) of a padded crop's person, with pose and expression from another padded crop."""
@@ -73,7 +73,7 @@ def another_picture(
     picture = moved_picture(face, goal, other)
     background = bool(rng.random() < variation.background)
     if background:
-        picture = _before_another_background(picture, goal, rng)
+        picture = _with_new_background(picture, goal, rng)
     glasses = bool(rng.random() < variation.glasses) and not _wears_glasses(picture, goal)
     if glasses:
         picture = paint_glasses(picture, goal.astype(np.float64), rng)[0]
@@ -146,7 +146,7 @@ def _framing(mesh: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarra
     return np.asarray((np.vstack([off, (0, 0, 1)]) @ np.vstack([matrix, (0, 0, 1)]))[:2])
 
 
-def _before_another_background(picture: np.ndarray, mesh: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _with_new_background(picture: np.ndarray, mesh: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Replace what is far from the head. Everything below the chin stays, and so do the shoulders."""
     size = picture.shape[0]
     behind = cv2.GaussianBlur(random_texture(rng, size), (0, 0), float(rng.uniform(1, 6)) * size / 128)

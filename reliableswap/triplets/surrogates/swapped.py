@@ -41,7 +41,7 @@ from .target import Recipe, Surrogate, folded_share, with_girth
 _DRAWN: tuple[Step, ...] = (reshape, texture, generate, detail, opacity, compose, expression, grain, tint)
 _LAID: tuple[Step, ...] = (reshape_roughly, texture, mix, opacity, plan_expression, lay, grain, tint)
 _ENCODERS = ("identity", "fixer")
-_DECIDE = (
+_OUTPUT_SETTINGS = (
     "away",
     "layers",
     "lean",
@@ -103,5 +103,8 @@ class GeneratorSwap:
 
 def _checksum(generator: Generator) -> str:
     """Sixteen hexadecimal digits that identify the generator's weights and settings."""
-    settings = (*generator.checksum_settings, *(name for name in _DECIDE if name in generator.config))
+    settings = (
+        *generator.checksum_settings,
+        *(name for name in _OUTPUT_SETTINGS if name in generator.config),
+    )
     return weights_checksum(generator, settings)[:16]

@@ -69,7 +69,17 @@ def test_a_generator_can_overfit_eight_triplets(triplets: Path, encoders: Path) 
     torch.manual_seed(0)
     network = LightGenerator(channels=(16, 24, 32, 48), block_count=2, identity_dim=16)
     batch = batch_of(task, range(8))
-    for name in ("target", "plain", "source", "truth", "guidance", "face_mask", "glasses", "front", "who"):
+    for name in (
+        "target",
+        "plain",
+        "source",
+        "truth",
+        "guidance",
+        "face_mask",
+        "glasses",
+        "front",
+        "identity_face",
+    ):
         batch[name] = nn.functional.interpolate(batch[name], size=(32, 32), mode="area")
     optimizer = torch.optim.Adam(network.parameters(), 8e-3)
     steps, trace = 120, []

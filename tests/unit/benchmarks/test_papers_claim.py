@@ -184,7 +184,7 @@ def python(code: str) -> list[str]:
 def test_a_command_that_fails_stops_no_other(tmp_path: Path) -> None:
     made = {tmp_path / f"{n}.log": python(f"print({n}); assert {n} != 1, 'no'") for n in range(4)}
     (failed,) = rows.run_at_once(made, 2).items()
-    assert failed == (tmp_path / "1.log", "ended with 1: AssertionError: no")
+    assert failed == (tmp_path / "1.log", "exit status 1: AssertionError: no")
     assert [(tmp_path / f"{n}.log").read_text().split("\n")[0] for n in range(4)] == ["0", "1", "2", "3"]
 
 
@@ -248,7 +248,7 @@ def test_missing_trainings_are_listed_at_the_end(
     ]
     monkeypatch.setattr(sys, "argv", words)
     with pytest.raises(
-        ReliableSwapError, match=r"1 of 2 trainings are not done:\n.*vanilla-1.log: ended with 1"
+        ReliableSwapError, match=r"1 of 2 trainings are not done:\n.*vanilla-1.log: exit status 1"
     ):
         papers_claim.main()
     assert "simswap-vanilla-0: done" in capsys.readouterr().out

@@ -16,9 +16,9 @@ from reliableswap.data.augment import NONE, Augmentation, Jitter
 from reliableswap.data.complete import complete, lit, recoloured, to_float
 from reliableswap.data.mix import Mix
 from reliableswap.data.samples import collate, sample_tensors
-from reliableswap.data.seen import SIDE as SIDE_SEEN
-from reliableswap.data.seen import Seen, encode_seen, look_at
 from reliableswap.data.shards import read_about, write_shard
+from reliableswap.data.stored_covers import SIDE as PLANE_SIDE
+from reliableswap.data.stored_covers import StoredCovers, encode_cover_planes, find_cover_planes
 from reliableswap.data.triplet_dataset import TripletDataset
 from reliableswap.errors import ReliableSwapError
 from reliableswap.imaging.light import Light
@@ -73,25 +73,25 @@ def test_covers_are_stored_with_their_faces(made: Path) -> None:
     dataset = TripletDataset(made, mix=Mix(0, 0, 0, 0, 1), augmentation=NONE)
     assert dataset.knows_covers
     sample = dataset.sample(0, np.random.default_rng([0, 1, 0]))
-    assert sample.source.seen is not None
-    found = look_at([dataclasses.replace(sample.source, seen=None)])[0]
+    assert sample.source.stored_covers is not None
+    found = find_cover_planes([dataclasses.replace(sample.source, stored_covers=None)])[0]
     # The stored covers were found before JPEG compression, so those of the stored picture differ a little.
-    assert np.abs(found.astype(int) - sample.source.seen.planes()).mean() < 6
-    mirror = sample.source.seen.flipped().planes()
-    assert np.array_equal(mirror, sample.source.seen.planes()[:, :, ::-1])
+    assert np.abs(found.astype(int) - sample.source.stored_covers.planes()).mean() < 6
+    mirror = sample.source.stored_covers.flipped().planes()
+    assert np.array_equal(mirror, sample.source.stored_covers.planes()[:, :, ::-1])
 
 
 def test_glasses_are_known_without_decoding() -> None:
-    planes = np.zeros((3, SIDE_SEEN, SIDE_SEEN), np.uint8)
+    planes = np.zeros((3, PLANE_SIDE, PLANE_SIDE), np.uint8)
     planes[0, 40:60] = 255
-    bare = Seen(encode_seen(planes))
+    bare = StoredCovers(encode_cover_planes(planes))
     planes[2, 50:60, 30:90] = 17 * 9
-    worn = Seen(encode_seen(planes))
+    worn = StoredCovers(encode_cover_planes(planes))
     assert (bare.wears_glasses, worn.wears_glasses) == (False, True)
     assert np.array_equal(worn.planes(), planes)
     assert not bare.planes()[2].any()
     with pytest.raises(ReliableSwapError, match="make its shard again"):
-        Seen(b"nothing").planes()
+        StoredCovers(b"nothing").planes()
 
 
 @pytest.mark.slow
@@ -126,7 +126,9 @@ def test_without_guidance_and_glasses_their_inputs_are_not_made(made: Path) -> N
     dataset = TripletDataset(made, mix=ALL, augmentation=NONE)
     samples = [dataset.sample(i, np.random.default_rng([0, 1, i])) for i in range(4)]
     bare = [sample_tensors(one, guidance=False, glasses=False) for one in samples]
-    assert not {"pixels", "triangles", "source_mesh", "seen", "worn", "carries"} & {*bare[0]}
+    assert not {"pixels", "triangles", "source_mesh", "source_covers", "worn", "keep_source_glasses"} & {
+        *bare[0]
+    }
     least = complete(collate(bare))
     whole = complete(collate([sample_tensors(one) for one in samples]))
     assert not least["guidance"].any()

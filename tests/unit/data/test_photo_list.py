@@ -11,7 +11,7 @@ import pytest
 
 from reliableswap.data import photo_list
 from reliableswap.data.photo_list import PhotoList, scan_photos
-from reliableswap.data.photos import Found, list_photos
+from reliableswap.data.photos import ScannedPhoto, list_photos
 from reliableswap.errors import ReliableSwapError
 
 NAMES = [
@@ -68,4 +68,4 @@ def test_a_name_that_comes_twice_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_list_of_one_photo_has_no_duplicate_name(tmp_path: Path) -> None:
-    assert PhotoList.of(tmp_path, [Found("a.jpg", "a")]).twice() is None
+    assert PhotoList.of(tmp_path, [ScannedPhoto("a.jpg", "a")]).first_duplicate() is None

@@ -15,7 +15,7 @@ from PIL import Image
 
 from reliableswap.data.photos import list_photos, read_photo
 from reliableswap.data.storage import (
-    Names,
+    FolderListing,
     as_path,
     is_remote,
     local_copy,
@@ -23,10 +23,10 @@ from reliableswap.data.storage import (
     readable,
     remote_files,
     remove,
-    sweep,
+    remove_stale_drafts,
     write_array,
+    write_atomic,
     write_text,
-    write_whole,
 )
 from reliableswap.errors import PictureError, ReliableSwapError
 
@@ -78,11 +78,11 @@ def test_a_remote_file_is_written_atomically(bucket: Path) -> None:
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        write_whole(bucket / "a.txt", fails)
+        write_atomic(bucket / "a.txt", fails)
     assert names(bucket) == []
     write_text(bucket / "a.txt", "whole")
     with pytest.raises(OSError, match="disk full"):
-        write_whole(bucket / "a.txt", fails)
+        write_atomic(bucket / "a.txt", fails)
     assert names(bucket) == ["a.txt"]
     assert (bucket / "a.txt").read_text() == "whole"
 
@@ -119,7 +119,7 @@ def test_parts_of_a_remote_file_are_read_from_a_stream(bucket: Path, tmp_path: P
     assert isinstance(stream, io.IOBase)
     assert stream.read() == b"text"
     assert readable(tmp_path) == tmp_path
-    sweep(bucket, 1e12)
+    remove_stale_drafts(bucket, 1e12)
     assert names(bucket) == ["a.txt"]
 
 
@@ -182,10 +182,10 @@ def test_other_stores_work_alike(cloud: Path) -> None:
     assert local_folder(cloud) == copy
     write_text(cloud / "data/a.txt", "another")
     assert (local_folder(cloud) / "data/a.txt").read_text() == "another"
-    write_whole(cloud / "ann/1.png", lambda draft: draft.write_bytes(picture(7)))
+    write_atomic(cloud / "ann/1.png", lambda draft: draft.write_bytes(picture(7)))
     (photo,) = list_photos(cloud)
     assert (photo.identity, int(read_photo(photo)[0, 0, 0])) == ("ann", 7)
-    names = Names(cloud / "data", age=0)
+    names = FolderListing(cloud / "data", age=0)
     assert "a.txt" in names
     assert "b.txt" not in names
     for _ in range(2):

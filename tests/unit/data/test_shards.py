@@ -43,7 +43,7 @@ def test_a_folder_without_triplets_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ReliableSwapError, match="holds no triplets"):
         split_of_folder(tmp_path)
     pq.write_table(pa.table({"a": [1]}), tmp_path / "other.parquet")
-    with pytest.raises(ReliableSwapError, match="is not a shard of triplets"):
+    with pytest.raises(ReliableSwapError, match="is not a triplet shard"):
         read_about(tmp_path / "other.parquet")
 
 

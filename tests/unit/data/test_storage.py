@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reliableswap.data.storage import Names, write_whole
+from reliableswap.data.storage import FolderListing, write_atomic
 
 
 def test_a_file_is_written_atomically(tmp_path: Path) -> None:
@@ -15,16 +15,16 @@ def test_a_file_is_written_atomically(tmp_path: Path) -> None:
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        write_whole(tmp_path / "a.txt", fails)
+        write_atomic(tmp_path / "a.txt", fails)
     assert list(tmp_path.iterdir()) == []
-    write_whole(tmp_path / "a.txt", lambda draft: draft.write_text("whole"))
+    write_atomic(tmp_path / "a.txt", lambda draft: draft.write_text("whole"))
     with pytest.raises(OSError, match="disk full"):
-        write_whole(tmp_path / "a.txt", fails)
+        write_atomic(tmp_path / "a.txt", fails)
     assert [p.read_text() for p in tmp_path.iterdir()] == ["whole"]
 
 
 def test_names_are_listed_again_if_one_is_missing(tmp_path: Path) -> None:
-    names, patient = Names(tmp_path / "none", age=0), Names(tmp_path, age=100)
+    names, patient = FolderListing(tmp_path / "none", age=0), FolderListing(tmp_path, age=100)
     assert "a" not in names
     assert "a" not in patient
     (tmp_path / "none").mkdir()

@@ -32,7 +32,7 @@ def test_samples_have_their_shapes_and_ranges(plain: TripletDataset) -> None:
     shapes = {
         "target": (3, SIZE, SIZE), "source": (3, SIZE, SIZE), "guidance": (4, SIZE, SIZE), "truth": (3, SIZE, SIZE),
         "has_truth": (), "face_mask": (1, SIZE, SIZE), "glasses": (4, SIZE, SIZE), "mesh": (468, 3),
-        "kind": (), "front": (1, SIZE, SIZE), "who": (3, SIZE, SIZE),
+        "kind": (), "front": (1, SIZE, SIZE), "identity_face": (3, SIZE, SIZE),
     }  # fmt: skip
     for i in range(12):
         sample = plain[i]
@@ -237,7 +237,7 @@ def test_occluders_are_alike_on_target_and_truth_and_absent_from_the_wanted_face
         opaque = (front > 0.99).expand(3, -1, -1)
         apart = (sample["target"] - sample["truth"]).abs()[opaque]
         assert not len(apart) or float(apart.max()) <= 4 / 255
-        assert torch.equal(sample["who"], clean["truth"])
+        assert torch.equal(sample["identity_face"], clean["truth"])
         assert torch.allclose(sample["face_mask"], clean["face_mask"] * (1 - front), atol=1e-6)
         assert float((sample["glasses"][3:] - front).min()) >= 0  # encoders see the face behind the occluder
         differing += not torch.equal(sample["source"], clean["source"])

@@ -14,12 +14,12 @@ from support.tool_faces import MEAN, posed
 from reliableswap.data.photos import Photo
 from reliableswap.errors import ReliableSwapError
 from reliableswap.faces.ageing import COARSE, GRID
-from tools.ageing import Aged, AgeingSettings, agreement, fit, labels_of, main, run
+from tools.ageing import AgedFace, AgeingSettings, agreement, fit, labels_of, main, run
 
 SIZE = 120
 
 
-def people(rng: np.random.Generator, count: int) -> list[Aged]:
+def people(rng: np.random.Generator, count: int) -> list[AgedFace]:
     """Faces of all ages; men are older."""
     meshes = posed(np.repeat(MEAN[None], count, 0), rng)
     found = []
@@ -28,7 +28,7 @@ def people(rng: np.random.Generator, count: int) -> list[Aged]:
         years = int(rng.integers(20, 60)) + 20 * (1 - sex)
         flat = mesh.astype(np.float32)
         photo = Photo(f"{years}_{sex}_0_{n}.jpg", str(n), Path("none"))
-        found.append(Aged(photo, _fitted(flat), years, sex, int(rng.integers(4))))
+        found.append(AgedFace(photo, _fitted(flat), years, sex, int(rng.integers(4))))
     return found
 
 
@@ -42,7 +42,7 @@ def _fitted(mesh: np.ndarray) -> np.ndarray:
 def test_a_stain_that_grows_with_age_is_found_and_one_that_men_have_is_not(rng: np.random.Generator) -> None:
     faces = people(rng, 150)
 
-    def drawn(face: Aged) -> np.ndarray:
+    def drawn(face: AgedFace) -> np.ndarray:
         """A grey face whose nose gets darker with age, and whose chin is dark in men."""
         y, x = np.mgrid[:SIZE, :SIZE]
         picture = np.full((SIZE, SIZE), 150.0)
@@ -74,12 +74,12 @@ def test_names_say_age_sex_and_group() -> None:
 def test_children_are_not_fitted_to_and_few_photos_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(ReliableSwapError, match="from 18 on"):
+    with pytest.raises(ReliableSwapError, match="give 18 or more"):
         run(dataclasses.replace(AgeingSettings(), youngest=12))
     for name in ("31_1_0_a.png", "12_0_0_b.png", "alice.png"):
         Image.fromarray(portrait(1, 160)).save(tmp_path / name)
     command = ["--faces", str(tmp_path), "--output", str(tmp_path / "ageing.json")]
     assert main([*command, "--meshes", str(tmp_path / "meshes.npz")]) == 2
-    assert "1 photos below" in capsys.readouterr().err  # of an adult whose age is known
+    assert "only 1 photos in" in capsys.readouterr().err  # of an adult whose age is known
     assert np.load(tmp_path / "meshes.npz")["meshes"].shape == (2, 468, 3)
     assert not (tmp_path / "ageing.json").exists()

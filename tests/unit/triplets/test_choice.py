@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from reliableswap.triplets.choice import Choice, choose_photos, overused
+from reliableswap.triplets.choice import Choice, choose_photos, reuse_warning
 from reliableswap.triplets.run_plan import FACE
 from reliableswap.triplets.settings import TripletSettings
 
 
 def test_a_thousand_pairs_of_a_dozen_photos_give_a_warning() -> None:
-    text = overused({"train": 12, "validation": 0, "test": 40}, {"train": 1000, "test": 20})
+    text = reuse_warning({"train": 12, "validation": 0, "test": 40}, {"train": 1000, "test": 20})
     assert text is not None
     assert "1,000 pairs of 12 photos in train, each used about 166 times" in text
     assert "test" not in text
@@ -18,7 +18,7 @@ def test_a_thousand_pairs_of_a_dozen_photos_give_a_warning() -> None:
 
 
 def test_enough_photos_give_no_warning() -> None:
-    assert overused({"train": 60, "test": 10}, {"train": 1000, "test": 100}) is None
+    assert reuse_warning({"train": 60, "test": 10}, {"train": 1000, "test": 100}) is None
 
 
 def good_faces(count: int, rng: np.random.Generator) -> np.recarray:

@@ -52,7 +52,7 @@ def test_messages_distinguish_parts_without_pairs_from_parts_that_kept_none() ->
     assert text is not None
     assert "validation: its share of the pairs is less than one" in text
     assert "test: the filter dropped all of its pairs" in text
-    assert "a larger --pairs and looser limits" in text
+    assert "a larger --pairs and looser filter limits" in text
 
 
 def test_two_people_can_not_be_split() -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from reliableswap.triplets.plan import cut
+from reliableswap.triplets.plan import list_shards
 
 
 def test_the_plan_covers_every_slot_once() -> None:
-    shards = cut({"train": 10, "test": 3}, 4)
+    shards = list_shards({"train": 10, "test": 3}, 4)
     assert [(s.name, s.start, s.stop) for s in shards] == [
         ("train-00000-of-00003.parquet", 0, 4),
         ("train-00001-of-00003.parquet", 4, 8),

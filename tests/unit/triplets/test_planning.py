@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from reliableswap.data.photo_list import PhotoList
-from reliableswap.data.photos import Found, Photo
+from reliableswap.data.photos import Photo, ScannedPhoto
 from reliableswap.data.records import Record, RecordCache
 from reliableswap.data.splits import Split
 from reliableswap.errors import ReliableSwapError
@@ -49,7 +49,7 @@ class MadeUp:
 
 
 def plan_of(folder: Path, vectors: bool) -> tuple[RunPlan, Planner]:
-    found = (Found(f"P{i % 20:02d}/{i}.jpg", f"P{i % 20:02d}", i) for i in reversed(range(PHOTOS)))
+    found = (ScannedPhoto(f"P{i % 20:02d}/{i}.jpg", f"P{i % 20:02d}", i) for i in reversed(range(PHOTOS)))
     photos = PhotoList.of(Path("photos"), found).save(folder / "plan" / "photos.arrow")
     records = RecordCache(folder / "cache", MadeUp(vectors), photos)
     records.complete(Crew(Place(), 1))

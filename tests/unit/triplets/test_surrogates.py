@@ -23,7 +23,7 @@ from reliableswap.triplets.records import pack_covers, unpack_covers
 from reliableswap.triplets.settings import FilterSettings, SourceVariation, Variation
 from reliableswap.triplets.surrogates.source import (
     SourceSurrogate,
-    another_picture,
+    make_source_surrogate,
     moved_mesh,
     moved_picture,
 )
@@ -136,7 +136,7 @@ def test_a_source_surrogate_is_the_person_in_another_pose(faces: list[AlignedFac
 def test_source_surrogates_follow_from_their_draws(faces: list[AlignedFace]) -> None:
     def draw(seed: int, **changes: float) -> SourceSurrogate:
         variation = dataclasses.replace(SourceVariation(), **changes)
-        return another_picture(faces[0], faces[1], 96, variation, np.random.default_rng(seed))
+        return make_source_surrogate(faces[0], faces[1], 96, variation, np.random.default_rng(seed))
 
     one, again, another = draw(1), draw(1), draw(2)
     assert np.array_equal(one.face.crop, again.face.crop)

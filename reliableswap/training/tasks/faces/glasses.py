@@ -174,9 +174,7 @@ class GlassesTask(Task):
         if self.held_out is None:
             return None
         pictures = self.fixed["picture"][:_GRID]
-        probabilities = (
-            (self._predict(network, pictures)[..., None].numpy() * 255).astype(np.uint8).repeat(3, 3)
-        )
+        predicted = (self._predict(network, pictures)[..., None].numpy() * 255).astype(np.uint8).repeat(3, 3)
         truth = (self.fixed["worn"][:_GRID, ..., None].numpy() * 255).astype(np.uint8).repeat(3, 3)
         rows = np.concatenate([pictures.numpy(), truth, predicted], 2)
         return np.concatenate(list(rows))

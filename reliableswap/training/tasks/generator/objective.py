@@ -51,7 +51,7 @@ class Step:
         self.no_truth = 1 - self.has_truth
         judged = bool(settings.identity_weight or (settings.lower_face_weight and frozen.fixer is not None))
         # Both in one pass: a GPU often finishes a small batch before the next operation is launched.
-        asked = torch.cat([self.source, batch["who"]]) if judged else self.source
+        asked = torch.cat([self.source, batch["identity_face"]]) if judged else self.source
         vectors = frozen.vectors(asked).split(len(self.source))
         source_vector, self.wanted_vector = vectors[0], vectors[-1]
         self.output = generate(network, self.target, source_vector, batch["guidance"], self.source)
@@ -155,7 +155,7 @@ def _l1(step: Step) -> tuple[Tensor, Tensor | None]:
 def _identity(step: Step) -> tuple[Tensor, Tensor | None]:
     """The mean over all encoders and, with coarse heads, over all sizes."""
     size = step.frozen.identity.embedding_size
-    wanted = identity_window(step.batch["who"])
+    wanted = identity_window(step.batch["identity_face"])
     asked: list[tuple[nn.Module | None, Tensor]] = [(None, step.wanted_vector[:, :size])]
     for further in step.frozen.more_identities:
         with torch.no_grad():

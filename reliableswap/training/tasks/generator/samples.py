@@ -98,7 +98,7 @@ class GeneratorSamples(Dataset[dict[str, Tensor]]):
 
 
 _NO_CORRUPTION = CorruptionRates().scaled(0)
-_COVERED = {"worn", "carries", "front"}  # entries of a sample whose face is partly hidden already
+_COVERED = {"worn", "keep_source_glasses", "front"}  # entries of a sample whose face is partly hidden already
 
 
 @torch.no_grad()

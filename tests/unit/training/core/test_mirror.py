@@ -122,6 +122,21 @@ def test_a_checkpoint_that_can_not_be_fetched_is_one_line(
         run(tmp_path / "on", resume_from_checkpoint=f"{remote}/checkpoint-0000002")
 
 
+@pytest.mark.parametrize("error", [OSError("connection lost"), RuntimeError("connection\nlost")])
+def test_an_output_folder_that_can_not_be_fetched_is_one_line(
+    remote: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    run(URL, max_train_steps=2)
+    another_machine()
+
+    def fails(place: Path) -> None:
+        raise error
+
+    monkeypatch.setattr(mirror, "remote_files", fails)
+    with pytest.raises(ReliableSwapError, match="bucket/run could not be fetched: connection lost; check"):
+        run(URL, max_train_steps=4, resume_from_checkpoint="latest")
+
+
 def test_a_run_on_a_disk_has_no_mirror(tmp_path: Path) -> None:
     settings = toy_settings(tmp_path)
     assert mirror.mirrored(settings) == (settings, None)

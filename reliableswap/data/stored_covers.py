@@ -30,7 +30,7 @@ _HEIGHT = slice(20, 24)  # bytes of a PNG file that hold its height
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class StoredCovers:
     """What is stored with one face: a PNG file, in any buffer, and whether the face was mirrored since."""
 
     data: Any
@@ -46,18 +46,18 @@ class Seen:
         strip = cv2.imdecode(np.frombuffer(self.data, np.uint8), cv2.IMREAD_GRAYSCALE)
         if strip is None or strip.shape not in ((2 * SIDE, SIDE), (3 * SIDE, SIDE)):
             raise ReliableSwapError(
-                f"a stored face cover of {len(self.data)} bytes can't be decoded; make its shard again"
+                f"the stored covers of a face ({len(self.data)} bytes) can't be decoded; make its shard again"
             )
         planes = np.zeros((3 * SIDE, SIDE), np.uint8)
         planes[: len(strip)] = cv2.flip(strip, 1) if self.mirrored else strip
         return planes.reshape(3, SIDE, SIDE)
 
-    def flipped(self) -> Seen:
+    def flipped(self) -> StoredCovers:
         """The same for the mirror image."""
         return replace(self, mirrored=not self.mirrored)
 
 
-def look_at(faces: Sequence[AlignedFace]) -> list[np.ndarray]:
+def find_cover_planes(faces: Sequence[AlignedFace]) -> list[np.ndarray]:
     """(3,128,128) uint8 for each face."""
     parts = find_parts_of_each(
         [face.crop for face in faces], [face.mesh for face in faces], bundled_visibility()
@@ -65,17 +65,17 @@ def look_at(faces: Sequence[AlignedFace]) -> list[np.ndarray]:
     found = []
     for face, one in zip(faces, parts, strict=True):
         covers = find_covers(face.crop, face.mesh, bundled_glasses(), strict=True, parts=one)
-        planes = [*covers.on(face.crop.shape[:2]), worn_by(face)]
+        planes = [*covers.on(face.crop.shape[:2]), find_glasses_mask(face)]
         found.append(np.stack([to_plane(plane) for plane in planes]))
     return found
 
 
-def worn_by(face: AlignedFace) -> np.ndarray:
+def find_glasses_mask(face: AlignedFace) -> np.ndarray:
     """(P,P) in 0..1 the glasses of a face, found in its picture."""
     return find_glasses(face.crop, face.mesh, bundled_glasses())
 
 
-def encode_seen(planes: np.ndarray) -> bytes:
+def encode_cover_planes(planes: np.ndarray) -> bytes:
     """(3,128,128) uint8 -> a PNG file."""
     strip = planes if planes[GLASSES].any() else planes[:GLASSES]
     return bytes(cv2.imencode(".png", strip.reshape(-1, SIDE), [cv2.IMWRITE_PNG_COMPRESSION, 4])[1])
