@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .quality import sharpness
+from reliableswap.faces.quality import sharpness
+
 from .settings import FilterSettings
 from .surrogates.target import Surrogate
 

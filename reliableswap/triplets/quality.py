@@ -8,15 +8,13 @@ from typing import Any
 import cv2
 import numpy as np
 
-from reliableswap.faces.visibility import Covers
+from reliableswap.faces.quality import FACE, grey_crop, sharpness
 from reliableswap.geometry import regions
 from reliableswap.geometry.shape import similarity3d
 from reliableswap.geometry.topology import topology
 
 from .settings import QualitySettings
 
-_SIDE = 128  # sharpness and light are measured on a crop of this size, whatever the crop's own
-_FACE = (slice(20, 116), slice(24, 104))  # from brows to chin and from cheek to cheek on that crop
 _LIGHT = 16  # side in cells of the grid on which light is measured
 _BURNT, _BLACK = 250, 6
 
@@ -50,24 +48,6 @@ def head_angles(mesh: np.ndarray) -> tuple[float, float]:
     return float(yaw), float(np.degrees(np.arctan2(upwards, np.hypot(sideways, forwards))))
 
 
-def _grey(crop: np.ndarray) -> np.ndarray:
-    grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
-    if grey.shape[0] != _SIDE:
-        grey = cv2.resize(grey, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
-    return grey.astype(np.float32)
-
-
-def sharpness(crop: np.ndarray) -> float:
-    """Return the strength of the finest octave divided by that of the two coarser ones.
-
-    It is 0.3 to 0.5 for a sharp face, and 0.2 for one blurred by one pixel. As a ratio it does not depend on contrast.
-    """
-    face = _grey(crop)[_FACE]
-    once = cv2.GaussianBlur(face, (0, 0), 1.0)
-    coarser = once - cv2.GaussianBlur(face, (0, 0), 4.0)
-    return float((face - once).std() / (coarser.std() + 1.0))
-
-
 def clipped_share(crop: np.ndarray, mesh: np.ndarray) -> float:
     """The share of the face that is burnt out or black in every channel."""
     inside = regions.oval(mesh, crop.shape[:2]) > 0
@@ -78,16 +58,9 @@ def clipped_share(crop: np.ndarray, mesh: np.ndarray) -> float:
     return float(clipped.mean())
 
 
-def covered_share(covers: Covers, mesh: np.ndarray, shape_hw: tuple[int, int]) -> float:
-    """The share of the face behind hair, dark glasses or hands."""
-    face = regions.oval(mesh, shape_hw)
-    hidden, _ = covers.on(shape_hw)
-    return float((hidden * face).sum() / max(float(face.sum()), 1.0))
-
-
 def light_slopes(crop: np.ndarray) -> tuple[float, float, float]:
     """Slopes of lightness to the right and down, across half the face, and the face's contrast, in units of L."""
-    cells = cv2.resize(_grey(crop)[_FACE], (_LIGHT, _LIGHT), interpolation=cv2.INTER_AREA) / 2.55
+    cells = cv2.resize(grey_crop(crop)[FACE], (_LIGHT, _LIGHT), interpolation=cv2.INTER_AREA) / 2.55
     across = np.linspace(-1, 1, _LIGHT, dtype=np.float32)
     spread = float((across**2).mean())
     right = float((cells * across).mean()) / spread

@@ -24,10 +24,11 @@ from reliableswap.faces.align import TEMPLATES, apply, crop, similarity
 from reliableswap.faces.analysers.base import FaceAnalyser, largest_face
 from reliableswap.faces.face import Face
 from reliableswap.faces.glasses import bundled_glasses
+from reliableswap.faces.quality import covered_share
 from reliableswap.faces.visibility import Covers, source_and_target_covers
 
 from .duplicates import perceptual_hash
-from .quality import Measures, covered_share, measure
+from .quality import Measures, measure
 
 _FORMAT = 8  # version of the records; another number invalidates all existing ones
 _COVERS = 120  # side in cells of the stored covers

@@ -10,8 +10,8 @@ import pytest
 from support.triplet_people import aligned
 
 from reliableswap.data.aligned import AlignedFace
+from reliableswap.faces.quality import sharpness
 from reliableswap.triplets.filter import Likeness, reason_by_identity, reason_by_picture
-from reliableswap.triplets.quality import sharpness
 from reliableswap.triplets.settings import FilterSettings, Variation
 from reliableswap.triplets.surrogates.target import (
     Recipe,

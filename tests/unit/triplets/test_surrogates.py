@@ -14,11 +14,11 @@ from support.triplet_people import aligned, photo
 from reliableswap.data.aligned import AlignedFace
 from reliableswap.errors import ReliableSwapError
 from reliableswap.faces.glasses import bundled_glasses
+from reliableswap.faces.quality import sharpness
 from reliableswap.faces.visibility import find_covers
 from reliableswap.geometry import regions
 from reliableswap.geometry.measures import eye_openings, mouth_opening, pose_error
 from reliableswap.triplets.filter import reason_by_picture
-from reliableswap.triplets.quality import sharpness
 from reliableswap.triplets.records import pack_covers, unpack_covers
 from reliableswap.triplets.settings import FilterSettings, SourceVariation, Variation
 from reliableswap.triplets.surrogates.source import (

@@ -15,6 +15,7 @@ from reliableswap.faces.align import IDENTITY_WINDOW, align, apply
 from reliableswap.faces.analysers.bundled import BundledAnalyser
 from reliableswap.faces.face import five_points
 from reliableswap.faces.parts import Parts, find_parts
+from reliableswap.faces.quality import covered_share, sharpness
 from reliableswap.faces.track import ClipFaces, TrackSettings, find_faces
 from reliableswap.faces.visibility import Covers, find_covers
 from reliableswap.media import read_picture
@@ -24,7 +25,7 @@ from reliableswap.media.video.times import FrameTimes, times_of
 from reliableswap.models.face_classes import CLASSES
 from reliableswap.swap.networks import Networks, embed
 from reliableswap.training.core.fingerprint import digest_of_files
-from reliableswap.triplets.quality import covered_share, light_slopes, sharpness
+from reliableswap.triplets.quality import light_slopes
 
 _CROP = 128  # side at which frames are measured
 _MIN_COSINE = 0.3  # least cosine of a photo's face to the folder's most typical one
