@@ -128,7 +128,7 @@ def swap_clip(
         steady = ClipSteady() if video.steady else None
         swapper = FrameSwapper(info.name, sources, chosen, settings, networks, steady)
         checked = yield from check_clip(reader, times, faces, swapper, gates, clock)
-        explicit = isinstance(whom, Mapping) or whom == "first"
+        explicit = whom != "all"
         alone = left_alone(checked.refused, faces, sources, explicit)
         refused = frozenset(checked.refused)
         swapper = FrameSwapper(

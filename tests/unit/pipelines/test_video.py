@@ -162,6 +162,15 @@ def test_a_face_that_may_be_a_minor_s_is_left_alone_among_others(clip: Path, tmp
         Run(people=2, young=(2,)).result(clip, tmp_path / "other.mp4", people={1: "a", 2: "b"})
 
 
+@pytest.mark.parametrize("people", [[1, 2], {1: "a", 2: "b"}])
+def test_a_refused_person_who_was_chosen_by_number_refuses_the_clip(
+    people: Any, clip: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(RefusedError, match=r"person 1 in clip\.mp4 may be that of a person under 18"):
+        Run(people=2, young=(1,)).result(clip, tmp_path / "out.mp4", people=people)
+    assert not (tmp_path / "out.mp4").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("after", [0, 7, 25, 43])
 def test_an_interrupted_run_goes_on(clip: Path, whole: Path, tmp_path: Path, after: int) -> None:
