@@ -71,8 +71,8 @@ class Row:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Swap the pictures and clips of a list. Running it again keeps the results whose row and files did not change, "
-        "also where --pipeline, --analyser or --device are others: give another DIR to compare them."
+        "Swap the pictures and clips of a list. Running it again keeps the results whose row and files have not "
+        "changed, even if --pipeline, --analyser or --device have: give another DIR to compare them."
     )
     parser.add_argument(
         "list",
@@ -82,13 +82,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"{', '.join(STRENGTHS)}; several photos of one source or several parts are separated by ;",
     )
     parser.add_argument(
-        "-o", "--output", required=True, metavar="DIR", help=f"the results' folder, with {REPORT} in it"
+        "-o", "--output", required=True, metavar="DIR", help=f"folder for the results and {REPORT}"
     )
-    parser.add_argument("--consent", metavar="TEXT", help="for rows without an own statement")
+    parser.add_argument("--consent", metavar="TEXT", help="for rows without a statement of their own")
     add_trained_argument(parser)
     add_signer_arguments(parser)
     parser.add_argument(
-        "--fresh", action="store_true", help="throw away what interrupted clips left in OUT.parts"
+        "--fresh", action="store_true", help="discard what interrupted clips left in OUT.parts"
     )
     add_executor_arguments(parser, "row")
     add_photo_arguments(parser)
@@ -100,7 +100,9 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ReliableSwapError(f"{folder} can't be made ({error.strerror}); give another folder") from error
+        raise ReliableSwapError(
+            f"{folder} can't be created ({error.strerror}); give another folder"
+        ) from error
     credentials(arguments.cert, arguments.key)  # fails early if they can't sign
     known = earlier(folder / REPORT)
     entries: dict[int, Entry] = {}
@@ -197,9 +199,10 @@ class RowMaker:
         misplaced = [name for name in _CLIP_ONLY if row.get(name) and not clip]
         misplaced += ["faces"] if clip and row.get("faces") else []
         if misplaced:
-            kind = "clip" if clip else "picture"
+            kind, other = ("clip", "picture") if clip else ("picture", "clip")
             raise ReliableSwapError(
-                f"{row['target']} is a {kind}, and {', '.join(misplaced)} is for the other kind"
+                f"{row['target']} is a {kind}, to which these columns of a {other} do not apply: "
+                f"{', '.join(misplaced)}; leave them empty"
             )
         target, output = self.home / row["target"], self.folder / row["output"]
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -265,4 +268,4 @@ def _number(name: str, text: str) -> Any:
     try:
         return NUMBERS[name](text)
     except ValueError as error:
-        raise ReliableSwapError(f"{name} is {text!r}, which is no number") from error
+        raise ReliableSwapError(f"{name} is {text!r}, not a number") from error

@@ -39,10 +39,14 @@ def read_list(path: Path) -> list[dict[str, str]]:
     ]
     unknown = [name for name in columns if name not in (*NEEDED, *PLAIN, *NUMBERS)]
     if missing or unknown:
-        wrong = f"lacks {', '.join(missing)}" if missing else f"has the unknown {', '.join(unknown)}"
-        raise ReliableSwapError(f"{path} {wrong}; its columns are {', '.join((*NEEDED, *PLAIN, *NUMBERS))}")
+        wrong = (
+            f"lacks columns ({', '.join(missing)})"
+            if missing
+            else f"has unknown columns ({', '.join(unknown)})"
+        )
+        raise ReliableSwapError(f"{path} {wrong}; the columns are {', '.join((*NEEDED, *PLAIN, *NUMBERS))}")
     if not rows:
-        raise ReliableSwapError(f"{path} holds no rows; write one for each result")
+        raise ReliableSwapError(f"{path} has no rows; write one for each result")
     outputs = [row["output"] for row in rows]
     for number, row in enumerate(rows, 1):
         name = Path(row["output"])
@@ -52,10 +56,12 @@ def read_list(path: Path) -> list[dict[str, str]]:
             raise ReliableSwapError(f"{path}, row {number}: give either a source or a person")
         if name.is_absolute() or ".." in name.parts:
             raise ReliableSwapError(
-                f"{path}, row {number}: the output {name} leaves the folder; give a plain name"
+                f"{path}, row {number}: the output {name} is outside the output folder; give a plain name"
             )
         if outputs.count(row["output"]) > 1:
-            raise ReliableSwapError(f"{path}, row {number}: {name} is the output of several rows")
+            raise ReliableSwapError(
+                f"{path}, row {number}: {name} is the output of several rows; give each its own"
+            )
     return rows
 
 

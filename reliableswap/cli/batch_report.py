@@ -40,7 +40,9 @@ def earlier(path: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeError, csv.Error, KeyError) as error:
-        raise ReliableSwapError(f"{path} is no report of this command ({error}); move it away") from error
+        raise ReliableSwapError(
+            f"{path} is not a report written by this command ({error}); move it away"
+        ) from error
 
 
 def write_report(path: Path, entries: Mapping[int, Entry]) -> None:

@@ -28,7 +28,9 @@ def run_here(run: Callable[[argparse.Namespace], int], arguments: argparse.Names
         return run(arguments)
     for text in (text for value in vars(arguments).values() for text in _texts(value)):
         if _NAMED.match(text):
-            raise ReliableSwapError(f"{text} can't be read from there; copy it here, and give its local path")
+            raise ReliableSwapError(
+                f"{text} holds a URL, which this option can't read; download the file, and give its local path"
+            )
     if not any(_urls(value) for value in vars(arguments).values()):
         return run(arguments)
     if arguments.command == "batch":
@@ -86,7 +88,7 @@ def _stand_in(url: str | Path, scratch: Path, overwrite: bool) -> tuple[Path, An
     place = as_path(url)
     if not overwrite and place.exists():
         raise ReliableSwapError(
-            f"{place} exists; choose another name or add --overwrite where the command has it"
+            f"{place} exists; choose another name or add --overwrite if the command has it"
         )
     return Path(tempfile.mkdtemp(dir=scratch), place.name), place
 

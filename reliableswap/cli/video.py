@@ -66,7 +66,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_age_argument(parser)
     add_attribute_arguments(parser)
     add_range(parser)
-    parser.add_argument("--quality", type=quality, default=85, help="of the encoder, 1 to 100 (default: 85)")
+    parser.add_argument(
+        "--quality", type=quality, default=85, help="quality of the encoder, 1 to 100 (default: 85)"
+    )
     parser.add_argument(
         "--encoder",
         default="auto",
@@ -77,15 +79,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--on-interrupt",
         choices=("resume", "keep"),
         default="resume",
-        help="after Ctrl-C: resume leaves what the next run goes on with, keep also a playable OUT (default: resume)",
+        help="after Ctrl-C: resume leaves what the next run needs to continue, keep also a playable OUT "
+        "(default: resume)",
     )
-    parser.add_argument(
-        "--fresh", action="store_true", help="throw away what an earlier run left in OUT.parts"
-    )
+    parser.add_argument("--fresh", action="store_true", help="discard what an earlier run left in OUT.parts")
     parser.add_argument(
         "--label",
         action="store_true",
-        help='write "Made by AI" into the lower right corner of every frame too',
+        help='also write "Made by AI" in the lower right corner of every frame',
     )
     add_signer_arguments(parser)
     add_executor_arguments(parser, "segment of four seconds")
@@ -168,9 +169,8 @@ def run(arguments: argparse.Namespace) -> int:
         shown.end()
         steps.close()  # type: ignore[attr-defined]
         kept = Path(arguments.output).exists() and arguments.on_interrupt == "keep"
-        say(
-            f"stopped; {f'{arguments.output} holds what is done, and ' if kept else ''}the same command goes on"
-        )
+        done = f"{arguments.output} holds what is done; " if kept else ""
+        say(f"stopped; {done}run the same command again to continue")
         return 130
     return 0
 
@@ -208,11 +208,11 @@ def clock(seconds: float) -> str:
 
 def _tell(report: Any) -> None:
     for reason, count in report["failed"].items():
-        say(f"{count} times a face was left alone: {reason}")
+        say(f"{count} times, a face was not swapped: {reason}")
     for person in report["people"]:
         if person.get("tracks_refused"):
             say(
-                f"person {person['person']} was left alone in {person['tracks_refused']} shots: may be under 18"
+                f"person {person['person']} was not swapped in {person['tracks_refused']} shots: may be under 18"
             )
     if report["left_out"]:
         say(f"left out: {', '.join(report['left_out'])}")

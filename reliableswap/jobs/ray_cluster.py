@@ -70,7 +70,7 @@ def connect(address: str) -> Any:
         import ray
     except ImportError as error:
         raise ReliableSwapError(
-            "the executor ray needs its extra; run: pip install -e '.[ray]' in the repository"
+            "the executor ray needs the extra `ray`; run: pip install -e '.[ray]' in the repository"
         ) from error
     if not ray.is_initialized():
         try:
@@ -109,8 +109,8 @@ def _answer(ray: Any, reference: Any) -> Any:
         raise error.cause from error
     except ray.exceptions.RayError as error:
         raise ReliableSwapError(
-            f"a unit was lost {_RETRIES} times: {' '.join(str(error).split())[:200]}; look at the cluster's nodes and "
-            "start again: finished units are kept"
+            f"a unit of work was lost {_RETRIES} times: {' '.join(str(error).split())[:200]}; look at the cluster's "
+            "nodes and start again: finished units are kept"
         ) from error
 
 

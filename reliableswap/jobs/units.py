@@ -59,7 +59,7 @@ class Place:
         place = cls(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
         if not 0 <= place.rank < place.ranks:
             raise ReliableSwapError(
-                f"RANK is {place.rank} of WORLD_SIZE {place.ranks}; unset both, or launch with torchrun"
+                f"RANK is {place.rank}, but WORLD_SIZE is {place.ranks}; unset both, or launch with torchrun"
             )
         return place
 
@@ -127,7 +127,7 @@ def _check_alive(crew: Sequence[Any]) -> None:
     codes = sorted({one.exitcode for one in crew if one.exitcode is not None})
     if codes:
         raise ReliableSwapError(
-            f"a worker process ended early (exit code {codes[0]}), perhaps for lack of memory; give fewer workers and "
+            f"a worker process ended early (exit code {codes[0]}), perhaps out of memory; use fewer workers and "
             'start again. A script that starts workers needs `if __name__ == "__main__":`'
         )
 

@@ -22,14 +22,16 @@ def checked_people(people: People) -> Chosen:
     """Check the choice of people, as far as possible before the clip is read."""
     if isinstance(people, str):
         if people not in ("first", "all"):
-            raise ReliableSwapError(f"people={people!r} is not known; use first, all, numbers or a mapping")
+            raise ReliableSwapError(
+                f"people={people!r} is not valid; use 'first', 'all', numbers or a mapping"
+            )
         return people
     numbers = (people,) if isinstance(people, int) else tuple(people)
     if not numbers:
         raise ReliableSwapError("no person was chosen; give at least one number")
     for number in numbers:
         if isinstance(number, bool) or not isinstance(number, Integral):
-            raise ReliableSwapError(f"people has {number!r}; people's numbers are whole, from 1 on")
+            raise ReliableSwapError(f"people contains {number!r}; give whole numbers, counted from 1")
     return people if isinstance(people, Mapping) else tuple(int(number) for number in numbers)
 
 

@@ -33,9 +33,7 @@ class WorkFolder:
     def __init__(self, output: Path) -> None:
         self.output, self.path = output, output.with_name(output.name + SUFFIX)
         if self.path.exists() and not self.path.is_dir():
-            raise ClipError(
-                f"{self.path.name} is a file, and is needed as a folder for the work; move it away"
-            )
+            raise ClipError(f"{self.path.name} is a file, but the work folder needs this name; move it away")
         self._lock: int | None = None
         self._current = (
             f"{_CURRENT}{secrets.token_hex(4)}.mkv"  # this process's own, as nodes may make a segment too
@@ -74,7 +72,7 @@ class WorkFolder:
         self._write(f"{number:06d}.json", facts)
 
     def __enter__(self) -> WorkFolder:
-        with clip_errors(self.path.name, "made"):
+        with clip_errors(self.path.name, "created"):
             self.path.mkdir(exist_ok=True)
         self._lock = _locked(self.path / _LOCK, self.output.name)
         for draft in (*self.path.glob(".reliableswap-*.tmp"), *self.path.glob(f"{_CURRENT}*")):
@@ -98,14 +96,14 @@ class WorkFolder:
         if known is not None and not fresh:
             before = known.get("job", {})
             if before == job:
-                logger.info("going on with %s", self.path.name)
+                logger.info("resuming %s", self.path.name)
                 kept: dict[str, Any] = known["new"]
                 return kept
             if any(self.path.glob("[0-9]*.mkv")):
                 differing = sorted(name for name in {*job, *before} if job.get(name) != before.get(name))
                 raise ClipError(
-                    f"{self.path.name} holds a run that was begun otherwise ({', '.join(differing)}); give the same "
-                    "settings to go on with it, or start anew with fresh=True (--fresh)"
+                    f"{self.path.name} holds a run with different settings ({', '.join(differing)}); give the same "
+                    "settings to resume it, or start over with fresh=True (--fresh)"
                 )
         self._empty()
         self._write(_JOB, {"job": job, "new": new})
@@ -150,7 +148,7 @@ class WorkFolder:
             return None
         except (OSError, ValueError) as error:
             raise ClipError(
-                f"{self.path.name}/{name} is damaged ({error}); delete {self.path.name}"
+                f"{self.path.name}/{name} is damaged ({error}); delete {self.path.name} and run again"
             ) from error
         return found
 

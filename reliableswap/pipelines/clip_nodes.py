@@ -70,7 +70,7 @@ def _sent(one: Any) -> Any:
     if isinstance(one, Person):
         if one.decoder is None:
             raise ReliableSwapError(
-                f"{one.name} was prepared here, which nodes can't use; give the photos instead"
+                f"{one.name} is a prepared person, which can't be sent to nodes; give the photos instead"
             )
         return _Trained(one.decoder)
     if hasattr(one, "read"):
@@ -127,8 +127,8 @@ class SegmentMaker:
         require_shared((order.clip, folder.path))
         if not folder.is_for(order.job):
             raise ClipError(
-                f"the node {socket.gethostname()} sees another {folder.path} than the caller; give an output in a "
-                "folder that every node of the cluster sees under the same name"
+                f"the node {socket.gethostname()} does not see the caller's {folder.path}; give an output in a "
+                "folder that every node of the cluster sees under the same path"
             )
         if self._opened is None:
             self._opened = self._open()
@@ -169,8 +169,8 @@ class SegmentMaker:
         differing = sorted(name for name, value in here.items() if order.job[name] != value)
         if differing:
             raise ClipError(
-                f"the node {socket.gethostname()} would make another result ({', '.join(differing)}); install the same "
-                "version and the same networks on every node"
+                f"the node {socket.gethostname()} would give a different result ({', '.join(differing)}); install "
+                "the same version and the same networks on every node"
             )
         networks, info = pipe.networks(), probe(order.clip)
         photos = [

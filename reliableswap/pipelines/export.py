@@ -54,7 +54,7 @@ def export_folder(
     whole = not Path(place).is_dir() or (Path(place) / "model_index.json").is_file()
     if int8 and not whole:
         raise ReliableSwapError(
-            f"{place} is one network; 8-bit scales come from swaps, so pass a pipeline's folder"
+            f"{place} is a single network, but 8-bit scales come from swaps; pass a pipeline's folder"
         )
     if int8 and len(photos) < 2:
         raise ReliableSwapError(
@@ -64,9 +64,9 @@ def export_folder(
     networks = dict(pipe.components) if pipe else {"network": load_network(place, dtype=torch.float32)}
     left_out = [name for name, network in networks.items() if getattr(network, "runs_itself", False)]
     if left_out and not whole:
-        raise ReliableSwapError(f"{place} is an ONNX file already; copy it")
+        raise ReliableSwapError(f"{place} is already an ONNX file; copy it instead")
     for name in left_out:
-        logger.warning("%s is left out: it is an ONNX file already", name)
+        logger.warning("%s is left out: it is already an ONNX file", name)
     networks = {
         name: network
         for name, network in networks.items()
@@ -125,7 +125,7 @@ def examples(pipe: ReliableSwapPipeline, photos: Sequence[Path]) -> dict[str, li
             try:
                 pipe(source, target)
             except (NoFaceError, RefusedError) as error:
-                logger.info("%s onto %s is no example: %s", source.name, target.name, error)
+                logger.info("skipped %s onto %s as an example: %s", source.name, target.name, error)
     return rows
 
 

@@ -32,7 +32,7 @@ class ExportedPipeline(SwapCalls):
         known = folder.pipeline
         if not known:
             raise WeightsError(
-                f"{folder.folder} holds no whole pipeline; export one: reliableswap export DIR -o OUT"
+                f"{folder.folder} does not hold a complete pipeline; export one with `reliableswap export DIR -o OUT`"
             )
         if known["left_out"]:
             raise WeightsError(
@@ -87,7 +87,7 @@ class ExportedPipeline(SwapCalls):
 
 def _no_decoders(asked: str) -> ReliableSwapError:
     return ReliableSwapError(
-        f"{asked} asks for somebody with a decoder of their own, which needs torch; use the pipeline that was exported"
+        f"{asked} needs a trained person's decoder, which runs only in torch; use the pipeline that was exported"
     )
 
 

@@ -25,8 +25,8 @@ def find_faces(picture: Picture, analyser: FaceAnalyser) -> list[Face]:
 
 def _no_face(picture: Picture) -> NoFaceError:
     return NoFaceError(
-        f"no face found in {picture.name} ({picture.width}x{picture.height}, also turned by quarter "
-        "turns); use a sharper or larger photo of the face, or crop closer"
+        f"no face found in {picture.name} ({picture.width}x{picture.height}), upright or rotated by 90, 180 or 270 "
+        "degrees; use a sharper or larger photo of the face, or crop closer"
     )
 
 

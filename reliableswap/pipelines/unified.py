@@ -309,7 +309,5 @@ def _card(pipe: UnifiedFacePipeline, place: str, figures: Mapping[str, float | s
             *(f"| {name} | {value} |" for name, value in figures.items()),
         ]
     else:
-        lines.append(
-            "Nothing has been measured of this pipeline yet; `python benchmarks/unified.py` measures it."
-        )
+        lines.append("This pipeline has not been measured yet; `python benchmarks/unified.py` measures it.")
     return "\n".join([*lines, ""])

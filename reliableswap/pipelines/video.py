@@ -74,7 +74,7 @@ class VideoSettings:
         if self.start is not None and not 0 <= self.start < math.inf:
             raise ReliableSwapError(f"start is {self.start}; give seconds after the clip's first frame")
         if self.end is not None and not (self.start or 0) < self.end < math.inf:
-            raise ReliableSwapError(f"end is {self.end}, and start {self.start or 0}; give a later end")
+            raise ReliableSwapError(f"end is {self.end}, but start is {self.start or 0}; give a later end")
         if not 0 < self.segment < math.inf:
             raise ReliableSwapError(f"segment is {self.segment}; give a number of seconds above 0")
         if self.on_interrupt not in ("resume", "keep"):
@@ -105,7 +105,9 @@ def swap_clip(
     with busy("prepare"):
         given: Mapping[int, Any] = whom if isinstance(whom, Mapping) else {0: source}
         if any(one is None for one in given.values()) or not given:
-            raise ReliableSwapError("no source was given; pass one, or people={1: a photo} for each person")
+            raise ReliableSwapError(
+                "no source was given; pass one, or map each person to one, as in people={1: photo}"
+            )
         sent = None if nodes is None else sendable(given)
         prepared = prepare_sources(pipe, given, engine, networks)
         gates.check_sources(prepared.values())

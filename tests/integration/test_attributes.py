@@ -134,5 +134,5 @@ def test_wrong_attributes_are_named() -> None:
         Attributes.of({"nose": "target"})
     with pytest.raises(ReliableSwapError, match="attribute brows is 'both'"):
         SwapSettings().with_attributes({"brows": "both"})
-    with pytest.raises(ReliableSwapError, match="lips is in --keep and in --take"):
+    with pytest.raises(ReliableSwapError, match="lips is in both --keep and --take"):
         parts("lips", "lips")

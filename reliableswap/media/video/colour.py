@@ -191,5 +191,5 @@ def check_depth(info: ClipInfo) -> None:
     """Raise for samples that would lose bits."""
     if info.depth > 10:
         raise ClipError(
-            f"{info.name} has {info.depth} bits a sample, and at most 10 can be kept; convert it to 10 bits first"
+            f"{info.name} has {info.depth} bits per sample, but at most 10 can be kept; convert it to 10 bits first"
         )

@@ -104,11 +104,11 @@ class Encoding:
         if one.only_420 and not colours.format.startswith("yuv420"):
             odd = " because of its odd size" if info.width % 2 or info.height % 2 else ""
             raise ClipError(
-                f"{info.name} is worked on as {colours.format}{odd}, which {key} can't hold; choose h264 or h265"
+                f"{info.name} is processed as {colours.format}{odd}, which {key} can't encode; choose h264 or h265"
             )
         if colours.depth not in one.depths:
             raise ClipError(
-                f"{info.name} has 10-bit colours, which {key} can't hold; choose h265, av1 or h264"
+                f"{info.name} has 10-bit colours, which {key} can't encode; choose h265, av1 or h264"
             )
         return cls(key, quality, colours.format)
 

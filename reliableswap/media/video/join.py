@@ -78,7 +78,10 @@ def join(
     timestamps so that the first frame is at time 0. tags: further metadata of the file. The file is written atomically.
     """
     if sum(segment.frames for segment in segments) != len(times):
-        raise ClipError(f"{target.name}: the segments and the clip's times do not belong together")
+        raise ClipError(
+            f"{target.name}: the segments do not add up to the clip's {len(times)} frames; delete the folder of "
+            "segments and run again"
+        )
     shift = int(times.pts[0]) * times.time_base if from_zero else Fraction(0)
     av = pyav()
     with (
@@ -149,7 +152,7 @@ def _add_streams(out: Any, source: Any, info: ClipInfo) -> tuple[dict[Any, Any],
     for stream in _to_copy(source, info):
         if not _holds(out.format, stream):
             name = f"{stream.type} ({codec_name(stream)})"
-            logger.warning("%s: the stream %s of %s can't be carried over", out.name, name, info.name)
+            logger.warning("the stream %s of %s is left out: the container can't hold it", name, info.name)
             left_out.append(name)
             continue
         copy = out.add_stream_from_template(stream, opaque=True)
@@ -193,8 +196,8 @@ def _pictures(
             found = bytes(opened.streams.video[0].codec_context.extradata or b"")
         if found != extradata:
             raise ClipError(
-                f"the segment {segment.path.name} was encoded differently from the first (another version of the "
-                "encoder?); delete the folder of segments and run again"
+                f"the segment {segment.path.name} was encoded differently from the first (by another version of "
+                "the encoder?); delete the folder of segments and run again"
             )
         for packet in packets_of(segment.path, segment.frames):
             packet.stream, packet.time_base = stream, times.time_base

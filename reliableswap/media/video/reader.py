@@ -99,7 +99,7 @@ class ClipReader:
                 height, width = info.stored_size
                 if (frame.height, frame.width) != (height, width):
                     raise ClipError(
-                        f"{info.name} changes its size from {width}x{height} to {frame.width}x{frame.height}; "
+                        f"{info.name} changes its frame size from {width}x{height} to {frame.width}x{frame.height}; "
                         "split it there"
                     )
                 pts = info.stamp(frame)
@@ -121,7 +121,7 @@ class ClipReader:
         end = (last - (info.first_pts or 0) + max(step, duration)) * info.time_base
         if end < info.length - max(_TOLERANCE, 3 * step * info.time_base):
             raise ClipError(
-                f"{info.name} is truncated: its pictures end after {float(end):.1f} of {float(info.length):.1f} s; get "
+                f"{info.name} is truncated: its frames end after {float(end):.1f} of {float(info.length):.1f} s; get "
                 f"an intact copy, or take a part with end={float(end):.1f}"
             )
 
@@ -142,7 +142,7 @@ class ClipReader:
                     yield wanted[pts], self._frame(pts, duration, frame)
             if found != len(run):
                 raise ClipError(
-                    f"{self.info.name} was read differently than before; was it changed meanwhile?"
+                    f"{self.info.name} no longer matches the first reading; was the file changed?"
                 )
 
     def part(self, times: FrameTimes) -> Iterator[ClipFrame]:
@@ -154,7 +154,7 @@ class ClipReader:
             number += 1
             yield frame
         if number != len(times):
-            raise ClipError(f"{self.info.name} was read differently than before; was it changed meanwhile?")
+            raise ClipError(f"{self.info.name} no longer matches the first reading; was the file changed?")
 
     def with_changes(
         self, frame: ClipFrame, after: np.ndarray, boxes: Sequence[Box], grey: np.ndarray | None

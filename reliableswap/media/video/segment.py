@@ -65,6 +65,6 @@ def packets_of(path: Path, frames: int) -> list[Any]:
     stamps = [packet.pts for packet in packets]
     if len(packets) != frames or sorted(stamps) != stamps or not packets[0].is_keyframe:
         raise ClipError(
-            f"the segment {path.name} is damaged: {len(packets)} of {frames} frames; delete it and run again"
+            f"the segment {path.name} is damaged: it has {len(packets)} of {frames} frames; delete it and run again"
         )
     return packets

@@ -138,7 +138,7 @@ def test_only_alike_networks_have_a_mean(
 ) -> None:
     narrow = glasses(tmp_path / "narrow", channels=(4, 4))
     for stranger in (narrow, folders["identity"][0]):
-        with pytest.raises(ReliableSwapError, match=f"{stranger.name} holds another network than"):
+        with pytest.raises(ReliableSwapError, match=f"{stranger.name} holds a different network from"):
             bundle({"glasses": [folders["glasses"][0], stranger]}, weights)
 
 

@@ -86,7 +86,7 @@ def test_what_can_not_be_read_is_an_error_in_one_line(capsys: pytest.CaptureFixt
     assert main.main(["batch", "memory://bucket/list.csv", "-o", "out"]) == 2
     assert "batch works on local files only, not on memory://bucket/list.csv" in capsys.readouterr().err
     assert main.main(["swap", "a.jpg", "b.jpg", "-o", "c.jpg", "--map", "2=memory://bucket/a.jpg"]) == 2
-    assert "2=memory://bucket/a.jpg can't be read from there" in capsys.readouterr().err
+    assert "2=memory://bucket/a.jpg holds a URL, which this option can't read" in capsys.readouterr().err
 
 
 def test_a_cluster_works_on_shared_folders(capsys: pytest.CaptureFixture[str]) -> None:

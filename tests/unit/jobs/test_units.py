@@ -72,7 +72,7 @@ def test_the_place_comes_from_the_launcher(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("WORLD_SIZE", "8")
     assert Place.from_environment() == Place(3, 8)
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(ReliableSwapError, match="RANK is 3 of WORLD_SIZE 2"):
+    with pytest.raises(ReliableSwapError, match="RANK is 3, but WORLD_SIZE is 2"):
         Place.from_environment()
 
 
