@@ -19,8 +19,8 @@ from reliableswap.media.video.outputs import is_clip_name
 from reliableswap.provenance.credentials import Credentials, credentials
 from reliableswap.swap.settings import SwapSettings
 
-from .batch_list import NUMBERS, files_of, read_list, row_key
-from .batch_report import REPORT, Entry, earlier, write_report
+from .batch_list import NUMBER_COLUMNS, files_of, read_list, row_key
+from .batch_report import REPORT, Entry, finished_rows, write_report
 from .common import (
     add_executor_arguments,
     add_photo_arguments,
@@ -30,7 +30,7 @@ from .common import (
     load_pipeline,
     say,
 )
-from .swap import STRENGTHS, parse_numbers, parts
+from .swap import STRENGTHS, parse_attributes, parse_numbers
 
 if TYPE_CHECKING:
     from reliableswap.jobs.units import Executor
@@ -104,7 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
             f"{folder} can't be created ({error.strerror}); give another folder"
         ) from error
     credentials(arguments.cert, arguments.key)  # fails early if they can't sign
-    known = earlier(folder / REPORT)
+    known = finished_rows(folder / REPORT)
     entries: dict[int, Entry] = {}
     executor = executor_of(arguments)
 
@@ -190,11 +190,11 @@ class RowMaker:
 
     def _make(self, pipe: SwapCalls, wanted: Row) -> None:
         row = wanted.cells
-        values = {name: _number(name, row[name]) for name in NUMBERS if row.get(name)}
+        values = {name: _number(name, row[name]) for name in NUMBER_COLUMNS if row.get(name)}
         settings = SwapSettings(**{name: values[name] for name in (*STRENGTHS, "age") if name in values})
         kept, taken = (row.get(name, "").replace(";", ",") for name in ("keep", "take"))
         if kept or taken:
-            settings = settings.with_attributes(parts(kept, taken))
+            settings = settings.with_attributes(parse_attributes(kept, taken))
         clip = is_clip_name(row["target"])
         misplaced = [name for name in _CLIP_ONLY if row.get(name) and not clip]
         misplaced += ["faces"] if clip and row.get("faces") else []
@@ -266,6 +266,6 @@ class RowMaker:
 
 def _number(name: str, text: str) -> Any:
     try:
-        return NUMBERS[name](text)
+        return NUMBER_COLUMNS[name](text)
     except ValueError as error:
         raise ReliableSwapError(f"{name} is {text!r}, not a number") from error

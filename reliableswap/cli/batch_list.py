@@ -13,9 +13,9 @@ from reliableswap.errors import ReliableSwapError
 
 from .swap import STRENGTHS
 
-NEEDED = ("source", "target", "output")
-PLAIN = ("person", "engine", "faces", "people", "keep", "take", "encoder", "consent")
-NUMBERS: Mapping[str, Callable[[str], Any]] = {
+REQUIRED_COLUMNS = ("source", "target", "output")
+TEXT_COLUMNS = ("person", "engine", "faces", "people", "keep", "take", "encoder", "consent")
+NUMBER_COLUMNS: Mapping[str, Callable[[str], Any]] = {
     **dict.fromkeys((*STRENGTHS, "age"), float), "quality": int, "start": float, "end": float
 }  # fmt: skip
 
@@ -35,16 +35,20 @@ def read_list(path: Path) -> list[dict[str, str]]:
             f"{path} can't be read as a list ({error}); save it as CSV in UTF-8"
         ) from error
     missing = [
-        name for name in NEEDED if name not in columns and not (name == "source" and "person" in columns)
+        name
+        for name in REQUIRED_COLUMNS
+        if name not in columns and not (name == "source" and "person" in columns)
     ]
-    unknown = [name for name in columns if name not in (*NEEDED, *PLAIN, *NUMBERS)]
+    unknown = [name for name in columns if name not in (*REQUIRED_COLUMNS, *TEXT_COLUMNS, *NUMBER_COLUMNS)]
     if missing or unknown:
         wrong = (
             f"lacks columns ({', '.join(missing)})"
             if missing
             else f"has unknown columns ({', '.join(unknown)})"
         )
-        raise ReliableSwapError(f"{path} {wrong}; the columns are {', '.join((*NEEDED, *PLAIN, *NUMBERS))}")
+        raise ReliableSwapError(
+            f"{path} {wrong}; the columns are {', '.join((*REQUIRED_COLUMNS, *TEXT_COLUMNS, *NUMBER_COLUMNS))}"
+        )
     if not rows:
         raise ReliableSwapError(f"{path} has no rows; write one for each result")
     outputs = [row["output"] for row in rows]

@@ -28,7 +28,7 @@ class Entry:
     key: str = ""
 
 
-def earlier(path: Path) -> dict[str, str]:
+def finished_rows(path: Path) -> dict[str, str]:
     """Read output -> key of the rows that earlier runs finished."""
     try:
         with path.open(encoding="utf-8", newline="") as stream:

@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from reliableswap.errors import ReliableSwapError
-from reliableswap.lazy import uncollected
+from reliableswap.lazy import gc_paused
 from reliableswap.runtime.exported import is_exported
 
 from .quick_start import import_diffusers
@@ -125,7 +125,7 @@ def executor_of(arguments: argparse.Namespace) -> Executor | None:
 def load_pipeline(arguments: argparse.Namespace) -> SwapCalls:
     """Load the pipeline of --pipeline, or the bundled one, on --device and with --analyser."""
     exported = is_exported(arguments.pipeline)
-    pipe: SwapCalls = _exported(arguments) if exported else _by_torch(arguments)
+    pipe: SwapCalls = _load_exported_pipeline(arguments) if exported else _load_torch_pipeline(arguments)
     if arguments.analyser != "bundled":
         from reliableswap.faces.analysers.insightface import InsightFaceAnalyser
 
@@ -144,11 +144,11 @@ def on_a_node(arguments: argparse.Namespace) -> argparse.Namespace:
 def _importing(arguments: argparse.Namespace) -> Iterator[bool]:
     """Pause the garbage collector during imports in a process that is a command of ours. Yield whether it is one."""
     quick = bool(getattr(arguments, "quick", False))
-    with uncollected() if quick else nullcontext():
+    with gc_paused() if quick else nullcontext():
         yield quick
 
 
-def _exported(arguments: argparse.Namespace) -> ExportedPipeline:
+def _load_exported_pipeline(arguments: argparse.Namespace) -> ExportedPipeline:
     """Load the pipeline of an exported folder."""
     with _importing(arguments):
         from reliableswap.pipelines.exported import ExportedPipeline
@@ -167,7 +167,7 @@ def _exported(arguments: argparse.Namespace) -> ExportedPipeline:
     return pipe
 
 
-def _by_torch(arguments: argparse.Namespace) -> ReliableSwapPipeline:
+def _load_torch_pipeline(arguments: argparse.Namespace) -> ReliableSwapPipeline:
     """Load the pipeline of a save_pretrained folder or of the Hub, or the bundled one."""
     with _importing(arguments) as quick:
         if quick:
@@ -198,7 +198,7 @@ def quality(text: str) -> int:
     return value
 
 
-def share(text: str) -> float:
+def fraction(text: str) -> float:
     value = float(text)
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")

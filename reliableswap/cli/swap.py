@@ -17,11 +17,11 @@ from .common import (
     add_person_arguments,
     add_photo_arguments,
     add_signer_arguments,
+    fraction,
     is_number,
     load_pipeline,
     quality,
     say,
-    share,
 )
 
 # SwapSettings' fields that the command line offers, and what they do.
@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     for name, text in STRENGTHS.items():
         default = getattr(SwapSettings, name)
-        parser.add_argument(f"--{name}", type=share, default=default, help=f"{text} (default: {default})")
+        parser.add_argument(f"--{name}", type=fraction, default=default, help=f"{text} (default: {default})")
     add_age_argument(parser)
     add_attribute_arguments(parser)
     parser.add_argument(
@@ -101,7 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
     engine: Any = "person" if arguments.person and arguments.engine == "auto" else arguments.engine
     say(f"engine {pipe.choose_engine(engine)} on {pipe.place}, analyser {pipe.analyser.name}")
     settings = SwapSettings(**{name: getattr(arguments, name) for name in (*STRENGTHS, "age")})
-    settings = settings.with_attributes(parts(arguments.keep, arguments.take))
+    settings = settings.with_attributes(parse_attributes(arguments.keep, arguments.take))
     result = pipe(
         source_picture,
         target_picture,
@@ -175,7 +175,7 @@ def years(text: str) -> float:
 
 
 def add_attribute_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add --keep and --take, which `parts` parses."""
+    """Add --keep and --take, which `parse_attributes` parses."""
     parser.add_argument(
         "--keep",
         default="",
@@ -190,7 +190,7 @@ def add_attribute_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def parts(keep: str, take: str) -> Attributes:
+def parse_attributes(keep: str, take: str) -> Attributes:
     """Parse --keep brows,lips and --take glasses into attributes."""
     chosen: dict[str, str] = {}
     for text, side in ((keep, "target"), (take, "source")):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from reliableswap.errors import ReliableSwapError
 
-_LOOK = 0.2  # seconds between checks
+_POLL_SECONDS = 0.2  # seconds between checks
 
 
 def existing(paths: Iterable[Path]) -> tuple[Path, ...]:
@@ -36,4 +36,4 @@ def wait_for(path: Path, patience: float = 60.0) -> None:
                 f"a node wrote {path}, which {socket.gethostname()} does not see; use a folder that every node of the "
                 "cluster sees under the same path"
             )
-        time.sleep(_LOOK)
+        time.sleep(_POLL_SECONDS)

@@ -86,7 +86,7 @@ class WorkFolder:
         if self.path.is_dir() and {entry.name for entry in self.path.iterdir()} <= {_LOCK}:
             self.remove()
 
-    def begin(self, job: Mapping[str, Any], new: Mapping[str, Any], *, fresh: bool) -> dict[str, Any]:
+    def begin(self, job: Mapping[str, Any], identity: Mapping[str, Any], *, fresh: bool) -> dict[str, Any]:
         """Start a job, or resume the same one; return its `new` facts, which a job keeps from its first run.
 
         Another job's finished segments are an error, unless `fresh` throws them away.
@@ -106,13 +106,13 @@ class WorkFolder:
                     "settings to resume it, or start over with fresh=True (--fresh)"
                 )
         self._empty()
-        self._write(_JOB, {"job": job, "new": new})
-        return dict(new)
+        self._write(_JOB, {"job": job, "new": identity})
+        return dict(identity)
 
-    def restate(self, job: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    def update_identity(self, job: Mapping[str, Any], identity: Mapping[str, Any]) -> dict[str, Any]:
         """Replace the `new` facts that `begin` stored for a job, and return them."""
-        self._write(_JOB, {"job": job, "new": new})
-        return dict(new)
+        self._write(_JOB, {"job": job, "new": identity})
+        return dict(identity)
 
     def is_for(self, job: Mapping[str, Any]) -> bool:
         """Whether the job was begun in this folder."""

@@ -15,7 +15,7 @@ from reliableswap.swap.person import Person
 from .calls import SwapCalls
 from .options import ChosenEngine, Engine
 
-_ALONE = ("detector", "landmarks", "glasses", "visibility", "identity", "fixer")
+_FILE_NETWORKS = ("detector", "landmarks", "glasses", "visibility", "identity", "fixer")
 
 
 class ExportedPipeline(SwapCalls):
@@ -40,10 +40,10 @@ class ExportedPipeline(SwapCalls):
                 "it was exported from, which needs torch"
             )
         self._folder, self._safety = folder, Gates()
-        alone = {name: FileNetwork(folder, name) for name in _ALONE if name in folder}
+        networks = {name: FileNetwork(folder, name) for name in _FILE_NETWORKS if name in folder}
         generator = FileGenerator(folder) if self.holds("generator") else None
         identity, fixer = (FileNetwork(folder, name) for name in known["probe"])
-        self._networks = Networks(**alone, generator=generator, probe=(identity, fixer))
+        self._networks = Networks(**networks, generator=generator, probe=(identity, fixer))
 
     @classmethod
     def from_pretrained(cls, folder: str | os.PathLike[str], *, threads: int | None = None) -> Self:

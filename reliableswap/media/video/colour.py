@@ -159,7 +159,7 @@ class Colours:
         scales = np.array([1, 1, 1] if self.full else [219 / 255, 224 / 255, 224 / 255]) * bits
         return np.asarray(np.stack([luma, cb, cr]) * scales[:, None], np.float64)
 
-    def on_samples(self, box: Box, height: int, width: int) -> Box:
+    def whole_samples(self, box: Box, height: int, width: int) -> Box:
         """The smallest box of whole chroma samples around a box, in a stored picture of that height and width."""
         across, down = self.subsampling
         x0, y0, x1, y1 = box

@@ -16,7 +16,7 @@ from reliableswap.media.picture import printable
 from .library import clip_errors, open_clip
 from .orientation import Orientation
 
-_MEASURED = 100  # packets from which a frame rate is measured if the container states none
+_RATE_PACKETS = 100  # packets from which a frame rate is measured if the container states none
 _HDR = {16: "PQ (HDR10, Dolby Vision)", 18: "HLG"}  # transfer characteristics by their number in H.273
 
 
@@ -169,7 +169,7 @@ def _rate(path: Path, stream: Any) -> Fraction:
     base = Fraction(stream.time_base)
     with open_clip(path) as container:
         packets = container.demux(container.streams[stream.index])
-        stamps = sorted({one.pts for one in islice(packets, _MEASURED) if one.pts is not None})
+        stamps = sorted({one.pts for one in islice(packets, _RATE_PACKETS) if one.pts is not None})
     if len(stamps) > 1:
         return (Fraction(len(stamps) - 1) / ((stamps[-1] - stamps[0]) * base)).limit_denominator(1001)
     return Fraction(stream.guessed_rate or stream.base_rate or 25)
@@ -208,5 +208,5 @@ def _length(container: Any, stream: Any, first: Fraction) -> Fraction | None:
         except ValueError:
             return None
         return hours * 3600 + minutes * 60 + seconds - first
-    alone = len(container.streams) == 1
-    return Fraction(container.duration, 1_000_000) - first if container.duration and alone else None
+    single_stream = len(container.streams) == 1
+    return Fraction(container.duration, 1_000_000) - first if container.duration and single_stream else None

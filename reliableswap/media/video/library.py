@@ -12,7 +12,7 @@ from typing import Any
 from reliableswap.errors import ClipError, ReliableSwapError
 from reliableswap.media.picture import printable
 
-_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_DISK_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 # The only demuxers whose files are read: FFmpeg has hundreds, some of which open further files or addresses.
 READABLE = "mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "mpegts", "mpeg", "flv"
 
@@ -36,7 +36,7 @@ def clip_errors(name: str, doing: str) -> Iterator[None]:
     except (ReliableSwapError, FileExistsError):
         raise
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in _DISK_FULL:
             raise ClipError(
                 f"the disk is full, so {name} can't be {doing}; free some space and run again: finished segments are "
                 "kept"

@@ -125,7 +125,7 @@ class ClipReader:
                 f"an intact copy, or take a part with end={float(end):.1f}"
             )
 
-    def at(self, numbers: Sequence[int], times: FrameTimes) -> Iterator[tuple[int, ClipFrame]]:
+    def frames_at(self, numbers: Sequence[int], times: FrameTimes) -> Iterator[tuple[int, ClipFrame]]:
         """Yield (number, frame) for rising numbers of frames; decode only what is near them."""
         waiting = list(numbers)
         near = max(_RUN_UPS[1], round(float(self.info.rate) * 2))
@@ -145,7 +145,7 @@ class ClipReader:
                     f"{self.info.name} no longer matches the first reading; was the file changed?"
                 )
 
-    def part(self, times: FrameTimes) -> Iterator[ClipFrame]:
+    def frames_of(self, times: FrameTimes) -> Iterator[ClipFrame]:
         """Yield exactly the frames of these times."""
         number = 0
         for frame in self.frames(int(times.pts[0]), int(times.pts[-1]) + 1):
@@ -168,7 +168,7 @@ class ClipReader:
         height, width = after.shape[:2]
         turn = self.info.orientation
         stored.make_writable()
-        for box in _apart(boxes):
+        for box in _merge_touching(boxes):
             x0, y0, x1, y1 = self._whole_samples(box, height, width)
             change = cv2.subtract(after[y0:y1, x0:x1], frame.rgb[y0:y1, x0:x1], dtype=cv2.CV_16S)
             self.colours.add(stored, turn.stored(change), turn.stored_box((x0, y0, x1, y1), height, width))
@@ -181,11 +181,11 @@ class ClipReader:
     def _whole_samples(self, box: Box, height: int, width: int) -> Box:
         """The box, enlarged to whole chroma samples of the stored picture."""
         turn = self.info.orientation
-        stored = self.colours.on_samples(turn.stored_box(box, height, width), *self.info.stored_size)
+        stored = self.colours.whole_samples(turn.stored_box(box, height, width), *self.info.stored_size)
         return turn.displayed_box(stored, *self.info.stored_size)
 
 
-def _apart(boxes: Sequence[Box]) -> list[Box]:
+def _merge_touching(boxes: Sequence[Box]) -> list[Box]:
     """Merge boxes that share pixels, or may do so on whole chroma samples: a change must be added only once."""
     apart: list[Box] = []
     for box in boxes:

@@ -12,7 +12,7 @@ import pytest
 from support.executors import Backwards
 
 from reliableswap.cli import batch
-from reliableswap.cli.batch_list import NEEDED, NUMBERS, PLAIN
+from reliableswap.cli.batch_list import NUMBER_COLUMNS, REQUIRED_COLUMNS, TEXT_COLUMNS
 from reliableswap.cli.main import main
 from reliableswap.cli.swap import STRENGTHS
 from reliableswap.errors import NoFaceError, ReliableSwapError
@@ -213,7 +213,7 @@ def test_help_and_document_name_every_column_and_what_is_kept(capsys: pytest.Cap
     told = " ".join(capsys.readouterr().out.split())
     document = (Path(__file__).parents[3] / "docs" / "video.md").read_text("utf-8")
     written = " ".join(document.partition("## Many jobs")[2].partition("\n## ")[0].split())
-    for column in (*NEEDED, *PLAIN, *NUMBERS):
+    for column in (*REQUIRED_COLUMNS, *TEXT_COLUMNS, *NUMBER_COLUMNS):
         assert column in told
         assert f"`{column}`" in written or column in STRENGTHS
     for option in ("--pipeline", "--analyser", "--device"):

@@ -57,7 +57,7 @@ def assert_parts_are_as_read(path: Path, size: int) -> None:
     whole, times = [frame.rgb for frame in reader.frames()], read_times(reader)
     for begin in range(0, len(whole), size):
         end = min(begin + size, len(whole))
-        part = [frame.rgb for frame in reader.part(times.part(begin, end))]
+        part = [frame.rgb for frame in reader.frames_of(times.part(begin, end))]
         assert len(part) == end - begin
         assert all(map(np.array_equal, part, whole[begin:end]))
 
