@@ -4,9 +4,9 @@ import signal
 import sys
 
 from reliableswap.errors import ReliableSwapError
-from reliableswap.lazy import uncollected
+from reliableswap.lazy import gc_paused
 
-with uncollected():
+with gc_paused():
     from reliableswap.space import build, launch
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ def lazy_names(
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
+def gc_paused() -> Iterator[None]:
     """Pause the garbage collector inside, and exclude all objects made until then from later collections.
 
     Imports make many long-lived objects, and scanning them repeatedly takes a fifth of the import time. Only for

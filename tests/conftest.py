@@ -34,7 +34,7 @@ from hypothesis import settings
 from PIL import Image
 from support.people import person
 
-from reliableswap.lazy import uncollected
+from reliableswap.lazy import gc_paused
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -72,7 +72,7 @@ def _no_fsync() -> Iterator[None]:
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
     """Collect the tests with the garbage collector paused: what their modules import stays in memory."""
-    with uncollected():
+    with gc_paused():
         return (yield)
 
 

@@ -19,8 +19,8 @@ from reliableswap.media.video.outputs import is_clip_name
 from reliableswap.provenance.credentials import Credentials, credentials
 from reliableswap.swap.settings import SwapSettings
 
-from .batch_list import NUMBERS, files_of, read_list, row_key
-from .batch_report import REPORT, Entry, earlier, write_report
+from .batch_list import NUMBER_COLUMNS, files_of, read_list, row_key
+from .batch_report import REPORT, Entry, finished_rows, write_report
 from .common import (
     add_executor_arguments,
     add_photo_arguments,
@@ -30,7 +30,7 @@ from .common import (
     load_pipeline,
     say,
 )
-from .swap import STRENGTHS, parse_numbers, parts
+from .swap import STRENGTHS, parse_attributes, parse_numbers
 
 if TYPE_CHECKING:
     from reliableswap.jobs.units import Executor
@@ -71,8 +71,8 @@ class Row:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Swap the pictures and clips of a list. Running it again keeps the results whose row and files did not change, "
-        "also where --pipeline, --analyser or --device are others: give another DIR to compare them."
+        "Swap the pictures and clips of a list. Running it again keeps the results whose row and files have not "
+        "changed, even if --pipeline, --analyser or --device have: give another DIR to compare them."
     )
     parser.add_argument(
         "list",
@@ -82,13 +82,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"{', '.join(STRENGTHS)}; several photos of one source or several parts are separated by ;",
     )
     parser.add_argument(
-        "-o", "--output", required=True, metavar="DIR", help=f"the results' folder, with {REPORT} in it"
+        "-o", "--output", required=True, metavar="DIR", help=f"folder for the results and {REPORT}"
     )
-    parser.add_argument("--consent", metavar="TEXT", help="for rows without an own statement")
+    parser.add_argument("--consent", metavar="TEXT", help="for rows without a statement of their own")
     add_trained_argument(parser)
     add_signer_arguments(parser)
     parser.add_argument(
-        "--fresh", action="store_true", help="throw away what interrupted clips left in OUT.parts"
+        "--fresh", action="store_true", help="discard what interrupted clips left in OUT.parts"
     )
     add_executor_arguments(parser, "row")
     add_photo_arguments(parser)
@@ -100,9 +100,11 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ReliableSwapError(f"{folder} can't be made ({error.strerror}); give another folder") from error
+        raise ReliableSwapError(
+            f"{folder} can't be created ({error.strerror}); give another folder"
+        ) from error
     credentials(arguments.cert, arguments.key)  # fails early if they can't sign
-    known = earlier(folder / REPORT)
+    known = finished_rows(folder / REPORT)
     entries: dict[int, Entry] = {}
     executor = executor_of(arguments)
 
@@ -188,18 +190,19 @@ class RowMaker:
 
     def _make(self, pipe: SwapCalls, wanted: Row) -> None:
         row = wanted.cells
-        values = {name: _number(name, row[name]) for name in NUMBERS if row.get(name)}
+        values = {name: _number(name, row[name]) for name in NUMBER_COLUMNS if row.get(name)}
         settings = SwapSettings(**{name: values[name] for name in (*STRENGTHS, "age") if name in values})
         kept, taken = (row.get(name, "").replace(";", ",") for name in ("keep", "take"))
         if kept or taken:
-            settings = settings.with_attributes(parts(kept, taken))
+            settings = settings.with_attributes(parse_attributes(kept, taken))
         clip = is_clip_name(row["target"])
         misplaced = [name for name in _CLIP_ONLY if row.get(name) and not clip]
         misplaced += ["faces"] if clip and row.get("faces") else []
         if misplaced:
-            kind = "clip" if clip else "picture"
+            kind, other = ("clip", "picture") if clip else ("picture", "clip")
             raise ReliableSwapError(
-                f"{row['target']} is a {kind}, and {', '.join(misplaced)} is for the other kind"
+                f"{row['target']} is a {kind}, to which these columns of a {other} do not apply: "
+                f"{', '.join(misplaced)}; leave them empty"
             )
         target, output = self.home / row["target"], self.folder / row["output"]
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -263,6 +266,6 @@ class RowMaker:
 
 def _number(name: str, text: str) -> Any:
     try:
-        return NUMBERS[name](text)
+        return NUMBER_COLUMNS[name](text)
     except ValueError as error:
-        raise ReliableSwapError(f"{name} is {text!r}, which is no number") from error
+        raise ReliableSwapError(f"{name} is {text!r}, not a number") from error

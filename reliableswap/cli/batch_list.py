@@ -13,9 +13,9 @@ from reliableswap.errors import ReliableSwapError
 
 from .swap import STRENGTHS
 
-NEEDED = ("source", "target", "output")
-PLAIN = ("person", "engine", "faces", "people", "keep", "take", "encoder", "consent")
-NUMBERS: Mapping[str, Callable[[str], Any]] = {
+REQUIRED_COLUMNS = ("source", "target", "output")
+TEXT_COLUMNS = ("person", "engine", "faces", "people", "keep", "take", "encoder", "consent")
+NUMBER_COLUMNS: Mapping[str, Callable[[str], Any]] = {
     **dict.fromkeys((*STRENGTHS, "age"), float), "quality": int, "start": float, "end": float
 }  # fmt: skip
 
@@ -35,14 +35,22 @@ def read_list(path: Path) -> list[dict[str, str]]:
             f"{path} can't be read as a list ({error}); save it as CSV in UTF-8"
         ) from error
     missing = [
-        name for name in NEEDED if name not in columns and not (name == "source" and "person" in columns)
+        name
+        for name in REQUIRED_COLUMNS
+        if name not in columns and not (name == "source" and "person" in columns)
     ]
-    unknown = [name for name in columns if name not in (*NEEDED, *PLAIN, *NUMBERS)]
+    unknown = [name for name in columns if name not in (*REQUIRED_COLUMNS, *TEXT_COLUMNS, *NUMBER_COLUMNS)]
     if missing or unknown:
-        wrong = f"lacks {', '.join(missing)}" if missing else f"has the unknown {', '.join(unknown)}"
-        raise ReliableSwapError(f"{path} {wrong}; its columns are {', '.join((*NEEDED, *PLAIN, *NUMBERS))}")
+        wrong = (
+            f"lacks columns ({', '.join(missing)})"
+            if missing
+            else f"has unknown columns ({', '.join(unknown)})"
+        )
+        raise ReliableSwapError(
+            f"{path} {wrong}; the columns are {', '.join((*REQUIRED_COLUMNS, *TEXT_COLUMNS, *NUMBER_COLUMNS))}"
+        )
     if not rows:
-        raise ReliableSwapError(f"{path} holds no rows; write one for each result")
+        raise ReliableSwapError(f"{path} has no rows; write one for each result")
     outputs = [row["output"] for row in rows]
     for number, row in enumerate(rows, 1):
         name = Path(row["output"])
@@ -52,10 +60,12 @@ def read_list(path: Path) -> list[dict[str, str]]:
             raise ReliableSwapError(f"{path}, row {number}: give either a source or a person")
         if name.is_absolute() or ".." in name.parts:
             raise ReliableSwapError(
-                f"{path}, row {number}: the output {name} leaves the folder; give a plain name"
+                f"{path}, row {number}: the output {name} is outside the output folder; give a plain name"
             )
         if outputs.count(row["output"]) > 1:
-            raise ReliableSwapError(f"{path}, row {number}: {name} is the output of several rows")
+            raise ReliableSwapError(
+                f"{path}, row {number}: {name} is the output of several rows; give each its own"
+            )
     return rows
 
 

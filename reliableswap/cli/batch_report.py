@@ -28,7 +28,7 @@ class Entry:
     key: str = ""
 
 
-def earlier(path: Path) -> dict[str, str]:
+def finished_rows(path: Path) -> dict[str, str]:
     """Read output -> key of the rows that earlier runs finished."""
     try:
         with path.open(encoding="utf-8", newline="") as stream:
@@ -40,7 +40,9 @@ def earlier(path: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeError, csv.Error, KeyError) as error:
-        raise ReliableSwapError(f"{path} is no report of this command ({error}); move it away") from error
+        raise ReliableSwapError(
+            f"{path} is not a report written by this command ({error}); move it away"
+        ) from error
 
 
 def write_report(path: Path, entries: Mapping[int, Entry]) -> None:

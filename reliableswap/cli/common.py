@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from reliableswap.errors import ReliableSwapError
-from reliableswap.lazy import uncollected
+from reliableswap.lazy import gc_paused
 from reliableswap.runtime.exported import is_exported
 
 from .quick_start import import_diffusers
@@ -37,7 +37,7 @@ def add_photo_arguments(parser: argparse.ArgumentParser) -> None:
         "--analyser",
         choices=("bundled", "insightface"),
         default="bundled",
-        help="what finds faces and their meshes (default: bundled); insightface needs the extra of that name",
+        help="face detector and mesh network (default: bundled); insightface needs the extra of that name",
     )
     parser.add_argument(
         "--insightface-pack",
@@ -68,7 +68,7 @@ def add_person_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--person",
         metavar="NAME",
-        help="in place of SOURCE, somebody whose decoder `reliableswap train person` has trained",
+        help="in place of SOURCE: a person trained with `reliableswap train person`",
     )
     add_trained_argument(parser)
 
@@ -78,7 +78,7 @@ def add_trained_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--trained",
         metavar="DIR",
-        help="folder or Hub id of the training that knows the person by name (default: the pipeline's)",
+        help="folder or Hub id of the trained network that knows the person by name (default: the pipeline's)",
     )
 
 
@@ -89,22 +89,26 @@ def add_signer_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PEM",
         help="certificate that signs the results (default: $RELIABLESWAP_CERT or a local one)",
     )
-    parser.add_argument("--key", metavar="PEM", help="its key (default: $RELIABLESWAP_KEY)")
+    parser.add_argument(
+        "--key", metavar="PEM", help="the certificate's private key (default: $RELIABLESWAP_KEY)"
+    )
 
 
 def add_executor_arguments(
-    parser: argparse._ActionsContainer, units: str, here: str = "this process"
+    parser: argparse._ActionsContainer, units: str, here: str = "in this process"
 ) -> None:
-    """Add --executor and --address. units: what one unit of work is; here: what makes the units without a cluster."""
+    """Add --executor and --address. units: what one unit of work is; here: where the work runs without a cluster."""
     parser.add_argument(
         "--executor",
         choices=("processes", "ray"),
         default="processes",
-        help=f"who works: {here}, or a Ray cluster, where each {units} is a unit and all nodes must see the files "
-        "under the same names (extra `ray`; default: processes)",
+        help=f"where the work runs: {here}, or on a Ray cluster, where each {units} is one unit of work and all nodes "
+        "must see the files under the same paths (extra `ray`; default: processes)",
     )
     parser.add_argument(
-        "--address", default="auto", help="of the Ray cluster; auto: the one of this machine (default: auto)"
+        "--address",
+        default="auto",
+        help="HOST:PORT of the Ray cluster; auto: the one on this machine (default: auto)",
     )
 
 
@@ -121,7 +125,7 @@ def executor_of(arguments: argparse.Namespace) -> Executor | None:
 def load_pipeline(arguments: argparse.Namespace) -> SwapCalls:
     """Load the pipeline of --pipeline, or the bundled one, on --device and with --analyser."""
     exported = is_exported(arguments.pipeline)
-    pipe: SwapCalls = _exported(arguments) if exported else _by_torch(arguments)
+    pipe: SwapCalls = _load_exported_pipeline(arguments) if exported else _load_torch_pipeline(arguments)
     if arguments.analyser != "bundled":
         from reliableswap.faces.analysers.insightface import InsightFaceAnalyser
 
@@ -140,11 +144,11 @@ def on_a_node(arguments: argparse.Namespace) -> argparse.Namespace:
 def _importing(arguments: argparse.Namespace) -> Iterator[bool]:
     """Pause the garbage collector during imports in a process that is a command of ours. Yield whether it is one."""
     quick = bool(getattr(arguments, "quick", False))
-    with uncollected() if quick else nullcontext():
+    with gc_paused() if quick else nullcontext():
         yield quick
 
 
-def _exported(arguments: argparse.Namespace) -> ExportedPipeline:
+def _load_exported_pipeline(arguments: argparse.Namespace) -> ExportedPipeline:
     """Load the pipeline of an exported folder."""
     with _importing(arguments):
         from reliableswap.pipelines.exported import ExportedPipeline
@@ -152,17 +156,18 @@ def _exported(arguments: argparse.Namespace) -> ExportedPipeline:
     pipe = ExportedPipeline.from_pretrained(arguments.pipeline)
     if arguments.device not in (None, pipe.form):
         raise ReliableSwapError(
-            f"--device {arguments.device} needs torch, and {arguments.pipeline} is an exported folder of the format "
-            f"{pipe.form}; leave --device out, or give the folder that was exported"
+            f"--device {arguments.device} needs torch, but {arguments.pipeline} is an exported folder of the format "
+            f"{pipe.form}; leave --device out, or give the pipeline that was exported"
         )
     if getattr(arguments, "trained", None):
         raise ReliableSwapError(
-            f"--trained needs torch, and {arguments.pipeline} is an exported folder; give the folder that was exported"
+            f"--trained needs torch, but {arguments.pipeline} is an exported folder; give the pipeline that was "
+            "exported"
         )
     return pipe
 
 
-def _by_torch(arguments: argparse.Namespace) -> ReliableSwapPipeline:
+def _load_torch_pipeline(arguments: argparse.Namespace) -> ReliableSwapPipeline:
     """Load the pipeline of a save_pretrained folder or of the Hub, or the bundled one."""
     with _importing(arguments) as quick:
         if quick:
@@ -193,7 +198,7 @@ def quality(text: str) -> int:
     return value
 
 
-def share(text: str) -> float:
+def fraction(text: str) -> float:
     value = float(text)
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")

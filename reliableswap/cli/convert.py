@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--encoder", type=Path, metavar="DIR", help="the identity encoder that a generator was trained with"
     )
-    parser.add_argument("--name", default="", help="what generators' configs call this encoder")
+    parser.add_argument("--name", default="", help="name of this encoder in generators' configs")
     parser.add_argument(
         "--template", help="the crop template that a generator was trained on, if not the published one"
     )

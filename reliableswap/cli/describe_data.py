@@ -22,31 +22,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a folder or URL with one sub-folder per person, or a .csv or .parquet table of path and identity",
     )
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="DIR", help="folder of the shards"
+        "-o", "--output", type=Path, required=True, metavar="DIR", help="folder for the shards"
     )
     parser.add_argument(
         "--flat", default="", metavar="NAMES",
-        help="comma-separated names of sub-folders in which every photo shows another person",
+        help="comma-separated names of sub-folders in which every photo shows a different person",
     )  # fmt: skip
     parser.add_argument(
         "--labels", action="append", default=[], metavar="FOLDER=FILE",
-        help="JSON of a face API's labels (as FFHQ's) for the photos of a sub-folder, by name without extension; they "
-        "count before what is measured; may be given several times",
+        help="JSON of a face API's labels (such as FFHQ's) for the photos of a sub-folder, by name without extension; "
+        "they take precedence over measured attributes; may be repeated",
     )  # fmt: skip
     parser.add_argument(
         "--captions",
         type=int,
         default=6,
         metavar="N",
-        help="captions of a face, half of them full (default: 6)",
+        help="captions per face, half of them full (default: 6)",
     )
     parser.add_argument(
         "--rounds", type=int, default=3, metavar="N", help="questions about each known attribute (default: 3)"
     )
     parser.add_argument(
-        "--per-person", type=int, default=3, metavar="N", help="photos of a person at most (default: 3)"
+        "--per-person",
+        type=int,
+        default=3,
+        metavar="N",
+        help="at most this many photos per person (default: 3)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="decides the wording (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="random seed of the wording (default: 0)")
     parser.add_argument(
         "--split", default="90/5/5", help="shares of people in train/validation/test (default: 90/5/5)"
     )
@@ -54,9 +58,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--cache",
         type=Path,
         metavar="DIR",
-        help="folder of the measured faces (default: cache in the output folder)",
+        help="folder in which measured faces are cached (default: cache in the output folder)",
     )
-    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default: 1)")
+    parser.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="number of processes (default: 1)"
+    )
     parser.add_argument(
         "--license", default="other", metavar="ID", help="licence in the dataset card (default: other)"
     )

@@ -25,13 +25,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="OUT",
         help="the picture; several are numbered: OUT-0.png, OUT-1.png",
     )
-    parser.add_argument("--seed", type=int, default=0, help="another seed, another face (default: 0)")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="random seed; each gives another face (default: 0)"
+    )
     parser.add_argument("--count", type=int, default=1, metavar="N", help="faces to draw (default: 1)")
     parser.add_argument(
         "--steps", type=int, default=16, metavar="N", help="passes of the network (default: 16)"
     )
     parser.add_argument(
-        "--guidance", type=float, default=4.0, help="how strictly to keep to the description (default: 4)"
+        "--guidance", type=float, default=4.0, help="how strictly to follow the description (default: 4)"
     )
     parser.add_argument(
         "--temperature", type=float, default=1.0, help="below 1: likelier and less varied (default: 1)"

@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_protocol(parser.add_argument_group("on which pairs"))
     _add_judges(parser.add_argument_group("by which judges"))
     _add_output(parser.add_argument_group("where to write"))
-    add_executor_arguments(parser.add_argument_group("who measures"), "chunk of pairs and each clip")
+    add_executor_arguments(parser.add_argument_group("where to measure"), "chunk of pairs and each clip")
     parser.set_defaults(pipelines=[])  # filled by --pipeline and --engine
 
 
@@ -99,14 +99,14 @@ def _add_protocol(group: argparse._ArgumentGroup) -> None:
         type=int,
         default=EvaluationSettings.pairs,
         metavar="N",
-        help="the most pairs to measure, for ffpp and video the most clips (default: %(default)s)",
+        help="maximum number of pairs to measure; of clips for ffpp and video (default: %(default)s)",
     )
     group.add_argument(
         "--frames",
         type=int,
         default=EvaluationSettings.frames,
         metavar="N",
-        help="video only: frames measured of each clip; 0 is all (default: %(default)s)",
+        help="video only: frames to measure per clip; 0 for all (default: %(default)s)",
     )
     group.add_argument(
         "--seed",
@@ -151,7 +151,7 @@ def _add_judges(group: argparse._ArgumentGroup) -> None:
         "--features",
         default=EvaluationSettings.features,
         metavar="NAME|ONNX|none",
-        help="features of the Fréchet distance: efficientnet-lite2 or -lite1, which no loss of ours uses, "
+        help="features of the Fréchet distance: efficientnet-lite2 or -lite1, which none of our losses uses, "
         "efficientnet-lite0, which our losses use, or an ONNX file; inception*.onnx gives FID (default: %(default)s)",
     )
     group.add_argument(
@@ -165,7 +165,7 @@ def _add_judges(group: argparse._ArgumentGroup) -> None:
         type=Path,
         metavar="FOLDER",
         help="real photos for the Fréchet distance and --natural (default: as many photos of --faces as there are "
-        "pairs, of those that no pair uses; lists of pairs and videos have none)",
+        "pairs, none of which is in a pair; lists of pairs and videos have no default)",
     )
 
 

@@ -18,10 +18,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "place",
         metavar="DIR",
-        help="a folder of save_pretrained, a Hub id, or `bundled` for the networks that ship",
+        help="a save_pretrained folder, a Hub id, or `bundled` for the networks that ship with the package",
     )
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="OUT", help="an empty folder to write"
+        "-o", "--output", type=Path, required=True, metavar="OUT", help="folder to write; it must be empty"
     )
     parser.add_argument("--format", choices=("onnx", "openvino"), default="onnx", help="(default: onnx)")
     parser.add_argument(
@@ -31,8 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--photos",
         type=Path,
         metavar="PHOTOS",
-        help="for --int8: photos with one sub-folder per person, several of each (default: the package openpeople's, "
-        "if it is installed)",
+        help="for --int8: folder with a sub-folder of several photos for each person (default: the package "
+        "openpeople's photos, if it is installed)",
     )
 
 

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-o",
         "--output",
         metavar="OUT",
-        help="the photo with its faces drawn in; or a sheet of a clip's people",
+        help="copy of the photo with its faces outlined, or contact sheet of a clip's people",
     )
     parser.add_argument(
         "--describe", action="store_true", help="say what each face of a picture looks like (docs/unified.md)"

@@ -12,10 +12,10 @@ from contextlib import nullcontext
 
 from reliableswap import __version__
 from reliableswap.errors import ReliableSwapError
-from reliableswap.lazy import uncollected
+from reliableswap.lazy import gc_paused
 
 from .common import say
-from .remote import run_here
+from .remote import run_with_local_copies
 
 # Sub-command: (module with `add_arguments(parser)` and `run(arguments)`, what it does).
 COMMANDS = {
@@ -69,12 +69,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = next((word for word in argv if not word.startswith("-")), None)
     if own_process and command in _SIDE_BY_SIDE:
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    with uncollected() if own_process else nullcontext():
+    with gc_paused() if own_process else nullcontext():
         arguments = make_parser(command).parse_args(argv)
     arguments.quick = own_process and command in _QUICK
     run: Callable[[argparse.Namespace], int] = arguments.run
     try:
-        return run_here(run, arguments)
+        return run_with_local_copies(run, arguments)
     except ReliableSwapError as error:
         if arguments.debug:
             raise

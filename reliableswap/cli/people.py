@@ -9,7 +9,7 @@ from reliableswap.faces.draw import people_sheet
 from reliableswap.media import Picture, check_output, write_picture
 
 from .common import load_pipeline, say
-from .video import Shown
+from .video import ProgressLine
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     info.check()
     pipe = load_pipeline(arguments)
     video = VideoSettings(start=arguments.start, end=arguments.end)
-    shown, steps = Shown(), first_pass(ClipReader(info), pipe.networks(), video, Clock(Busy()))
+    shown, steps = ProgressLine(), first_pass(ClipReader(info), pipe.networks(), video, Clock(Busy()))
     while True:
         try:
             shown(next(steps))

@@ -24,39 +24,39 @@ def import_diffusers() -> None:
     """Import diffusers' pipeline class quickly, unless diffusers is imported already."""
     if "diffusers" in sys.modules:
         return
-    with _later(PACKAGES), _missing(OPTIONAL), _no_compiler():
+    with _lazy(PACKAGES), _hidden(OPTIONAL), _no_compiler():
         from diffusers.utils import torch_utils
 
         torch_utils.is_compiled_module = _only_if_loaded(torch_utils.is_compiled_module)
         import diffusers.pipelines.pipeline_utils  # noqa: F401
 
 
-class _Later(ModuleType):
+class _LazyPackage(ModuleType):
     """A package whose code runs on the first access to a name that it does not have yet."""
 
     def __getattr__(self, name: str) -> Any:
         loader = None if self.__spec__ is None else self.__spec__.loader
-        if name.startswith("__") or not isinstance(loader, _LaterLoader):
+        if name.startswith("__") or not isinstance(loader, _LazyLoader):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         self.__class__ = ModuleType  # from here on, it is an ordinary module
         loader.original.exec_module(self)
         return getattr(self, name)
 
 
-class _LaterLoader:
-    """Makes a `_Later` module of what `original` would load."""
+class _LazyLoader:
+    """Makes a `_LazyPackage` module of what `original` would load."""
 
     def __init__(self, original: Any) -> None:
         self.original = original
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        return _Later(spec.name)
+        return _LazyPackage(spec.name)
 
     def exec_module(self, module: ModuleType) -> None:
         """Run nothing yet."""
 
 
-class _LaterFinder:
+class _LazyFinder:
     """Finds packages whose code is to run later."""
 
     def __init__(self, packages: Sequence[str]) -> None:
@@ -69,14 +69,14 @@ class _LaterFinder:
             return None
         spec = PathFinder.find_spec(name, path)
         if spec is not None:
-            spec.loader = _LaterLoader(spec.loader)  # type: ignore[assignment]  # Python asks for these two methods
+            spec.loader = _LazyLoader(spec.loader)  # type: ignore[assignment]  # Python asks for these two methods
         return spec
 
 
 @contextmanager
-def _later(packages: Sequence[str]) -> Iterator[None]:
+def _lazy(packages: Sequence[str]) -> Iterator[None]:
     """Inside, importing these packages or their modules does not run the packages' own code."""
-    finder = _LaterFinder(packages)
+    finder = _LazyFinder(packages)
     sys.meta_path.insert(0, finder)  # Python calls only find_spec
     try:
         yield
@@ -85,7 +85,7 @@ def _later(packages: Sequence[str]) -> Iterator[None]:
 
 
 @contextmanager
-def _missing(packages: Sequence[str]) -> Iterator[None]:
+def _hidden(packages: Sequence[str]) -> Iterator[None]:
     """Inside, hide these packages as if they were not installed, unless they are imported already."""
     hidden = [name for name in packages if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # Python's way to say that there is no module

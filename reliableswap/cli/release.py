@@ -135,7 +135,7 @@ def mean(folders: Sequence[Path]) -> Network:
     for other, folder in zip(others, folders[1:], strict=True):
         if type(other) is not type(network) or _settings(other) != settings:
             raise ReliableSwapError(
-                f"{folder} holds another network than {folders[0]}, or one with other settings"
+                f"{folder} holds a different network from {folders[0]}, or one with different settings"
             )
     states = [one.float().state_dict() for one in (network, *others)]
     network.load_state_dict(

@@ -19,16 +19,19 @@ NATIVE = ("triplets", "train", "describe-data")
 WRITTEN = ("output", "keep", "list_pairs")  # options that name what a command writes
 _URL = re.compile(r"(s3|s3a|gs|gcs|hf|memory):/.+", re.IGNORECASE)  # one slash: pathlib merges the two
 _NAMED = re.compile(r"[\w.-]+=" + _URL.pattern, re.IGNORECASE)  # such as --map 1=URL
-_LAST = ("model_index.json", "config.json", "README.md")  # uploaded last: they show that a folder is complete
+# These show that a folder is complete.
+_UPLOADED_LAST = ("model_index.json", "config.json", "README.md")
 
 
-def run_here(run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
+def run_with_local_copies(run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
     """Run a command with local copies in place of URLs, and upload its results if it succeeds."""
     if arguments.command in NATIVE:
         return run(arguments)
     for text in (text for value in vars(arguments).values() for text in _texts(value)):
         if _NAMED.match(text):
-            raise ReliableSwapError(f"{text} can't be read from there; copy it here, and give its local path")
+            raise ReliableSwapError(
+                f"{text} holds a URL, which this option can't read; download the file, and give its local path"
+            )
     if not any(_urls(value) for value in vars(arguments).values()):
         return run(arguments)
     if arguments.command == "batch":
@@ -58,13 +61,13 @@ def _local(arguments: argparse.Namespace) -> Iterator[tuple[argparse.Namespace, 
             if not _urls(value):
                 continue
             if name in WRITTEN:
-                here, place = _stand_in(value, Path(scratch), bool(values.get("overwrite")))
+                here, place = _local_output(value, Path(scratch), bool(values.get("overwrite")))
                 values[name] = type(value)(here) if isinstance(value, str) else here
                 written.append((here, place))
             elif isinstance(value, list):
-                values[name] = [type(one)(_fetched(one)) if _urls(one) else one for one in value]
+                values[name] = [type(one)(_download(one)) if _urls(one) else one for one in value]
             else:
-                values[name] = str(_fetched(value)) if isinstance(value, str) else _fetched(value)
+                values[name] = str(_download(value)) if isinstance(value, str) else _download(value)
         yield argparse.Namespace(**values), written
 
 
@@ -80,18 +83,18 @@ def _urls(value: Any) -> list[str]:
     return [text for text in _texts(value) if _URL.fullmatch(text)]
 
 
-def _stand_in(url: str | Path, scratch: Path, overwrite: bool) -> tuple[Path, Any]:
+def _local_output(url: str | Path, scratch: Path, overwrite: bool) -> tuple[Path, Any]:
     from reliableswap.data.storage import as_path
 
     place = as_path(url)
     if not overwrite and place.exists():
         raise ReliableSwapError(
-            f"{place} exists; choose another name or add --overwrite where the command has it"
+            f"{place} exists; choose another name or add --overwrite if the command has it"
         )
     return Path(tempfile.mkdtemp(dir=scratch), place.name), place
 
 
-def _fetched(url: str | Path) -> Path:
+def _download(url: str | Path) -> Path:
     """Download a remote file, or all files below a remote folder."""
     from reliableswap.data.storage import as_path, is_remote, local_copy, local_folder
 
@@ -122,6 +125,6 @@ def _upload(here: Path, place: Any) -> None:
         upload(here, place)
     else:
         files = [path for path in here.rglob("*") if path.is_file()]
-        for path in sorted(files, key=lambda path: (path.name in _LAST, path)):
+        for path in sorted(files, key=lambda path: (path.name in _UPLOADED_LAST, path)):
             upload(path, place / path.relative_to(here).as_posix())
     say(f"uploaded to {place}")

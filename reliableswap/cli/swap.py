@@ -17,11 +17,11 @@ from .common import (
     add_person_arguments,
     add_photo_arguments,
     add_signer_arguments,
+    fraction,
     is_number,
     load_pipeline,
     quality,
     say,
-    share,
 )
 
 # SwapSettings' fields that the command line offers, and what they do.
@@ -29,8 +29,8 @@ STRENGTHS = {
     "likeness": "how much of the source comes in, 0 to 1",
     "shape": "how far the outline moves to the source's, 0 to 1",
     "expression": "how far lips, lids and brows are moved back to the target's, 0 to 1",
-    "glasses": "how far the target's own glasses stay on, 0 (off, as far as the engine can) to 1",
-    "detail": "how far sharpness and grain become the target's, 0 to 1",
+    "glasses": "how far the target's own glasses are kept, 0 (removed, as far as the engine can) to 1",
+    "detail": "how far sharpness and grain are matched to the target's, 0 to 1",
 }
 
 
@@ -65,17 +65,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     for name, text in STRENGTHS.items():
         default = getattr(SwapSettings, name)
-        parser.add_argument(f"--{name}", type=share, default=default, help=f"{text} (default: {default})")
+        parser.add_argument(f"--{name}", type=fraction, default=default, help=f"{text} (default: {default})")
     add_age_argument(parser)
     add_attribute_arguments(parser)
     parser.add_argument(
-        "--quality", type=quality, default=95, help="of JPEG and WebP, 1 to 100 (default: 95)"
+        "--quality", type=quality, default=95, help="quality of JPEG, WebP and AVIF, 1 to 100 (default: 95)"
     )
     parser.add_argument(
         "--consent", metavar="TEXT", help="who agreed to what; it is recorded with the time in the report"
     )
     parser.add_argument(
-        "--label", action="store_true", help='write "Made by AI" into the lower right corner too'
+        "--label", action="store_true", help='also write "Made by AI" in the lower right corner'
     )
     add_signer_arguments(parser)
     add_photo_arguments(parser)
@@ -101,7 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
     engine: Any = "person" if arguments.person and arguments.engine == "auto" else arguments.engine
     say(f"engine {pipe.choose_engine(engine)} on {pipe.place}, analyser {pipe.analyser.name}")
     settings = SwapSettings(**{name: getattr(arguments, name) for name in (*STRENGTHS, "age")})
-    settings = settings.with_attributes(parts(arguments.keep, arguments.take))
+    settings = settings.with_attributes(parse_attributes(arguments.keep, arguments.take))
     result = pipe(
         source_picture,
         target_picture,
@@ -175,28 +175,28 @@ def years(text: str) -> float:
 
 
 def add_attribute_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add --keep and --take, which `parts` parses."""
+    """Add --keep and --take, which `parse_attributes` parses."""
     parser.add_argument(
         "--keep",
         default="",
         metavar="PARTS",
-        help="parts that stay the target's: beard, brows, lips, shape, skin, with commas between",
+        help="parts that stay the target's: beard, brows, lips, shape, skin; separated by commas",
     )
     parser.add_argument(
         "--take",
         default="",
         metavar="PARTS",
-        help="parts that come from the source though they may stay the target's: glasses, beard",
+        help="parts that come from the source and would otherwise stay, or might stay, the target's: glasses, beard",
     )
 
 
-def parts(keep: str, take: str) -> Attributes:
+def parse_attributes(keep: str, take: str) -> Attributes:
     """Parse --keep brows,lips and --take glasses into attributes."""
     chosen: dict[str, str] = {}
     for text, side in ((keep, "target"), (take, "source")):
         for part in filter(None, (one.strip() for one in text.split(","))):
             if part in chosen:
-                raise ReliableSwapError(f"{part} is in --keep and in --take; give it to one of them")
+                raise ReliableSwapError(f"{part} is in both --keep and --take; name it in one of them")
             chosen[part] = side
     return Attributes.of(chosen)
 
@@ -225,5 +225,5 @@ def parse_numbers(text: str, option: str = "--faces") -> list[int]:
     parts = [part.strip() for part in text.split(",")]
     if not all(map(is_number, parts)):
         word = "first" if "people" in option else "largest"
-        raise ReliableSwapError(f"{option} {text} is not known; use {word}, all or numbers such as 0,2")
+        raise ReliableSwapError(f"{option} {text} is not valid; use {word}, all or numbers such as 0,2")
     return [int(part) for part in parts]

@@ -36,7 +36,7 @@ TASKS = {
     "fixer": (
         "reliableswap.training.tasks.encoders.fixer",
         "FixerSettings",
-        "the encoder of the lower face, by a margin between people and a teacher's vectors",
+        "the encoder of the lower face, from a margin between people and a teacher's vectors",
     ),
     "glasses": (
         "reliableswap.training.tasks.faces.glasses",
@@ -46,27 +46,27 @@ TASKS = {
     "person": (
         "reliableswap.training.tasks.person.task",
         "PersonSettings",
-        "one network per person: a shared encoder and a decoder for each, from clips and photos",
+        "decoders of people, one each, with a shared encoder, from clips and photos",
     ),
     "everybody": (
         "reliableswap.training.tasks.person.general",
         "GeneralSettings",
-        "the network that those of people start from: an encoder and a decoder of everybody, from photos",
+        "the network that `person` starts from: one encoder and one decoder for everybody, from photos",
     ),
     "tokeniser": (
         "reliableswap.training.tasks.unified.tokeniser",
         "TokeniserSettings",
-        "the tokeniser of faces: 128 px as 64 numbers of a codebook",
+        "the tokeniser of faces: 128 px as 64 codebook indices",
     ),
     "unified": (
         "reliableswap.training.tasks.unified.unified",
         "UnifiedSettings",
-        "the transformer that describes, answers and draws, on described faces",
+        "the transformer that describes faces, answers questions and draws, from described faces",
     ),
     "visibility": (
         "reliableswap.training.tasks.faces.visibility",
         "VisibilitySettings",
-        "the network of what every pixel of a face shows, from label maps and things pasted in front",
+        "the network that says what every pixel of a face shows, from label maps and objects pasted in front",
     ),
 }
 

@@ -25,9 +25,9 @@ from .common import add_executor_arguments, executor_of, say
 
 _GROUPS = {
     "quality": ("which photos are good enough", QualitySettings),
-    "pairing": ("which photos become partners", PairSettings),
+    "pairing": ("which photos are paired", PairSettings),
     "filter": ("which synthetic faces are good enough", FilterSettings),
-    "surrogates": ("who makes synthetic faces, and how often", SurrogateSettings),
+    "surrogates": ("how synthetic faces are made, and how often", SurrogateSettings),
 }
 
 
@@ -41,16 +41,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "columns path and identity",
     )
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="DIR", help="folder or URL of the shards"
+        "-o", "--output", type=Path, required=True, metavar="DIR", help="folder or URL for the shards"
     )
     parser.add_argument(
         "--size",
         type=int,
         default=128,
-        help="side of the crops in pixels, a multiple of 32 from 64 on (default: 128)",
+        help="side of the crops in pixels, a multiple of 32, at least 64 (default: 128)",
     )
     parser.add_argument("--pairs", type=int, default=1000, metavar="N", help="pairs to make (default: 1000)")
-    parser.add_argument("--seed", type=int, default=0, help="decides all that is random (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
     parser.add_argument(
         "--split", default="90/5/5", help="shares of people in train/validation/test (default: 90/5/5)"
     )
@@ -58,13 +58,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--shard-pairs", type=int, default=256, metavar="N", help="pairs per shard (default: 256)"
     )
     parser.add_argument(
-        "--format", choices=list(EXTENSIONS), default="jpeg", help="of the stored pictures (default: jpeg)"
+        "--format",
+        choices=list(EXTENSIONS),
+        default="jpeg",
+        help="format of the stored pictures (default: jpeg)",
     )
     parser.add_argument(
         "--no-covers",
         dest="covers",
         action="store_false",
-        help="do not store what covers each face: made in less time, and each training looks for it again",
+        help="do not store what covers each face: faster, but each training run must detect the covers again",
     )
     parser.add_argument(
         "--girth", type=float, default=0.0, metavar="SHARE",
@@ -74,20 +77,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--target-surrogate",
         default="blend",
         metavar="DIR",
-        help="who makes C_ab and C_ba: blend, or the folder of a generator or pipeline, which makes a share of the "
+        help="what makes C_ab and C_ba: blend, or the folder of a generator or pipeline, which makes a share of the "
         "pairs (default: blend)",
     )
     parser.add_argument(
         "--flat",
         default="",
         metavar="NAMES",
-        help="comma-separated names of sub-folders in which every photo shows another person",
+        help="comma-separated names of sub-folders in which every photo shows a different person",
     )
     parser.add_argument(
         "--cache",
         type=Path,
         metavar="DIR",
-        help="folder of the found faces (default: cache in the output folder)",
+        help="folder in which found faces are cached (default: cache in the output folder)",
     )
     parser.add_argument(
         "--encoder",
@@ -99,27 +102,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--encoder-mean",
         default="0.5",
         metavar="R,G,B",
-        help="of an ONNX encoder, for pixels in 0..1 (default: 0.5)",
+        help="input mean of an ONNX encoder, for pixels in 0..1 (default: 0.5)",
     )
     parser.add_argument(
         "--encoder-std",
         default="0.5",
         metavar="R,G,B",
-        help="of an ONNX encoder, for pixels in 0..1 (default: 0.5)",
+        help="input standard deviation of an ONNX encoder, for pixels in 0..1 (default: 0.5)",
     )
     parser.add_argument(
         "--device",
         default="cpu",
-        help="of an encoder from a folder: cpu, cuda or openvino (quicker than cpu; default: cpu)",
+        help="device of an encoder loaded from a folder: cpu, cuda or openvino (faster than cpu; default: cpu)",
     )
     parser.add_argument(
         "--precision",
         choices=PRECISIONS,
         default="auto",
-        help="of an encoder from a folder; auto: bfloat16 on processors that multiply it natively, else float32",
+        help="precision of an encoder loaded from a folder; auto: bfloat16 on CPUs with native bfloat16, else float32",
     )
-    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default: 1)")
-    add_executor_arguments(parser, "bucket of photos and each shard", "processes on this machine")
+    parser.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="number of processes (default: 1)"
+    )
+    add_executor_arguments(parser, "bucket of photos and each shard", "in processes on this machine")
     parser.add_argument(
         "--license", default="other", metavar="ID", help="licence in the dataset card (default: other)"
     )
@@ -222,6 +227,6 @@ def _three(text: str) -> tuple[float, ...]:
         values = ()
     if len(values) not in (1, 3):
         raise ReliableSwapError(
-            f"{text} is neither one number nor three with commas, such as 0.485,0.456,0.406"
+            f"{text} is neither one number nor three separated by commas, such as 0.485,0.456,0.406"
         )
     return values * (3 // len(values))

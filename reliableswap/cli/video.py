@@ -21,13 +21,20 @@ from .common import (
     add_photo_arguments,
     add_signer_arguments,
     executor_of,
+    fraction,
     load_pipeline,
     on_a_node,
     quality,
     say,
-    share,
 )
-from .swap import STRENGTHS, add_age_argument, add_attribute_arguments, parse_mapping, parse_numbers, parts
+from .swap import (
+    STRENGTHS,
+    add_age_argument,
+    add_attribute_arguments,
+    parse_attributes,
+    parse_mapping,
+    parse_numbers,
+)
 
 if TYPE_CHECKING:
     from reliableswap.pipelines.video import VideoProgress
@@ -62,11 +69,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_person_arguments(parser)
     for name, text in STRENGTHS.items():
         default = getattr(SwapSettings, name)
-        parser.add_argument(f"--{name}", type=share, default=default, help=f"{text} (default: {default})")
+        parser.add_argument(f"--{name}", type=fraction, default=default, help=f"{text} (default: {default})")
     add_age_argument(parser)
     add_attribute_arguments(parser)
     add_range(parser)
-    parser.add_argument("--quality", type=quality, default=85, help="of the encoder, 1 to 100 (default: 85)")
+    parser.add_argument(
+        "--quality", type=quality, default=85, help="quality of the encoder, 1 to 100 (default: 85)"
+    )
     parser.add_argument(
         "--encoder",
         default="auto",
@@ -77,15 +86,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--on-interrupt",
         choices=("resume", "keep"),
         default="resume",
-        help="after Ctrl-C: resume leaves what the next run goes on with, keep also a playable OUT (default: resume)",
+        help="after Ctrl-C: resume leaves what the next run needs to continue, keep also a playable OUT "
+        "(default: resume)",
     )
-    parser.add_argument(
-        "--fresh", action="store_true", help="throw away what an earlier run left in OUT.parts"
-    )
+    parser.add_argument("--fresh", action="store_true", help="discard what an earlier run left in OUT.parts")
     parser.add_argument(
         "--label",
         action="store_true",
-        help='write "Made by AI" into the lower right corner of every frame too',
+        help='also write "Made by AI" in the lower right corner of every frame',
     )
     add_signer_arguments(parser)
     add_executor_arguments(parser, "segment of four seconds")
@@ -114,8 +122,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise ReliableSwapError(f"--people {arguments.people} and --map both choose people; give one of them")
     if mapping and arguments.person:
         raise ReliableSwapError("--map and --person both name sources; give one of them")
-    alone = bool(mapping or arguments.person)
-    if len(arguments.files) != (1 if alone else 2):
+    only_clip = bool(mapping or arguments.person)
+    if len(arguments.files) != (1 if only_clip else 2):
         raise ReliableSwapError("give SOURCE and CLIP (or --map NUMBER=PHOTO or --person NAME, and the CLIP)")
     limit = int(arguments.max_megapixels * 1e6)
     people: Any = arguments.people
@@ -123,7 +131,7 @@ def run(arguments: argparse.Namespace) -> int:
         people = {number: read_picture(path, max_pixels=limit) for number, path in mapping.items()}
     elif people not in ("first", "all"):
         people = parse_numbers(people, "--people")
-    source = None if alone else read_picture(arguments.files[0], max_pixels=limit)
+    source = None if only_clip else read_picture(arguments.files[0], max_pixels=limit)
     video = VideoSettings(
         start=arguments.start,
         end=arguments.end,
@@ -138,9 +146,9 @@ def run(arguments: argparse.Namespace) -> int:
     engine: Any = "person" if arguments.person and arguments.engine == "auto" else arguments.engine
     say(f"engine {pipe.choose_engine(engine)} on {pipe.place}")
     settings = SwapSettings(**{name: getattr(arguments, name) for name in (*STRENGTHS, "age")})
-    settings = settings.with_attributes(parts(arguments.keep, arguments.take))
+    settings = settings.with_attributes(parse_attributes(arguments.keep, arguments.take))
     executor = executor_of(arguments)
-    shown = Shown()
+    shown = ProgressLine()
     steps = pipe.video(
         source,
         arguments.files[-1],
@@ -159,7 +167,7 @@ def run(arguments: argparse.Namespace) -> int:
         for step in steps:
             if isinstance(step, VideoResult):
                 shown.end()
-                _tell(step.report)
+                _print_summary(step.report)
                 if arguments.json:
                     print(json.dumps(step.report, indent=1))
             else:
@@ -168,14 +176,13 @@ def run(arguments: argparse.Namespace) -> int:
         shown.end()
         steps.close()  # type: ignore[attr-defined]
         kept = Path(arguments.output).exists() and arguments.on_interrupt == "keep"
-        say(
-            f"stopped; {f'{arguments.output} holds what is done, and ' if kept else ''}the same command goes on"
-        )
+        done = f"{arguments.output} holds what is done; " if kept else ""
+        say(f"stopped; {done}run the same command again to continue")
         return 130
     return 0
 
 
-class Shown:
+class ProgressLine:
     """Shows progress: on one line of a terminal, or as occasional lines in a file."""
 
     def __init__(self) -> None:
@@ -187,7 +194,7 @@ class Shown:
             return
         self._last, self._stage = now, step.stage
         of = "" if step.frames is None else f" of {step.frames}"
-        left = "" if step.seconds_left is None else f", {clock(step.seconds_left)} left"
+        left = "" if step.seconds_left is None else f", {format_seconds(step.seconds_left)} left"
         text = f"{_STAGES[step.stage]}: frame {step.frame}{of}{left}" if step.stage != "join" else "joining"
         if self._terminal:
             print(f"\r{text:<70}", end="", file=sys.stderr, flush=True)
@@ -199,20 +206,20 @@ class Shown:
             print(file=sys.stderr)
 
 
-def clock(seconds: float) -> str:
+def format_seconds(seconds: float) -> str:
     """Format seconds as 1:02:03 or 2:03."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def _tell(report: Any) -> None:
+def _print_summary(report: Any) -> None:
     for reason, count in report["failed"].items():
-        say(f"{count} times a face was left alone: {reason}")
+        say(f"{count} times, a face was not swapped: {reason}")
     for person in report["people"]:
         if person.get("tracks_refused"):
             say(
-                f"person {person['person']} was left alone in {person['tracks_refused']} shots: may be under 18"
+                f"person {person['person']} was not swapped in {person['tracks_refused']} shots: may be under 18"
             )
     if report["left_out"]:
         say(f"left out: {', '.join(report['left_out'])}")

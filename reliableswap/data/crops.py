@@ -19,7 +19,7 @@ from reliableswap.errors import ReliableSwapError
 from reliableswap.faces.align import align
 from reliableswap.faces.analysers.base import FaceAnalyser
 from reliableswap.faces.analysers.bundled import BundledAnalyser
-from reliableswap.jobs.units import Crew, Place
+from reliableswap.jobs.units import Crew, Rank
 
 from .cells import decode_picture
 from .mapped import MappedRows
@@ -80,8 +80,8 @@ def crops_of_photos(faces: Path, folder: Path, flat: Collection[str], split: Spl
     """
     photos = list_photos(faces, flat)
     cache = RecordCache(folder, CropKind(json.dumps([analyser_label(BundledAnalyser()), CROP])), photos)
-    place = Place.from_environment()
-    cache.complete(Crew(place, workers), progress=place.first)
+    rank = Rank.from_environment()
+    cache.complete(Crew(rank, workers), progress=rank.first)
     records = Records(cache)
     if not records.found.any():
         raise ReliableSwapError(
@@ -135,7 +135,7 @@ def crops_of_triplets(triplets: Path, folder: Path, split: Split, workers: int =
     if not shards:
         raise ReliableSwapError(f"no shards of split train in {triplets / 'data'}; make triplets first")
     maker = SurrogateMaker(folder)
-    crew: Crew[Path] = Crew(Place.from_environment(), workers)
+    crew: Crew[Path] = Crew(Rank.from_environment(), workers)
     for _ in crew.make_own(maker, shards, maker.done):
         pass
     for _ in crew.wait_for_others(maker, shards, maker.done):

@@ -97,7 +97,7 @@ class RecordCache:
         _raise_if_unread(unread)
         for made in crew.wait_for_others(self, self.buckets, self.done):
             _raise_if_unread(made.unread)
-        if crew.place.first:
+        if crew.rank.first:
             for path in self.folder.glob("faces-*-of-*"):
                 if f"-of-{self.buckets[0].count:05d}-" not in path.name:  # outgrown
                     remove(path)

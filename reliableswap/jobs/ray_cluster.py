@@ -22,9 +22,9 @@ from .units import Made, Maker
 
 logger = logging.getLogger(__name__)
 
-_AHEAD = 2  # submitted units per processor, so that none is idle
+_UNITS_PER_CPU = 2  # submitted units per processor, so that none is idle
 _RETRIES = 10  # of a unit whose node or process died
-_STOP = 30.0  # seconds that units may take to stop
+_STOP_SECONDS = 30.0  # seconds that units may take to stop
 _makers: dict[str, Maker[Any]] = {}  # of this worker process
 
 
@@ -44,13 +44,13 @@ class RayCluster:
         if not units:
             return
         ray = connect(self.address)
-        make = ray.remote(num_cpus=1, max_retries=_RETRIES)(_make)
+        make = ray.remote(num_cpus=1, max_retries=_RETRIES)(_make_unit)
         token, _ = self._tokens.setdefault(id(maker), (secrets.token_hex(8), maker))
         # In a list: Ray would resolve a bare reference for every unit.
         kept = [ray.put((maker, Path.cwd()))]
         left = iter(units)
         running: set[Any] = set()
-        limit = _AHEAD * max(1, int(ray.cluster_resources().get("CPU", 1)))
+        limit = _UNITS_PER_CPU * max(1, int(ray.cluster_resources().get("CPU", 1)))
         try:
             while True:
                 while len(running) < limit and (unit := next(left, None)) is not None:
@@ -59,7 +59,7 @@ class RayCluster:
                     return
                 (done, *_), _ = ray.wait(list(running), num_returns=1)
                 running.discard(done)
-                yield _answer(ray, done)
+                yield _result_of(ray, done)
         finally:
             _stop(ray, running)
 
@@ -70,11 +70,11 @@ def connect(address: str) -> Any:
         import ray
     except ImportError as error:
         raise ReliableSwapError(
-            "the executor ray needs its extra; run: pip install -e '.[ray]' in the repository"
+            "the executor ray needs the extra `ray`; run: pip install -e '.[ray]' in the repository"
         ) from error
     if not ray.is_initialized():
         try:
-            _require_answer(address)  # Ray itself would try for minutes
+            _require_listener(address)  # Ray itself would try for minutes
             ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
         except (OSError, ValueError, RuntimeError) as error:
             raise ReliableSwapError(
@@ -86,7 +86,7 @@ def connect(address: str) -> Any:
     return ray
 
 
-def _require_answer(address: str) -> None:
+def _require_listener(address: str) -> None:
     """Raise OSError unless something listens at host:port; leave other forms of address to Ray."""
     host, _, port = address.rpartition(":")
     if host and port.isdigit():
@@ -95,26 +95,26 @@ def _require_answer(address: str) -> None:
 
 def _stop(ray: Any, running: set[Any]) -> None:
     """Cancel units, and wait until they write nothing any more."""
-    end = time.monotonic() + _STOP
+    end = time.monotonic() + _STOP_SECONDS
     while running and time.monotonic() < end:
         for one in running:  # repeatedly: cancelling misses a unit on its way to a node
             ray.cancel(one, force=True)
         running = set(ray.wait(list(running), num_returns=len(running), timeout=0.5)[1])
 
 
-def _answer(ray: Any, reference: Any) -> Any:
+def _result_of(ray: Any, reference: Any) -> Any:
     try:
         return ray.get(reference)
     except ray.exceptions.RayTaskError as error:  # wraps the maker's own error
         raise error.cause from error
     except ray.exceptions.RayError as error:
         raise ReliableSwapError(
-            f"a unit was lost {_RETRIES} times: {' '.join(str(error).split())[:200]}; look at the cluster's nodes and "
-            "start again: finished units are kept"
+            f"a unit of work was lost {_RETRIES} times: {' '.join(str(error).split())[:200]}; look at the cluster's "
+            "nodes and start again: finished units are kept"
         ) from error
 
 
-def _make(token: str, kept: Sequence[Any], unit: Any) -> Any:
+def _make_unit(token: str, kept: Sequence[Any], unit: Any) -> Any:
     """Make a unit in a worker process, which loads the maker's networks once."""
     import ray
 

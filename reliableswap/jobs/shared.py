@@ -9,7 +9,7 @@ from pathlib import Path
 
 from reliableswap.errors import ReliableSwapError
 
-_LOOK = 0.2  # seconds between checks
+_POLL_SECONDS = 0.2  # seconds between checks
 
 
 def existing(paths: Iterable[Path]) -> tuple[Path, ...]:
@@ -23,7 +23,7 @@ def require_shared(paths: Iterable[Path]) -> None:
         if not path.exists():
             raise ReliableSwapError(
                 f"the node {socket.gethostname()} does not see {path} (its working folder is {Path.cwd()}); use a "
-                "folder that every node of the cluster sees under the same name"
+                "folder that every node of the cluster sees under the same path"
             )
 
 
@@ -34,6 +34,6 @@ def wait_for(path: Path, patience: float = 60.0) -> None:
         if time.monotonic() > end:
             raise ReliableSwapError(
                 f"a node wrote {path}, which {socket.gethostname()} does not see; use a folder that every node of the "
-                "cluster sees under the same name"
+                "cluster sees under the same path"
             )
-        time.sleep(_LOOK)
+        time.sleep(_POLL_SECONDS)

@@ -24,8 +24,8 @@ import torch
 
 from reliableswap.errors import ReliableSwapError
 
-_LOOK = 1.0  # seconds without a result after which to check that all workers are alive
-_ONCE = 10  # times `patience`: what `Crew.once` waits for takes longer than a unit
+_POLL_SECONDS = 1.0  # seconds without a result after which to check that all workers are alive
+_ONCE_FACTOR = 10  # times `patience`: what `Crew.once` waits for takes longer than a unit
 
 Unit = TypeVar("Unit")
 Made = TypeVar("Made", covariant=True)
@@ -47,25 +47,25 @@ class Executor(Protocol):
 
 
 @dataclass(frozen=True)
-class Place:
+class Rank:
     """The rank of this process among the launched ones."""
 
-    rank: int = 0
-    ranks: int = 1
+    index: int = 0
+    world_size: int = 1
 
     @classmethod
-    def from_environment(cls) -> Place:
-        """Read the place that torchrun or accelerate sets in RANK and WORLD_SIZE."""
-        place = cls(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
-        if not 0 <= place.rank < place.ranks:
+    def from_environment(cls) -> Rank:
+        """Read the rank that torchrun or accelerate sets in RANK and WORLD_SIZE."""
+        found = cls(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
+        if not 0 <= found.index < found.world_size:
             raise ReliableSwapError(
-                f"RANK is {place.rank} of WORLD_SIZE {place.ranks}; unset both, or launch with torchrun"
+                f"RANK is {found.index}, but WORLD_SIZE is {found.world_size}; unset both, or launch with torchrun"
             )
-        return place
+        return found
 
     @property
     def first(self) -> bool:
-        return self.rank == 0
+        return self.index == 0
 
 
 @contextlib.contextmanager
@@ -85,14 +85,14 @@ _maker: Maker[Any] | None = None  # of this worker process
 _opening = threading.Lock()  # held while a pool opens, to tell which new processes are its own
 
 
-def _begin(maker: Maker[Any]) -> None:
+def _init_worker(maker: Maker[Any]) -> None:
     global _maker
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     _maker = maker
 
 
-def _make(unit: Any) -> Any:
+def _make_unit(unit: Any) -> Any:
     assert _maker is not None
     return _maker(unit)
 
@@ -109,13 +109,13 @@ def make_all(maker: Maker[Made], units: Sequence[Any], workers: int) -> Generato
     context = multiprocessing.get_context("spawn")
     with _opening:
         before = multiprocessing.active_children()
-        pool = context.Pool(min(workers, len(units)), initializer=_begin, initargs=(maker,))
+        pool = context.Pool(min(workers, len(units)), initializer=_init_worker, initargs=(maker,))
         crew = [one for one in multiprocessing.active_children() if one not in before]
     with pool:
-        results = pool.imap_unordered(_make, units)
+        results = pool.imap_unordered(_make_unit, units)
         while True:
             try:
-                yield results.next(timeout=_LOOK)
+                yield results.next(timeout=_POLL_SECONDS)
             except StopIteration:
                 return
             except multiprocessing.TimeoutError:
@@ -127,7 +127,7 @@ def _check_alive(crew: Sequence[Any]) -> None:
     codes = sorted({one.exitcode for one in crew if one.exitcode is not None})
     if codes:
         raise ReliableSwapError(
-            f"a worker process ended early (exit code {codes[0]}), perhaps for lack of memory; give fewer workers and "
+            f"a worker process ended early (exit code {codes[0]}), perhaps out of memory; use fewer workers and "
             'start again. A script that starts workers needs `if __name__ == "__main__":`'
         )
 
@@ -151,17 +151,17 @@ class Crew(Generic[Unit]):
     which other ranks' units are made here. A rank may have died.
     """
 
-    place: Place
+    rank: Rank
     workers: int
     patience: float = 60.0
-    look_every: float = 0.5  # seconds
+    poll_seconds: float = 0.5  # seconds
     executor: Executor | None = None
     # Per unit, one entry for each list of units.
     _seconds: list[float] = field(default_factory=list, compare=False, repr=False)
 
     def mine(self, units: Sequence[Unit]) -> Sequence[Unit]:
         """Return this rank's units."""
-        return units[self.place.rank :: self.place.ranks]
+        return units[self.rank.index :: self.rank.world_size]
 
     def make_own(
         self, maker: Maker[Made], units: Sequence[Unit], done: Callable[[Unit], bool]
@@ -178,28 +178,28 @@ class Crew(Generic[Unit]):
 
     def once(self, make: Callable[[], object], done: Callable[[], bool]) -> None:
         """Let rank 0 make one thing for all ranks, and wait for it; make it here if rank 0 takes too long."""
-        if self.place.first:
+        if self.rank.first:
             if not done():
                 make()
             return
         since = time.monotonic()
         while not done():
-            if time.monotonic() - since > _ONCE * self.patience:
+            if time.monotonic() - since > _ONCE_FACTOR * self.patience:
                 make()
                 return
-            time.sleep(self.look_every)
+            time.sleep(self.poll_seconds)
 
     def wait_for_others(
         self, maker: Maker[Made], units: Sequence[Unit], done: Callable[[Unit], bool]
     ) -> Iterator[Made]:
         """Wait until the units of all ranks are done, and make those that no rank makes; yield what is made here."""
-        if self.place.ranks == 1:
+        if self.rank.world_size == 1:
             return  # `done` may miss what was made here: folder listings can lag behind
         missing = [unit for unit in units if not done(unit)]
         since = time.monotonic()
         patience = max(self.patience, *(3 * seconds for seconds in self._seconds[-1:]), 0.0)
         while missing:
-            time.sleep(self.look_every)
+            time.sleep(self.poll_seconds)
             left = [unit for unit in missing if not done(unit)]
             if len(left) < len(missing):
                 missing, since = left, time.monotonic()

@@ -82,7 +82,9 @@ def open_image(stream: BinaryIO, name: str, max_pixels: int) -> Image.Image:
     with strict_pillow(max_pixels), decoder_errors(name, "header"):
         head = stream.read(1024)
         if not head:
-            raise PictureError(f"{name} is empty, or was read to its end before; give a {READABLE} picture")
+            raise PictureError(
+                f"{name} is empty, or has already been read to its end; give a {READABLE} picture"
+            )
         try:
             image = Image.open(stream, formats=_formats())
         except UnidentifiedImageError as error:

@@ -30,8 +30,8 @@ class Picture:
         check_array(self.pixels, self.name)
         if self.pixels.ndim != 3 or self.pixels.shape[2] != 3:
             raise PictureError(
-                f"{self.name} has pixels of shape {self.pixels.shape}; a Picture holds (height, width, 3), "
-                "read_picture makes one from other arrays"
+                f"{self.name} has pixels of shape {self.pixels.shape}; a Picture needs (height, width, 3); "
+                "read_picture converts other arrays"
             )
         alpha, shape = self.alpha, self.pixels.shape[:2]
         if alpha is not None and (alpha.shape != shape or alpha.dtype != np.uint8):

@@ -76,7 +76,7 @@ def _from_path(path: str, max_pixels: int, least_side: int | None) -> Picture:
     if not path:
         raise PictureError("the picture's file name is empty; give the path of a local file")
     if _URL.match(path):
-        raise PictureError(f"{shown} is a web address, and only local files are read; download it first")
+        raise PictureError(f"{shown} is a web address, but only local files can be read; download it first")
     try:
         # Opened without blocking, so that a named pipe is refused instead of waited for.
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
@@ -97,7 +97,7 @@ def _open_error(path: str, shown: str, error: OSError | ValueError) -> str:
     if isinstance(error, PermissionError):
         if Path(path).is_dir():  # Windows refuses to open a folder
             return f"{shown} is a folder, not a picture; give one image file"
-        return f"{shown} may not be read; check its permissions"
+        return f"{shown} can't be read: permission denied; check its permissions"
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return f"{shown} can't be opened ({reason}); check the name"
 
@@ -110,7 +110,7 @@ def _read_stream(source: Any, name: str, max_pixels: int) -> BinaryIO:
     if not isinstance(content, bytes):
         raise PictureError(f"{name} is a stream of {type(content).__name__}; open it in binary mode, as 'rb'")
     if len(content) > limit:
-        raise PictureError(f"{name} gives more than {limit >> 20} MiB; save it as a file or raise max_pixels")
+        raise PictureError(f"{name} holds more than {limit >> 20} MiB; save it as a file or raise max_pixels")
     return io.BytesIO(content)
 
 

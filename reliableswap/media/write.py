@@ -126,7 +126,7 @@ def check_output(path: str | os.PathLike[str], *, overwrite: bool = False) -> Pa
     except PictureError:
         raise
     except (OSError, ValueError) as error:  # too long, or with characters that the file system rejects
-        raise PictureError(f"{shown} is not a possible file name ({error}); give another") from error
+        raise PictureError(f"{shown} is not a valid file name ({error}); give another") from error
     return target
 
 

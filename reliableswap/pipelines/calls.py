@@ -20,7 +20,7 @@ from reliableswap.swap.settings import SwapSettings
 from .inputs import Faces, PictureLike, Source, as_list, pairs, to_picture
 from .options import ChosenEngine, Engine, SwapOptions, chosen_engine, merged_settings
 from .output import Images, OutputType, SwapOutput, SwapReport, as_images
-from .people import find_faces, prepared
+from .people import find_faces, prepare_person
 from .swapping import Call, Progress
 from .trained import one_source
 
@@ -93,7 +93,7 @@ class SwapCalls(ABC):
         if not given:
             raise ReliableSwapError("no photo was given; pass at least one photo of the person")
         networks = self.networks()
-        return prepared(given, networks, self._analyser_of(networks))
+        return prepare_person(given, networks, self._analyser_of(networks))
 
     def swap(
         self,
@@ -178,7 +178,7 @@ class SwapCalls(ABC):
         networks = self.networks()
         call = Call(
             engine=chosen,
-            asked=engine,
+            requested_engine=engine,
             settings=settings,
             networks=networks,
             analyser=self._analyser_of(networks),

@@ -49,8 +49,6 @@ def pipeline_card(
         measured = ["| figure | value |", "|---|---|"]
         measured += [f"| {name} | {value} |" for name, value in figures.items()]
     else:
-        measured = [
-            "Nothing has been measured of this pipeline yet; `reliableswap evaluate` measures a pipeline."
-        ]
+        measured = ["This pipeline has not been measured yet; `reliableswap evaluate` measures one."]
     lines = [*rows, "", "## Measured", "", *measured, "", "## Licence", "", _LICENCE, ""]
     return _HEAD.format(version=__version__, place=place) + "\n".join(lines)

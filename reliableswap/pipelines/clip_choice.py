@@ -22,14 +22,16 @@ def checked_people(people: People) -> Chosen:
     """Check the choice of people, as far as possible before the clip is read."""
     if isinstance(people, str):
         if people not in ("first", "all"):
-            raise ReliableSwapError(f"people={people!r} is not known; use first, all, numbers or a mapping")
+            raise ReliableSwapError(
+                f"people={people!r} is not valid; use 'first', 'all', numbers or a mapping"
+            )
         return people
     numbers = (people,) if isinstance(people, int) else tuple(people)
     if not numbers:
         raise ReliableSwapError("no person was chosen; give at least one number")
     for number in numbers:
         if isinstance(number, bool) or not isinstance(number, Integral):
-            raise ReliableSwapError(f"people has {number!r}; people's numbers are whole, from 1 on")
+            raise ReliableSwapError(f"people contains {number!r}; give whole numbers, counted from 1")
     return people if isinstance(people, Mapping) else tuple(int(number) for number in numbers)
 
 
@@ -55,7 +57,7 @@ def sources_of(
     return wanted
 
 
-def left_alone(
+def count_refused_tracks(
     refused: Mapping[int, RefusedError], faces: ClipFaces, sources: Mapping[int, Person], explicit: bool
 ) -> dict[int, int]:
     """Return person -> number of refused tracks. Raise if all, or with `explicit` any, are refused throughout."""
@@ -64,18 +66,18 @@ def left_alone(
         for one in faces.numbers(frame):
             if one.person in tracks:
                 tracks[one.person].add(one.track)
-    alone = {number: found & refused.keys() for number, found in tracks.items()}
-    entirely = [number for number, found in tracks.items() if found and found == alone[number]]
+    refused_tracks = {number: found & refused.keys() for number, found in tracks.items()}
+    entirely = [number for number, found in tracks.items() if found and found == refused_tracks[number]]
     if entirely and (explicit or len(entirely) == len(tracks)):
-        raise refused[min(alone[entirely[0]])]
-    return {number: len(found) for number, found in alone.items() if found}
+        raise refused[min(refused_tracks[entirely[0]])]
+    return {number: len(found) for number, found in refused_tracks.items() if found}
 
 
 def people_report(
     faces: ClipFaces,
     sources: Mapping[int, Person],
     swapped: Counter[str],
-    alone: Mapping[int, int],
+    refused_tracks: Mapping[int, int],
 ) -> list[dict[str, Any]]:
     """Return what the report says about each person. swapped: frame counts by the person's number as text."""
     report = []
@@ -84,6 +86,6 @@ def people_report(
         if one.number in sources:
             entry["source"] = sources[one.number].name
             entry["frames_swapped"] = swapped[str(one.number)]
-            entry["tracks_refused"] = alone.get(one.number, 0)
+            entry["tracks_refused"] = refused_tracks.get(one.number, 0)
         report.append(entry)
     return report

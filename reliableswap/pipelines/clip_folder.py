@@ -33,9 +33,7 @@ class WorkFolder:
     def __init__(self, output: Path) -> None:
         self.output, self.path = output, output.with_name(output.name + SUFFIX)
         if self.path.exists() and not self.path.is_dir():
-            raise ClipError(
-                f"{self.path.name} is a file, and is needed as a folder for the work; move it away"
-            )
+            raise ClipError(f"{self.path.name} is a file, but the work folder needs this name; move it away")
         self._lock: int | None = None
         self._current = (
             f"{_CURRENT}{secrets.token_hex(4)}.mkv"  # this process's own, as nodes may make a segment too
@@ -74,7 +72,7 @@ class WorkFolder:
         self._write(f"{number:06d}.json", facts)
 
     def __enter__(self) -> WorkFolder:
-        with clip_errors(self.path.name, "made"):
+        with clip_errors(self.path.name, "created"):
             self.path.mkdir(exist_ok=True)
         self._lock = _locked(self.path / _LOCK, self.output.name)
         for draft in (*self.path.glob(".reliableswap-*.tmp"), *self.path.glob(f"{_CURRENT}*")):
@@ -88,7 +86,7 @@ class WorkFolder:
         if self.path.is_dir() and {entry.name for entry in self.path.iterdir()} <= {_LOCK}:
             self.remove()
 
-    def begin(self, job: Mapping[str, Any], new: Mapping[str, Any], *, fresh: bool) -> dict[str, Any]:
+    def begin(self, job: Mapping[str, Any], identity: Mapping[str, Any], *, fresh: bool) -> dict[str, Any]:
         """Start a job, or resume the same one; return its `new` facts, which a job keeps from its first run.
 
         Another job's finished segments are an error, unless `fresh` throws them away.
@@ -98,23 +96,23 @@ class WorkFolder:
         if known is not None and not fresh:
             before = known.get("job", {})
             if before == job:
-                logger.info("going on with %s", self.path.name)
+                logger.info("resuming %s", self.path.name)
                 kept: dict[str, Any] = known["new"]
                 return kept
             if any(self.path.glob("[0-9]*.mkv")):
                 differing = sorted(name for name in {*job, *before} if job.get(name) != before.get(name))
                 raise ClipError(
-                    f"{self.path.name} holds a run that was begun otherwise ({', '.join(differing)}); give the same "
-                    "settings to go on with it, or start anew with fresh=True (--fresh)"
+                    f"{self.path.name} holds a run with different settings ({', '.join(differing)}); give the same "
+                    "settings to resume it, or start over with fresh=True (--fresh)"
                 )
         self._empty()
-        self._write(_JOB, {"job": job, "new": new})
-        return dict(new)
+        self._write(_JOB, {"job": job, "new": identity})
+        return dict(identity)
 
-    def restate(self, job: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    def update_identity(self, job: Mapping[str, Any], identity: Mapping[str, Any]) -> dict[str, Any]:
         """Replace the `new` facts that `begin` stored for a job, and return them."""
-        self._write(_JOB, {"job": job, "new": new})
-        return dict(new)
+        self._write(_JOB, {"job": job, "new": identity})
+        return dict(identity)
 
     def is_for(self, job: Mapping[str, Any]) -> bool:
         """Whether the job was begun in this folder."""
@@ -150,7 +148,7 @@ class WorkFolder:
             return None
         except (OSError, ValueError) as error:
             raise ClipError(
-                f"{self.path.name}/{name} is damaged ({error}); delete {self.path.name}"
+                f"{self.path.name}/{name} is damaged ({error}); delete {self.path.name} and run again"
             ) from error
         return found
 

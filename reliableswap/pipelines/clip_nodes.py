@@ -27,7 +27,7 @@ from .clip_folder import WorkFolder
 from .clip_job import faces_job, prepare_sources
 from .clip_passes import Checked
 from .clip_progress import Clock
-from .clip_segments import Second, Segments
+from .clip_segments import SecondPassInputs, Segments
 from .clip_steady import ClipSteady
 from .clip_swap import FrameSwapper
 from .options import Engine
@@ -52,7 +52,7 @@ class Nodes:
 
 
 @dataclass(frozen=True)
-class _Trained:
+class _TrainedName:
     """The name of a trained person, whom a node's pipeline knows too."""
 
     name: str
@@ -61,18 +61,20 @@ class _Trained:
 def sendable(given: Mapping[int, Any]) -> dict[int, Any]:
     """Return the sources in a form that can be sent to nodes: photos, or names of trained people."""
     return {
-        number: [_sent(photo) for photo in one] if isinstance(one, (list, tuple)) else _sent(one)
+        number: [_sendable_source(photo) for photo in one]
+        if isinstance(one, (list, tuple))
+        else _sendable_source(one)
         for number, one in given.items()
     }
 
 
-def _sent(one: Any) -> Any:
+def _sendable_source(one: Any) -> Any:
     if isinstance(one, Person):
         if one.decoder is None:
             raise ReliableSwapError(
-                f"{one.name} was prepared here, which nodes can't use; give the photos instead"
+                f"{one.name} is a prepared person, which can't be sent to nodes; give the photos instead"
             )
-        return _Trained(one.decoder)
+        return _TrainedName(one.decoder)
     if hasattr(one, "read"):
         raise ReliableSwapError(
             "an open file can't be sent to nodes as a source; give its path or its content"
@@ -127,8 +129,8 @@ class SegmentMaker:
         require_shared((order.clip, folder.path))
         if not folder.is_for(order.job):
             raise ClipError(
-                f"the node {socket.gethostname()} sees another {folder.path} than the caller; give an output in a "
-                "folder that every node of the cluster sees under the same name"
+                f"the node {socket.gethostname()} does not see the caller's {folder.path}; give an output in a "
+                "folder that every node of the cluster sees under the same path"
             )
         if self._opened is None:
             self._opened = self._open()
@@ -144,7 +146,7 @@ class SegmentMaker:
             order.refused,
             order.checked.vectors,
         )
-        second = Second(
+        inputs = SecondPassInputs(
             folder,
             opened.reader,
             order.times,
@@ -159,7 +161,7 @@ class SegmentMaker:
             None,
             busy,
         )
-        Segments(second, Clock(busy), overwrite=False).make(number)
+        Segments(inputs, Clock(busy), overwrite=False).make(number)
         return number, dict(busy.seconds)
 
     def _open(self) -> _Opened:
@@ -169,8 +171,8 @@ class SegmentMaker:
         differing = sorted(name for name, value in here.items() if order.job[name] != value)
         if differing:
             raise ClipError(
-                f"the node {socket.gethostname()} would make another result ({', '.join(differing)}); install the same "
-                "version and the same networks on every node"
+                f"the node {socket.gethostname()} would give a different result ({', '.join(differing)}); install "
+                "the same version and the same networks on every node"
             )
         networks, info = pipe.networks(), probe(order.clip)
         photos = [
@@ -178,7 +180,7 @@ class SegmentMaker:
         ]
         require_shared(one for one in photos if isinstance(one, Path))
         given = {
-            number: pipe.trained(one.name) if isinstance(one, _Trained) else one
+            number: pipe.trained(one.name) if isinstance(one, _TrainedName) else one
             for number, one in order.given.items()
         }
         prepared = prepare_sources(pipe, given, order.engine, networks)

@@ -27,7 +27,7 @@ from reliableswap.swap.subject import Subject
 from .clip_folder import WorkFolder
 from .clip_steady import TargetVectors
 from .clip_swap import FrameSwapper
-from .overlap import Ahead
+from .overlap import Prefetch
 
 if TYPE_CHECKING:
     from .clip_progress import Clock, VideoProgress
@@ -75,7 +75,7 @@ def first_pass(
     stop = threading.Event()
 
     def pixels() -> Iterator[np.ndarray]:
-        with Ahead(clock.busy.each("decode", reader.frames(begin, end)), 4) as frames:
+        with Prefetch(clock.busy.each("decode", reader.frames(begin, end)), 4) as frames:
             for frame in frames:
                 if stop.is_set():
                     raise ClipError("stopped")
@@ -176,7 +176,7 @@ def check_clip(
     marks: list[np.ndarray] = []
     vectors = TargetVectors()
     every = max(1, len(wanted) // _READ_MARKS)
-    with Ahead(clock.busy.each("decode", reader.at(wanted, times)), 2) as looks:
+    with Prefetch(clock.busy.each("decode", reader.frames_at(wanted, times)), 2) as looks:
         for done, (number, frame) in enumerate(looks, 1):
             found = swapper.wanted(faces.at(number))
             if number in nudity:
@@ -191,14 +191,14 @@ def check_clip(
                                 vectors.add(one.person, subject)
                         with clock.busy("gates"):
                             gates.add_face(one.track, one.person, subject, looks_at[one.track])
-                            if swapper.years:
-                                gates.add_aged(one.person, swapper.alone(subject, one.person))
+                            if swapper.age_change:
+                                gates.add_aged(one.person, swapper.swap_single(subject, one.person))
             if done % every == 0 and len(marks) < _READ_MARKS:
                 marks.append(frame.rgb)
             yield clock("check", done, len(wanted))
     with clock.busy("marks"):
         reading = default_watermark().read_many(marks)
     with clock.busy("gates"):
-        gates.check_aged(swapper.years)
+        gates.check_aged(swapper.age_change)
         earlier = None if reading is None else reading.payload
         return Checked(gates.refused_tracks(frames_of), earlier, vectors)

@@ -48,4 +48,4 @@ class Clock:
             self._stage, self._began, self._first = stage, now, frame
         done = frame - self._first
         left = None if frames is None or not done else round((now - self._began) / done * (frames - frame), 1)
-        return VideoProgress(stage, frame, frames, left, self.busy.shares())
+        return VideoProgress(stage, frame, frames, left, self.busy.rounded())

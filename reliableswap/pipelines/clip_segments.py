@@ -29,7 +29,7 @@ from reliableswap.safety.clip import ClipGates
 from .clip_folder import WorkFolder
 from .clip_passes import look_frames
 from .clip_swap import BegunFace, FrameSwapper, SwappedFrame
-from .overlap import Ahead, Behind, Busy, shared_cores
+from .overlap import BackgroundConsumer, Busy, Prefetch, shared_cores
 
 if TYPE_CHECKING:
     from .clip_progress import Clock, VideoProgress
@@ -38,12 +38,12 @@ if TYPE_CHECKING:
 # Makes segments by their numbers on other machines; yields each number, and how long the stages were busy.
 Elsewhere = Callable[[Sequence[int]], Generator[tuple[int, Mapping[str, float]], None, None]]
 
-_AHEAD = 4  # frames queued between two stages
-_BEGUN = 1  # frames queued within a swap: a half-swapped frame takes more memory than a plain one
+_QUEUED_FRAMES = 4  # frames queued between two stages
+_QUEUED_JOBS = 1  # frames queued within a swap: a half-swapped frame takes more memory than a plain one
 
 
 @dataclass(frozen=True, eq=False)
-class Second:
+class SecondPassInputs:
     """Everything that the second pass needs."""
 
     folder: WorkFolder
@@ -65,31 +65,31 @@ class Segments:
     """Makes the missing segments, here or elsewhere, and joins all of them into the clip."""
 
     def __init__(
-        self, second: Second, clock: Clock, overwrite: bool, elsewhere: Elsewhere | None = None
+        self, inputs: SecondPassInputs, clock: Clock, overwrite: bool, elsewhere: Elsewhere | None = None
     ) -> None:
-        self.second, self.clock, self.overwrite, self._elsewhere = second, clock, overwrite, elsewhere
-        info = second.reader.info
-        earlier = second.earlier_mark is not None
-        self._mark = ClipMark(second.record, info.height, info.width, earlier=earlier)
-        self._label = FrameLabel(info.height, info.width) if second.video.label else None
-        self._length = max(1, round(second.video.segment * float(info.rate)))
-        self._looks = set(look_frames(second.times, second.faces))
+        self.inputs, self.clock, self.overwrite, self._elsewhere = inputs, clock, overwrite, elsewhere
+        info = inputs.reader.info
+        earlier = inputs.earlier_mark is not None
+        self._mark = ClipMark(inputs.record, info.height, info.width, earlier=earlier)
+        self._label = FrameLabel(info.height, info.width) if inputs.video.label else None
+        self._length = max(1, round(inputs.video.segment * float(info.rate)))
+        self._looks = set(look_frames(inputs.times, inputs.faces))
         self._facts: list[dict[str, Any]] = []
         self._resumed = 0
-        self._shown = 0  # the swapper has seen the frames before this one
+        self._swapped_to = 0  # the swapper has seen the frames before this one
 
     def run(self) -> Generator[VideoProgress, None, dict[str, Any]]:
         """Make the clip. After an interrupt, join what is done into a playable file if the settings say so."""
-        second = self.second
+        inputs = self.inputs
         try:
             yield from self._all()
         except RefusedError:
-            second.folder.remove()  # keep nothing of a refused result
+            inputs.folder.remove()  # keep nothing of a refused result
             raise
         except (KeyboardInterrupt, GeneratorExit):
-            if second.video.on_interrupt == "keep" and self._facts:
+            if inputs.video.on_interrupt == "keep" and self._facts:
                 self._join(partial=True)
-                second.folder.note_kept()
+                inputs.folder.note_kept()
             raise
         yield self.clock("join", 0, 1)
         joined = self._join()
@@ -102,8 +102,8 @@ class Segments:
             pass
 
     def _all(self) -> Generator[VideoProgress, None, None]:
-        second, numbers = self.second, range(-(-len(self.second.times) // self._length))
-        missing = [number for number in numbers if second.folder.facts(number) is None]
+        inputs, numbers = self.inputs, range(-(-len(self.inputs.times) // self._length))
+        missing = [number for number in numbers if inputs.folder.facts(number) is None]
         self._resumed = len(numbers) - len(missing)
         if self._elsewhere is None:
             for number in numbers:
@@ -113,47 +113,49 @@ class Segments:
             arrived = in_order(made, missing)
             for number in numbers:
                 if number in missing:
-                    second.busy.add(next(arrived))
-                    wait_for(second.folder.segment(number))
+                    inputs.busy.add(next(arrived))
+                    wait_for(inputs.folder.segment(number))
                 yield from self._segment(number)
 
     def _segment(self, number: int) -> Generator[VideoProgress, None, None]:
-        second, first = self.second, number * self._length
-        end = min(first + self._length, len(second.times))
-        facts = second.folder.facts(number)
+        inputs, first = self.inputs, number * self._length
+        end = min(first + self._length, len(inputs.times))
+        facts = inputs.folder.facts(number)
         if facts is not None:
-            packets_of(second.folder.segment(number), end - first)
+            packets_of(inputs.folder.segment(number), end - first)
             for score in facts["scores"]:
-                second.gates.add_result(score)
+                inputs.gates.add_result(score)
             self._facts.append(facts)
-            yield self.clock("swap", end, len(second.times))
+            yield self.clock("swap", end, len(inputs.times))
             return
         facts = {"frames": 0, "scores": [], "swapped": Counter(), "frames_swapped": 0, "failed": Counter()}
         try:
-            yield from self._made(first, end, facts)
+            yield from self._write_segment(first, end, facts)
         except (KeyboardInterrupt, GeneratorExit):
-            if second.video.on_interrupt == "keep" and facts["frames"]:
+            if inputs.video.on_interrupt == "keep" and facts["frames"]:
                 self._facts.append(facts)
             raise
-        second.folder.keep_facts(number, facts)
-        second.folder.current.replace(second.folder.segment(number))
+        inputs.folder.keep_facts(number, facts)
+        inputs.folder.current.replace(inputs.folder.segment(number))
         self._facts.append(facts)
 
-    def _made(self, first: int, end: int, facts: dict[str, Any]) -> Generator[VideoProgress, None, None]:
+    def _write_segment(
+        self, first: int, end: int, facts: dict[str, Any]
+    ) -> Generator[VideoProgress, None, None]:
         """Swap frames first to end - 1 into the current segment; after an interrupt that keeps it, only those done."""
-        second, busy = self.second, self.second.busy
-        info, colours = second.reader.info, second.reader.colours
+        inputs, busy = self.inputs, self.inputs.busy
+        info, colours = inputs.reader.info, inputs.reader.colours
         self._mark.restart()
         interrupt: BaseException | None = None
         # The swapper's output depends on earlier frames, which it has not seen after a resume.
-        begin = first if first == self._shown else max(0, first - second.swapper.run_up)
-        part = second.times.part(begin, end)
+        begin = first if first == self._swapped_to else max(0, first - inputs.swapper.run_up)
+        part = inputs.times.part(begin, end)
         with (
             shared_cores(),
-            SegmentWriter(second.folder.current, second.encoding, info, colours, self._length) as writer,
-            Ahead(busy.each("decode", second.reader.part(part)), _AHEAD) as decoded,
-            Ahead(self._begun(decoded, begin), _BEGUN) as begun_frames,
-            Ahead(self._drawn(begun_frames), _BEGUN) as frames,
+            SegmentWriter(inputs.folder.current, inputs.encoding, info, colours, self._length) as writer,
+            Prefetch(busy.each("decode", inputs.reader.frames_of(part)), _QUEUED_FRAMES) as decoded,
+            Prefetch(self._begun(decoded, begin), _QUEUED_JOBS) as begun_frames,
+            Prefetch(self._drawn(begun_frames), _QUEUED_JOBS) as frames,
         ):
 
             def encode(item: tuple[ClipFrame, SwappedFrame]) -> None:
@@ -165,33 +167,33 @@ class Segments:
                 if pixels is not None:  # the whole frame was marked in RGB
                     after, changed = pixels, [(0, 0, info.width, info.height)]
                 with busy("encode"):
-                    writer.write(second.reader.with_changes(frame, after, changed, grey))
+                    writer.write(inputs.reader.with_changes(frame, after, changed, grey))
 
-            with Behind(encode, _AHEAD) as behind:
+            with BackgroundConsumer(encode, _QUEUED_FRAMES) as encoder:
                 try:
                     for index, (frame, begun) in enumerate(frames, begin):
                         if index < first:
                             with busy("swap"):
-                                second.swapper(frame.rgb, second.faces.at(index), begun)
+                                inputs.swapper(frame.rgb, inputs.faces.at(index), begun)
                             continue
-                        behind.put((frame, self._swapped(index, frame, begun, facts)))
+                        encoder.put((frame, self._swapped(index, frame, begun, facts)))
                         facts["frames"] += 1
-                        yield self.clock("swap", index + 1, len(second.times))
+                        yield self.clock("swap", index + 1, len(inputs.times))
                 except (KeyboardInterrupt, GeneratorExit) as error:
-                    if second.video.on_interrupt != "keep" or not facts["frames"]:
+                    if inputs.video.on_interrupt != "keep" or not facts["frames"]:
                         raise
                     interrupt = error
             facts["frames"] = writer.written
-        self._shown = end
+        self._swapped_to = end
         if interrupt is not None:
             raise interrupt
 
     def _begun(self, frames: Iterable[ClipFrame], begin: int) -> Iterator[tuple[ClipFrame, list[BegunFace]]]:
         """Yield the frames from number `begin` on, with the first part of each swap done."""
-        second = self.second
+        inputs = self.inputs
         for index, frame in enumerate(frames, begin):
-            with second.busy("fit"):
-                begun = second.swapper.begin(frame.rgb, second.faces.at(index))
+            with inputs.busy("fit"):
+                begun = inputs.swapper.begin(frame.rgb, inputs.faces.at(index))
             yield frame, begun
 
     def _drawn(
@@ -199,55 +201,55 @@ class Segments:
     ) -> Iterator[tuple[ClipFrame, list[BegunFace]]]:
         """Yield the frames, with the second part of each swap done."""
         for frame, begun in frames:
-            with self.second.busy("draw"):
-                drawn = self.second.swapper.draw(begun)
+            with self.inputs.busy("draw"):
+                drawn = self.inputs.swapper.draw(begun)
             yield frame, drawn
 
     def _swapped(
         self, index: int, frame: ClipFrame, begun: list[BegunFace], facts: dict[str, Any]
     ) -> SwappedFrame:
-        second = self.second
-        with second.busy("swap"):
-            swapped = second.swapper(frame.rgb, second.faces.at(index), begun)
+        inputs = self.inputs
+        with inputs.busy("swap"):
+            swapped = inputs.swapper(frame.rgb, inputs.faces.at(index), begun)
             if self._label is not None:
                 swapped.add(self._label)
         if index in self._looks:
-            with second.busy("gates"):
-                score = second.gates.score_result(
+            with inputs.busy("gates"):
+                score = inputs.gates.score_result(
                     swapped.pixels, list(swapped.people.values()), frame.rgb, index
                 )
                 facts["scores"].append(score)
-                second.gates.add_result(score)
+                inputs.gates.add_result(score)
         facts["swapped"].update(str(person) for person in swapped.people)
         facts["frames_swapped"] += bool(swapped.people)
         facts["failed"].update(swapped.failed)
         return swapped
 
     def _join(self, partial: bool = False) -> Joined:
-        second, folder = self.second, self.second.folder
+        inputs, folder = self.inputs, self.inputs.folder
         segments = [
             Segment(folder.segment(number), facts["frames"]) for number, facts in enumerate(self._facts)
         ]
         frames = sum(segment.frames for segment in segments)
         if partial and not segments[-1].path.is_file():
             segments[-1] = replace(segments[-1], path=folder.current)
-        video = second.video
+        video = inputs.video
         cut = partial or video.start is not None or video.end is not None
-        record = replace(second.record, watermark=self._mark.payload)
-        with second.busy("join"):
+        record = replace(inputs.record, watermark=self._mark.payload)
+        with inputs.busy("join"):
             joined = join(
                 segments,
                 folder.joined,
-                second.reader.info,
-                second.times.part(0, frames),
-                second.encoding.encoder,
+                inputs.reader.info,
+                inputs.times.part(0, frames),
+                inputs.encoding.encoder,
                 cut=cut,
                 from_zero=video.start is not None,
-                tags=clip_tags(record, second.earlier_mark),
+                tags=clip_tags(record, inputs.earlier_mark),
             )
-            mark_clip(folder.joined, record, second.earlier_mark)
-        with second.busy("seal"), clip_errors(second.target.name, "written"):
-            seal_clip(folder.joined, second.target, record, overwrite=self.overwrite, signer=second.signer)
+            mark_clip(folder.joined, record, inputs.earlier_mark)
+        with inputs.busy("seal"), clip_errors(inputs.target.name, "written"):
+            seal_clip(folder.joined, inputs.target, record, overwrite=self.overwrite, signer=inputs.signer)
         folder.joined.unlink()
         return joined
 

@@ -95,11 +95,11 @@ class FrameSwapper:
         return self.engine == "neural"
 
     @property
-    def years(self) -> float:
+    def age_change(self) -> float:
         """The years by which faces are made older."""
         return self.settings.age * self.settings.likeness
 
-    def alone(self, subject: Subject, person: int) -> Subject:
+    def swap_single(self, subject: Subject, person: int) -> Subject:
         """Return a person's face after the swap, from one frame alone."""
         source = self.sources[person]
         job = FaceJob.start(subject, source, self.settings, self.networks)
@@ -141,9 +141,9 @@ class FrameSwapper:
             # Find covers before any swap: a swapped face nearby must not change them.
             if self.steady is not None:
                 subject = self.steady.subject(subject, one, self.networks)
-            if any(_touch(subject, other) for other in wanted if other is not one):
+            if any(_touches(subject, other) for other in wanted if other is not one):
                 return BegunFace(one, subject)
-            subject = self._known(subject, one)
+            subject = self._with_vectors(subject, one)
             return BegunFace(one, subject, run(self._parts(one)[0], self._job(subject, one)))
         except ReliableSwapError as error:
             return BegunFace(one, error=str(error))
@@ -159,7 +159,7 @@ class FrameSwapper:
     def _parts(self, one: TrackedFace) -> tuple[tuple[Step, ...], ...]:
         return stages_of(engine_of(self.sources[one.person], self.engine), self.networks)
 
-    def _known(self, subject: Subject, one: TrackedFace) -> Subject:
+    def _with_vectors(self, subject: Subject, one: TrackedFace) -> Subject:
         """Return the face with its person's vectors, if the clip is smoothed over time."""
         return subject if self.steady is None else self.vectors.on(subject, one.person)
 
@@ -175,7 +175,7 @@ class FrameSwapper:
         *before, last = self._parts(one)
         if job is None:  # the faces that it touches may have been swapped by now
             seen = Subject.around(result.pixels, one.face, self.name, self.networks)
-            subject = self._known(seen.with_results(covers=subject.covers, parts=subject.parts), one)
+            subject = self._with_vectors(seen.with_results(covers=subject.covers, parts=subject.parts), one)
             job = run(tuple(chain(*before)), self._job(subject, one))
         job = run(last, job)
         if not result.changed:
@@ -191,7 +191,7 @@ class FrameSwapper:
         result.changed.append((left + x, top + y, left + x + width, top + y + height))
 
 
-def _touch(subject: Subject, other: TrackedFace) -> bool:
+def _touches(subject: Subject, other: TrackedFace) -> bool:
     """Whether the region around a face and that of another one share pixels."""
     (left, top), (width, height) = subject.corner, subject.extent
     low, high = other.face.mesh[:, :2].min(0), other.face.mesh[:, :2].max(0)

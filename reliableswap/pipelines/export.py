@@ -51,22 +51,22 @@ def export_folder(
     """
     if output.exists() and any(output.iterdir()):
         raise ReliableSwapError(f"{output} is not empty; choose another folder")
-    whole = not Path(place).is_dir() or (Path(place) / "model_index.json").is_file()
-    if int8 and not whole:
+    is_pipeline = not Path(place).is_dir() or (Path(place) / "model_index.json").is_file()
+    if int8 and not is_pipeline:
         raise ReliableSwapError(
-            f"{place} is one network; 8-bit scales come from swaps, so pass a pipeline's folder"
+            f"{place} is a single network, but 8-bit scales come from swaps; pass a pipeline's folder"
         )
     if int8 and len(photos) < 2:
         raise ReliableSwapError(
             "8-bit scales come from swaps between photos; give at least two with --photos"
         )
-    pipe = ReliableSwapPipeline.from_pretrained(place) if whole else None
+    pipe = ReliableSwapPipeline.from_pretrained(place) if is_pipeline else None
     networks = dict(pipe.components) if pipe else {"network": load_network(place, dtype=torch.float32)}
     left_out = [name for name, network in networks.items() if getattr(network, "runs_itself", False)]
-    if left_out and not whole:
-        raise ReliableSwapError(f"{place} is an ONNX file already; copy it")
+    if left_out and not is_pipeline:
+        raise ReliableSwapError(f"{place} is already an ONNX file; copy it instead")
     for name in left_out:
-        logger.warning("%s is left out: it is an ONNX file already", name)
+        logger.warning("%s is left out: it is already an ONNX file", name)
     networks = {
         name: network
         for name, network in networks.items()
@@ -92,13 +92,17 @@ def export_folder(
                 yield made
                 name = made.name
             probe.append(name)
-        known = {name: _known(network, files, name) for name, network in networks.items() if name != "people"}
+        known = {
+            name: _class_and_checksum(network, files, name)
+            for name, network in networks.items()
+            if name != "people"
+        }
         about["pipeline"] = {"networks": known, "probe": probe, "left_out": left_out}
     about["files"] = {name: asdict(made) for name, made in files.items()}
     (output / LIST).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
 
-def _known(network: Network, files: Mapping[str, WrittenFile], name: str) -> tuple[str, str]:
+def _class_and_checksum(network: Network, files: Mapping[str, WrittenFile], name: str) -> tuple[str, str]:
     """Return what reports say of a network: its class, and the checksum of its weights, or of an 8-bit file."""
     made = next(one for one in files.values() if one.name == name or one.name.startswith(f"{name}_"))
     if made.precision == "int8":
@@ -125,7 +129,7 @@ def examples(pipe: ReliableSwapPipeline, photos: Sequence[Path]) -> dict[str, li
             try:
                 pipe(source, target)
             except (NoFaceError, RefusedError) as error:
-                logger.info("%s onto %s is no example: %s", source.name, target.name, error)
+                logger.info("skipped %s onto %s as an example: %s", source.name, target.name, error)
     return rows
 
 
@@ -136,7 +140,7 @@ def _recording(pipe: ReliableSwapPipeline, rows: dict[str, list[list[np.ndarray]
     for name, kept in rows.items():
         network = getattr(pipe, name)
         if isinstance(network, Network):
-            handles.append(network.register_forward_pre_hook(_keeping(kept)))
+            handles.append(network.register_forward_pre_hook(_recorder(kept)))
     try:
         yield
     finally:
@@ -144,7 +148,7 @@ def _recording(pipe: ReliableSwapPipeline, rows: dict[str, list[list[np.ndarray]
             handle.remove()
 
 
-def _keeping(kept: list[list[np.ndarray]]) -> Callable[[Any, tuple[Any, ...]], None]:
+def _recorder(kept: list[list[np.ndarray]]) -> Callable[[Any, tuple[Any, ...]], None]:
     def keep(_: Any, inputs: tuple[Any, ...]) -> None:
         if len(kept) < _ROWS:
             kept.append([one.float().cpu().numpy().copy() for one in inputs if one is not None])

@@ -90,11 +90,11 @@ class Writer:
                 difference = export(module, signature, path, self.form)
                 made = WrittenFile(precision="float32", difference=difference, encoder=encoder, **about)
             else:
-                about |= self._rounded(name, module, signature, path, rows)
+                about |= self._write_quantised(name, module, signature, path, rows)
                 made = WrittenFile(precision="int8", **about)
             yield replace(made, sha256=file_digest(path))
 
-    def _rounded(
+    def _write_quantised(
         self,
         name: str,
         network: Network | LayerMaps,
@@ -105,13 +105,13 @@ class Writer:
         """Write the 8-bit file, and return how it differs from the float32 one."""
         rows = [_sized(row, tuple(signature.inputs.values())) for row in rows]
         with tempfile.TemporaryDirectory() as folder:
-            exact, rounded = Path(folder, "float32.onnx"), Path(folder, "int8.onnx")
+            exact, quantised = Path(folder, "float32.onnx"), Path(folder, "int8.onnx")
             write_onnx(network, signature, exact)
-            quantise(exact, rounded, rows, _ENDS.get(name, 0))
+            quantise(exact, quantised, rows, _ENDS.get(name, 0))
             if self.form == "onnx":
-                path.write_bytes(rounded.read_bytes())
+                path.write_bytes(quantised.read_bytes())
             else:
-                write_openvino(rounded, path)
+                write_openvino(quantised, path)
             runs = ExportedFile(exact), ExportedFile(path)
             difference = float(np.mean([np.abs(runs[0](*row)[0] - runs[1](*row)[0]).mean() for row in rows]))
             figures: dict[str, Any] = _compared(*runs, self.crops) if name == "identity" else {}
@@ -132,11 +132,11 @@ def _sized(row: Sequence[np.ndarray], shapes: Sequence[tuple[int, ...]]) -> list
 
 
 def _compared(
-    exact: ExportedFile, rounded: ExportedFile, crops: Sequence[tuple[str, np.ndarray]]
+    exact: ExportedFile, quantised: ExportedFile, crops: Sequence[tuple[str, np.ndarray]]
 ) -> dict[str, float]:
     people = [person for person, _ in crops]
     vectors = []
-    for run in (exact, rounded):
+    for run in (exact, quantised):
         found = [run(to_planes(crop[IDENTITY_WINDOW]))[0][0] for _, crop in crops]
         vectors.append(np.stack([vector / np.linalg.norm(vector) for vector in found]))
     return {

@@ -15,7 +15,7 @@ from reliableswap.swap.person import Person
 from .calls import SwapCalls
 from .options import ChosenEngine, Engine
 
-_ALONE = ("detector", "landmarks", "glasses", "visibility", "identity", "fixer")
+_FILE_NETWORKS = ("detector", "landmarks", "glasses", "visibility", "identity", "fixer")
 
 
 class ExportedPipeline(SwapCalls):
@@ -32,7 +32,7 @@ class ExportedPipeline(SwapCalls):
         known = folder.pipeline
         if not known:
             raise WeightsError(
-                f"{folder.folder} holds no whole pipeline; export one: reliableswap export DIR -o OUT"
+                f"{folder.folder} does not hold a complete pipeline; export one with `reliableswap export DIR -o OUT`"
             )
         if known["left_out"]:
             raise WeightsError(
@@ -40,10 +40,10 @@ class ExportedPipeline(SwapCalls):
                 "it was exported from, which needs torch"
             )
         self._folder, self._safety = folder, Gates()
-        alone = {name: FileNetwork(folder, name) for name in _ALONE if name in folder}
+        networks = {name: FileNetwork(folder, name) for name in _FILE_NETWORKS if name in folder}
         generator = FileGenerator(folder) if self.holds("generator") else None
         identity, fixer = (FileNetwork(folder, name) for name in known["probe"])
-        self._networks = Networks(**alone, generator=generator, probe=(identity, fixer))
+        self._networks = Networks(**networks, generator=generator, probe=(identity, fixer))
 
     @classmethod
     def from_pretrained(cls, folder: str | os.PathLike[str], *, threads: int | None = None) -> Self:
@@ -87,7 +87,7 @@ class ExportedPipeline(SwapCalls):
 
 def _no_decoders(asked: str) -> ReliableSwapError:
     return ReliableSwapError(
-        f"{asked} asks for somebody with a decoder of their own, which needs torch; use the pipeline that was exported"
+        f"{asked} needs a trained person's decoder, which runs only in torch; use the pipeline that was exported"
     )
 
 

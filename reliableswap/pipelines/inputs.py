@@ -52,7 +52,7 @@ def pairs(source: Any, target: Any) -> list[tuple[Source | None, PictureLike]]:
     if len(sources) != len(targets):
         raise ReliableSwapError(
             f"{len(sources)} sources and {len(targets)} targets do not pair up; pass one source, or one for each "
-            "target (several photos of one person go through pipe.prepare)"
+            "target (combine several photos of one person with pipe.prepare)"
         )
     return list(zip(sources, targets, strict=True))
 
@@ -119,5 +119,5 @@ def _number(face: Any, given: Faces) -> int:
         return operator.index(face)
     except TypeError:
         raise ReliableSwapError(
-            f"faces={given!r} is not known; use 'largest', 'all', numbers or a mapping from numbers"
+            f"faces={given!r} is not valid; use 'largest', 'all', numbers or a mapping from numbers"
         ) from None

@@ -54,12 +54,12 @@ def chosen_engine(engine: Engine, *, generator: bool, people: bool) -> ChosenEng
         return "neural" if generator else "blend"
     if engine == "neural" and not generator:
         raise WeightsError(
-            "engine='neural' needs a generator, and this pipeline holds none; load one with from_pretrained or use "
+            "engine='neural' needs a generator, but this pipeline has none; load one with from_pretrained or use "
             "engine='blend'"
         )
     if engine == "person" and not people:
         raise WeightsError(
-            "engine='person' needs somebody trained, and this pipeline holds nobody; set pipe.people = "
+            "engine='person' needs a trained person, but this pipeline has none; set pipe.people = "
             "CombAutoencoder.from_pretrained(folder), or give --trained FOLDER"
         )
     if engine not in ("blend", "neural", "person"):

@@ -127,7 +127,9 @@ class SwapOutput:
                 )
             index = 0
         elif not 0 <= index < len(self.pictures):
-            raise ReliableSwapError(f"there is no result {index}; there are {len(self.pictures)}, from 0 on")
+            raise ReliableSwapError(
+                f"there is no result {index}; there are {len(self.pictures)}, numbered from 0"
+            )
         output = check_output(path, overwrite=overwrite)
         record = self.records[index].with_new_id() if self.records else Record()
         return seal(

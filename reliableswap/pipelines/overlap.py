@@ -17,7 +17,7 @@ import cv2
 Item = TypeVar("Item")
 
 _END = object()
-_LOOK = 0.1  # seconds after which a waiting thread checks whether to stop
+_POLL_SECONDS = 0.1  # seconds after which a waiting thread checks whether to stop
 _STAGES = 4  # that share the cores
 
 
@@ -57,7 +57,7 @@ class Busy:
             for stage, value in seconds.items():
                 self.seconds[stage] += value
 
-    def shares(self) -> dict[str, float]:
+    def rounded(self) -> dict[str, float]:
         """Each stage's seconds, rounded."""
         with self._lock:
             return {name: round(seconds, 3) for name, seconds in self.seconds.items()}
@@ -65,10 +65,10 @@ class Busy:
 
 @dataclass(eq=False)
 class _Sharing:
-    """uses: how many `shared_cores` are active. alone: the numbers of threads without any."""
+    """uses: how many `shared_cores` are active. threads_before: the numbers of threads without any."""
 
     uses: int = 0
-    alone: tuple[int, ...] = ()
+    threads_before: tuple[int, ...] = ()
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -84,8 +84,8 @@ def shared_cores() -> Iterator[None]:
     """
     with _SHARING.lock:
         if not _SHARING.uses:
-            _SHARING.alone = _threads()
-            _set_threads(tuple(max(1, count // _STAGES) for count in _SHARING.alone))
+            _SHARING.threads_before = _threads()
+            _set_threads(tuple(max(1, count // _STAGES) for count in _SHARING.threads_before))
         _SHARING.uses += 1
     try:
         yield
@@ -93,7 +93,7 @@ def shared_cores() -> Iterator[None]:
         with _SHARING.lock:
             _SHARING.uses -= 1
             if not _SHARING.uses:
-                _set_threads(_SHARING.alone)
+                _set_threads(_SHARING.threads_before)
 
 
 def _threads() -> tuple[int, ...]:
@@ -108,13 +108,13 @@ def _set_threads(counts: tuple[int, ...]) -> None:
         sys.modules["torch"].set_num_threads(counts[1])
 
 
-class Ahead(Generic[Item]):
-    """Makes items in a thread, at most `most` ahead of the consumer. Use it in a `with` statement."""
+class Prefetch(Generic[Item]):
+    """Makes items in a thread, at most `capacity` ahead of the consumer. Use it in a `with` statement."""
 
-    def __init__(self, items: Iterable[Item], most: int) -> None:
-        self._items, self._queue = items, queue.Queue[Any](most)
+    def __init__(self, items: Iterable[Item], capacity: int) -> None:
+        self._items, self._queue = items, queue.Queue[Any](capacity)
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True, name="ahead")
+        self._thread = threading.Thread(target=self._run, daemon=True, name="prefetch")
 
     def __enter__(self) -> Iterator[Item]:
         self._thread.start()
@@ -151,33 +151,33 @@ class Ahead(Generic[Item]):
         """Wait for a place in the queue; return False once nobody takes items any more."""
         while not self._stop.is_set():
             try:
-                self._queue.put(item, timeout=_LOOK)
+                self._queue.put(item, timeout=_POLL_SECONDS)
                 return True
             except queue.Full:
                 continue
         return False
 
 
-class Behind(Generic[Item]):
-    """Hands items to a function in a thread, at most `most` waiting. Use it in a `with` statement.
+class BackgroundConsumer(Generic[Item]):
+    """Hands items to a function in a thread, at most `capacity` waiting. Use it in a `with` statement.
 
     Leaving it waits for all items. An error of the function is raised at the next `put`, or on leaving.
     """
 
-    def __init__(self, function: Callable[[Item], None], most: int) -> None:
-        self._function, self._queue = function, queue.Queue[Any](most)
+    def __init__(self, function: Callable[[Item], None], capacity: int) -> None:
+        self._function, self._queue = function, queue.Queue[Any](capacity)
         self._error: BaseException | None = None
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True, name="behind")
+        self._thread = threading.Thread(target=self._run, daemon=True, name="consume")
 
-    def __enter__(self) -> Behind[Item]:
+    def __enter__(self) -> BackgroundConsumer[Item]:
         self._thread.start()
         return self
 
     def put(self, item: Item) -> None:
         while self._error is None:
             try:
-                self._queue.put(item, timeout=_LOOK)
+                self._queue.put(item, timeout=_POLL_SECONDS)
                 return
             except queue.Full:
                 continue
@@ -188,7 +188,7 @@ class Behind(Generic[Item]):
             self._stop.set()
         while self._thread.is_alive():
             try:
-                self._queue.put(_END, timeout=_LOOK)
+                self._queue.put(_END, timeout=_POLL_SECONDS)
                 break
             except queue.Full:
                 continue

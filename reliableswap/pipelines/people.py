@@ -25,12 +25,12 @@ def find_faces(picture: Picture, analyser: FaceAnalyser) -> list[Face]:
 
 def _no_face(picture: Picture) -> NoFaceError:
     return NoFaceError(
-        f"no face found in {picture.name} ({picture.width}x{picture.height}, also turned by quarter "
-        "turns); use a sharper or larger photo of the face, or crop closer"
+        f"no face found in {picture.name} ({picture.width}x{picture.height}), upright or rotated by 90, 180 or 270 "
+        "degrees; use a sharper or larger photo of the face, or crop closer"
     )
 
 
-def prepared(photos: Sequence[PictureLike], networks: Networks, analyser: FaceAnalyser) -> Person:
+def prepare_person(photos: Sequence[PictureLike], networks: Networks, analyser: FaceAnalyser) -> Person:
     """Prepare the person whose face is the largest in every photo."""
     subjects, origins = [], []
     for photo in photos:
@@ -52,7 +52,7 @@ def person_of(given: Photos, networks: Networks, analyser: FaceAnalyser) -> Pers
         photos = as_list(given)
         if not photos:
             raise ReliableSwapError("no photo was given; pass at least one photo of the person")
-        person = prepared(photos, networks, analyser)
+        person = prepare_person(photos, networks, analyser)
     if networks.identity is not None:
         _ = person.v_id, person.v_fix
     return person

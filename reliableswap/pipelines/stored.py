@@ -54,7 +54,7 @@ class StoredPipeline(DiffusionPipeline):
         place = str(pretrained_model_name_or_path)
         if is_exported(place):
             raise WeightsError(
-                f"{place} is an exported folder, not one of save_pretrained; load it with "
+                f"{place} is an exported folder, not a save_pretrained folder; load it with "
                 "reliableswap.ExportedPipeline.from_pretrained"
             )
         # Convert after loading: the encoder check compares values that bfloat16 would round.
@@ -89,15 +89,15 @@ class StoredPipeline(DiffusionPipeline):
         networks = [network for network in self.components.values() if network is not None]
         if any(p.dtype == torch.bfloat16 for network in networks for p in network.parameters()):
             raise WeightsError(
-                "a pipeline in bfloat16 is not saved: after rounding, its encoders can't be recognised as those that "
+                "a pipeline in bfloat16 can't be saved: after rounding, its encoders can't be recognised as those that "
                 "the generator was trained with; load it again in float32 or float16"
             )
         try:
             self.check_weights()
         except WeightsError as error:
             raise WeightsError(
-                f"the pipeline is not saved, for it could not be loaded: {error}; weights that were in bfloat16 stay "
-                "rounded, so load it again in float32"
+                f"the pipeline was not saved, because it could not be loaded again: {error}; weights that were in "
+                "bfloat16 stay rounded, so load it again in float32"
             ) from error
         hub = {key: kwargs.pop(key) for key in _HUB if key in kwargs}
         super().save_pretrained(save_directory, **kwargs)

@@ -50,7 +50,7 @@ class Progress:
 class Call:
     """What all targets of one call share.
 
-    engine: for photos as sources. asked: the engine that the caller asked for.
+    engine: for photos as sources. requested_engine: the one that the caller asked for.
     place: where the networks run, as reports name it. checksums: returns class and checksum of every network by name.
     people: the prepared sources, by the id() of the given object.
     """
@@ -65,7 +65,7 @@ class Call:
     place: str
     checksums: Callable[[], Mapping[str, tuple[str, str]]]
     people: dict[int, Person] = field(default_factory=dict)
-    asked: Engine = "auto"
+    requested_engine: Engine = "auto"
 
     def swap(
         self, source: Source | None, target: PictureLike, faces: Faces
@@ -79,7 +79,7 @@ class Call:
             for given in faces.values() if isinstance(faces, Mapping) else [source]:
                 if given is not None and id(given) not in self.people:
                     person = person_of(given, self.networks, self.analyser)
-                    self.people[id(given)] = for_engine(person, self.asked)
+                    self.people[id(given)] = for_engine(person, self.requested_engine)
         found = finding.result()
         wanted = assign(source, faces, len(found), picture.name)
         self.progress.more(len(wanted))

@@ -22,7 +22,7 @@ def trained_person(network: CombAutoencoder | None, name: str, networks: Network
     """Return the person of that name. The gates and the report look at the portrait in the weights."""
     if network is None:
         raise WeightsError(
-            "this pipeline holds nobody trained; set pipe.people = CombAutoencoder.from_pretrained(folder), or give "
+            "this pipeline has no trained people; set pipe.people = CombAutoencoder.from_pretrained(folder), or give "
             "--trained FOLDER"
         )
     portrait = network.decoder(name).portrait
@@ -38,7 +38,7 @@ def one_source(source: Any, person: Person | None) -> Any:
     if person is None:
         return source
     if source is not None:
-        raise ReliableSwapError(f"a source and person={person.name!r} were both given; pass one of them")
+        raise ReliableSwapError(f"a source and person={person.name!r} were both given; pass only one of them")
     return person
 
 
@@ -46,7 +46,7 @@ def for_engine(person: Person, engine: Engine) -> Person:
     """Return the person as the requested engine takes them: blend and neural use a trained person's portrait."""
     if engine == "person" and person.decoder is None:
         raise ReliableSwapError(
-            f"engine='person' needs somebody trained, and {person.name} is a photo; give person=NAME, or another engine"
+            f"engine='person' needs a trained person, but {person.name} is a photo; give person=NAME, or another engine"
         )
     return replace(person, decoder=None) if engine in ("blend", "neural") else person
 

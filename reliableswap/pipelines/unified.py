@@ -47,7 +47,7 @@ logger = logging.getLogger(__name__)
 TEMPLATE = "head_512"  # of the crops that the tokens encode
 DESCRIBE = "describe this face"
 DRAWN = "face drawing"
-_LONGEST = 95  # words of a description or a question
+_MAX_WORDS = 95  # words of a description or a question
 
 
 @dataclass
@@ -116,9 +116,10 @@ class UnifiedFacePipeline(StoredPipeline):
         )
         self._analyser: FaceAnalyser | None = None
         self._encoder: IdentityEncoder | None = None
-        self._known: IdentityEncoder | None = None  # fits the transformer, also after a change of dtype
+        # It fits the transformer, also after a change of dtype.
+        self._checked_encoder: IdentityEncoder | None = None
         self._gates = Gates()
-        _check(tokeniser, transformer)
+        _check_tokeniser(tokeniser, transformer)
         if identity is not None:
             self._check_encoder(identity)
 
@@ -140,7 +141,7 @@ class UnifiedFacePipeline(StoredPipeline):
             if self._encoder is None:
                 self._encoder = IdentityEncoder.from_pretrained(bundled("identity")).to(self.device)
             encoder = self._encoder
-        if encoder is not self._known:
+        if encoder is not self._checked_encoder:
             self._check_encoder(encoder)
         return encoder
 
@@ -152,11 +153,11 @@ class UnifiedFacePipeline(StoredPipeline):
                 "the identity encoder is not the one that this transformer was trained with; pass identity= with "
                 f"checksum {wanted[:16]}"
             )
-        self._known = encoder
+        self._checked_encoder = encoder
 
     def check_weights(self) -> None:
         """Raise WeightsError unless the networks fit together."""
-        _check(self.tokeniser, self.transformer)
+        _check_tokeniser(self.tokeniser, self.transformer)
         if self.identity is not None:
             self._check_encoder(self.identity)
 
@@ -167,7 +168,7 @@ class UnifiedFacePipeline(StoredPipeline):
     def describe_faces(self, picture: PictureLike, faces: Sequence[Face]) -> list[str]:
         """Describe faces that were found already."""
         pixels = to_picture(picture).pixels
-        return self._said(pixels, faces, DESCRIBE) if faces else []
+        return self._answer_faces(pixels, faces, DESCRIBE) if faces else []
 
     def ask(self, picture: PictureLike, question: str, face: int = 0) -> str:
         """Answer a question about a face of a picture; 0 is the largest."""
@@ -211,7 +212,7 @@ class UnifiedFacePipeline(StoredPipeline):
         checksums = self.checksums()
         pictures, records = [], []
         for number, one in enumerate(pixels):
-            self._refuse(one)
+            self._check_drawing(one)
             pictures.append(Picture(np.ascontiguousarray(one), name=f"drawn {number}"))
             records.append(
                 Record(DRAWN, engine="unified", settings=settings, networks=checksums, source_type=GENERATED)
@@ -235,10 +236,10 @@ class UnifiedFacePipeline(StoredPipeline):
         for number in numbers:
             if not 0 <= number < len(faces):
                 raise NoFaceError(f"{given.name} has no face {number}; it has {len(faces)}, numbered from 0")
-        return self._said(given.pixels, [faces[number] for number in numbers], question)
+        return self._answer_faces(given.pixels, [faces[number] for number in numbers], question)
 
     @torch.inference_mode()
-    def _said(self, pixels: np.ndarray, faces: Sequence[Face], question: str) -> list[str]:
+    def _answer_faces(self, pixels: np.ndarray, faces: Sequence[Face], question: str) -> list[str]:
         """Answer one question about each of these faces of a picture (H,W,3)."""
         rows, columns = IDENTITY_WINDOW
         crops = torch.cat([to_tensor(align(pixels, face.points5, SIZE, TEMPLATE)[0]) for face in faces])
@@ -265,20 +266,20 @@ class UnifiedFacePipeline(StoredPipeline):
             )
         if len(numbers) > self.transformer.max_words - 8:
             raise ReliableSwapError(
-                f"{what} of {len(numbers)} words is too long; use {_LONGEST // 2} at most"
+                f"{what} of {len(numbers)} words is too long; use {_MAX_WORDS // 2} at most"
             )
         if unknown:
             logger.warning(
                 "warning: this network does not know the words %s", ", ".join(dict.fromkeys(unknown))
             )
 
-    def _refuse(self, pixels: np.ndarray) -> None:
+    def _check_drawing(self, pixels: np.ndarray) -> None:
         """Raise RefusedError for a drawn picture that the nudity gate refuses."""
         if self._gates.shows_nudity(pixels):
             raise self._gates.refusal("nudity", "the drawing was refused: it seems to show nudity")
 
 
-def _check(tokeniser: Any, transformer: Any) -> None:
+def _check_tokeniser(tokeniser: Any, transformer: Any) -> None:
     """Raise WeightsError unless the transformer was trained on this tokeniser's tokens; the decoder may differ."""
     wanted = transformer.config["tokeniser_checksum"]
     if wanted and tokeniser.checksum() != wanted:
@@ -309,7 +310,5 @@ def _card(pipe: UnifiedFacePipeline, place: str, figures: Mapping[str, float | s
             *(f"| {name} | {value} |" for name, value in figures.items()),
         ]
     else:
-        lines.append(
-            "Nothing has been measured of this pipeline yet; `python benchmarks/unified.py` measures it."
-        )
+        lines.append("This pipeline has not been measured yet; `python benchmarks/unified.py` measures it.")
     return "\n".join([*lines, ""])

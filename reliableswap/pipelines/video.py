@@ -26,7 +26,7 @@ from reliableswap.safety.consent import Consent
 from reliableswap.swap.settings import SwapSettings
 
 from .clip_choice import People as People
-from .clip_choice import checked_people, left_alone, people_report, sources_of
+from .clip_choice import checked_people, count_refused_tracks, people_report, sources_of
 from .clip_folder import WorkFolder
 from .clip_job import clip_job, clip_origin, prepare_sources
 from .clip_nodes import Nodes, SegmentMaker, SegmentOrder, sendable
@@ -34,7 +34,7 @@ from .clip_passes import check_clip, find_people
 from .clip_progress import Clock as Clock
 from .clip_progress import VideoProgress as VideoProgress
 from .clip_progress import VideoResult as VideoResult
-from .clip_segments import Second, Segments
+from .clip_segments import SecondPassInputs, Segments
 from .clip_steady import ClipSteady
 from .clip_swap import FrameSwapper
 from .inputs import PictureLike, Source
@@ -74,7 +74,7 @@ class VideoSettings:
         if self.start is not None and not 0 <= self.start < math.inf:
             raise ReliableSwapError(f"start is {self.start}; give seconds after the clip's first frame")
         if self.end is not None and not (self.start or 0) < self.end < math.inf:
-            raise ReliableSwapError(f"end is {self.end}, and start {self.start or 0}; give a later end")
+            raise ReliableSwapError(f"end is {self.end}, but start is {self.start or 0}; give a later end")
         if not 0 < self.segment < math.inf:
             raise ReliableSwapError(f"segment is {self.segment}; give a number of seconds above 0")
         if self.on_interrupt not in ("resume", "keep"):
@@ -105,7 +105,9 @@ def swap_clip(
     with busy("prepare"):
         given: Mapping[int, Any] = whom if isinstance(whom, Mapping) else {0: source}
         if any(one is None for one in given.values()) or not given:
-            raise ReliableSwapError("no source was given; pass one, or people={1: a photo} for each person")
+            raise ReliableSwapError(
+                "no source was given; pass one, or map each person to one, as in people={1: photo}"
+            )
         sent = None if nodes is None else sendable(given)
         prepared = prepare_sources(pipe, given, engine, networks)
         gates.check_sources(prepared.values())
@@ -116,11 +118,11 @@ def swap_clip(
         stated = Consent.of(consent)
         fresh_record = Record()
         said = None if stated is None else asdict(stated)
-        new = {"id": fresh_record.id, "time": fresh_record.time, "consent": said}
-        kept = folder.begin(job, new, fresh=video.fresh)
+        identity = {"id": fresh_record.id, "time": fresh_record.time, "consent": said}
+        kept = folder.begin(job, identity, fresh=video.fresh)
         if said is not None and said["statement"] != (kept["consent"] or {}).get("statement"):
             # An earlier run is resumed, and this statement is new.
-            kept = folder.restate(job, {**kept, "consent": said})
+            kept = folder.update_identity(job, {**kept, "consent": said})
 
         reader = ClipReader(info)
         times, faces = yield from find_people(folder, reader, networks, video, job, clock)
@@ -128,8 +130,8 @@ def swap_clip(
         steady = ClipSteady() if video.steady else None
         swapper = FrameSwapper(info.name, sources, chosen, settings, networks, steady)
         checked = yield from check_clip(reader, times, faces, swapper, gates, clock)
-        explicit = isinstance(whom, Mapping) or whom == "first"
-        alone = left_alone(checked.refused, faces, sources, explicit)
+        explicit = whom != "all"
+        refused_tracks = count_refused_tracks(checked.refused, faces, sources, explicit)
         refused = frozenset(checked.refused)
         swapper = FrameSwapper(
             info.name, sources, chosen, settings, networks, steady, refused, checked.vectors
@@ -145,7 +147,7 @@ def swap_clip(
             id=kept["id"],
             time=kept["time"],
         )
-        second = Second(
+        inputs = SecondPassInputs(
             folder,
             reader,
             times,
@@ -180,7 +182,7 @@ def swap_clip(
                 record,
             )
             elsewhere = partial(nodes.executor, SegmentMaker(nodes.load, order))
-        segments = Segments(second, clock, overwrite or folder.may_replace(), elsewhere)
+        segments = Segments(inputs, clock, overwrite or folder.may_replace(), elsewhere)
         facts = yield from segments.run()
         gates.passed()
         report = {
@@ -194,7 +196,7 @@ def swap_clip(
             "width": info.width,
             "height": info.height,
             "encoder": encoding.key,
-            "people": people_report(faces, sources, facts["swapped"], alone),
+            "people": people_report(faces, sources, facts["swapped"], refused_tracks),
             "frames_swapped": facts["frames_swapped"],
             "failed": facts["failed"],
             "copied": facts["copied"],
@@ -202,7 +204,7 @@ def swap_clip(
             "resumed_segments": facts["resumed"],
             "consent": kept["consent"],
             "seconds": round(time.perf_counter() - began, 2),
-            "stages": busy.shares(),
+            "stages": busy.rounded(),
         }
         folder.remove()
     yield VideoResult(Path(output), report)

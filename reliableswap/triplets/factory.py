@@ -19,7 +19,7 @@ from reliableswap.data.shards import read_about
 from reliableswap.data.storage import as_path, remove_stale_drafts
 from reliableswap.faces.analysers.base import FaceAnalyser
 from reliableswap.faces.analysers.bundled import BundledAnalyser
-from reliableswap.jobs.units import Crew, Executor, Place
+from reliableswap.jobs.units import Crew, Executor, Rank
 
 from .card import write_card
 from .choice import reuse_warning
@@ -90,7 +90,7 @@ def make_triplets(
     encoder: EncoderChoice | None = None,
     generator: GeneratorChoice | None = None,
     workers: int = 1,
-    place: Place | None = None,
+    rank: Rank | None = None,
     executor: Executor | None = None,
     licence: str = "other",
     preview: Path | None = None,
@@ -117,8 +117,8 @@ def make_triplets(
     began = time.time()
     settings = settings or TripletSettings()
     output = as_path(output)
-    crew: Crew[Any] = Crew(place or Place.from_environment(), workers, patience, executor=executor)
-    show = progress and crew.place.first
+    crew: Crew[Any] = Crew(rank or Rank.from_environment(), workers, patience, executor=executor)
+    show = progress and crew.rank.first
     analyser_name, encoder_name = analyser_label(analyser()), encoder.load().label if encoder else None
     made_with = {"analyser": analyser_name, "encoder": encoder_name}
     if generator is not None:
@@ -140,14 +140,14 @@ def make_triplets(
     crew.once(planner, planner.done)
     plan = planner.plan
     few = reuse_warning(plan.members, plan.slots)
-    if few and crew.place.first:
+    if few and crew.rank.first:
         logger.warning(few)
     shards = list_shards(plan.slots, settings.shard_pairs)
 
     maker = ShardMaker(output / "data", settings, plan, encoder, made_with, generator)
     report = RunReport(len(shards), plan.dropped)
     report.tallies = _make_shards(maker, shards, crew, show)
-    if crew.place.first:
+    if crew.rank.first:
         for folder in (maker.folder, records.folder, planner.folder):
             remove_stale_drafts(folder, began)
         sheets = [output / "contact_sheet.jpg", *([as_path(preview)] if preview else [])]
@@ -174,7 +174,7 @@ def _list_once(
         if not file.is_file() or PhotoList.open(file).digest != listed.digest:
             listed.save(file)
 
-    if crew.place.first:
+    if crew.rank.first:
         make()
     else:
         crew.once(make, file.is_file)
@@ -194,7 +194,7 @@ def _make_shards(maker: ShardMaker, shards: Sequence[Shard], crew: Crew[Shard], 
             drops.update(tally.drops)
             bar.set_postfix_str(", ".join(f"{reason} {n}" for reason, n in drops.most_common(3) if n))
             bar.update(tally.shard.stop - tally.shard.start)
-    if crew.place.first:
+    if crew.rank.first:
         tallies += crew.wait_for_others(maker, shards, maker.done)
     return tallies
 

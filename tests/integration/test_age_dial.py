@@ -114,11 +114,11 @@ def test_a_clip_whose_faces_get_too_young_is_refused(
     swapper = FrameSwapper("clip", sources, "blend", SwapSettings(age=-12), pipe.networks())
     (begun,) = swapper.begin(pixels, [face])
     assert begun.subject is not None
-    swapped = swapper.alone(begun.subject, 1)
+    swapped = swapper.swap_single(begun.subject, 1)
     assert np.abs(swapped.pixels.astype(int) - begun.subject.pixels).max() > 20
     FakeAges(monkeypatch, 30.0, 22.0)
     gates = ClipGates(pipe.safety, "clip")
-    gates.check_aged(swapper.years)  # nobody was looked at
+    gates.check_aged(swapper.age_change)  # nobody was looked at
     gates.add_aged(1, swapped)
-    with pytest.raises(RefusedError, match="12 years younger, the face in person 1 in clip looks 22"):
-        gates.check_aged(swapper.years)
+    with pytest.raises(RefusedError, match="12 years younger the face in person 1 in clip looks 22"):
+        gates.check_aged(swapper.age_change)

@@ -11,7 +11,7 @@ from support.people import portrait
 
 from reliableswap import ReliableSwapPipeline
 from reliableswap.cli.main import main
-from reliableswap.cli.swap import parts
+from reliableswap.cli.swap import parse_attributes
 from reliableswap.errors import ReliableSwapError
 from reliableswap.geometry import regions
 from reliableswap.imaging.painted_glasses import paint_glasses
@@ -126,7 +126,7 @@ def test_the_command_keeps_and_takes_parts(
     assert (
         np.abs(np.asarray(Image.open(tmp_path / "out.png").convert("RGB")).astype(int) - wanted).mean() < 4
     )  # the watermark
-    assert parts("skin", "glasses") == Attributes(skin="target", glasses="source")
+    assert parse_attributes("skin", "glasses") == Attributes(skin="target", glasses="source")
 
 
 def test_wrong_attributes_are_named() -> None:
@@ -134,5 +134,5 @@ def test_wrong_attributes_are_named() -> None:
         Attributes.of({"nose": "target"})
     with pytest.raises(ReliableSwapError, match="attribute brows is 'both'"):
         SwapSettings().with_attributes({"brows": "both"})
-    with pytest.raises(ReliableSwapError, match="lips is in --keep and in --take"):
-        parts("lips", "lips")
+    with pytest.raises(ReliableSwapError, match="lips is in both --keep and --take"):
+        parse_attributes("lips", "lips")

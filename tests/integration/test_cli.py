@@ -139,7 +139,7 @@ def test_faces_lists_and_draws_without_claiming_ai(
         (["swap", "a.jpg", "b.jpg", "-o", "out.png", "--map", "0=c.jpg"], "give only the TARGET"),
         (["swap", "b.jpg", "-o", "out.png", "--map", "zero=c.jpg"], "is not NUMBER=PICTURE"),
         (["swap", "b.jpg", "-o", "out.png", "--map", "\u00b2=c.jpg"], "is not NUMBER=PICTURE"),
-        (["swap", "a.jpg", "b.jpg", "-o", "out.png", "--faces", "\u00b2"], "is not known"),
+        (["swap", "a.jpg", "b.jpg", "-o", "out.png", "--faces", "\u00b2"], "is not valid"),
         (["swap", "b.jpg", "-o", "out.png", "--map", "0=c.jpg", "--map", "0=d.jpg"], "mapped twice"),
         (["swap", "b.jpg", "-o", "out.png", "--map", "0=c.jpg", "--faces", "all"], "both choose faces"),
         (["swap", "a.jpg", "b.jpg", "-o", "out.bmp"], "bmp"),

@@ -83,14 +83,14 @@ def test_impossible_requests_are_refused(ready: ReliableSwapPipeline) -> None:
     for source, options, said in (
         (None, {"person": "carol"}, "no decoder of 'carol'"),
         (portrait(1, 200), {"person": "alice"}, "both given"),
-        (portrait(1, 200), {"engine": "person"}, "needs somebody trained"),
+        (portrait(1, 200), {"engine": "person"}, "needs a trained person"),
     ):
         with pytest.raises(ReliableSwapError, match=said):
             ready(source, target, **options)
     bare = ReliableSwapPipeline.bundled()
-    with pytest.raises(WeightsError, match="holds nobody trained"):
+    with pytest.raises(WeightsError, match="has no trained people"):
         bare(None, target, person="alice")
-    with pytest.raises(WeightsError, match="this pipeline holds nobody"):
+    with pytest.raises(WeightsError, match="this pipeline has none"):
         bare(portrait(1, 200), target, engine="person")
     bare.people = CombAutoencoder(("alice",), **TINY)
     with pytest.raises(WeightsError, match="no portrait"):

@@ -191,7 +191,7 @@ def test_choices_that_make_no_sense_are_refused(pipe: ReliableSwapPipeline) -> N
     target = portrait(2)
     with pytest.raises(NoFaceError, match="no face 7; it has only face 0"):
         pipe(portrait(1), target, faces=[7])
-    with pytest.raises(ReliableSwapError, match="'biggest' is not known"):
+    with pytest.raises(ReliableSwapError, match="'biggest' is not valid"):
         pipe(portrait(1), target, faces="biggest")  # type: ignore[arg-type]
     with pytest.raises(ReliableSwapError, match="at least one number"):
         pipe(portrait(1), target, faces=[])
@@ -203,7 +203,7 @@ def test_choices_that_make_no_sense_are_refused(pipe: ReliableSwapPipeline) -> N
         pipe(portrait(1), target, likeness=2.0)
     without = ReliableSwapPipeline(pipe.detector, pipe.landmarks)
     assert without.choose_engine("auto") == "blend"
-    with pytest.raises(WeightsError, match="holds none"):
+    with pytest.raises(WeightsError, match="this pipeline has none"):
         without(portrait(1), target, engine="neural")
 
 
@@ -348,7 +348,7 @@ def test_the_card_holds_what_was_measured_and_goes_to_the_hub_with_the_networks(
     pipe: ReliableSwapPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipe.save_pretrained(tmp_path / "plain")
-    assert "Nothing has been measured" in (tmp_path / "plain" / "README.md").read_text()
+    assert "has not been measured yet" in (tmp_path / "plain" / "README.md").read_text()
     sent: dict[str, object] = {}
 
     class Hub:

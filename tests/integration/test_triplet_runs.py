@@ -35,7 +35,7 @@ from reliableswap.data.triplet_dataset import TripletDataset
 from reliableswap.errors import ReliableSwapError, WeightsError
 from reliableswap.faces.align import TEMPLATES
 from reliableswap.faces.face import Face, five_points
-from reliableswap.jobs.units import Maker, Place
+from reliableswap.jobs.units import Maker, Rank
 from reliableswap.models.identity import IdentityEncoder
 from reliableswap.provenance import read_mark
 from reliableswap.provenance.verify import verify
@@ -96,12 +96,12 @@ def test_ranks_share_the_work_and_change_nothing(
 ) -> None:
     # The second rank waits in vain for the first one's list and plan, and then makes them itself.
     args = {"analyser": people[1], "progress": False, "cache": made / "cache"}
-    second = make_triplets(people[0], tmp_path, SETTINGS, place=Place(1, 2), patience=0.05, **args)
+    second = make_triplets(people[0], tmp_path, SETTINGS, rank=Rank(1, 2), patience=0.05, **args)
     half = shard_bytes(tmp_path)
     assert set(half) == {tally.shard.name for tally in second.tallies}
     assert 0 < len(half) < second.shards
     assert not (tmp_path / "README.md").exists()
-    first = make_triplets(people[0], tmp_path, SETTINGS, place=Place(0, 2), **args)
+    first = make_triplets(people[0], tmp_path, SETTINGS, rank=Rank(0, 2), **args)
     assert len(first.tallies) + len(second.tallies) == first.shards
     assert shard_bytes(tmp_path) == shard_bytes(made)
     assert (tmp_path / "README.md").exists()

@@ -154,7 +154,7 @@ def rewritten(
         part = times.part(first, min(len(times), first + per_segment))
         segments.append(Segment(target.with_name(f"{target.stem}-{first}.mkv"), len(part)))
         with SegmentWriter(segments[-1].path, encoding, info, reader.colours, per_segment) as writer:
-            for frame in reader.part(part):
+            for frame in reader.frames_of(part):
                 writer.write(reader.with_changes(frame, frame.rgb, [], None))
     return join(segments, target, info, times, encoding.encoder, **options)
 

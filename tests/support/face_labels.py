@@ -10,7 +10,7 @@ import numpy as np
 
 from reliableswap.data.photos import Photo, list_photos
 from reliableswap.data.records import Record, RecordCache
-from reliableswap.jobs.units import Crew, Place
+from reliableswap.jobs.units import Crew, Rank
 from reliableswap.training.tasks.faces.labels import TeacherKind, teacher_record
 from reliableswap.training.tasks.faces.mosaic import LabelledFace, LabelledPhoto
 
@@ -55,7 +55,7 @@ def store_labels(
     photos = list_photos(folder, flat)
     given = zip(photos, faces, meshes, mirrored, strict=True)
     answers = {photo.name: teacher_record(face[None], *both) for photo, face, *both in given}
-    RecordCache(folder / "labels", MadeUp(folder, answers), photos).complete(Crew(Place(), 1))
+    RecordCache(folder / "labels", MadeUp(folder, answers), photos).complete(Crew(Rank(), 1))
 
 
 def arguments(kind: str, photos: Path, output: Path, *more: str) -> list[str]:

@@ -20,7 +20,7 @@ from reliableswap.data.shards import picture_cell, shard_name
 from reliableswap.data.splits import NAMES, Split, holds_out
 from reliableswap.data.storage import as_path, remove, write_text
 from reliableswap.errors import ReliableSwapError
-from reliableswap.jobs.units import Crew, Place
+from reliableswap.jobs.units import Crew, Rank
 
 from .attributes import ATTRIBUTES, attributes_from_label, attributes_from_measures
 from .card import card
@@ -91,9 +91,9 @@ def describe_photos(
     """
     chosen = _chosen(list_photos(photos, flat), settings.per_person)
     output = as_path(output)
-    place = Place.from_environment()
+    rank = Rank.from_environment()
     store = RecordCache(as_path(cache) if cache else output / "cache", DescribedKind(), chosen)
-    store.complete(Crew(place, workers), progress=progress and place.first)
+    store.complete(Crew(rank, workers), progress=progress and rank.first)
     records = DescribedRecords(store)
     dropped = Counter(reason for reason in records.reasons if reason)
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in NAMES}
@@ -126,7 +126,7 @@ def describe_photos(
         raise ReliableSwapError(
             f"no face in {photos} can be described ({dict(dropped) or 'no photos'}); give photos of more adults"
         )
-    if place.first:
+    if rank.first:
         _write(output, rows, settings, report, licence)
     return report
 

@@ -159,7 +159,7 @@ class Colours:
         scales = np.array([1, 1, 1] if self.full else [219 / 255, 224 / 255, 224 / 255]) * bits
         return np.asarray(np.stack([luma, cb, cr]) * scales[:, None], np.float64)
 
-    def on_samples(self, box: Box, height: int, width: int) -> Box:
+    def whole_samples(self, box: Box, height: int, width: int) -> Box:
         """The smallest box of whole chroma samples around a box, in a stored picture of that height and width."""
         across, down = self.subsampling
         x0, y0, x1, y1 = box
@@ -191,5 +191,5 @@ def check_depth(info: ClipInfo) -> None:
     """Raise for samples that would lose bits."""
     if info.depth > 10:
         raise ClipError(
-            f"{info.name} has {info.depth} bits a sample, and at most 10 can be kept; convert it to 10 bits first"
+            f"{info.name} has {info.depth} bits per sample, but at most 10 can be kept; convert it to 10 bits first"
         )

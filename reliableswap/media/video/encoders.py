@@ -63,10 +63,10 @@ _BY_CODEC = {"h264": "h264", "hevc": "h265", "av1": "av1", "libdav1d": "av1"}
 
 def available() -> list[str]:
     """Return the encoders of this PyAV. A hardware encoder may still lack its hardware."""
-    return [name for name, one in ENCODERS.items() if _has(one)]
+    return [name for name, one in ENCODERS.items() if _is_available(one)]
 
 
-def _has(encoder: Encoder) -> bool:
+def _is_available(encoder: Encoder) -> bool:
     av = pyav()
     try:
         return bool(av.Codec(encoder.name, "w"))
@@ -99,16 +99,16 @@ class Encoding:
         if key not in ENCODERS:
             raise ClipError(f"unknown encoder {encoder!r}; choose auto or one of {', '.join(available())}")
         one = ENCODERS[key]
-        if not _has(one):
+        if not _is_available(one):
             raise ClipError(f"this PyAV has no encoder {one.name}; choose one of {', '.join(available())}")
         if one.only_420 and not colours.format.startswith("yuv420"):
             odd = " because of its odd size" if info.width % 2 or info.height % 2 else ""
             raise ClipError(
-                f"{info.name} is worked on as {colours.format}{odd}, which {key} can't hold; choose h264 or h265"
+                f"{info.name} is processed as {colours.format}{odd}, which {key} can't encode; choose h264 or h265"
             )
         if colours.depth not in one.depths:
             raise ClipError(
-                f"{info.name} has 10-bit colours, which {key} can't hold; choose h265, av1 or h264"
+                f"{info.name} has 10-bit colours, which {key} can't encode; choose h265, av1 or h264"
             )
         return cls(key, quality, colours.format)
 
@@ -116,8 +116,8 @@ class Encoding:
     def encoder(self) -> Encoder:
         return ENCODERS[self.key]
 
-    def stream(self, container: Any, info: ClipInfo, colours: Colours, keys: int) -> Any:
-        """Add the stream to a container being written. keys: the most frames from one key frame to the next."""
+    def add_stream(self, container: Any, info: ClipInfo, colours: Colours, key_interval: int) -> Any:
+        """Add the stream to a container being written. key_interval: the most frames from one key frame to the next."""
         one = self.encoder
         options = {**one.options, one.control: one.control_value(self.quality)}
         stream = container.add_stream(one.name, rate=info.rate, options=options)
@@ -126,7 +126,7 @@ class Encoding:
         stream.pix_fmt = _HARDWARE_FORMATS[self.format] if one.hardware else self.format
         context = stream.codec_context
         context.time_base = 1 / info.rate
-        context.gop_size = keys
+        context.gop_size = key_interval
         if one.codec != "av1":
             context.max_b_frames = 0  # one packet per frame, in time order: timestamps are the clip's own
         context.sample_aspect_ratio = info.pixel_aspect

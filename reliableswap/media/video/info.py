@@ -16,7 +16,7 @@ from reliableswap.media.picture import printable
 from .library import clip_errors, open_clip
 from .orientation import Orientation
 
-_MEASURED = 100  # packets from which a frame rate is measured if the container states none
+_RATE_PACKETS = 100  # packets from which a frame rate is measured if the container states none
 _HDR = {16: "PQ (HDR10, Dolby Vision)", 18: "HLG"}  # transfer characteristics by their number in H.273
 
 
@@ -81,8 +81,8 @@ class ClipInfo:
         """Raise ClipError for clips that a swap would spoil."""
         if self.colour.transfer in _HDR:
             raise ClipError(
-                f"{self.name} is an HDR clip ({_HDR[self.colour.transfer]}), whose light can't be kept yet; "
-                "convert it to SDR first, for example with ffmpeg's filters zscale and tonemap"
+                f"{self.name} is an HDR clip ({_HDR[self.colour.transfer]}), whose dynamic range can't be preserved "
+                "yet; convert it to SDR first, for example with ffmpeg's filters zscale and tonemap"
             )
         if self.interlaced:
             raise ClipError(
@@ -90,7 +90,7 @@ class ClipInfo:
             )
         if self.alpha:
             raise ClipError(
-                f"{self.name} is transparent ({self.pixel_format}), which would get lost; flatten it first"
+                f"{self.name} has an alpha channel ({self.pixel_format}), which would be lost; flatten it first"
             )
 
 
@@ -106,7 +106,7 @@ def probe(path: str | os.PathLike[str]) -> ClipInfo:
                 f"{name} is damaged: its first frame can't be decoded; get an intact copy"
             ) from error
         if frame is None:
-            raise ClipError(f"{name} holds no frame; get an intact copy")
+            raise ClipError(f"{name} holds no frames; get an intact copy")
         return _info(Path(path), name, container, stream, frame)
 
 
@@ -124,7 +124,7 @@ def picture_stream(container: Any) -> Any:
 def _info(path: Path, name: str, container: Any, stream: Any, frame: Any) -> ClipInfo:
     orientation = Orientation.of(_matrix(frame))
     if orientation is None:
-        raise ClipError(f"{name} is turned by other than quarter turns; turn it upright first")
+        raise ClipError(f"{name} is rotated by an angle that is not a multiple of 90°; make it upright first")
     height, width = orientation.size(frame.height, frame.width)
     context, form = stream.codec_context, frame.format
     first_pts = _stamp(frame, container.format.name)
@@ -169,7 +169,7 @@ def _rate(path: Path, stream: Any) -> Fraction:
     base = Fraction(stream.time_base)
     with open_clip(path) as container:
         packets = container.demux(container.streams[stream.index])
-        stamps = sorted({one.pts for one in islice(packets, _MEASURED) if one.pts is not None})
+        stamps = sorted({one.pts for one in islice(packets, _RATE_PACKETS) if one.pts is not None})
     if len(stamps) > 1:
         return (Fraction(len(stamps) - 1) / ((stamps[-1] - stamps[0]) * base)).limit_denominator(1001)
     return Fraction(stream.guessed_rate or stream.base_rate or 25)
@@ -208,5 +208,5 @@ def _length(container: Any, stream: Any, first: Fraction) -> Fraction | None:
         except ValueError:
             return None
         return hours * 3600 + minutes * 60 + seconds - first
-    alone = len(container.streams) == 1
-    return Fraction(container.duration, 1_000_000) - first if container.duration and alone else None
+    single_stream = len(container.streams) == 1
+    return Fraction(container.duration, 1_000_000) - first if container.duration and single_stream else None

@@ -24,11 +24,11 @@ from .times import FrameTimes
 
 logger = logging.getLogger(__name__)
 
-_ABOUT_THE_FILE = {  # true of the original's file, but not of the result's
+_FILE_TAGS = {  # true of the original's file, but not of the result's
     "major_brand", "minor_version", "compatible_brands", "encoder", "DURATION", "NUMBER_OF_FRAMES", "NUMBER_OF_BYTES",
     "BPS", "_STATISTICS_WRITING_APP", "_STATISTICS_WRITING_DATE_UTC", "_STATISTICS_TAGS", "vendor_id",
 }  # fmt: skip
-_MOST_TICKS = 2**31 - 1  # per second, in MP4
+_MAX_TICKS = 2**31 - 1  # per second, in MP4
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,10 @@ def join(
     timestamps so that the first frame is at time 0. tags: further metadata of the file. The file is written atomically.
     """
     if sum(segment.frames for segment in segments) != len(times):
-        raise ClipError(f"{target.name}: the segments and the clip's times do not belong together")
+        raise ClipError(
+            f"{target.name}: the segments do not add up to the clip's {len(times)} frames; delete the folder of "
+            "segments and run again"
+        )
     shift = int(times.pts[0]) * times.time_base if from_zero else Fraction(0)
     av = pyav()
     with (
@@ -91,7 +94,7 @@ def join(
         if target.suffix.lower() != ".mkv":
             options = {
                 "movflags": "+faststart",
-                "video_track_timescale": str(_own_ticks(times.time_base)),
+                "video_track_timescale": str(_picture_ticks(times.time_base)),
                 "movie_timescale": str(ticks),
             }
         with (
@@ -101,10 +104,10 @@ def join(
             picture = out.add_stream_from_template(first.streams.video[0], opaque=True)
             _like_original(picture, source.streams[info.stream], info, encoder, target)
             copies, left_out = _add_streams(out, source, info)
-            _copy_facts(out, source, tags or {}, times, shift, cut)
+            _copy_metadata(out, source, tags or {}, times, shift, cut)
             extradata = bytes(first.streams.video[0].codec_context.extradata or b"")
-            pictures = _pictures(segments, times, shift, picture, extradata)
-            _write(out, pictures, _others(source, copies, times, shift, cut))
+            pictures = _picture_packets(segments, times, shift, picture, extradata)
+            _mux_interleaved(out, pictures, _other_packets(source, copies, times, shift, cut))
             names = tuple(f"{one.type} ({codec_name(one)})" for one in copies)
     return Joined(names, tuple(left_out))
 
@@ -149,7 +152,7 @@ def _add_streams(out: Any, source: Any, info: ClipInfo) -> tuple[dict[Any, Any],
     for stream in _to_copy(source, info):
         if not _holds(out.format, stream):
             name = f"{stream.type} ({codec_name(stream)})"
-            logger.warning("%s: the stream %s of %s can't be carried over", out.name, name, info.name)
+            logger.warning("the stream %s of %s is left out: the container can't hold it", name, info.name)
             left_out.append(name)
             continue
         copy = out.add_stream_from_template(stream, opaque=True)
@@ -161,10 +164,10 @@ def _add_streams(out: Any, source: Any, info: ClipInfo) -> tuple[dict[Any, Any],
 
 
 def _kept(metadata: dict[str, str]) -> dict[str, str]:
-    return {key: value for key, value in metadata.items() if key.split("-")[0] not in _ABOUT_THE_FILE}
+    return {key: value for key, value in metadata.items() if key.split("-")[0] not in _FILE_TAGS}
 
 
-def _copy_facts(
+def _copy_metadata(
     out: Any, source: Any, tags: dict[str, str], times: FrameTimes, shift: Fraction, cut: bool
 ) -> None:
     out.metadata.update({**_kept(source.metadata), **tags})
@@ -182,7 +185,7 @@ def _copy_facts(
         out.set_chapters(chapters)
 
 
-def _pictures(
+def _picture_packets(
     segments: Sequence[Segment], times: FrameTimes, shift: Fraction, stream: Any, extradata: bytes
 ) -> Iterator[Any]:
     """Yield the picture's packets with the original's timestamps."""
@@ -193,8 +196,8 @@ def _pictures(
             found = bytes(opened.streams.video[0].codec_context.extradata or b"")
         if found != extradata:
             raise ClipError(
-                f"the segment {segment.path.name} was encoded differently from the first (another version of the "
-                "encoder?); delete the folder of segments and run again"
+                f"the segment {segment.path.name} was encoded differently from the first (by another version of "
+                "the encoder?); delete the folder of segments and run again"
             )
         for packet in packets_of(segment.path, segment.frames):
             packet.stream, packet.time_base = stream, times.time_base
@@ -204,7 +207,7 @@ def _pictures(
             yield packet
 
 
-def _others(
+def _other_packets(
     source: Any, copies: dict[Any, Any], times: FrameTimes, shift: Fraction, cut: bool
 ) -> Iterator[Any]:
     """Yield the packets of all other streams; of a cut clip, only those that begin inside the part."""
@@ -227,7 +230,7 @@ def _others(
         yield packet
 
 
-def _write(out: Any, pictures: Iterator[Any], others: Iterator[Any]) -> None:
+def _mux_interleaved(out: Any, pictures: Iterator[Any], others: Iterator[Any]) -> None:
     """Interleave both in time order, so that the muxer buffers little."""
     waiting = next(pictures, None)
     for packet in others:
@@ -243,16 +246,16 @@ def _write(out: Any, pictures: Iterator[Any], others: Iterator[Any]) -> None:
         waiting = next(pictures, None)
 
 
-def _own_ticks(time_base: Fraction) -> int:
+def _picture_ticks(time_base: Fraction) -> int:
     """Ticks per second in which the picture's timestamps are whole numbers."""
     return time_base.denominator
 
 
 def _ticks(time_base: Fraction, source: Any) -> int:
     """Ticks per second in which the start times of all streams are whole numbers, within MP4's limit."""
-    ticks = _own_ticks(time_base)
+    ticks = _picture_ticks(time_base)
     for stream in source.streams:
         if stream.time_base:
             both = math.lcm(ticks, Fraction(stream.time_base).denominator)
-            ticks = both if both <= _MOST_TICKS else ticks
+            ticks = both if both <= _MAX_TICKS else ticks
     return ticks

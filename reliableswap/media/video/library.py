@@ -12,7 +12,7 @@ from typing import Any
 from reliableswap.errors import ClipError, ReliableSwapError
 from reliableswap.media.picture import printable
 
-_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_DISK_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 # The only demuxers whose files are read: FFmpeg has hundreds, some of which open further files or addresses.
 READABLE = "mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "mpegts", "mpeg", "flv"
 
@@ -36,9 +36,10 @@ def clip_errors(name: str, doing: str) -> Iterator[None]:
     except (ReliableSwapError, FileExistsError):
         raise
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in _DISK_FULL:
             raise ClipError(
-                f"the disk is full while {name} is {doing}; free some space and run again: finished segments are kept"
+                f"the disk is full, so {name} can't be {doing}; free some space and run again: finished segments are "
+                "kept"
             ) from error
         raise ClipError(f"{name} can't be {doing} ({_reason(error)})") from error
     except (av.error.FFmpegError, ValueError, IndexError) as error:
@@ -63,9 +64,9 @@ def open_clip(path: str | os.PathLike[str], **options: Any) -> Any:
     if container.format.name not in READABLE or not container.streams.video:
         kind = container.format.name
         container.close()
+        problem = "it has no video stream" if kind in READABLE else f"its format {kind} is not supported"
         raise ClipError(
-            f"{shown} is not a clip that can be read (it looks like {kind}, without pictures that move); "
-            "give an MP4, MOV, MKV or WebM file"
+            f"{shown} is not a clip that can be read ({problem}); give an MP4, MOV, MKV or WebM file"
         )
     return container
 

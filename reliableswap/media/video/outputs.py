@@ -27,7 +27,7 @@ def check_clip_output(path: str | os.PathLike[str], *, overwrite: bool = False) 
         if not target.parent.is_dir():
             raise ClipError(f"{shown} can't be written: its folder does not exist; create it first")
         if target.exists() and not target.is_file():
-            raise ClipError(f"{shown} is no regular file; give another name")
+            raise ClipError(f"{shown} is not a regular file; give another name")
         if target.exists() and not overwrite:
             raise ClipError(
                 f"{shown} exists already; give another name or allow overwriting (--overwrite, overwrite=True)"
@@ -35,5 +35,5 @@ def check_clip_output(path: str | os.PathLike[str], *, overwrite: bool = False) 
     except (OSError, ValueError) as error:
         if isinstance(error, ClipError):
             raise
-        raise ClipError(f"{shown} is not a possible file name ({error}); give another") from error
+        raise ClipError(f"{shown} is not a valid file name ({error}); give another") from error
     return target

@@ -99,7 +99,7 @@ class ClipReader:
                 height, width = info.stored_size
                 if (frame.height, frame.width) != (height, width):
                     raise ClipError(
-                        f"{info.name} changes its size from {width}x{height} to {frame.width}x{frame.height}; "
+                        f"{info.name} changes its frame size from {width}x{height} to {frame.width}x{frame.height}; "
                         "split it there"
                     )
                 pts = info.stamp(frame)
@@ -121,11 +121,11 @@ class ClipReader:
         end = (last - (info.first_pts or 0) + max(step, duration)) * info.time_base
         if end < info.length - max(_TOLERANCE, 3 * step * info.time_base):
             raise ClipError(
-                f"{info.name} is truncated: its pictures end after {float(end):.1f} of {float(info.length):.1f} s; get "
+                f"{info.name} is truncated: its frames end after {float(end):.1f} of {float(info.length):.1f} s; get "
                 f"an intact copy, or take a part with end={float(end):.1f}"
             )
 
-    def at(self, numbers: Sequence[int], times: FrameTimes) -> Iterator[tuple[int, ClipFrame]]:
+    def frames_at(self, numbers: Sequence[int], times: FrameTimes) -> Iterator[tuple[int, ClipFrame]]:
         """Yield (number, frame) for rising numbers of frames; decode only what is near them."""
         waiting = list(numbers)
         near = max(_RUN_UPS[1], round(float(self.info.rate) * 2))
@@ -142,10 +142,10 @@ class ClipReader:
                     yield wanted[pts], self._frame(pts, duration, frame)
             if found != len(run):
                 raise ClipError(
-                    f"{self.info.name} was read differently than before; was it changed meanwhile?"
+                    f"{self.info.name} no longer matches the first reading; was the file changed?"
                 )
 
-    def part(self, times: FrameTimes) -> Iterator[ClipFrame]:
+    def frames_of(self, times: FrameTimes) -> Iterator[ClipFrame]:
         """Yield exactly the frames of these times."""
         number = 0
         for frame in self.frames(int(times.pts[0]), int(times.pts[-1]) + 1):
@@ -154,7 +154,7 @@ class ClipReader:
             number += 1
             yield frame
         if number != len(times):
-            raise ClipError(f"{self.info.name} was read differently than before; was it changed meanwhile?")
+            raise ClipError(f"{self.info.name} no longer matches the first reading; was the file changed?")
 
     def with_changes(
         self, frame: ClipFrame, after: np.ndarray, boxes: Sequence[Box], grey: np.ndarray | None
@@ -168,7 +168,7 @@ class ClipReader:
         height, width = after.shape[:2]
         turn = self.info.orientation
         stored.make_writable()
-        for box in _apart(boxes):
+        for box in _merge_touching(boxes):
             x0, y0, x1, y1 = self._whole_samples(box, height, width)
             change = cv2.subtract(after[y0:y1, x0:x1], frame.rgb[y0:y1, x0:x1], dtype=cv2.CV_16S)
             self.colours.add(stored, turn.stored(change), turn.stored_box((x0, y0, x1, y1), height, width))
@@ -181,11 +181,11 @@ class ClipReader:
     def _whole_samples(self, box: Box, height: int, width: int) -> Box:
         """The box, enlarged to whole chroma samples of the stored picture."""
         turn = self.info.orientation
-        stored = self.colours.on_samples(turn.stored_box(box, height, width), *self.info.stored_size)
+        stored = self.colours.whole_samples(turn.stored_box(box, height, width), *self.info.stored_size)
         return turn.displayed_box(stored, *self.info.stored_size)
 
 
-def _apart(boxes: Sequence[Box]) -> list[Box]:
+def _merge_touching(boxes: Sequence[Box]) -> list[Box]:
     """Merge boxes that share pixels, or may do so on whole chroma samples: a change must be added only once."""
     apart: list[Box] = []
     for box in boxes:

@@ -21,9 +21,11 @@ class SegmentWriter:
     Frames are numbered, not timed: the joined clip takes its timestamps from the original.
     """
 
-    def __init__(self, path: Path, encoding: Encoding, info: ClipInfo, colours: Colours, keys: int) -> None:
+    def __init__(
+        self, path: Path, encoding: Encoding, info: ClipInfo, colours: Colours, key_interval: int
+    ) -> None:
         self.path, self.written = path, 0
-        self._encoding, self._info, self._colours, self._keys = encoding, info, colours, keys
+        self._encoding, self._info, self._colours, self._key_interval = encoding, info, colours, key_interval
         self._stack = ExitStack()
 
     def __enter__(self) -> SegmentWriter:
@@ -31,7 +33,9 @@ class SegmentWriter:
             stack.enter_context(clip_errors(self.path.name, "written"))
             draft = stack.enter_context(atomic_path(self.path, overwrite=True))
             self._container: Any = stack.enter_context(pyav().open(str(draft), "w", format="matroska"))
-            self._stream = self._encoding.stream(self._container, self._info, self._colours, self._keys)
+            self._stream = self._encoding.add_stream(
+                self._container, self._info, self._colours, self._key_interval
+            )
             self._stack = stack.pop_all()
         return self
 
@@ -65,6 +69,6 @@ def packets_of(path: Path, frames: int) -> list[Any]:
     stamps = [packet.pts for packet in packets]
     if len(packets) != frames or sorted(stamps) != stamps or not packets[0].is_keyframe:
         raise ClipError(
-            f"the segment {path.name} is damaged: {len(packets)} of {frames} frames; delete it and run again"
+            f"the segment {path.name} is damaged: it has {len(packets)} of {frames} frames; delete it and run again"
         )
     return packets

@@ -12,7 +12,7 @@ import pytest
 from support.executors import Backwards
 
 from reliableswap.cli import batch
-from reliableswap.cli.batch_list import NEEDED, NUMBERS, PLAIN
+from reliableswap.cli.batch_list import NUMBER_COLUMNS, REQUIRED_COLUMNS, TEXT_COLUMNS
 from reliableswap.cli.main import main
 from reliableswap.cli.swap import STRENGTHS
 from reliableswap.errors import NoFaceError, ReliableSwapError
@@ -82,7 +82,7 @@ def test_pictures_and_clips_are_made_and_failures_are_reported(tmp_path: Path, p
     assert [row["status"] for row in found] == ["made", "made", "failed", "failed", "failed"]
     assert found[2]["reason"] == "no face found in bad.jpg"
     assert "shapes differ" in found[3]["reason"]
-    assert "people is for the other kind" in found[4]["reason"]
+    assert "these columns of a clip do not apply: people" in found[4]["reason"]
     assert (tmp_path / "out/sub/2.mp4").read_text() == "a.jpg+b.jpg on clip.mp4"
     (_, picture), (_, clip) = pipe.asked[:2]
     assert (picture["settings"].likeness, picture["faces"], picture["consent"]) == (0.5, "largest", "Yes.")
@@ -175,7 +175,7 @@ def test_rows_name_trained_people_parts_and_ages(tmp_path: Path, pipe: StubPipel
     found = report(tmp_path / "out")
     assert [row["status"] for row in found] == ["made", "made", "failed", "failed"]
     assert "unknown attribute nose" in found[2]["reason"]
-    assert "age is 'old', which is no number" in found[3]["reason"]
+    assert "age is 'old', not a number" in found[3]["reason"]
     assert (tmp_path / "out/1.png").read_text() == "trained alice on one.jpg"
     settings = pipe.asked[0][1]["settings"]
     assert settings.attributes.changed == {"brows": "target", "glasses": "source", "lips": "target"}
@@ -193,9 +193,9 @@ def test_rows_name_trained_people_parts_and_ages(tmp_path: Path, pipe: StubPipel
     ("rows", "header", "said"),
     [
         ((), "source,target,output", "no rows"),
-        (("a,b",), "source,target", "lacks output"),
-        (("a,b,c,d",), "source,target,output,colour", "unknown colour"),
-        (("a,b,../c.png",), "source,target,output", "leaves the folder"),
+        (("a,b",), "source,target", r"lacks columns \(output\)"),
+        (("a,b,c,d",), "source,target,output,colour", r"unknown columns \(colour\)"),
+        (("a,b,../c.png",), "source,target,output", "outside the output folder"),
         (("a,b,c.png", "a,d,c.png"), "source,target,output", "several rows"),
         (("a,,c.png",), "source,target,output", "row 1: give target"),
         ((",b,c.png",), "source,target,output", "row 1: give either a source or a person"),
@@ -215,7 +215,7 @@ def test_help_and_document_name_every_column_and_what_is_kept(capsys: pytest.Cap
     told = " ".join(capsys.readouterr().out.split())
     document = (Path(__file__).parents[3] / "docs" / "video.md").read_text("utf-8")
     written = " ".join(document.partition("## Many jobs")[2].partition("\n## ")[0].split())
-    for column in (*NEEDED, *PLAIN, *NUMBERS):
+    for column in (*REQUIRED_COLUMNS, *TEXT_COLUMNS, *NUMBER_COLUMNS):
         assert column in told
         assert f"`{column}`" in written or column in STRENGTHS
     for option in ("--pipeline", "--analyser", "--device"):

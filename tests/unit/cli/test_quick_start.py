@@ -14,7 +14,7 @@ import pytest
 from reliableswap.cli import common
 from reliableswap.cli import main as command
 from reliableswap.cli.quick_start import import_diffusers
-from reliableswap.lazy import uncollected
+from reliableswap.lazy import gc_paused
 from reliableswap.media import Picture, write_picture
 
 SCRIPT = """
@@ -56,7 +56,7 @@ def test_the_garbage_collector_ignores_imported_objects_and_is_enabled_again(
 ) -> None:
     enabled: list[bool] = []
     monkeypatch.setattr(gc, "freeze", lambda: enabled.append(gc.isenabled()))
-    with contextlib.suppress(ImportError), uncollected():
+    with contextlib.suppress(ImportError), gc_paused():
         enabled.append(gc.isenabled())
         raise ImportError
     assert enabled == [False, False]

@@ -138,7 +138,7 @@ def test_only_networks_of_one_kind_and_size_are_averaged(
 ) -> None:
     narrow = glasses(tmp_path / "narrow", channels=(4, 4))
     for stranger in (narrow, folders["identity"][0]):
-        with pytest.raises(ReliableSwapError, match=f"{stranger.name} holds another network than"):
+        with pytest.raises(ReliableSwapError, match=f"{stranger.name} holds a different network from"):
             bundle({"glasses": [folders["glasses"][0], stranger]}, weights)
 
 

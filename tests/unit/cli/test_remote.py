@@ -10,7 +10,7 @@ import fsspec
 import pytest
 
 from reliableswap.cli import main
-from reliableswap.cli.remote import run_here
+from reliableswap.cli.remote import run_with_local_copies
 from reliableswap.data.storage import as_path
 from reliableswap.errors import ReliableSwapError
 
@@ -45,12 +45,12 @@ def test_files_are_fetched_and_results_uploaded(bucket: Path, tmp_path: Path) ->
     given = parsed_arguments(
         pictures=["memory://bucket/a.jpg", str(tmp_path / "b.jpg")], output="memory://bucket/new/out.png"
     )
-    assert run_here(run, given) == 0
+    assert run_with_local_copies(run, given) == 0
     assert (bucket / "new/out.png").read_bytes() == b"made"
     with pytest.raises(ReliableSwapError, match=r"memory://bucket/new/out\.png exists"):
-        run_here(run, given)
+        run_with_local_copies(run, given)
     given.overwrite = True
-    assert run_here(run, given) == 0
+    assert run_with_local_copies(run, given) == 0
 
 
 def test_folders_are_fetched_and_uploaded(bucket: Path) -> None:
@@ -67,7 +67,7 @@ def test_folders_are_fetched_and_uploaded(bucket: Path) -> None:
     given = parsed_arguments(
         command="evaluate", faces=Path("memory://bucket/people"), output=Path("memory://bucket/report")
     )
-    assert run_here(run, given) == 0
+    assert run_with_local_copies(run, given) == 0
     assert (bucket / "report/sheets/one.jpg").read_text() == "sheets/one.jpg"
 
 
@@ -76,7 +76,7 @@ def test_nothing_is_uploaded_of_a_command_that_failed(bucket: Path) -> None:
         Path(arguments.output).write_bytes(b"half")
         return 1
 
-    assert run_here(run, parsed_arguments(output="memory://bucket/out.png")) == 1
+    assert run_with_local_copies(run, parsed_arguments(output="memory://bucket/out.png")) == 1
     assert not (bucket / "out.png").exists()
 
 
@@ -86,7 +86,7 @@ def test_unreadable_input_is_a_one_line_error(capsys: pytest.CaptureFixture[str]
     assert main.main(["batch", "memory://bucket/list.csv", "-o", "out"]) == 2
     assert "batch works on local files only, not on memory://bucket/list.csv" in capsys.readouterr().err
     assert main.main(["swap", "a.jpg", "b.jpg", "-o", "c.jpg", "--map", "2=memory://bucket/a.jpg"]) == 2
-    assert "2=memory://bucket/a.jpg can't be read from there" in capsys.readouterr().err
+    assert "2=memory://bucket/a.jpg holds a URL, which this option can't read" in capsys.readouterr().err
 
 
 def test_a_cluster_works_on_shared_folders(capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,4 +99,4 @@ def test_commands_for_object_storage_get_their_urls() -> None:
         parsed_arguments(command="triplets", photos=Path("memory://bucket")),
         parsed_arguments(pictures=["a.jpg", "http://x/y"]),
     ):
-        assert run_here(lambda arguments, given=given: int(arguments is not given), given) == 0
+        assert run_with_local_copies(lambda arguments, given=given: int(arguments is not given), given) == 0

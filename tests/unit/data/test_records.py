@@ -20,7 +20,7 @@ from reliableswap.data.photo_list import scan_photos
 from reliableswap.data.photos import Photo, list_photos, read_photo
 from reliableswap.data.records import Record, RecordCache, Records
 from reliableswap.errors import ReliableSwapError
-from reliableswap.jobs.units import Crew, Place
+from reliableswap.jobs.units import Crew, Rank
 
 COLOURS = {"ann/1.png": 10, "ann/2.png": 20, "bob/1.png": 30, "bob/2.png": 40}
 
@@ -57,7 +57,7 @@ def complete(
     """Complete the cache; return the records of a folder's photos and the names of those that were processed."""
     kind = MeanColour(recipe=recipe)
     cache = RecordCache(folder.parent / "cache", kind, list_photos(folder))
-    cache.complete(crew or Crew(Place(), 1))
+    cache.complete(crew or Crew(Rank(), 1))
     return Records(cache), sorted(kind.seen)
 
 
@@ -110,7 +110,7 @@ def test_a_photo_that_can_not_be_read_now_is_read_at_the_next_start(folder: Path
     away = folder.parent / "away.png"
     (folder / "ann/2.png").rename(away)  # listed, and gone when it is read
     with pytest.raises(ReliableSwapError, match=r"1 photos could not be read: ann/2.png \(.*No such file"):
-        cache.complete(Crew(Place(), 1))
+        cache.complete(Crew(Rank(), 1))
     assert sorted(kind.seen) == sorted(COLOURS)
     away.rename(folder / "ann/2.png")
     records, seen = complete(folder)
@@ -123,7 +123,7 @@ def test_ranks_share_the_photos(folder: Path) -> None:
     for rank in (1, 0):
         cache = RecordCache(folder.parent / "cache", kinds[rank], list_photos(folder))
         buckets = list(cache.buckets)
-        list(Crew(Place(rank, 2), 1).make_own(cache, buckets, cache.done))
+        list(Crew(Rank(rank, 2), 1).make_own(cache, buckets, cache.done))
     assert sorted(kinds[0].seen + kinds[1].seen) == sorted(COLOURS)
     assert kinds[0].seen
     assert kinds[1].seen

@@ -109,7 +109,7 @@ def test_without_hard_links(picture: Picture, tmp_path: Path, monkeypatch: pytes
         ("pipe.png", "device, pipe or socket"),
         ("taken.png", "exists already"),
         ("dangling.png", "exists already"),
-        ("a\0.png", "not a possible file name"),
+        ("a\0.png", "not a valid file name"),
     ],
 )
 def test_outputs_that_are_refused(name: str, message: str, picture: Picture, tmp_path: Path) -> None:

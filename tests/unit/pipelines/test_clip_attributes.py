@@ -10,7 +10,7 @@ from support.people import portrait
 
 from reliableswap import ReliableSwapPipeline
 from reliableswap.cli.main import make_parser
-from reliableswap.cli.swap import parts
+from reliableswap.cli.swap import parse_attributes
 from reliableswap.faces.track import TrackedFace
 from reliableswap.geometry import regions
 from reliableswap.pipelines.clip_swap import FrameSwapper
@@ -36,7 +36,7 @@ def test_lips_that_are_kept_are_the_clips_own_in_every_frame(pipe: ReliableSwapP
         return found
 
     plain = changes(SwapSettings())
-    kept = changes(SwapSettings().with_attributes(parts("lips,shape", "")))
+    kept = changes(SwapSettings().with_attributes(parse_attributes("lips,shape", "")))
     assert all(one < 0.25 * other for one, other in zip(kept, plain, strict=True))
 
 
@@ -44,4 +44,4 @@ def test_the_command_takes_both_options() -> None:
     given = make_parser("video").parse_args(
         ["video", "a.jpg", "b.mp4", "-o", "c.mp4", "--keep", "brows", "--take", "glasses"]
     )
-    assert parts(given.keep, given.take).changed == {"brows": "target", "glasses": "source"}
+    assert parse_attributes(given.keep, given.take).changed == {"brows": "target", "glasses": "source"}

@@ -30,7 +30,7 @@ def test_photos_are_sent_by_place_or_content_and_trained_people_by_name(
 
 def test_sources_that_can_not_be_sent_are_reported() -> None:
     with pytest.raises(
-        ReliableSwapError, match="bob was prepared here, which nodes can't use; give the photos"
+        ReliableSwapError, match="bob is a prepared person, which can't be sent to nodes; give the photos"
     ):
         sendable({0: Person("bob", ())})
     with pytest.raises(ReliableSwapError, match="an open file can't be sent"):

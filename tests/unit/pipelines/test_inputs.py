@@ -26,7 +26,7 @@ def test_a_nonexistent_face_is_refused() -> None:
 
 @pytest.mark.parametrize("odd", [None, 0.5, [0.5], True, ["0"], {"0": "b"}])
 def test_faces_that_are_not_integers_are_refused(odd: object) -> None:
-    with pytest.raises(ReliableSwapError, match="is not known"):
+    with pytest.raises(ReliableSwapError, match="is not valid"):
         assign("a", odd, 2, "x")  # type: ignore[arg-type]
 
 

@@ -162,6 +162,15 @@ def test_a_face_that_may_be_a_minor_s_is_left_alone_among_others(clip: Path, tmp
         Run(people=2, young=(2,)).result(clip, tmp_path / "other.mp4", people={1: "a", 2: "b"})
 
 
+@pytest.mark.parametrize("people", [[1, 2], {1: "a", 2: "b"}])
+def test_a_refused_person_who_was_chosen_by_number_refuses_the_clip(
+    people: Any, clip: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(RefusedError, match=r"person 1 in clip\.mp4 may be that of a person under 18"):
+        Run(people=2, young=(1,)).result(clip, tmp_path / "out.mp4", people=people)
+    assert not (tmp_path / "out.mp4").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("after", [0, 7, 25, 43])
 def test_an_interrupted_run_goes_on(clip: Path, whole: Path, tmp_path: Path, after: int) -> None:
@@ -286,13 +295,13 @@ def test_a_node_with_other_files_or_networks_is_an_error(clip: Path, tmp_path: P
 
     output, copy = tmp_path / "out.mp4", tmp_path / "copy.mp4"
     begun = output.with_name("out.mp4.parts") / "job.json"
-    with pytest.raises(ClipError, match=r"sees another .*out\.mp4\.parts"):
+    with pytest.raises(ClipError, match=r"does not see the caller's .*out\.mp4\.parts"):
         Run().result(clip, output, executor=Elsewhere(lambda _: begun.unlink()))
     copy.write_bytes(clip.read_bytes())
     with pytest.raises(ReliableSwapError, match=r"does not see .*copy\.mp4"):
         Run().result(copy, output, video=FRESH, executor=Elsewhere(lambda _: copy.unlink()))
     other = Elsewhere(lambda maker: maker.load().__dict__.update(place="openvino"))
-    with pytest.raises(ClipError, match=r"would make another result \(device\)"):
+    with pytest.raises(ClipError, match=r"would give a different result \(device\)"):
         Run().result(clip, output, video=FRESH, executor=other)
 
 
@@ -300,7 +309,7 @@ def test_without_steadying_no_frame_is_swapped_twice(clip: Path, tmp_path: Path)
     output, plain = tmp_path / "out.mp4", VideoSettings(segment=0.4, steady=False)
     with pytest.raises(KeyboardInterrupt):
         Run(stop_after=25).result(clip, output, video=plain)
-    with pytest.raises(ClipError, match=r"begun otherwise \(steady\)"):
+    with pytest.raises(ClipError, match=r"different settings \(steady\)"):
         Run().result(clip, output)
     run = Run()
     assert run.result(clip, output, video=plain).report["resumed_segments"] == 2
@@ -312,7 +321,7 @@ def test_unfinished_work_is_not_resumed_with_other_settings(clip: Path, tmp_path
     with pytest.raises(KeyboardInterrupt):
         Run(stop_after=25).result(clip, output)
     other = VideoSettings(segment=0.4, quality=60)
-    with pytest.raises(ClipError, match=r"begun otherwise \(quality\)"):
+    with pytest.raises(ClipError, match=r"different settings \(quality\)"):
         Run().result(clip, output, video=other)
     report = Run().result(clip, output, video=VideoSettings(segment=0.4, quality=60, fresh=True)).report
     assert report["resumed_segments"] == 0
@@ -336,7 +345,7 @@ def test_faces_are_steadied_anew_where_steadying_changes(clip: Path, tmp_path: P
 
 @pytest.mark.parametrize(
     ("people", "message"),
-    [("firts", "first, all, numbers"), ([], "at least one number"), ([1.5], "whole"), ([True], "whole")],
+    [("firts", "'first', 'all', numbers"), ([], "at least one number"), ([1.5], "whole"), ([True], "whole")],
 )
 def test_invalid_people_are_reported_before_the_clip_is_read(
     people: Any, message: str, clip: Path, tmp_path: Path
@@ -350,7 +359,7 @@ def test_invalid_people_are_reported_before_the_clip_is_read(
 
 def test_a_file_in_place_of_the_work_folder_is_reported(clip: Path, tmp_path: Path) -> None:
     (tmp_path / "out.mp4.parts").write_text("")
-    with pytest.raises(ClipError, match="needed as a folder"):
+    with pytest.raises(ClipError, match="the work folder needs this name"):
         Run().result(clip, tmp_path / "out.mp4")
 
 

@@ -94,7 +94,7 @@ def test_a_layered_generator_answers_with_maps() -> None:
 @pytest.mark.parametrize(
     ("pipeline", "words"),
     [
-        (None, "holds no whole pipeline"),
+        (None, "does not hold a complete pipeline"),
         ({"left_out": ["generator"], "networks": {}, "probe": []}, "lacks generator"),
     ],
 )

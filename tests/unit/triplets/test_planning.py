@@ -18,7 +18,7 @@ from reliableswap.data.photos import Photo, ScannedPhoto
 from reliableswap.data.records import Record, RecordCache
 from reliableswap.data.splits import Split
 from reliableswap.errors import ReliableSwapError
-from reliableswap.jobs.units import Crew, Place
+from reliableswap.jobs.units import Crew, Rank
 from reliableswap.triplets.planning import Planner
 from reliableswap.triplets.records import MEASURES, FaceKind
 from reliableswap.triplets.run_plan import RunPlan
@@ -52,7 +52,7 @@ def plan_of(folder: Path, vectors: bool) -> tuple[RunPlan, Planner]:
     found = (ScannedPhoto(f"P{i % 20:02d}/{i}.jpg", f"P{i % 20:02d}", i) for i in reversed(range(PHOTOS)))
     photos = PhotoList.of(Path("photos"), found).save(folder / "plan" / "photos.arrow")
     records = RecordCache(folder / "cache", MadeUp(vectors), photos)
-    records.complete(Crew(Place(), 1))
+    records.complete(Crew(Rank(), 1))
     planner = Planner(folder / "plan", photos, records, SETTINGS)
     assert not planner.done()
     planner()

@@ -16,7 +16,7 @@ from reliableswap.data.photos import Photo, list_photos, read_photo
 from reliableswap.data.records import Record, RecordCache, Records
 from reliableswap.data.splits import HELD_OUT, holds_out
 from reliableswap.errors import ReliableSwapError
-from reliableswap.jobs.units import Crew, Place
+from reliableswap.jobs.units import Crew, Rank
 from reliableswap.media import read_picture
 from reliableswap.training.core.settings import DistilSettings
 
@@ -79,10 +79,10 @@ def label_photos(
     """Run the teachers over every photo of the folder that has no answers in `cache` yet; all ranks share the work."""
     photos = list_photos(folder, flat)
     records = RecordCache(cache, TeacherKind(teachers), photos)
-    place = Place.from_environment()
+    rank = Rank.from_environment()
     if not all(map(records.done, records.buckets)):
         Teachers(teachers)  # raise for a missing file before any process starts
-    records.complete(Crew(place, workers), progress=place.first)
+    records.complete(Crew(rank, workers), progress=rank.first)
     return TeacherRecords(records).labels()
 
 

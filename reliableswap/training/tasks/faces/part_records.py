@@ -20,7 +20,7 @@ from reliableswap.errors import PictureError, ReliableSwapError
 from reliableswap.faces.align import apply, crop
 from reliableswap.faces.looks import GLASSES
 from reliableswap.faces.parts import SIZE, to_crop
-from reliableswap.jobs.units import Crew, Place
+from reliableswap.jobs.units import Crew, Rank
 
 from .part_labels import ANY, sets_from_fasseg, sets_from_hair_mask, sets_from_photo
 from .teachers import Teachers
@@ -157,8 +157,8 @@ def unlabelled_parts(
 
 def _complete(photos: Sequence[Photo], teachers: Path, cache: Path, workers: int) -> PartsRecords:
     records = RecordCache(cache, PartsKind(teachers), photos)
-    place = Place.from_environment()
+    rank = Rank.from_environment()
     if not all(map(records.done, records.buckets)):
         Teachers(teachers)  # raise for a missing file before any process starts
-    records.complete(Crew(place, workers), progress=place.first)
+    records.complete(Crew(rank, workers), progress=rank.first)
     return PartsRecords(records)

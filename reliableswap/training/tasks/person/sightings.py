@@ -133,7 +133,7 @@ class Clip:
 
     def pictures(self, places: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
         assert self._times is not None
-        for number, frame in self.reader.at(places, self._times):
+        for number, frame in self.reader.frames_at(places, self._times):
             yield number, frame.rgb
 
     def _faces(self, networks: Networks) -> ClipFaces:

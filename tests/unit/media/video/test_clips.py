@@ -172,7 +172,7 @@ def test_a_part_begins_at_zero_and_keeps_its_sound(tmp_path: Path) -> None:
     times = read_times(reader).part(13, 38)
     encoding = Encoding.choose("auto", 90, info, reader.colours)
     with SegmentWriter(tmp_path / "s.mkv", encoding, info, reader.colours, 25) as writer:
-        for frame in reader.part(times):
+        for frame in reader.frames_of(times):
             writer.write(reader.with_changes(frame, frame.rgb, [], None))
     join(
         [Segment(tmp_path / "s.mkv", 25)],

@@ -19,7 +19,7 @@ from reliableswap.data.records import RecordCache
 from reliableswap.data.splits import holds_out
 from reliableswap.errors import ReliableSwapError
 from reliableswap.geometry import regions
-from reliableswap.jobs.units import Crew, Place
+from reliableswap.jobs.units import Crew, Rank
 from reliableswap.models import VisibilityNet
 from reliableswap.training.tasks.faces.part_labels import (
     ANY,
@@ -69,7 +69,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Image.fromarray(hair).save(root / "parsing" / "lfw_hair" / f"{name}_0001.png")
     labelled = [p for p in list_photos(root / "parsing", ["lfw_hair"]) if p.path.suffix == ".jpg"]
     for part, photos in (("parsing", labelled), ("faces", list_photos(root / "faces"))):
-        RecordCache(root / "labels" / part, KnownMesh(root), photos).complete(Crew(Place(), 1))
+        RecordCache(root / "labels" / part, KnownMesh(root), photos).complete(Crew(Rank(), 1))
     return root
 
 
