@@ -132,6 +132,8 @@ def run(arguments: argparse.Namespace) -> int:
                 f"face {face.index}: "
                 + "; ".join(f"{part} of the {side}" for part, side in face.attributes.items())
             )
+        for sentence in face.advice:
+            say(f"face {face.index}: {sentence}")
     say(
         f"swapped {len(report.swapped)} of {len(report.faces)} face{'s' * (len(report.faces) != 1)} in "
         f"{report.seconds:.2f} s; wrote {output} (marked as made by AI; `reliableswap verify` reads the marks)"

@@ -17,6 +17,7 @@ from reliableswap.provenance.record import Record
 from reliableswap.runtime.threads import beside
 from reliableswap.safety.consent import Consent
 from reliableswap.safety.gates import Gates
+from reliableswap.swap.advice import advice
 from reliableswap.swap.engines import engine_of, run, steps_of
 from reliableswap.swap.job import FaceJob
 from reliableswap.swap.networks import Networks
@@ -157,7 +158,9 @@ def _attributes(job: FaceJob) -> dict[str, str]:
 
 
 def _measure(entry: FaceReport, job: FaceJob, after: Subject) -> None:
-    """Measure the cosines to the source before and after the swap, if there is an encoder."""
+    """Fill in the advice, and the cosines to the source before and after the swap if there is an encoder."""
+    if entry.engine != "person":  # a trained person's photo lends no texture
+        entry.advice = advice(job)
     if job.networks.identity is None:
         return
     entry.identity_before = round(float((job.target.v_id * job.person.v_id).sum()), 4)

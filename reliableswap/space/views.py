@@ -43,6 +43,7 @@ def report_html(report: SwapReport) -> str:
     head = "".join(f"<th scope='col'>{name}</th>" for name in columns)
     rows = [_row(f"Face {face.index}", _cells(face, measured)) for face in report.faces]
     rows += [_row("Changed", [said], len(columns) - 1) for face in report.faces for said in _changes(face)]
+    rows += [_row("Advice", [said], len(columns) - 1) for face in report.faces for said in _advice(face)]
     return (
         f"<table class='report'><caption>{html.escape(caption)}</caption>"
         f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
@@ -65,6 +66,11 @@ def _changes(face: FaceReport) -> list[str]:
             f"Face {face.index}: {abs(face.age):g} years {word}; it looks about {face.apparent_age:.0f}."
         )
     return said
+
+
+def _advice(face: FaceReport) -> list[str]:
+    """Return the advice on one face's source."""
+    return [f"Face {face.index}: {sentence}" for sentence in face.advice]
 
 
 _STAGES = {"find": "Finding people", "check": "Checking", "swap": "Swapping", "join": "Writing the clip"}
