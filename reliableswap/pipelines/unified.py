@@ -36,7 +36,7 @@ from reliableswap.provenance.credentials import Credentials
 from reliableswap.provenance.metadata import GENERATED
 from reliableswap.provenance.record import Record
 from reliableswap.provenance.seal import LAYERS, seal
-from reliableswap.runtime.torch import compiled
+from reliableswap.runtime.torch import cached_inference_copy
 from reliableswap.safety.gates import Gates
 
 from .inputs import PictureLike, to_picture
@@ -245,7 +245,9 @@ class UnifiedFacePipeline(StoredPipeline):
         windows = torch.cat([to_tensor(align(pixels, face.points5, 128)[0][rows, columns]) for face in faces])
         encoder, tokeniser = self.encoder, self.tokeniser
         tokens = tokeniser.encode(crops.to(tokeniser.device, tokeniser.dtype))
-        vectors = compiled(encoder)(windows.to(encoder.device, encoder.dtype)).to(self.transformer.dtype)
+        vectors = cached_inference_copy(encoder)(windows.to(encoder.device, encoder.dtype)).to(
+            self.transformer.dtype
+        )
         words = question_words(question, self.transformer.vocabulary)
         known = torch.ones(len(faces), dtype=torch.bool)
         found = answer(

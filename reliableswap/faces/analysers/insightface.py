@@ -13,7 +13,7 @@ import numpy as np
 from reliableswap.errors import WeightsError
 from reliableswap.faces.detect import SearchSettings, add_meshes
 from reliableswap.faces.face import Detection, Face
-from reliableswap.runtime.arrays import ArrayNetwork, runnable
+from reliableswap.runtime.arrays import ArrayNetwork, as_array_network
 
 from .bundled import bundled_network
 
@@ -58,7 +58,7 @@ class InsightFaceAnalyser:
             for one in found
             if one.kps is not None
         ]
-        faces = add_meshes(runnable(self.landmarks), image, detections)
+        faces = add_meshes(as_array_network(self.landmarks), image, detections)
         faces = [face for face in faces if face.size >= self.settings.min_size]
         return sorted(faces, key=lambda face: -face.size)[: self.settings.max_faces]
 
