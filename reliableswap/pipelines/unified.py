@@ -31,7 +31,7 @@ from reliableswap.models.landmarks import MeshNet
 from reliableswap.models.unified.generate import answer, caption_words, draw, question_words
 from reliableswap.models.unified.tokeniser import SIZE, FaceTokeniser
 from reliableswap.models.unified.transformer import UnifiedTransformer
-from reliableswap.models.unified.words import split_words, unknown_words, written
+from reliableswap.models.unified.words import join_words, split_words, unknown_words
 from reliableswap.provenance.credentials import Credentials
 from reliableswap.provenance.metadata import GENERATED
 from reliableswap.provenance.record import Record
@@ -253,7 +253,7 @@ class UnifiedFacePipeline(StoredPipeline):
         found = answer(
             self.transformer, tokens, [words] * len(faces), vectors, known, self.transformer.max_words
         )
-        return [written(one, self.transformer.vocabulary) for one in found]
+        return [join_words(one, self.transformer.vocabulary) for one in found]
 
     def _check_words(self, text: str, what: str) -> None:
         """Raise if the network knows no word of a text or the text is too long; warn of unknown words."""

@@ -15,7 +15,7 @@ from reliableswap.faces.align import (
     IDENTITY_WINDOW,
     TEMPLATES,
     apply,
-    generators_crop,
+    generator_crop,
     similarity,
     to_planes,
 )
@@ -149,7 +149,7 @@ class Subject:
         """(size,size,3) uint8 an aligned crop, and the matrix (2,3) from the region to it."""
         if (size, template) not in self._crops:
             matrix = self.crop_matrix(size, template)
-            self._crops[size, template] = generators_crop(self.pixels, matrix, size), matrix
+            self._crops[size, template] = generator_crop(self.pixels, matrix, size), matrix
         return self._crops[size, template]
 
     def covers_in_crop(self, size: int, template: str) -> Covers:

@@ -72,5 +72,5 @@ def test_it_comes_back_from_a_folder(pipe: ReliableSwapPipeline, tmp_path: Path)
 
 
 def test_another_encoder_is_refused(pipe: ReliableSwapPipeline) -> None:
-    with pytest.raises(WeightsError, match="was trained on"):
+    with pytest.raises(WeightsError, match="was trained with"):
         ReliableSwapPipeline.bundled(generator=pipe.generator, fixer=None)

@@ -51,4 +51,6 @@ class SteadyCovers:
         # The glasses patch is aligned with the face already, so it need not be moved.
         odds = self._odds(track, frame, found.glasses.odds)
         bearded = float(self._beard(track, frame, found.bearded))
-        return Covers(maps, found.scale, found.shift, Glasses(odds, to_patch(mesh)), found.told, bearded)
+        return Covers(
+            maps, found.scale, found.shift, Glasses(odds, to_patch(mesh)), found.by_network, bearded
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from reliableswap.faces.align import apply, generators_crop, inverse, to_planes
+from reliableswap.faces.align import apply, generator_crop, inverse, to_planes
 from reliableswap.geometry import regions
 from reliableswap.geometry.measures import pose_of
 from reliableswap.geometry.ramps import rising
@@ -31,7 +31,7 @@ def guide(job: FaceJob) -> FaceJob:
     0..1, how far they are the target's.
     """
     place = job.crop
-    seen = to_bytes(generators_crop(job.layer("reshaped"), place.matrix, place.size, job.quick))
+    seen = to_bytes(generator_crop(job.layer("reshaped"), place.matrix, place.size, job.quick))
     if not job.networks.generator.guidance_channels:
         return job.with_layers(seen=seen)
     mesh = apply(place.matrix, job.goal)

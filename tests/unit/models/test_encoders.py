@@ -53,7 +53,7 @@ def test_a_generator_goes_only_with_its_encoder() -> None:
     settings = {"channels": (8, 8, 8, 8), "block_count": 1, "identity_dim": 16}
     generator = LightGenerator(**settings, identity_encoder="mine", identity_checksum=encoder.checksum())
     check_encoder(generator, encoder)
-    with pytest.raises(WeightsError, match=r"trained on mine \(16-d.*not on theirs \(16-d"):
+    with pytest.raises(WeightsError, match=r"trained with mine \(16-d.*not with theirs \(16-d"):
         check_encoder(generator, stranger)
     with pytest.raises(WeightsError, match="no checksum"):
         check_encoder(LightGenerator(**settings), encoder)
