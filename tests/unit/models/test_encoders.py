@@ -57,7 +57,7 @@ def test_a_generator_goes_only_with_its_encoder() -> None:
         check_encoder(generator, stranger)
     with pytest.raises(WeightsError, match="no checksum"):
         check_encoder(LightGenerator(**settings), encoder)
-    with pytest.raises(WeightsError, match="no fixer vector beside mine, but got a 128-d fixer vector"):
+    with pytest.raises(WeightsError, match="no fixer vector besides mine, but got a 128-d fixer vector"):
         check_encoder(generator, encoder, FixerNet())
     with_fixer = LightGenerator(
         **settings, fixer_dim=128, identity_encoder="mine", identity_checksum=encoder.checksum()
