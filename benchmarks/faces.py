@@ -29,8 +29,8 @@ from reliableswap.faces.face import Detection, eye_distance, five_points
 from reliableswap.geometry.measures import eye_openings, mouth_opening
 from reliableswap.models.detector import FaceDetector
 from reliableswap.models.landmarks import MeshNet
-from reliableswap.runtime.arrays import runnable
-from reliableswap.runtime.torch_arrays import Running
+from reliableswap.runtime.arrays import as_array_network
+from reliableswap.runtime.torch_arrays import TorchArrayNetwork
 from reliableswap.training.tasks.faces.detector import DetectorSettings, Mosaics, Tally, box_overlaps
 from reliableswap.training.tasks.faces.labels import label_photos
 from reliableswap.training.tasks.faces.landmarks import LandmarkCrops, LandmarksSettings
@@ -128,7 +128,9 @@ def rolled_face_found(detector: FaceDetector, photo: Any, roll: float, side: int
     image = cv2.warpAffine(photo.pixels, matrix, (side, side), borderValue=(90, 90, 90))
     points = apply(matrix, photo.faces[0].points5)
     size = np.ptp(points, axis=0).max()
-    distances = [np.linalg.norm(face.points5[2] - points[2]) for face in find_faces(Running(detector), image)]
+    distances = [
+        np.linalg.norm(face.points5[2] - points[2]) for face in find_faces(TorchArrayNetwork(detector), image)
+    ]
     return any(distance < size * 0.35 for distance in distances)
 
 
@@ -146,7 +148,9 @@ def meshes(detector: FaceDetector, landmarks: MeshNet, held_out: LandmarkCrops, 
         openings.append(opening_errors(given, mesh))
         errors["profile"].append(mesh_error(landmarks, *rotated_to_yaw(image, mesh, 60.0)))
         unit, centre = eye_distance(mesh), mesh[:, :2].mean(0)
-        found = add_meshes(Running(landmarks), image, find_faces(Running(detector), image), passes=2)
+        found = add_meshes(
+            TorchArrayNetwork(landmarks), image, find_faces(TorchArrayNetwork(detector), image), passes=2
+        )
         near = [f for f in found if np.linalg.norm(f.mesh[:, :2].mean(0) - centre) < unit]
         if near:
             errors["detected"].append(distance_of(near[0].mesh, mesh))
@@ -169,7 +173,7 @@ def mesh_error(landmarks: MeshNet, image: np.ndarray, mesh: np.ndarray) -> float
 def mesh_by_points(landmarks: MeshNet, image: np.ndarray, mesh: np.ndarray) -> np.ndarray:
     """(468,3) the network's mesh of a face that is located by the true mesh's five points."""
     face = Detection(np.zeros(4, np.float32), five_points(mesh), 1.0)
-    return np.asarray(add_meshes(Running(landmarks), image, [face])[0].mesh)
+    return np.asarray(add_meshes(TorchArrayNetwork(landmarks), image, [face])[0].mesh)
 
 
 def opening_errors(found: np.ndarray, mesh: np.ndarray) -> tuple[float, float]:
@@ -199,7 +203,7 @@ def jitter_of(
 
 def speed(detector: FaceDetector, landmarks: MeshNet, held_out: Mosaics, repeats: int) -> None:
     """Print the median milliseconds of one detection and one mesh, on one core."""
-    find, read = runnable(detector), runnable(landmarks)
+    find, read = as_array_network(detector), as_array_network(landmarks)
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     photo = held_out.photos[held_out.indices[0]]

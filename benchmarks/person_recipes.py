@@ -39,7 +39,7 @@ class Recipe:
         network = CombAutoencoder([one.person for one in people], size=side, **widths)  # type: ignore[arg-type]
         network.grow(side)
         for one in people:
-            network.decoder(one.person).begin_with(torch.from_numpy(one.colour))
+            network.decoder(one.person).init_colour(torch.from_numpy(one.colour))
         self.network = network.to(memory_format=torch.channels_last).train()
         self.optimizer = torch.optim.AdamW(network.parameters(), rate, weight_decay=0)
         self.rng, self.steps, self.seconds = np.random.default_rng(0), 0, 0.0

@@ -39,7 +39,7 @@ from reliableswap.data.describe.rows import DescribedFaces, read_rows
 from reliableswap.models.unified.generate import answer, caption_words, draw, question_words
 from reliableswap.models.unified.tokeniser import FaceTokeniser
 from reliableswap.models.unified.transformer import UnifiedTransformer
-from reliableswap.models.unified.words import number_words, written
+from reliableswap.models.unified.words import join_words, number_words
 from reliableswap.pipelines.unified import DESCRIBE, UnifiedFacePipeline
 
 PARTS = ("answers", "descriptions", "drawing", "beards", "milliseconds")
@@ -142,7 +142,7 @@ def measure_descriptions(
 ) -> tuple[dict[str, dict[str, dict[str, float]]], list[str]]:
     """`description_shares` of what the network says of held-out faces, and its texts."""
     words = answers(network, tokens, faces.v_id, DESCRIBE, range(count), 80)
-    texts = [written(one, network.vocabulary) for one in words]
+    texts = [join_words(one, network.vocabulary) for one in words]
     return description_shares(texts, faces.attributes[:count], faces.people[:count]), texts
 
 

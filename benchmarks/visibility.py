@@ -28,7 +28,7 @@ from reliableswap.imaging.painted_glasses import paint_glasses
 from reliableswap.models.face_classes import CLASSES
 from reliableswap.models.visibility import VisibilityNet
 from reliableswap.runtime.torch import inference_copy
-from reliableswap.runtime.torch_arrays import Running
+from reliableswap.runtime.torch_arrays import TorchArrayNetwork
 from reliableswap.training.tasks.faces.part_labels import BIT
 from reliableswap.training.tasks.faces.part_records import PartsRecords, labelled_parts
 from reliableswap.training.tasks.faces.visibility import COVERING, LabelledCrop
@@ -87,7 +87,7 @@ def measure(
     for view, face in views(records, occluders, count):
         shape = face.crop.shape[:2]
         inside = regions.oval(face.mesh, shape) > 0
-        seen = find_parts(face.crop, face.mesh, Running(network))
+        seen = find_parts(face.crop, face.mesh, TorchArrayNetwork(network))
         likeliest = _on(seen, shape)
         for number, name in enumerate(CLASSES):
             sure = ((face.sets & (face.sets - 1)) == 0) & (likeliest >= 0)

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from reliableswap.errors import ReliableSwapError
-from reliableswap.faces.looks import CELLS, GLASSES, MOUTH, PATCH, Look, features
+from reliableswap.faces.looks import CELLS, GLASSES, MOUTH, PATCH, PatchClassifier, features
 
 _COVERS_PER_MOUTH = 2  # drawn on each mouth
 _EDGES = 6  # edge channels, before the brightness channel
@@ -173,7 +173,7 @@ def draw_cover(
     return MOUTH.patch(face.picture, _moved(face.mesh, MOUTH, rng.uniform(-0.4, 0.4), down, turn), canonical)
 
 
-def _moved(mesh: np.ndarray, look: Look, right: float, down: float, degrees: float) -> np.ndarray:
+def _moved(mesh: np.ndarray, look: PatchClassifier, right: float, down: float, degrees: float) -> np.ndarray:
     """(468,2) the mesh shifted along the face's own axes, in eye distances, and rotated about the patch's middle."""
     points = mesh[:, :2].astype(np.float64)
     across = points[263] - points[33]

@@ -24,13 +24,13 @@ from .reading import find_network, read_checkpoint
 
 # Kind: (a tensor name that only such a network has, a function that finds its layout from its tensors).
 _KINDS: dict[str, tuple[str, Callable[[Tensors], Layout]]] = {
-    "simswap": (generators.SIMSWAP_MARK, generators.simswap),
-    "faceshifter": (generators.FACESHIFTER_MARK, generators.faceshifter),
-    "hear": (generators.HEAR_MARK, generators.hear),
-    "arcface": (encoders.IRESNET_MARK, encoders.arcface),
-    "fixer": (encoders.IRESNET_MARK, encoders.fixer),
-    "mobilefacenet": (encoders.MOBILEFACENET_MARK, encoders.mobilefacenet),
-    "perceptual": (perceptual.PERCEPTUAL_MARK, perceptual.perceptual),
+    "simswap": (generators.SIMSWAP_KEY, generators.simswap),
+    "faceshifter": (generators.FACESHIFTER_KEY, generators.faceshifter),
+    "hear": (generators.HEAR_KEY, generators.hear),
+    "arcface": (encoders.IRESNET_KEY, encoders.arcface),
+    "fixer": (encoders.IRESNET_KEY, encoders.fixer),
+    "mobilefacenet": (encoders.MOBILEFACENET_KEY, encoders.mobilefacenet),
+    "perceptual": (perceptual.PERCEPTUAL_KEY, perceptual.perceptual),
 }
 # Kinds whose checkpoint is an ONNX file, which is copied unchanged.
 _ONNX_KINDS = (*onnx_files.CONVENTIONS, "onnx-encoder")
@@ -86,12 +86,12 @@ def convert(
         raise WeightsError(f"{target} already exists; remove it or choose another folder")
     if kind in _ONNX_KINDS:
         if prefix is not None:
-            raise WeightsError(f"{source} is one network, so it has no prefix; leave --prefix out")
+            raise WeightsError(f"--prefix does not apply to ONNX files such as {source}; leave it out")
         return _convert_onnx(kind, source, target, encoder, name, settings)
     if encoder is not None:
         settings |= _encoder_settings(kind, encoder)
-    mark, _ = _KINDS[kind]
-    found = find_network(kind, mark, read_checkpoint(source), source, prefix)
+    unique_key, _ = _KINDS[kind]
+    found = find_network(kind, unique_key, read_checkpoint(source), source, prefix)
     layout = _layout(kind, found.tensors, source)
     if name:
         settings["name"] = name
@@ -118,9 +118,9 @@ def _convert_onnx(
     network: OnnxGenerator | OnnxIdentityEncoder
     if kind == "onnx-encoder":
         if encoder is not None:
-            raise WeightsError("an encoder has no encoder; leave --encoder out")
+            raise WeightsError("--encoder applies to generators only, not to onnx-encoder; leave it out")
         if unknown := settings.keys() - {"mean", "std"}:
-            raise WeightsError(f"an encoder has no {', '.join(sorted(unknown))}; leave it out")
+            raise WeightsError(f"onnx-encoder has no setting {', '.join(sorted(unknown))}; leave it out")
         network = onnx_files.identity_encoder(source, name=name, **settings)
         variant = f"{network.label}, {network.embedding_size}-d identity"
     else:
@@ -148,20 +148,22 @@ def _convert_onnx(
 
 
 def _layout(kind: str, tensors: Tensors, path: Path) -> Layout:
-    _, tell = _KINDS[kind]
+    _, find_layout = _KINDS[kind]
     try:
-        return tell(tensors)
+        return find_layout(tensors)
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
     except KeyError as error:
-        raise WeightsError(f"{path}: can't tell the variant of {kind}; missing: {error.args[0]}") from error
+        raise WeightsError(
+            f"{path}: can't tell which variant of {kind} this is; missing: {error.args[0]}"
+        ) from error
     except (IndexError, ValueError) as error:
-        raise WeightsError(f"{path}: no {kind} network has tensors of these shapes ({error})") from error
+        raise WeightsError(f"{path}: the shapes of its tensors fit no {kind} network ({error})") from error
 
 
 def _encoder_settings(kind: str, folder: str | Path) -> dict[str, Any]:
     if kind not in GENERATORS:
-        raise WeightsError(f"a {kind} network has no encoder; leave --encoder out")
+        raise WeightsError(f"--encoder applies to generators only, not to {kind}; leave it out")
     encoder = load_network(folder)
     if not hasattr(encoder, "label"):
         raise WeightsError(f"{folder} holds a {type(encoder).__name__}, not an IdentityEncoder")
@@ -174,6 +176,8 @@ def _encoder_settings(kind: str, folder: str | Path) -> dict[str, Any]:
 
 def _build(layout: Layout, settings: dict[str, Any], kind: str) -> Network:
     config = layout.config | settings
+    if kind in GENERATORS:
+        onnx_files.check_template(config["template"])
     if "identity_dim" in settings and "identity_dim" in layout.config:
         # The tensors give the length of the whole vector, the encoder the part of it that is v_id.
         config["fixer_dim"] = (

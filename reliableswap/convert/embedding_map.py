@@ -17,11 +17,11 @@ def fit_map(ours: np.ndarray, theirs: np.ndarray, strength: float = 1e-2) -> np.
     a, b = _unit(ours), _unit(theirs)
     if len(a) != len(b):
         raise ReliableSwapError(
-            f"{len(a)} vectors of ours and {len(b)} of theirs; give both for the same faces"
+            f"{len(a)} of our vectors but {len(b)} of theirs; give both for the same faces"
         )
     if len(a) < 2 * a.shape[1]:
         raise ReliableSwapError(
-            f"{len(a)} faces are too few for a map from {a.shape[1]} numbers; give at least {2 * a.shape[1]}, better "
+            f"{len(a)} faces are too few for a map of {a.shape[1]}-d vectors; give at least {2 * a.shape[1]}, better "
             "thousands"
         )
     ridge = strength * float(np.mean((a**2).sum(0))) * np.eye(a.shape[1])

@@ -10,8 +10,8 @@ from reliableswap.models.iresnet import IRESNET_LAYERS
 from .layout import Layout, Tensors, count
 
 # A tensor name that only such a network has.
-IRESNET_MARK = "layer1.0.prelu.weight"
-MOBILEFACENET_MARK = "gdconv.depthwise.weight"
+IRESNET_KEY = "layer1.0.prelu.weight"
+MOBILEFACENET_KEY = "gdconv.depthwise.weight"
 
 _IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 
@@ -21,7 +21,7 @@ def arcface(tensors: Tensors) -> Layout:
     body, side, embedding_size = _iresnet(tensors)
     if side != 7:
         raise WeightsError(
-            f"an {body} for {16 * side} px windows is no identity encoder; convert it as fixer"
+            f"{body} for {16 * side} px windows is not an identity encoder; convert it as fixer"
         )
     config = {"body": body, "embedding_size": embedding_size, "name": f"arcface_{body}"}
     return Layout(IdentityEncoder, f"{body}, {embedding_size}-d identity", config, {"": "trunk"})
@@ -31,7 +31,7 @@ def fixer(tensors: Tensors) -> Layout:
     """An IResNet for the 56 px fixer window; its vector is not normalised."""
     body, side, embedding_size = _iresnet(tensors)
     if side != 4:
-        raise WeightsError(f"an {body} for {16 * side} px windows is no FixerNet; convert it as arcface")
+        raise WeightsError(f"{body} for {16 * side} px windows is not a FixerNet; convert it as arcface")
     config = {"body": body, "embedding_size": embedding_size, "normalised": False}
     return Layout(FixerNet, f"{body}, {embedding_size}-d fixer", config, {"": "trunk"})
 
@@ -49,7 +49,7 @@ def _iresnet(tensors: Tensors) -> tuple[str, int, int]:
     bodies = {layers: body for body, layers in IRESNET_LAYERS.items()}
     if units not in bodies or "fc.weight" not in tensors:
         raise WeightsError(
-            f"residual units {units} are none of {', '.join(IRESNET_LAYERS)}; is the file whole?"
+            f"residual units {units} match none of {', '.join(IRESNET_LAYERS)}; is the file complete?"
         )
     embedding_size, inputs = tensors["fc.weight"].shape
     return bodies[units], round((inputs / 512) ** 0.5), embedding_size

@@ -9,16 +9,16 @@ from reliableswap.models.simswap import SimSwapGenerator
 from .layout import Layout, Tensors, count
 
 # A tensor name that only such a network has.
-SIMSWAP_MARK = "BottleNeck.0.style1.linear.weight"
-FACESHIFTER_MARK = "generator.AADBlk1.AAD1.conv_h.weight"
-HEAR_MARK = "up5.weight"
+SIMSWAP_KEY = "BottleNeck.0.style1.linear.weight"
+FACESHIFTER_KEY = "generator.AADBlk1.AAD1.conv_h.weight"
+HEAR_KEY = "up5.weight"
 
 _FIXER_DIM = 128  # of every published FixerNet
 
 
 def simswap(tensors: Tensors) -> Layout:
     """SimSwap: three levels for 224 and 256 px, four for 512 px; nine blocks as published."""
-    vector = _vector_sizes(tensors[SIMSWAP_MARK].shape[1])
+    vector = _vector_sizes(tensors[SIMSWAP_KEY].shape[1])
     levels = 4 if "down4.0.weight" in tensors else 3
     blocks = count(tensors, "BottleNeck.{}.style1.linear.weight")
     names = {"first_layer.1": "stem.0", "first_layer.2": "stem.1", "last_layer.1": "head"}
@@ -70,7 +70,7 @@ def faceshifter(tensors: Tensors) -> Layout:
                     f"blocks.{number}.aad{step}.{our_layer}"
                 )
     size = 512 if large else 256
-    channels = tensors[FACESHIFTER_MARK].shape[1]
+    channels = tensors[FACESHIFTER_KEY].shape[1]
     settings = {"size": size, "channels": channels, "template": "ffhq_512" if large else "arcface_112_v1"}
     variant = f"AEI-Net for {size} px, {_in_words(vector)}"
     unused = ("encoder.conv1.", "generator.AADBlk8.") if large else ()

@@ -29,10 +29,10 @@ class Layout:
         return theirs.startswith(self.unused)
 
     def ours(self, theirs: str) -> str:
-        return _with_new_beginning(theirs, self.names)
+        return _replace_prefix(theirs, self.names)
 
     def theirs(self, ours: str) -> str:
-        return _with_new_beginning(ours, {mine: their for their, mine in self.names.items()})
+        return _replace_prefix(ours, {mine: their for their, mine in self.names.items()})
 
 
 def count(tensors: Tensors, pattern: str) -> int:
@@ -43,7 +43,7 @@ def count(tensors: Tensors, pattern: str) -> int:
     return number
 
 
-def _with_new_beginning(name: str, beginnings: dict[str, str]) -> str:
+def _replace_prefix(name: str, beginnings: dict[str, str]) -> str:
     """Replace the longest listed prefix; prefixes end at dots."""
     parts = name.split(".")
     for end in range(len(parts), -1, -1):

@@ -26,9 +26,9 @@ def load_tensors(network: Network, layout: Layout, tensors: Tensors, path: Path)
         for name, theirs in ours.items()
         if name in wanted and tensors[theirs].shape != wanted[name].shape
     )
-    problems = {"unknown": unknown, "missing": missing, "of another shape": misshapen}
+    problems = {"unknown": unknown, "missing": missing, "wrong shape": misshapen}
     if any(problems.values()):
         listed = "; ".join(f"{what}: {', '.join(keys)}" for what, keys in problems.items() if keys)
-        raise WeightsError(f"{path} does not hold the {layout.variant} it looks like: {listed}")
+        raise WeightsError(f"{path} looks like {layout.variant}, but its tensors differ: {listed}")
     network.load_state_dict({name: tensors[theirs] for name, theirs in ours.items()}, strict=False)
     network.eval()

@@ -64,7 +64,7 @@ def swapper(
     target, source = graph.swapper_inputs()
     size, length = target.shape[2], source.shape[1]
     if target.shape[3] != size:
-        raise WeightsError(f"{path} takes crops of {target.shape[3]}x{size}; only square ones are known")
+        raise WeightsError(f"{path} takes crops of {target.shape[3]}x{size}; only square crops are supported")
     dim = encoder.embedding_size
     if embedding_map is None and dim != length:
         raise WeightsError(
@@ -72,11 +72,9 @@ def swapper(
             "trained with, or an embedding_map fitted by reliableswap.convert.embedding_map.fit_map"
         )
     if embedding_map is not None and embedding_map.shape != (dim, length):
-        raise WeightsError(
-            f"the embedding_map is {embedding_map.shape}; {(dim, length)} is needed for {path}"
-        )
-    if template is not None and template not in TEMPLATES:
-        raise WeightsError(f"unknown template {template!r}; choose one of {', '.join(TEMPLATES)}")
+        raise WeightsError(f"embedding_map has shape {embedding_map.shape}; {path} needs {(dim, length)}")
+    if template is not None:
+        check_template(template)
     generator = OnnxGenerator(
         sha256=sha256(path),
         onnx_parameters=graph.parameters,
@@ -96,6 +94,12 @@ def swapper(
         if convention.emap:
             generator.emap.copy_(torch.from_numpy(graph.emap(length)))
     return generator.attach(path).eval()
+
+
+def check_template(name: str) -> None:
+    """Raise WeightsError unless a crop template has this name."""
+    if name not in TEMPLATES:
+        raise WeightsError(f"unknown template {name!r}; choose one of {', '.join(TEMPLATES)}")
 
 
 def identity_encoder(
@@ -140,19 +144,21 @@ class _Graph:
             import onnx
         except ImportError as error:
             raise WeightsError(
-                "reading an ONNX file needs its extra; run: pip install -e '.[onnx]' in the repository"
+                "reading ONNX files needs an optional dependency; run: pip install -e '.[onnx]' in the repository"
             ) from error
         if not path.is_file():
             raise WeightsError(f"no ONNX file at {path}")
         try:
             self._graph: Any = onnx.load(str(path), load_external_data=False).graph
         except Exception as error:  # protobuf's errors have no common class
-            raise WeightsError(f"{path} is no ONNX file: {' '.join(str(error).split())[:200]}") from error
+            raise WeightsError(
+                f"{path} is not a valid ONNX file: {' '.join(str(error).split())[:200]}"
+            ) from error
         self.path = path
         stored = {one.name for one in self._graph.initializer}
         if any(one.data_location == onnx.TensorProto.EXTERNAL for one in self._graph.initializer):
             raise WeightsError(
-                f"{path} keeps its weights in another file; save it as one file (onnx.save) first"
+                f"{path} keeps its weights in another file; save it as one file first (onnx.save)"
             )
         self.inputs = [
             _Input(one.name, tuple(side.dim_value for side in one.type.tensor_type.shape.dim))
@@ -182,7 +188,7 @@ class _Graph:
             last = tuple(stored[-1].dims) if stored else "missing"
             raise WeightsError(
                 f"the last initializer of {self.path} is {last}, not the ({length}, {length}) matrix of an inswapper; "
-                "is it another kind of file, or was it simplified? Take it as its authors published it"
+                "is it another kind of file, or was it simplified? Use the file that its authors published"
             )
         return np.array(numpy_helper.to_array(stored[-1]), np.float32)
 

@@ -12,7 +12,7 @@ from .layout import Layout, Tensors, count
 from .loading import load_tensors
 from .reading import find_network, read_checkpoint
 
-PERCEPTUAL_MARK = "_blocks.0._depthwise_conv.weight"  # a tensor name that only such a network has
+PERCEPTUAL_KEY = "_blocks.0._depthwise_conv.weight"  # a tensor name that only such a network has
 
 
 def pretrained_perceptual_features(variant: int = 0) -> PerceptualFeatures:
@@ -30,7 +30,7 @@ def pretrained_perceptual_features(variant: int = 0) -> PerceptualFeatures:
         ) from error
     file = getattr(package, f"EfficientnetLite{variant}ModelFile")
     source = Path(file.get_model_file_path())
-    tensors = find_network("perceptual", PERCEPTUAL_MARK, read_checkpoint(source), source).tensors
+    tensors = find_network("perceptual", PERCEPTUAL_KEY, read_checkpoint(source), source).tensors
     layout = perceptual(tensors)
     if layout.config != {"variant": variant}:
         raise WeightsError(f"{source} holds {layout.variant}, not those of EfficientNet-Lite{variant}")
@@ -46,7 +46,7 @@ def perceptual(tensors: Tensors) -> Layout:
     variants = {(len(one.blocks), one.channels[-1]): v for v in VARIANTS for one in (PerceptualFeatures(v),)}
     if shape not in variants:
         raise WeightsError(
-            f"{blocks} blocks that end in {shape[1]} channels are no EfficientNet-Lite0, 1 or 2"
+            f"{blocks} blocks that end in {shape[1]} channels match no EfficientNet-Lite0, 1 or 2"
         )
     names = {"_conv_stem": "stem.0", "_bn0": "stem.1"}
     for block in range(blocks):

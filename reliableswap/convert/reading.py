@@ -21,7 +21,7 @@ from reliableswap.models.messages import first_few
 
 from .layout import Tensors
 
-_BEGINNINGS = (b"PK", b"\x80")  # of files by torch.save: a zip archive, or a pickle from old versions
+_MAGIC = (b"PK", b"\x80")  # of files by torch.save: a zip archive, or a pickle from old versions
 
 
 def read_checkpoint(path: Path) -> Any:
@@ -32,15 +32,19 @@ def read_checkpoint(path: Path) -> Any:
         if path.suffix == ".safetensors":
             return load_file(path)
         with path.open("rb") as stream:
-            if not stream.read(2).startswith(_BEGINNINGS):
-                raise WeightsError(f"{path} is no checkpoint of PyTorch; download it again")
+            if not stream.read(2).startswith(_MAGIC):
+                raise WeightsError(f"{path} is not a PyTorch checkpoint; download it again")
         return torch.load(path, map_location="cpu", weights_only=True)
+    except WeightsError:  # is a ValueError, too
+        raise
     except SafetensorError as error:
-        raise WeightsError(f"{path} is no complete safetensors file ({error}); download it again") from error
+        raise WeightsError(
+            f"{path} is not a complete safetensors file ({error}); download it again"
+        ) from error
     except pickle.UnpicklingError as error:
         raise WeightsError(
-            f"{path} holds Python objects beside its tensors, which could run code, so it is not opened; "
-            "save its state_dict alone where you trust it"
+            f"{path} holds Python objects besides its tensors, which could run code, so it is not opened; "
+            "if you trust it, load it yourself and save its state_dict alone"
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError) as error:
         reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
@@ -55,28 +59,29 @@ class Found:
     beside: tuple[str, ...]
 
 
-def find_network(kind: str, mark: str, content: Any, path: Path, prefix: str | None = None) -> Found:
-    """Find the network in a checkpoint that has a tensor named `mark`; `prefix` selects one of several.
+def find_network(kind: str, unique_key: str, content: Any, path: Path, prefix: str | None = None) -> Found:
+    """Find the network in a checkpoint that has a tensor named `unique_key`; `prefix` selects one of several.
 
     kind and path are for error messages.
     """
     places: dict[tuple[str, str], Tensors] = {}
     tables = dict(_tables(content, ""))
     for place, table in tables.items():
-        starts = {key.removesuffix(mark) for key in table if key.endswith(mark)}
+        starts = {key.removesuffix(unique_key) for key in table if key.endswith(unique_key)}
         for start in starts:
             if (not start or start.endswith(".")) and (prefix is None or place + start == prefix):
                 places[place, start] = table
     if not places:
         seen = next(iter(tables.values()), {})
-        wanted = f"no tensor named …{mark}" + (f" after the prefix {prefix!r}" if prefix is not None else "")
+        after = f" after the prefix {prefix!r}" if prefix is not None else ""
         raise WeightsError(
-            f"{path} holds no {kind} network ({wanted}; it has {first_few(tuple(seen))}); wrong kind?"
+            f"{path} holds no {kind} network (no tensor named …{unique_key}{after}; it has "
+            f"{first_few(tuple(seen))}); is the kind right?"
         )
     if len(places) > 1:
         names = tuple(sorted(repr(place + start) for place, start in places))
         raise WeightsError(
-            f"{path} holds {len(places)} {kind} networks; choose one with prefix: {first_few(names)}"
+            f"{path} holds {len(places)} {kind} networks; choose one with --prefix: {first_few(names)}"
         )
     (place, start), table = next(iter(places.items()))
     tensors = {key.removeprefix(start): tensor for key, tensor in table.items() if key.startswith(start)}

@@ -74,13 +74,15 @@ class Ageing:
         places = rasterise(moved, piece.shape[:2]).picture(map_places(), outside=-2)
         lab = colour.to_lab(piece)
         change = np.float32(years) * cv2.remap(self.tone, places, None, cv2.INTER_LINEAR)
-        change[..., 0] += self._finer(lab[..., 0], places, moved, years)
+        change[..., 0] += self._fine_detail_change(lab[..., 0], places, moved, years)
         aged = colour.to_rgb(lab + cv2.merge([weight] * 3) * change)
         out[where] = np.where(weight[..., None] > 0, np.rint(aged), piece).astype(np.uint8)
         changed[where] = weight
         return out, changed
 
-    def _finer(self, light: np.ndarray, places: np.ndarray, mesh: np.ndarray, years: float) -> np.ndarray:
+    def _fine_detail_change(
+        self, light: np.ndarray, places: np.ndarray, mesh: np.ndarray, years: float
+    ) -> np.ndarray:
         """(H,W) the change of lightness (H,W) that makes fine structure grow or shrink."""
         inside = (regions.oval(mesh, light.shape[:2]) + 1e-3).astype(np.float32)
         pixel = regions.face_width(mesh) / map_width()
@@ -111,11 +113,11 @@ def map_width() -> float:
 def ageing() -> Ageing:
     """Return the directions that ship with the package."""
     data = json.loads(files("reliableswap.faces").joinpath("ageing.json").read_text("utf-8"))
-    maps = {name: _whole(unpacked(data[name])) for name in ("tone", "gain")}
+    maps = {name: _mirrored(unpacked(data[name])) for name in ("tone", "gain")}
     return Ageing(**maps, shape=unpacked(data["shape"]))
 
 
-def _whole(half: np.ndarray) -> np.ndarray:
+def _mirrored(half: np.ndarray) -> np.ndarray:
     """Return a map from its left half: directions are symmetric."""
     return np.concatenate([half, half[:, ::-1]], 1)
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from reliableswap.geometry.resampling import crop_interpolation
 
-_SEEN = 128  # side of the crops that networks see
-_AVERAGED = 1.25  # photo pixels per pixel of a larger crop above which they are averaged
+_NETWORK_SIDE = 128  # side of the crops that networks see
+_AVERAGE_ABOVE = 1.25  # photo pixels per pixel of a larger crop above which they are averaged
 
 _ARCFACE_112 = (
     (38.2946, 51.6963),
@@ -24,7 +24,9 @@ _ARCFACE_112 = (
     (70.7299, 92.2041),
 )
 
-_COINCIDE = "the points of the face coincide, so they give no direction or size to crop by; pass other points"
+_COINCIDE = (
+    "the points of the face coincide, so the direction and size of its crop are undefined; pass other points"
+)
 
 
 @dataclass(frozen=True)
@@ -129,16 +131,16 @@ def crop(
     size: int,
     border: int = cv2.BORDER_REPLICATE,
     method: int = cv2.INTER_LINEAR,
-    most: float = 2.0,
+    average_above: float = 2.0,
 ) -> np.ndarray:
     """(size,size,C) the photo warped by the matrix (2,3) photo -> crop, averaged where it shrinks much.
 
     Bilinear sampling alone aliases when a large photo becomes a small crop, which changes identity vectors. Networks
     were trained on bilinear crops; for crops that people will look at, choose `method` by geometry.resampling.
-    most: average if one crop pixel covers more than this many photo pixels, along a side.
+    average_above: average if one crop pixel covers more than this many photo pixels, along a side.
     """
     shrink = 1.0 / np.sqrt(abs(np.linalg.det(matrix[:, :2])))
-    if shrink <= most:
+    if shrink <= average_above:
         return cv2.warpAffine(image, matrix, (size, size), flags=method, borderMode=border)
     # Warp to a multiple of the size, then average blocks: area sampling at any angle.
     factor = max(2, int(np.ceil(shrink / 1.5)))
@@ -150,8 +152,8 @@ def crop(
 
 def generator_crop(image: np.ndarray, matrix: np.ndarray, size: int, quick: bool = False) -> np.ndarray:
     """(size,size,C) the crop of a photo for a generator; quick: as for `resampling.sharp`."""
-    most = 2.0 if size <= _SEEN and not quick else _AVERAGED
-    return crop(image, matrix, size, method=crop_interpolation(size, quick), most=most)
+    average_above = 2.0 if size <= _NETWORK_SIDE and not quick else _AVERAGE_ABOVE
+    return crop(image, matrix, size, method=crop_interpolation(size, quick), average_above=average_above)
 
 
 def align(

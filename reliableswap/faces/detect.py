@@ -20,7 +20,10 @@ _NEVER = -6.0  # lower logits count as this one
 _SAME = 0.4  # a detection in a view that overlaps the face by more than this is the face
 _CONVINCING = 1.0  # the least mean logit over the looks, if another face is sure
 _POSSIBLE = -0.5  # the same if no face is sure
-_TINY = (6, 8)  # divisors of `side` for the last passes, which run if no pass before found a sure face
+_TINY_DIVISORS = (
+    6,
+    8,
+)  # divisors of `side` for the last passes, which run if no pass before found a sure face
 _WHOLE = 0.5  # detections that overlap more than this have one size; a part of a face overlaps it less
 _LARGEST = 224  # pixels: larger faces in the main pass must agree with a detection in a smaller copy
 _SAME_FACE = 0.75  # overlap from which two detections agree
@@ -119,7 +122,7 @@ def _search(detector: ArrayDetector, image: np.ndarray, settings: SearchSettings
     if settings.fine_side and longest > 2 * settings.side:
         found.append(_small_faces(detector, image, settings))
     rows = merge(np.concatenate(found), settings.overlap)
-    for side in (settings.side // part for part in _TINY):
+    for side in (settings.side // part for part in _TINY_DIVISORS):
         # The parts of a wrinkled face look like small faces too. A tiny copy shows no wrinkles.
         if longest > side and not (rows[:, 14] >= settings.sure).any():
             rows = merge(_with_rough(rows, _pass(detector, image, side, settings.score)), settings.overlap)

@@ -42,7 +42,7 @@ def _label(image: np.ndarray, text: str, corner: tuple[int, int], scale: float) 
     )
 
 
-class Portrait(Protocol):
+class NumberedThumbnail(Protocol):
     """The part of `ClipPerson` that a sheet needs: a number and a picture (112,112,3) uint8."""
 
     @property
@@ -52,7 +52,7 @@ class Portrait(Protocol):
     def thumbnail(self) -> np.ndarray: ...
 
 
-def people_sheet(people: Sequence[Portrait]) -> np.ndarray:
+def people_sheet(people: Sequence[NumberedThumbnail]) -> np.ndarray:
     """Draw a sheet (H,W,3) uint8 of the pictures of one or more people of a clip with their numbers."""
     tiles = []
     for one in people:

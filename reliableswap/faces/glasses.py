@@ -66,9 +66,9 @@ def bundled_glasses() -> ArrayNetwork:
     For triplets and training, whose workers share it; a pipeline has a GlassesNet among its components.
     """
     from reliableswap.models.glasses import GlassesNet
-    from reliableswap.runtime.torch_arrays import Running
+    from reliableswap.runtime.torch_arrays import TorchArrayNetwork
 
-    return Running(GlassesNet.from_pretrained(bundled("glasses")).float().eval())
+    return TorchArrayNetwork(GlassesNet.from_pretrained(bundled("glasses")).float().eval())
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,7 +31,7 @@ CELLS = (16, 8)
 
 
 @dataclass(frozen=True)
-class Look:
+class PatchClassifier:
     """A classifier of a patch of the canonical face, placed in eye distances and aligned by some points of the mesh."""
 
     name: str
@@ -61,8 +61,8 @@ class Look:
         return cv2.warpAffine(picture, matrix, PATCH, borderMode=cv2.BORDER_REPLICATE)
 
 
-GLASSES = Look("glasses", (33, 133, 362, 263, 168, 6, 197, 70, 300, 117, 346), -0.72, -0.28, 1.44)
-MOUTH = Look("mouth", (61, 291, 2, 164, 0, 17, 18, 200, 6, 199), -0.5, 0.52, 1.0)
+GLASSES = PatchClassifier("glasses", (33, 133, 362, 263, 168, 6, 197, 70, 300, 117, 346), -0.72, -0.28, 1.44)
+MOUTH = PatchClassifier("mouth", (61, 291, 2, 164, 0, 17, 18, 200, 6, 199), -0.5, 0.52, 1.0)
 
 
 @lru_cache(maxsize=4)

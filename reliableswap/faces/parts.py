@@ -12,7 +12,7 @@ import numpy as np
 from reliableswap.bundled import bundled
 from reliableswap.geometry import regions
 from reliableswap.models.face_classes import CLASSES
-from reliableswap.runtime.arrays import ArrayNetwork, runnable
+from reliableswap.runtime.arrays import ArrayNetwork, as_array_network
 
 from .activations import softmax
 from .align import apply, crop, inverse, to_planes, upright
@@ -82,7 +82,9 @@ def bundled_visibility() -> ArrayNetwork:
     """
     from reliableswap.models.visibility import VisibilityNet
 
-    network: ArrayNetwork = runnable(VisibilityNet.from_pretrained(bundled("visibility")).float().eval())
+    network: ArrayNetwork = as_array_network(
+        VisibilityNet.from_pretrained(bundled("visibility")).float().eval()
+    )
     return network
 
 

@@ -35,7 +35,7 @@ class Covers:
     maps: (h,w,2) in 0..1. `hidden`: something is in front of the face. `skin`: bare skin, not hair, beard or lips.
     Both are zero outside the face. A position p of the picture lies at (p + 0.5) * scale + shift on the maps.
     glasses: frames and dark lenses, also outside the face.
-    told: a VisibilityNet found the covers; colour rules err too often for a generated face to give way to them.
+    by_network: a VisibilityNet found the covers; colour rules err too often for a generated face to give way to them.
     bearded: the probability of a beard; zero where colour rules found the covers.
     """
 
@@ -43,7 +43,7 @@ class Covers:
     scale: float
     shift: np.ndarray
     glasses: glasses.Glasses
-    told: bool = False
+    by_network: bool = False
     bearded: float = 0.0
 
     def at(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -64,7 +64,7 @@ class Network(ModelMixin, ConfigMixin):
             if not any(words in str(error) for words in ("size mismatch", "expected shape")):
                 raise
             raise WeightsError(
-                f"{place}: {one_line(error)}; its config.json belongs to other weights"
+                f"{place}: {one_line(error)}; its config.json describes other weights"
             ) from error
         lost = [*info["missing_keys"], *(str(key) for key in info["mismatched_keys"])]
         if lost or info["unexpected_keys"]:
@@ -82,7 +82,9 @@ class Network(ModelMixin, ConfigMixin):
     def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
         """Write config.json and safetensors into a folder."""
         if kwargs.pop("safe_serialization", True) is False:
-            raise WeightsError(f"{save_directory}: weights are written as safetensors only")
+            raise WeightsError(
+                f"{save_directory}: weights are saved as safetensors only; leave safe_serialization out"
+            )
         super().save_pretrained(save_directory, **kwargs)
         # safetensors writes files that only their owner can read; give them the permissions of config.json.
         folder = Path(save_directory)

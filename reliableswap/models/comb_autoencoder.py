@@ -37,7 +37,7 @@ class CombEncoder(nn.Module):
             self.levels[str(side)] = encoder_level(blocks, widths[side], widths.get(side // 2), norm)
             self.from_rgb[str(side)] = from_pixels(blocks, widths[side])
         self.last = nn.Linear(widths[self.sides[0]] * MAP**2, latent)
-        self.even = blocks == "light"  # normalise latents to mean 0 and variance 1
+        self.normalise_latents = blocks == "light"  # normalise latents to mean 0 and variance 1
         self.stage = Stage(coarsest(blocks))
 
     def forward(self, pictures: Tensor) -> Tensor:
@@ -47,15 +47,15 @@ class CombEncoder(nn.Module):
                 f"pictures has shape {tuple(pictures.shape)}; expected (any, 3, S, S) with S one of "
                 f"{', '.join(map(str, self.sides))}"
             )
-        x = self._seen(pictures)
+        x = self._features(pictures)
         for step in reversed(self.sides[: self.sides.index(side) + 1]):
             x = self.levels[str(step)](x)
             if step == side and step > self.sides[0]:
-                x = self.stage(self._seen(F.avg_pool2d(pictures, 2)), x)
+                x = self.stage(self._features(F.avg_pool2d(pictures, 2)), x)
         latents: Tensor = self.last(x.flatten(1))
-        return F.layer_norm(latents, latents.shape[1:]) if self.even else latents
+        return F.layer_norm(latents, latents.shape[1:]) if self.normalise_latents else latents
 
-    def _seen(self, pictures: Tensor) -> Tensor:
+    def _features(self, pictures: Tensor) -> Tensor:
         return F.leaky_relu(self.from_rgb[str(pictures.shape[-1])](pictures), SLOPE)
 
 
@@ -82,7 +82,9 @@ class CombAutoencoder(Network):
     ) -> None:
         super().__init__()
         if len(set(people)) < len(people):
-            raise ReliableSwapError(f"people are {', '.join(people)}; give each another name")
+            raise ReliableSwapError(
+                f"duplicate names in people: {', '.join(people)}; give each a unique name"
+            )
         self.encoder = CombEncoder(size, latent, base_channels, max_channels, norm, blocks)
         shared = (size, latent, base_channels, max_channels, norm, template, blocks)
         self.decoders = nn.ModuleDict({name: CombDecoder(name, *shared) for name in people})
@@ -140,8 +142,8 @@ class CombAutoencoder(Network):
         differing = [name for name in _SHARED if given[name] != wanted[name]]
         if differing:
             raise WeightsError(
-                f"the decoder of {given.person} has another {' and '.join(differing)}; add it to the network that it "
-                "was trained in"
+                f"the decoder of {given.person} differs from this network in {' and '.join(differing)}; add it to the "
+                "network that it was trained in"
             )
         if given.encoder_checksum != self.encoder_checksum():
             raise WeightsError(
@@ -160,8 +162,8 @@ class CombAutoencoder(Network):
         return tuple(self.config[name] for name in _SHARED)
 
     def _unknown(self, person: str) -> ReliableSwapError:
-        known = ", ".join(self.decoders) or "nobody"
-        return ReliableSwapError(f"no decoder of {person!r}; there are those of {known}")
+        known = ", ".join(self.decoders) or "none"
+        return ReliableSwapError(f"no decoder for {person!r}; available: {known}")
 
 
 class _Weights:

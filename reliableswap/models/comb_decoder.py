@@ -70,11 +70,11 @@ class CombDecoder(Network):
         return picture
 
     @torch.no_grad()
-    def begin_with(self, colour: Tensor) -> None:
+    def init_colour(self, colour: Tensor) -> None:
         """Initialise every level's output to a colour (3,) in [-1,1], such as the mean of the person's faces."""
         for layer in self.to_rgb.values():
             assert isinstance(layer, ToPixels)
-            layer.begin_with(colour)
+            layer.init_colour(colour)
 
     def checksum(self) -> str:
         """Return a fingerprint of the weights."""
@@ -139,5 +139,6 @@ def check_name(person: str) -> None:
     """Raise unless the name can be part of the weights' names."""
     if not _NAME.fullmatch(person) or hasattr(nn.ModuleDict, person) or person == "training":
         raise ReliableSwapError(
-            f"a person can't be called {person!r}; use letters, digits, - and _, and no word of Python's such as 'keys'"
+            f"invalid name for a person: {person!r}; use letters, digits, - and _, begin with a letter or digit, and "
+            "avoid reserved names such as 'keys'"
         )

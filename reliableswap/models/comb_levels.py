@@ -27,7 +27,7 @@ _NORMS = ("none", "batch", "group")
 def coarsest(blocks: str) -> int:
     """Return the side of the smallest level, whose map has 4x4 places."""
     if blocks not in ("paper", "light"):
-        raise ReliableSwapError(f"unknown blocks {blocks!r}; choose paper, light")
+        raise ReliableSwapError(f"unknown blocks {blocks!r}; choose one of paper, light")
     return MAP if blocks == "paper" else MAP * _BLOCK
 
 
@@ -67,7 +67,7 @@ class ToPixels(nn.Module):
         x = self.conv(x)
         return F.pixel_shuffle(x, self.times) if self.times > 1 else x
 
-    def begin_with(self, colour: Tensor) -> None:
+    def init_colour(self, colour: Tensor) -> None:
         """Set the initial colour (3,)."""
         assert self.conv.bias is not None
         self.conv.bias.copy_(colour.repeat_interleave(self.times**2))
@@ -144,7 +144,7 @@ def _convolution(name: str, layer: nn.Conv2d, norm: str) -> list[tuple[str, nn.M
 
 def _norm(kind: str, channels: int) -> nn.Module:
     if kind not in _NORMS:
-        raise ReliableSwapError(f"unknown norm {kind!r}; choose {', '.join(_NORMS)}")
+        raise ReliableSwapError(f"unknown norm {kind!r}; choose one of {', '.join(_NORMS)}")
     if kind == "batch":
         return nn.BatchNorm2d(channels)
     return nn.GroupNorm(_GROUPS if channels % _GROUPS == 0 else 1, channels)

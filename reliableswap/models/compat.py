@@ -40,24 +40,26 @@ def _as_json(value: Any) -> Any:
 def check_encoder(generator: Network, encoder: Network, fixer: Network | None = None) -> None:
     """Raise WeightsError unless the generator was trained with this encoder and fixer."""
     wanted, config = generator.config, encoder.config
-    trained_on = f"{wanted.identity_encoder or 'an unnamed encoder'} ({wanted.identity_dim}-d"
-    trained_on += f", checksum {wanted.identity_checksum})" if wanted.identity_checksum else ", no checksum)"
+    trained_with = f"{wanted.identity_encoder or 'an unnamed encoder'} ({wanted.identity_dim}-d"
+    trained_with += (
+        f", checksum {wanted.identity_checksum})" if wanted.identity_checksum else ", no checksum)"
+    )
     checksum = encoder.checksum()
     given = f"{encoder.label} ({config.embedding_size}-d, checksum {checksum})"
     name = type(generator).__name__
     if not wanted.identity_checksum:
         raise WeightsError(
-            f"{name} was trained on {trained_on}, so {given} can't be checked; "
+            f"{name} was trained with {trained_with}, so {given} can't be checked; "
             "convert it again with --encoder"
         )
     if wanted.identity_checksum != checksum or wanted.identity_dim != config.embedding_size:
         raise WeightsError(
-            f"{name} was trained on {trained_on}, not on {given}; load it with its own encoder"
+            f"{name} was trained with {trained_with}, not with {given}; load it with its own encoder"
         )
     found = fixer.config.embedding_size if fixer is not None else 0
     if wanted.fixer_dim != found:
         raise WeightsError(
-            f"{name} takes {_fixer_vector(wanted.fixer_dim)} beside {wanted.identity_encoder}, but got "
+            f"{name} takes {_fixer_vector(wanted.fixer_dim)} besides {wanted.identity_encoder}, but got "
             f"{_fixer_vector(found)}; "
             + (
                 "load its FixerNet too"

@@ -122,8 +122,8 @@ class FaceShifterGenerator(Generator):
         base = size >> halvings
         if channels % (1 << (halvings - 2)):
             raise ValueError(
-                f"FaceShifterGenerator for {size} px halves its width {halvings - 2} times, which {channels} channels "
-                f"do not allow; choose a multiple of {1 << (halvings - 2)}"
+                f"channels is {channels}; FaceShifterGenerator for {size} px halves it {halvings - 2} times, so "
+                f"choose a multiple of {1 << (halvings - 2)}"
             )
         # As published: 32, 64, ..., 1024, 1024 for 256 px, and one level of 16 before them for 512 px.
         widths = [channels >> max(halvings - 2 - level, 0) for level in range(halvings)]

@@ -41,7 +41,7 @@ def enlarged(maps: Tensor, size: torch.Size) -> Tensor:
     return F.interpolate(maps, size=size, mode="bilinear", align_corners=False)
 
 
-def leaning(maps: Tensor, towards_texture: float) -> Tensor:
+def lean_towards_texture(maps: Tensor, towards_texture: float) -> Tensor:
     """(B,CHANNELS,h,w) the maps with `towards_texture` added to the texture's score, and without relighting."""
     scores, flows, colours, fine = maps.split((SCORES, FLOWS, COLOURS, FINE), 1)
     return torch.cat([scores[:, :1] + towards_texture, scores[:, 1:], flows, 0 * colours, fine], 1)
@@ -55,7 +55,7 @@ def compose(made: Tensor, maps: Tensor, target: Tensor, guidance: Tensor) -> tup
     size = target.shape[-2:]
     scores, flows, colours, fine = maps.float().split((SCORES, FLOWS, COLOURS, FINE), 1)
     colours = enlarged(F.adaptive_avg_pool2d(colours, CELLS), maps.shape[-2:]).tanh()
-    gain, bias = (_less_tinted(one) for one in colours.split(3, 1))
+    gain, bias = (_reduce_tint(one) for one in colours.split(3, 1))
     small = torch.cat([scores, REACH * flows.tanh(), gain, bias, fine.sigmoid(), made.float()], 1)
     scores, flows, gain, bias, fine, drawn = enlarged(small, size).split((SCORES, FLOWS, 3, 3, FINE, 3), 1)
     moved = _moved(guidance.float(), flows[:, :2])
@@ -70,7 +70,7 @@ def compose(made: Tensor, maps: Tensor, target: Tensor, guidance: Tensor) -> tup
     return image.to(made.dtype), weights
 
 
-def _less_tinted(change: Tensor) -> Tensor:
+def _reduce_tint(change: Tensor) -> Tensor:
     """(B,3,h,w) a change of brightness per channel, with the differences between channels reduced."""
     grey = change.mean(1, keepdim=True)
     return grey + TINT * (change - grey)

@@ -14,7 +14,7 @@ from .base import register_to_config
 from .colours import expected_colours, with_coarse_colours
 from .generator import Generator, GeneratorOutput
 from .layer_maps import SIDE
-from .layers import LayerHead, compose, enlarged, leaning, reduced
+from .layers import LayerHead, compose, enlarged, lean_towards_texture, reduced
 from .norms import modulated_norm
 
 _STYLE = 256  # size of the style vector that modulates every block
@@ -166,16 +166,16 @@ class LightGenerator(Generator):
         super().__init__()
         if len(channels) != 4:
             raise ValueError(
-                f"channels {tuple(channels)} name {len(channels)} levels; LightGenerator has four"
+                f"channels {tuple(channels)} has {len(channels)} entries; LightGenerator has four levels"
             )
         if guidance_channels not in (0, 4):
             raise ValueError(
                 f"guidance_channels is {guidance_channels}; choose 4 (texture and validity) or 0"
             )
         if layers and not guidance_channels:
-            raise ValueError("layers need guidance; choose guidance_channels=4")
+            raise ValueError("layers needs guidance; choose guidance_channels=4")
         if not sizes or any(size < self.multiple or size % self.multiple for size in sizes):
-            raise ValueError(f"sizes {tuple(sizes)} are not all divisible by {self.multiple}")
+            raise ValueError(f"sizes is {tuple(sizes)}; give at least one, each divisible by {self.multiple}")
         self.guidance_channels, self.target_colours, self.lean = guidance_channels, target_colours, lean
         self.adapter = (
             None if adapter_join == "none" else IdentityAdapter(adapter_join, adapter_encoder or {})
@@ -230,7 +230,7 @@ class LightGenerator(Generator):
         """
         made, answer, logits = maps(reduced(target), identity, reduced(guidance))
         if target.shape[-1] > SIDE and self.lean:
-            answer = leaning(answer, self.lean)
+            answer = lean_towards_texture(answer, self.lean)
         image, weights = compose(made, answer, target, guidance)
         logits = enlarged(logits, target.shape[-2:])
         mask = torch.sigmoid(logits)

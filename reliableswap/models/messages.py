@@ -26,7 +26,7 @@ def explain_loading(wanted: str, place: str, options: dict[str, Any], error: Exc
         )
     if constants.HF_HUB_OFFLINE or options.get("local_files_only"):
         return (
-            f"{place} is neither a folder nor in the local Hub cache, and the Hub is not asked while offline "
+            f"{place} is neither a folder nor in the local Hub cache, and the Hub is not queried while offline "
             "(HF_HUB_OFFLINE or local_files_only); check the path, or load it once while online"
         )
     return f"no {wanted} at {place}: {one_line(error)}; check the folder or the Hub repository's name"

@@ -36,7 +36,7 @@ class Mixture:
     flow: np.ndarray
     picture: np.ndarray
 
-    def showing(self, share: np.ndarray, change: np.ndarray) -> Mixture:
+    def towards_texture(self, share: np.ndarray, change: np.ndarray) -> Mixture:
         """Return the mixture blended with the texture alone by a share (S,S); change: as for `mixture`.
 
         The picture stays, because expressions are read from it.
@@ -45,12 +45,12 @@ class Mixture:
         texture, target = self.texture + share * (1 - self.texture), self.target * (1 - share)
         return replace(self, texture=texture, target=target, rest=rest)
 
-    def changing_texture(self, change: np.ndarray) -> Mixture:
+    def with_texture_change(self, change: np.ndarray) -> Mixture:
         """Return the mixture with a change (S,S,3), in levels of 255, added to the texture where it shows."""
         added = self.texture[..., None] * change
         return replace(self, rest=self.rest + added, picture=self.picture + added)
 
-    def keeping(self, share: np.ndarray, seen: np.ndarray, shift: np.ndarray) -> Mixture:
+    def towards_target(self, share: np.ndarray, seen: np.ndarray, shift: np.ndarray) -> Mixture:
         """Return the mixture blended by a share (S,S) with the target `seen` (S,S,3), its colours shifted by `shift`
         (3,)."""
         left, shift = 1 - share, shift.astype(np.float32)

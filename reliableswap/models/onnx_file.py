@@ -49,7 +49,7 @@ class OnnxNetwork(Network):
         """The ONNX file."""
         if self._path is None:
             raise WeightsError(
-                f"this {type(self).__name__} has no ONNX file; load it with from_pretrained, or make it with "
+                f"this {type(self).__name__} has no ONNX file; load it with from_pretrained, or create it with "
                 "`reliableswap convert`"
             )
         return self._path
@@ -81,9 +81,11 @@ class OnnxNetwork(Network):
             try:
                 path = Path(hf_hub_download(str(place), FILE, subfolder=below or None, **options))
             except (OSError, EntryNotFoundError, HFValidationError) as error:
-                raise WeightsError(f"{place} has no {FILE} that could be loaded: {error}") from error
+                raise WeightsError(
+                    f"can't load {FILE} from {place}: {error}; check the connection and the repository"
+                ) from error
         if not path.is_file():
-            raise WeightsError(f"{path} is missing; convert the ONNX file again, which copies it there")
+            raise WeightsError(f"{path} is missing; convert the ONNX file again to restore it")
         return network.attach(path)
 
     def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
@@ -149,4 +151,4 @@ def open_session(path: Path, device: str = "cpu") -> Any:
         return onnxruntime.InferenceSession(str(path), options, providers=providers)
     except Exception as error:  # the library's errors have no common class
         reason = " ".join(str(error).split())[:300].rstrip(".")
-        raise WeightsError(f"ONNX Runtime can't open {path}: {reason}; is the file whole?") from error
+        raise WeightsError(f"ONNX Runtime can't open {path}: {reason}; is the file complete?") from error

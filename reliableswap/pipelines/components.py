@@ -15,8 +15,8 @@ from reliableswap.models.compat import check_encoder, weights_checksum
 from reliableswap.runtime import for_device
 from reliableswap.runtime.base import OneByOne, Runtime
 from reliableswap.runtime.state import WeightsState
-from reliableswap.runtime.torch import compiled
-from reliableswap.runtime.torch_arrays import Running
+from reliableswap.runtime.torch import cached_inference_copy
+from reliableswap.runtime.torch_arrays import TorchArrayNetwork
 from reliableswap.swap.networks import Networks
 
 if TYPE_CHECKING:
@@ -65,18 +65,20 @@ class Components:
         self.check_encoders()
         return Networks(**{name: self._running(name) for name in _NAMES})
 
-    def _running(self, name: str) -> Running | None:
+    def _running(self, name: str) -> TorchArrayNetwork | None:
         network = getattr(self._pipe, name)
         if network is None:
             return None
         if getattr(network, "runs_itself", False):
-            return Running(network)
+            return TorchArrayNetwork(network)
         if self._runtime is not None and name in _BY_RUNTIME:
             known = self._by_runtime.get(name)
             if known is None or known.network is not network or not known.is_current():
                 known = self._by_runtime[name] = self._runtime(network, exact=name == "landmarks")
-            return Running(network, OneByOne(known) if name == "landmarks" else known)
-        return Running(network, compiled(network) if isinstance(network, nn.Module) else network)
+            return TorchArrayNetwork(network, OneByOne(known) if name == "landmarks" else known)
+        return TorchArrayNetwork(
+            network, cached_inference_copy(network) if isinstance(network, nn.Module) else network
+        )
 
     def check_encoders(self) -> None:
         """Raise WeightsError unless identity and fixer are those that the generator was trained with.

@@ -14,7 +14,7 @@ from reliableswap.faces.analysers.base import FaceAnalyser
 from reliableswap.faces.face import Face
 from reliableswap.media import Picture
 from reliableswap.provenance.record import Record
-from reliableswap.runtime.threads import beside
+from reliableswap.runtime.threads import worker_pool
 from reliableswap.safety.consent import Consent
 from reliableswap.safety.gates import Gates
 from reliableswap.swap.advice import advice
@@ -74,7 +74,7 @@ class Call:
         """Swap one target; return its picture with the faces swapped, the report, and the provenance record."""
         started = time.perf_counter()
         picture = to_picture(target)
-        with beside(2) as pool:
+        with worker_pool(2) as pool:
             finding = pool.submit(find_faces, picture, self.analyser)
             looking = pool.submit(self.gates.score, picture.pixels)
             for given in faces.values() if isinstance(faces, Mapping) else [source]:
@@ -126,7 +126,7 @@ class Call:
         if failure is not None and not report.swapped:
             raise failure
         boxes = [found[index].box for index in report.swapped]
-        with beside() as pool:
+        with worker_pool() as pool:
             before = picture.pixels if checked.harmless else None
             looking_again = pool.submit(self.gates.check_result, pixels, picture.name, boxes, before)
             for swapped in made:

@@ -31,12 +31,12 @@ from reliableswap.models.landmarks import MeshNet
 from reliableswap.models.unified.generate import answer, caption_words, draw, question_words
 from reliableswap.models.unified.tokeniser import SIZE, FaceTokeniser
 from reliableswap.models.unified.transformer import UnifiedTransformer
-from reliableswap.models.unified.words import split_words, unknown_words, written
+from reliableswap.models.unified.words import join_words, split_words, unknown_words
 from reliableswap.provenance.credentials import Credentials
 from reliableswap.provenance.metadata import GENERATED
 from reliableswap.provenance.record import Record
 from reliableswap.provenance.seal import LAYERS, seal
-from reliableswap.runtime.torch import compiled
+from reliableswap.runtime.torch import cached_inference_copy
 from reliableswap.safety.gates import Gates
 
 from .inputs import PictureLike, to_picture
@@ -246,13 +246,15 @@ class UnifiedFacePipeline(StoredPipeline):
         windows = torch.cat([to_tensor(align(pixels, face.points5, 128)[0][rows, columns]) for face in faces])
         encoder, tokeniser = self.encoder, self.tokeniser
         tokens = tokeniser.encode(crops.to(tokeniser.device, tokeniser.dtype))
-        vectors = compiled(encoder)(windows.to(encoder.device, encoder.dtype)).to(self.transformer.dtype)
+        vectors = cached_inference_copy(encoder)(windows.to(encoder.device, encoder.dtype)).to(
+            self.transformer.dtype
+        )
         words = question_words(question, self.transformer.vocabulary)
         known = torch.ones(len(faces), dtype=torch.bool)
         found = answer(
             self.transformer, tokens, [words] * len(faces), vectors, known, self.transformer.max_words
         )
-        return [written(one, self.transformer.vocabulary) for one in found]
+        return [join_words(one, self.transformer.vocabulary) for one in found]
 
     def _check_words(self, text: str, what: str) -> None:
         """Raise if the network knows no word of a text or the text is too long; warn of unknown words."""

@@ -1,7 +1,7 @@
 """The interfaces by which a swap calls networks: arrays in, arrays out, whatever runs them.
 
-`torch_arrays.Running` implements them for PyTorch networks, `exported_networks.FileNetwork` for exported files. Neither
-this module nor the code that calls networks this way needs torch.
+`torch_arrays.TorchArrayNetwork` implements them for PyTorch networks, `exported_networks.FileNetwork` for exported
+files. Neither this module nor the code that calls networks this way needs torch.
 """
 
 from __future__ import annotations
@@ -60,11 +60,11 @@ class ArrayGenerator(ArrayNetwork, Protocol):
     def adapter(self) -> ArrayAdapter | None: ...
 
 
-def runnable(network: Any) -> Any:
-    """Return the network in a form called with arrays: a PyTorch network as its `compiled` copy, others as given."""
+def as_array_network(network: Any) -> Any:
+    """Return the network in a form called with arrays: a PyTorch network as its inference copy, others as given."""
     if not hasattr(network, "state_dict"):
         return network
-    from .torch import compiled
-    from .torch_arrays import Running
+    from .torch import cached_inference_copy
+    from .torch_arrays import TorchArrayNetwork
 
-    return Running(network, compiled(network))
+    return TorchArrayNetwork(network, cached_inference_copy(network))

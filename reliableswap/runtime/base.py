@@ -18,7 +18,7 @@ from reliableswap.models.base import Network
 from reliableswap.models.generator import Generator, GeneratorOutput
 from reliableswap.models.light import LightGenerator
 
-from .cache import converted
+from .cache import cached_conversion
 from .state import WeightsState
 from .tracing import traced, tracing
 
@@ -100,7 +100,7 @@ class Runtime(ABC):
         network = self.network
         if network.device.type != "cpu" or network.dtype != torch.float32:
             raise ReliableSwapError(
-                f"{self.name} takes float32 weights on the CPU, and {type(network).__name__} has {network.dtype} on "
+                f"{self.name} takes float32 weights on the CPU, but {type(network).__name__} has {network.dtype} on "
                 f"{network.device}; move it to cpu and torch.float32 first"
             )
         return WeightsState(network)
@@ -111,9 +111,12 @@ class Runtime(ABC):
         def convert(folder: Path) -> None:
             self.convert(traced(module, shapes), given, folder)
 
-        asked = [type(module).__name__, *shapes]
+        request = [type(module).__name__, *shapes]
         try:
-            with tracing(), converted(self.name, self.version, self.network, asked, convert) as folder:
+            with (
+                tracing(),
+                cached_conversion(self.name, self.version, self.network, request, convert) as folder,
+            ):
                 return self.load(folder)
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[0].rstrip(".")

@@ -27,26 +27,26 @@ from reliableswap.models.base import Network
 
 logger = logging.getLogger(__name__)
 
-_KEPT = 40  # entries; the least recently used are deleted first
+_MAX_ENTRIES = 40  # the least recently used are deleted first
 _DRAFT = ".draft-"
 
 
 @contextmanager
-def converted(
-    runtime: str, version: str, network: Network, asked: Sequence[Any], convert: Callable[[Path], None]
+def cached_conversion(
+    runtime: str, version: str, network: Network, request: Sequence[Any], convert: Callable[[Path], None]
 ) -> Iterator[Path]:
     """Yield a folder with a network converted for a runtime: from the cache, or filled by `convert`.
 
-    asked: which part of the network, and for which shapes of its inputs.
+    request: which part of the network, and for which shapes of its inputs.
 
     If the cache cannot be written, it is a temporary folder.
     """
-    key = conversion_key(version, network, asked)
+    key = conversion_key(version, network, request)
     try:
         entry = cached_assets_path("reliableswap", runtime) / key
         draft = None if entry.is_dir() else Path(tempfile.mkdtemp(prefix=_DRAFT, dir=entry.parent))
     except (OSError, ValueError) as error:
-        logger.warning("converted networks can't be kept: %s", error)
+        logger.warning("cannot cache converted networks: %s", error)
         with tempfile.TemporaryDirectory() as folder:
             convert(Path(folder))
             yield Path(folder)
@@ -58,12 +58,12 @@ def converted(
         return
     try:
         convert(draft)
-        yield _kept(draft, entry)
+        yield _store(draft, entry)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _kept(draft: Path, entry: Path) -> Path:
+def _store(draft: Path, entry: Path) -> Path:
     """Rename the draft to the entry, or leave it if that fails; return where it is. Delete the least recently used."""
     try:
         for file in draft.iterdir():
@@ -71,20 +71,20 @@ def _kept(draft: Path, entry: Path) -> Path:
                 os.fsync(stream.fileno())
         draft.rename(entry)
     except OSError as error:  # most likely another process was faster
-        logger.debug("%s was not kept: %s", draft, error)
+        logger.debug("%s was not added to the cache: %s", draft, error)
         return draft
     with suppress(OSError):
         entries = [one for one in entry.parent.iterdir() if not one.name.startswith(_DRAFT)]
-        for old in sorted(entries, key=lambda one: one.stat().st_mtime)[:-_KEPT]:
+        for old in sorted(entries, key=lambda one: one.stat().st_mtime)[:-_MAX_ENTRIES]:
             shutil.rmtree(old, ignore_errors=True)
     return entry
 
 
-def conversion_key(version: str, network: Network, asked: Sequence[Any]) -> str:
+def conversion_key(version: str, network: Network, request: Sequence[Any]) -> str:
     """Return a digest of the network, the requested part and shapes, and the code and versions that convert it."""
     digest = hashlib.sha256()
     config = {name: value for name, value in network.config.items() if not name.startswith("_")}
-    about = [type(network).__name__, config, list(asked)]
+    about = [type(network).__name__, config, list(request)]
     digest.update(
         json.dumps([version, torch.__version__, _code(), about], sort_keys=True, default=str).encode()
     )

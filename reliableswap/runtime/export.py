@@ -13,7 +13,7 @@ from reliableswap.models.base import Network
 
 from . import onnx, openvino
 from .base import LayerMaps
-from .cache import converted
+from .cache import cached_conversion
 from .exported import ExportedFile
 from .signatures import Signature
 from .tracing import Flat, traced, tracing
@@ -29,13 +29,13 @@ def write_onnx(network: Network | LayerMaps, signature: Signature, path: Path) -
 
     network = network.float().cpu().eval()
     whole = network.generator if isinstance(network, LayerMaps) else network
-    shapes, steps = [*signature.inputs.values()], signature.steps
-    asked = [type(network).__name__, *shapes, *([f"multiples of {steps}"] if steps else [])]
+    shapes, multiple = [*signature.inputs.values()], signature.multiple
+    request = [type(network).__name__, *shapes, *([f"multiples of {multiple}"] if multiple else [])]
 
     def convert(folder: Path) -> None:
-        onnx.convert(traced(network, shapes, steps), folder)
+        onnx.convert(traced(network, shapes, multiple), folder)
 
-    with tracing(), converted(onnx.NAME, onnx.version(), whole, asked, convert) as folder:
+    with tracing(), cached_conversion(onnx.NAME, onnx.version(), whole, request, convert) as folder:
         model = ir.load(folder / onnx.FILE)
     graph = model.graph
     for value, name in zip(graph.inputs, signature.inputs, strict=True):
@@ -74,7 +74,7 @@ def export(network: Network | LayerMaps, signature: Signature, path: Path, form:
 def parity(network: Network | LayerMaps, signature: Signature, path: Path) -> float:
     """Return the largest difference of a file from torch on random inputs, relative to each output's maximum or 1."""
     generator = torch.Generator().manual_seed(0)
-    inputs = [torch.rand(shape, generator=generator) * 2 - 1 for shape in _tried(signature)]
+    inputs = [torch.rand(shape, generator=generator) * 2 - 1 for shape in _parity_shapes(signature)]
     with torch.no_grad():
         wanted = Flat(network.float().cpu().eval())(*inputs)
     found = ExportedFile(path, torch.get_num_threads())(*(one.numpy() for one in inputs))
@@ -92,8 +92,10 @@ def output_names(signature: Signature, count: int) -> list[str]:
     return list(signature.outputs)
 
 
-def _tried(signature: Signature) -> list[tuple[int, ...]]:
+def _parity_shapes(signature: Signature) -> list[tuple[int, ...]]:
     """Return input shapes for the comparison; dynamic ones differ from those of the export."""
-    if not signature.steps:
+    if not signature.multiple:
         return list(signature.inputs.values())
-    return [(*shape[:2], 5 * signature.steps, 7 * signature.steps) for shape in signature.inputs.values()]
+    return [
+        (*shape[:2], 5 * signature.multiple, 7 * signature.multiple) for shape in signature.inputs.values()
+    ]

@@ -25,7 +25,7 @@ class ExportedFile:
         """threads: 0 lets the library choose."""
         self.path = Path(path)
         if not self.path.is_file():
-            raise WeightsError(f"no exported network at {path}; `reliableswap export` writes some")
+            raise WeightsError(f"no exported network at {path}; create one with `reliableswap export`")
         if self.path.suffix == ".onnx":
             self._open_onnx(threads)
         elif self.path.suffix == ".xml":
@@ -88,7 +88,9 @@ class ExportedFolder(Mapping[str, ExportedFile]):
             self.form: str = content["format"]
             self.pipeline: dict[str, Any] = content.get("pipeline", {})
         except FileNotFoundError as error:
-            raise WeightsError(f"no {LIST} in {folder}; give a folder of `reliableswap export`") from error
+            raise WeightsError(
+                f"no {LIST} in {folder}; give a folder that `reliableswap export` wrote"
+            ) from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise WeightsError(
                 f"{LIST} in {folder} is damaged ({error!r}); export the folder again"

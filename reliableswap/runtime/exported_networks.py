@@ -18,7 +18,7 @@ class FileNetwork:
     def __init__(self, folder: ExportedFolder, name: str) -> None:
         self.folder, self.name = folder, name
         self.config: Mapping[str, Any] = folder.about[name]["config"]
-        self.runs = self
+        self.executor = self
 
     def __call__(self, *inputs: np.ndarray | str | None) -> tuple[np.ndarray, ...]:
         return _each(self.folder[self.name], *inputs)
@@ -47,7 +47,7 @@ class FileGenerator:
         }
         self._any = folder.about[next(iter(self._names.values()))]
         self.config: Mapping[str, Any] = self._any["config"]
-        self.runs = self
+        self.executor = self
 
     @property
     def sizes(self) -> Sequence[int]:

@@ -30,7 +30,7 @@ def library() -> Any:
         import onnxscript  # noqa: F401  # torch.onnx.export imports it only when it runs
     except ImportError as error:
         raise ReliableSwapError(
-            f"the device {NAME} needs its extra; run: pip install -e '.[onnx]' in the repository"
+            f"the device {NAME} needs an optional dependency; run: pip install -e '.[onnx]' in the repository"
         ) from error
     onnxruntime.disable_telemetry_events()
     # The exporter warns about missing torchvision operators, which no network here uses.

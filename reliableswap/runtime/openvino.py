@@ -29,7 +29,7 @@ def library() -> Any:
         import openvino
     except ImportError as error:
         raise ReliableSwapError(
-            f"the device {NAME} needs its extra; run: pip install -e '.[openvino]' in the repository"
+            f"the device {NAME} needs an optional dependency; run: pip install -e '.[openvino]' in the repository"
         ) from error
     return openvino
 

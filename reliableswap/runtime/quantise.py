@@ -39,19 +39,19 @@ def quantise(source: Path, target: Path, rows: Sequence[Sequence[np.ndarray]], e
             tools.quantize_static(
                 str(prepared),
                 str(target),
-                _Rows(names, rows),
+                _CalibrationReader(names, rows),
                 quant_format=tools.QuantFormat.QDQ,
                 activation_type=tools.QuantType.QUInt8,
                 weight_type=tools.QuantType.QInt8,
                 per_channel=True,
                 op_types_to_quantize=list(_LAYERS),
-                nodes_to_exclude=_left_alone(prepared, ends),
+                nodes_to_exclude=_excluded_nodes(prepared, ends),
             )
     finally:
         logging.getLogger().setLevel(quiet)
 
 
-def _left_alone(path: Path, ends: int) -> list[str]:
+def _excluded_nodes(path: Path, ends: int) -> list[str]:
     """Return the names of a file's grouped convolutions, and of the first and last `ends` other layers."""
     import onnx
 
@@ -61,7 +61,7 @@ def _left_alone(path: Path, ends: int) -> list[str]:
     return [*grouped, *others[:ends], *others[max(ends, len(others) - ends) :]] if ends else grouped
 
 
-class _Rows:
+class _CalibrationReader:
     """Example inputs in the form that the quantiser reads (CalibrationDataReader)."""
 
     def __init__(self, names: Sequence[str], rows: Iterable[Sequence[np.ndarray]]) -> None:

@@ -19,23 +19,23 @@ from reliableswap.models.light import LightGenerator
 class Signature:
     """Names and shapes of inputs, for one sample, and the names of outputs.
 
-    steps: height and width of the inputs are dynamic, any multiple of this; 0: they are fixed by the shapes.
+    multiple: height and width of the inputs are dynamic, any multiple of this; 0: they are fixed by the shapes.
     label: distinguishes the files of one network, such as by the crop's side.
     """
 
     inputs: dict[str, tuple[int, ...]]
     outputs: tuple[str, ...]
-    steps: int = 0
+    multiple: int = 0
     label: str = ""
 
 
-def _picture(*outputs: str, size: int, width: int = 0, steps: int = 0) -> list[Signature]:
-    return [Signature({"picture": (1, 3, size, width or size)}, outputs, steps)]
+def _picture(*outputs: str, size: int, width: int = 0, multiple: int = 0) -> list[Signature]:
+    return [Signature({"picture": (1, 3, size, width or size)}, outputs, multiple)]
 
 
 # By class; a generator's signature follows from its config.
 _OTHERS = {
-    "FaceDetector": _picture("answers", size=640, width=480, steps=32),
+    "FaceDetector": _picture("answers", size=640, width=480, multiple=32),
     "MeshNet": _picture("mesh", "presence", size=128),
     "GlassesNet": _picture("glasses", size=64, width=128),
     "VisibilityNet": _picture("classes", size=128),
@@ -62,9 +62,7 @@ def signatures(network: Network) -> list[Signature]:
         return [Signature({"picture": (1, 3, size, size), "v_id": (1, identity)}, ("face",))]
     if not isinstance(network, Generator):
         if name not in _OTHERS:
-            raise ReliableSwapError(
-                f"it is not known how to export a {name}; add its signature to {__name__}"
-            )
+            raise ReliableSwapError(f"no export signature for {name}; add one to {__name__}")
         return _OTHERS[name]
     sizes = [network.size] if network.size else list(network.config.get("sizes", [128]))
     return [_of_generator(network, size, f"_{size}" if len(sizes) > 1 else "") for size in sizes]
@@ -81,7 +79,8 @@ def maps_signature(network: Network) -> Signature | None:
 def _of_generator(network: Generator, size: int, label: str) -> Signature:
     if network.config.get("adapter_join", "none") != "none":
         raise ReliableSwapError(
-            f"this {type(network).__name__} has an identity adapter, which a file of it would lack; run it by torch"
+            f"this {type(network).__name__} has an identity adapter, which exported files do not support; run it "
+            "with torch"
         )
     inputs: dict[str, Any] = {"target": (1, 3, size, size), "identity": (1, network.vector_size)}
     if network.guidance_channels:

@@ -17,11 +17,11 @@ from typing import Any, ParamSpec, TypeVar
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_KEPT = threading.local()  # each thread's pools
+_POOLS = threading.local()  # each thread's pools
 
 
-class Beside:
-    """Work that runs beside the calling thread."""
+class WorkerPool:
+    """Submits work to threads, which run it beside the calling thread."""
 
     def __init__(self, pool: ThreadPoolExecutor) -> None:
         self._pool = pool
@@ -35,17 +35,17 @@ class Beside:
 
 
 @contextmanager
-def beside(count: int = 1) -> Iterator[Beside]:
+def worker_pool(count: int = 1) -> Iterator[WorkerPool]:
     """Yield a way to submit work to `count` threads, the same ones for each calling thread; wait for all at the end."""
-    pools, name = _KEPT.__dict__, f"beside-{count}"
+    pools, name = _POOLS.__dict__, f"workers-{count}"
     if name not in pools:
         pools[name] = ThreadPoolExecutor(count, name)
-    work = Beside(pools[name])
+    pool = WorkerPool(pools[name])
     try:
-        yield work
+        yield pool
     finally:
-        wait(work.futures)
+        wait(pool.futures)
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows; a forked process lacks its parent's other threads
-    os.register_at_fork(after_in_child=lambda: _KEPT.__dict__.clear())
+    os.register_at_fork(after_in_child=lambda: _POOLS.__dict__.clear())

@@ -76,11 +76,11 @@ def frozen_copy(
     return copy
 
 
-_COMPILED: WeakKeyDictionary[nn.Module, tuple[WeightsState, nn.Module]] = WeakKeyDictionary()
+_COPIES: WeakKeyDictionary[nn.Module, tuple[WeightsState, nn.Module]] = WeakKeyDictionary()
 _LOCK = threading.Lock()
 
 
-def compiled(network: Module) -> Module:
+def cached_inference_copy(network: Module) -> Module:
     """Return the network's cached `inference_copy`, remade whenever its weights, dtype or device change.
 
     The check costs a fraction of a millisecond: call this once per picture and use the result for all calls. A network
@@ -89,10 +89,10 @@ def compiled(network: Module) -> Module:
     if hasattr(network, "_hf_hook"):
         return network
     with _LOCK:
-        known = _COMPILED.get(network)
+        known = _COPIES.get(network)
         if known is None or not known[0].matches(network):
             known = WeightsState(network), inference_copy(network)
-            _COMPILED[network] = known
+            _COPIES[network] = known
     return known[1]  # type: ignore[return-value]
 
 

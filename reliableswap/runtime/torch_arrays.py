@@ -21,17 +21,17 @@ _LOCK = threading.Lock()
 _CHECKSUMS: WeakKeyDictionary[nn.Module, tuple[WeightsState, str]] = WeakKeyDictionary()
 
 
-class Running:
+class TorchArrayNetwork:
     """A PyTorch network as an `arrays.ArrayNetwork`: arrays in, arrays out.
 
-    runs: a compiled copy of the network, a runtime that is current, or the network itself.
+    executor: an inference copy of the network, a runtime that is current, or the network itself.
     Device and dtype are looked up once, because diffusers searches all modules for them at every access.
     """
 
-    def __init__(self, network: Any, runs: Any = None) -> None:
-        self.network, self.runs = network, network if runs is None else runs
+    def __init__(self, network: Any, executor: Any = None) -> None:
+        self.network, self.executor = network, network if executor is None else executor
         self.config = network.config
-        self._call: Any = self.runs.run if isinstance(self.runs, Runtime) else self.runs
+        self._call: Any = self.executor.run if isinstance(self.executor, Runtime) else self.executor
         first = next(network.parameters())
         self.device, self.dtype = first.device, first.dtype
 
@@ -44,15 +44,15 @@ class Running:
         """Run a layered generator on inputs of 128 px: return the drawn picture, the maps, and the mask's logits."""
         with torch.inference_mode():
             tensors = map(self._tensor, inputs)
-            by_runtime = isinstance(self.runs, Runtime)
-            answer = self.runs.maps(*tensors) if by_runtime else self.runs(*tensors, as_maps=True)
+            by_runtime = isinstance(self.executor, Runtime)
+            answer = self.executor.maps(*tensors) if by_runtime else self.executor(*tensors, as_maps=True)
             drawn, maps, logits = map(_array, answer)
         return drawn, maps, logits
 
     def above(self, image: np.ndarray, logit: float) -> np.ndarray:
         """(1,3,H,W) -> (M,15): a detector's rows with a logit above `logit`."""
         with torch.inference_mode():
-            return _array(self.runs.above(self._tensor(image), logit))
+            return _array(self.executor.above(self._tensor(image), logit))
 
     def checksum(self) -> str:
         """Return the checksum of the weights, computed again only if they have changed."""
@@ -65,23 +65,23 @@ class Running:
     @property
     def guidance_channels(self) -> int:
         """The channels of a generator's guidance; 0 if it takes none."""
-        return int(self.runs.guidance_channels)
+        return int(self.executor.guidance_channels)
 
     @property
     def sizes(self) -> Sequence[int]:
         """The sides of a generator's crops, smallest first."""
-        own = self.runs.size
+        own = self.executor.size
         return [own] if own else sorted(self.config.get("sizes", [SIDE]))
 
     @property
     def adapter(self) -> ArrayAdapter | None:
         """A generator's IdentityAdapter."""
-        adapter = getattr(self.runs, "adapter", None)
+        adapter = getattr(self.executor, "adapter", None)
         return None if adapter is None else _Adapter(adapter, self)
 
     def side_of(self, person: str) -> int:
         """Return the side of the crop that a person's decoder was trained at."""
-        return int(self.runs.side_of(person))
+        return int(self.executor.side_of(person))
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(array).to(self.device, self.dtype)
@@ -90,7 +90,7 @@ class Running:
 class _Adapter:
     """An IdentityAdapter, called with arrays."""
 
-    def __init__(self, adapter: Any, generator: Running) -> None:
+    def __init__(self, adapter: Any, generator: TorchArrayNetwork) -> None:
         self._adapter, self._generator = adapter, generator
 
     def __call__(self, window: np.ndarray) -> np.ndarray:

@@ -20,21 +20,21 @@ def tracing() -> Iterator[None]:
         yield
 
 
-def traced(module: nn.Module, shapes: Sequence[Sequence[int] | None], steps: int = 0) -> ExportedProgram:
+def traced(module: nn.Module, shapes: Sequence[Sequence[int] | None], multiple: int = 0) -> ExportedProgram:
     """Return the graph for inputs of these shapes; None: that input is missing. Call it within `tracing`.
 
-    steps: height and width of the inputs are dynamic, any multiple of this; 0: they are fixed by the shapes.
+    multiple: height and width of the inputs are dynamic, any multiple of this; 0: they are fixed by the shapes.
     """
     examples = tuple(torch.zeros(*shape) for shape in shapes if shape is not None)
     module = Flat(module, tuple(shape is not None for shape in shapes)).eval()
-    return torch.export.export(module, examples, dynamic_shapes=_free(len(examples), steps))
+    return torch.export.export(module, examples, dynamic_shapes=_dynamic_shapes(len(examples), multiple))
 
 
-def _free(count: int, steps: int) -> tuple[tuple[dict[int, object], ...]] | None:
-    if not steps:
+def _dynamic_shapes(count: int, multiple: int) -> tuple[tuple[dict[int, object], ...]] | None:
+    if not multiple:
         return None
     height, width = torch.export.Dim("height", min=1, max=128), torch.export.Dim("width", min=1, max=128)
-    return (tuple({2: steps * height, 3: steps * width} for _ in range(count)),)
+    return (tuple({2: multiple * height, 3: multiple * width} for _ in range(count)),)
 
 
 class Flat(nn.Module):

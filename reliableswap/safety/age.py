@@ -28,7 +28,7 @@ from reliableswap.faces.align import (
     upright,
 )
 from reliableswap.faces.face import Face
-from reliableswap.runtime.arrays import ArrayEncoder, runnable
+from reliableswap.runtime.arrays import ArrayEncoder, as_array_network
 
 from .session import open_session
 
@@ -170,7 +170,7 @@ class AgeNets:
         """The bundled encoders."""
         from reliableswap.models import load_network
 
-        identity, fixer = (runnable(load_network(bundled(name))) for name in ("identity", "fixer"))
+        identity, fixer = (as_array_network(load_network(bundled(name))) for name in ("identity", "fixer"))
         return identity, fixer
 
     @cached_property

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from reliableswap.errors import RefusedError
-from reliableswap.runtime.threads import beside
+from reliableswap.runtime.threads import worker_pool
 
 from .age import YOUNGEST, AgeEstimate, SeenFace, age_nets
 from .nudity import LIMIT, nudity_net, views_of
@@ -82,7 +82,7 @@ class Gates:
         self.counts["targets"] += 1
         sources = list(sources)
         seen = [*faces.values(), *(subject for source in sources for subject in source.subjects)]
-        with beside(_THREADS) as pool:
+        with worker_pool(_THREADS) as pool:
             whole, *bodies = views_of(pixels, (one.face.box for one in faces.values()))
             views = [whole, *bodies] if score is None else bodies
             looks = [pool.submit(self.score, view) for view in views]
@@ -118,7 +118,7 @@ class Gates:
         if harmless is not None:
             before = views_of(harmless, boxes)
             views = [one for one, old in zip(views, before, strict=True) if not alike(one, old)]
-        with beside(_THREADS) as pool:
+        with worker_pool(_THREADS) as pool:
             looks = [pool.submit(self.score, view) for view in views]
             scores = [look.result() for look in looks]
         if _any_nude(scores):

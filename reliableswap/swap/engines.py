@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from reliableswap.runtime.threads import beside
+from reliableswap.runtime.threads import worker_pool
 
 from .job import FaceJob
 from .networks import Networks
@@ -46,7 +46,7 @@ def in_parallel(one: Step, other: Step) -> Step:
     """
 
     def both(job: FaceJob) -> FaceJob:
-        with beside() as pool:
+        with worker_pool() as pool:
             second = pool.submit(other, job)
             first = one(job)
         return job.with_layers(**{**second.result().layers, **first.layers})

@@ -42,14 +42,14 @@ class Networks:
         if self._adapts is not other._adapts:
             return False
         return all(
-            getattr(getattr(self, name), "runs", None) is getattr(getattr(other, name), "runs", None)
+            getattr(getattr(self, name), "executor", None) is getattr(getattr(other, name), "executor", None)
             for name in ("identity", "fixer", "glasses", "visibility")
         )
 
     @property
     def _adapts(self) -> Any:
         """The network that computes the adapter's output, or None: an adapter is part of its generator."""
-        return None if self.adapter is None else self.generator.runs
+        return None if self.adapter is None else self.generator.executor
 
 
 def embed(network: ArrayNetwork, picture: np.ndarray) -> np.ndarray:

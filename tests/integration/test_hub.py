@@ -173,7 +173,7 @@ def test_pickled_weights_are_never_opened(light: LightGenerator, tmp_path: Path)
         load_network(tmp_path)
     with pytest.raises(WeightsError, match="never loaded"):
         LightGenerator.from_pretrained(tmp_path, use_safetensors=False)
-    with pytest.raises(WeightsError, match="written as safetensors only"):
+    with pytest.raises(WeightsError, match="saved as safetensors only"):
         light.save_pretrained(tmp_path, safe_serialization=False)
 
 

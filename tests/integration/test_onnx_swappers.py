@@ -72,5 +72,5 @@ def test_it_is_saved_and_loaded(pipe: ReliableSwapPipeline, tmp_path: Path) -> N
 
 
 def test_another_encoder_is_refused(pipe: ReliableSwapPipeline) -> None:
-    with pytest.raises(WeightsError, match="was trained on"):
+    with pytest.raises(WeightsError, match="was trained with"):
         ReliableSwapPipeline.bundled(generator=pipe.generator, fixer=None)

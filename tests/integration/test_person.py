@@ -81,7 +81,7 @@ def test_likeness_zero_changes_nothing(ready: ReliableSwapPipeline) -> None:
 def test_impossible_requests_are_refused(ready: ReliableSwapPipeline) -> None:
     target = portrait(2, 200)
     for source, options, said in (
-        (None, {"person": "carol"}, "no decoder of 'carol'"),
+        (None, {"person": "carol"}, "no decoder for 'carol'"),
         (portrait(1, 200), {"person": "alice"}, "both given"),
         (portrait(1, 200), {"engine": "person"}, "needs a trained person"),
     ):

@@ -24,7 +24,7 @@ from reliableswap.models.landmarks import MeshNet
 from reliableswap.models.light import LightGenerator
 from reliableswap.pipelines.image import Engine
 from reliableswap.provenance import read_mark
-from reliableswap.runtime.arrays import runnable
+from reliableswap.runtime.arrays import as_array_network
 from reliableswap.swap import subject
 from reliableswap.swap.settings import SwapSettings
 from reliableswap.swap.subject import Subject
@@ -55,7 +55,7 @@ def test_every_person_has_one_face_with_a_plausible_mesh(
     assert (eyes > box[0]).all()
     assert (eyes < box[1]).all()
     # The mesh and the detector agree on where eyes and mouth are.
-    seen = find_faces(runnable(pipe.detector), image)[0]
+    seen = find_faces(as_array_network(pipe.detector), image)[0]
     assert np.linalg.norm(face.points5[:2] - seen.points5[:2], axis=1).max() < 0.12 * face.size
     assert np.linalg.norm(face.points5[3:] - seen.points5[3:], axis=1).max() < 0.15 * face.size
     assert mesh[152, 1] > mesh[14, 1] > mesh[1, 1] > mesh[168, 1] > mesh[10, 1]

@@ -93,7 +93,7 @@ def test_a_replaced_encoder_is_checked(pipe: ReliableSwapPipeline) -> None:
     assert pipe.identity is not None
     torch.manual_seed(0)
     pipe.identity = IdentityEncoder(**{k: pipe.identity.config[k] for k in ("body", "embedding_size")}).eval()
-    with pytest.raises(WeightsError, match="was trained on"):
+    with pytest.raises(WeightsError, match="was trained with"):
         swapped(pipe)
 
 
@@ -103,7 +103,7 @@ def test_an_encoder_whose_weights_change_is_checked(pipe: ReliableSwapPipeline) 
     assert pipe.identity is not None
     with torch.no_grad():
         next(pipe.identity.parameters()).add_(0.1)
-    with pytest.raises(WeightsError, match="was trained on"):
+    with pytest.raises(WeightsError, match="was trained with"):
         swapped(pipe)
 
 

@@ -95,7 +95,7 @@ def test_the_page_follows_the_choice(worker: Worker) -> None:
     portrait, sources, engine, face, _ = show_person(worker, PHOTOS, None, 0, LEAVE_ALONE)
     assert (portrait.visible, sources.visible, engine.visible) == (False, True, True)
     assert face.value == LEAVE_ALONE
-    with pytest.raises(gr.Error, match="no decoder of 'carol'"):
+    with pytest.raises(gr.Error, match="no decoder for 'carol'"):
         show_person(worker, "carol", None)
 
 
@@ -122,7 +122,7 @@ def test_a_face_is_swapped_by_name(caller: Client, pictures: list[str]) -> None:
 def test_invalid_calls_are_reported(caller: Client, pictures: list[str]) -> None:
     photo = handle_file(pictures[1])
     for options, said in (
-        ({"person": "carol"}, "no decoder of 'carol'; there are those of alice, bob"),
+        ({"person": "carol"}, "no decoder for 'carol'; available: alice, bob"),
         ({"person": "alice", "agreed": False}, "confirm that the people shown agreed"),
         ({"person": "alice", "source": photo}, "a source and person='alice' were both given"),
         ({"person": "alice", "faces": "0=1"}, "mapped to source 1, which was not given"),

@@ -90,9 +90,9 @@ def test_it_is_moved_saved_and_counted_with_the_others(pipe: ReliableSwapPipelin
 
 def test_without_one_covers_are_judged_by_colour(pipe: ReliableSwapPipeline, accept_every_face: None) -> None:
     pipe.visibility = None
-    assert not pipe.prepare(portrait(1, 260)).subjects[0].covers.told
+    assert not pipe.prepare(portrait(1, 260)).subjects[0].covers.by_network
     pipe.visibility = sees_only("skin")
-    assert pipe.prepare(portrait(1, 260)).subjects[0].covers.told
+    assert pipe.prepare(portrait(1, 260)).subjects[0].covers.by_network
 
 
 class MisplacedMeshes:

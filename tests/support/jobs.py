@@ -7,7 +7,7 @@ import torch
 
 from reliableswap import ReliableSwapPipeline
 from reliableswap.models.light import LightGenerator
-from reliableswap.runtime.torch_arrays import Running
+from reliableswap.runtime.torch_arrays import TorchArrayNetwork
 from reliableswap.swap.job import FaceJob
 from reliableswap.swap.networks import Networks
 from reliableswap.swap.person import Person
@@ -24,7 +24,7 @@ def job(
 ) -> FaceJob:
     """A job on two pictures. networks: replace those of the pipeline."""
     own = pipe.networks()
-    given = {name: None if n is None else Running(n) for name, n in networks.items()}
+    given = {name: None if n is None else TorchArrayNetwork(n) for name, n in networks.items()}
     running = Networks(**{**vars(own), **given})
     ours, theirs = (Subject.around(p, pipe.find(p)[0], "photo", running) for p in (target, source))
     return FaceJob.start(ours, Person("source", (theirs,)), settings or SwapSettings(), running)

@@ -145,7 +145,7 @@ def test_new_weights_are_noticed(device: str) -> None:
         assert torch.allclose(runtime(picture), network(picture), atol=1e-4)
     assert not torch.allclose(runtime(picture), before, atol=1e-2)
     network.to(torch.bfloat16)
-    with pytest.raises(ReliableSwapError, match="float32 weights on the CPU, and GlassesNet has"):
+    with pytest.raises(ReliableSwapError, match="float32 weights on the CPU, but GlassesNet has"):
         runtime(picture)
 
 

@@ -8,7 +8,7 @@ from reliableswap.faces.align import FIXER_WINDOW, IDENTITY_WINDOW, align
 from reliableswap.faces.face import Detection
 from reliableswap.models.fixer import FixerNet
 from reliableswap.models.identity import IdentityEncoder
-from reliableswap.runtime.torch_arrays import Running
+from reliableswap.runtime.torch_arrays import TorchArrayNetwork
 from reliableswap.swap.networks import embed
 
 from .base import unit
@@ -22,7 +22,7 @@ class EncoderJudge:
 
     def embed(self, image: np.ndarray, face: Detection) -> np.ndarray:
         crop, _ = align(image, face.points5, 128)
-        return unit(embed(Running(self.encoder), crop[IDENTITY_WINDOW]))
+        return unit(embed(TorchArrayNetwork(self.encoder), crop[IDENTITY_WINDOW]))
 
 
 class FixerJudge:
@@ -33,4 +33,4 @@ class FixerJudge:
 
     def embed(self, image: np.ndarray, face: Detection) -> np.ndarray:
         crop, _ = align(image, face.points5, 128)
-        return unit(embed(Running(self.fixer), crop[FIXER_WINDOW]))
+        return unit(embed(TorchArrayNetwork(self.fixer), crop[FIXER_WINDOW]))

@@ -11,7 +11,7 @@ import numpy as np
 from reliableswap.bundled import bundled
 from reliableswap.faces.detect import SearchSettings, add_meshes, find_faces, find_large_face
 from reliableswap.faces.face import Detection, Face, five_points
-from reliableswap.runtime.arrays import ArrayDetector, ArrayNetwork, runnable
+from reliableswap.runtime.arrays import ArrayDetector, ArrayNetwork, as_array_network
 
 if TYPE_CHECKING:
     from reliableswap.models.detector import FaceDetector
@@ -41,7 +41,7 @@ class BundledAnalyser:
         self.settings = settings or SearchSettings()
 
     def __call__(self, image: np.ndarray) -> list[Face]:
-        faces = self._with_meshes(image, find_faces(runnable(self.detector), image, self.settings))
+        faces = self._with_meshes(image, find_faces(as_array_network(self.detector), image, self.settings))
         return _certain(faces, self.settings.sure)
 
     def largest(self, image: np.ndarray) -> Face | None:
@@ -50,7 +50,7 @@ class BundledAnalyser:
         The search ends when the detector is sure of a large face in a small copy of the photo. Score and points then
         come from that copy alone, so the mesh differs slightly from the one that `__call__` returns.
         """
-        large = find_large_face(runnable(self.detector), image, self.settings)
+        large = find_large_face(as_array_network(self.detector), image, self.settings)
         for face in self._with_meshes(image, [large] if large else []):
             return face
         return next(iter(self(image)), None)
@@ -58,7 +58,7 @@ class BundledAnalyser:
     def _with_meshes(self, image: np.ndarray, detections: Sequence[Detection]) -> list[Face]:
         """Return the detections that the mesh network confirms, with their meshes."""
         # The detector's points are rough, so run the mesh network twice: the first mesh places the second crop.
-        landmarks = runnable(self.landmarks)
+        landmarks = as_array_network(self.landmarks)
         faces = add_meshes(landmarks, image, detections, passes=2)
         if not any(_present(face) for face in faces):
             # On wrinkled or dark faces the points may be wrong while the box is right: place eyes and mouth by the box.

@@ -42,7 +42,7 @@ class FaceMesh:
                 "FaceMesh needs onnxruntime; run: pip install -e '.[train]' in the repository"
             ) from error
         if not path.is_file():
-            raise WeightsError(f"there is no FaceMesh file {path}; pass the path of an ONNX file")
+            raise WeightsError(f"no FaceMesh file at {path}; pass the path of an ONNX file")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         try:

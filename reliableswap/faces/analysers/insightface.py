@@ -13,7 +13,7 @@ import numpy as np
 from reliableswap.errors import WeightsError
 from reliableswap.faces.detect import SearchSettings, add_meshes
 from reliableswap.faces.face import Detection, Face
-from reliableswap.runtime.arrays import ArrayNetwork, runnable
+from reliableswap.runtime.arrays import ArrayNetwork, as_array_network
 
 from .bundled import bundled_network
 
@@ -58,7 +58,7 @@ class InsightFaceAnalyser:
             for one in found
             if one.kps is not None
         ]
-        faces = add_meshes(runnable(self.landmarks), image, detections)
+        faces = add_meshes(as_array_network(self.landmarks), image, detections)
         faces = [face for face in faces if face.size >= self.settings.min_size]
         return sorted(faces, key=lambda face: -face.size)[: self.settings.max_faces]
 
@@ -69,7 +69,8 @@ def _load_detection(folder: Path, pack: str, root: str | Path, providers: Sequen
         from insightface.app import FaceAnalysis
     except ImportError as error:
         raise WeightsError(
-            "the insightface analyser needs its extra; run: pip install -e '.[insightface]' in the repository"
+            "the insightface analyser needs an optional dependency; run: pip install -e '.[insightface]' in the "
+            "repository"
         ) from error
     options = {"allowed_modules": ["detection"], "providers": list(providers)}
     if folder.is_dir():
@@ -78,7 +79,9 @@ def _load_detection(folder: Path, pack: str, root: str | Path, providers: Sequen
         try:
             return FaceAnalysis(name=str(folder), **options)
         except AssertionError:
-            raise WeightsError(f"no detection model among the .onnx files of {folder}") from None
+            raise WeightsError(
+                f"no detection model among the .onnx files in {folder}; put an insightface detection model there"
+            ) from None
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "TRUE", "YES", "ON"}:
         raise WeightsError(
             f"no insightface pack in {folder}, and HF_HUB_OFFLINE forbids a download; copy the pack there "

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 _FORMAT = 1
 _COLUMNS = ("frame", "track", "person", "score", "presence")
-_PERSON = ("seen", "best_frame", "box", "vector", "thumbnail")
+_PERSON_FIELDS = ("seen", "best_frame", "box", "vector", "thumbnail")
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +108,7 @@ class ClipFaces:
     def save(self, path: Path, *, overwrite: bool = True) -> None:
         """Atomically write a .npz file."""
         rows = self._rows
-        arrays: dict[str, Any] = {f"people_{name}": self._of_people(name) for name in _PERSON}
+        arrays: dict[str, Any] = {f"people_{name}": self._of_people(name) for name in _PERSON_FIELDS}
         arrays |= rows.meshes.arrays() | {name: getattr(rows, name) for name in _COLUMNS}
         arrays |= {"format": _FORMAT, "fingerprint": self.fingerprint}
         arrays |= {"frames": self.frames, "size": self.size}
@@ -126,7 +126,7 @@ class ClipFaces:
                 data = {name: file[name] for name in file.files}
             if int(data["format"]) != _FORMAT:
                 raise ReliableSwapError(
-                    f"{path} was written by another version; delete it, and the clip is read again"
+                    f"{path} was written by another version; delete it to analyse the clip again"
                 )
             return _of_arrays(data)
         except FileNotFoundError:
@@ -136,7 +136,7 @@ class ClipFaces:
                 raise
             kind = type(error).__name__
             raise ReliableSwapError(
-                f"{path} does not hold the faces of a clip ({kind}); delete it, and the clip is read again"
+                f"{path} does not hold the faces of a clip ({kind}); delete it to analyse the clip again"
             ) from error
 
     @classmethod
@@ -150,7 +150,7 @@ class ClipFaces:
             logger.warning("%s", error)
             return None
         if found.fingerprint != fingerprint:
-            logger.info("%s belongs to another clip or other settings, and is made again", path)
+            logger.info("%s belongs to another clip or other settings; analysing the clip again", path)
             return None
         return found
 
@@ -176,8 +176,8 @@ def find_faces(
             size = pixels.shape[:2]
         elif pixels.shape[:2] != size:
             raise ReliableSwapError(
-                f"frame {number - 1} is {pixels.shape[1]}x{pixels.shape[0]}, and those before are {size[1]}x{size[0]}; "
-                "give frames of one size"
+                f"frame {number - 1} is {pixels.shape[1]}x{pixels.shape[0]}, but the frames before it are "
+                f"{size[1]}x{size[0]}; give frames of one size"
             )
         follower(pixels)
         if progress is not None:
@@ -196,7 +196,7 @@ def _of_arrays(data: dict[str, np.ndarray]) -> ClipFaces:
     people = tuple(
         ClipPerson(number, int(seen), int(best), box, vector, thumbnail)
         for number, (seen, best, box, vector, thumbnail) in enumerate(
-            zip(*(data[f"people_{name}"] for name in _PERSON), strict=True), 1
+            zip(*(data[f"people_{name}"] for name in _PERSON_FIELDS), strict=True), 1
         )
     )
     meshes = PackedMeshes.of_arrays(data["mesh_frames"], data["mesh_offsets"])

@@ -51,4 +51,6 @@ class SteadyCovers:
         # The glasses patch is aligned with the face already, so it need not be moved.
         mask = self._glasses_mask(track, frame, found.glasses.mask)
         bearded = float(self._beard(track, frame, found.bearded))
-        return Covers(maps, found.scale, found.shift, Glasses(mask, to_patch(mesh)), found.told, bearded)
+        return Covers(
+            maps, found.scale, found.shift, Glasses(mask, to_patch(mesh)), found.by_network, bearded
+        )

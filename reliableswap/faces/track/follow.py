@@ -13,9 +13,9 @@ from reliableswap.faces.detect import SearchSettings, add_meshes, find_faces, ov
 from reliableswap.faces.face import Detection, Face
 
 from .cuts import CutFinder
-from .looks import Looker
 from .settings import TrackSettings
 from .tracklet import Tracklet, box_of
+from .views import ViewChooser
 
 _MATCH = 0.3  # least overlap of a detection with a followed face that it confirms
 _SLIPPED = 0.5  # overlap with its detection below which a followed mesh is read again
@@ -31,7 +31,7 @@ _SMALLEST = 12.0  # pixels
 
 
 @dataclass(eq=False)
-class _Live:
+class _Followed:
     """A face that is being followed. hidden: frames since it was last seen."""
 
     tracklet: Tracklet
@@ -57,7 +57,7 @@ class _Live:
 
 
 @dataclass(eq=False)
-class _Past:
+class _PastFrame:
     """A frame kept until the next search: a face found then is followed back into it."""
 
     number: int
@@ -75,10 +75,10 @@ class Follower:
         self._starts: list[int] = []
         self.frame = -1
         self._cuts = CutFinder()
-        self._looker = Looker(networks, settings)
-        self._live: list[_Live] = []
+        self._chooser = ViewChooser(networks, settings)
+        self._live: list[_Followed] = []
         self._every = settings.frames(settings.search)
-        self._past: deque[_Past] = deque(maxlen=self._every - 1)
+        self._past: deque[_PastFrame] = deque(maxlen=self._every - 1)
         self._searched = -(10**9)
         self._turned = -(10**9)
 
@@ -97,10 +97,10 @@ class Follower:
         searched = cut or just_lost or since >= self._every or (doubt and since >= 2)
         if searched:
             self._search(pixels)
-        self._part()
+        self._merge_and_split()
         self._record(pixels, searched)
         self._past.append(
-            _Past(self.frame, pixels, [box_of(one.face.mesh) for one in self._live if one.seen])
+            _PastFrame(self.frame, pixels, [box_of(one.face.mesh) for one in self._live if one.seen])
         )
 
     def shot_frames(self) -> dict[int, tuple[int, int]]:
@@ -127,7 +127,7 @@ class Follower:
         found = add_meshes(self.networks.landmarks, pixels, faces, passes)
         return [Face.from_mesh(one.mesh, one.score, one.presence) for one in found]
 
-    def _update(self, live: _Live, face: Face, shape: tuple[int, ...]) -> None:
+    def _update(self, live: _Followed, face: Face, shape: tuple[int, ...]) -> None:
         """Update the face from this frame, or count it as hidden."""
         presence = face.presence or 0.0
         least = self.settings.leave if live.seen else self.settings.enter
@@ -136,16 +136,16 @@ class Follower:
             live.speed = np.zeros(2)
             return
         if live.hidden:
-            self._see_again(live, face)
+            self._reappear(live, face)
         else:
             live.speed = 0.7 * (_middle(face) - _middle(live.face))
         live.face, live.hidden = face, 0
 
-    def _see_again(self, live: _Live, face: Face) -> None:
+    def _reappear(self, live: _Followed, face: Face) -> None:
         """Handle a hidden face that is seen again: continue its tracklet only if it is certainly the same face."""
         near = float(overlaps(live.face.box, face.box[None])[0]) > _SLIPPED
         if live.hidden > self.settings.frames(self.settings.bridge) or not near or live.touched:
-            self._follow_on(live)
+            self._split_tracklet(live)
         live.speed = np.zeros(2)
 
     def _search(self, pixels: np.ndarray) -> None:
@@ -168,7 +168,7 @@ class Follower:
         self._live = [one for one in self._live if one.unconfirmed < _UNCONFIRMED]
         for new in free:
             if new.score >= settings.score and len(self._live) < settings.max_faces:
-                self._begin(new, pixels)
+                self._start_following(new, pixels)
 
     def _search_settings(self, score: float, turns: tuple[int, ...] = ()) -> SearchSettings:
         return SearchSettings(
@@ -183,7 +183,7 @@ class Follower:
         wanted = self._search_settings(self.settings.score, SearchSettings.turns)
         return find_faces(self.networks.detector, pixels, wanted)
 
-    def _confirm(self, live: _Live, detection: Detection, pixels: np.ndarray) -> None:
+    def _confirm(self, live: _Followed, detection: Detection, pixels: np.ndarray) -> None:
         """Confirm a followed face by a detection; if its mesh has slipped, read it again from the detection."""
         live.unconfirmed = 0
         live.tracklet.score = max(live.tracklet.score, detection.score)
@@ -197,7 +197,7 @@ class Follower:
             # The face was read in this frame before, so add the correction to its speed.
             live.speed, live.face = live.speed + 0.7 * (_middle(again) - _middle(live.face)), again
 
-    def _begin(self, detection: Detection, pixels: np.ndarray) -> None:
+    def _start_following(self, detection: Detection, pixels: np.ndarray) -> None:
         """Start to follow a new face, also backwards through the frames since the last search."""
         (face,) = self._read(pixels, [detection], passes=2)
         taken = [one.face.box for one in self._live]
@@ -221,13 +221,13 @@ class Follower:
             past.boxes.append(one.box)
             tracklet.add(past.number, one.mesh, one.presence or 0.0)
         speed = 0.7 * (_middle(face) - _middle(earlier[0][1])) if earlier else np.zeros(2)
-        self._live.append(_Live(tracklet, face, speed))
+        self._live.append(_Followed(tracklet, face, speed))
 
-    def _part(self) -> None:
+    def _merge_and_split(self) -> None:
         """Merge followed faces at the same place. Begin new tracklets for faces that touched and separate: they may
         have been confused."""
         self._live.sort(key=lambda one: (one.seen, one.face.presence or 0.0), reverse=True)
-        kept: list[_Live] = []
+        kept: list[_Followed] = []
         for live in self._live:
             others = [one for one in kept if one.seen]
             shared = (
@@ -243,9 +243,9 @@ class Follower:
         self._live = kept
         for live in kept:
             if live.touched and live.seen and not self._touches(live):
-                self._follow_on(live)
+                self._split_tracklet(live)
 
-    def _touches(self, live: _Live) -> bool:
+    def _touches(self, live: _Followed) -> bool:
         others = [one.face.box for one in self._live if one is not live]
         return bool(others) and float(overlaps(live.face.box, np.stack(others)).max()) > _TOUCH
 
@@ -254,14 +254,14 @@ class Follower:
             if not live.seen:
                 continue
             if searched:
-                look = self._looker(live.tracklet, self.frame, live.face, pixels)
-                if look is not None and self._looker.is_another(live.tracklet, look):
-                    self._follow_on(live)
-                if look is not None:
-                    live.tracklet.keep(look)
+                view = self._chooser(live.tracklet, self.frame, live.face, pixels)
+                if view is not None and self._chooser.is_another(live.tracklet, view):
+                    self._split_tracklet(live)
+                if view is not None:
+                    live.tracklet.keep(view)
             live.tracklet.add(self.frame, live.face.mesh, live.face.presence or 0.0)
 
-    def _follow_on(self, live: _Live) -> None:
+    def _split_tracklet(self, live: _Followed) -> None:
         """Begin a new tracklet for a followed face, which may be another face from here on."""
         score = live.tracklet.score
         live.tracklet = self._new_tracklet(score)

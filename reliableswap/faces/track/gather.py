@@ -10,9 +10,9 @@ import numpy as np
 from .follow import Follower
 from .packed import PackedMeshes
 from .paths import paths, tracks
-from .people import cluster, is_false
+from .people import cluster, is_false_positive
 from .settings import TrackSettings
-from .tracklet import Look, Tracklet
+from .tracklet import Tracklet, View
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,31 +28,31 @@ class Rows:
 
 
 @dataclass(frozen=True, eq=False)
-class Somebody:
+class UnnumberedPerson:
     """A person without a number yet."""
 
     tracklets: list[Tracklet]
     seen: int
-    best: Look
+    best: View
     vector: np.ndarray
 
     @property
     def thumbnail(self) -> np.ndarray:
-        """(112,112,3) uint8 the crop of the best look."""
-        assert self.best.crop is not None, "the best look of a tracklet keeps its crop"
+        """(112,112,3) uint8 the crop of the best view."""
+        assert self.best.crop is not None, "the best view of a tracklet keeps its crop"
         return self.best.crop
 
 
-def gather(follower: Follower, settings: TrackSettings) -> tuple[Rows, list[Somebody]]:
+def gather(follower: Follower, settings: TrackSettings) -> tuple[Rows, list[UnnumberedPerson]]:
     """Return the table of faces, and the people in the order of their numbers."""
     shots = follower.shot_frames()
     tracklets = [one for one in follower.tracklets if one.frames]
     groups = [
         group
         for group in cluster(tracklets, settings)
-        if _lasts(group, shots, settings) and not is_false(group, settings)
+        if _lasts(group, shots, settings) and not is_false_positive(group, settings)
     ]
-    people = [_somebody(group) for group in groups if any(one.looks for one in group)]
+    people = [_unnumbered_person(group) for group in groups if any(one.views for one in group)]
     people.sort(key=lambda one: (-one.seen, one.tracklets[0].frames[0]))
     return _rows(people, shots, settings), people
 
@@ -64,17 +64,19 @@ def _lasts(group: Sequence[Tracklet], shots: dict[int, tuple[int, int]], setting
     return any(2 * len(one.frames) >= shots[one.shot][1] - shots[one.shot][0] for one in group)
 
 
-def _somebody(group: list[Tracklet]) -> Somebody:
+def _unnumbered_person(group: list[Tracklet]) -> UnnumberedPerson:
     group = sorted(group, key=lambda one: one.frames[0])
-    best = max((look for one in group for look in one.looks), key=lambda look: look.quality)
-    vectors = [(look.quality, look.vector) for one in group for look in one.looks if look.vector is not None]
+    best = max((view for one in group for view in one.views), key=lambda view: view.quality)
+    vectors = [(view.quality, view.vector) for one in group for view in one.views if view.vector is not None]
     vectors = sorted(vectors, key=lambda pair: -pair[0])[:10]
     mean = np.asarray(sum(q * v for q, v in vectors), np.float32) if vectors else np.zeros(0, np.float32)
     vector = mean / max(float(np.linalg.norm(mean)), 1e-9)
-    return Somebody(group, sum(len(one.frames) for one in group), best, vector)
+    return UnnumberedPerson(group, sum(len(one.frames) for one in group), best, vector)
 
 
-def _rows(people: Sequence[Somebody], shots: dict[int, tuple[int, int]], settings: TrackSettings) -> Rows:
+def _rows(
+    people: Sequence[UnnumberedPerson], shots: dict[int, tuple[int, int]], settings: TrackSettings
+) -> Rows:
     columns: list[tuple[int, int, int, float, float]] = []
     meshes = PackedMeshes()
     number = 0

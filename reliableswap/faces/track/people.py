@@ -29,7 +29,7 @@ def cluster(tracklets: Sequence[Tracklet], settings: TrackSettings) -> list[list
     count = len(groups)
     if count < 2:
         return groups
-    alike = _likenesses(tracklets, settings)
+    alike = _similarities(tracklets, settings)
     weight = np.array([max(1, len(one.frames)) for one in tracklets], float)
     alive = np.ones(count, bool)
     best = alike.argmax(1)  # of each row; a row is searched again only if its best is gone
@@ -56,7 +56,7 @@ def cluster(tracklets: Sequence[Tracklet], settings: TrackSettings) -> list[list
         best[nearer] = i
 
 
-def _likenesses(tracklets: Sequence[Tracklet], settings: TrackSettings) -> np.ndarray:
+def _similarities(tracklets: Sequence[Tracklet], settings: TrackSettings) -> np.ndarray:
     """(N,N) the similarity of two tracklets, on the scale of the cosine; minus infinity if surely two people."""
     count = len(tracklets)
     frames, vectors = [set(one.frames) for one in tracklets], [one.vector for one in tracklets]
@@ -73,8 +73,8 @@ def _likenesses(tracklets: Sequence[Tracklet], settings: TrackSettings) -> np.nd
             if not frames[i].isdisjoint(frames[j]):
                 alike[i, j] = alike[j, i] = -np.inf
             elif continues(tracklets[i], tracklets[j], settings):
-                told = i in known and j in known
-                alike[i, j] = alike[j, i] = alike[i, j] + _CONTINUED if told else settings.same
+                both_known = i in known and j in known
+                alike[i, j] = alike[j, i] = alike[i, j] + _CONTINUED if both_known else settings.same
     np.fill_diagonal(alike, -np.inf)
     return alike
 
@@ -89,7 +89,7 @@ def continues(one: Tracklet, other: Tracklet, settings: TrackSettings) -> bool:
     return float(overlaps(ended, begun[None])[0]) > 0.3
 
 
-def is_false(group: Sequence[Tracklet], settings: TrackSettings) -> bool:
+def is_false_positive(group: Sequence[Tracklet], settings: TrackSettings) -> bool:
     """Whether a person's tracklets show no face.
 
     The mesh network sees a face wherever it is told to look, so a pattern that was once taken for a face would be

@@ -37,10 +37,10 @@ class TrackSettings:
 
     def __post_init__(self) -> None:
         if not self.rate > 0:
-            raise ReliableSwapError(f"a clip of {self.rate} frames a second; give its average rate")
+            raise ReliableSwapError(f"rate is {self.rate} frames per second; give a positive number")
         if not 0 <= self.leave <= self.enter <= 1:
             raise ReliableSwapError(
-                f"presence enters at {self.enter} and leaves at {self.leave}; give 0 <= leave <= enter <= 1"
+                f"enter is {self.enter} and leave is {self.leave}; give 0 <= leave <= enter <= 1"
             )
 
     def frames(self, seconds: float) -> int:

@@ -31,19 +31,19 @@ def smoothed(meshes: np.ndarray, rate: float = 25.0) -> np.ndarray:
     """(N,468,3) the meshes of consecutive frames, smoothed; rate: frames per second."""
     if len(meshes) < 3:
         return meshes
-    place, turn, shapes = _taken_apart(meshes)
+    place, turn, shapes = _decompose(meshes)
     scale = float(np.median(np.abs(turn)))
     moves = np.stack([place.real / scale, place.imag / scale], -1)
     turns = np.stack([np.log(np.abs(turn)), np.unwrap(np.angle(turn))], -1)
     moves = _steadied(moves[:, None], _PLACE, rate)[:, 0] * scale
     turns = _steadied(turns[:, None], _PLACE, rate)[:, 0]
     steady_turn = np.exp(turns[:, 0] + 1j * turns[:, 1])
-    return _put_together(moves[:, 0] + 1j * moves[:, 1], steady_turn, _steadied_shapes(shapes, rate))
+    return _recompose(moves[:, 0] + 1j * moves[:, 1], steady_turn, _steadied_shapes(shapes, rate))
 
 
 def wobble(meshes: np.ndarray) -> float:
     """Return the RMS jitter of the shape in meshes (N,468,3) of consecutive frames, in eye distances; 0 if N < 5."""
-    return _jitter(_taken_apart(meshes)[2], 0.0, bounded=False) if len(meshes) >= 5 else 0.0
+    return _jitter(_decompose(meshes)[2], 0.0, bounded=False) if len(meshes) >= 5 else 0.0
 
 
 def _steadied_shapes(shapes: np.ndarray, rate: float) -> np.ndarray:
@@ -104,7 +104,7 @@ def _filtered(signal: np.ndarray, taps: np.ndarray) -> np.ndarray:
     return np.asarray(done).reshape(signal.shape)
 
 
-def _taken_apart(meshes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _decompose(meshes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return place (N,) and turn and scale (N,) of the face as complex numbers, and shapes (N,468,3) without them."""
     rigid = rigid_points()
     model = _complex(topology().canonical[rigid].astype(np.float64))
@@ -117,7 +117,7 @@ def _taken_apart(meshes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray
     return place, turn, np.stack([upright.real, upright.imag, depth], -1)
 
 
-def _put_together(place: np.ndarray, turn: np.ndarray, shapes: np.ndarray) -> np.ndarray:
+def _recompose(place: np.ndarray, turn: np.ndarray, shapes: np.ndarray) -> np.ndarray:
     points = _complex(shapes) * turn[:, None] + place[:, None]
     depth = shapes[..., 2] * np.abs(turn)[:, None]
     return np.stack([points.real, points.imag, depth], -1).astype(np.float32)

@@ -28,7 +28,7 @@ class _Memory(Generic[Value]):
 
     def __post_init__(self) -> None:
         if self.window < 1:
-            raise ReliableSwapError(f"a window of {self.window} frames remembers nothing; give at least 1")
+            raise ReliableSwapError(f"window is {self.window}; give at least 1")
 
     def add(self, track: int, frame: int, value: Value) -> list[tuple[int, Value]]:
         """Add a frame's value, and return the values within the window with their ages in frames, the newest last."""
@@ -52,11 +52,9 @@ class Hysteresis:
 
     def __init__(self, enter: float, leave: float, *, count: int = 2, window: int = 25) -> None:
         if not leave <= enter:
-            raise ReliableSwapError(
-                f"a decision leaves at {leave} and enters at {enter}; give leave <= enter"
-            )
+            raise ReliableSwapError(f"leave is {leave} and enter is {enter}; give leave <= enter")
         if not 1 <= count <= window:
-            raise ReliableSwapError(f"count is {count}; give 1 to {window}, the window")
+            raise ReliableSwapError(f"count is {count}; give 1 to {window}, the length of the window")
         self.enter, self.leave, self.count = enter, leave, count
         self._memory: _Memory[float] = _Memory(window)
 

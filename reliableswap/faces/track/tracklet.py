@@ -8,14 +8,14 @@ import numpy as np
 
 from .packed import PackedMeshes
 
-MOST_LOOKS = 5
+MAX_VIEWS = 5
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class View:
     """A good view of a face: its identity vector (D,) of length 1, and its aligned crop (112,112,3) uint8.
 
-    vector: None without an identity network. crop: None except for the best look of a tracklet.
+    vector: None without an identity network. crop: None except for the best view of a tracklet.
     """
 
     frame: int
@@ -39,7 +39,7 @@ class Tracklet:
     frames: list[int] = field(default_factory=list)
     meshes: PackedMeshes = field(default_factory=PackedMeshes)
     presence: list[float] = field(default_factory=list)
-    looks: list[Look] = field(default_factory=list)
+    views: list[View] = field(default_factory=list)
 
     def add(self, frame: int, mesh: np.ndarray, presence: float) -> None:
         """Add the face in a later frame: mesh (468,3)."""
@@ -49,17 +49,17 @@ class Tracklet:
 
     def wants(self, quality: float) -> bool:
         """Whether a view of this quality is among the best so far."""
-        return len(self.looks) < MOST_LOOKS or quality > 1.05 * min(one.quality for one in self.looks)
+        return len(self.views) < MAX_VIEWS or quality > 1.05 * min(one.quality for one in self.views)
 
-    def keep(self, look: Look) -> None:
-        """Keep the look if it is among the best."""
-        best, *others = sorted([*self.looks, look], key=lambda one: -one.quality)[:MOST_LOOKS]
-        self.looks = [best, *(replace(one, crop=None) for one in others)]
+    def keep(self, view: View) -> None:
+        """Keep the view if it is among the best."""
+        best, *others = sorted([*self.views, view], key=lambda one: -one.quality)[:MAX_VIEWS]
+        self.views = [best, *(replace(one, crop=None) for one in others)]
 
     @property
     def vector(self) -> np.ndarray | None:
-        """(D,) the mean of the looks' vectors, weighted by quality and of length 1."""
-        seen = [(one.quality, one.vector) for one in self.looks if one.vector is not None]
+        """(D,) the mean of the views' vectors, weighted by quality and of length 1."""
+        seen = [(one.quality, one.vector) for one in self.views if one.vector is not None]
         if not seen:
             return None
         mean = sum(quality * vector for quality, vector in seen)

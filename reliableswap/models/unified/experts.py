@@ -57,8 +57,8 @@ class TokenExperts(nn.Module):
         )
         each = torch.cat([torch.ones_like(weights[:, :1]), weights], 1).to(hidden.dtype)
         hidden = (hidden.unflatten(1, (len(mlps), -1)) * each[:, :, None]).flatten(1)
-        told = F.linear(hidden, torch.cat([one.weight for one in last], 1))
-        return told + F.linear(each, torch.stack([one.bias for one in last], 1))
+        mixed = F.linear(hidden, torch.cat([one.weight for one in last], 1))
+        return mixed + F.linear(each, torch.stack([one.bias for one in last], 1))
 
 
 Rows = tuple[Tensor, Tensor] | tuple[slice, slice]

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from .drawing import draw_tokens
 from .transformer import PLACES, UnifiedTransformer
-from .words import ANSWER, END, MARKS, PAD, UNKNOWN, number_words
+from .words import ANSWER, END, PAD, SPECIAL_TOKENS, UNKNOWN, number_words
 
-_NEVER = [MARKS.index(mark) for mark in (PAD, UNKNOWN, ANSWER)]
+_NEVER = [SPECIAL_TOKENS.index(token) for token in (PAD, UNKNOWN, ANSWER)]
 
 
 def padded(rows: Sequence[Sequence[int]]) -> Tensor:
@@ -22,12 +22,12 @@ def padded(rows: Sequence[Sequence[int]]) -> Tensor:
 
 def question_words(question: str, vocabulary: Sequence[str]) -> list[int]:
     """Return the word numbers of a question, up to where its answer begins."""
-    return [*number_words(question, vocabulary), MARKS.index(ANSWER)]
+    return [*number_words(question, vocabulary), SPECIAL_TOKENS.index(ANSWER)]
 
 
 def caption_words(caption: str, vocabulary: Sequence[str]) -> list[int]:
     """Return the word numbers of a caption to draw; none for an empty one."""
-    return [*number_words(caption, vocabulary), MARKS.index(END)] if caption else []
+    return [*number_words(caption, vocabulary), SPECIAL_TOKENS.index(END)] if caption else []
 
 
 @torch.inference_mode()
@@ -41,7 +41,7 @@ def answer(
 ) -> list[list[int]]:
     """Picture tokens (B,64), questions by `question_words`, identity vectors (B,D) and whether to use them (B,) ->
     word numbers of the answers by greedy decoding, without END."""
-    device, end = network.device, MARKS.index(END)
+    device, end = network.device, SPECIAL_TOKENS.index(END)
     rows = [list(row) for row in questions]
     found: list[list[int]] = [[] for _ in questions]
     running = list(range(len(rows)))

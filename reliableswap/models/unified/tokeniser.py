@@ -54,7 +54,7 @@ class Block(nn.Module):
         return x + self.last(F.silu(self.first(F.silu(self.norm(x)))))
 
 
-class Attend(nn.Module):
+class SelfAttention(nn.Module):
     """(B,C,h,w) -> the same: self-attention over all places."""
 
     def __init__(self, channels: int, heads: int = 4) -> None:
@@ -107,7 +107,7 @@ class FaceTokeniser(Network):
             Block(second),
             nn.Conv2d(second, third, 4, stride=2, padding=1),
             Block(third),
-            Attend(third),
+            SelfAttention(third),
             Block(third),
             PixelNorm(third),
             nn.Conv2d(third, code_width, 1),
@@ -117,14 +117,14 @@ class FaceTokeniser(Network):
         self.decoder = nn.Sequential(
             nn.Conv2d(code_width, a, 3, padding=1),
             Block(a),
-            Attend(a),
+            SelfAttention(a),
             Block(a),
-            *_doubled(a, b),
+            *_upsampling(a, b),
             Block(b),
             Block(b),
-            *_doubled(b, c),
+            *_upsampling(b, c),
             Block(c),
-            *_doubled(c, d),
+            *_upsampling(c, d),
             *(Block(d) for _ in range(last_blocks)),
             PixelNorm(d),
             nn.SiLU(),
@@ -149,7 +149,9 @@ class FaceTokeniser(Network):
         """Return a network with more blocks at 64 px, which change nothing until they are trained."""
         had = int(self.config["last_blocks"])
         if count < had:
-            raise ValueError(f"last_blocks is {count}; the network has {had} already")
+            raise ValueError(
+                f"last_blocks is {count}; the network has {had} already, and none can be removed"
+            )
         settings = {name: value for name, value in self.config.items() if not name.startswith("_")}
         made = type(self)(**{**settings, "last_blocks": count})
         places = [i for i, part in enumerate(self.decoder) if isinstance(part, Block)]
@@ -183,6 +185,6 @@ class FaceTokeniser(Network):
         return made
 
 
-def _doubled(before: int, after: int) -> tuple[nn.Module, ...]:
+def _upsampling(before: int, after: int) -> tuple[nn.Module, ...]:
     """(B,C,h,w) -> (B,C',2h,2w)."""
     return nn.Conv2d(before, 4 * after, 1), nn.PixelShuffle(2)

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from ..base import Network, check_shape, register_to_config
 from .experts import GroupedExperts, Mlp, PlainExpert, Resampler, Rows, SequenceExperts
-from .words import MARKS
+from .words import SPECIAL_TOKENS
 
 PLACES = 64  # tokens of a picture
 _EMBEDDED = 0.4  # initial standard deviation of embeddings: large beside what the blocks add at first
@@ -56,7 +56,7 @@ class UnifiedTransformer(Network):
     A question's row is: task, picture, words. A drawing's row is: task, words, picture, some of whose tokens are
     masked, with the number `codes`. Words attend to everything before them, picture tokens also to the whole picture.
 
-    vocabulary: the words; their numbers follow those of words.MARKS. codes: size of the tokeniser's codebook.
+    vocabulary: the words; their numbers follow those of words.SPECIAL_TOKENS. codes: size of the tokeniser's codebook.
     token_experts: routed experts per task group; 0: a plain MLP. identity: length of identity vectors.
     tokeniser_checksum, identity_checksum: the networks that it was trained with.
     """
@@ -82,7 +82,7 @@ class UnifiedTransformer(Network):
         super().__init__()
         self.vocabulary, self.codes, self.max_words = list(vocabulary), codes, max_words
         self.identity_size = identity
-        count = len(MARKS) + len(self.vocabulary)
+        count = len(SPECIAL_TOKENS) + len(self.vocabulary)
         self.words = nn.Embedding(count, width)
         self.pieces = nn.Embedding(codes + 1, width)
         self.tasks = nn.Embedding(2, width)
@@ -106,10 +106,10 @@ class UnifiedTransformer(Network):
         # Scores are the exponentials of these logits; make them add up to 1 at the start.
         nn.init.constant_(self.to_pieces.bias, -math.log(codes))
         nn.init.normal_(self.to_pieces.weight, std=_LOGITS)
-        self._quieten()
+        self._scale_residual_init()
 
     @torch.no_grad()
-    def _quieten(self) -> None:
+    def _scale_residual_init(self) -> None:
         """Scale down what blocks add at first: otherwise it drowns the token embeddings in the deeper blocks."""
         factor = 1 / math.sqrt(2 * len(self.blocks))
         for block in self.blocks:
@@ -129,8 +129,8 @@ class UnifiedTransformer(Network):
         apart = F.normalize(codes.float() - codes.float().mean(0), dim=1)
         tables = ((self.pieces.weight[: self.codes], _EMBEDDED), (self.to_pieces.weight, _LOGITS))
         for table, scale in tables:
-            told = apart @ torch.randn(apart.shape[1], table.shape[1]).to(apart)
-            table.copy_(scale * (told + torch.randn(table.shape).to(told)) / math.sqrt(2))
+            projected = apart @ torch.randn(apart.shape[1], table.shape[1]).to(apart)
+            table.copy_(scale * (projected + torch.randn(table.shape).to(projected)) / math.sqrt(2))
 
     @property
     def mask(self) -> int:
@@ -154,17 +154,17 @@ class UnifiedTransformer(Network):
         else:
             rows = (slice(len(words) - drawn), slice(len(words) - drawn, None))
         x, places = self._sequence(words, picture, drawing)
-        mask = self._looks(words, drawing)
+        mask = self._attention_mask(words, drawing)
         level = self._level((picture == self.mask).float().mean(1)).to(x.dtype)
-        told = self.resampler(identity.to(x.dtype)) if self.resampler is not None else None
+        identity_tokens = self.resampler(identity.to(x.dtype)) if self.resampler is not None else None
         balance = x.new_zeros((), dtype=torch.float32)
         for number, block in enumerate(self.blocks):
             before = x
             x, uneven = block(x, mask, rows)
             balance = balance + uneven / len(self.blocks)
-            if told is not None:
+            if identity_tokens is not None:
                 pooled = x.gather(1, places[:, :, None].expand(-1, -1, x.shape[2])).mean(1)
-                x = self.sequence[number](before, x, pooled, drawing, level, told, identified)
+                x = self.sequence[number](before, x, pooled, drawing, level, identity_tokens, identified)
         x = self.norm(x)
         split = words.shape[1]
         ask, draw = x[:, 1 + PLACES :], x[:, 1 : 1 + split]
@@ -183,7 +183,7 @@ class UnifiedTransformer(Network):
         places = numbers + drawing[:, None].long() * count
         return torch.where(drawing[:, None, None], draw, ask), places
 
-    def _looks(self, words: Tensor, drawing: Tensor) -> Tensor:
+    def _attention_mask(self, words: Tensor, drawing: Tensor) -> Tensor:
         """(B,1,L,L) True where the row's place attends to the column's."""
         count = words.shape[1]
         length = 1 + PLACES + count
@@ -209,7 +209,7 @@ class UnifiedTransformer(Network):
         check_shape("words", words, (None, None))
         if words.shape[1] > self.max_words:
             raise ValueError(
-                f"words has {words.shape[1]} words a row; this network reads {self.max_words} at most"
+                f"words has {words.shape[1]} words per row; at most {self.max_words} are supported"
             )
         check_shape("picture", picture, (len(words), PLACES))
         check_shape("identity", identity, (len(words), self.identity_size))

@@ -1,4 +1,4 @@
-"""Words and special marks of the unified model: text to word numbers and back."""
+"""Words and special tokens of the unified model: text to word numbers and back."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 
 PAD, UNKNOWN, ANSWER, END = "<pad>", "<unknown>", "<answer>", "<end>"
-MARKS = (PAD, UNKNOWN, ANSWER, END)  # the first numbers of every vocabulary, in this order
+SPECIAL_TOKENS = (PAD, UNKNOWN, ANSWER, END)  # the first numbers of every vocabulary, in this order
 _WORD = re.compile(r"[a-z]+|'s|[?,]")
-_SAME = {
+_SYNONYMS = {
     "spectacles": "glasses", "specs": "glasses", "shades": "sunglasses", "gray": "grey", "blonde": "blond",
     "color": "colour", "female": "woman", "male": "man", "laughing": "smiling", "cap": "hat", "tan": "tanned",
     "elder": "old", "photograph": "photo", "image": "picture",
@@ -17,13 +17,13 @@ _SAME = {
 
 def split_words(text: str) -> list[str]:
     """Split a text into lower-case words, question marks and commas; replace synonyms by the templates' word."""
-    return [_SAME.get(word, word) for word in _WORD.findall(text.lower())]
+    return [_SYNONYMS.get(word, word) for word in _WORD.findall(text.lower())]
 
 
 def number_words(text: str, vocabulary: Sequence[str]) -> list[int]:
     """Return the numbers of a text's words; a word that is not in the vocabulary becomes UNKNOWN."""
-    known = {word: number for number, word in enumerate(vocabulary, len(MARKS))}
-    return [known.get(word, MARKS.index(UNKNOWN)) for word in split_words(text)]
+    known = {word: number for number, word in enumerate(vocabulary, len(SPECIAL_TOKENS))}
+    return [known.get(word, SPECIAL_TOKENS.index(UNKNOWN)) for word in split_words(text)]
 
 
 def unknown_words(text: str, vocabulary: Sequence[str]) -> list[str]:
@@ -32,14 +32,14 @@ def unknown_words(text: str, vocabulary: Sequence[str]) -> list[str]:
     return [word for word in split_words(text) if word not in known]
 
 
-def written(numbers: Sequence[int], vocabulary: Sequence[str]) -> str:
+def join_words(numbers: Sequence[int], vocabulary: Sequence[str]) -> str:
     """Join word numbers up to END into a text with normal punctuation."""
     words = []
     for number in numbers:
-        if number == MARKS.index(END):
+        if number == SPECIAL_TOKENS.index(END):
             break
-        if number >= len(MARKS):
-            words.append(vocabulary[number - len(MARKS)])
+        if number >= len(SPECIAL_TOKENS):
+            words.append(vocabulary[number - len(SPECIAL_TOKENS)])
     text = " ".join(words)
     for mark in (",", "?", "'s"):
         text = text.replace(f" {mark}", mark)

@@ -33,11 +33,11 @@ def mix(job: FaceJob) -> FaceJob:
     lean = float(generator.config.get("lean", 0.0)) if job.has_finer_detail else None
     mixed = mixture(drawn[0], maps[0], seen, guidance[0], job.layer("toned"), lean)
     if "folds" in job.layers:
-        mixed = mixed.changing_texture(job.layer("folds"))
+        mixed = mixed.with_texture_change(job.layer("folds"))
     if job.has_finer_detail:
         mixed = _with_fitting_lips(job, mixed)
     if job.only_source_bearded > 0:
-        mixed = mixed.showing(job.layer("beard"), job.layer("toned"))
+        mixed = mixed.towards_texture(job.layer("beard"), job.layer("toned"))
     mask = 0.5 + 0.5 * np.tanh(0.5 * enlarged(logits[0, 0], LARGEST))
     return job.with_layers(
         of_texture=mixed.texture,
@@ -67,6 +67,6 @@ def _with_fitting_lips(job: FaceJob, mixed: Mixture) -> Mixture:
     if share == 0:
         return mixed
     shift = (mixed.picture - seen)[shown].mean(0) if shown.any() else np.zeros(3)
-    return mixed.keeping(
+    return mixed.towards_target(
         share * regions.feathered(lips, _SOFT_LIPS * job.width * job.crop.scale), seen, shift
     )

@@ -35,7 +35,7 @@ def opacity(job: FaceJob) -> FaceJob:
     covers = job.target.covers
     worn = covers.glasses.at(origins(job.move, there))
     front = job.settings.glasses * worn
-    if covers.told:
+    if covers.by_network:
         hidden, _ = job.covered(there)
         front = np.maximum(front, hidden - np.minimum(hidden, worn))
     mesh = job.goal - np.array([there[1].start, there[0].start, 0], np.float32)

@@ -14,8 +14,8 @@ from reliableswap.models import load_network
 from reliableswap.models.compat import check_encoder, weights_checksum
 from reliableswap.models.generator import Generator
 from reliableswap.runtime import for_device
-from reliableswap.runtime.torch import compiled
-from reliableswap.runtime.torch_arrays import Running
+from reliableswap.runtime.torch import cached_inference_copy
+from reliableswap.runtime.torch_arrays import TorchArrayNetwork
 from reliableswap.swap.engines import Step, run
 from reliableswap.swap.job import FaceJob
 from reliableswap.swap.networks import Networks
@@ -84,9 +84,9 @@ class GeneratorSwap:
         for name, network in networks.items():
             network = network.float().requires_grad_(False).eval()
             if runtime is None:
-                running[name] = Running(network, compiled(network.to(device)))
+                running[name] = TorchArrayNetwork(network, cached_inference_copy(network.to(device)))
             else:
-                running[name] = Running(network, runtime(network, exact=name == "landmarks"))
+                running[name] = TorchArrayNetwork(network, runtime(network, exact=name == "landmarks"))
         self.networks = Networks(**running)
 
     def __call__(self, target: AlignedFace, source: AlignedFace, recipe: Recipe) -> Surrogate:

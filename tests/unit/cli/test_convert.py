@@ -39,5 +39,5 @@ def test_a_file_with_two_networks_is_an_error_in_one_line(
 ) -> None:
     assert main(["convert", "simswap", str(checkpoint), "-o", str(tmp_path / "out")]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "choose one with prefix" in line
+    assert "choose one with --prefix" in line
     assert not (tmp_path / "out").exists()

@@ -137,7 +137,7 @@ def test_every_tensor_arrives(tmp_path: Path) -> None:
     [
         ({"surplus.weight": torch.zeros(1)}, "unknown: surplus.weight"),
         ({"down1.0.weight": None}, "missing: down1.0.weight"),
-        ({"up2.1.bias": torch.zeros(5)}, r"of another shape: up2.1.bias \(5,\) instead of \(8,\)"),
+        ({"up2.1.bias": torch.zeros(5)}, r"wrong shape: up2.1.bias \(5,\) instead of \(8,\)"),
     ],
     ids=["unknown", "missing", "reshaped"],
 )
@@ -182,14 +182,16 @@ class Harmless:
 
 def test_never_unpickles_objects(weights: dict[str, Tensor], tmp_path: Path) -> None:
     torch.save({"netG": weights, "options": Harmless()}, tmp_path / "file.pth")
-    with pytest.raises(WeightsError, match="Python objects beside its tensors"):
+    with pytest.raises(WeightsError, match="Python objects besides its tensors"):
         convert("simswap", tmp_path / "file.pth", tmp_path / "out")
 
 
 @pytest.mark.parametrize("ending", ["pth", "safetensors"])
 def test_says_that_a_file_is_broken(ending: str, tmp_path: Path) -> None:
     (tmp_path / f"file.{ending}").write_bytes(b"<html>404</html>" * 40)
-    with pytest.raises(WeightsError, match=rf"file\.{ending} is no (complete|checkpoint)") as caught:
+    with pytest.raises(
+        WeightsError, match=rf"file\.{ending} is not a (complete|PyTorch checkpoint; download it again$)"
+    ) as caught:
         convert("simswap", tmp_path / f"file.{ending}", tmp_path / "out")
     assert "\n" not in str(caught.value)
     with pytest.raises(WeightsError, match="no checkpoint at"):
@@ -238,7 +240,7 @@ def test_an_encoder_that_does_not_fit_is_refused(weights: dict[str, Tensor], tmp
     HearNet(channels=4).save_pretrained(tmp_path / "hear")
     with pytest.raises(WeightsError, match="not an IdentityEncoder"):
         convert("simswap", tmp_path / "plain.pth", tmp_path / "no", encoder=tmp_path / "hear")
-    with pytest.raises(WeightsError, match="leave --encoder out"):
+    with pytest.raises(WeightsError, match="--encoder applies to generators only, not to arcface"):
         convert("arcface", tmp_path / "plain.pth", tmp_path / "no", encoder=tmp_path / "encoder")
     IdentityEncoder(embedding_size=1024).save_pretrained(tmp_path / "wide")
     with pytest.raises(WeightsError, match=r"takes 512-d vectors, but the encoder gives 1024-d"):
@@ -250,3 +252,16 @@ def test_a_setting_that_the_network_lacks_is_refused(tmp_path: Path) -> None:
     torch.save(parity.ruled_weights(published.hear(8)), tmp_path / "hear.pth")
     with pytest.raises(WeightsError, match=r"no such setting.*template"):
         convert("hear", tmp_path / "hear.pth", tmp_path / "no", template="arcface_128")
+
+
+@pytest.mark.parametrize(
+    ("kind", "shapes"),
+    [("simswap", published.simswap(4, blocks=1)), ("faceshifter", published.faceshifter(64, vector=512))],
+)
+def test_an_unknown_template_is_refused(kind: str, shapes: Any, tmp_path: Path) -> None:
+    torch.save(parity.ruled_weights(shapes), tmp_path / "file.pth")
+    with pytest.raises(
+        WeightsError, match=r"unknown template 'square'; choose one of arcface_128, .*ffhq_512"
+    ):
+        convert(kind, tmp_path / "file.pth", tmp_path / "no", template="square")
+    assert not (tmp_path / "no").exists()

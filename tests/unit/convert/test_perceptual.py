@@ -77,7 +77,7 @@ def test_the_deeper_features_are_distinguished(
         pretrained_perceptual_features(3 - variant)
     del weights["_blocks.20._depthwise_conv.weight"]
     torch.save(weights, tmp_path / "cut.pth")
-    with pytest.raises(WeightsError, match=r"20 blocks that end in .* no EfficientNet-Lite0, 1 or 2"):
+    with pytest.raises(WeightsError, match=r"20 blocks that end in .* match no EfficientNet-Lite0, 1 or 2"):
         convert("perceptual", tmp_path / "cut.pth", tmp_path / "no")
 
 

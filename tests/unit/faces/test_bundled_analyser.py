@@ -15,7 +15,7 @@ from reliableswap.faces.analysers.bundled import BundledAnalyser
 from reliableswap.faces.face import Detection, Face
 from reliableswap.models.detector import FaceDetector
 from reliableswap.models.landmarks import MeshNet
-from reliableswap.runtime.torch_arrays import Running
+from reliableswap.runtime.torch_arrays import TorchArrayNetwork
 
 IMAGE = np.zeros((96, 96, 3), np.uint8)
 
@@ -59,7 +59,7 @@ def test_networks_of_other_runtimes_are_called_directly(analyser: BundledAnalyse
         """Stand-in for a network compiled by another runtime."""
 
         def __init__(self, network: MeshNet) -> None:
-            self.network, self.calls, self.config = Running(network), 0, network.config
+            self.network, self.calls, self.config = TorchArrayNetwork(network), 0, network.config
 
         def __call__(self, *crops: Any) -> tuple[np.ndarray, ...]:
             self.calls += 1

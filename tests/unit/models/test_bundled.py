@@ -19,7 +19,7 @@ from reliableswap.bundled import WEIGHTS, bundled
 from reliableswap.faces.align import FIXER_WINDOW, IDENTITY_WINDOW, align
 from reliableswap.geometry.measures import expression_error, pose_error
 from reliableswap.models import LightGenerator
-from reliableswap.runtime.torch_arrays import Running
+from reliableswap.runtime.torch_arrays import TorchArrayNetwork
 from reliableswap.swap.job import FaceJob
 from reliableswap.swap.networks import embed
 from reliableswap.swap.settings import SwapSettings
@@ -69,7 +69,9 @@ def test_the_encoders_know_a_person_in_another_photo(
 ) -> None:
     encoder = getattr(pipe, network)
     vectors = [
-        torch.cat([torch.from_numpy(embed(Running(encoder), crops[n, picture][window])) for n in PEOPLE])
+        torch.cat(
+            [torch.from_numpy(embed(TorchArrayNetwork(encoder), crops[n, picture][window])) for n in PEOPLE]
+        )
         for picture in ("studio_portrait", "amateur_selfie")
     ]
     similar = (vectors[0] @ vectors[1].T).numpy()

@@ -53,11 +53,11 @@ def test_a_generator_goes_only_with_its_encoder() -> None:
     settings = {"channels": (8, 8, 8, 8), "block_count": 1, "identity_dim": 16}
     generator = LightGenerator(**settings, identity_encoder="mine", identity_checksum=encoder.checksum())
     check_encoder(generator, encoder)
-    with pytest.raises(WeightsError, match=r"trained on mine \(16-d.*not on theirs \(16-d"):
+    with pytest.raises(WeightsError, match=r"trained with mine \(16-d.*not with theirs \(16-d"):
         check_encoder(generator, stranger)
     with pytest.raises(WeightsError, match="no checksum"):
         check_encoder(LightGenerator(**settings), encoder)
-    with pytest.raises(WeightsError, match="no fixer vector beside mine, but got a 128-d fixer vector"):
+    with pytest.raises(WeightsError, match="no fixer vector besides mine, but got a 128-d fixer vector"):
         check_encoder(generator, encoder, FixerNet())
     with_fixer = LightGenerator(
         **settings, fixer_dim=128, identity_encoder="mine", identity_checksum=encoder.checksum()

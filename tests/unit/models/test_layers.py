@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from reliableswap.models import LightGenerator
 from reliableswap.models.layer_maps import CHANNELS
-from reliableswap.models.layers import LayerHead, compose, enlarged, leaning, reduced
+from reliableswap.models.layers import LayerHead, compose, enlarged, lean_towards_texture, reduced
 
 
 def inputs(size: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -114,7 +114,9 @@ def test_leaning_towards_a_texture_keeps_its_colours() -> None:
     made, target, guidance = inputs(256)
     maps = maps_for(0)
     maps[:, 7:13] = torch.linspace(-2, 2, 6)[:, None, None]  # gain and bias of each channel
-    changed, kept = (compose(made, one, target, guidance)[0] for one in (maps, leaning(maps, 2.0)))
+    changed, kept = (
+        compose(made, one, target, guidance)[0] for one in (maps, lean_towards_texture(maps, 2.0))
+    )
     left = (slice(None), slice(None), slice(None), slice(0, 120))
     assert (changed - guidance[:, :3])[left].abs().max() > 0.3
     torch.testing.assert_close(kept[left], guidance[:, :3][left], rtol=0, atol=1e-3)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from reliableswap.models.layer_maps import CHANNELS, SCORES
-from reliableswap.models.layers import compose, enlarged, leaning
+from reliableswap.models.layers import compose, enlarged, lean_towards_texture
 from reliableswap.models.mixture import Mixture, mixture
 
 
@@ -36,7 +36,7 @@ def composed(
 
     answer = batch(maps)
     if lean:
-        answer = leaning(answer, lean)
+        answer = lean_towards_texture(answer, lean)
     seen = batch(target.transpose(2, 0, 1).astype(np.float32) / 127.5 - 1)
     image, _ = compose(batch(drawn), answer, seen, batch(guidance))
     return image[0].permute(1, 2, 0).numpy() * 127.5 + 127.5
@@ -96,7 +96,7 @@ def test_a_beard_shows_the_texture_alone() -> None:
     made = mixture(drawn, maps, target, guidance, change, 1.0)
     share = np.zeros((256, 256), np.float32)
     share[:, :100] = 1
-    shown = made.showing(share, change)
+    shown = made.towards_texture(share, change)
     beard, rest = (slice(None), slice(0, 100)), (slice(None), slice(100, None))
     assert (shown.texture[beard] == 1).all()
     assert (shown.target[beard] == 0).all()
@@ -110,7 +110,7 @@ def test_the_targets_lips_may_be_kept_in_another_colour() -> None:
     made = mixture(drawn, maps, target, guidance, np.full((256, 256, 3), 5, np.float32), 1.0)
     share = np.zeros((256, 256), np.float32)
     share[100:, :] = 1
-    kept = made.keeping(share, target, np.array([3, -2, 1]))
+    kept = made.towards_target(share, target, np.array([3, -2, 1]))
     lips, rest = slice(100, None), slice(0, 100)
     assert (kept.texture[lips] == 0).all()
     assert (kept.target[lips] == 1).all()
@@ -128,7 +128,7 @@ def test_a_texture_is_changed_where_it_shows() -> None:
         mixture(*given, change, 2.0),
         mixture(*given[:3], shifted(given[3], more), change + more, 2.0),
     )
-    made = plain.changing_texture(more)
+    made = plain.with_texture_change(more)
     inside = np.abs(made.picture - plain.picture).max(2) > 1
     assert inside.mean() > 0.2
     np.testing.assert_allclose(made.rest, made.picture - plain.picture + plain.rest, atol=1e-3)

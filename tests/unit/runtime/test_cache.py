@@ -41,7 +41,7 @@ def never(folder: Path) -> None:
 
 def test_a_network_is_converted_once(network: FixerNet, place: Path) -> None:
     for convert in (write, never):
-        with cache.converted("some", "1", network, [torch.Size([1, 3, 56, 56])], convert) as folder:
+        with cache.cached_conversion("some", "1", network, [torch.Size([1, 3, 56, 56])], convert) as folder:
             assert (folder / "network").read_text() == "converted"
             assert folder.parent == place
     assert len(list(place.iterdir())) == 1
@@ -63,7 +63,7 @@ def test_other_weights_shapes_settings_and_versions_are_other_entries(network: F
 def test_a_failed_conversion_leaves_nothing(network: FixerNet, place: Path) -> None:
     with (
         pytest.raises(AssertionError, match="converted again"),
-        cache.converted("some", "1", network, [], never),
+        cache.cached_conversion("some", "1", network, [], never),
     ):
         pass
     assert not list(place.iterdir())
@@ -78,7 +78,7 @@ def test_a_conversion_error_is_not_taken_for_a_cache_error(network: FixerNet, pl
 
     with (
         pytest.raises(ValueError, match="no such operator"),
-        cache.converted("some", "1", network, [], broken),
+        cache.cached_conversion("some", "1", network, [], broken),
     ):
         pass
     assert len(calls) == 1
@@ -92,7 +92,7 @@ def test_without_a_cache_the_network_still_runs(
         raise OSError("No space left on device")
 
     monkeypatch.setattr(cache, "cached_assets_path", full)
-    with cache.converted("some", "1", network, [], write) as folder:
+    with cache.cached_conversion("some", "1", network, [], write) as folder:
         assert (folder / "network").read_text() == "converted"
     assert not folder.exists()
     assert "No space left on device" in caplog.text
@@ -101,12 +101,12 @@ def test_without_a_cache_the_network_still_runs(
 def test_least_recently_used_entries_are_deleted(
     network: FixerNet, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cache, "_KEPT", 2)
+    monkeypatch.setattr(cache, "_MAX_ENTRIES", 2)
     for size in (1, 2, 3, 4):
-        with cache.converted("some", "1", network, [torch.Size([size])], write):
+        with cache.cached_conversion("some", "1", network, [torch.Size([size])], write):
             pass
     assert len(list(place.iterdir())) == 2
-    with cache.converted("some", "1", network, [torch.Size([4])], never):
+    with cache.cached_conversion("some", "1", network, [torch.Size([4])], never):
         pass
 
 

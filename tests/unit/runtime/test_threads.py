@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from reliableswap.runtime.threads import beside
+from reliableswap.runtime.threads import worker_pool
 
 
 def ident() -> int:
@@ -18,7 +18,7 @@ def ident() -> int:
 
 def used() -> int:
     """The worker thread of the calling thread."""
-    with beside() as work:
+    with worker_pool() as work:
         return work.submit(ident).result()
 
 
@@ -34,7 +34,7 @@ def test_the_same_thread_works_each_time_and_another_for_each_caller() -> None:
 
 
 def test_work_inside_of_work_has_a_thread_of_its_own() -> None:
-    with beside() as work:
+    with worker_pool() as work:
         inner = work.submit(used).result()
     assert inner not in (ident(), used())
 
@@ -47,7 +47,7 @@ def test_leaving_waits_for_all_work_even_after_an_error() -> None:
         done.append(number)
 
     def stopped() -> None:
-        with beside(2) as work:
+        with worker_pool(2) as work:
             work.submit(slow, 1)
             work.submit(slow, 2)
             raise ValueError("stop")
@@ -61,7 +61,7 @@ def test_an_error_of_the_work_is_raised_where_the_result_is_asked_for() -> None:
     def fail() -> None:
         raise ValueError("wrong")
 
-    with beside() as work:
+    with worker_pool() as work:
         future = work.submit(fail)
     with pytest.raises(ValueError, match="wrong"):
         future.result()
@@ -73,7 +73,7 @@ def test_a_forked_process_has_threads_of_its_own() -> None:
     used()
     child = os.fork()
     if child == 0:
-        with beside() as work:
+        with worker_pool() as work:
             os._exit(7 if work.submit(lambda: 3).result(timeout=20) == 3 else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 
@@ -82,7 +82,7 @@ def test_threads_end_with_their_caller() -> None:
     found: list[threading.Thread] = []
 
     def caller() -> None:
-        with beside() as work:
+        with worker_pool() as work:
             found.append(work.submit(threading.current_thread).result())
 
     thread = threading.Thread(target=caller)

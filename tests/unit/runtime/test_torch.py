@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from reliableswap.models import FixerNet, LightGenerator, load_network
-from reliableswap.runtime.torch import compiled, frozen_copy, inference_copy
+from reliableswap.runtime.torch import cached_inference_copy, frozen_copy, inference_copy
 
 
 @pytest.fixture
@@ -27,8 +27,8 @@ def faces() -> torch.Tensor:
 
 
 def test_the_copy_is_made_once(network: FixerNet) -> None:
-    assert compiled(network) is compiled(network)
-    assert compiled(network) is not network
+    assert cached_inference_copy(network) is cached_inference_copy(network)
+    assert cached_inference_copy(network) is not network
 
 
 def _load_state_dict(network: FixerNet) -> None:
@@ -66,26 +66,26 @@ def test_the_copy_follows_the_weights(
     change: Callable[[FixerNet], None], network: FixerNet, faces: torch.Tensor
 ) -> None:
     with torch.inference_mode():
-        before = compiled(network)(faces)
+        before = cached_inference_copy(network)(faces)
     change(network)
     with torch.inference_mode():
-        after, wanted = compiled(network)(faces), network(faces)
+        after, wanted = cached_inference_copy(network)(faces), network(faces)
     assert torch.allclose(after, wanted, atol=1e-5)
     assert not torch.allclose(after, before, atol=1e-5)
-    assert compiled(network) is compiled(network)
+    assert cached_inference_copy(network) is cached_inference_copy(network)
 
 
 @pytest.mark.slow
 def test_the_copy_follows_dtype_and_device(network: FixerNet) -> None:
-    compiled(network)
-    assert compiled(network.to(torch.bfloat16)).dtype == torch.bfloat16
-    assert compiled(network.to("meta")).device.type == "meta"
+    cached_inference_copy(network)
+    assert cached_inference_copy(network.to(torch.bfloat16)).dtype == torch.bfloat16
+    assert cached_inference_copy(network.to("meta")).device.type == "meta"
 
 
 def test_a_copy_made_in_inference_mode_can_be_used_outside(network: FixerNet, faces: torch.Tensor) -> None:
     with torch.inference_mode():
-        ready = compiled(network)
-    compiled(network)(faces.requires_grad_()).sum().backward()
+        ready = cached_inference_copy(network)
+    cached_inference_copy(network)(faces.requires_grad_()).sum().backward()
     assert faces.grad is not None
     assert not any(parameter.requires_grad for parameter in ready.parameters())
 
@@ -96,14 +96,14 @@ def test_weights_loaded_in_inference_mode_are_fine(
     network.save_pretrained(tmp_path)
     with torch.inference_mode():
         loaded = load_network(tmp_path)
-        assert torch.allclose(compiled(loaded)(faces), network(faces), atol=1e-5)
-        assert compiled(loaded) is compiled(loaded)
+        assert torch.allclose(cached_inference_copy(loaded)(faces), network(faces), atol=1e-5)
+        assert cached_inference_copy(loaded) is cached_inference_copy(loaded)
 
 
 def test_the_copy_goes_with_its_network() -> None:
     network = LightGenerator(channels=(8, 8, 8, 8), block_count=1)
     gone = []
-    torch_module = compiled(network)
+    torch_module = cached_inference_copy(network)
     weakref.finalize(torch_module, gone.append, True)
     del network, torch_module
     gc.collect()
@@ -114,7 +114,7 @@ def test_a_network_that_accelerate_moves_runs_as_it_is(network: FixerNet) -> Non
     from accelerate.hooks import ModelHook, add_hook_to_module
 
     add_hook_to_module(network, ModelHook())
-    assert compiled(network) is network
+    assert cached_inference_copy(network) is network
 
 
 def test_the_original_stays(network: FixerNet) -> None:

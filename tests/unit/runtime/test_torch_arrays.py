@@ -14,8 +14,8 @@ from reliableswap.models import (
     MeshNet,
     SimSwapGenerator,
 )
-from reliableswap.runtime.arrays import runnable
-from reliableswap.runtime.torch_arrays import Running
+from reliableswap.runtime.arrays import as_array_network
+from reliableswap.runtime.torch_arrays import TorchArrayNetwork
 
 RANDOM = np.random.default_rng(0)
 SMALL = {"channels": (8, 8, 8, 8), "block_count": 1, "identity_dim": 16}
@@ -24,21 +24,21 @@ SMALL = {"channels": (8, 8, 8, 8), "block_count": 1, "identity_dim": 16}
 def test_one_answer_and_several_come_as_a_tuple_of_float32_arrays() -> None:
     picture = RANDOM.uniform(-1, 1, (2, 3, 128, 128)).astype(np.float32)
     network = MeshNet().eval()
-    mesh, presence = Running(network)(picture)
+    mesh, presence = TorchArrayNetwork(network)(picture)
     with torch.no_grad():
         wanted = network(torch.from_numpy(picture))
     np.testing.assert_allclose(mesh, wanted[0], rtol=1e-5)
     assert presence.shape == (2,)
-    (logits,) = Running(GlassesNet(channels=(4, 8)).to(torch.bfloat16).eval())(picture[:, :, :64])
+    (logits,) = TorchArrayNetwork(GlassesNet(channels=(4, 8)).to(torch.bfloat16).eval())(picture[:, :, :64])
     assert logits.dtype == np.float32
 
 
 def test_a_generators_guidance_may_be_missing_and_its_sizes_are_known() -> None:
-    generator = Running(LightGenerator(**SMALL, sizes=(256, 128)).eval())
+    generator = TorchArrayNetwork(LightGenerator(**SMALL, sizes=(256, 128)).eval())
     image, mask = generator(np.zeros((1, 3, 128, 128), np.float32), np.ones((1, 16), np.float32), None)
     assert (image.shape, mask.shape) == ((1, 3, 128, 128), (1, 1, 128, 128))
     assert (list(generator.sizes), generator.guidance_channels, generator.adapter) == ([128, 256], 4, None)
-    assert list(Running(SimSwapGenerator(channels=8, identity_dim=16)).sizes) == [128]
+    assert list(TorchArrayNetwork(SimSwapGenerator(channels=8, identity_dim=16)).sizes) == [128]
 
 
 def test_a_layered_generator_answers_with_maps() -> None:
@@ -47,7 +47,7 @@ def test_a_layered_generator_answers_with_maps() -> None:
     identity = np.ones((1, 16), np.float32)
     with torch.no_grad():
         wanted = generator.maps(*map(torch.from_numpy, (target, identity, guidance)))
-    for one, other in zip(Running(generator).maps(target, identity, guidance), wanted, strict=True):
+    for one, other in zip(TorchArrayNetwork(generator).maps(target, identity, guidance), wanted, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
@@ -55,16 +55,16 @@ def test_detections_above_a_logit() -> None:
     detector = FaceDetector().eval()
     with torch.no_grad():
         detector.heads[1].bias[0] = 3.0
-    found = runnable(detector).above(np.zeros((1, 3, 64, 96), np.float32), 0.0)
+    found = as_array_network(detector).above(np.zeros((1, 3, 64, 96), np.float32), 0.0)
     assert found.shape == (4 * 6, 15)
-    assert runnable(detector).above(np.zeros((1, 3, 64, 96), np.float32), 99.0).shape == (0, 15)
+    assert as_array_network(detector).above(np.zeros((1, 3, 64, 96), np.float32), 99.0).shape == (0, 15)
 
 
 def test_a_checksum_follows_the_weights() -> None:
     encoder = IdentityEncoder(embedding_size=16).eval()
-    running = Running(encoder)
+    running = TorchArrayNetwork(encoder)
     before = running.checksum()
-    assert before == encoder.checksum() == Running(encoder).checksum()
+    assert before == encoder.checksum() == TorchArrayNetwork(encoder).checksum()
     with torch.no_grad():
         next(encoder.parameters()).add_(1)
     assert running.checksum() == encoder.checksum() != before
@@ -74,7 +74,7 @@ def test_an_adapter_joins_as_by_torch() -> None:
     encoder = IdentityEncoder(embedding_size=16)
     settings = {name: encoder.config[name] for name in ("body", "embedding_size", "mean", "std")}
     network = LightGenerator(**SMALL, adapter_join="concat", adapter_encoder=settings).eval()
-    adapter, window = Running(network).adapter, np.zeros((1, 3, 112, 112), np.float32)
+    adapter, window = TorchArrayNetwork(network).adapter, np.zeros((1, 3, 112, 112), np.float32)
     assert adapter is not None
     vector = np.ones((1, 16), np.float32)
     joined = adapter.join(vector, adapter(window))
@@ -86,4 +86,4 @@ def test_an_adapter_joins_as_by_torch() -> None:
 
 @pytest.mark.parametrize("given", [lambda *_: (), None])
 def test_objects_other_than_torch_networks_are_called_directly(given: object) -> None:
-    assert runnable(given) is given
+    assert as_array_network(given) is given

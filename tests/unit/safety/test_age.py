@@ -14,7 +14,7 @@ from support.people import portrait
 from reliableswap import ReliableSwapPipeline
 from reliableswap.bundled import WEIGHTS
 from reliableswap.models import FixerNet, IdentityEncoder
-from reliableswap.runtime.torch_arrays import Running
+from reliableswap.runtime.torch_arrays import TorchArrayNetwork
 from reliableswap.safety import age
 from reliableswap.safety.age import CLEARLY_ADULT, AgeEstimate, age_nets
 from reliableswap.swap.networks import Networks
@@ -87,7 +87,7 @@ def test_a_mirrored_photo_gets_nearly_the_same_estimate(pipe: ReliableSwapPipeli
 def test_a_pipeline_with_other_encoders_is_judged_by_the_bundled_ones(pipe: ReliableSwapPipeline) -> None:
     torch.manual_seed(0)
     identity, fixer = IdentityEncoder(embedding_size=128, name="other"), FixerNet(embedding_size=128)
-    other = Networks(identity=Running(identity.eval()), fixer=Running(fixer.eval()))
+    other = Networks(identity=TorchArrayNetwork(identity.eval()), fixer=TorchArrayNetwork(fixer.eval()))
     own = subject(pipe, 2)
     expected = age_nets().estimate(own).probe
     for networks in (other, Networks(), replace(other, fixer=None)):
@@ -97,7 +97,7 @@ def test_a_pipeline_with_other_encoders_is_judged_by_the_bundled_ones(pipe: Reli
 
 def test_changed_weights_are_noticed(pipe: ReliableSwapPipeline) -> None:
     identity = IdentityEncoder.from_pretrained(WEIGHTS / "identity")
-    networks = replace(pipe.networks(), identity=Running(identity))
+    networks = replace(pipe.networks(), identity=TorchArrayNetwork(identity))
     own = subject(pipe, 2)
     expected = age_nets().estimate(own).probe
     assert age_nets().estimate(replace(own, networks=networks)).probe == pytest.approx(expected, abs=0.01)

@@ -15,7 +15,7 @@ from reliableswap.faces.glasses import NONE
 from reliableswap.faces.visibility import Covers
 from reliableswap.geometry import regions
 from reliableswap.models import CombAutoencoder
-from reliableswap.runtime.torch_arrays import Running
+from reliableswap.runtime.torch_arrays import TorchArrayNetwork
 from reliableswap.swap.engines import engine_of, run, stages_of, steps_of
 from reliableswap.swap.job import FaceJob
 from reliableswap.swap.networks import Networks
@@ -49,7 +49,7 @@ class Painter(nn.Module):
 def job_of(draw: Drawn, *, settings: SwapSettings | None = None, target: np.ndarray | None = None) -> FaceJob:
     picture, mesh = photo(1)
     network = Painter(draw)
-    networks = Networks(people=Running(network))
+    networks = Networks(people=TorchArrayNetwork(network))
     subject = Subject.of_crop(picture if target is None else target, mesh, networks)
     person = Person("alice", (subject,), decoder="alice")
     settings = settings or SwapSettings(shape=0, detail=0)
@@ -181,7 +181,7 @@ def test_a_real_network_runs() -> None:
     network = CombAutoencoder(("alice",), size=32, latent=8, base_channels=1, max_channels=8).eval()
     network.grow(16)
     job = job_of(stripes)
-    networks = Networks(people=Running(network))
+    networks = Networks(people=TorchArrayNetwork(network))
     job = FaceJob.start(job.target, job.person, job.settings, networks)
     made = run((reshape, rebuild), job).layer("rebuilt")
     assert made.shape == (16, 16, 3)

@@ -144,7 +144,7 @@ def test_a_generator_works_at_the_smallest_of_its_sizes_that_holds_the_photo(
     done = run(GENERATED, jobs[1])
     assert done.image.shape == done.target.pixels.shape
     assert done.mask.max() > 0
-    with pytest.raises(ValueError, match=r"sizes \(100,\)"):
+    with pytest.raises(ValueError, match=r"sizes is \(100,\)"):
         LightGenerator(sizes=(100,))
 
 

@@ -41,7 +41,7 @@ def build_network(settings: PersonSettings, people: Sequence[Frames]) -> tuple[C
     network = CombAutoencoder([*names, *kept], size=settings.size, **shared)
     first = network.encoder.sides[0] if settings.blocks == "paper" else min(_LIGHT_FIRST, settings.size)
     for one in people:
-        network.decoder(one.person).begin_with(torch.from_numpy(one.colour))
+        network.decoder(one.person).init_colour(torch.from_numpy(one.colour))
     if earlier is not None:
         _copy(earlier.encoder, network.encoder)
         first = int(earlier.encoder.stage.side)

@@ -24,7 +24,7 @@ from reliableswap.geometry import regions
 from reliableswap.geometry.measures import pose_of
 from reliableswap.media import Picture, write_picture
 from reliableswap.models import load_network
-from reliableswap.runtime.arrays import runnable
+from reliableswap.runtime.arrays import as_array_network
 from reliableswap.safety.age import age_nets
 from reliableswap.safety.track import AgeTrack
 from reliableswap.swap.networks import Networks
@@ -148,7 +148,7 @@ def bundled_networks() -> Networks:
     """Load the bundled networks that find faces, tell them apart, and see what covers them."""
     names = ("detector", "landmarks", "identity", "fixer", "visibility")
     loaded = {name: load_network(bundled(name)) for name in names}
-    return Networks(**{name: runnable(network) for name, network in loaded.items()})
+    return Networks(**{name: as_array_network(network) for name, network in loaded.items()})
 
 
 def make_frames(

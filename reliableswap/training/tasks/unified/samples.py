@@ -21,7 +21,7 @@ from reliableswap.data.describe.rows import DescribedFaces
 from reliableswap.data.storage import write_array
 from reliableswap.errors import ReliableSwapError
 from reliableswap.models.unified.tokeniser import FaceTokeniser
-from reliableswap.models.unified.words import ANSWER, END, MARKS, number_words
+from reliableswap.models.unified.words import ANSWER, END, SPECIAL_TOKENS, number_words
 from reliableswap.training.tasks.pixels import to_network
 
 from .jitter import jittered
@@ -190,12 +190,12 @@ class SampleTables:
         return captions, questions, descriptions
 
     def _caption(self, text: str) -> int:
-        words = (*self._numbers(text), MARKS.index(END)) if text else ()
+        words = (*self._numbers(text), SPECIAL_TOKENS.index(END)) if text else ()
         return self._texts.setdefault((words, 0), len(self._texts))
 
     def _answer(self, question: str, answer: str) -> int:
-        before = (*self._numbers(question), MARKS.index(ANSWER))
-        words = (*before, *self._numbers(answer), MARKS.index(END))
+        before = (*self._numbers(question), SPECIAL_TOKENS.index(ANSWER))
+        words = (*before, *self._numbers(answer), SPECIAL_TOKENS.index(END))
         return self._texts.setdefault((words, len(before)), len(self._texts))
 
 

@@ -10,7 +10,7 @@ from support.face_clips import Actor, background, scene, still, walking
 
 from reliableswap.faces.analysers.bundled import bundled_network
 from reliableswap.faces.track.live import LiveFollower
-from reliableswap.runtime.arrays import runnable
+from reliableswap.runtime.arrays import as_array_network
 from reliableswap.swap.networks import Networks
 
 
@@ -18,7 +18,7 @@ class Counted:
     """The detector, with its calls counted."""
 
     def __init__(self, network: Any) -> None:
-        self.network, self.count = runnable(network), 0
+        self.network, self.count = as_array_network(network), 0
 
     def above(self, *given: Any) -> Any:
         self.count += 1
@@ -28,7 +28,8 @@ class Counted:
 @pytest.fixture(scope="module")
 def networks() -> Networks:
     return Networks(
-        detector=Counted(bundled_network("detector")), landmarks=runnable(bundled_network("landmarks"))
+        detector=Counted(bundled_network("detector")),
+        landmarks=as_array_network(bundled_network("landmarks")),
     )
 
 

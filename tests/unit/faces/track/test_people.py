@@ -10,8 +10,8 @@ from support.evaluation_people import mesh_of
 from reliableswap.errors import ReliableSwapError
 from reliableswap.faces.track import TrackSettings
 from reliableswap.faces.track.cuts import CutFinder
-from reliableswap.faces.track.people import cluster, is_false
-from reliableswap.faces.track.tracklet import Look, Tracklet
+from reliableswap.faces.track.people import cluster, is_false_positive
+from reliableswap.faces.track.tracklet import Tracklet, View
 
 SETTINGS = TrackSettings(rate=25.0)
 
@@ -38,16 +38,16 @@ def tracklet(
     if angle is not None:
         turn = np.radians(angle)
         vector = np.array([np.cos(turn), np.sin(turn)], np.float32)
-        made.keep(Look(frames[0], 0.9, vector, np.zeros((112, 112, 3), np.uint8), np.zeros(4)))
+        made.keep(View(frames[0], 0.9, vector, np.zeros((112, 112, 3), np.uint8), np.zeros(4)))
     return made
 
 
 def test_only_the_best_look_keeps_its_crop() -> None:
     made = Tracklet(0, 1)
     for quality in (0.5, 0.9, 0.7):
-        made.keep(Look(0, quality, None, np.full((112, 112, 3), round(100 * quality), np.uint8), np.zeros(4)))
-    assert [one.quality for one in made.looks] == [0.9, 0.7, 0.5]
-    best, *others = (one.crop for one in made.looks)
+        made.keep(View(0, quality, None, np.full((112, 112, 3), round(100 * quality), np.uint8), np.zeros(4)))
+    assert [one.quality for one in made.views] == [0.9, 0.7, 0.5]
+    best, *others = (one.crop for one in made.views)
     assert best is not None
     assert best[0, 0, 0] == 90
     assert others == [None, None]
@@ -97,7 +97,7 @@ def test_a_tracklet_that_goes_on_where_another_ended_needs_less_likeness() -> No
     ],
 )
 def test_several_doubts_together_make_a_tracklet_no_face(change: dict[str, float], false: bool) -> None:
-    assert is_false([tracklet(0, range(20), 0, **change)], SETTINGS) == false
+    assert is_false_positive([tracklet(0, range(20), 0, **change)], SETTINGS) == false
 
 
 def test_cuts_are_distinguished_from_pans_and_noise() -> None:

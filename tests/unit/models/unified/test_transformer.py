@@ -186,7 +186,7 @@ def test_wrong_inputs_are_named() -> None:
     network = tiny_transformer()
     with pytest.raises(ValueError, match="picture has shape"):
         called(network, ASK, picture=torch.zeros(2, 9, dtype=torch.long))
-    with pytest.raises(ValueError, match="reads 96 at most"):
+    with pytest.raises(ValueError, match="at most 96 are supported"):
         called(network, ASK, words=torch.ones(2, 200, dtype=torch.long))
 
 
@@ -227,5 +227,5 @@ def test_what_blocks_add_is_small_at_first() -> None:
     before = x
     rows = (slice(0), slice(0, None))
     for block in network.blocks:
-        x, _ = block(x, network._looks(words, drawing), rows)
+        x, _ = block(x, network._attention_mask(words, drawing), rows)
     assert float((x - before).norm()) < 0.5 * float(before.norm())

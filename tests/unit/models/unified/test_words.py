@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from reliableswap.models.unified.words import MARKS, number_words, split_words, unknown_words, written
+from reliableswap.models.unified.words import (
+    SPECIAL_TOKENS,
+    join_words,
+    number_words,
+    split_words,
+    unknown_words,
+)
 
 WORDS = ["glasses", "man", "with", "?", ","]
 
@@ -13,15 +19,15 @@ def test_texts_become_words() -> None:
 
 def test_words_become_numbers_and_come_back() -> None:
     numbers = number_words("man with glasses?", WORDS)
-    assert written(numbers, WORDS) == "man with glasses?"
-    assert min(numbers) >= len(MARKS)
+    assert join_words(numbers, WORDS) == "man with glasses?"
+    assert min(numbers) >= len(SPECIAL_TOKENS)
 
 
 def test_unknown_words_are_listed() -> None:
     assert unknown_words("a man with a hat", WORDS) == ["a", "a", "hat"]
-    assert number_words("hat", WORDS) == [MARKS.index("<unknown>")]
+    assert number_words("hat", WORDS) == [SPECIAL_TOKENS.index("<unknown>")]
 
 
 def test_words_after_the_end_mark_are_dropped() -> None:
     man = number_words("man", WORDS)
-    assert written([*man, MARKS.index("<end>"), *man], WORDS) == "man"
+    assert join_words([*man, SPECIAL_TOKENS.index("<end>"), *man], WORDS) == "man"

@@ -294,7 +294,11 @@ def test_invalid_settings_are_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(ReliableSwapError, match=said):
             person_settings(tmp_path, **more)
-    for people, said in (("", "--people is empty"), ("alice", "NAME=SOURCE"), ("a.b=c", "can't be called")):
+    for people, said in (
+        ("", "--people is empty"),
+        ("alice", "NAME=SOURCE"),
+        ("a.b=c", "invalid name for a person"),
+    ):
         with pytest.raises(ReliableSwapError, match=said):
             _ = person_settings(tmp_path, people=people).sources
     several = person_settings(tmp_path, people="alice=a.mp4, bob=b,alice=c.mp4#2")

@@ -17,7 +17,7 @@ from reliableswap.errors import ReliableSwapError
 from reliableswap.models.perceptual import PerceptualFeatures
 from reliableswap.models.unified.tokeniser import FaceTokeniser
 from reliableswap.models.unified.transformer import UnifiedTransformer
-from reliableswap.models.unified.words import MARKS, written
+from reliableswap.models.unified.words import SPECIAL_TOKENS, join_words
 from reliableswap.training.tasks.unified import tokeniser as tokeniser_task
 from reliableswap.training.tasks.unified import unified as unified_task
 from reliableswap.training.tasks.unified.jitter import jittered
@@ -78,10 +78,10 @@ def test_every_face_comes_once_an_epoch() -> None:
 def test_wanted_words_are_the_answer_shifted_by_one(data: Path) -> None:
     found = batch(samples(data, drawing_share=0.0, described_share=0.3, mirror=False))
     for words, wanted in zip(found["words"].tolist(), found["wanted"].tolist(), strict=True):
-        start, end = words.index(MARKS.index("<answer>")), words.index(MARKS.index("<end>"))
+        start, end = words.index(SPECIAL_TOKENS.index("<answer>")), words.index(SPECIAL_TOKENS.index("<end>"))
         assert set(wanted[:start]) | set(wanted[end:]) == {IGNORED}
         assert wanted[start:end] == words[start + 1 : end + 1]
-        assert written(words[start + 1 :], vocabulary())
+        assert join_words(words[start + 1 :], vocabulary())
 
 
 def test_drawn_samples_are_last_and_have_no_identity_and_no_wanted_words(data: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_mirror_image_has_its_own_tokens_and_words(data: Path) -> None:
     for picture, words in zip(found["picture"], found["words"].tolist(), strict=True):
         same = (made.tables["tokens"] == picture).all(3)
         row, mirrored, view = same.nonzero()[0].tolist()
-        text = written(words, vocabulary())
+        text = join_words(words, vocabulary())
         for side, other in (("left", "right"), ("right", "left")):
             if side in text:
                 assert poses[row] == (other if mirrored else side)

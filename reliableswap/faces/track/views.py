@@ -11,25 +11,25 @@ from reliableswap.faces.align import IDENTITY_WINDOW, align, to_planes
 from reliableswap.faces.face import Face
 
 from .settings import TrackSettings
-from .tracklet import Look, Tracklet
+from .tracklet import Tracklet, View
 
 _LEAST_PRESENCE = 0.7
-_CHECK = 1.0  # seconds between two looks at a well-known face
+_CHECK = 1.0  # seconds between two views of a well-known face
 _CLEARLY = (
-    0.2  # a look whose cosine is further below `same` than this shows another person; allows for poor views
+    0.2  # a view whose cosine is further below `same` than this shows another person; allows for poor views
 )
 
 
-class Looker:
-    """Takes looks at followed faces: several when a tracklet is new, then better ones and one per second."""
+class ViewChooser:
+    """Takes views of followed faces: several when a tracklet is new, then better ones and one per second."""
 
     def __init__(self, networks: Any, settings: TrackSettings) -> None:
         self.networks, self.settings = networks, settings
         self._last: dict[int, int] = {}  # tracklet -> frame
 
-    def __call__(self, tracklet: Tracklet, frame: int, face: Face, pixels: np.ndarray) -> Look | None:
-        """Return a look at the face in a frame (H,W,3) uint8, or None if it would add nothing."""
-        if (face.presence or 0.0) < _LEAST_PRESENCE and tracklet.looks:
+    def __call__(self, tracklet: Tracklet, frame: int, face: Face, pixels: np.ndarray) -> View | None:
+        """Return a view of the face in a frame (H,W,3) uint8, or None if it would add nothing."""
+        if (face.presence or 0.0) < _LEAST_PRESENCE and tracklet.views:
             return None
         crop = align(pixels, face.points5)[0][IDENTITY_WINDOW]
         quality = quality_of(face, crop)
@@ -37,15 +37,15 @@ class Looker:
         if not due and not tracklet.wants(quality):
             return None
         self._last[tracklet.number] = frame
-        return Look(frame, quality, self._embed(crop), crop.copy(), face.box)
+        return View(frame, quality, self._embed(crop), crop.copy(), face.box)
 
-    def is_another(self, tracklet: Tracklet, look: Look) -> bool:
-        """Whether a look certainly shows another person than the tracklet's other looks."""
+    def is_another(self, tracklet: Tracklet, view: View) -> bool:
+        """Whether a view certainly shows another person than the tracklet's other views."""
         known = tracklet.vector
-        if known is None or look.vector is None or len(tracklet.looks) < 2:
+        if known is None or view.vector is None or len(tracklet.views) < 2:
             return False
-        sure = look.quality > 0.5 * tracklet.looks[0].quality
-        return sure and float(known @ look.vector) < self.settings.same - _CLEARLY
+        sure = view.quality > 0.5 * tracklet.views[0].quality
+        return sure and float(known @ view.vector) < self.settings.same - _CLEARLY
 
     def _embed(self, crop: np.ndarray) -> np.ndarray | None:
         identity = self.networks.identity
