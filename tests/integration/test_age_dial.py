@@ -120,5 +120,5 @@ def test_a_clip_whose_faces_get_too_young_is_refused(
     gates = ClipGates(pipe.safety, "clip")
     gates.check_aged(swapper.age_change)  # nobody was looked at
     gates.add_aged(1, swapped)
-    with pytest.raises(RefusedError, match="12 years younger the face in person 1 in clip looks 22"):
+    with pytest.raises(RefusedError, match="12 years younger, the face in person 1 in clip looks 22"):
         gates.check_aged(swapper.age_change)
