@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reliableswap.faces.quality import covered_share, hard_light, sharpness
+from reliableswap.faces.quality import covered_share, sharpness
 from reliableswap.geometry.measures import pose_of
 from reliableswap.geometry.regions import face_width
 from reliableswap.geometry.warp import scale_between
@@ -39,7 +39,7 @@ def advice(job: FaceJob) -> list[str]:
             f"{hidden:.0%} of the source's face is hidden, for example by hair, glasses or a hand, so part of the face "
             "is drawn; a photo of the whole face works better."
         )
-    if hard_light(source.copies, source.mesh, source.strict_covers) >= _HARD_LIGHT:
+    if source.hard_light >= _HARD_LIGHT:
         sentences.append(
             "The source's face is lit from one side with hard shadows, and their edges may show in the result; a photo "
             "in even light works better."

@@ -10,6 +10,7 @@ import numpy as np
 
 from reliableswap.faces.visibility import Covers, find_glasses
 from reliableswap.geometry import regions
+from reliableswap.geometry.ramps import rising
 from reliableswap.geometry.raster import mirror_positions, rasterise
 from reliableswap.geometry.resampling import put, to_bytes
 from reliableswap.geometry.topology import checked_mesh, checked_picture
@@ -23,6 +24,8 @@ EYE_OPENING = 0.95  # fraction of the opening between the lids that is the targe
 LIGHT_REACH = 0.22  # face widths; slower changes of brightness count as light, which is the target's
 _SIDED_LIGHT = 0.025  # face widths: the scale at which one-sided light is removed
 _LIGHT_CELLS = 6  # cells per _SIDED_LIGHT at which that is computed; fewer would blur a shadow's edge
+_EVENED = (3.0, 8.0)  # change of L by removing hard light over which a mistrusted texture becomes invalid
+_SOFT_EVENED = 0.015  # face widths: the sigma over which that change is averaged
 _EDGE_MATCH = 0.02  # face widths: the scale at which light meets the target's where the texture ends
 _FOLDS = 0.008  # face widths: the scale above which skin folds can be the target's
 _MIN_FOLD = 0.02  # share of the target's folds below which none are computed
@@ -69,6 +72,7 @@ def guidance_texture(
     covers: Covers,
     *,
     soft_light: bool = False,
+    mistrust: float = 0.0,
     match_edges: bool = True,
     folds: np.ndarray | None = None,
     quick: bool = False,
@@ -76,6 +80,8 @@ def guidance_texture(
     """The source's texture on the target's mesh, in the target's light.
 
     covers: the source's strict covers. soft_light: remove the source's hard light, at the cost of a little likeness.
+    mistrust: in 0..1, how far the texture becomes invalid where removing hard light changed it much, because the edges
+    of shadows are left there.
     match_edges: let the texture's light become the target's where the texture ends (without soft_light, on the forehead
     only), and give dark hair the target's light; not used in training. folds: (H,W) in 0..1, how far the skin's folds
     are the target's. quick: as for `resampling.interpolation_for`.
@@ -95,6 +101,7 @@ def guidance_texture(
         target_mesh - corner,
         covers,
         soft_light,
+        mistrust,
         match_edges,
         piece,
         quick,
@@ -112,6 +119,7 @@ def _in_window(
     target_mesh: np.ndarray,
     covers: Covers,
     soft_light: bool,
+    mistrust: float,
     match_edges: bool,
     folds: np.ndarray | None,
     quick: bool,
@@ -129,12 +137,14 @@ def _in_window(
     k = 1 + (width > _COARSE_TONES) + (width > _COARSER_TONES) if quick else 1
     cell = max(_SIDED_LIGHT * width / _LIGHT_CELLS, k)
     mirror = mirror_positions(target_mesh, shape, cell) if soft_light else None
-    tone, change = _changes(texture.image, target, skin, hair, width, tolerance, mirror, k)
+    tone, change, evened = _changes(texture.image, target, skin, hair, width, tolerance, mirror, k)
     own = np.maximum(regions.eyes(target_mesh, shape, EYE_OPENING), regions.inner_mouth(target_mesh, shape))
     shown = ((own < 0.5) & (texture.validity > MIN_VALIDITY)).astype(np.float32)
     toned = to_bytes((texture.image + tone) * three_channels(shown))
     if soft_light:
         shown *= _away_from_hidden(texture.validity, target_mesh, width)
+        evened = cv2.GaussianBlur(evened, (0, 0), _SOFT_EVENED * width)
+        shown *= 1 - np.float32(mistrust) * rising(evened, _EVENED)
     folded = None if folds is None else _folded(texture.image + tone, target, skin, width, folds)
     return Guidance(toned, texture.validity * shown, change, _beard(texture, target_mesh, width), folded)
 
@@ -192,9 +202,10 @@ def _changes(
     tolerance: np.ndarray | None,
     mirror: np.ndarray | None,
     k: int = 1,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(H,W,3) float32 RGB, what the target's tone and light add to a texture, measured on the skin (H,W) that both
-    show; and the same where hair (H,W) takes the light alone.
+    show; the same where hair (H,W) takes the light alone; and (H,W) by how much L removing hard light changed the
+    texture.
 
     tolerance: from `_light_tolerance`; None: no limit, and dark hair is shifted like skin. mirror: from
     `mirror_positions`, to soften the light; None: it stays hard. k: the factor by which pictures are reduced for this.
@@ -209,8 +220,10 @@ def _changes(
             None if tolerance is None else cv2.resize(tolerance, size, interpolation=cv2.INTER_AREA)
         )
         changes = _changes(small, seen, small_skin, small_hair, width / k, small_tolerance, mirror)
-        tone, change = (cv2.resize(x, texture.shape[1::-1], interpolation=cv2.INTER_LINEAR) for x in changes)
-        return tone, change
+        tone, change, evened = (
+            cv2.resize(x, texture.shape[1::-1], interpolation=cv2.INTER_LINEAR) for x in changes
+        )
+        return tone, change, evened
     base, plain = colour.to_lab(target), colour.to_lab(texture)
     lab = colour.match(plain, base, skin)
     if tolerance is not None:
@@ -218,16 +231,18 @@ def _changes(
     # In small photos, scaled detail carries likeness.
     max_detail_gain = np.inf if mirror is None else colour.MAX_DETAIL_GAIN
     lab = colour.match_light(lab, base, skin, LIGHT_REACH * width, max_detail_gain=max_detail_gain)
+    evened = np.zeros(texture.shape[:2], np.float32)
     if mirror is not None:
-        lab = colour.even_light(lab, base, skin, mirror, _SIDED_LIGHT * width)
+        before, lab = lab, colour.even_light(lab, base, skin, mirror, _SIDED_LIGHT * width)
+        evened = cv2.absdiff(lab[..., 0], before[..., 0])
     if tolerance is not None:
         lab = colour.limit_light(lab, base, skin, _EDGE_MATCH * width, tolerance)
     tone = colour.to_rgb(lab) - texture
     if not (hair > 0).any():
-        return tone, tone
+        return tone, tone, evened
     hair = hair * (1 - regions.feathered(colour.skin_likeness(plain, skin), _SOFT_BEARD * width))
     warm = colour.warmth(plain, base, skin)
-    return tone, colour.to_rgb(colour.limit_chroma(lab, plain, hair, warm)) - texture
+    return tone, colour.to_rgb(colour.limit_chroma(lab, plain, hair, warm)) - texture, evened
 
 
 def _light_tolerance(valid: np.ndarray, mesh: np.ndarray, width: float, soft_light: bool) -> np.ndarray:

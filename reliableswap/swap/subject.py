@@ -21,6 +21,7 @@ from reliableswap.faces.align import (
 )
 from reliableswap.faces.face import Face
 from reliableswap.faces.parts import Parts, find_parts
+from reliableswap.faces.quality import hard_light
 from reliableswap.faces.visibility import Covers, find_covers
 from reliableswap.geometry.warp import Copies
 
@@ -134,6 +135,11 @@ class Subject:
     def strict_covers(self) -> Covers:
         """What is in front of the face, judged as a source: hair that is missed shows as a stain on the target."""
         return find_covers(self.pixels, self.mesh, self.networks.glasses, strict=True, parts=self.parts)
+
+    @cached_property
+    def hard_light(self) -> float:
+        """How steeply the light changes on one side of the face only; see `faces.quality.hard_light`."""
+        return hard_light(self.copies, self.mesh, self.strict_covers)
 
     @cached_property
     def copies(self) -> Copies:

@@ -19,6 +19,7 @@ from reliableswap.swap.person import directions
 _SMILING = (1.1, 1.25)
 _SOFT_FOLDS = 0.02  # of the face's width: the soft edge of where folds are
 _ASIDE = (35.0, 45.0)  # degrees of yaw, also relative to the target, over which a source comes to look aside
+_HARD_LIGHT = (0.08, 0.2)  # hard_light over which a source's texture comes to be mistrusted
 _LESS_VALID = 0.4  # how much less valid such a source's texture is, so that the generator draws more
 
 
@@ -118,6 +119,7 @@ def _guidance(job: FaceJob, picture: np.ndarray, mesh: np.ndarray, folds: np.nda
         mesh,
         source.covers_in_crop(*view),
         soft_light=job.soft_light,
+        mistrust=float(rising(source.hard_light, _HARD_LIGHT)) if job.soft_light else 0.0,
         folds=folds,
         quick=job.quick,
     )

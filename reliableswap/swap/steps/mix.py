@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from reliableswap.faces.align import apply, to_planes
 from reliableswap.geometry import regions
 from reliableswap.geometry.ramps import rising
 from reliableswap.geometry.warp import FULLY_VALID, lips_stretch
+from reliableswap.imaging import colour
+from reliableswap.models.layer_maps import SIDE
 from reliableswap.models.mixture import LARGEST, Mixture, enlarged, mixture, reduced
 from reliableswap.swap.job import FaceJob
 
@@ -16,6 +19,12 @@ from .guide import guide, identity_request
 
 _STRETCHED = (1.1, 1.35)  # stretch of the lips over which their texture gives way to the target's
 _UNSEEN = (0.1, 0.3)  # share of the lips not seen in the source over which they become the target's
+_CHROMA, _MORE_CHROMA = (
+    1.1,
+    3.0,
+)  # the target's chroma times the one plus the other is what drawn skin may have
+_NEARBY = 0.06  # of the face's width: the scale of the target's chroma
+_SOFT_SKIN = 0.02  # of the face's width: the soft edge of skin
 _SOFT_LIPS = 0.012  # of the face's width: the soft edge of lips
 
 
@@ -29,7 +38,10 @@ def mix(job: FaceJob) -> FaceJob:
     if "seen" not in job.layers:
         job = guide(job)
     generator, seen, guidance = job.networks.generator, job.layer("seen"), job.layer("guidance")
-    drawn, maps, logits = generator.maps(reduced(to_planes(seen)), identity_request(job), reduced(guidance))
+    small = reduced(to_planes(seen))
+    drawn, maps, logits = generator.maps(small, identity_request(job), reduced(guidance))
+    if job.has_finer_detail:
+        drawn = _with_less_chroma(job, drawn, small)
     lean = float(generator.config.get("lean", 0.0)) if job.has_finer_detail else None
     mixed = mixture(drawn[0], maps[0], seen, guidance[0], job.layer("toned"), lean)
     if "folds" in job.layers:
@@ -47,6 +59,25 @@ def mix(job: FaceJob) -> FaceJob:
         generated=mixed.picture,
         cover=np.maximum(cover_of(mask), enlarged(job.layer("beard"), LARGEST)),
     )
+
+
+def _with_less_chroma(job: FaceJob, drawn: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """(1,3,128,128) the drawn picture, its skin no more colourful than the target's skin nearby.
+
+    Beside a texture in hard light, the network draws skin that glows orange.
+    """
+    mesh = apply(job.crop.matrix, job.goal) * np.float32(SIDE / job.crop.size)
+    skin, width = regions.skin(mesh, (SIDE, SIDE)).astype(np.float32), regions.face_width(mesh)
+    lab, target = (colour.to_lab(127.5 * one[0].transpose(1, 2, 0) + 127.5) for one in (drawn, seen))
+    (light, *tint), (_, *usual) = (
+        cv2.split(lab),
+        cv2.split(colour.local_means([target], skin, _NEARBY * width)[0]),
+    )
+    most = _CHROMA * cv2.magnitude(*usual) + np.float32(_MORE_CHROMA)
+    share = np.minimum(most / np.maximum(cv2.magnitude(*tint), 1e-3), 1)
+    factor = 1 + regions.feathered(skin, _SOFT_SKIN * width) * (share - 1)
+    paler = colour.to_rgb(cv2.merge([light, *(plane * factor for plane in tint)]))
+    return np.asarray(paler / 127.5 - 1, np.float32).transpose(2, 0, 1)[None]
 
 
 def _with_fitting_lips(job: FaceJob, mixed: Mixture) -> Mixture:

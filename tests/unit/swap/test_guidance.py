@@ -224,6 +224,29 @@ def test_soft_light_takes_a_hard_shadow_of_the_source_away() -> None:
     assert left[1] < 0.8 * left[0]
 
 
+def test_a_mistrusted_texture_is_invalid_where_hard_light_was_removed() -> None:
+    picture, mesh = face(WOMAN)
+    width = regions.face_width(mesh)
+    across = (np.arange(picture.shape[1], dtype=np.float32) - mesh[:, 0].mean())[None] / width
+    shadow = 1 - 0.5 / (1 + np.exp(-60 * (across - 0.15)))  # an edge beside the nose
+
+    def invalid(source: np.ndarray, left: float, right: float) -> float:
+        covers = find_covers(source, mesh, None)
+        trusted, mistrusted = (
+            guidance_texture(source, mesh, picture, mesh, covers, soft_light=True, mistrust=one).validity
+            for one in (0.0, 1.0)
+        )
+        assert (mistrusted <= trusted).all()
+        where = (across > left) & (across < right) & (trusted > 0.9)
+        assert where.sum() > 100
+        return float((mistrusted[where] < 0.5).mean())
+
+    shaded = (picture * shadow[..., None]).astype(np.uint8)
+    assert invalid(shaded, 0.2, 0.3) > 0.3
+    assert invalid(shaded, -0.1, 0.1) == 0  # the nose, in even light
+    assert invalid(picture, -0.5, 0.5) == 0
+
+
 def test_a_beard_is_where_the_lower_face_is_no_bare_skin() -> None:
     target, goal = face(WOMAN)
     shares = []

@@ -37,6 +37,18 @@ def identity() -> IdentityEncoder:
     return IdentityEncoder(body="mobilefacenet", embedding_size=128).eval()
 
 
+class Orange(LightGenerator):
+    """Draws orange everywhere."""
+
+    def maps(
+        self, target: torch.Tensor, identity: torch.Tensor, guidance: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        answer = torch.zeros(1, CHANNELS, 128, 128)
+        answer[:, :2], answer[:, 2], answer[:, -2:] = -30, 30, -30
+        drawn = torch.tensor([1.0, 0.0, -1.0])[:, None, None].expand_as(target)
+        return drawn, answer, torch.full_like(target[:, :1], 30)
+
+
 class White(LightGenerator):
     """Draws white everywhere."""
 
@@ -217,6 +229,23 @@ def test_a_source_that_looks_aside_is_trusted_less_on_a_frontal_target(pipe: Rel
 
     assert trust(portrait(2, 900)) < 0.7
     assert trust(aside) > 0.99
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("side", "paler"), [(400, True), (150, False)])
+def test_drawn_skin_of_a_large_photo_is_no_more_colourful_than_the_targets(
+    pipe: ReliableSwapPipeline, identity: IdentityEncoder, side: int, paler: bool
+) -> None:
+    networks = {"generator": tiny(Orange, layers=True), "identity": identity, "fixer": None}
+    done = run(
+        (reshape_roughly, mix),
+        job(pipe, portrait(1, side), portrait(2, 150), SwapSettings(shape=0), **networks),
+    )
+    mesh, drawn = apply(done.crop.matrix, done.goal), done.layer("generated")
+    skin = (regions.skin(mesh, drawn.shape[:2]) > 0.5) & (regions.eyes(mesh, drawn.shape[:2], 2) == 0)
+    chroma = np.ptp(drawn, axis=2)
+    assert chroma[:4].mean() > 180  # beside the face
+    assert (chroma[skin].mean() < 110) == paler
 
 
 @pytest.mark.slow
