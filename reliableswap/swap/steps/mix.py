@@ -19,10 +19,8 @@ from .guide import guide, identity_request
 
 _STRETCHED = (1.1, 1.35)  # stretch of the lips over which their texture gives way to the target's
 _UNSEEN = (0.1, 0.3)  # share of the lips not seen in the source over which they become the target's
-_CHROMA, _MORE_CHROMA = (
-    1.1,
-    3.0,
-)  # the target's chroma times the one plus the other is what drawn skin may have
+# Drawn skin may have the target's chroma times the first plus the second.
+_CHROMA, _MORE_CHROMA = 1.15, 4.0
 _NEARBY = 0.06  # of the face's width: the scale of the target's chroma
 _SOFT_SKIN = 0.02  # of the face's width: the soft edge of skin
 _SOFT_LIPS = 0.012  # of the face's width: the soft edge of lips
