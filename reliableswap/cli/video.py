@@ -219,7 +219,7 @@ def _print_summary(report: Any) -> None:
     for person in report["people"]:
         if person.get("tracks_refused"):
             say(
-                f"person {person['person']} was not swapped in {person['tracks_refused']} shots: may be under 18"
+                f"person {person['person']} was not swapped (shots: {person['tracks_refused']}): may be under 18"
             )
     if report["left_out"]:
         say(f"left out: {', '.join(report['left_out'])}")

@@ -29,7 +29,7 @@ class ArrayFile:
         row = np.asarray(row)
         if row.dtype != self._dtype or row.shape != self._shape:
             raise ReliableSwapError(
-                f"the row has shape {row.shape} and dtype {row.dtype}; expected {self._shape} and {self._dtype}"
+                f"the row has shape {row.shape} and dtype {row.dtype}; make it {self._shape} and {self._dtype}"
             )
         self._stream.write(row.tobytes())
         self._count += 1

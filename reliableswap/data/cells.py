@@ -32,7 +32,9 @@ def encode_picture(picture: np.ndarray, form: str, *, ai_made: bool = False) -> 
     extension = EXTENSIONS[form]
     done, data = cv2.imencode(extension, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), _OPTIONS[form])
     if not done:
-        raise ReliableSwapError(f"this OpenCV can't write {extension} files; choose the other --format")
+        raise ReliableSwapError(
+            f"this OpenCV can't write {extension} files; install one that can, such as opencv-python"
+        )
     return mark_bytes(data.tobytes()) if ai_made else data.tobytes()
 
 

@@ -20,7 +20,7 @@ FACE = (slice(20, 116), slice(24, 104))  # from brows to chin and cheek to cheek
 
 _FRONTAL_SIDE = 96  # of the frontal view on which one-sided light is measured
 _LIGHT_SIGMA = 3.0  # of the local means there, in pixels
-_LEAST_PIXELS = 200  # of skin seen on both sides
+_LEAST_PIXELS = 200  # of skin, on both sides together
 _SHOWN = 0.3  # validity from which a pixel of the frontal view counts
 _STEEPEST = 97  # percentile of the slopes: an edge of a shadow is narrow
 
@@ -53,7 +53,8 @@ def hard_light(picture: Copies, mesh: np.ndarray, covers: Covers) -> float:
     """How steeply the light on one side of a face changes where that on the other side does not.
 
     The unit is the change of log lightness across the scale of the local means, 3 % of the face's height. Evenly lit
-    faces have 0.02 to 0.1; from about 0.2 on, shadows have edges. A face that shows too little skin has 0.
+    faces have 0.01 to 0.08; from about 0.2 on, shadows have edges. A face that shows too little skin has 0. On a turned
+    face, the half that the photo does not show counts as lit like the other.
     """
     frontal, raster = _frontal_view()
     view = reenact(picture, mesh, frontal, raster, covers.at)
@@ -73,5 +74,5 @@ def _frontal_view() -> tuple[np.ndarray, Raster]:
     mesh = topology().canonical.copy()
     low, high = mesh[:, :2].min(0), mesh[:, :2].max(0)
     mesh *= (_FRONTAL_SIDE - 8) / float((high - low).max())
-    mesh[:, :2] += _FRONTAL_SIDE / 2 - (mesh[:, :2].min(0) + mesh[:, :2].max(0)) / 2
+    mesh[:, :2] += (_FRONTAL_SIDE - 1) / 2 - (mesh[:, :2].min(0) + mesh[:, :2].max(0)) / 2
     return mesh, rasterise(mesh, (_FRONTAL_SIDE, _FRONTAL_SIDE))

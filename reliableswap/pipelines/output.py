@@ -34,8 +34,8 @@ class FaceReport:
     attributes: which parts came from whom, where that differs from a plain swap.
     age: years by which the face was made older, or younger if negative. apparent_age: the result's, estimated by the
     age gate's second network, if the age was changed.
-    advice: why another photo of the source would give a better result.
     error: why this face could not be swapped, if `faces="all"` went on with the others.
+    advice: why another photo of the source would give a better result; of engines that use the source's texture.
     """
 
     index: int
@@ -49,8 +49,8 @@ class FaceReport:
     attributes: dict[str, str] = field(default_factory=dict)
     age: float = 0.0
     apparent_age: float | None = None
-    advice: list[str] = field(default_factory=list)
     error: str | None = None
+    advice: list[str] = field(default_factory=list)
 
 
 @dataclass

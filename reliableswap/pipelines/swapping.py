@@ -159,7 +159,7 @@ def _attributes(job: FaceJob) -> dict[str, str]:
 
 def _measure(entry: FaceReport, job: FaceJob, after: Subject) -> None:
     """Fill in the advice, and the cosines to the source before and after the swap if there is an encoder."""
-    if entry.engine != "person":  # a trained person's photo lends no texture
+    if entry.engine == "blend" or (entry.engine == "neural" and job.networks.generator.guidance_channels):
         entry.advice = advice(job)
     if job.networks.identity is None:
         return

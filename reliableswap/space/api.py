@@ -88,7 +88,8 @@ def add_endpoints(worker: Worker) -> None:
 
         Returns:
             The result, a PNG that is marked as made by AI in its corner, its metadata and its pixels.
-            The report: engine, device, seconds, and for each face its box, source and likeness before and after.
+            The report: engine, device, seconds, and for each face its box, source, likeness before and after,
+            and advice on the source photo.
         """
         given = enumerate((source, source_1, source_2, source_3, source_4, source_5))
         sources = with_person(person, {number: file for number, file in given if file})

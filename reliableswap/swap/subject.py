@@ -99,6 +99,8 @@ class Subject:
         }
         subject = copy(self)
         subject.__dict__.update({name: value for name, value in known.items() if value is not None})
+        if strict_covers is not None or parts is not None:
+            subject.__dict__.pop("hard_light", None)
         return subject
 
     @property

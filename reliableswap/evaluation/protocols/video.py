@@ -87,7 +87,7 @@ class FrameReader:
             message = f"{self.path} is damaged after frame {self.position} ({type(error).__name__})"
             raise PictureError(f"{message}; replace it with an intact copy") from error
         if frame is None:
-            raise PictureError(f"{self.path} has no frame {wanted}; it has only {self.position + 1} frames")
+            raise PictureError(f"{self.path} has no frame {wanted}; its frames are 0 to {self.position}")
         self.position += 1
         self.recent[self.position] = frame
         self.recent.pop(self.position - self._KEPT, None)

@@ -19,8 +19,8 @@ from reliableswap.swap.person import directions
 _SMILING = (1.1, 1.25)
 _SOFT_FOLDS = 0.02  # of the face's width: the soft edge of where folds are
 _ASIDE = (35.0, 45.0)  # degrees of yaw, also relative to the target, over which a source comes to look aside
-_HARD_LIGHT = (0.04, 0.15)  # hard_light over which a source's texture comes to be mistrusted
 _LESS_VALID = 0.4  # how much less valid such a source's texture is, so that the generator draws more
+_HARD_LIGHT = (0.06, 0.17)  # hard_light over which a source's texture comes to be mistrusted
 
 
 def guide(job: FaceJob) -> FaceJob:

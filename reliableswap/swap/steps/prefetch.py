@@ -12,9 +12,11 @@ def prefetch_for_texture(job: FaceJob) -> FaceJob:
 
 
 def prefetch_for_guidance(job: FaceJob) -> FaceJob:
-    """No layer; caches the source's crop and its covers for `guide`, and the target's covers."""
+    """No layer; caches the source's crop, covers and hard light for `guide`, and the target's covers."""
     if job.networks.generator.guidance_channels:
         view = job.crop.size, job.crop.template
         _ = job.source.aligned(*view), job.source.covers_in_crop(*view)
+        if job.soft_light:
+            _ = job.source.hard_light
     _ = job.target.covers
     return job

@@ -47,7 +47,7 @@ class Mirror:
         """
         if not _first_on_machine():
             return
-        with _storage_errors_told(str(self.remote)):
+        with _storage_errors_told(self.remote, "fetched"):
             self._fetch_newest()
 
     def _fetch_newest(self) -> None:
@@ -64,6 +64,10 @@ class Mirror:
 
     def push(self) -> None:
         """Upload what changed since the last push, and remove remote checkpoints that were deleted locally."""
+        with _storage_errors_told(self.remote, "brought up to date"):
+            self._push()
+
+    def _push(self) -> None:
         complete = checkpoints(self.local)
         there = {path.parent.name for path in self.remote.glob(f"checkpoint-*/{POSITION_FILE}")}
         for folder in complete:
@@ -110,21 +114,21 @@ def fetch_named_checkpoint(settings: RunSettings) -> None:
     named = _named_checkpoint(settings)
     if named is None or not _first_on_machine() or (work_folder(named) / POSITION_FILE).is_file():
         return
-    with _storage_errors_told(settings.resume_from_checkpoint):
+    with _storage_errors_told(settings.resume_from_checkpoint, "fetched"):
         fetch_folder(named, work_folder(named))
 
 
 @contextmanager
-def _storage_errors_told(place: str | None) -> Iterator[None]:
+def _storage_errors_told(place: object, done: str) -> Iterator[None]:
     """Raise a ReliableSwapError for any error of the storage inside the block, so that `on_all` tells all ranks."""
     try:
         yield
     except ReliableSwapError:
         raise
     except Exception as error:  # storage clients raise errors of their own
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ReliableSwapError(
-            f"{place} could not be fetched: {' '.join(str(error).split())[:200]}; check the name, the network and your "
-            "credentials"
+            f"{place} could not be {done}: {reason}; check the name, the network and your credentials"
         ) from error
 
 

@@ -57,7 +57,7 @@ def test_frames_are_read_by_number_in_any_order(ffpp: Path) -> None:
 
 
 def test_a_frame_after_the_end_is_refused(ffpp: Path) -> None:
-    with pytest.raises(ReliableSwapError, match="no frame 14; it has only 14 frames"):
+    with pytest.raises(ReliableSwapError, match="no frame 14; its frames are 0 to 13"):
         read_frame(ffpp / VIDEOS / "000.mp4", 14)
 
 

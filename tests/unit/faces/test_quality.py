@@ -8,8 +8,9 @@ import pytest
 from support.triplet_people import aligned
 
 from reliableswap.faces import quality
-from reliableswap.faces.glasses import bundled_glasses
-from reliableswap.faces.visibility import find_covers
+from reliableswap.faces.glasses import NONE, bundled_glasses
+from reliableswap.faces.visibility import Covers, find_covers
+from reliableswap.geometry.topology import topology
 from reliableswap.geometry.warp import Copies
 
 
@@ -55,6 +56,18 @@ def test_shadows_on_both_sides_are_no_hard_light() -> None:
     across = (np.arange(128) - face.mesh[:, 0].mean()) / 60
     edges = 1 - 0.55 / (1 + np.exp(-40 * (np.abs(across) - 0.35)))
     assert hard_light((face.crop * edges[None, :, None]).astype(np.uint8), face.mesh) < 0.2
+
+
+def test_a_symmetric_face_in_symmetric_light_has_no_hard_light() -> None:
+    mean = topology().canonical
+    mesh = (mean - mean.mean(0)) * np.float32(110 / np.ptp(mean[:, 1]))
+    mesh[:, :2] += 63.5 - (mesh[:, :2].min(0) + mesh[:, :2].max(0)) / 2
+    light = 200 - 80 * np.abs(np.arange(128) - 63.5) / 64  # brightest along the nose
+    picture = np.repeat(np.tile(light, (128, 1)).astype(np.uint8)[..., None], 3, 2)
+    nothing = Covers(
+        np.dstack([np.zeros((128, 128)), np.ones((128, 128))]).astype(np.float32), 1.0, np.zeros(2), NONE
+    )
+    assert quality.hard_light(Copies(picture), mesh, nothing) < 0.005
 
 
 def test_a_hidden_face_has_no_hard_light() -> None:

@@ -64,6 +64,11 @@ def test_what_a_photo_lacks_is_named(
     assert any(words in sentence for sentence in found), found
 
 
+def test_a_small_sharp_photo_is_not_called_blurred(pipe: ReliableSwapPipeline) -> None:
+    face = pipe(portrait(1, 130), portrait(2, 130), engine="blend").report.faces[0]
+    assert not any("blurred" in sentence for sentence in face.advice)
+
+
 def test_a_source_that_looks_aside_is_named_if_the_target_does_not(pipe: ReliableSwapPipeline) -> None:
     networks, target = pipe.networks(), portrait(2, 400)
     facing = Subject.around(target, pipe.find(target)[0], "target", networks)

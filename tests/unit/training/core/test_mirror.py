@@ -74,7 +74,7 @@ def test_an_upload_that_stops_leaves_no_half_checkpoint(
 
     original = mirror.upload
     monkeypatch.setattr(mirror, "upload", stops)
-    with pytest.raises(OSError, match="connection lost"):
+    with pytest.raises(ReliableSwapError, match="could not be brought up to date: connection lost"):
         run(URL, max_train_steps=4, resume_from_checkpoint="latest")
     assert len(sent) == 3
     assert complete(remote) == ["checkpoint-0000002"]
