@@ -67,7 +67,7 @@ def test_a_symmetric_face_in_symmetric_light_has_no_hard_light() -> None:
     nothing = Covers(
         np.dstack([np.zeros((128, 128)), np.ones((128, 128))]).astype(np.float32), 1.0, np.zeros(2), NONE
     )
-    assert quality.hard_light(Copies(picture), mesh, nothing) < 0.005
+    assert quality.hard_light(Copies(picture), mesh, nothing) < 1e-3
 
 
 def test_a_hidden_face_has_no_hard_light() -> None:
