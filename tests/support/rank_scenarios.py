@@ -119,6 +119,9 @@ def main(folder: Path) -> None:
         except ReliableSwapError as error:
             outcome = f"{type(error).__name__}: {error}"
         (folder / f"{scenario.__name__}-{RANK}.txt").write_text(outcome)
+    # Accelerate kept the process group. Its threads abort the process if they still run when the interpreter exits.
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()
 
 
 if __name__ == "__main__":

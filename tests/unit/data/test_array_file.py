@@ -34,7 +34,7 @@ def test_the_file_is_that_of_the_whole_array(
 
 def test_a_row_of_another_kind_is_refused(tmp_path: Path) -> None:
     with ArrayFile(tmp_path / "rows.npy", np.dtype(("u1", (2,)))) as rows:
-        with pytest.raises(ReliableSwapError, match="expected"):
+        with pytest.raises(ReliableSwapError, match="make it"):
             rows.append(np.zeros(2, np.float32))
-        with pytest.raises(ReliableSwapError, match="expected"):
+        with pytest.raises(ReliableSwapError, match="make it"):
             rows.append(np.zeros(3, np.uint8))
