@@ -37,27 +37,22 @@ def identity() -> IdentityEncoder:
     return IdentityEncoder(body="mobilefacenet", embedding_size=128).eval()
 
 
-class Orange(LightGenerator):
-    """Draws orange everywhere."""
+class White(LightGenerator):
+    """Draws one colour everywhere."""
+
+    colour = (1.0, 1.0, 1.0)
 
     def maps(
         self, target: torch.Tensor, identity: torch.Tensor, guidance: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         answer = torch.zeros(1, CHANNELS, 128, 128)
         answer[:, :2], answer[:, 2], answer[:, -2:] = -30, 30, -30
-        drawn = torch.tensor([1.0, 0.0, -1.0])[:, None, None].expand_as(target)
+        drawn = torch.tensor(self.colour)[:, None, None].expand_as(target)
         return drawn, answer, torch.full_like(target[:, :1], 30)
 
 
-class White(LightGenerator):
-    """Draws white everywhere."""
-
-    def maps(
-        self, target: torch.Tensor, identity: torch.Tensor, guidance: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        answer = torch.zeros(1, CHANNELS, 128, 128)
-        answer[:, :2], answer[:, 2], answer[:, -2:] = -30, 30, -30
-        return torch.ones_like(target), answer, torch.full_like(target[:, :1], 30)
+class Orange(White):
+    colour = (1.0, 0.0, -1.0)
 
 
 def test_in_a_large_photo_a_layered_generator_draws_inside_the_outline_only(
