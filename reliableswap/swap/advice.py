@@ -13,7 +13,7 @@ _SMALL = 0.5  # of the target's face width
 _BLURRED = 0.25  # sharpness of the source's crop of 128 px
 _LEAST_WIDTH = 90.0  # pixels of a face's width from which that crop is no enlargement
 _HIDDEN = 0.3  # share of the source's face behind something
-_HARD_LIGHT = 0.2  # one in ten photos of SFHQ, MEBeauty, FakeFaces and faker has more
+_HARD_LIGHT = 0.2  # Subject.hard_light from which shadows have edges
 
 
 def advice(job: FaceJob) -> list[str]:

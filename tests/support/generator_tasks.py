@@ -58,6 +58,14 @@ def batch_of(task: GeneratorTask, numbers: Iterable[int]) -> dict[str, Tensor]:
     return task.prepare(task.collate([task.samples[i] for i in numbers]))
 
 
+def resized(batch: dict[str, Tensor], side: int, mode: str = "nearest") -> dict[str, Tensor]:
+    """The batch with its pictures and masks at another size."""
+    pictures = {name: value for name, value in batch.items() if value.dim() == 4}
+    return batch | {
+        name: nn.functional.interpolate(one, size=(side, side), mode=mode) for name, one in pictures.items()
+    }
+
+
 def batch_of_every_kind(task: GeneratorTask) -> dict[str, Tensor]:
     """A batch with the first sample of each kind."""
     found: dict[int, dict[str, Tensor]] = {}

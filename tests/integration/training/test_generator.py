@@ -9,7 +9,7 @@ import pytest
 import torch
 import yaml
 from PIL import Image
-from support.generator_tasks import ALL_KINDS, EVERY_LOSS, SIZE, batch_of, settings_for, task_for
+from support.generator_tasks import ALL_KINDS, EVERY_LOSS, SIZE, batch_of, resized, settings_for, task_for
 from torch import nn
 
 from reliableswap.cli.main import main
@@ -69,18 +69,7 @@ def test_a_generator_can_overfit_eight_triplets(triplets: Path, encoders: Path) 
     torch.manual_seed(0)
     network = LightGenerator(channels=(16, 24, 32, 48), block_count=2, identity_dim=16)
     batch = batch_of(task, range(8))
-    for name in (
-        "target",
-        "plain",
-        "source",
-        "truth",
-        "guidance",
-        "face_mask",
-        "glasses",
-        "front",
-        "identity_face",
-    ):
-        batch[name] = nn.functional.interpolate(batch[name], size=(32, 32), mode="area")
+    batch = resized(batch, 32, mode="area")
     optimizer = torch.optim.Adam(network.parameters(), 8e-3)
     steps, trace = 120, []
     for step in range(steps):

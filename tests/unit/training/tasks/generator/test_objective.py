@@ -13,6 +13,7 @@ from support.generator_tasks import (
     SIZE,
     batch_of,
     batch_of_every_kind,
+    resized,
     settings_for,
     sizes_of_gradients,
     small_light,
@@ -77,18 +78,7 @@ def test_the_attribute_loss_moves_faceshifter_and_no_other_base_takes_it(
     torch.manual_seed(0)
     network = FaceShifterGenerator(size=256, channels=32, identity_dim=16)
     batch = batch_of(task, range(2))
-    for name in (
-        "target",
-        "plain",
-        "source",
-        "truth",
-        "guidance",
-        "face_mask",
-        "glasses",
-        "front",
-        "identity_face",
-    ):
-        batch[name] = nn.functional.interpolate(batch[name], size=(256, 256))
+    batch = resized(batch, 256)
     assert 0 < sizes_of_gradients(task.losses(network, batch)["attribute"], network) < float("inf")
     with pytest.raises(ReliableSwapError, match="needs --base faceshifter"):
         task.losses(small_light(task), batch)
