@@ -55,7 +55,7 @@ class Row:
     replace: bool
     shared: tuple[Path, ...] = ()
 
-    def entry(self, status: str, seconds: float = 0.0, reason: str = "") -> Entry:
+    def entry(self, status: str, seconds: float = 0.0, reason: str = "", advice: str = "") -> Entry:
         """Return the row's line of the report. A failed row gets no key, so that the next run tries it again."""
         return Entry(
             self.number,
@@ -66,6 +66,7 @@ class Row:
             reason,
             round(seconds, 2),
             "" if status == "failed" else self.key,
+            advice,
         )
 
 
@@ -114,9 +115,10 @@ def run(arguments: argparse.Namespace) -> int:
             if arguments.consent and not row.get("consent"):
                 row["consent"] = arguments.consent
             output = folder / row["output"]
-            one = Row(number, row, row_key(row, home, arguments.trained), row["output"] in known)
-            if known.get(row["output"]) == one.key and output.is_file():
-                entries[number] = one.entry("kept")
+            earlier = known.get(row["output"])
+            one = Row(number, row, row_key(row, home, arguments.trained), earlier is not None)
+            if earlier is not None and earlier.key == one.key and output.is_file():
+                entries[number] = one.entry("kept", advice=earlier.advice)
             elif executor is None:
                 yield one
             else:
@@ -171,14 +173,14 @@ class RowMaker:
         require_shared(row.shared)
         pipe = self._pipe
         try:
-            self._make(pipe, row)
+            advice = self._make(pipe, row)
         except Exception as error:  # the other rows are still made
             reason = str(error)
             if not isinstance(error, ReliableSwapError):
                 logger.exception("row %d", row.number)
                 reason = f"{type(error).__name__}: {error}"
             return row.entry("failed", time.perf_counter() - began, reason)
-        return row.entry("made", time.perf_counter() - began)
+        return row.entry("made", time.perf_counter() - began, advice=" ".join(advice))
 
     @cached_property
     def _pipe(self) -> SwapCalls:
@@ -188,7 +190,8 @@ class RowMaker:
     def _signer(self) -> Credentials:
         return credentials(self.arguments.cert, self.arguments.key)
 
-    def _make(self, pipe: SwapCalls, wanted: Row) -> None:
+    def _make(self, pipe: SwapCalls, wanted: Row) -> list[str]:
+        """Make one result, and return advice on its source: each sentence once, although it may hold for many faces."""
         row = wanted.cells
         values = {name: _number(name, row[name]) for name in NUMBER_COLUMNS if row.get(name)}
         settings = SwapSettings(**{name: values[name] for name in (*STRENGTHS, "age") if name in values})
@@ -214,11 +217,12 @@ class RowMaker:
         source = self._source(row)
         if clip:
             self._clip(row, values, source, target, output, settings, overwrite, common)
-            return
+            return []
         faces = row.get("faces") or "largest"
         chosen: Any = faces if faces in ("largest", "all") else parse_numbers(faces)
         result = pipe(source, target, faces=chosen, settings=settings, **common)
         result.save(output, overwrite=overwrite, quality=values.get("quality", 95), signer=self._signer)
+        return list(dict.fromkeys(sentence for face in result.report.faces for sentence in face.advice))
 
     def _clip(
         self,

@@ -7,6 +7,7 @@ import io
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from reliableswap.errors import ReliableSwapError
 from reliableswap.media.atomic import atomic_file
@@ -16,7 +17,11 @@ REPORT = "report.csv"
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of the report. status: made, kept (from an earlier run) or failed. row: 1 for the list's first."""
+    """A line of the report.
+
+    row: 1 for the list's first. status: made, kept (from an earlier run) or failed. advice: why another photo of the
+    source would give a better result; of pictures, and of engines that use the source's texture.
+    """
 
     row: int
     source: str
@@ -26,14 +31,22 @@ class Entry:
     reason: str = ""
     seconds: float = 0.0
     key: str = ""
+    advice: str = ""
 
 
-def finished_rows(path: Path) -> dict[str, str]:
-    """Read output -> key of the rows that earlier runs finished."""
+class Finished(NamedTuple):
+    """What the report of an earlier run says of a finished row."""
+
+    key: str
+    advice: str
+
+
+def finished_rows(path: Path) -> dict[str, Finished]:
+    """Read the rows that earlier runs finished, by output."""
     try:
         with path.open(encoding="utf-8", newline="") as stream:
             return {
-                row["output"]: row["key"]
+                row["output"]: Finished(row["key"], row.get("advice", ""))  # older reports have no advice
                 for row in csv.DictReader(stream)
                 if row["status"] in ("made", "kept")
             }

@@ -25,6 +25,7 @@ class StubPipeline:
     def __init__(self) -> None:
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.prepared: list[list[str]] = []
+        self.advice: list[str] = []  # on the source, of each of a picture's two faces
 
     def prepare(self, photos: list[Path]) -> str:
         self.prepared.append([photo.name for photo in photos])
@@ -39,7 +40,8 @@ class StubPipeline:
         def save(output: Path, **_: Any) -> None:
             output.write_text(f"{source} on {target.name}")
 
-        return SimpleNamespace(save=save)
+        faces = [SimpleNamespace(advice=self.advice), SimpleNamespace(advice=self.advice)]
+        return SimpleNamespace(save=save, report=SimpleNamespace(faces=faces))
 
     def video(self, source: str, target: Path, output: Path, **options: Any) -> Iterator[str]:
         self._ask(target, options)
@@ -104,6 +106,29 @@ def test_running_again_makes_only_what_is_missing_or_changed(tmp_path: Path, pip
     assert path.name == "list.csv"
     assert main(command) == 0
     assert [target for target, _ in pipe.asked] == ["one.jpg", "clip.mp4"]
+
+
+def test_advice_is_reported_once_and_stays_with_a_kept_row(tmp_path: Path, pipe: StubPipeline) -> None:
+    pipe.advice = ["It is blurred.", "It is small."]
+    command = ["batch", str(write(tmp_path, "a.jpg,one.jpg,1.png,,,", "a.jpg,clip.mp4,2.mp4,,,"))]
+    command += ["-o", str(tmp_path / "out")]
+    for status in ("made", "kept"):
+        assert main(command) == 0
+        picture, clip = report(tmp_path / "out")
+        assert (picture["status"], picture["advice"]) == (status, "It is blurred. It is small.")
+        assert clip["advice"] == ""
+
+
+def test_reports_of_versions_without_advice_can_be_read(tmp_path: Path, pipe: StubPipeline) -> None:
+    command = ["batch", str(write(tmp_path, "a.jpg,one.jpg,1.png,,,")), "-o", str(tmp_path / "out")]
+    main(command)
+    rows = [{k: v for k, v in row.items() if k != "advice"} for row in report(tmp_path / "out")]
+    with (tmp_path / "out" / batch.REPORT).open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    main(command)
+    assert [row["status"] for row in report(tmp_path / "out")] == ["kept"]
 
 
 def test_an_executor_makes_the_same_rows(
