@@ -161,15 +161,16 @@ def _with_occluder(seen: Tensor, batch: Batch) -> Tensor:
 def _glasses(
     batch: Batch, target: Tensor, source: Tensor, theirs: Tensor, front: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """(B,3,S,S), (B,1,S,S) what lies in front of the generated face, glasses and pasted things, and its opacity.
+    """(B,3,S,S), (B,1,S,S) what lies in front of the generated face, and its opacity.
 
     theirs: (B,1,128,128) the sources' glasses.
     """
     picture, worn = target, torch.zeros_like(front)
-    if "worn" in batch:
-        planes = batch["worn"][:, None].float() * (1 / 255)
-        planes = F.interpolate(planes, size=front.shape[2:], mode="bilinear")
-        worn = worn.index_copy(0, batch["worn_rows"], planes)
+    for name in ("worn", "target_hidden"):
+        if name in batch:
+            rows, planes = batch[f"{name}_rows"], batch[name][:, None].float() * (1 / 255)
+            planes = F.interpolate(planes, size=front.shape[2:], mode="bilinear")
+            worn = worn.index_copy(0, rows, torch.maximum(worn.index_select(0, rows), planes))
     if "keep_source_glasses" in batch:
         rows = batch["keep_source_glasses_rows"]
         size = target.shape[-1]

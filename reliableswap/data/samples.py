@@ -35,6 +35,7 @@ OPTIONAL = (
     "light",
     "source_light",
     "worn",
+    "target_hidden",
     "keep_source_glasses",
     "front",
     "before_source",
@@ -69,11 +70,13 @@ class Sample:
     source_change: Change = Change()
 
 
-def sample_tensors(sample: Sample, guidance: bool = True, glasses: bool = True) -> dict[str, Tensor]:
+def sample_tensors(
+    sample: Sample, guidance: bool = True, glasses: bool = True, covers: bool = False
+) -> dict[str, Tensor]:
     """Return the tensors of one sample, for `collate`. Without `guidance`, the source's covers are not looked for.
 
-    Without both guidance and glasses there are no pixels, triangles, source_mesh, source_covers, worn and
-    keep_source_glasses, and places has only OVAL and FACE: the rest takes most of a sample's time.
+    Without both guidance and glasses there are no pixels, triangles, source_mesh, source_covers, worn, target_hidden
+    and keep_source_glasses, and places has only OVAL and FACE: the rest takes most of a sample's time.
 
     target, source, truth (S,S,3) uint8, truth zero if there is none
     colours (2,3,4): Jitter.map of target and truth, and of the source
@@ -84,6 +87,7 @@ def sample_tensors(sample: Sample, guidance: bool = True, glasses: bool = True) 
     kind, has_truth as in TripletDataset
     light, source_light (10,): Light.numbers of target and truth, and of the source, if there is any
     worn (128,128) uint8: the target's glasses, if it wears some; keep_source_glasses: 1 if the source's glasses count
+    target_hidden (128,128) uint8, with `covers` and without truth only: what hides the target's face, if anything does
     front, before_source (5,S,S) float16: Overlay.planes of what is in front of target and truth, and of the source
     """
     source, target, truth = sample.source, sample.target, sample.truth
@@ -104,7 +108,7 @@ def sample_tensors(sample: Sample, guidance: bool = True, glasses: bool = True) 
         "mesh": target.mesh.astype(np.float32),
     }
     if whole:
-        result |= _warp_inputs(sample, guidance)
+        result |= _warp_inputs(sample, guidance) | _target_covers(target, covers and truth is None)
     for change, light, overlay in zip(
         changes, ("light", "source_light"), ("front", "before_source"), strict=True
     ):
@@ -155,8 +159,7 @@ def _warp_inputs(sample: Sample, guidance: bool) -> dict[str, np.ndarray]:
     }
     if guidance:
         result["hidden_points"] = hidden_points(source.mesh).astype(np.float32)
-    worn = _target_glasses(target)
-    return result if worn is None else result | {"worn": worn}
+    return result
 
 
 def _oval(mesh: np.ndarray, size: int) -> np.ndarray:
@@ -164,12 +167,17 @@ def _oval(mesh: np.ndarray, size: int) -> np.ndarray:
     return np.asarray(OVAL * regions.union([regions.outline(mesh)], (size, size)), np.uint8)
 
 
-def _target_glasses(face: AlignedFace) -> np.ndarray | None:
-    """(128,128) uint8 the target's glasses, None if it wears none."""
-    if face.stored_covers is not None:
-        return face.stored_covers.planes()[GLASSES] if face.stored_covers.wears_glasses else None
-    worn = to_plane(find_glasses_mask(face))
-    return worn if worn.any() else None
+def _target_covers(face: AlignedFace, hidden: bool) -> dict[str, np.ndarray]:
+    """Return `worn` and, if wanted, `target_hidden` of a target, each only if the plane is not empty."""
+    stored = face.stored_covers
+    if hidden:
+        planes = stored.planes() if stored is not None else find_cover_planes([face])[0]
+        found = {"worn": planes[GLASSES], "target_hidden": planes[0]}
+    elif stored is None:
+        found = {"worn": to_plane(find_glasses_mask(face))}
+    else:
+        found = {"worn": stored.planes()[GLASSES]} if stored.wears_glasses else {}
+    return {name: plane for name, plane in found.items() if plane.any()}
 
 
 def _source_covers(face: AlignedFace, guidance: bool) -> np.ndarray:

@@ -52,8 +52,8 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
         the source
     front (1,S,S): the opacity in [0,1] of what was pasted in front of target and truth, which has to stay there
     glasses (4,S,S): what is in front of the generated face when its identity is judged, as a picture in [-1,1] and its
-        opacity in [0,1]: what was pasted, the target's glasses and, if the wanted identity is that of the source's
-        photo, the source's glasses
+        opacity in [0,1]: what was pasted, the target's glasses, if the wanted identity is that of the source's photo
+        the source's glasses and, with `covers` and without truth, what hides the target's face
     face_mask (1,S,S): 1 on the face of the target and of the truth, where nothing was pasted
     mesh (468,3): the target's, in pixels
     has_truth: 0 or 1; kind: an index into KINDS; truth_rows: the samples that have a truth
@@ -61,7 +61,7 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
     mix: how often each kind of sample comes. lanes, batch: see RowOrder; there are fewer lanes if each would have less
     than a batch's rows. alternate: the number of samples in a round; in one round all samples have a truth, in another
     none has, and each lane has both in turn; 0: kinds are mixed. guidance: False leaves it zero, for networks that take
-    none. glasses: False leaves out those that are worn, if guidance is left out too.
+    none. glasses: False leaves out those that are worn, if guidance is left out too. covers: see `glasses` above.
     """
 
     def __init__(
@@ -77,6 +77,7 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
         alternate: int = 0,
         guidance: bool = True,
         glasses: bool = True,
+        covers: bool = False,
     ) -> None:
         folder = Path(folder)
         self.shards = shards_of(folder, split)
@@ -88,7 +89,7 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
         self.seed, self.batch = seed, batch
         # With a batch's rows in each lane, a batch has no row twice unless a new epoch begins within it.
         self.lanes = min(lanes, max(1, sum(self.counts) // max(1, batch)))
-        self.alternate, self.guidance, self.glasses = alternate, guidance, glasses
+        self.alternate, self.guidance, self.glasses, self.covers = alternate, guidance, glasses, covers
         if alternate:
             self.mix.check_alternation()
         self.order = RowOrder(self.counts, seed, self.lanes, batch)
@@ -99,7 +100,8 @@ class TripletDataset(Dataset[dict[str, Tensor]]):
 
     def __getitem__(self, i: int) -> dict[str, Tensor]:
         rng = np.random.default_rng([self.seed, 1, i])
-        return sample_tensors(self._augmented(self.sample(i, rng), rng), self.guidance, self.glasses)
+        sample = self._augmented(self.sample(i, rng), rng)
+        return sample_tensors(sample, self.guidance, self.glasses, self.covers)
 
     def place(self, i: int) -> tuple[int, int]:
         """Shard and row of sample i."""

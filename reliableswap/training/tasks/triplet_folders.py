@@ -60,7 +60,7 @@ class TripletFolders:
     A round is one batch of every rank. All its batches come from one folder, drawn by `shares`: folders differ in the
     size of their pictures, and ranks with smaller ones would wait for the others. Every folder's samples are taken
     in order, so that each of its rows comes once per epoch of its lane, whatever the other folders' shares.
-    alternate: a folder's rounds alternate between samples without and with a truth. guidance, glasses: see
+    alternate: a folder's rounds alternate between samples without and with a truth. guidance, glasses, covers: see
     TripletDataset.
     """
 
@@ -79,6 +79,7 @@ class TripletFolders:
         alternate: bool = False,
         guidance: bool = True,
         glasses: bool = True,
+        covers: bool = False,
     ) -> None:
         if not folders:
             raise ReliableSwapError("--triplets names no folder; make one with `reliableswap triplets`")
@@ -96,6 +97,7 @@ class TripletFolders:
                 alternate=batch * ranks if alternate else 0,
                 guidance=guidance,
                 glasses=glasses,
+                covers=covers,
             )
             for folder in folders
         ]

@@ -15,7 +15,7 @@ from support.triplet_people import SIZE
 from reliableswap.data.augment import NONE, Augmentation, Jitter
 from reliableswap.data.complete import complete, lit, recoloured, to_float
 from reliableswap.data.mix import Mix
-from reliableswap.data.samples import collate, sample_tensors
+from reliableswap.data.samples import Sample, collate, sample_tensors
 from reliableswap.data.shards import read_about, write_shard
 from reliableswap.data.stored_covers import SIDE as PLANE_SIDE
 from reliableswap.data.stored_covers import StoredCovers, encode_cover_planes, find_cover_planes
@@ -92,6 +92,31 @@ def test_glasses_are_known_without_decoding() -> None:
     assert not bare.planes()[2].any()
     with pytest.raises(ReliableSwapError, match="make its shard again"):
         StoredCovers(b"nothing").planes()
+
+
+def test_what_hides_a_target_is_in_front_of_its_generated_face_if_wanted(made: Path) -> None:
+    planes = np.zeros((3, PLANE_SIDE, PLANE_SIDE), np.uint8)
+    planes[0, 30:60] = 255
+    fringe = StoredCovers(encode_cover_planes(planes))
+    vanilla, cycle = (
+        TripletDataset(made, mix=mix, augmentation=NONE).sample(0, np.random.default_rng(1))
+        for mix in (Mix(0, 0, 0, 0, 1), Mix(1, 0, 0, 0, 0))
+    )
+
+    def in_front(sample: Sample, covers: bool) -> torch.Tensor:
+        one = dataclasses.replace(
+            sample, target=dataclasses.replace(sample.target, stored_covers=fringe), kind="real_source"
+        )
+        return completed(sample_tensors(one, covers=covers))["glasses"]
+
+    found = in_front(vanilla, True)
+    opacity = torch.nn.functional.interpolate(found[None, 3:], PLANE_SIDE, mode="bilinear")[0, 0]
+    assert float(opacity[35:55].min()) == 1
+    assert float(opacity[:25].max()) == float(opacity[65:].max()) == 0
+    target = completed(sample_tensors(vanilla))["target"]
+    assert torch.equal(found[:3, found[3] > 0], target[:, found[3] > 0])
+    assert not in_front(vanilla, False)[3].any()
+    assert not in_front(cycle, True)[3].any()  # a truth shows the fringe itself
 
 
 @pytest.mark.slow

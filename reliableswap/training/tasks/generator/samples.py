@@ -40,9 +40,9 @@ class GeneratorSamples(Dataset[dict[str, Tensor]]):
     """Sample i as TripletDataset gives it, with the corruption of its guidance and the glasses to paint on its target.
     `completed` makes a batch of them, with `plain` (3,S,S), the target without painted glasses.
 
-    guidance: whether there is any. glasses: whether worn glasses are included even without guidance. corruption: how
-    often guidance is corrupted; None: never. painted: how often glasses are painted on a target without truth; a truth
-    would lack them.
+    guidance: whether there is any. glasses: whether worn glasses are included even without guidance. covers: whether
+    what hides a target's face is in front of the generated one too. corruption: how often guidance is corrupted; None:
+    never. painted: how often glasses are painted on a target without truth; a truth would lack them.
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class GeneratorSamples(Dataset[dict[str, Tensor]]):
         alternate: bool = False,
         guidance: bool = True,
         glasses: bool = True,
+        covers: bool = False,
     ) -> None:
         if not 0 <= painted <= 1:
             raise ReliableSwapError(f"--painted_glasses is {painted}; choose a share from 0 to 1")
@@ -78,6 +79,7 @@ class GeneratorSamples(Dataset[dict[str, Tensor]]):
             alternate=alternate,
             guidance=guidance,
             glasses=glasses or painted > 0,
+            covers=covers,
         )
 
     def __len__(self) -> int:
@@ -111,6 +113,7 @@ def completed(batch: Batch) -> Batch:
         if "painted" in batch:
             target = to_unit(with_overlays(((result["target"] + 1) * 127.5).round(), batch, "painted"))
             rows, planes = batch["painted_rows"], batch["painted"].float()
-            worn = torch.cat([target.index_select(0, rows), planes[:, 4:]], 1)
+            opacity = torch.maximum(result["glasses"].index_select(0, rows)[:, 3:], planes[:, 4:])
+            worn = torch.cat([target.index_select(0, rows), opacity], 1)
             result |= {"target": target, "glasses": result["glasses"].index_copy(0, rows, worn)}
     return result

@@ -113,6 +113,11 @@ class GeneratorSettings(AdversarialSettings):
         1.0,
         "opacity of the target's and the source's glasses, which are put over the output for the identity losses",
     )
+    target_covers: bool = setting(
+        False,
+        "put what hides a target's face, such as a fringe, over the output as well for the identity losses, if there "
+        "is no truth",
+    )
     painted_glasses: float = setting(
         0.0, "share of targets without truth and without glasses on which glasses are painted"
     )

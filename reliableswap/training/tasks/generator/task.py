@@ -57,6 +57,7 @@ class GeneratorTask(Task):
             alternate=settings.alternate,
             guidance=settings.base == "light",
             glasses=settings.glasses > 0,
+            covers=settings.target_covers,
             augmentation=Augmentation(
                 light=settings.light, occluded=settings.occluded, occluders=settings.occluders
             ),
