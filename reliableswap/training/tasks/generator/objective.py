@@ -182,14 +182,21 @@ def _gradient(step: Step) -> tuple[Tensor, Tensor | None]:
 def _perceptual(step: Step) -> tuple[Tensor, Tensor | None] | None:
     if step.frozen.features is None:
         return None
-    # Only the samples with a truth, or one sample of weight 0 if there is none. Workers list them in the batch: finding
-    # them here would wait for the device.
-    rows = step.batch["truth_rows"]
-    if not len(rows):
-        rows = torch.arange(1, device=step.image.device)
+    rows = _rows_with_truth(step)
     with torch.no_grad():
         wanted = step.frozen.features(step.truth[rows])
     return loss.perceptual_loss(step.frozen.features(step.image[rows]), wanted), step.has_truth[rows]
+
+
+def _rows_with_truth(step: Step) -> Tensor:
+    """The samples for the perceptual network: those with a truth or, if there is none, one of them.
+
+    On an accelerator all of them, because cuDNN spends seconds of CPU time on every new batch size.
+    """
+    rows = step.batch["truth_rows"]  # listed by the workers: finding them here would wait for the device
+    if step.image.device.type == "cpu":
+        return rows if len(rows) else rows.new_zeros(1)
+    return torch.arange(len(step.image), device=step.image.device)
 
 
 def _colour(step: Step) -> tuple[Tensor, Tensor | None]:
