@@ -111,12 +111,13 @@ class GeneratorSettings(AdversarialSettings):
     identity_jitter: float = setting(1.0, "strength of the random crop before the identity loss; 0: none")
     glasses: float = setting(
         1.0,
-        "opacity of the target's and the source's glasses, which are put over the output for the identity losses",
+        "opacity of the target's and the source's glasses, and of --target_covers, which are put over the output for "
+        "the identity losses",
     )
     target_covers: bool = setting(
         False,
-        "put what hides a target's face, such as a fringe, over the output as well for the identity losses, if there "
-        "is no truth",
+        "put what hides a target's face, such as a fringe, over the output for the identity losses, if there is no "
+        "truth",
     )
     painted_glasses: float = setting(
         0.0, "share of targets without truth and without glasses on which glasses are painted"

@@ -173,6 +173,8 @@ def run(settings: GeneratorSettings) -> dict[str, Any]:
     """Load the frozen networks, train and save; return the figures on held-out people."""
     if settings.further_encoders and not settings.identity_weight:
         raise ReliableSwapError("--more_identities needs an --identity_weight above 0")
+    if settings.target_covers and not settings.glasses:
+        raise ReliableSwapError("--target_covers needs --glasses above 0, which is their opacity too")
     if settings.fixer is None and settings.lower_face_weight:
         settings = replace(settings, lower_face_weight=0.0)
     networks = LoadedNetworks.load(settings)

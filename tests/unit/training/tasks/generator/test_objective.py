@@ -138,6 +138,11 @@ def test_identity_losses_ignore_what_the_targets_glasses_hide(triplets: Path, en
     assert found[0.0] != found[1.0]
 
 
+def test_target_covers_need_an_opacity(triplets: Path) -> None:
+    with pytest.raises(ReliableSwapError, match="--target_covers needs --glasses"):
+        run(settings_for(triplets, target_covers=True, glasses=0.0))
+
+
 @pytest.mark.slow
 def test_losses_compare_with_the_target_without_painted_glasses(triplets: Path, encoders: Path) -> None:
     values = EVERY_LOSS | {"cycle_weight": 0.0, "feature_matching_weight": 0.0}
