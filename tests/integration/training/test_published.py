@@ -169,7 +169,7 @@ def test_an_added_fixer_changes_nothing_at_first(
     target, vector = torch.rand(1, 3, 256, 256) * 2 - 1, torch.randn(1, 512)
     with torch.no_grad():
         image = wide(target, torch.cat([vector, torch.randn(1, 8)], 1)).image
-        assert torch.allclose(image, plain(target, vector).image, atol=1e-5)
+        assert torch.allclose(image, plain(target, vector).image, atol=1e-4)
 
 
 def test_a_generator_of_another_value_range_sees_and_answers_in_it(converted: Path, large: Path) -> None:
