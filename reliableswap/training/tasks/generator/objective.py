@@ -191,7 +191,7 @@ def _perceptual(step: Step) -> tuple[Tensor, Tensor | None] | None:
 def _rows_with_truth(step: Step) -> Tensor:
     """The samples for the perceptual network: those with a truth or, if there is none, one of them.
 
-    On an accelerator all of them, because cuDNN spends seconds of CPU time on every new batch size.
+    On an accelerator all of them, because cuDNN prepares its kernels anew for every batch size.
     """
     rows = step.batch["truth_rows"]  # listed by the workers: finding them here would wait for the device
     if step.image.device.type == "cpu":
